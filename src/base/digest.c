@@ -1,0 +1,164 @@
+#include "base/digest.h"
+
+#include <limits.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <openssl/rand.h>
+#include <pthread.h>
+#include <stdint.h>
+
+#include "base/check.h"
+
+/*
+ * Fetched once and never freed: a fetch by name takes locks and costs more than the hash of a short
+ * text.  Each thread keeps a hashing context of its own, freed when the thread ends.
+ */
+static pthread_once_t digest_once = PTHREAD_ONCE_INIT;
+static EVP_MD *digest_md;
+static EVP_MAC *digest_mac;
+static pthread_key_t digest_context_key;
+
+static void context_free(void *context)
+{
+	EVP_MD_CTX_free(context);
+}
+
+static void digest_fetch(void)
+{
+	digest_md = EVP_MD_fetch(NULL, "SHA256", NULL);
+	digest_mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	CHECK(digest_md != NULL && digest_mac != NULL);
+	CHECK(EVP_MD_get_size(digest_md) == DIGEST_BYTES);
+	CHECK(pthread_key_create(&digest_context_key, context_free) == 0);
+}
+
+static EVP_MD_CTX *digest_context(void)
+{
+	EVP_MD_CTX *context;
+
+	CHECK(pthread_once(&digest_once, digest_fetch) == 0);
+	context = pthread_getspecific(digest_context_key);
+	if (context == NULL) {
+		context = EVP_MD_CTX_new();
+		CHECK(context != NULL);
+		CHECK(pthread_setspecific(digest_context_key, context) == 0);
+	}
+	return context;
+}
+
+void digest_sha256_pieces(const struct digest_piece *pieces, size_t count,
+                          unsigned char out[DIGEST_BYTES])
+{
+	EVP_MD_CTX *context = digest_context();
+
+	CHECK(EVP_DigestInit_ex2(context, digest_md, NULL) == 1);
+	for (size_t i = 0; i < count; i++) {
+		if (pieces[i].length > 0)
+			CHECK(EVP_DigestUpdate(context, pieces[i].bytes, pieces[i].length) == 1);
+	}
+	CHECK(EVP_DigestFinal_ex(context, out, NULL) == 1);
+}
+
+void digest_sha256(const void *bytes, size_t length, unsigned char out[DIGEST_BYTES])
+{
+	const struct digest_piece piece = {.bytes = bytes, .length = length};
+
+	digest_sha256_pieces(&piece, 1, out);
+}
+
+int digest_hmac_sha256(const void *key, size_t key_length, const void *bytes, size_t length,
+                       unsigned char out[DIGEST_BYTES])
+{
+	char name[] = "SHA256";
+	const OSSL_PARAM parameters[] = {
+	        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+	        OSSL_PARAM_construct_end(),
+	};
+	EVP_MAC_CTX *context;
+	size_t written = 0;
+
+	if (key_length < DIGEST_KEY_MIN_BYTES)
+		return -1;
+	CHECK(pthread_once(&digest_once, digest_fetch) == 0);
+	context = EVP_MAC_CTX_new(digest_mac);
+	CHECK(context != NULL);
+	CHECK(EVP_MAC_init(context, key, key_length, parameters) == 1);
+	if (length > 0)
+		CHECK(EVP_MAC_update(context, bytes, length) == 1);
+	CHECK(EVP_MAC_final(context, out, &written, DIGEST_BYTES) == 1);
+	CHECK(written == DIGEST_BYTES);
+	EVP_MAC_CTX_free(context);
+	return 0;
+}
+
+bool digest_equal(const void *a, const void *b, size_t length)
+{
+	return CRYPTO_memcmp(a, b, length) == 0;
+}
+
+void digest_random(void *out, size_t length)
+{
+	CHECK(length <= INT_MAX);
+	CHECK(RAND_bytes(out, (int)length) == 1);
+}
+
+size_t digest_base64url(const void *bytes, size_t length, char *out)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	const unsigned char *byte = bytes;
+	size_t written = 0;
+	uint32_t pending = 0;
+	int bits = 0;
+
+	for (size_t i = 0; i < length; i++) {
+		pending = (pending << 8 | byte[i]) & 0xffff;
+		for (bits += 8; bits >= 6; bits -= 6)
+			out[written++] = alphabet[pending >> (bits - 6) & 63];
+	}
+	if (bits > 0)
+		out[written++] = alphabet[pending << (6 - bits) & 63];
+	out[written] = '\0';
+	return written;
+}
+
+static int base64url_value(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	if (c == '-')
+		return 62;
+	return c == '_' ? 63 : -1;
+}
+
+int digest_unbase64url(const char *text, size_t length, void *out, size_t max)
+{
+	unsigned char *byte = out;
+	size_t written = 0;
+	uint32_t pending = 0;
+	int bits = 0;
+
+	if (length % 4 == 1 || length > INT_MAX || length * 3 / 4 > max)
+		return -1;
+	for (size_t i = 0; i < length; i++) {
+		int value = base64url_value(text[i]);
+
+		if (value < 0)
+			return -1;
+		pending = (pending << 6 | (uint32_t)value) & 0xffff;
+		bits += 6;
+		if (bits >= 8) {
+			bits -= 8;
+			byte[written++] = (unsigned char)(pending >> bits & 0xff);
+		}
+	}
+	/* Else one value would have several names. */
+	if ((pending & ((1U << bits) - 1)) != 0)
+		return -1;
+	return (int)written;
+}

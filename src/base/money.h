@@ -1,0 +1,45 @@
+/*
+ * money: amounts in int64 micros (a millionth of the account's unit) and the only arithmetic allowed
+ * on them.  Every function that can overflow says so; none wraps, none rounds silently, none uses
+ * floating point.  All functions are pure and safe in any thread.
+ */
+#ifndef OCTROI_BASE_MONEY_H
+#define OCTROI_BASE_MONEY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef int64_t micros;
+
+#define MONEY_MICROS_PER_UNIT INT64_C(1000000)
+#define MONEY_MICROS_PER_MINOR INT64_C(10000) /* a cent of the unit */
+/* No single amount may be larger (10^12 units); sums are checked on their own. */
+#define MONEY_AMOUNT_MAX_MICROS INT64_C(1000000000000000000)
+
+#define MONEY_TEXT_MAX 32 /* bytes that any money_format_* writes, NUL included */
+
+/* *sum = a + b, *difference = a - b.  False, nothing written, when it does not fit an int64. */
+bool money_add(micros a, micros b, micros *sum) __attribute__((warn_unused_result));
+bool money_subtract(micros a, micros b, micros *difference) __attribute__((warn_unused_result));
+/* *product = amount * count for count >= 0; false on overflow. */
+bool money_multiply(micros amount, int64_t count, micros *product) __attribute__((warn_unused_result));
+
+/* Minor units (cents; for credits whole units when per_minor is MONEY_MICROS_PER_UNIT), rounded down
+ * (towards minus infinity). */
+int64_t money_floor_div(micros amount, int64_t per_minor);
+
+/*
+ * Decimal text, optionally signed, optionally with a fraction and an exponent ("12", "-0.5",
+ * "1.25e-06"), times 10^scale, exactly; digits beyond the scale are rounded half away from zero when
+ * round is true and refused otherwise.  0 and *value, or -1 for anything else (empty, blanks, other
+ * characters, more than 64 bytes, out of int64).  money_parse is decimal_parse with scale 6, no rounding.
+ */
+int decimal_parse(const char *text, size_t length, int scale, bool round, int64_t *value);
+int money_parse(const char *text, size_t length, micros *amount);
+
+/* "9.345" style: the value scaled by 10^-scale, at least min_decimals, no superfluous zeros after
+ * them.  Writes at most MONEY_TEXT_MAX bytes and returns the length. */
+size_t decimal_format(int64_t value, int scale, int min_decimals, char out[MONEY_TEXT_MAX]);
+
+#endif
