@@ -1,0 +1,12 @@
+-- What octroi's database user needs and no more.  Run as an administrator after `octroictl init`, with
+-- the user and database names of your site.  The journal can then only grow, whatever happens to octroi.
+GRANT SELECT ON octroi.* TO 'octroi'@'localhost';
+GRANT INSERT ON octroi.* TO 'octroi'@'localhost';
+GRANT UPDATE ON octroi.accounts TO 'octroi'@'localhost';
+GRANT UPDATE ON octroi.profiles TO 'octroi'@'localhost';
+GRANT UPDATE ON octroi.members TO 'octroi'@'localhost';
+GRANT UPDATE ON octroi.grants TO 'octroi'@'localhost';
+GRANT UPDATE, DELETE ON octroi.holds TO 'octroi'@'localhost';
+GRANT UPDATE ON octroi.usages TO 'octroi'@'localhost';
+GRANT DELETE ON octroi.batches TO 'octroi'@'localhost';
+GRANT UPDATE ON octroi.api_keys TO 'octroi'@'localhost';

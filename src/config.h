@@ -1,0 +1,36 @@
+/*
+ * config: octroi.conf (ini) and OCTROI_<KEY> of the environment, every key of config.def, checked
+ * before anything starts.  Read-only after loading, so threads share it freely.
+ * Types: TEXT and SECRET are strings, NUMBER int64, SWITCH bool, DECIMAL int64 times 10^6.
+ */
+#ifndef OCTROI_CONFIG_H
+#define OCTROI_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CONFIG_FIELD_TEXT(name) char *name;
+#define CONFIG_FIELD_SECRET(name) char *name;
+#define CONFIG_FIELD_NUMBER(name) int64_t name;
+#define CONFIG_FIELD_SWITCH(name) bool name;
+#define CONFIG_FIELD_DECIMAL(name) int64_t name;
+
+struct config {
+#define KEY(type, name, fallback, low, high, help) CONFIG_FIELD_##type(name)
+#include "config.def"
+#undef KEY
+	char *path; /* of the file that was read, "" when none */
+};
+
+#define CONFIG_ERROR_MAX 256
+
+/* path NULL: $OCTROI_CONF, else /etc/octroi/octroi.conf if it exists.  0, or -1 with a sentence that
+ * names file, line and key (never a secret's value).  config_free afterwards in both cases. */
+int config_load(struct config *c, const char *path, char error[CONFIG_ERROR_MAX]);
+void config_free(struct config *c);
+
+/* Visits every key as text, secrets as "(set)" or "". */
+void config_each(const struct config *c, void (*visit)(void *context, const char *name, const char *value),
+                 void *context);
+
+#endif

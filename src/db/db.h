@@ -1,0 +1,76 @@
+/*
+ * db: one connection to MariaDB (the only file that includes mysql.h).  Connects when first used, never
+ * by itself in the middle of a transaction.  A session is READ COMMITTED, strict, UTC.  A struct db
+ * belongs to one thread at a time.
+ */
+#ifndef OCTROI_DB_DB_H
+#define OCTROI_DB_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+struct db;
+
+struct db_options {
+	const char *socket, *host;
+	const char *user, *password, *name, *tls_ca;
+	unsigned port;
+	int64_t timeout_ms; /* for connecting, each read, each write */
+};
+
+enum db_result {
+	DB_OK,
+	DB_RETRY,     /* 1213, 1020, 1205: roll back, run the whole transaction again */
+	DB_DUPLICATE, /* 1062 */
+	DB_BUSY,      /* 1040, 1203, 1226: too many connections */
+	DB_LOST,      /* the connection is gone; what was being committed is unknown */
+	DB_FAULT      /* anything else; logged here, with the server's sentence but no statement */
+};
+
+/* The options' strings are copied.  No connection yet. */
+struct db *db_new(const struct db_options *options);
+void db_free(struct db *d);
+/* Closes the connection; the next use opens another. */
+void db_disconnect(struct db *d);
+bool db_connected(const struct db *d);
+int64_t db_idle_us(const struct db *d); /* since the last use */
+
+/*
+ * Runs the statements in sql (separated by ';').  Results are read in order: after DB_OK the first
+ * result is current.  After anything else the results are drained and, unless DB_LOST, the connection
+ * can be used.  autoconnect false: a lost connection stays lost.
+ */
+enum db_result db_query(struct db *d, const struct buf *sql);
+/* As db_query, rows streamed from the server instead of stored (audits, exports). */
+enum db_result db_query_stream(struct db *d, const struct buf *sql);
+
+struct db_row {
+	const char *const *field; /* NUL-terminated bytes, NULL for SQL NULL; valid until the next call */
+	const unsigned long *length;
+	unsigned count;
+};
+/* 1 and a row of the current result, 0 at its end, -1 fault (then db_error). */
+int db_row(struct db *d, struct db_row *row);
+/* Moves on: DB_OK and *more true when another result is current, *more false after the last. */
+enum db_result db_next(struct db *d, bool *more);
+/* Reads and drops all that is left.  First error wins. */
+enum db_result db_finish(struct db *d);
+
+int64_t db_affected(const struct db *d);
+/* The last error, for people; never holds a statement. */
+const char *db_error(const struct db *d);
+unsigned db_errno(const struct db *d);
+
+/* Field as integer; the column must be one (a text that is none is a bug of the caller's statement). */
+int64_t db_int(const struct db_row *row, unsigned column);
+
+/* Counters since start, all connections, for metrics. */
+struct db_counts {
+	int64_t queries, connects, retries, lost, faults;
+};
+void db_count(struct db_counts *counts);
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * frame: looks at the bytes that wait on a FastCGI connection, before libfcgi may read them, and says
+ * whether they begin with one whole, acceptable request.  libfcgi asserts on impossible lengths,
+ * answers GET_VALUES with an unbounded sprintf and blocks on half a request; nothing of that kind gets
+ * past here.  Pure.  Source: FastCGI specification 1.0, sections 3 and 5.
+ */
+#ifndef OCTROI_EDGE_FRAME_H
+#define OCTROI_EDGE_FRAME_H
+
+#include <stddef.h>
+
+#define FRAME_PARAMS_MAX (64 * 1024)
+#define FRAME_BODY_MAX (128 * 1024)
+
+enum frame_verdict {
+	FRAME_MORE,    /* nothing wrong so far, not whole yet */
+	FRAME_READY,   /* parameters and body are all there */
+	FRAME_BODY,    /* parameters are all there, the body is still coming */
+	FRAME_ROLE,    /* another role than RESPONDER: to be answered UNKNOWN_ROLE */
+	FRAME_TOO_BIG, /* parameters over FRAME_PARAMS_MAX */
+	FRAME_BAD      /* not FastCGI as a web server speaks it: close */
+};
+
+enum frame_verdict frame_inspect(const unsigned char *bytes, size_t length);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * request: what a caller sent, already bounded and checked: no NUL, no duplicate security parameter,
+ * no look-alike of a server parameter.  Everything lives in the request's arena until it is answered.
+ */
+#ifndef OCTROI_EDGE_REQUEST_H
+#define OCTROI_EDGE_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+
+#define REQUEST_ID_MAX 64
+
+enum request_listener { LISTENER_PUBLIC, LISTENER_INTERNAL };
+
+/* Why the edge already knows that the request cannot be served; the router renders it. */
+enum request_defect {
+	REQUEST_SOUND,
+	REQUEST_DUPLICATE_PARAMETER,
+	REQUEST_FORGED_PARAMETER, /* HTTP_ look-alike of a server parameter */
+	REQUEST_BODY_TOO_BIG,
+	REQUEST_BODY_SHORT,       /* ended before CONTENT_LENGTH */
+	REQUEST_BAD_TARGET        /* path or query that does not decode */
+};
+
+struct request {
+	struct arena *arena;
+	enum request_listener listener;
+	enum request_defect defect;
+	char id[REQUEST_ID_MAX];  /* X-Request-Id: the web server's when it is well-formed, else made here */
+	const char *method;       /* "GET" */
+	const char *path;         /* decoded, begins with '/', "" when REQUEST_BAD_TARGET */
+	const char *query;        /* raw, without '?', "" when none */
+	const char *body;         /* never NULL */
+	size_t body_length;
+	const char *const *parameters; /* "NAME=value", NULL at the end */
+	int64_t received_us;      /* clock_monotonic_us */
+	int64_t deadline_us;      /* monotonic: after that an answer is worth nothing */
+};
+
+/* A FastCGI parameter's value, NULL when absent.  Only names that src/edge/parameters.def lists may be
+ * asked for (anything else is a bug). */
+const char *request_parameter(const struct request *r, const char *name);
+
+/* First value of a query parameter, percent-decoded into the arena; NULL when absent or undecodable
+ * (then *bad is set). */
+const char *request_query(const struct request *r, const char *name, bool *bad);
+
+#endif

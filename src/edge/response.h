@@ -1,0 +1,29 @@
+/*
+ * response: what the caller gets.  A route fills it in; the edge writes it out in one go.  Header
+ * values are checked: a control character in one is a bug of the route, not something to pass on.
+ */
+#ifndef OCTROI_EDGE_RESPONSE_H
+#define OCTROI_EDGE_RESPONSE_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+
+#define RESPONSE_BODY_MAX (1024 * 1024)
+#define RESPONSE_HEADERS_MAX (8 * 1024)
+
+struct response {
+	int status;               /* 200 until said otherwise */
+	const char *content_type; /* application/json until said otherwise; NULL: no body */
+	struct buf headers;       /* "Name: value\r\n" lines */
+	struct buf body;
+	const char *outcome;      /* name for log and metrics, such as "INSUFFICIENT_CREDITS" or "OK" */
+};
+
+void response_init(struct response *r);
+void response_free(struct response *r);
+/* Empties it for the next request; memory stays. */
+void response_reset(struct response *r);
+void response_header(struct response *r, const char *name, const char *value);
+
+#endif

@@ -1,0 +1,130 @@
+/*
+ * command: one thing asked of the ledger, about one account, with room for its answer.  Strings belong
+ * to the submitter and must live until ledger_submit returns.  Zero-initialise, fill in, submit.
+ */
+#ifndef OCTROI_LEDGER_COMMAND_H
+#define OCTROI_LEDGER_COMMAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/id.h"
+#include "base/money.h"
+#include "ledger/outcome.h"
+#include "ledger/price.h"
+
+#define COMMAND_MODELS_MAX 16
+#define COMMAND_METADATA_MAX 1024
+#define COMMAND_QUANTITY_MAX 1000000
+
+enum command_kind {
+#define COMMAND(NAME, name, needs) COMMAND_##NAME,
+#include "ledger/commands.def"
+#undef COMMAND
+	COMMAND_COUNT
+};
+
+enum account_mode { MODE_PREPAID, MODE_POSTPAID };
+enum account_status { STATUS_ACTIVE, STATUS_SUSPENDED };
+enum hold_source { SOURCE_PLATFORM, SOURCE_BYOK };
+enum settle_outcome { SETTLE_COMPLETE, SETTLE_PARTIAL, SETTLE_FAILED };
+enum settlement { SETTLEMENT_NONE, SETTLEMENT_EXACT, SETTLEMENT_PARTIAL, SETTLEMENT_ESTIMATED, SETTLEMENT_LATE };
+enum limit_kind { LIMIT_NONE, LIMIT_BALANCE, LIMIT_HARD, LIMIT_MEMBER, LIMIT_DAILY, LIMIT_MONTHLY, LIMIT_SUSPENDED };
+
+enum transaction_type {
+#define TRANSACTION(NAME, sign, priority, counterpart) TRANSACTION_##NAME,
+#include "ledger/transactions.def"
+#undef TRANSACTION
+	TRANSACTION_COUNT
+};
+
+struct command_labels { /* "" when not given */
+	const char *conversation_id, *message_id, *metadata;
+};
+
+struct answer {
+	enum outcome outcome;
+	bool replayed;
+	bool absent;                /* TOUCH of an account that does not exist; nothing was made */
+	enum account_unit unit;
+	enum account_mode mode;
+	micros balance_micros, available_micros;
+	micros amount_micros;       /* reserved, cost, or the transaction's amount */
+	micros needed_micros;       /* of a 402 */
+	enum limit_kind limit;      /* of a 402 */
+	micros limit_micros, used_micros;
+	int64_t resets_at_us;
+	int64_t seq;                /* of the hold, usage or transaction */
+	int choice;                 /* index of the model in authorize.models */
+	enum hold_source source;
+	char provider[PRICE_PROVIDER_MAX];
+	int64_t max_output_tokens, price_version, expires_at_us;
+	enum settlement settlement;
+	struct tokens tokens;
+	const char *field;          /* of INVALID_REQUEST: a literal */
+};
+
+struct command {
+	enum command_kind kind;
+	struct account_key account;
+	const char *account_id;     /* the application's; NULL where a hold's id named the account */
+	const char *member;         /* "" when none */
+	int64_t hold_seq;           /* for NEEDS_HOLD */
+	const char *request_id;     /* NULL: cannot be repeated */
+	unsigned char request_key[ID_KEY_BYTES], fingerprint[ID_KEY_BYTES]; /* made by ledger_submit */
+	union {
+		struct {
+			const char *models[COMMAND_MODELS_MAX];
+			int model_count;            /* 0: an action */
+			const char *action;
+			int64_t quantity, input_tokens, max_output_tokens, fit_minimum;
+			bool fit;
+			unsigned byok;              /* bits of provider_bit(); joined with the account's */
+			int64_t ttl_us;
+			struct command_labels labels;
+		} authorize;
+		struct {
+			bool has_usage;
+			struct tokens tokens;
+			enum settle_outcome outcome;
+			const char *message_id;     /* "" when none */
+		} settle;
+		struct { int64_t ttl_us, max_output_tokens; } extend; /* 0: leave */
+		struct {
+			const char *action;
+			int64_t quantity;
+			struct command_labels labels;
+		} charge;
+		struct { const char *model; } check;             /* "" : any balance at all */
+		struct {
+			enum transaction_type type;
+			micros amount_micros;
+			int64_t expires_at_us;      /* 0: never */
+			int64_t priority;           /* -1: the type's own */
+			const char *description, *reference, *actor, *metadata;
+		} transaction;
+		struct {
+			bool set_mode, set_unit, set_hard_limit, set_soft_limit, set_byok, set_status;
+			enum account_mode mode;
+			enum account_unit unit;
+			enum account_status status;
+			micros hard_limit_micros, soft_limit_micros;
+			unsigned byok;
+			const char *email, *name, *locale, *time_zone; /* NULL: leave */
+		} account;
+		struct { bool remove; int64_t role; } member_change; /* role: 0 member, 1 manager */
+		struct { bool create; } touch;                       /* create: make it when absent */
+	};
+	struct answer answer;
+};
+
+/* Canonical digest of everything that makes two commands the same request. */
+void command_fingerprint(struct command *c);
+
+/* Providers that may be the customer's own: "anthropic", "openai", …; 0 when unknown. */
+unsigned provider_bit(const char *provider);
+const char *provider_name(unsigned bit);
+/* The provider that a model's name gives away ("claude-…"), "" when none. */
+const char *provider_of_model(const char *model);
+
+#endif

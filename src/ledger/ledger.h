@@ -1,0 +1,53 @@
+/*
+ * ledger: the only way to move money.  Commands of many threads are combined into one transaction:
+ * prefetch locks and loads, decide decides without I/O, persist writes and commits; then every thread
+ * has its own answer.  See src/README.md.
+ */
+#ifndef OCTROI_LEDGER_LEDGER_H
+#define OCTROI_LEDGER_LEDGER_H
+
+#include <stdint.h>
+
+#include "db/pool.h"
+#include "ledger/book.h"
+#include "ledger/command.h"
+
+struct ledger;
+
+struct ledger_options {
+	struct pool *pool;  /* lends the connection of each batch; outlives the ledger */
+	int batch_max, queue_max;
+	int64_t holds_max;
+	bool capture_expired; /* a hold that nobody settled is charged its estimate */
+	micros action_price_micros; /* credits of an action without a price; 0: refused */
+	struct price_terms terms;   /* for such actions */
+};
+
+struct ledger *ledger_new(const struct ledger_options *options);
+/* No thread may be inside. */
+void ledger_free(struct ledger *l);
+
+/*
+ * Runs the command and returns once its effect is committed (or it was refused and changed nothing);
+ * the answer is in command->answer.  OUTCOME_UNAVAILABLE: the database could not be asked or the
+ * monotonic deadline passed; whether the command took effect is then unknown, and repeating it with the
+ * same request id is safe.  Any thread; takes the ledger's lock.
+ */
+void ledger_submit(struct ledger *l, struct command *command, int64_t deadline_us);
+/* Many at once, in order; they may share a batch but fail on their own. */
+void ledger_submit_many(struct ledger *l, struct command *commands, int count, int64_t deadline_us);
+
+/* Touches up to max accounts that are due (expired holds and grants); how many, or -1 on a fault. */
+int ledger_sweep(struct ledger *l, int max, int64_t deadline_us);
+
+/* The price book that the last batch saw, or one read now; NULL on a fault.  Release it. */
+struct book *ledger_book(struct ledger *l, int64_t deadline_us);
+
+struct ledger_counts {
+	int64_t batches, commands, retries, splits, unknown_commits, refused_full, queued;
+	int64_t batch_size[12]; /* batches of 1, 2, 3-4, 5-8, … commands */
+	int64_t outcome[OUTCOME_COUNT];
+};
+void ledger_count(struct ledger *l, struct ledger_counts *counts);
+
+#endif

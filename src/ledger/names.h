@@ -1,0 +1,26 @@
+/*
+ * names: what the numbers in the database are called in the API ("SIGNUP_BONUS", "partial", "money").
+ */
+#ifndef OCTROI_LEDGER_NAMES_H
+#define OCTROI_LEDGER_NAMES_H
+
+#include <stdint.h>
+
+/* "" for a number that is none. */
+const char *names_transaction(int64_t type);
+const char *names_settlement(int64_t settlement);
+const char *names_unit(int64_t unit);
+const char *names_mode(int64_t mode);
+const char *names_status(int64_t status);
+const char *names_limit(int64_t limit);
+const char *names_role(int64_t role);
+const char *names_source(int64_t source);
+
+/* The number, or -1. */
+int names_to_transaction(const char *name);
+int names_to_unit(const char *name);
+int names_to_mode(const char *name);
+int names_to_status(const char *name);
+int names_to_role(const char *name);
+
+#endif

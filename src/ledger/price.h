@@ -1,0 +1,72 @@
+/*
+ * price: what a model or an action costs.  A price is unsigned: a debit can never credit.  Pure.
+ *
+ * A model's price is held as the provider lists it, in pico-dollars per token (10^-12), beside the terms
+ * of its version (margin, exchange rate, value of a credit); they meet in one 128-bit computation that
+ * is rounded up once, to a micro.  Tiers: when a request's whole input is over above_tokens, all of the
+ * request, output included, is priced by the highest such tier (LiteLLM, llm_cost_calc/utils.py).
+ */
+#ifndef OCTROI_LEDGER_PRICE_H
+#define OCTROI_LEDGER_PRICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/money.h"
+
+#define PRICE_ITEM_MAX 160 /* bytes of a model's or action's name */
+#define PRICE_PROVIDER_MAX 64
+#define PRICE_TIERS_MAX 8
+#define PRICE_TOKENS_MAX INT64_C(1000000000)         /* per class and request */
+#define PRICE_PICO_MAX INT64_C(1000000000000)        /* one dollar per token */
+
+enum price_class {
+	PRICE_INPUT, PRICE_CACHE_READ, PRICE_CACHE_WRITE, PRICE_CACHE_WRITE_1H, PRICE_OUTPUT,
+	PRICE_CLASSES
+};
+
+struct tokens {
+	int64_t count[PRICE_CLASSES]; /* disjoint: no token is in two classes */
+};
+
+struct price_terms { /* all times 10^6, all > 0 */
+	int64_t margin_ppm;
+	int64_t rate_ppm;          /* dollars per unit of currency */
+	int64_t credit_value_ppm;  /* units of currency per credit */
+};
+
+struct price_tier {
+	int64_t above_tokens; /* 0 for the base tier, which comes first; ascending */
+	int64_t pico[PRICE_CLASSES];
+};
+
+enum price_kind { PRICE_MODEL, PRICE_ACTION };
+enum account_unit { UNIT_MONEY, UNIT_CREDIT };
+
+struct price {
+	enum price_kind kind;
+	char item[PRICE_ITEM_MAX];
+	char provider[PRICE_PROVIDER_MAX]; /* "" for actions */
+	int64_t version;
+	int64_t starts_at_us;
+	struct price_terms terms;
+	micros credits_micros;  /* of one action */
+	int tier_count;         /* 1..PRICE_TIERS_MAX for models */
+	struct price_tier tier[PRICE_TIERS_MAX];
+};
+
+/* The cost in micros of the unit.  False when a count is negative or over PRICE_TOKENS_MAX, or the
+ * result does not fit.  kind must be PRICE_MODEL. */
+bool price_of_tokens(const struct price *p, enum account_unit unit, const struct tokens *t, micros *cost)
+	__attribute__((warn_unused_result));
+
+/* The same for quantity (>= 1) actions; on money accounts credits times credit_value, rounded up. */
+bool price_of_action(const struct price *p, enum account_unit unit, int64_t quantity, micros *cost)
+	__attribute__((warn_unused_result));
+
+/* The largest number of output tokens, at most wanted, that input tokens and these together cost at
+ * most available; -1 when not even the input is affordable. */
+int64_t price_fit_output(const struct price *p, enum account_unit unit, int64_t input_tokens,
+                         int64_t wanted, micros available);
+
+#endif

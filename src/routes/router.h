@@ -1,0 +1,32 @@
+/*
+ * router: from a request to the one handler of routes.def that serves it, with the caller known and
+ * entitled.  The edge calls router_handle on its worker threads.
+ */
+#ifndef OCTROI_ROUTES_ROUTER_H
+#define OCTROI_ROUTES_ROUTER_H
+
+#include "config.h"
+#include "db/pool.h"
+#include "edge/edge.h"
+#include "ledger/ledger.h"
+
+struct router;
+
+struct router_options {
+	const struct config *config;
+	struct ledger *ledger;
+	struct pool *readers; /* never the ledger's batch connection, except with one connection for all */
+};
+
+struct router *router_new(const struct router_options *options);
+void router_free(struct router *r);
+
+/* An edge_handler; context is the router. */
+void router_handle(void *context, const struct request *request, struct response *response);
+
+/* For /metrics; set once the edge runs, NULL before. */
+void router_set_edge(struct router *r, struct edge *e);
+/* About once a second, one thread: sweeps due accounts, refreshes the keys. */
+void router_housekeep(struct router *r);
+
+#endif
