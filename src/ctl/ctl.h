@@ -1,0 +1,67 @@
+/*
+ * ctl: what every command of octroictl works with: the configuration, one connection to the database, its
+ * own arguments.  Commands are the rows of ctl_commands.def; ctl_foo.c holds those whose first word is foo.
+ * They print to stdout (listing.h for rows) and complain to stderr.  One thread.
+ */
+#ifndef OCTROI_CTL_CTL_H
+#define OCTROI_CTL_CTL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "config.h"
+#include "db/db.h"
+#include "ledger/price.h"
+
+/* A command's result is the program's exit status. */
+enum ctl_exit {
+	CTL_OK = 0,
+	CTL_NO = 1,    /* findings, a refusal: the answer to the question is no */
+	CTL_FAILED = 2 /* could not run: arguments, configuration, database */
+};
+
+struct ctl {
+	const struct config *config;
+	const char *command; /* its row's words, "key create" */
+	bool json;           /* --json was given */
+	int argc;            /* what follows the command's words */
+	char **argv;
+	struct db *db;       /* ctl_db; main frees it */
+};
+
+typedef int ctl_handler(struct ctl *c);
+
+#define CTL(words, handler, synopsis, help) ctl_handler handler;
+#include "ctl/ctl_commands.def"
+#undef CTL
+
+/* An option of a command, "--label": exactly one of value and flag is not NULL. */
+struct ctl_option {
+	const char *name;
+	const char **value; /* takes an argument: "--label TEXT" or "--label=TEXT" */
+	bool *flag;
+};
+
+/* Takes the arguments apart: options anywhere, until "--"; the rest are operands, from min to max of
+ * them.  options ends with a NULL name; NULL: none.  How many operands, or -1, explained on stderr. */
+int ctl_arguments(struct ctl *c, const struct ctl_option *options, const char **operands, int min, int max);
+
+/* "octroictl: …" on stderr; returns CTL_FAILED. */
+int ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Integer, or decimal with at most 6 places times 10^6, within low and high; 0 or -1, explained with what. */
+int ctl_integer(const char *text, const char *what, int64_t low, int64_t high, int64_t *value);
+int ctl_decimal(const char *text, const char *what, int64_t low, int64_t high, int64_t *value);
+
+/* The connection that the configuration describes, made at the first call (not yet connected). */
+struct db *ctl_db(struct ctl *c);
+/* Options for other connections to the same database (pools). */
+struct db_options ctl_db_options(const struct config *config);
+/* margin, exchange_rate and credit_value. */
+struct price_terms ctl_terms(const struct config *config);
+
+/* Runs a statement and finishes with its results; CTL_OK, or CTL_FAILED with a sentence on stderr. */
+int ctl_run(struct ctl *c, const struct buf *sql);
+
+#endif

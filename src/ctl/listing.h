@@ -1,0 +1,31 @@
+/*
+ * listing: rows of named fields, printed as an aligned table for people or, with --json, as JSON.  The
+ * first row's fields make the columns; every row has the same fields in the same order.  One thread.
+ */
+#ifndef OCTROI_CTL_LISTING_H
+#define OCTROI_CTL_LISTING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct listing;
+
+/* Never NULL (short of memory is fatal in a one-shot program).  name: of the list in JSON. */
+struct listing *listing_new(const char *name);
+void listing_free(struct listing *l); /* NULL is harmless */
+
+/* Begins a row; the following calls fill its fields.  key is a literal in camelCase, heading what people see. */
+void listing_row(struct listing *l);
+void listing_text(struct listing *l, const char *key, const char *heading, const char *text);
+void listing_int(struct listing *l, const char *key, const char *heading, int64_t value);
+/* micros: JSON the integer, people a decimal with at least 2 places. */
+void listing_amount(struct listing *l, const char *key, const char *heading, int64_t amount_micros);
+/* micros since 1970, 0 for never: JSON RFC 3339 or null, people the same or "-". */
+void listing_time(struct listing *l, const char *key, const char *heading, int64_t time_us);
+
+/* Prints all rows to stdout: {"name":[…]} or the table (nothing but the headings when there are none:
+ * say so yourself).  single: one row, as a record without the list around it, or one field per line. */
+void listing_print(const struct listing *l, bool json);
+void listing_print_single(const struct listing *l, bool json);
+
+#endif
