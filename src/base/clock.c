@@ -195,7 +195,7 @@ static bool take_time(struct cursor *c, struct civil *t)
 
 int clock_parse(const char *text, size_t length, int64_t *time_us)
 {
-	struct cursor c = {.at = text, .end = text + length};
+	struct cursor c = {.at = text, .end = length > 0 ? text + length : text};
 	struct civil t = {0};
 	int64_t seconds;
 	int64_t first = days_from_civil(YEAR_MIN, 1, 1) * SECONDS_PER_DAY;

@@ -211,7 +211,8 @@ static struct json *load(const char *bytes, size_t length, size_t flags, char er
 
 struct json *json_parse(const char *bytes, size_t length, bool numbers_as_text, char error[JSON_ERROR_MAX])
 {
-	struct scan check = {.at = bytes, .end = bytes + length, .numbers_as_text = numbers_as_text};
+	const char *first = length > 0 ? bytes : ""; /* an empty buffer may have no memory at all */
+	struct scan check = {.at = first, .end = first + length, .numbers_as_text = numbers_as_text};
 	struct scan rewrite = check;
 	struct json *document = NULL;
 	struct buf text;
@@ -223,7 +224,7 @@ struct json *json_parse(const char *bytes, size_t length, bool numbers_as_text, 
 		return NULL;
 	}
 	if (check.rewritten == 0)
-		return load(bytes, length, 0, error);
+		return load(first, length, 0, error);
 	buf_init(&text, length * REWRITE_GROWTH);
 	rewrite.out = &text;
 	CHECK(scan_document(&rewrite));

@@ -15,7 +15,7 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 
 /* path NULL or "" or "stderr": standard error.  0, or -1 with errno when the file cannot be opened. */
 int log_open(const char *path, enum log_level level);
-/* Opens the path again (log rotation). */
+/* Opens the path again (log rotation).  0, or -1 with errno and the old file still in use. */
 int log_reopen(void);
 /* Writes out what is collected.  Errors are written at once. */
 void log_flush(void);

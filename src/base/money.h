@@ -32,8 +32,9 @@ int64_t money_floor_div(micros amount, int64_t per_minor);
 /*
  * Decimal text, optionally signed, optionally with a fraction and an exponent ("12", "-0.5",
  * "1.25e-06"), times 10^scale, exactly; digits beyond the scale are rounded half away from zero when
- * round is true and refused otherwise.  0 and *value, or -1 for anything else (empty, blanks, other
- * characters, more than 64 bytes, out of int64).  money_parse is decimal_parse with scale 6, no rounding.
+ * round is true and refused otherwise (zeros there change nothing and pass).  0 and *value, or -1 for
+ * anything else (empty, blanks, no digit on a side of the point, other characters, more than 64 bytes, out
+ * of int64).  money_parse is decimal_parse with scale 6, no rounding.
  */
 int decimal_parse(const char *text, size_t length, int scale, bool round, int64_t *value);
 int money_parse(const char *text, size_t length, micros *amount);
