@@ -47,6 +47,9 @@ struct ctl_option {
  * them.  options ends with a NULL name; NULL: none.  How many operands, or -1, explained on stderr. */
 int ctl_arguments(struct ctl *c, const struct ctl_option *options, const char **operands, int min, int max);
 
+/* Prints a JSON document and a line feed to stdout; CTL_OK, or CTL_FAILED when it was too large. */
+int ctl_print(const struct buf *document);
+
 /* "octroictl: …" on stderr; returns CTL_FAILED. */
 int ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

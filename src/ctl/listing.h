@@ -8,9 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/json.h"
+
 struct listing;
 
-/* Never NULL (short of memory is fatal in a one-shot program).  name: of the list in JSON. */
+/* Never NULL: short of memory the program ends (CTL_FAILED).  name: of the list in JSON. */
 struct listing *listing_new(const char *name);
 void listing_free(struct listing *l); /* NULL is harmless */
 
@@ -23,9 +25,13 @@ void listing_amount(struct listing *l, const char *key, const char *heading, int
 /* micros since 1970, 0 for never: JSON RFC 3339 or null, people the same or "-". */
 void listing_time(struct listing *l, const char *key, const char *heading, int64_t time_us);
 
-/* Prints all rows to stdout: {"name":[…]} or the table (nothing but the headings when there are none:
- * say so yourself).  single: one row, as a record without the list around it, or one field per line. */
+/* Prints all rows to stdout: {"name":[…]} or the table. */
 void listing_print(const struct listing *l, bool json);
+/* Its only row: {…}, or one field per line. */
 void listing_print_single(const struct listing *l, bool json);
+
+/* The same as part of a larger document: a list, or the only row as a record, under the listing's name. */
+void listing_json(const struct listing *l, struct json_writer *w);
+void listing_json_single(const struct listing *l, struct json_writer *w);
 
 #endif
