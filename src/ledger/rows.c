@@ -1,0 +1,437 @@
+#include "ledger/rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+
+#define BUCKETS 2048 /* power of two; a full batch names about as many rows */
+#define SLOTS_MAX 1024
+
+/* A key that was asked for; row is NULL until, and unless, it turns out to exist. */
+struct want {
+	enum table_id table;
+	struct slot *slot;
+	union {
+		int64_t seq;
+		unsigned char bytes[ID_KEY_BYTES];
+		const char *text;
+	} key;
+	struct row *row;
+	struct want *next_in_bucket, *next_in_table;
+};
+
+struct rows {
+	struct arena *arena;
+	struct want *bucket[BUCKETS];
+	struct want *wanted[TABLE_COUNT];
+	struct slot *slots[SLOTS_MAX];
+	struct slot *slot_bucket[SLOTS_MAX * 2];
+	int slot_count;
+	struct row *changed[TABLE_COUNT], **changed_end[TABLE_COUNT];
+	bool failed;
+	/* Lent when memory is short; as large as the largest row. */
+	struct usages_row spare;
+};
+
+struct rows *
+rows_new(struct arena *arena)
+{
+	struct rows *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return NULL;
+	r->arena = arena;
+	rows_reset(r);
+	return r;
+}
+
+void
+rows_free(struct rows *r)
+{
+	free(r);
+}
+
+void
+rows_reset(struct rows *r)
+{
+	memset(r->bucket, 0, sizeof(r->bucket));
+	memset(r->wanted, 0, sizeof(r->wanted));
+	memset(r->slot_bucket, 0, sizeof(r->slot_bucket));
+	memset(r->changed, 0, sizeof(r->changed));
+	for (int t = 0; t < TABLE_COUNT; t++)
+		r->changed_end[t] = &r->changed[t];
+	r->slot_count = 0;
+	r->failed = false;
+}
+
+/* Account keys are pieces of a SHA-256 already. */
+static size_t
+key_hash(const struct account_key *key)
+{
+	size_t h;
+
+	memcpy(&h, key->bytes, sizeof(h));
+	return h;
+}
+
+struct slot *
+rows_slot(struct rows *r, const struct account_key *key)
+{
+	const size_t mask = SLOTS_MAX * 2 - 1;
+	size_t at = key_hash(key) & mask;
+	struct slot *s;
+
+	for (; r->slot_bucket[at] != NULL; at = (at + 1) & mask)
+		if (memcmp(&r->slot_bucket[at]->key, key, sizeof(*key)) == 0)
+			return r->slot_bucket[at];
+	if (r->slot_count == SLOTS_MAX)
+		return NULL;
+	s = arena_alloc(r->arena, sizeof(*s));
+	if (s == NULL)
+		return NULL;
+	s->key = *key;
+	r->slot_bucket[at] = s;
+	r->slots[r->slot_count++] = s;
+	return s;
+}
+
+int
+rows_slot_count(const struct rows *r)
+{
+	return r->slot_count;
+}
+
+struct slot *
+rows_slot_at(struct rows *r, int index)
+{
+	CHECK(index >= 0 && index < r->slot_count);
+	return r->slots[index];
+}
+
+static int
+compare_slots(const void *a, const void *b)
+{
+	const struct slot *const *x = a, *const *y = b;
+
+	return memcmp(&(*x)->key, &(*y)->key, sizeof((*x)->key));
+}
+
+void
+rows_sort_slots(struct rows *r)
+{
+	qsort(r->slots, (size_t)r->slot_count, sizeof(r->slots[0]), compare_slots);
+}
+
+static void
+set_key(struct want *w, enum table_id table, const void *key)
+{
+	memset(&w->key, 0, sizeof(w->key));
+	switch (table) {
+	case TABLE_HOLDS:
+	case TABLE_USAGES:
+		memcpy(&w->key.seq, key, sizeof(w->key.seq));
+		break;
+	case TABLE_REQUESTS:
+		memcpy(w->key.bytes, key, sizeof(w->key.bytes));
+		break;
+	case TABLE_MEMBERS:
+		w->key.text = key;
+		break;
+	case TABLE_PROFILES:
+		break;
+	default:
+		UNREACHABLE("a table whose rows are not named");
+	}
+}
+
+static size_t
+want_hash(const struct want *w)
+{
+	uint64_t h = key_hash(&w->slot->key) + (uint64_t)w->table * UINT64_C(0x9E3779B97F4A7C15);
+
+	if (w->table == TABLE_MEMBERS) {
+		for (const char *p = w->key.text; *p != '\0'; p++)
+			h = (h ^ (unsigned char)*p) * UINT64_C(0x100000001B3);
+	} else {
+		uint64_t half;
+
+		memcpy(&half, w->key.bytes, sizeof(half));
+		h ^= half * UINT64_C(0xD6E8FEB86659FD93);
+	}
+	return (size_t)(h >> 17) & (BUCKETS - 1);
+}
+
+static bool
+same_key(const struct want *a, const struct want *b)
+{
+	if (a->table != b->table || a->slot != b->slot)
+		return false;
+	if (a->table == TABLE_MEMBERS)
+		return strcmp(a->key.text, b->key.text) == 0;
+	return memcmp(&a->key, &b->key, sizeof(a->key)) == 0;
+}
+
+static struct want *
+find(struct rows *r, struct slot *s, enum table_id table, const void *key)
+{
+	struct want sought = {.table = table, .slot = s}, *w;
+
+	set_key(&sought, table, key);
+	for (w = r->bucket[want_hash(&sought)]; w != NULL; w = w->next_in_bucket)
+		if (same_key(w, &sought))
+			break;
+	return w;
+}
+
+bool
+rows_want(struct rows *r, struct slot *s, enum table_id table, const void *key)
+{
+	struct want *w;
+	size_t bucket;
+
+	if (find(r, s, table, key) != NULL)
+		return true;
+	w = arena_alloc(r->arena, sizeof(*w));
+	if (w == NULL) {
+		r->failed = true;
+		return false;
+	}
+	w->table = table;
+	w->slot = s;
+	set_key(w, table, key);
+	bucket = want_hash(w);
+	w->next_in_bucket = r->bucket[bucket];
+	r->bucket[bucket] = w;
+	w->next_in_table = r->wanted[table];
+	r->wanted[table] = w;
+	return true;
+}
+
+void
+rows_each_wanted(struct rows *r, enum table_id table,
+                 bool (*visit)(void *context, struct slot *s, const void *key), void *context)
+{
+	for (struct want *w = r->wanted[table]; w != NULL; w = w->next_in_table)
+		if (!visit(context, w->slot, table == TABLE_MEMBERS ? (const void *)w->key.text : &w->key))
+			break;
+}
+
+/* The second key column of a row, as rows_want takes it. */
+static const void *
+second_key(const struct row *row)
+{
+	switch (row->table) {
+	case TABLE_HOLDS:
+		return &((const struct holds_row *)row)->seq;
+	case TABLE_USAGES:
+		return &((const struct usages_row *)row)->seq;
+	case TABLE_REQUESTS:
+		return ((const struct requests_row *)row)->request_key;
+	case TABLE_MEMBERS:
+		return ((const struct members_row *)row)->member_id;
+	default:
+		return NULL;
+	}
+}
+
+/* Grants are spent by priority, then expiry (never comes last), then age. */
+static bool
+spent_before(const struct grants_row *a, const struct grants_row *b)
+{
+	if (a->priority != b->priority)
+		return a->priority < b->priority;
+	if (a->expires_at_us != b->expires_at_us) {
+		if (a->expires_at_us == 0 || b->expires_at_us == 0)
+			return b->expires_at_us == 0;
+		return a->expires_at_us < b->expires_at_us;
+	}
+	return a->seq < b->seq;
+}
+
+static void
+link_grant(struct slot *s, struct grants_row *g)
+{
+	struct row **at = (struct row **)(void *)&s->grants;
+
+	while (*at != NULL && spent_before((struct grants_row *)*at, g))
+		at = &(*at)->next;
+	g->row.next = *at;
+	*at = &g->row;
+}
+
+/* Makes the row findable. */
+static bool
+place(struct rows *r, struct slot *s, struct row *row)
+{
+	const void *key = second_key(row);
+	struct want *w;
+
+	switch (row->table) {
+	case TABLE_ACCOUNTS:
+		CHECK(s->account == NULL);
+		s->account = (struct accounts_row *)row;
+		return true;
+	case TABLE_GRANTS:
+		link_grant(s, (struct grants_row *)row);
+		return true;
+	case TABLE_TRANSACTIONS:
+	case TABLE_ENTRIES:
+		return true;
+	default:
+		break;
+	}
+	if (!rows_want(r, s, row->table, key))
+		return false;
+	w = find(r, s, row->table, key);
+	CHECK(w != NULL && w->row == NULL);
+	w->row = row;
+	if (row->table == TABLE_HOLDS) {
+		row->next = (struct row *)s->holds;
+		s->holds = (struct holds_row *)row;
+	}
+	return true;
+}
+
+bool
+rows_load(struct rows *r, struct slot *s, struct row *row)
+{
+	const void *key = second_key(row);
+	struct want *w;
+
+	row->change = ROW_CLEAN;
+	/* A named hold of an account whose holds are all loaded is read twice. */
+	if (row->table == TABLE_HOLDS) {
+		w = find(r, s, row->table, key);
+		if (w != NULL && w->row != NULL)
+			return true;
+	}
+	return place(r, s, row);
+}
+
+struct row *
+rows_alloc(struct rows *r, enum table_id table)
+{
+	struct row *row = arena_alloc(r->arena, table_of(table)->row_size);
+
+	if (row == NULL) {
+		r->failed = true;
+		row = &r->spare.row;
+	}
+	table_row_clear(row, table);
+	return row;
+}
+
+bool
+rows_failed(const struct rows *r)
+{
+	return r->failed;
+}
+
+/* NULL: it was looked for and is not there. */
+static struct row *
+look_up(struct rows *r, struct slot *s, enum table_id table, const void *key)
+{
+	struct want *w = find(r, s, table, key);
+
+	CHECK(w != NULL);
+	if (w->row == NULL || w->row->change == ROW_ENDED || w->row->change == ROW_DROPPED)
+		return NULL;
+	return w->row;
+}
+
+struct holds_row *
+rows_hold(struct rows *r, struct slot *s, int64_t seq)
+{
+	return (struct holds_row *)look_up(r, s, TABLE_HOLDS, &seq);
+}
+
+struct usages_row *
+rows_usage(struct rows *r, struct slot *s, int64_t seq)
+{
+	return (struct usages_row *)look_up(r, s, TABLE_USAGES, &seq);
+}
+
+struct requests_row *
+rows_request(struct rows *r, struct slot *s, const unsigned char key[ID_KEY_BYTES])
+{
+	return (struct requests_row *)look_up(r, s, TABLE_REQUESTS, key);
+}
+
+struct members_row *
+rows_member(struct rows *r, struct slot *s, const char *member)
+{
+	return (struct members_row *)look_up(r, s, TABLE_MEMBERS, member);
+}
+
+struct profiles_row *
+rows_profile(struct rows *r, struct slot *s)
+{
+	return (struct profiles_row *)look_up(r, s, TABLE_PROFILES, NULL);
+}
+
+struct grants_row *
+rows_grants(struct slot *s)
+{
+	CHECK(s->grants_loaded);
+	return s->grants;
+}
+
+struct holds_row *
+rows_open_holds(struct slot *s)
+{
+	CHECK(s->holds_loaded);
+	return s->holds;
+}
+
+static void
+note_changed(struct rows *r, struct row *row)
+{
+	row->written = NULL;
+	*r->changed_end[row->table] = row;
+	r->changed_end[row->table] = &row->written;
+}
+
+void
+rows_add(struct rows *r, struct slot *s, struct row *row)
+{
+	if (r->failed)
+		return;
+	row->change = ROW_NEW;
+	if (!place(r, s, row))
+		return;
+	note_changed(r, row);
+}
+
+void
+rows_touch(struct rows *r, struct row *row)
+{
+	if (row->change != ROW_CLEAN || r->failed)
+		return;
+	row->change = ROW_CHANGED;
+	note_changed(r, row);
+}
+
+void
+rows_end(struct rows *r, struct row *row)
+{
+	CHECK(row->change != ROW_ENDED && row->change != ROW_DROPPED);
+	if (row->change == ROW_CLEAN)
+		note_changed(r, row);
+	row->change = row->change == ROW_NEW ? ROW_DROPPED : ROW_ENDED;
+}
+
+struct row *
+rows_changed(struct rows *r, enum table_id table)
+{
+	return r->changed[table];
+}
+
+bool
+rows_any_changed(struct rows *r)
+{
+	for (int t = 0; t < TABLE_COUNT; t++)
+		if (r->changed[t] != NULL)
+			return true;
+	return false;
+}

@@ -1,0 +1,121 @@
+#include "ledger/table.h"
+
+#include <string.h>
+
+#define INT(name, role) {#name, COLUMN_INT, COLUMN_##role, offsetof(struct ROW_STRUCT, name), sizeof(int64_t)},
+#define TEXT(name, role) {#name, COLUMN_TEXT, COLUMN_##role, offsetof(struct ROW_STRUCT, name), 0},
+#define BYTES(name, size, role) {#name, COLUMN_BYTES, COLUMN_##role, offsetof(struct ROW_STRUCT, name), (size)},
+
+static const struct column accounts_columns[] = {
+#define ROW_STRUCT accounts_row
+#include "ledger/tables/accounts.def"
+#undef ROW_STRUCT
+};
+static const struct column profiles_columns[] = {
+#define ROW_STRUCT profiles_row
+#include "ledger/tables/profiles.def"
+#undef ROW_STRUCT
+};
+static const struct column members_columns[] = {
+#define ROW_STRUCT members_row
+#include "ledger/tables/members.def"
+#undef ROW_STRUCT
+};
+static const struct column grants_columns[] = {
+#define ROW_STRUCT grants_row
+#include "ledger/tables/grants.def"
+#undef ROW_STRUCT
+};
+static const struct column holds_columns[] = {
+#define ROW_STRUCT holds_row
+#include "ledger/tables/holds.def"
+#undef ROW_STRUCT
+};
+static const struct column usages_columns[] = {
+#define ROW_STRUCT usages_row
+#include "ledger/tables/usages.def"
+#undef ROW_STRUCT
+};
+static const struct column requests_columns[] = {
+#define ROW_STRUCT requests_row
+#include "ledger/tables/requests.def"
+#undef ROW_STRUCT
+};
+static const struct column transactions_columns[] = {
+#define ROW_STRUCT transactions_row
+#include "ledger/tables/transactions.def"
+#undef ROW_STRUCT
+};
+static const struct column entries_columns[] = {
+#define ROW_STRUCT entries_row
+#include "ledger/tables/entries.def"
+#undef ROW_STRUCT
+};
+#undef INT
+#undef TEXT
+#undef BYTES
+
+/* The column lists begin with a comma, which table_of's users never see. */
+#define INT(name, role) "," #name
+#define TEXT(name, role) "," #name
+#define BYTES(name, size, role) "," #name
+static const char accounts_list[] =
+#include "ledger/tables/accounts.def"
+	;
+static const char profiles_list[] =
+#include "ledger/tables/profiles.def"
+	;
+static const char members_list[] =
+#include "ledger/tables/members.def"
+	;
+static const char grants_list[] =
+#include "ledger/tables/grants.def"
+	;
+static const char holds_list[] =
+#include "ledger/tables/holds.def"
+	;
+static const char usages_list[] =
+#include "ledger/tables/usages.def"
+	;
+static const char requests_list[] =
+#include "ledger/tables/requests.def"
+	;
+static const char transactions_list[] =
+#include "ledger/tables/transactions.def"
+	;
+static const char entries_list[] =
+#include "ledger/tables/entries.def"
+	;
+#undef INT
+#undef TEXT
+#undef BYTES
+
+static const struct table tables[TABLE_COUNT] = {
+#define TABLE(NAME, name, load)                                                                        \
+	[TABLE_##NAME] = {#name, name##_columns,                                                       \
+	                  (int)(sizeof(name##_columns) / sizeof(name##_columns[0])),                   \
+	                  sizeof(struct name##_row), name##_list + 1},
+#include "ledger/tables/tables.def"
+#undef TABLE
+};
+
+const struct table *
+table_of(enum table_id id)
+{
+	return &tables[id];
+}
+
+void
+table_row_clear(struct row *row, enum table_id id)
+{
+	const struct table *t = &tables[id];
+
+	memset(row, 0, t->row_size);
+	row->table = id;
+	for (int i = 0; i < t->column_count; i++) {
+		const struct column *c = &t->columns[i];
+
+		if (c->type == COLUMN_TEXT)
+			memcpy((char *)row + c->offset, &(const char *){""}, sizeof(char *));
+	}
+}

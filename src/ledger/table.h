@@ -1,0 +1,91 @@
+/*
+ * table: the shape of the ledger's tables, made from tables/*.def: a struct per row and a description
+ * of its columns from which statements are written.  Pure data.
+ */
+#ifndef OCTROI_LEDGER_TABLE_H
+#define OCTROI_LEDGER_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum table_id {
+#define TABLE(NAME, name, load) TABLE_##NAME,
+#include "ledger/tables/tables.def"
+#undef TABLE
+	TABLE_COUNT
+};
+
+/* What persist has to do with a row. */
+enum row_change {
+	ROW_CLEAN,   /* as in the database */
+	ROW_CHANGED, /* to be updated */
+	ROW_NEW,     /* to be inserted */
+	ROW_ENDED,   /* to be deleted */
+	ROW_DROPPED  /* made and ended within one batch: never written */
+};
+
+struct row {
+	enum row_change change;
+	enum table_id table;
+	struct row *next;    /* of the same table and account */
+	struct row *written; /* next in the batch's list of changed rows */
+};
+
+#define INT(name, role) int64_t name;
+#define TEXT(name, role) const char *name; /* never NULL; lives as long as the batch */
+#define BYTES(name, size, role) unsigned char name[size];
+struct accounts_row { struct row row;
+#include "ledger/tables/accounts.def"
+};
+struct profiles_row { struct row row;
+#include "ledger/tables/profiles.def"
+};
+struct members_row { struct row row;
+#include "ledger/tables/members.def"
+};
+struct grants_row { struct row row;
+#include "ledger/tables/grants.def"
+};
+struct holds_row { struct row row;
+#include "ledger/tables/holds.def"
+};
+struct usages_row { struct row row;
+#include "ledger/tables/usages.def"
+};
+struct requests_row { struct row row;
+#include "ledger/tables/requests.def"
+};
+struct transactions_row { struct row row;
+#include "ledger/tables/transactions.def"
+};
+struct entries_row { struct row row;
+#include "ledger/tables/entries.def"
+};
+#undef INT
+#undef TEXT
+#undef BYTES
+
+enum column_type { COLUMN_INT, COLUMN_TEXT, COLUMN_BYTES };
+enum column_role { COLUMN_KEY, COLUMN_FIXED, COLUMN_VARYING };
+
+struct column {
+	const char *name;
+	enum column_type type;
+	enum column_role role;
+	size_t offset, size; /* in the row; size of COLUMN_BYTES */
+};
+
+struct table {
+	const char *name;
+	const struct column *columns;
+	int column_count;
+	size_t row_size;
+	const char *column_list; /* "id,external_id,…" in the order of columns */
+};
+
+const struct table *table_of(enum table_id id);
+
+/* A text or bytes field starts as "" or zeros. */
+void table_row_clear(struct row *row, enum table_id id);
+
+#endif
