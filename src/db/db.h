@@ -41,7 +41,13 @@ int64_t db_idle_us(const struct db *d); /* since the last use */
 /*
  * Runs the statements in sql (separated by ';').  Results are read in order: after DB_OK the first
  * result is current.  After anything else the results are drained and, unless DB_LOST, the connection
- * can be used.  autoconnect false: a lost connection stays lost.
+ * can be used.
+ *
+ * Connects when there is no connection, or when the server closed it while it was idle.  So a transaction
+ * starts with BEGIN in one db_query, and the loss of its connection is always told: by DB_LOST of the
+ * db_query, db_next or db_finish in which it was noticed.  A query that begins with COMMIT or ROLLBACK
+ * never opens a connection (DB_LOST).  Results left over from the query before are drained first; when
+ * one of them turns out to have failed, that failure is returned and sql is not run.
  */
 enum db_result db_query(struct db *d, const struct buf *sql);
 /* As db_query, rows streamed from the server instead of stored (audits, exports). */
@@ -59,6 +65,11 @@ enum db_result db_next(struct db *d, bool *more);
 /* Reads and drops all that is left.  First error wins. */
 enum db_result db_finish(struct db *d);
 
+/* Ends the transaction, if there is one, undoing it; closes the connection when that fails. */
+void db_rollback(struct db *d);
+bool db_in_transaction(const struct db *d);
+
+/* Rows that the current statement changed. */
 int64_t db_affected(const struct db *d);
 /* The last error, for people; never holds a statement. */
 const char *db_error(const struct db *d);

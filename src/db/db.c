@@ -1,0 +1,485 @@
+#include "db/db.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <errmsg.h>
+#include <mysql.h>
+#include <mysqld_error.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "db/sql.h"
+
+#define ERROR_TEXT_MAX 512
+#define LOCK_WAIT_SECONDS_MAX 10
+/* Not in every edition of mysqld_error.h. */
+#define ERROR_CLIENT_INTERACTION_TIMEOUT 4031
+
+/* D: mysql is NULL while there is no connection; result and pending belong to the last query. */
+struct db {
+	MYSQL *mysql;
+	MYSQL_RES *result;     /* the current one; NULL for statements that have none */
+	bool streaming;        /* rows of this query come one by one from the server */
+	bool pending;          /* results of the query are still to be read */
+	enum db_result failed; /* of this query: the first failure, else DB_OK */
+	int64_t used_us;       /* monotonic */
+	int64_t affected;
+	unsigned number;
+	char error[ERROR_TEXT_MAX];
+
+	char *socket, *host, *user, *password, *name, *tls_ca;
+	unsigned port, timeout_seconds;
+};
+
+static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+static struct db_counts counters; /* every member atomic */
+static int64_t refused_logged_us; /* atomic: when a failure to connect was logged last */
+
+static void count(int64_t *counter)
+{
+	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
+static void library_init(void)
+{
+	CHECK(mysql_library_init(0, NULL, NULL) == 0);
+}
+
+static char *copy_of(const char *text)
+{
+	char *copy = strdup(text != NULL ? text : "");
+
+	CHECK(copy != NULL);
+	return copy;
+}
+
+struct db *db_new(const struct db_options *options)
+{
+	struct db *d = calloc(1, sizeof(*d));
+
+	CHECK(d != NULL);
+	CHECK(options->timeout_ms > 0);
+	pthread_once(&library_once, library_init);
+	d->socket = copy_of(options->socket);
+	d->host = copy_of(options->host);
+	d->user = copy_of(options->user);
+	d->password = copy_of(options->password);
+	d->name = copy_of(options->name);
+	d->tls_ca = copy_of(options->tls_ca);
+	d->port = options->port;
+	/* The connector knows whole seconds only, and 0 as "for ever". */
+	d->timeout_seconds = (unsigned)((options->timeout_ms + 999) / 1000);
+	d->used_us = clock_monotonic_us();
+	return d;
+}
+
+static void drop_result(struct db *d)
+{
+	if (d->result != NULL)
+		mysql_free_result(d->result);
+	d->result = NULL;
+}
+
+void db_disconnect(struct db *d)
+{
+	drop_result(d);
+	d->pending = false;
+	if (d->mysql != NULL)
+		mysql_close(d->mysql);
+	d->mysql = NULL;
+}
+
+void db_free(struct db *d)
+{
+	if (d == NULL)
+		return;
+	db_disconnect(d);
+	explicit_bzero(d->password, strlen(d->password));
+	free(d->socket);
+	free(d->host);
+	free(d->user);
+	free(d->password);
+	free(d->name);
+	free(d->tls_ca);
+	free(d);
+}
+
+bool db_connected(const struct db *d)
+{
+	return d->mysql != NULL;
+}
+
+int64_t db_idle_us(const struct db *d)
+{
+	return clock_monotonic_us() - d->used_us;
+}
+
+bool db_in_transaction(const struct db *d)
+{
+	unsigned status = 0;
+
+	if (d->mysql == NULL)
+		return false;
+	CHECK(mariadb_get_infov(d->mysql, MARIADB_CONNECTION_SERVER_STATUS, &status) == 0);
+	return (status & SERVER_STATUS_IN_TRANS) != 0;
+}
+
+static enum db_result result_of(unsigned number)
+{
+	switch (number) {
+	case ER_LOCK_DEADLOCK:
+	case ER_CHECKREAD:
+	case ER_LOCK_WAIT_TIMEOUT:
+		return DB_RETRY;
+	case ER_DUP_ENTRY:
+		return DB_DUPLICATE;
+	case ER_CON_COUNT_ERROR:
+	case ER_TOO_MANY_USER_CONNECTIONS:
+	case ER_USER_LIMIT_REACHED:
+	case ER_UNKNOWN_COM_ERROR: /* a Galera node that is not ready */
+		return DB_BUSY;
+	case CR_SERVER_GONE_ERROR:
+	case CR_SERVER_LOST:
+	case CR_SERVER_LOST_EXTENDED:
+	case CR_CONNECTION_ERROR:
+	case CR_CONN_HOST_ERROR:
+	case CR_UNKNOWN_HOST:
+	case ER_CONNECTION_KILLED:
+	case ER_SERVER_SHUTDOWN:
+	case ER_ABORTING_CONNECTION:
+	case ERROR_CLIENT_INTERACTION_TIMEOUT:
+		return DB_LOST;
+	default:
+		return DB_FAULT;
+	}
+}
+
+/* The server quotes the statement in a syntax error; statements carry customers' data. */
+static void keep_error(struct db *d, unsigned number, const char *text)
+{
+	d->number = number;
+	if (number == ER_PARSE_ERROR)
+		text = "syntax error";
+	snprintf(d->error, sizeof(d->error), "%s", text);
+}
+
+static void log_failure(const struct db *d, enum db_result result, const char *event)
+{
+	if (result == DB_RETRY || result == DB_DUPLICATE)
+		return;
+	log_event(result == DB_FAULT ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, event,
+	          LOG_NUMBER("code", (int64_t)d->number), LOG_TEXT("message", d->error));
+}
+
+/* Notes what mysql says went wrong in a query; the first failure of a query stands. */
+static enum db_result fail(struct db *d)
+{
+	unsigned number = mysql_errno(d->mysql);
+	enum db_result result = result_of(number);
+
+	keep_error(d, number, mysql_error(d->mysql));
+	drop_result(d);
+	d->pending = false;
+	if (result == DB_RETRY)
+		count(&counters.retries);
+	if (result == DB_FAULT)
+		count(&counters.faults);
+	log_failure(d, result, result == DB_LOST ? "database_lost" : "database_error");
+	if (result == DB_LOST) {
+		count(&counters.lost);
+		db_disconnect(d);
+	}
+	if (d->failed == DB_OK)
+		d->failed = result;
+	return d->failed;
+}
+
+static void set_options(const struct db *d, MYSQL *m)
+{
+	my_bool yes = 1;
+	my_bool no = 0;
+	unsigned local_infile = 0;
+
+	mysql_options(m, MYSQL_OPT_CONNECT_TIMEOUT, &d->timeout_seconds);
+	mysql_options(m, MYSQL_OPT_READ_TIMEOUT, &d->timeout_seconds);
+	mysql_options(m, MYSQL_OPT_WRITE_TIMEOUT, &d->timeout_seconds);
+	mysql_options(m, MYSQL_OPT_LOCAL_INFILE, &local_infile);
+	mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+	mysql_optionsv(m, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "octroi");
+	if (d->tls_ca[0] != '\0') {
+		/* A CA alone checks the chain only, and without "enforce" plain text would do. */
+		mysql_options(m, MYSQL_OPT_SSL_ENFORCE, &yes);
+		mysql_options(m, MYSQL_OPT_SSL_CA, d->tls_ca);
+		mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &yes);
+	} else {
+		mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &no);
+	}
+}
+
+/* What every session is, whatever the server's defaults are. */
+static bool set_session(const struct db *d, MYSQL *m)
+{
+	struct buf sql;
+	unsigned lock_wait = d->timeout_seconds - 1;
+	bool done;
+
+	/* A lock that is waited for in vain must be answered before the read times out, or the
+	 * connection would be given up for lost. */
+	if (lock_wait > LOCK_WAIT_SECONDS_MAX)
+		lock_wait = LOCK_WAIT_SECONDS_MAX;
+	if (lock_wait < 1)
+		lock_wait = 1;
+	buf_init(&sql, 1024);
+	sql_literal(&sql, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;"
+	                  "SET NAMES utf8mb4, autocommit = 1, time_zone = '+00:00', sql_mode = "
+	                  "'STRICT_ALL_TABLES,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
+	                  "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
+	                  "innodb_lock_wait_timeout = ");
+	sql_int(&sql, lock_wait);
+	done = buf_ok(&sql) && mysql_real_query(m, sql.data, sql.length) == 0;
+	while (done && mysql_more_results(m))
+		done = mysql_next_result(m) == 0;
+	buf_free(&sql);
+	return done;
+}
+
+/* While the database is away every request would say so; one line a second is enough. */
+static void log_refused(const struct db *d, enum db_result result)
+{
+	int64_t now = clock_monotonic_us();
+	int64_t last = __atomic_load_n(&refused_logged_us, __ATOMIC_RELAXED);
+
+	if (last != 0 && now - last < CLOCK_US_PER_SECOND)
+		return;
+	if (__atomic_compare_exchange_n(&refused_logged_us, &last, now, false, __ATOMIC_RELAXED,
+	                                __ATOMIC_RELAXED))
+		log_failure(d, result, "database_unreachable");
+}
+
+static enum db_result connect_now(struct db *d)
+{
+	MYSQL *m = mysql_init(NULL);
+	const char *socket = d->socket[0] != '\0' ? d->socket : NULL;
+	const char *host = socket == NULL && d->host[0] != '\0' ? d->host : NULL;
+	enum db_result result;
+
+	CHECK(m != NULL);
+	set_options(d, m);
+	if (mysql_real_connect(m, host, d->user, d->password, d->name, d->port, socket,
+	                       CLIENT_MULTI_STATEMENTS | CLIENT_MULTI_RESULTS) != NULL &&
+	    set_session(d, m)) {
+		d->mysql = m;
+		count(&counters.connects);
+		return DB_OK;
+	}
+	keep_error(d, mysql_errno(m), mysql_error(m));
+	result = result_of(d->number);
+	/* There is no transaction yet that could be run again. */
+	if (result == DB_RETRY || result == DB_DUPLICATE)
+		result = DB_FAULT;
+	count(result == DB_FAULT ? &counters.faults : &counters.lost);
+	log_refused(d, result);
+	mysql_close(m);
+	d->failed = result;
+	return result;
+}
+
+/* Whether the server hung up while nobody looked: it only speaks when it is asked, so a readable
+ * socket means an end of file or a farewell. */
+static bool stale(const struct db *d)
+{
+	struct pollfd p = {.fd = (int)mysql_get_socket(d->mysql), .events = POLLIN};
+
+	return poll(&p, 1, 0) != 0;
+}
+
+static bool begins_with(const struct buf *sql, const char *word)
+{
+	size_t length = strlen(word);
+
+	return sql->length >= length && strncasecmp(sql->data, word, length) == 0;
+}
+
+static enum db_result ready(struct db *d, const struct buf *sql)
+{
+	if (d->mysql != NULL && !db_in_transaction(d) && stale(d))
+		db_disconnect(d);
+	if (d->mysql != NULL)
+		return DB_OK;
+	if (begins_with(sql, "COMMIT") || begins_with(sql, "ROLLBACK")) {
+		keep_error(d, CR_SERVER_LOST, "the connection of this transaction is gone");
+		d->failed = DB_LOST;
+		return DB_LOST;
+	}
+	return connect_now(d);
+}
+
+/* Takes the result that the server has just announced. */
+static enum db_result take_result(struct db *d)
+{
+	d->affected = 0;
+	d->result = d->streaming ? mysql_use_result(d->mysql) : mysql_store_result(d->mysql);
+	if (d->result == NULL) {
+		if (mysql_errno(d->mysql) != 0)
+			return fail(d);
+		CHECK(mysql_field_count(d->mysql) == 0);
+		d->affected = (int64_t)mysql_affected_rows(d->mysql);
+	}
+	return DB_OK;
+}
+
+static enum db_result query(struct db *d, const struct buf *sql, bool streaming)
+{
+	enum db_result result = d->pending ? db_finish(d) : DB_OK;
+
+	if (result != DB_OK)
+		return result;
+	CHECK(buf_ok(sql) && sql->length > 0);
+	drop_result(d);
+	d->failed = DB_OK;
+	d->number = 0;
+	d->error[0] = '\0';
+	result = ready(d, sql);
+	if (result != DB_OK)
+		return result;
+	count(&counters.queries);
+	d->streaming = streaming;
+	d->pending = true;
+	if (mysql_real_query(d->mysql, sql->data, sql->length) != 0)
+		result = fail(d);
+	else
+		result = take_result(d);
+	d->used_us = clock_monotonic_us();
+	return result;
+}
+
+enum db_result db_query(struct db *d, const struct buf *sql)
+{
+	return query(d, sql, false);
+}
+
+enum db_result db_query_stream(struct db *d, const struct buf *sql)
+{
+	return query(d, sql, true);
+}
+
+int db_row(struct db *d, struct db_row *row)
+{
+	MYSQL_ROW fields;
+
+	if (d->failed != DB_OK)
+		return -1;
+	if (d->result == NULL)
+		return 0;
+	fields = mysql_fetch_row(d->result);
+	if (fields == NULL) {
+		if (d->streaming && mysql_errno(d->mysql) != 0) {
+			fail(d);
+			return -1;
+		}
+		return 0;
+	}
+	row->field = (const char *const *)fields;
+	row->length = mysql_fetch_lengths(d->result);
+	row->count = mysql_num_fields(d->result);
+	return 1;
+}
+
+enum db_result db_next(struct db *d, bool *more)
+{
+	int next;
+
+	*more = false;
+	if (d->failed != DB_OK || !d->pending)
+		return d->failed;
+	drop_result(d); /* reads what is left of a streamed one */
+	next = mysql_next_result(d->mysql);
+	d->used_us = clock_monotonic_us();
+	if (next > 0)
+		return fail(d);
+	if (next < 0) {
+		d->pending = false;
+		return DB_OK;
+	}
+	*more = true;
+	return take_result(d);
+}
+
+enum db_result db_finish(struct db *d)
+{
+	bool more = true;
+
+	while (more) {
+		if (db_next(d, &more) != DB_OK)
+			break;
+	}
+	return d->failed;
+}
+
+void db_rollback(struct db *d)
+{
+	struct buf sql;
+
+	if (d->pending)
+		db_finish(d);
+	if (!db_in_transaction(d))
+		return;
+	buf_init(&sql, 64);
+	sql_literal(&sql, "ROLLBACK");
+	if (db_query(d, &sql) != DB_OK || db_finish(d) != DB_OK)
+		db_disconnect(d);
+	buf_free(&sql);
+}
+
+int64_t db_affected(const struct db *d)
+{
+	return d->affected;
+}
+
+const char *db_error(const struct db *d)
+{
+	return d->error;
+}
+
+unsigned db_errno(const struct db *d)
+{
+	return d->number;
+}
+
+int64_t db_int(const struct db_row *row, unsigned column)
+{
+	const char *at;
+	bool negative;
+	int64_t value = 0;
+
+	CHECK(column < row->count && row->field[column] != NULL);
+	at = row->field[column];
+	negative = *at == '-';
+	at += negative ? 1 : 0;
+	CHECK(*at != '\0');
+	for (; *at != '\0'; at++) {
+		int digit = *at - '0';
+
+		CHECK(digit >= 0 && digit <= 9);
+		/* Downwards, because -INT64_MIN does not exist. */
+		CHECK(!__builtin_mul_overflow(value, INT64_C(10), &value));
+		CHECK(!__builtin_sub_overflow(value, digit, &value));
+	}
+	CHECK(negative || value != INT64_MIN);
+	return negative ? value : -value;
+}
+
+void db_count(struct db_counts *counts)
+{
+	counts->queries = __atomic_load_n(&counters.queries, __ATOMIC_RELAXED);
+	counts->connects = __atomic_load_n(&counters.connects, __ATOMIC_RELAXED);
+	counts->retries = __atomic_load_n(&counters.retries, __ATOMIC_RELAXED);
+	counts->lost = __atomic_load_n(&counters.lost, __ATOMIC_RELAXED);
+	counts->faults = __atomic_load_n(&counters.faults, __ATOMIC_RELAXED);
+}
