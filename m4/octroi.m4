@@ -53,7 +53,7 @@ AC_DEFUN([OCTROI_CFLAG], [
   AS_VAR_PUSHDEF([octroi_cache], [octroi_cv_cflag_$2])
   AC_CACHE_CHECK([whether $CC takes $2], [octroi_cache], [
     octroi_saved=$CFLAGS
-    CFLAGS="$CFLAGS -Werror $2"
+    CFLAGS="$CFLAGS $$1 -Werror $2"
     AC_COMPILE_IFELSE([m4_default([$3], [AC_LANG_PROGRAM([], [])])],
       [AS_VAR_SET([octroi_cache], [yes])], [AS_VAR_SET([octroi_cache], [no])])
     CFLAGS=$octroi_saved
@@ -81,7 +81,7 @@ AC_DEFUN([OCTROI_LDFLAG], [
 
 dnl OCTROI_WARNINGS: for everybody, never as errors except where the language itself would be broken.
 AC_DEFUN([OCTROI_WARNINGS], [
-  m4_foreach_w([octroi_flag], [-Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wformat=2
+  m4_foreach_w([octroi_flag], [-Wall -Wextra -Wconversion -Wshadow -Wformat=2
       -Wimplicit-fallthrough -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
       -Wtrampolines -Wbidi-chars=any -Werror=format-security -Werror=implicit
       -Werror=incompatible-pointer-types -Werror=int-conversion],
@@ -121,7 +121,7 @@ int main(void) { return 0; }])])
   ])
   m4_foreach([octroi_flag], [[-pie], [-Wl,-z,relro], [-Wl,-z,now], [-Wl,-z,noexecstack], [-Wl,-z,nodlopen],
       [-Wl,--as-needed], [-Wl,--no-copy-dt-needed-entries]],
-    [OCTROI_LDFLAG([HARDENING_LDFLAGS], octroi_flag)])
+    [OCTROI_LDFLAG([HARDENING_LDFLAGS], m4_defn([octroi_flag]))])
   AC_SUBST([HARDENING_CFLAGS])
   AC_SUBST([HARDENING_LDFLAGS])
 ])
