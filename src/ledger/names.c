@@ -1,0 +1,107 @@
+#include "ledger/names.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "ledger/command.h"
+
+static const char *const transactions[] = {
+#define TRANSACTION(NAME, sign, priority, counterpart) #NAME,
+#include "ledger/transactions.def"
+#undef TRANSACTION
+};
+static const char *const settlements[] = {
+	[SETTLEMENT_NONE] = "none",           [SETTLEMENT_EXACT] = "exact",
+	[SETTLEMENT_PARTIAL] = "partial",     [SETTLEMENT_ESTIMATED] = "estimated",
+	[SETTLEMENT_LATE] = "late",
+};
+static const char *const units[] = {[UNIT_MONEY] = "money", [UNIT_CREDIT] = "credit"};
+static const char *const modes[] = {[MODE_PREPAID] = "prepaid", [MODE_POSTPAID] = "postpaid"};
+static const char *const statuses[] = {[STATUS_ACTIVE] = "active", [STATUS_SUSPENDED] = "suspended"};
+static const char *const limits[] = {
+	[LIMIT_NONE] = "",            [LIMIT_BALANCE] = "balance", [LIMIT_HARD] = "hard_limit",
+	[LIMIT_MEMBER] = "member",    [LIMIT_DAILY] = "daily",     [LIMIT_MONTHLY] = "monthly",
+	[LIMIT_SUSPENDED] = "suspended",
+};
+static const char *const roles[] = {"member", "manager"};
+static const char *const sources[] = {[SOURCE_PLATFORM] = "platform", [SOURCE_BYOK] = "byok"};
+
+#define LENGTH(list) ((int)(sizeof(list) / sizeof((list)[0])))
+
+static const char *name_of(const char *const *list, int length, int64_t number)
+{
+	return number >= 0 && number < length ? list[number] : "";
+}
+
+static int number_of(const char *const *list, int length, const char *name)
+{
+	for (int i = 0; i < length; i++)
+		if (strcmp(list[i], name) == 0)
+			return i;
+	return -1;
+}
+
+const char *names_transaction(int64_t type)
+{
+	return name_of(transactions, LENGTH(transactions), type);
+}
+
+const char *names_settlement(int64_t settlement)
+{
+	return name_of(settlements, LENGTH(settlements), settlement);
+}
+
+const char *names_unit(int64_t unit)
+{
+	return name_of(units, LENGTH(units), unit);
+}
+
+const char *names_mode(int64_t mode)
+{
+	return name_of(modes, LENGTH(modes), mode);
+}
+
+const char *names_status(int64_t status)
+{
+	return name_of(statuses, LENGTH(statuses), status);
+}
+
+const char *names_limit(int64_t limit)
+{
+	return name_of(limits, LENGTH(limits), limit);
+}
+
+const char *names_role(int64_t role)
+{
+	return name_of(roles, LENGTH(roles), role);
+}
+
+const char *names_source(int64_t source)
+{
+	return name_of(sources, LENGTH(sources), source);
+}
+
+int names_to_transaction(const char *name)
+{
+	return number_of(transactions, LENGTH(transactions), name);
+}
+
+int names_to_unit(const char *name)
+{
+	return number_of(units, LENGTH(units), name);
+}
+
+int names_to_mode(const char *name)
+{
+	return number_of(modes, LENGTH(modes), name);
+}
+
+int names_to_status(const char *name)
+{
+	return number_of(statuses, LENGTH(statuses), name);
+}
+
+int names_to_role(const char *name)
+{
+	return number_of(roles, LENGTH(roles), name);
+}
