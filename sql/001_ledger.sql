@@ -1,13 +1,14 @@
 -- octroi, schema version 1.  Applied by `octroictl init`; can also be imported by hand (phpMyAdmin).
 -- Amounts are micros, times are microseconds since 1970 UTC.  Everything of one account lies together:
 -- tables are clustered by (account_id, seq).  See sql/README.md.
+-- Every statement may be run again: an interrupted file is applied from its beginning.
 
 CREATE TABLE IF NOT EXISTS schema_versions (
   version INT NOT NULL PRIMARY KEY,
   applied_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
 ) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin;
 
-CREATE TABLE accounts (
+CREATE TABLE IF NOT EXISTS accounts (
   id BINARY(16) NOT NULL PRIMARY KEY,
   external_id VARCHAR(128) NOT NULL DEFAULT '',
   unit TINYINT NOT NULL DEFAULT 0,
@@ -28,7 +29,7 @@ CREATE TABLE accounts (
   KEY due (due_at_us)
 ) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin;
 
-CREATE TABLE profiles (
+CREATE TABLE IF NOT EXISTS profiles (
   account_id BINARY(16) NOT NULL PRIMARY KEY,
   email VARCHAR(254) NOT NULL DEFAULT '',
   name VARCHAR(200) NOT NULL DEFAULT '',
@@ -36,7 +37,7 @@ CREATE TABLE profiles (
   time_zone VARCHAR(64) NOT NULL DEFAULT ''
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
-CREATE TABLE members (
+CREATE TABLE IF NOT EXISTS members (
   account_id BINARY(16) NOT NULL,
   member_id VARCHAR(128) NOT NULL,
   role TINYINT NOT NULL DEFAULT 0,
@@ -45,7 +46,7 @@ CREATE TABLE members (
   PRIMARY KEY (account_id, member_id)
 ) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin;
 
-CREATE TABLE grants (
+CREATE TABLE IF NOT EXISTS grants (
   account_id BINARY(16) NOT NULL,
   seq BIGINT NOT NULL,
   type TINYINT NOT NULL DEFAULT 0,
@@ -58,7 +59,7 @@ CREATE TABLE grants (
 ) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin;
 
 -- Holds that are open.  When one ends its row moves to usages.
-CREATE TABLE holds (
+CREATE TABLE IF NOT EXISTS holds (
   account_id BINARY(16) NOT NULL,
   seq BIGINT NOT NULL,
   member VARCHAR(128) NOT NULL DEFAULT '',
@@ -80,7 +81,7 @@ CREATE TABLE holds (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- Holds that have ended, and charges: what was used and what it cost.
-CREATE TABLE usages (
+CREATE TABLE IF NOT EXISTS usages (
   account_id BINARY(16) NOT NULL,
   seq BIGINT NOT NULL,
   state TINYINT NOT NULL DEFAULT 0,
@@ -114,7 +115,7 @@ CREATE TABLE usages (
 
 -- The journal: append-only, hash-chained per account.  octroi's database user may INSERT and SELECT here,
 -- nothing more (sql/grants.sql).
-CREATE TABLE entries (
+CREATE TABLE IF NOT EXISTS entries (
   account_id BINARY(16) NOT NULL,
   seq BIGINT NOT NULL,
   kind TINYINT NOT NULL DEFAULT 0,
@@ -131,7 +132,7 @@ CREATE TABLE entries (
 ) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin;
 
 -- Movements that are not usage: what the customer sees beside the journal.  seq is that of the first entry.
-CREATE TABLE transactions (
+CREATE TABLE IF NOT EXISTS transactions (
   account_id BINARY(16) NOT NULL,
   seq BIGINT NOT NULL,
   type TINYINT NOT NULL DEFAULT 0,
@@ -148,7 +149,7 @@ CREATE TABLE transactions (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- One row per request id that took effect: what it asked (fingerprint) and what it was answered.
-CREATE TABLE requests (
+CREATE TABLE IF NOT EXISTS requests (
   account_id BINARY(16) NOT NULL,
   request_key BINARY(16) NOT NULL,
   fingerprint BINARY(16) NOT NULL,
@@ -169,12 +170,12 @@ CREATE TABLE requests (
 
 -- One row per combined batch, written in its transaction: tells whether a COMMIT whose answer was lost took
 -- place.  Rows older than a day are of no use and are removed by `octroictl tick` and the sweeper.
-CREATE TABLE batches (
+CREATE TABLE IF NOT EXISTS batches (
   id BINARY(16) NOT NULL PRIMARY KEY,
   created_at_us BIGINT NOT NULL DEFAULT 0
 ) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin;
 
-CREATE TABLE price_versions (
+CREATE TABLE IF NOT EXISTS price_versions (
   id BIGINT NOT NULL PRIMARY KEY,
   starts_at_us BIGINT NOT NULL,
   margin_ppm BIGINT NOT NULL,
@@ -186,7 +187,7 @@ CREATE TABLE price_versions (
 
 -- A model's prices are pico-dollars per token in `tiers`: JSON, a list of
 -- [above_tokens, input, cache_read, cache_write, cache_write_1h, output], the base tier (0) first.
-CREATE TABLE prices (
+CREATE TABLE IF NOT EXISTS prices (
   kind TINYINT NOT NULL,
   item VARCHAR(160) NOT NULL,
   version BIGINT NOT NULL,
@@ -196,7 +197,7 @@ CREATE TABLE prices (
   PRIMARY KEY (kind, item, version)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
-CREATE TABLE api_keys (
+CREATE TABLE IF NOT EXISTS api_keys (
   id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
   digest BINARY(32) NOT NULL,
   scope VARCHAR(16) NOT NULL,
