@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/money.h"
 
 #define PRICE_ITEM_MAX 160 /* bytes of a model's or action's name */
@@ -28,6 +29,9 @@ enum price_class {
 struct tokens {
 	int64_t count[PRICE_CLASSES]; /* disjoint: no token is in two classes */
 };
+
+#define PRICE_MARGIN_MAX_PPM INT64_C(1000000000) /* a thousandfold */
+#define PRICE_RATE_MAX_PPM INT64_C(1000000000000) /* of the rate, and of a credit's value */
 
 struct price_terms { /* all times 10^6, all > 0 */
 	int64_t margin_ppm;
@@ -55,8 +59,12 @@ struct price {
 	struct price_tier tier[PRICE_TIERS_MAX];
 };
 
+/* Whether it is one that may be used: a name, terms above zero, tiers ascending from 0, every figure
+ * between 0 and its maximum.  What is read from the database or a file goes through here. */
+bool price_valid(const struct price *p);
+
 /* The cost in micros of the unit.  False when a count is negative or over PRICE_TOKENS_MAX, or the
- * result does not fit.  kind must be PRICE_MODEL. */
+ * result is over MONEY_AMOUNT_MAX_MICROS.  kind must be PRICE_MODEL. */
 bool price_of_tokens(const struct price *p, enum account_unit unit, const struct tokens *t, micros *cost)
 	__attribute__((warn_unused_result));
 
@@ -68,5 +76,10 @@ bool price_of_action(const struct price *p, enum account_unit unit, int64_t quan
  * most available; -1 when not even the input is affordable. */
 int64_t price_fit_output(const struct price *p, enum account_unit unit, int64_t input_tokens,
                          int64_t wanted, micros available);
+
+/* A model's tiers as the database keeps them (prices.tiers): appended to out; and back, 0 or -1 when
+ * the text is not exactly what price_write_tiers writes. */
+void price_write_tiers(const struct price *p, struct buf *out);
+int price_read_tiers(struct price *p, const char *text, size_t length);
 
 #endif
