@@ -29,6 +29,10 @@ enum account_status { STATUS_ACTIVE, STATUS_SUSPENDED };
 enum hold_source { SOURCE_PLATFORM, SOURCE_BYOK };
 enum settle_outcome { SETTLE_COMPLETE, SETTLE_PARTIAL, SETTLE_FAILED };
 enum settlement { SETTLEMENT_NONE, SETTLEMENT_EXACT, SETTLEMENT_PARTIAL, SETTLEMENT_ESTIMATED, SETTLEMENT_LATE };
+/* usages.state: how a hold ended.  An expired one may still be settled, late. */
+enum usage_state { USAGE_SETTLED, USAGE_RELEASED, USAGE_EXPIRED };
+/* usages.outcome beside enum settle_outcome: ended without a settlement. */
+#define SETTLE_NEVER 3
 enum limit_kind { LIMIT_NONE, LIMIT_BALANCE, LIMIT_HARD, LIMIT_MEMBER, LIMIT_DAILY, LIMIT_MONTHLY, LIMIT_SUSPENDED };
 
 enum transaction_type {
@@ -62,6 +66,7 @@ struct answer {
 	enum settlement settlement;
 	struct tokens tokens;
 	const char *field;          /* of INVALID_REQUEST: a literal */
+	char item[PRICE_ITEM_MAX];  /* of EXTEND: the model or action held for */
 };
 
 struct command {
@@ -95,7 +100,10 @@ struct command {
 			int64_t quantity;
 			struct command_labels labels;
 		} charge;
-		struct { const char *model; } check;             /* "" : any balance at all */
+		struct {
+			const char *model;          /* "": any balance at all */
+			int64_t input_tokens, max_output_tokens;
+		} check;
 		struct {
 			enum transaction_type type;
 			micros amount_micros;
@@ -111,7 +119,7 @@ struct command {
 			micros hard_limit_micros, soft_limit_micros;
 			unsigned byok;
 			const char *email, *name, *locale, *time_zone; /* NULL: leave */
-		} account;
+		} account_change;
 		struct { bool remove; int64_t role; } member_change; /* role: 0 member, 1 manager */
 		struct { bool create; } touch;                       /* create: make it when absent */
 	};

@@ -30,8 +30,8 @@ struct rows {
 	int slot_count;
 	struct row *changed[TABLE_COUNT], **changed_end[TABLE_COUNT];
 	bool failed;
-	/* Lent when memory is short; as large as the largest row. */
-	struct usages_row spare;
+	/* Lent when memory is short; a usage is the largest row. */
+	struct usages_row spare[TABLE_COUNT];
 };
 
 struct rows *
@@ -316,7 +316,7 @@ rows_alloc(struct rows *r, enum table_id table)
 
 	if (row == NULL) {
 		r->failed = true;
-		row = &r->spare.row;
+		row = &r->spare[table].row;
 	}
 	table_row_clear(row, table);
 	return row;

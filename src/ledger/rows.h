@@ -20,7 +20,7 @@ struct slot {
 	struct account_key key;
 	struct accounts_row *account; /* NULL: not in the database (yet) */
 	struct grants_row *grants;    /* in the order in which they are spent; linked by row.next */
-	struct holds_row *holds;      /* all loaded and new ones, linked by row.next */
+	struct holds_row *holds;      /* linked by row.next; what prefetch loaded last comes first */
 	bool grants_loaded, holds_loaded; /* all of them */
 	bool refreshed;               /* what was due has been done */
 	bool wants_grants;            /* some command of the batch does */

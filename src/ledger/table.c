@@ -116,6 +116,6 @@ table_row_clear(struct row *row, enum table_id id)
 		const struct column *c = &t->columns[i];
 
 		if (c->type == COLUMN_TEXT)
-			memcpy((char *)row + c->offset, &(const char *){""}, sizeof(char *));
+			*(const char **)(void *)((char *)row + c->offset) = "";
 	}
 }

@@ -1,5 +1,5 @@
 /*
- * table: the shape of the ledger's tables, made from tables/*.def: a struct per row and a description
+ * table: the shape of the ledger's tables, made from the files of tables/: a struct per row and a description
  * of its columns from which statements are written.  Pure data.
  */
 #ifndef OCTROI_LEDGER_TABLE_H

@@ -1,0 +1,87 @@
+/*
+ * audit_state: an audit under way.  The audit_*.c files share it and nobody else includes it: audit.c
+ * runs it, audit_journal.c follows entries, audit_rows.c looks at all other rows, audit_explain.c names
+ * the rows when sums differ.
+ */
+#ifndef OCTROI_LEDGER_AUDIT_STATE_H
+#define OCTROI_LEDGER_AUDIT_STATE_H
+
+#include <stdbool.h>
+
+#include "base/id.h"
+#include "ledger/audit.h"
+#include "ledger/book.h"
+#include "ledger/seal.h"
+#include "ledger/table.h"
+
+#define AUDIT_CHUNK 256 /* accounts taken at a time */
+
+__extension__ typedef __int128 audit_sum; /* no sum of rows that hold int64 can overflow it */
+
+/* What each row says, set against what the journal says of it. */
+struct audit_seals {
+	seal_sum usage, grant, transaction;
+};
+
+/* One account, and what its rows add up to as they stream past. */
+struct subject {
+	struct accounts_row row; /* external_id points to name */
+	char name[ID_ACCOUNT_MAX + 1];
+
+	/* the journal: the entry before, and sums */
+	struct entries_row last;
+	bool gap;                /* entries are missing before the next one */
+	micros unpaired;         /* first half of a pair of debt entries */
+	audit_sum debt;          /* of entries that name no grant */
+	struct audit_seals said; /* by the journal */
+
+	/* the other tables */
+	struct audit_seals found;
+	audit_sum held, remaining;
+	int64_t grants, holds, usages; /* rows */
+	int64_t grants_max, numbers_max; /* highest seq of grants; of holds and usages */
+	int64_t numbers_min;
+	seal_sum numbers;              /* of holds and usages, each once */
+	int64_t due_us;                /* the earliest */
+};
+
+struct audit {
+	struct db *db;
+	struct audit_report *report;
+	void (*found)(void *context, const struct audit_finding *f);
+	void *context;
+	struct book *book;
+	struct seal_key key;
+	int64_t now_us;
+	struct subject subjects[AUDIT_CHUNK];
+	int count; /* of subjects */
+};
+
+/* A finding about row seq of the account (seq 0: the account's only row). */
+void audit_find(struct audit *A, const char *check, const char *table, const struct subject *s, int64_t seq,
+                const char *format, ...) __attribute__((format(printf, 6, 7)));
+
+/* An entry, in order; then the end of the account's journal. */
+void audit_journal_entry(struct audit *A, struct subject *s, const struct entries_row *e);
+void audit_journal_end(struct audit *A, struct subject *s);
+
+void audit_rows_account(struct audit *A, const struct subject *s);
+void audit_rows_grant(struct audit *A, struct subject *s, const struct grants_row *g);
+void audit_rows_hold(struct audit *A, struct subject *s, const struct holds_row *h);
+void audit_rows_usage(struct audit *A, struct subject *s, const struct usages_row *u);
+void audit_rows_transaction(struct audit *A, struct subject *s, const struct transactions_row *t);
+/* The request's row, and the amounts of the transaction and the usage that it may name (NULL: none). */
+void audit_rows_request(struct audit *A, struct subject *s, const struct requests_row *q,
+                        const int64_t *transaction_micros, const int64_t *usage_micros);
+/* All rows of the account have been seen: sums against the account's row. */
+void audit_rows_end(struct audit *A, struct subject *s);
+
+/* The seals that name a usage, grant or transaction: one number for each thing said of it. */
+enum audit_aspect { ASPECT_AMOUNT, ASPECT_REMAINING, ASPECT_TYPE, ASPECT_BEFORE, ASPECT_AFTER, ASPECT_COUNTERPART,
+	ASPECT_COUNT };
+void audit_seal(const struct audit *A, seal_sum *sum, int64_t seq, enum audit_aspect aspect, int64_t value);
+
+/* Names the rows behind sums that differ; 0, or -1 on a fault.  Uses the connection: nothing may be streaming. */
+int audit_explain(struct audit *A, const struct subject *s);
+
+#endif

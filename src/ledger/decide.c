@@ -1,0 +1,67 @@
+#include "ledger/decide.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "ledger/effects.h"
+
+struct rule {
+	int needs;
+	void (*decide)(struct decide *d, struct slot *s, struct command *c);
+};
+
+static const struct rule rules[COMMAND_COUNT] = {
+#define COMMAND(NAME, name, needs) [COMMAND_##NAME] = {needs, decide_##name},
+#include "ledger/commands.def"
+#undef COMMAND
+};
+
+int
+decide_needs(enum command_kind kind)
+{
+	return rules[kind].needs;
+}
+
+/* The answer that the request id was given before. */
+static void
+recall(const struct requests_row *q, const struct command *c, struct answer *a)
+{
+	if (q->command != (int64_t)c->kind || memcmp(q->fingerprint, c->fingerprint, sizeof(q->fingerprint)) != 0) {
+		a->outcome = OUTCOME_CONFLICT;
+		return;
+	}
+	a->outcome = OUTCOME_OK;
+	a->replayed = true;
+	a->seq = q->seq;
+	a->choice = (int)q->choice;
+	a->source = (enum hold_source)q->source;
+	strncat(a->provider, q->provider, sizeof(a->provider) - 1);
+	a->price_version = q->price_version;
+	a->amount_micros = q->amount_micros;
+	a->balance_micros = q->balance_micros;
+	a->available_micros = q->available_micros;
+	a->max_output_tokens = q->max_output_tokens;
+	a->expires_at_us = q->expires_at_us;
+}
+
+void
+decide(struct decide *d, struct slot *s, struct command *c)
+{
+	const struct requests_row *q = NULL;
+
+	memset(&c->answer, 0, sizeof(c->answer));
+	/* Two names with one key would need a collision of 128 bits of SHA-256. */
+	CHECK(s->account == NULL || c->account_id == NULL || strcmp(s->account->external_id, c->account_id) == 0);
+	if (s->account != NULL && !s->refreshed)
+		decide_refresh(d, s);
+	effects_figures(s, &c->answer);
+	if (c->request_id != NULL)
+		q = rows_request(d->rows, s, c->request_key);
+	if (q != NULL) {
+		recall(q, c, &c->answer);
+		return;
+	}
+	rules[c->kind].decide(d, s, c);
+	if (c->request_id != NULL && c->answer.outcome == OUTCOME_OK)
+		effects_remember(d, s, c);
+}

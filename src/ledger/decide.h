@@ -1,0 +1,43 @@
+/*
+ * decide: from a command and the rows it may see to an outcome and changed rows.  Pure: no I/O, no clock,
+ * no memory but the batch's arena, no state; the style tests hold the object files to it.
+ *
+ * Every decide_<command> has the same shape: guards, each a named outcome, that change nothing; then a
+ * line after which the command must succeed; then effects (effects.h).
+ */
+#ifndef OCTROI_LEDGER_DECIDE_H
+#define OCTROI_LEDGER_DECIDE_H
+
+#include "ledger/book.h"
+#include "ledger/command.h"
+#include "ledger/rows.h"
+
+struct decide {
+	struct rows *rows;
+	const struct book *book;
+	int64_t now_us; /* the database's clock, read after the accounts were locked */
+	int64_t holds_max;
+	bool capture_expired;
+	micros action_price_micros;
+	struct price_terms terms;
+};
+
+#define NEEDS_GRANTS 1
+#define NEEDS_HOLD 2
+#define NEEDS_PROFILE 4
+#define NEEDS_MEMBER 8
+
+/* What prefetch must load for such a command. */
+int decide_needs(enum command_kind kind);
+
+/* Decides the command: what is due first, then a stored answer to its request id, then itself. */
+void decide(struct decide *d, struct slot *s, struct command *c);
+
+/* Expires the account's holds and grants that are due, in the order of their times. */
+void decide_refresh(struct decide *d, struct slot *s);
+
+#define COMMAND(NAME, name, needs) void decide_##name(struct decide *d, struct slot *s, struct command *c);
+#include "ledger/commands.def"
+#undef COMMAND
+
+#endif

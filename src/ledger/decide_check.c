@@ -1,0 +1,37 @@
+/*
+ * check: whether the account could spend now; reserves nothing and changes nothing.
+ */
+#include "ledger/decide.h"
+
+#include "ledger/effects.h"
+#include "ledger/refusal.h"
+
+void
+decide_check(struct decide *d, struct slot *s, struct command *c)
+{
+	struct answer *a = &c->answer;
+	const struct tokens t = {.count = {[PRICE_INPUT] = c->check.input_tokens,
+	                                   [PRICE_OUTPUT] = c->check.max_output_tokens}};
+	micros needed = 1;
+
+	if (s->account != NULL && s->account->status == STATUS_SUSPENDED) {
+		refusal_suspended(a);
+		return;
+	}
+	if (c->check.model[0] != '\0') {
+		const struct price *p = book_price_at(d->book, PRICE_MODEL, c->check.model, d->now_us);
+		const unsigned own = s->account != NULL ? (unsigned)s->account->byok : 0;
+
+		a->outcome = OUTCOME_OK;
+		if ((own & provider_bit(p != NULL ? p->provider : provider_of_model(c->check.model))) != 0)
+			return;
+		if (p == NULL || !price_of_tokens(p, a->unit, &t, &needed)) {
+			a->outcome = OUTCOME_UNKNOWN_MODEL;
+			return;
+		}
+	}
+	if (needed > a->available_micros)
+		refusal_unaffordable(s, needed, a);
+	else
+		a->outcome = OUTCOME_OK;
+}

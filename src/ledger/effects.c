@@ -1,0 +1,319 @@
+#include "ledger/effects.h"
+
+#include <string.h>
+
+#include "base/check.h"
+
+/* What a line of the journal is about. */
+struct movement {
+	enum entry_kind kind;
+	enum counterpart counterpart;
+	int64_t usage_seq, transaction_seq, at_us;
+};
+
+/* Sums that a guard has checked. */
+static micros
+add(micros a, micros b)
+{
+	micros sum = 0;
+	const bool fits = money_add(a, b, &sum);
+
+	CHECK(fits);
+	return sum;
+}
+
+micros
+effects_available(const struct accounts_row *a)
+{
+	micros free_micros;
+
+	if (a == NULL)
+		return 0;
+	free_micros = add(a->balance_micros, -a->held_micros);
+	return a->mode == MODE_POSTPAID ? add(free_micros, a->hard_limit_micros) : free_micros;
+}
+
+bool
+effects_fits(const struct accounts_row *a, micros change)
+{
+	micros balance;
+
+	if (!money_add(a == NULL ? 0 : a->balance_micros, change, &balance))
+		return false;
+	return balance >= -EFFECTS_BALANCE_MAX && balance <= EFFECTS_BALANCE_MAX;
+}
+
+struct accounts_row *
+effects_account(struct decide *d, struct slot *s, const struct command *c)
+{
+	struct accounts_row *a;
+
+	if (s->account != NULL) {
+		rows_touch(d->rows, &s->account->row);
+		return s->account;
+	}
+	/* Only a hold's name can stand for an account without its id, and then the account is there. */
+	CHECK(c->account_id != NULL);
+	a = (struct accounts_row *)rows_alloc(d->rows, TABLE_ACCOUNTS);
+	memcpy(a->id, s->key.bytes, sizeof(a->id));
+	a->external_id = c->account_id;
+	a->due_at_us = EFFECTS_NEVER_DUE;
+	a->created_at_us = d->now_us;
+	rows_add(d->rows, s, &a->row);
+	s->account = a;
+	s->refreshed = true;
+	return a;
+}
+
+void
+effects_due(struct accounts_row *a, int64_t at_us)
+{
+	if (at_us != 0 && at_us < a->due_at_us)
+		a->due_at_us = at_us;
+}
+
+/* Writes one line of the journal and moves the balance. */
+static void
+enter(struct decide *d, struct slot *s, micros amount, int64_t grant_seq, const struct movement *m)
+{
+	struct accounts_row *a = s->account;
+	struct entries_row *e = (struct entries_row *)rows_alloc(d->rows, TABLE_ENTRIES);
+
+	CHECK(amount != 0);
+	memcpy(e->account_id, a->id, sizeof(e->account_id));
+	e->seq = ++a->entry_seq;
+	e->kind = m->kind;
+	e->counterpart = m->counterpart;
+	e->amount_micros = amount;
+	e->balance_before_micros = a->balance_micros;
+	e->balance_after_micros = add(a->balance_micros, amount);
+	e->grant_seq = grant_seq;
+	e->usage_seq = m->usage_seq;
+	e->transaction_seq = m->transaction_seq;
+	e->created_at_us = m->at_us;
+	entry_hash(e, a->chain_head, e->hash);
+	memcpy(a->chain_head, e->hash, sizeof(a->chain_head));
+	a->balance_micros = e->balance_after_micros;
+	rows_add(d->rows, s, &e->row);
+	rows_touch(d->rows, &a->row);
+}
+
+/* Takes amount from the grants in the order of spending; what they do not cover becomes debt. */
+static void
+debit(struct decide *d, struct slot *s, micros amount, const struct movement *m)
+{
+	CHECK(amount > 0 && s->account != NULL);
+	for (struct grants_row *g = rows_grants(s); g != NULL && amount > 0;
+	     g = (struct grants_row *)g->row.next) {
+		const micros part = g->remaining_micros < amount ? g->remaining_micros : amount;
+
+		CHECK(g->remaining_micros >= 0);
+		if (part == 0)
+			continue;
+		g->remaining_micros -= part;
+		amount -= part;
+		rows_touch(d->rows, &g->row);
+		enter(d, s, -part, g->seq, m);
+	}
+	if (amount > 0)
+		enter(d, s, -amount, 0, m);
+}
+
+static struct grants_row *
+new_grant(struct decide *d, struct slot *s, micros amount, int64_t type, int64_t priority,
+          int64_t expires_at_us, int64_t at_us)
+{
+	struct grants_row *g = (struct grants_row *)rows_alloc(d->rows, TABLE_GRANTS);
+
+	memcpy(g->account_id, s->key.bytes, sizeof(g->account_id));
+	g->seq = ++s->account->grant_seq;
+	g->type = type;
+	g->priority = priority;
+	g->expires_at_us = expires_at_us;
+	g->amount_micros = amount;
+	g->remaining_micros = amount;
+	g->created_at_us = at_us;
+	effects_due(s->account, expires_at_us);
+	rows_add(d->rows, s, &g->row);
+	return g;
+}
+
+/* Gives amount as a new grant, which first pays the account's debt. */
+static int64_t
+credit(struct decide *d, struct slot *s, micros amount, int64_t type, int64_t priority,
+       int64_t expires_at_us, const struct movement *m)
+{
+	const micros debt = s->account->balance_micros < 0 ? -s->account->balance_micros : 0;
+	const micros paid = debt < amount ? debt : amount;
+	struct movement repay = *m;
+	struct grants_row *g;
+
+	CHECK(amount > 0 && s->grants_loaded);
+	g = new_grant(d, s, amount, type, priority, expires_at_us, m->at_us);
+	enter(d, s, amount, g->seq, m);
+	if (paid > 0) {
+		repay.kind = ENTRY_DEBT;
+		repay.counterpart = COUNTERPART_DEBT;
+		g->remaining_micros -= paid;
+		enter(d, s, -paid, g->seq, &repay);
+		enter(d, s, paid, 0, &repay);
+	}
+	return g->seq;
+}
+
+static enum counterpart
+counterpart_of(enum transaction_type type)
+{
+	static const enum counterpart counterparts[] = {
+#define TRANSACTION(NAME, sign, priority, counterpart) [TRANSACTION_##NAME] = COUNTERPART_##counterpart,
+#include "ledger/transactions.def"
+#undef TRANSACTION
+	};
+
+	return counterparts[type];
+}
+
+static const char *
+text_of(const char *text)
+{
+	return text != NULL ? text : "";
+}
+
+/* The row beside the entries that its movement made; called after them. */
+static void
+record(struct decide *d, struct slot *s, const struct effects_transaction *t, int64_t seq,
+       int64_t grant_seq, micros before)
+{
+	struct transactions_row *row = (struct transactions_row *)rows_alloc(d->rows, TABLE_TRANSACTIONS);
+
+	memcpy(row->account_id, s->key.bytes, sizeof(row->account_id));
+	row->seq = seq;
+	row->type = t->type;
+	row->amount_micros = t->amount_micros;
+	row->balance_before_micros = before;
+	row->balance_after_micros = s->account->balance_micros;
+	row->grant_seq = grant_seq;
+	row->description = text_of(t->description);
+	row->reference = text_of(t->reference);
+	row->actor = text_of(t->actor);
+	row->metadata = text_of(t->metadata);
+	row->created_at_us = t->at_us;
+	rows_add(d->rows, s, &row->row);
+	CHECK(row->balance_after_micros == add(before, t->amount_micros));
+}
+
+int64_t
+effects_transact(struct decide *d, struct slot *s, const struct effects_transaction *t)
+{
+	const micros before = s->account->balance_micros;
+	const int64_t seq = s->account->entry_seq + 1;
+	const struct movement m = {ENTRY_TRANSACTION, counterpart_of(t->type), 0, seq, t->at_us};
+	int64_t grant_seq = 0;
+
+	if (t->amount_micros > 0)
+		grant_seq = credit(d, s, t->amount_micros, t->type, t->priority, t->expires_at_us, &m);
+	else
+		debit(d, s, -t->amount_micros, &m);
+	record(d, s, t, seq, grant_seq, before);
+	return seq;
+}
+
+void
+effects_expire_grant(struct decide *d, struct slot *s, struct grants_row *g,
+                     const struct effects_transaction *t)
+{
+	const micros before = s->account->balance_micros;
+	const int64_t seq = s->account->entry_seq + 1;
+	const struct movement m = {ENTRY_TRANSACTION, counterpart_of(t->type), 0, seq, t->at_us};
+
+	CHECK(g->remaining_micros > 0 && t->amount_micros == -g->remaining_micros);
+	g->remaining_micros = 0;
+	rows_touch(d->rows, &g->row);
+	enter(d, s, t->amount_micros, g->seq, &m);
+	record(d, s, t, seq, g->seq, before);
+}
+
+struct usages_row *
+effects_end_hold(struct decide *d, struct slot *s, struct holds_row *h, enum usage_state state,
+                 int64_t at_us)
+{
+	struct accounts_row *a = s->account;
+	struct usages_row *u = (struct usages_row *)rows_alloc(d->rows, TABLE_USAGES);
+
+	memcpy(u->account_id, h->account_id, sizeof(u->account_id));
+	u->seq = h->seq;
+	u->state = state;
+	u->outcome = SETTLE_NEVER;
+	u->member = h->member;
+	u->kind = h->kind;
+	u->item = h->item;
+	u->provider = h->provider;
+	u->source = h->source;
+	u->price_version = h->price_version;
+	u->quantity = h->quantity;
+	u->reserved_micros = h->reserved_micros;
+	u->conversation_id = h->conversation_id;
+	u->message_id = h->message_id;
+	u->metadata = h->metadata;
+	u->created_at_us = h->created_at_us;
+	u->ended_at_us = at_us;
+	rows_add(d->rows, s, &u->row);
+	rows_end(d->rows, &h->row);
+	CHECK(a->open_holds > 0 && a->held_micros >= h->reserved_micros);
+	a->open_holds--;
+	a->held_micros -= h->reserved_micros;
+	rows_touch(d->rows, &a->row);
+	return u;
+}
+
+void
+effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros cost, int64_t at_us)
+{
+	const micros more = cost - u->cost_micros;
+	struct movement m = {ENTRY_USAGE, COUNTERPART_USAGE, u->seq, 0, at_us};
+
+	CHECK(cost >= 0 && u->cost_micros >= 0);
+	if (more > 0) {
+		debit(d, s, more, &m);
+	} else if (more < 0) {
+		m.kind = ENTRY_REVERSAL;
+		credit(d, s, -more, TRANSACTION_REFUND, 0, 0, &m);
+	}
+	u->cost_micros = cost;
+	rows_touch(d->rows, &u->row);
+}
+
+void
+effects_remember(struct decide *d, struct slot *s, const struct command *c)
+{
+	struct requests_row *q = (struct requests_row *)rows_alloc(d->rows, TABLE_REQUESTS);
+	const struct answer *a = &c->answer;
+
+	memcpy(q->account_id, s->key.bytes, sizeof(q->account_id));
+	memcpy(q->request_key, c->request_key, sizeof(q->request_key));
+	memcpy(q->fingerprint, c->fingerprint, sizeof(q->fingerprint));
+	q->command = c->kind;
+	q->seq = a->seq;
+	q->choice = a->choice;
+	q->source = a->source;
+	q->provider = a->provider;
+	q->price_version = a->price_version;
+	q->amount_micros = a->amount_micros;
+	q->balance_micros = a->balance_micros;
+	q->available_micros = a->available_micros;
+	q->max_output_tokens = a->max_output_tokens;
+	q->expires_at_us = a->expires_at_us;
+	q->created_at_us = d->now_us;
+	rows_add(d->rows, s, &q->row);
+}
+
+void
+effects_figures(const struct slot *s, struct answer *a)
+{
+	if (s->account != NULL) {
+		a->unit = (enum account_unit)s->account->unit;
+		a->mode = (enum account_mode)s->account->mode;
+		a->balance_micros = s->account->balance_micros;
+	}
+	a->available_micros = effects_available(s->account);
+}

@@ -1,0 +1,51 @@
+/*
+ * effects: the only functions that change a ledger row, all below a command's line of no return, so none
+ * of them can fail: their callers have checked every sum that they will make.
+ */
+#ifndef OCTROI_LEDGER_EFFECTS_H
+#define OCTROI_LEDGER_EFFECTS_H
+
+#include "ledger/decide.h"
+#include "ledger/entry.h"
+
+/* A balance never leaves this range; guards refuse what would (effects_fits). */
+#define EFFECTS_BALANCE_MAX (2 * MONEY_AMOUNT_MAX_MICROS)
+
+#define EFFECTS_NEVER_DUE INT64_MAX
+
+/* What the account may still promise: balance, less what is held, plus the hard limit if postpaid.
+ * account NULL: 0. */
+micros effects_available(const struct accounts_row *account);
+/* Whether a balance moved by change stays in range. */
+bool effects_fits(const struct accounts_row *account, micros change);
+
+/* The account's row, to be changed; made if it is not there. */
+struct accounts_row *effects_account(struct decide *d, struct slot *s, const struct command *c);
+
+/* A movement that is not usage, as the customer sees it; strings may be NULL. */
+struct effects_transaction {
+	enum transaction_type type;
+	micros amount_micros; /* > 0: a grant of priority and expiry; < 0: taken from the grants */
+	int64_t priority, expires_at_us, at_us;
+	const char *description, *reference, *actor, *metadata;
+};
+/* Books it; returns its seq. */
+int64_t effects_transact(struct decide *d, struct slot *s, const struct effects_transaction *t);
+/* Takes the rest of one grant; t's amount is minus that rest. */
+void effects_expire_grant(struct decide *d, struct slot *s, struct grants_row *g,
+                          const struct effects_transaction *t);
+
+/* The open hold ends: its row moves to usages, in the given state, with nothing charged yet. */
+struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct holds_row *h,
+                                    enum usage_state state, int64_t at_us);
+/* Sets what a usage costs now, moving the difference to what it cost before. */
+void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros cost, int64_t at_us);
+
+/* Something of the account falls due then. */
+void effects_due(struct accounts_row *account, int64_t at_us);
+/* Keeps the answer under the command's request id. */
+void effects_remember(struct decide *d, struct slot *s, const struct command *c);
+/* Balance and available after the command, into its answer. */
+void effects_figures(const struct slot *s, struct answer *a);
+
+#endif
