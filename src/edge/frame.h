@@ -1,8 +1,8 @@
 /*
- * frame: looks at the bytes that wait on a FastCGI connection, before libfcgi may read them, and says
- * whether they begin with one whole, acceptable request.  libfcgi asserts on impossible lengths,
- * answers GET_VALUES with an unbounded sprintf and blocks on half a request; nothing of that kind gets
- * past here.  Pure.  Source: FastCGI specification 1.0, sections 3 and 5.
+ * frame: looks at the bytes that have come over a FastCGI connection, before libfcgi may see them, and
+ * says whether they begin with one whole, acceptable request.  libfcgi asserts on impossible lengths,
+ * answers GET_VALUES with an unbounded sprintf, blocks on half a request and swallows what follows
+ * one; nothing of that kind gets past here.  Pure.  Source: FastCGI specification 1.0, sections 3 and 5.
  */
 #ifndef OCTROI_EDGE_FRAME_H
 #define OCTROI_EDGE_FRAME_H
@@ -21,6 +21,12 @@ enum frame_verdict {
 	FRAME_BAD      /* not FastCGI as a web server speaks it: close */
 };
 
-enum frame_verdict frame_inspect(const unsigned char *bytes, size_t length);
+/* With FRAME_READY *used is the request's length in bytes: what follows it belongs to the next one. */
+enum frame_verdict frame_inspect(const unsigned char *bytes, size_t length, size_t *used);
+
+#define FRAME_END_BYTES 16
+
+/* The END_REQUEST record (UNKNOWN_ROLE) that answers a request judged FRAME_ROLE. */
+void frame_refuse_role(const unsigned char *bytes, unsigned char out[FRAME_END_BYTES]);
 
 #endif

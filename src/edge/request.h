@@ -21,8 +21,8 @@ enum request_defect {
 	REQUEST_DUPLICATE_PARAMETER,
 	REQUEST_FORGED_PARAMETER, /* HTTP_ look-alike of a server parameter */
 	REQUEST_BODY_TOO_BIG,
-	REQUEST_BODY_SHORT,       /* ended before CONTENT_LENGTH */
-	REQUEST_BAD_TARGET        /* path or query that does not decode */
+	REQUEST_BODY_SHORT,       /* did not end at CONTENT_LENGTH */
+	REQUEST_BAD_TARGET        /* path or query that does not decode, control character in a parameter */
 };
 
 struct request {
@@ -35,7 +35,7 @@ struct request {
 	const char *query;        /* raw, without '?', "" when none */
 	const char *body;         /* never NULL */
 	size_t body_length;
-	const char *const *parameters; /* "NAME=value", NULL at the end */
+	const char *const *parameters; /* "NAME=value" of those listed, each once, NULL at the end */
 	int64_t received_us;      /* clock_monotonic_us */
 	int64_t deadline_us;      /* monotonic: after that an answer is worth nothing */
 };
@@ -45,7 +45,13 @@ struct request {
 const char *request_parameter(const struct request *r, const char *name);
 
 /* First value of a query parameter, percent-decoded into the arena; NULL when absent or undecodable
- * (then *bad is set). */
+ * (then *bad is set; otherwise it is left alone). */
 const char *request_query(const struct request *r, const char *name, bool *bad);
+
+/* For the edge: fills in everything but arena, listener and times, from all parameters as they came
+ * and a NUL-terminated body in the arena, which is dropped when it is over FRAME_BODY_MAX.  What is
+ * wrong with them becomes the defect.  0, or -1 when the arena is exhausted. */
+int request_build(struct request *r, const char *const *parameters, const char *body,
+                  size_t body_length);
 
 #endif

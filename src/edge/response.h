@@ -26,4 +26,8 @@ void response_free(struct response *r);
 void response_reset(struct response *r);
 void response_header(struct response *r, const char *name, const char *value);
 
+/* For the edge: appends the whole answer as a web server expects it from CGI, X-Request-Id included;
+ * a 503 instead of an answer that outgrew its buffers.  Returns the status that out holds. */
+int response_render(const struct response *r, const char *request_id, struct buf *out);
+
 #endif

@@ -1,0 +1,124 @@
+#define _GNU_SOURCE
+#include "edge/edge.h"
+
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "edge/fcgi.h"
+#include "edge/listen.h"
+#include "edge/lobby.h"
+#include "edge/workers.h"
+
+/* Descriptors for everything that is no connection: workers' files, database, log, sockets. */
+#define DESCRIPTORS_RESERVED 256
+/* A write that a peer does not take any part of for so long has failed. */
+#define SEND_TIMEOUT_MS_MAX 5000
+
+struct edge {
+	struct lobby *lobby;
+	struct workers *workers;
+	bool ended; /* the workers are joined */
+};
+
+/* As many connections as descriptors allow, having raised that limit as far as we may. */
+static int connections_possible(const struct edge_options *options)
+{
+	struct rlimit limit;
+	int64_t others = DESCRIPTORS_RESERVED + options->threads;
+	int64_t possible;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return options->connections_max;
+	if (limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur >= (rlim_t)(options->connections_max + others))
+		return options->connections_max;
+	possible = (int64_t)limit.rlim_cur > others + 1 ? (int64_t)limit.rlim_cur - others : 1;
+	log_event(LOG_LEVEL_WARNING, "connections_limited", LOG_NUMBER("wanted", options->connections_max),
+	          LOG_NUMBER("possible", possible));
+	return (int)possible;
+}
+
+struct edge *edge_start(const struct edge_options *options)
+{
+	struct edge *e = calloc(1, sizeof(*e));
+	struct lobby_options lobby = {
+		.public_fd = options->public_fd,
+		.internal_fd = options->internal_fd,
+		.send_timeout_ms = options->request_timeout_ms,
+		.idle_timeout_ms = options->idle_timeout_ms,
+	};
+
+	CHECK(options->handler != NULL);
+	if (e == NULL) {
+		log_event(LOG_LEVEL_ERROR, "edge_memory_failed", LOG_NUMBER("bytes", (int64_t)sizeof(*e)));
+		return NULL;
+	}
+	if (lobby.send_timeout_ms > SEND_TIMEOUT_MS_MAX)
+		lobby.send_timeout_ms = SEND_TIMEOUT_MS_MAX;
+	lobby.connections_max = connections_possible(options);
+	if (fcgi_init() < 0)
+		goto fail;
+	e->lobby = lobby_new(&lobby);
+	if (e->lobby == NULL)
+		goto fail;
+	e->workers = workers_start(options, e->lobby);
+	if (e->workers == NULL)
+		goto fail;
+	return e;
+fail:
+	lobby_free(e->lobby);
+	free(e);
+	return NULL;
+}
+
+void edge_drain(struct edge *e, int64_t timeout_ms)
+{
+	int64_t now_us = clock_monotonic_us();
+	int64_t timeout_us = timeout_ms * CLOCK_US_PER_MS;
+	struct edge_counts left;
+
+	lobby_drain(e->lobby);
+	/* The last tenth is for workers whose connection is cut to notice it. */
+	if (!lobby_empty_until(e->lobby, now_us + timeout_us - timeout_us / 10)) {
+		lobby_count(e->lobby, &left);
+		log_event(LOG_LEVEL_WARNING, "drain_cut", LOG_NUMBER("connections", left.connections));
+	}
+	lobby_quit(e->lobby);
+	e->ended = workers_join(e->workers, now_us + timeout_us);
+	if (!e->ended)
+		log_event(LOG_LEVEL_WARNING, "drain_incomplete", LOG_NUMBER("timeout_ms", timeout_ms));
+}
+
+void edge_free(struct edge *e)
+{
+	if (e == NULL)
+		return;
+	/* A worker that is still in the handler goes on using all of it until the process ends. */
+	if (!e->ended)
+		return;
+	workers_free(e->workers);
+	lobby_free(e->lobby);
+	free(e);
+}
+
+void edge_reap(struct edge *e)
+{
+	lobby_reap(e->lobby);
+}
+
+int edge_listen(const char *address)
+{
+	return listen_open(address);
+}
+
+void edge_count(struct edge *e, struct edge_counts *counts)
+{
+	lobby_count(e->lobby, counts);
+	workers_count(e->workers, counts);
+}

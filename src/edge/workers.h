@@ -1,0 +1,27 @@
+/*
+ * workers: the threads that read requests, call the handler and write answers.  Each waits in the
+ * lobby on its own; their stacks are small and their buffers grow only with use.
+ */
+#ifndef OCTROI_EDGE_WORKERS_H
+#define OCTROI_EDGE_WORKERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "edge/edge.h"
+#include "edge/lobby.h"
+
+struct workers;
+
+/* Starts options->threads threads with all signals blocked.  NULL, logged, when something outside
+ * failed; then none runs.  The lobby must outlive them. */
+struct workers *workers_start(const struct edge_options *options, struct lobby *lobby);
+/* After lobby_quit: waits for the threads to end; false when the deadline came first (some are still
+ * in the handler). */
+bool workers_join(struct workers *W, int64_t deadline_us);
+/* After workers_join returned true. */
+void workers_free(struct workers *W);
+
+void workers_count(const struct workers *W, struct edge_counts *counts);
+
+#endif
