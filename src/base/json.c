@@ -75,13 +75,12 @@ static bool scan_string(struct scan *s)
 	while (s->at < s->end && *s->at != '"') {
 		if (*s->at == '\0')
 			return scan_fail(s, "contains a NUL character");
-		if (*s->at == '\\') {
-			if (s->end - s->at >= 6 && memcmp(s->at, "\\u0000", 6) == 0)
-				return scan_fail(s, "contains a NUL character");
+		if (s->end - s->at >= 6 && memcmp(s->at, "\\u0000", 6) == 0)
+			return scan_fail(s, "contains a NUL character");
+		/* What a backslash stands before ends no string and begins no escape. */
+		if (*s->at == '\\' && s->end - s->at >= 2 && s->at[1] != '\0')
 			s->at++;
-		}
-		if (s->at < s->end)
-			s->at++;
+		s->at++;
 	}
 	if (s->at < s->end)
 		s->at++;
