@@ -16,7 +16,7 @@
 #define LOG_HALF_BYTES ((size_t)32 * 1024)
 #define LOG_LINE_MAX ((size_t)8 * 1024)
 #define LOG_VALUE_MAX ((size_t)1024) /* as written, escapes included */
-#define LOG_TAIL ((size_t)8)         /* always left at the end of a line: a quote, " cut=1", a line feed */
+#define LOG_TAIL ((size_t)8)         /* kept free until the line's end: " cut=1" and a line feed */
 #define LOG_FILE_MODE 0640
 #define LOG_PATIENCE_MS 1000 /* for a non-blocking descriptor that takes nothing */
 
@@ -56,7 +56,7 @@ struct line {
 /* All of the bytes or none, so that no escape is cut in two. */
 static bool line_put(struct line *l, const char *bytes, size_t length, size_t limit)
 {
-	if (length > limit - l->length) {
+	if (l->length > limit || length > limit - l->length) {
 		l->cut = true;
 		return false;
 	}
@@ -97,10 +97,9 @@ static bool line_character(struct line *l, unsigned char c, size_t limit)
 
 static void line_text(struct line *l, const char *text)
 {
-	size_t limit = LOG_LINE_MAX - LOG_TAIL;
+	size_t limit = LOG_LINE_MAX - LOG_TAIL - 1; /* the closing quote has its place */
 
-	if (!line_put(l, "\"", 1, limit))
-		return;
+	line_put(l, "\"", 1, limit);
 	if (limit - l->length > LOG_VALUE_MAX)
 		limit = l->length + LOG_VALUE_MAX;
 	while (*text != '\0' && line_character(l, (unsigned char)*text, limit))
@@ -135,6 +134,7 @@ static void line_start(struct line *l, enum log_level level, const char *event)
 static void line_field(struct line *l, const struct log_field *field)
 {
 	/* Room for the key, the signs around it and the longest number, or for no part of the field. */
+	CHECK(l->length <= LOG_LINE_MAX - LOG_TAIL);
 	if (strlen(field->key) + 32 > LOG_LINE_MAX - LOG_TAIL - l->length) {
 		l->cut = true;
 		return;
