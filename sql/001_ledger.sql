@@ -169,10 +169,9 @@ CREATE TABLE IF NOT EXISTS requests (
 ) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin;
 
 -- One row per combined batch, written in its transaction: tells whether a COMMIT whose answer was lost took
--- place.  Rows older than a day are of no use and are removed by `octroictl tick` and the sweeper.
+-- place.  The id begins with the time (milliseconds); rows of more than an hour are of no use and removed.
 CREATE TABLE IF NOT EXISTS batches (
-  id BINARY(16) NOT NULL PRIMARY KEY,
-  created_at_us BIGINT NOT NULL DEFAULT 0
+  id BINARY(16) NOT NULL PRIMARY KEY
 ) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin;
 
 CREATE TABLE IF NOT EXISTS price_versions (

@@ -39,9 +39,10 @@ struct subject {
 	struct audit_seals found;
 	audit_sum held, remaining;
 	int64_t grants, holds, usages; /* rows */
-	int64_t grants_max, numbers_max; /* highest seq of grants; of holds and usages */
-	int64_t numbers_min;
-	seal_sum numbers;              /* of holds and usages, each once */
+	int64_t grants_max;            /* highest seq; the primary key keeps them apart */
+	seal_sum numbers;              /* every seq of holds and usages, once */
+	bool stray;                    /* one of these is none of 1 to hold_seq */
+	bool incomplete;               /* they are not 1 to hold_seq, each once */
 	int64_t due_us;                /* the earliest */
 };
 
@@ -57,9 +58,14 @@ struct audit {
 	int count; /* of subjects */
 };
 
-/* A finding about row seq of the account (seq 0: the account's only row). */
+/* A finding about row seq of the account (seq 0: the account's own row), or about a row named otherwise. */
 void audit_find(struct audit *A, const char *check, const char *table, const struct subject *s, int64_t seq,
                 const char *format, ...) __attribute__((format(printf, 6, 7)));
+void audit_find_row(struct audit *A, const char *check, const char *table, const char *row,
+                    const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* In decimal, for a finding. */
+#define AUDIT_SUM_MAX 48
+const char *audit_sum_text(audit_sum sum, char text[AUDIT_SUM_MAX]);
 
 /* An entry, in order; then the end of the account's journal. */
 void audit_journal_entry(struct audit *A, struct subject *s, const struct entries_row *e);
@@ -76,9 +82,11 @@ void audit_rows_request(struct audit *A, struct subject *s, const struct request
 /* All rows of the account have been seen: sums against the account's row. */
 void audit_rows_end(struct audit *A, struct subject *s);
 
-/* The seals that name a usage, grant or transaction: one number for each thing said of it. */
-enum audit_aspect { ASPECT_AMOUNT, ASPECT_REMAINING, ASPECT_TYPE, ASPECT_BEFORE, ASPECT_AFTER, ASPECT_COUNTERPART,
-	ASPECT_COUNT };
+/* What can be said of a usage, a grant or a transaction; each has a weight of its own. */
+enum audit_aspect {
+	ASPECT_AMOUNT, ASPECT_REMAINING, ASPECT_TYPE, ASPECT_BEFORE, ASPECT_AFTER, ASPECT_COUNTERPART, ASPECT_TIME,
+	ASPECT_COUNT
+};
 void audit_seal(const struct audit *A, seal_sum *sum, int64_t seq, enum audit_aspect aspect, int64_t value);
 
 /* Names the rows behind sums that differ; 0, or -1 on a fault.  Uses the connection: nothing may be streaming. */

@@ -40,7 +40,10 @@ void ledger_submit_many(struct ledger *l, struct command *commands, int count, i
 /* Touches up to max accounts that are due (expired holds and grants); how many, or -1 on a fault. */
 int ledger_sweep(struct ledger *l, int max, int64_t deadline_us);
 
-/* The price book that the last batch saw, or one read now; NULL on a fault.  Release it. */
+/* Removes up to 10,000 markers of batches that ended more than an hour ago; how many, or -1 on a fault. */
+int ledger_prune(struct ledger *l, int64_t deadline_us);
+
+/* The price book as the database has it now; NULL on a fault.  Release it. */
 struct book *ledger_book(struct ledger *l, int64_t deadline_us);
 
 struct ledger_counts {

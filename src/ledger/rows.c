@@ -296,16 +296,7 @@ place(struct rows *r, struct slot *s, struct row *row)
 bool
 rows_load(struct rows *r, struct slot *s, struct row *row)
 {
-	const void *key = second_key(row);
-	struct want *w;
-
 	row->change = ROW_CLEAN;
-	/* A named hold of an account whose holds are all loaded is read twice. */
-	if (row->table == TABLE_HOLDS) {
-		w = find(r, s, row->table, key);
-		if (w != NULL && w->row != NULL)
-			return true;
-	}
 	return place(r, s, row);
 }
 

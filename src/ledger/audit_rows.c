@@ -1,0 +1,305 @@
+/*
+ * Everything but the journal: grants, holds, usages, transactions, requests and the account's own row.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/money.h"
+#include "ledger/audit_state.h"
+#include "ledger/command.h"
+#include "ledger/entry.h"
+
+static const int counterparts[TRANSACTION_COUNT] = {
+#define TRANSACTION(NAME, sign, priority, counterpart) [TRANSACTION_##NAME] = COUNTERPART_##counterpart,
+#include "ledger/transactions.def"
+#undef TRANSACTION
+};
+
+static void due(struct subject *s, int64_t at_us)
+{
+	if (at_us < s->due_us)
+		s->due_us = at_us;
+}
+
+/* ---- the account's own row ------------------------------------------------------------------------- */
+
+void audit_rows_account(struct audit *A, const struct subject *s)
+{
+	const struct accounts_row *a = &s->row;
+	const struct account_key key = id_account_key(s->name, strlen(s->name));
+
+	if (memcmp(key.bytes, a->id, sizeof(key.bytes)) != 0)
+		audit_find(A, "account", "accounts", s, 0, "id is not that of external_id");
+	if (a->unit != UNIT_MONEY && a->unit != UNIT_CREDIT)
+		audit_find(A, "account", "accounts", s, 0, "there is no unit %lld", (long long)a->unit);
+	if (a->mode != MODE_PREPAID && a->mode != MODE_POSTPAID)
+		audit_find(A, "account", "accounts", s, 0, "there is no mode %lld", (long long)a->mode);
+	if (a->status != STATUS_ACTIVE && a->status != STATUS_SUSPENDED)
+		audit_find(A, "account", "accounts", s, 0, "there is no status %lld", (long long)a->status);
+}
+
+/* Whether the seqs of holds and usages are 1 to hold_seq, each once. */
+static bool numbers_complete(const struct audit *A, const struct subject *s)
+{
+	const int64_t last = s->row.hold_seq;
+	seal_sum expected = 0;
+
+	if (s->stray || last < 0 || s->holds + s->usages != last)
+		return false;
+	for (int64_t seq = 1; seq <= last; seq++)
+		seal_add(&A->key, &expected, seq, 1);
+	return expected == s->numbers;
+}
+
+static void check_sums(struct audit *A, const struct subject *s)
+{
+	const struct accounts_row *a = &s->row;
+	char sum[AUDIT_SUM_MAX];
+
+	if (s->held != a->held_micros)
+		audit_find(A, "held", "accounts", s, 0, "held_micros is %lld, but open holds reserve %s",
+		           (long long)a->held_micros, audit_sum_text(s->held, sum));
+	if (s->holds != a->open_holds)
+		audit_find(A, "held", "accounts", s, 0, "open_holds is %lld, but there are %lld",
+		           (long long)a->open_holds, (long long)s->holds);
+	if (s->remaining + s->debt != a->balance_micros)
+		audit_find(A, "balance", "accounts", s, 0,
+		           "balance_micros is %lld, but grants less debt come to %s",
+		           (long long)a->balance_micros, audit_sum_text(s->remaining + s->debt, sum));
+	if (s->grants != a->grant_seq || s->grants_max != a->grant_seq)
+		audit_find(A, "grant", "accounts", s, 0,
+		           "grant_seq is %lld, but there are %lld grants, the last with seq %lld",
+		           (long long)a->grant_seq, (long long)s->grants, (long long)s->grants_max);
+	if (s->due_us < a->due_at_us)
+		audit_find(A, "due", "accounts", s, 0, "due_at_us is %lld, but something ends at %lld",
+		           (long long)a->due_at_us, (long long)s->due_us);
+}
+
+void audit_rows_end(struct audit *A, struct subject *s)
+{
+	check_sums(A, s);
+	s->incomplete = !numbers_complete(A, s);
+}
+
+/* ---- grants ---------------------------------------------------------------------------------------- */
+
+void audit_rows_grant(struct audit *A, struct subject *s, const struct grants_row *g)
+{
+	A->report->grants++;
+	s->grants++;
+	s->remaining += g->remaining_micros;
+	if (g->seq > s->grants_max)
+		s->grants_max = g->seq;
+	audit_seal(A, &s->found.grant, g->seq, ASPECT_AMOUNT, g->amount_micros);
+	audit_seal(A, &s->found.grant, g->seq, ASPECT_REMAINING, g->remaining_micros);
+	audit_seal(A, &s->found.grant, g->seq, ASPECT_TYPE, g->type + 1);
+	audit_seal(A, &s->found.grant, g->seq, ASPECT_TIME, g->created_at_us);
+	if (g->remaining_micros < 0 || g->remaining_micros > g->amount_micros)
+		audit_find(A, "grant", "grants", s, g->seq, "remaining_micros is %lld of %lld",
+		           (long long)g->remaining_micros, (long long)g->amount_micros);
+	if (g->remaining_micros > 0 && g->expires_at_us != 0)
+		due(s, g->expires_at_us);
+}
+
+/* ---- holds and usages ------------------------------------------------------------------------------ */
+
+static void take_number(const struct audit *A, struct subject *s, int64_t seq)
+{
+	seal_add(&A->key, &s->numbers, seq, 1);
+	if (seq < 1 || seq > s->row.hold_seq)
+		s->stray = true;
+}
+
+/* What so many actions cost by the price that was pinned; false when no such price says.  An action
+ * without a price of its own was priced by the configuration, which the database does not hold. */
+static bool action_price(const struct audit *A, const struct subject *s, const char *item, int64_t version,
+                         int64_t quantity, micros *cost)
+{
+	const struct price *p = book_price_of_version(A->book, PRICE_ACTION, item, version);
+
+	return p != NULL && price_of_action(p, (enum account_unit)s->row.unit, quantity, cost);
+}
+
+static bool model_price(const struct audit *A, const struct subject *s, const char *item, int64_t version,
+                        const struct tokens *t, micros *cost)
+{
+	const struct price *p = book_price_of_version(A->book, PRICE_MODEL, item, version);
+
+	return p != NULL && price_of_tokens(p, (enum account_unit)s->row.unit, t, cost);
+}
+
+/* Price and reservation as the hold was placed or extended. */
+static void check_reserved(struct audit *A, const struct subject *s, const struct holds_row *h)
+{
+	const struct tokens t = {.count = {[PRICE_INPUT] = h->input_tokens, [PRICE_OUTPUT] = h->max_output_tokens}};
+	micros reserved = h->reserved_micros;
+	bool priced = true;
+
+	if (h->source == SOURCE_BYOK)
+		reserved = 0;
+	else if (h->kind == PRICE_MODEL)
+		priced = model_price(A, s, h->item, h->price_version, &t, &reserved);
+	else if (h->price_version != 0)
+		priced = action_price(A, s, h->item, h->price_version, h->quantity, &reserved);
+	if (!priced)
+		audit_find(A, "cost", "holds", s, h->seq, "no price of version %lld covers it",
+		           (long long)h->price_version);
+	else if (reserved != h->reserved_micros || reserved < 0)
+		audit_find(A, "cost", "holds", s, h->seq, "reserved_micros is %lld, but its price makes %lld",
+		           (long long)h->reserved_micros, (long long)reserved);
+}
+
+void audit_rows_hold(struct audit *A, struct subject *s, const struct holds_row *h)
+{
+	A->report->holds++;
+	A->report->overdue += h->expires_at_us <= A->now_us;
+	s->holds++;
+	s->held += h->reserved_micros;
+	take_number(A, s, h->seq);
+	due(s, h->expires_at_us);
+	if (h->kind != PRICE_MODEL && h->kind != PRICE_ACTION)
+		audit_find(A, "hold", "holds", s, h->seq, "there is no kind %lld", (long long)h->kind);
+	else
+		check_reserved(A, s, h);
+}
+
+static const char *usage_sense(const struct usages_row *u)
+{
+	if (u->kind != PRICE_MODEL && u->kind != PRICE_ACTION)
+		return "there is no such kind of usage";
+	if (u->source != SOURCE_PLATFORM && u->source != SOURCE_BYOK)
+		return "there is no such source";
+	switch (u->state) {
+	case USAGE_RELEASED:
+		return u->settlement == SETTLEMENT_NONE || u->outcome == SETTLE_FAILED ? NULL
+			: "a released hold has no settlement";
+	case USAGE_EXPIRED:
+		return u->settlement == SETTLEMENT_NONE || u->settlement == SETTLEMENT_ESTIMATED ? NULL
+			: "a hold that expired and was not settled since has no settlement but an estimate";
+	case USAGE_SETTLED:
+		return u->settlement > SETTLEMENT_NONE && u->settlement <= SETTLEMENT_LATE ? NULL
+			: "a settled hold says how it was settled";
+	default:
+		return "there is no such state of a usage";
+	}
+}
+
+/* What the usage must have cost: *cost, or false when its price is not there. */
+static bool usage_cost(const struct audit *A, const struct subject *s, const struct usages_row *u, micros *cost)
+{
+	const struct tokens t = {{u->input_tokens, u->cache_read_tokens, u->cache_write_tokens,
+	                          u->cache_write_1h_tokens, u->output_tokens}};
+
+	*cost = 0;
+	if (u->source == SOURCE_BYOK || u->state == USAGE_RELEASED)
+		return true;
+	if (u->state == USAGE_EXPIRED) {
+		*cost = u->settlement == SETTLEMENT_ESTIMATED ? u->reserved_micros : 0;
+		return true;
+	}
+	if (u->outcome == SETTLE_FAILED && !u->has_usage)
+		return true;
+	if (u->kind == PRICE_ACTION || !u->has_usage) {
+		*cost = u->reserved_micros;
+		return true;
+	}
+	return model_price(A, s, u->item, u->price_version, &t, cost);
+}
+
+static void check_cost(struct audit *A, const struct subject *s, const struct usages_row *u)
+{
+	micros cost, reserved;
+
+	if (!usage_cost(A, s, u, &cost))
+		audit_find(A, "cost", "usages", s, u->seq, "no price of version %lld covers it",
+		           (long long)u->price_version);
+	else if (cost != u->cost_micros)
+		audit_find(A, "cost", "usages", s, u->seq, "cost_micros is %lld, but its price makes %lld",
+		           (long long)u->cost_micros, (long long)cost);
+	if (u->kind != PRICE_ACTION || u->price_version == 0)
+		return;
+	if (!action_price(A, s, u->item, u->price_version, u->quantity, &reserved))
+		audit_find(A, "cost", "usages", s, u->seq, "no price of version %lld covers it",
+		           (long long)u->price_version);
+	else if (reserved != u->reserved_micros)
+		audit_find(A, "cost", "usages", s, u->seq, "reserved_micros is %lld, but its price makes %lld",
+		           (long long)u->reserved_micros, (long long)reserved);
+}
+
+void audit_rows_usage(struct audit *A, struct subject *s, const struct usages_row *u)
+{
+	const char *wrong = usage_sense(u);
+
+	A->report->usages++;
+	s->usages++;
+	take_number(A, s, u->seq);
+	/* The journal has the cost with the other sign. */
+	if (u->cost_micros != INT64_MIN)
+		audit_seal(A, &s->found.usage, u->seq, ASPECT_AMOUNT, -u->cost_micros);
+	if (wrong != NULL)
+		audit_find(A, "usage", "usages", s, u->seq, "%s", wrong);
+	else
+		check_cost(A, s, u);
+}
+
+/* ---- transactions and requests --------------------------------------------------------------------- */
+
+void audit_rows_transaction(struct audit *A, struct subject *s, const struct transactions_row *t)
+{
+	seal_sum *sum = &s->found.transaction;
+
+	A->report->transactions++;
+	if (t->type < 0 || t->type >= TRANSACTION_COUNT) {
+		audit_find(A, "transaction", "transactions", s, t->seq, "there is no type %lld", (long long)t->type);
+		return;
+	}
+	audit_seal(A, sum, t->seq, ASPECT_AMOUNT, t->amount_micros);
+	audit_seal(A, sum, t->seq, ASPECT_BEFORE, t->balance_before_micros);
+	audit_seal(A, sum, t->seq, ASPECT_AFTER, t->balance_after_micros);
+	audit_seal(A, sum, t->seq, ASPECT_COUNTERPART, counterparts[t->type] + 1);
+	audit_seal(A, sum, t->seq, ASPECT_TIME, t->created_at_us);
+	/* A transaction that gives made the grant that it names. */
+	if (t->amount_micros > 0)
+		audit_seal(A, &s->said.grant, t->grant_seq, ASPECT_TYPE, t->type + 1);
+}
+
+/* What a request id that took effect must point at. */
+static const char *request_sense(const struct subject *s, const struct requests_row *q,
+                                 const int64_t *transaction_micros, const int64_t *usage_micros)
+{
+	switch (q->command) {
+	case COMMAND_AUTHORIZE:
+	case COMMAND_SETTLE:
+	case COMMAND_RELEASE:
+	case COMMAND_EXTEND:
+		return q->seq >= 1 && q->seq <= s->row.hold_seq ? NULL : "it names no hold or usage of the account";
+	case COMMAND_CHARGE:
+		if (usage_micros == NULL)
+			return "it names no usage of the account";
+		return *usage_micros == q->amount_micros ? NULL : "its amount is not the cost of the usage";
+	case COMMAND_TRANSACTION:
+		if (transaction_micros == NULL)
+			return "it names no transaction of the account";
+		return *transaction_micros == q->amount_micros ? NULL : "its amount is not that of the transaction";
+	default:
+		return q->command >= 0 && q->command < COMMAND_COUNT ? NULL : "there is no such command";
+	}
+}
+
+void audit_rows_request(struct audit *A, struct subject *s, const struct requests_row *q,
+                        const int64_t *transaction_micros, const int64_t *usage_micros)
+{
+	const char *wrong = request_sense(s, q, transaction_micros, usage_micros);
+	char row[ID_ACCOUNT_MAX + 64];
+	struct buf key;
+
+	A->report->requests++;
+	if (wrong == NULL)
+		return;
+	buf_init(&key, 64);
+	buf_add_hex(&key, q->request_key, sizeof(q->request_key));
+	(void)snprintf(row, sizeof(row), "account %s request_key %s", s->name, buf_text(&key));
+	audit_find_row(A, "request", "requests", row, "%s (command %lld, seq %lld)", wrong, (long long)q->command,
+	               (long long)q->seq);
+	buf_free(&key);
+}

@@ -1,0 +1,52 @@
+/*
+ * batch: commands of many threads as one transaction.  The three steps are prefetch.c, decide*.c and
+ * persist.c; batch_run puts them in order and decides what an error means.
+ * A batch belongs to the leader's thread.
+ */
+#ifndef OCTROI_LEDGER_BATCH_H
+#define OCTROI_LEDGER_BATCH_H
+
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "db/db.h"
+#include "ledger/book.h"
+#include "ledger/command.h"
+#include "ledger/ledger.h"
+#include "ledger/rows.h"
+
+#define BATCH_ID_BYTES 16
+
+struct batch {
+	const struct ledger_options *options;
+	struct arena *arena;
+	struct rows *rows;
+	struct buf sql;
+	struct book *book;  /* the newest that was seen; held */
+	int64_t deadline_us;
+
+	struct command **commands;
+	int count;
+	unsigned char id[BATCH_ID_BYTES]; /* of the marker row */
+	bool unknown;       /* an earlier run may have been committed under this id */
+	int64_t now_us;     /* the database's */
+
+	int64_t retries, splits, unknowns; /* counters since the beginning */
+};
+
+/* 0, or -1 when memory is short. */
+int batch_init(struct batch *b, const struct ledger_options *options);
+void batch_free(struct batch *b);
+
+/* Runs the commands on the connection; every command has its answer afterwards, whatever happened. */
+void batch_run(struct batch *b, struct db *d, struct command **commands, int count, int64_t deadline_us);
+
+/* The steps.  prefetch_begin: BEGIN, the marker if the batch is unknown, the accounts locked, the clock and
+ * the price version; prefetch_rows: what belongs to the accounts and commands. */
+enum db_result prefetch_begin(struct batch *b, struct db *d);
+enum db_result prefetch_rows(struct batch *b, struct db *d);
+/* Writes what changed and commits, in one round trip; rolls back when nothing did. */
+enum db_result persist(struct batch *b, struct db *d);
+
+#endif

@@ -1,0 +1,325 @@
+#include "ledger/ledger.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/lock.h"
+#include "db/sql.h"
+#include "ledger/batch.h"
+#include "ledger/queue.h"
+
+#define COMMANDS_MAX 1024      /* of one batch */
+#define MARKER_LIFE_MS (3600 * 1000)
+#define PRUNE_MAX 10000
+#define SWEEP_MAX 256
+
+struct ledger {
+	struct ledger_options options;
+	struct queue queue;
+	/* Owned by the thread that leads. */
+	struct batch batch;
+	struct command *commands[COMMANDS_MAX];
+	/* Shared, under lock. */
+	struct lock lock;
+	struct book *book;
+	struct ledger_counts counts;
+};
+
+struct ledger *
+ledger_new(const struct ledger_options *options)
+{
+	struct ledger *l = calloc(1, sizeof(*l));
+
+	if (l == NULL)
+		return NULL;
+	l->options = *options;
+	CHECK(options->batch_max > 0 && options->batch_max <= COMMANDS_MAX);
+	queue_init(&l->queue, options->queue_max);
+	lock_init(&l->lock);
+	if (batch_init(&l->batch, &l->options) == -1) {
+		ledger_free(l);
+		return NULL;
+	}
+	return l;
+}
+
+void
+ledger_free(struct ledger *l)
+{
+	if (l == NULL)
+		return;
+	batch_free(&l->batch);
+	book_release(l->book);
+	queue_destroy(&l->queue);
+	lock_destroy(&l->lock);
+	free(l);
+}
+
+static int
+size_class(int commands)
+{
+	int class = 0;
+
+	for (int limit = 1; limit < commands && class < 11; limit *= 2)
+		class++;
+	return class;
+}
+
+static void
+refuse(struct command *commands, int count)
+{
+	for (int i = 0; i < count; i++) {
+		memset(&commands[i].answer, 0, sizeof(commands[i].answer));
+		commands[i].answer.outcome = OUTCOME_UNAVAILABLE;
+	}
+}
+
+/* What the leader learned, for everybody. */
+static void
+publish(struct ledger *l, int count)
+{
+	struct book *old = NULL;
+
+	lock_take(&l->lock);
+	l->counts.batches++;
+	l->counts.commands += count;
+	l->counts.batch_size[size_class(count)]++;
+	l->counts.retries = l->batch.retries;
+	l->counts.splits = l->batch.splits;
+	l->counts.unknown_commits = l->batch.unknowns;
+	for (int i = 0; i < count; i++)
+		l->counts.outcome[l->commands[i]->answer.outcome]++;
+	if (l->batch.book != l->book) {
+		old = l->book;
+		l->book = book_hold(l->batch.book);
+	}
+	lock_give(&l->lock);
+	book_release(old);
+}
+
+/* The work of a leader: everything that waits, as one transaction. */
+static void
+lead(struct ledger *l, int64_t deadline_us)
+{
+	int count = 0, total;
+	struct waiter *taken = queue_take(&l->queue, l->options.batch_max, &total);
+	struct db *d;
+
+	CHECK(total <= COMMANDS_MAX);
+	for (struct waiter *w = taken; w != NULL; w = w->next) {
+		if (w->deadline_us > deadline_us)
+			deadline_us = w->deadline_us;
+		for (int i = 0; i < w->count; i++)
+			l->commands[count++] = &w->commands[i];
+	}
+	d = pool_take(l->options.pool, deadline_us);
+	if (d != NULL) {
+		batch_run(&l->batch, d, l->commands, count, deadline_us);
+		pool_give(l->options.pool, d);
+	} else {
+		for (struct waiter *w = taken; w != NULL; w = w->next)
+			refuse(w->commands, w->count);
+	}
+	publish(l, count);
+	queue_finish(&l->queue, taken);
+}
+
+static void
+submit(struct ledger *l, struct command *commands, int count, int64_t deadline_us)
+{
+	struct waiter w = {.commands = commands, .count = count, .deadline_us = deadline_us};
+
+	switch (queue_wait(&l->queue, &w)) {
+	case QUEUE_LEAD:
+		lead(l, deadline_us);
+		break;
+	case QUEUE_DONE:
+		break;
+	case QUEUE_FULL:
+	case QUEUE_LATE:
+		refuse(commands, count);
+		lock_take(&l->lock);
+		l->counts.refused_full++;
+		lock_give(&l->lock);
+		break;
+	}
+}
+
+void
+ledger_submit_many(struct ledger *l, struct command *commands, int count, int64_t deadline_us)
+{
+	for (int i = 0; i < count; i++) {
+		struct command *c = &commands[i];
+
+		CHECK(c->kind < COMMAND_COUNT);
+		if (c->member == NULL)
+			c->member = "";
+		if (c->request_id != NULL) {
+			id_request_key(c->request_id, strlen(c->request_id), c->request_key);
+			command_fingerprint(c);
+		}
+	}
+	for (int done = 0; done < count; done += l->options.batch_max) {
+		const int left = count - done;
+
+		submit(l, commands + done, left < l->options.batch_max ? left : l->options.batch_max,
+		       deadline_us);
+	}
+}
+
+void
+ledger_submit(struct ledger *l, struct command *command, int64_t deadline_us)
+{
+	ledger_submit_many(l, command, 1, deadline_us);
+}
+
+/* The ids of accounts that are due, in the arena; -1 on a fault. */
+static int
+find_due(struct ledger *l, struct arena *arena, int max, int64_t deadline_us, const char **ids)
+{
+	struct db *d = pool_take(l->options.pool, deadline_us);
+	struct db_row row;
+	struct buf sql;
+	int count = -1;
+
+	if (d == NULL)
+		return -1;
+	buf_init(&sql, 512);
+	sql_literal(&sql, "SELECT external_id FROM accounts WHERE due_at_us<="
+	                  "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED) ORDER BY due_at_us LIMIT ");
+	sql_int(&sql, max);
+	if (db_query(d, &sql) != DB_OK)
+		goto done;
+	count = 0;
+	while (count < max && db_row(d, &row) == 1) {
+		ids[count] = arena_copy(arena, row.field[0], row.length[0]);
+		if (ids[count] == NULL)
+			break;
+		count++;
+	}
+	if (db_finish(d) != DB_OK)
+		count = -1;
+done:
+	buf_free(&sql);
+	pool_give(l->options.pool, d);
+	return count;
+}
+
+int
+ledger_sweep(struct ledger *l, int max, int64_t deadline_us)
+{
+	struct arena *arena = arena_new(1024 * 1024);
+	const char *ids[SWEEP_MAX];
+	struct command *commands;
+	int count;
+
+	if (arena == NULL)
+		return -1;
+	count = find_due(l, arena, max < SWEEP_MAX ? max : SWEEP_MAX, deadline_us, ids);
+	commands = count > 0 ? arena_alloc(arena, (size_t)count * sizeof(*commands)) : NULL;
+	if (commands == NULL) {
+		arena_free(arena);
+		return count > 0 ? -1 : count;
+	}
+	for (int i = 0; i < count; i++) {
+		commands[i].kind = COMMAND_TOUCH;
+		commands[i].account = id_account_key(ids[i], strlen(ids[i]));
+		commands[i].account_id = ids[i];
+	}
+	ledger_submit_many(l, commands, count, deadline_us);
+	for (int i = 0; i < count; i++)
+		if (commands[i].answer.outcome == OUTCOME_UNAVAILABLE) {
+			count = -1;
+			break;
+		}
+	arena_free(arena);
+	return count;
+}
+
+int
+ledger_prune(struct ledger *l, int64_t deadline_us)
+{
+	const uint64_t cutoff_ms = (uint64_t)(clock_wall_us() / CLOCK_US_PER_MS - MARKER_LIFE_MS);
+	struct db *d = pool_take(l->options.pool, deadline_us);
+	unsigned char id[8];
+	struct buf sql;
+	int removed = -1;
+
+	if (d == NULL)
+		return -1;
+	for (int i = 0; i < 8; i++)
+		id[i] = (unsigned char)(cutoff_ms >> (56 - 8 * i));
+	buf_init(&sql, 256);
+	sql_literal(&sql, "DELETE FROM batches WHERE id<");
+	sql_bytes(&sql, id, sizeof(id));
+	sql_literal(&sql, " LIMIT ");
+	sql_int(&sql, PRUNE_MAX);
+	if (db_query(d, &sql) == DB_OK) {
+		removed = (int)db_affected(d);
+		if (db_finish(d) != DB_OK)
+			removed = -1;
+	}
+	buf_free(&sql);
+	pool_give(l->options.pool, d);
+	return removed;
+}
+
+/* Reads the book again unless known is what the database has; NULL on a fault. */
+static struct book *
+fresh_book(struct db *d, struct book *known)
+{
+	struct db_row row;
+	int64_t version = -1;
+	struct buf sql;
+
+	buf_init(&sql, 128);
+	sql_literal(&sql, "SELECT COALESCE(MAX(id),0) FROM price_versions");
+	if (db_query(d, &sql) == DB_OK) {
+		if (db_row(d, &row) == 1)
+			version = db_int(&row, 0);
+		if (db_finish(d) != DB_OK)
+			version = -1;
+	}
+	buf_free(&sql);
+	if (version == -1)
+		return NULL;
+	if (known != NULL && book_version(known) == version)
+		return book_hold(known);
+	return book_load(d);
+}
+
+struct book *
+ledger_book(struct ledger *l, int64_t deadline_us)
+{
+	struct book *known, *fresh = NULL, *old = NULL;
+	struct db *d = pool_take(l->options.pool, deadline_us);
+
+	if (d == NULL)
+		return NULL;
+	lock_take(&l->lock);
+	known = l->book != NULL ? book_hold(l->book) : NULL;
+	lock_give(&l->lock);
+	fresh = fresh_book(d, known);
+	pool_give(l->options.pool, d);
+	lock_take(&l->lock);
+	if (fresh != NULL && fresh != l->book) {
+		old = l->book;
+		l->book = book_hold(fresh);
+	}
+	lock_give(&l->lock);
+	book_release(old);
+	book_release(known);
+	return fresh;
+}
+
+void
+ledger_count(struct ledger *l, struct ledger_counts *counts)
+{
+	lock_take(&l->lock);
+	*counts = l->counts;
+	lock_give(&l->lock);
+	counts->queued = queue_waiting(&l->queue);
+}

@@ -1,0 +1,325 @@
+/*
+ * prefetch: first of the three steps.  Locks the accounts of the batch by primary key in one global
+ * order, reads the database's clock after that, and loads every row that a decision may look at.
+ */
+#include "ledger/batch.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "db/sql.h"
+#include "ledger/decide.h"
+#include "ledger/table_sql.h"
+
+/* Room for the strings of a statement's rows is the arena's; a short one is a fault of this process. */
+#define SHORT_OF_MEMORY DB_FAULT
+
+static bool
+name_rows(struct rows *rows, struct slot *s, const struct command *c)
+{
+	const int needs = decide_needs(c->kind);
+	bool ok = true;
+
+	if ((needs & NEEDS_GRANTS) != 0)
+		s->wants_grants = true;
+	if ((needs & NEEDS_HOLD) != 0)
+		ok = rows_want(rows, s, TABLE_HOLDS, &c->hold_seq) &&
+		     rows_want(rows, s, TABLE_USAGES, &c->hold_seq);
+	if ((needs & NEEDS_PROFILE) != 0)
+		ok = ok && rows_want(rows, s, TABLE_PROFILES, NULL);
+	if ((needs & NEEDS_MEMBER) != 0)
+		ok = ok && rows_want(rows, s, TABLE_MEMBERS, c->member);
+	if (c->request_id != NULL)
+		ok = ok && rows_want(rows, s, TABLE_REQUESTS, c->request_key);
+	return ok;
+}
+
+static bool
+name_everything(struct batch *b)
+{
+	for (int i = 0; i < b->count; i++) {
+		struct slot *s = rows_slot(b->rows, &b->commands[i]->account);
+
+		if (s == NULL || !name_rows(b->rows, s, b->commands[i]))
+			return false;
+	}
+	rows_sort_slots(b->rows);
+	return true;
+}
+
+/* "0x…,0x…" of the slots that want it; false when none does. */
+static bool
+add_accounts(struct batch *b, bool (*wanted)(const struct slot *s, int64_t now_us))
+{
+	bool any = false;
+
+	for (int i = 0; i < rows_slot_count(b->rows); i++) {
+		const struct slot *s = rows_slot_at(b->rows, i);
+
+		if (!wanted(s, b->now_us))
+			continue;
+		if (any)
+			buf_add_char(&b->sql, ',');
+		sql_bytes(&b->sql, s->key.bytes, sizeof(s->key.bytes));
+		any = true;
+	}
+	return any;
+}
+
+static bool
+every_slot(const struct slot *s, int64_t now_us)
+{
+	(void)s;
+	(void)now_us;
+	return true;
+}
+
+static bool
+is_due(const struct slot *s, int64_t now_us)
+{
+	return s->account != NULL && s->account->due_at_us <= now_us;
+}
+
+static bool
+needs_grants(const struct slot *s, int64_t now_us)
+{
+	return s->account != NULL && (s->wants_grants || is_due(s, now_us));
+}
+
+/* Reads the current result into the rows. */
+static enum db_result
+load(struct batch *b, struct db *d, enum table_id table)
+{
+	struct db_row from;
+	int more;
+
+	for (more = db_row(d, &from); more > 0; more = db_row(d, &from)) {
+		struct row *row = rows_alloc(b->rows, table);
+		struct account_key key;
+		struct slot *s;
+
+		if (rows_failed(b->rows) || !table_sql_read(table, &from, row, b->arena))
+			return SHORT_OF_MEMORY;
+		/* The first column of every table is the account's key. */
+		memcpy(key.bytes, (const char *)row + table_of(table)->columns[0].offset, sizeof(key.bytes));
+		s = rows_slot(b->rows, &key);
+		if (s == NULL || !rows_load(b->rows, s, row))
+			return SHORT_OF_MEMORY;
+	}
+	return more == 0 ? DB_OK : DB_LOST;
+}
+
+/* Steps over the results of statements that return no rows. */
+static enum db_result
+skip_to_result(struct db *d, int statements)
+{
+	enum db_result result = DB_OK;
+	bool more = true;
+
+	for (int i = 0; i < statements && result == DB_OK; i++) {
+		result = db_next(d, &more);
+		if (result == DB_OK && !more)
+			result = DB_FAULT;
+	}
+	return result;
+}
+
+static enum db_result
+read_clock(struct batch *b, struct db *d, int64_t *version)
+{
+	struct db_row row;
+	enum db_result result = skip_to_result(d, 1);
+
+	if (result != DB_OK)
+		return result;
+	if (db_row(d, &row) != 1)
+		return DB_LOST;
+	b->now_us = db_int(&row, 0);
+	*version = db_int(&row, 1);
+	return db_finish(d);
+}
+
+/* Prices that were added since the last batch are seen by this one. */
+static enum db_result
+renew_book(struct batch *b, struct db *d, int64_t version)
+{
+	struct book *book;
+
+	if (b->book != NULL && book_version(b->book) == version)
+		return DB_OK;
+	book = book_load(d);
+	if (book == NULL)
+		return db_connected(d) ? DB_FAULT : DB_LOST;
+	book_release(b->book);
+	b->book = book;
+	return DB_OK;
+}
+
+enum db_result
+prefetch_begin(struct batch *b, struct db *d)
+{
+	enum db_result result;
+	int64_t version = 0;
+
+	rows_reset(b->rows);
+	arena_reset(b->arena);
+	if (!name_everything(b))
+		return SHORT_OF_MEMORY;
+	buf_reset(&b->sql);
+	sql_literal(&b->sql, "BEGIN;");
+	if (b->unknown) {
+		sql_literal(&b->sql, "INSERT INTO batches (id) VALUES (");
+		sql_bytes(&b->sql, b->id, sizeof(b->id));
+		sql_literal(&b->sql, ");");
+	}
+	table_sql_select(&b->sql, TABLE_ACCOUNTS);
+	sql_literal(&b->sql, "id IN (");
+	add_accounts(b, every_slot);
+	sql_literal(&b->sql, ") ORDER BY id FOR UPDATE;"
+	                     "SELECT CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED),"
+	                     "(SELECT COALESCE(MAX(id),0) FROM price_versions)");
+	if (!buf_ok(&b->sql))
+		return SHORT_OF_MEMORY;
+	result = db_query(d, &b->sql);
+	if (result == DB_OK)
+		result = skip_to_result(d, b->unknown ? 2 : 1);
+	if (result == DB_OK)
+		result = load(b, d, TABLE_ACCOUNTS);
+	if (result == DB_OK)
+		result = read_clock(b, d, &version);
+	if (result == DB_OK)
+		result = renew_book(b, d, version);
+	return result;
+}
+
+/* One statement of prefetch_rows, and the table whose rows it returns. */
+struct reading {
+	struct batch *batch;
+	enum table_id table;
+	bool any;
+};
+
+static bool
+add_named(void *context, struct slot *s, const void *key)
+{
+	struct reading *r = context;
+	struct buf *sql = &r->batch->sql;
+
+	if (s->account == NULL || (r->table == TABLE_HOLDS && is_due(s, r->batch->now_us)))
+		return true;
+	if (r->any) {
+		buf_add_char(sql, ',');
+	} else {
+		table_sql_select(sql, r->table);
+		if (r->table == TABLE_PROFILES)
+			sql_literal(sql, "account_id IN (");
+		else if (r->table == TABLE_MEMBERS)
+			sql_literal(sql, "(account_id,member_id) IN (");
+		else if (r->table == TABLE_REQUESTS)
+			sql_literal(sql, "(account_id,request_key) IN (");
+		else
+			sql_literal(sql, "(account_id,seq) IN (");
+		r->any = true;
+	}
+	if (r->table != TABLE_PROFILES)
+		buf_add_char(sql, '(');
+	sql_bytes(sql, s->key.bytes, sizeof(s->key.bytes));
+	if (r->table == TABLE_PROFILES)
+		return true;
+	buf_add_char(sql, ',');
+	if (r->table == TABLE_MEMBERS)
+		sql_text(sql, key);
+	else if (r->table == TABLE_REQUESTS)
+		sql_bytes(sql, key, ID_KEY_BYTES);
+	else
+		sql_int(sql, *(const int64_t *)key);
+	buf_add_char(sql, ')');
+	return true;
+}
+
+/* Rows that commands name. */
+static bool
+add_named_select(struct batch *b, enum table_id table)
+{
+	struct reading r = {b, table, false};
+
+	rows_each_wanted(b->rows, table, add_named, &r);
+	if (r.any)
+		sql_literal(&b->sql, ");");
+	return r.any;
+}
+
+/* Grants that can still pay, of the accounts that may spend or have something due. */
+static bool
+add_grants_select(struct batch *b)
+{
+	const size_t start = b->sql.length;
+
+	table_sql_select(&b->sql, TABLE_GRANTS);
+	sql_literal(&b->sql, "remaining_micros>0 AND account_id IN (");
+	if (!add_accounts(b, needs_grants)) {
+		b->sql.length = start;
+		return false;
+	}
+	sql_literal(&b->sql, ");");
+	return true;
+}
+
+/* All open holds of accounts that have something due.  rows_load puts each in front of the one before,
+ * so the last to expire must come first for decide_refresh to find them in the order of expiry. */
+static bool
+add_due_holds_select(struct batch *b)
+{
+	const size_t start = b->sql.length;
+
+	table_sql_select(&b->sql, TABLE_HOLDS);
+	sql_literal(&b->sql, "account_id IN (");
+	if (!add_accounts(b, is_due)) {
+		b->sql.length = start;
+		return false;
+	}
+	sql_literal(&b->sql, ") ORDER BY expires_at_us DESC,seq DESC;");
+	return true;
+}
+
+static void
+note_loaded(struct batch *b)
+{
+	for (int i = 0; i < rows_slot_count(b->rows); i++) {
+		struct slot *s = rows_slot_at(b->rows, i);
+
+		s->grants_loaded = s->wants_grants || s->account == NULL || is_due(s, b->now_us);
+		s->holds_loaded = s->account == NULL || is_due(s, b->now_us);
+	}
+}
+
+enum db_result
+prefetch_rows(struct batch *b, struct db *d)
+{
+	static const enum table_id named[] = {TABLE_HOLDS, TABLE_USAGES, TABLE_REQUESTS, TABLE_PROFILES,
+	                                      TABLE_MEMBERS};
+	enum table_id order[8];
+	enum db_result result = DB_OK;
+	int count = 0;
+
+	note_loaded(b);
+	buf_reset(&b->sql);
+	if (add_grants_select(b))
+		order[count++] = TABLE_GRANTS;
+	if (add_due_holds_select(b))
+		order[count++] = TABLE_HOLDS;
+	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++)
+		if (add_named_select(b, named[i]))
+			order[count++] = named[i];
+	if (count == 0)
+		return DB_OK;
+	if (!buf_ok(&b->sql))
+		return SHORT_OF_MEMORY;
+	b->sql.length--; /* the last ';' would be an empty statement */
+	for (int i = 0; i < count && result == DB_OK; i++) {
+		result = i == 0 ? db_query(d, &b->sql) : skip_to_result(d, 1);
+		if (result == DB_OK)
+			result = load(b, d, order[i]);
+	}
+	return result == DB_OK ? db_finish(d) : result;
+}

@@ -1,0 +1,58 @@
+/*
+ * pricelist: reads LiteLLM's model_prices_and_context_window.json.  Each entry becomes a price exactly as
+ * listed, or is refused with a reason; none is guessed.  Prices are read from their decimal text, to
+ * 10^-12 dollars (beyond that: float noise, rounded).  Pure.
+ *
+ * How an entry is read (LiteLLM, litellm_core_utils/llm_cost_calc/utils.py and tiered_pricing.py):
+ *   - tiers are `<field>_above_<N>k_tokens`, N of any size; the whole request is priced by the highest
+ *     one below its input; what a tier does not list is as in the base.  xAI's thresholds are inclusive.
+ *   - `tiered_pricing` wins over all of them; it may leave the output price to the entry.
+ *   - without a price for cache reads or writes the input price of the tier stands in; without one for
+ *     writes of an hour, the price for writes.  A cache price listed as 0 is 0.
+ *   - an embedding has no output; without an output price it costs nothing.
+ *   - `_batches`, `_flex`, `_priority` and off-peak prices are other services and are not read; prices per
+ *     image, second, search or audio token are not kept: such tokens count as text (other_prices).
+ */
+#ifndef OCTROI_LEDGER_PRICELIST_H
+#define OCTROI_LEDGER_PRICELIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/json.h"
+#include "ledger/price.h"
+
+enum pricelist_reason {
+	PRICELIST_ACCEPTED,
+#define REASON(NAME, name, sentence) PRICELIST_##NAME,
+#include "ledger/pricelist_reasons.def"
+#undef REASON
+	PRICELIST_REASON_COUNT
+};
+
+struct pricelist_entry {
+	const char *item;
+	enum pricelist_reason reason;
+	const char *field;         /* of the list, that the reason is about; "" when of none */
+	const struct price *price; /* without version, start and terms; NULL when refused */
+	bool other_prices;         /* it lists prices that are not kept */
+};
+
+struct pricelist_counts {
+	int64_t entries;                        /* all below together */
+	int64_t reason[PRICELIST_REASON_COUNT]; /* [PRICELIST_ACCEPTED] is how many were accepted */
+	int64_t other_prices;                   /* of the accepted */
+};
+
+/* Visits every entry in order until visit returns non-zero, which is returned; else 0; -1 with a
+ * sentence in error when the bytes are no such list.  What visit is given lives until it returns.
+ * Skipped: sample_spec, fallback_generalizations and whatever is no record at the top. */
+int pricelist_read(const char *bytes, size_t length,
+                   int (*visit)(void *context, const struct pricelist_entry *entry), void *context,
+                   struct pricelist_counts *counts, char error[JSON_ERROR_MAX]);
+
+const char *pricelist_reason_name(enum pricelist_reason reason);     /* "accepted", "mode", … */
+const char *pricelist_reason_sentence(enum pricelist_reason reason); /* "" when accepted */
+
+#endif
