@@ -1,0 +1,96 @@
+"""A second octroi process on the database of a first one, behind an nginx of its own.
+
+    with Second(o) as second:
+        ...  # second.internal_url, second.pid
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+from octroi import alive, free_port, wait_until
+
+
+class Second:
+    def __init__(self, first):
+        """first: a running Octroi behind nginx, whose configuration this one shares but for its sockets."""
+        self._processes = []
+        self.conf = pathlib.Path(first.env["OCTROI_CONF"])
+        state = self.conf.parent
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="octroi-second-"))
+        os.chmod(self.home, 0o755)
+        self.run = self.home / "run"
+        self.run.mkdir()
+        if os.geteuid() == 0:
+            shutil.chown(self.run, "www-data", "www-data")
+        try:
+            self.pid = self._start_octroi(state)
+            self._start_nginx(state, first)
+        except BaseException:
+            self.close()
+            raise
+
+    def _launch(self, name, command, more=None):
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("OCTROI_")}
+        with open(self.home / f"{name}.log", "wb") as log:
+            process = subprocess.Popen(command, env={**environment, **(more or {})}, stdin=subprocess.DEVNULL,
+                                       stdout=log, stderr=log, start_new_session=True)
+        self._processes.append(process)
+        return process
+
+    def _start_octroi(self, state):
+        as_daemon = ["setpriv", "--reuid=www-data", "--regid=www-data", "--init-groups"] if os.geteuid() == 0 else []
+        process = self._launch("octroi", [*as_daemon, str(state / "bin" / "octroi"), "-c", str(self.conf)], {
+            "OCTROI_LISTEN": f"unix:{self.run}/octroi.sock", "OCTROI_LISTEN_INTERNAL": f"unix:{self.run}/internal.sock",
+            "OCTROI_LOG": "stderr"})
+        wait_until(lambda: (self.run / "internal.sock").exists() or process.poll() is not None, 30, "the second octroi")
+        assert process.poll() is None, (self.home / "octroi.log").read_text()
+        return process.pid
+
+    def _start_nginx(self, state, first):
+        """The first one's files, with other sockets, ports and directories."""
+        public, internal = free_port(), free_port()
+        web = self.home / "web"
+        shutil.copytree(state / "web", web)
+        for file in (web / "nginx.conf", web / "octroi" / "octroi.conf"):
+            text = file.read_text()
+            text = text.replace(f"{state}/run/nginx", f"{self.run}/nginx").replace(f"{state}/run/", f"{self.run}/")
+            text = text.replace(f"{state}/log/", f"{self.home}/")
+            for old, new in ((first.url, public), (first.internal_url, internal)):
+                text = re.sub(rf"127\.0\.0\.1:{old.rsplit(':', 1)[1]}\b", f"127.0.0.1:{new}", text)
+            file.write_text(text)
+        (self.run / "nginx").mkdir()
+        if os.geteuid() == 0:
+            shutil.chown(self.run / "nginx", "www-data", "www-data")
+        program = pathlib.Path(f"/proc/{first.server_pid}/exe").readlink()
+        self._launch("nginx", [str(program), "-e", str(self.home / "server.log"), "-c", str(web / "nginx.conf")])
+        self.internal_url = f"http://127.0.0.1:{internal}"
+        wait_until(lambda: self._listens(internal), 30, "the second nginx")
+
+    @staticmethod
+    def _listens(port):
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", port)) == 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def close(self):
+        for process in reversed(self._processes):
+            if alive(process.pid):
+                process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._processes = []
+        shutil.rmtree(self.home, ignore_errors=True)
