@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "config.h"
 #include "db/db.h"
+#include "ledger/ledger.h"
 #include "ledger/price.h"
 
 /* A command's result is the program's exit status. */
@@ -27,7 +28,9 @@ struct ctl {
 	bool json;           /* --json was given */
 	int argc;            /* what follows the command's words */
 	char **argv;
-	struct db *db;       /* ctl_db; main frees it */
+	struct db *db;       /* made when first asked for, like the two below; ctl_close frees them */
+	struct pool *pool;
+	struct ledger *ledger;
 };
 
 typedef int ctl_handler(struct ctl *c);
@@ -59,12 +62,24 @@ int ctl_decimal(const char *text, const char *what, int64_t low, int64_t high, i
 
 /* The connection that the configuration describes, made at the first call (not yet connected). */
 struct db *ctl_db(struct ctl *c);
+/* The same for statements that may take long (audits, migrations): gives up after an hour. */
+struct db *ctl_db_patient(struct ctl *c);
 /* Options for other connections to the same database (pools). */
 struct db_options ctl_db_options(const struct config *config);
 /* margin, exchange_rate and credit_value. */
 struct price_terms ctl_terms(const struct config *config);
 
-/* Runs a statement and finishes with its results; CTL_OK, or CTL_FAILED with a sentence on stderr. */
-int ctl_run(struct ctl *c, const struct buf *sql);
+/* The ledger, on a connection of its own, decides as octroi itself would with this configuration. */
+struct ledger *ctl_ledger(struct ctl *c);
+#define CTL_LEDGER_TIMEOUT_US (INT64_C(60) * 1000000)
+void ctl_close(struct ctl *c);
+
+/* Runs a statement and calls take (NULL: drops them) for each row of its result, until one answers
+ * non-zero.  CTL_OK, what take answered, or CTL_FAILED with a sentence on stderr. */
+int ctl_rows(struct ctl *c, const struct buf *sql, int (*take)(void *context, const struct db_row *row), void *context);
+/* The database's clock, in micros; 0, or CTL_FAILED, explained. */
+int ctl_now(struct ctl *c, int64_t *now_us);
+/* Says that the database failed, with its sentence; CTL_FAILED. */
+int ctl_db_failed(struct ctl *c);
 
 #endif

@@ -244,19 +244,24 @@ void audit_rows_usage(struct audit *A, struct subject *s, const struct usages_ro
 
 /* ---- transactions and requests --------------------------------------------------------------------- */
 
+int audit_rows_counterpart(int64_t type)
+{
+	return type >= 0 && type < TRANSACTION_COUNT ? counterparts[type] : -1;
+}
+
 void audit_rows_transaction(struct audit *A, struct subject *s, const struct transactions_row *t)
 {
 	seal_sum *sum = &s->found.transaction;
 
 	A->report->transactions++;
-	if (t->type < 0 || t->type >= TRANSACTION_COUNT) {
+	if (audit_rows_counterpart(t->type) < 0) {
 		audit_find(A, "transaction", "transactions", s, t->seq, "there is no type %lld", (long long)t->type);
 		return;
 	}
 	audit_seal(A, sum, t->seq, ASPECT_AMOUNT, t->amount_micros);
 	audit_seal(A, sum, t->seq, ASPECT_BEFORE, t->balance_before_micros);
 	audit_seal(A, sum, t->seq, ASPECT_AFTER, t->balance_after_micros);
-	audit_seal(A, sum, t->seq, ASPECT_COUNTERPART, counterparts[t->type] + 1);
+	audit_seal(A, sum, t->seq, ASPECT_COUNTERPART, audit_rows_counterpart(t->type) + 1);
 	audit_seal(A, sum, t->seq, ASPECT_TIME, t->created_at_us);
 	/* A transaction that gives made the grant that it names. */
 	if (t->amount_micros > 0)

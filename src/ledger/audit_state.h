@@ -76,6 +76,8 @@ void audit_rows_grant(struct audit *A, struct subject *s, const struct grants_ro
 void audit_rows_hold(struct audit *A, struct subject *s, const struct holds_row *h);
 void audit_rows_usage(struct audit *A, struct subject *s, const struct usages_row *u);
 void audit_rows_transaction(struct audit *A, struct subject *s, const struct transactions_row *t);
+/* Who stands on the other side of transactions of that type; -1: there is no such type. */
+int audit_rows_counterpart(int64_t type);
 /* The request's row, and the amounts of the transaction and the usage that it may name (NULL: none). */
 void audit_rows_request(struct audit *A, struct subject *s, const struct requests_row *q,
                         const int64_t *transaction_micros, const int64_t *usage_micros);

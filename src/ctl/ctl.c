@@ -1,0 +1,270 @@
+#include "ctl/ctl.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/money.h"
+#include "db/sql.h"
+
+#define PATIENCE_MS INT64_C(3600000)
+
+int ctl_fail(const char *format, ...)
+{
+	va_list arguments;
+
+	(void)fflush(stdout);
+	(void)fputs("octroictl: ", stderr);
+	va_start(arguments, format);
+	(void)vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	(void)fputc('\n', stderr);
+	return CTL_FAILED;
+}
+
+int ctl_print(const struct buf *document)
+{
+	if (!buf_ok(document))
+		return ctl_fail("the answer is too large to print");
+	(void)fwrite(buf_text(document), 1, document->length, stdout);
+	(void)putchar('\n');
+	return CTL_OK;
+}
+
+/* ---- arguments ----------------------------------------------------------------------------------- */
+
+/* "-5" is an amount. */
+static bool is_option(const char *argument)
+{
+	return argument[0] == '-' && argument[1] != '\0' && !isdigit((unsigned char)argument[1]);
+}
+
+static const struct ctl_option *find_option(const struct ctl_option *options, const char *argument)
+{
+	size_t length = strcspn(argument, "=");
+
+	for (; options != NULL && options->name != NULL; options++)
+		if (strlen(options->name) == length && strncmp(options->name, argument, length) == 0)
+			return options;
+	return NULL;
+}
+
+/* Takes the option at argv[*at], moving *at over its argument when it has one. */
+static int take_option(struct ctl *c, const struct ctl_option *option, int *at)
+{
+	const char *equals = strchr(c->argv[*at], '=');
+
+	if (option->flag != NULL) {
+		if (equals != NULL)
+			return ctl_fail("%s takes no argument", option->name);
+		*option->flag = true;
+		return CTL_OK;
+	}
+	if (equals != NULL) {
+		*option->value = equals + 1;
+		return CTL_OK;
+	}
+	if (*at + 1 >= c->argc)
+		return ctl_fail("%s needs an argument", option->name);
+	*option->value = c->argv[++*at];
+	return CTL_OK;
+}
+
+int ctl_arguments(struct ctl *c, const struct ctl_option *options, const char **operands, int min, int max)
+{
+	bool only_operands = false;
+	int count = 0;
+
+	for (int i = 0; i < c->argc; i++) {
+		const char *argument = c->argv[i];
+		const struct ctl_option *option;
+
+		if (only_operands || !is_option(argument)) {
+			if (count == max) {
+				(void)ctl_fail("%s: '%s' is one argument too many", c->command, argument);
+				return -1;
+			}
+			operands[count++] = argument;
+			continue;
+		}
+		if (strcmp(argument, "--") == 0) {
+			only_operands = true;
+			continue;
+		}
+		if (strcmp(argument, "--json") == 0) {
+			c->json = true;
+			continue;
+		}
+		option = find_option(options, argument);
+		if (option == NULL) {
+			(void)ctl_fail("%s has no option %s", c->command, argument);
+			return -1;
+		}
+		if (take_option(c, option, &i) != CTL_OK)
+			return -1;
+	}
+	if (count < min) {
+		(void)ctl_fail("%s: an argument is missing (see octroictl --help)", c->command);
+		return -1;
+	}
+	return count;
+}
+
+int ctl_integer(const char *text, const char *what, int64_t low, int64_t high, int64_t *value)
+{
+	char *end;
+	long long number;
+
+	errno = 0;
+	number = strtoll(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || isspace((unsigned char)*text) || number < low || number > high) {
+		(void)ctl_fail("%s must be an integer from %lld to %lld, not '%s'", what, (long long)low,
+		               (long long)high, text);
+		return -1;
+	}
+	*value = number;
+	return 0;
+}
+
+int ctl_decimal(const char *text, const char *what, int64_t low, int64_t high, int64_t *value)
+{
+	char lowest[MONEY_TEXT_MAX], highest[MONEY_TEXT_MAX];
+	int64_t number;
+
+	if (decimal_parse(text, strlen(text), 6, false, &number) != 0 || number < low || number > high) {
+		(void)decimal_format(low, 6, 0, lowest);
+		(void)decimal_format(high, 6, 0, highest);
+		(void)ctl_fail("%s must be a decimal from %s to %s with at most 6 places, not '%s'", what, lowest,
+		               highest, text);
+		return -1;
+	}
+	*value = number;
+	return 0;
+}
+
+/* ---- database ------------------------------------------------------------------------------------ */
+
+struct db_options ctl_db_options(const struct config *config)
+{
+	return (struct db_options){
+		.socket = config->db_socket,
+		.host = config->db_host,
+		.user = config->db_user,
+		.password = config->db_password,
+		.name = config->db_name,
+		.tls_ca = config->db_tls_ca,
+		.port = (unsigned)config->db_port,
+		.timeout_ms = config->db_timeout_ms,
+	};
+}
+
+static struct db *connection(struct ctl *c, int64_t timeout_ms)
+{
+	struct db_options options = ctl_db_options(c->config);
+
+	if (c->db == NULL) {
+		if (timeout_ms > options.timeout_ms)
+			options.timeout_ms = timeout_ms;
+		c->db = db_new(&options);
+	}
+	return c->db;
+}
+
+struct db *ctl_db(struct ctl *c)
+{
+	return connection(c, 0);
+}
+
+struct db *ctl_db_patient(struct ctl *c)
+{
+	return connection(c, PATIENCE_MS);
+}
+
+struct price_terms ctl_terms(const struct config *config)
+{
+	return (struct price_terms){
+		.margin_ppm = config->margin,
+		.rate_ppm = config->exchange_rate,
+		.credit_value_ppm = config->credit_value,
+	};
+}
+
+struct ledger *ctl_ledger(struct ctl *c)
+{
+	const struct config *config = c->config;
+	const struct db_options options = ctl_db_options(config);
+
+	if (c->ledger != NULL)
+		return c->ledger;
+	c->pool = pool_new(&options, 1);
+	c->ledger = ledger_new(&(struct ledger_options){
+		.pool = c->pool,
+		.batch_max = (int)config->batch_max,
+		.queue_max = (int)config->queue_max,
+		.holds_max = config->holds_max,
+		.capture_expired = strcmp(config->hold_expiry, "capture") == 0,
+		.action_price_micros = config->action_price,
+		.terms = ctl_terms(config),
+	});
+	if (c->ledger == NULL) {
+		(void)ctl_fail("out of memory");
+		exit(CTL_FAILED);
+	}
+	return c->ledger;
+}
+
+void ctl_close(struct ctl *c)
+{
+	ledger_free(c->ledger);
+	if (c->pool != NULL)
+		pool_free(c->pool);
+	db_free(c->db);
+	c->ledger = NULL;
+	c->pool = NULL;
+	c->db = NULL;
+}
+
+int ctl_db_failed(struct ctl *c)
+{
+	return ctl_fail("database: %s", db_error(ctl_db(c)));
+}
+
+int ctl_rows(struct ctl *c, const struct buf *sql, int (*take)(void *context, const struct db_row *row),
+             void *context)
+{
+	struct db *d = ctl_db(c);
+	struct db_row row;
+	int result = CTL_OK;
+
+	if (!buf_ok(sql))
+		return ctl_fail("out of memory");
+	if (db_query(d, sql) != DB_OK)
+		return ctl_db_failed(c);
+	while (result == CTL_OK && take != NULL && db_row(d, &row) == 1)
+		result = take(context, &row);
+	if (db_finish(d) != DB_OK)
+		return ctl_db_failed(c);
+	return result;
+}
+
+static int take_now(void *context, const struct db_row *row)
+{
+	*(int64_t *)context = db_int(row, 0);
+	return CTL_OK;
+}
+
+int ctl_now(struct ctl *c, int64_t *now_us)
+{
+	struct buf sql;
+	int result;
+
+	buf_init(&sql, 256);
+	sql_literal(&sql, "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)");
+	result = ctl_rows(c, &sql, take_now, now_us);
+	buf_free(&sql);
+	return result;
+}

@@ -1,0 +1,217 @@
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/digest.h"
+#include "ctl/ctl.h"
+#include "ctl/listing.h"
+#include "db/sql.h"
+
+#define KEY_RANDOM_BYTES 32
+#define KEY_MAX 80
+#define KEY_PREFIX_SECRET 6 /* characters of the secret part that tell keys apart */
+#define KEY_LABEL_MAX 128
+/* A running octroi believes its copy of the keys for at most a second. */
+#define KEY_CACHE_NS 1100000000L
+
+static const char *const scopes[] = {"guard", "app", "admin", "report"};
+
+static bool scope_known(const char *scope)
+{
+	for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++)
+		if (strcmp(scope, scopes[i]) == 0)
+			return true;
+	return false;
+}
+
+static int take_id(void *context, const struct db_row *row)
+{
+	*(int64_t *)context = db_int(row, 0);
+	return CTL_OK;
+}
+
+/* Stores the key's digest; its id. */
+static int store(struct ctl *c, const char *key, const char *scope, const char *prefix, const char *label,
+                 int64_t *id)
+{
+	unsigned char digest[DIGEST_BYTES];
+	struct buf sql;
+	int result;
+
+	digest_sha256(key, strlen(key), digest);
+	buf_init(&sql, 4096);
+	sql_literal(&sql, "INSERT INTO api_keys (digest, scope, label, prefix, created_at_us) VALUES (");
+	sql_bytes(&sql, digest, sizeof(digest));
+	sql_literal(&sql, ",");
+	sql_text(&sql, scope);
+	sql_literal(&sql, ",");
+	sql_text(&sql, label);
+	sql_literal(&sql, ",");
+	sql_text(&sql, prefix);
+	sql_literal(&sql, ", CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED))");
+	result = ctl_rows(c, &sql, NULL, NULL);
+	if (result == CTL_OK) {
+		buf_reset(&sql);
+		sql_literal(&sql, "SELECT id FROM api_keys WHERE digest = ");
+		sql_bytes(&sql, digest, sizeof(digest));
+		result = ctl_rows(c, &sql, take_id, id);
+	}
+	buf_free(&sql);
+	return result;
+}
+
+int ctl_key_create(struct ctl *c)
+{
+	const char *scope = NULL, *label = "";
+	const struct ctl_option options[] = {
+		{.name = "--scope", .value = &scope}, {.name = "--label", .value = &label}, {0}};
+	unsigned char secret[KEY_RANDOM_BYTES];
+	char encoded[KEY_RANDOM_BYTES * 2], key[KEY_MAX], prefix[KEY_MAX];
+	struct listing *l;
+	int64_t id = 0;
+
+	if (ctl_arguments(c, options, NULL, 0, 0) < 0)
+		return CTL_FAILED;
+	if (scope == NULL || !scope_known(scope))
+		return ctl_fail("key create needs --scope guard, app, admin or report");
+	if (strlen(label) > KEY_LABEL_MAX)
+		return ctl_fail("a label has at most %d bytes", KEY_LABEL_MAX);
+	digest_random(secret, sizeof(secret));
+	(void)digest_base64url(secret, sizeof(secret), encoded);
+	(void)snprintf(key, sizeof(key), "oct_%s_%s", scope, encoded);
+	(void)snprintf(prefix, sizeof(prefix), "oct_%s_%.*s", scope, KEY_PREFIX_SECRET, encoded);
+	if (store(c, key, scope, prefix, label, &id) != CTL_OK)
+		return CTL_FAILED;
+	l = listing_new("key");
+	listing_row(l);
+	listing_int(l, "id", "id", id);
+	listing_text(l, "scope", "scope", scope);
+	listing_text(l, "label", "label", label);
+	listing_text(l, "prefix", "prefix", prefix);
+	listing_text(l, "key", "key (shown once)", key);
+	listing_print_single(l, c->json);
+	listing_free(l);
+	return CTL_OK;
+}
+
+static int take_key(void *context, const struct db_row *row)
+{
+	struct listing *l = context;
+
+	listing_row(l);
+	listing_int(l, "id", "id", db_int(row, 0));
+	listing_text(l, "prefix", "prefix", row->field[1]);
+	listing_text(l, "scope", "scope", row->field[2]);
+	listing_text(l, "label", "label", row->field[3]);
+	listing_time(l, "createdAt", "created", db_int(row, 4));
+	listing_time(l, "revokedAt", "revoked", db_int(row, 5));
+	return CTL_OK;
+}
+
+int ctl_key_list(struct ctl *c)
+{
+	struct listing *l;
+	struct buf sql;
+	int result;
+
+	if (ctl_arguments(c, NULL, NULL, 0, 0) < 0)
+		return CTL_FAILED;
+	l = listing_new("keys");
+	buf_init(&sql, 1024);
+	sql_literal(&sql, "SELECT id, prefix, scope, label, created_at_us, revoked_at_us FROM api_keys ORDER BY id");
+	result = ctl_rows(c, &sql, take_key, l);
+	if (result == CTL_OK)
+		listing_print(l, c->json);
+	buf_free(&sql);
+	listing_free(l);
+	return result;
+}
+
+/* ---- revoking -------------------------------------------------------------------------------------- */
+
+struct match {
+	int count;
+	int64_t id;
+	char prefix[KEY_MAX];
+};
+
+static int take_match(void *context, const struct db_row *row)
+{
+	struct match *m = context;
+
+	m->count++;
+	m->id = db_int(row, 0);
+	(void)snprintf(m->prefix, sizeof(m->prefix), "%s", row->field[1]);
+	return CTL_OK;
+}
+
+/* Keys in force that an operator may mean: by id, by the beginning of the prefix, by the key itself. */
+static int find_key(struct ctl *c, const char *named, struct match *m)
+{
+	unsigned char digest[DIGEST_BYTES];
+	struct buf sql;
+	int64_t id;
+	int result;
+
+	buf_init(&sql, 8192);
+	sql_literal(&sql, "SELECT id, prefix FROM api_keys WHERE revoked_at_us = 0 AND ");
+	if (named[strspn(named, "0123456789")] == '\0') {
+		if (ctl_integer(named, "a key's id", 1, INT64_MAX, &id) != 0)
+			return CTL_FAILED;
+		sql_literal(&sql, "id = ");
+		sql_int(&sql, id);
+	} else {
+		digest_sha256(named, strlen(named), digest);
+		sql_literal(&sql, "(digest = ");
+		sql_bytes(&sql, digest, sizeof(digest));
+		sql_literal(&sql, " OR LEFT(prefix, ");
+		sql_int(&sql, (int64_t)strlen(named));
+		sql_literal(&sql, ") = ");
+		sql_text(&sql, named);
+		sql_literal(&sql, ")");
+	}
+	result = ctl_rows(c, &sql, take_match, m);
+	buf_free(&sql);
+	return result;
+}
+
+static void outlive_caches(void)
+{
+	struct timespec left = {.tv_sec = KEY_CACHE_NS / 1000000000L, .tv_nsec = KEY_CACHE_NS % 1000000000L};
+
+	while (nanosleep(&left, &left) != 0 && errno == EINTR)
+		continue;
+}
+
+int ctl_key_revoke(struct ctl *c)
+{
+	const char *named = NULL;
+	struct match m = {0};
+	struct buf sql;
+	int result;
+
+	if (ctl_arguments(c, NULL, &named, 1, 1) < 0)
+		return CTL_FAILED;
+	if (*named == '\0' || find_key(c, named, &m) != CTL_OK)
+		return *named == '\0' ? ctl_fail("which key?") : CTL_FAILED;
+	if (m.count != 1) {
+		(void)ctl_fail(m.count == 0 ? "no key in force is called that" : "more than one key begins like that");
+		return CTL_NO;
+	}
+	buf_init(&sql, 1024);
+	sql_literal(&sql, "UPDATE api_keys SET revoked_at_us = CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
+	                  " WHERE revoked_at_us = 0 AND id = ");
+	sql_int(&sql, m.id);
+	result = ctl_rows(c, &sql, NULL, NULL);
+	buf_free(&sql);
+	if (result != CTL_OK)
+		return result;
+	outlive_caches();
+	if (!c->json)
+		(void)printf("revoked %s (id %lld)\n", m.prefix, (long long)m.id);
+	else
+		(void)printf("{\"id\":%lld,\"revoked\":true}\n", (long long)m.id);
+	return CTL_OK;
+}

@@ -1,0 +1,268 @@
+#include "ctl/listing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/money.h"
+#include "ctl/ctl.h"
+
+#define LISTING_JSON_MAX ((size_t)256 << 20)
+
+enum field_kind { FIELD_TEXT, FIELD_INT, FIELD_AMOUNT, FIELD_TIME };
+
+struct field {
+	enum field_kind kind;
+	const char *key, *heading;
+	char *text; /* what people see */
+	int64_t number;
+};
+
+struct listing {
+	const char *name;
+	struct field *fields; /* of all rows, one after the other */
+	size_t count, capacity;
+	size_t rows;
+	size_t columns; /* of the first row, known once the second begins */
+};
+
+static void *must(void *memory)
+{
+	if (memory == NULL) {
+		(void)ctl_fail("out of memory");
+		exit(CTL_FAILED);
+	}
+	return memory;
+}
+
+struct listing *listing_new(const char *name)
+{
+	struct listing *l = must(calloc(1, sizeof(*l)));
+
+	l->name = name;
+	return l;
+}
+
+void listing_free(struct listing *l)
+{
+	if (l == NULL)
+		return;
+	for (size_t i = 0; i < l->count; i++)
+		free(l->fields[i].text);
+	free(l->fields);
+	free(l);
+}
+
+void listing_row(struct listing *l)
+{
+	if (l->rows == 1)
+		l->columns = l->count;
+	CHECK(l->count == l->rows * l->columns || l->rows == 1);
+	l->rows++;
+}
+
+static void add(struct listing *l, enum field_kind kind, const char *key, const char *heading,
+                const char *text, int64_t number)
+{
+	struct field *f;
+
+	CHECK(l->rows > 0);
+	if (l->count == l->capacity) {
+		l->capacity = l->capacity == 0 ? 64 : l->capacity * 2;
+		l->fields = must(realloc(l->fields, l->capacity * sizeof(*l->fields)));
+	}
+	f = &l->fields[l->count++];
+	*f = (struct field){.kind = kind, .key = key, .heading = heading, .number = number};
+	f->text = must(strdup(text));
+}
+
+void listing_text(struct listing *l, const char *key, const char *heading, const char *text)
+{
+	add(l, FIELD_TEXT, key, heading, text, 0);
+}
+
+void listing_int(struct listing *l, const char *key, const char *heading, int64_t value)
+{
+	char text[MONEY_TEXT_MAX];
+
+	(void)snprintf(text, sizeof(text), "%lld", (long long)value);
+	add(l, FIELD_INT, key, heading, text, value);
+}
+
+void listing_amount(struct listing *l, const char *key, const char *heading, int64_t amount_micros)
+{
+	char text[MONEY_TEXT_MAX];
+
+	(void)decimal_format(amount_micros, 6, 2, text);
+	add(l, FIELD_AMOUNT, key, heading, text, amount_micros);
+}
+
+void listing_time(struct listing *l, const char *key, const char *heading, int64_t time_us)
+{
+	char text[CLOCK_RFC3339_MAX] = "-";
+
+	if (time_us != 0)
+		(void)clock_format(time_us, text);
+	add(l, FIELD_TIME, key, heading, text, time_us);
+}
+
+/* ---- for people ---------------------------------------------------------------------------------- */
+
+static bool continues(char c)
+{
+	return ((unsigned char)c & 0xC0) == 0x80;
+}
+
+static int width_of(const char *text)
+{
+	int width = 0;
+
+	for (; *text != '\0'; text++)
+		width += !continues(*text);
+	return width;
+}
+
+/* Control characters in what somebody else stored must not reach a terminal. */
+static void put(const char *text)
+{
+	for (; *text != '\0'; text++)
+		(void)putchar((unsigned char)*text < ' ' || *text == '\x7F' ? '?' : *text);
+}
+
+static void put_padded(const char *text, int width, bool right, bool last)
+{
+	int pad = width - width_of(text);
+
+	if (right)
+		(void)printf("%*s", pad, "");
+	put(text);
+	if (!right && !last)
+		(void)printf("%*s", pad, "");
+	(void)fputs(last ? "\n" : "  ", stdout);
+}
+
+static size_t columns_of(const struct listing *l)
+{
+	return l->rows < 2 ? l->count : l->columns;
+}
+
+static void print_table(const struct listing *l)
+{
+	size_t columns = columns_of(l);
+	int *width = must(calloc(columns + 1, sizeof(*width)));
+
+	for (size_t i = 0; i < columns; i++)
+		width[i] = width_of(l->fields[i].heading);
+	for (size_t i = 0; i < l->count; i++) {
+		int w = width_of(l->fields[i].text);
+
+		if (w > width[i % columns])
+			width[i % columns] = w;
+	}
+	for (size_t i = 0; i < columns; i++) {
+		const struct field *f = &l->fields[i];
+
+		put_padded(f->heading, width[i], f->kind == FIELD_INT || f->kind == FIELD_AMOUNT, i + 1 == columns);
+	}
+	for (size_t i = 0; i < l->count; i++) {
+		const struct field *f = &l->fields[i];
+
+		put_padded(f->text, width[i % columns], f->kind == FIELD_INT || f->kind == FIELD_AMOUNT,
+		           (i + 1) % columns == 0);
+	}
+	free(width);
+}
+
+static void print_lines(const struct listing *l)
+{
+	int width = 0;
+
+	for (size_t i = 0; i < l->count; i++)
+		if (width_of(l->fields[i].heading) > width)
+			width = width_of(l->fields[i].heading);
+	for (size_t i = 0; i < l->count; i++) {
+		put_padded(l->fields[i].heading, width, false, false);
+		put(l->fields[i].text);
+		(void)putchar('\n');
+	}
+}
+
+/* ---- JSON ---------------------------------------------------------------------------------------- */
+
+static void put_field(struct json_writer *w, const struct field *f)
+{
+	switch (f->kind) {
+	case FIELD_TEXT:
+		json_put_text(w, f->key, f->text);
+		return;
+	case FIELD_INT:
+	case FIELD_AMOUNT:
+		json_put_int(w, f->key, f->number);
+		return;
+	case FIELD_TIME:
+		json_put_time(w, f->key, f->number);
+		return;
+	}
+	UNREACHABLE("no such kind of field");
+}
+
+static void put_row(struct json_writer *w, const struct listing *l, const char *key, size_t row)
+{
+	size_t columns = columns_of(l);
+
+	json_open_record(w, key);
+	for (size_t i = 0; i < columns; i++)
+		put_field(w, &l->fields[row * columns + i]);
+	json_close_record(w);
+}
+
+void listing_json(const struct listing *l, struct json_writer *w)
+{
+	json_open_list(w, l->name);
+	for (size_t i = 0; i < l->rows; i++)
+		put_row(w, l, NULL, i);
+	json_close_list(w);
+}
+
+void listing_json_single(const struct listing *l, struct json_writer *w)
+{
+	CHECK(l->rows == 1);
+	put_row(w, l, l->name, 0);
+}
+
+void listing_print(const struct listing *l, bool json)
+{
+	struct json_writer w;
+	struct buf out;
+
+	if (!json) {
+		print_table(l);
+		return;
+	}
+	buf_init(&out, LISTING_JSON_MAX);
+	json_writer_init(&w, &out);
+	json_open_record(&w, NULL);
+	listing_json(l, &w);
+	json_close_record(&w);
+	(void)ctl_print(&out);
+	buf_free(&out);
+}
+
+void listing_print_single(const struct listing *l, bool json)
+{
+	struct json_writer w;
+	struct buf out;
+
+	CHECK(l->rows == 1);
+	if (!json) {
+		print_lines(l);
+		return;
+	}
+	buf_init(&out, LISTING_JSON_MAX);
+	json_writer_init(&w, &out);
+	put_row(&w, l, NULL, 0);
+	(void)ctl_print(&out);
+	buf_free(&out);
+}
