@@ -60,7 +60,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
                                       "param": None, "code": None}})
 
     def do_POST(self):
-        serve = {"/v1/chat/completions": self.chat, "/v1/responses": self.responses,
+        serve = {"/v1/chat/completions": self.chat, "/v1/responses": self.respond,
                  "/v1/messages": self.messages}.get(self.path)
         anthropic = self.path == "/v1/messages"
         try:
@@ -110,7 +110,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
         self.event(None, "[DONE]")
         self.end_stream()
 
-    def responses(self, request, model):
+    def respond(self, request, model):
         given = request["input"]
         messages = [{"content": given}] if isinstance(given, str) else list(given)
         if request.get("instructions"):
