@@ -16,7 +16,7 @@ struct book;
 
 /* Reads every price.  NULL, logged, on a fault.  Holds one reference. */
 struct book *book_load(struct db *d);
-/* A book of these prices (tests, oracles); they are copied.  latest_version as in price_versions. */
+/* A book of these valid prices (tests, oracles); they are copied.  latest_version as in price_versions. */
 struct book *book_of(const struct price *prices, size_t count, int64_t latest_version);
 struct book *book_hold(struct book *b);
 void book_release(struct book *b); /* NULL is harmless */
@@ -27,8 +27,11 @@ const struct price *book_price_at(const struct book *b, enum price_kind kind, co
 /* NULL when there is no such row. */
 const struct price *book_price_of_version(const struct book *b, enum price_kind kind, const char *item,
                                           int64_t version);
-/* Every price in force at that time, by kind and item. */
+/* Every price in force at that time, by kind and item (bytewise); stops at, and returns, a visit's
+ * non-zero. */
 int book_each(const struct book *b, int64_t time_us, int (*visit)(void *context, const struct price *p),
               void *context);
+/* Every price of every version, by kind, item, start and version. */
+int book_each_row(const struct book *b, int (*visit)(void *context, const struct price *p), void *context);
 
 #endif

@@ -21,11 +21,17 @@ static bool multiply(wide a, wide b, wide *product)
 	return !__builtin_mul_overflow(a, b, product);
 }
 
-static bool text_valid(const char *text, size_t max)
+bool price_name_valid(const char *name, size_t max)
 {
-	size_t length = strnlen(text, max);
+	size_t length = strnlen(name, max);
 
-	return length > 0 && length < max;
+	if (length == 0 || length == max || name[0] == ' ' || name[length - 1] == ' ')
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
+			return false;
+	}
+	return true;
 }
 
 static bool terms_valid(const struct price_terms *t)
@@ -52,15 +58,14 @@ static bool tiers_valid(const struct price *p)
 
 bool price_valid(const struct price *p)
 {
-	if (!text_valid(p->item, sizeof(p->item)) || !terms_valid(&p->terms))
-		return false;
-	if (strnlen(p->provider, sizeof(p->provider)) == sizeof(p->provider))
+	if (!price_name_valid(p->item, sizeof(p->item)) || !terms_valid(&p->terms))
 		return false;
 	switch (p->kind) {
 	case PRICE_MODEL:
-		return tiers_valid(p) && p->credits_micros == 0;
+		return price_name_valid(p->provider, sizeof(p->provider)) && tiers_valid(p) &&
+		       p->credits_micros == 0;
 	case PRICE_ACTION:
-		return p->tier_count == 0 && p->credits_micros >= 0 &&
+		return p->provider[0] == '\0' && p->tier_count == 0 && p->credits_micros >= 0 &&
 		       p->credits_micros <= MONEY_AMOUNT_MAX_MICROS;
 	}
 	return false;

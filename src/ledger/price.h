@@ -10,6 +10,7 @@
 #define OCTROI_LEDGER_PRICE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -58,6 +59,10 @@ struct price {
 	int tier_count;         /* 1..PRICE_TIERS_MAX for models */
 	struct price_tier tier[PRICE_TIERS_MAX];
 };
+
+/* A name of a model, an action or a provider: at least one character, shorter than max bytes, no control
+ * characters, no blank at either end (the database does not tell those apart). */
+bool price_name_valid(const char *name, size_t max);
 
 /* Whether it is one that may be used: a name, terms above zero, tiers ascending from 0, every figure
  * between 0 and its maximum.  What is read from the database or a file goes through here. */

@@ -156,7 +156,7 @@ static bool is_other_price(const char *key, const struct json *value)
 		return false;
 	text = text_of(value, &length);
 	if (text == NULL)
-		return json_size(value) > 0; /* search_context_cost_per_query */
+		return json_type(value) == JSON_RECORD; /* search_context_cost_per_query */
 	return decimal_parse(text, length, DOLLAR_SCALE, true, &price) != 0 || price != 0;
 }
 
@@ -338,30 +338,19 @@ static void read_mode(struct reading *r)
 		refuse(r, PRICELIST_MODE, "mode");
 }
 
-static bool printable(const char *text, size_t length)
-{
-	for (size_t i = 0; i < length; i++) {
-		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
-			return false;
-	}
-	return length > 0;
-}
-
 static void read_names(struct reading *r, const char *item, struct price *p)
 {
-	size_t length = strlen(item);
-	const char *provider;
+	size_t length;
+	const char *provider = text_of(json_get(r->record, "litellm_provider"), &length);
 
-	if (length >= sizeof(p->item) || !printable(item, length))
-		refuse(r, PRICELIST_NAME, "");
+	if (price_name_valid(item, sizeof(p->item)))
+		snprintf(p->item, sizeof(p->item), "%s", item);
 	else
-		memcpy(p->item, item, length);
-	provider = text_of(json_get(r->record, "litellm_provider"), &length);
-	if (provider == NULL || length >= sizeof(p->provider) || !printable(provider, length)) {
+		refuse(r, PRICELIST_NAME, "");
+	if (provider != NULL && price_name_valid(provider, sizeof(p->provider)))
+		snprintf(p->provider, sizeof(p->provider), "%s", provider);
+	else
 		refuse(r, PRICELIST_PROVIDER, "litellm_provider");
-		return;
-	}
-	memcpy(p->provider, provider, length);
 	r->inclusive = strcmp(p->provider, "xai") == 0;
 }
 

@@ -45,8 +45,8 @@ struct pricelist_counts {
 	int64_t other_prices;                   /* of the accepted */
 };
 
-/* Visits every entry in order until visit returns non-zero, which is returned; else 0; -1 with a
- * sentence in error when the bytes are no such list.  What visit is given lives until it returns.
+/* Visits every entry in order until visit returns a number over 0, which is returned; else 0; -1 with
+ * a sentence in error when the bytes are no such list.  What visit is given lives until it returns.
  * Skipped: sample_spec, fallback_generalizations and whatever is no record at the top. */
 int pricelist_read(const char *bytes, size_t length,
                    int (*visit)(void *context, const struct pricelist_entry *entry), void *context,
