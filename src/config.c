@@ -1,0 +1,437 @@
+#define _GNU_SOURCE
+#include "config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/money.h"
+
+#define PATH_DEFAULT "/etc/octroi/octroi.conf"
+#define PATH_VARIABLE "OCTROI_CONF"
+#define VARIABLE_PREFIX "OCTROI_"
+#define FILE_SUFFIX "_file"
+#define NAME_MAX_BYTES 64
+#define DECIMAL_SCALE 6
+#define TOKEN_SECRET_MIN_BYTES 32
+
+enum type { TEXT, SECRET, NUMBER, SWITCH, DECIMAL };
+
+#define FALLBACK_TEXT(fallback) fallback
+#define FALLBACK_SECRET(fallback) fallback
+#define FALLBACK_NUMBER(fallback) #fallback
+#define FALLBACK_SWITCH(fallback) ((fallback) ? "on" : "off")
+#define FALLBACK_DECIMAL(fallback) fallback
+
+static const struct key {
+	const char *name;
+	enum type type;
+	const char *fallback;
+	int64_t low, high;
+	size_t offset; /* in struct config */
+} keys[] = {
+#define KEY(type, name, fallback, low, high, help) \
+	{#name, type, FALLBACK_##type(fallback), low, high, offsetof(struct config, name)},
+#include "config.def"
+#undef KEY
+};
+
+#define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
+
+/* What was said about a key, before it is believed. */
+struct said {
+	char *text; /* NULL: nothing */
+	char where[CONFIG_ERROR_MAX / 2]; /* "octroi.conf:12" or "OCTROI_THREADS" */
+};
+
+struct loading {
+	const char *path;
+	FILE *file;
+	int line;
+	struct said said[KEY_COUNT];
+	struct said said_file[KEY_COUNT]; /* path of a file with the secret */
+	char *error; /* CONFIG_ERROR_MAX bytes, "" so far */
+};
+
+/* The first complaint stands.  Always -1. */
+static int complain(struct loading *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int complain(struct loading *g, const char *format, ...)
+{
+	va_list arguments;
+
+	if (g->error[0] != '\0')
+		return -1;
+	va_start(arguments, format);
+	vsnprintf(g->error, CONFIG_ERROR_MAX, format, arguments);
+	va_end(arguments);
+	return -1;
+}
+
+static int say(struct loading *g, struct said *said, const char *text, const char *where)
+{
+	char *copy = strdup(text);
+
+	if (copy == NULL)
+		return complain(g, "no memory");
+	free(said->text);
+	said->text = copy;
+	snprintf(said->where, sizeof(said->where), "%s", where);
+	return 0;
+}
+
+/* ---- the file ---- */
+
+static int said_in_file(struct loading *g, const char *name, const char *text)
+{
+	char where[CONFIG_ERROR_MAX / 2];
+
+	snprintf(where, sizeof(where), "%.100s:%d", g->path, g->line);
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		size_t length = strlen(keys[i].name);
+		bool of_file = keys[i].type == SECRET && strncmp(name, keys[i].name, length) == 0 &&
+		               strcmp(name + length, FILE_SUFFIX) == 0;
+		struct said *said = of_file ? &g->said_file[i] : &g->said[i];
+
+		if (!of_file && strcmp(name, keys[i].name) != 0)
+			continue;
+		if (said->text != NULL)
+			return complain(g, "%s: \"%s\" comes twice (a key begins its line, without blanks)",
+			                where, name);
+		return say(g, said, text, where);
+	}
+	return complain(g, "%s: unknown key \"%.64s\"", where, name);
+}
+
+/* inih's ini_handler; sections are decoration.  0 stands for an error there. */
+static int file_pair(void *context, const char *section, const char *name, const char *text)
+{
+	(void)section;
+	return said_in_file(context, name, text) == 0;
+}
+
+/* inih's ini_reader: counts lines, and complains of one that inih would cut. */
+static char *file_line(char *out, int size, void *context)
+{
+	struct loading *g = context;
+	size_t length;
+
+	if (fgets(out, size, g->file) == NULL)
+		return NULL;
+	g->line++;
+	length = strlen(out);
+	if (length == 0 || (out[length - 1] != '\n' && !feof(g->file))) {
+		(void)complain(g, "%.100s:%d: line too long or binary (a long secret may stand in a file of "
+		                  "its own: <key>_file)", g->path, g->line);
+		return NULL;
+	}
+	return out;
+}
+
+static int file_read(struct loading *g)
+{
+	int line;
+
+	g->file = fopen(g->path, "re");
+	if (g->file == NULL)
+		return complain(g, "%.150s: %s", g->path, strerror(errno));
+	line = ini_parse_stream(file_line, g, file_pair, g);
+	if (ferror(g->file))
+		(void)complain(g, "%.150s: %s", g->path, strerror(errno));
+	else if (line != 0)
+		(void)complain(g, "%.150s:%d: neither key = value nor a comment", g->path, line);
+	fclose(g->file);
+	return g->error[0] == '\0' ? 0 : -1;
+}
+
+/* ---- the environment ---- */
+
+static const char *variable(const struct key *key, const char *suffix, char name[NAME_MAX_BYTES])
+{
+	int length = snprintf(name, NAME_MAX_BYTES, VARIABLE_PREFIX "%s%s", key->name, suffix);
+
+	CHECK(length > 0 && length < NAME_MAX_BYTES);
+	for (char *c = name; *c != '\0'; c++)
+		*c = (char)toupper((unsigned char)*c);
+	return getenv(name);
+}
+
+/* What the environment says of a key, directly or by a file, replaces all that the file said. */
+static int environment_read(struct loading *g)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		char name[NAME_MAX_BYTES], name_file[NAME_MAX_BYTES];
+		const char *text = variable(&keys[i], "", name);
+		const char *path = keys[i].type == SECRET ? variable(&keys[i], FILE_SUFFIX, name_file) : NULL;
+
+		if (text == NULL && path == NULL)
+			continue;
+		free(g->said[i].text);
+		free(g->said_file[i].text);
+		g->said[i].text = g->said_file[i].text = NULL;
+		if (text != NULL && say(g, &g->said[i], text, name) < 0)
+			return -1;
+		if (path != NULL && say(g, &g->said_file[i], path, name_file) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- secrets in files ---- */
+
+static int secret_read(struct loading *g, size_t i)
+{
+	char secret[2048];
+	const struct said *at = &g->said_file[i];
+	FILE *file = fopen(at->text, "re");
+	size_t length;
+	int result = -1;
+
+	if (file == NULL)
+		return complain(g, "%s: %.100s: %s", at->where, at->text, strerror(errno));
+	length = fread(secret, 1, sizeof(secret) - 1, file);
+	if (ferror(file))
+		(void)complain(g, "%s: %.100s: %s", at->where, at->text, strerror(errno));
+	else if (!feof(file) || memchr(secret, '\0', length) != NULL)
+		(void)complain(g, "%s: %.100s: too long or binary", at->where, at->text);
+	else
+		result = 0;
+	fclose(file);
+	while (length > 0 && (secret[length - 1] == '\n' || secret[length - 1] == '\r'))
+		length--;
+	secret[length] = '\0';
+	if (result == 0)
+		result = say(g, &g->said[i], secret, at->where);
+	explicit_bzero(secret, sizeof(secret));
+	return result;
+}
+
+static int secrets_read(struct loading *g)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		if (g->said_file[i].text == NULL)
+			continue;
+		if (g->said[i].text != NULL)
+			return complain(g, "%s: %s is set both directly and by a file", g->said_file[i].where,
+			                keys[i].name);
+		if (secret_read(g, i) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- values ---- */
+
+static int number_parse(const char *text, int64_t *value)
+{
+	char *end;
+	long long number;
+
+	if ((text[0] < '0' || text[0] > '9') && text[0] != '-')
+		return -1;
+	errno = 0;
+	number = strtoll(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0')
+		return -1;
+	*value = number;
+	return 0;
+}
+
+static int switch_parse(const char *text, bool *value)
+{
+	*value = strcmp(text, "on") == 0;
+	return *value || strcmp(text, "off") == 0 ? 0 : -1;
+}
+
+/* Neither control characters nor another length than the key wants. */
+static bool text_good(const struct key *key, const char *text)
+{
+	int64_t length = (int64_t)strlen(text);
+
+	for (const char *c = text; *c != '\0'; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			return false;
+	return length >= key->low && length <= key->high;
+}
+
+static void range_format(const struct key *key, char out[2 * MONEY_TEXT_MAX + 8])
+{
+	char low[MONEY_TEXT_MAX], high[MONEY_TEXT_MAX];
+
+	decimal_format(key->low, key->type == DECIMAL ? DECIMAL_SCALE : 0, 0, low);
+	decimal_format(key->high, key->type == DECIMAL ? DECIMAL_SCALE : 0, 0, high);
+	snprintf(out, 2 * MONEY_TEXT_MAX + 8, "%s to %s", low, high);
+}
+
+/* Puts the value where it belongs.  A text is quoted in complaints unless it is a secret. */
+static int value_set(struct loading *g, struct config *c, const struct key *key, const char *text,
+                     const char *where)
+{
+	void *field = (char *)c + key->offset;
+	char range[2 * MONEY_TEXT_MAX + 8];
+	int64_t value = 0;
+
+	range_format(key, range);
+	switch (key->type) {
+	case TEXT:
+	case SECRET:
+		if (!text_good(key, text))
+			return complain(g, "%s: %s must be %s plain characters long", where, key->name, range);
+		*(char **)field = strdup(text);
+		return *(char **)field != NULL ? 0 : complain(g, "no memory");
+	case SWITCH:
+		if (switch_parse(text, field) < 0)
+			return complain(g, "%s: %s must be on or off, not \"%.40s\"", where, key->name, text);
+		return 0;
+	case NUMBER:
+	case DECIMAL:
+		if (key->type == NUMBER ? number_parse(text, &value) < 0
+		                        : decimal_parse(text, strlen(text), DECIMAL_SCALE, false, &value) < 0)
+			return complain(g, "%s: %s must be a %s, not \"%.40s\"", where, key->name,
+			                key->type == NUMBER ? "whole number" : "decimal with at most 6 places", text);
+		if (value < key->low || value > key->high)
+			return complain(g, "%s: %s must be %s, not \"%.40s\"", where, key->name, range, text);
+		*(int64_t *)field = value;
+		return 0;
+	}
+	UNREACHABLE("every type is in the switch");
+}
+
+static bool one_of(const char *text, const char *const *words)
+{
+	for (; *words != NULL; words++)
+		if (strcmp(text, *words) == 0)
+			return true;
+	return false;
+}
+
+/* What a range cannot say. */
+static int values_check(struct loading *g, const struct config *c)
+{
+	static const char *const expiries[] = {"release", "capture", NULL};
+	static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
+
+	if (!one_of(c->hold_expiry, expiries))
+		return complain(g, "hold_expiry must be release or capture, not \"%.10s\"", c->hold_expiry);
+	if (!one_of(c->log_level, levels))
+		return complain(g, "log_level must be error, warning, info or debug, not \"%.10s\"", c->log_level);
+	if (strspn(c->currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(c->currency))
+		return complain(g, "currency must be three capital letters, not \"%.10s\"", c->currency);
+	if (c->token_secret[0] != '\0' && strlen(c->token_secret) < TOKEN_SECRET_MIN_BYTES)
+		return complain(g, "token_secret must be empty or at least %d characters long",
+		                TOKEN_SECRET_MIN_BYTES);
+	return 0;
+}
+
+static int values_set(struct loading *g, struct config *c)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		const struct said *said = &g->said[i];
+		const char *text = said->text != NULL ? said->text : keys[i].fallback;
+
+		if (value_set(g, c, &keys[i], text, said->text != NULL ? said->where : "default") < 0)
+			return -1;
+	}
+	return values_check(g, c);
+}
+
+/* ---- all of it ---- */
+
+/* The file to read, "" for none. */
+static const char *path_choose(const char *path)
+{
+	FILE *file;
+
+	if (path == NULL)
+		path = getenv(PATH_VARIABLE);
+	if (path != NULL)
+		return path;
+	file = fopen(PATH_DEFAULT, "re");
+	if (file == NULL && errno == ENOENT)
+		return "";
+	if (file != NULL)
+		fclose(file);
+	return PATH_DEFAULT;
+}
+
+static void loading_free(struct loading *g)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		if (g->said[i].text != NULL && keys[i].type == SECRET)
+			explicit_bzero(g->said[i].text, strlen(g->said[i].text));
+		free(g->said[i].text);
+		free(g->said_file[i].text);
+	}
+	free(g);
+}
+
+int config_load(struct config *c, const char *path, char error[CONFIG_ERROR_MAX])
+{
+	struct loading *g = calloc(1, sizeof(*g));
+	int result = -1;
+
+	memset(c, 0, sizeof(*c));
+	error[0] = '\0';
+	if (g == NULL) {
+		snprintf(error, CONFIG_ERROR_MAX, "no memory");
+		return -1;
+	}
+	g->error = error;
+	g->path = path_choose(path);
+	c->path = strdup(g->path);
+	if (c->path == NULL)
+		(void)complain(g, "no memory");
+	else if (g->path[0] == '\0' || file_read(g) == 0)
+		result = environment_read(g) == 0 && secrets_read(g) == 0 && values_set(g, c) == 0 ? 0 : -1;
+	loading_free(g);
+	CHECK((result == 0) == (error[0] == '\0'));
+	return result;
+}
+
+void config_free(struct config *c)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		char **field = (char **)((char *)c + keys[i].offset);
+
+		if (keys[i].type != TEXT && keys[i].type != SECRET)
+			continue;
+		if (*field != NULL && keys[i].type == SECRET)
+			explicit_bzero(*field, strlen(*field));
+		free(*field);
+		*field = NULL;
+	}
+	free(c->path);
+	c->path = NULL;
+}
+
+void config_each(const struct config *c, void (*visit)(void *context, const char *name, const char *value),
+                 void *context)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		const void *field = (const char *)c + keys[i].offset;
+		char text[MONEY_TEXT_MAX];
+
+		switch (keys[i].type) {
+		case TEXT:
+			visit(context, keys[i].name, *(char *const *)field);
+			break;
+		case SECRET:
+			visit(context, keys[i].name, (*(char *const *)field)[0] != '\0' ? "(set)" : "");
+			break;
+		case SWITCH:
+			visit(context, keys[i].name, *(const bool *)field ? "on" : "off");
+			break;
+		case NUMBER:
+		case DECIMAL:
+			decimal_format(*(const int64_t *)field, keys[i].type == DECIMAL ? DECIMAL_SCALE : 0, 0,
+			               text);
+			visit(context, keys[i].name, text);
+			break;
+		}
+	}
+}
