@@ -19,8 +19,7 @@
 /* How far an attempt came. */
 enum phase { PHASE_BEGIN, PHASE_ROWS, PHASE_PERSIST };
 
-int
-batch_init(struct batch *b, const struct ledger_options *options)
+int batch_init(struct batch *b, const struct ledger_options *options)
 {
 	memset(b, 0, sizeof(*b));
 	b->options = options;
@@ -34,8 +33,7 @@ batch_init(struct batch *b, const struct ledger_options *options)
 	return 0;
 }
 
-void
-batch_free(struct batch *b)
+void batch_free(struct batch *b)
 {
 	rows_free(b->rows);
 	arena_free(b->arena);
@@ -44,8 +42,7 @@ batch_free(struct batch *b)
 }
 
 /* In time order, so that markers are inserted side by side and pruned by range. */
-static void
-new_id(unsigned char id[BATCH_ID_BYTES])
+static void new_id(unsigned char id[BATCH_ID_BYTES])
 {
 	const uint64_t ms = (uint64_t)(clock_wall_us() / CLOCK_US_PER_MS);
 
@@ -54,16 +51,14 @@ new_id(unsigned char id[BATCH_ID_BYTES])
 	digest_random(id + 8, BATCH_ID_BYTES - 8);
 }
 
-static void
-nap(int64_t ms)
+static void nap(int64_t ms)
 {
 	const struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000};
 
 	nanosleep(&t, NULL);
 }
 
-static void
-fail_all(struct batch *b)
+static void fail_all(struct batch *b)
 {
 	for (int i = 0; i < b->count; i++) {
 		memset(&b->commands[i]->answer, 0, sizeof(b->commands[i]->answer));
@@ -71,8 +66,7 @@ fail_all(struct batch *b)
 	}
 }
 
-static void
-decide_all(struct batch *b)
+static void decide_all(struct batch *b)
 {
 	struct decide d = {
 		.rows = b->rows,
@@ -89,8 +83,7 @@ decide_all(struct batch *b)
 }
 
 /* The three steps, once. */
-static enum db_result
-attempt(struct batch *b, struct db *d, enum phase *phase)
+static enum db_result attempt(struct batch *b, struct db *d, enum phase *phase)
 {
 	enum db_result result;
 
@@ -112,8 +105,7 @@ attempt(struct batch *b, struct db *d, enum phase *phase)
 static void run(struct batch *b, struct db *d);
 
 /* A command that the database cannot take must not fail its neighbours. */
-static void
-split(struct batch *b, struct db *d)
+static void split(struct batch *b, struct db *d)
 {
 	struct command **const commands = b->commands;
 	const int count = b->count, half = count / 2;
@@ -130,8 +122,7 @@ split(struct batch *b, struct db *d)
 }
 
 /* After a failed attempt: whether the batch is to be tried again. */
-static bool
-try_again(struct batch *b, struct db *d, enum db_result result, enum phase phase, int attempts)
+static bool try_again(struct batch *b, struct db *d, enum db_result result, enum phase phase, int attempts)
 {
 	const bool lost = result == DB_LOST || result == DB_BUSY;
 
@@ -153,8 +144,7 @@ try_again(struct batch *b, struct db *d, enum db_result result, enum phase phase
 	return true;
 }
 
-static void
-run(struct batch *b, struct db *d)
+static void run(struct batch *b, struct db *d)
 {
 	int attempts = 0, duplicates = 0;
 
@@ -192,8 +182,7 @@ run(struct batch *b, struct db *d)
 	fail_all(b);
 }
 
-void
-batch_run(struct batch *b, struct db *d, struct command **commands, int count, int64_t deadline_us)
+void batch_run(struct batch *b, struct db *d, struct command **commands, int count, int64_t deadline_us)
 {
 	CHECK(count > 0);
 	b->commands = commands;

@@ -14,8 +14,7 @@ struct print {
 	size_t count;
 };
 
-static void
-add_bytes(struct print *p, const void *bytes, size_t length)
+static void add_bytes(struct print *p, const void *bytes, size_t length)
 {
 	CHECK(p->count + 2 <= PIECES_MAX);
 	p->number[p->count] = length;
@@ -24,14 +23,12 @@ add_bytes(struct print *p, const void *bytes, size_t length)
 	p->piece[p->count++] = (struct digest_piece){bytes, length};
 }
 
-static void
-add_text(struct print *p, const char *text)
+static void add_text(struct print *p, const char *text)
 {
 	add_bytes(p, text != NULL ? text : "", text != NULL ? strlen(text) : 0);
 }
 
-static void
-add_number(struct print *p, int64_t value)
+static void add_number(struct print *p, int64_t value)
 {
 	CHECK(p->count < PIECES_MAX);
 	p->number[p->count] = (uint64_t)value;
@@ -39,16 +36,14 @@ add_number(struct print *p, int64_t value)
 	p->count++;
 }
 
-static void
-add_labels(struct print *p, const struct command_labels *labels)
+static void add_labels(struct print *p, const struct command_labels *labels)
 {
 	add_text(p, labels->conversation_id);
 	add_text(p, labels->message_id);
 	add_text(p, labels->metadata);
 }
 
-static void
-add_authorize(struct print *p, const struct command *c)
+static void add_authorize(struct print *p, const struct command *c)
 {
 	add_number(p, c->authorize.model_count);
 	for (int i = 0; i < c->authorize.model_count; i++)
@@ -63,8 +58,7 @@ add_authorize(struct print *p, const struct command *c)
 	add_labels(p, &c->authorize.labels);
 }
 
-static void
-add_transaction(struct print *p, const struct command *c)
+static void add_transaction(struct print *p, const struct command *c)
 {
 	add_number(p, c->transaction.type);
 	add_number(p, c->transaction.amount_micros);
@@ -75,8 +69,7 @@ add_transaction(struct print *p, const struct command *c)
 	add_text(p, c->transaction.metadata);
 }
 
-void
-command_fingerprint(struct command *c)
+void command_fingerprint(struct command *c)
 {
 	unsigned char digest[DIGEST_BYTES];
 	struct print p = {.count = 0};
@@ -129,8 +122,7 @@ provider_bit(const char *provider)
 	return 0;
 }
 
-const char *
-provider_name(unsigned bit)
+const char *provider_name(unsigned bit)
 {
 	for (unsigned i = 0; i < PROVIDERS; i++)
 		if (bit == 1U << i)
@@ -138,8 +130,7 @@ provider_name(unsigned bit)
 	return "";
 }
 
-const char *
-provider_of_model(const char *model)
+const char *provider_of_model(const char *model)
 {
 	for (unsigned i = 0; i < PROVIDERS; i++)
 		for (unsigned j = 0; j < 4; j++) {

@@ -16,15 +16,13 @@ static const struct rule rules[COMMAND_COUNT] = {
 #undef COMMAND
 };
 
-int
-decide_needs(enum command_kind kind)
+int decide_needs(enum command_kind kind)
 {
 	return rules[kind].needs;
 }
 
 /* The answer that the request id was given before. */
-static void
-recall(const struct requests_row *q, const struct command *c, struct answer *a)
+static void recall(const struct requests_row *q, const struct command *c, struct answer *a)
 {
 	if (q->command != (int64_t)c->kind || memcmp(q->fingerprint, c->fingerprint, sizeof(q->fingerprint)) != 0) {
 		a->outcome = OUTCOME_CONFLICT;
@@ -44,8 +42,7 @@ recall(const struct requests_row *q, const struct command *c, struct answer *a)
 	a->expires_at_us = q->expires_at_us;
 }
 
-void
-decide(struct decide *d, struct slot *s, struct command *c)
+void decide(struct decide *d, struct slot *s, struct command *c)
 {
 	const struct requests_row *q = NULL;
 

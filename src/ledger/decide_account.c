@@ -7,8 +7,7 @@
 
 #include "ledger/effects.h"
 
-static void
-set_profile(struct decide *d, struct slot *s, const struct command *c)
+static void set_profile(struct decide *d, struct slot *s, const struct command *c)
 {
 	const char *const given[] = {c->account_change.email, c->account_change.name,
 	                             c->account_change.locale, c->account_change.time_zone};
@@ -31,8 +30,7 @@ set_profile(struct decide *d, struct slot *s, const struct command *c)
 	p->time_zone = given[3] != NULL ? given[3] : p->time_zone;
 }
 
-void
-decide_account(struct decide *d, struct slot *s, struct command *c)
+void decide_account(struct decide *d, struct slot *s, struct command *c)
 {
 	struct accounts_row *account = s->account;
 

@@ -21,16 +21,14 @@ struct choice {
 	int64_t max_output_tokens;
 };
 
-static const char *
-provider_for(const struct decide *d, const char *model)
+static const char *provider_for(const struct decide *d, const char *model)
 {
 	const struct price *p = book_price_at(d->book, PRICE_MODEL, model, d->now_us);
 
 	return p != NULL && provider_bit(p->provider) != 0 ? p->provider : provider_of_model(model);
 }
 
-static bool
-choose_byok(const struct decide *d, const struct command *c, unsigned byok, struct choice *choice)
+static bool choose_byok(const struct decide *d, const struct command *c, unsigned byok, struct choice *choice)
 {
 	for (unsigned bit = 1; bit != 0 && bit <= byok; bit <<= 1) {
 		for (int i = 0; (byok & bit) != 0 && i < c->authorize.model_count; i++) {
@@ -49,8 +47,7 @@ choose_byok(const struct decide *d, const struct command *c, unsigned byok, stru
 
 /* One model against what is available: OK, INSUFFICIENT_CREDITS with reserved_micros what it would need,
  * UNKNOWN_MODEL, or INVALID_REQUEST when the cost is beyond counting. */
-static enum outcome
-try_model(const struct decide *d, enum account_unit unit, const struct command *c, int index,
+static enum outcome try_model(const struct decide *d, enum account_unit unit, const struct command *c, int index,
           micros available, struct choice *choice)
 {
 	struct tokens t = {.count = {[PRICE_INPUT] = c->authorize.input_tokens,
@@ -78,8 +75,7 @@ try_model(const struct decide *d, enum account_unit unit, const struct command *
 }
 
 /* The first affordable model; else the least that any of them would need. */
-static enum outcome
-choose_model(const struct decide *d, const struct command *c, micros available, struct choice *choice)
+static enum outcome choose_model(const struct decide *d, const struct command *c, micros available, struct choice *choice)
 {
 	const enum account_unit unit = c->answer.unit;
 	enum outcome result = OUTCOME_UNKNOWN_MODEL;
@@ -101,8 +97,7 @@ choose_model(const struct decide *d, const struct command *c, micros available, 
 	return result;
 }
 
-static enum outcome
-choose_action(const struct decide *d, const struct command *c, micros available, struct choice *choice)
+static enum outcome choose_action(const struct decide *d, const struct command *c, micros available, struct choice *choice)
 {
 	struct price standard;
 	const struct price *p = refusal_action_price(d, c->authorize.action, &standard);
@@ -118,8 +113,7 @@ choose_action(const struct decide *d, const struct command *c, micros available,
 	return choice->reserved_micros <= available ? OUTCOME_OK : OUTCOME_INSUFFICIENT_CREDITS;
 }
 
-static enum outcome
-choose(const struct decide *d, const struct slot *s, const struct command *c, struct choice *choice)
+static enum outcome choose(const struct decide *d, const struct slot *s, const struct command *c, struct choice *choice)
 {
 	const micros available = effects_available(s->account);
 	const unsigned byok = c->authorize.byok | (s->account != NULL ? (unsigned)s->account->byok : 0);
@@ -131,8 +125,7 @@ choose(const struct decide *d, const struct slot *s, const struct command *c, st
 	return choose_model(d, c, available, choice);
 }
 
-static struct holds_row *
-new_hold(struct decide *d, struct slot *s, const struct command *c, const struct choice *choice)
+static struct holds_row *new_hold(struct decide *d, struct slot *s, const struct command *c, const struct choice *choice)
 {
 	struct holds_row *h = (struct holds_row *)rows_alloc(d->rows, TABLE_HOLDS);
 
@@ -156,8 +149,7 @@ new_hold(struct decide *d, struct slot *s, const struct command *c, const struct
 	return h;
 }
 
-static void
-fill_answer(struct answer *a, const struct holds_row *h, const struct choice *choice)
+static void fill_answer(struct answer *a, const struct holds_row *h, const struct choice *choice)
 {
 	a->amount_micros = h->reserved_micros;
 	a->seq = h->seq;
@@ -170,8 +162,7 @@ fill_answer(struct answer *a, const struct holds_row *h, const struct choice *ch
 	a->expires_at_us = h->expires_at_us;
 }
 
-void
-decide_authorize(struct decide *d, struct slot *s, struct command *c)
+void decide_authorize(struct decide *d, struct slot *s, struct command *c)
 {
 	struct answer *a = &c->answer;
 	struct choice choice = {0};

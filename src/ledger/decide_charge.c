@@ -9,8 +9,7 @@
 #include "ledger/effects.h"
 #include "ledger/refusal.h"
 
-static struct usages_row *
-new_usage(struct decide *d, struct slot *s, const struct command *c, int64_t price_version, micros cost)
+static struct usages_row *new_usage(struct decide *d, struct slot *s, const struct command *c, int64_t price_version, micros cost)
 {
 	struct usages_row *u = (struct usages_row *)rows_alloc(d->rows, TABLE_USAGES);
 
@@ -34,8 +33,7 @@ new_usage(struct decide *d, struct slot *s, const struct command *c, int64_t pri
 	return u;
 }
 
-void
-decide_charge(struct decide *d, struct slot *s, struct command *c)
+void decide_charge(struct decide *d, struct slot *s, struct command *c)
 {
 	struct answer *a = &c->answer;
 	struct price standard;

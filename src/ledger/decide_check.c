@@ -6,8 +6,7 @@
 #include "ledger/effects.h"
 #include "ledger/refusal.h"
 
-void
-decide_check(struct decide *d, struct slot *s, struct command *c)
+void decide_check(struct decide *d, struct slot *s, struct command *c)
 {
 	struct answer *a = &c->answer;
 	const struct tokens t = {.count = {[PRICE_INPUT] = c->check.input_tokens,

@@ -9,8 +9,7 @@
 #include "ledger/refusal.h"
 
 /* What the hold would reserve with that many output tokens; OK or INVALID_REQUEST or UNAVAILABLE. */
-static enum outcome
-reserve(const struct decide *d, const struct holds_row *h, enum account_unit unit, int64_t output,
+static enum outcome reserve(const struct decide *d, const struct holds_row *h, enum account_unit unit, int64_t output,
         micros *reserved)
 {
 	const struct tokens t = {.count = {[PRICE_INPUT] = h->input_tokens, [PRICE_OUTPUT] = output}};
@@ -25,8 +24,7 @@ reserve(const struct decide *d, const struct holds_row *h, enum account_unit uni
 	return price_of_tokens(p, unit, &t, reserved) ? OUTCOME_OK : OUTCOME_INVALID_REQUEST;
 }
 
-void
-decide_extend(struct decide *d, struct slot *s, struct command *c)
+void decide_extend(struct decide *d, struct slot *s, struct command *c)
 {
 	struct answer *a = &c->answer;
 	struct holds_row *h = rows_hold(d->rows, s, c->hold_seq);

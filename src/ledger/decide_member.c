@@ -7,8 +7,7 @@
 
 #include "ledger/effects.h"
 
-void
-decide_member(struct decide *d, struct slot *s, struct command *c)
+void decide_member(struct decide *d, struct slot *s, struct command *c)
 {
 	struct members_row *m = rows_member(d->rows, s, c->member);
 	const bool present = m != NULL && m->removed_at_us == 0;

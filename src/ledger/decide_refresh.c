@@ -10,16 +10,14 @@
 #include "ledger/effects.h"
 
 /* Prefetch read the holds so that the list is in the order of expiry. */
-static struct holds_row *
-next_hold(struct holds_row *h)
+static struct holds_row *next_hold(struct holds_row *h)
 {
 	while (h != NULL && (h->row.change == ROW_ENDED || h->row.change == ROW_DROPPED))
 		h = (struct holds_row *)h->row.next;
 	return h;
 }
 
-static struct grants_row *
-next_grant(struct slot *s)
+static struct grants_row *next_grant(struct slot *s)
 {
 	struct grants_row *first = NULL;
 
@@ -30,8 +28,7 @@ next_grant(struct slot *s)
 	return first;
 }
 
-static void
-expire_hold(struct decide *d, struct slot *s, struct holds_row *h)
+static void expire_hold(struct decide *d, struct slot *s, struct holds_row *h)
 {
 	const micros estimate = h->reserved_micros;
 	struct usages_row *u = effects_end_hold(d, s, h, USAGE_EXPIRED, h->expires_at_us);
@@ -44,8 +41,7 @@ expire_hold(struct decide *d, struct slot *s, struct holds_row *h)
 	u->available_micros = effects_available(s->account);
 }
 
-static void
-expire_grant(struct decide *d, struct slot *s, struct grants_row *g)
+static void expire_grant(struct decide *d, struct slot *s, struct grants_row *g)
 {
 	const struct effects_transaction t = {
 		.type = TRANSACTION_ALLOWANCE_EXPIRY,
@@ -58,8 +54,7 @@ expire_grant(struct decide *d, struct slot *s, struct grants_row *g)
 }
 
 /* Everything that is open has been loaded, so the bound becomes exact again. */
-static void
-set_due(struct slot *s, const struct holds_row *open)
+static void set_due(struct slot *s, const struct holds_row *open)
 {
 	s->account->due_at_us = EFFECTS_NEVER_DUE;
 	if (open != NULL)
@@ -68,8 +63,7 @@ set_due(struct slot *s, const struct holds_row *open)
 		effects_due(s->account, next_grant(s)->expires_at_us);
 }
 
-void
-decide_refresh(struct decide *d, struct slot *s)
+void decide_refresh(struct decide *d, struct slot *s)
 {
 	s->refreshed = true;
 	if (s->account->due_at_us > d->now_us)

@@ -5,8 +5,7 @@
 
 #include "ledger/effects.h"
 
-void
-decide_release(struct decide *d, struct slot *s, struct command *c)
+void decide_release(struct decide *d, struct slot *s, struct command *c)
 {
 	struct holds_row *h = rows_hold(d->rows, s, c->hold_seq);
 	struct usages_row *u = rows_usage(d->rows, s, c->hold_seq);

@@ -19,8 +19,7 @@ struct terms_of_hold {
 };
 
 /* OK with cost and settlement, INVALID_REQUEST, or UNAVAILABLE when the pinned price is gone. */
-static enum outcome
-compute(const struct decide *d, const struct command *c, const struct terms_of_hold *h, micros *cost,
+static enum outcome compute(const struct decide *d, const struct command *c, const struct terms_of_hold *h, micros *cost,
         enum settlement *settlement)
 {
 	const struct price *p;
@@ -44,8 +43,7 @@ compute(const struct decide *d, const struct command *c, const struct terms_of_h
 	return price_of_tokens(p, c->answer.unit, &c->settle.tokens, cost) ? OUTCOME_OK : OUTCOME_INVALID_REQUEST;
 }
 
-static void
-fill_answer(const struct slot *s, const struct usages_row *u, struct answer *a)
+static void fill_answer(const struct slot *s, const struct usages_row *u, struct answer *a)
 {
 	a->seq = u->seq;
 	a->amount_micros = u->cost_micros;
@@ -57,8 +55,7 @@ fill_answer(const struct slot *s, const struct usages_row *u, struct answer *a)
 	                             u->cache_write_1h_tokens, u->output_tokens}};
 }
 
-static bool
-same_settlement(const struct usages_row *u, const struct command *c)
+static bool same_settlement(const struct usages_row *u, const struct command *c)
 {
 	const struct tokens stored = {{u->input_tokens, u->cache_read_tokens, u->cache_write_tokens,
 	                               u->cache_write_1h_tokens, u->output_tokens}};
@@ -69,8 +66,7 @@ same_settlement(const struct usages_row *u, const struct command *c)
 }
 
 /* Writes the settlement into the usage, which has just ended or is settled late. */
-static void
-book(struct decide *d, struct slot *s, const struct command *c, struct usages_row *u, micros cost,
+static void book(struct decide *d, struct slot *s, const struct command *c, struct usages_row *u, micros cost,
      enum settlement settlement)
 {
 	const int64_t *count = c->settle.tokens.count;
@@ -91,8 +87,7 @@ book(struct decide *d, struct slot *s, const struct command *c, struct usages_ro
 	u->available_micros = effects_available(s->account);
 }
 
-static void
-settle_open(struct decide *d, struct slot *s, struct command *c, struct holds_row *h)
+static void settle_open(struct decide *d, struct slot *s, struct command *c, struct holds_row *h)
 {
 	const struct terms_of_hold terms = {(enum price_kind)h->kind, (enum hold_source)h->source, h->item,
 	                                    h->price_version, h->reserved_micros};
@@ -113,8 +108,7 @@ settle_open(struct decide *d, struct slot *s, struct command *c, struct holds_ro
 	fill_answer(s, u, &c->answer);
 }
 
-static void
-settle_expired(struct decide *d, struct slot *s, struct command *c, struct usages_row *u)
+static void settle_expired(struct decide *d, struct slot *s, struct command *c, struct usages_row *u)
 {
 	const struct terms_of_hold terms = {(enum price_kind)u->kind, (enum hold_source)u->source, u->item,
 	                                    u->price_version, u->reserved_micros};
@@ -134,8 +128,7 @@ settle_expired(struct decide *d, struct slot *s, struct command *c, struct usage
 	fill_answer(s, u, &c->answer);
 }
 
-void
-decide_settle(struct decide *d, struct slot *s, struct command *c)
+void decide_settle(struct decide *d, struct slot *s, struct command *c)
 {
 	struct holds_row *h = rows_hold(d->rows, s, c->hold_seq);
 	struct usages_row *u = rows_usage(d->rows, s, c->hold_seq);

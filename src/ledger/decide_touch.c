@@ -5,8 +5,7 @@
 
 #include "ledger/effects.h"
 
-void
-decide_touch(struct decide *d, struct slot *s, struct command *c)
+void decide_touch(struct decide *d, struct slot *s, struct command *c)
 {
 	c->answer.outcome = OUTCOME_OK;
 	if (s->account == NULL && c->touch.create)

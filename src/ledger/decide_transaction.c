@@ -17,8 +17,7 @@ static const struct rule rules[TRANSACTION_COUNT] = {
 #undef TRANSACTION
 };
 
-static const char *
-wrong_field(const struct decide *d, const struct slot *s, const struct command *c)
+static const char *wrong_field(const struct decide *d, const struct slot *s, const struct command *c)
 {
 	const struct rule *rule = &rules[c->transaction.type];
 	const micros amount = c->transaction.amount_micros;
@@ -31,8 +30,7 @@ wrong_field(const struct decide *d, const struct slot *s, const struct command *
 	return NULL;
 }
 
-void
-decide_transaction(struct decide *d, struct slot *s, struct command *c)
+void decide_transaction(struct decide *d, struct slot *s, struct command *c)
 {
 	struct answer *a = &c->answer;
 	const struct rule *rule = &rules[c->transaction.type];

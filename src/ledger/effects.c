@@ -12,8 +12,7 @@ struct movement {
 };
 
 /* Sums that a guard has checked. */
-static micros
-add(micros a, micros b)
+static micros add(micros a, micros b)
 {
 	micros sum = 0;
 	const bool fits = money_add(a, b, &sum);
@@ -22,8 +21,7 @@ add(micros a, micros b)
 	return sum;
 }
 
-micros
-effects_available(const struct accounts_row *a)
+micros effects_available(const struct accounts_row *a)
 {
 	micros free_micros;
 
@@ -33,8 +31,7 @@ effects_available(const struct accounts_row *a)
 	return a->mode == MODE_POSTPAID ? add(free_micros, a->hard_limit_micros) : free_micros;
 }
 
-bool
-effects_fits(const struct accounts_row *a, micros change)
+bool effects_fits(const struct accounts_row *a, micros change)
 {
 	micros balance;
 
@@ -43,8 +40,7 @@ effects_fits(const struct accounts_row *a, micros change)
 	return balance >= -EFFECTS_BALANCE_MAX && balance <= EFFECTS_BALANCE_MAX;
 }
 
-struct accounts_row *
-effects_account(struct decide *d, struct slot *s, const struct command *c)
+struct accounts_row *effects_account(struct decide *d, struct slot *s, const struct command *c)
 {
 	struct accounts_row *a;
 
@@ -65,16 +61,14 @@ effects_account(struct decide *d, struct slot *s, const struct command *c)
 	return a;
 }
 
-void
-effects_due(struct accounts_row *a, int64_t at_us)
+void effects_due(struct accounts_row *a, int64_t at_us)
 {
 	if (at_us != 0 && at_us < a->due_at_us)
 		a->due_at_us = at_us;
 }
 
 /* Writes one line of the journal and moves the balance. */
-static void
-enter(struct decide *d, struct slot *s, micros amount, int64_t grant_seq, const struct movement *m)
+static void enter(struct decide *d, struct slot *s, micros amount, int64_t grant_seq, const struct movement *m)
 {
 	struct accounts_row *a = s->account;
 	struct entries_row *e = (struct entries_row *)rows_alloc(d->rows, TABLE_ENTRIES);
@@ -99,8 +93,7 @@ enter(struct decide *d, struct slot *s, micros amount, int64_t grant_seq, const 
 }
 
 /* Takes amount from the grants in the order of spending; what they do not cover becomes debt. */
-static void
-debit(struct decide *d, struct slot *s, micros amount, const struct movement *m)
+static void debit(struct decide *d, struct slot *s, micros amount, const struct movement *m)
 {
 	CHECK(amount > 0 && s->account != NULL);
 	for (struct grants_row *g = rows_grants(s); g != NULL && amount > 0;
@@ -119,8 +112,7 @@ debit(struct decide *d, struct slot *s, micros amount, const struct movement *m)
 		enter(d, s, -amount, 0, m);
 }
 
-static struct grants_row *
-new_grant(struct decide *d, struct slot *s, micros amount, int64_t type, int64_t priority,
+static struct grants_row *new_grant(struct decide *d, struct slot *s, micros amount, int64_t type, int64_t priority,
           int64_t expires_at_us, int64_t at_us)
 {
 	struct grants_row *g = (struct grants_row *)rows_alloc(d->rows, TABLE_GRANTS);
@@ -139,8 +131,7 @@ new_grant(struct decide *d, struct slot *s, micros amount, int64_t type, int64_t
 }
 
 /* Gives amount as a new grant, which first pays the account's debt. */
-static int64_t
-credit(struct decide *d, struct slot *s, micros amount, int64_t type, int64_t priority,
+static int64_t credit(struct decide *d, struct slot *s, micros amount, int64_t type, int64_t priority,
        int64_t expires_at_us, const struct movement *m)
 {
 	const micros debt = s->account->balance_micros < 0 ? -s->account->balance_micros : 0;
@@ -161,8 +152,7 @@ credit(struct decide *d, struct slot *s, micros amount, int64_t type, int64_t pr
 	return g->seq;
 }
 
-static enum counterpart
-counterpart_of(enum transaction_type type)
+static enum counterpart counterpart_of(enum transaction_type type)
 {
 	static const enum counterpart counterparts[] = {
 #define TRANSACTION(NAME, sign, priority, counterpart) [TRANSACTION_##NAME] = COUNTERPART_##counterpart,
@@ -173,15 +163,13 @@ counterpart_of(enum transaction_type type)
 	return counterparts[type];
 }
 
-static const char *
-text_of(const char *text)
+static const char *text_of(const char *text)
 {
 	return text != NULL ? text : "";
 }
 
 /* The row beside the entries that its movement made; called after them. */
-static void
-record(struct decide *d, struct slot *s, const struct effects_transaction *t, int64_t seq,
+static void record(struct decide *d, struct slot *s, const struct effects_transaction *t, int64_t seq,
        int64_t grant_seq, micros before)
 {
 	struct transactions_row *row = (struct transactions_row *)rows_alloc(d->rows, TABLE_TRANSACTIONS);
@@ -202,8 +190,7 @@ record(struct decide *d, struct slot *s, const struct effects_transaction *t, in
 	CHECK(row->balance_after_micros == add(before, t->amount_micros));
 }
 
-int64_t
-effects_transact(struct decide *d, struct slot *s, const struct effects_transaction *t)
+int64_t effects_transact(struct decide *d, struct slot *s, const struct effects_transaction *t)
 {
 	const micros before = s->account->balance_micros;
 	const int64_t seq = s->account->entry_seq + 1;
@@ -218,8 +205,7 @@ effects_transact(struct decide *d, struct slot *s, const struct effects_transact
 	return seq;
 }
 
-void
-effects_expire_grant(struct decide *d, struct slot *s, struct grants_row *g,
+void effects_expire_grant(struct decide *d, struct slot *s, struct grants_row *g,
                      const struct effects_transaction *t)
 {
 	const micros before = s->account->balance_micros;
@@ -233,8 +219,7 @@ effects_expire_grant(struct decide *d, struct slot *s, struct grants_row *g,
 	record(d, s, t, seq, g->seq, before);
 }
 
-struct usages_row *
-effects_end_hold(struct decide *d, struct slot *s, struct holds_row *h, enum usage_state state,
+struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct holds_row *h, enum usage_state state,
                  int64_t at_us)
 {
 	struct accounts_row *a = s->account;
@@ -266,8 +251,7 @@ effects_end_hold(struct decide *d, struct slot *s, struct holds_row *h, enum usa
 	return u;
 }
 
-void
-effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros cost, int64_t at_us)
+void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros cost, int64_t at_us)
 {
 	const micros more = cost - u->cost_micros;
 	struct movement m = {ENTRY_USAGE, COUNTERPART_USAGE, u->seq, 0, at_us};
@@ -283,8 +267,7 @@ effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros cost
 	rows_touch(d->rows, &u->row);
 }
 
-void
-effects_remember(struct decide *d, struct slot *s, const struct command *c)
+void effects_remember(struct decide *d, struct slot *s, const struct command *c)
 {
 	struct requests_row *q = (struct requests_row *)rows_alloc(d->rows, TABLE_REQUESTS);
 	const struct answer *a = &c->answer;
@@ -307,8 +290,7 @@ effects_remember(struct decide *d, struct slot *s, const struct command *c)
 	rows_add(d->rows, s, &q->row);
 }
 
-void
-effects_figures(const struct slot *s, struct answer *a)
+void effects_figures(const struct slot *s, struct answer *a)
 {
 	if (s->account != NULL) {
 		a->unit = (enum account_unit)s->account->unit;

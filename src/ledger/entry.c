@@ -2,16 +2,14 @@
 
 #include <string.h>
 
-static unsigned char *
-put_int(unsigned char *p, int64_t value)
+static unsigned char *put_int(unsigned char *p, int64_t value)
 {
 	for (int shift = 56; shift >= 0; shift -= 8)
 		*p++ = (unsigned char)((uint64_t)value >> shift);
 	return p;
 }
 
-void
-entry_hash(const struct entries_row *e, const unsigned char previous[DIGEST_BYTES],
+void entry_hash(const struct entries_row *e, const unsigned char previous[DIGEST_BYTES],
            unsigned char out[DIGEST_BYTES])
 {
 	unsigned char bytes[DIGEST_BYTES + sizeof(e->account_id) + 10 * 8], *p = bytes;

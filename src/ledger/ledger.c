@@ -28,8 +28,7 @@ struct ledger {
 	struct ledger_counts counts;
 };
 
-struct ledger *
-ledger_new(const struct ledger_options *options)
+struct ledger *ledger_new(const struct ledger_options *options)
 {
 	struct ledger *l = calloc(1, sizeof(*l));
 
@@ -46,8 +45,7 @@ ledger_new(const struct ledger_options *options)
 	return l;
 }
 
-void
-ledger_free(struct ledger *l)
+void ledger_free(struct ledger *l)
 {
 	if (l == NULL)
 		return;
@@ -58,8 +56,7 @@ ledger_free(struct ledger *l)
 	free(l);
 }
 
-static int
-size_class(int commands)
+static int size_class(int commands)
 {
 	int class = 0;
 
@@ -68,8 +65,7 @@ size_class(int commands)
 	return class;
 }
 
-static void
-refuse(struct command *commands, int count)
+static void refuse(struct command *commands, int count)
 {
 	for (int i = 0; i < count; i++) {
 		memset(&commands[i].answer, 0, sizeof(commands[i].answer));
@@ -78,8 +74,7 @@ refuse(struct command *commands, int count)
 }
 
 /* What the leader learned, for everybody. */
-static void
-publish(struct ledger *l, int count)
+static void publish(struct ledger *l, int count)
 {
 	struct book *old = NULL;
 
@@ -101,8 +96,7 @@ publish(struct ledger *l, int count)
 }
 
 /* The work of a leader: everything that waits, as one transaction. */
-static void
-lead(struct ledger *l, int64_t deadline_us)
+static void lead(struct ledger *l, int64_t deadline_us)
 {
 	int count = 0, total;
 	struct waiter *taken = queue_take(&l->queue, l->options.batch_max, &total);
@@ -127,8 +121,7 @@ lead(struct ledger *l, int64_t deadline_us)
 	queue_finish(&l->queue, taken);
 }
 
-static void
-submit(struct ledger *l, struct command *commands, int count, int64_t deadline_us)
+static void submit(struct ledger *l, struct command *commands, int count, int64_t deadline_us)
 {
 	struct waiter w = {.commands = commands, .count = count, .deadline_us = deadline_us};
 
@@ -148,8 +141,7 @@ submit(struct ledger *l, struct command *commands, int count, int64_t deadline_u
 	}
 }
 
-void
-ledger_submit_many(struct ledger *l, struct command *commands, int count, int64_t deadline_us)
+void ledger_submit_many(struct ledger *l, struct command *commands, int count, int64_t deadline_us)
 {
 	for (int i = 0; i < count; i++) {
 		struct command *c = &commands[i];
@@ -170,15 +162,13 @@ ledger_submit_many(struct ledger *l, struct command *commands, int count, int64_
 	}
 }
 
-void
-ledger_submit(struct ledger *l, struct command *command, int64_t deadline_us)
+void ledger_submit(struct ledger *l, struct command *command, int64_t deadline_us)
 {
 	ledger_submit_many(l, command, 1, deadline_us);
 }
 
 /* The ids of accounts that are due, in the arena; -1 on a fault. */
-static int
-find_due(struct ledger *l, struct arena *arena, int max, int64_t deadline_us, const char **ids)
+static int find_due(struct ledger *l, struct arena *arena, int max, int64_t deadline_us, const char **ids)
 {
 	struct db *d = pool_take(l->options.pool, deadline_us);
 	struct db_row row;
@@ -208,8 +198,7 @@ done:
 	return count;
 }
 
-int
-ledger_sweep(struct ledger *l, int max, int64_t deadline_us)
+int ledger_sweep(struct ledger *l, int max, int64_t deadline_us)
 {
 	struct arena *arena = arena_new(1024 * 1024);
 	const char *ids[SWEEP_MAX];
@@ -239,8 +228,7 @@ ledger_sweep(struct ledger *l, int max, int64_t deadline_us)
 	return count;
 }
 
-int
-ledger_prune(struct ledger *l, int64_t deadline_us)
+int ledger_prune(struct ledger *l, int64_t deadline_us)
 {
 	const uint64_t cutoff_ms = (uint64_t)(clock_wall_us() / CLOCK_US_PER_MS - MARKER_LIFE_MS);
 	struct db *d = pool_take(l->options.pool, deadline_us);
@@ -268,8 +256,7 @@ ledger_prune(struct ledger *l, int64_t deadline_us)
 }
 
 /* Reads the book again unless known is what the database has; NULL on a fault. */
-static struct book *
-fresh_book(struct db *d, struct book *known)
+static struct book *fresh_book(struct db *d, struct book *known)
 {
 	struct db_row row;
 	int64_t version = -1;
@@ -291,8 +278,7 @@ fresh_book(struct db *d, struct book *known)
 	return book_load(d);
 }
 
-struct book *
-ledger_book(struct ledger *l, int64_t deadline_us)
+struct book *ledger_book(struct ledger *l, int64_t deadline_us)
 {
 	struct book *known, *fresh = NULL, *old = NULL;
 	struct db *d = pool_take(l->options.pool, deadline_us);
@@ -315,8 +301,7 @@ ledger_book(struct ledger *l, int64_t deadline_us)
 	return fresh;
 }
 
-void
-ledger_count(struct ledger *l, struct ledger_counts *counts)
+void ledger_count(struct ledger *l, struct ledger_counts *counts)
 {
 	lock_take(&l->lock);
 	*counts = l->counts;

@@ -7,16 +7,14 @@
 #include "db/sql.h"
 #include "ledger/table_sql.h"
 
-static void
-add_marker(struct batch *b)
+static void add_marker(struct batch *b)
 {
 	sql_literal(&b->sql, "INSERT INTO batches (id) VALUES (");
 	sql_bytes(&b->sql, b->id, sizeof(b->id));
 	sql_literal(&b->sql, ");");
 }
 
-enum db_result
-persist(struct batch *b, struct db *d)
+enum db_result persist(struct batch *b, struct db *d)
 {
 	enum db_result result;
 

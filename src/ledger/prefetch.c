@@ -14,8 +14,7 @@
 /* Room for the strings of a statement's rows is the arena's; a short one is a fault of this process. */
 #define SHORT_OF_MEMORY DB_FAULT
 
-static bool
-name_rows(struct rows *rows, struct slot *s, const struct command *c)
+static bool name_rows(struct rows *rows, struct slot *s, const struct command *c)
 {
 	const int needs = decide_needs(c->kind);
 	bool ok = true;
@@ -34,8 +33,7 @@ name_rows(struct rows *rows, struct slot *s, const struct command *c)
 	return ok;
 }
 
-static bool
-name_everything(struct batch *b)
+static bool name_everything(struct batch *b)
 {
 	for (int i = 0; i < b->count; i++) {
 		struct slot *s = rows_slot(b->rows, &b->commands[i]->account);
@@ -48,8 +46,7 @@ name_everything(struct batch *b)
 }
 
 /* "0x…,0x…" of the slots that want it; false when none does. */
-static bool
-add_accounts(struct batch *b, bool (*wanted)(const struct slot *s, int64_t now_us))
+static bool add_accounts(struct batch *b, bool (*wanted)(const struct slot *s, int64_t now_us))
 {
 	bool any = false;
 
@@ -66,29 +63,25 @@ add_accounts(struct batch *b, bool (*wanted)(const struct slot *s, int64_t now_u
 	return any;
 }
 
-static bool
-every_slot(const struct slot *s, int64_t now_us)
+static bool every_slot(const struct slot *s, int64_t now_us)
 {
 	(void)s;
 	(void)now_us;
 	return true;
 }
 
-static bool
-is_due(const struct slot *s, int64_t now_us)
+static bool is_due(const struct slot *s, int64_t now_us)
 {
 	return s->account != NULL && s->account->due_at_us <= now_us;
 }
 
-static bool
-needs_grants(const struct slot *s, int64_t now_us)
+static bool needs_grants(const struct slot *s, int64_t now_us)
 {
 	return s->account != NULL && (s->wants_grants || is_due(s, now_us));
 }
 
 /* Reads the current result into the rows. */
-static enum db_result
-load(struct batch *b, struct db *d, enum table_id table)
+static enum db_result load(struct batch *b, struct db *d, enum table_id table)
 {
 	struct db_row from;
 	int more;
@@ -110,8 +103,7 @@ load(struct batch *b, struct db *d, enum table_id table)
 }
 
 /* Steps over the results of statements that return no rows. */
-static enum db_result
-skip_to_result(struct db *d, int statements)
+static enum db_result skip_to_result(struct db *d, int statements)
 {
 	enum db_result result = DB_OK;
 	bool more = true;
@@ -124,8 +116,7 @@ skip_to_result(struct db *d, int statements)
 	return result;
 }
 
-static enum db_result
-read_clock(struct batch *b, struct db *d, int64_t *version)
+static enum db_result read_clock(struct batch *b, struct db *d, int64_t *version)
 {
 	struct db_row row;
 	enum db_result result = skip_to_result(d, 1);
@@ -140,8 +131,7 @@ read_clock(struct batch *b, struct db *d, int64_t *version)
 }
 
 /* Prices that were added since the last batch are seen by this one. */
-static enum db_result
-renew_book(struct batch *b, struct db *d, int64_t version)
+static enum db_result renew_book(struct batch *b, struct db *d, int64_t version)
 {
 	struct book *book;
 
@@ -155,8 +145,7 @@ renew_book(struct batch *b, struct db *d, int64_t version)
 	return DB_OK;
 }
 
-enum db_result
-prefetch_begin(struct batch *b, struct db *d)
+enum db_result prefetch_begin(struct batch *b, struct db *d)
 {
 	enum db_result result;
 	int64_t version = 0;
@@ -199,8 +188,7 @@ struct reading {
 	bool any;
 };
 
-static bool
-add_named(void *context, struct slot *s, const void *key)
+static bool add_named(void *context, struct slot *s, const void *key)
 {
 	struct reading *r = context;
 	struct buf *sql = &r->batch->sql;
@@ -238,8 +226,7 @@ add_named(void *context, struct slot *s, const void *key)
 }
 
 /* Rows that commands name. */
-static bool
-add_named_select(struct batch *b, enum table_id table)
+static bool add_named_select(struct batch *b, enum table_id table)
 {
 	struct reading r = {b, table, false};
 
@@ -250,8 +237,7 @@ add_named_select(struct batch *b, enum table_id table)
 }
 
 /* Grants that can still pay, of the accounts that may spend or have something due. */
-static bool
-add_grants_select(struct batch *b)
+static bool add_grants_select(struct batch *b)
 {
 	const size_t start = b->sql.length;
 
@@ -267,8 +253,7 @@ add_grants_select(struct batch *b)
 
 /* All open holds of accounts that have something due.  rows_load puts each in front of the one before,
  * so the last to expire must come first for decide_refresh to find them in the order of expiry. */
-static bool
-add_due_holds_select(struct batch *b)
+static bool add_due_holds_select(struct batch *b)
 {
 	const size_t start = b->sql.length;
 
@@ -282,8 +267,7 @@ add_due_holds_select(struct batch *b)
 	return true;
 }
 
-static void
-note_loaded(struct batch *b)
+static void note_loaded(struct batch *b)
 {
 	for (int i = 0; i < rows_slot_count(b->rows); i++) {
 		struct slot *s = rows_slot_at(b->rows, i);
@@ -293,8 +277,7 @@ note_loaded(struct batch *b)
 	}
 }
 
-enum db_result
-prefetch_rows(struct batch *b, struct db *d)
+enum db_result prefetch_rows(struct batch *b, struct db *d)
 {
 	static const enum table_id named[] = {TABLE_HOLDS, TABLE_USAGES, TABLE_REQUESTS, TABLE_PROFILES,
 	                                      TABLE_MEMBERS};

@@ -2,8 +2,7 @@
 
 #include "base/check.h"
 
-void
-queue_init(struct queue *q, int max)
+void queue_init(struct queue *q, int max)
 {
 	lock_init(&q->lock);
 	q->head = NULL;
@@ -13,15 +12,13 @@ queue_init(struct queue *q, int max)
 	q->led = false;
 }
 
-void
-queue_destroy(struct queue *q)
+void queue_destroy(struct queue *q)
 {
 	CHECK(q->head == NULL && !q->led);
 	lock_destroy(&q->lock);
 }
 
-static void
-append(struct queue *q, struct waiter *w)
+static void append(struct queue *q, struct waiter *w)
 {
 	lock_assert_held(&q->lock);
 	w->taken = false;
@@ -33,8 +30,7 @@ append(struct queue *q, struct waiter *w)
 }
 
 /* Takes a waiter that gave up out of the queue, and lets the next one lead if it was its turn. */
-static void
-leave(struct queue *q, struct waiter *w)
+static void leave(struct queue *q, struct waiter *w)
 {
 	struct waiter **at = &q->head;
 
@@ -49,8 +45,7 @@ leave(struct queue *q, struct waiter *w)
 		cond_signal(&q->head->cond);
 }
 
-enum queue_role
-queue_wait(struct queue *q, struct waiter *w)
+enum queue_role queue_wait(struct queue *q, struct waiter *w)
 {
 	enum queue_role role = QUEUE_DONE;
 	bool in_time = true;
@@ -78,8 +73,7 @@ queue_wait(struct queue *q, struct waiter *w)
 	return role;
 }
 
-struct waiter *
-queue_take(struct queue *q, int commands_max, int *commands)
+struct waiter *queue_take(struct queue *q, int commands_max, int *commands)
 {
 	struct waiter *first, *last;
 
@@ -102,8 +96,7 @@ queue_take(struct queue *q, int commands_max, int *commands)
 	return first;
 }
 
-void
-queue_finish(struct queue *q, struct waiter *taken)
+void queue_finish(struct queue *q, struct waiter *taken)
 {
 	struct waiter *own = taken, *next;
 
@@ -121,8 +114,7 @@ queue_finish(struct queue *q, struct waiter *taken)
 	cond_destroy(&own->cond);
 }
 
-int
-queue_waiting(struct queue *q)
+int queue_waiting(struct queue *q)
 {
 	int waiting;
 

@@ -2,8 +2,7 @@
 
 #include "ledger/effects.h"
 
-void
-refusal_unaffordable(const struct slot *s, micros needed, struct answer *a)
+void refusal_unaffordable(const struct slot *s, micros needed, struct answer *a)
 {
 	const struct accounts_row *account = s->account;
 
@@ -23,15 +22,13 @@ refusal_unaffordable(const struct slot *s, micros needed, struct answer *a)
 	a->used_micros = account->held_micros;
 }
 
-void
-refusal_suspended(struct answer *a)
+void refusal_suspended(struct answer *a)
 {
 	a->outcome = OUTCOME_ACCOUNT_SUSPENDED;
 	a->limit = LIMIT_SUSPENDED;
 }
 
-const struct price *
-refusal_action_price(const struct decide *d, const char *action, struct price *standard)
+const struct price *refusal_action_price(const struct decide *d, const char *action, struct price *standard)
 {
 	const struct price *p = book_price_at(d->book, PRICE_ACTION, action, d->now_us);
 

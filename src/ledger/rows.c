@@ -34,8 +34,7 @@ struct rows {
 	struct usages_row spare[TABLE_COUNT];
 };
 
-struct rows *
-rows_new(struct arena *arena)
+struct rows *rows_new(struct arena *arena)
 {
 	struct rows *r = calloc(1, sizeof(*r));
 
@@ -46,14 +45,12 @@ rows_new(struct arena *arena)
 	return r;
 }
 
-void
-rows_free(struct rows *r)
+void rows_free(struct rows *r)
 {
 	free(r);
 }
 
-void
-rows_reset(struct rows *r)
+void rows_reset(struct rows *r)
 {
 	memset(r->bucket, 0, sizeof(r->bucket));
 	memset(r->wanted, 0, sizeof(r->wanted));
@@ -66,8 +63,7 @@ rows_reset(struct rows *r)
 }
 
 /* Account keys are pieces of a SHA-256 already. */
-static size_t
-key_hash(const struct account_key *key)
+static size_t key_hash(const struct account_key *key)
 {
 	size_t h;
 
@@ -75,8 +71,7 @@ key_hash(const struct account_key *key)
 	return h;
 }
 
-struct slot *
-rows_slot(struct rows *r, const struct account_key *key)
+struct slot *rows_slot(struct rows *r, const struct account_key *key)
 {
 	const size_t mask = SLOTS_MAX * 2 - 1;
 	size_t at = key_hash(key) & mask;
@@ -96,35 +91,30 @@ rows_slot(struct rows *r, const struct account_key *key)
 	return s;
 }
 
-int
-rows_slot_count(const struct rows *r)
+int rows_slot_count(const struct rows *r)
 {
 	return r->slot_count;
 }
 
-struct slot *
-rows_slot_at(struct rows *r, int index)
+struct slot *rows_slot_at(struct rows *r, int index)
 {
 	CHECK(index >= 0 && index < r->slot_count);
 	return r->slots[index];
 }
 
-static int
-compare_slots(const void *a, const void *b)
+static int compare_slots(const void *a, const void *b)
 {
 	const struct slot *const *x = a, *const *y = b;
 
 	return memcmp(&(*x)->key, &(*y)->key, sizeof((*x)->key));
 }
 
-void
-rows_sort_slots(struct rows *r)
+void rows_sort_slots(struct rows *r)
 {
 	qsort(r->slots, (size_t)r->slot_count, sizeof(r->slots[0]), compare_slots);
 }
 
-static void
-set_key(struct want *w, enum table_id table, const void *key)
+static void set_key(struct want *w, enum table_id table, const void *key)
 {
 	memset(&w->key, 0, sizeof(w->key));
 	switch (table) {
@@ -145,8 +135,7 @@ set_key(struct want *w, enum table_id table, const void *key)
 	}
 }
 
-static size_t
-want_hash(const struct want *w)
+static size_t want_hash(const struct want *w)
 {
 	uint64_t h = key_hash(&w->slot->key) + (uint64_t)w->table * UINT64_C(0x9E3779B97F4A7C15);
 
@@ -162,8 +151,7 @@ want_hash(const struct want *w)
 	return (size_t)(h >> 17) & (BUCKETS - 1);
 }
 
-static bool
-same_key(const struct want *a, const struct want *b)
+static bool same_key(const struct want *a, const struct want *b)
 {
 	if (a->table != b->table || a->slot != b->slot)
 		return false;
@@ -172,8 +160,7 @@ same_key(const struct want *a, const struct want *b)
 	return memcmp(&a->key, &b->key, sizeof(a->key)) == 0;
 }
 
-static struct want *
-find(struct rows *r, struct slot *s, enum table_id table, const void *key)
+static struct want *find(struct rows *r, struct slot *s, enum table_id table, const void *key)
 {
 	struct want sought = {.table = table, .slot = s}, *w;
 
@@ -184,8 +171,7 @@ find(struct rows *r, struct slot *s, enum table_id table, const void *key)
 	return w;
 }
 
-bool
-rows_want(struct rows *r, struct slot *s, enum table_id table, const void *key)
+bool rows_want(struct rows *r, struct slot *s, enum table_id table, const void *key)
 {
 	struct want *w;
 	size_t bucket;
@@ -208,8 +194,7 @@ rows_want(struct rows *r, struct slot *s, enum table_id table, const void *key)
 	return true;
 }
 
-void
-rows_each_wanted(struct rows *r, enum table_id table,
+void rows_each_wanted(struct rows *r, enum table_id table,
                  bool (*visit)(void *context, struct slot *s, const void *key), void *context)
 {
 	for (struct want *w = r->wanted[table]; w != NULL; w = w->next_in_table)
@@ -218,8 +203,7 @@ rows_each_wanted(struct rows *r, enum table_id table,
 }
 
 /* The second key column of a row, as rows_want takes it. */
-static const void *
-second_key(const struct row *row)
+static const void *second_key(const struct row *row)
 {
 	switch (row->table) {
 	case TABLE_HOLDS:
@@ -236,8 +220,7 @@ second_key(const struct row *row)
 }
 
 /* Grants are spent by priority, then expiry (never comes last), then age. */
-static bool
-spent_before(const struct grants_row *a, const struct grants_row *b)
+static bool spent_before(const struct grants_row *a, const struct grants_row *b)
 {
 	if (a->priority != b->priority)
 		return a->priority < b->priority;
@@ -249,8 +232,7 @@ spent_before(const struct grants_row *a, const struct grants_row *b)
 	return a->seq < b->seq;
 }
 
-static void
-link_grant(struct slot *s, struct grants_row *g)
+static void link_grant(struct slot *s, struct grants_row *g)
 {
 	struct row **at = (struct row **)(void *)&s->grants;
 
@@ -261,8 +243,7 @@ link_grant(struct slot *s, struct grants_row *g)
 }
 
 /* Makes the row findable. */
-static bool
-place(struct rows *r, struct slot *s, struct row *row)
+static bool place(struct rows *r, struct slot *s, struct row *row)
 {
 	const void *key = second_key(row);
 	struct want *w;
@@ -293,15 +274,13 @@ place(struct rows *r, struct slot *s, struct row *row)
 	return true;
 }
 
-bool
-rows_load(struct rows *r, struct slot *s, struct row *row)
+bool rows_load(struct rows *r, struct slot *s, struct row *row)
 {
 	row->change = ROW_CLEAN;
 	return place(r, s, row);
 }
 
-struct row *
-rows_alloc(struct rows *r, enum table_id table)
+struct row *rows_alloc(struct rows *r, enum table_id table)
 {
 	struct row *row = arena_alloc(r->arena, table_of(table)->row_size);
 
@@ -313,15 +292,13 @@ rows_alloc(struct rows *r, enum table_id table)
 	return row;
 }
 
-bool
-rows_failed(const struct rows *r)
+bool rows_failed(const struct rows *r)
 {
 	return r->failed;
 }
 
 /* NULL: it was looked for and is not there. */
-static struct row *
-look_up(struct rows *r, struct slot *s, enum table_id table, const void *key)
+static struct row *look_up(struct rows *r, struct slot *s, enum table_id table, const void *key)
 {
 	struct want *w = find(r, s, table, key);
 
@@ -331,60 +308,51 @@ look_up(struct rows *r, struct slot *s, enum table_id table, const void *key)
 	return w->row;
 }
 
-struct holds_row *
-rows_hold(struct rows *r, struct slot *s, int64_t seq)
+struct holds_row *rows_hold(struct rows *r, struct slot *s, int64_t seq)
 {
 	return (struct holds_row *)look_up(r, s, TABLE_HOLDS, &seq);
 }
 
-struct usages_row *
-rows_usage(struct rows *r, struct slot *s, int64_t seq)
+struct usages_row *rows_usage(struct rows *r, struct slot *s, int64_t seq)
 {
 	return (struct usages_row *)look_up(r, s, TABLE_USAGES, &seq);
 }
 
-struct requests_row *
-rows_request(struct rows *r, struct slot *s, const unsigned char key[ID_KEY_BYTES])
+struct requests_row *rows_request(struct rows *r, struct slot *s, const unsigned char key[ID_KEY_BYTES])
 {
 	return (struct requests_row *)look_up(r, s, TABLE_REQUESTS, key);
 }
 
-struct members_row *
-rows_member(struct rows *r, struct slot *s, const char *member)
+struct members_row *rows_member(struct rows *r, struct slot *s, const char *member)
 {
 	return (struct members_row *)look_up(r, s, TABLE_MEMBERS, member);
 }
 
-struct profiles_row *
-rows_profile(struct rows *r, struct slot *s)
+struct profiles_row *rows_profile(struct rows *r, struct slot *s)
 {
 	return (struct profiles_row *)look_up(r, s, TABLE_PROFILES, NULL);
 }
 
-struct grants_row *
-rows_grants(struct slot *s)
+struct grants_row *rows_grants(struct slot *s)
 {
 	CHECK(s->grants_loaded);
 	return s->grants;
 }
 
-struct holds_row *
-rows_open_holds(struct slot *s)
+struct holds_row *rows_open_holds(struct slot *s)
 {
 	CHECK(s->holds_loaded);
 	return s->holds;
 }
 
-static void
-note_changed(struct rows *r, struct row *row)
+static void note_changed(struct rows *r, struct row *row)
 {
 	row->written = NULL;
 	*r->changed_end[row->table] = row;
 	r->changed_end[row->table] = &row->written;
 }
 
-void
-rows_add(struct rows *r, struct slot *s, struct row *row)
+void rows_add(struct rows *r, struct slot *s, struct row *row)
 {
 	if (r->failed)
 		return;
@@ -394,8 +362,7 @@ rows_add(struct rows *r, struct slot *s, struct row *row)
 	note_changed(r, row);
 }
 
-void
-rows_touch(struct rows *r, struct row *row)
+void rows_touch(struct rows *r, struct row *row)
 {
 	if (row->change != ROW_CLEAN || r->failed)
 		return;
@@ -403,8 +370,7 @@ rows_touch(struct rows *r, struct row *row)
 	note_changed(r, row);
 }
 
-void
-rows_end(struct rows *r, struct row *row)
+void rows_end(struct rows *r, struct row *row)
 {
 	CHECK(row->change != ROW_ENDED && row->change != ROW_DROPPED);
 	if (row->change == ROW_CLEAN)
@@ -412,14 +378,12 @@ rows_end(struct rows *r, struct row *row)
 	row->change = row->change == ROW_NEW ? ROW_DROPPED : ROW_ENDED;
 }
 
-struct row *
-rows_changed(struct rows *r, enum table_id table)
+struct row *rows_changed(struct rows *r, enum table_id table)
 {
 	return r->changed[table];
 }
 
-bool
-rows_any_changed(struct rows *r)
+bool rows_any_changed(struct rows *r)
 {
 	for (int t = 0; t < TABLE_COUNT; t++)
 		if (r->changed[t] != NULL)

@@ -99,14 +99,12 @@ static const struct table tables[TABLE_COUNT] = {
 #undef TABLE
 };
 
-const struct table *
-table_of(enum table_id id)
+const struct table *table_of(enum table_id id)
 {
 	return &tables[id];
 }
 
-void
-table_row_clear(struct row *row, enum table_id id)
+void table_row_clear(struct row *row, enum table_id id)
 {
 	const struct table *t = &tables[id];
 

@@ -5,8 +5,7 @@
 #include "base/check.h"
 #include "db/sql.h"
 
-void
-table_sql_select(struct buf *sql, enum table_id id)
+void table_sql_select(struct buf *sql, enum table_id id)
 {
 	const struct table *t = table_of(id);
 
@@ -17,8 +16,7 @@ table_sql_select(struct buf *sql, enum table_id id)
 	sql_literal(sql, " FORCE INDEX (PRIMARY) WHERE ");
 }
 
-bool
-table_sql_read(enum table_id id, const struct db_row *from, struct row *row, struct arena *arena)
+bool table_sql_read(enum table_id id, const struct db_row *from, struct row *row, struct arena *arena)
 {
 	const struct table *t = table_of(id);
 
@@ -47,8 +45,7 @@ table_sql_read(enum table_id id, const struct db_row *from, struct row *row, str
 	return true;
 }
 
-static void
-write_value(struct buf *sql, const struct column *c, const struct row *row)
+static void write_value(struct buf *sql, const struct column *c, const struct row *row)
 {
 	const void *field = (const char *)row + c->offset;
 
@@ -66,14 +63,12 @@ write_value(struct buf *sql, const struct column *c, const struct row *row)
 }
 
 /* Columns of a row that changed: the key, to find it, and what may vary. */
-static bool
-wanted(const struct column *c, enum row_change change)
+static bool wanted(const struct column *c, enum row_change change)
 {
 	return change == ROW_NEW || c->role == COLUMN_KEY || (change == ROW_CHANGED && c->role == COLUMN_VARYING);
 }
 
-static void
-write_row(struct buf *sql, const struct table *t, const struct row *row, enum row_change change)
+static void write_row(struct buf *sql, const struct table *t, const struct row *row, enum row_change change)
 {
 	char before = '(';
 
@@ -87,8 +82,7 @@ write_row(struct buf *sql, const struct table *t, const struct row *row, enum ro
 	buf_add_char(sql, ')');
 }
 
-static void
-write_columns(struct buf *sql, const struct table *t, enum row_change change)
+static void write_columns(struct buf *sql, const struct table *t, enum row_change change)
 {
 	char before = '(';
 
@@ -104,8 +98,7 @@ write_columns(struct buf *sql, const struct table *t, enum row_change change)
 
 /* The rows are there and locked, so that every INSERT becomes an UPDATE; on a primary key that takes no
  * gap lock. */
-static void
-write_update(struct buf *sql, const struct table *t)
+static void write_update(struct buf *sql, const struct table *t)
 {
 	const char *before = " ON DUPLICATE KEY UPDATE ";
 
@@ -121,8 +114,7 @@ write_update(struct buf *sql, const struct table *t)
 	}
 }
 
-static void
-open_statement(struct buf *sql, const struct table *t, enum row_change change)
+static void open_statement(struct buf *sql, const struct table *t, enum row_change change)
 {
 	if (change == ROW_ENDED)
 		sql_literal(sql, "DELETE FROM ");
@@ -138,8 +130,7 @@ open_statement(struct buf *sql, const struct table *t, enum row_change change)
 		sql_literal(sql, " VALUES ");
 }
 
-static void
-close_statement(struct buf *sql, const struct table *t, enum row_change change)
+static void close_statement(struct buf *sql, const struct table *t, enum row_change change)
 {
 	if (change == ROW_ENDED)
 		buf_add_char(sql, ')');
@@ -148,8 +139,7 @@ close_statement(struct buf *sql, const struct table *t, enum row_change change)
 	buf_add_char(sql, ';');
 }
 
-void
-table_sql_write(struct buf *sql, enum table_id id, const struct row *changed)
+void table_sql_write(struct buf *sql, enum table_id id, const struct row *changed)
 {
 	static const enum row_change changes[] = {ROW_NEW, ROW_CHANGED, ROW_ENDED};
 	const struct table *t = table_of(id);
