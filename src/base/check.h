@@ -1,7 +1,7 @@
 /*
- * check: assertions that stay on in production.  A failed CHECK is a bug, never an outcome and never
- * a fault: it prints where it stood and aborts, because a ledger that no longer knows what it does
- * must not write.
+ * check: assertions that stay on in production.  A failed CHECK is a bug, never an outcome and
+ * never a fault: it prints where it stood and aborts, because a ledger that no longer knows what it
+ * does must not write.
  */
 #ifndef OCTROI_BASE_CHECK_H
 #define OCTROI_BASE_CHECK_H
@@ -13,6 +13,7 @@
 #define UNREACHABLE(why) check_failed("unreachable: " why, __FILE__, __LINE__, __func__)
 
 /* Prints the condition and its place to stderr and aborts.  Any thread, any lock held. */
-_Noreturn void check_failed(const char *condition, const char *file, int line, const char *function);
+_Noreturn void check_failed(const char *condition, const char *file, int line,
+                            const char *function);
 
 #endif

@@ -48,12 +48,17 @@ int64_t clock_wall_us(void)
 	return read_clock(CLOCK_REALTIME);
 }
 
-/* Days since 1970-01-01 of a valid date of year 0 or later (H. Hinnant, "chrono-compatible low-level
- * date algorithms"). */
+static int64_t floor_div(int64_t a, int64_t b)
+{
+	return a / b - (a % b < 0 ? 1 : 0);
+}
+
+/* Days since 1970-01-01 of a valid date of year 0 or later (H. Hinnant, "chrono-compatible
+ * low-level date algorithms"). */
 static int64_t days_from_civil(int year, int month, int day)
 {
 	int64_t y = month <= 2 ? year - 1 : year;
-	int64_t era = (y >= 0 ? y : y - 399) / 400;
+	int64_t era = floor_div(y, 400);
 	int64_t year_of_era = y - era * 400;
 	int64_t day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
 	int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
@@ -64,21 +69,17 @@ static int64_t days_from_civil(int year, int month, int day)
 static void civil_from_days(int64_t days, struct civil *c)
 {
 	int64_t shifted = days + DAYS_TO_EPOCH;
-	int64_t era = (shifted >= 0 ? shifted : shifted - DAYS_PER_400_YEARS + 1) / DAYS_PER_400_YEARS;
+	int64_t era = floor_div(shifted, DAYS_PER_400_YEARS);
 	int64_t day_of_era = shifted - era * DAYS_PER_400_YEARS;
 	int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 -
 	                       day_of_era / (DAYS_PER_400_YEARS - 1)) / 365;
-	int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	int64_t day_of_year =
+	        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	int64_t month_from_march = (5 * day_of_year + 2) / 153;
 
 	c->day = (int)(day_of_year - (153 * month_from_march + 2) / 5 + 1);
 	c->month = (int)(month_from_march < 10 ? month_from_march + 3 : month_from_march - 9);
 	c->year = (int)(year_of_era + era * 400 + (c->month <= 2 ? 1 : 0));
-}
-
-static int64_t floor_div(int64_t a, int64_t b)
-{
-	return a / b - (a % b < 0 ? 1 : 0);
 }
 
 static void put_digits(char *out, int value, int digits)
@@ -187,10 +188,10 @@ static bool take_offset(struct cursor *c, int *offset_minutes)
 
 static bool take_time(struct cursor *c, struct civil *t)
 {
-	return take_char(c, 'T', 't') && take_number(c, 2, 0, 23, &t->hour) && take_char(c, ':', ':') &&
-	       take_number(c, 2, 0, 59, &t->minute) && take_char(c, ':', ':') &&
-	       take_number(c, 2, 0, 59, &t->second) && take_fraction(c, &t->fraction_us) &&
-	       take_offset(c, &t->offset_minutes);
+	return take_char(c, 'T', 't') && take_number(c, 2, 0, 23, &t->hour) &&
+	       take_char(c, ':', ':') && take_number(c, 2, 0, 59, &t->minute) &&
+	       take_char(c, ':', ':') && take_number(c, 2, 0, 59, &t->second) &&
+	       take_fraction(c, &t->fraction_us) && take_offset(c, &t->offset_minutes);
 }
 
 int clock_parse(const char *text, size_t length, int64_t *time_us)

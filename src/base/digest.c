@@ -106,7 +106,8 @@ void digest_random(void *out, size_t length)
 
 size_t digest_base64url(const void *bytes, size_t length, char *out)
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	                               "0123456789-_";
 	const unsigned char *byte = bytes;
 	size_t written = 0;
 	uint32_t pending = 0;

@@ -1,6 +1,6 @@
 /*
- * digest: SHA-256, HMAC-SHA-256, random bytes, constant-time comparison, base64url and hex (OpenSSL;
- * the only file that includes it besides those of TLS users).  A failure inside OpenSSL is a bug.
+ * digest: SHA-256, HMAC-SHA-256, random bytes, constant-time comparison and base64url (OpenSSL;
+ * the only file that includes it).  A failure inside OpenSSL is a bug.
  * Thread-safe.
  */
 #ifndef OCTROI_BASE_DIGEST_H
@@ -18,7 +18,8 @@ struct digest_piece {
 	const void *bytes;
 	size_t length;
 };
-void digest_sha256_pieces(const struct digest_piece *pieces, size_t count, unsigned char out[DIGEST_BYTES]);
+void digest_sha256_pieces(const struct digest_piece *pieces, size_t count,
+                          unsigned char out[DIGEST_BYTES]);
 
 /* -1 and nothing written when the key is shorter than DIGEST_KEY_MIN_BYTES (an empty secret would
  * make every signature computable: New API CVE-2026-41432), 0 otherwise. */
@@ -27,9 +28,9 @@ int digest_hmac_sha256(const void *key, size_t key_length, const void *bytes, si
 bool digest_equal(const void *a, const void *b, size_t length); /* constant time */
 void digest_random(void *out, size_t length);
 
-/* base64url without padding (RFC 4648 section 5).  The encoder writes (length*4+2)/3 characters and a
- * NUL; the decoder answers the number of bytes or -1 (other characters, impossible length, unused bits
- * set, more than max). */
+/* base64url without padding (RFC 4648 section 5).  The encoder writes (length*4+2)/3 characters and
+ * a NUL; the decoder answers the number of bytes or -1 (other characters, impossible length, unused
+ * bits set, more than max). */
 size_t digest_base64url(const void *bytes, size_t length, char *out);
 int digest_unbase64url(const char *text, size_t length, void *out, size_t max);
 

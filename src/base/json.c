@@ -13,12 +13,12 @@
 #include "base/money.h"
 
 /*
- * A struct json * is a json_t * by another name.  jansson reads a number with a fraction or an exponent
- * into a double, which would change it; so such numbers are turned into strings before jansson sees
- * them.  A string that begins with NUL, which no other string of a document may contain, is a fraction.
+ * A struct json * is a json_t * by another name.  jansson rounds a number with a fraction or an
+ * exponent to a binary one; so such numbers are turned into strings before jansson sees them.  A
+ * string that begins with NUL, which no other string of a document may contain, is a fraction.
  */
 #define FRACTION_MARK "\\u0000"
-/* The shortest fraction ("1e1") grows by the mark and two quotes, the shortest number by two quotes. */
+/* The shortest fraction ("1e1") grows by the mark and two quotes, the shortest number by two. */
 #define REWRITE_GROWTH 4
 
 /* One pass over the bytes before jansson's own.  Copies to out unless that is NULL. */
@@ -200,18 +200,21 @@ static const char *sentence(enum json_error_code code)
 static struct json *load(const char *bytes, size_t length, size_t flags, char error[JSON_ERROR_MAX])
 {
 	json_error_t details;
-	json_t *root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | flags, &details);
+	json_t *root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | flags,
+	                          &details);
 
 	if (root == NULL)
-		snprintf(error, JSON_ERROR_MAX, "the JSON %s (line %d)", sentence(json_error_code(&details)),
-		         details.line);
+		snprintf(error, JSON_ERROR_MAX, "the JSON %s (line %d)",
+		         sentence(json_error_code(&details)), details.line);
 	return (struct json *)root;
 }
 
-struct json *json_parse(const char *bytes, size_t length, bool numbers_as_text, char error[JSON_ERROR_MAX])
+struct json *json_parse(const char *bytes, size_t length, bool numbers_as_text,
+                        char error[JSON_ERROR_MAX])
 {
 	const char *first = length > 0 ? bytes : ""; /* an empty buffer may have no memory at all */
-	struct scan check = {.at = first, .end = first + length, .numbers_as_text = numbers_as_text};
+	struct scan check = {
+	        .at = first, .end = first + length, .numbers_as_text = numbers_as_text};
 	struct scan rewrite = check;
 	struct json *document = NULL;
 	struct buf text;
@@ -242,7 +245,8 @@ void json_free(struct json *document)
 
 static bool is_fraction(const json_t *value)
 {
-	return json_is_string(value) && json_string_length(value) > 0 && json_string_value(value)[0] == '\0';
+	return json_is_string(value) && json_string_length(value) > 0 &&
+	       json_string_value(value)[0] == '\0';
 }
 
 enum json_type json_type(const struct json *value)
@@ -265,7 +269,7 @@ enum json_type json_type(const struct json *value)
 	case JSON_OBJECT:
 		return JSON_RECORD;
 	default:
-		UNREACHABLE("a double was read");
+		UNREACHABLE("jansson saw a fraction");
 	}
 }
 
@@ -315,7 +319,8 @@ int json_each(const struct json *record,
 	int result = 0;
 
 	CHECK(json_type(record) == JSON_RECORD);
-	for (void *i = json_object_iter(r); i != NULL && result == 0; i = json_object_iter_next(r, i))
+	for (void *i = json_object_iter(r); i != NULL && result == 0;
+	     i = json_object_iter_next(r, i))
 		result = visit(context, json_object_iter_key(i), wrap(json_object_iter_value(i)));
 	return result;
 }
@@ -533,7 +538,8 @@ void json_put_time(struct json_writer *w, const char *key, int64_t time_us)
 	json_put_text(w, key, text);
 }
 
-void json_put_minor(struct json_writer *w, const char *key, int64_t amount_micros, int64_t per_minor)
+void json_put_minor(struct json_writer *w, const char *key, int64_t amount_micros,
+                    int64_t per_minor)
 {
 	char text[MONEY_TEXT_MAX];
 	int decimals = 4;

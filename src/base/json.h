@@ -1,9 +1,10 @@
 /*
  * json: reading (jansson, the only file that includes it) and writing of JSON.
- * Reading is strict: UTF-8, no duplicate keys, no NUL, no trailing bytes, depth at most JSON_DEPTH_MAX,
- * integers within int64.  A number with a fraction or an exponent (5.0, 5e0) is a JSON_FRACTION: kept as
- * its text and dumped as it came, never read.  Values belong to their document and die with json_free.
- * A document may be read by several threads at once; a writer belongs to one.
+ * Reading is strict: UTF-8, no duplicate keys, no NUL, no trailing bytes, depth at most
+ * JSON_DEPTH_MAX, integers within int64.  A number with a fraction or an exponent (5.0, 5e0) is a
+ * JSON_FRACTION: kept as its text and dumped as it came, never read.  Values belong to their
+ * document and die with json_free.  A document may be read by several threads at once; a writer
+ * belongs to one.
  */
 #ifndef OCTROI_BASE_JSON_H
 #define OCTROI_BASE_JSON_H
@@ -19,11 +20,21 @@
 
 struct json; /* a value of a document */
 
-enum json_type { JSON_NULL_VALUE, JSON_BOOL, JSON_INT, JSON_FRACTION, JSON_TEXT, JSON_LIST, JSON_RECORD };
+enum json_type {
+	JSON_NULL_VALUE,
+	JSON_BOOL,
+	JSON_INT,
+	JSON_FRACTION,
+	JSON_TEXT,
+	JSON_LIST,
+	JSON_RECORD
+};
 
-/* NULL with a sentence in error when the bytes are not such a document.  numbers_as_text keeps every
- * number as its own decimal text (for price lists: no double ever holds a price). */
-struct json *json_parse(const char *bytes, size_t length, bool numbers_as_text, char error[JSON_ERROR_MAX]);
+/* NULL with a sentence in error, which quotes nothing of the bytes, when they are not such a
+ * document.  numbers_as_text makes every number a JSON_TEXT of its own decimal text (for price
+ * lists: nothing ever rounds a price). */
+struct json *json_parse(const char *bytes, size_t length, bool numbers_as_text,
+                        char error[JSON_ERROR_MAX]);
 void json_free(struct json *document); /* the root only; NULL is harmless */
 
 enum json_type json_type(const struct json *value);
@@ -36,7 +47,8 @@ size_t json_size(const struct json *list_or_record);
 const struct json *json_at(const struct json *list, size_t index);
 /* Visits every member in order until visit returns non-zero, which is returned; else 0. */
 int json_each(const struct json *record,
-              int (*visit)(void *context, const char *key, const struct json *value), void *context);
+              int (*visit)(void *context, const char *key, const struct json *value),
+              void *context);
 /* Appends the value as compact JSON. */
 void json_dump(const struct json *value, struct buf *out);
 
@@ -64,8 +76,9 @@ void json_put_text(struct json_writer *w, const char *key, const char *text);
 void json_put_raw(struct json_writer *w, const char *key, const char *json, size_t length);
 /* micros as RFC 3339 in UTC with milliseconds; null for 0. */
 void json_put_time(struct json_writer *w, const char *key, int64_t time_us);
-/* micros scaled to minor units with up to 4 decimals ("0.9345"), rounded down as money_floor_div does;
- * per_minor is a power of ten. */
-void json_put_minor(struct json_writer *w, const char *key, int64_t amount_micros, int64_t per_minor);
+/* micros scaled to minor units with up to 4 decimals ("0.9345"), rounded down as money_floor_div
+ * does; per_minor is a power of ten. */
+void json_put_minor(struct json_writer *w, const char *key, int64_t amount_micros,
+                    int64_t per_minor);
 
 #endif

@@ -7,9 +7,9 @@
 #include "base/clock.h"
 
 /*
- * owner and held may be read by a thread that does not hold the lock (in order to be aborted), so both
- * are accessed atomically.  owner is stored before held, and read after it: a thread that reads held
- * as true never reads an owner older than that.
+ * owner and held may be read by a thread that does not hold the lock (in order to be aborted), so
+ * both are accessed atomically.  owner is stored before held, and read after it: a thread that
+ * reads held as true never reads an owner older than that.
  */
 static void lock_mark(struct lock *l)
 {

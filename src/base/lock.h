@@ -1,6 +1,7 @@
 /*
  * lock: a mutex that knows its owner, and a condition with a monotonic deadline.  After Varnish's
- * Lck_AssertHeld: functions that need a lock say so in code.  Any failure of pthread is a bug (abort).
+ * Lck_AssertHeld: functions that need a lock say so in code.  Any failure of pthread is a bug
+ * (abort).
  */
 #ifndef OCTROI_BASE_LOCK_H
 #define OCTROI_BASE_LOCK_H

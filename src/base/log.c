@@ -21,9 +21,9 @@
 #define LOG_PATIENCE_MS 1000 /* for a non-blocking descriptor that takes nothing */
 
 /*
- * 64 KiB in two halves: one collects lines while the other is written without the lock, so that a slow
- * disk or reader stops one thread and not all.  Lines for which neither has room are dropped, counted,
- * and the count is written as soon as writing works again.
+ * 64 KiB in two halves: one collects lines while the other is written without the lock, so that a
+ * slow disk or reader stops one thread and not all.  Lines for which neither has room are dropped,
+ * counted, and the count is written as soon as writing works again.
  */
 static struct {
 	struct lock lock;
@@ -67,8 +67,8 @@ static bool line_put(struct line *l, const char *bytes, size_t length, size_t li
 
 static bool is_name_character(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-	       c == '.' || c == '-';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_' || c == '.' || c == '-';
 }
 
 /* Keys and events are literals of the program; should one not be, it still forges nothing. */
@@ -133,7 +133,7 @@ static void line_start(struct line *l, enum log_level level, const char *event)
 
 static void line_field(struct line *l, const struct log_field *field)
 {
-	/* Room for the key, the signs around it and the longest number, or for no part of the field. */
+	/* Room for the key, the signs around it and the longest number, or for nothing of it. */
 	CHECK(l->length <= LOG_LINE_MAX - LOG_TAIL);
 	if (strlen(field->key) + 32 > LOG_LINE_MAX - LOG_TAIL - l->length) {
 		l->cut = true;
@@ -190,7 +190,7 @@ static int64_t count_lines(const char *bytes, size_t length)
 	return lines;
 }
 
-/* Returns how many lines were lost.  Only the thread that set out.writing may call it, without the lock. */
+/* Returns how many lines were lost.  For the thread that set out.writing only, without the lock. */
 static int64_t write_lines(const char *bytes, size_t length)
 {
 	size_t taken;
@@ -327,7 +327,8 @@ static void collect(const struct line *l)
 	*length += l->length;
 }
 
-void log_event_fields(enum log_level level, const char *event, const struct log_field *fields, int count)
+void log_event_fields(enum log_level level, const char *event, const struct log_field *fields,
+                      int count)
 {
 	struct line l;
 

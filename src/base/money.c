@@ -6,7 +6,7 @@
 
 #define DECIMAL_TEXT_MAX 64
 #define DECIMAL_SCALE_MAX 18 /* 10^18 is the largest power of ten in an int64 */
-/* Larger than any scale and any number of digits: beyond it only the sign of an exponent matters. */
+/* Larger than any scale and any number of digits: beyond it only an exponent's sign matters. */
 #define DECIMAL_EXPONENT_MAX 100000
 
 /* A decimal text taken apart: its value is the digits read as one integer, times 10^exponent. */

@@ -1,7 +1,7 @@
 /*
- * money: amounts in int64 micros (a millionth of the account's unit) and the only arithmetic allowed
- * on them.  Every function that can overflow says so; none wraps, none rounds silently, none uses
- * floating point.  All functions are pure and safe in any thread.
+ * money: amounts in int64 micros (a millionth of the account's unit) and the only arithmetic
+ * allowed on them.  Every function that can overflow says so; none wraps, none rounds silently,
+ * none uses floating point.  All functions are pure and safe in any thread.
  */
 #ifndef OCTROI_BASE_MONEY_H
 #define OCTROI_BASE_MONEY_H
@@ -17,24 +17,25 @@ typedef int64_t micros;
 /* No single amount may be larger (10^12 units); sums are checked on their own. */
 #define MONEY_AMOUNT_MAX_MICROS INT64_C(1000000000000000000)
 
-#define MONEY_TEXT_MAX 32 /* bytes that any money_format_* writes, NUL included */
+#define MONEY_TEXT_MAX 32 /* bytes that decimal_format writes at most, NUL included */
 
 /* *sum = a + b, *difference = a - b.  False, nothing written, when it does not fit an int64. */
 bool money_add(micros a, micros b, micros *sum) __attribute__((warn_unused_result));
 bool money_subtract(micros a, micros b, micros *difference) __attribute__((warn_unused_result));
 /* *product = amount * count for count >= 0; false on overflow. */
-bool money_multiply(micros amount, int64_t count, micros *product) __attribute__((warn_unused_result));
+bool money_multiply(micros amount, int64_t count, micros *product)
+        __attribute__((warn_unused_result));
 
-/* Minor units (cents; for credits whole units when per_minor is MONEY_MICROS_PER_UNIT), rounded down
- * (towards minus infinity). */
+/* Minor units (cents; for credits whole units when per_minor is MONEY_MICROS_PER_UNIT), rounded
+ * down (towards minus infinity). */
 int64_t money_floor_div(micros amount, int64_t per_minor);
 
 /*
  * Decimal text, optionally signed, optionally with a fraction and an exponent ("12", "-0.5",
- * "1.25e-06"), times 10^scale, exactly; digits beyond the scale are rounded half away from zero when
- * round is true and refused otherwise (zeros there change nothing and pass).  0 and *value, or -1 for
- * anything else (empty, blanks, no digit on a side of the point, other characters, more than 64 bytes, out
- * of int64).  money_parse is decimal_parse with scale 6, no rounding.
+ * "1.25e-06"), times 10^scale (0 to 18), exactly; digits beyond the scale are rounded half away
+ * from zero when round is true and refused otherwise (zeros there change nothing and pass).  0 and
+ * *value, or -1 for anything else (empty, blanks, no digit on a side of the point, other
+ * characters, more than 64 bytes, out of int64).  money_parse is decimal_parse with scale 6, no rounding.
  */
 int decimal_parse(const char *text, size_t length, int scale, bool round, int64_t *value);
 int money_parse(const char *text, size_t length, micros *amount);

@@ -16,7 +16,7 @@ static void test_zeroed_and_aligned(void **state)
 			assert_int_equal((uintptr_t)p % _Alignof(max_align_t), 0);
 			for (size_t i = 0; i < bytes; i++)
 				assert_int_equal(p[i], 0);
-			memset(p, 0xff, bytes); /* seen again after the reset if it were not cleared */
+			memset(p, 0xff, bytes); /* seen again if a reset did not clear */
 		}
 		arena_reset(a);
 	}
@@ -99,7 +99,8 @@ static void test_copy(void **state)
 	(void)state;
 	assert_memory_equal(copy, "a\0bc\0", 5);
 	assert_string_equal(arena_copy(a, NULL, 0), "");
-	assert_null(arena_copy(a, "0123456789012345678901234567890123456789012345678901234567890123456789", 70));
+	assert_null(arena_copy(a, "0123456789012345678901234567890123456789"
+	                          "012345678901234567890123456789", 70));
 	arena_free(a);
 	arena_free(NULL);
 }

@@ -35,7 +35,8 @@ static void test_all_kinds(void **state)
 	buf_add_hex(&b, "\x00\x0f\xa5\xff", 4);
 	buf_printf(&b, " %s=%d", "x", 7);
 	assert_true(buf_ok(&b));
-	assert_string_equal(buf_text(&b), "text c -9223372036854775808 9223372036854775807 0 000fa5ff x=7");
+	assert_string_equal(buf_text(&b),
+	                    "text c -9223372036854775808 9223372036854775807 0 000fa5ff x=7");
 	assert_int_equal(b.length, strlen(buf_text(&b)));
 	buf_free(&b);
 }

@@ -38,7 +38,8 @@ static void test_read_and_dumped(void **state)
 	        {"\"x\"", "\"x\""},
 	        {"0", "0"},
 	        {"-0", "0"},
-	        {"{\"b\":1,\"a\":[true,null,{\"c\":\"d\"}]}", "{\"b\":1,\"a\":[true,null,{\"c\":\"d\"}]}"},
+	        {"{\"b\":1,\"a\":[true,null,{\"c\":\"d\"}]}",
+	         "{\"b\":1,\"a\":[true,null,{\"c\":\"d\"}]}"},
 	        {"9223372036854775807", "9223372036854775807"},
 	        {"-9223372036854775808", "-9223372036854775808"},
 	        /* fractions come out exactly as they went in */
@@ -46,10 +47,12 @@ static void test_read_and_dumped(void **state)
 	        {"5e0", "5e0"},
 	        {"-0.0", "-0.0"},
 	        {"[0.1,1.25e-06,1E400,-1e-400]", "[0.1,1.25e-06,1E400,-1e-400]"},
-	        {"{\"cost\":0.12345678901234567890123456789}", "{\"cost\":0.12345678901234567890123456789}"},
+	        {"{\"cost\":0.12345678901234567890123456789}",
+	         "{\"cost\":0.12345678901234567890123456789}"},
 	        {"[1 , 2.5 , 3]", "[1,2.5,3]"},
 	        {"[\"1.5\",\"a\\\"2.5\\\\\",2.5]", "[\"1.5\",\"a\\\"2.5\\\\\",2.5]"},
-	        {"\"\\u0041\\/\\b\\f\\n\\r\\t\\\"\\\\\\u001f\"", "\"A/\\b\\f\\n\\r\\t\\\"\\\\\\u001f\""},
+	        {"\"\\u0041\\/\\b\\f\\n\\r\\t\\\"\\\\\\u001f\"",
+	         "\"A/\\b\\f\\n\\r\\t\\\"\\\\\\u001f\""},
 	        {"\"\\u00e9\\ud83d\\ude00\"", "\"\303\251\360\237\230\200\""},
 	        {"\"\303\251\360\237\230\200\177\"", "\"\303\251\360\237\230\200\177\""},
 	        {"\"\\\\u0000\"", "\"\\\\u0000\""}, /* an escaped backslash, then text */
@@ -100,7 +103,8 @@ static void test_refused(void **state)
 	        {"\357\273\277{}", "is not well-formed (line 1)"},
 	        {"9223372036854775808", "has an integer that does not fit 64 bits (line 1)"},
 	        {"-9223372036854775809", "has an integer that does not fit 64 bits (line 1)"},
-	        {"[1.5,99999999999999999999999999]", "has an integer that does not fit 64 bits (line 1)"},
+	        {"[1.5,99999999999999999999999999]",
+	         "has an integer that does not fit 64 bits (line 1)"},
 	        {"-", "has a malformed number"},
 	        {"1.", "has a malformed number"},
 	        {"[1.]", "has a malformed number"},
@@ -144,7 +148,7 @@ static void test_refused(void **state)
 
 		if (strncmp(got, "refused: ", 9) != 0)
 			fail_msg("%s was accepted", cases[i][0]);
-		/* jansson tells a few of them apart in ways of its own; the refusal is what counts there. */
+		/* jansson tells a few of them apart in its own ways; the refusal counts there. */
 		if (strstr(cases[i][1], "well-formed") == NULL && strcmp(got + 9, cases[i][1]) != 0)
 			fail_msg("%s: %s", cases[i][0], got);
 		got = pass(cases[i][0], strlen(cases[i][0]), true);
@@ -204,7 +208,8 @@ static void test_depth(void **state)
 	/* brackets in strings, and brackets closed again, do not count */
 	text = "[\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\\\"[\"]";
 	assert_string_equal(pass(text, strlen(text), false), text);
-	text = "[[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[]]";
+	text = "[[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],"
+	       "[],[],[],[],[],[],[]]";
 	assert_string_equal(pass(text, strlen(text), false), text);
 	text = "]]]]]]]]]]]][[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[";
 	assert_string_equal(pass(text, strlen(text), false), "refused: is nested too deeply");
@@ -229,7 +234,8 @@ static void test_numbers_as_text(void **state)
 	         "{\"input\":\"1.25e-06\",\"output\":\"0\",\"n\":[\"-1\",\"12.50\",\"1e400\"]}"},
 	        {"[\"a1\",\"2\",\"\\\"3\",true]", "[\"a1\",\"2\",\"\\\"3\",true]"},
 	        {"99999999999999999999999999", "\"99999999999999999999999999\""},
-	        {"0.1000000000000000055511151231257827", "\"0.1000000000000000055511151231257827\""},
+	        {"0.1000000000000000055511151231257827",
+	         "\"0.1000000000000000055511151231257827\""},
 	        {"{1:2}", "refused: has a malformed number"},
 	        {"{\"a\":01}", "refused: is not well-formed (line 1)"},
 	        {"[1 2]", "refused: is not well-formed (line 1)"},
@@ -276,8 +282,9 @@ static int note_member(void *context, const char *key, const struct json *value)
 
 static void test_access(void **state)
 {
-	static const char text[] = "{\"n\":null,\"t\":true,\"f\":false,\"i\":-5,\"x\":5.0,\"e\":5e0,\"s\":\"h\303\251\","
-	                           "\"q\":\"5\",\"l\":[1,2],\"r\":{}}";
+	static const char text[] = "{\"n\":null,\"t\":true,\"f\":false,\"i\":-5,\"x\":5.0,"
+	                           "\"e\":5e0,\"s\":\"h\303\251\",\"q\":\"5\",\"l\":[1,2],"
+	                           "\"r\":{}}";
 	char error[JSON_ERROR_MAX];
 	struct json *d = json_parse(text, sizeof(text) - 1, false, error);
 	struct buf seen;
@@ -412,7 +419,8 @@ static void test_writer(void **state)
 	json_close_record(&w);
 	assert_string_equal(buf_text(&out),
 	                    "{\"i\":-9223372036854775808,\"t\":true,\"f\":false,\"n\":null,"
-	                    "\"s\\\"k\":\"a\\\"b\\\\c\\n\\u0001\x7f\",\"raw\":{\"x\":1.50},\"l\":[1,{},[],\"\"],"
+	                    "\"s\\\"k\":\"a\\\"b\\\\c\\n\\u0001\x7f\","
+	                    "\"raw\":{\"x\":1.50},\"l\":[1,{},[],\"\"],"
 	                    "\"at\":\"2026-11-21T00:47:00.123Z\",\"never\":null}");
 	buf_free(&out);
 }
@@ -420,7 +428,8 @@ static void test_writer(void **state)
 static void test_written_text_is_utf8(void **state)
 {
 	static const char *const cases[][2] = {
-	        {"\303\251\342\202\254\360\237\230\200", "\"\303\251\342\202\254\360\237\230\200\""},
+	        {"\303\251\342\202\254\360\237\230\200",
+	         "\"\303\251\342\202\254\360\237\230\200\""},
 	        {"\377", "\"\\ufffd\""},
 	        {"a\300\200b", "\"a\\ufffd\\ufffdb\""},
 	        {"\355\240\200", "\"\\ufffd\\ufffd\\ufffd\""},
@@ -561,12 +570,13 @@ static void test_writer_misuse_aborts(void **state)
 	assert_true(aborts(key_without_record));
 }
 
-/* Whatever bytes come, the answer is a document or a refusal, and a document comes back the same. */
+/* Whatever bytes come: a refusal, or a document that comes back the same. */
 static void test_random_documents(void **state)
 {
-	static const char *const pieces[] = {"{", "}", "[", "]", ",", ":", "\"a\"", "\"b\"", "\"", "\\", "\\u0000",
-	                                     "1", "-", "2.5", "e3", "0", "true", "null", " ", "\n", "\303\251",
-	                                     "\377"};
+	static const char *const pieces[] = {
+	        "{", "}", "[", "]", ",", ":", "\"a\"", "\"b\"", "\"", "\\", "\\u0000", "1", "-",
+	        "2.5", "e3", "0", "true", "null", " ", "\n", "\303\251", "\377",
+	};
 	unsigned int seed = 20261121;
 
 	(void)state;

@@ -140,8 +140,8 @@ static void test_decimal_accepted(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int64_t value = UNTOUCHED;
 
-		if (decimal_parse(cases[i].text, strlen(cases[i].text), cases[i].scale, cases[i].round,
-		                  &value) != 0 || value != cases[i].value)
+		if (decimal_parse(cases[i].text, strlen(cases[i].text), cases[i].scale,
+		                  cases[i].round, &value) != 0 || value != cases[i].value)
 			fail_msg("%s: %lld", cases[i].text, (long long)value);
 	}
 }
@@ -203,8 +203,8 @@ static void test_decimal_refused(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int64_t value = UNTOUCHED;
 
-		if (decimal_parse(cases[i].text, strlen(cases[i].text), cases[i].scale, cases[i].round,
-		                  &value) != -1 || value != UNTOUCHED)
+		if (decimal_parse(cases[i].text, strlen(cases[i].text), cases[i].scale,
+		                  cases[i].round, &value) != -1 || value != UNTOUCHED)
 			fail_msg("%s was accepted", cases[i].text);
 	}
 }
@@ -262,7 +262,8 @@ static void test_format(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char text[MONEY_TEXT_MAX];
-		size_t length = decimal_format(cases[i].value, cases[i].scale, cases[i].min_decimals, text);
+		size_t length = decimal_format(cases[i].value, cases[i].scale,
+		                               cases[i].min_decimals, text);
 
 		assert_string_equal(text, cases[i].text);
 		assert_int_equal(length, strlen(cases[i].text));
