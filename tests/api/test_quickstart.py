@@ -1,0 +1,200 @@
+"""./quickstart: what it promises about data, processes, settings and the system around it."""
+
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+import pytest
+
+from octroi import PORT_TAKEN, QUICKSTART, TOP, Octroi, alive, build_dir, read_env, wait_until
+
+ENV = """OCTROI_URL OCTROI_INTERNAL_URL OCTROI_GUARD_KEY OCTROI_APP_KEY OCTROI_ADMIN_KEY OCTROI_REPORT_KEY
+OCTROI_STRIPE_WEBHOOK_SECRET OCTROI_CLERK_WEBHOOK_SECRET OCTROI_CONF OCTROI_CTL OCTROI_DB_SOCKET OCTROI_DB_NAME
+OCTROI_DB_USER OCTROI_PID OCTROI_DB_PID OCTROI_SERVER_PID""".split()
+
+EUROS = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def own():
+    """An octroi that these tests may kill and change, always up again after each."""
+    with Octroi("nginx") as o:
+        yield o
+
+
+def processes_of(directory):
+    """Ids of processes that name the directory in their command line."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes()
+        except OSError:
+            continue
+        pid = int(path.parent.name)
+        if str(directory).encode() + b"/" in line and pid != os.getpid() and alive(pid):
+            found.append(pid)
+    return found
+
+
+def listening(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_env_names_everything_and_is_for_its_owner_only(own):
+    path = own.dir / "env"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert pathlib.Path(own.env["OCTROI_CONF"]).stat().st_mode & 0o777 == 0o600
+    for name in ENV:
+        assert own.env.get(name), name
+    shell = subprocess.run(["sh", "-c", f'set -eu; . "{path}"; echo "$OCTROI_URL"; "$OCTROI_CTL" audit'],
+                           stdout=subprocess.PIPE, text=True, check=True, env={"PATH": os.environ["PATH"]})
+    assert shell.stdout.startswith(own.url + "\n")
+
+
+def test_run_again_keeps_data_keys_and_processes(own):
+    account = own.account(funds_micros=7 * EUROS)
+    before = dict(own.env)
+    own.start()
+    assert own.env == before
+    assert own.balance(account) == (7 * EUROS, 0, 7 * EUROS)
+
+
+@pytest.mark.parametrize("part", ["octroi", "db", "server"])
+def test_a_part_that_died_is_started_again(own, part):
+    account = own.account(funds_micros=3 * EUROS)
+    own.call("POST", "/api/guard/authorize", json={"account": account, "model": "gpt-4o"})
+    pids = {"octroi": own.pid, "db": own.db_pid, "server": own.server_pid}
+    before = own.balance(account)
+    own.kill(part, signal.SIGKILL)
+    if part == "db":
+        # octroi finds its way back to the database by itself; it is not restarted for that.
+        own.start()
+        assert own.pid == pids["octroi"]
+    else:
+        own.start()
+    now = {"octroi": own.pid, "db": own.db_pid, "server": own.server_pid}
+    assert [name for name in pids if now[name] != pids[name]] == [part]
+    assert own.balance(account) == before
+
+
+def test_down_stops_everything_and_start_brings_it_back(own):
+    account = own.account(funds_micros=2 * EUROS)
+    own.stop()
+    assert processes_of(own.dir) == []
+    assert not listening(own.port)
+    own.stop()  # harmless twice
+    own.start()
+    assert own.balance(account)[0] == 2 * EUROS
+
+
+def test_down_spares_a_stranger_with_a_reused_process_id(own):
+    own.stop()
+    stranger = subprocess.Popen(["sleep", "600"])
+    try:
+        (own.dir / "pids").mkdir(exist_ok=True)
+        (own.dir / "pids" / "server").write_text(f"{stranger.pid} 1\n")
+        own.stop()
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+    own.start()
+
+
+def test_set_writes_the_configuration_and_restarts_octroi_alone(own):
+    estimate = {"model": "gpt-4o", "inputTokens": 1_000_000, "outputTokens": 0}
+    pids = (own.pid, own.db_pid, own.server_pid)
+    own.start(fit_minimum=77)
+    assert "fit_minimum = 77\n" in pathlib.Path(own.env["OCTROI_CONF"]).read_text()
+    assert own.pid != pids[0] and (own.db_pid, own.server_pid) == pids[1:]
+    pid = own.pid
+    own.start(fit_minimum=77)  # no change, no restart
+    assert own.pid == pid
+    dear = own.post("/api/pricing/estimate", json=estimate)
+    own.start(fit_minimum=64)
+    assert own.post("/api/pricing/estimate", json=estimate).json == dear.json
+
+
+def test_db_set_changes_the_private_database(own):
+    own.quickstart("--no-demo", "--db-set", "max_connections=123")
+    own._read_env()
+    assert own.sql("SELECT @@max_connections") == [("123",)]
+    assert own.sql("SELECT @@innodb_flush_log_at_trx_commit, @@innodb_doublewrite, @@skip_networking") == \
+        [("1", "1", "1")]
+
+
+def test_octroi_may_not_rewrite_its_journal(own):
+    conf = dict(line.split(" = ", 1) for line in pathlib.Path(own.env["OCTROI_CONF"]).read_text().splitlines()
+                if " = " in line)
+    for statement in ("DELETE FROM entries", "UPDATE entries SET seq = seq", "DROP TABLE entries"):
+        done = subprocess.run(
+            ["mariadb", "--no-defaults", "--socket", own.env["OCTROI_DB_SOCKET"], "-u", conf["db_user"],
+             f"-p{conf['db_password']}", own.env["OCTROI_DB_NAME"], "-e", statement],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        assert done.returncode != 0 and "denied" in done.stderr, (statement, done.stderr)
+
+
+def test_a_taken_port_is_refused(own):
+    with tempfile.TemporaryDirectory(prefix="octroi-test-") as directory:
+        done = subprocess.run([str(QUICKSTART), "--dir", directory + "/o", "--port", str(own.port), "--no-demo"],
+                              env={"PATH": os.environ["PATH"], "OCTROI_BUILD": str(build_dir())},
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        assert done.returncode == PORT_TAKEN
+        assert f"port {own.port} is taken" in done.stderr
+
+
+def test_another_server_serves_the_same_data(own):
+    account = own.account(funds_micros=4 * EUROS)
+    for server in ("apache", "apache-fcgid", "nginx"):
+        own.disconnect()
+        own.quickstart("--no-demo", "--server", server)
+        own._read_env()
+        assert own.balance(account)[0] == 4 * EUROS, server
+        assert (own.internal_url == own.url) == (server == "apache-fcgid")
+
+
+def test_a_directory_whose_name_is_too_long_for_sockets():
+    home = tempfile.mkdtemp(prefix="octroi-test-")
+    os.chmod(home, 0o755)
+    directory = pathlib.Path(home) / ("d" * 110)
+    environment = {"PATH": os.environ["PATH"], "OCTROI_BUILD": str(build_dir())}
+    state = None
+    try:
+        from octroi import free_port
+        command = [str(QUICKSTART), "--dir", str(directory)]
+        done = subprocess.run([*command, "--port", str(free_port()), "--no-demo"], env=environment,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+        state = (directory / "state").read_text().strip()
+        assert state in done.stdout
+        env = read_env(directory / "env")
+        assert pathlib.Path(env["OCTROI_DB_SOCKET"]).is_socket()
+        subprocess.run([*command, "down"], env=environment, check=True, stdout=subprocess.DEVNULL)
+        wait_until(lambda: not processes_of(state), 5, "end of all processes")
+    finally:
+        subprocess.run([*command, "down"], env=environment, check=False, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+        if state:
+            shutil.rmtree(state)
+        shutil.rmtree(home)
+
+
+def test_the_source_tree_stays_clean():
+    """What quickstart and the build leave in the source tree is ignored by git."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    git = ["git", "-c", "safe.directory=*", "-C", str(TOP)]
+    if subprocess.run([*git, "rev-parse"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        pytest.skip("not a git checkout")
+    # A change that somebody is working on is theirs; what is untracked and not ignored was left here.
+    status = subprocess.run([*git, "status", "--porcelain", "--untracked-files=all"], stdout=subprocess.PIPE,
+                            text=True, check=True).stdout
+    left = [line[3:] for line in status.splitlines() if line.startswith("?? ")]
+    made = [name for name in left if name.startswith((".octroi", "build", "autom4te", "configure~", "aclocal"))
+            or name.endswith((".o", ".pyc", "Makefile.in", "Makefile", "env", "config.log", "config.status"))]
+    assert made == []
