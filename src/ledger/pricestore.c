@@ -21,6 +21,8 @@ struct writing {
 	struct book *book; /* as it was before; NULL until read */
 	struct buf sql;
 	int64_t now_us;
+	bool unknown; /* a COMMIT was not answered; committing is what it would have done */
+	struct pricestore_report committing;
 };
 
 static enum db_result run(struct writing *w)
@@ -165,9 +167,23 @@ static enum db_result insert_prices(struct writing *w)
 
 static enum db_result commit(struct writing *w)
 {
+	enum db_result result;
+
 	buf_reset(&w->sql);
 	sql_literal(&w->sql, "COMMIT");
-	return run(w);
+	result = run(w);
+	w->unknown = result == DB_LOST;
+	w->committing = *w->report;
+	return result;
+}
+
+/* Where a COMMIT was not answered and nothing differs any more, it has taken place. */
+static enum pricestore_result settle_unknown(struct writing *w, enum pricestore_result outcome)
+{
+	if (!w->unknown || outcome != PRICESTORE_UNCHANGED)
+		return outcome;
+	*w->report = w->committing;
+	return PRICESTORE_STORED;
 }
 
 /* One attempt.  Where something is still open afterwards, the caller rolls it back. */
@@ -204,27 +220,18 @@ enum pricestore_result pricestore_add(struct db *d, const struct pricestore_chan
 	struct writing w = {.d = d, .change = change, .report = report};
 	enum pricestore_result outcome = PRICESTORE_FAULT;
 	enum db_result result = DB_RETRY;
-	bool lost = false;
 
 	CHECK(!db_in_transaction(d));
 	buf_init(&w.sql, STATEMENT_BYTES_MAX);
 	for (int i = 0; i < ATTEMPTS_MAX && (result == DB_RETRY || result == DB_LOST); i++) {
-		lost = lost || (i > 0 && result == DB_LOST);
 		result = attempt(&w, &outcome);
 		db_rollback(d);
-		/* The attempt before may have been committed although nobody said so. */
-		if (lost && result == DB_OK && outcome == PRICESTORE_UNCHANGED) {
-			outcome = PRICESTORE_STORED;
-			report->version = book_version(w.book) - 1;
-			report->stored = report->unchanged;
-			report->unchanged = 0;
-		}
 		book_release(w.book);
 		w.book = NULL;
 	}
 	buf_free(&w.sql);
 	if (result == DB_OK)
-		return outcome;
+		return settle_unknown(&w, outcome);
 	log_event(LOG_LEVEL_ERROR, "prices_not_stored", LOG_TEXT("message", db_error(d)));
 	return PRICESTORE_FAULT;
 }
