@@ -198,14 +198,15 @@ int clock_parse(const char *text, size_t length, int64_t *time_us)
 {
 	struct cursor c = {.at = text, .end = length > 0 ? text + length : text};
 	struct civil t = {0};
+	int second_of_day; /* in UTC: the day before and the day after count as well */
 	int64_t seconds;
 	int64_t first = days_from_civil(YEAR_MIN, 1, 1) * SECONDS_PER_DAY;
 	int64_t beyond = days_from_civil(YEAR_MAX + 1, 1, 1) * SECONDS_PER_DAY;
 
 	if (!take_date(&c, &t) || (c.at != c.end && !take_time(&c, &t)) || c.at != c.end)
 		return -1;
-	seconds = days_from_civil(t.year, t.month, t.day) * SECONDS_PER_DAY + t.hour * 3600 +
-	          t.minute * 60 + t.second - t.offset_minutes * 60;
+	second_of_day = t.hour * 3600 + t.minute * 60 + t.second - t.offset_minutes * 60;
+	seconds = days_from_civil(t.year, t.month, t.day) * SECONDS_PER_DAY + second_of_day;
 	/* An offset may lead out of the years that clock_format can write. */
 	if (seconds < first || seconds >= beyond)
 		return -1;

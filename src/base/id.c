@@ -46,7 +46,7 @@ void id_request_key(const char *text, size_t length, unsigned char out[ID_KEY_BY
 
 struct account_key id_account_key(const char *text, size_t length)
 {
-	struct account_key key;
+	struct account_key key = {{0}};
 
 	id_request_key(text, length, key.bytes);
 	return key;

@@ -19,7 +19,7 @@
  */
 #define FRACTION_MARK "\\u0000"
 /* The shortest fraction ("1e1") grows by the mark and two quotes, the shortest number by two. */
-#define REWRITE_GROWTH 4
+#define REWRITE_GROWTH ((size_t)4)
 
 /* One pass over the bytes before jansson's own.  Copies to out unless that is NULL. */
 struct scan {

@@ -35,7 +35,8 @@ int64_t money_floor_div(micros amount, int64_t per_minor);
  * "1.25e-06"), times 10^scale (0 to 18), exactly; digits beyond the scale are rounded half away
  * from zero when round is true and refused otherwise (zeros there change nothing and pass).  0 and
  * *value, or -1 for anything else (empty, blanks, no digit on a side of the point, other
- * characters, more than 64 bytes, out of int64).  money_parse is decimal_parse with scale 6, no rounding.
+ * characters, more than 64 bytes, out of int64).  money_parse is decimal_parse with scale 6, no
+ * rounding.
  */
 int decimal_parse(const char *text, size_t length, int scale, bool round, int64_t *value);
 int money_parse(const char *text, size_t length, micros *amount);

@@ -119,7 +119,8 @@ static void test_hmac_rfc4231(void **state)
 		else
 			memset(data, cases[i].data_byte, cases[i].data_length);
 		length = cases[i].key_length < 32 ? 32 : cases[i].key_length;
-		assert_int_equal(digest_hmac_sha256(key, length, data, cases[i].data_length, mac), 0);
+		if (digest_hmac_sha256(key, length, data, cases[i].data_length, mac) != 0)
+			fail_msg("case %zu was refused", i);
 		assert_string_equal(hex_of(mac), cases[i].mac);
 	}
 }
