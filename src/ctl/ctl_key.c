@@ -86,11 +86,11 @@ int ctl_key_create(struct ctl *c)
 		return CTL_FAILED;
 	l = listing_new("key");
 	listing_row(l);
+	listing_text(l, "key", "key (shown once)", key);
 	listing_int(l, "id", "id", id);
 	listing_text(l, "scope", "scope", scope);
 	listing_text(l, "label", "label", label);
 	listing_text(l, "prefix", "prefix", prefix);
-	listing_text(l, "key", "key (shown once)", key);
 	listing_print_single(l, c->json);
 	listing_free(l);
 	return CTL_OK;

@@ -1,0 +1,529 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/id.h"
+#include "ctl/ctl.h"
+#include "ctl/listing.h"
+#include "db/reader.h"
+#include "db/sql.h"
+#include "ledger/names.h"
+
+#define ARENA_MAX ((size_t)1 << 20)
+#define LIST_LIMIT 100
+#define LIST_LIMIT_MAX 100000
+#define SHOWN_MAX 100 /* grants and holds of account show */
+#define REASON_MAX 255
+#define ACTOR_MAX 128
+
+/* ---- an account by its name ------------------------------------------------------------------------ */
+
+static int check_name(const char *name)
+{
+	if (id_account_valid(name, strlen(name)))
+		return CTL_OK;
+	return ctl_fail("an account's id is 1 to 128 of A-Z a-z 0-9 . _ : @ -");
+}
+
+/* CTL_NO, said on stderr, when there is no such account. */
+static int find(struct ctl *c, struct arena *arena, const char *name, struct reader_account *account)
+{
+	const struct account_key key = id_account_key(name, strlen(name));
+
+	if (check_name(name) != CTL_OK)
+		return CTL_FAILED;
+	if (reader_account(ctl_db(c), arena, &key, account) != 0)
+		return ctl_db_failed(c);
+	if (!account->found) {
+		(void)ctl_fail("there is no account %s", name);
+		return CTL_NO;
+	}
+	return CTL_OK;
+}
+
+static struct arena *arena_or_fail(void)
+{
+	struct arena *arena = arena_new(ARENA_MAX);
+
+	if (arena == NULL)
+		(void)ctl_fail("out of memory");
+	return arena;
+}
+
+static int submit(struct ctl *c, struct command *command)
+{
+	const struct answer *a = &command->answer;
+
+	ledger_submit(ctl_ledger(c), command, clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US);
+	if (a->outcome == OUTCOME_OK)
+		return CTL_OK;
+	if (a->outcome == OUTCOME_UNAVAILABLE)
+		return ctl_fail("the database did not answer in time; whether it was booked is not known.  "
+		                "Repeating it with the same --request-id is safe.");
+	(void)ctl_fail("%s: %s%s%s", outcome_name(a->outcome), outcome_message(a->outcome, 0),
+	               a->outcome == OUTCOME_INVALID_REQUEST && a->field != NULL ? " Field: " : "",
+	               a->outcome == OUTCOME_INVALID_REQUEST && a->field != NULL ? a->field : "");
+	return CTL_NO;
+}
+
+static struct command command_for(enum command_kind kind, const char *name)
+{
+	return (struct command){
+		.kind = kind,
+		.account = id_account_key(name, strlen(name)),
+		.account_id = name,
+		.member = "",
+	};
+}
+
+/* ---- list ------------------------------------------------------------------------------------------ */
+
+static int take_account(void *context, const struct db_row *row)
+{
+	struct listing *l = context;
+
+	listing_row(l);
+	listing_text(l, "id", "id", row->field[0]);
+	listing_text(l, "unit", "unit", names_unit(db_int(row, 1)));
+	listing_text(l, "mode", "mode", names_mode(db_int(row, 2)));
+	listing_text(l, "status", "status", names_status(db_int(row, 3)));
+	listing_amount(l, "balanceMicros", "balance", db_int(row, 4));
+	listing_amount(l, "heldMicros", "held", db_int(row, 5));
+	listing_int(l, "openHolds", "holds", db_int(row, 6));
+	listing_time(l, "createdAt", "created", db_int(row, 7));
+	return CTL_OK;
+}
+
+int ctl_account_list(struct ctl *c)
+{
+	const char *limit_text = NULL, *after = NULL;
+	const struct ctl_option options[] = {
+		{.name = "--limit", .value = &limit_text}, {.name = "--after", .value = &after}, {0}};
+	int64_t limit = LIST_LIMIT;
+	struct listing *l;
+	struct buf sql;
+	int result;
+
+	if (ctl_arguments(c, options, NULL, 0, 0) < 0 || (after != NULL && check_name(after) != CTL_OK))
+		return CTL_FAILED;
+	if (limit_text != NULL && ctl_integer(limit_text, "--limit", 1, LIST_LIMIT_MAX, &limit) != 0)
+		return CTL_FAILED;
+	l = listing_new("accounts");
+	buf_init(&sql, 1024);
+	sql_literal(&sql, "SELECT external_id, unit, mode, status, balance_micros, held_micros, open_holds, created_at_us"
+	                  " FROM accounts WHERE id > ");
+	if (after != NULL) {
+		const struct account_key key = id_account_key(after, strlen(after));
+
+		sql_bytes(&sql, key.bytes, sizeof(key.bytes));
+	} else {
+		sql_bytes(&sql, "", 0);
+	}
+	sql_literal(&sql, " ORDER BY id LIMIT ");
+	sql_int(&sql, limit);
+	result = ctl_rows(c, &sql, take_account, l);
+	if (result == CTL_OK)
+		listing_print(l, c->json);
+	buf_free(&sql);
+	listing_free(l);
+	return result;
+}
+
+/* ---- show ------------------------------------------------------------------------------------------ */
+
+static void put_byok(struct listing *l, int64_t byok)
+{
+	char text[256];
+	size_t length = 0;
+
+	text[0] = '\0';
+	for (unsigned bit = 1; bit != 0 && bit <= (unsigned)byok && length < sizeof(text); bit <<= 1)
+		if (((unsigned)byok & bit) != 0)
+			length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s", length > 0 ? "," : "",
+			                           provider_name(bit));
+	listing_text(l, "byok", "own keys", text);
+}
+
+static struct listing *list_account(const char *name, const struct reader_account *a)
+{
+	struct listing *l = listing_new("account");
+
+	listing_row(l);
+	listing_text(l, "id", "id", name);
+	listing_text(l, "unit", "unit", names_unit(a->unit));
+	listing_text(l, "mode", "mode", names_mode(a->mode));
+	listing_text(l, "status", "status", names_status(a->status));
+	listing_amount(l, "balanceMicros", "balance", a->balance_micros);
+	listing_amount(l, "heldMicros", "held", a->held_micros);
+	listing_int(l, "openHolds", "open holds", a->open_holds);
+	listing_amount(l, "hardLimitMicros", "hard limit", a->hard_limit_micros);
+	listing_amount(l, "softLimitMicros", "soft limit", a->soft_limit_micros);
+	put_byok(l, a->byok);
+	listing_text(l, "email", "email", a->email);
+	listing_text(l, "name", "name", a->name);
+	listing_text(l, "locale", "locale", a->locale);
+	listing_text(l, "timeZone", "time zone", a->time_zone);
+	listing_time(l, "createdAt", "created", a->created_at_us);
+	return l;
+}
+
+static int take_grant(void *context, const struct db_row *row)
+{
+	struct listing *l = context;
+
+	listing_row(l);
+	listing_int(l, "grant", "grant", db_int(row, 0));
+	listing_text(l, "type", "type", names_transaction(db_int(row, 1)));
+	listing_int(l, "priority", "priority", db_int(row, 2));
+	listing_amount(l, "remainingMicros", "remaining", db_int(row, 3));
+	listing_amount(l, "amountMicros", "of", db_int(row, 4));
+	listing_time(l, "expiresAt", "expires", db_int(row, 5));
+	return CTL_OK;
+}
+
+/* What is left, in the order in which it is spent. */
+static int read_grants(struct ctl *c, const struct account_key *key, struct listing *l)
+{
+	struct buf sql;
+	int result;
+
+	buf_init(&sql, 1024);
+	sql_literal(&sql, "SELECT seq, type, priority, remaining_micros, amount_micros, expires_at_us FROM grants"
+	                  " WHERE remaining_micros > 0 AND account_id = ");
+	sql_bytes(&sql, key->bytes, sizeof(key->bytes));
+	sql_literal(&sql, " ORDER BY priority, expires_at_us = 0, expires_at_us, seq LIMIT ");
+	sql_int(&sql, SHOWN_MAX);
+	result = ctl_rows(c, &sql, take_grant, l);
+	buf_free(&sql);
+	return result;
+}
+
+struct hold_rows {
+	const struct account_key *key;
+	struct listing *l;
+};
+
+static int take_hold(void *context, const struct db_row *row)
+{
+	const struct hold_rows *h = context;
+	char id[ID_PUBLIC_MAX];
+
+	id_public_format(h->key, db_int(row, 0), id);
+	listing_row(h->l);
+	listing_text(h->l, "hold", "hold", id);
+	listing_text(h->l, "item", "model or action", row->field[1]);
+	listing_text(h->l, "member", "member", row->field[2]);
+	listing_amount(h->l, "reservedMicros", "reserved", db_int(row, 3));
+	listing_time(h->l, "expiresAt", "expires", db_int(row, 4));
+	return CTL_OK;
+}
+
+static int read_holds(struct ctl *c, const struct account_key *key, struct listing *l)
+{
+	struct hold_rows h = {key, l};
+	struct buf sql;
+	int result;
+
+	buf_init(&sql, 1024);
+	sql_literal(&sql, "SELECT seq, item, member, reserved_micros, expires_at_us FROM holds WHERE account_id = ");
+	sql_bytes(&sql, key->bytes, sizeof(key->bytes));
+	sql_literal(&sql, " ORDER BY seq LIMIT ");
+	sql_int(&sql, SHOWN_MAX);
+	result = ctl_rows(c, &sql, take_hold, &h);
+	buf_free(&sql);
+	return result;
+}
+
+static void print_account(const struct ctl *c, const struct listing *account, const struct listing *grants,
+                          const struct listing *holds)
+{
+	struct json_writer w;
+	struct buf out;
+
+	if (!c->json) {
+		listing_print_single(account, false);
+		(void)puts("\ngrants with something left:");
+		listing_print(grants, false);
+		(void)puts("\nopen holds:");
+		listing_print(holds, false);
+		return;
+	}
+	buf_init(&out, ARENA_MAX);
+	json_writer_init(&w, &out);
+	json_open_record(&w, NULL);
+	listing_json_single(account, &w);
+	listing_json(grants, &w);
+	listing_json(holds, &w);
+	json_close_record(&w);
+	(void)ctl_print(&out);
+	buf_free(&out);
+}
+
+static int show(struct ctl *c, const char *name)
+{
+	struct arena *arena = arena_or_fail();
+	struct reader_account account;
+	int result;
+
+	if (arena == NULL)
+		return CTL_FAILED;
+	result = find(c, arena, name, &account);
+	if (result == CTL_OK) {
+		const struct account_key key = id_account_key(name, strlen(name));
+		struct listing *shown = list_account(name, &account);
+		struct listing *grants = listing_new("grants"), *holds = listing_new("holds");
+
+		result = read_grants(c, &key, grants);
+		if (result == CTL_OK)
+			result = read_holds(c, &key, holds);
+		if (result == CTL_OK)
+			print_account(c, shown, grants, holds);
+		listing_free(shown);
+		listing_free(grants);
+		listing_free(holds);
+	}
+	arena_free(arena);
+	return result;
+}
+
+int ctl_account_show(struct ctl *c)
+{
+	const char *name;
+
+	return ctl_arguments(c, NULL, &name, 1, 1) < 0 ? CTL_FAILED : show(c, name);
+}
+
+/* ---- create and set -------------------------------------------------------------------------------- */
+
+struct texts { /* as on the command line, NULL when not given */
+	const char *unit, *mode, *status, *hard_limit, *soft_limit, *byok;
+};
+
+static int parse_name(const char *text, const char *option, int (*number)(const char *name), bool *set, int *value)
+{
+	if (text == NULL)
+		return CTL_OK;
+	*value = number(text);
+	if (*value < 0)
+		return ctl_fail("%s cannot be '%s'", option, text);
+	*set = true;
+	return CTL_OK;
+}
+
+static int parse_limit(const char *text, const char *option, bool *set, micros *value)
+{
+	if (text == NULL)
+		return CTL_OK;
+	*set = true;
+	return ctl_decimal(text, option, 0, MONEY_AMOUNT_MAX_MICROS, value) == 0 ? CTL_OK : CTL_FAILED;
+}
+
+/* "anthropic,openai" or "none". */
+static int parse_byok(const char *text, bool *set, unsigned *byok)
+{
+	char name[PRICE_PROVIDER_MAX];
+
+	if (text == NULL)
+		return CTL_OK;
+	*set = true;
+	*byok = 0;
+	if (strcmp(text, "none") == 0)
+		return CTL_OK;
+	while (*text != '\0') {
+		const size_t length = strcspn(text, ",");
+
+		(void)snprintf(name, sizeof(name), "%.*s", (int)(length < sizeof(name) ? length : sizeof(name)), text);
+		if (provider_bit(name) == 0)
+			return ctl_fail("--byok: '%s' is no provider that octroi knows", name);
+		*byok |= provider_bit(name);
+		text += length;
+		text += *text == ',';
+	}
+	return CTL_OK;
+}
+
+static int fill_in(struct command *command, const struct texts *t)
+{
+	bool unit_set = false, mode_set = false, status_set = false, hard_set = false, soft_set = false, byok_set = false;
+	int unit = 0, mode = 0, status = 0;
+
+	if (parse_name(t->unit, "--unit", names_to_unit, &unit_set, &unit) != CTL_OK ||
+	    parse_name(t->mode, "--mode", names_to_mode, &mode_set, &mode) != CTL_OK ||
+	    parse_name(t->status, "--status", names_to_status, &status_set, &status) != CTL_OK ||
+	    parse_limit(t->hard_limit, "--hard-limit", &hard_set, &command->account_change.hard_limit_micros) != CTL_OK ||
+	    parse_limit(t->soft_limit, "--soft-limit", &soft_set, &command->account_change.soft_limit_micros) != CTL_OK ||
+	    parse_byok(t->byok, &byok_set, &command->account_change.byok) != CTL_OK)
+		return CTL_FAILED;
+	command->account_change.unit = (enum account_unit)unit;
+	command->account_change.mode = (enum account_mode)mode;
+	command->account_change.status = (enum account_status)status;
+	command->account_change.set_unit = unit_set;
+	command->account_change.set_mode = mode_set;
+	command->account_change.set_status = status_set;
+	command->account_change.set_hard_limit = hard_set;
+	command->account_change.set_soft_limit = soft_set;
+	command->account_change.set_byok = byok_set;
+	return CTL_OK;
+}
+
+/* Whether the account is there: CTL_OK, CTL_NO or CTL_FAILED, said only when wanted and absent. */
+static int exists(struct ctl *c, const char *name, bool wanted)
+{
+	const struct account_key key = id_account_key(name, strlen(name));
+	struct reader_account account;
+	struct arena *arena;
+	int result;
+
+	if (check_name(name) != CTL_OK)
+		return CTL_FAILED;
+	arena = arena_or_fail();
+	if (arena == NULL)
+		return CTL_FAILED;
+	if (wanted)
+		result = find(c, arena, name, &account);
+	else if (reader_account(ctl_db(c), arena, &key, &account) != 0)
+		result = ctl_db_failed(c);
+	else
+		result = account.found ? CTL_OK : CTL_NO;
+	arena_free(arena);
+	return result;
+}
+
+static int change(struct ctl *c, const char *name, const struct texts *t)
+{
+	struct command command = command_for(COMMAND_ACCOUNT, name);
+	int result = fill_in(&command, t);
+
+	if (result == CTL_OK)
+		result = submit(c, &command);
+	return result == CTL_OK ? show(c, name) : result;
+}
+
+int ctl_account_create(struct ctl *c)
+{
+	struct texts t = {.unit = "money", .mode = "prepaid"};
+	const struct ctl_option options[] = {{.name = "--unit", .value = &t.unit}, {.name = "--mode", .value = &t.mode}, {0}};
+	const char *name;
+	int result;
+
+	if (ctl_arguments(c, options, &name, 1, 1) < 0)
+		return CTL_FAILED;
+	result = exists(c, name, false);
+	if (result == CTL_OK) {
+		(void)ctl_fail("account %s exists", name);
+		return CTL_NO;
+	}
+	return result == CTL_NO ? change(c, name, &t) : result;
+}
+
+int ctl_account_set(struct ctl *c)
+{
+	struct texts t = {0};
+	const struct ctl_option options[] = {
+		{.name = "--mode", .value = &t.mode},
+		{.name = "--status", .value = &t.status},
+		{.name = "--hard-limit", .value = &t.hard_limit},
+		{.name = "--soft-limit", .value = &t.soft_limit},
+		{.name = "--byok", .value = &t.byok},
+		{0},
+	};
+	const char *name;
+	int result;
+
+	if (ctl_arguments(c, options, &name, 1, 1) < 0)
+		return CTL_FAILED;
+	result = exists(c, name, true);
+	return result == CTL_OK ? change(c, name, &t) : result;
+}
+
+/* ---- credit ---------------------------------------------------------------------------------------- */
+
+struct credit_texts {
+	const char *type, *reason, *actor, *request_id, *expires;
+};
+
+static int fill_in_credit(struct command *command, const char *amount, const struct credit_texts *t)
+{
+	const int type = t->type != NULL ? names_to_transaction(t->type) : -1;
+	int64_t expires_at_us = 0;
+
+	if (type < 0)
+		return ctl_fail("--type must be one of the types of transactions (see octroictl(8))");
+	if (t->reason == NULL || *t->reason == '\0' || strlen(t->reason) > REASON_MAX)
+		return ctl_fail("--reason TEXT is needed, at most %d bytes: the customer sees it", REASON_MAX);
+	if (t->actor == NULL || *t->actor == '\0' || strlen(t->actor) > ACTOR_MAX)
+		return ctl_fail("--actor NAME is needed, at most %d bytes: who decided this", ACTOR_MAX);
+	if (!id_request_valid(t->request_id, strlen(t->request_id)))
+		return ctl_fail("--request-id: 1 to %d printable characters without blanks", ID_REQUEST_MAX);
+	if (t->expires != NULL && clock_parse(t->expires, strlen(t->expires), &expires_at_us) != 0)
+		return ctl_fail("--expires: a date or a time of RFC 3339, such as 2027-01-31T12:00:00Z");
+	if (ctl_decimal(amount, "AMOUNT", -MONEY_AMOUNT_MAX_MICROS, MONEY_AMOUNT_MAX_MICROS,
+	                &command->transaction.amount_micros) != 0)
+		return CTL_FAILED;
+	command->request_id = t->request_id;
+	command->transaction.type = (enum transaction_type)type;
+	command->transaction.expires_at_us = expires_at_us;
+	command->transaction.priority = -1;
+	command->transaction.description = t->reason;
+	command->transaction.reference = "";
+	command->transaction.actor = t->actor;
+	command->transaction.metadata = "";
+	return CTL_OK;
+}
+
+static void print_credit(const struct ctl *c, const struct command *command)
+{
+	struct listing *l = listing_new("transaction");
+	char id[ID_PUBLIC_MAX];
+
+	id_public_format(&command->account, command->answer.seq, id);
+	listing_row(l);
+	listing_text(l, "id", "id", id);
+	listing_text(l, "account", "account", command->account_id);
+	listing_text(l, "type", "type", names_transaction(command->transaction.type));
+	listing_amount(l, "amountMicros", "amount", command->answer.amount_micros);
+	listing_amount(l, "balanceMicros", "balance", command->answer.balance_micros);
+	listing_text(l, "requestId", "request id", command->request_id);
+	listing_text(l, "replayed", "replayed", command->answer.replayed ? "yes" : "no");
+	listing_print_single(l, c->json);
+	listing_free(l);
+}
+
+int ctl_account_credit(struct ctl *c)
+{
+	struct credit_texts t = {0};
+	const struct ctl_option options[] = {
+		{.name = "--type", .value = &t.type},
+		{.name = "--reason", .value = &t.reason},
+		{.name = "--actor", .value = &t.actor},
+		{.name = "--request-id", .value = &t.request_id},
+		{.name = "--expires", .value = &t.expires},
+		{0},
+	};
+	unsigned char random[12];
+	char made[32];
+	const char *operands[2];
+	struct command command;
+	int result;
+
+	if (ctl_arguments(c, options, operands, 2, 2) < 0)
+		return CTL_FAILED;
+	if (t.request_id == NULL) {
+		digest_random(random, sizeof(random));
+		memcpy(made, "ctl-", 4);
+		(void)digest_base64url(random, sizeof(random), made + 4);
+		t.request_id = made;
+	}
+	command = command_for(COMMAND_TRANSACTION, operands[0]);
+	result = fill_in_credit(&command, operands[1], &t);
+	/* A mistyped name must not make an account. */
+	if (result == CTL_OK)
+		result = exists(c, operands[0], true);
+	if (result == CTL_OK)
+		result = submit(c, &command);
+	if (result == CTL_OK)
+		print_credit(c, &command);
+	return result;
+}
