@@ -203,7 +203,7 @@ static void place_give(struct lobby *L, struct connection *c)
 		doors_open(L);
 }
 
-static bool connection_take(struct connection *c)
+static bool connection_take(struct connection *c, uint32_t events)
 {
 	int state = atomic_load(&c->state);
 
@@ -212,8 +212,11 @@ static bool connection_take(struct connection *c)
 
 		if (state == FREE || state == BUSY_AGAIN)
 			return false;
-		if (atomic_compare_exchange_weak(&c->state, &state, next))
-			return next == BUSY;
+		if (!atomic_compare_exchange_weak(&c->state, &state, next))
+			continue;
+		if (next == BUSY)
+			c->thorough = (events & ~(uint32_t)EPOLLIN) != 0;
+		return next == BUSY;
 	}
 }
 
@@ -226,12 +229,13 @@ bool lobby_release(struct connection *c, int64_t due_us)
 		return true;
 	CHECK(state == BUSY_AGAIN);
 	atomic_store(&c->state, BUSY);
+	c->thorough = true; /* what the event was is not remembered */
 	return false;
 }
 
 static int connection_watch(struct lobby *L, struct connection *c, int operation)
 {
-	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = c};
+	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = c};
 
 	return epoll_ctl(L->epoll, operation, c->fd, &event);
 }
@@ -361,7 +365,7 @@ struct connection *lobby_wait(struct lobby *L)
 			door_accept(L, event.data.ptr);
 			continue;
 		}
-		if (connection_take(event.data.ptr))
+		if (connection_take(event.data.ptr, event.events))
 			return event.data.ptr;
 	}
 }

@@ -30,6 +30,7 @@ struct connection {
 	int fd; /* changed under the lobby's lock */
 	enum request_listener listener;
 	bool served;     /* at least one request */
+	bool thorough;   /* its peer may have closed it, so a short read does not mean that all is read */
 	bool discarding; /* answered before its end: what still comes is read and dropped */
 	size_t discarded;
 	int64_t received_us; /* first byte of the request that is coming */

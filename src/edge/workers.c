@@ -229,7 +229,7 @@ static bool worker_look(struct worker *w, struct connection *c)
 			return false;
 		if (lobby_draining(w->all->lobby) && c->pending.length == 0 && !c->discarding)
 			(void)shutdown(c->fd, SHUT_RD); /* reads on to what had come before that, then 0 */
-		else if ((size_t)length < SCRATCH_BYTES)
+		else if ((size_t)length < SCRATCH_BYTES && !c->thorough)
 			return true; /* what comes from now on is a new event */
 	}
 }
