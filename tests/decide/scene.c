@@ -1,0 +1,774 @@
+#include "scene.h"
+
+#include "../unit/unit.h"
+
+#include "base/check.h"
+#include "ledger/effects.h"
+#include "ledger/entry.h"
+#include "ledger/names.h"
+
+#define START_US INT64_C(1000000000000000)
+#define US INT64_C(1000000)
+#define WORDS_MAX 32
+#define MEMORY_MAX ((size_t)64 << 20)
+#define BATCH_MAX 64
+
+/* ---- prices: a token of gpt costs a micro, one of its output four ------------------------------------ */
+
+#define TERMS {.margin_ppm = 1000000, .rate_ppm = 1000000, .credit_value_ppm = 10000}
+#define MODEL(name, of, v, at, ...) \
+	{.kind = PRICE_MODEL, .item = name, .provider = of, .version = v, .starts_at_us = at, .terms = TERMS, \
+	 .tier_count = 1, .tier = {{0, {__VA_ARGS__}}}}
+
+static const struct price prices[] = {
+	/*                                            input   cache read  cache write  for an hour  output */
+	MODEL("gpt", "openai", 1, 0,                  1000000, 500000,     1250000,     2000000,     4000000),
+	MODEL("gpt", "openai", 2, START_US + 5000 * US, 2000000, 1000000,  2500000,     4000000,     8000000),
+	MODEL("mini", "openai", 1, 0,                 100000,  50000,      125000,      200000,      400000),
+	MODEL("claude", "anthropic", 1, 0,            3000000, 300000,     3750000,     6000000,     15000000),
+	MODEL("free", "nobody", 1, 0,                 0,       0,          0,           0,           0),
+	{.kind = PRICE_MODEL, .item = "huge", .provider = "openai", .version = 1,
+	 .terms = {.margin_ppm = 1000000, .rate_ppm = 1000000, .credit_value_ppm = 1},
+	 .tier_count = 1, .tier = {{0, {PRICE_PICO_MAX, 0, 0, 0, PRICE_PICO_MAX}}}},
+	{.kind = PRICE_ACTION, .item = "debrief", .version = 1, .terms = TERMS, .credits_micros = 2000000},
+	{.kind = PRICE_ACTION, .item = "dear", .version = 1, .terms = TERMS, .credits_micros = MONEY_AMOUNT_MAX_MICROS},
+};
+
+/* ---- the database ----------------------------------------------------------------------------------- */
+
+struct scene {
+	const struct scene_rules *rules;
+	struct arena *memory; /* of everything, until the scene ends */
+	struct row *table[TABLE_COUNT];
+	struct book *book;
+	int64_t now_us;
+	bool combine;
+	/* The batch that is open. */
+	struct rows *rows;
+	struct command *batch[BATCH_MAX];
+	const char *expected[BATCH_MAX], *text[BATCH_MAX];
+	int count;
+};
+
+static bool seen[COMMAND_COUNT][OUTCOME_COUNT];
+
+bool
+scene_seen(enum command_kind kind, enum outcome outcome)
+{
+	return seen[kind][outcome];
+}
+
+static void *
+get(struct scene *s, size_t bytes)
+{
+	void *p = arena_alloc(s->memory, bytes);
+
+	assert_non_null(p);
+	return p;
+}
+
+static void
+wrong(const char *line, const char *what, int64_t expected, int64_t found)
+{
+	fail_msg("\n    %s\n    %s: expected %lld, found %lld", line, what, (long long)expected, (long long)found);
+}
+
+/* The first columns of a row are its key. */
+static bool
+same_row(const struct row *a, const struct row *b)
+{
+	const struct table *t = table_of(a->table);
+
+	for (int i = 0; i < t->column_count && t->columns[i].role == COLUMN_KEY; i++) {
+		const struct column *c = &t->columns[i];
+		const char *x = (const char *)a + c->offset, *y = (const char *)b + c->offset;
+
+		if (c->type == COLUMN_TEXT
+		        ? strcmp(*(const char *const *)(const void *)x, *(const char *const *)(const void *)y) != 0
+		        : memcmp(x, y, c->size) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* A copy that owes nothing to the batch or its book. */
+static struct row *
+copy_row(struct scene *s, const struct row *row)
+{
+	const struct table *t = table_of(row->table);
+	struct row *copy = get(s, t->row_size);
+
+	memcpy(copy, row, t->row_size);
+	for (int i = 0; i < t->column_count; i++) {
+		const char **text = (const char **)(void *)((char *)copy + t->columns[i].offset);
+
+		if (t->columns[i].type == COLUMN_TEXT) {
+			*text = arena_copy(s->memory, *text, strlen(*text));
+			assert_non_null(*text);
+		}
+	}
+	return copy;
+}
+
+/* What persist does: inserts new rows at the end, puts changed ones in place, takes ended ones out. */
+static void
+persist_row(struct scene *s, const struct row *row)
+{
+	struct row **at = &s->table[row->table], *copy = copy_row(s, row);
+
+	if (row->change == ROW_DROPPED)
+		return;
+	while (*at != NULL && !same_row(*at, row))
+		at = &(*at)->next;
+	assert_true((*at == NULL) == (row->change == ROW_NEW));
+	copy->next = row->change == ROW_NEW ? NULL : (*at)->next;
+	*at = row->change == ROW_ENDED ? copy->next : copy;
+}
+
+static void
+persist_rows(struct scene *s)
+{
+	for (int t = 0; t < TABLE_COUNT; t++)
+		for (const struct row *row = rows_changed(s->rows, (enum table_id)t); row != NULL; row = row->written)
+			persist_row(s, row);
+}
+
+static struct accounts_row *
+account_of(const struct scene *s, const struct account_key *key)
+{
+	for (struct row *row = s->table[TABLE_ACCOUNTS]; row != NULL; row = row->next)
+		if (memcmp(((struct accounts_row *)row)->id, key->bytes, sizeof(key->bytes)) == 0)
+			return (struct accounts_row *)row;
+	return NULL;
+}
+
+static bool
+belongs(const struct row *row, const struct account_key *key)
+{
+	return memcmp((const char *)row + table_of(row->table)->columns[0].offset, key->bytes, sizeof(key->bytes)) == 0;
+}
+
+static void
+load_row(struct scene *s, struct slot *slot, const struct row *row)
+{
+	struct row *copy = rows_alloc(s->rows, row->table);
+
+	memcpy(copy, row, table_of(row->table)->row_size);
+	copy->next = copy->written = NULL;
+	assert_true(rows_load(s->rows, slot, copy));
+}
+
+/* Holds so that the first to expire comes first in the end, as prefetch reads them. */
+static void
+load_holds(struct scene *s, struct slot *slot, int64_t below_us)
+{
+	const struct holds_row *last = NULL;
+	int64_t below_seq = INT64_MAX;
+
+	for (;;) {
+		last = NULL;
+		for (const struct row *row = s->table[TABLE_HOLDS]; row != NULL; row = row->next) {
+			const struct holds_row *h = (const struct holds_row *)row;
+
+			if (!belongs(row, &slot->key) || h->expires_at_us > below_us ||
+			    (h->expires_at_us == below_us && h->seq >= below_seq))
+				continue;
+			if (last == NULL || h->expires_at_us > last->expires_at_us ||
+			    (h->expires_at_us == last->expires_at_us && h->seq > last->seq))
+				last = h;
+		}
+		if (last == NULL)
+			return;
+		load_row(s, slot, &last->row);
+		below_us = last->expires_at_us;
+		below_seq = last->seq;
+	}
+}
+
+struct naming {
+	struct scene *scene;
+	struct slot *slot;
+	enum table_id table;
+};
+
+static bool
+is_named(const struct row *row, enum table_id table, const void *key)
+{
+	switch (table) {
+	case TABLE_HOLDS:
+		return ((const struct holds_row *)row)->seq == *(const int64_t *)key;
+	case TABLE_USAGES:
+		return ((const struct usages_row *)row)->seq == *(const int64_t *)key;
+	case TABLE_REQUESTS:
+		return memcmp(((const struct requests_row *)row)->request_key, key, ID_KEY_BYTES) == 0;
+	case TABLE_MEMBERS:
+		return strcmp(((const struct members_row *)row)->member_id, key) == 0;
+	default:
+		return true;
+	}
+}
+
+static bool
+load_named(void *context, struct slot *slot, const void *key)
+{
+	const struct naming *n = context;
+
+	for (const struct row *row = n->scene->table[n->table]; row != NULL; row = row->next)
+		if (slot == n->slot && belongs(row, &slot->key) && is_named(row, n->table, key))
+			load_row(n->scene, slot, row);
+	return true;
+}
+
+/* What prefetch loads of one account: no more, so that a look at anything else aborts. */
+static void
+load_account(struct scene *s, struct slot *slot)
+{
+	static const enum table_id named[] = {TABLE_USAGES, TABLE_REQUESTS, TABLE_PROFILES, TABLE_MEMBERS, TABLE_HOLDS};
+	const struct accounts_row *account = account_of(s, &slot->key);
+	const bool due = account != NULL && account->due_at_us <= s->now_us;
+
+	slot->grants_loaded = slot->wants_grants || account == NULL || due;
+	slot->holds_loaded = account == NULL || due;
+	if (account == NULL)
+		return;
+	load_row(s, slot, &account->row);
+	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]) - due; i++) {
+		struct naming n = {s, slot, named[i]};
+
+		rows_each_wanted(s->rows, named[i], load_named, &n);
+	}
+	if (due)
+		load_holds(s, slot, INT64_MAX);
+	for (const struct row *row = s->table[TABLE_GRANTS]; row != NULL && slot->grants_loaded; row = row->next)
+		if (belongs(row, &slot->key) && ((const struct grants_row *)row)->remaining_micros > 0)
+			load_row(s, slot, row);
+}
+
+static void
+want_rows(struct scene *s, struct slot *slot, struct command *c)
+{
+	const int needs = decide_needs(c->kind);
+
+	slot->wants_grants = slot->wants_grants || (needs & NEEDS_GRANTS) != 0;
+	if ((needs & NEEDS_HOLD) != 0) {
+		assert_true(rows_want(s->rows, slot, TABLE_HOLDS, &c->hold_seq));
+		assert_true(rows_want(s->rows, slot, TABLE_USAGES, &c->hold_seq));
+	}
+	if ((needs & NEEDS_PROFILE) != 0)
+		assert_true(rows_want(s->rows, slot, TABLE_PROFILES, NULL));
+	if ((needs & NEEDS_MEMBER) != 0)
+		assert_true(rows_want(s->rows, slot, TABLE_MEMBERS, c->member));
+	if (c->request_id != NULL)
+		assert_true(rows_want(s->rows, slot, TABLE_REQUESTS, c->request_key));
+}
+
+/* ---- what must hold after every batch -------------------------------------------------------------- */
+
+static void
+check_journal(const struct scene *s, const struct accounts_row *a, const char *line)
+{
+	unsigned char head[DIGEST_BYTES] = {0}, hash[DIGEST_BYTES];
+	micros balance = 0;
+	int64_t seq = 0;
+
+	for (const struct row *row = s->table[TABLE_ENTRIES]; row != NULL; row = row->next) {
+		const struct entries_row *e = (const struct entries_row *)row;
+
+		if (memcmp(e->account_id, a->id, sizeof(a->id)) != 0)
+			continue;
+		if (e->seq != ++seq)
+			wrong(line, "number of a journal entry", seq, e->seq);
+		if (e->balance_before_micros != balance)
+			wrong(line, "balance before an entry", balance, e->balance_before_micros);
+		balance += e->amount_micros;
+		if (e->balance_after_micros != balance)
+			wrong(line, "balance after an entry", balance, e->balance_after_micros);
+		entry_hash(e, head, hash);
+		memcpy(head, hash, sizeof(head));
+		assert_memory_equal(e->hash, hash, sizeof(hash));
+	}
+	assert_memory_equal(a->chain_head, head, sizeof(head));
+	if (a->balance_micros != balance)
+		wrong(line, "balance, which is the journal's sum", balance, a->balance_micros);
+	if (a->entry_seq != seq)
+		wrong(line, "entries", seq, a->entry_seq);
+}
+
+static void
+check_account(const struct scene *s, const struct accounts_row *a, const char *line)
+{
+	micros granted = 0, held = 0;
+	int64_t open = 0;
+
+	for (const struct row *row = s->table[TABLE_GRANTS]; row != NULL; row = row->next)
+		if (memcmp(((const struct grants_row *)row)->account_id, a->id, sizeof(a->id)) == 0)
+			granted += ((const struct grants_row *)row)->remaining_micros;
+	for (const struct row *row = s->table[TABLE_HOLDS]; row != NULL; row = row->next)
+		if (memcmp(((const struct holds_row *)row)->account_id, a->id, sizeof(a->id)) == 0) {
+			held += ((const struct holds_row *)row)->reserved_micros;
+			open++;
+		}
+	if (a->balance_micros >= 0 ? granted != a->balance_micros : granted != 0)
+		wrong(line, "grants, which cover the balance", a->balance_micros, granted);
+	if (a->held_micros != held)
+		wrong(line, "held, which is that of the open holds", held, a->held_micros);
+	if (a->open_holds != open)
+		wrong(line, "open holds", open, a->open_holds);
+	check_journal(s, a, line);
+}
+
+/* ---- lines ------------------------------------------------------------------------------------------ */
+
+struct words {
+	char *word[WORDS_MAX];
+	int count;
+};
+
+static void
+split_words(struct scene *s, const char *text, struct words *w)
+{
+	char *rest = arena_copy(s->memory, text, strlen(text));
+
+	assert_non_null(rest);
+	w->count = 0;
+	for (char *word = strsep(&rest, " "); word != NULL; word = strsep(&rest, " ")) {
+		assert_true(w->count < WORDS_MAX);
+		if (*word != '\0')
+			w->word[w->count++] = word;
+	}
+}
+
+/* Value of the option "name=value", or NULL. */
+static const char *
+option(const struct words *w, const char *name)
+{
+	const size_t length = strlen(name);
+
+	for (int i = 0; i < w->count; i++)
+		if (strncmp(w->word[i], name, length) == 0 && w->word[i][length] == '=')
+			return w->word[i] + length + 1;
+	return NULL;
+}
+
+static int64_t
+integer(const char *text)
+{
+	char *end;
+	const long long value = strtoll(text, &end, 10);
+
+	if (*text == '\0' || *end != '\0')
+		fail_msg("'%s' is no number", text);
+	return value;
+}
+
+static int64_t
+number(const struct words *w, const char *name, int64_t fallback)
+{
+	const char *text = option(w, name);
+
+	return text != NULL ? integer(text) : fallback;
+}
+
+static const char *
+text_or(const struct words *w, const char *name, const char *fallback)
+{
+	const char *text = option(w, name);
+
+	return text != NULL ? text : fallback;
+}
+
+static bool
+flag(const struct words *w, const char *name)
+{
+	for (int i = 0; i < w->count; i++)
+		if (strcmp(w->word[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* Providers, separated by '+'. */
+static unsigned
+keys_of(const char *text)
+{
+	unsigned keys = 0;
+
+	for (unsigned bit = 1; bit != 0 && text != NULL; bit <<= 1)
+		if (provider_name(bit)[0] != '\0' && strstr(text, provider_name(bit)) != NULL)
+			keys |= bit;
+	return keys;
+}
+
+static void
+read_authorize(const struct words *w, struct command *c)
+{
+	char *rest = w->word[2];
+
+	c->authorize.action = option(w, "action");
+	c->authorize.quantity = number(w, "n", 1);
+	if (c->authorize.action == NULL)
+		for (char *m = strsep(&rest, ","); m != NULL; m = strsep(&rest, ","))
+			c->authorize.models[c->authorize.model_count++] = m;
+	c->authorize.input_tokens = number(w, "in", 0);
+	c->authorize.max_output_tokens = number(w, "out", 0);
+	c->authorize.fit = flag(w, "fit");
+	c->authorize.fit_minimum = 10;
+	c->authorize.byok = keys_of(option(w, "byok"));
+	c->authorize.ttl_us = number(w, "ttl", 600) * US;
+	c->authorize.labels = (struct command_labels){text_or(w, "conversation", ""), text_or(w, "message", ""),
+	                                              text_or(w, "metadata", "")};
+}
+
+static void
+read_settle(const struct words *w, struct command *c)
+{
+	static const char *const names[PRICE_CLASSES] = {"in", "read", "write", "write1h", "out"};
+
+	c->hold_seq = integer(w->word[2]);
+	c->settle.outcome = flag(w, "failed") ? SETTLE_FAILED : flag(w, "partial") ? SETTLE_PARTIAL : SETTLE_COMPLETE;
+	c->settle.message_id = text_or(w, "message", "");
+	for (int i = 0; i < PRICE_CLASSES; i++) {
+		c->settle.has_usage = c->settle.has_usage || option(w, names[i]) != NULL;
+		c->settle.tokens.count[i] = number(w, names[i], 0);
+	}
+}
+
+static void
+read_transaction(const struct words *w, struct command *c, int sign, int64_t now_us)
+{
+	const int type = names_to_transaction(text_or(w, "type", "ADJUSTMENT"));
+	const char *expires = option(w, "expires");
+
+	assert_true(type >= 0);
+	c->transaction.type = (enum transaction_type)type;
+	c->transaction.amount_micros = sign * integer(w->word[2]);
+	c->transaction.expires_at_us = expires != NULL ? now_us + integer(expires) * US : 0;
+	c->transaction.priority = number(w, "priority", -1);
+	c->transaction.description = c->transaction.reference = c->transaction.actor = c->transaction.metadata = "";
+}
+
+static void
+read_account(const struct words *w, struct command *c)
+{
+	const char *unit = option(w, "unit"), *mode = option(w, "mode"), *status = option(w, "status");
+
+	c->account_change.set_unit = unit != NULL;
+	c->account_change.unit = unit != NULL ? (enum account_unit)names_to_unit(unit) : UNIT_MONEY;
+	c->account_change.set_mode = mode != NULL;
+	c->account_change.mode = mode != NULL ? (enum account_mode)names_to_mode(mode) : MODE_PREPAID;
+	c->account_change.set_status = status != NULL;
+	c->account_change.status = status != NULL ? (enum account_status)names_to_status(status) : STATUS_ACTIVE;
+	c->account_change.set_hard_limit = option(w, "hard") != NULL;
+	c->account_change.hard_limit_micros = number(w, "hard", 0);
+	c->account_change.set_soft_limit = option(w, "soft") != NULL;
+	c->account_change.soft_limit_micros = number(w, "soft", 0);
+	c->account_change.set_byok = option(w, "byok") != NULL;
+	c->account_change.byok = keys_of(option(w, "byok"));
+	c->account_change.email = option(w, "email");
+	c->account_change.name = option(w, "name");
+}
+
+static enum command_kind
+kind_of(const char *verb)
+{
+	static const char *const names[COMMAND_COUNT] = {
+#define COMMAND(NAME, name, needs) [COMMAND_##NAME] = #name,
+#include "ledger/commands.def"
+#undef COMMAND
+	};
+
+	if (strcmp(verb, "give") == 0 || strcmp(verb, "take") == 0)
+		return COMMAND_TRANSACTION;
+	for (int k = 0; k < COMMAND_COUNT; k++)
+		if (strcmp(names[k], verb) == 0)
+			return (enum command_kind)k;
+	fail_msg("'%s' is no verb", verb);
+	return COMMAND_COUNT;
+}
+
+static struct command *
+read_command(struct scene *s, const struct words *w)
+{
+	struct command *c = get(s, sizeof(*c));
+
+	c->kind = kind_of(w->word[0]);
+	c->account_id = w->word[1];
+	c->account = id_account_key(c->account_id, strlen(c->account_id));
+	c->member = text_or(w, "member", "");
+	switch (c->kind) {
+	case COMMAND_AUTHORIZE:
+		read_authorize(w, c);
+		break;
+	case COMMAND_SETTLE:
+		read_settle(w, c);
+		break;
+	case COMMAND_RELEASE:
+		c->hold_seq = integer(w->word[2]);
+		break;
+	case COMMAND_EXTEND:
+		c->hold_seq = integer(w->word[2]);
+		c->extend.ttl_us = number(w, "ttl", 0) * US;
+		c->extend.max_output_tokens = number(w, "out", 0);
+		break;
+	case COMMAND_CHARGE:
+		c->charge.action = w->word[2];
+		c->charge.quantity = number(w, "n", 1);
+		c->charge.labels = (struct command_labels){"", "", text_or(w, "metadata", "")};
+		break;
+	case COMMAND_CHECK:
+		c->check.model = text_or(w, "model", "");
+		c->check.input_tokens = number(w, "in", 0);
+		c->check.max_output_tokens = number(w, "out", 0);
+		break;
+	case COMMAND_TRANSACTION:
+		read_transaction(w, c, strcmp(w->word[0], "take") == 0 ? -1 : 1, s->now_us);
+		break;
+	case COMMAND_ACCOUNT:
+		read_account(w, c);
+		break;
+	case COMMAND_MEMBER:
+		c->member = w->word[2];
+		c->member_change.remove = flag(w, "remove");
+		c->member_change.role = flag(w, "manager");
+		break;
+	case COMMAND_TOUCH:
+		c->touch.create = flag(w, "create");
+		break;
+	case COMMAND_COUNT:
+		break;
+	}
+	c->request_id = option(w, "rid");
+	if (c->request_id != NULL) {
+		id_request_key(c->request_id, strlen(c->request_id), c->request_key);
+		command_fingerprint(c);
+	}
+	return c;
+}
+
+/* ---- answers ---------------------------------------------------------------------------------------- */
+
+/* The named figure of an answer; false when it has none of that name. */
+static bool
+figure(const struct scene *s, const struct answer *a, const char *name, int64_t *value)
+{
+	const struct {
+		const char *name;
+		int64_t value;
+	} figures[] = {
+		{"amount", a->amount_micros}, {"balance", a->balance_micros}, {"available", a->available_micros},
+		{"needed", a->needed_micros}, {"limit", a->limit_micros}, {"used", a->used_micros},
+		{"seq", a->seq}, {"choice", a->choice}, {"output", a->max_output_tokens},
+		{"version", a->price_version}, {"replayed", a->replayed}, {"absent", a->absent},
+		{"expires", (a->expires_at_us - s->now_us) / US},
+	};
+
+	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
+		if (strcmp(figures[i].name, name) == 0) {
+			*value = figures[i].value;
+			return true;
+		}
+	return false;
+}
+
+static const char *
+said(const struct answer *a, const char *name)
+{
+	if (strcmp(name, "settlement") == 0)
+		return names_settlement(a->settlement);
+	if (strcmp(name, "source") == 0)
+		return names_source(a->source);
+	if (strcmp(name, "provider") == 0)
+		return a->provider;
+	if (strcmp(name, "kind") == 0)
+		return names_limit(a->limit);
+	if (strcmp(name, "field") == 0)
+		return a->field != NULL ? a->field : "";
+	if (strcmp(name, "item") == 0)
+		return a->item;
+	fail_msg("'%s' is no figure", name);
+	return "";
+}
+
+static void
+check_answer(struct scene *s, const struct command *c, const char *expected, const char *line)
+{
+	const struct answer *a = &c->answer;
+	struct words w;
+
+	split_words(s, expected, &w);
+	if (strcmp(outcome_name(a->outcome), w.word[0]) != 0)
+		fail_msg("\n    %s\n    found %s", line, outcome_name(a->outcome));
+	seen[c->kind][a->outcome] = true;
+	for (int i = 1; i < w.count; i++) {
+		char *value = strchr(w.word[i], '=');
+		int64_t found;
+
+		if (value == NULL)
+			fail_msg("'%s' is no figure", w.word[i]);
+		*value++ = '\0';
+		if (figure(s, a, w.word[i], &found)) {
+			if (found != integer(value))
+				wrong(line, w.word[i], integer(value), found);
+		} else if (strcmp(said(a, w.word[i]), value) != 0) {
+			fail_msg("\n    %s\n    %s: found %s", line, w.word[i], said(a, w.word[i]));
+		}
+	}
+}
+
+/* ---- events ----------------------------------------------------------------------------------------- */
+
+static void
+run_batch(struct scene *s)
+{
+	struct decide d = {
+		.rows = s->rows,
+		.book = s->book,
+		.now_us = s->now_us,
+		.holds_max = s->rules->holds_max != 0 ? s->rules->holds_max : 1000,
+		.capture_expired = s->rules->capture_expired,
+		.action_price_micros = s->rules->actions_need_prices ? 0 : 1000000,
+		.terms = TERMS,
+	};
+
+	if (s->count == 0)
+		return;
+	rows_reset(s->rows);
+	for (int i = 0; i < s->count; i++)
+		want_rows(s, rows_slot(s->rows, &s->batch[i]->account), s->batch[i]);
+	rows_sort_slots(s->rows);
+	for (int i = 0; i < rows_slot_count(s->rows); i++)
+		load_account(s, rows_slot_at(s->rows, i));
+	for (int i = 0; i < s->count; i++)
+		decide(&d, rows_slot(s->rows, &s->batch[i]->account), s->batch[i]);
+	assert_false(rows_failed(s->rows));
+	persist_rows(s);
+	for (int i = 0; i < s->count; i++)
+		check_answer(s, s->batch[i], s->expected[i], s->text[i]);
+	for (const struct row *row = s->table[TABLE_ACCOUNTS]; row != NULL; row = row->next)
+		check_account(s, (const struct accounts_row *)row, s->text[s->count - 1]);
+	s->count = 0;
+}
+
+/* Remaining amounts of all grants, "0,500"; or states and costs of all usages in the order of their ends. */
+static const char *
+list_of(struct scene *s, const struct account_key *key, enum table_id table)
+{
+	static const char *const states[] = {"settled", "released", "expired"};
+	char *out = get(s, 4096);
+	size_t length = 0;
+
+	for (const struct row *row = s->table[table]; row != NULL; row = row->next) {
+		if (!belongs(row, key))
+			continue;
+		if (table == TABLE_GRANTS)
+			length += (size_t)snprintf(out + length, 4096 - length, "%s%lld", length > 0 ? "," : "",
+			                           (long long)((const struct grants_row *)row)->remaining_micros);
+		else
+			length += (size_t)snprintf(out + length, 4096 - length, "%s%s:%lld", length > 0 ? "," : "",
+			                           states[((const struct usages_row *)row)->state],
+			                           (long long)((const struct usages_row *)row)->cost_micros);
+	}
+	return out;
+}
+
+static int64_t
+count_rows(const struct scene *s, const struct account_key *key, enum table_id table)
+{
+	int64_t count = 0;
+
+	for (const struct row *row = s->table[table]; row != NULL; row = row->next)
+		count += belongs(row, key);
+	return count;
+}
+
+static void
+see(struct scene *s, const struct words *w, const char *line)
+{
+	const struct account_key key = id_account_key(w->word[1], strlen(w->word[1]));
+	const struct accounts_row *a = account_of(s, &key);
+
+	if (a == NULL)
+		fail_msg("\n    %s\n    there is no such account", line);
+	const struct {
+		const char *name;
+		int64_t value;
+	} columns[] = {
+		{"balance", a->balance_micros}, {"held", a->held_micros}, {"open", a->open_holds},
+		{"due", (a->due_at_us - s->now_us) / US}, {"entries", a->entry_seq}, {"byok", a->byok},
+		{"transactions", count_rows(s, &key, TABLE_TRANSACTIONS)},
+		{"requests", count_rows(s, &key, TABLE_REQUESTS)}, {"members", count_rows(s, &key, TABLE_MEMBERS)},
+		{"profiles", count_rows(s, &key, TABLE_PROFILES)},
+	};
+	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
+		if (option(w, columns[i].name) != NULL && number(w, columns[i].name, 0) != columns[i].value)
+			wrong(line, columns[i].name, number(w, columns[i].name, 0), columns[i].value);
+	const struct {
+		const char *name;
+		enum table_id table;
+	} lists[] = {{"grants", TABLE_GRANTS}, {"usages", TABLE_USAGES}};
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		if (option(w, lists[i].name) != NULL &&
+		    strcmp(option(w, lists[i].name), list_of(s, &key, lists[i].table)) != 0)
+			fail_msg("\n    %s\n    %s: found %s", line, lists[i].name, list_of(s, &key, lists[i].table));
+}
+
+static void
+play_command(struct scene *s, const char *line)
+{
+	const char *arrow = strstr(line, " -> ");
+	char *before;
+	struct words w;
+
+	if (arrow == NULL)
+		fail_msg("\n    %s\n    expects nothing", line);
+	before = get(s, (size_t)(arrow - line) + 1);
+	memcpy(before, line, (size_t)(arrow - line));
+	split_words(s, before, &w);
+	if (s->count == BATCH_MAX || !s->combine)
+		run_batch(s);
+	s->batch[s->count] = read_command(s, &w);
+	s->expected[s->count] = arrow + 4;
+	s->text[s->count++] = line;
+	if (!s->combine)
+		run_batch(s);
+}
+
+static void
+play_line(struct scene *s, const char *line)
+{
+	struct words w;
+
+	split_words(s, line, &w);
+	if (strcmp(w.word[0], "pass") == 0) {
+		run_batch(s);
+		s->now_us += integer(w.word[1]) * US;
+	} else if (strcmp(w.word[0], "see") == 0) {
+		run_batch(s);
+		see(s, &w, line);
+	} else if (strcmp(w.word[0], "forget") == 0) {
+		run_batch(s);
+		book_release(s->book);
+		s->book = book_of(prices, 0, 3);
+	} else {
+		play_command(s, line);
+	}
+}
+
+void
+scene_play(const struct scene_rules *rules, const char *const *lines, size_t count)
+{
+	for (int combine = 0; combine < 2; combine++) {
+		struct scene s = {.rules = rules, .now_us = START_US, .combine = combine != 0};
+
+		s.memory = arena_new(MEMORY_MAX);
+		assert_non_null(s.memory);
+		s.rows = rows_new(s.memory);
+		s.book = book_of(prices, sizeof(prices) / sizeof(prices[0]), 2);
+		assert_true(s.rows != NULL && s.book != NULL);
+		for (size_t i = 0; i < count; i++)
+			play_line(&s, lines[i]);
+		run_batch(&s);
+		rows_free(s.rows);
+		book_release(s.book);
+		arena_free(s.memory);
+	}
+}

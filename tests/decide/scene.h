@@ -1,0 +1,43 @@
+/*
+ * scene: plays events against the deciding half of the ledger, with rows kept in memory instead of a
+ * database.  An event is one line of text:
+ *
+ *     authorize a gpt in=500 out=100 rid=r1 -> OK amount=900 available=100
+ *
+ * verb, account, operands, options; after the arrow the outcome, and figures of the answer as far as they
+ * matter.  Verbs are those of commands.def (give and take are transactions, account and member their
+ * changes) and:
+ *
+ *     pass 600                      that many seconds pass
+ *     see a balance=5 grants=0,5    what the rows of an account say
+ *     forget                        the price book loses all prices
+ *
+ * After every event the journal must be gap-free, chained, and sum to the balance, the grants must cover
+ * it, and the held amount must be that of the open holds.
+ *
+ * A scene is played twice: each event a batch of its own, then as many events in one batch as share a
+ * moment.  What is combined must be decided as if it came one by one.
+ */
+#ifndef OCTROI_TESTS_DECIDE_SCENE_H
+#define OCTROI_TESTS_DECIDE_SCENE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "ledger/decide.h"
+
+struct scene_rules {
+	bool capture_expired;
+	bool actions_need_prices;
+	int64_t holds_max; /* 0: plenty */
+};
+
+/* Fails the test at the first line that does not come true. */
+void scene_play(const struct scene_rules *rules, const char *const *lines, size_t count);
+
+/* Whether any scene so far made this command end so. */
+bool scene_seen(enum command_kind kind, enum outcome outcome);
+
+#define PLAY(rules, lines) scene_play((rules), (lines), sizeof(lines) / sizeof((lines)[0]))
+
+#endif

@@ -1,0 +1,694 @@
+#include "scene.h"
+
+#include "../unit/unit.h"
+
+/*
+ * What each command decides, one line per event.  A token of gpt costs one micro, of its output four (from
+ * second 5000 on twice that), of claude 3 and 15, of mini a tenth and four tenths; a credit is worth 10000
+ * micros of money; debrief is an action of two credits, any other one of one.
+ */
+
+static const struct scene_rules standard = {0};
+static const struct scene_rules capturing = {.capture_expired = true};
+static const struct scene_rules narrow = {.holds_max = 2};
+static const struct scene_rules priced_actions = {.actions_need_prices = true};
+
+static void
+test_authorize(void **state)
+{
+	static const char *const lines[] = {
+		"authorize a gpt in=500 out=100 -> INSUFFICIENT_CREDITS needed=900 available=0 kind=balance limit=0 used=0",
+		"give a 1000 -> OK amount=1000 balance=1000 available=1000 seq=1",
+		"authorize a gpt in=500 out=100 ttl=60 -> OK amount=900 balance=1000 available=100 seq=1 output=100 version=1"
+		" expires=60 source=platform provider=openai choice=0 replayed=0",
+		"see a balance=1000 held=900 open=1 entries=1 due=60",
+		"authorize a gpt in=100 -> OK amount=100 available=0 seq=2",
+		"authorize a gpt in=1 -> INSUFFICIENT_CREDITS needed=1 available=0 kind=balance limit=1000 used=1000",
+		"authorize a free in=999999999 out=1 -> OK amount=0 available=0 seq=3",
+		"authorize a nothing in=1 -> UNKNOWN_MODEL",
+		"authorize a huge in=1000000001 -> INVALID_REQUEST field=maxOutputTokens",
+		"see a balance=1000 held=1000 open=3 entries=1",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_authorize_from_a_list(void **state)
+{
+	static const char *const lines[] = {
+		"give a 1000 -> OK",
+		"authorize a claude,gpt,mini in=400 out=200 -> OK choice=2 amount=120",
+		"authorize a claude,gpt in=400 out=200 -> INSUFFICIENT_CREDITS available=880 needed=1200",
+		"authorize a claude,gpt,mini in=100 out=50 -> OK choice=1 amount=300 provider=openai",
+		"authorize a nothing,gpt in=1 out=1 -> OK choice=1 amount=5",
+		"authorize a nothing,nobody in=1 out=1 -> UNKNOWN_MODEL",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_fit(void **state)
+{
+	static const char *const lines[] = {
+		"give a 1000 -> OK",
+		"authorize a gpt in=500 out=2000 -> INSUFFICIENT_CREDITS needed=8500",
+		"authorize a gpt in=500 out=125 fit -> OK amount=1000 output=125",
+		"release a 1 -> OK",
+		"authorize a gpt in=500 out=2000 fit -> OK amount=1000 output=125",
+		"release a 2 -> OK",
+		"authorize a gpt in=501 out=2000 fit -> OK amount=997 output=124",
+		"release a 3 -> OK",
+		"authorize a gpt in=960 out=2000 fit -> OK amount=1000 output=10",
+		"release a 4 -> OK",
+		"authorize a gpt in=961 out=2000 fit -> INSUFFICIENT_CREDITS needed=8961",
+		"authorize a gpt in=2000 out=2000 fit -> INSUFFICIENT_CREDITS needed=10000",
+		"authorize a claude,mini in=500 out=2000 fit -> OK choice=1 amount=850 output=2000",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_own_keys(void **state)
+{
+	static const char *const lines[] = {
+		"authorize a gpt in=500 out=100 byok=openai -> OK source=byok provider=openai amount=0 seq=1 output=100",
+		"settle a 1 in=500 out=100 -> OK amount=0 settlement=exact balance=0",
+		"authorize a gpt in=500 out=100 byok=anthropic -> INSUFFICIENT_CREDITS",
+		"account a byok=anthropic+openai -> OK",
+		"authorize a gpt,claude in=500 out=100 -> OK source=byok provider=anthropic choice=1",
+		"authorize a mini,gpt in=500 out=100 -> OK source=byok provider=openai choice=0",
+		"authorize a gpt-unheard-of in=500 out=100 -> OK source=byok provider=openai version=0",
+		"authorize a claude-unheard-of in=500 out=100 -> OK source=byok provider=anthropic version=0",
+		"authorize a free in=500 out=100 -> OK source=platform provider=nobody",
+		"see a held=0 open=5 byok=3",
+		"extend a 2 out=9999 -> OK amount=0 output=9999",
+		"settle a 2 in=1 out=1 -> OK amount=0",
+		"check a model=claude in=500 out=1 -> OK",
+		"check a model=gpt-unheard-of -> OK",
+		"account a byok=none -> OK",
+		"authorize a claude in=500 out=100 -> INSUFFICIENT_CREDITS",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_settle(void **state)
+{
+	static const char *const lines[] = {
+		"give a 10000 -> OK",
+		"authorize a gpt in=500 out=100 -> OK seq=1 amount=900",
+		"authorize a gpt in=500 out=100 -> OK seq=2",
+		"authorize a gpt in=500 out=100 -> OK seq=3",
+		"authorize a gpt in=500 out=100 -> OK seq=4",
+		"authorize a gpt in=500 out=100 -> OK seq=5",
+		"settle a 1 in=300 out=50 message=m -> OK amount=500 balance=9500 available=5900 settlement=exact replayed=0",
+		"settle a 1 in=300 out=50 message=m -> OK amount=500 balance=9500 available=5900 settlement=exact replayed=1",
+		"settle a 1 in=300 out=51 message=m -> SETTLEMENT_CONFLICT",
+		"settle a 1 in=299 read=1 out=50 message=m -> SETTLEMENT_CONFLICT",
+		"settle a 1 in=300 out=50 message=n -> SETTLEMENT_CONFLICT",
+		"settle a 1 in=300 out=50 message=m partial -> SETTLEMENT_CONFLICT",
+		"settle a 1 failed -> SETTLEMENT_CONFLICT",
+		"settle a 1 -> SETTLEMENT_CONFLICT",
+		"settle a 2 in=100 out=1 partial -> OK amount=104 settlement=partial",
+		"settle a 3 -> OK amount=900 settlement=estimated",
+		"settle a 3 -> OK amount=900 settlement=estimated replayed=1",
+		"settle a 4 failed -> OK amount=0 settlement=exact",
+		"settle a 4 failed -> OK amount=0 replayed=1",
+		"settle a 4 in=1 -> SETTLEMENT_CONFLICT",
+		"settle a 5 in=10 failed -> OK amount=10",
+		"settle a 6 in=10 -> NOT_FOUND",
+		"settle b 1 in=10 -> NOT_FOUND",
+		"see a balance=8486 held=0 open=0 usages=settled:500,settled:104,settled:900,released:0,settled:10 grants=8486",
+		"extend a 1 ttl=60 -> HOLD_ENDED",
+		"release a 1 -> HOLD_ENDED",
+		"release a 4 -> OK replayed=1",
+		"release a 6 -> NOT_FOUND",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_settle_each_class_of_tokens(void **state)
+{
+	static const char *const lines[] = {
+		"give a 1000000 -> OK",
+		"authorize a gpt -> OK seq=1",
+		"settle a 1 in=1 -> OK amount=1",
+		"authorize a gpt -> OK seq=2",
+		"settle a 2 read=1 -> OK amount=1",
+		"authorize a gpt -> OK seq=3",
+		"settle a 3 read=2 -> OK amount=1",
+		"authorize a gpt -> OK seq=4",
+		"settle a 4 write=4 -> OK amount=5",
+		"authorize a gpt -> OK seq=5",
+		"settle a 5 write1h=4 -> OK amount=8",
+		"authorize a gpt -> OK seq=6",
+		"settle a 6 out=3 -> OK amount=12",
+		"authorize a gpt -> OK seq=7",
+		"settle a 7 in=1 read=1 write=1 write1h=1 out=1 -> OK amount=9",
+		"authorize a gpt -> OK seq=8",
+		"settle a 8 in=0 -> OK amount=0 settlement=exact",
+		"authorize a gpt -> OK seq=9",
+		"settle a 9 in=1000000001 -> INVALID_REQUEST field=usage",
+		"see a balance=999963 open=1",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_settle_above_the_hold(void **state)
+{
+	static const char *const lines[] = {
+		"give a 1000 -> OK",
+		"authorize a gpt in=1000 -> OK seq=1 available=0",
+		"settle a 1 in=1000 out=1000 -> OK amount=5000 balance=-4000 available=-4000 settlement=exact",
+		"see a balance=-4000 held=0 grants=0 entries=3",
+		"authorize a gpt in=1 -> INSUFFICIENT_CREDITS available=-4000 needed=1",
+		"authorize a free in=1 -> INSUFFICIENT_CREDITS needed=0",
+		"charge a note -> INSUFFICIENT_CREDITS needed=10000",
+		"check a -> INSUFFICIENT_CREDITS needed=1",
+		"give a 3999 -> OK balance=-1",
+		"see a balance=-1 grants=0,0 entries=6",
+		"give a 11 -> OK balance=10 available=10",
+		"see a balance=10 grants=0,0,10 entries=9",
+		"authorize a gpt in=10 -> OK available=0",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_holds_of_actions(void **state)
+{
+	static const char *const lines[] = {
+		"account a unit=credit -> OK",
+		"give a 10000000 -> OK",
+		"authorize a action=debrief -> OK amount=2000000 version=1 output=0",
+		"authorize a action=anything n=3 -> OK amount=3000000 version=0",
+		"settle a 1 -> OK amount=2000000 settlement=exact",
+		"settle a 2 in=5 out=5 -> OK amount=3000000 settlement=exact",
+		"authorize a action=debrief n=3 -> INSUFFICIENT_CREDITS needed=6000000 available=5000000",
+		"authorize a action=debrief -> OK seq=3",
+		"extend a 3 out=100 -> OK amount=2000000",
+		"settle a 3 failed -> OK amount=0",
+		"authorize a action=dear n=2 -> INVALID_REQUEST field=maxOutputTokens",
+		"authorize a gpt in=1 -> OK amount=100",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_charge(void **state)
+{
+	static const char *const lines[] = {
+		"charge a note -> INSUFFICIENT_CREDITS needed=10000 available=0",
+		"give a 65000 -> OK",
+		"charge a note -> OK amount=10000 balance=55000 available=55000 seq=1 version=0 settlement=exact",
+		"charge a debrief n=2 -> OK amount=40000 balance=15000 seq=2 version=1",
+		"charge a debrief -> INSUFFICIENT_CREDITS needed=20000 available=15000",
+		"charge a dear n=1000000 -> INVALID_REQUEST field=quantity",
+		"authorize a gpt in=10000 -> OK",
+		"charge a note -> INSUFFICIENT_CREDITS available=5000",
+		"see a usages=settled:10000,settled:40000 balance=15000 held=10000",
+		"settle a 1 in=5 -> SETTLEMENT_CONFLICT",
+		"release a 1 -> HOLD_ENDED",
+	};
+	static const char *const unpriced[] = {
+		"give a 65000 -> OK",
+		"charge a note -> UNKNOWN_ACTION",
+		"authorize a action=note -> UNKNOWN_ACTION",
+		"charge a debrief -> OK amount=20000",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+	PLAY(&priced_actions, unpriced);
+}
+
+static void
+test_check(void **state)
+{
+	static const char *const lines[] = {
+		"check a -> INSUFFICIENT_CREDITS needed=1 available=0",
+		"give a 100 -> OK",
+		"check a -> OK available=100",
+		"check a model=gpt in=60 out=10 -> OK",
+		"check a model=gpt in=61 out=10 -> INSUFFICIENT_CREDITS needed=101",
+		"check a model=nothing -> UNKNOWN_MODEL",
+		"account a status=suspended -> OK",
+		"check a -> ACCOUNT_SUSPENDED kind=suspended",
+		"see a held=0 open=0 entries=1",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_request_ids(void **state)
+{
+	static const char *const lines[] = {
+		"authorize a gpt in=500 rid=x -> INSUFFICIENT_CREDITS",
+		"give a 1000 rid=g -> OK seq=1 balance=1000",
+		"give a 1000 rid=g -> OK seq=1 balance=1000 amount=1000 replayed=1",
+		"give a 1001 rid=g -> CONFLICT",
+		"take a 1000 rid=g -> CONFLICT",
+		"give a 1000 rid=g expires=60 -> CONFLICT",
+		"authorize a gpt in=500 rid=x -> OK seq=1 amount=500 available=500 replayed=0",
+		"authorize a gpt in=500 rid=x -> OK seq=1 amount=500 available=500 replayed=1 provider=openai version=1",
+		"authorize a gpt in=501 rid=x -> CONFLICT",
+		"authorize a gpt in=500 rid=x fit -> CONFLICT",
+		"authorize a gpt in=500 rid=x ttl=601 -> CONFLICT",
+		"authorize a gpt in=500 rid=x member=m -> CONFLICT",
+		"authorize a gpt in=500 rid=x conversation=m -> CONFLICT",
+		"authorize a gpt in=500 rid=x message=m -> CONFLICT",
+		"authorize a gpt in=500 rid=x byok=openai -> CONFLICT",
+		"authorize a gpt,mini in=500 rid=x -> CONFLICT",
+		"charge a note rid=x -> CONFLICT",
+		"settle a 1 in=100 -> OK balance=900",
+		"authorize a gpt in=500 rid=x -> OK seq=1 amount=500 balance=1000 available=500 replayed=1",
+		"pass 9000",
+		"authorize a gpt in=500 rid=x -> OK seq=1 amount=500 available=500 replayed=1 version=1",
+		"authorize b gpt in=500 rid=x byok=openai -> OK seq=1 source=byok",
+		"authorize b gpt in=500 rid=x byok=openai -> OK seq=1 source=byok replayed=1 provider=openai",
+		"give b 50000 -> OK",
+		"charge b note rid=c -> OK amount=10000 seq=2",
+		"charge b note rid=c -> OK amount=10000 seq=2 replayed=1",
+		"charge b note n=2 rid=c -> CONFLICT",
+		"see a balance=900 open=0 requests=2",
+		"see b balance=40000 requests=2",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_holds_expire(void **state)
+{
+	static const char *const lines[] = {
+		"give a 1000 -> OK",
+		"authorize a gpt in=600 ttl=60 -> OK seq=1",
+		"authorize a gpt in=300 ttl=100 -> OK seq=2",
+		"pass 59",
+		"authorize a gpt in=600 -> INSUFFICIENT_CREDITS available=100",
+		"pass 1",
+		"authorize a gpt in=600 ttl=30 -> OK seq=3 available=100",
+		"see a open=2 held=900 due=30 usages=expired:0",
+		"settle a 1 in=500 -> OK amount=500 settlement=late balance=500 available=-400 replayed=0",
+		"settle a 1 in=500 -> OK amount=500 settlement=late replayed=1",
+		"settle a 1 in=501 -> SETTLEMENT_CONFLICT",
+		"pass 40",
+		"extend a 2 ttl=60 -> HOLD_ENDED",
+		"release a 3 -> HOLD_ENDED",
+		"settle a 2 failed -> OK amount=0 settlement=late",
+		"settle a 3 -> OK amount=600 settlement=late balance=-100",
+		"see a open=0 held=0 balance=-100 usages=settled:500,settled:600,settled:0",
+		"touch a -> OK balance=-100",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_expired_holds_are_captured(void **state)
+{
+	static const char *const lines[] = {
+		"give a 1000 -> OK",
+		"authorize a gpt in=600 ttl=60 -> OK seq=1",
+		"authorize a gpt in=100 ttl=60 -> OK seq=2",
+		"authorize a gpt in=100 ttl=60 -> OK seq=3",
+		"authorize a free in=100 ttl=60 -> OK seq=4",
+		"pass 61",
+		"touch a -> OK balance=200 available=200",
+		"see a usages=expired:600,expired:100,expired:100,expired:0 open=0 held=0 grants=200",
+		"settle a 1 in=500 -> OK amount=500 settlement=late balance=300",
+		"see a grants=200,100",
+		"settle a 2 in=900 -> OK amount=900 settlement=late balance=-500",
+		"settle a 3 failed -> OK amount=0 settlement=late balance=-400",
+		"see a grants=0,0,0 usages=settled:500,settled:900,settled:0,expired:0",
+		"settle a 3 failed -> OK amount=0 settlement=late replayed=1",
+		"settle a 3 in=1 -> SETTLEMENT_CONFLICT",
+	};
+
+	(void)state;
+	PLAY(&capturing, lines);
+}
+
+static void
+test_grants_are_spent_in_order(void **state)
+{
+	static const char *const lines[] = {
+		"account a unit=money -> OK",
+		"give a 100 priority=50 -> OK",
+		"give a 100 priority=50 expires=9000 -> OK",
+		"give a 100 priority=50 expires=8000 -> OK",
+		"give a 100 type=PLAN_ALLOWANCE -> OK",
+		"give a 100 type=SIGNUP_BONUS -> OK",
+		"give a 100 priority=50 -> OK",
+		"authorize a gpt in=600 -> OK seq=1",
+		"settle a 1 in=50 -> OK",
+		"see a grants=100,100,100,50,100,100 entries=7",
+		"authorize a gpt -> OK seq=2",
+		"settle a 2 in=100 -> OK",
+		"see a grants=100,100,100,0,50,100 entries=9",
+		"take a 100 -> OK",
+		"see a grants=100,100,50,0,0,100 entries=11",
+		"take a 100 -> OK",
+		"see a grants=100,50,0,0,0,100",
+		"take a 100 -> OK",
+		"see a grants=50,0,0,0,0,100",
+		"take a 200 -> OK balance=-50",
+		"see a grants=0,0,0,0,0,0 entries=18 balance=-50 transactions=10",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_grants_expire(void **state)
+{
+	static const char *const lines[] = {
+		"give a 100 expires=60 -> OK",
+		"give a 100 expires=30 -> OK",
+		"give a 100 -> OK balance=300",
+		"see a due=30",
+		"take a 50 -> OK",
+		"see a grants=100,50,100",
+		"pass 30",
+		"check a -> OK balance=200 available=200",
+		"see a grants=100,0,100 transactions=5 entries=5 due=30",
+		"authorize a gpt in=200 ttl=600 -> OK seq=1",
+		"pass 30",
+		"settle a 1 in=200 -> OK balance=-100",
+		"see a grants=0,0,0 transactions=6",
+		"give a 50 expires=10 -> OK balance=-50",
+		"give a 70 expires=10 -> OK balance=20",
+		"pass 10",
+		"touch a -> OK balance=0",
+		"see a grants=0,0,0,0,0 balance=0 transactions=9",
+		"give a 1 expires=0 -> INVALID_REQUEST field=expiresAt",
+		"take a 1 expires=60 -> INVALID_REQUEST field=expiresAt",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+/* Whoever looks last, what fell due in the meantime is booked in the order in which it fell due. */
+static void
+test_what_is_due_comes_in_order(void **state)
+{
+	static const char *const capture_first[] = {
+		"give a 100 expires=100 -> OK",
+		"give a 1000 -> OK",
+		"authorize a gpt in=80 ttl=50 -> OK",
+		"pass 1000",
+		"touch a -> OK balance=1000",
+		"see a grants=0,1000 usages=expired:80",
+	};
+	static const char *const expiry_first[] = {
+		"give a 100 expires=50 -> OK",
+		"give a 1000 -> OK",
+		"authorize a gpt in=80 ttl=100 -> OK",
+		"pass 1000",
+		"touch a -> OK balance=920",
+		"see a grants=0,920 usages=expired:80",
+	};
+	static const char *const together[] = {
+		"give a 100 expires=50 -> OK",
+		"authorize a gpt in=80 ttl=50 -> OK",
+		"pass 50",
+		"touch a -> OK balance=0",
+		"see a grants=0 usages=expired:80 transactions=2 entries=3",
+	};
+
+	(void)state;
+	PLAY(&capturing, capture_first);
+	PLAY(&capturing, expiry_first);
+	PLAY(&capturing, together);
+}
+
+static void
+test_extend(void **state)
+{
+	static const char *const lines[] = {
+		"give a 1000 -> OK",
+		"authorize a gpt in=100 out=100 ttl=60 -> OK seq=1 amount=500",
+		"extend a 1 ttl=600 -> OK amount=500 expires=600 output=100 seq=1 item=gpt provider=openai",
+		"extend a 1 out=200 -> OK amount=900 available=100 output=200 expires=600",
+		"extend a 1 out=226 -> INSUFFICIENT_CREDITS needed=104 available=100",
+		"extend a 1 out=225 ttl=30 -> OK amount=1000 available=0 expires=30",
+		"extend a 1 out=1 -> OK amount=104 available=896",
+		"extend a 1 out=1000000001 -> INVALID_REQUEST field=maxOutputTokens",
+		"see a held=104 open=1 due=30",
+		"extend a 2 ttl=60 -> NOT_FOUND",
+		"settle a 1 in=100 out=1 -> OK amount=104",
+		"extend a 1 ttl=60 -> HOLD_ENDED",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_price_is_pinned(void **state)
+{
+	static const char *const lines[] = {
+		"give a 100000 -> OK",
+		"authorize a gpt in=100 ttl=86400 -> OK amount=100 version=1",
+		"authorize a gpt in=100 ttl=86400 -> OK amount=100 version=1",
+		"pass 5000",
+		"authorize a gpt in=100 -> OK amount=200 version=2 seq=3",
+		"settle a 1 in=100 out=10 -> OK amount=140",
+		"extend a 2 out=10 -> OK amount=140 version=1",
+		"settle a 2 in=100 -> OK amount=100",
+		"settle a 3 in=100 -> OK amount=200",
+	};
+	static const char *const gone[] = {
+		"give a 100000 -> OK",
+		"authorize a gpt in=100 -> OK",
+		"authorize a gpt in=100 ttl=60 -> OK",
+		"forget",
+		"authorize a gpt in=100 -> UNKNOWN_MODEL",
+		"settle a 1 in=100 -> UNAVAILABLE",
+		"extend a 1 out=100 -> UNAVAILABLE",
+		"extend a 1 ttl=600 -> OK",
+		"see a held=200 open=2",
+		"pass 60",
+		"settle a 2 in=100 -> UNAVAILABLE",
+		"settle a 1 -> OK amount=100 settlement=estimated",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+	PLAY(&standard, gone);
+}
+
+static void
+test_transactions(void **state)
+{
+	static const char *const lines[] = {
+		"take a 5 -> OK balance=-5 seq=1",
+		"give a 0 -> INVALID_REQUEST field=amountMicros",
+		"take a 1 type=TOP_UP -> INVALID_REQUEST field=amountMicros",
+		"take a 1 type=SIGNUP_BONUS -> INVALID_REQUEST field=amountMicros",
+		"give a 1 type=ALLOWANCE_EXPIRY -> INVALID_REQUEST field=amountMicros",
+		"take a 1 type=ALLOWANCE_EXPIRY -> OK balance=-6",
+		"give a 10 type=REFUND -> OK balance=4",
+		"take a 1 type=DISPUTE -> OK balance=3",
+		"give b 1000000000000000001 -> INVALID_REQUEST field=amountMicros",
+		"give b 1000000000000000000 -> OK",
+		"give b 1000000000000000000 -> OK",
+		"give b 1 -> INVALID_REQUEST field=amountMicros",
+		"take b 1000000000000000000 -> OK",
+		"take b 1000000000000000000 -> OK",
+		"take b 1000000000000000000 -> OK",
+		"take b 1000000000000000000 -> OK balance=-2000000000000000000",
+		"take b 1 -> INVALID_REQUEST field=amountMicros",
+		"see a grants=3 transactions=4",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_accounts(void **state)
+{
+	static const char *const lines[] = {
+		"touch a -> OK absent=1",
+		"touch a create -> OK absent=0 balance=0",
+		"account a unit=credit email=a@b name=A -> OK",
+		"account a unit=money email=c@d -> OK",
+		"see a profiles=1",
+		"give a 1 -> OK",
+		"account a unit=credit -> ACCOUNT_CONFLICT",
+		"account a unit=money mode=postpaid hard=1000 soft=500 -> OK available=1001",
+		"authorize b gpt byok=openai -> OK",
+		"account b unit=credit -> ACCOUNT_CONFLICT",
+		"member c m -> OK",
+		"member c m manager -> OK",
+		"member c m remove -> OK",
+		"member c m remove -> NOT_FOUND",
+		"member c n remove -> NOT_FOUND",
+		"member c m -> OK",
+		"see c members=1",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_suspended(void **state)
+{
+	static const char *const lines[] = {
+		"give a 100000 -> OK",
+		"authorize a gpt in=100 -> OK",
+		"account a status=suspended -> OK",
+		"authorize a gpt in=100 -> ACCOUNT_SUSPENDED kind=suspended",
+		"authorize a gpt in=100 byok=openai -> ACCOUNT_SUSPENDED",
+		"charge a note -> ACCOUNT_SUSPENDED kind=suspended",
+		"settle a 1 in=100 -> OK amount=100",
+		"give a 1 -> OK",
+		"account a status=active -> OK",
+		"authorize a gpt in=100 -> OK",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_postpaid(void **state)
+{
+	static const char *const lines[] = {
+		"account a mode=postpaid hard=1000 -> OK available=1000",
+		"authorize a gpt in=600 -> OK amount=600 balance=0 available=400",
+		"authorize a gpt in=600 -> HARD_LIMIT_REACHED needed=600 available=400 kind=hard_limit limit=1000 used=600",
+		"settle a 1 in=900 -> OK balance=-900 available=100",
+		"charge a note -> HARD_LIMIT_REACHED needed=10000",
+		"check a model=gpt in=101 -> HARD_LIMIT_REACHED",
+		"authorize a gpt in=101 -> HARD_LIMIT_REACHED used=900",
+		"account a hard=1001 -> OK available=101",
+		"authorize a gpt in=101 -> OK available=0",
+		"extend a 2 out=1 -> HARD_LIMIT_REACHED needed=4",
+		"give a 500 type=PAYMENT -> OK balance=-400 available=500",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_too_many_holds(void **state)
+{
+	static const char *const lines[] = {
+		"give a 1000 -> OK",
+		"authorize a gpt in=1 -> OK",
+		"authorize a gpt in=1 -> OK",
+		"authorize a gpt in=1 -> TOO_MANY_HOLDS",
+		"authorize a gpt in=1 byok=openai -> TOO_MANY_HOLDS",
+		"authorize a gpt in=1000 -> INSUFFICIENT_CREDITS",
+		"charge a note -> INSUFFICIENT_CREDITS",
+		"release a 1 -> OK",
+		"authorize a gpt in=1 -> OK seq=3",
+		"authorize a gpt in=1 -> TOO_MANY_HOLDS",
+		"pass 600",
+		"authorize a gpt in=1 -> OK seq=4",
+	};
+
+	(void)state;
+	PLAY(&narrow, lines);
+}
+
+/* Every way in which a command can end; nothing else may have been seen, and all of it must have been. */
+static void
+test_every_outcome_was_seen(void **state)
+{
+	static const struct {
+		enum command_kind kind;
+		enum outcome outcomes[12]; /* ends with OK, which every command can answer */
+	} possible[COMMAND_COUNT] = {
+		{COMMAND_AUTHORIZE, {OUTCOME_INSUFFICIENT_CREDITS, OUTCOME_HARD_LIMIT_REACHED, OUTCOME_ACCOUNT_SUSPENDED,
+		                     OUTCOME_INVALID_REQUEST, OUTCOME_CONFLICT, OUTCOME_UNKNOWN_MODEL,
+		                     OUTCOME_UNKNOWN_ACTION, OUTCOME_TOO_MANY_HOLDS}},
+		{COMMAND_SETTLE, {OUTCOME_NOT_FOUND, OUTCOME_SETTLEMENT_CONFLICT, OUTCOME_INVALID_REQUEST,
+		                  OUTCOME_UNAVAILABLE}},
+		{COMMAND_RELEASE, {OUTCOME_NOT_FOUND, OUTCOME_HOLD_ENDED}},
+		{COMMAND_EXTEND, {OUTCOME_NOT_FOUND, OUTCOME_HOLD_ENDED, OUTCOME_INSUFFICIENT_CREDITS,
+		                  OUTCOME_HARD_LIMIT_REACHED, OUTCOME_INVALID_REQUEST, OUTCOME_UNAVAILABLE}},
+		{COMMAND_CHARGE, {OUTCOME_INSUFFICIENT_CREDITS, OUTCOME_HARD_LIMIT_REACHED, OUTCOME_ACCOUNT_SUSPENDED,
+		                  OUTCOME_INVALID_REQUEST, OUTCOME_CONFLICT, OUTCOME_UNKNOWN_ACTION}},
+		{COMMAND_CHECK, {OUTCOME_INSUFFICIENT_CREDITS, OUTCOME_HARD_LIMIT_REACHED, OUTCOME_ACCOUNT_SUSPENDED,
+		                 OUTCOME_UNKNOWN_MODEL}},
+		{COMMAND_TRANSACTION, {OUTCOME_INVALID_REQUEST, OUTCOME_CONFLICT}},
+		{COMMAND_ACCOUNT, {OUTCOME_ACCOUNT_CONFLICT}},
+		{COMMAND_MEMBER, {OUTCOME_NOT_FOUND}},
+		{COMMAND_TOUCH, {OUTCOME_OK}},
+	};
+	bool expected[COMMAND_COUNT][OUTCOME_COUNT] = {{false}};
+
+	(void)state;
+	for (int i = 0; i < COMMAND_COUNT; i++) {
+		expected[possible[i].kind][OUTCOME_OK] = true;
+		for (int j = 0; possible[i].outcomes[j] != OUTCOME_OK; j++)
+			expected[possible[i].kind][possible[i].outcomes[j]] = true;
+	}
+	for (int kind = 0; kind < COMMAND_COUNT; kind++)
+		for (int o = 0; o < OUTCOME_COUNT; o++)
+			if (scene_seen((enum command_kind)kind, (enum outcome)o) != expected[kind][o])
+				fail_msg("command %d, %s: %s", kind, outcome_name((enum outcome)o),
+				         expected[kind][o] ? "never seen" : "not expected");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_authorize),
+		cmocka_unit_test(test_authorize_from_a_list),
+		cmocka_unit_test(test_fit),
+		cmocka_unit_test(test_own_keys),
+		cmocka_unit_test(test_settle),
+		cmocka_unit_test(test_settle_each_class_of_tokens),
+		cmocka_unit_test(test_settle_above_the_hold),
+		cmocka_unit_test(test_holds_of_actions),
+		cmocka_unit_test(test_charge),
+		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_request_ids),
+		cmocka_unit_test(test_holds_expire),
+		cmocka_unit_test(test_expired_holds_are_captured),
+		cmocka_unit_test(test_grants_are_spent_in_order),
+		cmocka_unit_test(test_grants_expire),
+		cmocka_unit_test(test_what_is_due_comes_in_order),
+		cmocka_unit_test(test_extend),
+		cmocka_unit_test(test_price_is_pinned),
+		cmocka_unit_test(test_transactions),
+		cmocka_unit_test(test_accounts),
+		cmocka_unit_test(test_suspended),
+		cmocka_unit_test(test_postpaid),
+		cmocka_unit_test(test_too_many_holds),
+		cmocka_unit_test(test_every_outcome_was_seen),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
