@@ -1,0 +1,32 @@
+/*
+ * doctor: checks of an installation.  Each check has a name and ends in one state, with what was found
+ * and, unless all is well, what to do about it.  doctor_files.c, doctor_database.c and doctor_http.c hold
+ * the checks; ctl_doctor.c runs them.  One thread.
+ */
+#ifndef OCTROI_CTL_DOCTOR_H
+#define OCTROI_CTL_DOCTOR_H
+
+#include "ctl/ctl.h"
+#include "ctl/listing.h"
+
+enum doctor_state { DOCTOR_OK, DOCTOR_SKIPPED, DOCTOR_WARNING, DOCTOR_PROBLEM, DOCTOR_STATE_COUNT };
+
+struct doctor {
+	struct ctl *ctl;
+	const char *url, *internal_url, *key; /* NULL when not given */
+	struct listing *list;
+	int count[DOCTOR_STATE_COUNT];
+};
+
+/* The end of a check.  advice is "" where there is nothing to do; never shows a secret. */
+void doctor_say(struct doctor *D, const char *check, enum doctor_state state, const char *advice,
+                const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* Configuration, sockets, secrets. */
+void doctor_files(struct doctor *D);
+/* The database: settings, rights, clock, tables, prices. */
+void doctor_database(struct doctor *D);
+/* The web server in front, as a client sees it; skipped without --url and --internal-url. */
+void doctor_http(struct doctor *D);
+
+#endif
