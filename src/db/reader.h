@@ -37,25 +37,29 @@ int reader_usages(struct db *d, struct arena *a, const struct account_key *key, 
                   const struct reader_usage_filter *filter, int limit,
                   struct reader_usage **rows, int *count, bool *more);
 
-/* What GET /api/credits shows, in one round trip: account, last 10 transactions, last 10 usages. */
+/* What GET /api/credits shows, in one round trip: account, last 10 transactions, last 10 usages (of one
+ * member unless member is NULL). */
 struct reader_overview {
 	struct reader_account account;
 	struct reader_transaction *transactions;
 	struct reader_usage *usages;
 	int transaction_count, usage_count;
 };
-int reader_overview(struct db *d, struct arena *a, const struct account_key *key, struct reader_overview *out);
+int reader_overview(struct db *d, struct arena *a, const struct account_key *key, const char *member,
+                    struct reader_overview *out);
 
 enum reader_grouping { GROUP_DAY, GROUP_MODEL, GROUP_MEMBER, GROUP_ACTION };
 struct reader_sum {
-	const char *name; /* "2026-11-21", a model, a member, an action */
-	int64_t requests, input_tokens, output_tokens, cost_micros;
+	const char *name; /* "2026-11-21", a model, a member, an action; "" for usages that have none */
+	int64_t requests, input_tokens, output_tokens, cost_micros; /* input: cached and written too */
 };
-/* Settled usages that ended in [from_us, to_us); at most limit groups, the largest cost first (days in order). */
-int reader_summary(struct db *d, struct arena *a, const struct account_key *key, int64_t from_us, int64_t to_us,
+/* Usages that ended in [from_us, to_us), of one member unless member is NULL; at most limit groups, the
+ * largest cost first (days in order).  *total_micros is that of all groups. */
+struct reader_span { const char *member; int64_t from_us, to_us; };
+int reader_summary(struct db *d, struct arena *a, const struct account_key *key, const struct reader_span *span,
                    enum reader_grouping by, int limit, struct reader_sum **rows, int *count, int64_t *total_micros);
 
-struct reader_key { unsigned char digest[32]; const char *scope; };
+struct reader_key { int64_t id; unsigned char digest[32]; const char *scope; };
 /* All keys in force. */
 int reader_keys(struct db *d, struct arena *a, struct reader_key **rows, int *count);
 

@@ -13,25 +13,37 @@
 #include "edge/request.h"
 #include "edge/response.h"
 #include "ledger/ledger.h"
+#include "ledger/names.h"
 
-struct router;
+struct edge;
+struct metrics;
 
 enum scope { SCOPE_NONE, SCOPE_GUARD, SCOPE_APP, SCOPE_ADMIN, SCOPE_REPORT, SCOPE_BROWSER, SCOPE_SERVER };
 
 struct call {
 	const struct request *request;
 	struct response *response;
-	struct router *router;
+	struct metrics *metrics;
+	struct edge *edge;      /* NULL until it runs */
 	const struct config *config;
 	struct ledger *ledger;
 	struct pool *readers;
 	enum scope scope;
-	const char *account;    /* of OWNER routes; "" elsewhere */
+	int64_t key_id;         /* of the API key; 0 when it was none */
+	const char *account;    /* of OWNER and GATE routes; elsewhere that which the body names, for the log; or "" */
 	const char *member;     /* of a browser token or the server's parameters; "" when none */
 	const char *segment[2]; /* what the pattern's {} stood for */
 	struct json *body;      /* parsed for POST and PUT; NULL otherwise */
 	bool french;            /* the caller's language */
+	bool gate;              /* a web server's auth_request asks: it understands 2xx, 401 and 403 only */
+	enum outcome outcome;   /* OUTCOME_OK until something else is rendered */
+	const char *field;      /* what is wrong, beside OUTCOME_INVALID_REQUEST of auth_admit; else NULL */
 };
+
+/* Submits the command within the request's deadline.  False when it was refused; that is rendered then. */
+bool call_submit(struct call *c, struct command *command);
+/* A connection for reading; NULL when none came free, which is rendered then.  Give it back. */
+struct db *call_reader(struct call *c);
 
 typedef void route_handler(struct call *c);
 

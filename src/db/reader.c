@@ -1,0 +1,502 @@
+#include "db/reader.h"
+
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "db/sql.h"
+
+#define SQL_MAX ((size_t)8 * 1024)
+#define OVERVIEW_ROWS 10
+#define KEYS_FIRST 64
+#define US_PER_DAY (INT64_C(86400) * CLOCK_US_PER_SECOND)
+
+/* Rows of usages and of prices say with 0 and 1 whether an item is a model or an action. */
+#define KIND_MODEL 0
+#define KIND_ACTION 1
+
+/* One question: the statement, then its rows, each taken in by a function. */
+struct ask {
+	struct db *db;
+	struct arena *arena;
+	struct buf sql;
+};
+
+static void ask_init(struct ask *q, struct db *d, struct arena *a)
+{
+	q->db = d;
+	q->arena = a;
+	buf_init(&q->sql, SQL_MAX);
+}
+
+/* Sends the statements.  A connection that was cut is opened anew, once: reading twice does no harm. */
+static int ask_send(struct ask *q)
+{
+	bool was_connected = db_connected(q->db);
+	enum db_result result = db_query(q->db, &q->sql);
+
+	if (result == DB_RETRY || (result == DB_LOST && was_connected))
+		result = db_query(q->db, &q->sql);
+	return result == DB_OK ? 0 : -1;
+}
+
+/* Takes in at most max rows of the current result; how many, or -1. */
+static int ask_rows(struct ask *q, int max, int (*take)(struct ask *q, const struct db_row *row, void *out),
+                    void *rows, size_t size)
+{
+	struct db_row row;
+	int count = 0;
+	int got = 1;
+
+	while (count < max) {
+		got = db_row(q->db, &row);
+		if (got != 1)
+			break;
+		if (take(q, &row, (char *)rows + (size_t)count * size) < 0)
+			return -1;
+		count++;
+	}
+	return got < 0 ? -1 : count;
+}
+
+/* On to the next statement's result. */
+static int ask_next(struct ask *q)
+{
+	bool more = false;
+
+	return db_next(q->db, &more) == DB_OK && more ? 0 : -1;
+}
+
+/* Ends the question: -1 when it failed before, or fails now. */
+static int ask_end(struct ask *q, int result)
+{
+	if (db_finish(q->db) != DB_OK)
+		result = -1;
+	buf_free(&q->sql);
+	return result;
+}
+
+/* A text column in the arena; "" for NULL.  NULL when the arena is exhausted. */
+static const char *text_of(struct ask *q, const struct db_row *row, unsigned column)
+{
+	if (row->field[column] == NULL || row->length[column] == 0)
+		return "";
+	return arena_copy(q->arena, row->field[column], row->length[column]);
+}
+
+static void sql_key(struct ask *q, const struct account_key *key)
+{
+	sql_bytes(&q->sql, key->bytes, sizeof(key->bytes));
+}
+
+/* ---- accounts ---------------------------------------------------------------------------------- */
+
+/* Always one row, so that the database's clock is answered for absent accounts too. */
+static void sql_account(struct ask *q, const struct account_key *key)
+{
+	sql_literal(&q->sql,
+	            "SELECT CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED),a.id IS NOT NULL,a.unit,a.mode,"
+	            "a.status,a.byok,a.balance_micros,a.held_micros,a.hard_limit_micros,a.soft_limit_micros,"
+	            "a.open_holds,a.due_at_us,a.created_at_us,a.external_id,p.email,p.name,p.locale,"
+	            "p.time_zone FROM (SELECT 1) one LEFT JOIN accounts a ON a.id=");
+	sql_key(q, key);
+	sql_literal(&q->sql, " LEFT JOIN profiles p ON p.account_id=a.id");
+}
+
+static int take_account(struct ask *q, const struct db_row *row, void *out)
+{
+	struct reader_account *account = out;
+
+	account->now_us = db_int(row, 0);
+	account->found = db_int(row, 1) != 0;
+	if (!account->found)
+		return 0;
+	account->unit = db_int(row, 2);
+	account->mode = db_int(row, 3);
+	account->status = db_int(row, 4);
+	account->byok = db_int(row, 5);
+	account->balance_micros = db_int(row, 6);
+	account->held_micros = db_int(row, 7);
+	account->hard_limit_micros = db_int(row, 8);
+	account->soft_limit_micros = db_int(row, 9);
+	account->open_holds = db_int(row, 10);
+	account->due_at_us = db_int(row, 11);
+	account->created_at_us = db_int(row, 12);
+	account->external_id = text_of(q, row, 13);
+	account->email = text_of(q, row, 14);
+	account->name = text_of(q, row, 15);
+	account->locale = text_of(q, row, 16);
+	account->time_zone = text_of(q, row, 17);
+	return account->external_id != NULL && account->email != NULL && account->name != NULL &&
+	       account->locale != NULL && account->time_zone != NULL ? 0 : -1;
+}
+
+static int read_account(struct ask *q, struct reader_account *out)
+{
+	memset(out, 0, sizeof(*out));
+	return ask_rows(q, 1, take_account, out, sizeof(*out)) == 1 ? 0 : -1;
+}
+
+int reader_account(struct db *d, struct arena *a, const struct account_key *key, struct reader_account *out)
+{
+	struct ask q;
+	int result = -1;
+
+	ask_init(&q, d, a);
+	sql_account(&q, key);
+	if (ask_send(&q) == 0)
+		result = read_account(&q, out);
+	return ask_end(&q, result);
+}
+
+/* ---- transactions and usages ------------------------------------------------------------------- */
+
+/* "The newest first, below before_seq", with one row more than wanted, which tells whether others follow. */
+static void sql_page(struct ask *q, int64_t before_seq, int limit)
+{
+	if (before_seq > 0) {
+		sql_literal(&q->sql, " AND seq<");
+		sql_int(&q->sql, before_seq);
+	}
+	sql_literal(&q->sql, " ORDER BY seq DESC LIMIT ");
+	sql_int(&q->sql, (int64_t)limit + 1);
+}
+
+static void sql_transactions(struct ask *q, const struct account_key *key, int64_t before_seq, int limit)
+{
+	sql_literal(&q->sql, "SELECT seq,type,amount_micros,balance_before_micros,balance_after_micros,"
+	                     "created_at_us,description,reference,metadata FROM transactions WHERE account_id=");
+	sql_key(q, key);
+	sql_page(q, before_seq, limit);
+}
+
+static int take_transaction(struct ask *q, const struct db_row *row, void *out)
+{
+	struct reader_transaction *t = out;
+
+	t->seq = db_int(row, 0);
+	t->type = db_int(row, 1);
+	t->amount_micros = db_int(row, 2);
+	t->balance_before_micros = db_int(row, 3);
+	t->balance_after_micros = db_int(row, 4);
+	t->created_at_us = db_int(row, 5);
+	t->description = text_of(q, row, 6);
+	t->reference = text_of(q, row, 7);
+	t->metadata = text_of(q, row, 8);
+	return t->description != NULL && t->reference != NULL && t->metadata != NULL ? 0 : -1;
+}
+
+static void sql_equals(struct ask *q, const char *text)
+{
+	sql_literal(&q->sql, "=");
+	sql_text(&q->sql, text);
+}
+
+static void sql_item(struct ask *q, int64_t kind, const char *item)
+{
+	sql_literal(&q->sql, " AND kind=");
+	sql_int(&q->sql, kind);
+	sql_literal(&q->sql, " AND item");
+	sql_equals(q, item);
+}
+
+/* What was released, or expired at no cost, was never used. */
+#define WAS_USED " FROM usages WHERE state<>1 AND settlement<>0 AND account_id="
+
+static void sql_usages(struct ask *q, const struct account_key *key, int64_t before_seq,
+                       const struct reader_usage_filter *filter, int limit)
+{
+	sql_literal(&q->sql,
+	            "SELECT seq,kind,settlement,cost_micros,created_at_us,ended_at_us,quantity,source,"
+	            "input_tokens,cache_read_tokens,cache_write_tokens+cache_write_1h_tokens,output_tokens,item,"
+	            "member,conversation_id,IF(settled_message_id='',message_id,settled_message_id)" WAS_USED);
+	sql_key(q, key);
+	if (filter->member != NULL) {
+		sql_literal(&q->sql, " AND member");
+		sql_equals(q, filter->member);
+	}
+	if (filter->model != NULL)
+		sql_item(q, KIND_MODEL, filter->model);
+	if (filter->action != NULL)
+		sql_item(q, KIND_ACTION, filter->action);
+	sql_page(q, before_seq, limit);
+}
+
+static int take_usage(struct ask *q, const struct db_row *row, void *out)
+{
+	struct reader_usage *u = out;
+
+	u->seq = db_int(row, 0);
+	u->kind = db_int(row, 1);
+	u->settlement = db_int(row, 2);
+	u->cost_micros = db_int(row, 3);
+	u->created_at_us = db_int(row, 4);
+	u->ended_at_us = db_int(row, 5);
+	u->quantity = db_int(row, 6);
+	u->source = db_int(row, 7);
+	u->input_tokens = db_int(row, 8);
+	u->cache_read_tokens = db_int(row, 9);
+	u->cache_write_tokens = db_int(row, 10);
+	u->output_tokens = db_int(row, 11);
+	u->item = text_of(q, row, 12);
+	u->member = text_of(q, row, 13);
+	u->conversation_id = text_of(q, row, 14);
+	u->message_id = text_of(q, row, 15);
+	return u->item != NULL && u->member != NULL && u->conversation_id != NULL && u->message_id != NULL ? 0 : -1;
+}
+
+typedef int taker(struct ask *q, const struct db_row *row, void *out);
+
+/* Reads the rows of a page that was asked for with sql_page. */
+static int read_page(struct ask *q, int limit, taker *take, size_t size, void **rows, int *count, bool *more)
+{
+	struct db_row row;
+	int extra;
+
+	*count = 0;
+	*more = false;
+	*rows = arena_alloc(q->arena, (size_t)limit * size);
+	if (*rows == NULL)
+		return -1;
+	*count = ask_rows(q, limit, take, *rows, size);
+	if (*count < limit)
+		return *count < 0 ? -1 : 0;
+	extra = db_row(q->db, &row);
+	*more = extra == 1;
+	return extra < 0 ? -1 : 0;
+}
+
+int reader_transactions(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq,
+                        int limit, struct reader_transaction **rows, int *count, bool *more)
+{
+	struct ask q;
+	void *page = NULL;
+	int result = -1;
+
+	CHECK(limit > 0);
+	ask_init(&q, d, a);
+	sql_transactions(&q, key, before_seq, limit);
+	if (ask_send(&q) == 0)
+		result = read_page(&q, limit, take_transaction, sizeof(**rows), &page, count, more);
+	*rows = page;
+	return ask_end(&q, result);
+}
+
+int reader_usages(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq,
+                  const struct reader_usage_filter *filter, int limit,
+                  struct reader_usage **rows, int *count, bool *more)
+{
+	struct ask q;
+	void *page = NULL;
+	int result = -1;
+
+	CHECK(limit > 0);
+	ask_init(&q, d, a);
+	sql_usages(&q, key, before_seq, filter, limit);
+	if (ask_send(&q) == 0)
+		result = read_page(&q, limit, take_usage, sizeof(**rows), &page, count, more);
+	*rows = page;
+	return ask_end(&q, result);
+}
+
+static int read_overview(struct ask *q, struct reader_overview *out)
+{
+	void *transactions = NULL;
+	void *usages = NULL;
+	bool more;
+
+	if (read_account(q, &out->account) < 0 || ask_next(q) < 0 ||
+	    read_page(q, OVERVIEW_ROWS, take_transaction, sizeof(*out->transactions), &transactions,
+	              &out->transaction_count, &more) < 0 ||
+	    ask_next(q) < 0 ||
+	    read_page(q, OVERVIEW_ROWS, take_usage, sizeof(*out->usages), &usages, &out->usage_count, &more) < 0)
+		return -1;
+	out->transactions = transactions;
+	out->usages = usages;
+	return 0;
+}
+
+int reader_overview(struct db *d, struct arena *a, const struct account_key *key, const char *member,
+                    struct reader_overview *out)
+{
+	const struct reader_usage_filter filter = {.member = member};
+	struct ask q;
+	int result = -1;
+
+	memset(out, 0, sizeof(*out));
+	ask_init(&q, d, a);
+	sql_account(&q, key);
+	sql_literal(&q.sql, ";");
+	sql_transactions(&q, key, 0, OVERVIEW_ROWS);
+	sql_literal(&q.sql, ";");
+	sql_usages(&q, key, 0, &filter, OVERVIEW_ROWS);
+	if (ask_send(&q) == 0)
+		result = read_overview(&q, out);
+	return ask_end(&q, result);
+}
+
+/* ---- sums -------------------------------------------------------------------------------------- */
+
+static void sql_span(struct ask *q, const struct account_key *key, const struct reader_span *span)
+{
+	sql_literal(&q->sql, WAS_USED);
+	sql_key(q, key);
+	sql_literal(&q->sql, " AND ended_at_us>=");
+	sql_int(&q->sql, span->from_us);
+	sql_literal(&q->sql, " AND ended_at_us<");
+	sql_int(&q->sql, span->to_us);
+	if (span->member != NULL) {
+		sql_literal(&q->sql, " AND member");
+		sql_equals(q, span->member);
+	}
+}
+
+static void sql_grouping(struct ask *q, enum reader_grouping by)
+{
+	switch (by) {
+	case GROUP_DAY:
+		sql_literal(&q->sql, "ended_at_us DIV 86400000000");
+		break;
+	case GROUP_MODEL:
+		sql_literal(&q->sql, "IF(kind=0,item,'')");
+		break;
+	case GROUP_ACTION:
+		sql_literal(&q->sql, "IF(kind=1,item,'')");
+		break;
+	case GROUP_MEMBER:
+		sql_literal(&q->sql, "member");
+		break;
+	}
+}
+
+static void sql_summary(struct ask *q, const struct account_key *key, const struct reader_span *span,
+                        enum reader_grouping by, int limit)
+{
+	sql_literal(&q->sql, "SELECT COALESCE(SUM(cost_micros),0)");
+	sql_span(q, key, span);
+	sql_literal(&q->sql, ";SELECT ");
+	sql_grouping(q, by);
+	sql_literal(&q->sql, " name,COUNT(*),SUM(input_tokens+cache_read_tokens+cache_write_tokens+"
+	                     "cache_write_1h_tokens),SUM(output_tokens),SUM(cost_micros) cost");
+	sql_span(q, key, span);
+	if (by == GROUP_DAY)
+		sql_literal(&q->sql, " GROUP BY name ORDER BY name LIMIT ");
+	else
+		sql_literal(&q->sql, " GROUP BY name ORDER BY cost DESC,name LIMIT ");
+	sql_int(&q->sql, limit);
+}
+
+static int take_number(struct ask *q, const struct db_row *row, void *out)
+{
+	(void)q;
+	*(int64_t *)out = db_int(row, 0);
+	return 0;
+}
+
+static int take_sum(struct ask *q, const struct db_row *row, void *out)
+{
+	struct reader_sum *s = out;
+
+	s->name = text_of(q, row, 0);
+	s->requests = db_int(row, 1);
+	s->input_tokens = db_int(row, 2);
+	s->output_tokens = db_int(row, 3);
+	s->cost_micros = db_int(row, 4);
+	return s->name != NULL ? 0 : -1;
+}
+
+static int take_day(struct ask *q, const struct db_row *row, void *out)
+{
+	struct reader_sum *s = out;
+	char text[CLOCK_RFC3339_MAX];
+
+	if (take_sum(q, row, out) < 0)
+		return -1;
+	clock_format(db_int(row, 0) * US_PER_DAY, text);
+	s->name = arena_copy(q->arena, text, strlen("0000-00-00"));
+	return s->name != NULL ? 0 : -1;
+}
+
+int reader_summary(struct db *d, struct arena *a, const struct account_key *key, const struct reader_span *span,
+                   enum reader_grouping by, int limit, struct reader_sum **rows, int *count, int64_t *total_micros)
+{
+	taker *take = by == GROUP_DAY ? take_day : take_sum;
+	struct ask q;
+	int result = -1;
+
+	*count = 0;
+	*rows = arena_alloc(a, (size_t)limit * sizeof(**rows));
+	ask_init(&q, d, a);
+	sql_summary(&q, key, span, by, limit);
+	if (*rows != NULL && ask_send(&q) == 0 &&
+	    ask_rows(&q, 1, take_number, total_micros, sizeof(*total_micros)) == 1 && ask_next(&q) == 0) {
+		*count = ask_rows(&q, limit, take, *rows, sizeof(**rows));
+		result = *count < 0 ? -1 : 0;
+	}
+	return ask_end(&q, result);
+}
+
+/* ---- keys and counts --------------------------------------------------------------------------- */
+
+static int take_key(struct ask *q, const struct db_row *row, void *out)
+{
+	struct reader_key *k = out;
+
+	CHECK(row->length[1] == sizeof(k->digest));
+	k->id = db_int(row, 0);
+	memcpy(k->digest, row->field[1], sizeof(k->digest));
+	k->scope = text_of(q, row, 2);
+	return k->scope != NULL ? 0 : -1;
+}
+
+/* The array doubles when it is full; the arena keeps the smaller ones until it is reset. */
+static int read_keys(struct ask *q, struct reader_key **rows, int *count)
+{
+	int room = KEYS_FIRST;
+	int got;
+
+	*rows = arena_alloc(q->arena, (size_t)room * sizeof(**rows));
+	while (*rows != NULL) {
+		struct reader_key *larger;
+
+		got = ask_rows(q, room - *count, take_key, *rows + *count, sizeof(**rows));
+		if (got < 0)
+			return -1;
+		*count += got;
+		if (*count < room)
+			return 0;
+		larger = arena_alloc(q->arena, (size_t)room * 2 * sizeof(**rows));
+		if (larger != NULL)
+			memcpy(larger, *rows, (size_t)room * sizeof(**rows));
+		*rows = larger;
+		room *= 2;
+	}
+	return -1;
+}
+
+int reader_keys(struct db *d, struct arena *a, struct reader_key **rows, int *count)
+{
+	struct ask q;
+	int result = -1;
+
+	*rows = NULL;
+	*count = 0;
+	ask_init(&q, d, a);
+	sql_literal(&q.sql, "SELECT id,digest,scope FROM api_keys WHERE revoked_at_us=0");
+	if (ask_send(&q) == 0)
+		result = read_keys(&q, rows, count);
+	return ask_end(&q, result);
+}
+
+int reader_open_holds(struct db *d, int64_t *count)
+{
+	struct ask q;
+	int result = -1;
+
+	ask_init(&q, d, NULL);
+	sql_literal(&q.sql, "SELECT COUNT(*) FROM holds");
+	if (ask_send(&q) == 0 && ask_rows(&q, 1, take_number, count, sizeof(*count)) == 1)
+		result = 0;
+	return ask_end(&q, result);
+}

@@ -1,0 +1,362 @@
+#include "routes/auth.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/lock.h"
+#include "db/reader.h"
+#include "routes/parse.h"
+#include "routes/token.h"
+
+#define KEY_PREFIX "oct_"
+#define BEARER "Bearer "
+
+#define KEYS_BYTES_MAX ((size_t)64 * 1024 * 1024)
+/* A copy of api_keys this old is read anew while others go on using it, ... */
+#define KEYS_REFRESH_US (500 * CLOCK_US_PER_MS)
+/* ... and one this old is not used before that: what octroictl key revoke waits for. */
+#define KEYS_AGE_MAX_US (1000 * CLOCK_US_PER_MS)
+/* While the database does not answer, a known key is believed for so long. */
+#define KEYS_AGE_OUTAGE_US (5000 * CLOCK_US_PER_MS)
+/* A key that is not in a copy this old may just have been made. */
+#define KEYS_AGE_UNKNOWN_US (50 * CLOCK_US_PER_MS)
+/* Nobody waits longer for a copy that somebody else is reading; after a failure, nobody tries for so long. */
+#define KEYS_WAIT_US (250 * CLOCK_US_PER_MS)
+#define KEYS_PAUSE_US (100 * CLOCK_US_PER_MS)
+
+struct key {
+	unsigned char digest[DIGEST_BYTES];
+	int64_t id;
+	enum scope scope;
+};
+
+struct auth {
+	const struct config *config;
+	struct pool *readers;
+	struct lock lock;
+	struct signal_cond done; /* a thread has ended reading, well or not */
+	/* Guarded by lock. */
+	struct key *keys; /* sorted by digest */
+	size_t key_count;
+	bool loaded;
+	int64_t loaded_us; /* when the reading of the copy began, so that it holds all that was there then */
+	bool reading;
+	int64_t failed_us; /* when reading failed last; 0 after it went well */
+	int64_t failures;
+};
+
+struct auth *auth_new(const struct config *config, struct pool *readers)
+{
+	struct auth *a = calloc(1, sizeof(*a));
+
+	CHECK(a != NULL);
+	a->config = config;
+	a->readers = readers;
+	lock_init(&a->lock);
+	cond_init(&a->done);
+	return a;
+}
+
+void auth_free(struct auth *a)
+{
+	if (a == NULL)
+		return;
+	CHECK(!a->reading);
+	cond_destroy(&a->done);
+	lock_destroy(&a->lock);
+	free(a->keys);
+	free(a);
+}
+
+/* ---- the copy of api_keys ---------------------------------------------------------------------- */
+
+static enum scope scope_of(const char *name)
+{
+	static const struct {
+		const char *name;
+		enum scope scope;
+	} scopes[] = {
+		{"guard", SCOPE_GUARD}, {"app", SCOPE_APP}, {"admin", SCOPE_ADMIN}, {"report", SCOPE_REPORT},
+	};
+
+	for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++)
+		if (strcmp(scopes[i].name, name) == 0)
+			return scopes[i].scope;
+	return SCOPE_NONE;
+}
+
+static int compare_keys(const void *one, const void *other)
+{
+	const struct key *a = one;
+	const struct key *b = other;
+
+	return memcmp(a->digest, b->digest, sizeof(a->digest));
+}
+
+/* 0 with the keys, sorted, to be freed; -1 on a fault. */
+static int read_keys(struct db *d, struct key **keys, size_t *count)
+{
+	struct arena *arena = arena_new(KEYS_BYTES_MAX);
+	struct reader_key *rows = NULL;
+	int row_count = 0;
+	int result = -1;
+
+	if (arena == NULL || reader_keys(d, arena, &rows, &row_count) < 0)
+		goto done;
+	*count = (size_t)row_count;
+	*keys = calloc(*count + 1, sizeof(**keys));
+	if (*keys == NULL)
+		goto done;
+	for (size_t i = 0; i < *count; i++) {
+		memcpy((*keys)[i].digest, rows[i].digest, sizeof((*keys)[i].digest));
+		(*keys)[i].id = rows[i].id;
+		(*keys)[i].scope = scope_of(rows[i].scope);
+	}
+	qsort(*keys, *count, sizeof(**keys), compare_keys);
+	result = 0;
+done:
+	arena_free(arena);
+	return result;
+}
+
+/* Reads the keys anew; the lock is given up meanwhile. */
+static void reload(struct auth *a, int64_t deadline_us)
+{
+	int64_t began_us = clock_monotonic_us();
+	int64_t patience_us = began_us + KEYS_AGE_MAX_US;
+	struct key *keys = NULL;
+	size_t count = 0;
+	struct db *d;
+	int result = -1;
+
+	lock_assert_held(&a->lock);
+	CHECK(!a->reading);
+	a->reading = true;
+	lock_give(&a->lock);
+	d = pool_take(a->readers, patience_us < deadline_us ? patience_us : deadline_us);
+	if (d != NULL) {
+		result = read_keys(d, &keys, &count);
+		pool_give(a->readers, d);
+	}
+	lock_take(&a->lock);
+	a->reading = false;
+	if (result == 0) {
+		free(a->keys);
+		a->keys = keys;
+		a->key_count = count;
+		a->loaded = true;
+		a->loaded_us = began_us;
+		a->failed_us = 0;
+	} else {
+		a->failed_us = clock_monotonic_us();
+		a->failures++;
+	}
+	cond_broadcast(&a->done);
+}
+
+static bool younger(const struct auth *a, int64_t since_us)
+{
+	return a->loaded && a->loaded_us >= since_us;
+}
+
+/* Sees to a copy that was begun at since_us or later.  False when there is none to be had now. */
+static bool ensure(struct auth *a, int64_t since_us, int64_t deadline_us)
+{
+	int64_t failures = a->failures;
+	int64_t wait_us = clock_monotonic_us() + KEYS_WAIT_US;
+	bool waiting = true;
+
+	if (wait_us > deadline_us)
+		wait_us = deadline_us;
+	while (!younger(a, since_us) && waiting && a->failures == failures) {
+		if (a->reading)
+			waiting = cond_wait_until(&a->done, &a->lock, wait_us);
+		else if (a->failed_us != 0 && clock_monotonic_us() - a->failed_us < KEYS_PAUSE_US)
+			break;
+		else
+			reload(a, deadline_us);
+	}
+	return younger(a, since_us);
+}
+
+static const struct key *search(const struct auth *a, const struct key *wanted)
+{
+	if (a->key_count == 0)
+		return NULL;
+	return bsearch(wanted, a->keys, a->key_count, sizeof(*a->keys), compare_keys);
+}
+
+/* OK with *k completed, UNAUTHORIZED, or UNAVAILABLE. */
+static enum outcome find_locked(struct auth *a, struct key *k, int64_t deadline_us)
+{
+	int64_t now_us = clock_monotonic_us();
+	const struct key *found;
+
+	if (a->loaded && !a->reading && !younger(a, now_us - KEYS_REFRESH_US) && a->failed_us == 0)
+		reload(a, deadline_us);
+	if (!ensure(a, now_us - KEYS_AGE_MAX_US, deadline_us) && !younger(a, now_us - KEYS_AGE_OUTAGE_US))
+		return OUTCOME_UNAVAILABLE;
+	found = search(a, k);
+	if (found == NULL) {
+		if (!ensure(a, now_us - KEYS_AGE_UNKNOWN_US, deadline_us))
+			return OUTCOME_UNAVAILABLE;
+		found = search(a, k);
+	}
+	if (found == NULL)
+		return OUTCOME_UNAUTHORIZED;
+	*k = *found;
+	return OUTCOME_OK;
+}
+
+static enum outcome admit_key(struct auth *a, const char *text, struct call *c)
+{
+	struct key k = {.id = 0};
+	enum outcome outcome;
+
+	digest_sha256(text, strlen(text), k.digest);
+	lock_take(&a->lock);
+	outcome = find_locked(a, &k, c->request->deadline_us);
+	lock_give(&a->lock);
+	if (outcome == OUTCOME_OK) {
+		c->scope = k.scope;
+		c->key_id = k.id;
+	}
+	return outcome;
+}
+
+/* ---- callers ----------------------------------------------------------------------------------- */
+
+static enum outcome invalid(struct call *c, const char *field)
+{
+	c->field = field;
+	return OUTCOME_INVALID_REQUEST;
+}
+
+/* What the caller shows, "" for nothing.  The scheme's name is case-insensitive (RFC 9110 section 11.1). */
+static enum outcome credential(struct call *c, const char **shown)
+{
+	const char *authorization = request_parameter(c->request, "HTTP_AUTHORIZATION");
+	const char *key = request_parameter(c->request, "HTTP_X_OCTROI_KEY");
+
+	*shown = "";
+	if (authorization != NULL && strncasecmp(authorization, BEARER, strlen(BEARER)) == 0) {
+		authorization += strlen(BEARER);
+		*shown = authorization + strspn(authorization, " ");
+	}
+	if (key == NULL || key[0] == '\0')
+		return OUTCOME_OK;
+	if ((*shown)[0] != '\0' && strcmp(*shown, key) != 0)
+		return invalid(c, "X-Octroi-Key");
+	*shown = key;
+	return OUTCOME_OK;
+}
+
+static enum outcome admit_token(const struct auth *a, const char *text, struct call *c)
+{
+	if (token_accept(c->request->arena, a->config->token_secret, text, strlen(text), clock_wall_us(),
+	                 &c->account, &c->member) < 0)
+		return OUTCOME_UNAUTHORIZED;
+	c->scope = SCOPE_BROWSER;
+	return OUTCOME_OK;
+}
+
+/* The web server's word for who asks, where that counts; *trusted tells whether it was given. */
+static enum outcome admit_server(const struct auth *a, struct call *c, bool *trusted)
+{
+	const char *account = request_parameter(c->request, "OCTROI_ACCOUNT");
+	const char *member = request_parameter(c->request, "OCTROI_MEMBER");
+
+	*trusted = a->config->trust_server_params && account != NULL && account[0] != '\0';
+	if (!*trusted)
+		return OUTCOME_OK;
+	if (!id_account_valid(account, strlen(account)))
+		return invalid(c, "OCTROI_ACCOUNT");
+	if (member != NULL && member[0] != '\0' && !id_account_valid(member, strlen(member)))
+		return invalid(c, "OCTROI_MEMBER");
+	c->scope = SCOPE_SERVER;
+	c->account = account;
+	c->member = member != NULL ? member : "";
+	return OUTCOME_OK;
+}
+
+static bool entitled(enum caller wanted, const struct call *c)
+{
+	bool reading = strcmp(c->request->method, "GET") == 0 || strcmp(c->request->method, "HEAD") == 0;
+	enum scope s = c->scope;
+
+	switch (wanted) {
+	case CALLER_NOBODY:
+		return true;
+	case CALLER_GUARD:
+		return s == SCOPE_GUARD || s == SCOPE_APP || s == SCOPE_ADMIN;
+	case CALLER_APP:
+		return s == SCOPE_APP || s == SCOPE_ADMIN || (s == SCOPE_REPORT && reading);
+	case CALLER_ADMIN:
+		return s == SCOPE_ADMIN;
+	case CALLER_REPORT:
+		return s == SCOPE_REPORT || s == SCOPE_ADMIN;
+	case CALLER_OWNER:
+		return s == SCOPE_BROWSER || s == SCOPE_SERVER || s == SCOPE_APP || s == SCOPE_ADMIN ||
+		       (s == SCOPE_REPORT && reading);
+	case CALLER_GATE:
+		return s == SCOPE_SERVER || s == SCOPE_GUARD || s == SCOPE_APP || s == SCOPE_ADMIN;
+	}
+	UNREACHABLE("no such caller");
+}
+
+/* Browsers and web servers have an account; whoever shows a key names one. */
+static enum outcome choose_account(enum caller wanted, struct call *c)
+{
+	bool own = c->scope == SCOPE_BROWSER || c->scope == SCOPE_SERVER;
+	const char *server = request_parameter(c->request, "OCTROI_ACCOUNT");
+	const char *named;
+	struct parse p;
+
+	parse_query(&p, c->request);
+	named = parse_account(&p, "account");
+	if (!parse_ok(&p))
+		return invalid(c, p.field);
+	if (own)
+		return named == NULL || strcmp(named, c->account) == 0 ? OUTCOME_OK : OUTCOME_FORBIDDEN;
+	if (wanted == CALLER_GATE && server != NULL && server[0] != '\0') {
+		if (!id_account_valid(server, strlen(server)))
+			return invalid(c, "OCTROI_ACCOUNT");
+		named = server;
+	}
+	if (named == NULL)
+		return invalid(c, "account");
+	c->account = named;
+	return OUTCOME_OK;
+}
+
+enum outcome auth_admit(struct auth *a, enum caller wanted, struct call *c)
+{
+	bool about_account = wanted == CALLER_OWNER || wanted == CALLER_GATE;
+	bool trusted = false;
+	const char *shown;
+	enum outcome outcome = OUTCOME_OK;
+
+	if (wanted == CALLER_NOBODY)
+		return OUTCOME_OK;
+	if (about_account)
+		outcome = admit_server(a, c, &trusted);
+	/* Where the web server says who asks, the client's own Authorization is none of octroi's business. */
+	if (outcome == OUTCOME_OK && !trusted) {
+		outcome = credential(c, &shown);
+		if (outcome != OUTCOME_OK)
+			return outcome;
+		if (shown[0] == '\0')
+			return OUTCOME_UNAUTHORIZED;
+		outcome = strncmp(shown, KEY_PREFIX, strlen(KEY_PREFIX)) == 0 ? admit_key(a, shown, c)
+		                                                              : admit_token(a, shown, c);
+	}
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	if (!entitled(wanted, c))
+		return OUTCOME_FORBIDDEN;
+	return about_account ? choose_account(wanted, c) : OUTCOME_OK;
+}

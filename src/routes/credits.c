@@ -1,0 +1,408 @@
+/*
+ * credits: what an account's owner sees of it.
+ */
+#include "base/check.h"
+#include "base/clock.h"
+#include "db/reader.h"
+#include "routes/call.h"
+#include "routes/cursor.h"
+#include "routes/parse.h"
+#include "routes/render.h"
+#include "routes/show.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PAGE_DEFAULT 20
+#define PAGE_MAX 100
+#define GROUPS_MAX 1000
+#define ITEM_MAX (PRICE_ITEM_MAX - 1)
+#define FORECAST_METHOD "linear"
+
+static struct account_key own_key(const struct call *c)
+{
+	return id_account_key(c->account, strlen(c->account));
+}
+
+/* A member sees what is its own; NULL for whoever sees all of the account. */
+static const char *own_member(const struct call *c)
+{
+	return c->member[0] != '\0' ? c->member : NULL;
+}
+
+/* Makes the account on first sight (who may only read, makes none), and does what was due.  False when
+ * there is no account then, and that is rendered. */
+static bool touch(struct call *c, const struct account_key *key)
+{
+	struct command command = {
+		.kind = COMMAND_TOUCH, .account = *key, .account_id = c->account, .member = "",
+		.touch = {.create = c->scope != SCOPE_REPORT},
+	};
+
+	if (!call_submit(c, &command))
+		return false;
+	if (command.answer.absent)
+		render_outcome(c, OUTCOME_NOT_FOUND);
+	return !command.answer.absent;
+}
+
+static bool is_due(const struct reader_account *a)
+{
+	return !a->found || a->due_at_us <= a->now_us;
+}
+
+/* ---- GET /api/credits -------------------------------------------------------------------------- */
+
+static int read_overview(struct call *c, const struct account_key *key, struct reader_overview *out)
+{
+	struct db *d = call_reader(c);
+	int result;
+
+	if (d == NULL)
+		return -1;
+	result = reader_overview(d, c->request->arena, key, own_member(c), out);
+	pool_give(c->readers, d);
+	if (result < 0)
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+	return result;
+}
+
+/* Prepaid: what is left.  Postpaid: what is left of the limit. */
+static bool is_low(const struct call *c, const struct reader_account *a)
+{
+	int64_t left = a->mode == MODE_POSTPAID ? show_available(a) : a->balance_micros;
+
+	return left < c->config->low_balance;
+}
+
+static void put_limits(struct json_writer *w, const struct reader_account *a)
+{
+	if (a->mode != MODE_POSTPAID)
+		return;
+	json_open_record(w, "limits");
+	json_put_int(w, "hardLimitMicros", a->hard_limit_micros);
+	json_put_int(w, "softLimitMicros", a->soft_limit_micros);
+	json_close_record(w);
+}
+
+static void put_overview(struct json_writer *w, const struct call *c, const struct account_key *key,
+                         const struct reader_overview *o)
+{
+	const struct reader_account *a = &o->account;
+	char formatted[RENDER_AMOUNT_MAX];
+
+	render_amount(c, a->unit, a->balance_micros, formatted);
+	json_put_text(w, "account", a->external_id);
+	json_put_text(w, "mode", names_mode(a->mode));
+	json_put_text(w, "unit", names_unit(a->unit));
+	json_put_text(w, "currency", c->config->currency);
+	json_put_text(w, "balanceFormatted", formatted);
+	show_balance(w, a);
+	json_put_bool(w, "low", is_low(c, a));
+	json_put_bool(w, "hasByok", a->byok != 0);
+	json_put_text(w, "status", names_status(a->status));
+	put_limits(w, a);
+	json_open_list(w, "transactions");
+	for (int i = 0; i < o->transaction_count; i++)
+		show_transaction(w, NULL, key, a->unit, &o->transactions[i]);
+	json_close_list(w);
+	json_open_list(w, "usages");
+	for (int i = 0; i < o->usage_count; i++)
+		show_usage(w, key, a->unit, &o->usages[i]);
+	json_close_list(w);
+}
+
+void credits_show(struct call *c)
+{
+	struct account_key key = own_key(c);
+	struct reader_overview overview;
+	struct json_writer w;
+
+	if (read_overview(c, &key, &overview) < 0)
+		return;
+	if (is_due(&overview.account) && (!touch(c, &key) || read_overview(c, &key, &overview) < 0))
+		return;
+	/* Just made, and not there yet: a server that reads from a lagging copy. */
+	if (!overview.account.found) {
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+		return;
+	}
+	render_open(c, &w);
+	put_overview(&w, c, &key, &overview);
+	render_close(&w);
+}
+
+/* ---- lists ------------------------------------------------------------------------------------- */
+
+struct page {
+	struct account_key key;
+	struct reader_account account;
+	int64_t before_seq;
+	int limit, count;
+	bool more;
+};
+
+static void parse_page(struct parse *p, const struct call *c, enum cursor_kind kind, struct page *page)
+{
+	const char *cursor;
+
+	memset(page, 0, sizeof(*page));
+	page->key = own_key(c);
+	page->limit = (int)parse_int(p, "limit", 1, PAGE_MAX, PAGE_DEFAULT);
+	cursor = parse_text(p, "cursor", 1, 64);
+	if (cursor != NULL && cursor_parse(cursor, kind, &page->key, &page->before_seq) < 0)
+		parse_wrong(p, "cursor", PARSE_CURSOR);
+}
+
+/* What is due is done first, so that a list shows it; a list does not make accounts. */
+static struct db *open_page(struct call *c, struct page *page)
+{
+	struct db *d = call_reader(c);
+
+	if (d == NULL)
+		return NULL;
+	if (reader_account(d, c->request->arena, &page->key, &page->account) < 0)
+		goto fail;
+	if (!page->account.found || !is_due(&page->account))
+		return d;
+	pool_give(c->readers, d);
+	return touch(c, &page->key) ? call_reader(c) : NULL;
+fail:
+	pool_give(c->readers, d);
+	render_outcome(c, OUTCOME_UNAVAILABLE);
+	return NULL;
+}
+
+static void put_next(struct json_writer *w, const struct page *page, enum cursor_kind kind, int64_t last_seq)
+{
+	char cursor[CURSOR_MAX];
+
+	if (!page->more) {
+		json_put_null(w, "nextCursor");
+		return;
+	}
+	cursor_format(kind, &page->key, last_seq, cursor);
+	json_put_text(w, "nextCursor", cursor);
+}
+
+void credits_transactions(struct call *c)
+{
+	struct reader_transaction *rows = NULL;
+	struct json_writer w;
+	struct page page;
+	struct parse p;
+	struct db *d;
+	int result;
+
+	parse_query(&p, c->request);
+	parse_page(&p, c, CURSOR_TRANSACTIONS, &page);
+	if (!parse_ok(&p)) {
+		render_wrong(c, &p);
+		return;
+	}
+	d = open_page(c, &page);
+	if (d == NULL)
+		return;
+	result = reader_transactions(d, c->request->arena, &page.key, page.before_seq, page.limit, &rows, &page.count,
+	                             &page.more);
+	pool_give(c->readers, d);
+	if (result < 0) {
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+		return;
+	}
+	render_open(c, &w);
+	json_open_list(&w, "items");
+	for (int i = 0; i < page.count; i++)
+		show_transaction(&w, NULL, &page.key, page.account.unit, &rows[i]);
+	json_close_list(&w);
+	put_next(&w, &page, CURSOR_TRANSACTIONS, page.count > 0 ? rows[page.count - 1].seq : 0);
+	render_close(&w);
+}
+
+/* A member may ask for itself only.  False, rendered, when it asks for another. */
+static bool parse_member(struct parse *p, struct call *c, const char **member)
+{
+	const char *asked = parse_account(p, "member");
+
+	*member = own_member(c);
+	if (*member == NULL)
+		*member = asked;
+	if (asked == NULL || strcmp(asked, *member) == 0)
+		return true;
+	render_outcome(c, OUTCOME_FORBIDDEN);
+	return false;
+}
+
+static void put_usages(struct json_writer *w, const struct page *page, const struct reader_usage *rows)
+{
+	json_open_list(w, "items");
+	for (int i = 0; i < page->count; i++)
+		show_usage(w, &page->key, page->account.unit, &rows[i]);
+	json_close_list(w);
+	put_next(w, page, CURSOR_USAGES, page->count > 0 ? rows[page->count - 1].seq : 0);
+}
+
+void credits_usages(struct call *c)
+{
+	struct reader_usage_filter filter = {NULL, NULL, NULL};
+	struct reader_usage *rows = NULL;
+	struct json_writer w;
+	struct page page;
+	struct parse p;
+	struct db *d;
+	int result;
+
+	parse_query(&p, c->request);
+	parse_page(&p, c, CURSOR_USAGES, &page);
+	if (!parse_member(&p, c, &filter.member))
+		return;
+	filter.model = parse_bytes(&p, "model", ITEM_MAX);
+	filter.action = parse_bytes(&p, "action", ITEM_MAX);
+	if (!parse_ok(&p)) {
+		render_wrong(c, &p);
+		return;
+	}
+	d = open_page(c, &page);
+	if (d == NULL)
+		return;
+	result = reader_usages(d, c->request->arena, &page.key, page.before_seq, &filter, page.limit, &rows,
+	                       &page.count, &page.more);
+	pool_give(c->readers, d);
+	if (result < 0) {
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+		return;
+	}
+	render_open(c, &w);
+	put_usages(&w, &page, rows);
+	render_close(&w);
+}
+
+/* ---- summary ----------------------------------------------------------------------------------- */
+
+static int grouping_number(const char *name)
+{
+	static const char *const names[] = {
+		[GROUP_DAY] = "day", [GROUP_MODEL] = "model", [GROUP_MEMBER] = "member", [GROUP_ACTION] = "action",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* Midnight UTC of the first of this month, or of a later one. */
+static int64_t month_start(int64_t now_us, int months_later)
+{
+	char text[CLOCK_RFC3339_MAX];
+	int64_t start_us = 0;
+	int year;
+	int month;
+
+	clock_format(now_us, text);
+	year = (text[0] - '0') * 1000 + (text[1] - '0') * 100 + (text[2] - '0') * 10 + (text[3] - '0');
+	month = (text[5] - '0') * 10 + (text[6] - '0') - 1 + months_later;
+	snprintf(text, sizeof(text), "%04d-%02d-01", (year + month / 12) % 10000, month % 12 + 1);
+	CHECK(clock_parse(text, strlen(text), &start_us) == 0);
+	return start_us;
+}
+
+/* This month's cost at the pace it had so far. */
+static int64_t forecast(int64_t cost_micros, int64_t now_us)
+{
+	int64_t start_us = month_start(now_us, 0);
+	int64_t elapsed_ms = (now_us - start_us) / CLOCK_US_PER_MS;
+	int64_t whole_ms = (month_start(now_us, 1) - start_us) / CLOCK_US_PER_MS;
+	__int128 projected;
+
+	if (elapsed_ms < 1)
+		return cost_micros;
+	projected = (__int128)cost_micros * whole_ms / elapsed_ms;
+	return projected > INT64_MAX ? INT64_MAX : (int64_t)projected;
+}
+
+struct summary {
+	struct account_key key;
+	struct reader_span span;
+	enum reader_grouping by;
+	struct reader_sum *rows;
+	int count;
+	int64_t now_us, total_micros, month_micros;
+};
+
+static int read_summary(struct call *c, struct summary *s)
+{
+	struct reader_account account;
+	struct reader_span month = s->span;
+	struct reader_sum *days;
+	struct db *d = call_reader(c);
+	int day_count;
+	int result = -1;
+
+	if (d == NULL)
+		return -1;
+	if (reader_account(d, c->request->arena, &s->key, &account) < 0)
+		goto done;
+	s->now_us = account.now_us;
+	month.from_us = month_start(s->now_us, 0);
+	month.to_us = s->now_us + 1;
+	if (s->span.from_us == 0)
+		s->span.from_us = month.from_us;
+	if (s->span.to_us == 0)
+		s->span.to_us = month.to_us;
+	if (reader_summary(d, c->request->arena, &s->key, &s->span, s->by, GROUPS_MAX, &s->rows, &s->count,
+	                   &s->total_micros) < 0 ||
+	    reader_summary(d, c->request->arena, &s->key, &month, GROUP_DAY, 31, &days, &day_count, &s->month_micros) < 0)
+		goto done;
+	result = 0;
+done:
+	pool_give(c->readers, d);
+	if (result < 0)
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+	return result;
+}
+
+static void put_summary(struct json_writer *w, const struct summary *s)
+{
+	json_open_list(w, "items");
+	for (int i = 0; i < s->count; i++) {
+		json_open_record(w, NULL);
+		json_put_text(w, "key", s->rows[i].name);
+		json_put_int(w, "requests", s->rows[i].requests);
+		json_put_int(w, "inputTokens", s->rows[i].input_tokens);
+		json_put_int(w, "outputTokens", s->rows[i].output_tokens);
+		json_put_int(w, "costMicros", s->rows[i].cost_micros);
+		json_close_record(w);
+	}
+	json_close_list(w);
+	json_put_int(w, "totalMicros", s->total_micros);
+	json_open_record(w, "forecast");
+	json_put_int(w, "monthEndMicros", forecast(s->month_micros, s->now_us));
+	json_put_text(w, "method", FORECAST_METHOD);
+	json_close_record(w);
+}
+
+void credits_summary(struct call *c)
+{
+	struct summary s = {.key = own_key(c)};
+	struct json_writer w;
+	struct parse p;
+
+	parse_query(&p, c->request);
+	if (!parse_member(&p, c, &s.span.member))
+		return;
+	s.span.from_us = parse_time(&p, "from");
+	s.span.to_us = parse_time(&p, "to");
+	s.by = (enum reader_grouping)parse_name(&p, "by", grouping_number, GROUP_DAY);
+	if (s.span.from_us != 0 && s.span.to_us != 0 && s.span.to_us <= s.span.from_us)
+		parse_wrong(&p, "to", PARSE_ORDER);
+	if (!parse_ok(&p)) {
+		render_wrong(c, &p);
+		return;
+	}
+	if (read_summary(c, &s) < 0)
+		return;
+	render_open(c, &w);
+	put_summary(&w, &s);
+	render_close(&w);
+}

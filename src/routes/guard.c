@@ -1,0 +1,563 @@
+/*
+ * guard: may this account spend that, and what did it really cost?
+ */
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/money.h"
+#include "ledger/usage.h"
+#include "routes/call.h"
+#include "routes/parse.h"
+#include "routes/render.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LABEL_MAX 128
+#define ITEM_MAX (PRICE_ITEM_MAX - 1)
+#define TTL_MIN_SECONDS 10
+#define TTL_MAX_SECONDS 86400
+#define SETTLEMENTS_MAX 500
+#define FIELD_MAX 64
+#define BYTES_MAX (PRICE_TOKENS_MAX * 16)
+
+static const char *or_empty(const char *text)
+{
+	return text != NULL ? text : "";
+}
+
+/* ---- what several requests have in common ------------------------------------------------------ */
+
+static void parse_who(struct parse *p, struct call *c, struct command *command)
+{
+	const char *account = parse_account(p, "account");
+
+	parse_need(p, "account");
+	command->member = or_empty(parse_account(p, "member"));
+	if (account == NULL)
+		return;
+	command->account_id = account;
+	command->account = id_account_key(account, strlen(account));
+	c->account = account;
+}
+
+static void parse_labels(struct parse *p, struct command_labels *labels)
+{
+	labels->conversation_id = or_empty(parse_text(p, "conversationId", 1, LABEL_MAX));
+	labels->message_id = or_empty(parse_text(p, "messageId", 1, LABEL_MAX));
+	labels->metadata = parse_small_record(p, "metadata", COMMAND_METADATA_MAX);
+}
+
+static void parse_hold(struct parse *p, struct command *command)
+{
+	const char *hold = parse_text(p, "hold", 0, LABEL_MAX);
+
+	parse_need(p, "hold");
+	if (hold != NULL && id_public_parse(hold, strlen(hold), &command->account, &command->hold_seq) < 0)
+		parse_wrong(p, "hold", PARSE_ID);
+	command->member = "";
+}
+
+static int64_t parse_ttl(struct parse *p, int64_t fallback_seconds)
+{
+	return parse_int(p, "ttlSeconds", TTL_MIN_SECONDS, TTL_MAX_SECONDS, fallback_seconds) * CLOCK_US_PER_SECOND;
+}
+
+static void put_figures(struct json_writer *w, const struct answer *a)
+{
+	json_put_int(w, "balanceMicros", a->balance_micros);
+	json_put_int(w, "availableMicros", a->available_micros);
+}
+
+/* ---- authorize --------------------------------------------------------------------------------- */
+
+static const char *const authorize_members[] = {
+	"account", "member", "requestId", "model", "models", "action", "quantity", "inputTokens", "inputBytes",
+	"maxOutputTokens", "fit", "fitMinimum", "ttlSeconds", "byok", "conversationId", "messageId", "metadata", NULL,
+};
+
+static void parse_models(struct parse *p, struct command *command)
+{
+	const struct json *list = parse_list(p, "models", 1, COMMAND_MODELS_MAX);
+
+	for (size_t i = 0; list != NULL && i < json_size(list); i++) {
+		const struct json *model = json_at(list, i);
+		size_t length = 0;
+
+		if (json_type(model) == JSON_TEXT)
+			command->authorize.models[i] = json_text(model, &length);
+		if (!parse_plain(or_empty(command->authorize.models[i]), length, ITEM_MAX))
+			parse_wrong(p, "models", PARSE_BYTES);
+		command->authorize.model_count++;
+	}
+}
+
+/* Exactly one of model, models and action. */
+static void parse_item(struct parse *p, struct command *command)
+{
+	const char *model = parse_bytes(p, "model", ITEM_MAX);
+	int given = (parse_given(p, "model") ? 1 : 0) + (parse_given(p, "models") ? 1 : 0) +
+	            (parse_given(p, "action") ? 1 : 0);
+
+	if (given != 1)
+		parse_wrong(p, "model", PARSE_ONE_OF);
+	parse_models(p, command);
+	command->authorize.action = parse_bytes(p, "action", ITEM_MAX);
+	if (model != NULL) {
+		command->authorize.models[0] = model;
+		command->authorize.model_count = 1;
+	}
+	command->authorize.quantity = parse_int(p, "quantity", 1, COMMAND_QUANTITY_MAX, 1);
+	if (command->authorize.action == NULL && command->authorize.quantity != 1)
+		parse_wrong(p, "quantity", PARSE_ABSENT);
+}
+
+static void parse_tokens(struct parse *p, const struct config *config, struct command *command)
+{
+	int64_t bytes = parse_int(p, "inputBytes", 0, BYTES_MAX, -1);
+	int64_t input = parse_int(p, "inputTokens", 0, PRICE_TOKENS_MAX, -1);
+	int64_t output = parse_int(p, "maxOutputTokens", 0, PRICE_TOKENS_MAX, config->estimate_output_tokens);
+
+	if (bytes >= 0 && input >= 0)
+		parse_wrong(p, "inputBytes", PARSE_ABSENT);
+	if (bytes >= 0)
+		input = bytes / config->bytes_per_token + (bytes % config->bytes_per_token > 0 ? 1 : 0);
+	if (input > PRICE_TOKENS_MAX)
+		parse_wrong(p, "inputBytes", PARSE_COUNTS);
+	command->authorize.fit = parse_bool(p, "fit", false);
+	command->authorize.fit_minimum = parse_int(p, "fitMinimum", 1, PRICE_TOKENS_MAX, config->fit_minimum);
+	/* An action costs the same however many tokens it takes. */
+	if (command->authorize.action != NULL)
+		return;
+	command->authorize.input_tokens = input >= 0 ? input : config->estimate_input_tokens;
+	command->authorize.max_output_tokens = output;
+}
+
+static void parse_authorize(struct parse *p, struct call *c, struct command *command)
+{
+	parse_record(p, c->request, c->body, authorize_members);
+	parse_who(p, c, command);
+	command->request_id = parse_repeat(p);
+	parse_item(p, command);
+	parse_tokens(p, c->config, command);
+	command->authorize.ttl_us = parse_ttl(p, c->config->hold_ttl_seconds);
+	command->authorize.byok = parse_providers(p, "byok");
+	parse_labels(p, &command->authorize.labels);
+}
+
+/* The hold as authorize and extend answer it; item is the model or action it is for. */
+static void put_hold(struct json_writer *w, const struct command *command, bool model, const char *item)
+{
+	const struct answer *a = &command->answer;
+
+	json_put_text(w, "decision", "allow");
+	json_put_text(w, "source", names_source(a->source));
+	if (model)
+		json_put_text(w, "provider", a->provider);
+	json_put_text(w, model ? "model" : "action", item);
+	render_put_id(w, "hold", &command->account, a->seq);
+	json_put_int(w, "reservedMicros", a->amount_micros);
+	put_figures(w, a);
+	if (model)
+		json_put_int(w, "maxOutputTokens", a->max_output_tokens);
+	json_put_int(w, "priceVersion", a->price_version);
+	json_put_time(w, "expiresAt", a->expires_at_us);
+	json_put_bool(w, "replayed", a->replayed);
+}
+
+void guard_authorize(struct call *c)
+{
+	struct command command = {.kind = COMMAND_AUTHORIZE};
+	struct json_writer w;
+	struct parse p;
+	bool model;
+
+	parse_authorize(&p, c, &command);
+	if (!parse_ok(&p)) {
+		render_wrong(c, &p);
+		return;
+	}
+	if (!call_submit(c, &command))
+		return;
+	model = command.authorize.model_count > 0;
+	CHECK(!model || command.answer.choice < command.authorize.model_count);
+	render_open(c, &w);
+	put_hold(&w, &command, model,
+	         model ? command.authorize.models[command.answer.choice] : command.authorize.action);
+	render_close(&w);
+}
+
+/* ---- settle ------------------------------------------------------------------------------------ */
+
+static const char *const settle_members[] = {
+	"hold", "usage", "inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens", "outcome", "messageId",
+	NULL,
+};
+static const char *const settle_many_members[] = {"settlements", NULL};
+
+static int outcome_number(const char *name)
+{
+	static const char *const names[] = {
+		[SETTLE_COMPLETE] = "complete", [SETTLE_PARTIAL] = "partial", [SETTLE_FAILED] = "failed",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* Reads the provider's object; what is wrong inside is named "usage.prompt_tokens". */
+static void parse_usage_object(struct parse *p, struct command *command)
+{
+	const char *field = NULL;
+	char inner[FIELD_MAX];
+	const char *named = NULL;
+
+	if (usage_read(json_get(p->record, "usage"), &command->settle.tokens, &field) == 0)
+		return;
+	if (strcmp(field, "usage") != 0) {
+		snprintf(inner, sizeof(inner), "usage.%s", field);
+		named = arena_copy(p->request->arena, inner, strlen(inner));
+	}
+	parse_wrong(p, named != NULL ? named : "usage", PARSE_COUNTS);
+}
+
+/* A provider's object, or the four counts by themselves; not both. */
+static void parse_usage(struct parse *p, struct command *command)
+{
+	static const struct {
+		const char *name;
+		enum price_class class;
+	} counts[] = {
+		{"inputTokens", PRICE_INPUT}, {"outputTokens", PRICE_OUTPUT}, {"cacheReadTokens", PRICE_CACHE_READ},
+		{"cacheWriteTokens", PRICE_CACHE_WRITE},
+	};
+	bool provided = parse_given(p, "usage");
+
+	command->settle.has_usage = provided;
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		if (!parse_given(p, counts[i].name))
+			continue;
+		if (provided)
+			parse_wrong(p, counts[i].name, PARSE_ABSENT);
+		command->settle.has_usage = true;
+		command->settle.tokens.count[counts[i].class] = parse_int(p, counts[i].name, 0, PRICE_TOKENS_MAX, 0);
+	}
+	if (provided)
+		parse_usage_object(p, command);
+}
+
+static void parse_settlement(struct parse *p, struct command *command)
+{
+	command->kind = COMMAND_SETTLE;
+	parse_hold(p, command);
+	parse_usage(p, command);
+	command->settle.outcome = (enum settle_outcome)parse_name(p, "outcome", outcome_number, SETTLE_COMPLETE);
+	command->settle.message_id = or_empty(parse_text(p, "messageId", 1, LABEL_MAX));
+}
+
+static void put_settlement(struct json_writer *w, const struct command *command)
+{
+	const struct answer *a = &command->answer;
+	int64_t per_minor = render_per_minor(a->unit);
+
+	render_put_id(w, "hold", &command->account, command->hold_seq);
+	json_put_minor(w, "cost", a->amount_micros, per_minor);
+	json_put_int(w, "costMicros", a->amount_micros);
+	put_figures(w, a);
+	/* Nothing was to be paid, and exactly that was. */
+	json_put_text(w, "settlement",
+	              names_settlement(a->settlement != SETTLEMENT_NONE ? a->settlement : SETTLEMENT_EXACT));
+	json_put_bool(w, "replayed", a->replayed);
+	json_open_record(w, "credits");
+	json_put_minor(w, "used", a->amount_micros, per_minor);
+	render_put_whole(w, "balance", a->balance_micros, a->unit);
+	json_put_int(w, "inputTokens", a->tokens.count[PRICE_INPUT]);
+	json_put_int(w, "outputTokens", a->tokens.count[PRICE_OUTPUT]);
+	json_close_record(w);
+}
+
+static void settle_one(struct call *c)
+{
+	struct command command = {.kind = COMMAND_SETTLE};
+	struct json_writer w;
+	struct parse p;
+
+	parse_record(&p, c->request, c->body, settle_members);
+	parse_settlement(&p, &command);
+	if (!parse_ok(&p)) {
+		render_wrong(c, &p);
+		return;
+	}
+	if (!call_submit(c, &command))
+		return;
+	render_open(c, &w);
+	put_settlement(&w, &command);
+	render_close(&w);
+}
+
+/* Of many settlements: how each was understood, and those that were as commands. */
+struct settlements {
+	size_t count;
+	struct parse *parses;
+	int *places; /* in commands, -1 for one that was not understood */
+	struct command *commands;
+	int command_count;
+};
+
+/* -1 when memory is short. */
+static int settlements_parse(struct settlements *s, struct call *c, const struct json *list)
+{
+	struct arena *arena = c->request->arena;
+
+	s->count = json_size(list);
+	s->command_count = 0;
+	s->parses = arena_alloc(arena, s->count * sizeof(*s->parses));
+	s->places = arena_alloc(arena, s->count * sizeof(*s->places));
+	s->commands = arena_alloc(arena, s->count * sizeof(*s->commands));
+	if (s->parses == NULL || s->places == NULL || s->commands == NULL)
+		return -1;
+	for (size_t i = 0; i < s->count; i++) {
+		const struct json *item = json_at(list, i);
+		struct command *command = &s->commands[s->command_count];
+
+		if (json_type(item) == JSON_RECORD) {
+			parse_record(&s->parses[i], c->request, item, settle_members);
+			memset(command, 0, sizeof(*command));
+			parse_settlement(&s->parses[i], command);
+		} else {
+			parse_query(&s->parses[i], c->request);
+			parse_wrong(&s->parses[i], "settlements", PARSE_RECORD);
+		}
+		s->places[i] = parse_ok(&s->parses[i]) ? s->command_count++ : -1;
+	}
+	return 0;
+}
+
+/* Whether the ledger could not be asked about any of them. */
+static bool settlements_unavailable(const struct settlements *s)
+{
+	for (int i = 0; i < s->command_count; i++)
+		if (s->commands[i].answer.outcome != OUTCOME_UNAVAILABLE)
+			return false;
+	return s->command_count > 0;
+}
+
+static void put_wrong(struct json_writer *w, const struct call *c, const struct parse *p)
+{
+	struct refusal r = {.outcome = OUTCOME_INVALID_REQUEST, .field = p->field};
+	struct buf message;
+
+	buf_init(&message, 1024);
+	parse_message(p, c->french, &message);
+	r.message = buf_text(&message);
+	json_put_int(w, "status", outcome_status(r.outcome));
+	render_refusal_members(w, c, &r);
+	buf_free(&message);
+}
+
+static void put_result(struct json_writer *w, const struct call *c, const struct command *command)
+{
+	const struct answer *a = &command->answer;
+	const struct refusal r = {.outcome = a->outcome, .field = a->field, .answer = a};
+
+	json_put_int(w, "status", outcome_status(a->outcome));
+	if (a->outcome == OUTCOME_OK)
+		put_settlement(w, command);
+	else
+		render_refusal_members(w, c, &r);
+}
+
+static void settle_many(struct call *c)
+{
+	struct settlements s;
+	const struct json *list;
+	struct json_writer w;
+	struct parse p;
+
+	parse_record(&p, c->request, c->body, settle_many_members);
+	list = parse_list(&p, "settlements", 1, SETTLEMENTS_MAX);
+	if (!parse_ok(&p)) {
+		render_wrong(c, &p);
+		return;
+	}
+	if (settlements_parse(&s, c, list) < 0) {
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+		return;
+	}
+	if (s.command_count > 0)
+		ledger_submit_many(c->ledger, s.commands, s.command_count, c->request->deadline_us);
+	if (settlements_unavailable(&s)) {
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+		return;
+	}
+	render_open(c, &w);
+	json_open_list(&w, "results");
+	for (size_t i = 0; i < s.count; i++) {
+		json_open_record(&w, NULL);
+		if (s.places[i] < 0)
+			put_wrong(&w, c, &s.parses[i]);
+		else
+			put_result(&w, c, &s.commands[s.places[i]]);
+		json_close_record(&w);
+	}
+	json_close_list(&w);
+	render_close(&w);
+}
+
+void guard_settle(struct call *c)
+{
+	if (json_get(c->body, "settlements") != NULL)
+		settle_many(c);
+	else
+		settle_one(c);
+}
+
+/* ---- release and extend ------------------------------------------------------------------------ */
+
+static const char *const release_members[] = {"hold", NULL};
+static const char *const extend_members[] = {"hold", "ttlSeconds", "maxOutputTokens", NULL};
+
+void guard_release(struct call *c)
+{
+	struct command command = {.kind = COMMAND_RELEASE};
+	struct json_writer w;
+	struct parse p;
+
+	parse_record(&p, c->request, c->body, release_members);
+	parse_hold(&p, &command);
+	if (!parse_ok(&p)) {
+		render_wrong(c, &p);
+		return;
+	}
+	if (!call_submit(c, &command))
+		return;
+	render_open(c, &w);
+	render_put_id(&w, "hold", &command.account, command.hold_seq);
+	json_put_bool(&w, "released", true);
+	put_figures(&w, &command.answer);
+	json_put_bool(&w, "replayed", command.answer.replayed);
+	render_close(&w);
+}
+
+void guard_extend(struct call *c)
+{
+	struct command command = {.kind = COMMAND_EXTEND};
+	struct json_writer w;
+	struct parse p;
+
+	parse_record(&p, c->request, c->body, extend_members);
+	parse_hold(&p, &command);
+	command.extend.max_output_tokens = parse_int(&p, "maxOutputTokens", 1, PRICE_TOKENS_MAX, 0);
+	/* One that asks for nothing in particular asks for time. */
+	command.extend.ttl_us = parse_ttl(&p, command.extend.max_output_tokens > 0 ? 0 : c->config->hold_ttl_seconds);
+	if (!parse_ok(&p)) {
+		render_wrong(c, &p);
+		return;
+	}
+	if (!call_submit(c, &command))
+		return;
+	render_open(c, &w);
+	put_hold(&w, &command, command.answer.provider[0] != '\0', command.answer.item);
+	render_close(&w);
+}
+
+/* ---- charge ------------------------------------------------------------------------------------ */
+
+static const char *const charge_members[] = {
+	"account", "member", "requestId", "action", "quantity", "conversationId", "messageId", "metadata", NULL,
+};
+
+static void parse_charge(struct parse *p, struct call *c, struct command *command)
+{
+	parse_record(p, c->request, c->body, charge_members);
+	parse_who(p, c, command);
+	command->request_id = parse_repeat(p);
+	parse_need(p, "action");
+	command->charge.action = parse_bytes(p, "action", ITEM_MAX);
+	command->charge.quantity = parse_int(p, "quantity", 1, COMMAND_QUANTITY_MAX, 1);
+	parse_labels(p, &command->charge.labels);
+}
+
+/* "2 crédits consommés": of credits as many as there are, of money as it is written. */
+static void put_charge_message(struct json_writer *w, const struct call *c, const struct answer *a)
+{
+	char credits[MONEY_TEXT_MAX];
+	char money[RENDER_AMOUNT_MAX];
+	char text[96];
+
+	if (a->unit == UNIT_CREDIT) {
+		decimal_format(a->amount_micros, 6, 0, credits);
+		snprintf(text, sizeof(text), c->french ? "%s crédits consommés" : "%s credits consumed", credits);
+	} else {
+		render_amount(c, a->unit, a->amount_micros, money);
+		snprintf(text, sizeof(text), c->french ? "%s consommés" : "%s consumed", money);
+	}
+	json_put_text(w, "message", text);
+}
+
+void guard_charge(struct call *c)
+{
+	struct command command = {.kind = COMMAND_CHARGE};
+	const struct answer *a = &command.answer;
+	struct json_writer w;
+	struct parse p;
+
+	parse_charge(&p, c, &command);
+	if (!parse_ok(&p)) {
+		render_wrong(c, &p);
+		return;
+	}
+	if (!call_submit(c, &command))
+		return;
+	render_open(c, &w);
+	json_put_bool(&w, "success", true);
+	render_put_id(&w, "usage", &command.account, a->seq);
+	json_put_minor(&w, "creditsConsumed", a->amount_micros, render_per_minor(a->unit));
+	json_put_minor(&w, "creditsRemaining", a->balance_micros, render_per_minor(a->unit));
+	json_put_int(&w, "costMicros", a->amount_micros);
+	put_figures(&w, a);
+	put_charge_message(&w, c, a);
+	json_put_bool(&w, "replayed", a->replayed);
+	render_close(&w);
+}
+
+/* ---- check ------------------------------------------------------------------------------------- */
+
+/* A parameter of the web server, or, for whoever shows a key, of the query. */
+static const char *check_value(struct call *c, struct parse *p, const char *parameter, const char *query)
+{
+	const char *value = request_parameter(c->request, parameter);
+
+	if (value != NULL && value[0] != '\0')
+		return value;
+	return c->scope != SCOPE_SERVER ? parse_bytes(p, query, ITEM_MAX) : NULL;
+}
+
+void guard_check(struct call *c)
+{
+	struct command command = {.kind = COMMAND_CHECK, .account_id = c->account};
+	char available[24];
+	struct parse p;
+
+	parse_query(&p, c->request);
+	command.account = id_account_key(c->account, strlen(c->account));
+	command.member = or_empty(check_value(c, &p, "OCTROI_MEMBER", "member"));
+	command.check.model = or_empty(check_value(c, &p, "OCTROI_MODEL", "model"));
+	command.check.input_tokens = c->config->estimate_input_tokens;
+	command.check.max_output_tokens = c->config->estimate_output_tokens;
+	if (command.member[0] != '\0' && !id_account_valid(command.member, strlen(command.member)))
+		parse_wrong(&p, "member", PARSE_ACCOUNT);
+	if (strlen(command.check.model) > ITEM_MAX)
+		parse_wrong(&p, "model", PARSE_BYTES);
+	if (!parse_ok(&p)) {
+		render_wrong(c, &p);
+		return;
+	}
+	if (!call_submit(c, &command))
+		return;
+	c->response->status = 204;
+	c->response->content_type = NULL;
+	snprintf(available, sizeof(available), "%lld", (long long)command.answer.available_micros);
+	response_header(c->response, "X-Octroi-Available-Micros", available);
+}

@@ -1,0 +1,136 @@
+/*
+ * ops: for whoever runs octroi: is it alive, is it ready, what does it do.
+ */
+#include "db/reader.h"
+#include "db/schema.h"
+#include "edge/edge.h"
+#include "routes/call.h"
+#include "routes/metrics.h"
+#include "routes/openapi.h"
+#include "routes/render.h"
+
+#include <string.h>
+
+#define LENGTH(list) (sizeof(list) / sizeof((list)[0]))
+
+void ops_openapi(struct call *c)
+{
+	buf_add_text(&c->response->body, openapi_json);
+}
+
+void ops_healthz(struct call *c)
+{
+	struct json_writer w;
+
+	render_open(c, &w);
+	json_put_text(&w, "status", "ok");
+	render_close(&w);
+}
+
+void ops_readyz(struct call *c)
+{
+	struct json_writer w;
+	struct db *d = call_reader(c);
+	int version;
+
+	if (d == NULL)
+		return;
+	version = schema_version(d);
+	pool_give(c->readers, d);
+	if (version != SCHEMA_VERSION) {
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+		return;
+	}
+	render_open(c, &w);
+	json_put_text(&w, "status", "ready");
+	json_put_int(&w, "schemaVersion", version);
+	render_close(&w);
+}
+
+/* ---- GET /metrics ------------------------------------------------------------------------------ */
+
+static void write_batches(const struct ledger_counts *counts, struct buf *out)
+{
+	int64_t sum = 0;
+
+	metrics_head(out, "octroi_batch_commands", "histogram", "Commands combined into one transaction.");
+	for (size_t i = 0; i < LENGTH(counts->batch_size); i++) {
+		sum += counts->batch_size[i];
+		if (i + 1 < LENGTH(counts->batch_size))
+			buf_printf(out, "octroi_batch_commands_bucket{le=\"%d\"} %lld\n", 1 << i, (long long)sum);
+	}
+	buf_printf(out, "octroi_batch_commands_bucket{le=\"+Inf\"} %lld\n", (long long)sum);
+	buf_printf(out, "octroi_batch_commands_sum %lld\n", (long long)counts->commands);
+	buf_printf(out, "octroi_batch_commands_count %lld\n", (long long)sum);
+}
+
+static void write_ledger(struct ledger *l, struct buf *out)
+{
+	struct ledger_counts counts;
+
+	ledger_count(l, &counts);
+	write_batches(&counts, out);
+	metrics_value(out, "octroi_queue_commands", "gauge", "Commands waiting for a batch.", counts.queued);
+	metrics_value(out, "octroi_batch_retries_total", "counter", "Batches run again after a conflict.", counts.retries);
+	metrics_value(out, "octroi_batch_splits_total", "counter", "Batches split after a failure.", counts.splits);
+	metrics_value(out, "octroi_unknown_commits_total", "counter", "Commits whose answer was lost.",
+	              counts.unknown_commits);
+	metrics_value(out, "octroi_queue_refusals_total", "counter", "Commands refused because the queue was full.",
+	              counts.refused_full);
+	metrics_head(out, "octroi_ledger_outcomes_total", "counter", "Commands by how they ended.");
+	for (int o = 0; o < OUTCOME_COUNT; o++)
+		if (counts.outcome[o] > 0)
+			buf_printf(out, "octroi_ledger_outcomes_total{outcome=\"%s\"} %lld\n",
+			           outcome_name((enum outcome)o), (long long)counts.outcome[o]);
+}
+
+static void write_database(struct call *c, struct buf *out)
+{
+	struct db *d = pool_take(c->readers, c->request->deadline_us);
+	struct db_counts counts;
+	int64_t holds = 0;
+	int up = 0;
+
+	if (d != NULL) {
+		up = reader_open_holds(d, &holds) == 0 ? 1 : 0;
+		pool_give(c->readers, d);
+	}
+	db_count(&counts);
+	metrics_value(out, "octroi_database_up", "gauge", "Whether the database answers.", up);
+	if (up == 1)
+		metrics_value(out, "octroi_open_holds", "gauge", "Holds that have not ended.", holds);
+	metrics_value(out, "octroi_database_queries_total", "counter", "Statements sent.", counts.queries);
+	metrics_value(out, "octroi_database_connects_total", "counter", "Connections opened.", counts.connects);
+	metrics_value(out, "octroi_database_retries_total", "counter", "Deadlocks and lock timeouts.", counts.retries);
+	metrics_value(out, "octroi_database_lost_total", "counter", "Connections lost or refused.", counts.lost);
+	metrics_value(out, "octroi_database_errors_total", "counter", "Statements that failed otherwise.", counts.faults);
+}
+
+static void write_edge(struct edge *e, struct buf *out)
+{
+	struct edge_counts counts;
+
+	if (e == NULL)
+		return;
+	edge_count(e, &counts);
+	metrics_value(out, "octroi_edge_connections", "gauge", "FastCGI connections open.", counts.connections);
+	metrics_value(out, "octroi_edge_accepted_total", "counter", "FastCGI connections accepted.", counts.accepted);
+	metrics_value(out, "octroi_edge_served_total", "counter", "FastCGI requests answered.", counts.served);
+	metrics_value(out, "octroi_edge_refused_total", "counter", "FastCGI connections refused or cut as malformed.",
+	              counts.refused);
+	metrics_value(out, "octroi_edge_timed_out_total", "counter", "FastCGI connections cut for being slow.",
+	              counts.timed_out);
+}
+
+void ops_metrics(struct call *c)
+{
+	struct buf *out = &c->response->body;
+
+	c->response->content_type = "text/plain; version=0.0.4; charset=utf-8";
+	metrics_head(out, "octroi_build_info", "gauge", "Constant 1; the version is the label.");
+	buf_add_text(out, "octroi_build_info{version=\"" OCTROI_VERSION "\"} 1\n");
+	metrics_write(c->metrics, out);
+	write_ledger(c->ledger, out);
+	write_database(c, out);
+	write_edge(c->edge, out);
+}

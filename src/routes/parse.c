@@ -1,0 +1,398 @@
+#include "routes/parse.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/id.h"
+#include "ledger/command.h"
+
+#define FIELD_SHOWN_BYTES 64
+#define PROVIDERS_MAX 32
+
+/* What must stand behind the field's name; {low} and {high} are filled in. */
+static const struct {
+	const char *english, *french;
+} sentences[] = {
+	[PARSE_KNOWN] = {"is not known here", "n'est pas connu ici"},
+	[PARSE_PRESENT] = {"is missing", "manque"},
+	[PARSE_ABSENT] = {"does not go with the other fields", "ne va pas avec les autres champs"},
+	[PARSE_INT] = {"must be an integer from {low} to {high}", "doit être un entier de {low} à {high}"},
+	[PARSE_TEXT] = {"must be text of {low} to {high} characters without control characters",
+	                "doit être un texte de {low} à {high} caractères sans caractère de contrôle"},
+	[PARSE_BYTES] = {"must be text of {low} to {high} bytes without control characters",
+	                 "doit être un texte de {low} à {high} octets sans caractère de contrôle"},
+	[PARSE_BOOL] = {"must be true or false", "doit être true ou false"},
+	[PARSE_LIST] = {"must be a list of {low} to {high} elements", "doit être une liste de {low} à {high} éléments"},
+	[PARSE_RECORD] = {"must be a JSON object", "doit être un objet JSON"},
+	[PARSE_SMALL_RECORD] = {"must be a JSON object of at most {high} bytes",
+	                        "doit être un objet JSON d'au plus {high} octets"},
+	[PARSE_ACCOUNT] = {"must be 1 to 128 of A-Z a-z 0-9 . _ : @ -", "doit être 1 à 128 parmi A-Z a-z 0-9 . _ : @ -"},
+	[PARSE_REQUEST_ID] = {"must be 1 to 128 printable ASCII characters without blanks",
+	                      "doit être 1 à 128 caractères ASCII imprimables sans espace"},
+	[PARSE_ID] = {"is not an id that octroi gave out", "n'est pas un identifiant émis par octroi"},
+	[PARSE_NAME] = {"is not one of the values it can have", "n'est pas une des valeurs possibles"},
+	[PARSE_TIME] = {"must be a time as in RFC 3339", "doit être une date selon la RFC 3339"},
+	[PARSE_CURSOR] = {"is not a cursor of this list", "n'est pas un curseur de cette liste"},
+	[PARSE_SAME] = {"and Idempotency-Key differ", "et Idempotency-Key diffèrent"},
+	[PARSE_ONE_OF] = {"or exactly one of its alternatives must be given", "ou une seule de ses alternatives doit être donné"},
+	[PARSE_COUNTS] = {"is not a provider's usage object with whole, consistent counts",
+	                  "n'est pas un objet usage de fournisseur aux comptes entiers et cohérents"},
+	[PARSE_SIGN] = {"has a value that this type of transaction cannot have",
+	                "a une valeur impossible pour ce type de transaction"},
+	[PARSE_PROVIDERS] = {"must be a list of known providers", "doit être une liste de fournisseurs connus"},
+	[PARSE_EMAIL] = {"must be an e-mail address", "doit être une adresse e-mail"},
+	[PARSE_ORDER] = {"must be later than the other time", "doit être postérieur à l'autre date"},
+};
+
+/* A member or a query parameter: one of the two is set, none when it is absent. */
+struct value {
+	const struct json *json;
+	const char *text;
+};
+
+/* A name that a caller made up may be long: what is shown of it is cut between two characters. */
+static const char *shown(const struct parse *p, const char *field)
+{
+	size_t length = strlen(field);
+	const char *copy;
+
+	if (length <= FIELD_SHOWN_BYTES)
+		return field;
+	length = FIELD_SHOWN_BYTES;
+	while (length > 0 && ((unsigned char)field[length] & 0xc0) == 0x80)
+		length--;
+	copy = arena_copy(p->request->arena, field, length);
+	return copy != NULL ? copy : "";
+}
+
+static void wrong(struct parse *p, const char *field, enum parse_want want, int64_t low, int64_t high)
+{
+	if (p->field != NULL)
+		return;
+	p->field = shown(p, field);
+	p->want = want;
+	p->low = low;
+	p->high = high;
+}
+
+void parse_wrong(struct parse *p, const char *field, enum parse_want want)
+{
+	wrong(p, field, want, 0, 0);
+}
+
+bool parse_ok(const struct parse *p)
+{
+	return p->field == NULL;
+}
+
+struct known {
+	struct parse *parse;
+	const char *const *names;
+};
+
+static int refuse_unknown(void *context, const char *key, const struct json *value)
+{
+	const struct known *known = context;
+
+	(void)value;
+	for (const char *const *name = known->names; *name != NULL; name++)
+		if (strcmp(*name, key) == 0)
+			return 0;
+	parse_wrong(known->parse, key, PARSE_KNOWN);
+	return 1;
+}
+
+void parse_record(struct parse *p, const struct request *request, const struct json *record,
+                  const char *const *known)
+{
+	struct known names = {.parse = p, .names = known};
+
+	CHECK(json_type(record) == JSON_RECORD);
+	memset(p, 0, sizeof(*p));
+	p->request = request;
+	p->record = record;
+	json_each(record, refuse_unknown, &names);
+}
+
+void parse_query(struct parse *p, const struct request *request)
+{
+	memset(p, 0, sizeof(*p));
+	p->request = request;
+}
+
+static struct value look_up(struct parse *p, const char *name)
+{
+	struct value v = {NULL, NULL};
+	bool bad = false;
+
+	if (p->record != NULL) {
+		v.json = json_get(p->record, name);
+		if (v.json != NULL && json_type(v.json) == JSON_NULL_VALUE)
+			v.json = NULL;
+		return v;
+	}
+	v.text = request_query(p->request, name, &bad);
+	if (bad)
+		wrong(p, name, PARSE_TEXT, 1, 128);
+	if (v.text != NULL && v.text[0] == '\0')
+		v.text = NULL;
+	return v;
+}
+
+static bool absent(struct value v)
+{
+	return v.json == NULL && v.text == NULL;
+}
+
+/* The value's text, NULL when it is none. */
+static const char *text_of(struct value v, size_t *length)
+{
+	if (v.text != NULL) {
+		*length = strlen(v.text);
+		return v.text;
+	}
+	return json_type(v.json) == JSON_TEXT ? json_text(v.json, length) : NULL;
+}
+
+bool parse_given(struct parse *p, const char *name)
+{
+	return !absent(look_up(p, name));
+}
+
+void parse_need(struct parse *p, const char *name)
+{
+	if (!parse_given(p, name))
+		parse_wrong(p, name, PARSE_PRESENT);
+}
+
+/* Up to 18 digits, perhaps a minus. */
+static bool number_of(const char *text, int64_t *number)
+{
+	const char *digit = *text == '-' ? text + 1 : text;
+	int64_t value = 0;
+	size_t length = strlen(digit);
+
+	if (length < 1 || length > 18 || strspn(digit, "0123456789") != length)
+		return false;
+	for (; *digit != '\0'; digit++)
+		value = value * 10 + (*digit - '0');
+	*number = *text == '-' ? -value : value;
+	return true;
+}
+
+int64_t parse_int(struct parse *p, const char *name, int64_t low, int64_t high, int64_t fallback)
+{
+	struct value v = look_up(p, name);
+	int64_t number = 0;
+	bool is_number;
+
+	if (absent(v))
+		return fallback;
+	is_number = v.text != NULL ? number_of(v.text, &number) : json_type(v.json) == JSON_INT;
+	if (is_number && v.json != NULL)
+		number = json_int(v.json);
+	if (is_number && number >= low && number <= high)
+		return number;
+	wrong(p, name, PARSE_INT, low, high);
+	return low;
+}
+
+bool parse_bool(struct parse *p, const char *name, bool fallback)
+{
+	struct value v = look_up(p, name);
+
+	if (absent(v))
+		return fallback;
+	if (v.json != NULL && json_type(v.json) == JSON_BOOL)
+		return json_bool(v.json);
+	parse_wrong(p, name, PARSE_BOOL);
+	return fallback;
+}
+
+bool parse_plain(const char *text, size_t length, size_t max)
+{
+	if (length < 1 || length > max)
+		return false;
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static int64_t characters(const char *text, size_t length)
+{
+	int64_t count = 0;
+
+	for (size_t i = 0; i < length; i++)
+		if (((unsigned char)text[i] & 0xc0) != 0x80)
+			count++;
+	return count;
+}
+
+const char *parse_text(struct parse *p, const char *name, int64_t low, int64_t high)
+{
+	struct value v = look_up(p, name);
+	size_t length = 0;
+	const char *text;
+
+	if (absent(v))
+		return NULL;
+	text = text_of(v, &length);
+	if (text != NULL && (length == 0 || parse_plain(text, length, length)) && characters(text, length) >= low &&
+	    characters(text, length) <= high)
+		return text;
+	wrong(p, name, PARSE_TEXT, low, high);
+	return NULL;
+}
+
+const char *parse_bytes(struct parse *p, const char *name, int64_t max)
+{
+	struct value v = look_up(p, name);
+	size_t length = 0;
+	const char *text;
+
+	if (absent(v))
+		return NULL;
+	text = text_of(v, &length);
+	if (text != NULL && parse_plain(text, length, (size_t)max))
+		return text;
+	wrong(p, name, PARSE_BYTES, 1, max);
+	return NULL;
+}
+
+static const char *parse_checked(struct parse *p, const char *name, bool (*valid)(const char *text, size_t length),
+                                 enum parse_want want)
+{
+	struct value v = look_up(p, name);
+	size_t length = 0;
+	const char *text;
+
+	if (absent(v))
+		return NULL;
+	text = text_of(v, &length);
+	if (text != NULL && valid(text, length))
+		return text;
+	parse_wrong(p, name, want);
+	return NULL;
+}
+
+const char *parse_account(struct parse *p, const char *name)
+{
+	return parse_checked(p, name, id_account_valid, PARSE_ACCOUNT);
+}
+
+const char *parse_repeat(struct parse *p)
+{
+	const char *header = request_parameter(p->request, "HTTP_IDEMPOTENCY_KEY");
+	const char *member = parse_checked(p, "requestId", id_request_valid, PARSE_REQUEST_ID);
+
+	if (header == NULL || header[0] == '\0')
+		return member;
+	if (!id_request_valid(header, strlen(header)))
+		parse_wrong(p, "Idempotency-Key", PARSE_REQUEST_ID);
+	else if (member != NULL && strcmp(member, header) != 0)
+		parse_wrong(p, "requestId", PARSE_SAME);
+	return header;
+}
+
+int parse_name(struct parse *p, const char *name, int (*to_number)(const char *name), int fallback)
+{
+	struct value v = look_up(p, name);
+	size_t length = 0;
+	const char *text;
+	int number;
+
+	if (absent(v))
+		return fallback;
+	text = text_of(v, &length);
+	number = text != NULL ? to_number(text) : -1;
+	if (number < 0)
+		parse_wrong(p, name, PARSE_NAME);
+	return number < 0 ? fallback : number;
+}
+
+int64_t parse_time(struct parse *p, const char *name)
+{
+	struct value v = look_up(p, name);
+	size_t length = 0;
+	const char *text;
+	int64_t time_us;
+
+	if (absent(v))
+		return 0;
+	text = text_of(v, &length);
+	if (text != NULL && clock_parse(text, length, &time_us) == 0 && time_us > 0)
+		return time_us;
+	parse_wrong(p, name, PARSE_TIME);
+	return 0;
+}
+
+const struct json *parse_list(struct parse *p, const char *name, size_t low, size_t high)
+{
+	struct value v = look_up(p, name);
+
+	if (absent(v))
+		return NULL;
+	if (v.json != NULL && json_type(v.json) == JSON_LIST && json_size(v.json) >= low && json_size(v.json) <= high)
+		return v.json;
+	wrong(p, name, PARSE_LIST, (int64_t)low, (int64_t)high);
+	return NULL;
+}
+
+const char *parse_small_record(struct parse *p, const char *name, size_t max)
+{
+	struct value v = look_up(p, name);
+	const char *copy = NULL;
+	struct buf text;
+
+	if (absent(v))
+		return "";
+	buf_init(&text, max);
+	if (v.json != NULL && json_type(v.json) == JSON_RECORD) {
+		json_dump(v.json, &text);
+		if (buf_ok(&text))
+			copy = arena_copy(p->request->arena, text.data, text.length);
+	}
+	buf_free(&text);
+	if (copy != NULL)
+		return copy;
+	wrong(p, name, PARSE_SMALL_RECORD, 0, (int64_t)max);
+	return "";
+}
+
+unsigned parse_providers(struct parse *p, const char *name)
+{
+	const struct json *list = parse_list(p, name, 0, PROVIDERS_MAX);
+	unsigned bits = 0;
+
+	for (size_t i = 0; list != NULL && i < json_size(list); i++) {
+		const struct json *provider = json_at(list, i);
+		unsigned bit = json_type(provider) == JSON_TEXT ? provider_bit(json_text(provider, NULL)) : 0;
+
+		if (bit == 0)
+			parse_wrong(p, name, PARSE_PROVIDERS);
+		bits |= bit;
+	}
+	return bits;
+}
+
+void parse_message(const struct parse *p, bool french, struct buf *out)
+{
+	const char *at = french ? sentences[p->want].french : sentences[p->want].english;
+
+	CHECK(p->field != NULL);
+	buf_add_text(out, p->field);
+	buf_add_char(out, ' ');
+	while (*at != '\0') {
+		size_t plain = strcspn(at, "{");
+
+		buf_add(out, at, plain);
+		at += plain;
+		if (*at == '\0')
+			break;
+		buf_add_int(out, strncmp(at, "{low}", 5) == 0 ? p->low : p->high);
+		at = strchr(at, '}') + 1;
+	}
+	buf_add_char(out, '.');
+}

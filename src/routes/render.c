@@ -1,0 +1,243 @@
+#include "routes/render.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/id.h"
+#include "base/money.h"
+
+#define MESSAGE_MAX ((size_t)1024)
+
+/* How people write money.  Everywhere an amount has cents, two of a unit's decimals. */
+static const struct currency {
+	const char *code, *symbol;
+	bool before; /* in English; in French it always follows, after a space */
+} currencies[] = {
+	{"EUR", "€", false}, {"USD", "$", true}, {"GBP", "£", true}, {"CAD", "CA$", true}, {"AUD", "A$", true},
+};
+
+void render_open(struct call *c, struct json_writer *w)
+{
+	buf_reset(&c->response->body);
+	json_writer_init(w, &c->response->body);
+	json_open_record(w, NULL);
+}
+
+void render_close(struct json_writer *w)
+{
+	json_close_record(w);
+	CHECK(w->depth == 0);
+}
+
+int64_t render_per_minor(int64_t unit)
+{
+	return unit == UNIT_CREDIT ? MONEY_MICROS_PER_UNIT : MONEY_MICROS_PER_MINOR;
+}
+
+void render_put_whole(struct json_writer *w, const char *key, int64_t amount_micros, int64_t unit)
+{
+	json_put_int(w, key, money_floor_div(amount_micros, render_per_minor(unit)));
+}
+
+void render_put_id(struct json_writer *w, const char *key, const struct account_key *account, int64_t seq)
+{
+	char id[ID_PUBLIC_MAX];
+
+	id_public_format(account, seq, id);
+	json_put_text(w, key, id);
+}
+
+void render_put_given(struct json_writer *w, const char *key, const char *text)
+{
+	if (text[0] != '\0')
+		json_put_text(w, key, text);
+}
+
+static void money_amount(const struct call *c, int64_t amount_micros, char out[RENDER_AMOUNT_MAX])
+{
+	struct currency currency = {.code = c->config->currency, .symbol = NULL};
+	char number[MONEY_TEXT_MAX];
+	char *point;
+	bool negative;
+
+	for (size_t i = 0; i < sizeof(currencies) / sizeof(currencies[0]); i++)
+		if (strcmp(currencies[i].code, currency.code) == 0)
+			currency = currencies[i];
+	decimal_format(money_floor_div(amount_micros, MONEY_MICROS_PER_MINOR), 2, 2, number);
+	point = strchr(number, '.');
+	negative = number[0] == '-';
+	if (c->french) {
+		*point = ',';
+		snprintf(out, RENDER_AMOUNT_MAX, "%s %s", number, currency.symbol != NULL ? currency.symbol : currency.code);
+	} else if (currency.symbol == NULL) {
+		snprintf(out, RENDER_AMOUNT_MAX, "%s %s", number, currency.code);
+	} else if (currency.before) {
+		snprintf(out, RENDER_AMOUNT_MAX, "%s%s%s", negative ? "-" : "", currency.symbol, number + (negative ? 1 : 0));
+	} else {
+		snprintf(out, RENDER_AMOUNT_MAX, "%s%s", number, currency.symbol);
+	}
+}
+
+void render_amount(const struct call *c, int64_t unit, int64_t amount_micros, char out[RENDER_AMOUNT_MAX])
+{
+	int64_t credits = money_floor_div(amount_micros, MONEY_MICROS_PER_UNIT);
+	bool one = c->french ? credits > -2 && credits < 2 : credits == 1;
+
+	if (unit == UNIT_MONEY)
+		money_amount(c, amount_micros, out);
+	else
+		snprintf(out, RENDER_AMOUNT_MAX, "%lld %s%s", (long long)credits, c->french ? "crédit" : "credit",
+		         one ? "" : "s");
+}
+
+/* ---- refusals ---------------------------------------------------------------------------------- */
+
+/* How much is missing; what does not fit any more is simply as much as fits. */
+static micros shortfall(const struct answer *a)
+{
+	micros missing;
+
+	if (!money_subtract(a->needed_micros, a->available_micros, &missing))
+		return INT64_MAX;
+	return missing > 0 ? missing : 0;
+}
+
+/* The seed's sentence for credits: what is left rounded down, what is needed rounded up. */
+static void credits_message(const struct call *c, const struct answer *a, struct buf *out)
+{
+	int64_t left = money_floor_div(a->available_micros, MONEY_MICROS_PER_UNIT);
+	int64_t needed = -money_floor_div(-a->needed_micros, MONEY_MICROS_PER_UNIT);
+
+	if (c->french)
+		buf_printf(out,
+		           "Crédits IA insuffisants pour votre équipe. Il reste %lld crédits, %lld nécessaires.",
+		           (long long)left, (long long)needed);
+	else
+		buf_printf(out, "Not enough AI credits for your team. %lld credits left, %lld needed.",
+		           (long long)left, (long long)needed);
+}
+
+static void put_message(struct json_writer *w, const struct call *c, const struct refusal *r)
+{
+	struct buf text;
+
+	if (r->message != NULL) {
+		json_put_text(w, "message", r->message);
+	} else if (r->outcome == OUTCOME_INSUFFICIENT_CREDITS && r->answer != NULL && r->answer->unit == UNIT_CREDIT) {
+		buf_init(&text, MESSAGE_MAX);
+		credits_message(c, r->answer, &text);
+		json_put_text(w, "message", buf_text(&text));
+		buf_free(&text);
+	} else {
+		json_put_text(w, "message", outcome_message(r->outcome, c->french));
+	}
+}
+
+/* topup_url, or the billing page of public_url, or null. */
+static void put_topup_url(struct json_writer *w, const struct config *config)
+{
+	struct buf url;
+
+	if (config->topup_url[0] != '\0') {
+		json_put_text(w, "topupUrl", config->topup_url);
+	} else if (config->public_url[0] != '\0') {
+		size_t length = strlen(config->public_url);
+
+		buf_init(&url, MESSAGE_MAX);
+		buf_add(&url, config->public_url, length - (config->public_url[length - 1] == '/' ? 1 : 0));
+		buf_add_text(&url, "/billing");
+		json_put_text(w, "topupUrl", buf_text(&url));
+		buf_free(&url);
+	} else {
+		json_put_null(w, "topupUrl");
+	}
+}
+
+static void put_money_refusal(struct json_writer *w, const struct call *c, enum outcome outcome,
+                              const struct answer *a)
+{
+	if (outcome == OUTCOME_INSUFFICIENT_CREDITS)
+		json_put_text(w, "code", "insufficient_quota");
+	if (outcome == OUTCOME_HARD_LIMIT_REACHED)
+		json_put_text(w, "code", "billing_hard_limit_reached");
+	json_open_record(w, "limit");
+	json_put_text(w, "kind", names_limit(a->limit));
+	json_put_int(w, "limitMicros", a->limit_micros);
+	json_put_int(w, "usedMicros", a->used_micros);
+	json_put_time(w, "resetsAt", a->resets_at_us);
+	json_close_record(w);
+	json_put_int(w, "neededMicros", a->needed_micros);
+	json_put_int(w, "availableMicros", a->available_micros);
+	json_put_int(w, "shortfallMicros", shortfall(a));
+	render_put_whole(w, "balance", a->balance_micros, a->unit);
+	json_put_minor(w, "estimatedCost", a->needed_micros, render_per_minor(a->unit));
+	put_topup_url(w, c->config);
+}
+
+void render_refusal_members(struct json_writer *w, const struct call *c, const struct refusal *r)
+{
+	json_put_text(w, "error", outcome_name(r->outcome));
+	put_message(w, c, r);
+	if (r->outcome == OUTCOME_INVALID_REQUEST)
+		json_put_text(w, "field", r->field != NULL ? r->field : "body");
+	if (outcome_status(r->outcome) == 402 && r->answer != NULL)
+		put_money_refusal(w, c, r->outcome, r->answer);
+	json_put_text(w, "requestId", c->request->id);
+}
+
+/* A web server's auth_request takes anything but 2xx, 401 and 403 for a failure; 503 is one. */
+static int gate_status(struct call *c, enum outcome outcome)
+{
+	int status = outcome_status(outcome);
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", status);
+	response_header(c->response, "X-Octroi-Status", text);
+	response_header(c->response, "X-Octroi-Error", outcome_name(outcome));
+	return status == 401 || status == 503 ? status : 403;
+}
+
+void render_refusal(struct call *c, const struct refusal *r)
+{
+	struct json_writer w;
+	int status = outcome_status(r->outcome);
+
+	CHECK(r->outcome != OUTCOME_OK);
+	c->outcome = r->outcome;
+	c->response->outcome = outcome_name(r->outcome);
+	c->response->status = c->gate ? gate_status(c, r->outcome) : status;
+	if (status == 401)
+		response_header(c->response, "WWW-Authenticate", "Bearer realm=\"octroi\"");
+	if (status == 503 || status == 429)
+		response_header(c->response, "Retry-After", "1");
+	render_open(c, &w);
+	render_refusal_members(&w, c, r);
+	render_close(&w);
+}
+
+void render_outcome(struct call *c, enum outcome outcome)
+{
+	const struct refusal r = {.outcome = outcome, .field = c->field};
+
+	render_refusal(c, &r);
+}
+
+void render_answer(struct call *c, const struct answer *a)
+{
+	const struct refusal r = {.outcome = a->outcome, .field = a->field, .answer = a};
+
+	render_refusal(c, &r);
+}
+
+void render_wrong(struct call *c, const struct parse *p)
+{
+	struct refusal r = {.outcome = OUTCOME_INVALID_REQUEST, .field = p->field};
+	struct buf message;
+
+	buf_init(&message, MESSAGE_MAX);
+	parse_message(p, c->french, &message);
+	r.message = buf_text(&message);
+	render_refusal(c, &r);
+	buf_free(&message);
+}

@@ -1,0 +1,45 @@
+/*
+ * render: what every answer has in common: refusals with their fields and headers, amounts as people
+ * read them.  Writes into the call's response.
+ */
+#ifndef OCTROI_ROUTES_RENDER_H
+#define OCTROI_ROUTES_RENDER_H
+
+#include "routes/call.h"
+#include "routes/parse.h"
+
+#define RENDER_AMOUNT_MAX 48
+
+/* A refusal; what is NULL does not apply. */
+struct refusal {
+	enum outcome outcome;
+	const char *field;           /* of INVALID_REQUEST */
+	const char *message;         /* instead of the outcome's own */
+	const struct answer *answer; /* of a 402 */
+};
+void render_refusal(struct call *c, const struct refusal *r);
+/* The same as members of an open record: error, message, the outcome's fields, requestId. */
+void render_refusal_members(struct json_writer *w, const struct call *c, const struct refusal *r);
+
+void render_outcome(struct call *c, enum outcome outcome);
+void render_wrong(struct call *c, const struct parse *p);
+/* The ledger's refusal. */
+void render_answer(struct call *c, const struct answer *a);
+
+/* Begins and ends the record that is the answer. */
+void render_open(struct call *c, struct json_writer *w);
+void render_close(struct json_writer *w);
+
+/* Of a minor unit: a cent of money, a whole credit. */
+int64_t render_per_minor(int64_t unit);
+/* amount in whole minor units, rounded down. */
+void render_put_whole(struct json_writer *w, const char *key, int64_t amount_micros, int64_t unit);
+/* The public id of an account's hold, usage or transaction. */
+void render_put_id(struct json_writer *w, const char *key, const struct account_key *account, int64_t seq);
+/* Nothing when text is "". */
+void render_put_given(struct json_writer *w, const char *key, const char *text);
+
+/* "9.87€", "9,87 €", "12 credits", "12 crédits", rounded down. */
+void render_amount(const struct call *c, int64_t unit, int64_t amount_micros, char out[RENDER_AMOUNT_MAX]);
+
+#endif

@@ -1,0 +1,285 @@
+#include "routes/router.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "routes/auth.h"
+#include "routes/call.h"
+#include "routes/language.h"
+#include "routes/metrics.h"
+#include "routes/render.h"
+
+#define SEGMENTS_MAX 2
+#define SWEEP_ACCOUNTS 256
+#define SWEEP_PATIENCE_US (5 * CLOCK_US_PER_SECOND)
+#define PRUNE_EVERY_US (60 * CLOCK_US_PER_SECOND)
+
+enum listener { ANY, INTERNAL };
+
+struct route {
+	const char *method, *pattern;
+	enum caller caller;
+	enum listener listener;
+	route_handler *handler;
+};
+
+static const struct route routes[METRICS_NO_ROUTE] = {
+#define ROUTE(method, pattern, caller, listener, handler) {#method, pattern, CALLER_##caller, listener, handler},
+#include "routes/routes.def"
+#undef ROUTE
+};
+
+struct router {
+	struct router_options options;
+	struct auth *auth;
+	struct metrics *metrics;
+	struct edge *edge;     /* atomic: set while workers run */
+	int64_t pruned_us;     /* owned by the housekeeping thread */
+};
+
+struct router *router_new(const struct router_options *options)
+{
+	struct router *r = calloc(1, sizeof(*r));
+
+	CHECK(r != NULL);
+	r->options = *options;
+	r->auth = auth_new(options->config, options->readers);
+	r->metrics = metrics_new();
+	return r;
+}
+
+void router_free(struct router *r)
+{
+	if (r == NULL)
+		return;
+	auth_free(r->auth);
+	metrics_free(r->metrics);
+	free(r);
+}
+
+void router_set_edge(struct router *r, struct edge *e)
+{
+	__atomic_store_n(&r->edge, e, __ATOMIC_RELEASE);
+}
+
+void router_housekeep(struct router *r)
+{
+	int64_t now_us = clock_monotonic_us();
+
+	ledger_sweep(r->options.ledger, SWEEP_ACCOUNTS, now_us + SWEEP_PATIENCE_US);
+	if (now_us - r->pruned_us < PRUNE_EVERY_US)
+		return;
+	r->pruned_us = now_us;
+	ledger_prune(r->options.ledger, now_us + SWEEP_PATIENCE_US);
+}
+
+/* ---- which route ------------------------------------------------------------------------------- */
+
+/* The pattern's {} are filled into segment; false when the path is another, or memory is short. */
+static bool matches(const char *pattern, const char *path, struct arena *arena, const char *segment[SEGMENTS_MAX])
+{
+	int count = 0;
+
+	memset(segment, 0, SEGMENTS_MAX * sizeof(*segment));
+	while (*pattern != '\0') {
+		if (strncmp(pattern, "{}", 2) != 0) {
+			if (*pattern++ != *path++)
+				return false;
+			continue;
+		}
+		size_t length = strcspn(path, "/");
+
+		CHECK(count < SEGMENTS_MAX);
+		if (length == 0)
+			return false;
+		segment[count] = arena_copy(arena, path, length);
+		if (segment[count++] == NULL)
+			return false;
+		path += length;
+		pattern += 2;
+	}
+	return *path == '\0';
+}
+
+static bool is_served(const struct route *route, const struct call *c)
+{
+	return route->listener == ANY || c->request->listener == LISTENER_INTERNAL ||
+	       c->config->listen_internal[0] == '\0';
+}
+
+/* HEAD is GET without the body (RFC 9110 section 9.3.2). */
+static bool is_method(const struct route *route, const char *method)
+{
+	return strcmp(route->method, strcmp(method, "HEAD") == 0 ? "GET" : method) == 0;
+}
+
+/* The place in routes, or METRICS_NO_ROUTE with *outcome saying why; then Allow may be set. */
+static enum metrics_route find_route(struct call *c, enum outcome *outcome)
+{
+	char allow[64] = "";
+	size_t length = 0;
+
+	for (int i = 0; i < METRICS_NO_ROUTE; i++) {
+		const struct route *route = &routes[i];
+
+		if (!is_served(route, c) || !matches(route->pattern, c->request->path, c->request->arena, c->segment))
+			continue;
+		if (is_method(route, c->request->method))
+			return (enum metrics_route)i;
+		if (length > 0)
+			length += (size_t)snprintf(allow + length, sizeof(allow) - length, ", ");
+		length += (size_t)snprintf(allow + length, sizeof(allow) - length, "%s%s", route->method,
+		                           strcmp(route->method, "GET") == 0 ? ", HEAD" : "");
+		CHECK(length < sizeof(allow));
+	}
+	*outcome = length > 0 ? OUTCOME_METHOD_NOT_ALLOWED : OUTCOME_NOT_FOUND;
+	if (length > 0)
+		response_header(c->response, "Allow", allow);
+	return METRICS_NO_ROUTE;
+}
+
+/* ---- what every request must be ---------------------------------------------------------------- */
+
+/* What the edge has found wrong, as an outcome; OK for a sound request. */
+static enum outcome defect_outcome(struct call *c)
+{
+	switch (c->request->defect) {
+	case REQUEST_SOUND:
+		return OUTCOME_OK;
+	case REQUEST_BODY_TOO_BIG:
+		return OUTCOME_PAYLOAD_TOO_LARGE;
+	case REQUEST_BODY_SHORT:
+		c->field = "body";
+		return OUTCOME_INVALID_REQUEST;
+	case REQUEST_BAD_TARGET:
+		c->field = "path";
+		return OUTCOME_INVALID_REQUEST;
+	case REQUEST_DUPLICATE_PARAMETER:
+	case REQUEST_FORGED_PARAMETER:
+		c->field = "headers";
+		return OUTCOME_INVALID_REQUEST;
+	}
+	UNREACHABLE("no such defect");
+}
+
+/* application/json, with no other charset than UTF-8. */
+static bool is_json(const char *type)
+{
+	static const char json[] = "application/json";
+	size_t length = sizeof(json) - 1;
+
+	if (type == NULL || strncasecmp(type, json, length) != 0)
+		return false;
+	type += length;
+	type += strspn(type, " \t");
+	if (*type == '\0')
+		return true;
+	if (*type != ';')
+		return false;
+	type++;
+	type += strspn(type, " \t");
+	if (strncasecmp(type, "charset=", 8) != 0)
+		return true; /* some other parameter, which JSON does not have: ignored */
+	type += 8;
+	type += *type == '"' ? 1 : 0;
+	return strncasecmp(type, "utf-8", 5) == 0;
+}
+
+/* Says what is wrong with the JSON; in English, as the parser does. */
+static void render_json_error(struct call *c, const char *sentence)
+{
+	const struct refusal r = {.outcome = OUTCOME_INVALID_REQUEST, .field = "body", .message = sentence};
+
+	render_refusal(c, &r);
+}
+
+/* The record that a POST or PUT brings; false, rendered, when it is none. */
+static bool read_body(struct call *c, const struct route *route)
+{
+	char error[JSON_ERROR_MAX];
+
+	if (strcmp(route->method, "POST") != 0 && strcmp(route->method, "PUT") != 0)
+		return true;
+	if (c->request->body_length > 0 && !is_json(request_parameter(c->request, "CONTENT_TYPE"))) {
+		render_outcome(c, OUTCOME_UNSUPPORTED_MEDIA_TYPE);
+		return false;
+	}
+	c->body = json_parse(c->request->body, c->request->body_length, false, error);
+	if (c->body == NULL) {
+		render_json_error(c, error);
+		return false;
+	}
+	if (json_type(c->body) == JSON_RECORD)
+		return true;
+	render_json_error(c, c->french ? "Le corps doit être un objet JSON." : "The body must be a JSON object.");
+	return false;
+}
+
+/* ---- a request --------------------------------------------------------------------------------- */
+
+static enum metrics_route serve(struct router *r, struct call *c)
+{
+	enum outcome outcome = defect_outcome(c);
+	enum metrics_route place = METRICS_NO_ROUTE;
+	const struct route *route;
+
+	if (outcome == OUTCOME_OK)
+		place = find_route(c, &outcome);
+	if (place == METRICS_NO_ROUTE) {
+		render_outcome(c, outcome);
+		return place;
+	}
+	route = &routes[place];
+	c->gate = route->caller == CALLER_GATE;
+	outcome = auth_admit(r->auth, route->caller, c);
+	if (outcome != OUTCOME_OK)
+		render_outcome(c, outcome);
+	else if (read_body(c, route))
+		route->handler(c);
+	if (route->caller != CALLER_NOBODY)
+		response_header(c->response, "Cache-Control", "no-store");
+	if (strcmp(c->request->method, "HEAD") == 0)
+		buf_reset(&c->response->body);
+	return place;
+}
+
+/* One line and the counters.  Neither the path nor the query is told: they hold what callers sent. */
+static void note(struct router *r, const struct call *c, enum metrics_route place)
+{
+	int64_t duration_us = clock_monotonic_us() - c->request->received_us;
+	bool known = place != METRICS_NO_ROUTE;
+
+	metrics_note(r->metrics, place, c->response->status, c->outcome, duration_us);
+	log_event(LOG_LEVEL_INFO, "request", LOG_TEXT("id", c->request->id),
+	          LOG_TEXT("method", known ? routes[place].method : "-"),
+	          LOG_TEXT("route", known ? routes[place].pattern : "-"),
+	          LOG_NUMBER("status", c->response->status), LOG_TEXT("outcome", outcome_name(c->outcome)),
+	          LOG_NUMBER("duration_us", duration_us), LOG_TEXT("account", c->account));
+}
+
+void router_handle(void *context, const struct request *request, struct response *response)
+{
+	struct router *r = context;
+	struct call c = {
+		.request = request,
+		.response = response,
+		.metrics = r->metrics,
+		.edge = __atomic_load_n(&r->edge, __ATOMIC_ACQUIRE),
+		.config = r->options.config,
+		.ledger = r->options.ledger,
+		.readers = r->options.readers,
+		.account = "",
+		.member = "",
+		.outcome = OUTCOME_OK,
+		.french = language_french(request_parameter(request, "HTTP_ACCEPT_LANGUAGE")),
+	};
+	enum metrics_route place = serve(r, &c);
+
+	json_free(c.body);
+	note(r, &c, place);
+}

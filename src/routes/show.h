@@ -1,0 +1,23 @@
+/*
+ * show: rows of the database as the API shows them; the same wherever they appear.
+ */
+#ifndef OCTROI_ROUTES_SHOW_H
+#define OCTROI_ROUTES_SHOW_H
+
+#include "base/json.h"
+#include "db/reader.h"
+#include "routes/call.h"
+
+/* balance less holds, plus the hard limit of a postpaid account: as the ledger reckons. */
+int64_t show_available(const struct reader_account *a);
+/* balance, balanceMicros, heldMicros, availableMicros. */
+void show_balance(struct json_writer *w, const struct reader_account *a);
+/* The account as its application sees it: the members of an open record. */
+void show_account(struct json_writer *w, const struct call *c, const struct reader_account *a);
+
+/* Each a record of its own; unit is the account's. */
+void show_transaction(struct json_writer *w, const char *key, const struct account_key *account, int64_t unit,
+                      const struct reader_transaction *t);
+void show_usage(struct json_writer *w, const struct account_key *account, int64_t unit, const struct reader_usage *u);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * tokens: an application asks for one and hands it to its customer's browser.
+ */
+#include "base/clock.h"
+#include "routes/call.h"
+#include "routes/parse.h"
+#include "routes/render.h"
+#include "routes/token.h"
+
+#include <string.h>
+
+#define LIFE_MIN_SECONDS 10
+
+static const char *const token_members[] = {"account", "member", "ttlSeconds", NULL};
+
+static void refuse_without_secret(struct call *c)
+{
+	const struct refusal r = {
+		.outcome = OUTCOME_NOT_FOUND,
+		.message = c->french ? "Aucun jeton n'est émis tant que token_secret n'est pas configuré."
+		                     : "No tokens are issued until token_secret is configured.",
+	};
+
+	render_refusal(c, &r);
+}
+
+void tokens_issue(struct call *c)
+{
+	/* In whole seconds, as the token has it, so that expiresAt is the moment the token says. */
+	int64_t now_us = clock_wall_us() / CLOCK_US_PER_SECOND * CLOCK_US_PER_SECOND;
+	const char *account, *member, *token;
+	struct json_writer w;
+	struct parse p;
+	int64_t life;
+
+	parse_record(&p, c->request, c->body, token_members);
+	parse_need(&p, "account");
+	account = parse_account(&p, "account");
+	member = parse_account(&p, "member");
+	life = parse_int(&p, "ttlSeconds", LIFE_MIN_SECONDS, TOKEN_LIFE_MAX_SECONDS, TOKEN_LIFE_MAX_SECONDS);
+	if (!parse_ok(&p)) {
+		render_wrong(c, &p);
+		return;
+	}
+	if (strlen(c->config->token_secret) < TOKEN_SECRET_MIN) {
+		refuse_without_secret(c);
+		return;
+	}
+	c->account = account;
+	token = token_issue(c->request->arena, c->config->token_secret, account, member != NULL ? member : "", now_us,
+	                    life);
+	if (token == NULL) {
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+		return;
+	}
+	render_open(c, &w);
+	json_put_text(&w, "token", token);
+	json_put_time(&w, "expiresAt", now_us + life * CLOCK_US_PER_SECOND);
+	render_close(&w);
+}
