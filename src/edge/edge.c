@@ -77,7 +77,7 @@ fail:
 	return NULL;
 }
 
-void edge_drain(struct edge *e, int64_t timeout_ms)
+bool edge_drain(struct edge *e, int64_t timeout_ms)
 {
 	int64_t now_us = clock_monotonic_us();
 	int64_t timeout_us = timeout_ms * CLOCK_US_PER_MS;
@@ -93,6 +93,7 @@ void edge_drain(struct edge *e, int64_t timeout_ms)
 	e->ended = workers_join(e->workers, now_us + timeout_us);
 	if (!e->ended)
 		log_event(LOG_LEVEL_WARNING, "drain_incomplete", LOG_NUMBER("timeout_ms", timeout_ms));
+	return e->ended;
 }
 
 void edge_free(struct edge *e)

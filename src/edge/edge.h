@@ -8,6 +8,7 @@
 #ifndef OCTROI_EDGE_EDGE_H
 #define OCTROI_EDGE_EDGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "edge/request.h"
@@ -32,8 +33,10 @@ struct edge_options {
 /* Starts the workers.  NULL, logged, when something outside failed.  The sockets stay the caller's. */
 struct edge *edge_start(const struct edge_options *options);
 /* Takes nothing new, answers what it has, joins the workers; returns after at most timeout_ms (then
- * connections are cut).  Never shuts a listening socket down: systemd may own it. */
-void edge_drain(struct edge *e, int64_t timeout_ms);
+ * connections are cut).  Never shuts a listening socket down: systemd may own it.  False when a worker
+ * is still in the handler: then nothing that the handler uses may be freed. */
+bool edge_drain(struct edge *e, int64_t timeout_ms);
+/* After edge_drain; does nothing while a worker is left.  NULL is harmless. */
 void edge_free(struct edge *e);
 
 /* Housekeeping, about once a second from one thread: closes what is overdue. */

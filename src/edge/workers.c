@@ -74,16 +74,11 @@ static int worker_init(struct worker *w, struct workers *W)
 static int worker_answer(struct worker *w, struct connection *c, const struct request *request)
 {
 	const struct edge_options *o = &w->all->options;
-	int status;
 
 	response_reset(&w->response);
 	o->handler(o->context, request, &w->response);
 	buf_reset(&w->answer);
-	status = response_render(&w->response, request->id, &w->answer);
-	log_event(LOG_LEVEL_DEBUG, "request", LOG_TEXT("request_id", request->id),
-	          LOG_TEXT("method", request->method), LOG_TEXT("path", request->path),
-	          LOG_NUMBER("status", status), LOG_TEXT("outcome", w->response.outcome),
-	          LOG_NUMBER("us", clock_monotonic_us() - request->received_us));
+	(void)response_render(&w->response, request->id, &w->answer);
 	if (!buf_ok(&w->answer) ||
 	    fcgi_answer(w->fcgi, c->fd, buf_text(&w->answer), w->answer.length) < 0)
 		return -1;

@@ -124,7 +124,7 @@ static int teardown(void **state)
 	(void)state;
 	gate_set(true);
 	if (server.edge != NULL)
-		edge_drain(server.edge, PATIENCE_MS);
+		assert_true(edge_drain(server.edge, PATIENCE_MS));
 	edge_free(server.edge);
 	close(server.listener);
 	unlink(socket_path);
@@ -789,7 +789,7 @@ static void test_swarm(void **state)
 
 static void *drain_main(void *argument)
 {
-	edge_drain(server.edge, *(int64_t *)argument);
+	(void)edge_drain(server.edge, *(int64_t *)argument);
 	return NULL;
 }
 
@@ -851,14 +851,14 @@ static void test_drain_ends_in_time(void **state)
 	gate_wait_for(1);
 	wait_connections(2);
 	began_us = clock_monotonic_us();
-	edge_drain(server.edge, 300);
+	assert_false(edge_drain(server.edge, 300));
 	assert_true(clock_monotonic_us() - began_us < 5 * CLOCK_US_PER_SECOND);
 	assert_true(ended(half));
 	assert_true(ended(busy)); /* cut */
 	edge_free(server.edge);   /* and not freed under the worker that is still in there */
 	gate_set(true);
 	gate_wait_for(0);
-	edge_drain(server.edge, PATIENCE_MS); /* now it can */
+	assert_true(edge_drain(server.edge, PATIENCE_MS)); /* now it can */
 	edge_free(server.edge);
 	server.edge = NULL;
 	close(half);
