@@ -1,0 +1,383 @@
+"""octroictl audit finds whatever is changed behind octroi's back, and names the row.
+
+One octroi of its own; every test changes rows as the database's root, looks at what the audit says, and
+puts everything back.
+"""
+
+import hashlib
+import json
+import re
+
+import pytest
+
+from octroi import Octroi
+
+TABLES = ("accounts", "grants", "holds", "usages", "entries", "transactions", "requests", "price_versions", "prices")
+
+
+@pytest.fixture(scope="module")
+def o():
+    with Octroi("nginx", audit=False) as octroi:
+        yield octroi
+
+
+@pytest.fixture(scope="module")
+def ledger(o):
+    """An account with everything in it, and others beside it; copies of all tables."""
+    for name in ("audit:before", "audit:one", "audit:zz"):
+        live(o, name)
+    o.sql("CREATE DATABASE saved")
+    for table in TABLES:
+        o.sql(f"CREATE TABLE saved.{table} AS SELECT * FROM {table}")
+    o.audit()
+    return o
+
+
+def live(o, account):
+    """Grants, debts, settled, released, open and byok holds, charges."""
+    o.account(account, funds_micros=1_000_000)
+    o.fund(account, 500_000, type="PROMO_BONUS")
+    o.fund(account, -200_000)
+
+    def authorize(**more):
+        answer = o.post("/api/guard/authorize", {"account": account, "model": "gpt-4o", **more})
+        assert answer.status == 200, answer
+        return answer.json["hold"]
+
+    def settle(hold, **more):
+        answer = o.post("/api/guard/settle", {"hold": hold, **more})
+        assert answer.status == 200, answer
+
+    settle(authorize(requestId=account + ":first"), inputTokens=500, outputTokens=2000)
+    settle(authorize(), inputTokens=100, outputTokens=90_000)
+    settle(authorize())
+    settle(authorize(byok=["openai"]), inputTokens=7, outputTokens=8)
+    assert o.post("/api/guard/release", {"hold": authorize()}).status == 200
+    # Far more than there is: the balance ends below zero, and what comes next pays the debt first.
+    settle(authorize(), inputTokens=10, outputTokens=500_000)
+    o.fund(account, 9_000_000)
+    charged = o.post("/api/guard/charge", {"account": account, "action": "debrief", "requestId": account + ":charge"})
+    assert charged.status == 200, charged
+    authorize(inputTokens=1000, maxOutputTokens=10)
+    authorize(action="debrief", quantity=3)
+
+
+def find(o, *changes):
+    """Makes the changes, audits, puts everything back; the findings."""
+    try:
+        for change in changes:
+            o.sql(change)
+        done = o.ctl("audit", "--json", check=False)
+        plain = o.ctl("audit", check=False)
+    finally:
+        for table in TABLES:
+            o.sql(f"DELETE FROM {table}; INSERT INTO {table} SELECT * FROM saved.{table}")
+    assert done.returncode == 1, (done.returncode, done.stdout, done.stderr)
+    answer = json.loads(done.stdout)
+    findings = answer["findings"]
+    assert len(findings) == answer["report"]["findings"] > 0
+    assert plain.returncode == 1
+    for finding in findings:
+        assert f"{finding['table']} {finding['row']}" in plain.stdout
+        assert "audit:one" in finding["row"], finding
+    return findings
+
+
+def names(findings, table, row):
+    """Whether a finding names the row: its seq, "" for the account's own, or a pattern."""
+    pattern = "account audit:one" if row == "" else f"account audit:one {row}"
+    return any(f["table"] == table and re.fullmatch(pattern, f["row"]) for f in findings)
+
+
+def checks(findings):
+    return {f["check"] for f in findings}
+
+
+ONE = "0x" + hashlib.sha256(b"audit:one").hexdigest()[:32]
+MINE = f"account_id = {ONE}"
+ROW = f"id = {ONE}"
+
+
+def last_entry(o):
+    return int(o.sql(f"SELECT MAX(seq) FROM entries WHERE {MINE}")[0][0])
+
+
+def one(o, text):
+    return int(o.sql(text)[0][0])
+
+
+def test_clean_ledger_is_clean(ledger):
+    done = ledger.ctl("audit", "--json")
+    report = json.loads(done.stdout)["report"]
+    for table, key in (("accounts", "accounts"), ("entries", "entries"), ("grants", "grants"), ("holds", "holds"),
+                       ("usages", "usages"), ("transactions", "transactions"), ("requests", "requests")):
+        assert report[key] == one(ledger, f"SELECT COUNT(*) FROM {table}") > 0
+    assert report["findings"] == 0
+    assert re.fullmatch("[0-9a-f]{64}", report["head"])
+
+
+def test_head_is_that_of_all_chains(ledger):
+    """So that a copy of the head, kept elsewhere, shows when journals were cut and chained anew."""
+    head = bytes(32)
+    for account, chain in ledger.sql("SELECT HEX(id), HEX(chain_head) FROM accounts ORDER BY id"):
+        head = hashlib.sha256(head + bytes.fromhex(account) + bytes.fromhex(chain)).digest()
+    assert json.loads(ledger.ctl("audit", "--json").stdout)["report"]["head"] == head.hex()
+
+
+def test_one_account(ledger):
+    report = json.loads(ledger.ctl("audit", "--account", "audit:one", "--json").stdout)["report"]
+    assert report["accounts"] == 1
+    assert report["entries"] == one(ledger, f"SELECT COUNT(*) FROM entries WHERE {MINE}")
+    assert ledger.ctl("audit", "--account", "audit:none", check=False).returncode == 2
+
+
+def test_unreachable_database_is_no_clean_ledger(ledger, tmp_path):
+    conf = tmp_path / "octroi.conf"
+    conf.write_text(f"db_socket = {tmp_path}/none.sock\n")
+    assert ledger.ctl("-c", conf, "audit", check=False).returncode == 2
+
+
+ENTRY_FIELDS = ("kind", "counterpart", "amount_micros", "balance_before_micros", "balance_after_micros", "grant_seq",
+                "usage_seq", "transaction_seq", "created_at_us")
+
+
+@pytest.mark.parametrize("field", ENTRY_FIELDS)
+def test_entry_changed(ledger, field):
+    found = find(ledger, f"UPDATE entries SET {field} = {field} + 1 WHERE {MINE} AND seq = 3")
+    assert names(found, "entries", "seq 3")
+    assert "chain" in checks(found)
+
+
+def test_entry_hash_changed(ledger):
+    found = find(ledger, f"UPDATE entries SET hash = 0x{'00' * 32} WHERE {MINE} AND seq = 3")
+    assert names(found, "entries", "seq 3") and names(found, "entries", "seq 4")
+
+
+def test_entry_changed_and_hashed_anew(ledger):
+    """Whoever knows how the hash is made still breaks the chain at the next entry."""
+    rows = ledger.sql(f"SELECT seq, kind, counterpart, amount_micros, balance_before_micros, balance_after_micros,"
+                      f" grant_seq, usage_seq, transaction_seq, created_at_us FROM entries WHERE {MINE} AND seq = 3")
+    fields = [int(value) for value in rows[0]]
+    fields[9] += 1
+    before = ledger.sql(f"SELECT HEX(hash) FROM entries WHERE {MINE} AND seq = 2")[0][0]
+    packed = bytes.fromhex(before) + bytes.fromhex(ONE[2:]) + b"".join(v.to_bytes(8, "big", signed=True) for v in fields)
+    found = find(ledger, f"UPDATE entries SET created_at_us = created_at_us + 1,"
+                         f" hash = 0x{hashlib.sha256(packed).hexdigest()} WHERE {MINE} AND seq = 3")
+    assert not any(f["check"] == "chain" and f["row"].endswith("seq 3") for f in found)
+    assert any(f["check"] == "chain" and f["row"].endswith("seq 4") for f in found)
+
+
+@pytest.mark.parametrize("which", ["first", "middle", "last"])
+def test_entry_removed(ledger, which):
+    seq = {"first": 1, "middle": 4, "last": last_entry(ledger)}[which]
+    found = find(ledger, f"DELETE FROM entries WHERE {MINE} AND seq = {seq}")
+    assert any(f["check"] == "sequence" and f["row"].endswith(f"seq {seq}") for f in found)
+
+
+def test_journal_removed(ledger):
+    found = find(ledger, f"DELETE FROM entries WHERE {MINE}")
+    assert any(f["check"] == "sequence" and f["row"].endswith("seq 1") for f in found)
+
+
+def test_entry_added(ledger):
+    seq = last_entry(ledger) + 1
+    found = find(ledger, f"INSERT INTO entries SELECT account_id, seq + 1, kind, counterpart, amount_micros,"
+                         f" balance_after_micros, balance_after_micros + amount_micros, grant_seq, usage_seq,"
+                         f" transaction_seq, created_at_us, hash FROM entries WHERE {MINE} AND seq = {seq - 1}")
+    assert names(found, "entries", f"seq {seq}")
+
+
+ACCOUNT_FIELDS = {"balance_micros": "balance", "held_micros": "held", "open_holds": "held", "entry_seq": "sequence",
+                  "grant_seq": "grant", "hold_seq": "hold", "unit": None, "mode": None}
+
+
+@pytest.mark.parametrize("field", ACCOUNT_FIELDS)
+def test_account_changed(ledger, field):
+    found = find(ledger, f"UPDATE accounts SET {field} = {field} + 2 WHERE {ROW}")
+    assert ACCOUNT_FIELDS[field] is None or ACCOUNT_FIELDS[field] in checks(found)
+
+
+def test_hold_seq_lowered(ledger):
+    assert names(find(ledger, f"UPDATE accounts SET hold_seq = hold_seq - 1 WHERE {ROW}"), "holds", r"seq \d+")
+
+
+@pytest.mark.parametrize("value", [2**63 - 1, -(2**63)])
+def test_account_of_absurd_figures(ledger, value):
+    """The audit itself is not thrown by any figure."""
+    found = find(ledger, f"UPDATE accounts SET balance_micros = {value}, held_micros = {value}, hold_seq = {value},"
+                         f" entry_seq = {value}, grant_seq = {value} WHERE {ROW}",
+                 f"UPDATE entries SET amount_micros = {value} WHERE {MINE} AND seq = 2",
+                 f"UPDATE usages SET cost_micros = {value} WHERE {MINE} AND seq = 1",
+                 f"UPDATE grants SET remaining_micros = {value} WHERE {MINE}")
+    assert {"balance", "held", "chain", "cost", "grant"} <= checks(found)
+
+
+def test_chain_head_changed(ledger):
+    assert names(find(ledger, f"UPDATE accounts SET chain_head = 0x{'11' * 32} WHERE {ROW}"), "accounts", "")
+
+
+def test_due_time_changed(ledger):
+    """The account would not be touched when its holds expire."""
+    found = find(ledger, f"UPDATE accounts SET due_at_us = {2**63 - 1} WHERE {ROW}")
+    assert "due" in checks(found)
+
+
+@pytest.mark.parametrize("change", ["remaining_micros = remaining_micros + 1", "remaining_micros = remaining_micros - 1",
+                                    "amount_micros = amount_micros + 1", "type = type + 1",
+                                    "created_at_us = created_at_us + 1"])
+def test_grant_changed(ledger, change):
+    seq = one(ledger, f"SELECT MAX(seq) FROM grants WHERE {MINE} AND remaining_micros > 0")
+    assert names(find(ledger, f"UPDATE grants SET {change} WHERE {MINE} AND seq = {seq}"), "grants", f"seq {seq}")
+
+
+def test_grants_swapped(ledger):
+    """Sums stay as they are; the rows do not."""
+    found = find(ledger, f"UPDATE grants SET remaining_micros = remaining_micros + IF(seq = 1, 5, -5),"
+                         f" amount_micros = amount_micros + 5 WHERE {MINE} AND"
+                         f" seq IN (1, (SELECT MAX(seq) FROM saved.grants WHERE {MINE}))")
+    assert names(found, "grants", "seq 1") and "balance" not in checks(found)
+
+
+def test_grant_removed(ledger):
+    seq = one(ledger, f"SELECT MAX(seq) FROM grants WHERE {MINE}")
+    found = find(ledger, f"DELETE FROM grants WHERE {MINE} AND seq = {seq}")
+    assert names(found, "entries", r"seq \d+") and "grant" in checks(found)
+
+
+def test_grant_added(ledger):
+    found = find(ledger, f"INSERT INTO grants SELECT account_id, seq + 1, type, priority, expires_at_us, 5, 5,"
+                         f" created_at_us FROM saved.grants WHERE {MINE} ORDER BY seq DESC LIMIT 1",
+                 f"UPDATE accounts SET grant_seq = grant_seq + 1, balance_micros = balance_micros + 5 WHERE {ROW}")
+    assert names(found, "grants", r"seq \d+") and "balance" in checks(found)
+
+
+USAGE_CHANGES = ["input_tokens = input_tokens + 1", "output_tokens = output_tokens + 1",
+                 "cache_read_tokens = cache_read_tokens + 1", "cache_write_tokens = 1000",
+                 "cache_write_1h_tokens = 1000", "cost_micros = cost_micros + 1", "cost_micros = 0",
+                 "price_version = price_version + 1", "item = 'gpt-3.5-turbo'", "state = 1", "source = 1",
+                 "input_tokens = -1"]
+
+
+@pytest.mark.parametrize("change", USAGE_CHANGES)
+def test_usage_changed(ledger, change):
+    assert names(find(ledger, f"UPDATE usages SET {change} WHERE {MINE} AND seq = 1"), "usages", "seq 1")
+
+
+def test_estimate_changed(ledger):
+    """A settlement without figures costs what was reserved."""
+    seq = one(ledger, f"SELECT MIN(seq) FROM usages WHERE {MINE} AND settlement = 3")
+    found = find(ledger, f"UPDATE usages SET reserved_micros = reserved_micros + 1 WHERE {MINE} AND seq = {seq}")
+    assert names(found, "usages", f"seq {seq}")
+
+
+def test_charge_changed(ledger):
+    seq = one(ledger, f"SELECT seq FROM usages WHERE {MINE} AND kind = 1")
+    found = find(ledger, f"UPDATE usages SET cost_micros = cost_micros + 1, reserved_micros = reserved_micros + 1"
+                         f" WHERE {MINE} AND seq = {seq}")
+    assert names(found, "usages", f"seq {seq}")
+    assert names(found, "requests", "request_key [0-9a-f]{32}")
+
+
+def test_usage_removed(ledger):
+    found = find(ledger, f"DELETE FROM usages WHERE {MINE} AND seq = 1")
+    assert any(f["table"] == "usages" and "lost" in f["detail"] and f["row"].endswith("seq 1") for f in found)
+
+
+def test_usage_made_up(ledger):
+    found = find(ledger, f"INSERT INTO usages (account_id, seq, state) VALUES ({ONE}, 999, 1)")
+    assert names(found, "usages", "seq 999")
+
+
+def test_costs_swapped(ledger):
+    """Two usages whose costs were exchanged, tokens and all: only the journal tells."""
+    found = find(ledger, f"UPDATE usages u JOIN saved.usages s ON s.account_id = u.account_id AND s.seq = 3 - u.seq"
+                         f" SET u.cost_micros = s.cost_micros, u.input_tokens = s.input_tokens,"
+                         f" u.output_tokens = s.output_tokens WHERE u.{MINE} AND u.seq IN (1, 2)")
+    assert names(found, "usages", "seq 1") and names(found, "usages", "seq 2")
+
+
+def test_price_of_a_settled_hold_changed(ledger):
+    version = one(ledger, f"SELECT price_version FROM usages WHERE {MINE} AND seq = 1")
+    ledger.sql(f"UPDATE prices SET tiers = REPLACE(tiers, '2500000', '2600000') WHERE item = 'gpt-4o'"
+               f" AND version = {version}")
+    try:
+        done = ledger.ctl("audit", "--account", "audit:one", "--json", check=False)
+    finally:
+        ledger.sql("DELETE FROM prices; INSERT INTO prices SELECT * FROM saved.prices")
+    found = json.loads(done.stdout)["findings"]
+    assert done.returncode == 1 and names(found, "usages", "seq 1") and checks(found) == {"cost"}
+
+
+def test_terms_of_a_settled_hold_changed(ledger):
+    ledger.sql("UPDATE price_versions SET margin_ppm = margin_ppm + 1000")
+    try:
+        done = ledger.ctl("audit", "--account", "audit:one", "--json", check=False)
+    finally:
+        ledger.sql("DELETE FROM price_versions; INSERT INTO price_versions SELECT * FROM saved.price_versions")
+    found = json.loads(done.stdout)["findings"]
+    assert done.returncode == 1 and names(found, "usages", "seq 1")
+
+
+def test_hold_changed(ledger):
+    seq = one(ledger, f"SELECT MIN(seq) FROM holds WHERE {MINE}")
+    found = find(ledger, f"UPDATE holds SET reserved_micros = reserved_micros + 1 WHERE {MINE} AND seq = {seq}")
+    assert names(found, "holds", f"seq {seq}") and "held" in checks(found)
+
+
+def test_hold_removed(ledger):
+    seq = one(ledger, f"SELECT MIN(seq) FROM holds WHERE {MINE}")
+    found = find(ledger, f"DELETE FROM holds WHERE {MINE} AND seq = {seq}")
+    assert any("lost" in f["detail"] and f["row"].endswith(f"seq {seq}") for f in found)
+
+
+def test_hold_ended_and_open(ledger):
+    found = find(ledger, f"INSERT INTO holds (account_id, seq, expires_at_us) VALUES ({ONE}, 1, {2**62})")
+    assert names(found, "holds", "seq 1")
+
+
+@pytest.mark.parametrize("change", ["amount_micros = amount_micros + 1", "type = 2", "type = 99",
+                                    "balance_before_micros = balance_before_micros + 1",
+                                    "balance_after_micros = balance_after_micros + 1",
+                                    "created_at_us = created_at_us + 1"])
+def test_transaction_changed(ledger, change):
+    seq = one(ledger, f"SELECT MAX(seq) FROM transactions WHERE {MINE}")
+    found = find(ledger, f"UPDATE transactions SET {change} WHERE {MINE} AND seq = {seq}")
+    assert names(found, "transactions", f"seq {seq}")
+
+
+def test_transaction_removed(ledger):
+    seq = one(ledger, f"SELECT MAX(seq) FROM transactions WHERE {MINE}")
+    found = find(ledger, f"DELETE FROM transactions WHERE {MINE} AND seq = {seq}")
+    assert names(found, "entries", f"seq {seq}") and names(found, "requests", "request_key [0-9a-f]{32}")
+
+
+def test_transaction_made_up(ledger):
+    found = find(ledger, f"INSERT INTO transactions (account_id, seq, amount_micros) VALUES ({ONE}, 999, 7)")
+    assert names(found, "transactions", "seq 999")
+
+
+def test_request_points_elsewhere(ledger):
+    found = find(ledger, f"UPDATE requests SET seq = 999 WHERE {MINE}")
+    assert names(found, "requests", "request_key [0-9a-f]{32}")
+
+
+def test_account_removed(ledger):
+    """Its rows are still there, and the audit says whose they were."""
+    try:
+        ledger.sql(f"DELETE FROM accounts WHERE {ROW}")
+        done = ledger.ctl("audit", "--json", check=False)
+    finally:
+        ledger.sql("DELETE FROM accounts; INSERT INTO accounts SELECT * FROM saved.accounts")
+    found = json.loads(done.stdout)["findings"]
+    assert done.returncode == 1
+    assert {f["table"] for f in found} >= {"entries", "grants", "holds", "usages", "transactions", "requests"}
+    assert all(f["check"] == "orphan" and ONE in f["row"] for f in found)
+
+
+def test_account_renamed(ledger):
+    found_row = f"UPDATE accounts SET external_id = 'audit:one-other' WHERE {ROW}"
+    assert "account" in checks(find(ledger, found_row))
+
+
+def test_everything_was_put_back(ledger):
+    ledger.audit()
