@@ -127,7 +127,7 @@ def test_actions_cost_exactly():
         assert answer == cost, f"seed {SEED}: {line}"
 
 
-def test_figures_of_the_seed():
+def test_published_figures():
     """gpt-4o at 2.50 and 10.00 dollars per million, margin 5 %, 1.08 dollars to the euro."""
     words = price_words("money", (1_050_000, 1_080_000, 10_000),
                         [[0, 2_500_000, 1_250_000, 2_500_000, 2_500_000, 10_000_000]])
