@@ -280,6 +280,6 @@ void router_handle(void *context, const struct request *request, struct response
 	};
 	enum metrics_route place = serve(r, &c);
 
+	note(r, &c, place); /* the account's name may lie in the body */
 	json_free(c.body);
-	note(r, &c, place);
 }
