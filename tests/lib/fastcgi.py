@@ -81,8 +81,8 @@ def read_response(connection):
 
 def connect(path, timeout=30):
     connection = socket.socket(socket.AF_UNIX)
+    connection.connect(str(path))  # blocking: waits where a full backlog would else be an error
     connection.settimeout(timeout)
-    connection.connect(str(path))
     return connection
 
 
