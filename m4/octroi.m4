@@ -92,8 +92,8 @@ AC_DEFUN([OCTROI_WARNINGS], [
 dnl OCTROI_DEVELOPER_WARNINGS: what the project itself is held to.
 AC_DEFUN([OCTROI_DEVELOPER_WARNINGS], [
   m4_foreach_w([octroi_flag], [-Wpointer-arith -Wcast-qual -Wwrite-strings -Wold-style-definition
-      -Wredundant-decls -Wnull-dereference -Wduplicated-cond -Wduplicated-branches -Wlogical-op
-      -Wdouble-promotion -Wfloat-equal -Walloca -Wdate-time -Wnested-externs -Wswitch-enum
+      -Wredundant-decls -Wnull-dereference -Wduplicated-cond -Wduplicated-branches
+      -Wdouble-promotion -Wfloat-equal -Walloca -Wdate-time -Wnested-externs
       -Warray-bounds=2 -Wstringop-overflow=4],
     [OCTROI_CFLAG([DEVELOPER_CFLAGS], octroi_flag)])
   DEVELOPER_CFLAGS="$DEVELOPER_CFLAGS -Werror"

@@ -33,7 +33,7 @@ struct scan {
 
 static json_t *unwrap(const struct json *value)
 {
-	return (json_t *)value;
+	return (json_t *)(uintptr_t)value; /* jansson's getters know no const */
 }
 
 static const struct json *wrap(const json_t *value)
