@@ -26,6 +26,7 @@
 #include "db/pool.h"
 #include "edge/edge.h"
 #include "ledger/ledger.h"
+#include "ledger/pricestore.h"
 #include "routes/router.h"
 
 #define THREADS_DEFAULT 64
@@ -220,6 +221,15 @@ static int make_pools(struct program *p)
 	return p->readers != NULL ? 0 : -1;
 }
 
+static struct price_terms price_terms(const struct config *c)
+{
+	return (struct price_terms){
+		.margin_ppm = c->margin,
+		.rate_ppm = c->exchange_rate,
+		.credit_value_ppm = c->credit_value,
+	};
+}
+
 static int make_ledger(struct program *p)
 {
 	const struct config *c = &p->config;
@@ -230,9 +240,7 @@ static int make_ledger(struct program *p)
 		.holds_max = c->holds_max,
 		.capture_expired = strcmp(c->hold_expiry, "capture") == 0,
 		.action_price_micros = c->action_price,
-		.terms = {.margin_ppm = c->margin,
-		          .rate_ppm = c->exchange_rate,
-		          .credit_value_ppm = c->credit_value},
+		.terms = price_terms(c),
 	};
 
 	p->ledger = ledger_new(&options);
@@ -304,9 +312,29 @@ static bool housekeeping_wanted(struct program *p, int64_t *served)
 	return p->start != START_STDIN || served_since;
 }
 
+/* Gives the prices in the database the configuration's margin, exchange rate and value of a credit,
+ * where they have others.  False: to be tried again. */
+static bool store_terms(struct program *p)
+{
+	const struct price_terms terms = price_terms(&p->config);
+	struct db *d = pool_take(p->writers, clock_monotonic_us() + TICK_US);
+	struct pricestore_report report;
+	enum pricestore_result result;
+
+	if (d == NULL)
+		return false;
+	result = pricestore_reprice(d, &terms, &report);
+	pool_give(p->writers, d);
+	if (result == PRICESTORE_STORED)
+		log_event(LOG_LEVEL_INFO, "price_terms_changed", LOG_NUMBER("version", report.version),
+		          LOG_NUMBER("prices", report.stored));
+	return result != PRICESTORE_FAULT;
+}
+
 static void *housekeeper_main(void *argument)
 {
 	struct program *p = argument;
+	bool terms_stored = false;
 	int64_t served = 0;
 
 	lock_take(&p->lock);
@@ -314,6 +342,8 @@ static void *housekeeper_main(void *argument)
 		int64_t next_us = clock_monotonic_us() + TICK_US;
 
 		lock_give(&p->lock);
+		if (!terms_stored)
+			terms_stored = store_terms(p);
 		if (housekeeping_wanted(p, &served))
 			router_housekeep(p->router);
 		lock_take(&p->lock);
