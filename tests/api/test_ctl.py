@@ -1,0 +1,353 @@
+"""octroictl: every command against a running octroi."""
+
+import json
+import pathlib
+import re
+import subprocess
+import threading
+
+import pytest
+
+from octroi import TOP, Octroi, wait_until
+
+
+@pytest.fixture(scope="module")
+def o():
+    with Octroi("nginx") as octroi:
+        yield octroi
+
+
+def ctl_json(o, *arguments):
+    return json.loads(o.ctl(*arguments, "--json").stdout)
+
+
+def refused(o, *arguments, status=2):
+    """The command must end so; what it said on stderr."""
+    done = o.ctl(*arguments, check=False)
+    assert done.returncode == status, (arguments, done.returncode, done.stdout, done.stderr)
+    assert done.stderr.strip()
+    return done.stderr
+
+
+# ---- the command line --------------------------------------------------------------------------------
+
+COMMANDS = re.findall(r'^CTL\("([^"]+)"', (TOP / "src/ctl/ctl_commands.def").read_text(), re.M)
+
+
+def test_help_lists_every_command(o):
+    shown = o.ctl("--help").stdout
+    for command in COMMANDS:
+        assert re.search(rf"^  {command}\b", shown, re.M), command
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_one_command(o, command):
+    shown = o.ctl(*command.split(), "--help").stdout
+    assert re.search(rf"^  {command}\b", shown, re.M)
+    assert shown.count("\n  ") < len(COMMANDS) * 2
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_unknown_option_is_refused(o, command):
+    assert "no option --nonsense" in refused(o, *command.split(), "--nonsense")
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["key"], ["key", "nonsense"], ["--nonsense"], ["-c"],
+                                       ["account", "show"], ["account", "show", "a", "b"], ["key", "create"],
+                                       ["key", "create", "--scope"], ["key", "create", "--scope", "root"],
+                                       ["tick", "now"], ["account", "list", "--limit", "many"],
+                                       ["account", "list", "--limit", "0"], ["account", "show", "no spaces"]])
+def test_bad_arguments_are_refused(o, arguments):
+    refused(o, *arguments)
+
+
+def test_version(o):
+    assert re.fullmatch(r"octroictl \S+\n", o.ctl("--version").stdout)
+
+
+def test_bad_configuration_is_named(o, tmp_path):
+    conf = tmp_path / "octroi.conf"
+    conf.write_text("thraeds = 4\n")
+    assert "thraeds" in refused(o, "-c", conf, "status")
+
+
+def test_full_stdout_is_a_failure(o):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([o.env["OCTROI_CTL"], "status"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 2 and "stdout" in done.stderr
+
+
+# ---- init --------------------------------------------------------------------------------------------
+
+def test_init_is_safe_to_repeat(o):
+    before = o.sql("SELECT * FROM price_versions")
+    done = ctl_json(o, "init", "--sql", TOP / "sql", "--admin-user", "root", "--grants")
+    assert done["schemaVersion"] == done["schemaVersionBefore"] >= 1
+    assert done["terms"] == "unchanged" and o.sql("SELECT * FROM price_versions") == before
+
+
+def test_init_prints_grants_of_this_site(o):
+    text = o.ctl("init", "--sql", TOP / "sql", "--print-grants").stdout
+    statements = [line for line in text.splitlines() if line and not line.startswith("--")]
+    name = o.env["OCTROI_DB_NAME"]
+    assert statements
+    for statement in statements:
+        assert re.fullmatch(rf"GRANT [A-Z, ]+ ON `{name}`\.(\*|\w+) TO '{o.env['OCTROI_DB_USER']}'@'localhost';", statement)
+    o.sql("\n".join(statements))  # the database takes them
+
+
+def test_init_without_files(o, tmp_path):
+    assert "sql" in refused(o, "init", "--sql", tmp_path / "none", "--print-grants")
+
+
+def test_init_refuses_a_newer_database(o):
+    o.sql("INSERT INTO schema_versions (version) VALUES (9000)")
+    try:
+        assert "9000" in refused(o, "init", "--sql", TOP / "sql", "--admin-user", "root")
+    finally:
+        o.sql("DELETE FROM schema_versions WHERE version = 9000")
+
+
+def test_init_does_not_make_a_user(o):
+    """GRANT would, without a password."""
+    refused(o, "init", "--sql", TOP / "sql", "--admin-user", "root", "--grants", "--grant-host", "elsewhere.example")
+    assert o.sql("SELECT COUNT(*) FROM mysql.user WHERE Host = 'elsewhere.example'") == [("0",)]
+
+
+def test_init_stores_changed_terms(o):
+    version = o.sql("SELECT MAX(id) FROM price_versions")
+    conf = pathlib.Path(o.dir) / "terms.conf"
+    conf.write_text(re.sub(r"(?m)^margin\b.*\n?", "", pathlib.Path(o.env["OCTROI_CONF"]).read_text()) + "\nmargin = 1.25\n")
+    conf.chmod(0o600)
+    try:
+        done = ctl_json(o, "-c", conf, "init", "--sql", TOP / "sql", "--admin-user", "root")
+        assert done["terms"].startswith("stored")
+        assert o.sql("SELECT MAX(id) FROM price_versions") > version
+        assert o.sql("SELECT margin_ppm FROM price_versions ORDER BY id DESC LIMIT 1") == [("1250000",)]
+    finally:
+        conf.unlink()
+        o.ctl("init", "--sql", TOP / "sql", "--admin-user", "root")
+    assert o.sql("SELECT margin_ppm FROM price_versions ORDER BY id DESC LIMIT 1") == [("1050000",)]
+
+
+# ---- keys --------------------------------------------------------------------------------------------
+
+WHAT = {"guard": ("POST", "/api/guard/release"), "app": ("POST", "/api/tokens"),
+        "admin": ("POST", "/api/accounts/x/transactions"), "report": ("GET", "/metrics")}
+
+
+def accepted(o, key, scope):
+    """Whether octroi lets the key through to a route of the scope."""
+    method, path = WHAT[scope]
+    return o.call(method, path, json={} if method == "POST" else None, key=key).status not in (401, 403)
+
+
+@pytest.mark.parametrize("scope", WHAT)
+def test_key_works(o, scope):
+    made = ctl_json(o, "key", "create", "--scope", scope, "--label", "éà \x1b[31m")
+    assert re.fullmatch(rf"oct_{scope}_[A-Za-z0-9_-]{{43}}", made["key"])
+    assert made["key"].startswith(made["prefix"]) and len(made["prefix"]) < len(made["key"]) - 30
+    wait_until(lambda: accepted(o, made["key"], scope), 1, "the new key")
+
+
+def test_key_is_stored_as_a_digest_only(o):
+    made = ctl_json(o, "key", "create", "--scope", "guard")
+    assert o.sql(f"SELECT HEX(digest) = UPPER(SHA2('{made['key']}', 256)) FROM api_keys WHERE id = {made['id']}") == [("1",)]
+    assert made["key"] not in str(o.sql("SELECT id, scope, label, prefix FROM api_keys"))
+    assert made["key"] not in o.ctl("key", "list").stdout + o.ctl("key", "list", "--json").stdout
+
+
+def test_key_list(o):
+    made = ctl_json(o, "key", "create", "--scope", "report", "--label", "prometheus")
+    listed = {key["id"]: key for key in ctl_json(o, "key", "list")["keys"]}
+    assert listed[made["id"]]["label"] == "prometheus" and listed[made["id"]]["revokedAt"] is None
+    assert "\x1b" not in o.ctl("key", "list").stdout  # a label cannot reach the terminal's controls
+
+
+@pytest.mark.parametrize("by", ["id", "prefix", "key"])
+def test_revoked_key_is_refused_once_the_command_has_ended(o, by):
+    made = ctl_json(o, "key", "create", "--scope", "guard")
+    wait_until(lambda: accepted(o, made["key"], "guard"), 1, "the new key")
+    stop = threading.Event()
+
+    def use():  # keeps the key in octroi's copy of the keys
+        while not stop.is_set():
+            o.call("POST", "/api/guard/release", json={}, key=made["key"])
+
+    user = threading.Thread(target=use)
+    user.start()
+    try:
+        o.ctl("key", "revoke", made[by])
+        for _ in range(20):
+            assert o.call("POST", "/api/guard/release", json={}, key=made["key"]).status == 401
+    finally:
+        stop.set()
+        user.join()
+    assert "no key" in refused(o, "key", "revoke", made[by], status=1)
+
+
+def test_ambiguous_prefix_revokes_nothing(o):
+    ctl_json(o, "key", "create", "--scope", "report")
+    ctl_json(o, "key", "create", "--scope", "report")
+    before = o.sql("SELECT COUNT(*) FROM api_keys WHERE revoked_at_us = 0")
+    assert "more than one" in refused(o, "key", "revoke", "oct_report_", status=1)
+    assert o.sql("SELECT COUNT(*) FROM api_keys WHERE revoked_at_us = 0") == before
+
+
+# ---- accounts ----------------------------------------------------------------------------------------
+
+def test_account_create_show_list(o):
+    o.ctl("account", "create", "ctl:one", "--unit", "credit", "--mode", "postpaid")
+    shown = ctl_json(o, "account", "show", "ctl:one")
+    assert shown["account"]["unit"] == "credit" and shown["account"]["mode"] == "postpaid"
+    assert shown["account"]["balanceMicros"] == 0 and shown["grants"] == [] and shown["holds"] == []
+    assert "exists" in refused(o, "account", "create", "ctl:one", status=1)
+    listed = ctl_json(o, "account", "list")["accounts"]
+    assert "ctl:one" in [account["id"] for account in listed]
+    seen = []
+    while True:
+        page = ctl_json(o, "account", "list", "--limit", "1", *(["--after", seen[-1]] if seen else []))["accounts"]
+        if not page:
+            break
+        seen.append(page[0]["id"])
+    assert seen == [account["id"] for account in listed]
+
+
+def test_account_set(o):
+    name = o.account(funds_micros=5_000_000)
+    o.ctl("account", "set", name, "--mode", "postpaid", "--hard-limit", "12.5", "--soft-limit", "10",
+          "--byok", "anthropic,openai")
+    account = ctl_json(o, "account", "show", name)["account"]
+    assert (account["mode"], account["hardLimitMicros"], account["softLimitMicros"]) == ("postpaid", 12_500_000, 10_000_000)
+    assert account["byok"] == "anthropic,openai" and account["balanceMicros"] == 5_000_000
+    o.ctl("account", "set", name, "--byok", "none", "--status", "suspended")
+    account = ctl_json(o, "account", "show", name)["account"]
+    assert account["byok"] == "" and account["status"] == "suspended" and account["mode"] == "postpaid"
+    answer = o.post("/api/guard/authorize", {"account": name, "model": "gpt-4o"})
+    assert answer.status == 402 and answer.json["error"] == "ACCOUNT_SUSPENDED"
+    o.ctl("account", "set", name, "--status", "active")
+    assert o.post("/api/guard/authorize", {"account": name, "model": "gpt-4o"}).status == 200
+
+
+@pytest.mark.parametrize("arguments", [["--mode", "nonsense"], ["--status", "gone"], ["--hard-limit", "-1"],
+                                       ["--hard-limit", "1.0000001"], ["--byok", "nobody"], ["--byok", "openai,,"]])
+def test_account_set_refuses(o, arguments):
+    name = o.account()
+    refused(o, "account", "set", name, *arguments)
+
+
+@pytest.mark.parametrize("command", [["show"], ["set"], ["credit"]])
+def test_no_account_is_made_by_a_mistyped_name(o, command):
+    more = ["5", "--type", "PROMO_BONUS", "--reason", "x", "--actor", "x"] if command == ["credit"] else []
+    assert "no account" in refused(o, "account", *command, "ctl:mistyped", *more, status=1)
+    assert o.sql("SELECT COUNT(*) FROM accounts WHERE external_id = 'ctl:mistyped'") == [("0",)]
+
+
+def test_credit(o):
+    name = o.account()
+    arguments = ["account", "credit", name, "12.34", "--type", "PROMO_BONUS", "--reason", "Bienvenue à tous",
+                 "--actor", "claire", "--request-id", name + "-1"]
+    booked = ctl_json(o, *arguments)
+    assert booked["amountMicros"] == booked["balanceMicros"] == 12_340_000 and booked["replayed"] == "no"
+    again = ctl_json(o, *arguments)
+    assert again["id"] == booked["id"] and again["replayed"] == "yes"
+    assert o.balance(name)[0] == 12_340_000
+    shown = o.get(f"/api/credits/transactions?account={name}").json["items"]
+    assert [(t["id"], t["type"], t["description"]) for t in shown] == [(booked["id"], "PROMO_BONUS", "Bienvenue à tous")]
+    assert o.sql(f"SELECT actor FROM transactions WHERE reference = '' AND description LIKE 'Bienvenue%'") == [("claire",)]
+    refused(o, *arguments[:3], "12.35", *arguments[4:], status=1)
+    o.ctl("account", "credit", name, "-2.34", "--type", "ADJUSTMENT", "--reason", "correction", "--actor", "claire")
+    assert o.balance(name)[0] == 10_000_000
+
+
+def test_credit_that_expires(o):
+    name = o.account()
+    o.ctl("account", "credit", name, "1", "--type", "PROMO_BONUS", "--reason", "x", "--actor", "x",
+          "--expires", "2090-01-31")
+    grants = ctl_json(o, "account", "show", name)["grants"]
+    assert [(g["type"], g["remainingMicros"], g["expiresAt"]) for g in grants] == [
+        ("PROMO_BONUS", 1_000_000, "2090-01-31T00:00:00.000Z")]
+
+
+@pytest.mark.parametrize("amount,more", [("1", ["--type", "NONSENSE"]), ("1", []), ("x", ["--type", "PROMO_BONUS"]),
+                                         ("1.0000001", ["--type", "PROMO_BONUS"]),
+                                         ("9" * 30, ["--type", "PROMO_BONUS"]),
+                                         ("1", ["--type", "PROMO_BONUS", "--expires", "soon"]),
+                                         ("1", ["--type", "PROMO_BONUS", "--reason", ""]),
+                                         ("1", ["--type", "PROMO_BONUS", "--actor", ""]),
+                                         ("1", ["--type", "PROMO_BONUS", "--request-id", "with blank"])])
+def test_credit_refuses(o, amount, more):
+    name = o.account()
+    refused(o, "account", "credit", name, amount, "--reason", "x", "--actor", "x", *more)
+    assert o.balance(name)[0] == 0
+
+
+@pytest.mark.parametrize("amount,type", [("-1", "PROMO_BONUS"), ("0", "ADJUSTMENT"), ("5", "ALLOWANCE_EXPIRY")])
+def test_ledger_refuses(o, amount, type):
+    """What the ledger says no to is exit status 1."""
+    name = o.account()
+    refused(o, "account", "credit", name, amount, "--type", type, "--reason", "x", "--actor", "x", status=1)
+    assert o.balance(name)[0] == 0
+
+
+def test_account_show_lists_holds(o):
+    name = o.account(funds_micros=5_000_000)
+    hold = o.post("/api/guard/authorize", {"account": name, "model": "gpt-4o", "member": "user:1"}).json["hold"]
+    holds = ctl_json(o, "account", "show", name)["holds"]
+    assert [(h["hold"], h["item"], h["member"]) for h in holds] == [(hold, "gpt-4o", "user:1")]
+    plain = o.ctl("account", "show", name).stdout
+    assert hold in plain and "5.00" in plain
+
+
+# ---- tick, status ------------------------------------------------------------------------------------
+
+def test_tick_ends_what_is_due(o):
+    """With octroi itself stopped: cron alone is enough."""
+    names = [o.account(funds_micros=1_000_000) for _ in range(5)]
+    for name in names:
+        assert o.post("/api/guard/authorize", {"account": name, "model": "gpt-4o", "ttlSeconds": 10}).status == 200
+        o.fund(name, 1_000_000, type="PROMO_BONUS", expiresAt="2090-01-01T00:00:00Z")
+    quoted = ",".join(f"'{name}'" for name in names)
+    # Time passes: everything of these accounts was due a second ago.
+    now = "CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
+    for table in ("holds", "grants"):
+        o.sql(f"UPDATE {table} SET expires_at_us = {now} - 1000000 WHERE expires_at_us > 0 AND account_id IN"
+              f" (SELECT id FROM accounts WHERE external_id IN ({quoted}))")
+    o.sql(f"INSERT INTO batches (id) VALUES (0x{'00' * 16})")
+    o.kill("octroi")
+    o.sql(f"UPDATE accounts SET due_at_us = {now} - 1000000 WHERE external_id IN ({quoted})")
+    ticked = ctl_json(o, "tick")
+    assert ticked["accounts"] >= 5 and ticked["batches"] >= 1
+    assert o.sql(f"SELECT balance_micros, held_micros, open_holds FROM accounts WHERE external_id IN ({quoted})") == [
+        ("1000000", "0", "0")] * 5
+    assert ctl_json(o, "tick") == {"accounts": 0, "batches": 0}
+    o.start()
+    o.audit()
+
+
+def test_status(o):
+    o.account()
+    status = ctl_json(o, "status")
+    assert status["schemaVersion"] == status["schemaVersionWanted"]
+    assert status["accounts"] == int(o.sql("SELECT COUNT(*) FROM accounts")[0][0]) > 0
+    assert status["openHolds"] == int(o.sql("SELECT COUNT(*) FROM holds")[0][0])
+    assert status["priceVersion"] == int(o.sql("SELECT MAX(id) FROM price_versions")[0][0])
+    assert status["flushLogAtCommit"] == "1" and status["databaseVersion"]
+
+
+def test_status_of_an_empty_database(o, tmp_path):
+    o.sql("CREATE DATABASE empty")
+    conf = tmp_path / "octroi.conf"
+    conf.write_text(f"db_socket = {o.env['OCTROI_DB_SOCKET']}\ndb_user = root\ndb_name = empty\n")
+    assert ctl_json(o, "-c", conf, "status")["schemaVersion"] == 0
+
+
+def test_database_away(o):
+    o.kill("db")
+    try:
+        for command in (["status"], ["key", "list"], ["account", "list"], ["tick"], ["audit"],
+                        ["account", "show", "x"], ["init", "--sql", TOP / "sql"]):
+            refused(o, *command)
+    finally:
+        o.start()
+    o.audit()
