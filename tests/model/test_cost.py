@@ -235,8 +235,8 @@ def test_usage_that_is_no_count_is_refused():
             del rest[field]
             lines.append(f'{{"{field}": {bad}, {json.dumps(rest)[1:]}')
         for field in ("cached_tokens", "cache_write_tokens"):
-            lines.append(f'{{"prompt_tokens": 9, "completion_tokens": 9, "prompt_tokens_details": {{"{field}": {bad}}}}}')
-            lines.append(f'{{"input_tokens": 9, "output_tokens": 9, "input_tokens_details": {{"{field}": {bad}}}}}')
+            lines.append(f'{{"prompt_tokens": 9, "prompt_tokens_details": {{"{field}": {bad}}}}}')
+            lines.append(f'{{"input_tokens": 9, "input_tokens_details": {{"{field}": {bad}}}}}')
         for field in ("cache_read_input_tokens", "cache_creation_input_tokens"):
             lines.append(f'{{"input_tokens": 9, "output_tokens": 9, "{field}": {bad}}}')
         for field in ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"):
@@ -251,18 +251,20 @@ def test_usage_that_is_no_count_is_refused():
 
 
 def test_parts_larger_than_their_whole_are_refused():
-    lines = [
-        '{"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 10}}',
-        '{"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 5, "cache_write_tokens": 5}}',
-        '{"input_tokens": 9, "output_tokens": 1, "input_tokens_details": {"cached_tokens": 9, "cache_write_tokens": 1}}',
-        '{"input_tokens": 9, "output_tokens": 1, "cache_creation_input_tokens": 9, "cache_creation": {"ephemeral_5m_input_tokens": 9, "ephemeral_1h_input_tokens": 1}}',
-        '{"promptTokenCount": 9, "toolUsePromptTokenCount": 9, "cachedContentTokenCount": 10}',
+    usages = [
+        {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 10}},
+        {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 5, "cache_write_tokens": 5}},
+        {"input_tokens": 9, "input_tokens_details": {"cached_tokens": 9, "cache_write_tokens": 1}},
+        {"input_tokens": 9, "cache_creation_input_tokens": 9,
+         "cache_creation": {"ephemeral_5m_input_tokens": 9, "ephemeral_1h_input_tokens": 1}},
+        {"promptTokenCount": 9, "toolUsePromptTokenCount": 9, "cachedContentTokenCount": 10},
     ]
-    assert all(answer.startswith("refused ") for answer in drive([f"usage {line}" for line in lines]))
+    assert all(answer.startswith("refused ") for answer in drive([f"usage {json.dumps(u)}" for u in usages]))
 
 
 def test_usage_of_no_known_shape_is_refused():
-    shapes = ["{}", "[]", "null", "5", '"prompt_tokens"', '{"tokens": 5}', '{"total_tokens": 5}', '{"totalTokenCount": 5}',
+    shapes = ["{}", "[]", "null", "5", '"prompt_tokens"', '{"tokens": 5}', '{"total_tokens": 5}',
+              '{"totalTokenCount": 5}',
               '{"usage": {"prompt_tokens": 5}}', '{"prompt_tokens_details": {"cached_tokens": 1}}',
               '{"prompt_tokens": 5, "prompt_tokens_details": []}', '{"input_tokens": 5, "cache_creation": 5}',
               # The one says that reads are part of the input, the other that they are not.

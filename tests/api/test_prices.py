@@ -1,0 +1,307 @@
+"""Prices: set, listed, imported, started later, pinned by holds, and what they make requests cost, through
+the web server and octroictl, against fractions of our own."""
+
+import concurrent.futures
+import fractions
+import json
+import os
+import random
+
+import pytest
+
+import guard
+from octroi import TOP, Octroi, wait_until
+
+SEED = int(os.environ.get("OCTROI_SEED") or random.SystemRandom().randrange(2**32))
+LITELLM = TOP.parent / "shared" / "data" / "litellm_prices.json"
+
+
+@pytest.fixture(scope="module")
+def o():
+    with Octroi("nginx") as mine:
+        yield mine
+
+
+def set_model(o, model, input, output, *more, provider="openai"):
+    done = o.ctl("price", "set", model, "--provider", provider, "--input", input, "--output", output, "--json", *more)
+    return json.loads(done.stdout)
+
+
+def set_action(o, name, credits, *more):
+    return json.loads(o.ctl("price", "set", "--action", name, credits, "--json", *more).stdout)
+
+
+def listed(o, *more):
+    """(item, above): row"""
+    rows = json.loads(o.ctl("price", "list", "--json", *more).stdout)["prices"]
+    return {(row["item"], row["aboveTokens"], row["version"]) if more else (row["item"], row["aboveTokens"]): row
+            for row in rows}
+
+
+def import_list(o, prices, *more, check=True):
+    done = o.ctl("price", "import", "-", "--json", *more, input=json.dumps(prices), check=check)
+    return json.loads(done.stdout) if done.stdout else done
+
+
+def estimate(o, model, input, output, unit="money"):
+    body = {"model": model, "inputTokens": input, "outputTokens": output, "unit": unit}
+    answer = o.post("/api/pricing/estimate", body)
+    assert answer.status == 200, answer
+    return answer.json["costMicros"]
+
+
+def cost(tiers, tokens, unit="money"):
+    """tiers: {above: five dollars per token}.  tokens: five counts."""
+    whole = sum(tokens[:4])
+    dollars = tiers[max(above for above in tiers if above == 0 or whole > above)]
+    amount = sum(t * d for t, d in zip(tokens, dollars)) * guard.MARGIN / guard.RATE
+    return guard.ceiling((amount / guard.CREDIT_VALUE if unit == "credit" else amount) * 10**6)
+
+
+def test_unknown_model_is_refused_until_it_has_a_price(o):
+    account = o.account(funds_micros=10**6)
+    body = {"model": "new-model", "inputTokens": 1000, "outputTokens": 1000}
+    assert o.post("/api/pricing/estimate", body).status == 422
+    assert guard.authorize(o, account, "new-model").json["error"] == "UNKNOWN_MODEL"
+    stored = set_model(o, "new-model", "2", "4")
+    assert stored["result"] == "stored"
+    assert estimate(o, "new-model", 1000, 1000) == guard.ceiling(6000 * guard.MARGIN / guard.RATE)
+    answer = guard.authorize(o, account, "new-model")
+    assert answer.status == 200 and answer.json["priceVersion"] == stored["version"]
+    guard.release(o, answer.json["hold"])
+
+
+def test_setting_the_same_again_changes_nothing(o):
+    first = set_model(o, "same", "2.50", "10")
+    again = set_model(o, "same", "2.5", "10.000")
+    assert first["result"] == "stored" and again == {"result": "unchanged"}
+    assert set_model(o, "same", "2.5", "10", "--cache-read", "2")["version"] == first["version"] + 1
+
+
+def test_listed_as_set(o):
+    set_model(o, "all-classes", "3", "15", "--cache-read", "0.3", "--cache-write", "3.75", "--cache-write-1h", "6",
+              provider="anthropic")
+    set_model(o, "two-classes", "0.000001", "1000000")
+    row = listed(o)["all-classes", 0]
+    assert (row["input"], row["cacheRead"], row["cacheWrite"], row["cacheWrite1h"], row["output"],
+            row["provider"]) == ("3.00", "0.30", "3.75", "6.00", "15.00", "anthropic")
+    row = listed(o)["two-classes", 0]
+    assert {row[c] for c in ("input", "cacheRead", "cacheWrite", "cacheWrite1h")} == {"0.000001"}
+    assert row["output"] == "1000000.00"
+
+
+@pytest.mark.parametrize("arguments", [
+    ("m", "--provider", "p", "--input", "1"),
+    ("m", "--input", "1", "--output", "1"),
+    ("m", "--provider", "p", "--input", "-1", "--output", "1"),
+    ("m", "--provider", "p", "--input", "1.0000001", "--output", "1"),
+    ("m", "--provider", "p", "--input", "1000001", "--output", "1"),
+    ("m", "--provider", "p", "--input", "free", "--output", "1"),
+    ("m ", "--provider", "p", "--input", "1", "--output", "1"),
+    ("", "--provider", "p", "--input", "1", "--output", "1"),
+    ("m" * 160, "--provider", "p", "--input", "1", "--output", "1"),
+    ("m", "--provider", "p", "--input", "1", "--output", "1", "--starts", "tomorrow"),
+    ("m", "--provider", "p", "--input", "1", "--output", "1", "--starts", "2020-01-01"),
+    ("m", "5", "--provider", "p", "--input", "1", "--output", "1"),
+    ("--action", "a"),
+    ("--action", "a", "-1"),
+    ("--action", "a", "1", "--input", "1"),
+    ("--action", "a", "1", "--provider", "p"),
+])
+def test_what_cannot_be_set(o, arguments):
+    before = listed(o, "--all")
+    done = o.ctl("price", "set", *arguments, check=False)
+    assert done.returncode == 2 and done.stderr.startswith("octroictl: ")
+    assert listed(o, "--all") == before
+
+
+def test_a_hold_keeps_its_price(o):
+    account = o.account(funds_micros=10**9)
+    old = set_model(o, "moving", "1", "1")["version"]
+    hold = guard.authorize(o, account, "moving", inputTokens=1000, maxOutputTokens=1000).json
+    new = set_model(o, "moving", "5", "5")["version"]
+    assert hold["priceVersion"] == old
+    assert estimate(o, "moving", 1000, 1000) == guard.ceiling(10_000 * guard.MARGIN / guard.RATE)
+    settled = guard.settle(o, hold["hold"], inputTokens=1000, outputTokens=1000).json
+    assert settled["costMicros"] == guard.ceiling(2_000 * guard.MARGIN / guard.RATE) == hold["reservedMicros"]
+    again = guard.authorize(o, account, "moving").json
+    assert again["priceVersion"] == new
+    guard.release(o, again["hold"])
+
+
+def test_a_price_that_starts_later(o):
+    now = int(o.sql("SELECT UNIX_TIMESTAMP()")[0][0])
+    set_model(o, "later", "1", "1")
+    starts = o.sql(f"SELECT DATE_FORMAT(FROM_UNIXTIME({now + 3}), '%Y-%m-%dT%TZ')")[0][0]
+    assert set_model(o, "later", "7", "7", "--starts", starts)["startsAt"] == starts.replace("Z", ".000Z")
+    assert listed(o)["later", 0]["input"] == "1.00"
+    assert len([key for key in listed(o, "--all") if key[0] == "later"]) == 2
+    seven = guard.ceiling(7_000 * guard.MARGIN / guard.RATE)
+    assert estimate(o, "later", 1000, 0) in (guard.ceiling(1_000 * guard.MARGIN / guard.RATE), seven)
+    wait_until(lambda: estimate(o, "later", 1000, 0) == seven, what="the price to start")
+    assert int(o.sql("SELECT UNIX_TIMESTAMP()")[0][0]) >= now + 2
+    assert listed(o)["later", 0]["input"] == "7.00"
+
+
+def test_actions(o):
+    account = o.account(funds_micros=100 * 10**6, unit="credit")
+    set_action(o, "debrief", "2.5")
+    charged = guard.charge(o, account, "debrief", quantity=3)
+    assert charged.status == 200 and charged.json["costMicros"] == 7_500_000
+    set_action(o, "debrief", "3")
+    assert guard.charge(o, account, "debrief").json["costMicros"] == 3_000_000
+    assert listed(o)["debrief", 0]["credits"] == "3"
+
+
+def test_writers_at_the_same_time_all_get_through(o):
+    def one(i):
+        return set_model(o, f"parallel-{i}", "1", "1")["version"]
+
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        versions = list(pool.map(one, range(24)))
+    assert len(set(versions)) == 24
+    rows = listed(o)
+    assert {rows[f"parallel-{i}", 0]["version"] for i in range(24)} == set(versions)
+
+
+def test_import_says_what_it_did(o):
+    prices = {
+        "sample_spec": {"mode": "chat"},
+        "last_updated": "2026-11-21",
+        "imported-a": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 1e-06,
+                       "output_cost_per_token": 2e-06, "input_cost_per_audio_token": 4e-05},
+        "imported-b": {"litellm_provider": "xai", "mode": "chat", "input_cost_per_token": 1e-06,
+                       "output_cost_per_token": 2e-06, "input_cost_per_token_above_128k_tokens": 2e-06},
+        "imported-free": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 0,
+                          "output_cost_per_token": 0},
+        "imported-image": {"litellm_provider": "openai", "mode": "image_generation", "input_cost_per_image": 0.04},
+    }
+    before = listed(o, "--all")
+    dry = import_list(o, prices, "--dry-run")
+    assert listed(o, "--all") == before
+    real = import_list(o, prices)
+    for said in (dry, real):
+        assert [said[k] for k in ("entries", "accepted", "stored", "unchanged", "otherPrices")] == [4, 2, 2, 0, 1]
+        assert {r: n for r, n in said["refused"].items() if n} == {"free": 1, "mode": 1}
+    assert (dry["dryRun"], real["dryRun"]) == (True, False)
+    rows = listed(o)
+    assert ("imported-free", 0) not in rows and ("imported-b", 127_999) in rows
+    again = import_list(o, prices, "--verbose")
+    assert (again["stored"], again["unchanged"]) == (0, 2) and "version" not in again
+    assert {r["item"]: r["reason"] for r in again["refusals"]} == {"imported-free": "free", "imported-image": "mode"}
+    people = o.ctl("price", "import", "-", "--verbose", input=json.dumps(prices)).stdout
+    assert "nothing differs" in people and "imported-image" in people
+    prices["imported-a"]["output_cost_per_token"] = 3e-06
+    assert (import_list(o, prices)["stored"], listed(o)["imported-a", 0]["output"]) == (1, "3.00")
+
+
+def test_what_cannot_be_imported(o):
+    before = listed(o, "--all")
+    for text in ("", "[]", "{", '{"a":{},"a":{}}'):
+        assert o.ctl("price", "import", "-", input=text, check=False).returncode == 2
+    assert o.ctl("price", "import", "/nonexistent", check=False).returncode == 2
+    assert o.ctl("price", "import", "-", input='{"a":{"mode":"ocr"}}', check=False).returncode == 1
+    assert listed(o, "--all") == before
+
+
+def draw_list(r, count):
+    """A price list, and per model its tiers {above: five dollars per token}."""
+    entries, tiers = {}, {}
+    fields = ("input_cost_per_token", "cache_read_input_token_cost", "cache_creation_input_token_cost",
+              "cache_creation_input_token_cost_above_1hr", "output_cost_per_token")
+    for i in range(count):
+        entry = {"litellm_provider": r.choice(("openai", "anthropic", "gemini")), "mode": "chat"}
+        of_model = {}
+        for above in [0] + r.choice(([], [200], [128, 256])):
+            suffix = f"_above_{above}k_tokens" if above else ""
+            pico = [r.randrange(1, 10 ** r.randrange(5, 9)) for _ in range(5)]
+            entry.update({field + suffix: f"{p}e-12" for field, p in zip(fields, pico)})
+            of_model[above * 1000] = [fractions.Fraction(p, 10**12) for p in pico]
+        entries[f"drawn-{i}"], tiers[f"drawn-{i}"] = entry, of_model
+    return entries, tiers
+
+
+def draw_count(r):
+    return r.choice((0, 1, r.randrange(3000), r.randrange(300_000), 128_000, 128_001, 200_000, 200_001))
+
+
+def usage_of(r, tokens):
+    """A provider's usage object with these disjoint counts."""
+    input, read, write, hour, output = tokens
+    if hour:
+        kind = "anthropic"
+    else:
+        kind = r.choice(("chat", "responses", "anthropic") if write else ("chat", "responses", "anthropic", "gemini"))
+    if kind == "anthropic":
+        return {"input_tokens": input, "output_tokens": output, "cache_read_input_tokens": read,
+                "cache_creation_input_tokens": write + hour,
+                "cache_creation": {"ephemeral_5m_input_tokens": write, "ephemeral_1h_input_tokens": hour}}
+    if kind == "gemini":
+        thoughts = r.randrange(output + 1)
+        return {"promptTokenCount": input + read, "cachedContentTokenCount": read,
+                "candidatesTokenCount": output - thoughts, "thoughtsTokenCount": thoughts}
+    names = ("prompt_tokens", "completion_tokens", "prompt_tokens_details") if kind == "chat" else \
+        ("input_tokens", "output_tokens", "input_tokens_details")
+    return {names[0]: input + read + write, names[1]: output,
+            names[2]: {"cached_tokens": read, "cache_write_tokens": write}}
+
+
+def test_estimates_reservations_and_settlements_cost_exactly(o):
+    r = random.Random(SEED)
+    entries, tiers = draw_list(r, 40)
+    assert import_list(o, entries)["stored"] == 40
+    accounts = {unit: o.account(funds_micros=10**15, unit=unit) for unit in ("money", "credit")}
+    for _ in range(400):
+        model, unit = r.choice(list(tiers)), r.choice(("money", "credit"))
+        input, output = draw_count(r), draw_count(r)
+        why = f"seed {SEED}: {model} {entries[model]} {input} {output} {unit}"
+        expected = cost(tiers[model], (input, 0, 0, 0, output), unit)
+        assert estimate(o, model, input, output, unit) == expected, why
+        hold = guard.authorize(o, accounts[unit], model, inputTokens=input, maxOutputTokens=max(1, output)).json
+        assert hold["reservedMicros"] == cost(tiers[model], (input, 0, 0, 0, max(1, output)), unit), why
+        tokens = [draw_count(r) if r.random() < 0.6 else 0 for _ in range(5)]
+        usage = usage_of(r, tokens)
+        settled = guard.settle(o, hold["hold"], usage=usage)
+        assert settled.status == 200, f"{why} {usage}: {settled}"
+        assert settled.json["costMicros"] == cost(tiers[model], tokens, unit), f"{why} {usage}"
+
+
+def test_changed_terms_make_a_new_version():
+    with Octroi("nginx") as o:
+        account = o.account(funds_micros=10**9)
+        set_model(o, "m", "1", "1")
+        set_model(o, "m", "2", "2", "--starts", "2099-01-01")
+        hold = guard.authorize(o, account, "m", inputTokens=10_000, maxOutputTokens=1).json
+        before = max(row["version"] for row in listed(o).values())
+        o.start(margin="2")
+        wait_until(lambda: estimate(o, "m", 10_000, 0) == guard.ceiling(10_000 * 2 / guard.RATE), what="the new margin")
+        rows = listed(o)
+        assert {row["version"] for row in rows.values()} == {max(row["version"] for row in rows.values())}
+        assert guard.settle(o, hold["hold"], inputTokens=10_000, outputTokens=0).json["costMicros"] == \
+            guard.ceiling(10_000 * guard.MARGIN / guard.RATE)
+        # What was to start later starts with the new terms too.
+        assert o.sql("SELECT v.margin_ppm, v.starts_at_us FROM prices p JOIN price_versions v ON v.id = p.version"
+                     f" WHERE p.item = 'm' AND v.id > {before} ORDER BY v.id")[-1] == ("2000000", "4070908800000000")
+        versions = o.sql("SELECT COUNT(*) FROM price_versions")
+        o.start()
+        o.ctl("init", "--sql", TOP / "sql")
+        assert o.sql("SELECT COUNT(*) FROM price_versions") == versions
+
+
+@pytest.mark.skipif(not LITELLM.exists(), reason="no copy of LiteLLM's price list beside the project")
+def test_all_of_litellm(o):
+    said = json.loads(o.ctl("price", "import", LITELLM, "--json").stdout)
+    assert said["entries"] == said["accepted"] + sum(said["refused"].values())
+    assert said["accepted"] == said["stored"] + said["unchanged"] > 2000
+    entries = json.loads(LITELLM.read_text(), parse_float=fractions.Fraction)
+    flat = {(row["item"]): row for row in listed(o).values() if row["item"] in entries and row["aboveTokens"] == 0}
+    for model in random.Random(SEED).sample(sorted(flat), 50):
+        entry = entries[model]
+        listed_at = (entry.get("input_cost_per_token"), entry.get("output_cost_per_token", 0))
+        if None in listed_at:
+            continue  # tiered_pricing
+        input, output = (fractions.Fraction((p * 10**12 + fractions.Fraction(1, 2)) // 1, 10**12) for p in listed_at)
+        whole = guard.ceiling((1000 * input + 500 * output) * guard.MARGIN / guard.RATE * 10**6)
+        assert estimate(o, model, 1000, 500) == whole, f"seed {SEED}: {model}"
+    again = json.loads(o.ctl("price", "import", LITELLM, "--json").stdout)
+    assert (again["stored"], again["unchanged"]) == (0, said["accepted"])
