@@ -39,7 +39,7 @@ static int connections_possible(const struct edge_options *options)
 	if (limit.rlim_cur >= (rlim_t)(options->connections_max + others))
 		return options->connections_max;
 	possible = (int64_t)limit.rlim_cur > others + 1 ? (int64_t)limit.rlim_cur - others : 1;
-	log_event(LOG_LEVEL_WARNING, "connections_limited", LOG_NUMBER("wanted", options->connections_max),
+	log_event(LOG_LEVEL_INFO, "connections_limited", LOG_NUMBER("wanted", options->connections_max),
 	          LOG_NUMBER("possible", possible));
 	return (int)possible;
 }

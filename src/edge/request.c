@@ -83,6 +83,7 @@ static void parameters_sift(struct request *r, const char *const *parameters,
 			defect_set(r, REQUEST_FORGED_PARAMETER);
 		if (place < 0)
 			continue;
+		CHECK(equals != NULL);
 		if (found[place] != NULL && listed[place].trust == SECURITY)
 			defect_set(r, REQUEST_DUPLICATE_PARAMETER);
 		if (!value_plain(equals + 1))
