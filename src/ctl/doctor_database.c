@@ -188,8 +188,8 @@ static bool check_schema(struct doctor *D)
 		return true;
 	}
 	if (version < 0)
-		doctor_say(D, "schema version", DOCTOR_PROBLEM, "see the rights of the database user", "%s",
-		           db_error(ctl_db(D->ctl)));
+		doctor_say(D, "schema version", DOCTOR_PROBLEM, "see the rights of the database user",
+		           "cannot be read: %s", db_error(ctl_db(D->ctl)));
 	else
 		doctor_say(D, "schema version", DOCTOR_PROBLEM,
 		           version < SCHEMA_VERSION ? "run octroictl init" : "install the octroi that made these tables",

@@ -154,9 +154,13 @@ static void check_guard(struct doctor *D)
 	else if (answer.status != 401 && answer.status != 400 && answer.status != 415)
 		doctor_say(D, "guard not public", DOCTOR_OK, "", "%s/api/guard/authorize answers %d", D->url,
 		           answer.status);
+	else if (D->ctl->config->listen_internal[0] == '\0')
+		doctor_say(D, "guard not public", DOCTOR_SKIPPED,
+		           "where more than one socket is possible, set listen_internal and serve the guard from there",
+		           "listen_internal is not set: the guard is open to everybody who has a key");
 	else
 		doctor_say(D, "guard not public", DOCTOR_WARNING,
-		           "set listen_internal and serve /api/guard, /api/accounts and /metrics from there only",
+		           "serve /api/guard, /api/accounts and /metrics by the internal web server only",
 		           "%s/api/guard/authorize is served to everybody who has a key", D->url);
 }
 

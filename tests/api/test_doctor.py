@@ -1,0 +1,378 @@
+"""octroictl doctor says what is wrong with an installation, and nothing when all is well.
+
+Each test breaks one thing, looks at that check, and mends it.  A web server's faults are played by a
+small proxy in front of the real one, except where the real one can be told to have them.
+"""
+
+import contextlib
+import http.client
+import http.server
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+import urllib.parse
+
+import pytest
+
+from octroi import Octroi, wait_until
+
+
+@pytest.fixture(scope="module", params=["nginx", "apache", "apache-fcgid"])
+def each(request):
+    with Octroi(request.param) as octroi:
+        yield octroi
+
+
+@pytest.fixture(scope="module")
+def o():
+    with Octroi("nginx") as octroi:
+        yield octroi
+
+
+def doctor(o, *arguments, conf=None):
+    """(exit status, {check: its record})"""
+    where = ["-c", conf] if conf else []
+    done = o.ctl(*where, "doctor", "--json", *arguments, check=False)
+    answer = json.loads(done.stdout)
+    checks = {check["check"]: check for check in answer["checks"]}
+    for state in ("ok", "skipped", "warning", "problem"):
+        assert answer[state] == sum(check["state"] == state for check in checks.values())
+    for check in checks.values():
+        assert check["found"]
+        assert check["advice"] or check["state"] in ("ok", "skipped"), check
+    return done.returncode, checks
+
+
+def urls(o, scope="app"):
+    return ["--url", o.url, "--internal-url", o.internal_url, "--key", o.keys[scope]]
+
+
+def state(o, check, *arguments, conf=None):
+    status, checks = doctor(o, *arguments, conf=conf)
+    worst = {check["state"] for check in checks.values()}
+    assert status == (2 if "problem" in worst else 1 if "warning" in worst else 0)
+    return checks[check]["state"]
+
+
+# ---- all is well -------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("scope", ["guard", "app", "admin", "report"])
+def test_nothing_is_wrong_with_a_fresh_installation(each, scope):
+    each.get("/healthz", key=None)  # mod_fcgid starts octroi when the first request comes
+    status, checks = doctor(each, *urls(each, scope))
+    assert {name: check for name, check in checks.items() if check["state"] not in ("ok", "skipped")} == {}
+    assert status == 0
+    for check in ("database", "journal rights", "web server", "authorization header", "underscores in headers",
+                  "readiness", "prices", "price terms", "token_secret", "configuration mode"):
+        assert checks[check]["state"] == "ok", checks[check]
+    assert checks["guard not public"]["state"] == ("skipped" if each.server == "apache-fcgid" else "ok")
+
+
+def test_for_people(o):
+    done = o.ctl("doctor", *urls(o))
+    assert re.search(r"^ok +database: ", done.stdout, re.M)
+    assert re.search(r"^\d+ ok, \d+ skipped, 0 warnings, 0 problems$", done.stdout, re.M)
+
+
+def test_key_from_the_environment(o, monkeypatch):
+    assert state(o, "authorization header", "--url", o.url) == "skipped"
+    done = subprocess.run(
+        [o.env["OCTROI_CTL"], "doctor", "--json", "--url", o.url], stdout=-1, text=True, timeout=60,
+        env={**os.environ, "OCTROI_DOCTOR_KEY": o.keys["guard"]})
+    checks = {check["check"]: check["state"] for check in json.loads(done.stdout)["checks"]}
+    assert checks["authorization header"] == "ok"
+
+
+def test_shows_no_secret(o):
+    text = o.ctl("doctor", *urls(o)).stdout + o.ctl("doctor", "--json", *urls(o)).stdout
+    settings = dict(re.findall(r"^(\w+) = (.*)$", pathlib.Path(o.env["OCTROI_CONF"]).read_text(), re.M))
+    for secret in (o.keys["app"], settings["db_password"], settings["token_secret"]):
+        assert secret and secret not in text
+
+
+def test_changes_nothing(o):
+    before = o.sql("SELECT COUNT(*), MAX(created_at_us) FROM accounts")
+    doctor(o, *urls(o))
+    assert o.sql("SELECT COUNT(*), MAX(created_at_us) FROM accounts") == before
+
+
+# ---- configuration and sockets -----------------------------------------------------------------------
+
+@contextlib.contextmanager
+def changed_conf(o, **settings):
+    """A copy of octroi.conf with other settings; None: without."""
+    text = pathlib.Path(o.env["OCTROI_CONF"]).read_text()
+    for key, value in settings.items():
+        text = re.sub(rf"(?m)^{key}\b.*\n", "", text)
+        if value is not None:
+            text += f"{key} = {value}\n"
+    conf = pathlib.Path(o.dir) / "doctor.conf"
+    conf.write_text(text)
+    conf.chmod(0o600)
+    try:
+        yield conf
+    finally:
+        conf.unlink()
+
+
+@pytest.mark.parametrize("mode,expected", [(0o600, "ok"), (0o640, "ok"), (0o644, "problem"), (0o660, "problem"),
+                                           (0o602, "problem")])
+def test_mode_of_the_configuration(o, mode, expected):
+    with changed_conf(o) as conf:
+        conf.chmod(mode)
+        assert state(o, "configuration mode", conf=conf) == expected
+
+
+def test_no_token_secret(o):
+    with changed_conf(o, token_secret=None) as conf:
+        assert state(o, "token_secret", conf=conf) == "skipped"
+
+
+@pytest.mark.parametrize("mode,expected", [(0o660, "ok"), (0o666, "problem"), (0o600, "warning")])
+def test_mode_of_a_socket(o, tmp_path, mode, expected):
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(str(path))
+        path.chmod(mode)
+        with changed_conf(o, listen=f"unix:{path}") as conf:
+            assert state(o, "listen", conf=conf) == expected
+
+
+@pytest.mark.parametrize("listen,expected", [("unix:/nonexistent/s", "problem"), ("unix:/etc/passwd", "problem"),
+                                             ("127.0.0.1:9000", "ok"), ("0.0.0.0:9000", "problem")])
+def test_listen(o, listen, expected):
+    with changed_conf(o, listen=listen) as conf:
+        assert state(o, "listen", conf=conf) == expected
+
+
+# ---- database ----------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("variable,bad,check,expected", [
+    ("innodb_flush_log_at_trx_commit", "2", "innodb_flush_log_at_trx_commit", "problem"),
+    ("max_allowed_packet", "1048576", "max_allowed_packet", "warning"),
+])
+def test_setting(o, variable, bad, check, expected):
+    was = o.sql(f"SELECT @@GLOBAL.{variable}")[0][0]
+    assert state(o, check) == "ok"
+    o.sql(f"SET GLOBAL {variable} = {bad}")
+    try:
+        assert state(o, check) == expected
+    finally:
+        o.sql(f"SET GLOBAL {variable} = {was}")
+    assert state(o, check) == "ok"
+
+
+def test_too_few_connections(o):
+    user = f"'{o.env['OCTROI_DB_USER']}'@'localhost'"
+    o.sql(f"ALTER USER {user} WITH MAX_USER_CONNECTIONS 9")
+    try:
+        assert state(o, "connections") == "problem"
+        with changed_conf(o, db_connections="4") as conf:
+            assert state(o, "connections", conf=conf) == "ok"
+    finally:
+        o.sql(f"ALTER USER {user} WITH MAX_USER_CONNECTIONS 0")
+    assert state(o, "connections") == "ok"
+
+
+def test_binary_log_and_doublewrite():
+    """These are fixed when the database starts."""
+    with Octroi("nginx", db_settings={"log_bin": "on", "sync_binlog": "0", "innodb_doublewrite": "0"}) as other:
+        _, checks = doctor(other)
+        assert checks["sync_binlog"]["state"] == "problem"
+        assert checks["innodb_doublewrite"]["state"] == "warning"
+        other.sql("SET GLOBAL sync_binlog = 1")
+        assert state(other, "sync_binlog") == "ok"
+
+
+@pytest.mark.parametrize("grant", ["DELETE ON {db}.entries", "UPDATE ON {db}.entries", "UPDATE ON {db}.*",
+                                   "DELETE ON `%`.*", "DROP ON {db}.*", "SUPER ON *.*", "ALL ON *.*"])
+def test_rights_over_the_journal(o, grant):
+    grant = grant.format(db=o.env["OCTROI_DB_NAME"])
+    user = f"'{o.env['OCTROI_DB_USER']}'@'localhost'"
+    o.sql(f"GRANT {grant} TO {user}")
+    try:
+        assert state(o, "journal rights") == "problem"
+    finally:
+        o.sql(f"REVOKE {grant} FROM {user}")
+        o.ctl("init", "--sql", pathlib.Path(__file__).resolve().parents[2] / "sql", "--admin-user", "root", "--grants")
+    assert state(o, "journal rights") == "ok"
+
+
+def test_database_away(o):
+    with changed_conf(o, db_socket="/nonexistent/mariadb.sock") as conf:
+        assert state(o, "database", conf=conf) == "problem"
+
+
+def test_wrong_password(o):
+    with changed_conf(o, db_password="not it") as conf:
+        assert state(o, "database", conf=conf) == "problem"
+
+
+@pytest.mark.parametrize("change,back", [("INSERT INTO schema_versions (version) VALUES (9000)",
+                                          "DELETE FROM schema_versions WHERE version = 9000"),
+                                         ("UPDATE schema_versions SET version = 100 * version",
+                                          "UPDATE schema_versions SET version = version / 100"),
+                                         ("RENAME TABLE schema_versions TO away", "RENAME TABLE away TO schema_versions")])
+def test_schema_version(o, change, back):
+    o.sql(change)
+    try:
+        assert state(o, "schema version") == "problem"
+    finally:
+        o.sql(back)
+    assert state(o, "schema version") == "ok"
+
+
+@pytest.mark.parametrize("seconds,expected", [(0, "ok"), (3, "warning"), (-3, "warning"), (60, "problem"), (-60, "problem")])
+def test_clock_of_the_database(seconds, expected, o):
+    """SET GLOBAL cannot move a clock, but a session's can be: init_connect is run for users without SUPER."""
+    o.sql(f"SET GLOBAL init_connect = 'SET timestamp = UNIX_TIMESTAMP(SYSDATE(6)) + {seconds}'" if seconds else
+          "SET GLOBAL init_connect = ''")
+    try:
+        assert state(o, "database clock") == expected
+    finally:
+        o.sql("SET GLOBAL init_connect = ''")
+
+
+def test_no_prices(o):
+    o.sql("RENAME TABLE prices TO prices_away; CREATE TABLE prices LIKE prices_away")
+    try:
+        assert state(o, "prices") == "problem"
+    finally:
+        o.sql("DROP TABLE prices; RENAME TABLE prices_away TO prices")
+
+
+def test_terms_not_stored(o):
+    assert state(o, "price terms") == "ok"
+    with changed_conf(o, margin="1.5") as conf:
+        assert state(o, "price terms", conf=conf) == "warning"
+
+
+# ---- web server --------------------------------------------------------------------------------------
+
+class Proxy(http.server.ThreadingHTTPServer):
+    """Passes requests on to `target`, through `change(headers)` which may drop or rename some."""
+
+    daemon_threads = True
+
+    def __init__(self, target, change=lambda headers: headers, clock_seconds=0, status=None):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.target = urllib.parse.urlsplit(target)
+        self.change, self.clock_seconds, self.status = change, clock_seconds, status
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def date_time_string(self, timestamp=None):
+        return super().date_time_string(time.time() + self.server.clock_seconds)
+
+    def pass_on(self):
+        status, body = self.server.status, b""
+        if status is None:
+            connection = http.client.HTTPConnection(self.server.target.hostname, self.server.target.port, timeout=10)
+            headers = self.server.change({name: value for name, value in self.headers.items() if name != "Host"})
+            connection.request(self.command, self.path, headers=headers)
+            answer = connection.getresponse()
+            status, body = answer.status, answer.read()
+            connection.close()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = pass_on
+
+
+def without(name):
+    return lambda headers: {n: v for n, v in headers.items() if n.lower() != name}
+
+
+def hyphens(headers):
+    return {n.replace("_", "-"): v for n, v in headers.items()}
+
+
+@pytest.mark.parametrize("which", ["url", "internal-url"])
+def test_authorization_stripped(o, which):
+    check = "authorization header" if which == "url" else "internal authorization header"
+    with Proxy(o.url if which == "url" else o.internal_url, without("authorization")) as proxy:
+        assert state(o, check, f"--{which}", proxy.url, "--key", o.keys["app"]) == "problem"
+    with Proxy(o.url if which == "url" else o.internal_url) as proxy:
+        assert state(o, check, f"--{which}", proxy.url, "--key", o.keys["app"]) == "ok"
+
+
+def test_own_header_stripped(o):
+    with Proxy(o.url, without("x-octroi-key")) as proxy:
+        assert state(o, "authorization header", "--url", proxy.url, "--key", o.keys["app"]) == "warning"
+
+
+def test_key_not_in_force(o):
+    assert state(o, "authorization header", "--url", o.url, "--key", "oct_app_" + "A" * 43) == "warning"
+
+
+@pytest.mark.parametrize("key", [True, False])
+def test_underscores_arrive(o, key):
+    more = ["--key", o.keys["guard"]] if key else []
+    with Proxy(o.url, hyphens) as proxy:
+        assert state(o, "underscores in headers", "--url", proxy.url, *more) == "problem"
+
+
+def test_underscores_in_headers_on(o):
+    """nginx itself, told so."""
+    local = pathlib.Path(o.dir) / "web/octroi/local/doctor.conf"
+    local.write_text("underscores_in_headers on;\n")
+    try:
+        o.kill("server", signal.SIGHUP)
+        wait_until(lambda: state(o, "underscores in headers", "--url", o.url, "--key", o.keys["app"]) == "problem",
+                   10, "nginx with underscores_in_headers on")
+    finally:
+        local.unlink()
+        o.kill("server", signal.SIGHUP)
+    wait_until(lambda: state(o, "underscores in headers", "--url", o.url) == "ok", 10, "nginx as it was")
+
+
+def test_guard_is_public(o):
+    assert state(o, "guard not public", "--url", o.url) == "ok"
+    assert state(o, "guard not public", "--url", o.internal_url) == "warning"
+
+
+@pytest.mark.parametrize("seconds,expected", [(0, "ok"), (6, "warning"), (-6, "warning"), (600, "problem"), (-600, "problem")])
+def test_clock_of_the_web_server(o, seconds, expected):
+    with Proxy(o.url, clock_seconds=seconds) as proxy:
+        assert state(o, "web server clock", "--url", proxy.url) == expected
+
+
+@pytest.mark.parametrize("status", [404, 502, 503, 500])
+def test_octroi_not_behind_it(o, status):
+    with Proxy(o.url, status=status) as proxy:
+        assert state(o, "web server", "--url", proxy.url) == "problem"
+        assert state(o, "readiness", "--internal-url", proxy.url) == "problem"
+
+
+def test_no_web_server(o):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))  # taken, and nobody listens
+        nobody = f"http://127.0.0.1:{s.getsockname()[1]}"
+        assert state(o, "web server", "--url", nobody) == "problem"
+        assert state(o, "internal web server", "--internal-url", nobody) == "problem"
+
+
+def test_file_url_is_refused(o):
+    assert state(o, "web server", "--url", "file:///etc/passwd#") == "problem"
