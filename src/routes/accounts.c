@@ -195,7 +195,7 @@ static const char *const transaction_members[] = {
 static int sign_of(int type)
 {
 	static const int signs[TRANSACTION_COUNT] = {
-#define TRANSACTION(NAME, sign, priority, counterpart) [TRANSACTION_##NAME] = sign,
+#define TRANSACTION(NAME, sign, priority, counterpart) [TRANSACTION_##NAME] = (sign),
 #include "ledger/transactions.def"
 #undef TRANSACTION
 	};

@@ -66,6 +66,7 @@ static void money_amount(const struct call *c, int64_t amount_micros, char out[R
 			currency = currencies[i];
 	decimal_format(money_floor_div(amount_micros, MONEY_MICROS_PER_MINOR), 2, 2, number);
 	point = strchr(number, '.');
+	CHECK(point != NULL);
 	negative = number[0] == '-';
 	if (c->french) {
 		*point = ',';
