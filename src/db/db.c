@@ -334,17 +334,29 @@ static enum db_result take_result(struct db *d)
 	return DB_OK;
 }
 
+/* A statement that its buffer could not hold is never sent in part. */
+static enum db_result refuse(struct db *d)
+{
+	keep_error(d, CR_OUT_OF_MEMORY, "the statement is too large");
+	count(&counters.faults);
+	log_failure(d, DB_FAULT, "database_error");
+	d->failed = DB_FAULT;
+	return DB_FAULT;
+}
+
 static enum db_result query(struct db *d, const struct buf *sql, bool streaming)
 {
 	enum db_result result = d->pending ? db_finish(d) : DB_OK;
 
 	if (result != DB_OK)
 		return result;
-	CHECK(buf_ok(sql) && sql->length > 0);
 	drop_result(d);
 	d->failed = DB_OK;
 	d->number = 0;
 	d->error[0] = '\0';
+	if (!buf_ok(sql))
+		return refuse(d);
+	CHECK(sql->length > 0);
 	result = ready(d, sql);
 	if (result != DB_OK)
 		return result;

@@ -47,7 +47,8 @@ int64_t db_idle_us(const struct db *d); /* since the last use */
  * starts with BEGIN in one db_query, and the loss of its connection is always told: by DB_LOST of the
  * db_query, db_next or db_finish in which it was noticed.  A query that begins with COMMIT or ROLLBACK
  * never opens a connection (DB_LOST).  Results left over from the query before are drained first; when
- * one of them turns out to have failed, that failure is returned and sql is not run.
+ * one of them turns out to have failed, that failure is returned and sql is not run.  A failed buf is
+ * a DB_FAULT.
  */
 enum db_result db_query(struct db *d, const struct buf *sql);
 /* As db_query, rows streamed from the server instead of stored (audits, exports). */
