@@ -50,6 +50,12 @@ def fcgid():
     yield from _octroi("apache-fcgid")
 
 
+@pytest.fixture(scope="session")
+def restartable():
+    """octroi behind nginx, for tests that kill and restart its parts and leave it running."""
+    yield from _octroi("nginx")
+
+
 @pytest.fixture(scope="session", params=["nginx", "apache", "fcgid"])
 def server(request):
     """Each of the three in turn."""

@@ -271,9 +271,31 @@ def test_model_on_a_credit_account(nginx):
 # ---- check --------------------------------------------------------------------------------------------
 
 
-def test_check_needs_who_and_what_from_the_web_server(nginx):
-    answer = nginx.get("/api/guard/check", public=True, key=None)
-    assert answer.status in (401, 403), answer
+def check(o, account, **query):
+    return o.get(f"/api/guard/check?account={account}" + "".join(f"&{k}={v}" for k, v in query.items()))
+
+
+def test_check_says_whether_and_reserves_nothing(nginx):
+    account = nginx.account(funds_micros=ESTIMATE)
+    for _ in range(3):
+        answer = check(nginx, account, model="gpt-4o")
+        assert (answer.status, answer.body) == (204, b""), answer
+        assert answer.headers["x-octroi-available-micros"] == str(ESTIMATE)
+    assert nginx.balance(account) == (ESTIMATE, 0, ESTIMATE)
+    hold(nginx, account, inputTokens=1, maxOutputTokens=0)
+    refused = check(nginx, account, model="gpt-4o")
+    assert (refused.status, refused.headers["x-octroi-status"]) == (403, "402"), refused
+    assert refused.headers["x-octroi-error"] == "INSUFFICIENT_CREDITS"
+    assert check(nginx, account).status == 204
+    unknown = check(nginx, account, model="none")
+    assert (unknown.status, unknown.headers["x-octroi-status"]) == (403, "422"), unknown
+    assert check(nginx, nginx.account()).status == 403
+    assert check(nginx, nginx.account(byok=["openai"]), model="gpt-4o").status == 204
+
+
+def test_check_without_a_caller(nginx):
+    assert nginx.get("/api/guard/check?account=x", key=None).status == 401
+    assert nginx.get("/api/guard/check", key=None, public=True).status in (401, 403, 404)
 
 
 # ---- many at once -------------------------------------------------------------------------------------

@@ -42,10 +42,6 @@ class _Learn:
     def __repr__(self):
         return "LEARN"
 
-    def __deepcopy__(self, memo):
-        return self
-
-
 LEARN = _Learn()
 
 
@@ -200,11 +196,14 @@ class Account:
     def copy(self):
         other = copy.copy(self)
         for name in ("grants", "holds", "usages"):
-            setattr(other, name, copy.deepcopy(getattr(self, name)))
+            setattr(other, name, [copy.copy(row) for row in getattr(self, name)])
         for name in ("entries", "transactions"):
             setattr(other, name, list(getattr(self, name)))
         other.requests, other.members, other.profile = dict(self.requests), dict(self.members), dict(self.profile)
         return other
+
+    def same(self, other):
+        return vars(self) == vars(other)
 
     # -- sums --------------------------------------------------------------------------------------
 
@@ -224,6 +223,10 @@ class Account:
     def minor(self):
         """Micros of what balance, amount and cost are counted in."""
         return 10_000 if self.unit == "money" else 1_000_000
+
+    def in_minor(self, micros):
+        """As an amount with up to four decimals, rounded down."""
+        return fractions.Fraction(micros * 10_000 // self.minor, 10_000)
 
     def hold(self, seq):
         return next((h for h in self.holds if h.seq == seq), None)
@@ -295,13 +298,15 @@ class Account:
     # -- time --------------------------------------------------------------------------------------
 
     def pass_time(self, now):
-        """What fell due until now, in the order in which it did."""
+        """What fell due until now, in the order in which it did; at one moment holds come first, and grants
+        in the order in which they would be spent."""
         while True:
-            due = [(h.expires, 0, h.seq, h) for h in self.holds if h.expires <= now]
-            due += [(g.expires, 1, g.seq, g) for g in self.grants if g.remaining and g.expires and g.expires <= now]
+            due = [(h.expires, 0, 0, h.seq, h) for h in self.holds if h.expires <= now]
+            due += [(g.expires, 1, g.priority, g.seq, g) for g in self.grants
+                    if g.remaining and g.expires and g.expires <= now]
             if not due:
                 return
-            _, is_grant, _, it = min(due, key=lambda d: d[:3])
+            _, is_grant, _, _, it = min(due, key=lambda d: d[:4])
             if is_grant:
                 self.transact("ALLOWANCE_EXPIRY", -it.remaining, 0, 0, "expired", grant=it)
                 continue
@@ -324,7 +329,7 @@ def refusal(a, needed):
         error, code = "INSUFFICIENT_CREDITS", "insufficient_quota"
     return {"status": 402, "error": error, "code": code, "limit": limit, "neededMicros": needed,
             "availableMicros": a.available, "shortfallMicros": needed - a.available,
-            "balance": a.balance // a.minor, "estimatedCost": fractions.Fraction(needed, a.minor)}
+            "balance": a.balance // a.minor, "estimatedCost": a.in_minor(needed)}
 
 
 def suspended(a):
@@ -466,10 +471,11 @@ def settle(a, c, book, now):
 
 def settle_answer(a, u, replayed):
     return {"status": 200, "hold": public_id(a.name, u.hold.seq), "costMicros": u.cost,
-            "cost": fractions.Fraction(u.cost, a.minor), "balanceMicros": u.balance, "availableMicros": u.available,
-            "settlement": u.settlement, "replayed": replayed,
-            "credits": {"used": fractions.Fraction(u.cost, a.minor), "balance": u.balance // a.minor,
-                        "inputTokens": sum(u.tokens[:4]), "outputTokens": u.tokens[4]}}
+            "cost": a.in_minor(u.cost), "balanceMicros": u.balance, "availableMicros": u.available,
+            # Of a hold that was released: nothing was to be paid, and exactly that was.
+            "settlement": "exact" if u.settlement == "none" else u.settlement, "replayed": replayed,
+            "credits": {"used": a.in_minor(u.cost), "balance": u.balance // a.minor,
+                        "inputTokens": u.tokens[0], "outputTokens": u.tokens[4]}}
 
 
 def release(a, c, book, now):
@@ -481,7 +487,8 @@ def release(a, c, book, now):
     if h is not None:
         u = a.end(h, RELEASED)
         a.figures(u)
-    return {"status": 200, "hold": public_id(a.name, c["hold"]), "released": True}
+    return {"status": 200, "hold": public_id(a.name, c["hold"]), "released": True, "balanceMicros": a.balance,
+            "availableMicros": a.available}
 
 
 def extend(a, c, book, now):
@@ -519,22 +526,45 @@ def charge(a, c, book, now):
     a.charge_usage(u, cost)
     a.figures(u)
     return {"status": 200, "success": True, "costMicros": cost, "balanceMicros": a.balance,
-            "creditsConsumed": fractions.Fraction(cost, a.minor), "creditsRemaining": a.balance // a.minor,
-            "replayed": False}
+            "availableMicros": a.available, "creditsConsumed": a.in_minor(cost),
+            "creditsRemaining": a.in_minor(a.balance), "replayed": False}
 
 
 def transaction(a, c, book, now):
-    number, sign, priority = TRANSACTIONS[c["type"]]
-    amount = c["amount"]
-    if amount == 0 or abs(amount) > AMOUNT_MAX or amount * sign < 0 or not a.fits(amount):
+    priority, amount = TRANSACTIONS[c["type"]][2], c["amount"]
+    if not a.fits(amount):
         return invalid("amountMicros")
-    if c["expires"] and (amount < 0 or c["expires"] <= now):
+    expires = c["_expires"]
+    if expires and (amount < 0 or expires <= now):
         return invalid("expiresAt")
     a.exists = True
-    t = a.transact(c["type"], amount, priority if c["priority"] is None else c["priority"], c["expires"],
+    t = a.transact(c["type"], amount, priority if c["priority"] is None else c["priority"], expires,
                    c["description"])
-    return {"status": 200, "id": public_id(a.name, t.seq), "type": t.type, "amountMicros": t.amount,
-            "balanceMicros": a.balance, "replayed": False}
+    return {"status": 200, "balanceMicros": a.balance, "availableMicros": a.available, "replayed": False,
+            "transaction": {"id": public_id(a.name, t.seq), "type": t.type, "amountMicros": t.amount,
+                            "amount": t.amount // a.minor, "balanceBefore": t.before // a.minor,
+                            "balanceAfter": t.after // a.minor, "description": t.description}}
+
+
+def check(a, c, book, now):
+    if a.status == "suspended":
+        return gate(suspended(a))
+    needed = 1
+    if c["model"]:
+        if own_provider(book, c["model"], a.byok):
+            return {"status": 204, "availableMicros": a.available}
+        price = book.model(c["model"])
+        if price is None:
+            return gate(not_ok(422, "UNKNOWN_MODEL"))
+        needed = price.cost((c["input"], 0, 0, 0, c["output"]), a.unit)
+    if needed > a.available:
+        return gate(refusal(a, needed))
+    return {"status": 204, "availableMicros": a.available}
+
+
+def gate(refused):
+    """What a web server's auth_request is told: 403, and what it is in headers."""
+    return {"status": 403, "octroiStatus": refused["status"], "error": refused["error"]}
 
 
 def change_account(a, c, book, now):
@@ -544,7 +574,7 @@ def change_account(a, c, book, now):
     a.exists = True
     a.unit, a.mode = fields.get("unit", a.unit), fields.get("mode", a.mode)
     a.hard_limit, a.soft_limit = fields.get("hardLimitMicros", a.hard_limit), fields.get("softLimitMicros", a.soft_limit)
-    a.byok = frozenset(fields.get("byok", a.byok))
+    a.status, a.byok = fields.get("status", a.status), frozenset(fields.get("byok", a.byok))
     a.profile.update({k: v for k, v in fields.items() if k in ("email", "name", "locale", "timeZone")})
     return {"status": 200}
 
@@ -561,19 +591,33 @@ def member(a, c, book, now):
 def look(a, c, book, now):
     a.exists = True
     return {"status": 200, "account": a.name, "unit": a.unit, "mode": a.mode, "balanceMicros": a.balance,
-            "balance": a.balance // a.minor, "heldMicros": a.held, "availableMicros": a.balance - a.held
-            if a.mode == "prepaid" else a.available, "hasByok": bool(a.byok), "status": a.status}
+            "balance": a.balance // a.minor, "heldMicros": a.held, "availableMicros": a.available,
+            "hasByok": bool(a.byok), "accountStatus": a.status}
 
 
 COMMANDS = {"authorize": authorize, "settle": settle, "release": release, "extend": extend, "charge": charge,
+            "check": check,
             "transaction": transaction, "account": change_account, "member": member, "look": look}
 
 
+def malformed(c):
+    """What no account's state can make right, and is refused before the ledger is asked."""
+    if c["command"] == "transaction":
+        sign, amount = TRANSACTIONS[c["type"]][1], c["amount"]
+        if amount == 0 or abs(amount) > AMOUNT_MAX or amount * sign < 0:
+            return invalid("amountMicros")
+    return None
+
+
 def apply(a, c, book, now):
-    """Decides a command on the account; the answer."""
+    """Decides a command on the account; the answer.  Members that begin with "_" are not what makes two
+    requests the same."""
+    wrong = malformed(c)
+    if wrong:
+        return wrong
     a.pass_time(now)
     rid = c.get("request_id")
-    content = {k: v for k, v in c.items() if k != "request_id"}
+    content = {k: v for k, v in c.items() if k != "request_id" and k[0] != "_"}
     if rid is not None and rid in a.requests:
         known, answer = a.requests[rid]
         if known != content:
