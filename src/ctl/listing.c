@@ -153,6 +153,7 @@ static void print_table(const struct listing *l)
 	size_t columns = columns_of(l);
 	int *width = must(calloc(columns + 1, sizeof(*width)));
 
+	CHECK(columns > 0 || l->count == 0);
 	for (size_t i = 0; i < columns; i++)
 		width[i] = width_of(l->fields[i].heading);
 	for (size_t i = 0; i < l->count; i++) {

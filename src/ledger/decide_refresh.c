@@ -56,11 +56,13 @@ static void expire_grant(struct decide *d, struct slot *s, struct grants_row *g)
 /* Everything that is open has been loaded, so the bound becomes exact again. */
 static void set_due(struct slot *s, const struct holds_row *open)
 {
+	const struct grants_row *expiring = next_grant(s);
+
 	s->account->due_at_us = EFFECTS_NEVER_DUE;
 	if (open != NULL)
 		effects_due(s->account, open->expires_at_us);
-	if (next_grant(s) != NULL)
-		effects_due(s->account, next_grant(s)->expires_at_us);
+	if (expiring != NULL)
+		effects_due(s->account, expiring->expires_at_us);
 }
 
 void decide_refresh(struct decide *d, struct slot *s)
@@ -78,10 +80,12 @@ void decide_refresh(struct decide *d, struct slot *s)
 		if (hold_at_us > d->now_us && grant_at_us > d->now_us)
 			break;
 		if (hold_at_us <= grant_at_us) {
+			CHECK(h != NULL);
 			expire_hold(d, s, h);
 			h = next_hold(h);
 			CHECK(h == NULL || h->expires_at_us >= hold_at_us);
 		} else {
+			CHECK(g != NULL);
 			expire_grant(d, s, g);
 		}
 		g = next_grant(s);

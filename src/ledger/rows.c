@@ -117,6 +117,7 @@ void rows_sort_slots(struct rows *r)
 static void set_key(struct want *w, enum table_id table, const void *key)
 {
 	memset(&w->key, 0, sizeof(w->key));
+	CHECK(key != NULL || table == TABLE_PROFILES);
 	switch (table) {
 	case TABLE_HOLDS:
 	case TABLE_USAGES:
@@ -157,7 +158,8 @@ static bool same_key(const struct want *a, const struct want *b)
 		return false;
 	if (a->table == TABLE_MEMBERS)
 		return strcmp(a->key.text, b->key.text) == 0;
-	return memcmp(&a->key, &b->key, sizeof(a->key)) == 0;
+	/* set_key zeroes the whole union first. */
+	return memcmp(&a->key, &b->key, sizeof(a->key)) == 0; /* NOLINT(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c) */
 }
 
 static struct want *find(struct rows *r, struct slot *s, enum table_id table, const void *key)
