@@ -22,7 +22,9 @@ static int starts_at(const char *text, int64_t *time_us)
 	*time_us = 0;
 	if (text == NULL || clock_parse(text, strlen(text), time_us) == 0)
 		return CTL_OK;
-	return ctl_fail("--starts must be a time such as 2026-12-01 or 2026-12-01T08:00:00Z, not '%s'", text);
+	return ctl_fail(
+		"--starts must be a time such as 2026-12-01 or 2026-12-01T08:00:00Z, not '%s'",
+		text);
 }
 
 /* Stores the change, explaining what kept it from being stored. */
@@ -41,7 +43,7 @@ static int store(struct ctl *c, struct pricestore_change *change, struct pricest
 	return ctl_fail("the database did not take the prices; it can be repeated");
 }
 
-/* ---- set ------------------------------------------------------------------------------------------ */
+/* ---- set ------------------------------------------------------------------------------------- */
 
 struct set {
 	bool action;
@@ -69,11 +71,12 @@ static int set_action(const struct set *s, struct price *p)
 	}
 	if (s->amount == NULL)
 		return ctl_fail("price set --action needs a name and the credits it costs");
-	return ctl_decimal(s->amount, "credits", 0, MONEY_AMOUNT_MAX_MICROS, &p->credits_micros) == 0 ? CTL_OK
-	                                                                                              : CTL_FAILED;
+	if (ctl_decimal(s->amount, "credits", 0, MONEY_AMOUNT_MAX_MICROS, &p->credits_micros) != 0)
+		return CTL_FAILED;
+	return CTL_OK;
 }
 
-/* Input and output are to be given; reads and writes of the cache cost what input costs unless told. */
+/* Input and output are to be given; without more, the cache costs what input costs. */
 static int set_model(const struct set *s, struct price *p)
 {
 	int64_t *pico = p->tier[0].pico;
@@ -81,14 +84,17 @@ static int set_model(const struct set *s, struct price *p)
 	p->kind = PRICE_MODEL;
 	p->tier_count = 1;
 	if (s->amount != NULL)
-		return ctl_fail("'%s' is one argument too many (actions are set with --action)", s->amount);
+		return ctl_fail("'%s' is one argument too many (actions are set with --action)",
+		                s->amount);
 	if (s->provider == NULL || !price_name_valid(s->provider, sizeof(p->provider)))
 		return ctl_fail("price set needs --provider, such as openai or anthropic");
 	if (s->dollars[PRICE_INPUT] == NULL || s->dollars[PRICE_OUTPUT] == NULL)
-		return ctl_fail("price set needs --input and --output, in dollars per million tokens");
+		return ctl_fail(
+			"price set needs --input and --output, in dollars per million tokens");
 	(void)snprintf(p->provider, sizeof(p->provider), "%s", s->provider);
 	for (int i = 0; i < PRICE_CLASSES; i++) {
-		if (s->dollars[i] != NULL && ctl_decimal(s->dollars[i], class_option[i], 0, PRICE_PICO_MAX, &pico[i]) != 0)
+		if (s->dollars[i] != NULL &&
+		    ctl_decimal(s->dollars[i], class_option[i], 0, PRICE_PICO_MAX, &pico[i]) != 0)
 			return CTL_FAILED;
 	}
 	if (s->dollars[PRICE_CACHE_READ] == NULL)
@@ -123,7 +129,8 @@ static int read_set(struct ctl *c, struct set *s, const char **operands)
 		{.name = class_option[PRICE_OUTPUT], .value = &s->dollars[PRICE_OUTPUT]},
 		{.name = class_option[PRICE_CACHE_READ], .value = &s->dollars[PRICE_CACHE_READ]},
 		{.name = class_option[PRICE_CACHE_WRITE], .value = &s->dollars[PRICE_CACHE_WRITE]},
-		{.name = class_option[PRICE_CACHE_WRITE_1H], .value = &s->dollars[PRICE_CACHE_WRITE_1H]},
+		{.name = class_option[PRICE_CACHE_WRITE_1H],
+	         .value = &s->dollars[PRICE_CACHE_WRITE_1H]},
 		{.name = "--starts", .value = &s->starts},
 		{0}};
 	int count = ctl_arguments(c, options, operands, 1, 2);
@@ -143,22 +150,25 @@ int ctl_price_set(struct ctl *c)
 	struct pricestore_change change = {.note = "price set", .prices = &p, .count = 1};
 	struct pricestore_report report;
 
-	if (read_set(c, &s, operands) != CTL_OK || starts_at(s.starts, &change.starts_at_us) != CTL_OK)
+	if (read_set(c, &s, operands) != CTL_OK ||
+	    starts_at(s.starts, &change.starts_at_us) != CTL_OK)
 		return CTL_FAILED;
 	if (!price_name_valid(s.item, sizeof(p.item)))
-		return ctl_fail("a name has 1 to %d bytes, no control characters and no blanks around it",
-		                PRICE_ITEM_MAX - 1);
+		return ctl_fail(
+			"a name has 1 to %d bytes, no control characters and no blanks around it",
+			PRICE_ITEM_MAX - 1);
 	(void)snprintf(p.item, sizeof(p.item), "%s", s.item);
-	if ((s.action ? set_action(&s, &p) : set_model(&s, &p)) != CTL_OK || store(c, &change, &report) != CTL_OK)
+	if ((s.action ? set_action(&s, &p) : set_model(&s, &p)) != CTL_OK ||
+	    store(c, &change, &report) != CTL_OK)
 		return CTL_FAILED;
 	print_stored(c, &report);
 	return CTL_OK;
 }
 
-/* ---- list ----------------------------------------------------------------------------------------- */
+/* ---- list ------------------------------------------------------------------------------------ */
 
-static void list_dollars(struct listing *l, const char *key, const char *heading, const struct price *p, int tier,
-                         enum price_class class)
+static void list_dollars(struct listing *l, const char *key, const char *heading,
+                         const struct price *p, int tier, enum price_class class)
 {
 	char text[MONEY_TEXT_MAX] = "";
 
@@ -177,7 +187,8 @@ static void list_tier(struct listing *l, const struct price *p, int tier)
 	listing_text(l, "kind", "kind", p->kind == PRICE_MODEL ? "model" : "action");
 	listing_text(l, "item", "item", p->item);
 	listing_text(l, "provider", "provider", p->provider);
-	listing_int(l, "aboveTokens", "above", p->kind == PRICE_MODEL ? p->tier[tier].above_tokens : 0);
+	listing_int(l, "aboveTokens", "above",
+	            p->kind == PRICE_MODEL ? p->tier[tier].above_tokens : 0);
 	list_dollars(l, "input", "input", p, tier, PRICE_INPUT);
 	list_dollars(l, "cacheRead", "cache read", p, tier, PRICE_CACHE_READ);
 	list_dollars(l, "cacheWrite", "cache write", p, tier, PRICE_CACHE_WRITE);
@@ -221,7 +232,7 @@ int ctl_price_list(struct ctl *c)
 	return CTL_OK;
 }
 
-/* ---- import --------------------------------------------------------------------------------------- */
+/* ---- import ---------------------------------------------------------------------------------- */
 
 struct import {
 	const char *path, *starts;
@@ -242,13 +253,15 @@ static int read_list(const char *path, struct buf *content)
 
 	if (f == NULL)
 		return ctl_fail("%s: %s", path, strerror(errno));
-	for (got = fread(chunk, 1, sizeof(chunk), f); got > 0; got = fread(chunk, 1, sizeof(chunk), f))
+	for (got = fread(chunk, 1, sizeof(chunk), f); got > 0;
+	     got = fread(chunk, 1, sizeof(chunk), f))
 		buf_add(content, chunk, got);
 	failed = ferror(f) != 0;
 	if (f != stdin)
 		(void)fclose(f);
 	if (failed || !buf_ok(content))
-		return ctl_fail("%s: %s", path, failed ? "cannot be read" : "is too large for a price list");
+		return ctl_fail("%s: %s", path,
+		                failed ? "cannot be read" : "is too large for a price list");
 	return CTL_OK;
 }
 
@@ -288,7 +301,8 @@ static int store_list(struct ctl *c, struct import *m)
 		return CTL_FAILED;
 	buf_init(&content, LIST_BYTES_MAX);
 	result = read_list(m->path, &content);
-	if (result == CTL_OK && pricelist_read(buf_text(&content), content.length, take_entry, m, &m->counts, error) != 0)
+	if (result == CTL_OK && pricelist_read(buf_text(&content), content.length, take_entry, m,
+	                                       &m->counts, error) != 0)
 		result = ctl_fail("%s: %s", m->path, error);
 	buf_free(&content);
 	if (result != CTL_OK)
@@ -313,7 +327,8 @@ static void print_json(const struct import *m)
 	json_put_int(&w, "otherPrices", m->counts.other_prices);
 	json_open_record(&w, "refused");
 	for (int i = PRICELIST_ACCEPTED + 1; i < PRICELIST_REASON_COUNT; i++)
-		json_put_int(&w, pricelist_reason_name((enum pricelist_reason)i), m->counts.reason[i]);
+		json_put_int(&w, pricelist_reason_name((enum pricelist_reason)i),
+		             m->counts.reason[i]);
 	json_close_record(&w);
 	json_put_bool(&w, "dryRun", m->dry_run);
 	if (m->report.stored > 0) {
@@ -333,10 +348,13 @@ static void print_people(const struct import *m)
 
 	if (m->refused != NULL && m->counts.entries > m->counts.reason[PRICELIST_ACCEPTED])
 		listing_print(m->refused, false);
-	(void)printf("%" PRId64 " entries: %" PRId64 " accepted (%" PRId64 " changed, %" PRId64 " unchanged)",
-	             m->counts.entries, m->counts.reason[PRICELIST_ACCEPTED], m->report.stored, m->report.unchanged);
+	(void)printf("%" PRId64 " entries: %" PRId64 " accepted (%" PRId64 " changed, %" PRId64
+	             " unchanged)",
+	             m->counts.entries, m->counts.reason[PRICELIST_ACCEPTED], m->report.stored,
+	             m->report.unchanged);
 	if (m->counts.other_prices > 0)
-		(void)printf("; %" PRId64 " of them also price images, audio, searches or the like, which octroi"
+		(void)printf("; %" PRId64
+		             " of them also price images, audio, searches or the like, which octroi"
 		             " counts as text tokens or not at all",
 		             m->counts.other_prices);
 	(void)putchar('\n');
@@ -351,8 +369,8 @@ static void print_people(const struct import *m)
 		return;
 	}
 	(void)clock_format(m->report.starts_at_us, starts);
-	(void)printf("%s version %" PRId64 ", which starts at %s\n", m->dry_run ? "this would be" : "stored as",
-	             m->report.version, starts);
+	(void)printf("%s version %" PRId64 ", which starts at %s\n",
+	             m->dry_run ? "this would be" : "stored as", m->report.version, starts);
 }
 
 int ctl_price_import(struct ctl *c)

@@ -1,7 +1,7 @@
 /*
- * db: one connection to MariaDB (the only file that includes mysql.h).  Connects when first used, never
- * by itself in the middle of a transaction.  A session is READ COMMITTED, strict, UTC.  A struct db
- * belongs to one thread at a time.
+ * db: one connection to MariaDB (the only file that includes mysql.h).  Connects when first used,
+ * never by itself in the middle of a transaction.  A session is READ COMMITTED, strict, UTC.  A
+ * struct db belongs to one thread at a time.
  */
 #ifndef OCTROI_DB_DB_H
 #define OCTROI_DB_DB_H
@@ -40,22 +40,23 @@ int64_t db_idle_us(const struct db *d); /* since the last use */
 
 /*
  * Runs the statements in sql (separated by ';').  Results are read in order: after DB_OK the first
- * result is current.  After anything else the results are drained and, unless DB_LOST, the connection
- * can be used.
+ * result is current.  After anything else the results are drained and, unless DB_LOST, the
+ * connection can be used.
  *
- * Connects when there is no connection, or when the server closed it while it was idle.  So a transaction
- * starts with BEGIN in one db_query, and the loss of its connection is always told: by DB_LOST of the
- * db_query, db_next or db_finish in which it was noticed.  A query that begins with COMMIT or ROLLBACK
- * never opens a connection (DB_LOST).  Results left over from the query before are drained first; when
- * one of them turns out to have failed, that failure is returned and sql is not run.  A failed buf is
- * a DB_FAULT.
+ * Connects when there is no connection, or when the server closed it while it was idle.  So a
+ * transaction starts with BEGIN in one db_query, and the loss of its connection is always told: by
+ * DB_LOST of the db_query, db_next or db_finish in which it was noticed.  A query that begins with
+ * COMMIT or ROLLBACK never opens a connection (DB_LOST).  Results left over from the query before
+ * are drained first; when one of them turns out to have failed, that failure is returned and sql is
+ * not run.  A failed buf is a DB_FAULT.
  */
 enum db_result db_query(struct db *d, const struct buf *sql);
 /* As db_query, rows streamed from the server instead of stored (audits, exports). */
 enum db_result db_query_stream(struct db *d, const struct buf *sql);
 
 struct db_row {
-	const char *const *field; /* NUL-terminated bytes, NULL for SQL NULL; valid until the next call */
+	const char *const
+		*field; /* NUL-terminated bytes, NULL for SQL NULL; valid until the next call */
 	const unsigned long *length;
 	unsigned count;
 };
@@ -76,7 +77,7 @@ int64_t db_affected(const struct db *d);
 const char *db_error(const struct db *d);
 unsigned db_errno(const struct db *d);
 
-/* Field as integer; the column must be one (a text that is none is a bug of the caller's statement). */
+/* Field as integer; a text that is none, or NULL, is a bug of the caller's statement. */
 int64_t db_int(const struct db_row *row, unsigned column);
 
 /* Counters since start, all connections, for metrics. */

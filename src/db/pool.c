@@ -14,7 +14,7 @@ struct pool {
 	struct lock lock;
 	struct signal_cond returned; /* a connection came back */
 	int size;
-	/* Guarded by lock.  The last one given back is lent first, so that the others can fall idle. */
+	/* Guarded by lock.  The last one given back is lent first: so the others fall idle. */
 	int free_count;
 	struct db *free[POOL_SIZE_MAX];
 };

@@ -1,6 +1,6 @@
 /*
- * pool: a bounded set of connections lent to one thread at a time.  Thread-safe, own lock, never held
- * while a connection is used.
+ * pool: a bounded set of connections lent to one thread at a time.  Thread-safe, own lock, never
+ * held while a connection is used.
  */
 #ifndef OCTROI_DB_POOL_H
 #define OCTROI_DB_POOL_H

@@ -13,8 +13,8 @@ struct item {
 	size_t first, count;
 };
 
-/* B: immutable but for references.  rows are sorted by kind, item, start, version; items follow their
- * order.  slots is an open hash table of numbers of items plus one, a power of two long. */
+/* B: immutable but for references.  rows are sorted by kind, item, start, version; items follow
+ * their order.  slots is an open hash table of numbers of items plus one, a power of two long. */
 struct book {
 	int references; /* atomic */
 	int64_t latest_version;
@@ -169,7 +169,8 @@ static bool copy_text(const struct db_row *row, unsigned column, char *out, size
 {
 	size_t length = row->length[column];
 
-	if (row->field[column] == NULL || length >= max || memchr(row->field[column], '\0', length) != NULL)
+	if (row->field[column] == NULL || length >= max ||
+	    memchr(row->field[column], '\0', length) != NULL)
 		return false;
 	memcpy(out, row->field[column], length);
 	out[length] = '\0';
@@ -177,7 +178,16 @@ static bool copy_text(const struct db_row *row, unsigned column, char *out, size
 }
 
 enum column {
-	KIND, ITEM, VERSION, PROVIDER, CREDITS, TIERS, STARTS_AT, MARGIN, RATE, CREDIT_VALUE
+	KIND,
+	ITEM,
+	VERSION,
+	PROVIDER,
+	CREDITS,
+	TIERS,
+	STARTS_AT,
+	MARGIN,
+	RATE,
+	CREDIT_VALUE
 };
 
 static bool read_row(const struct db_row *row, struct price *p)
@@ -293,8 +303,8 @@ const struct price *book_price_at(const struct book *b, enum price_kind kind, co
 	return i != NULL ? item_at(b, i, time_us) : NULL;
 }
 
-const struct price *book_price_of_version(const struct book *b, enum price_kind kind, const char *item,
-                                          int64_t version)
+const struct price *book_price_of_version(const struct book *b, enum price_kind kind,
+                                          const char *item, int64_t version)
 {
 	const struct item *i = find(b, kind, item);
 
@@ -305,8 +315,8 @@ const struct price *book_price_of_version(const struct book *b, enum price_kind 
 	return NULL;
 }
 
-int book_each(const struct book *b, int64_t time_us, int (*visit)(void *context, const struct price *p),
-              void *context)
+int book_each(const struct book *b, int64_t time_us,
+              int (*visit)(void *context, const struct price *p), void *context)
 {
 	int result = 0;
 
@@ -319,7 +329,8 @@ int book_each(const struct book *b, int64_t time_us, int (*visit)(void *context,
 	return result;
 }
 
-int book_each_row(const struct book *b, int (*visit)(void *context, const struct price *p), void *context)
+int book_each_row(const struct book *b, int (*visit)(void *context, const struct price *p),
+                  void *context)
 {
 	int result = 0;
 

@@ -1,8 +1,8 @@
 /*
  * book: all prices, past, present and to come, as one immutable value read from the database.  The
- * price of an item at a time is its row of the version with the latest start not after that time (the
- * higher version where two start together); a hold pins (item, version).
- * A book is shared by reference count; the functions are thread-safe.
+ * price of an item at a time is its row of the version with the latest start not after that time
+ * (the higher version where two start together); a hold pins (item, version).  A book is shared by
+ * reference count; the functions are thread-safe.
  */
 #ifndef OCTROI_LEDGER_BOOK_H
 #define OCTROI_LEDGER_BOOK_H
@@ -16,22 +16,24 @@ struct book;
 
 /* Reads every price.  NULL, logged, on a fault.  Holds one reference. */
 struct book *book_load(struct db *d);
-/* A book of these valid prices (tests, oracles); they are copied.  latest_version as in price_versions. */
+/* A book of these valid prices (tests, oracles), which are copied. */
 struct book *book_of(const struct price *prices, size_t count, int64_t latest_version);
 struct book *book_hold(struct book *b);
 void book_release(struct book *b); /* NULL is harmless */
 
 int64_t book_version(const struct book *b); /* highest version in the database when it was read */
 /* NULL when the item has no price at that time. */
-const struct price *book_price_at(const struct book *b, enum price_kind kind, const char *item, int64_t time_us);
+const struct price *book_price_at(const struct book *b, enum price_kind kind, const char *item,
+                                  int64_t time_us);
 /* NULL when there is no such row. */
-const struct price *book_price_of_version(const struct book *b, enum price_kind kind, const char *item,
-                                          int64_t version);
+const struct price *book_price_of_version(const struct book *b, enum price_kind kind,
+                                          const char *item, int64_t version);
 /* Every price in force at that time, by kind and item (bytewise); stops at, and returns, a visit's
  * non-zero. */
-int book_each(const struct book *b, int64_t time_us, int (*visit)(void *context, const struct price *p),
-              void *context);
+int book_each(const struct book *b, int64_t time_us,
+              int (*visit)(void *context, const struct price *p), void *context);
 /* Every price of every version, by kind, item, start and version. */
-int book_each_row(const struct book *b, int (*visit)(void *context, const struct price *p), void *context);
+int book_each_row(const struct book *b, int (*visit)(void *context, const struct price *p),
+                  void *context);
 
 #endif

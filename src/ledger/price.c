@@ -4,8 +4,8 @@
 
 #include "base/check.h"
 
-/* 5 * 10^9 tokens at a dollar each, times the largest margin, are 5 * 10^30: far from the 3.4 * 10^38 of
- * 128 bits.  Every multiplication is checked all the same. */
+/* 5 * 10^9 tokens at a dollar each, times the largest margin, are 5 * 10^30: far from the
+ * 3.4 * 10^38 of 128 bits.  Every multiplication is checked all the same. */
 typedef unsigned __int128 wide;
 
 #define PPM INT64_C(1000000)
@@ -72,9 +72,9 @@ bool price_valid(const struct price *p)
 }
 
 /*
- * One micro-dollar is 10^6 pico-dollars; margin and rate are both parts per million, so their scales
- * cancel out: micros of currency = pico * margin_ppm / (rate_ppm * 10^6).  One credit is credit_value_ppm / 10^6
- * of the currency, which takes the 10^6 away again.
+ * One micro-dollar is 10^6 pico-dollars; margin and rate are both parts per million, so their
+ * scales cancel out: micros of currency = pico * margin_ppm / (rate_ppm * 10^6).  One credit is
+ * credit_value_ppm / 10^6 of the currency, which takes the 10^6 away again.
  */
 static bool price_ratio(const struct price_terms *t, enum account_unit unit, struct ratio *r)
 {
@@ -112,7 +112,7 @@ static const struct price_tier *tier_for(const struct price *p, int64_t input_to
 	return &p->tier[i];
 }
 
-/* The whole input, for which PRICE_TOKENS_MAX leaves room in an int64; false when a count is none. */
+/* The whole input, which an int64 has room for; false when a count is none. */
 static bool input_of(const struct tokens *t, int64_t *input_tokens)
 {
 	int64_t sum = 0;
@@ -127,7 +127,8 @@ static bool input_of(const struct tokens *t, int64_t *input_tokens)
 	return true;
 }
 
-bool price_of_tokens(const struct price *p, enum account_unit unit, const struct tokens *t, micros *cost)
+bool price_of_tokens(const struct price *p, enum account_unit unit, const struct tokens *t,
+                     micros *cost)
 {
 	const struct price_tier *tier;
 	struct ratio ratio;
@@ -184,8 +185,8 @@ static int64_t fit_by_division(const struct price *p, enum account_unit unit, in
 
 	if (per_token == 0)
 		return wanted;
-	/* ceil(x) <= available exactly when x <= available, so the division below loses nothing.  Where
-	 * 128 bits do not hold the budget, it is beyond the dearest request. */
+	/* ceil(x) <= available exactly when x <= available, so the division below loses nothing.
+	 * Where 128 bits do not hold the budget, it is beyond the dearest request. */
 	if (!price_ratio(&p->terms, unit, &ratio) ||
 	    !multiply((wide)available, ratio.denominator, &budget))
 		return wanted;

@@ -1,10 +1,11 @@
 /*
  * price: what a model or an action costs.  A price is unsigned: a debit can never credit.  Pure.
  *
- * A model's price is held as the provider lists it, in pico-dollars per token (10^-12), beside the terms
- * of its version (margin, exchange rate, value of a credit); they meet in one 128-bit computation that
- * is rounded up once, to a micro.  Tiers: when a request's whole input is over above_tokens, all of the
- * request, output included, is priced by the highest such tier (LiteLLM, llm_cost_calc/utils.py).
+ * A model's price is held as the provider lists it, in pico-dollars per token (10^-12), beside the
+ * terms of its version (margin, exchange rate, value of a credit); they meet in one 128-bit
+ * computation that is rounded up once, to a micro.  Tiers: when a request's whole input is over
+ * above_tokens, all of the request, output included, is priced by the highest such tier (LiteLLM,
+ * llm_cost_calc/utils.py).
  */
 #ifndef OCTROI_LEDGER_PRICE_H
 #define OCTROI_LEDGER_PRICE_H
@@ -19,11 +20,15 @@
 #define PRICE_ITEM_MAX 160 /* bytes of a model's or action's name */
 #define PRICE_PROVIDER_MAX 64
 #define PRICE_TIERS_MAX 8
-#define PRICE_TOKENS_MAX INT64_C(1000000000)         /* per class and request */
-#define PRICE_PICO_MAX INT64_C(1000000000000)        /* one dollar per token */
+#define PRICE_TOKENS_MAX INT64_C(1000000000)  /* per class and request */
+#define PRICE_PICO_MAX INT64_C(1000000000000) /* one dollar per token */
 
 enum price_class {
-	PRICE_INPUT, PRICE_CACHE_READ, PRICE_CACHE_WRITE, PRICE_CACHE_WRITE_1H, PRICE_OUTPUT,
+	PRICE_INPUT,
+	PRICE_CACHE_READ,
+	PRICE_CACHE_WRITE,
+	PRICE_CACHE_WRITE_1H,
+	PRICE_OUTPUT,
 	PRICE_CLASSES
 };
 
@@ -31,13 +36,13 @@ struct tokens {
 	int64_t count[PRICE_CLASSES]; /* disjoint: no token is in two classes */
 };
 
-#define PRICE_MARGIN_MAX_PPM INT64_C(1000000000) /* a thousandfold */
+#define PRICE_MARGIN_MAX_PPM INT64_C(1000000000)  /* a thousandfold */
 #define PRICE_RATE_MAX_PPM INT64_C(1000000000000) /* of the rate, and of a credit's value */
 
 struct price_terms { /* all times 10^6, all > 0 */
 	int64_t margin_ppm;
-	int64_t rate_ppm;          /* dollars per unit of currency */
-	int64_t credit_value_ppm;  /* units of currency per credit */
+	int64_t rate_ppm;         /* dollars per unit of currency */
+	int64_t credit_value_ppm; /* units of currency per credit */
 };
 
 struct price_tier {
@@ -55,25 +60,25 @@ struct price {
 	int64_t version;
 	int64_t starts_at_us;
 	struct price_terms terms;
-	micros credits_micros;  /* of one action */
-	int tier_count;         /* 1..PRICE_TIERS_MAX for models */
+	micros credits_micros; /* of one action */
+	int tier_count;        /* 1..PRICE_TIERS_MAX for models */
 	struct price_tier tier[PRICE_TIERS_MAX];
 };
 
-/* A name of a model, an action or a provider: at least one character, shorter than max bytes, no control
- * characters, no blank at either end (the database does not tell those apart). */
+/* A name of a model, an action or a provider: at least one character, shorter than max bytes, no
+ * control characters, no blank at either end (the database does not tell those apart). */
 bool price_name_valid(const char *name, size_t max);
 
-/* Whether it is one that may be used: a name, terms above zero, tiers ascending from 0, every figure
- * between 0 and its maximum.  What is read from the database or a file goes through here. */
+/* Whether it is one that may be used: a name, terms above zero, tiers ascending from 0, every
+ * figure between 0 and its maximum.  What is read from the database or a file goes through here. */
 bool price_valid(const struct price *p);
 
 /* The cost in micros of the unit.  False when a count is negative or over PRICE_TOKENS_MAX, or the
  * result is over MONEY_AMOUNT_MAX_MICROS.  kind must be PRICE_MODEL. */
-bool price_of_tokens(const struct price *p, enum account_unit unit, const struct tokens *t, micros *cost)
-	__attribute__((warn_unused_result));
+bool price_of_tokens(const struct price *p, enum account_unit unit, const struct tokens *t,
+                     micros *cost) __attribute__((warn_unused_result));
 
-/* The same for quantity (>= 1) actions; on money accounts credits times credit_value, rounded up. */
+/* The same for quantity (>= 1) actions; money accounts pay credits times credit_value, rounded up. */
 bool price_of_action(const struct price *p, enum account_unit unit, int64_t quantity, micros *cost)
 	__attribute__((warn_unused_result));
 
@@ -82,8 +87,8 @@ bool price_of_action(const struct price *p, enum account_unit unit, int64_t quan
 int64_t price_fit_output(const struct price *p, enum account_unit unit, int64_t input_tokens,
                          int64_t wanted, micros available);
 
-/* A model's tiers as the database keeps them (prices.tiers): appended to out; and back, 0 or -1 when
- * the text is not exactly what price_write_tiers writes. */
+/* A model's tiers as the database keeps them (prices.tiers): appended to out; and back, 0 or -1
+ * when the text is not exactly what price_write_tiers writes. */
 void price_write_tiers(const struct price *p, struct buf *out);
 int price_read_tiers(struct price *p, const char *text, size_t length);
 

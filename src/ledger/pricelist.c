@@ -9,11 +9,11 @@
 
 /* The field of each class, after which "_above_<N>k_tokens" may follow. */
 static const char *const class_field[PRICE_CLASSES] = {
-        [PRICE_INPUT] = "input_cost_per_token",
-        [PRICE_CACHE_READ] = "cache_read_input_token_cost",
-        [PRICE_CACHE_WRITE] = "cache_creation_input_token_cost",
-        [PRICE_CACHE_WRITE_1H] = "cache_creation_input_token_cost_above_1hr",
-        [PRICE_OUTPUT] = "output_cost_per_token",
+	[PRICE_INPUT] = "input_cost_per_token",
+	[PRICE_CACHE_READ] = "cache_read_input_token_cost",
+	[PRICE_CACHE_WRITE] = "cache_creation_input_token_cost",
+	[PRICE_CACHE_WRITE_1H] = "cache_creation_input_token_cost_above_1hr",
+	[PRICE_OUTPUT] = "output_cost_per_token",
 };
 
 /* A tier while it is read: which of its prices the list has. */
@@ -38,14 +38,14 @@ struct reading {
 };
 
 static const char *const reason_names[] = {
-        "accepted",
+	"accepted",
 #define REASON(NAME, name, sentence) name,
 #include "ledger/pricelist_reasons.def"
 #undef REASON
 };
 
 static const char *const reason_sentences[] = {
-        "",
+	"",
 #define REASON(NAME, name, sentence) sentence,
 #include "ledger/pricelist_reasons.def"
 #undef REASON
@@ -79,8 +79,8 @@ static const char *text_of(const struct json *value, size_t *length)
 	return json_text(value, length);
 }
 
-/* A price; false when it is not listed (or null) or refused.  Numbers arrive as their decimal text, and
- * LiteLLM takes strings for prices too. */
+/* A price; false when it is not listed (or null) or refused.  Numbers arrive as their decimal text,
+ * and LiteLLM takes strings for prices too. */
 static bool read_price(struct reading *r, const char *key, const struct json *value, int64_t *pico)
 {
 	const char *text;
@@ -121,7 +121,7 @@ static int64_t threshold_of(const char *suffix)
 	return strcmp(at, "_tokens") == 0 && value > 0 ? value : -1;
 }
 
-/* The class and the threshold (0: base) that a field is about; false when it is not a price per token. */
+/* The class and the threshold (0: base) of a field; false when it is not a price per token. */
 static bool field_of(const char *key, enum price_class *class, int64_t *above_tokens)
 {
 	for (int c = 0; c < PRICE_CLASSES; c++) {
@@ -221,14 +221,15 @@ static void read_tier(struct reading *r, const struct json *record, int64_t *end
 	*end = bound[1];
 	d->above_tokens = bound[0];
 	for (int c = 0; c < PRICE_CLASSES; c++)
-		d->listed[c] = read_price(r, class_field[c], json_get(record, class_field[c]), &d->pico[c]);
-	d->has_reasoning = read_price(r, "output_cost_per_reasoning_token",
-	                              json_get(record, "output_cost_per_reasoning_token"),
-	                              &d->reasoning_pico);
+		d->listed[c] = read_price(r, class_field[c], json_get(record, class_field[c]),
+		                          &d->pico[c]);
+	d->has_reasoning =
+		read_price(r, "output_cost_per_reasoning_token",
+	                   json_get(record, "output_cost_per_reasoning_token"), &d->reasoning_pico);
 	r->count++;
 }
 
-/* Replaces what the entry's own fields said, but for the output price, which tiers may leave to it. */
+/* Replaces what the entry's fields said, but for the output price, which may be left to them. */
 static void read_tiered_pricing(struct reading *r, const struct json *list)
 {
 	struct draft base = r->draft[0];
@@ -270,9 +271,9 @@ static void sort_drafts(struct reading *r)
 static void complete(struct draft *d, const struct draft *base)
 {
 	static const enum price_class stand_in[PRICE_CLASSES] = {
-	        [PRICE_CACHE_READ] = PRICE_INPUT,
-	        [PRICE_CACHE_WRITE] = PRICE_INPUT,
-	        [PRICE_CACHE_WRITE_1H] = PRICE_CACHE_WRITE,
+		[PRICE_CACHE_READ] = PRICE_INPUT,
+		[PRICE_CACHE_WRITE] = PRICE_INPUT,
+		[PRICE_CACHE_WRITE_1H] = PRICE_CACHE_WRITE,
 	};
 
 	for (int c = 0; c < PRICE_CLASSES; c++) {
@@ -299,7 +300,8 @@ static void judge(struct reading *r, const struct draft *d)
 	else if (input == 0 && output == 0)
 		refuse(r, PRICELIST_FREE, class_field[PRICE_INPUT]);
 	else if (input == 0 || (r->generates && output == 0))
-		refuse(r, PRICELIST_HALF_FREE, class_field[input == 0 ? PRICE_INPUT : PRICE_OUTPUT]);
+		refuse(r, PRICELIST_HALF_FREE,
+		       class_field[input == 0 ? PRICE_INPUT : PRICE_OUTPUT]);
 	else if (d->has_reasoning && d->reasoning_pico != output)
 		refuse(r, PRICELIST_REASONING, "output_cost_per_reasoning_token");
 }
@@ -312,8 +314,8 @@ static void read_prices(struct reading *r)
 
 	r->count = 1; /* the base, above 0 tokens */
 	json_each(r->record, take_field, r);
-	r->draft[0].has_reasoning =
-	        read_price(r, reasoning, json_get(r->record, reasoning), &r->draft[0].reasoning_pico);
+	r->draft[0].has_reasoning = read_price(r, reasoning, json_get(r->record, reasoning),
+	                                       &r->draft[0].reasoning_pico);
 	if (wins)
 		read_tiered_pricing(r, tiered);
 	sort_drafts(r);
@@ -334,7 +336,8 @@ static void read_mode(struct reading *r)
 		refuse(r, PRICELIST_MODE, "mode");
 	else if (strcmp(mode, "embedding") == 0)
 		r->generates = false;
-	else if (strcmp(mode, "chat") != 0 && strcmp(mode, "completion") != 0 && strcmp(mode, "responses") != 0)
+	else if (strcmp(mode, "chat") != 0 && strcmp(mode, "completion") != 0 &&
+	         strcmp(mode, "responses") != 0)
 		refuse(r, PRICELIST_MODE, "mode");
 }
 

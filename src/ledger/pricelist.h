@@ -1,17 +1,19 @@
 /*
- * pricelist: reads LiteLLM's model_prices_and_context_window.json.  Each entry becomes a price exactly as
- * listed, or is refused with a reason; none is guessed.  Prices are read from their decimal text, to
- * 10^-12 dollars (beyond that: float noise, rounded).  Pure.
+ * pricelist: reads LiteLLM's model_prices_and_context_window.json.  Each entry becomes a price
+ * exactly as listed, or is refused with a reason; none is guessed.  Prices are read from their
+ * decimal text, to 10^-12 dollars (beyond that: float noise, rounded).  Pure.
  *
  * How an entry is read (LiteLLM, litellm_core_utils/llm_cost_calc/utils.py and tiered_pricing.py):
- *   - tiers are `<field>_above_<N>k_tokens`, N of any size; the whole request is priced by the highest
- *     one below its input; what a tier does not list is as in the base.  xAI's thresholds are inclusive.
+ *   - tiers are `<field>_above_<N>k_tokens`, N of any size; the whole request is priced by the
+ *     highest one below its input; what a tier does not list is as in the base.  xAI's thresholds
+ *     are inclusive.
  *   - `tiered_pricing` wins over all of them; it may leave the output price to the entry.
- *   - without a price for cache reads or writes the input price of the tier stands in; without one for
- *     writes of an hour, the price for writes.  A cache price listed as 0 is 0.
+ *   - without a price for cache reads or writes the input price of the tier stands in; without one
+ *     for writes of an hour, the price for writes.  A cache price listed as 0 is 0.
  *   - an embedding has no output; without an output price it costs nothing.
- *   - `_batches`, `_flex`, `_priority` and off-peak prices are other services and are not read; prices per
- *     image, second, search or audio token are not kept: such tokens count as text (other_prices).
+ *   - `_batches`, `_flex`, `_priority` and off-peak prices are other services and are not read;
+ *     prices per image, second, search or audio token are not kept: such tokens count as text
+ *     (other_prices).
  */
 #ifndef OCTROI_LEDGER_PRICELIST_H
 #define OCTROI_LEDGER_PRICELIST_H
@@ -45,9 +47,9 @@ struct pricelist_counts {
 	int64_t other_prices;                   /* of the accepted */
 };
 
-/* Visits every entry in order until visit returns a number over 0, which is returned; else 0; -1 with
- * a sentence in error when the bytes are no such list.  What visit is given lives until it returns.
- * Skipped: sample_spec, fallback_generalizations and whatever is no record at the top. */
+/* Visits every entry in order until visit returns a number over 0, which is returned; else 0; -1
+ * with a sentence in error when the bytes are no such list.  What visit is given lives until it
+ * returns.  Skipped: sample_spec, fallback_generalizations and whatever is no record at the top. */
 int pricelist_read(const char *bytes, size_t length,
                    int (*visit)(void *context, const struct pricelist_entry *entry), void *context,
                    struct pricelist_counts *counts, char error[JSON_ERROR_MAX]);

@@ -54,7 +54,7 @@ static enum db_result begin(struct writing *w)
 	return result == DB_OK ? db_finish(w->d) : result;
 }
 
-/* Claims the version's number; another writer of the same number is waited for, and then DB_DUPLICATE. */
+/* Claims the version's number; another writer of it is waited for, and then DB_DUPLICATE. */
 static enum db_result claim(struct writing *w)
 {
 	const struct price_terms *terms = &w->change->terms;
@@ -196,7 +196,8 @@ static enum db_result attempt(struct writing *w, enum pricestore_result *outcome
 	result = begin(w);
 	if (result != DB_OK)
 		return result;
-	w->report->starts_at_us = w->change->starts_at_us != 0 ? w->change->starts_at_us : w->now_us;
+	w->report->starts_at_us =
+		w->change->starts_at_us != 0 ? w->change->starts_at_us : w->now_us;
 	if (w->report->starts_at_us < w->now_us) {
 		*outcome = PRICESTORE_PAST;
 		return DB_OK;
@@ -240,8 +241,8 @@ enum pricestore_result pricestore_add(struct db *d, const struct pricestore_chan
 struct repricing {
 	const struct price_terms *terms;
 	const struct book *book;
-	int64_t at_us;     /* the start that is being collected; INT64_MIN: in force now */
-	int64_t next_us;   /* the earliest start after it of a price with other terms */
+	int64_t at_us;   /* the start that is being collected; INT64_MIN: in force now */
+	int64_t next_us; /* the earliest start after it of a price with other terms */
 	struct price *prices;
 	size_t count, capacity;
 };
@@ -283,15 +284,16 @@ static int take_starting(void *context, const struct price *p)
 	return 0;
 }
 
-static enum pricestore_result store_collected(struct db *d, struct repricing *r, int64_t starts_at_us,
+static enum pricestore_result store_collected(struct db *d, struct repricing *r,
+                                              int64_t starts_at_us,
                                               struct pricestore_report *report)
 {
 	struct pricestore_change change = {
-	        .terms = *r->terms,
-	        .starts_at_us = starts_at_us,
-	        .note = "margin, exchange rate or credit value changed",
-	        .prices = r->prices,
-	        .count = r->count,
+		.terms = *r->terms,
+		.starts_at_us = starts_at_us,
+		.note = "margin, exchange rate or credit value changed",
+		.prices = r->prices,
+		.count = r->count,
 	};
 	enum pricestore_result result = PRICESTORE_UNCHANGED;
 

@@ -1,7 +1,7 @@
 /*
- * pricestore: writes new versions of prices.  Nothing that was written ever changes: a version is added,
- * with rows for what differs from the prices in force at its start.  Writers exclude each other by the
- * version's number, its primary key: whoever comes second waits, and starts again.
+ * pricestore: writes new versions of prices.  Nothing that was written ever changes: a version is
+ * added, with rows for what differs from the prices in force at its start.  Writers exclude each
+ * other by the version's number, its primary key: whoever comes second waits, and starts again.
  */
 #ifndef OCTROI_LEDGER_PRICESTORE_H
 #define OCTROI_LEDGER_PRICESTORE_H
@@ -24,8 +24,8 @@ enum pricestore_result {
 
 struct pricestore_change {
 	struct price_terms terms;
-	int64_t starts_at_us; /* 0: the database's now */
-	const char *note;     /* "" when none */
+	int64_t starts_at_us;       /* 0: the database's now */
+	const char *note;           /* "" when none */
 	const struct price *prices; /* version, start and terms are not looked at; no item twice */
 	size_t count;
 	bool dry_run; /* all but the COMMIT */
@@ -36,15 +36,15 @@ struct pricestore_report {
 	int64_t stored, unchanged;     /* prices */
 };
 
-/* Adds the prices that differ, in provider, figures or terms, as one version.  In a transaction of its
- * own: d must have none open. */
+/* Adds the prices that differ, in provider, figures or terms, as one version.  In a transaction of
+ * its own: d must have none open. */
 enum pricestore_result pricestore_add(struct db *d, const struct pricestore_change *change,
                                       struct pricestore_report *report);
 
 /*
- * Gives every price the terms (margin, exchange rate, value of a credit) of the configuration, where they
- * are others: those in force from now on, and those that are still to start from their start on, each
- * start as a version of its own.  The report is of the last version.
+ * Gives every price the terms (margin, exchange rate, value of a credit) of the configuration,
+ * where they are others: those in force from now on, and those that are still to start from their
+ * start on, each start as a version of its own.  The report is of the last version.
  */
 enum pricestore_result pricestore_reprice(struct db *d, const struct price_terms *terms,
                                           struct pricestore_report *report);

@@ -30,7 +30,8 @@ static int64_t count_of(struct reading *r, const struct json *record, const char
 
 	if (value == NULL)
 		return 0;
-	if (json_type(value) == JSON_INT && json_int(value) >= 0 && json_int(value) <= PRICE_TOKENS_MAX)
+	if (json_type(value) == JSON_INT && json_int(value) >= 0 &&
+	    json_int(value) <= PRICE_TOKENS_MAX)
 		return json_int(value);
 	refuse(r, key);
 	return 0;
@@ -64,13 +65,14 @@ static void read_openai(struct reading *r, struct tokens *t, const char *input, 
 	int64_t read = count_of(r, details, "cached_tokens");
 	int64_t written = count_of(r, details, "cache_write_tokens");
 
-	t->count[PRICE_INPUT] = without(r, count_of(r, r->usage, input), read + written, details_key);
+	t->count[PRICE_INPUT] =
+		without(r, count_of(r, r->usage, input), read + written, details_key);
 	t->count[PRICE_CACHE_READ] = read;
 	t->count[PRICE_CACHE_WRITE] = written;
 	t->count[PRICE_OUTPUT] = count_of(r, r->usage, output);
 }
 
-/* Anthropic: input, reads and writes are disjoint; of the writes, those of an hour are told apart. */
+/* Anthropic: input, reads and writes are disjoint; writes of an hour are told apart. */
 static void read_anthropic(struct reading *r, struct tokens *t)
 {
 	static const char writes[] = "cache_creation_input_tokens";

@@ -1,10 +1,10 @@
 /*
- * usage: a provider's usage object, verbatim, to four disjoint token classes (cache writes of an hour
- * apart).  Which field includes which is the provider's business and is undone here:
- *   OpenAI chat       prompt_tokens includes cached_tokens and cache_write_tokens
- *   OpenAI responses  input_tokens includes them, in input_tokens_details
- *   Anthropic         input_tokens, cache_read_input_tokens, cache_creation_input_tokens are disjoint
- *   Gemini            promptTokenCount includes cachedContentTokenCount; thoughts beside candidates
+ * usage: a provider's usage object, verbatim, to four disjoint token classes (cache writes of an
+ * hour apart).  Which field includes which is the provider's business and is undone here:
+ *   OpenAI chat       prompt_tokens includes cached_tokens and cache_write_tokens OpenAI responses
+ *   input_tokens includes them, in input_tokens_details Anthropic         input_tokens,
+ *   cache_read_input_tokens, cache_creation_input_tokens are disjoint Gemini
+ *   promptTokenCount includes cachedContentTokenCount; thoughts beside candidates
  * Sources: openai-openapi CompletionUsage and ResponseUsage, anthropic-sdk-typescript messages.ts,
  * js-genai types.ts.  Pure.
  */

@@ -1,15 +1,12 @@
 /*
- * db_driver: database connections that do what they are told on stdin, for tests that watch the other
- * side (tests/api/test_database.py).  Arguments: socket user password database timeout_ms.  One line
- * each; N is one of four connections:
+ * db_driver: database connections that do what they are told on stdin, for tests that watch the
+ * other side (tests/api/test_database.py).  Arguments: socket user password database timeout_ms.
+ * One line each; N is one of four connections:
  *
- *   query N SQL    runs it and reads all: `RESULT errno rows in_transaction connected`, rows of all results
- *                  as fields joined by "," and rows by ";"
- *   stream N SQL   the same, streamed, but reads only the first row
- *   finish N       reads what is left: as query, without rows
- *   rollback N     db_rollback
- *   disconnect N
- *   counts         queries connects retries lost faults
+ *   query N SQL    runs it and reads all: `RESULT errno rows in_transaction connected`, rows of all
+ *   results as fields joined by "," and rows by ";" stream N SQL   the same, streamed, but reads
+ *   only the first row finish N       reads what is left: as query, without rows rollback N
+ *   db_rollback disconnect N counts         queries connects retries lost faults
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -25,8 +22,8 @@
 #define SQL_BYTES_MAX 65536
 
 static const char *const names[] = {
-	[DB_OK] = "OK", [DB_RETRY] = "RETRY", [DB_DUPLICATE] = "DUPLICATE",
-	[DB_BUSY] = "BUSY", [DB_LOST] = "LOST", [DB_FAULT] = "FAULT",
+	[DB_OK] = "OK",     [DB_RETRY] = "RETRY", [DB_DUPLICATE] = "DUPLICATE",
+	[DB_BUSY] = "BUSY", [DB_LOST] = "LOST",   [DB_FAULT] = "FAULT",
 };
 
 static void add_row(struct buf *out, const struct db_row *row)
@@ -83,8 +80,8 @@ static void run(struct db *const *connections, char *line)
 
 	if (strcmp(word, "counts") == 0) {
 		db_count(&counts);
-		printf("%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", counts.queries, counts.connects,
-		       counts.retries, counts.lost, counts.faults);
+		printf("%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n",
+		       counts.queries, counts.connects, counts.retries, counts.lost, counts.faults);
 		return;
 	}
 	CHECK(d != NULL);

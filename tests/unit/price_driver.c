@@ -1,13 +1,13 @@
 /*
- * price_driver: computes what it is told on stdin, one line each, for tests that know the answers from
- * elsewhere (tests/model/test_cost.py).  TERMS is `margin_ppm rate_ppm credit_value_ppm`, TIERS as in the
- * database.
+ * price_driver: computes what it is told on stdin, one line each, for tests that know the answers
+ * from elsewhere (tests/model/test_cost.py).  TERMS is `margin_ppm rate_ppm credit_value_ppm`,
+ * TIERS as in the database.
  *
  *   tokens UNIT TERMS TIERS input cache_read cache_write cache_write_1h output   -> micros, or none
  *   fit UNIT TERMS TIERS input wanted available                                  -> output tokens
  *   action UNIT TERMS credits_micros quantity                                    -> micros, or none
- *   usage JSON                                -> the five counts, or `refused FIELD`
- *   list PATH                                 -> an entry per line, in JSON, and a line `end N`
+ *   usage JSON                                -> the five counts, or `refused FIELD` list PATH
+ *   -> an entry per line, in JSON, and a line `end N`
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -128,8 +128,8 @@ static void do_usage(void)
 	if (usage_read(usage, &t, &field) != 0)
 		printf("refused %s\n", field);
 	else
-		printf("%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", t.count[0], t.count[1],
-		       t.count[2], t.count[3], t.count[4]);
+		printf("%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", t.count[0],
+		       t.count[1], t.count[2], t.count[3], t.count[4]);
 	json_free(usage);
 }
 
@@ -184,7 +184,10 @@ int main(void)
 	static const struct {
 		const char *word;
 		void (*run)(void);
-	} commands[] = {{"tokens", do_tokens}, {"fit", do_fit}, {"action", do_action}, {"usage", do_usage},
+	} commands[] = {{"tokens", do_tokens},
+	                {"fit", do_fit},
+	                {"action", do_action},
+	                {"usage", do_usage},
 	                {"list", do_list}};
 	char *line = NULL;
 	size_t capacity = 0;

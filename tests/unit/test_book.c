@@ -2,13 +2,14 @@
 
 #include "ledger/book.h"
 
-static struct price price(enum price_kind kind, const char *item, int64_t version, int64_t starts_at_us)
+static struct price price(enum price_kind kind, const char *item, int64_t version,
+                          int64_t starts_at_us)
 {
 	struct price p = {
-	        .kind = kind,
-	        .version = version,
-	        .starts_at_us = starts_at_us,
-	        .terms = {1050000, 1080000, 10000},
+		.kind = kind,
+		.version = version,
+		.starts_at_us = starts_at_us,
+		.terms = {1050000, 1080000, 10000},
 	};
 
 	snprintf(p.item, sizeof(p.item), "%s", item);
@@ -20,7 +21,8 @@ static struct price price(enum price_kind kind, const char *item, int64_t versio
 	return p;
 }
 
-static int64_t version_at(const struct book *b, enum price_kind kind, const char *item, int64_t time_us)
+static int64_t version_at(const struct book *b, enum price_kind kind, const char *item,
+                          int64_t time_us)
 {
 	const struct price *p = book_price_at(b, kind, item, time_us);
 
@@ -35,8 +37,9 @@ static void test_the_latest_start_counts(void **state)
 {
 	/* Version 3 was stored last but starts first; 4 and 5 start together. */
 	const struct price prices[] = {
-	        price(PRICE_MODEL, "a", 1, 100), price(PRICE_MODEL, "a", 4, 300), price(PRICE_MODEL, "a", 3, 50),
-	        price(PRICE_MODEL, "a", 5, 300), price(PRICE_MODEL, "b", 2, 200),
+		price(PRICE_MODEL, "a", 1, 100), price(PRICE_MODEL, "a", 4, 300),
+		price(PRICE_MODEL, "a", 3, 50),  price(PRICE_MODEL, "a", 5, 300),
+		price(PRICE_MODEL, "b", 2, 200),
 	};
 	struct book *b = book_of(prices, 5, 5);
 
@@ -56,7 +59,8 @@ static void test_the_latest_start_counts(void **state)
 
 static void test_kinds_and_names_are_kept_apart(void **state)
 {
-	const struct price prices[] = {price(PRICE_MODEL, "a", 1, 0), price(PRICE_ACTION, "a", 2, 0)};
+	const struct price prices[] = {price(PRICE_MODEL, "a", 1, 0),
+	                               price(PRICE_ACTION, "a", 2, 0)};
 	struct book *b = book_of(prices, 2, 2);
 
 	(void)state;
@@ -70,12 +74,15 @@ static void test_kinds_and_names_are_kept_apart(void **state)
 
 static void test_pinned_versions(void **state)
 {
-	const struct price prices[] = {price(PRICE_MODEL, "a", 1, 100), price(PRICE_MODEL, "a", 2, 200)};
+	const struct price prices[] = {price(PRICE_MODEL, "a", 1, 100),
+	                               price(PRICE_MODEL, "a", 2, 200)};
 	struct book *b = book_of(prices, 2, 3);
 
 	(void)state;
-	assert_int_equal(book_price_of_version(b, PRICE_MODEL, "a", 1)->tier[0].pico[PRICE_INPUT], 1);
-	assert_int_equal(book_price_of_version(b, PRICE_MODEL, "a", 2)->tier[0].pico[PRICE_INPUT], 2);
+	assert_int_equal(book_price_of_version(b, PRICE_MODEL, "a", 1)->tier[0].pico[PRICE_INPUT],
+	                 1);
+	assert_int_equal(book_price_of_version(b, PRICE_MODEL, "a", 2)->tier[0].pico[PRICE_INPUT],
+	                 2);
 	assert_null(book_price_of_version(b, PRICE_MODEL, "a", 3));
 	assert_null(book_price_of_version(b, PRICE_ACTION, "a", 1));
 	assert_null(book_price_of_version(b, PRICE_MODEL, "b", 1));
@@ -180,13 +187,13 @@ static void test_bugs_abort(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_the_latest_start_counts),
-	        cmocka_unit_test(test_kinds_and_names_are_kept_apart),
-	        cmocka_unit_test(test_pinned_versions),
-	        cmocka_unit_test(test_empty),
-	        cmocka_unit_test(test_a_list_of_many),
-	        cmocka_unit_test(test_shared),
-	        cmocka_unit_test(test_bugs_abort),
+		cmocka_unit_test(test_the_latest_start_counts),
+		cmocka_unit_test(test_kinds_and_names_are_kept_apart),
+		cmocka_unit_test(test_pinned_versions),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_a_list_of_many),
+		cmocka_unit_test(test_shared),
+		cmocka_unit_test(test_bugs_abort),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

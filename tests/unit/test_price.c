@@ -1,4 +1,4 @@
-/* Ten thousand drawn cases are compared with fractions in tests/model/test_cost.py; here are the borders. */
+/* Drawn cases are compared with fractions in tests/model/test_cost.py; here are the borders. */
 #include "unit.h"
 
 #include "ledger/price.h"
@@ -9,12 +9,12 @@
 static struct price gpt_4o(void)
 {
 	struct price p = {
-	        .kind = PRICE_MODEL,
-	        .item = "gpt-4o",
-	        .provider = "openai",
-	        .terms = {.margin_ppm = 1050000, .rate_ppm = 1080000, .credit_value_ppm = 10000},
-	        .tier_count = 1,
-	        .tier = {{.pico = {2500000, 1250000, 2500000, 2500000, 10000000}}},
+		.kind = PRICE_MODEL,
+		.item = "gpt-4o",
+		.provider = "openai",
+		.terms = {.margin_ppm = 1050000, .rate_ppm = 1080000, .credit_value_ppm = 10000},
+		.tier_count = 1,
+		.tier = {{.pico = {2500000, 1250000, 2500000, 2500000, 10000000}}},
 	};
 
 	return p;
@@ -23,10 +23,10 @@ static struct price gpt_4o(void)
 static struct price action(micros credits)
 {
 	struct price p = {
-	        .kind = PRICE_ACTION,
-	        .item = "debrief",
-	        .terms = {.margin_ppm = 1050000, .rate_ppm = 1080000, .credit_value_ppm = 15000},
-	        .credits_micros = credits,
+		.kind = PRICE_ACTION,
+		.item = "debrief",
+		.terms = {.margin_ppm = 1050000, .rate_ppm = 1080000, .credit_value_ppm = 15000},
+		.credits_micros = credits,
 	};
 
 	return p;
@@ -79,10 +79,13 @@ static void test_tier_covers_the_whole_request(void **state)
 	p.tier[1].pico[PRICE_INPUT] = 5000000;
 	p.tier[1].pico[PRICE_OUTPUT] = 15000000;
 	assert_true(price_valid(&p));
-	assert_int_equal(cost_of(&p, UNIT_MONEY, (struct tokens){{200000, 0, 0, 0, 1000}}), 500000 + 10000);
-	assert_int_equal(cost_of(&p, UNIT_MONEY, (struct tokens){{200001, 0, 0, 0, 1000}}), 1000005 + 15000);
+	assert_int_equal(cost_of(&p, UNIT_MONEY, (struct tokens){{200000, 0, 0, 0, 1000}}),
+	                 500000 + 10000);
+	assert_int_equal(cost_of(&p, UNIT_MONEY, (struct tokens){{200001, 0, 0, 0, 1000}}),
+	                 1000005 + 15000);
 	/* What was cached is part of the input that chooses; output is not. */
-	assert_int_equal(cost_of(&p, UNIT_MONEY, (struct tokens){{1, 200000, 0, 0, 0}}), 5 + 250000);
+	assert_int_equal(cost_of(&p, UNIT_MONEY, (struct tokens){{1, 200000, 0, 0, 0}}),
+	                 5 + 250000);
 	assert_int_equal(cost_of(&p, UNIT_MONEY, (struct tokens){{1, 0, 0, 0, 900000}}), 9000003);
 }
 
@@ -106,7 +109,8 @@ static void test_what_is_beyond_counting(void **state)
 	assert_true(cost == UNTOUCHED);
 	/* The dearest request of ordinary terms is an amount. */
 	p.terms = (struct price_terms){1000000, 1000000, 1000000};
-	assert_true(price_of_tokens(&p, UNIT_MONEY, &t, &cost) && cost == INT64_C(1000000000000000));
+	assert_true(price_of_tokens(&p, UNIT_MONEY, &t, &cost) &&
+	            cost == INT64_C(1000000000000000));
 }
 
 static void test_actions(void **state)
@@ -138,7 +142,8 @@ static void test_fit(void **state)
 	assert_int_equal(price_fit_output(&p, UNIT_MONEY, 500, 2000, 1216), 0);
 	assert_int_equal(price_fit_output(&p, UNIT_MONEY, 500, 2000, 1215), -1);
 	assert_int_equal(price_fit_output(&p, UNIT_MONEY, 0, 2000, -1), -1);
-	assert_int_equal(price_fit_output(&p, UNIT_MONEY, 0, INT64_MAX, INT64_MAX), PRICE_TOKENS_MAX);
+	assert_int_equal(price_fit_output(&p, UNIT_MONEY, 0, INT64_MAX, INT64_MAX),
+	                 PRICE_TOKENS_MAX);
 	assert_int_equal(price_fit_output(&p, UNIT_MONEY, PRICE_TOKENS_MAX + 1, 1, INT64_MAX), -1);
 	p.tier[0].pico[PRICE_OUTPUT] = 0;
 	assert_int_equal(price_fit_output(&p, UNIT_MONEY, 0, 2000, 0), 2000);
@@ -151,9 +156,11 @@ static void test_fit_where_128_bits_end(void **state)
 	(void)state;
 	p.terms = (struct price_terms){1, PRICE_RATE_MAX_PPM, PRICE_RATE_MAX_PPM};
 	assert_int_equal(price_fit_output(&p, UNIT_CREDIT, 1, 5, MONEY_AMOUNT_MAX_MICROS), 5);
-	p.terms = (struct price_terms){PRICE_MARGIN_MAX_PPM, PRICE_RATE_MAX_PPM, PRICE_RATE_MAX_PPM};
-	assert_int_equal(price_fit_output(&p, UNIT_CREDIT, PRICE_TOKENS_MAX, PRICE_TOKENS_MAX, INT64_MAX),
-	                 PRICE_TOKENS_MAX);
+	p.terms =
+		(struct price_terms){PRICE_MARGIN_MAX_PPM, PRICE_RATE_MAX_PPM, PRICE_RATE_MAX_PPM};
+	assert_int_equal(
+		price_fit_output(&p, UNIT_CREDIT, PRICE_TOKENS_MAX, PRICE_TOKENS_MAX, INT64_MAX),
+		PRICE_TOKENS_MAX);
 }
 
 static void test_names(void **state)
@@ -228,10 +235,25 @@ static void test_tiers_are_read_as_they_were_written(void **state)
 static void test_other_tiers_are_refused(void **state)
 {
 	static const char *const texts[] = {
-	        "", "[]", "[[]]", "[[0,1,2,3,4]]", "[[0,1,2,3,4,5,6]]", "[[0,1,2,3,4,5]] ", " [[0,1,2,3,4,5]]",
-	        "[[0, 1,2,3,4,5]]", "[[0,1,2,3,4,-5]]", "[[0,1,2,3,4,5.0]]", "[[0,01,2,3,4,5]]", "[[0,1,2,3,4,]]",
-	        "[[1,1,2,3,4,5]]", "[[0,1,2,3,4,5],[0,1,2,3,4,5]]", "[[0,1,2,3,4,5],]", "[[0,1,2,3,4,\"5\"]]",
-	        "[[0,1,2,3,4,1000000000001]]", "[[0,1,2,3,4,18446744073709551617]]", "[[0,1,2,3,4,5]]]",
+		"",
+		"[]",
+		"[[]]",
+		"[[0,1,2,3,4]]",
+		"[[0,1,2,3,4,5,6]]",
+		"[[0,1,2,3,4,5]] ",
+		" [[0,1,2,3,4,5]]",
+		"[[0, 1,2,3,4,5]]",
+		"[[0,1,2,3,4,-5]]",
+		"[[0,1,2,3,4,5.0]]",
+		"[[0,01,2,3,4,5]]",
+		"[[0,1,2,3,4,]]",
+		"[[1,1,2,3,4,5]]",
+		"[[0,1,2,3,4,5],[0,1,2,3,4,5]]",
+		"[[0,1,2,3,4,5],]",
+		"[[0,1,2,3,4,\"5\"]]",
+		"[[0,1,2,3,4,1000000000001]]",
+		"[[0,1,2,3,4,18446744073709551617]]",
+		"[[0,1,2,3,4,5]]]",
 	};
 
 	(void)state;
@@ -271,18 +293,18 @@ static void test_bugs_abort(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_published_figures),
-	        cmocka_unit_test(test_rounded_up_once),
-	        cmocka_unit_test(test_tier_covers_the_whole_request),
-	        cmocka_unit_test(test_what_is_beyond_counting),
-	        cmocka_unit_test(test_actions),
-	        cmocka_unit_test(test_fit),
-	        cmocka_unit_test(test_fit_where_128_bits_end),
-	        cmocka_unit_test(test_names),
-	        cmocka_unit_test(test_what_is_valid),
-	        cmocka_unit_test(test_tiers_are_read_as_they_were_written),
-	        cmocka_unit_test(test_other_tiers_are_refused),
-	        cmocka_unit_test(test_bugs_abort),
+		cmocka_unit_test(test_published_figures),
+		cmocka_unit_test(test_rounded_up_once),
+		cmocka_unit_test(test_tier_covers_the_whole_request),
+		cmocka_unit_test(test_what_is_beyond_counting),
+		cmocka_unit_test(test_actions),
+		cmocka_unit_test(test_fit),
+		cmocka_unit_test(test_fit_where_128_bits_end),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_what_is_valid),
+		cmocka_unit_test(test_tiers_are_read_as_they_were_written),
+		cmocka_unit_test(test_other_tiers_are_refused),
+		cmocka_unit_test(test_bugs_abort),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,7 +24,8 @@ static void test_text_never_reaches_the_statement(void **state)
 	(void)state;
 	buf_init(&b, 256);
 	sql_text(&b, "'; DROP TABLE accounts; -- \\\xc3\xa9");
-	assert_string_equal(buf_text(&b), "0x273b2044524f50205441424c45206163636f756e74733b202d2d205cc3a9");
+	assert_string_equal(buf_text(&b),
+	                    "0x273b2044524f50205441424c45206163636f756e74733b202d2d205cc3a9");
 	buf_free(&b);
 }
 
@@ -58,10 +59,10 @@ static void test_too_long_fails_the_buffer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_integers),
-	        cmocka_unit_test(test_text_never_reaches_the_statement),
-	        cmocka_unit_test(test_bytes),
-	        cmocka_unit_test(test_too_long_fails_the_buffer),
+		cmocka_unit_test(test_integers),
+		cmocka_unit_test(test_text_never_reaches_the_statement),
+		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_too_long_fails_the_buffer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
