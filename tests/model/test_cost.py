@@ -325,7 +325,8 @@ def expected_entry(entry):
         found = THRESHOLD.fullmatch(key)
         if found:
             above = int(found[2]) * 1000 - (entry["litellm_provider"] == "xai")
-            listed = {f: entry[f"{f}_above_{found[2]}k_tokens"] for f in FIELDS if f"{f}_above_{found[2]}k_tokens" in entry}
+            end = f"_above_{found[2]}k_tokens"
+            listed = {f: entry[f + end] for f in FIELDS if f + end in entry}
             without = {f: v for f, v in base.items() if f != REASONING}
             tiers[above] = in_classes(listed, without, generates)
     if "tiered_pricing" in entry:
