@@ -35,7 +35,7 @@ int ctl_print(const struct buf *document)
 	return CTL_OK;
 }
 
-/* ---- arguments ----------------------------------------------------------------------------------- */
+/* ---- arguments ------------------------------------------------------------------------------- */
 
 /* "-5" is an amount. */
 static bool is_option(const char *argument)
@@ -48,7 +48,8 @@ static const struct ctl_option *find_option(const struct ctl_option *options, co
 	size_t length = strcspn(argument, "=");
 
 	for (; options != NULL && options->name != NULL; options++)
-		if (strlen(options->name) == length && strncmp(options->name, argument, length) == 0)
+		if (strlen(options->name) == length &&
+		    strncmp(options->name, argument, length) == 0)
 			return options;
 	return NULL;
 }
@@ -74,7 +75,8 @@ static int take_option(struct ctl *c, const struct ctl_option *option, int *at)
 	return CTL_OK;
 }
 
-int ctl_arguments(struct ctl *c, const struct ctl_option *options, const char **operands, int min, int max)
+int ctl_arguments(struct ctl *c, const struct ctl_option *options, const char **operands, int min,
+                  int max)
 {
 	bool only_operands = false;
 	int count = 0;
@@ -85,7 +87,8 @@ int ctl_arguments(struct ctl *c, const struct ctl_option *options, const char **
 
 		if (only_operands || !is_option(argument)) {
 			if (count == max) {
-				(void)ctl_fail("%s: '%s' is one argument too many", c->command, argument);
+				(void)ctl_fail("%s: '%s' is one argument too many", c->command,
+				               argument);
 				return -1;
 			}
 			operands[count++] = argument;
@@ -121,9 +124,10 @@ int ctl_integer(const char *text, const char *what, int64_t low, int64_t high, i
 
 	errno = 0;
 	number = strtoll(text, &end, 10);
-	if (errno != 0 || end == text || *end != '\0' || isspace((unsigned char)*text) || number < low || number > high) {
-		(void)ctl_fail("%s must be an integer from %lld to %lld, not '%s'", what, (long long)low,
-		               (long long)high, text);
+	if (errno != 0 || end == text || *end != '\0' || isspace((unsigned char)*text) ||
+	    number < low || number > high) {
+		(void)ctl_fail("%s must be an integer from %lld to %lld, not '%s'", what,
+		               (long long)low, (long long)high, text);
 		return -1;
 	}
 	*value = number;
@@ -135,18 +139,19 @@ int ctl_decimal(const char *text, const char *what, int64_t low, int64_t high, i
 	char lowest[MONEY_TEXT_MAX], highest[MONEY_TEXT_MAX];
 	int64_t number;
 
-	if (decimal_parse(text, strlen(text), 6, false, &number) != 0 || number < low || number > high) {
+	if (decimal_parse(text, strlen(text), 6, false, &number) != 0 || number < low ||
+	    number > high) {
 		(void)decimal_format(low, 6, 0, lowest);
 		(void)decimal_format(high, 6, 0, highest);
-		(void)ctl_fail("%s must be a decimal from %s to %s with at most 6 places, not '%s'", what, lowest,
-		               highest, text);
+		(void)ctl_fail("%s must be a decimal from %s to %s with at most 6 places, not '%s'",
+		               what, lowest, highest, text);
 		return -1;
 	}
 	*value = number;
 	return 0;
 }
 
-/* ---- database ------------------------------------------------------------------------------------ */
+/* ---- database -------------------------------------------------------------------------------- */
 
 struct db_options ctl_db_options(const struct config *config)
 {
@@ -233,8 +238,8 @@ int ctl_db_failed(struct ctl *c)
 	return ctl_fail("database: %s", db_error(ctl_db(c)));
 }
 
-int ctl_rows(struct ctl *c, const struct buf *sql, int (*take)(void *context, const struct db_row *row),
-             void *context)
+int ctl_rows(struct ctl *c, const struct buf *sql,
+             int (*take)(void *context, const struct db_row *row), void *context)
 {
 	struct db *d = ctl_db(c);
 	struct db_row row;

@@ -1,7 +1,8 @@
 /*
- * ctl: what every command of octroictl works with: the configuration, one connection to the database, its
- * own arguments.  Commands are the rows of ctl_commands.def; ctl_foo.c holds those whose first word is foo.
- * They print to stdout (listing.h for rows) and complain to stderr.  One thread.
+ * ctl: what every command of octroictl works with: the configuration, one connection to the
+ * database, its own arguments.  Commands are the rows of ctl_commands.def; ctl_foo.c holds those
+ * whose first word is foo. They print to stdout (listing.h for rows) and complain to stderr.  One
+ * thread.
  */
 #ifndef OCTROI_CTL_CTL_H
 #define OCTROI_CTL_CTL_H
@@ -28,7 +29,7 @@ struct ctl {
 	bool json;           /* --json was given */
 	int argc;            /* what follows the command's words */
 	char **argv;
-	struct db *db;       /* made when first asked for, like the two below; ctl_close frees them */
+	struct db *db; /* made when first asked for, like the two below; ctl_close frees them */
 	struct pool *pool;
 	struct ledger *ledger;
 };
@@ -46,9 +47,11 @@ struct ctl_option {
 	bool *flag;
 };
 
-/* Takes the arguments apart: options anywhere, until "--"; the rest are operands, from min to max of
- * them.  options ends with a NULL name; NULL: none.  How many operands, or -1, explained on stderr. */
-int ctl_arguments(struct ctl *c, const struct ctl_option *options, const char **operands, int min, int max);
+/* Takes the arguments apart: options anywhere, until "--"; the rest are operands, from min to max
+ * of them.  options ends with a NULL name; NULL: none.  How many operands, or -1, explained on
+ * stderr. */
+int ctl_arguments(struct ctl *c, const struct ctl_option *options, const char **operands, int min,
+                  int max);
 
 /* Prints a JSON document and a line feed to stdout; CTL_OK, or CTL_FAILED when it was too large. */
 int ctl_print(const struct buf *document);
@@ -56,7 +59,8 @@ int ctl_print(const struct buf *document);
 /* "octroictl: …" on stderr; returns CTL_FAILED. */
 int ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Integer, or decimal with at most 6 places times 10^6, within low and high; 0 or -1, explained with what. */
+/* Integer, or decimal with at most 6 places times 10^6, within low and high; 0 or -1, explained
+ * with what. */
 int ctl_integer(const char *text, const char *what, int64_t low, int64_t high, int64_t *value);
 int ctl_decimal(const char *text, const char *what, int64_t low, int64_t high, int64_t *value);
 
@@ -69,14 +73,16 @@ struct db_options ctl_db_options(const struct config *config);
 /* margin, exchange_rate and credit_value. */
 struct price_terms ctl_terms(const struct config *config);
 
-/* The ledger, on a connection of its own, decides as octroi itself would with this configuration. */
+/* The ledger, on a connection of its own, decides as octroi itself would with this configuration.
+ */
 struct ledger *ctl_ledger(struct ctl *c);
 #define CTL_LEDGER_TIMEOUT_US (INT64_C(60) * 1000000)
 void ctl_close(struct ctl *c);
 
 /* Runs a statement and calls take (NULL: drops them) for each row of its result, until one answers
  * non-zero.  CTL_OK, what take answered, or CTL_FAILED with a sentence on stderr. */
-int ctl_rows(struct ctl *c, const struct buf *sql, int (*take)(void *context, const struct db_row *row), void *context);
+int ctl_rows(struct ctl *c, const struct buf *sql,
+             int (*take)(void *context, const struct db_row *row), void *context);
 /* The database's clock, in micros; 0, or CTL_FAILED, explained. */
 int ctl_now(struct ctl *c, int64_t *now_us);
 /* Says that the database failed, with its sentence; CTL_FAILED. */

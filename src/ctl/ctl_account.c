@@ -18,7 +18,7 @@
 #define REASON_MAX 255
 #define ACTOR_MAX 128
 
-/* ---- an account by its name ------------------------------------------------------------------------ */
+/* ---- an account by its name ------------------------------------------------------------------ */
 
 static int check_name(const char *name)
 {
@@ -28,7 +28,8 @@ static int check_name(const char *name)
 }
 
 /* CTL_NO, said on stderr, when there is no such account. */
-static int find(struct ctl *c, struct arena *arena, const char *name, struct reader_account *account)
+static int find(struct ctl *c, struct arena *arena, const char *name,
+                struct reader_account *account)
 {
 	const struct account_key key = id_account_key(name, strlen(name));
 
@@ -60,8 +61,9 @@ static int submit(struct ctl *c, struct command *command)
 	if (a->outcome == OUTCOME_OK)
 		return CTL_OK;
 	if (a->outcome == OUTCOME_UNAVAILABLE)
-		return ctl_fail("the database did not answer in time; whether it was booked is not known.  "
-		                "Repeating it with the same --request-id is safe.");
+		return ctl_fail(
+			"the database did not answer in time; whether it was booked is not known.  "
+			"Repeating it with the same --request-id is safe.");
 	(void)ctl_fail("%s: %s%s%s", outcome_name(a->outcome), outcome_message(a->outcome, 0),
 	               a->outcome == OUTCOME_INVALID_REQUEST && a->field != NULL ? " Field: " : "",
 	               a->outcome == OUTCOME_INVALID_REQUEST && a->field != NULL ? a->field : "");
@@ -78,7 +80,7 @@ static struct command command_for(enum command_kind kind, const char *name)
 	};
 }
 
-/* ---- list ------------------------------------------------------------------------------------------ */
+/* ---- list ------------------------------------------------------------------------------------ */
 
 static int take_account(void *context, const struct db_row *row)
 {
@@ -99,20 +101,24 @@ static int take_account(void *context, const struct db_row *row)
 int ctl_account_list(struct ctl *c)
 {
 	const char *limit_text = NULL, *after = NULL;
-	const struct ctl_option options[] = {
-		{.name = "--limit", .value = &limit_text}, {.name = "--after", .value = &after}, {0}};
+	const struct ctl_option options[] = {{.name = "--limit", .value = &limit_text},
+	                                     {.name = "--after", .value = &after},
+	                                     {0}};
 	int64_t limit = LIST_LIMIT;
 	struct listing *l;
 	struct buf sql;
 	int result;
 
-	if (ctl_arguments(c, options, NULL, 0, 0) < 0 || (after != NULL && check_name(after) != CTL_OK))
+	if (ctl_arguments(c, options, NULL, 0, 0) < 0 ||
+	    (after != NULL && check_name(after) != CTL_OK))
 		return CTL_FAILED;
-	if (limit_text != NULL && ctl_integer(limit_text, "--limit", 1, LIST_LIMIT_MAX, &limit) != 0)
+	if (limit_text != NULL &&
+	    ctl_integer(limit_text, "--limit", 1, LIST_LIMIT_MAX, &limit) != 0)
 		return CTL_FAILED;
 	l = listing_new("accounts");
 	buf_init(&sql, 1024);
-	sql_literal(&sql, "SELECT external_id, unit, mode, status, balance_micros, held_micros, open_holds, created_at_us"
+	sql_literal(&sql, "SELECT external_id, unit, mode, status, balance_micros, held_micros, "
+	                  "open_holds, created_at_us"
 	                  " FROM accounts WHERE id > ");
 	if (after != NULL) {
 		const struct account_key key = id_account_key(after, strlen(after));
@@ -131,7 +137,7 @@ int ctl_account_list(struct ctl *c)
 	return result;
 }
 
-/* ---- show ------------------------------------------------------------------------------------------ */
+/* ---- show ------------------------------------------------------------------------------------ */
 
 static void put_byok(struct listing *l, int64_t byok)
 {
@@ -139,10 +145,11 @@ static void put_byok(struct listing *l, int64_t byok)
 	size_t length = 0;
 
 	text[0] = '\0';
-	for (unsigned bit = 1; bit != 0 && bit <= (unsigned)byok && length < sizeof(text); bit <<= 1)
+	for (unsigned bit = 1; bit != 0 && bit <= (unsigned)byok && length < sizeof(text);
+	     bit <<= 1)
 		if (((unsigned)byok & bit) != 0)
-			length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s", length > 0 ? "," : "",
-			                           provider_name(bit));
+			length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s",
+			                           length > 0 ? "," : "", provider_name(bit));
 	listing_text(l, "byok", "own keys", text);
 }
 
@@ -190,7 +197,8 @@ static int read_grants(struct ctl *c, const struct account_key *key, struct list
 	int result;
 
 	buf_init(&sql, 1024);
-	sql_literal(&sql, "SELECT seq, type, priority, remaining_micros, amount_micros, expires_at_us FROM grants"
+	sql_literal(&sql, "SELECT seq, type, priority, remaining_micros, amount_micros, "
+	                  "expires_at_us FROM grants"
 	                  " WHERE remaining_micros > 0 AND account_id = ");
 	sql_bytes(&sql, key->bytes, sizeof(key->bytes));
 	sql_literal(&sql, " ORDER BY priority, expires_at_us = 0, expires_at_us, seq LIMIT ");
@@ -227,7 +235,8 @@ static int read_holds(struct ctl *c, const struct account_key *key, struct listi
 	int result;
 
 	buf_init(&sql, 1024);
-	sql_literal(&sql, "SELECT seq, item, member, reserved_micros, expires_at_us FROM holds WHERE account_id = ");
+	sql_literal(&sql, "SELECT seq, item, member, reserved_micros, expires_at_us FROM holds "
+	                  "WHERE account_id = ");
 	sql_bytes(&sql, key->bytes, sizeof(key->bytes));
 	sql_literal(&sql, " ORDER BY seq LIMIT ");
 	sql_int(&sql, SHOWN_MAX);
@@ -236,8 +245,8 @@ static int read_holds(struct ctl *c, const struct account_key *key, struct listi
 	return result;
 }
 
-static void print_account(const struct ctl *c, const struct listing *account, const struct listing *grants,
-                          const struct listing *holds)
+static void print_account(const struct ctl *c, const struct listing *account,
+                          const struct listing *grants, const struct listing *holds)
 {
 	struct json_writer w;
 	struct buf out;
@@ -295,13 +304,14 @@ int ctl_account_show(struct ctl *c)
 	return ctl_arguments(c, NULL, &name, 1, 1) < 0 ? CTL_FAILED : show(c, name);
 }
 
-/* ---- create and set -------------------------------------------------------------------------------- */
+/* ---- create and set -------------------------------------------------------------------------- */
 
 struct texts { /* as on the command line, NULL when not given */
 	const char *unit, *mode, *status, *hard_limit, *soft_limit, *byok;
 };
 
-static int parse_name(const char *text, const char *option, int (*number)(const char *name), bool *set, int *value)
+static int parse_name(const char *text, const char *option, int (*number)(const char *name),
+                      bool *set, int *value)
 {
 	if (text == NULL)
 		return CTL_OK;
@@ -317,7 +327,8 @@ static int parse_limit(const char *text, const char *option, bool *set, micros *
 	if (text == NULL)
 		return CTL_OK;
 	*set = true;
-	return ctl_decimal(text, option, 0, MONEY_AMOUNT_MAX_MICROS, value) == 0 ? CTL_OK : CTL_FAILED;
+	return ctl_decimal(text, option, 0, MONEY_AMOUNT_MAX_MICROS, value) == 0 ? CTL_OK
+	                                                                         : CTL_FAILED;
 }
 
 /* "anthropic,openai" or "none". */
@@ -334,7 +345,8 @@ static int parse_byok(const char *text, bool *set, unsigned *byok)
 	while (*text != '\0') {
 		const size_t length = strcspn(text, ",");
 
-		(void)snprintf(name, sizeof(name), "%.*s", (int)(length < sizeof(name) ? length : sizeof(name)), text);
+		(void)snprintf(name, sizeof(name), "%.*s",
+		               (int)(length < sizeof(name) ? length : sizeof(name)), text);
 		if (provider_bit(name) == 0)
 			return ctl_fail("--byok: '%s' is no provider that octroi knows", name);
 		*byok |= provider_bit(name);
@@ -346,14 +358,17 @@ static int parse_byok(const char *text, bool *set, unsigned *byok)
 
 static int fill_in(struct command *command, const struct texts *t)
 {
-	bool unit_set = false, mode_set = false, status_set = false, hard_set = false, soft_set = false, byok_set = false;
+	bool unit_set = false, mode_set = false, status_set = false, hard_set = false,
+	     soft_set = false, byok_set = false;
 	int unit = 0, mode = 0, status = 0;
 
 	if (parse_name(t->unit, "--unit", names_to_unit, &unit_set, &unit) != CTL_OK ||
 	    parse_name(t->mode, "--mode", names_to_mode, &mode_set, &mode) != CTL_OK ||
 	    parse_name(t->status, "--status", names_to_status, &status_set, &status) != CTL_OK ||
-	    parse_limit(t->hard_limit, "--hard-limit", &hard_set, &command->account_change.hard_limit_micros) != CTL_OK ||
-	    parse_limit(t->soft_limit, "--soft-limit", &soft_set, &command->account_change.soft_limit_micros) != CTL_OK ||
+	    parse_limit(t->hard_limit, "--hard-limit", &hard_set,
+	                &command->account_change.hard_limit_micros) != CTL_OK ||
+	    parse_limit(t->soft_limit, "--soft-limit", &soft_set,
+	                &command->account_change.soft_limit_micros) != CTL_OK ||
 	    parse_byok(t->byok, &byok_set, &command->account_change.byok) != CTL_OK)
 		return CTL_FAILED;
 	command->account_change.unit = (enum account_unit)unit;
@@ -404,7 +419,8 @@ static int change(struct ctl *c, const char *name, const struct texts *t)
 int ctl_account_create(struct ctl *c)
 {
 	struct texts t = {.unit = "money", .mode = "prepaid"};
-	const struct ctl_option options[] = {{.name = "--unit", .value = &t.unit}, {.name = "--mode", .value = &t.mode}, {0}};
+	const struct ctl_option options[] = {
+		{.name = "--unit", .value = &t.unit}, {.name = "--mode", .value = &t.mode}, {0}};
 	const char *name;
 	int result;
 
@@ -438,7 +454,7 @@ int ctl_account_set(struct ctl *c)
 	return result == CTL_OK ? change(c, name, &t) : result;
 }
 
-/* ---- credit ---------------------------------------------------------------------------------------- */
+/* ---- credit ---------------------------------------------------------------------------------- */
 
 struct credit_texts {
 	const char *type, *reason, *actor, *request_id, *expires;
@@ -450,15 +466,20 @@ static int fill_in_credit(struct command *command, const char *amount, const str
 	int64_t expires_at_us = 0;
 
 	if (type < 0)
-		return ctl_fail("--type must be one of the types of transactions (see octroictl(8))");
+		return ctl_fail(
+			"--type must be one of the types of transactions (see octroictl(8))");
 	if (t->reason == NULL || *t->reason == '\0' || strlen(t->reason) > REASON_MAX)
-		return ctl_fail("--reason TEXT is needed, at most %d bytes: the customer sees it", REASON_MAX);
+		return ctl_fail("--reason TEXT is needed, at most %d bytes: the customer sees it",
+		                REASON_MAX);
 	if (t->actor == NULL || *t->actor == '\0' || strlen(t->actor) > ACTOR_MAX)
-		return ctl_fail("--actor NAME is needed, at most %d bytes: who decided this", ACTOR_MAX);
+		return ctl_fail("--actor NAME is needed, at most %d bytes: who decided this",
+		                ACTOR_MAX);
 	if (!id_request_valid(t->request_id, strlen(t->request_id)))
-		return ctl_fail("--request-id: 1 to %d printable characters without blanks", ID_REQUEST_MAX);
+		return ctl_fail("--request-id: 1 to %d printable characters without blanks",
+		                ID_REQUEST_MAX);
 	if (t->expires != NULL && clock_parse(t->expires, strlen(t->expires), &expires_at_us) != 0)
-		return ctl_fail("--expires: a date or a time of RFC 3339, such as 2027-01-31T12:00:00Z");
+		return ctl_fail(
+			"--expires: a date or a time of RFC 3339, such as 2027-01-31T12:00:00Z");
 	if (ctl_decimal(amount, "AMOUNT", -MONEY_AMOUNT_MAX_MICROS, MONEY_AMOUNT_MAX_MICROS,
 	                &command->transaction.amount_micros) != 0)
 		return CTL_FAILED;

@@ -1,59 +1,6 @@
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "base/json.h"
 #include "ctl/doctor.h"
-
-#define FOUND_MAX 512
-#define OUTPUT_MAX ((size_t)1 << 20)
-
-static const char *const state_names[DOCTOR_STATE_COUNT] = {
-	[DOCTOR_OK] = "ok",
-	[DOCTOR_SKIPPED] = "skipped",
-	[DOCTOR_WARNING] = "warning",
-	[DOCTOR_PROBLEM] = "problem",
-};
-
-void doctor_say(struct doctor *D, const char *check, enum doctor_state state, const char *advice,
-                const char *format, ...)
-{
-	char found[FOUND_MAX];
-	va_list arguments;
-
-	va_start(arguments, format);
-	(void)vsnprintf(found, sizeof(found), format, arguments);
-	va_end(arguments);
-	D->count[state]++;
-	if (!D->ctl->json) {
-		(void)printf("%-8s %s: %s\n", state_names[state], check, found);
-		if (*advice != '\0')
-			(void)printf("         -> %s\n", advice);
-		(void)fflush(stdout); /* the next check may take its time */
-		return;
-	}
-	listing_row(D->list);
-	listing_text(D->list, "check", "check", check);
-	listing_text(D->list, "state", "state", state_names[state]);
-	listing_text(D->list, "found", "found", found);
-	listing_text(D->list, "advice", "advice", advice);
-}
-
-static void print_json(const struct doctor *D)
-{
-	struct json_writer w;
-	struct buf out;
-
-	buf_init(&out, OUTPUT_MAX);
-	json_writer_init(&w, &out);
-	json_open_record(&w, NULL);
-	listing_json(D->list, &w);
-	for (int state = 0; state < DOCTOR_STATE_COUNT; state++)
-		json_put_int(&w, state_names[state], D->count[state]);
-	json_close_record(&w);
-	(void)ctl_print(&out);
-	buf_free(&out);
-}
 
 int ctl_doctor(struct ctl *c)
 {
@@ -71,11 +18,7 @@ int ctl_doctor(struct ctl *c)
 	doctor_files(&D);
 	doctor_database(&D);
 	doctor_http(&D);
-	if (c->json)
-		print_json(&D);
-	else
-		(void)printf("%d ok, %d skipped, %d warnings, %d problems\n", D.count[DOCTOR_OK],
-		             D.count[DOCTOR_SKIPPED], D.count[DOCTOR_WARNING], D.count[DOCTOR_PROBLEM]);
+	doctor_print(&D);
 	listing_free(D.list);
 	if (D.count[DOCTOR_PROBLEM] > 0)
 		return CTL_FAILED;

@@ -23,7 +23,7 @@ struct init {
 	bool grants, print_grants;
 };
 
-/* ---- grants ---------------------------------------------------------------------------------------- */
+/* ---- grants ---------------------------------------------------------------------------------- */
 
 /* Names that need no quoting rules: everything else is for a person to write. */
 static bool plain(const char *name)
@@ -31,7 +31,9 @@ static bool plain(const char *name)
 	const size_t length = strlen(name);
 
 	return length > 0 && length <= NAME_MAX_BYTES &&
-	       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.%:-") == length;
+	       strspn(name,
+	              "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.%:-") ==
+	               length;
 }
 
 static int read_file(const char *path, struct buf *content)
@@ -42,7 +44,8 @@ static int read_file(const char *path, struct buf *content)
 
 	if (f == NULL)
 		return ctl_fail("%s: %s", path, strerror(errno));
-	for (got = fread(chunk, 1, sizeof(chunk), f); got > 0; got = fread(chunk, 1, sizeof(chunk), f))
+	for (got = fread(chunk, 1, sizeof(chunk), f); got > 0;
+	     got = fread(chunk, 1, sizeof(chunk), f))
 		buf_add(content, chunk, got);
 	got = (size_t)ferror(f);
 	(void)fclose(f);
@@ -62,7 +65,8 @@ static void put_database(struct buf *out, const char *name, bool all_tables)
 }
 
 /* The file's statements with the names of this site. */
-static void fill_in(struct buf *out, const char *text, const struct config *config, const char *host)
+static void fill_in(struct buf *out, const char *text, const struct config *config,
+                    const char *host)
 {
 	while (*text != '\0') {
 		if (strncmp(text, SAMPLE_DATABASE, strlen(SAMPLE_DATABASE)) == 0) {
@@ -84,7 +88,8 @@ static int read_grants(const struct ctl *c, const struct init *init, struct buf 
 	int result;
 
 	if (!plain(c->config->db_name) || !plain(c->config->db_user) || !plain(init->host))
-		return ctl_fail("the names of the database, its user or its host are too unusual to be filled in; "
+		return ctl_fail("the names of the database, its user or its host are too unusual "
+		                "to be filled in; "
 		                "edit a copy of grants.sql");
 	if (snprintf(path, sizeof(path), "%s/grants.sql", init->directory) >= (int)sizeof(path))
 		return ctl_fail("the path is too long");
@@ -122,8 +127,8 @@ static int apply_grants(struct ctl *c, const struct init *init)
 		buf_printf(&sql, "SHOW GRANTS FOR '%s'@'%s'", c->config->db_user, init->host);
 		result = ctl_rows(c, &sql, NULL, NULL);
 		if (result != CTL_OK)
-			(void)ctl_fail("is there a database user '%s'@'%s'? (see --grant-host)", c->config->db_user,
-			               init->host);
+			(void)ctl_fail("is there a database user '%s'@'%s'? (see --grant-host)",
+			               c->config->db_user, init->host);
 	}
 	if (result == CTL_OK)
 		result = ctl_rows(c, &grants, NULL, NULL);
@@ -132,7 +137,7 @@ static int apply_grants(struct ctl *c, const struct init *init)
 	return result;
 }
 
-/* ---- tables and terms ------------------------------------------------------------------------------ */
+/* ---- tables and terms ------------------------------------------------------------------------ */
 
 /* Another user for this command only; its password never comes from the command line. */
 static int connect_as(struct ctl *c, const char *admin)
@@ -156,13 +161,15 @@ static int migrate(struct ctl *c, const struct init *init, int *before, int *aft
 	if (*before < 0)
 		return ctl_db_failed(c);
 	if (*before > SCHEMA_VERSION)
-		return ctl_fail("the database has schema version %d, this octroictl knows %d: it is of an older octroi",
+		return ctl_fail("the database has schema version %d, this octroictl knows %d: it "
+		                "is of an older octroi",
 		                *before, SCHEMA_VERSION);
 	*after = schema_apply(d, init->directory);
 	if (*after < 0)
 		return ctl_fail("the tables could not be made or upgraded; it can be repeated");
 	if (*after < SCHEMA_VERSION)
-		return ctl_fail("%s holds no files up to version %d (see --sql)", init->directory, SCHEMA_VERSION);
+		return ctl_fail("%s holds no files up to version %d (see --sql)", init->directory,
+		                SCHEMA_VERSION);
 	return CTL_OK;
 }
 
@@ -193,15 +200,18 @@ static int run(struct ctl *c, const struct init *init)
 
 	if (init->admin != NULL && connect_as(c, init->admin) != CTL_OK)
 		return CTL_FAILED;
-	if (migrate(c, init, &before, &after) != CTL_OK || reprice(c, &report, &repriced) != CTL_OK ||
+	if (migrate(c, init, &before, &after) != CTL_OK ||
+	    reprice(c, &report, &repriced) != CTL_OK ||
 	    (init->grants && apply_grants(c, init) != CTL_OK))
 		return CTL_FAILED;
 	l = listing_new("init");
 	listing_row(l);
 	listing_int(l, "schemaVersionBefore", "schema version before", before);
 	listing_int(l, "schemaVersion", "schema version", after);
-	listing_text(l, "terms", "price terms", repriced ? "stored as a new price version" : "unchanged");
-	listing_text(l, "grants", "rights of the database user", init->grants ? "granted" : "left alone");
+	listing_text(l, "terms", "price terms",
+	             repriced ? "stored as a new price version" : "unchanged");
+	listing_text(l, "grants", "rights of the database user",
+	             init->grants ? "granted" : "left alone");
 	listing_print_single(l, c->json);
 	listing_free(l);
 	return CTL_OK;
@@ -210,7 +220,8 @@ static int run(struct ctl *c, const struct init *init)
 int ctl_init(struct ctl *c)
 {
 	const char *environment = getenv("OCTROI_SQL_DIR");
-	struct init init = {.directory = environment != NULL ? environment : OCTROI_SQL_DIR, .host = "localhost"};
+	struct init init = {.directory = environment != NULL ? environment : OCTROI_SQL_DIR,
+	                    .host = "localhost"};
 	const struct ctl_option options[] = {
 		{.name = "--sql", .value = &init.directory},
 		{.name = "--admin-user", .value = &init.admin},

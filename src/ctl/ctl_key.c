@@ -33,8 +33,8 @@ static int take_id(void *context, const struct db_row *row)
 }
 
 /* Stores the key's digest; its id. */
-static int store(struct ctl *c, const char *key, const char *scope, const char *prefix, const char *label,
-                 int64_t *id)
+static int store(struct ctl *c, const char *key, const char *scope, const char *prefix,
+                 const char *label, int64_t *id)
 {
 	unsigned char digest[DIGEST_BYTES];
 	struct buf sql;
@@ -42,7 +42,8 @@ static int store(struct ctl *c, const char *key, const char *scope, const char *
 
 	digest_sha256(key, strlen(key), digest);
 	buf_init(&sql, 4096);
-	sql_literal(&sql, "INSERT INTO api_keys (digest, scope, label, prefix, created_at_us) VALUES (");
+	sql_literal(&sql,
+	            "INSERT INTO api_keys (digest, scope, label, prefix, created_at_us) VALUES (");
 	sql_bytes(&sql, digest, sizeof(digest));
 	sql_literal(&sql, ",");
 	sql_text(&sql, scope);
@@ -120,7 +121,8 @@ int ctl_key_list(struct ctl *c)
 		return CTL_FAILED;
 	l = listing_new("keys");
 	buf_init(&sql, 1024);
-	sql_literal(&sql, "SELECT id, prefix, scope, label, created_at_us, revoked_at_us FROM api_keys ORDER BY id");
+	sql_literal(&sql, "SELECT id, prefix, scope, label, created_at_us, revoked_at_us FROM "
+	                  "api_keys ORDER BY id");
 	result = ctl_rows(c, &sql, take_key, l);
 	if (result == CTL_OK)
 		listing_print(l, c->json);
@@ -129,7 +131,7 @@ int ctl_key_list(struct ctl *c)
 	return result;
 }
 
-/* ---- revoking -------------------------------------------------------------------------------------- */
+/* ---- revoking -------------------------------------------------------------------------------- */
 
 struct match {
 	int count;
@@ -147,7 +149,8 @@ static int take_match(void *context, const struct db_row *row)
 	return CTL_OK;
 }
 
-/* Keys in force that an operator may mean: by id, by the beginning of the prefix, by the key itself. */
+/* Keys in force that an operator may mean: by id, by the beginning of the prefix, by the key
+ * itself. */
 static int find_key(struct ctl *c, const char *named, struct match *m)
 {
 	unsigned char digest[DIGEST_BYTES];
@@ -179,7 +182,8 @@ static int find_key(struct ctl *c, const char *named, struct match *m)
 
 static void outlive_caches(void)
 {
-	struct timespec left = {.tv_sec = KEY_CACHE_NS / 1000000000L, .tv_nsec = KEY_CACHE_NS % 1000000000L};
+	struct timespec left = {.tv_sec = KEY_CACHE_NS / 1000000000L,
+	                        .tv_nsec = KEY_CACHE_NS % 1000000000L};
 
 	while (nanosleep(&left, &left) != 0 && errno == EINTR)
 		continue;
@@ -197,11 +201,13 @@ int ctl_key_revoke(struct ctl *c)
 	if (*named == '\0' || find_key(c, named, &m) != CTL_OK)
 		return *named == '\0' ? ctl_fail("which key?") : CTL_FAILED;
 	if (m.count != 1) {
-		(void)ctl_fail(m.count == 0 ? "no key in force is called that" : "more than one key begins like that");
+		(void)ctl_fail(m.count == 0 ? "no key in force is called that"
+		                            : "more than one key begins like that");
 		return CTL_NO;
 	}
 	buf_init(&sql, 1024);
-	sql_literal(&sql, "UPDATE api_keys SET revoked_at_us = CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
+	sql_literal(&sql, "UPDATE api_keys SET revoked_at_us = CAST(UNIX_TIMESTAMP(NOW(6)) * "
+	                  "1000000 AS SIGNED)"
 	                  " WHERE revoked_at_us = 0 AND id = ");
 	sql_int(&sql, m.id);
 	result = ctl_rows(c, &sql, NULL, NULL);

@@ -1,7 +1,8 @@
 /*
- * doctor: checks of an installation.  Each check has a name and ends in one state, with what was found
- * and, unless all is well, what to do about it.  doctor_files.c, doctor_database.c and doctor_http.c hold
- * the checks; ctl_doctor.c runs them.  One thread.
+ * doctor: checks of an installation.  Each check has a name and ends in one state, with what was
+ * found and, unless all is well, what to do about it.  doctor_files.c, doctor_database.c and
+ * doctor_http.c hold the checks; ctl_doctor.c runs them, doctor.c says what they found.  One
+ * thread.
  */
 #ifndef OCTROI_CTL_DOCTOR_H
 #define OCTROI_CTL_DOCTOR_H
@@ -21,6 +22,9 @@ struct doctor {
 /* The end of a check.  advice is "" where there is nothing to do; never shows a secret. */
 void doctor_say(struct doctor *D, const char *check, enum doctor_state state, const char *advice,
                 const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* What doctor_say has not printed yet: all of it with --json, else the sums. */
+void doctor_print(const struct doctor *D);
 
 /* Configuration, sockets, secrets. */
 void doctor_files(struct doctor *D);

@@ -108,7 +108,7 @@ void listing_time(struct listing *l, const char *key, const char *heading, int64
 	add(l, FIELD_TIME, key, heading, text, time_us);
 }
 
-/* ---- for people ---------------------------------------------------------------------------------- */
+/* ---- for people ------------------------------------------------------------------------------ */
 
 static bool continues(char c)
 {
@@ -165,13 +165,14 @@ static void print_table(const struct listing *l)
 	for (size_t i = 0; i < columns; i++) {
 		const struct field *f = &l->fields[i];
 
-		put_padded(f->heading, width[i], f->kind == FIELD_INT || f->kind == FIELD_AMOUNT, i + 1 == columns);
+		put_padded(f->heading, width[i], f->kind == FIELD_INT || f->kind == FIELD_AMOUNT,
+		           i + 1 == columns);
 	}
 	for (size_t i = 0; i < l->count; i++) {
 		const struct field *f = &l->fields[i];
 
-		put_padded(f->text, width[i % columns], f->kind == FIELD_INT || f->kind == FIELD_AMOUNT,
-		           (i + 1) % columns == 0);
+		put_padded(f->text, width[i % columns],
+		           f->kind == FIELD_INT || f->kind == FIELD_AMOUNT, (i + 1) % columns == 0);
 	}
 	free(width);
 }
@@ -190,7 +191,7 @@ static void print_lines(const struct listing *l)
 	}
 }
 
-/* ---- JSON ---------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static void put_field(struct json_writer *w, const struct field *f)
 {

@@ -1,6 +1,7 @@
 /*
- * listing: rows of named fields, printed as an aligned table for people or, with --json, as JSON.  The
- * first row's fields make the columns; every row has the same fields in the same order.  One thread.
+ * listing: rows of named fields, printed as an aligned table for people or, with --json, as JSON.
+ * The first row's fields make the columns; every row has the same fields in the same order.  One
+ * thread.
  */
 #ifndef OCTROI_CTL_LISTING_H
 #define OCTROI_CTL_LISTING_H
@@ -16,7 +17,8 @@ struct listing;
 struct listing *listing_new(const char *name);
 void listing_free(struct listing *l); /* NULL is harmless */
 
-/* Begins a row; the following calls fill its fields.  key is a literal in camelCase, heading what people see. */
+/* Begins a row; the following calls fill its fields.  key is a literal in camelCase, heading what
+ * people see. */
 void listing_row(struct listing *l);
 void listing_text(struct listing *l, const char *key, const char *heading, const char *text);
 void listing_int(struct listing *l, const char *key, const char *heading, int64_t value);
@@ -30,7 +32,8 @@ void listing_print(const struct listing *l, bool json);
 /* Its only row: {…}, or one field per line. */
 void listing_print_single(const struct listing *l, bool json);
 
-/* The same as part of a larger document: a list, or the only row as a record, under the listing's name. */
+/* The same as part of a larger document: a list, or the only row as a record, under the listing's
+ * name. */
 void listing_json(const struct listing *l, struct json_writer *w);
 void listing_json_single(const struct listing *l, struct json_writer *w);
 

@@ -31,8 +31,8 @@ static const struct row rows[] = {
 
 static void print_row(FILE *out, const struct row *row)
 {
-	(void)fprintf(out, "  %s%s%s\n      %s\n", row->words, *row->synopsis != '\0' ? " " : "", row->synopsis,
-	              row->help);
+	(void)fprintf(out, "  %s%s%s\n      %s\n", row->words, *row->synopsis != '\0' ? " " : "",
+	              row->synopsis, row->help);
 }
 
 /* All commands, or those that begin with word when some do. */
@@ -43,14 +43,16 @@ static void usage(FILE *out, const char *word)
 
 	(void)fputs("usage: octroictl [-c FILE] [--json] COMMAND …\n\n", out);
 	for (size_t i = 0; i < ROW_COUNT; i++) {
-		if (length > 0 && (strncmp(rows[i].words, word, length) != 0 || rows[i].words[length] > ' '))
+		if (length > 0 &&
+		    (strncmp(rows[i].words, word, length) != 0 || rows[i].words[length] > ' '))
 			continue;
 		print_row(out, &rows[i]);
 		some = true;
 	}
 	for (size_t i = 0; !some && i < ROW_COUNT; i++)
 		print_row(out, &rows[i]);
-	(void)fputs("\n-c FILE: octroi.conf; without it $OCTROI_CONF, then /etc/octroi/octroi.conf.  See octroictl(8).\n",
+	(void)fputs("\n-c FILE: octroi.conf; without it $OCTROI_CONF, then "
+	            "/etc/octroi/octroi.conf.  See octroictl(8).\n",
 	            out);
 }
 
@@ -83,7 +85,8 @@ static int run(const struct row *row, const char *conf, bool json, int argc, cha
 {
 	struct config config;
 	char error[CONFIG_ERROR_MAX];
-	struct ctl c = {.config = &config, .command = row->words, .json = json, .argc = argc, .argv = argv};
+	struct ctl c = {
+		.config = &config, .command = row->words, .json = json, .argc = argc, .argv = argv};
 	int result;
 
 	if (config_load(&config, conf, error) != 0) {

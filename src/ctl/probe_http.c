@@ -27,7 +27,8 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *context)
 	time_t date;
 
 	if (length < sizeof(text) && strncasecmp(bytes, HEADER_DATE, strlen(HEADER_DATE)) == 0) {
-		(void)snprintf(text, sizeof(text), "%.*s", (int)(length - strlen(HEADER_DATE)), bytes + strlen(HEADER_DATE));
+		(void)snprintf(text, sizeof(text), "%.*s", (int)(length - strlen(HEADER_DATE)),
+		               bytes + strlen(HEADER_DATE));
 		date = curl_getdate(text, NULL);
 		answer->date_us = date > 0 ? (int64_t)date * CLOCK_US_PER_SECOND : 0;
 	}
@@ -48,7 +49,8 @@ static int set_options(CURL *curl, const char *url, const struct probe_http_requ
 #if LIBCURL_VERSION_NUM >= 0x075500
 	       curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
 #else
-	       curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS)) == CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_PROTOCOLS,
+	                        (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS)) == CURLE_OK &&
 #endif
 	       curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header) == CURLE_OK &&
@@ -64,7 +66,8 @@ int probe_http(const struct probe_http_request *request, struct probe_http_answe
 	long status = 0;
 
 	*answer = (struct probe_http_answer){0};
-	if (curl == NULL || snprintf(url, sizeof(url), "%s%s", request->base, request->path) >= (int)sizeof(url))
+	if (curl == NULL ||
+	    snprintf(url, sizeof(url), "%s%s", request->base, request->path) >= (int)sizeof(url))
 		goto done;
 	for (int i = 0; i < PROBE_HTTP_HEADERS_MAX && request->headers[i] != NULL; i++) {
 		struct curl_slist *longer = curl_slist_append(headers, request->headers[i]);
@@ -83,7 +86,8 @@ int probe_http(const struct probe_http_request *request, struct probe_http_answe
 	answer->status = (int)status;
 done:
 	if (code != CURLE_OK)
-		(void)snprintf(answer->error, sizeof(answer->error), "%s", curl_easy_strerror(code));
+		(void)snprintf(answer->error, sizeof(answer->error), "%s",
+		               curl_easy_strerror(code));
 	curl_slist_free_all(headers);
 	if (curl != NULL)
 		curl_easy_cleanup(curl);

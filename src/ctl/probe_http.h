@@ -1,6 +1,7 @@
 /*
- * probe_http: one HTTP request, to see how a web server treats it (libcurl; the only file that includes
- * it).  Follows no redirect, uses no proxy of the environment, verifies TLS, gives up after 10 seconds.
+ * probe_http: one HTTP request, to see how a web server treats it (libcurl; the only file that
+ * includes it).  Follows no redirect, uses no proxy of the environment, verifies TLS, gives up
+ * after 10 seconds.
  */
 #ifndef OCTROI_CTL_PROBE_HTTP_H
 #define OCTROI_CTL_PROBE_HTTP_H
@@ -11,16 +12,17 @@
 #define PROBE_HTTP_ERROR_MAX 256
 
 struct probe_http_request {
-	const char *method; /* "GET" */
-	const char *base;   /* "http://127.0.0.1:8080" */
-	const char *path;   /* "/healthz" */
+	const char *method;                          /* "GET" */
+	const char *base;                            /* "http://127.0.0.1:8080" */
+	const char *path;                            /* "/healthz" */
 	const char *headers[PROBE_HTTP_HEADERS_MAX]; /* "Name: value", NULL after the last */
 };
 
 struct probe_http_answer {
 	int status;
-	int64_t date_us; /* of the Date header, to the second; 0: none */
-	char error[PROBE_HTTP_ERROR_MAX]; /* when there was no answer; never holds a header's value */
+	int64_t date_us;                  /* of the Date header, to the second; 0: none */
+	char error[PROBE_HTTP_ERROR_MAX]; /* when there was no answer; never holds a header's value
+	                                   */
 };
 
 /* 0, or -1 when there was no answer. */

@@ -35,29 +35,31 @@ union any_row {
 	struct requests_row request;
 };
 
-/* Tables in the order of their results; what entries say must be known before the others are compared. */
-static const enum table_id streamed[] = {TABLE_ENTRIES, TABLE_GRANTS, TABLE_HOLDS, TABLE_USAGES,
-                                         TABLE_TRANSACTIONS, TABLE_REQUESTS};
+/* Tables in the order of their results; what entries say must be known before the others are
+ * compared. */
+static const enum table_id streamed[] = {TABLE_ENTRIES, TABLE_GRANTS,       TABLE_HOLDS,
+                                         TABLE_USAGES,  TABLE_TRANSACTIONS, TABLE_REQUESTS};
 
 #define STREAMED ((int)(sizeof(streamed) / sizeof(streamed[0])))
 
-/* ---- findings -------------------------------------------------------------------------------------- */
+/* ---- findings -------------------------------------------------------------------------------- */
 
-static void report(struct audit *A, const char *check, const char *table, const char *row, const char *format,
-                   va_list arguments) __attribute__((format(printf, 5, 0)));
+static void report(struct audit *A, const char *check, const char *table, const char *row,
+                   const char *format, va_list arguments) __attribute__((format(printf, 5, 0)));
 
-static void report(struct audit *A, const char *check, const char *table, const char *row, const char *format,
-                   va_list arguments)
+static void report(struct audit *A, const char *check, const char *table, const char *row,
+                   const char *format, va_list arguments)
 {
 	char detail[DETAIL_MAX];
 
 	(void)vsnprintf(detail, sizeof(detail), format, arguments);
 	A->report->findings++;
-	A->found(A->context, &(struct audit_finding){.check = check, .table = table, .row = row, .detail = detail});
+	A->found(A->context, &(struct audit_finding){
+				     .check = check, .table = table, .row = row, .detail = detail});
 }
 
-void audit_find(struct audit *A, const char *check, const char *table, const struct subject *s, int64_t seq,
-                const char *format, ...)
+void audit_find(struct audit *A, const char *check, const char *table, const struct subject *s,
+                int64_t seq, const char *format, ...)
 {
 	char row[ROW_MAX];
 	va_list arguments;
@@ -98,12 +100,13 @@ const char *audit_sum_text(audit_sum sum, char text[AUDIT_SUM_MAX])
 	return at;
 }
 
-void audit_seal(const struct audit *A, seal_sum *sum, int64_t seq, enum audit_aspect aspect, int64_t value)
+void audit_seal(const struct audit *A, seal_sum *sum, int64_t seq, enum audit_aspect aspect,
+                int64_t value)
 {
 	seal_add(&A->key, sum, (int64_t)((uint64_t)seq * ASPECT_COUNT + aspect), value);
 }
 
-/* ---- rows from the database ------------------------------------------------------------------------ */
+/* ---- rows from the database ------------------------------------------------------------------ */
 
 /* Texts stay in the database's buffer: until the next row. */
 static void read_row(const struct db_row *from, enum table_id id, union any_row *to)
@@ -151,7 +154,8 @@ static void find_orphan(struct audit *A, enum table_id table, const unsigned cha
 	audit_find_row(A, "orphan", table_of(table)->name, row, "there is no such account");
 }
 
-static void take_request(struct audit *A, struct subject *s, const struct requests_row *q, const struct db_row *from)
+static void take_request(struct audit *A, struct subject *s, const struct requests_row *q,
+                         const struct db_row *from)
 {
 	const unsigned columns = (unsigned)table_of(TABLE_REQUESTS)->column_count;
 	int64_t amount[2];
@@ -195,25 +199,25 @@ static void take_row(struct audit *A, enum table_id table, const struct db_row *
 		take_request(A, s, &row.request, from);
 }
 
-/* ---- statements ------------------------------------------------------------------------------------ */
+/* ---- statements ------------------------------------------------------------------------------ */
 
 /* The condition on the accounts of a range; column is a literal. */
-#define add_range(sql, range, column)                                                                  \
-	do {                                                                                           \
-		if ((range)->only) {                                                                   \
-			sql_literal((sql), " WHERE " column " = ");                                    \
-			sql_bytes((sql), (range)->low, ID_KEY_BYTES);                                  \
-		} else {                                                                               \
-			sql_literal((sql), " WHERE " column " >= ''");                                 \
-			if (!(range)->first) {                                                         \
-				sql_literal((sql), " AND " column " > ");                              \
-				sql_bytes((sql), (range)->low, ID_KEY_BYTES);                          \
-			}                                                                              \
-			if (!(range)->last) {                                                          \
-				sql_literal((sql), " AND " column " <= ");                             \
-				sql_bytes((sql), (range)->high, ID_KEY_BYTES);                         \
-			}                                                                              \
-		}                                                                                      \
+#define add_range(sql, range, column)                                                              \
+	do {                                                                                       \
+		if ((range)->only) {                                                               \
+			sql_literal((sql), " WHERE " column " = ");                                \
+			sql_bytes((sql), (range)->low, ID_KEY_BYTES);                              \
+		} else {                                                                           \
+			sql_literal((sql), " WHERE " column " >= ''");                             \
+			if (!(range)->first) {                                                     \
+				sql_literal((sql), " AND " column " > ");                          \
+				sql_bytes((sql), (range)->low, ID_KEY_BYTES);                      \
+			}                                                                          \
+			if (!(range)->last) {                                                      \
+				sql_literal((sql), " AND " column " <= ");                         \
+				sql_bytes((sql), (range)->high, ID_KEY_BYTES);                     \
+			}                                                                          \
+		}                                                                                  \
 	} while (0)
 
 static void add_rows(struct buf *sql, enum table_id id, const struct range *range)
@@ -255,7 +259,7 @@ static int run(struct audit *A, const struct buf *sql)
 	return db_query(A->db, sql) == DB_OK && db_finish(A->db) == DB_OK ? 0 : -1;
 }
 
-/* ---- a chunk of accounts --------------------------------------------------------------------------- */
+/* ---- a chunk of accounts --------------------------------------------------------------------- */
 
 static void take_account(struct audit *A, const struct db_row *from)
 {
@@ -366,7 +370,7 @@ static int finish_chunk(struct audit *A)
 	return 0;
 }
 
-/* ---- the run --------------------------------------------------------------------------------------- */
+/* ---- the run --------------------------------------------------------------------------------- */
 
 /* One snapshot for everything that follows. */
 static int begin(struct audit *A)
@@ -405,8 +409,9 @@ static int run_chunks(struct audit *A, struct range *range)
 	}
 }
 
-int audit_run(struct db *d, const char *account, void (*found)(void *context, const struct audit_finding *f),
-              void *context, struct audit_report *r)
+int audit_run(struct db *d, const char *account,
+              void (*found)(void *context, const struct audit_finding *f), void *context,
+              struct audit_report *r)
 {
 	const int64_t start_us = clock_monotonic_us();
 	struct range range = {.first = true, .only = account != NULL};

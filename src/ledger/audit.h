@@ -1,7 +1,7 @@
 /*
- * audit: proves the ledger from its own rows, in one consistent snapshot, reading only.  Accounts are
- * taken a few hundred at a time and every table is read once, in the order of its primary key, so that
- * the time is linear and the memory bounded.  What is checked is listed in octroictl(8).
+ * audit: proves the ledger from its own rows, in one consistent snapshot, reading only.  Accounts
+ * are taken a few hundred at a time and every table is read once, in the order of its primary key,
+ * so that the time is linear and the memory bounded.  What is checked is listed in octroictl(8).
  */
 #ifndef OCTROI_LEDGER_AUDIT_H
 #define OCTROI_LEDGER_AUDIT_H
@@ -11,21 +11,23 @@
 #include "db/db.h"
 
 struct audit_finding {
-	const char *check;  /* "chain", "balance", "held", "grant", "cost", … */
+	const char *check;       /* "chain", "balance", "held", "grant", "cost", … */
 	const char *table, *row; /* "entries", "account acme seq 12" */
-	const char *detail; /* what was expected and what is there */
+	const char *detail;      /* what was expected and what is there */
 };
 
 struct audit_report {
 	int64_t accounts, entries, grants, holds, usages, transactions, requests, findings;
-	int64_t overdue;    /* open holds past their end that nobody has touched yet: no finding */
+	int64_t overdue; /* open holds past their end that nobody has touched yet: no finding */
 	int64_t duration_us;
 	unsigned char head[32]; /* digest of all chain heads, to be kept elsewhere */
 };
 
-/* 0 when it ran (findings may be > 0), -1 on a fault.  account NULL: all; one that does not exist is a
- * report of no accounts.  found is called while the connection is in use: it must not use d. */
-int audit_run(struct db *d, const char *account, void (*found)(void *context, const struct audit_finding *f),
-              void *context, struct audit_report *report);
+/* 0 when it ran (findings may be > 0), -1 on a fault.  account NULL: all; one that does not exist
+ * is a report of no accounts.  found is called while the connection is in use: it must not use d.
+ */
+int audit_run(struct db *d, const char *account,
+              void (*found)(void *context, const struct audit_finding *f), void *context,
+              struct audit_report *report);
 
 #endif

@@ -8,8 +8,8 @@
 #include "ledger/command.h"
 #include "ledger/entry.h"
 
-static void find(struct audit *A, const char *check, const struct subject *s, const struct entries_row *e,
-                 const char *detail)
+static void find(struct audit *A, const char *check, const struct subject *s,
+                 const struct entries_row *e, const char *detail)
 {
 	audit_find(A, check, "entries", s, e->seq, "%s", detail);
 }
@@ -19,8 +19,8 @@ static void missing(struct audit *A, const struct subject *s, int64_t first, int
 	if (first == last)
 		audit_find(A, "sequence", "entries", s, first, "the entry is missing");
 	else
-		audit_find(A, "sequence", "entries", s, first, "the entries from here to seq %lld are missing",
-		           (long long)last);
+		audit_find(A, "sequence", "entries", s, first,
+		           "the entries from here to seq %lld are missing", (long long)last);
 }
 
 static void check_sequence(struct audit *A, struct subject *s, const struct entries_row *e)
@@ -45,7 +45,8 @@ static void check_chain(struct audit *A, const struct subject *s, const struct e
 		return;
 	entry_hash(e, s->last.hash, hash);
 	if (memcmp(hash, e->hash, sizeof(hash)) != 0)
-		find(A, "chain", s, e, "the hash is not that of the entry's fields and the hash before");
+		find(A, "chain", s, e,
+		     "the hash is not that of the entry's fields and the hash before");
 }
 
 static void check_balances(struct audit *A, const struct subject *s, const struct entries_row *e)
@@ -55,9 +56,12 @@ static void check_balances(struct audit *A, const struct subject *s, const struc
 	if (!s->gap && e->balance_before_micros != s->last.balance_after_micros)
 		audit_find(A, "continuity", "entries", s, e->seq,
 		           "balance_before_micros is %lld, but the entry before left %lld",
-		           (long long)e->balance_before_micros, (long long)s->last.balance_after_micros);
-	if (!money_add(e->balance_before_micros, e->amount_micros, &after) || after != e->balance_after_micros)
-		audit_find(A, "continuity", "entries", s, e->seq, "%lld + %lld is not balance_after_micros %lld",
+		           (long long)e->balance_before_micros,
+		           (long long)s->last.balance_after_micros);
+	if (!money_add(e->balance_before_micros, e->amount_micros, &after) ||
+	    after != e->balance_after_micros)
+		audit_find(A, "continuity", "entries", s, e->seq,
+		           "%lld + %lld is not balance_after_micros %lld",
 		           (long long)e->balance_before_micros, (long long)e->amount_micros,
 		           (long long)e->balance_after_micros);
 }
@@ -79,8 +83,10 @@ static const char *transaction_sense(const struct subject *s, const struct entri
 {
 	if (e->transaction_seq <= 0 || e->usage_seq != 0)
 		return "an entry of a transaction names one transaction and no usage";
-	if (!s->gap && e->transaction_seq != e->seq && e->transaction_seq != s->last.transaction_seq)
-		return "a transaction is named by the seq of its first entry, and its entries follow each other";
+	if (!s->gap && e->transaction_seq != e->seq &&
+	    e->transaction_seq != s->last.transaction_seq)
+		return "a transaction is named by the seq of its first entry, and its entries "
+		       "follow each other";
 	if (e->counterpart <= COUNTERPART_USAGE || e->counterpart >= COUNTERPART_DEBT)
 		return "this is no counterpart of a transaction";
 	return NULL;
@@ -92,7 +98,8 @@ static const char *debt_sense(const struct subject *s, const struct entries_row 
 	if (e->counterpart != COUNTERPART_DEBT)
 		return "the counterpart of a debt entry is debt";
 	if (e->grant_seq != 0)
-		return e->amount_micros < 0 ? NULL : "the grant that pays a debt can only lose by it";
+		return e->amount_micros < 0 ? NULL
+		                            : "the grant that pays a debt can only lose by it";
 	if (!s->gap && e->amount_micros != s->unpaired)
 		return "the two halves of a paid debt do not sum to zero";
 	return NULL;
@@ -138,7 +145,8 @@ static void add_up(const struct audit *A, struct subject *s, const struct entrie
 	if (e->kind == ENTRY_USAGE || e->kind == ENTRY_REVERSAL)
 		audit_seal(A, &said->usage, e->usage_seq, ASPECT_AMOUNT, e->amount_micros);
 	if (e->kind == ENTRY_TRANSACTION)
-		audit_seal(A, &said->transaction, e->transaction_seq, ASPECT_AMOUNT, e->amount_micros);
+		audit_seal(A, &said->transaction, e->transaction_seq, ASPECT_AMOUNT,
+		           e->amount_micros);
 	if (e->transaction_seq == e->seq) {
 		audit_seal(A, &said->transaction, e->seq, ASPECT_BEFORE, e->balance_before_micros);
 		audit_seal(A, &said->transaction, e->seq, ASPECT_COUNTERPART, e->counterpart + 1);
@@ -190,7 +198,8 @@ void audit_journal_end(struct audit *A, struct subject *s)
 		audit_find(A, "sequence", "entries", s, a->entry_seq + 1,
 		           "the account knows no entries after seq %lld", (long long)a->entry_seq);
 	if (memcmp(a->chain_head, s->last.hash, sizeof(a->chain_head)) != 0)
-		audit_find(A, "chain", "accounts", s, 0, "chain_head is not the hash of the last entry (seq %lld)",
+		audit_find(A, "chain", "accounts", s, 0,
+		           "chain_head is not the hash of the last entry (seq %lld)",
 		           (long long)s->last.seq);
 	if (a->balance_micros != s->last.balance_after_micros)
 		audit_find(A, "balance", "accounts", s, 0,
@@ -199,5 +208,6 @@ void audit_journal_end(struct audit *A, struct subject *s)
 		           (long long)s->last.balance_after_micros);
 	if (s->debt > 0)
 		audit_find(A, "grant", "entries", s, s->last.seq,
-		           "more debt was paid than was ever made: entries without a grant sum to more than 0");
+		           "more debt was paid than was ever made: entries without a grant sum to "
+		           "more than 0");
 }

@@ -1,5 +1,6 @@
 /*
- * Everything but the journal: grants, holds, usages, transactions, requests and the account's own row.
+ * Everything but the journal: grants, holds, usages, transactions, requests and the account's own
+ * row.
  */
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +11,8 @@
 #include "ledger/entry.h"
 
 static const int counterparts[TRANSACTION_COUNT] = {
-#define TRANSACTION(NAME, sign, priority, counterpart) [TRANSACTION_##NAME] = COUNTERPART_##counterpart,
+#define TRANSACTION(NAME, sign, priority, counterpart)                                             \
+	[TRANSACTION_##NAME] = COUNTERPART_##counterpart,
 #include "ledger/transactions.def"
 #undef TRANSACTION
 };
@@ -21,7 +23,7 @@ static void due(struct subject *s, int64_t at_us)
 		s->due_us = at_us;
 }
 
-/* ---- the account's own row ------------------------------------------------------------------------- */
+/* ---- the account's own row ------------------------------------------------------------------- */
 
 void audit_rows_account(struct audit *A, const struct subject *s)
 {
@@ -31,11 +33,14 @@ void audit_rows_account(struct audit *A, const struct subject *s)
 	if (memcmp(key.bytes, a->id, sizeof(key.bytes)) != 0)
 		audit_find(A, "account", "accounts", s, 0, "id is not that of external_id");
 	if (a->unit != UNIT_MONEY && a->unit != UNIT_CREDIT)
-		audit_find(A, "account", "accounts", s, 0, "there is no unit %lld", (long long)a->unit);
+		audit_find(A, "account", "accounts", s, 0, "there is no unit %lld",
+		           (long long)a->unit);
 	if (a->mode != MODE_PREPAID && a->mode != MODE_POSTPAID)
-		audit_find(A, "account", "accounts", s, 0, "there is no mode %lld", (long long)a->mode);
+		audit_find(A, "account", "accounts", s, 0, "there is no mode %lld",
+		           (long long)a->mode);
 	if (a->status != STATUS_ACTIVE && a->status != STATUS_SUSPENDED)
-		audit_find(A, "account", "accounts", s, 0, "there is no status %lld", (long long)a->status);
+		audit_find(A, "account", "accounts", s, 0, "there is no status %lld",
+		           (long long)a->status);
 }
 
 /* Whether the seqs of holds and usages are 1 to hold_seq, each once. */
@@ -57,7 +62,8 @@ static void check_sums(struct audit *A, const struct subject *s)
 	char sum[AUDIT_SUM_MAX];
 
 	if (s->held != a->held_micros)
-		audit_find(A, "held", "accounts", s, 0, "held_micros is %lld, but open holds reserve %s",
+		audit_find(A, "held", "accounts", s, 0,
+		           "held_micros is %lld, but open holds reserve %s",
 		           (long long)a->held_micros, audit_sum_text(s->held, sum));
 	if (s->holds != a->open_holds)
 		audit_find(A, "held", "accounts", s, 0, "open_holds is %lld, but there are %lld",
@@ -65,14 +71,16 @@ static void check_sums(struct audit *A, const struct subject *s)
 	if (s->remaining + s->debt != a->balance_micros)
 		audit_find(A, "balance", "accounts", s, 0,
 		           "balance_micros is %lld, but grants less debt come to %s",
-		           (long long)a->balance_micros, audit_sum_text(s->remaining + s->debt, sum));
+		           (long long)a->balance_micros,
+		           audit_sum_text(s->remaining + s->debt, sum));
 	if (s->grants != a->grant_seq || s->grants_max != a->grant_seq)
 		audit_find(A, "grant", "accounts", s, 0,
 		           "grant_seq is %lld, but there are %lld grants, the last with seq %lld",
 		           (long long)a->grant_seq, (long long)s->grants, (long long)s->grants_max);
 	if (s->due_us < a->due_at_us)
-		audit_find(A, "due", "accounts", s, 0, "due_at_us is %lld, but something ends at %lld",
-		           (long long)a->due_at_us, (long long)s->due_us);
+		audit_find(A, "due", "accounts", s, 0,
+		           "due_at_us is %lld, but something ends at %lld", (long long)a->due_at_us,
+		           (long long)s->due_us);
 }
 
 void audit_rows_end(struct audit *A, struct subject *s)
@@ -81,7 +89,7 @@ void audit_rows_end(struct audit *A, struct subject *s)
 	s->incomplete = !numbers_complete(A, s);
 }
 
-/* ---- grants ---------------------------------------------------------------------------------------- */
+/* ---- grants ---------------------------------------------------------------------------------- */
 
 void audit_rows_grant(struct audit *A, struct subject *s, const struct grants_row *g)
 {
@@ -101,7 +109,7 @@ void audit_rows_grant(struct audit *A, struct subject *s, const struct grants_ro
 		due(s, g->expires_at_us);
 }
 
-/* ---- holds and usages ------------------------------------------------------------------------------ */
+/* ---- holds and usages ------------------------------------------------------------------------ */
 
 static void take_number(const struct audit *A, struct subject *s, int64_t seq)
 {
@@ -112,16 +120,16 @@ static void take_number(const struct audit *A, struct subject *s, int64_t seq)
 
 /* What so many actions cost by the price that was pinned; false when no such price says.  An action
  * without a price of its own was priced by the configuration, which the database does not hold. */
-static bool action_price(const struct audit *A, const struct subject *s, const char *item, int64_t version,
-                         int64_t quantity, micros *cost)
+static bool action_price(const struct audit *A, const struct subject *s, const char *item,
+                         int64_t version, int64_t quantity, micros *cost)
 {
 	const struct price *p = book_price_of_version(A->book, PRICE_ACTION, item, version);
 
 	return p != NULL && price_of_action(p, (enum account_unit)s->row.unit, quantity, cost);
 }
 
-static bool model_price(const struct audit *A, const struct subject *s, const char *item, int64_t version,
-                        const struct tokens *t, micros *cost)
+static bool model_price(const struct audit *A, const struct subject *s, const char *item,
+                        int64_t version, const struct tokens *t, micros *cost)
 {
 	const struct price *p = book_price_of_version(A->book, PRICE_MODEL, item, version);
 
@@ -131,7 +139,8 @@ static bool model_price(const struct audit *A, const struct subject *s, const ch
 /* Price and reservation as the hold was placed or extended. */
 static void check_reserved(struct audit *A, const struct subject *s, const struct holds_row *h)
 {
-	const struct tokens t = {.count = {[PRICE_INPUT] = h->input_tokens, [PRICE_OUTPUT] = h->max_output_tokens}};
+	const struct tokens t = {
+		.count = {[PRICE_INPUT] = h->input_tokens, [PRICE_OUTPUT] = h->max_output_tokens}};
 	micros reserved = h->reserved_micros;
 	bool priced = true;
 
@@ -145,7 +154,8 @@ static void check_reserved(struct audit *A, const struct subject *s, const struc
 		audit_find(A, "cost", "holds", s, h->seq, "no price of version %lld covers it",
 		           (long long)h->price_version);
 	else if (reserved != h->reserved_micros || reserved < 0)
-		audit_find(A, "cost", "holds", s, h->seq, "reserved_micros is %lld, but its price makes %lld",
+		audit_find(A, "cost", "holds", s, h->seq,
+		           "reserved_micros is %lld, but its price makes %lld",
 		           (long long)h->reserved_micros, (long long)reserved);
 }
 
@@ -158,7 +168,8 @@ void audit_rows_hold(struct audit *A, struct subject *s, const struct holds_row 
 	take_number(A, s, h->seq);
 	due(s, h->expires_at_us);
 	if (h->kind != PRICE_MODEL && h->kind != PRICE_ACTION)
-		audit_find(A, "hold", "holds", s, h->seq, "there is no kind %lld", (long long)h->kind);
+		audit_find(A, "hold", "holds", s, h->seq, "there is no kind %lld",
+		           (long long)h->kind);
 	else
 		check_reserved(A, s, h);
 }
@@ -171,21 +182,26 @@ static const char *usage_sense(const struct usages_row *u)
 		return "there is no such source";
 	switch (u->state) {
 	case USAGE_RELEASED:
-		return u->settlement == SETTLEMENT_NONE || u->outcome == SETTLE_FAILED ? NULL
-			: "a released hold has no settlement";
+		return u->settlement == SETTLEMENT_NONE || u->outcome == SETTLE_FAILED
+		               ? NULL
+		               : "a released hold has no settlement";
 	case USAGE_EXPIRED:
-		return u->settlement == SETTLEMENT_NONE || u->settlement == SETTLEMENT_ESTIMATED ? NULL
-			: "a hold that expired and was not settled since has no settlement but an estimate";
+		return u->settlement == SETTLEMENT_NONE || u->settlement == SETTLEMENT_ESTIMATED
+		               ? NULL
+		               : "a hold that expired and was not settled since has no settlement "
+		                 "but an estimate";
 	case USAGE_SETTLED:
-		return u->settlement > SETTLEMENT_NONE && u->settlement <= SETTLEMENT_LATE ? NULL
-			: "a settled hold says how it was settled";
+		return u->settlement > SETTLEMENT_NONE && u->settlement <= SETTLEMENT_LATE
+		               ? NULL
+		               : "a settled hold says how it was settled";
 	default:
 		return "there is no such state of a usage";
 	}
 }
 
 /* What the usage must have cost: *cost, or false when its price is not there. */
-static bool usage_cost(const struct audit *A, const struct subject *s, const struct usages_row *u, micros *cost)
+static bool usage_cost(const struct audit *A, const struct subject *s, const struct usages_row *u,
+                       micros *cost)
 {
 	const struct tokens t = {{u->input_tokens, u->cache_read_tokens, u->cache_write_tokens,
 	                          u->cache_write_1h_tokens, u->output_tokens}};
@@ -214,7 +230,8 @@ static void check_cost(struct audit *A, const struct subject *s, const struct us
 		audit_find(A, "cost", "usages", s, u->seq, "no price of version %lld covers it",
 		           (long long)u->price_version);
 	else if (cost != u->cost_micros)
-		audit_find(A, "cost", "usages", s, u->seq, "cost_micros is %lld, but its price makes %lld",
+		audit_find(A, "cost", "usages", s, u->seq,
+		           "cost_micros is %lld, but its price makes %lld",
 		           (long long)u->cost_micros, (long long)cost);
 	if (u->kind != PRICE_ACTION || u->price_version == 0)
 		return;
@@ -222,7 +239,8 @@ static void check_cost(struct audit *A, const struct subject *s, const struct us
 		audit_find(A, "cost", "usages", s, u->seq, "no price of version %lld covers it",
 		           (long long)u->price_version);
 	else if (reserved != u->reserved_micros)
-		audit_find(A, "cost", "usages", s, u->seq, "reserved_micros is %lld, but its price makes %lld",
+		audit_find(A, "cost", "usages", s, u->seq,
+		           "reserved_micros is %lld, but its price makes %lld",
 		           (long long)u->reserved_micros, (long long)reserved);
 }
 
@@ -242,7 +260,7 @@ void audit_rows_usage(struct audit *A, struct subject *s, const struct usages_ro
 		check_cost(A, s, u);
 }
 
-/* ---- transactions and requests --------------------------------------------------------------------- */
+/* ---- transactions and requests --------------------------------------------------------------- */
 
 int audit_rows_counterpart(int64_t type)
 {
@@ -255,7 +273,8 @@ void audit_rows_transaction(struct audit *A, struct subject *s, const struct tra
 
 	A->report->transactions++;
 	if (audit_rows_counterpart(t->type) < 0) {
-		audit_find(A, "transaction", "transactions", s, t->seq, "there is no type %lld", (long long)t->type);
+		audit_find(A, "transaction", "transactions", s, t->seq, "there is no type %lld",
+		           (long long)t->type);
 		return;
 	}
 	audit_seal(A, sum, t->seq, ASPECT_AMOUNT, t->amount_micros);
@@ -277,17 +296,24 @@ static const char *request_sense(const struct subject *s, const struct requests_
 	case COMMAND_SETTLE:
 	case COMMAND_RELEASE:
 	case COMMAND_EXTEND:
-		return q->seq >= 1 && q->seq <= s->row.hold_seq ? NULL : "it names no hold or usage of the account";
+		return q->seq >= 1 && q->seq <= s->row.hold_seq
+		               ? NULL
+		               : "it names no hold or usage of the account";
 	case COMMAND_CHARGE:
 		if (usage_micros == NULL)
 			return "it names no usage of the account";
-		return *usage_micros == q->amount_micros ? NULL : "its amount is not the cost of the usage";
+		return *usage_micros == q->amount_micros
+		               ? NULL
+		               : "its amount is not the cost of the usage";
 	case COMMAND_TRANSACTION:
 		if (transaction_micros == NULL)
 			return "it names no transaction of the account";
-		return *transaction_micros == q->amount_micros ? NULL : "its amount is not that of the transaction";
+		return *transaction_micros == q->amount_micros
+		               ? NULL
+		               : "its amount is not that of the transaction";
 	default:
-		return q->command >= 0 && q->command < COMMAND_COUNT ? NULL : "there is no such command";
+		return q->command >= 0 && q->command < COMMAND_COUNT ? NULL
+		                                                     : "there is no such command";
 	}
 }
 
@@ -304,7 +330,7 @@ void audit_rows_request(struct audit *A, struct subject *s, const struct request
 	buf_init(&key, 64);
 	buf_add_hex(&key, q->request_key, sizeof(q->request_key));
 	(void)snprintf(row, sizeof(row), "account %s request_key %s", s->name, buf_text(&key));
-	audit_find_row(A, "request", "requests", row, "%s (command %lld, seq %lld)", wrong, (long long)q->command,
-	               (long long)q->seq);
+	audit_find_row(A, "request", "requests", row, "%s (command %lld, seq %lld)", wrong,
+	               (long long)q->command, (long long)q->seq);
 	buf_free(&key);
 }

@@ -1,7 +1,7 @@
 /*
- * audit_state: an audit under way.  The audit_*.c files share it and nobody else includes it: audit.c
- * runs it, audit_journal.c follows entries, audit_rows.c looks at all other rows, audit_explain.c names
- * the rows when sums differ.
+ * audit_state: an audit under way.  The audit_*.c files share it and nobody else includes it:
+ * audit.c runs it, audit_journal.c follows entries, audit_rows.c looks at all other rows,
+ * audit_explain.c names the rows when sums differ.
  */
 #ifndef OCTROI_LEDGER_AUDIT_STATE_H
 #define OCTROI_LEDGER_AUDIT_STATE_H
@@ -58,9 +58,10 @@ struct audit {
 	int count; /* of subjects */
 };
 
-/* A finding about row seq of the account (seq 0: the account's own row), or about a row named otherwise. */
-void audit_find(struct audit *A, const char *check, const char *table, const struct subject *s, int64_t seq,
-                const char *format, ...) __attribute__((format(printf, 6, 7)));
+/* A finding about row seq of the account (seq 0: the account's own row), or about a row named
+ * otherwise. */
+void audit_find(struct audit *A, const char *check, const char *table, const struct subject *s,
+                int64_t seq, const char *format, ...) __attribute__((format(printf, 6, 7)));
 void audit_find_row(struct audit *A, const char *check, const char *table, const char *row,
                     const char *format, ...) __attribute__((format(printf, 5, 6)));
 /* In decimal, for a finding. */
@@ -78,7 +79,8 @@ void audit_rows_usage(struct audit *A, struct subject *s, const struct usages_ro
 void audit_rows_transaction(struct audit *A, struct subject *s, const struct transactions_row *t);
 /* Who stands on the other side of transactions of that type; -1: there is no such type. */
 int audit_rows_counterpart(int64_t type);
-/* The request's row, and the amounts of the transaction and the usage that it may name (NULL: none). */
+/* The request's row, and the amounts of the transaction and the usage that it may name (NULL:
+ * none). */
 void audit_rows_request(struct audit *A, struct subject *s, const struct requests_row *q,
                         const int64_t *transaction_micros, const int64_t *usage_micros);
 /* All rows of the account have been seen: sums against the account's row. */
@@ -86,12 +88,20 @@ void audit_rows_end(struct audit *A, struct subject *s);
 
 /* What can be said of a usage, a grant or a transaction; each has a weight of its own. */
 enum audit_aspect {
-	ASPECT_AMOUNT, ASPECT_REMAINING, ASPECT_TYPE, ASPECT_BEFORE, ASPECT_AFTER, ASPECT_COUNTERPART, ASPECT_TIME,
+	ASPECT_AMOUNT,
+	ASPECT_REMAINING,
+	ASPECT_TYPE,
+	ASPECT_BEFORE,
+	ASPECT_AFTER,
+	ASPECT_COUNTERPART,
+	ASPECT_TIME,
 	ASPECT_COUNT
 };
-void audit_seal(const struct audit *A, seal_sum *sum, int64_t seq, enum audit_aspect aspect, int64_t value);
+void audit_seal(const struct audit *A, seal_sum *sum, int64_t seq, enum audit_aspect aspect,
+                int64_t value);
 
-/* Names the rows behind sums that differ; 0, or -1 on a fault.  Uses the connection: nothing may be streaming. */
+/* Names the rows behind sums that differ; 0, or -1 on a fault.  Uses the connection: nothing may be
+ * streaming. */
 int audit_explain(struct audit *A, const struct subject *s);
 
 #endif

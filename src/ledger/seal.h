@@ -1,8 +1,9 @@
 /*
- * seal: tells in constant memory whether two streams of (number, value) pairs say the same, whatever
- * their order and however a value is split: the sum of value times a secret 64-bit weight of the number,
- * modulo 2^128.  Sums over the same totals per number are equal; others differ but for a chance of about
- * 2^-64, which nobody can steer, because the key is drawn anew for every run.  Pure but for seal_draw.
+ * seal: tells in constant memory whether two streams of (number, value) pairs say the same,
+ * whatever their order and however a value is split: the sum of value times a secret 64-bit weight
+ * of the number, modulo 2^128.  Sums over the same totals per number are equal; others differ but
+ * for a chance of about 2^-64, which nobody can steer, because the key is drawn anew for every run.
+ * Pure but for seal_draw.
  */
 #ifndef OCTROI_LEDGER_SEAL_H
 #define OCTROI_LEDGER_SEAL_H
