@@ -77,8 +77,7 @@ static void group_rows(struct book *b)
 
 		if (current == NULL || !is_item(&b->rows[current->first], p->kind, p->item)) {
 			current = &b->items[b->item_count++];
-			current->hash = hash_of(p->kind, p->item);
-			current->first = i;
+			*current = (struct item){.hash = hash_of(p->kind, p->item), .first = i};
 		}
 		current->count++;
 	}
