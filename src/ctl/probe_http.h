@@ -1,7 +1,6 @@
 /*
- * probe_http: one HTTP request, to see how a web server treats it (libcurl; the only file that
- * includes it).  Follows no redirect, uses no proxy of the environment, verifies TLS, gives up
- * after 10 seconds.
+ * probe_http: one HTTP request, to see how a web server treats it, by outbox/http.h.  Gives up after
+ * 10 seconds.
  */
 #ifndef OCTROI_CTL_PROBE_HTTP_H
 #define OCTROI_CTL_PROBE_HTTP_H

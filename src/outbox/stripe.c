@@ -1,0 +1,265 @@
+#include "outbox/stripe.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/log.h"
+#include "outbox/http.h"
+
+#define FORM_MAX ((size_t)32 * 1024)
+#define ANSWER_MAX ((size_t)8 * 1024 * 1024) /* a hundred events */
+#define ID_MAX 200
+#define ATTEMPTS_MAX 3
+#define PAUSE_FIRST_US (250 * CLOCK_US_PER_MS)
+#define ATTEMPT_MIN_US (100 * CLOCK_US_PER_MS) /* with less time left, no more is tried */
+#define HEADER_MAX 512
+
+/* ---- writing a call -------------------------------------------------------------------------- */
+
+void stripe_begin(struct stripe_call *call, const char *path, const char *idempotency_key,
+                  int64_t deadline_us)
+{
+	*call = (struct stripe_call){
+		.path = path,
+		.get = idempotency_key == NULL,
+		.idempotency_key = idempotency_key,
+		.deadline_us = deadline_us,
+	};
+	buf_init(&call->form, FORM_MAX);
+}
+
+void stripe_call_free(struct stripe_call *call)
+{
+	buf_free(&call->form);
+	json_free(call->json);
+	call->json = NULL;
+}
+
+/* As application/x-www-form-urlencoded. */
+static void put_encoded(struct buf *b, const char *text)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	for (; *text != '\0'; text++) {
+		const unsigned char c = (unsigned char)*text;
+
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		    c == '-' || c == '.' || c == '_') {
+			buf_add_char(b, *text);
+		} else {
+			buf_add_char(b, '%');
+			buf_add_char(b, hex[c >> 4]);
+			buf_add_char(b, hex[c & 15]);
+		}
+	}
+}
+
+void stripe_put(struct stripe_call *call, const char *name, const char *value)
+{
+	if (*value == '\0')
+		return;
+	if (call->form.length > 0)
+		buf_add_char(&call->form, '&');
+	put_encoded(&call->form, name);
+	buf_add_char(&call->form, '=');
+	put_encoded(&call->form, value);
+}
+
+void stripe_put_int(struct stripe_call *call, const char *name, int64_t value)
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%lld", (long long)value);
+	stripe_put(call, name, text);
+}
+
+void stripe_new_key(char key[STRIPE_KEY_MAX])
+{
+	unsigned char bytes[24];
+
+	memcpy(key, "octroi-", 7);
+	digest_random(bytes, sizeof(bytes));
+	(void)digest_base64url(bytes, sizeof(bytes), key + 7);
+}
+
+bool stripe_id_valid(const char *text, const char *prefix)
+{
+	const size_t length = strlen(text), before = strlen(prefix);
+
+	return strncmp(text, prefix, before) == 0 && length > before && length <= ID_MAX &&
+	       strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") ==
+	               length;
+}
+
+bool stripe_is_live(const struct stripe *s)
+{
+	return strstr(s->secret_key, "_live_") != NULL;
+}
+
+/* ---- reading an answer ----------------------------------------------------------------------- */
+
+const char *stripe_text(const struct json *record, const char *name)
+{
+	const struct json *value = json_get(record, name);
+
+	return value != NULL && json_type(value) == JSON_TEXT ? json_text(value, NULL) : "";
+}
+
+int64_t stripe_int(const struct json *record, const char *name)
+{
+	const struct json *value = json_get(record, name);
+
+	return value != NULL && json_type(value) == JSON_INT ? json_int(value) : 0;
+}
+
+static void read_error(struct stripe_call *call, const struct http_answer *answer)
+{
+	char why[JSON_ERROR_MAX];
+	struct json *json = json_parse(buf_text(&answer->body), answer->body.length, false, why);
+	const struct json *error = json_get(json, "error");
+
+	(void)snprintf(call->type, sizeof(call->type), "%s", stripe_text(error, "type"));
+	(void)snprintf(call->code, sizeof(call->code), "%s", stripe_text(error, "code"));
+	(void)snprintf(call->param, sizeof(call->param), "%s", stripe_text(error, "param"));
+	/* Of a key that is wrong Stripe's sentence quotes parts. */
+	if (answer->status == 401)
+		(void)snprintf(call->error, sizeof(call->error), "the secret key is not accepted");
+	else
+		(void)snprintf(call->error, sizeof(call->error), "%s", stripe_text(error, "message"));
+	json_free(json);
+}
+
+static enum stripe_result read_answer(struct stripe_call *call, const struct http_answer *answer)
+{
+	char why[JSON_ERROR_MAX];
+
+	call->status = answer->status;
+	call->date_us = answer->date_us;
+	call->type[0] = call->code[0] = call->param[0] = call->error[0] = '\0';
+	if (answer->status == 0) {
+		(void)snprintf(call->error, sizeof(call->error), "%s", answer->error);
+		return STRIPE_UNAVAILABLE;
+	}
+	if (answer->status / 100 != 2) {
+		read_error(call, answer);
+		if (answer->status == 429)
+			return STRIPE_LIMITED;
+		return answer->status / 100 == 4 && answer->status != 409 ? STRIPE_REFUSED
+		                                                          : STRIPE_UNAVAILABLE;
+	}
+	call->json = json_parse(buf_text(&answer->body), answer->body.length, false, why);
+	if (call->json != NULL && json_type(call->json) == JSON_RECORD)
+		return STRIPE_OK;
+	json_free(call->json);
+	call->json = NULL;
+	(void)snprintf(call->error, sizeof(call->error), "the answer is no JSON object");
+	return STRIPE_UNAVAILABLE;
+}
+
+/* ---- sending --------------------------------------------------------------------------------- */
+
+static enum stripe_result send_once(const struct stripe *s, struct stripe_call *call,
+                                    int64_t deadline_us, bool *again)
+{
+	char authorization[HEADER_MAX], key[HEADER_MAX], should_retry[HTTP_VALUE_MAX];
+	struct http_request request = {
+		.method = call->get ? "GET" : "POST",
+		.headers = {authorization, "Stripe-Version: " STRIPE_VERSION},
+		.deadline_us = deadline_us,
+		.answer_max = ANSWER_MAX,
+	};
+	struct http_answer answer;
+	struct buf url;
+	enum stripe_result result;
+
+	buf_init(&url, FORM_MAX);
+	buf_printf(&url, "%s%s", s->api_base, call->path);
+	if (call->get && call->form.length > 0)
+		buf_printf(&url, "?%s", buf_text(&call->form));
+	CHECK(buf_ok(&url));
+	request.url = buf_text(&url);
+	(void)snprintf(authorization, sizeof(authorization), "Authorization: Bearer %s",
+	               s->secret_key);
+	(void)snprintf(key, sizeof(key), "Idempotency-Key: %s",
+	               call->get ? "" : call->idempotency_key);
+	if (!call->get) {
+		request.headers[2] = key;
+		request.headers[3] = "Content-Type: application/x-www-form-urlencoded";
+		request.headers[4] = "Expect:"; /* no 100 Continue */
+		request.body = buf_text(&call->form);
+		request.body_length = call->form.length;
+	}
+	(void)http_send(&request, &answer);
+	explicit_bzero(authorization, sizeof(authorization));
+	result = read_answer(call, &answer);
+	http_header(&answer, "Stripe-Should-Retry", should_retry);
+	if (answer.status != 0 && strcmp(should_retry, "true") == 0)
+		*again = true;
+	else if (answer.status != 0 && strcmp(should_retry, "false") == 0)
+		*again = false;
+	else
+		*again = result == STRIPE_UNAVAILABLE; /* no answer, 409, 5xx */
+	http_answer_free(&answer);
+	buf_free(&url);
+	return result;
+}
+
+/* Half of what has grown, and a random part of the other half. */
+static void pause_before(int attempt)
+{
+	const int64_t whole_us = PAUSE_FIRST_US << (attempt - 1);
+	unsigned char random[4];
+	int64_t part = 0;
+	struct timespec left;
+
+	digest_random(random, sizeof(random));
+	for (size_t i = 0; i < sizeof(random); i++)
+		part = part << 8 | random[i];
+	part = whole_us / 2 + part % (whole_us / 2 + 1);
+	left = (struct timespec){.tv_sec = part / CLOCK_US_PER_SECOND,
+	                         .tv_nsec = part % CLOCK_US_PER_SECOND * 1000};
+	(void)nanosleep(&left, NULL);
+}
+
+static void tell(const struct stripe_call *call, enum stripe_result result)
+{
+	/* A refusal is our own mistake or the operator's; the rest passes. */
+	log_event(result == STRIPE_REFUSED ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "stripe_failed",
+	          LOG_TEXT("path", call->path), LOG_NUMBER("status", call->status),
+	          LOG_TEXT("type", call->type), LOG_TEXT("code", call->code),
+	          LOG_TEXT("param", call->param), LOG_TEXT("error", call->error),
+	          LOG_NUMBER("attempts", call->attempts));
+}
+
+enum stripe_result stripe_send(const struct stripe *s, struct stripe_call *call)
+{
+	const int64_t began_us = clock_monotonic_us();
+	int64_t deadline_us = began_us + s->timeout_ms * CLOCK_US_PER_MS;
+	enum stripe_result result = STRIPE_UNAVAILABLE;
+	bool again = true;
+
+	CHECK(buf_ok(&call->form) && (call->get || call->idempotency_key[0] != '\0'));
+	if (call->deadline_us < deadline_us)
+		deadline_us = call->deadline_us;
+	(void)snprintf(call->error, sizeof(call->error), "no time was left");
+	while (again && call->attempts < ATTEMPTS_MAX) {
+		int64_t left_us;
+
+		if (call->attempts > 0)
+			pause_before(call->attempts);
+		left_us = deadline_us - clock_monotonic_us();
+		if (left_us < ATTEMPT_MIN_US)
+			break;
+		/* One that hangs leaves time for another. */
+		result = send_once(s, call, deadline_us - (call->attempts == 0 ? left_us / 2 : 0),
+		                   &again);
+		call->attempts++;
+	}
+	if (result != STRIPE_OK)
+		tell(call, result);
+	return result;
+}

@@ -1,0 +1,75 @@
+/*
+ * stripe: requests to Stripe's API: form bodies, the version and idempotency headers, errors, repeats.
+ * Knows nothing of accounts or orders.  Never log a call or its key.  A struct stripe is read-only once
+ * filled in, so threads share it; a call belongs to one thread, and waits on it.
+ */
+#ifndef OCTROI_OUTBOX_STRIPE_H
+#define OCTROI_OUTBOX_STRIPE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+
+#define STRIPE_VERSION "2026-07-29.dahlia"
+#define STRIPE_KEY_MAX 64   /* of our idempotency keys, NUL included */
+#define STRIPE_CODE_MAX 64
+#define STRIPE_ERROR_MAX 256
+
+struct stripe {
+	const char *api_base;   /* "https://api.stripe.com" */
+	const char *secret_key;
+	int64_t timeout_ms;     /* of a call with all its repeats */
+};
+
+enum stripe_result {
+	STRIPE_OK,          /* 2xx with a JSON record */
+	STRIPE_REFUSED,     /* it will not do that, however often asked (4xx) */
+	STRIPE_LIMITED,     /* 429 */
+	STRIPE_UNAVAILABLE  /* no usable answer in time; what was asked may have been done */
+};
+
+/* form: the body of a POST or the query of a GET; stripe_put fills it, stripe_call_free frees it. */
+struct stripe_call {
+	const char *path;            /* "/v1/customers", already made of safe characters */
+	bool get;
+	const char *idempotency_key; /* of a POST, stored by the caller before; NULL for a GET */
+	int64_t deadline_us;         /* monotonic, besides timeout_ms */
+	struct buf form;
+	/* the answer */
+	int status, attempts;
+	struct json *json;           /* NULL unless STRIPE_OK */
+	int64_t date_us;             /* of Stripe's clock, to the second; 0: not said */
+	char type[STRIPE_CODE_MAX], code[STRIPE_CODE_MAX], param[STRIPE_CODE_MAX]; /* of an error */
+	char error[STRIPE_ERROR_MAX]; /* why not, for the operator; holds no secret */
+};
+
+void stripe_begin(struct stripe_call *call, const char *path, const char *idempotency_key,
+                  int64_t deadline_us);
+void stripe_call_free(struct stripe_call *call);
+
+/* name=value, encoded; name is a literal such as "metadata[user_id]".  An empty text is left out:
+ * Stripe takes it for "unset". */
+void stripe_put(struct stripe_call *call, const char *name, const char *value);
+void stripe_put_int(struct stripe_call *call, const char *name, int64_t value);
+
+/*
+ * Sends it, again with the same idempotency key when Stripe says so, or says nothing against it (no
+ * answer, 409, 5xx), at most three times, with growing, random pauses, all within the time that the
+ * call has.  Anything but STRIPE_OK is logged here, once.
+ */
+enum stripe_result stripe_send(const struct stripe *s, struct stripe_call *call);
+
+/* A new idempotency key. */
+void stripe_new_key(char key[STRIPE_KEY_MAX]);
+/* Whether text may stand in a path or as an id of Stripe: prefix, then 1 to 200 of A-Z a-z 0-9 _. */
+bool stripe_id_valid(const char *text, const char *prefix);
+/* Whether the key is a live one. */
+bool stripe_is_live(const struct stripe *s);
+
+/* A text or integer of an answer; "" and 0 when it is not there or is something else. */
+const char *stripe_text(const struct json *record, const char *name);
+int64_t stripe_int(const struct json *record, const char *name);
+
+#endif
