@@ -66,4 +66,21 @@ int reader_keys(struct db *d, struct arena *a, struct reader_key **rows, int *co
 /* For readiness and metrics. */
 int reader_open_holds(struct db *d, int64_t *count);
 
+/* An order, with what is known of its account at Stripe. */
+struct reader_topup {
+	bool found;
+	int64_t seq, state, unit, amount_minor, amount_micros, livemode, created_at_us, paid_at_us;
+	int64_t refunded_micros, disputed_micros, transaction_seq, customer_key_at_us, now_us;
+	const char *currency, *session_key, *session_id, *payment_id;
+	const char *customer_id, *customer_key, *external_id, *email, *name, *locale;
+};
+int reader_topup(struct db *d, struct arena *a, const struct account_key *key, int64_t seq, struct reader_topup *out);
+
+struct reader_billing {
+	bool found;
+	const char *customer_id, *plan, *subscription_id;
+	int64_t paid_count, first_paid_at_us;
+};
+int reader_billing(struct db *d, struct arena *a, const struct account_key *key, struct reader_billing *out);
+
 #endif

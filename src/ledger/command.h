@@ -42,6 +42,23 @@ enum transaction_type {
 	TRANSACTION_COUNT
 };
 
+/* topups.state.  Whatever order facts come in, the highest stands. */
+enum topup_state { TOPUP_OPEN, TOPUP_PENDING, TOPUP_EXPIRED, TOPUP_FAILED, TOPUP_PAID };
+/* refunds.status; likewise. */
+enum refund_status { REFUND_UNKNOWN, REFUND_PENDING, REFUND_SUCCEEDED, REFUND_FAILED };
+enum event_provider { PROVIDER_STRIPE, PROVIDER_CLERK };
+/* webhook_events.state. */
+enum event_state { EVENT_APPLIED, EVENT_IGNORED, EVENT_PARKED };
+
+/* The webhook event that a command comes from; it is noted in the same transaction, and repeated ones
+ * change nothing.  A command without one (id NULL) has the same effect. */
+struct command_event {
+	const char *id, *type, *body; /* body: kept while the event is parked */
+	const char *subject;          /* what a parked one waits for, a payment's id; "" when nothing */
+	enum event_provider provider;
+	int64_t created_at_us;        /* the sender's clock */
+};
+
 struct command_labels { /* "" when not given */
 	const char *conversation_id, *message_id, *metadata;
 };
@@ -67,6 +84,9 @@ struct answer {
 	struct tokens tokens;
 	const char *field;          /* of INVALID_REQUEST: a literal */
 	char item[PRICE_ITEM_MAX];  /* of EXTEND: the model or action held for */
+	enum event_state event_state; /* what became of command.event */
+	const char *note;           /* why it was ignored or parked: a literal, "" when applied */
+	bool credited, first_payment; /* of PAYMENT */
 };
 
 struct command {
@@ -75,8 +95,13 @@ struct command {
 	const char *account_id;     /* the application's; NULL where a hold's id named the account */
 	const char *member;         /* "" when none */
 	int64_t hold_seq;           /* for NEEDS_HOLD */
+	int64_t topup_seq;          /* for NEEDS_TOPUP: the order */
+	const char *payment_id;     /* for NEEDS_PAYMENT: Stripe's payment intent, "" when not known */
+	const char *object_id;      /* for NEEDS_OBJECT: Stripe's refund, dispute or subscription */
+	struct command_event event; /* event.id NULL: none */
 	const char *request_id;     /* NULL: cannot be repeated */
 	unsigned char request_key[ID_KEY_BYTES], fingerprint[ID_KEY_BYTES]; /* made by ledger_submit */
+	unsigned char event_key[ID_KEY_BYTES], payment_key[ID_KEY_BYTES], object_key[ID_KEY_BYTES]; /* likewise */
 	union {
 		struct {
 			const char *models[COMMAND_MODELS_MAX];
@@ -122,6 +147,45 @@ struct command {
 		} account_change;
 		struct { bool remove; int64_t role; } member_change; /* role: 0 member, 1 manager */
 		struct { bool create; } touch;                       /* create: make it when absent */
+		/* Opens an order; answer.seq is its number, id_public_format its name towards Stripe. */
+		struct {
+			int64_t amount_minor;       /* in the currency's smallest unit */
+			micros money_micros;        /* the same in micros of the currency */
+			const char *currency;       /* lower case, as Stripe writes it */
+			bool livemode;
+			const char *session_key;    /* Idempotency-Keys, random, kept before they are first used: */
+			const char *customer_key;   /* taken only if the account has neither customer nor a fresh key */
+		} topup;
+		/* What Stripe answered about the order; NULL: leave.  A customer that is there stays. */
+		struct { const char *customer_id, *session_id; } topup_note;
+		/* What is known of an order's payment; TOPUP_PAID credits, once. */
+		struct {
+			enum topup_state state;
+			int64_t amount_minor;
+			const char *currency, *customer_id, *session_id; /* "" when not said */
+			bool livemode;
+		} payment;
+		/* A refund as it is now; object_id "": amount_minor is what was refunded of the charge in all. */
+		struct {
+			enum refund_status status;
+			int64_t amount_minor;
+			const char *currency;
+			bool livemode;
+		} refund;
+		struct {
+			bool withdrawn, reinstated;
+			int64_t amount_minor;
+			const char *currency;
+			bool livemode;
+		} dispute;
+		struct {
+			const char *customer_id, *status, *price_id, *plan;
+			bool live;                  /* the plan is in force */
+			int rank;                   /* among events of the same second */
+			int64_t period_end_at_us;
+		} subscription;
+		/* Nothing but the event: noted with this state. */
+		struct { enum event_state state; const char *note; } event_only;
 	};
 	struct answer answer;
 };

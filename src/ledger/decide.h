@@ -26,6 +26,12 @@ struct decide {
 #define NEEDS_HOLD 2
 #define NEEDS_PROFILE 4
 #define NEEDS_MEMBER 8
+#define NEEDS_BILLING 16
+#define NEEDS_TOPUP 32
+#define NEEDS_PAYMENT 64
+/* The row of table TABLE_<NAME> that object_id names. */
+#define NEEDS_OBJECT(NAME) (TABLE_##NAME << 16)
+#define NEEDS_OBJECT_TABLE(needs) ((needs) >> 16)
 
 /* What prefetch must load for such a command. */
 int decide_needs(enum command_kind kind);

@@ -93,7 +93,12 @@ static enum db_result load(struct batch *b, struct db *d, enum table_id table)
 
 		if (rows_failed(b->rows) || !table_sql_read(table, &from, row, b->arena))
 			return SHORT_OF_MEMORY;
-		/* The first column of every table is the account's key. */
+		if (table_of(table)->load == LOAD_GLOBAL) {
+			if (!rows_load(b->rows, NULL, row))
+				return SHORT_OF_MEMORY;
+			continue;
+		}
+		/* The first column of every other table is the account's key. */
 		memcpy(key.bytes, (const char *)row + table_of(table)->columns[0].offset, sizeof(key.bytes));
 		s = rows_slot(b->rows, &key);
 		if (s == NULL || !rows_load(b->rows, s, row))
@@ -188,40 +193,59 @@ struct reading {
 	bool any;
 };
 
+static void add_value(struct buf *sql, const struct column *c, const void *value)
+{
+	if (c->type == COLUMN_TEXT)
+		sql_text(sql, value);
+	else if (c->type == COLUMN_BYTES)
+		sql_bytes(sql, value, c->size);
+	else
+		sql_int(sql, *(const int64_t *)value);
+}
+
+/* "SELECT … WHERE (account_id,seq) IN (", "… account_id IN (" or, of a global table, "… id IN (" */
+static void open_named(struct buf *sql, enum table_id table)
+{
+	const struct column *first = &table_of(table)->columns[0], *key = table_key(table);
+
+	table_sql_select(sql, table);
+	if (key == NULL || key == first) {
+		buf_add_text(sql, first->name);
+	} else {
+		buf_add_char(sql, '(');
+		buf_add_text(sql, first->name);
+		buf_add_char(sql, ',');
+		buf_add_text(sql, key->name);
+		buf_add_char(sql, ')');
+	}
+	sql_literal(sql, " IN (");
+}
+
 static bool add_named(void *context, struct slot *s, const void *key)
 {
 	struct reading *r = context;
 	struct buf *sql = &r->batch->sql;
+	const struct column *c = table_key(r->table);
 
-	if (s->account == NULL || (r->table == TABLE_HOLDS && is_due(s, r->batch->now_us)))
+	if (s != NULL && (s->account == NULL || (r->table == TABLE_HOLDS && is_due(s, r->batch->now_us))))
 		return true;
-	if (r->any) {
+	if (r->any)
 		buf_add_char(sql, ',');
-	} else {
-		table_sql_select(sql, r->table);
-		if (r->table == TABLE_PROFILES)
-			sql_literal(sql, "account_id IN (");
-		else if (r->table == TABLE_MEMBERS)
-			sql_literal(sql, "(account_id,member_id) IN (");
-		else if (r->table == TABLE_REQUESTS)
-			sql_literal(sql, "(account_id,request_key) IN (");
-		else
-			sql_literal(sql, "(account_id,seq) IN (");
-		r->any = true;
+	else
+		open_named(sql, r->table);
+	r->any = true;
+	if (s == NULL) {
+		add_value(sql, c, key);
+		return true;
 	}
-	if (r->table != TABLE_PROFILES)
+	if (c != NULL)
 		buf_add_char(sql, '(');
 	sql_bytes(sql, s->key.bytes, sizeof(s->key.bytes));
-	if (r->table == TABLE_PROFILES)
-		return true;
-	buf_add_char(sql, ',');
-	if (r->table == TABLE_MEMBERS)
-		sql_text(sql, key);
-	else if (r->table == TABLE_REQUESTS)
-		sql_bytes(sql, key, ID_KEY_BYTES);
-	else
-		sql_int(sql, *(const int64_t *)key);
-	buf_add_char(sql, ')');
+	if (c != NULL) {
+		buf_add_char(sql, ',');
+		add_value(sql, c, key);
+		buf_add_char(sql, ')');
+	}
 	return true;
 }
 
@@ -231,9 +255,16 @@ static bool add_named_select(struct batch *b, enum table_id table)
 	struct reading r = {b, table, false};
 
 	rows_each_wanted(b->rows, table, add_named, &r);
-	if (r.any)
-		sql_literal(&b->sql, ");");
-	return r.any;
+	if (!r.any)
+		return false;
+	buf_add_char(&b->sql, ')');
+	if (table_of(table)->load == LOAD_GLOBAL) {
+		sql_literal(&b->sql, " ORDER BY ");
+		buf_add_text(&b->sql, table_of(table)->columns[0].name);
+		sql_literal(&b->sql, " FOR UPDATE");
+	}
+	buf_add_char(&b->sql, ';');
+	return true;
 }
 
 /* Grants that can still pay, of the accounts that may spend or have something due. */
@@ -277,23 +308,30 @@ static void note_loaded(struct batch *b)
 	}
 }
 
+/* Of every table that is loaded so; how many statements there are then, and whose rows they return. */
+static int add_selects(struct batch *b, enum table_load load, enum table_id *order, int count)
+{
+	for (int t = 0; t < TABLE_COUNT; t++)
+		if (table_of((enum table_id)t)->load == load && add_named_select(b, (enum table_id)t))
+			order[count++] = (enum table_id)t;
+	return count;
+}
+
 enum db_result prefetch_rows(struct batch *b, struct db *d)
 {
-	static const enum table_id named[] = {TABLE_HOLDS, TABLE_USAGES, TABLE_REQUESTS, TABLE_PROFILES,
-	                                      TABLE_MEMBERS};
-	enum table_id order[8];
+	/* Due holds come by account, named ones beside them. */
+	enum table_id order[TABLE_COUNT + 1];
 	enum db_result result = DB_OK;
 	int count = 0;
 
 	note_loaded(b);
 	buf_reset(&b->sql);
+	count = add_selects(b, LOAD_GLOBAL, order, count);
 	if (add_grants_select(b))
 		order[count++] = TABLE_GRANTS;
 	if (add_due_holds_select(b))
 		order[count++] = TABLE_HOLDS;
-	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++)
-		if (add_named_select(b, named[i]))
-			order[count++] = named[i];
+	count = add_selects(b, LOAD_NAMED, order, count);
 	if (count == 0)
 		return DB_OK;
 	if (!buf_ok(&b->sql))

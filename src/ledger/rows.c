@@ -13,8 +13,7 @@ struct want {
 	enum table_id table;
 	struct slot *slot;
 	union {
-		int64_t seq;
-		unsigned char bytes[ID_KEY_BYTES];
+		unsigned char bytes[ID_KEY_BYTES]; /* of an integer too */
 		const char *text;
 	} key;
 	struct row *row;
@@ -71,22 +70,36 @@ static size_t key_hash(const struct account_key *key)
 	return h;
 }
 
-struct slot *rows_slot(struct rows *r, const struct account_key *key)
+/* Where the slot is, or belongs. */
+static struct slot **slot_place(struct rows *r, const struct account_key *key)
 {
 	const size_t mask = SLOTS_MAX * 2 - 1;
 	size_t at = key_hash(key) & mask;
-	struct slot *s;
 
-	for (; r->slot_bucket[at] != NULL; at = (at + 1) & mask)
-		if (memcmp(&r->slot_bucket[at]->key, key, sizeof(*key)) == 0)
-			return r->slot_bucket[at];
+	while (r->slot_bucket[at] != NULL && memcmp(&r->slot_bucket[at]->key, key, sizeof(*key)) != 0)
+		at = (at + 1) & mask;
+	return &r->slot_bucket[at];
+}
+
+struct slot *rows_slot_known(struct rows *r, const struct account_key *key)
+{
+	return *slot_place(r, key);
+}
+
+struct slot *rows_slot(struct rows *r, const struct account_key *key)
+{
+	struct slot **place = slot_place(r, key);
+	struct slot *s = *place;
+
+	if (s != NULL)
+		return s;
 	if (r->slot_count == SLOTS_MAX)
 		return NULL;
 	s = arena_alloc(r->arena, sizeof(*s));
 	if (s == NULL)
 		return NULL;
 	s->key = *key;
-	r->slot_bucket[at] = s;
+	*place = s;
 	r->slots[r->slot_count++] = s;
 	return s;
 }
@@ -116,31 +129,32 @@ void rows_sort_slots(struct rows *r)
 
 static void set_key(struct want *w, enum table_id table, const void *key)
 {
+	const struct column *c = table_key(table);
+
 	memset(&w->key, 0, sizeof(w->key));
-	CHECK(key != NULL || table == TABLE_PROFILES);
-	switch (table) {
-	case TABLE_HOLDS:
-	case TABLE_USAGES:
-		memcpy(&w->key.seq, key, sizeof(w->key.seq));
-		break;
-	case TABLE_REQUESTS:
-		memcpy(w->key.bytes, key, sizeof(w->key.bytes));
-		break;
-	case TABLE_MEMBERS:
+	if (c == NULL)
+		return;
+	CHECK(key != NULL && (c->type == COLUMN_TEXT || c->size <= sizeof(w->key.bytes)));
+	if (c->type == COLUMN_TEXT)
 		w->key.text = key;
-		break;
-	case TABLE_PROFILES:
-		break;
-	default:
-		UNREACHABLE("a table whose rows are not named");
-	}
+	else
+		memcpy(w->key.bytes, key, c->size);
+}
+
+static bool named_by_text(enum table_id table)
+{
+	const struct column *c = table_key(table);
+
+	return c != NULL && c->type == COLUMN_TEXT;
 }
 
 static size_t want_hash(const struct want *w)
 {
-	uint64_t h = key_hash(&w->slot->key) + (uint64_t)w->table * UINT64_C(0x9E3779B97F4A7C15);
+	uint64_t h = (uint64_t)w->table * UINT64_C(0x9E3779B97F4A7C15);
 
-	if (w->table == TABLE_MEMBERS) {
+	if (w->slot != NULL)
+		h += key_hash(&w->slot->key);
+	if (named_by_text(w->table)) {
 		for (const char *p = w->key.text; *p != '\0'; p++)
 			h = (h ^ (unsigned char)*p) * UINT64_C(0x100000001B3);
 	} else {
@@ -156,7 +170,7 @@ static bool same_key(const struct want *a, const struct want *b)
 {
 	if (a->table != b->table || a->slot != b->slot)
 		return false;
-	if (a->table == TABLE_MEMBERS)
+	if (named_by_text(a->table))
 		return strcmp(a->key.text, b->key.text) == 0;
 	/* set_key zeroes the whole union first. */
 	return memcmp(&a->key, &b->key, sizeof(a->key)) == 0; /* NOLINT(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c) */
@@ -200,25 +214,20 @@ void rows_each_wanted(struct rows *r, enum table_id table,
                  bool (*visit)(void *context, struct slot *s, const void *key), void *context)
 {
 	for (struct want *w = r->wanted[table]; w != NULL; w = w->next_in_table)
-		if (!visit(context, w->slot, table == TABLE_MEMBERS ? (const void *)w->key.text : &w->key))
+		if (!visit(context, w->slot, named_by_text(table) ? (const void *)w->key.text : &w->key))
 			break;
 }
 
-/* The second key column of a row, as rows_want takes it. */
-static const void *second_key(const struct row *row)
+/* What names the row, as rows_want takes it. */
+static const void *key_of(const struct row *row)
 {
-	switch (row->table) {
-	case TABLE_HOLDS:
-		return &((const struct holds_row *)row)->seq;
-	case TABLE_USAGES:
-		return &((const struct usages_row *)row)->seq;
-	case TABLE_REQUESTS:
-		return ((const struct requests_row *)row)->request_key;
-	case TABLE_MEMBERS:
-		return ((const struct members_row *)row)->member_id;
-	default:
+	const struct column *c = table_key(row->table);
+	const void *field;
+
+	if (c == NULL)
 		return NULL;
-	}
+	field = (const char *)row + c->offset;
+	return c->type == COLUMN_TEXT ? *(const char *const *)field : field;
 }
 
 /* Grants are spent by priority, then expiry (never comes last), then age. */
@@ -247,21 +256,21 @@ static void link_grant(struct slot *s, struct grants_row *g)
 /* Makes the row findable. */
 static bool place(struct rows *r, struct slot *s, struct row *row)
 {
-	const void *key = second_key(row);
+	const void *key = key_of(row);
 	struct want *w;
 
-	switch (row->table) {
-	case TABLE_ACCOUNTS:
+	switch (table_of(row->table)->load) {
+	case LOAD_LOCKED:
 		CHECK(s->account == NULL);
 		s->account = (struct accounts_row *)row;
 		return true;
-	case TABLE_GRANTS:
+	case LOAD_ACCOUNT:
 		link_grant(s, (struct grants_row *)row);
 		return true;
-	case TABLE_TRANSACTIONS:
-	case TABLE_ENTRIES:
+	case LOAD_NEVER:
 		return true;
-	default:
+	case LOAD_NAMED:
+	case LOAD_GLOBAL:
 		break;
 	}
 	if (!rows_want(r, s, row->table, key))
@@ -300,7 +309,7 @@ bool rows_failed(const struct rows *r)
 }
 
 /* NULL: it was looked for and is not there. */
-static struct row *look_up(struct rows *r, struct slot *s, enum table_id table, const void *key)
+struct row *rows_find(struct rows *r, struct slot *s, enum table_id table, const void *key)
 {
 	struct want *w = find(r, s, table, key);
 
@@ -312,27 +321,27 @@ static struct row *look_up(struct rows *r, struct slot *s, enum table_id table, 
 
 struct holds_row *rows_hold(struct rows *r, struct slot *s, int64_t seq)
 {
-	return (struct holds_row *)look_up(r, s, TABLE_HOLDS, &seq);
+	return (struct holds_row *)rows_find(r, s, TABLE_HOLDS, &seq);
 }
 
 struct usages_row *rows_usage(struct rows *r, struct slot *s, int64_t seq)
 {
-	return (struct usages_row *)look_up(r, s, TABLE_USAGES, &seq);
+	return (struct usages_row *)rows_find(r, s, TABLE_USAGES, &seq);
 }
 
 struct requests_row *rows_request(struct rows *r, struct slot *s, const unsigned char key[ID_KEY_BYTES])
 {
-	return (struct requests_row *)look_up(r, s, TABLE_REQUESTS, key);
+	return (struct requests_row *)rows_find(r, s, TABLE_REQUESTS, key);
 }
 
 struct members_row *rows_member(struct rows *r, struct slot *s, const char *member)
 {
-	return (struct members_row *)look_up(r, s, TABLE_MEMBERS, member);
+	return (struct members_row *)rows_find(r, s, TABLE_MEMBERS, member);
 }
 
 struct profiles_row *rows_profile(struct rows *r, struct slot *s)
 {
-	return (struct profiles_row *)look_up(r, s, TABLE_PROFILES, NULL);
+	return (struct profiles_row *)rows_find(r, s, TABLE_PROFILES, NULL);
 }
 
 struct grants_row *rows_grants(struct slot *s)

@@ -33,13 +33,15 @@ void rows_reset(struct rows *r);
 
 /* The account's slot, made if need be; stable until rows_reset.  NULL when memory is short. */
 struct slot *rows_slot(struct rows *r, const struct account_key *key);
+/* NULL when the batch does not concern the account. */
+struct slot *rows_slot_known(struct rows *r, const struct account_key *key);
 int rows_slot_count(const struct rows *r);
 /* Slots by ascending key, the global lock order. */
 struct slot *rows_slot_at(struct rows *r, int index);
 void rows_sort_slots(struct rows *r);
 
-/* Says that a row will be looked up; false when memory is short.  key: the second key column, a seq,
- * 16 bytes or a text, or NULL for profiles. */
+/* Says that a row will be looked up; false when memory is short.  key: table_key's column, a seq, 16 bytes
+ * or a text; anything where an account has one row.  s is NULL for a global row. */
 bool rows_want(struct rows *r, struct slot *s, enum table_id table, const void *key);
 /* Visits the wanted keys of a table until visit answers false. */
 void rows_each_wanted(struct rows *r, enum table_id table,
@@ -53,11 +55,16 @@ struct row *rows_alloc(struct rows *r, enum table_id table);
 bool rows_failed(const struct rows *r);
 
 /* Look-ups for decide. */
+struct row *rows_find(struct rows *r, struct slot *s, enum table_id table, const void *key);
 struct holds_row *rows_hold(struct rows *r, struct slot *s, int64_t seq);
 struct usages_row *rows_usage(struct rows *r, struct slot *s, int64_t seq);
 struct requests_row *rows_request(struct rows *r, struct slot *s, const unsigned char key[ID_KEY_BYTES]);
 struct members_row *rows_member(struct rows *r, struct slot *s, const char *member);
 struct profiles_row *rows_profile(struct rows *r, struct slot *s);
+struct billing_row *rows_billing(struct rows *r, struct slot *s);
+struct topups_row *rows_topup(struct rows *r, struct slot *s, int64_t seq);
+/* Of a table whose second key is 16 bytes: the caller knows its row's type. */
+struct row *rows_keyed(struct rows *r, struct slot *s, enum table_id table, const unsigned char key[ID_KEY_BYTES]);
 struct grants_row *rows_grants(struct slot *s);      /* head; must be loaded */
 struct holds_row *rows_open_holds(struct slot *s);   /* head; all must be loaded; skip ended ones */
 

@@ -51,6 +51,41 @@ static const struct column entries_columns[] = {
 #include "ledger/tables/entries.def"
 #undef ROW_STRUCT
 };
+static const struct column billing_columns[] = {
+#define ROW_STRUCT billing_row
+#include "ledger/tables/billing.def"
+#undef ROW_STRUCT
+};
+static const struct column topups_columns[] = {
+#define ROW_STRUCT topups_row
+#include "ledger/tables/topups.def"
+#undef ROW_STRUCT
+};
+static const struct column payments_columns[] = {
+#define ROW_STRUCT payments_row
+#include "ledger/tables/payments.def"
+#undef ROW_STRUCT
+};
+static const struct column refunds_columns[] = {
+#define ROW_STRUCT refunds_row
+#include "ledger/tables/refunds.def"
+#undef ROW_STRUCT
+};
+static const struct column disputes_columns[] = {
+#define ROW_STRUCT disputes_row
+#include "ledger/tables/disputes.def"
+#undef ROW_STRUCT
+};
+static const struct column subscriptions_columns[] = {
+#define ROW_STRUCT subscriptions_row
+#include "ledger/tables/subscriptions.def"
+#undef ROW_STRUCT
+};
+static const struct column webhook_events_columns[] = {
+#define ROW_STRUCT webhook_events_row
+#include "ledger/tables/webhook_events.def"
+#undef ROW_STRUCT
+};
 #undef INT
 #undef TEXT
 #undef BYTES
@@ -86,13 +121,34 @@ static const char transactions_list[] =
 static const char entries_list[] =
 #include "ledger/tables/entries.def"
 	;
+static const char billing_list[] =
+#include "ledger/tables/billing.def"
+	;
+static const char topups_list[] =
+#include "ledger/tables/topups.def"
+	;
+static const char payments_list[] =
+#include "ledger/tables/payments.def"
+	;
+static const char refunds_list[] =
+#include "ledger/tables/refunds.def"
+	;
+static const char disputes_list[] =
+#include "ledger/tables/disputes.def"
+	;
+static const char subscriptions_list[] =
+#include "ledger/tables/subscriptions.def"
+	;
+static const char webhook_events_list[] =
+#include "ledger/tables/webhook_events.def"
+	;
 #undef INT
 #undef TEXT
 #undef BYTES
 
 static const struct table tables[TABLE_COUNT] = {
 #define TABLE(NAME, name, load)                                                                        \
-	[TABLE_##NAME] = {#name, name##_columns,                                                       \
+	[TABLE_##NAME] = {#name, LOAD_##load, name##_columns,                                                    \
 	                  (int)(sizeof(name##_columns) / sizeof(name##_columns[0])),                   \
 	                  sizeof(struct name##_row), name##_list + 1},
 #include "ledger/tables/tables.def"
@@ -102,6 +158,21 @@ static const struct table tables[TABLE_COUNT] = {
 const struct table *table_of(enum table_id id)
 {
 	return &tables[id];
+}
+
+const struct column *table_key(enum table_id id)
+{
+	const struct table *t = &tables[id];
+	const int at = t->load == LOAD_GLOBAL ? 0 : 1;
+
+	return at < t->column_count && t->columns[at].role == COLUMN_KEY ? &t->columns[at] : NULL;
+}
+
+const struct column *table_second_key(enum table_id id)
+{
+	const struct table *t = &tables[id];
+
+	return t->column_count > 1 && t->columns[1].role == COLUMN_KEY ? &t->columns[1] : NULL;
 }
 
 void table_row_clear(struct row *row, enum table_id id)

@@ -61,6 +61,27 @@ struct transactions_row { struct row row;
 struct entries_row { struct row row;
 #include "ledger/tables/entries.def"
 };
+struct billing_row { struct row row;
+#include "ledger/tables/billing.def"
+};
+struct topups_row { struct row row;
+#include "ledger/tables/topups.def"
+};
+struct payments_row { struct row row;
+#include "ledger/tables/payments.def"
+};
+struct refunds_row { struct row row;
+#include "ledger/tables/refunds.def"
+};
+struct disputes_row { struct row row;
+#include "ledger/tables/disputes.def"
+};
+struct subscriptions_row { struct row row;
+#include "ledger/tables/subscriptions.def"
+};
+struct webhook_events_row { struct row row;
+#include "ledger/tables/webhook_events.def"
+};
 #undef INT
 #undef TEXT
 #undef BYTES
@@ -75,8 +96,16 @@ struct column {
 	size_t offset, size; /* in the row; size of COLUMN_BYTES */
 };
 
+/* How prefetch finds rows: tables.def. */
+enum table_load { LOAD_LOCKED, LOAD_NAMED, LOAD_ACCOUNT, LOAD_NEVER, LOAD_GLOBAL };
+
+/* How prefetch finds rows: tables/tables.def. */
+enum table_load { LOAD_LOCKED, LOAD_NAMED, LOAD_ACCOUNT, LOAD_NEVER };
+
 struct table {
 	const char *name;
+	enum table_load load;
+	enum table_load load;
 	const struct column *columns;
 	int column_count;
 	size_t row_size;
@@ -84,6 +113,12 @@ struct table {
 };
 
 const struct table *table_of(enum table_id id);
+
+/* The column that tells the rows of one account apart, NULL where there is one row per account. */
+const struct column *table_second_key(enum table_id id);
+
+/* The column that tells an account's rows apart, or names a global row; NULL: one row per account. */
+const struct column *table_key(enum table_id id);
 
 /* A text or bytes field starts as "" or zeros. */
 void table_row_clear(struct row *row, enum table_id id);
