@@ -46,13 +46,11 @@ CREATE TABLE IF NOT EXISTS topups (
 
 -- Which order a payment intent belongs to: found by its key, for events that name nothing else.
 CREATE TABLE IF NOT EXISTS payments (
-  account_id BINARY(16) NOT NULL,
-  payment_key BINARY(16) NOT NULL,
+  payment_key BINARY(16) NOT NULL PRIMARY KEY,
   payment_id VARCHAR(255) NOT NULL DEFAULT '',
+  account_id BINARY(16) NOT NULL,
   topup_seq BIGINT NOT NULL DEFAULT 0,
-  created_at_us BIGINT NOT NULL DEFAULT 0,
-  PRIMARY KEY (account_id, payment_key),
-  UNIQUE KEY payment (payment_key)
+  created_at_us BIGINT NOT NULL DEFAULT 0
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 CREATE TABLE IF NOT EXISTS refunds (
@@ -93,11 +91,11 @@ CREATE TABLE IF NOT EXISTS subscriptions (
   PRIMARY KEY (account_id, subscription_key)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
--- Every webhook event, written in the transaction of its effect.  Those that fit no account are under the
--- account key of all zeros.  A parked one keeps its body; subject names what it waits for.
+-- Every webhook event, written in the transaction of its effect.  account_id is all zeros where it fits no
+-- account.  A parked one keeps its body; subject names what it waits for.
 CREATE TABLE IF NOT EXISTS webhook_events (
+  event_key BINARY(16) NOT NULL PRIMARY KEY,
   account_id BINARY(16) NOT NULL,
-  event_key BINARY(16) NOT NULL,
   provider TINYINT NOT NULL DEFAULT 0,
   event_id VARCHAR(255) NOT NULL DEFAULT '',
   type VARCHAR(128) NOT NULL DEFAULT '',
@@ -107,7 +105,6 @@ CREATE TABLE IF NOT EXISTS webhook_events (
   state TINYINT NOT NULL DEFAULT 0,
   note VARCHAR(255) NOT NULL DEFAULT '',
   body MEDIUMTEXT NOT NULL,
-  PRIMARY KEY (account_id, event_key),
   KEY waiting (state, subject)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 

@@ -63,8 +63,6 @@ struct members_row *rows_member(struct rows *r, struct slot *s, const char *memb
 struct profiles_row *rows_profile(struct rows *r, struct slot *s);
 struct billing_row *rows_billing(struct rows *r, struct slot *s);
 struct topups_row *rows_topup(struct rows *r, struct slot *s, int64_t seq);
-/* Of a table whose second key is 16 bytes: the caller knows its row's type. */
-struct row *rows_keyed(struct rows *r, struct slot *s, enum table_id table, const unsigned char key[ID_KEY_BYTES]);
 struct grants_row *rows_grants(struct slot *s);      /* head; must be loaded */
 struct holds_row *rows_open_holds(struct slot *s);   /* head; all must be loaded; skip ended ones */
 

@@ -168,13 +168,6 @@ const struct column *table_key(enum table_id id)
 	return at < t->column_count && t->columns[at].role == COLUMN_KEY ? &t->columns[at] : NULL;
 }
 
-const struct column *table_second_key(enum table_id id)
-{
-	const struct table *t = &tables[id];
-
-	return t->column_count > 1 && t->columns[1].role == COLUMN_KEY ? &t->columns[1] : NULL;
-}
-
 void table_row_clear(struct row *row, enum table_id id)
 {
 	const struct table *t = &tables[id];

@@ -99,12 +99,8 @@ struct column {
 /* How prefetch finds rows: tables.def. */
 enum table_load { LOAD_LOCKED, LOAD_NAMED, LOAD_ACCOUNT, LOAD_NEVER, LOAD_GLOBAL };
 
-/* How prefetch finds rows: tables/tables.def. */
-enum table_load { LOAD_LOCKED, LOAD_NAMED, LOAD_ACCOUNT, LOAD_NEVER };
-
 struct table {
 	const char *name;
-	enum table_load load;
 	enum table_load load;
 	const struct column *columns;
 	int column_count;
@@ -113,9 +109,6 @@ struct table {
 };
 
 const struct table *table_of(enum table_id id);
-
-/* The column that tells the rows of one account apart, NULL where there is one row per account. */
-const struct column *table_second_key(enum table_id id);
 
 /* The column that tells an account's rows apart, or names a global row; NULL: one row per account. */
 const struct column *table_key(enum table_id id);
