@@ -110,6 +110,66 @@ CREATE TABLE IF NOT EXISTS webhook_events (
 
 -- ---- bonuses, codes, people -----------------------------------------------------------------------------
 
+-- By whom an account was referred and what both get once it pays; wrong guesses of codes within the hour.
+CREATE TABLE IF NOT EXISTS signups (
+  account_id BINARY(16) NOT NULL PRIMARY KEY,
+  referrer_id BINARY(16) NOT NULL,
+  referred_at_us BIGINT NOT NULL DEFAULT 0,
+  reward_micros BIGINT NOT NULL DEFAULT 0,
+  reward_unit TINYINT NOT NULL DEFAULT 0,
+  rewarded_at_us BIGINT NOT NULL DEFAULT 0,
+  guesses INT NOT NULL DEFAULT 0,
+  guesses_since_us BIGINT NOT NULL DEFAULT 0
+) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin;
+
+CREATE TABLE IF NOT EXISTS redemptions (
+  account_id BINARY(16) NOT NULL,
+  code_id BINARY(16) NOT NULL,
+  uses BIGINT NOT NULL DEFAULT 0,
+  used_at_us BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (account_id, code_id)
+) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin;
+
+-- What a campaign's sign-up bonuses sum to.  Its row is locked by whoever claims one.
+CREATE TABLE IF NOT EXISTS campaigns (
+  id BINARY(16) NOT NULL PRIMARY KEY,
+  name VARCHAR(64) NOT NULL DEFAULT '',
+  granted_micros BIGINT NOT NULL DEFAULT 0,
+  grants BIGINT NOT NULL DEFAULT 0,
+  created_at_us BIGINT NOT NULL DEFAULT 0
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- One row per account, per normalised e-mail address and per person that had a campaign's bonus; the id is a
+-- digest of the three and the campaign (src/ledger/identity.h), so that none can have it twice.
+CREATE TABLE IF NOT EXISTS claims (
+  id BINARY(16) NOT NULL PRIMARY KEY,
+  campaign_id BINARY(16) NOT NULL,
+  kind TINYINT NOT NULL DEFAULT 0,
+  account_id BINARY(16) NOT NULL,
+  transaction_seq BIGINT NOT NULL DEFAULT 0,
+  amount_micros BIGINT NOT NULL DEFAULT 0,
+  created_at_us BIGINT NOT NULL DEFAULT 0,
+  KEY campaign (campaign_id, kind)
+) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin;
+
+-- Codes that octroictl made.  code is as it is compared (src/ledger/code.h), id the first bytes of its SHA-256.
+CREATE TABLE IF NOT EXISTS codes (
+  id BINARY(16) NOT NULL PRIMARY KEY,
+  code VARCHAR(32) NOT NULL DEFAULT '',
+  batch VARCHAR(64) NOT NULL DEFAULT '',
+  unit TINYINT NOT NULL DEFAULT 0,
+  amount_micros BIGINT NOT NULL DEFAULT 0,
+  expires_at_us BIGINT NOT NULL DEFAULT 0,
+  uses_max BIGINT NOT NULL DEFAULT 1,
+  uses_per_account BIGINT NOT NULL DEFAULT 1,
+  uses BIGINT NOT NULL DEFAULT 0,
+  revoked_at_us BIGINT NOT NULL DEFAULT 0,
+  reason VARCHAR(255) NOT NULL DEFAULT '',
+  actor VARCHAR(128) NOT NULL DEFAULT '',
+  created_at_us BIGINT NOT NULL DEFAULT 0,
+  KEY batch (batch)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
 -- ---- end ------------------------------------------------------------------------------------------------
 
 INSERT INTO schema_versions (version) VALUES (2);

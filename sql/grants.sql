@@ -16,3 +16,7 @@ GRANT UPDATE ON octroi.refunds TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.disputes TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.subscriptions TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.webhook_events TO 'octroi'@'localhost';
+GRANT UPDATE ON octroi.signups TO 'octroi'@'localhost';
+GRANT UPDATE ON octroi.redemptions TO 'octroi'@'localhost';
+GRANT UPDATE ON octroi.campaigns TO 'octroi'@'localhost';
+GRANT UPDATE ON octroi.codes TO 'octroi'@'localhost';

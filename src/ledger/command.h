@@ -16,6 +16,7 @@
 #define COMMAND_MODELS_MAX 16
 #define COMMAND_METADATA_MAX 1024
 #define COMMAND_QUANTITY_MAX 1000000
+#define COMMAND_CLAIMS_MAX 3 /* account, e-mail address, person */
 
 enum command_kind {
 #define COMMAND(NAME, name, needs) COMMAND_##NAME,
@@ -184,6 +185,31 @@ struct command {
 			int rank;                   /* among events of the same second */
 			int64_t period_end_at_us;
 		} subscription;
+		/* BONUS, and SIGNUP, which is the issuer's word that a person signed up: it makes the account,
+		 * keeps e-mail and name, and gives the bonus if it may. */
+		struct {
+			const char *campaign;
+			micros amount_micros, cap_micros; /* amount 0: no bonus; cap 0: none */
+			enum account_unit unit;     /* of accounts that get it, and of an account that it makes */
+			bool after_payment, needs_email;
+			const char *email;          /* the account's, "" when none; SIGNUP: verified, to be kept */
+			const char *person, *name;  /* the issuer's id for the person; "" when not known */
+			/* Made by ledger_submit, identity_claims: */
+			unsigned char campaign_key[ID_KEY_BYTES], claim_key[COMMAND_CLAIMS_MAX][ID_KEY_BYTES];
+			int claim_count;
+		} bonus;
+		struct {
+			const char *code;           /* normal, code.h */
+			int64_t guesses_max;        /* wrong ones within an hour */
+			unsigned char code_key[ID_KEY_BYTES]; /* made by ledger_submit */
+		} redeem;
+		struct {
+			struct account_key referrer;
+			bool same_person;           /* as far as the application knows */
+			micros reward_micros;       /* for each of the two, once this one has paid */
+			enum account_unit unit;     /* of accounts that get it */
+			int64_t guesses_max;
+		} refer;
 		/* Nothing but the event: noted with this state. */
 		struct { enum event_state state; const char *note; } event_only;
 	};

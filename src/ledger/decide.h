@@ -29,6 +29,11 @@ struct decide {
 #define NEEDS_BILLING 16
 #define NEEDS_TOPUP 32
 #define NEEDS_PAYMENT 64
+#define NEEDS_SIGNUP 128
+#define NEEDS_CLAIMS 256
+#define NEEDS_CODE 512
+/* The account that referred this one, locked with its grants as if the command concerned both. */
+#define NEEDS_REFERRER 1024
 /* The row of table TABLE_<NAME> that object_id names. */
 #define NEEDS_OBJECT(NAME) (TABLE_##NAME << 16)
 #define NEEDS_OBJECT_TABLE(needs) ((needs) >> 16)

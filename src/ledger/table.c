@@ -86,6 +86,31 @@ static const struct column webhook_events_columns[] = {
 #include "ledger/tables/webhook_events.def"
 #undef ROW_STRUCT
 };
+static const struct column signups_columns[] = {
+#define ROW_STRUCT signups_row
+#include "ledger/tables/signups.def"
+#undef ROW_STRUCT
+};
+static const struct column redemptions_columns[] = {
+#define ROW_STRUCT redemptions_row
+#include "ledger/tables/redemptions.def"
+#undef ROW_STRUCT
+};
+static const struct column campaigns_columns[] = {
+#define ROW_STRUCT campaigns_row
+#include "ledger/tables/campaigns.def"
+#undef ROW_STRUCT
+};
+static const struct column claims_columns[] = {
+#define ROW_STRUCT claims_row
+#include "ledger/tables/claims.def"
+#undef ROW_STRUCT
+};
+static const struct column codes_columns[] = {
+#define ROW_STRUCT codes_row
+#include "ledger/tables/codes.def"
+#undef ROW_STRUCT
+};
 #undef INT
 #undef TEXT
 #undef BYTES
@@ -141,6 +166,21 @@ static const char subscriptions_list[] =
 	;
 static const char webhook_events_list[] =
 #include "ledger/tables/webhook_events.def"
+	;
+static const char signups_list[] =
+#include "ledger/tables/signups.def"
+	;
+static const char redemptions_list[] =
+#include "ledger/tables/redemptions.def"
+	;
+static const char campaigns_list[] =
+#include "ledger/tables/campaigns.def"
+	;
+static const char claims_list[] =
+#include "ledger/tables/claims.def"
+	;
+static const char codes_list[] =
+#include "ledger/tables/codes.def"
 	;
 #undef INT
 #undef TEXT

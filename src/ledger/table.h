@@ -82,6 +82,21 @@ struct subscriptions_row { struct row row;
 struct webhook_events_row { struct row row;
 #include "ledger/tables/webhook_events.def"
 };
+struct signups_row { struct row row;
+#include "ledger/tables/signups.def"
+};
+struct redemptions_row { struct row row;
+#include "ledger/tables/redemptions.def"
+};
+struct campaigns_row { struct row row;
+#include "ledger/tables/campaigns.def"
+};
+struct claims_row { struct row row;
+#include "ledger/tables/claims.def"
+};
+struct codes_row { struct row row;
+#include "ledger/tables/codes.def"
+};
 #undef INT
 #undef TEXT
 #undef BYTES
