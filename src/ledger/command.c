@@ -69,7 +69,7 @@ static void add_transaction(struct print *p, const struct command *c)
 	add_text(p, c->transaction.metadata);
 }
 
-void command_fingerprint(struct command *c)
+static void fingerprint(struct command *c)
 {
 	unsigned char digest[DIGEST_BYTES];
 	struct print p = {.count = 0};
@@ -88,11 +88,53 @@ void command_fingerprint(struct command *c)
 	case COMMAND_TRANSACTION:
 		add_transaction(&p, c);
 		break;
+	case COMMAND_TOPUP:
+		add_number(&p, c->topup.amount_minor);
+		add_number(&p, c->topup.money_micros);
+		add_text(&p, c->topup.currency);
+		add_number(&p, c->topup.livemode);
+		break;
 	default:
 		UNREACHABLE("a command that cannot carry a request id");
 	}
 	digest_sha256_pieces(p.piece, p.count, digest);
 	memcpy(c->fingerprint, digest, sizeof(c->fingerprint));
+}
+
+void command_event_key(enum event_provider provider, const char *id, unsigned char key[ID_KEY_BYTES])
+{
+	const char name = (char)('0' + (int)provider);
+	const struct digest_piece pieces[] = {{&name, 1}, {id, strlen(id)}};
+	unsigned char digest[DIGEST_BYTES];
+
+	digest_sha256_pieces(pieces, 2, digest);
+	memcpy(key, digest, ID_KEY_BYTES);
+}
+
+/* The key of a name of Stripe's, zeros for none; never NULL afterwards. */
+static void name_key(const char **name, unsigned char key[ID_KEY_BYTES])
+{
+	memset(key, 0, ID_KEY_BYTES);
+	if (*name == NULL)
+		*name = "";
+	if (**name != '\0')
+		id_request_key(*name, strlen(*name), key);
+}
+
+void command_prepare(struct command *c)
+{
+	CHECK(c->kind < COMMAND_COUNT);
+	if (c->member == NULL)
+		c->member = "";
+	name_key(&c->payment_id, c->payment_key);
+	name_key(&c->object_id, c->object_key);
+	name_key(&c->event.subject, c->subject_key);
+	if (c->event.id != NULL)
+		command_event_key(c->event.provider, c->event.id, c->event_key);
+	if (c->request_id != NULL) {
+		id_request_key(c->request_id, strlen(c->request_id), c->request_key);
+		fingerprint(c);
+	}
 }
 
 /* Who can be the customer's own provider, in the order in which their keys are preferred; the bits are

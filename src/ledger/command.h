@@ -102,7 +102,8 @@ struct command {
 	struct command_event event; /* event.id NULL: none */
 	const char *request_id;     /* NULL: cannot be repeated */
 	unsigned char request_key[ID_KEY_BYTES], fingerprint[ID_KEY_BYTES]; /* made by ledger_submit */
-	unsigned char event_key[ID_KEY_BYTES], payment_key[ID_KEY_BYTES], object_key[ID_KEY_BYTES]; /* likewise */
+	unsigned char event_key[ID_KEY_BYTES], subject_key[ID_KEY_BYTES];   /* likewise */
+	unsigned char payment_key[ID_KEY_BYTES], object_key[ID_KEY_BYTES];  /* likewise */
 	union {
 		struct {
 			const char *models[COMMAND_MODELS_MAX];
@@ -196,7 +197,7 @@ struct command {
 			const char *person, *name;  /* the issuer's id for the person; "" when not known */
 			/* Made by ledger_submit, identity_claims: */
 			unsigned char campaign_key[ID_KEY_BYTES], claim_key[COMMAND_CLAIMS_MAX][ID_KEY_BYTES];
-			int claim_count;
+			int claim_kind[COMMAND_CLAIMS_MAX], claim_count; /* enum claim_kind */
 		} bonus;
 		struct {
 			const char *code;           /* normal, code.h */
@@ -216,8 +217,12 @@ struct command {
 	struct answer answer;
 };
 
-/* Canonical digest of everything that makes two commands the same request. */
-void command_fingerprint(struct command *c);
+/* Fills in what is derived: the keys, no NULL among the ids, and the fingerprint, a digest of everything that
+ * makes two commands the same request.  ledger_submit calls it. */
+void command_prepare(struct command *c);
+
+/* Key under which a webhook event is noted. */
+void command_event_key(enum event_provider provider, const char *id, unsigned char key[ID_KEY_BYTES]);
 
 /* Providers that may be the customer's own: "anthropic", "openai", …; 0 when unknown. */
 unsigned provider_bit(const char *provider);

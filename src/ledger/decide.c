@@ -42,6 +42,22 @@ static void recall(const struct requests_row *q, const struct command *c, struct
 	a->expires_at_us = q->expires_at_us;
 }
 
+/* Whether the command's webhook event has been dealt with before. */
+static bool seen(struct decide *d, struct command *c)
+{
+	const struct webhook_events_row *e;
+
+	if (c->event.id == NULL)
+		return false;
+	e = (const struct webhook_events_row *)rows_find(d->rows, NULL, TABLE_WEBHOOK_EVENTS, c->event_key);
+	if (e == NULL || e->state == EVENT_PARKED)
+		return false;
+	c->answer.outcome = OUTCOME_OK;
+	c->answer.replayed = true;
+	c->answer.event_state = (enum event_state)e->state;
+	return true;
+}
+
 void decide(struct decide *d, struct slot *s, struct command *c)
 {
 	const struct requests_row *q = NULL;
@@ -58,7 +74,11 @@ void decide(struct decide *d, struct slot *s, struct command *c)
 		recall(q, c, &c->answer);
 		return;
 	}
+	if (seen(d, c))
+		return;
 	rules[c->kind].decide(d, s, c);
+	if (c->event.id != NULL && c->answer.outcome == OUTCOME_OK)
+		effects_event(d, c);
 	if (c->request_id != NULL && c->answer.outcome == OUTCOME_OK)
 		effects_remember(d, s, c);
 }

@@ -92,22 +92,30 @@ static void enter(struct decide *d, struct slot *s, micros amount, int64_t grant
 	rows_touch(d->rows, &a->row);
 }
 
-/* Takes amount from the grants in the order of spending; what they do not cover becomes debt. */
-static void debit(struct decide *d, struct slot *s, micros amount, const struct movement *m)
+/* Takes what the grant has of amount; what is left of it. */
+static micros take(struct decide *d, struct slot *s, struct grants_row *g, micros amount, const struct movement *m)
+{
+	const micros part = g->remaining_micros < amount ? g->remaining_micros : amount;
+
+	CHECK(g->remaining_micros >= 0);
+	if (part == 0)
+		return amount;
+	g->remaining_micros -= part;
+	rows_touch(d->rows, &g->row);
+	enter(d, s, -part, g->seq, m);
+	return amount - part;
+}
+
+/* Takes amount from the grant first_seq (0: none), then from all in the order of spending; what they do not
+ * cover becomes debt. */
+static void debit(struct decide *d, struct slot *s, micros amount, int64_t first_seq, const struct movement *m)
 {
 	CHECK(amount > 0 && s->account != NULL);
-	for (struct grants_row *g = rows_grants(s); g != NULL && amount > 0;
-	     g = (struct grants_row *)g->row.next) {
-		const micros part = g->remaining_micros < amount ? g->remaining_micros : amount;
-
-		CHECK(g->remaining_micros >= 0);
-		if (part == 0)
-			continue;
-		g->remaining_micros -= part;
-		amount -= part;
-		rows_touch(d->rows, &g->row);
-		enter(d, s, -part, g->seq, m);
-	}
+	for (struct grants_row *g = rows_grants(s); g != NULL && amount > 0; g = (struct grants_row *)g->row.next)
+		if (g->seq == first_seq)
+			amount = take(d, s, g, amount, m);
+	for (struct grants_row *g = rows_grants(s); g != NULL && amount > 0; g = (struct grants_row *)g->row.next)
+		amount = take(d, s, g, amount, m);
 	if (amount > 0)
 		enter(d, s, -amount, 0, m);
 }
@@ -190,19 +198,30 @@ static void record(struct decide *d, struct slot *s, const struct effects_transa
 	CHECK(row->balance_after_micros == add(before, t->amount_micros));
 }
 
-int64_t effects_transact(struct decide *d, struct slot *s, const struct effects_transaction *t)
+static int64_t transact(struct decide *d, struct slot *s, const struct effects_transaction *t, int64_t first_seq)
 {
 	const micros before = s->account->balance_micros;
 	const int64_t seq = s->account->entry_seq + 1;
 	const struct movement m = {ENTRY_TRANSACTION, counterpart_of(t->type), 0, seq, t->at_us};
-	int64_t grant_seq = 0;
+	int64_t grant_seq = first_seq;
 
 	if (t->amount_micros > 0)
 		grant_seq = credit(d, s, t->amount_micros, t->type, t->priority, t->expires_at_us, &m);
 	else
-		debit(d, s, -t->amount_micros, &m);
+		debit(d, s, -t->amount_micros, first_seq, &m);
 	record(d, s, t, seq, grant_seq, before);
 	return seq;
+}
+
+int64_t effects_transact(struct decide *d, struct slot *s, const struct effects_transaction *t)
+{
+	return transact(d, s, t, 0);
+}
+
+int64_t effects_claw_back(struct decide *d, struct slot *s, const struct effects_transaction *t, int64_t grant_seq)
+{
+	CHECK(t->amount_micros < 0);
+	return transact(d, s, t, grant_seq);
 }
 
 void effects_expire_grant(struct decide *d, struct slot *s, struct grants_row *g,
@@ -258,7 +277,7 @@ void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros
 
 	CHECK(cost >= 0 && u->cost_micros >= 0);
 	if (more > 0) {
-		debit(d, s, more, &m);
+		debit(d, s, more, 0, &m);
 	} else if (more < 0) {
 		m.kind = ENTRY_REVERSAL;
 		credit(d, s, -more, TRANSACTION_REFUND, 0, 0, &m);
@@ -288,6 +307,42 @@ void effects_remember(struct decide *d, struct slot *s, const struct command *c)
 	q->expires_at_us = a->expires_at_us;
 	q->created_at_us = d->now_us;
 	rows_add(d->rows, s, &q->row);
+}
+
+void effects_event(struct decide *d, const struct command *c)
+{
+	struct webhook_events_row *e =
+		(struct webhook_events_row *)rows_find(d->rows, NULL, TABLE_WEBHOOK_EVENTS, c->event_key);
+
+	if (e == NULL) {
+		e = (struct webhook_events_row *)rows_alloc(d->rows, TABLE_WEBHOOK_EVENTS);
+		memcpy(e->event_key, c->event_key, sizeof(e->event_key));
+		e->provider = c->event.provider;
+		e->event_id = c->event.id;
+		e->type = text_of(c->event.type);
+		e->created_at_us = c->event.created_at_us;
+		e->received_at_us = d->now_us;
+		rows_add(d->rows, NULL, &e->row);
+	}
+	rows_touch(d->rows, &e->row);
+	memcpy(e->account_id, c->account.bytes, sizeof(e->account_id));
+	memcpy(e->subject, c->subject_key, sizeof(e->subject));
+	e->state = c->answer.event_state;
+	e->note = text_of(c->answer.note);
+	e->body = e->state == EVENT_PARKED ? text_of(c->event.body) : "";
+}
+
+struct billing_row *effects_billing(struct decide *d, struct slot *s)
+{
+	struct billing_row *b = rows_billing(d->rows, s);
+
+	if (b == NULL) {
+		b = (struct billing_row *)rows_alloc(d->rows, TABLE_BILLING);
+		memcpy(b->account_id, s->key.bytes, sizeof(b->account_id));
+		rows_add(d->rows, s, &b->row);
+	}
+	rows_touch(d->rows, &b->row);
+	return b;
 }
 
 void effects_figures(const struct slot *s, struct answer *a)

@@ -31,6 +31,8 @@ struct effects_transaction {
 };
 /* Books it; returns its seq. */
 int64_t effects_transact(struct decide *d, struct slot *s, const struct effects_transaction *t);
+/* The same for an amount that is taken back: from that grant first, whatever its turn. */
+int64_t effects_claw_back(struct decide *d, struct slot *s, const struct effects_transaction *t, int64_t grant_seq);
 /* Takes the rest of one grant; t's amount is minus that rest. */
 void effects_expire_grant(struct decide *d, struct slot *s, struct grants_row *g,
                           const struct effects_transaction *t);
@@ -45,6 +47,10 @@ void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros
 void effects_due(struct accounts_row *account, int64_t at_us);
 /* Keeps the answer under the command's request id. */
 void effects_remember(struct decide *d, struct slot *s, const struct command *c);
+/* Notes the command's webhook event, with answer.event_state and .note. */
+void effects_event(struct decide *d, const struct command *c);
+/* The account's row of billing, to be changed; made if it is not there. */
+struct billing_row *effects_billing(struct decide *d, struct slot *s);
 /* Balance and available after the command, into its answer. */
 void effects_figures(const struct slot *s, struct answer *a);
 

@@ -143,17 +143,8 @@ static void submit(struct ledger *l, struct command *commands, int count, int64_
 
 void ledger_submit_many(struct ledger *l, struct command *commands, int count, int64_t deadline_us)
 {
-	for (int i = 0; i < count; i++) {
-		struct command *c = &commands[i];
-
-		CHECK(c->kind < COMMAND_COUNT);
-		if (c->member == NULL)
-			c->member = "";
-		if (c->request_id != NULL) {
-			id_request_key(c->request_id, strlen(c->request_id), c->request_key);
-			command_fingerprint(c);
-		}
-	}
+	for (int i = 0; i < count; i++)
+		command_prepare(&commands[i]);
 	for (int done = 0; done < count; done += l->options.batch_max) {
 		const int left = count - done;
 

@@ -14,6 +14,25 @@
 /* Room for the strings of a statement's rows is the arena's; a short one is a fault of this process. */
 #define SHORT_OF_MEMORY DB_FAULT
 
+/* What the commands of money coming in look at. */
+static bool name_orders(struct rows *rows, struct slot *s, const struct command *c, int needs)
+{
+	const enum table_id object = (enum table_id)NEEDS_OBJECT_TABLE(needs);
+	bool ok = true;
+
+	if ((needs & NEEDS_BILLING) != 0)
+		ok = rows_want(rows, s, TABLE_BILLING, NULL);
+	if ((needs & NEEDS_TOPUP) != 0)
+		ok = ok && rows_want(rows, s, TABLE_TOPUPS, &c->topup_seq);
+	if ((needs & NEEDS_PAYMENT) != 0 && c->payment_id[0] != '\0')
+		ok = ok && rows_want(rows, NULL, TABLE_PAYMENTS, c->payment_key);
+	if (object != 0 && c->object_id[0] != '\0')
+		ok = ok && rows_want(rows, s, object, c->object_key);
+	if (c->event.id != NULL)
+		ok = ok && rows_want(rows, NULL, TABLE_WEBHOOK_EVENTS, c->event_key);
+	return ok;
+}
+
 static bool name_rows(struct rows *rows, struct slot *s, const struct command *c)
 {
 	const int needs = decide_needs(c->kind);
@@ -30,7 +49,7 @@ static bool name_rows(struct rows *rows, struct slot *s, const struct command *c
 		ok = ok && rows_want(rows, s, TABLE_MEMBERS, c->member);
 	if (c->request_id != NULL)
 		ok = ok && rows_want(rows, s, TABLE_REQUESTS, c->request_key);
-	return ok;
+	return ok && name_orders(rows, s, c, needs);
 }
 
 static bool name_everything(struct batch *b)

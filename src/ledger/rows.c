@@ -344,6 +344,16 @@ struct profiles_row *rows_profile(struct rows *r, struct slot *s)
 	return (struct profiles_row *)rows_find(r, s, TABLE_PROFILES, NULL);
 }
 
+struct billing_row *rows_billing(struct rows *r, struct slot *s)
+{
+	return (struct billing_row *)rows_find(r, s, TABLE_BILLING, NULL);
+}
+
+struct topups_row *rows_topup(struct rows *r, struct slot *s, int64_t seq)
+{
+	return (struct topups_row *)rows_find(r, s, TABLE_TOPUPS, &seq);
+}
+
 struct grants_row *rows_grants(struct slot *s)
 {
 	CHECK(s->grants_loaded);

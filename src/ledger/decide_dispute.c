@@ -1,0 +1,91 @@
+/*
+ * dispute: whether its money was withdrawn, and whether it came back.  Both facts only ever become true.
+ */
+#include "ledger/decide.h"
+
+#include <string.h>
+
+#include "ledger/effects.h"
+#include "ledger/order.h"
+
+static const char *mismatch(struct decide *d, const struct slot *s, const struct topups_row *t,
+                            const struct disputes_row *r, const struct command *c)
+{
+	const char *why = order_mismatch(t, c->dispute.currency, c->dispute.livemode);
+
+	if (why == NULL)
+		why = order_payment_mismatch(d, s, c);
+	if (why != NULL)
+		return why;
+	if (c->dispute.amount_minor < 0 || c->dispute.amount_minor > ORDER_MINOR_MAX)
+		return "an amount that cannot be";
+	if (r != NULL && r->topup_seq != t->seq)
+		return "this dispute was about another order";
+	return NULL;
+}
+
+static int64_t live_minor(const struct disputes_row *r)
+{
+	return r->withdrawn != 0 && r->reinstated == 0 ? r->amount_minor : 0;
+}
+
+/* What is known of the dispute with this. */
+static void learn(struct disputes_row *after, const struct command *c)
+{
+	if (c->dispute.amount_minor > after->amount_minor)
+		after->amount_minor = c->dispute.amount_minor;
+	after->withdrawn |= c->dispute.withdrawn;
+	after->reinstated |= c->dispute.reinstated;
+}
+
+static void keep(struct decide *d, struct slot *s, struct disputes_row *r, const struct disputes_row *after,
+                 const struct command *c)
+{
+	if (r == NULL) {
+		r = (struct disputes_row *)rows_alloc(d->rows, TABLE_DISPUTES);
+		memcpy(r->account_id, s->key.bytes, sizeof(r->account_id));
+		memcpy(r->dispute_key, c->object_key, sizeof(r->dispute_key));
+		r->dispute_id = c->object_id;
+		r->topup_seq = c->topup_seq;
+		r->created_at_us = d->now_us;
+		rows_add(d->rows, s, &r->row);
+	}
+	rows_touch(d->rows, &r->row);
+	r->amount_minor = after->amount_minor;
+	r->withdrawn = after->withdrawn;
+	r->reinstated = after->reinstated;
+}
+
+void decide_dispute(struct decide *d, struct slot *s, struct command *c)
+{
+	struct topups_row *t = rows_topup(d->rows, s, c->topup_seq), order;
+	struct disputes_row *r = (struct disputes_row *)rows_find(d->rows, s, TABLE_DISPUTES, c->object_key);
+	struct disputes_row after = {.amount_minor = 0};
+	const char *why = mismatch(d, s, t, r, c);
+	struct order_claims claims;
+
+	if (why != NULL) {
+		order_park(&c->answer, why);
+		return;
+	}
+	order = *t;
+	if (r != NULL) {
+		after = *r;
+		order.disputes_minor -= live_minor(r);
+	}
+	learn(&after, c);
+	order.disputes_minor += live_minor(&after);
+	if (!order_claims(&order, &claims) || !order_fits(s, t, &claims)) {
+		order_park(&c->answer, "the balance would leave its range");
+		return;
+	}
+
+	/* From here on it succeeds. */
+	order_keep_payment(d, s, t, c);
+	t->disputes_minor = order.disputes_minor;
+	rows_touch(d->rows, &t->row);
+	keep(d, s, r, &after, c);
+	order_settle(d, s, t, &claims, c->object_id);
+	c->answer.outcome = OUTCOME_OK;
+	effects_figures(s, &c->answer);
+}

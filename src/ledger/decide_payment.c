@@ -1,0 +1,106 @@
+/*
+ * payment: what became of an order's payment.  Facts may come in any order and any number of times: the
+ * highest state stands, and the credit is given when it first becomes paid.
+ */
+#include "ledger/decide.h"
+
+#include <string.h>
+
+#include "ledger/effects.h"
+#include "ledger/order.h"
+
+static const char *customer_mismatch(struct decide *d, struct slot *s, const struct command *c)
+{
+	const struct billing_row *b = rows_billing(d->rows, s);
+
+	if (b != NULL && b->customer_id[0] != '\0' && c->payment.customer_id[0] != '\0' &&
+	    strcmp(b->customer_id, c->payment.customer_id) != 0)
+		return "another customer than the account's";
+	return NULL;
+}
+
+/* NULL, or why the command is to wait for a person. */
+static const char *mismatch(struct decide *d, struct slot *s, const struct topups_row *t, const struct command *c)
+{
+	const char *why = order_mismatch(t, c->payment.currency, c->payment.livemode);
+
+	if (why != NULL)
+		return why;
+	if (c->payment.state == TOPUP_PAID && c->payment.amount_minor != t->amount_minor)
+		return "another amount than the order's";
+	why = order_payment_mismatch(d, s, c);
+	if (why != NULL)
+		return why;
+	if (t->state == TOPUP_PAID && c->payment.state == TOPUP_PAID && t->payment_id[0] != '\0' &&
+	    c->payment_id[0] != '\0' && strcmp(t->payment_id, c->payment_id) != 0)
+		return "the order was paid by another payment";
+	if (s->account == NULL || s->account->unit != t->unit)
+		return "the account's unit has changed since the order";
+	return customer_mismatch(d, s, c);
+}
+
+static void credit(struct decide *d, struct slot *s, struct topups_row *t, struct answer *a,
+                   const struct order_claims *claims)
+{
+	const struct effects_transaction given = {
+		.type = TRANSACTION_TOP_UP,
+		.amount_micros = t->amount_micros,
+		.priority = 50, /* transactions.def */
+		.at_us = d->now_us,
+		.description = "top-up",
+		.reference = t->session_id[0] != '\0' ? t->session_id : t->payment_id,
+		.actor = "stripe",
+	};
+	struct billing_row *b = effects_billing(d, s);
+
+	rows_touch(d->rows, &s->account->row);
+	t->transaction_seq = effects_transact(d, s, &given);
+	t->grant_seq = s->account->grant_seq;
+	t->paid_at_us = d->now_us;
+	a->credited = true;
+	a->first_payment = b->paid_count++ == 0;
+	if (a->first_payment)
+		b->first_paid_at_us = d->now_us;
+	a->amount_micros = t->amount_micros;
+	order_settle(d, s, t, claims, t->payment_id);
+}
+
+void decide_payment(struct decide *d, struct slot *s, struct command *c)
+{
+	struct topups_row *t = rows_topup(d->rows, s, c->topup_seq);
+	struct answer *a = &c->answer;
+	struct order_claims claims;
+	const char *why = mismatch(d, s, t, c);
+	bool pays;
+
+	if (why != NULL) {
+		order_park(a, why);
+		return;
+	}
+	pays = c->payment.state == TOPUP_PAID && t->state != TOPUP_PAID;
+	/* What was refunded or disputed before is taken back at once. */
+	if (!order_claims(t, &claims) ||
+	    (pays && (!effects_fits(s->account, t->amount_micros) || !effects_fits(s->account, -claims.refunded_micros) ||
+	              !effects_fits(s->account, -claims.refunded_micros - claims.disputed_micros)))) {
+		order_park(a, "the balance would leave its range");
+		return;
+	}
+
+	/* From here on it succeeds. */
+	order_keep_payment(d, s, t, c);
+	if (t->session_id[0] == '\0' && c->payment.session_id[0] != '\0') {
+		t->session_id = c->payment.session_id;
+		rows_touch(d->rows, &t->row);
+	}
+	a->outcome = OUTCOME_OK;
+	a->event_state = (int64_t)c->payment.state > t->state ? EVENT_APPLIED : EVENT_IGNORED;
+	a->note = a->event_state == EVENT_APPLIED ? "" : "nothing new";
+	if (a->event_state == EVENT_APPLIED) {
+		t->state = c->payment.state;
+		rows_touch(d->rows, &t->row);
+	}
+	if (pays)
+		credit(d, s, t, a, &claims);
+	a->seq = t->transaction_seq;
+	effects_figures(s, a);
+}

@@ -1,0 +1,91 @@
+/*
+ * subscription: what Stripe says about one, and the plan that the account is on because of it.  An older
+ * event never wins, whenever it comes; nor does the end of a subscription that another has replaced.
+ */
+#include "ledger/decide.h"
+
+#include <string.h>
+
+#include "ledger/effects.h"
+#include "ledger/order.h"
+
+static const char *event_id(const struct command *c)
+{
+	return c->event.id != NULL ? c->event.id : "";
+}
+
+/* Events of the same second by rank, and those of the same rank by name: any order does, if it is one. */
+static bool is_newer(const struct subscriptions_row *r, const struct command *c)
+{
+	if (r->event_at_us != c->event.created_at_us)
+		return r->event_at_us < c->event.created_at_us;
+	if (r->event_rank != c->subscription.rank)
+		return r->event_rank < c->subscription.rank;
+	return strcmp(r->event_id, event_id(c)) < 0;
+}
+
+static void keep(struct decide *d, struct slot *s, struct subscriptions_row *r, const struct command *c)
+{
+	if (r == NULL) {
+		r = (struct subscriptions_row *)rows_alloc(d->rows, TABLE_SUBSCRIPTIONS);
+		memcpy(r->account_id, s->key.bytes, sizeof(r->account_id));
+		memcpy(r->subscription_key, c->object_key, sizeof(r->subscription_key));
+		r->subscription_id = c->object_id;
+		r->created_at_us = d->now_us;
+		rows_add(d->rows, s, &r->row);
+	}
+	rows_touch(d->rows, &r->row);
+	r->status = c->subscription.status;
+	r->price_id = c->subscription.price_id;
+	r->plan = c->subscription.plan;
+	r->period_end_at_us = c->subscription.period_end_at_us;
+	r->event_at_us = c->event.created_at_us;
+	r->event_rank = c->subscription.rank;
+	r->event_id = event_id(c);
+}
+
+static bool decides_plan(const struct billing_row *b, const struct command *c)
+{
+	if (b->subscription_id[0] == '\0' || strcmp(b->subscription_id, c->object_id) == 0)
+		return true;
+	return c->subscription.live &&
+	       (b->subscription_live == 0 || c->event.created_at_us >= b->subscription_at_us);
+}
+
+static void set_plan(struct billing_row *b, const struct command *c)
+{
+	if (!decides_plan(b, c))
+		return;
+	b->subscription_id = c->object_id;
+	b->subscription_live = c->subscription.live;
+	b->subscription_at_us = c->event.created_at_us;
+	b->plan = c->subscription.live ? c->subscription.plan : "";
+	if (b->customer_id[0] == '\0')
+		b->customer_id = c->subscription.customer_id;
+}
+
+void decide_subscription(struct decide *d, struct slot *s, struct command *c)
+{
+	struct subscriptions_row *r =
+		(struct subscriptions_row *)rows_find(d->rows, s, TABLE_SUBSCRIPTIONS, c->object_key);
+	struct answer *a = &c->answer;
+
+	if (s->account == NULL) {
+		order_park(a, "no such account");
+		return;
+	}
+	if (c->subscription.live && c->subscription.plan[0] == '\0') {
+		order_park(a, "no plan is configured for this price");
+		return;
+	}
+	a->outcome = OUTCOME_OK;
+	if (r != NULL && !is_newer(r, c)) {
+		a->event_state = EVENT_IGNORED;
+		a->note = "older than what is known";
+		return;
+	}
+
+	/* From here on it succeeds. */
+	keep(d, s, r, c);
+	set_plan(effects_billing(d, s), c);
+}
