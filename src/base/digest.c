@@ -68,8 +68,8 @@ void digest_sha256(const void *bytes, size_t length, unsigned char out[DIGEST_BY
 	digest_sha256_pieces(&piece, 1, out);
 }
 
-int digest_hmac_sha256(const void *key, size_t key_length, const void *bytes, size_t length,
-                       unsigned char out[DIGEST_BYTES])
+int digest_hmac_sha256_pieces(const void *key, size_t key_length, const struct digest_piece *pieces,
+                              size_t count, unsigned char out[DIGEST_BYTES])
 {
 	char name[] = "SHA256";
 	const OSSL_PARAM parameters[] = {
@@ -85,12 +85,22 @@ int digest_hmac_sha256(const void *key, size_t key_length, const void *bytes, si
 	context = EVP_MAC_CTX_new(digest_mac);
 	CHECK(context != NULL);
 	CHECK(EVP_MAC_init(context, key, key_length, parameters) == 1);
-	if (length > 0)
-		CHECK(EVP_MAC_update(context, bytes, length) == 1);
+	for (size_t i = 0; i < count; i++) {
+		if (pieces[i].length > 0)
+			CHECK(EVP_MAC_update(context, pieces[i].bytes, pieces[i].length) == 1);
+	}
 	CHECK(EVP_MAC_final(context, out, &written, DIGEST_BYTES) == 1);
 	CHECK(written == DIGEST_BYTES);
 	EVP_MAC_CTX_free(context);
 	return 0;
+}
+
+int digest_hmac_sha256(const void *key, size_t key_length, const void *bytes, size_t length,
+                       unsigned char out[DIGEST_BYTES])
+{
+	const struct digest_piece piece = {.bytes = bytes, .length = length};
+
+	return digest_hmac_sha256_pieces(key, key_length, &piece, 1, out);
 }
 
 bool digest_equal(const void *a, const void *b, size_t length)

@@ -25,6 +25,8 @@ void digest_sha256_pieces(const struct digest_piece *pieces, size_t count,
  * make every signature computable: New API CVE-2026-41432), 0 otherwise. */
 int digest_hmac_sha256(const void *key, size_t key_length, const void *bytes, size_t length,
                        unsigned char out[DIGEST_BYTES]);
+int digest_hmac_sha256_pieces(const void *key, size_t key_length, const struct digest_piece *pieces,
+                              size_t count, unsigned char out[DIGEST_BYTES]);
 bool digest_equal(const void *a, const void *b, size_t length); /* constant time */
 void digest_random(void *out, size_t length);
 
