@@ -4,6 +4,8 @@
 
 #include "base/check.h"
 #include "base/digest.h"
+#include "ledger/code.h"
+#include "ledger/identity.h"
 
 #define PIECES_MAX 64
 
@@ -94,6 +96,14 @@ static void fingerprint(struct command *c)
 		add_text(&p, c->topup.currency);
 		add_number(&p, c->topup.livemode);
 		break;
+	case COMMAND_BONUS: /* what is given is octroi's to say, not the caller's */
+		break;
+	case COMMAND_REDEEM:
+		add_text(&p, c->redeem.code);
+		break;
+	case COMMAND_REFER:
+		add_bytes(&p, c->refer.referrer.bytes, sizeof(c->refer.referrer.bytes));
+		break;
 	default:
 		UNREACHABLE("a command that cannot carry a request id");
 	}
@@ -131,6 +141,10 @@ void command_prepare(struct command *c)
 	name_key(&c->event.subject, c->subject_key);
 	if (c->event.id != NULL)
 		command_event_key(c->event.provider, c->event.id, c->event_key);
+	if (c->kind == COMMAND_BONUS || c->kind == COMMAND_SIGNUP)
+		identity_claims(c);
+	if (c->kind == COMMAND_REDEEM)
+		code_key(c->redeem.code, c->redeem.code_key);
 	if (c->request_id != NULL) {
 		id_request_key(c->request_id, strlen(c->request_id), c->request_key);
 		fingerprint(c);

@@ -8,6 +8,7 @@
 
 #include "ledger/effects.h"
 #include "ledger/order.h"
+#include "ledger/referral.h"
 
 static const char *customer_mismatch(struct decide *d, struct slot *s, const struct command *c)
 {
@@ -101,6 +102,8 @@ void decide_payment(struct decide *d, struct slot *s, struct command *c)
 	}
 	if (pays)
 		credit(d, s, t, a, &claims);
+	if (a->first_payment)
+		referral_pay(d, s);
 	a->seq = t->transaction_seq;
 	effects_figures(s, a);
 }

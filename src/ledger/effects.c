@@ -171,6 +171,17 @@ static enum counterpart counterpart_of(enum transaction_type type)
 	return counterparts[type];
 }
 
+int64_t effects_priority(enum transaction_type type)
+{
+	static const int64_t priorities[] = {
+#define TRANSACTION(NAME, sign, priority, counterpart) [TRANSACTION_##NAME] = (priority),
+#include "ledger/transactions.def"
+#undef TRANSACTION
+	};
+
+	return priorities[type];
+}
+
 static const char *text_of(const char *text)
 {
 	return text != NULL ? text : "";

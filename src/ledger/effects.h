@@ -29,6 +29,8 @@ struct effects_transaction {
 	int64_t priority, expires_at_us, at_us;
 	const char *description, *reference, *actor, *metadata;
 };
+/* That of grants of this type unless something else is asked for. */
+int64_t effects_priority(enum transaction_type type);
 /* Books it; returns its seq. */
 int64_t effects_transact(struct decide *d, struct slot *s, const struct effects_transaction *t);
 /* The same for an amount that is taken back: from that grant first, whatever its turn. */

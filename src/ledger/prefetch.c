@@ -33,6 +33,23 @@ static bool name_orders(struct rows *rows, struct slot *s, const struct command 
 	return ok;
 }
 
+/* What bonuses, codes and referrals look at. */
+static bool name_people(struct rows *rows, struct slot *s, const struct command *c, int needs)
+{
+	bool ok = true;
+
+	if ((needs & NEEDS_SIGNUP) != 0)
+		ok = rows_want(rows, s, TABLE_SIGNUPS, NULL);
+	if ((needs & NEEDS_CLAIMS) != 0)
+		ok = ok && rows_want(rows, NULL, TABLE_CAMPAIGNS, c->bonus.campaign_key);
+	for (int i = 0; (needs & NEEDS_CLAIMS) != 0 && i < c->bonus.claim_count; i++)
+		ok = ok && rows_want(rows, NULL, TABLE_CLAIMS, c->bonus.claim_key[i]);
+	if ((needs & NEEDS_CODE) != 0)
+		ok = ok && rows_want(rows, NULL, TABLE_CODES, c->redeem.code_key) &&
+		     rows_want(rows, s, TABLE_REDEMPTIONS, c->redeem.code_key);
+	return ok;
+}
+
 static bool name_rows(struct rows *rows, struct slot *s, const struct command *c)
 {
 	const int needs = decide_needs(c->kind);
@@ -49,7 +66,7 @@ static bool name_rows(struct rows *rows, struct slot *s, const struct command *c
 		ok = ok && rows_want(rows, s, TABLE_MEMBERS, c->member);
 	if (c->request_id != NULL)
 		ok = ok && rows_want(rows, s, TABLE_REQUESTS, c->request_key);
-	return ok && name_orders(rows, s, c, needs);
+	return ok && name_orders(rows, s, c, needs) && name_people(rows, s, c, needs);
 }
 
 static bool name_everything(struct batch *b)
@@ -60,7 +77,78 @@ static bool name_everything(struct batch *b)
 		if (s == NULL || !name_rows(b->rows, s, b->commands[i]))
 			return false;
 	}
-	rows_sort_slots(b->rows);
+	return true;
+}
+
+/* ---- accounts that others bring along ------------------------------------------------------------ */
+
+static bool add_referred(struct batch *b)
+{
+	bool any = false;
+
+	buf_reset(&b->sql);
+	sql_literal(&b->sql, "SELECT referrer_id FROM signups WHERE referred_at_us>0 AND rewarded_at_us=0"
+	                     " AND account_id IN (");
+	for (int i = 0; i < b->count; i++) {
+		if ((decide_needs(b->commands[i]->kind) & NEEDS_REFERRER) == 0)
+			continue;
+		if (any)
+			buf_add_char(&b->sql, ',');
+		sql_bytes(&b->sql, b->commands[i]->account.bytes, ID_KEY_BYTES);
+		any = true;
+	}
+	buf_add_char(&b->sql, ')');
+	return any;
+}
+
+/* Who referred an account that pays is locked with it, in the one order; so it is asked for before
+ * anything is locked.  A referral made in this very moment is found by referrers_known. */
+static enum db_result name_referrers(struct batch *b, struct db *d)
+{
+	enum db_result result;
+	struct db_row row;
+	int more;
+
+	if (!add_referred(b))
+		return DB_OK;
+	if (!buf_ok(&b->sql))
+		return SHORT_OF_MEMORY;
+	result = db_query(d, &b->sql);
+	if (result != DB_OK)
+		return result;
+	for (more = db_row(d, &row); more > 0; more = db_row(d, &row)) {
+		struct account_key key;
+		struct slot *s;
+
+		CHECK(row.length[0] == sizeof(key.bytes));
+		memcpy(key.bytes, row.field[0], sizeof(key.bytes));
+		s = rows_slot(b->rows, &key);
+		if (s == NULL)
+			return SHORT_OF_MEMORY;
+		s->wants_grants = true;
+	}
+	return more == 0 ? db_finish(d) : DB_LOST;
+}
+
+/* Now that the accounts are locked: whether those who referred them are too. */
+static bool referrers_known(struct batch *b)
+{
+	for (int i = 0; i < b->count; i++) {
+		const struct command *c = b->commands[i];
+		const struct signups_row *p;
+		struct account_key key;
+
+		if ((decide_needs(c->kind) & NEEDS_REFERRER) == 0)
+			continue;
+		p = (const struct signups_row *)rows_find(b->rows, rows_slot(b->rows, &c->account), TABLE_SIGNUPS, NULL);
+		if (p == NULL || p->referred_at_us == 0 || p->rewarded_at_us != 0)
+			continue;
+		memcpy(key.bytes, p->referrer_id, sizeof(key.bytes));
+		const struct slot *s = rows_slot_known(b->rows, &key);
+
+		if (s == NULL || !s->wants_grants)
+			return false;
+	}
 	return true;
 }
 
@@ -178,6 +266,10 @@ enum db_result prefetch_begin(struct batch *b, struct db *d)
 	arena_reset(b->arena);
 	if (!name_everything(b))
 		return SHORT_OF_MEMORY;
+	result = name_referrers(b, d);
+	if (result != DB_OK)
+		return result;
+	rows_sort_slots(b->rows);
 	buf_reset(&b->sql);
 	sql_literal(&b->sql, "BEGIN;");
 	if (b->unknown) {
@@ -361,5 +453,7 @@ enum db_result prefetch_rows(struct batch *b, struct db *d)
 		if (result == DB_OK)
 			result = load(b, d, order[i]);
 	}
-	return result == DB_OK ? db_finish(d) : result;
+	if (result == DB_OK)
+		result = db_finish(d);
+	return result == DB_OK && !referrers_known(b) ? DB_RETRY : result;
 }

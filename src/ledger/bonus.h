@@ -1,0 +1,18 @@
+/*
+ * bonus: the sign-up bonus of a campaign, once per account, e-mail address and person, up to the
+ * campaign's cap.  For the commands that give it; both parts need NEEDS_GRANTS, NEEDS_BILLING and
+ * NEEDS_CLAIMS.
+ */
+#ifndef OCTROI_LEDGER_BONUS_H
+#define OCTROI_LEDGER_BONUS_H
+
+#include "ledger/decide.h"
+
+/* The guards: OUTCOME_OK when it may be given. */
+enum outcome bonus_refusal(struct decide *d, struct slot *s, const struct command *c);
+/* Below the line, the account there: gives it; the transaction's seq. */
+int64_t bonus_give(struct decide *d, struct slot *s, const struct command *c);
+/* The account, made of the bonus's unit if it is not there. */
+void bonus_account(struct decide *d, struct slot *s, const struct command *c);
+
+#endif
