@@ -325,6 +325,10 @@ static int values_check(struct loading *g, const struct config *c)
 	if (c->token_secret[0] != '\0' && strlen(c->token_secret) < TOKEN_SECRET_MIN_BYTES)
 		return complain(g, "token_secret must be empty or at least %d characters long",
 		                TOKEN_SECRET_MIN_BYTES);
+	if (c->topup_min > c->topup_max)
+		return complain(g, "topup_min must not be larger than topup_max");
+	if (strpbrk(c->stripe_secret_key, " \t") != NULL)
+		return complain(g, "stripe_secret_key must not hold blanks");
 	return 0;
 }
 

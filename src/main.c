@@ -247,14 +247,20 @@ static int make_ledger(struct program *p)
 	return p->ledger != NULL ? 0 : -1;
 }
 
+static int thread_count(const struct program *p)
+{
+	if (p->config.threads > 0)
+		return (int)p->config.threads;
+	return p->start == START_STDIN ? STDIN_THREADS : THREADS_DEFAULT;
+}
+
 static int start_edge(struct program *p)
 {
 	const struct config *c = &p->config;
 	const struct edge_options options = {
 		.public_fd = p->public_fd,
 		.internal_fd = p->internal_fd,
-		.threads = c->threads > 0 ? (int)c->threads
-		                          : p->start == START_STDIN ? STDIN_THREADS : THREADS_DEFAULT,
+		.threads = thread_count(p),
 		.connections_max = (int)c->connections_max,
 		.request_timeout_ms = c->request_timeout_ms,
 		.idle_timeout_ms = c->idle_timeout_ms,
@@ -283,6 +289,9 @@ static int make_parts(struct program *p)
 		return -1;
 	options.ledger = p->ledger;
 	options.readers = p->readers;
+	options.slow_max = (int)p->config.slow_max;
+	if (options.slow_max >= thread_count(p))
+		options.slow_max = thread_count(p) - 1; /* some are left for the guard, where there are any */
 	p->router = router_new(&options);
 	return p->router != NULL ? 0 : -1;
 }

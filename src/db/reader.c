@@ -500,3 +500,20 @@ int reader_open_holds(struct db *d, int64_t *count)
 		result = 0;
 	return ask_end(&q, result);
 }
+
+int reader_manager(struct db *d, const struct account_key *key, const char *member, bool *manager)
+{
+	struct ask q;
+	int64_t count = 0;
+	int result = -1;
+
+	ask_init(&q, d, NULL);
+	sql_literal(&q.sql, "SELECT COUNT(*) FROM members WHERE removed_at_us=0 AND role=1 AND account_id=");
+	sql_bytes(&q.sql, key->bytes, sizeof(key->bytes));
+	sql_literal(&q.sql, " AND member_id=");
+	sql_text(&q.sql, member);
+	if (ask_send(&q) == 0 && ask_rows(&q, 1, take_number, &count, sizeof(count)) == 1)
+		result = 0;
+	*manager = count > 0;
+	return ask_end(&q, result);
+}

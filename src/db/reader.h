@@ -83,4 +83,7 @@ struct reader_billing {
 };
 int reader_billing(struct db *d, struct arena *a, const struct account_key *key, struct reader_billing *out);
 
+/* Whether the person is a manager of the account, and not removed. */
+int reader_manager(struct db *d, const struct account_key *key, const char *member, bool *manager);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "base/check.h"
@@ -98,6 +99,22 @@ bool stripe_id_valid(const char *text, const char *prefix)
 bool stripe_is_live(const struct stripe *s)
 {
 	return strstr(s->secret_key, "_live_") != NULL;
+}
+
+/* docs.stripe.com/currencies */
+int stripe_decimals(const char *currency)
+{
+	static const char *const none[] = {"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg",
+	                                   "rwf", "vnd", "vuv", "xaf", "xof", "xpf"};
+	static const char *const three[] = {"bhd", "jod", "kwd", "omr", "tnd"};
+
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		if (strcasecmp(currency, none[i]) == 0)
+			return 0;
+	for (size_t i = 0; i < sizeof(three) / sizeof(three[0]); i++)
+		if (strcasecmp(currency, three[i]) == 0)
+			return 3;
+	return 2;
 }
 
 /* ---- reading an answer ----------------------------------------------------------------------- */

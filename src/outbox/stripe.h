@@ -14,6 +14,7 @@
 
 #define STRIPE_VERSION "2026-07-29.dahlia"
 #define STRIPE_KEY_MAX 64   /* of our idempotency keys, NUL included */
+#define STRIPE_PATH_MAX 256 /* of a path with an id in it */
 #define STRIPE_CODE_MAX 64
 #define STRIPE_ERROR_MAX 256
 
@@ -67,6 +68,9 @@ void stripe_new_key(char key[STRIPE_KEY_MAX]);
 bool stripe_id_valid(const char *text, const char *prefix);
 /* Whether the key is a live one. */
 bool stripe_is_live(const struct stripe *s);
+
+/* How many decimals Stripe's smallest unit of a currency (ISO 4217, any case) stands for: 2, 0 or 3. */
+int stripe_decimals(const char *currency);
 
 /* A text or integer of an answer; "" and 0 when it is not there or is something else. */
 const char *stripe_text(const struct json *record, const char *name);

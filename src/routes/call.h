@@ -14,6 +14,8 @@
 #include "edge/response.h"
 #include "ledger/ledger.h"
 #include "ledger/names.h"
+#include "outbox/bulkhead.h"
+#include "outbox/stripe.h"
 
 struct edge;
 struct metrics;
@@ -28,6 +30,8 @@ struct call {
 	const struct config *config;
 	struct ledger *ledger;
 	struct pool *readers;
+	const struct stripe *stripe; /* NULL: payments are not set up */
+	struct bulkhead *slow;       /* a handler that waits for Stripe enters it */
 	enum scope scope;
 	int64_t key_id;         /* of the API key; 0 when it was none */
 	const char *account;    /* of OWNER and GATE routes; elsewhere that which the body names, for the log; or "" */

@@ -54,7 +54,7 @@ void render_put_given(struct json_writer *w, const char *key, const char *text)
 		json_put_text(w, key, text);
 }
 
-static void money_amount(const struct call *c, int64_t amount_micros, char out[RENDER_AMOUNT_MAX])
+static void money_amount(const struct call *c, int64_t amount_micros, int decimals, char out[RENDER_AMOUNT_MAX])
 {
 	struct currency currency = {.code = c->config->currency, .symbol = NULL};
 	char number[MONEY_TEXT_MAX];
@@ -64,12 +64,12 @@ static void money_amount(const struct call *c, int64_t amount_micros, char out[R
 	for (size_t i = 0; i < sizeof(currencies) / sizeof(currencies[0]); i++)
 		if (strcmp(currencies[i].code, currency.code) == 0)
 			currency = currencies[i];
-	decimal_format(money_floor_div(amount_micros, MONEY_MICROS_PER_MINOR), 2, 2, number);
+	decimal_format(money_floor_div(amount_micros, MONEY_MICROS_PER_MINOR), 2, decimals, number);
 	point = strchr(number, '.');
-	CHECK(point != NULL);
 	negative = number[0] == '-';
 	if (c->french) {
-		*point = ',';
+		if (point != NULL)
+			*point = ',';
 		snprintf(out, RENDER_AMOUNT_MAX, "%s %s", number, currency.symbol != NULL ? currency.symbol : currency.code);
 	} else if (currency.symbol == NULL) {
 		snprintf(out, RENDER_AMOUNT_MAX, "%s %s", number, currency.code);
@@ -80,13 +80,18 @@ static void money_amount(const struct call *c, int64_t amount_micros, char out[R
 	}
 }
 
+void render_amount_short(const struct call *c, int64_t amount_micros, char out[RENDER_AMOUNT_MAX])
+{
+	money_amount(c, amount_micros, 0, out);
+}
+
 void render_amount(const struct call *c, int64_t unit, int64_t amount_micros, char out[RENDER_AMOUNT_MAX])
 {
 	int64_t credits = money_floor_div(amount_micros, MONEY_MICROS_PER_UNIT);
 	bool one = c->french ? credits > -2 && credits < 2 : credits == 1;
 
 	if (unit == UNIT_MONEY)
-		money_amount(c, amount_micros, out);
+		money_amount(c, amount_micros, 2, out);
 	else
 		snprintf(out, RENDER_AMOUNT_MAX, "%lld %s%s", (long long)credits, c->french ? "crédit" : "credit",
 		         one ? "" : "s");

@@ -41,5 +41,7 @@ void render_put_given(struct json_writer *w, const char *key, const char *text);
 
 /* "9.87€", "9,87 €", "12 credits", "12 crédits", rounded down. */
 void render_amount(const struct call *c, int64_t unit, int64_t amount_micros, char out[RENDER_AMOUNT_MAX]);
+/* The same of money, without superfluous decimals: "5€", "5,5 €". */
+void render_amount_short(const struct call *c, int64_t amount_micros, char out[RENDER_AMOUNT_MAX]);
 
 #endif

@@ -38,6 +38,8 @@ struct router {
 	struct router_options options;
 	struct auth *auth;
 	struct metrics *metrics;
+	struct stripe stripe;
+	struct bulkhead slow;
 	struct edge *edge;     /* atomic: set while workers run */
 	int64_t pruned_us;     /* owned by the housekeeping thread */
 };
@@ -50,6 +52,12 @@ struct router *router_new(const struct router_options *options)
 	r->options = *options;
 	r->auth = auth_new(options->config, options->readers);
 	r->metrics = metrics_new();
+	r->stripe = (struct stripe){
+		.api_base = options->config->stripe_api_base,
+		.secret_key = options->config->stripe_secret_key,
+		.timeout_ms = options->config->stripe_timeout_ms,
+	};
+	bulkhead_init(&r->slow, options->slow_max > 0 ? options->slow_max : 1);
 	return r;
 }
 
@@ -273,6 +281,8 @@ void router_handle(void *context, const struct request *request, struct response
 		.config = r->options.config,
 		.ledger = r->options.ledger,
 		.readers = r->options.readers,
+		.stripe = r->stripe.secret_key[0] != '\0' ? &r->stripe : NULL,
+		.slow = &r->slow,
 		.account = "",
 		.member = "",
 		.outcome = OUTCOME_OK,

@@ -15,6 +15,7 @@ struct router;
 struct router_options {
 	const struct config *config;
 	struct ledger *ledger;
+	int slow_max;         /* handlers that may wait for Stripe at once; at least 1 */
 	struct pool *readers; /* never the ledger's batch connection, except with one connection for all */
 };
 

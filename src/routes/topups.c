@@ -1,0 +1,552 @@
+/*
+ * topups: money in, as the account's owner asks for it.  The order is in the ledger before Stripe hears of
+ * it, with the idempotency keys that Stripe will be given, so that a request that was cut off anywhere can
+ * be repeated with the same request id and goes on where it stopped.  Nothing is credited here: that is
+ * the webhook's business (stripe_webhook.c).
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/money.h"
+#include "db/reader.h"
+#include "outbox/stripe.h"
+#include "routes/call.h"
+#include "routes/parse.h"
+#include "routes/render.h"
+
+#define URL_MAX_BYTES ((size_t)1024)
+#define MESSAGE_MAX 128
+#define PAGE_DEFAULT 20
+#define PAGE_MAX 100
+#define INVOICE_PREFIX "in_"
+/* After Stripe's answer there must be time to note it. */
+#define NOTE_US CLOCK_US_PER_SECOND
+
+/* ---- what all of them have in common ------------------------------------------------------------ */
+
+static struct account_key own_key(const struct call *c)
+{
+	return id_account_key(c->account, strlen(c->account));
+}
+
+static void render_said(struct call *c, enum outcome outcome, const char *field, const char *english,
+                        const char *french)
+{
+	const struct refusal r = {
+		.outcome = outcome, .field = field, .message = c->french ? french : english};
+
+	render_refusal(c, &r);
+}
+
+static void render_failure(struct call *c, enum stripe_result result)
+{
+	if (result == STRIPE_REFUSED)
+		render_said(c, OUTCOME_UNAVAILABLE, NULL,
+		            "The payment service refused this. Nothing was charged; the operator finds the reason "
+		            "in the log.",
+		            "Le service de paiement a refusé cette demande. Rien n'a été débité ; l'exploitant "
+		            "en trouve la raison dans le journal.");
+	else
+		render_said(c, OUTCOME_UNAVAILABLE, NULL,
+		            "The payment service does not answer. Nothing was charged; try again, with the same "
+		            "request id.",
+		            "Le service de paiement ne répond pas. Rien n'a été débité ; réessayez, avec le même "
+		            "identifiant de requête.");
+}
+
+/* A place among those that may wait for Stripe; false, rendered, when there is none, or no Stripe. */
+static bool enter(struct call *c)
+{
+	if (c->stripe == NULL) {
+		render_said(c, OUTCOME_UNAVAILABLE, NULL, "Payments are not set up on this server.",
+		            "Les paiements ne sont pas configurés sur ce serveur.");
+		return false;
+	}
+	if (bulkhead_enter(c->slow))
+		return true;
+	render_said(c, OUTCOME_UNAVAILABLE, NULL, "Too many payments are being prepared; try again.",
+	            "Trop de paiements sont en préparation ; réessayez.");
+	return false;
+}
+
+static int64_t stripe_deadline(const struct call *c)
+{
+	return c->request->deadline_us - NOTE_US;
+}
+
+/* The page that starts and ends it all: topup_url, or public_url/billing.  False when neither is set. */
+static bool billing_page(const struct call *c, struct buf *url)
+{
+	const char *base = c->config->public_url;
+	size_t length = strlen(base);
+
+	if (c->config->topup_url[0] != '\0') {
+		buf_add_text(url, c->config->topup_url);
+	} else if (length > 0) {
+		buf_add(url, base, length - (base[length - 1] == '/' ? 1 : 0));
+		buf_add_text(url, "/billing");
+	}
+	return url->length > 0;
+}
+
+/* configured, or the billing page with a query that tells it how it went. */
+static void put_url(const struct call *c, struct stripe_call *call, const char *name, const char *configured,
+                    const char *query)
+{
+	struct buf url;
+
+	buf_init(&url, URL_MAX_BYTES);
+	if (configured[0] != '\0') {
+		buf_add_text(&url, configured);
+	} else if (billing_page(c, &url) && query[0] != '\0') {
+		buf_add_char(&url, strchr(buf_text(&url), '?') != NULL ? '&' : '?');
+		buf_add_text(&url, query);
+	}
+	stripe_put(call, name, buf_text(&url));
+	buf_free(&url);
+}
+
+/* Whoever may see and change how the account pays: its owner and its managers, not every member. */
+static bool may_manage(struct call *c)
+{
+	const struct account_key key = own_key(c);
+	struct db *d;
+	bool manager = false;
+	int result;
+
+	if (c->member[0] == '\0')
+		return true;
+	d = call_reader(c);
+	if (d == NULL)
+		return false;
+	result = reader_manager(d, &key, c->member, &manager);
+	pool_give(c->readers, d);
+	if (result < 0 || !manager)
+		render_outcome(c, result < 0 ? OUTCOME_UNAVAILABLE : OUTCOME_FORBIDDEN);
+	return result == 0 && manager;
+}
+
+/* ---- POST /api/credits/topup: the order --------------------------------------------------------- */
+
+struct order {
+	struct account_key key;
+	int64_t seq;
+	char id[ID_PUBLIC_MAX]; /* its name towards Stripe */
+	struct reader_topup row;
+};
+
+/* amount counts hundredths of the currency; Stripe counts in what the currency is divided into.  -1 when
+ * the currency has nothing so small. */
+static int64_t stripe_amount(const char *currency, int64_t amount)
+{
+	switch (stripe_decimals(currency)) {
+	case 0:
+		return amount % 100 == 0 ? amount / 100 : -1;
+	case 3:
+		return amount * 10;
+	default:
+		return amount;
+	}
+}
+
+/* "Minimum top-up is 5€". */
+static void render_limit(struct call *c, bool low, int64_t limit)
+{
+	char amount[RENDER_AMOUNT_MAX], message[MESSAGE_MAX];
+	const struct refusal r = {.outcome = OUTCOME_INVALID_REQUEST, .field = "amount", .message = message};
+
+	render_amount_short(c, limit * MONEY_MICROS_PER_MINOR, amount);
+	if (c->french)
+		(void)snprintf(message, sizeof(message), "Le montant %s d'une recharge est de %s",
+		               low ? "minimum" : "maximum", amount);
+	else
+		(void)snprintf(message, sizeof(message), "%s top-up is %s", low ? "Minimum" : "Maximum", amount);
+	render_refusal(c, &r);
+}
+
+static bool parse_order(struct call *c, struct command *command)
+{
+	static const char *const known[] = {"amount", "requestId", NULL};
+	struct parse p;
+	int64_t amount;
+
+	parse_record(&p, c->request, c->body, known);
+	parse_need(&p, "amount");
+	amount = parse_int(&p, "amount", INT64_MIN, INT64_MAX, 0);
+	command->request_id = parse_repeat(&p);
+	if (!parse_ok(&p)) {
+		render_wrong(c, &p);
+		return false;
+	}
+	if (amount < c->config->topup_min || amount > c->config->topup_max) {
+		render_limit(c, amount < c->config->topup_min,
+		             amount < c->config->topup_min ? c->config->topup_min : c->config->topup_max);
+		return false;
+	}
+	command->topup.amount_minor = stripe_amount(c->config->currency, amount);
+	command->topup.money_micros = amount * MONEY_MICROS_PER_MINOR;
+	if (command->topup.amount_minor > 0)
+		return true;
+	render_said(c, OUTCOME_INVALID_REQUEST, "amount", "This currency has no cents.",
+	            "Cette monnaie n'a pas de centimes.");
+	return false;
+}
+
+static bool read_order(struct call *c, struct order *o)
+{
+	struct db *d = call_reader(c);
+	int result;
+
+	if (d == NULL)
+		return false;
+	result = reader_topup(d, c->request->arena, &o->key, o->seq, &o->row);
+	pool_give(c->readers, d);
+	if (result == 0 && o->row.found)
+		return true;
+	render_outcome(c, OUTCOME_UNAVAILABLE); /* a reader that lags behind: to be repeated */
+	return false;
+}
+
+/* Puts the order, with the keys that Stripe will be given, into the ledger; the same request id finds the
+ * same order again. */
+static bool open_order(struct call *c, struct command *command, struct order *o)
+{
+	char session_key[STRIPE_KEY_MAX], customer_key[STRIPE_KEY_MAX], currency[4];
+
+	(void)snprintf(currency, sizeof(currency), "%s", c->config->currency);
+	for (char *letter = currency; *letter != '\0'; letter++)
+		*letter = (char)(*letter - 'A' + 'a');
+	stripe_new_key(session_key);
+	stripe_new_key(customer_key);
+	command->topup.currency = currency;
+	command->topup.livemode = stripe_is_live(c->stripe);
+	command->topup.session_key = session_key;
+	command->topup.customer_key = customer_key;
+	if (!call_submit(c, command))
+		return false;
+	o->key = command->account;
+	o->seq = command->answer.seq;
+	id_public_format(&o->key, o->seq, o->id);
+	return read_order(c, o);
+}
+
+static bool note(struct call *c, const struct order *o, const char *customer_id, const char *session_id)
+{
+	struct command command = {
+		.kind = COMMAND_TOPUP_NOTE,
+		.account = o->key,
+		.account_id = c->account,
+		.member = "",
+		.topup_seq = o->seq,
+		.topup_note = {.customer_id = customer_id, .session_id = session_id},
+	};
+
+	return call_submit(c, &command);
+}
+
+/* ---- POST /api/credits/topup: Stripe ------------------------------------------------------------- */
+
+/* However many ask at once, all give Stripe the same key, and so get the same customer; what is noted
+ * first stands.  E-mail and name are given to it afterwards: they may have changed since the key was first
+ * used, and a key goes with one content. */
+static bool make_customer(struct call *c, struct order *o)
+{
+	struct stripe_call call;
+	enum stripe_result result;
+	const char *id;
+	bool made = false;
+
+	stripe_begin(&call, "/v1/customers", o->row.customer_key, stripe_deadline(c));
+	stripe_put(&call, "metadata[user_id]", c->account);
+	result = stripe_send(c->stripe, &call);
+	id = stripe_text(call.json, "id");
+	if (result == STRIPE_OK && stripe_id_valid(id, "cus_"))
+		made = note(c, o, id, NULL) && read_order(c, o);
+	else
+		render_failure(c, result);
+	stripe_call_free(&call);
+	return made;
+}
+
+/* For Stripe's pages and receipts; a top-up does not fail for it. */
+static void name_customer(const struct call *c, const struct order *o)
+{
+	char path[STRIPE_PATH_MAX], key[STRIPE_KEY_MAX];
+	struct stripe_call call;
+
+	if ((o->row.email[0] == '\0' && o->row.name[0] == '\0') || !stripe_id_valid(o->row.customer_id, "cus_"))
+		return;
+	(void)snprintf(path, sizeof(path), "/v1/customers/%s", o->row.customer_id);
+	stripe_new_key(key);
+	stripe_begin(&call, path, key, stripe_deadline(c));
+	stripe_put(&call, "email", o->row.email);
+	stripe_put(&call, "name", o->row.name);
+	(void)stripe_send(c->stripe, &call);
+	stripe_call_free(&call);
+}
+
+static void put_session(const struct call *c, struct stripe_call *call, const struct order *o)
+{
+	stripe_put(call, "mode", "payment");
+	stripe_put(call, "customer", o->row.customer_id);
+	stripe_put(call, "client_reference_id", o->id);
+	put_url(c, call, "success_url", c->config->topup_success_url, "topup=success");
+	put_url(c, call, "cancel_url", c->config->topup_cancel_url, "topup=canceled");
+	stripe_put_int(call, "line_items[0][quantity]", 1);
+	stripe_put(call, "line_items[0][price_data][currency]", o->row.currency);
+	stripe_put_int(call, "line_items[0][price_data][unit_amount]", o->row.amount_minor);
+	stripe_put(call, "line_items[0][price_data][product_data][name]", c->config->topup_product);
+	stripe_put(call, "metadata[user_id]", c->account);
+	stripe_put(call, "metadata[topup_id]", o->id);
+	stripe_put(call, "payment_intent_data[metadata][user_id]", c->account);
+	stripe_put(call, "payment_intent_data[metadata][topup_id]", o->id);
+	stripe_put(call, "payment_intent_data[setup_future_usage]", "off_session");
+	stripe_put(call, "invoice_creation[enabled]", "true");
+	stripe_put(call, "invoice_creation[invoice_data][metadata][topup_id]", o->id);
+}
+
+/* The session that the order has, or a new one.  OK: call.json is it. */
+static enum stripe_result find_session(const struct call *c, const struct order *o, char path[STRIPE_PATH_MAX],
+                                       struct stripe_call *call)
+{
+	const bool known = stripe_id_valid(o->row.session_id, "cs_");
+
+	(void)snprintf(path, STRIPE_PATH_MAX, "/v1/checkout/sessions%s%s", known ? "/" : "",
+	               known ? o->row.session_id : "");
+	stripe_begin(call, path, known ? NULL : o->row.session_key, stripe_deadline(c));
+	if (!known)
+		put_session(c, call, o);
+	return stripe_send(c->stripe, call);
+}
+
+static void answer_session(struct call *c, const struct order *o, const struct json *session)
+{
+	const char *url = stripe_text(session, "url");
+	struct json_writer w;
+
+	if (url[0] == '\0') { /* paid, or expired, since */
+		render_said(c, OUTCOME_CONFLICT, NULL, "This top-up has ended; ask for a new one.",
+		            "Cette recharge est terminée ; demandez-en une nouvelle.");
+		return;
+	}
+	render_open(c, &w);
+	json_put_text(&w, "url", url);
+	json_put_text(&w, "topup", o->id);
+	render_close(&w);
+}
+
+static void serve_session(struct call *c, struct order *o)
+{
+	char path[STRIPE_PATH_MAX];
+	struct stripe_call call;
+	const enum stripe_result result = find_session(c, o, path, &call);
+	const char *id = stripe_text(call.json, "id");
+
+	if (result != STRIPE_OK || !stripe_id_valid(id, "cs_"))
+		render_failure(c, result);
+	else if (o->row.session_id[0] != '\0' || note(c, o, NULL, id))
+		answer_session(c, o, call.json);
+	stripe_call_free(&call);
+}
+
+static void serve_order(struct call *c, struct command *command)
+{
+	struct order o = {.seq = 0};
+	bool made = false;
+
+	if (!open_order(c, command, &o))
+		return;
+	if (o.row.state != TOPUP_OPEN) {
+		answer_session(c, &o, NULL);
+		return;
+	}
+	if (o.row.customer_id[0] == '\0') {
+		if (!make_customer(c, &o))
+			return;
+		made = true;
+	}
+	if (made)
+		name_customer(c, &o);
+	serve_session(c, &o);
+}
+
+void topups_open(struct call *c)
+{
+	struct command command = {
+		.kind = COMMAND_TOPUP, .account = own_key(c), .account_id = c->account, .member = ""};
+	struct buf page;
+	bool known;
+
+	if (!parse_order(c, &command))
+		return;
+	buf_init(&page, URL_MAX_BYTES);
+	known = c->config->topup_success_url[0] != '\0' || billing_page(c, &page);
+	buf_free(&page);
+	if (!known) {
+		render_said(c, OUTCOME_UNAVAILABLE, NULL, "Payments are not set up: public_url is not known.",
+		            "Les paiements ne sont pas configurés : public_url est inconnue.");
+		return;
+	}
+	if (!enter(c))
+		return;
+	serve_order(c, &command);
+	bulkhead_leave(c->slow);
+}
+
+/* ---- POST /api/credits/portal -------------------------------------------------------------------- */
+
+/* The account's customer at Stripe; NULL when there is none yet, or none can be read (*failed). */
+static const char *read_customer(struct call *c, bool *failed)
+{
+	const struct account_key key = own_key(c);
+	struct reader_billing billing;
+	struct db *d = call_reader(c);
+
+	*failed = true;
+	if (d == NULL)
+		return NULL;
+	*failed = reader_billing(d, c->request->arena, &key, &billing) < 0;
+	pool_give(c->readers, d);
+	if (*failed)
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+	return !*failed && billing.found && stripe_id_valid(billing.customer_id, "cus_") ? billing.customer_id
+	                                                                                 : NULL;
+}
+
+static void serve_portal(struct call *c, const char *customer)
+{
+	char key[STRIPE_KEY_MAX];
+	struct stripe_call call;
+	struct json_writer w;
+	enum stripe_result result;
+
+	stripe_new_key(key);
+	stripe_begin(&call, "/v1/billing_portal/sessions", key, stripe_deadline(c));
+	stripe_put(&call, "customer", customer);
+	put_url(c, &call, "return_url", "", "");
+	result = stripe_send(c->stripe, &call);
+	if (result == STRIPE_OK) {
+		render_open(c, &w);
+		json_put_text(&w, "url", stripe_text(call.json, "url"));
+		render_close(&w);
+	} else {
+		render_failure(c, result);
+	}
+	stripe_call_free(&call);
+}
+
+void topups_portal(struct call *c)
+{
+	static const char *const known[] = {NULL};
+	const char *customer;
+	struct parse p;
+	bool failed;
+
+	parse_record(&p, c->request, c->body, known);
+	if (!parse_ok(&p)) {
+		render_wrong(c, &p);
+		return;
+	}
+	if (!may_manage(c) || !enter(c))
+		return;
+	customer = read_customer(c, &failed);
+	if (customer != NULL)
+		serve_portal(c, customer);
+	else if (!failed)
+		render_said(c, OUTCOME_NOT_FOUND, NULL, "This account has not paid anything yet.",
+		            "Ce compte n'a encore rien payé.");
+	bulkhead_leave(c->slow);
+}
+
+/* ---- GET /api/credits/invoices ------------------------------------------------------------------- */
+
+struct invoice_page {
+	int64_t limit;
+	const char *cursor; /* Stripe's id of the last one seen; NULL: from the newest */
+};
+
+static void put_given(struct json_writer *w, const char *key, const char *text)
+{
+	if (text[0] != '\0')
+		json_put_text(w, key, text);
+	else
+		json_put_null(w, key);
+}
+
+static void put_invoice(struct json_writer *w, const struct json *invoice)
+{
+	json_open_record(w, NULL);
+	json_put_text(w, "id", stripe_text(invoice, "id"));
+	put_given(w, "number", stripe_text(invoice, "number"));
+	put_given(w, "status", stripe_text(invoice, "status"));
+	json_put_text(w, "currency", stripe_text(invoice, "currency"));
+	json_put_int(w, "amount", stripe_int(invoice, "total"));
+	json_put_int(w, "amountPaid", stripe_int(invoice, "amount_paid"));
+	put_given(w, "url", stripe_text(invoice, "hosted_invoice_url"));
+	put_given(w, "pdfUrl", stripe_text(invoice, "invoice_pdf"));
+	json_put_time(w, "createdAt", stripe_int(invoice, "created") * CLOCK_US_PER_SECOND);
+	json_close_record(w);
+}
+
+static void put_invoices(struct call *c, const struct json *list)
+{
+	const struct json *rows = json_get(list, "data"), *more = json_get(list, "has_more");
+	const size_t count = rows != NULL && json_type(rows) == JSON_LIST ? json_size(rows) : 0;
+	const char *last = "";
+	struct json_writer w;
+
+	render_open(c, &w);
+	json_open_list(&w, "items");
+	for (size_t i = 0; i < count; i++) {
+		put_invoice(&w, json_at(rows, i));
+		last = stripe_text(json_at(rows, i), "id");
+	}
+	json_close_list(&w);
+	put_given(&w, "nextCursor", more != NULL && json_type(more) == JSON_BOOL && json_bool(more) ? last : "");
+	render_close(&w);
+}
+
+static void serve_invoices(struct call *c, const char *customer, const struct invoice_page *page)
+{
+	struct stripe_call call;
+	enum stripe_result result;
+
+	stripe_begin(&call, "/v1/invoices", NULL, stripe_deadline(c));
+	stripe_put(&call, "customer", customer);
+	stripe_put_int(&call, "limit", page->limit);
+	stripe_put(&call, "starting_after", page->cursor != NULL ? page->cursor : "");
+	result = stripe_send(c->stripe, &call);
+	if (result == STRIPE_OK)
+		put_invoices(c, call.json);
+	else
+		render_failure(c, result);
+	stripe_call_free(&call);
+}
+
+void topups_invoices(struct call *c)
+{
+	struct invoice_page page;
+	const char *customer;
+	struct parse p;
+	bool failed;
+
+	parse_query(&p, c->request);
+	page.limit = parse_int(&p, "limit", 1, PAGE_MAX, PAGE_DEFAULT);
+	page.cursor = parse_text(&p, "cursor", 1, 255);
+	if (page.cursor != NULL && !stripe_id_valid(page.cursor, INVOICE_PREFIX))
+		parse_wrong(&p, "cursor", PARSE_CURSOR);
+	if (!parse_ok(&p)) {
+		render_wrong(c, &p);
+		return;
+	}
+	if (!may_manage(c) || !enter(c))
+		return;
+	customer = read_customer(c, &failed);
+	if (customer != NULL)
+		serve_invoices(c, customer, &page);
+	else if (!failed)
+		put_invoices(c, NULL);
+	bulkhead_leave(c->slow);
+}
