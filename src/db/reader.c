@@ -517,3 +517,76 @@ int reader_manager(struct db *d, const struct account_key *key, const char *memb
 	*manager = count > 0;
 	return ask_end(&q, result);
 }
+
+/* ---- orders ------------------------------------------------------------------------------------ */
+
+static int take_topup(struct ask *q, const struct db_row *row, void *out)
+{
+	struct reader_topup *t = out;
+	const char **texts[] = {&t->currency, &t->session_key, &t->session_id, &t->payment_id, &t->customer_id,
+	                        &t->customer_key, &t->external_id, &t->email, &t->name, &t->locale};
+	int64_t *numbers[] = {&t->seq, &t->state, &t->unit, &t->amount_minor, &t->amount_micros, &t->livemode,
+	                      &t->created_at_us, &t->paid_at_us, &t->refunded_micros, &t->disputed_micros,
+	                      &t->transaction_seq, &t->customer_key_at_us, &t->now_us};
+	const unsigned text_count = sizeof(texts) / sizeof(texts[0]);
+
+	for (unsigned i = 0; i < text_count; i++) {
+		*texts[i] = text_of(q, row, i);
+		if (*texts[i] == NULL)
+			return -1;
+	}
+	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		*numbers[i] = db_int(row, text_count + i);
+	t->found = true;
+	return 0;
+}
+
+int reader_topup(struct db *d, struct arena *a, const struct account_key *key, int64_t seq, struct reader_topup *out)
+{
+	struct ask q;
+	int result = -1;
+
+	memset(out, 0, sizeof(*out));
+	ask_init(&q, d, a);
+	sql_literal(&q.sql,
+	            "SELECT t.currency,t.session_key,t.session_id,t.payment_id,b.customer_id,b.customer_key,"
+	            "a.external_id,p.email,p.name,p.locale,t.seq,t.state,t.unit,t.amount_minor,t.amount_micros,"
+	            "t.livemode,t.created_at_us,t.paid_at_us,t.refunded_micros,t.disputed_micros,t.transaction_seq,"
+	            "b.customer_key_at_us,CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED) FROM topups t "
+	            "JOIN accounts a ON a.id=t.account_id JOIN billing b ON b.account_id=t.account_id "
+	            "LEFT JOIN profiles p ON p.account_id=t.account_id WHERE t.account_id=");
+	sql_key(&q, key);
+	sql_literal(&q.sql, " AND t.seq=");
+	sql_int(&q.sql, seq);
+	if (ask_send(&q) == 0 && ask_rows(&q, 1, take_topup, out, sizeof(*out)) >= 0)
+		result = 0;
+	return ask_end(&q, result);
+}
+
+static int take_billing(struct ask *q, const struct db_row *row, void *out)
+{
+	struct reader_billing *b = out;
+
+	b->customer_id = text_of(q, row, 0);
+	b->plan = text_of(q, row, 1);
+	b->subscription_id = text_of(q, row, 2);
+	b->paid_count = db_int(row, 3);
+	b->first_paid_at_us = db_int(row, 4);
+	b->found = true;
+	return b->customer_id != NULL && b->plan != NULL && b->subscription_id != NULL ? 0 : -1;
+}
+
+int reader_billing(struct db *d, struct arena *a, const struct account_key *key, struct reader_billing *out)
+{
+	struct ask q;
+	int result = -1;
+
+	memset(out, 0, sizeof(*out));
+	ask_init(&q, d, a);
+	sql_literal(&q.sql, "SELECT customer_id,plan,subscription_id,paid_count,first_paid_at_us FROM billing"
+	                    " WHERE account_id=");
+	sql_key(&q, key);
+	if (ask_send(&q) == 0 && ask_rows(&q, 1, take_billing, out, sizeof(*out)) >= 0)
+		result = 0;
+	return ask_end(&q, result);
+}
