@@ -310,6 +310,28 @@ static bool one_of(const char *text, const char *const *words)
 	return false;
 }
 
+/* Keys of an issuer are believed: they come over TLS, or from this machine. */
+static bool is_trusted_url(const char *url)
+{
+	return strncmp(url, "https://", 8) == 0 || strncmp(url, "http://127.0.0.1", 16) == 0 ||
+	       strncmp(url, "http://localhost", 16) == 0 || strncmp(url, "http://[::1]", 12) == 0;
+}
+
+static int people_check(struct loading *g, const struct config *c)
+{
+	static const char *const units[] = {"money", "credit", NULL};
+	static const char *const algorithms[] = {"RS256", "ES256", NULL};
+	const char *url = c->jwt_jwks_url[0] != '\0' ? c->jwt_jwks_url : c->jwt_issuer;
+
+	if (!one_of(c->bonus_unit, units))
+		return complain(g, "bonus_unit must be money or credit, not \"%.10s\"", c->bonus_unit);
+	if (!one_of(c->jwt_algorithm, algorithms))
+		return complain(g, "jwt_algorithm must be RS256 or ES256, not \"%.10s\"", c->jwt_algorithm);
+	if (c->jwt_issuer[0] != '\0' && !is_trusted_url(url))
+		return complain(g, "jwt_jwks_url, or else jwt_issuer, must begin with https://");
+	return 0;
+}
+
 /* What a range cannot say. */
 static int values_check(struct loading *g, const struct config *c)
 {
@@ -329,7 +351,7 @@ static int values_check(struct loading *g, const struct config *c)
 		return complain(g, "topup_min must not be larger than topup_max");
 	if (strpbrk(c->stripe_secret_key, " \t") != NULL)
 		return complain(g, "stripe_secret_key must not hold blanks");
-	return 0;
+	return people_check(g, c);
 }
 
 static int values_set(struct loading *g, struct config *c)

@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/lock.h"
 #include "db/reader.h"
+#include "routes/jwks.h"
 #include "routes/parse.h"
 #include "routes/token.h"
 
@@ -37,6 +38,8 @@ struct key {
 struct auth {
 	const struct config *config;
 	struct pool *readers;
+	struct token_issuer issuer;
+	struct jwks *jwks; /* NULL: no issuer but octroi */
 	struct lock lock;
 	struct signal_cond done; /* a thread has ended reading, well or not */
 	/* Guarded by lock. */
@@ -49,6 +52,46 @@ struct auth {
 	int64_t failures;
 };
 
+/* Where an issuer that does not say publishes its keys. */
+#define KEY_SET "/.well-known/jwks.json"
+
+static struct jwks *jwks_of(const struct config *c)
+{
+	struct buf url;
+	struct jwks *j;
+
+	if (c->jwt_issuer[0] == '\0')
+		return NULL;
+	buf_init(&url, 1024);
+	if (c->jwt_jwks_url[0] != '\0') {
+		buf_add_text(&url, c->jwt_jwks_url);
+	} else {
+		size_t length = strlen(c->jwt_issuer);
+
+		while (length > 0 && c->jwt_issuer[length - 1] == '/')
+			length--;
+		buf_add(&url, c->jwt_issuer, length);
+		buf_add_text(&url, KEY_SET);
+	}
+	CHECK(buf_ok(&url));
+	j = jwks_new(buf_text(&url), c->jwt_algorithm);
+	buf_free(&url);
+	return j;
+}
+
+static struct token_issuer issuer_of(const struct config *c)
+{
+	return (struct token_issuer){
+		.issuer = c->jwt_issuer,
+		.algorithm = c->jwt_algorithm,
+		.audience = c->jwt_audience,
+		.parties = c->jwt_authorized_parties,
+		.account_claim = c->jwt_account_claim,
+		.account_prefix = c->jwt_account_prefix,
+		.member_claim = c->jwt_member_claim,
+	};
+}
+
 struct auth *auth_new(const struct config *config, struct pool *readers)
 {
 	struct auth *a = calloc(1, sizeof(*a));
@@ -56,6 +99,8 @@ struct auth *auth_new(const struct config *config, struct pool *readers)
 	CHECK(a != NULL);
 	a->config = config;
 	a->readers = readers;
+	a->issuer = issuer_of(config);
+	a->jwks = jwks_of(config);
 	lock_init(&a->lock);
 	cond_init(&a->done);
 	return a;
@@ -68,6 +113,7 @@ void auth_free(struct auth *a)
 	CHECK(!a->reading);
 	cond_destroy(&a->done);
 	lock_destroy(&a->lock);
+	jwks_free(a->jwks);
 	free(a->keys);
 	free(a);
 }
@@ -255,8 +301,36 @@ static enum outcome credential(struct call *c, const char **shown)
 	return OUTCOME_OK;
 }
 
-static enum outcome admit_token(const struct auth *a, const char *text, struct call *c)
+/* A token of the configured issuer.  Only where such a caller may get in is a key worth waiting for. */
+static enum outcome admit_issued(struct auth *a, enum caller wanted, const char *text, const char *kid, struct call *c)
 {
+	const struct jwks_patience patience = {
+		.slow = wanted == CALLER_OWNER ? c->slow : NULL,
+		.deadline_us = c->request->deadline_us,
+	};
+	struct token_claims claims;
+	const char *jwk = NULL;
+	enum outcome outcome = jwks_find(a->jwks, c->request->arena, kid, &patience, &jwk);
+
+	if (outcome != OUTCOME_OK)
+		return wanted == CALLER_OWNER ? outcome : OUTCOME_UNAUTHORIZED;
+	if (token_accept_issued(c->request->arena, &a->issuer, jwk, text, strlen(text), clock_wall_us(), &claims) < 0)
+		return OUTCOME_UNAUTHORIZED;
+	c->account = claims.account;
+	c->member = claims.member;
+	c->person = claims.person;
+	c->scope = SCOPE_BROWSER;
+	return OUTCOME_OK;
+}
+
+static enum outcome admit_token(struct auth *a, enum caller wanted, const char *text, struct call *c)
+{
+	const char *kid = NULL;
+
+	if (a->jwks != NULL)
+		kid = token_key_id(c->request->arena, a->issuer.algorithm, text, strlen(text));
+	if (kid != NULL)
+		return admit_issued(a, wanted, text, kid, c);
 	if (token_accept(c->request->arena, a->config->token_secret, text, strlen(text), clock_wall_us(),
 	                 &c->account, &c->member) < 0)
 		return OUTCOME_UNAUTHORIZED;
@@ -352,7 +426,7 @@ enum outcome auth_admit(struct auth *a, enum caller wanted, struct call *c)
 		if (shown[0] == '\0')
 			return OUTCOME_UNAUTHORIZED;
 		outcome = strncmp(shown, KEY_PREFIX, strlen(KEY_PREFIX)) == 0 ? admit_key(a, shown, c)
-		                                                              : admit_token(a, shown, c);
+		                                                              : admit_token(a, wanted, shown, c);
 	}
 	if (outcome != OUTCOME_OK)
 		return outcome;

@@ -36,6 +36,7 @@ struct call {
 	int64_t key_id;         /* of the API key; 0 when it was none */
 	const char *account;    /* of OWNER and GATE routes; elsewhere that which the body names, for the log; or "" */
 	const char *member;     /* of a browser token or the server's parameters; "" when none */
+	const char *person;     /* the issuer's id for who asks, of its token; "" when not known */
 	const char *segment[2]; /* what the pattern's {} stood for */
 	struct json *body;      /* parsed for POST and PUT; NULL otherwise */
 	bool french;            /* the caller's language */

@@ -285,6 +285,7 @@ void router_handle(void *context, const struct request *request, struct response
 		.slow = &r->slow,
 		.account = "",
 		.member = "",
+		.person = "",
 		.outcome = OUTCOME_OK,
 		.french = language_french(request_parameter(request, "HTTP_ACCEPT_LANGUAGE")),
 	};

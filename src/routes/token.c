@@ -2,10 +2,12 @@
 
 #include <cjose/cjose.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/id.h"
 #include "base/json.h"
 
@@ -13,10 +15,6 @@
 #define TOKEN_MAX ((size_t)4096)
 #define CLAIMS_MAX ((size_t)1024)
 #define SKEW_SECONDS 5
-
-struct claims {
-	const char *account, *member;
-};
 
 static cjose_jwk_t *key_of(const char *secret)
 {
@@ -111,7 +109,7 @@ static bool in_time(const struct json *claims, int64_t now)
 	       json_int(expires) - json_int(issued) <= TOKEN_LIFE_MAX_SECONDS;
 }
 
-static bool read_claims(struct arena *a, const struct json *claims, int64_t now, struct claims *out)
+static bool read_claims(struct arena *a, const struct json *claims, int64_t now, struct token_claims *out)
 {
 	const char *account = text_claim(claims, "sub");
 	const char *member = text_claim(claims, "member");
@@ -146,7 +144,7 @@ int token_accept(struct arena *a, const char *secret, const char *token, size_t 
 	cjose_jwk_t *key = key_of(secret);
 	cjose_jws_t *jws = NULL;
 	struct json *claims = NULL;
-	struct claims found;
+	struct token_claims found;
 	uint8_t *text = NULL;
 	size_t text_length = 0;
 	char error[JSON_ERROR_MAX];
@@ -170,5 +168,249 @@ done:
 	cjose_jws_release(jws);
 	if (key != NULL)
 		cjose_jwk_release(key);
+	return result;
+}
+
+/* ---- other issuers' tokens --------------------------------------------------------------------- */
+
+#define RSA_BITS_MIN 2048
+#define HEADER_MAX 1024
+#define ISSUED_MAX ((size_t)8192)
+
+/* The three parts of a compact JWS. */
+struct parts {
+	const char *part[3];
+	size_t length[3];
+};
+
+static bool split(const char *token, size_t length, struct parts *p)
+{
+	int at = 0;
+
+	if (length > ISSUED_MAX)
+		return false;
+	memset(p, 0, sizeof(*p));
+	p->part[0] = token;
+	for (size_t i = 0; i < length; i++) {
+		if (token[i] != '.') {
+			p->length[at]++;
+			continue;
+		}
+		if (++at == 3)
+			return false;
+		p->part[at] = token + i + 1;
+	}
+	return at == 2 && p->length[0] > 0 && p->length[1] > 0 && p->length[2] > 0;
+}
+
+static bool is_base64url(struct arena *a, const char *text, size_t length)
+{
+	void *bytes = arena_alloc(a, length);
+
+	return bytes != NULL && digest_unbase64url(text, length, bytes, length) > 0;
+}
+
+/* A part as JSON; NULL when it is not the base64url of a record.  To be freed. */
+static struct json *decode(struct arena *a, const char *text, size_t length)
+{
+	char *bytes = arena_alloc(a, length + 1);
+	char error[JSON_ERROR_MAX];
+	struct json *value;
+	int count;
+
+	if (bytes == NULL)
+		return NULL;
+	count = digest_unbase64url(text, length, bytes, length);
+	if (count <= 0)
+		return NULL;
+	value = json_parse(bytes, (size_t)count, false, error);
+	if (value == NULL || json_type(value) == JSON_RECORD)
+		return value;
+	json_free(value);
+	return NULL;
+}
+
+/* A header that asks for nothing which is not done here: another algorithm, another type of token, an
+ * extension that must be understood. */
+static bool header_fits(const struct json *header, const char *algorithm)
+{
+	const struct json *type = json_get(header, "typ");
+	const char *kid = text_claim(header, "kid");
+
+	if (!is(text_claim(header, "alg"), algorithm) || kid == NULL || kid[0] == '\0')
+		return false;
+	if (json_get(header, "crit") != NULL || json_get(header, "b64") != NULL || json_get(header, "zip") != NULL)
+		return false;
+	return type == NULL || (json_type(type) == JSON_TEXT && strcasecmp(json_text(type, NULL), "JWT") == 0);
+}
+
+const char *token_key_id(struct arena *a, const char *algorithm, const char *token, size_t length)
+{
+	struct json *header;
+	const char *kid = NULL;
+	struct parts p;
+
+	if (!split(token, length, &p) || p.length[0] > HEADER_MAX)
+		return NULL;
+	header = decode(a, p.part[0], p.length[0]);
+	if (header != NULL && header_fits(header, algorithm)) {
+		kid = text_claim(header, "kid");
+		kid = arena_copy(a, kid, strlen(kid));
+	}
+	json_free(header);
+	return kid;
+}
+
+static bool key_fits(const cjose_jwk_t *key, const char *algorithm)
+{
+	if (strcmp(algorithm, CJOSE_HDR_ALG_RS256) == 0)
+		return cjose_jwk_get_kty(key, NULL) == CJOSE_JWK_KTY_RSA &&
+		       cjose_jwk_get_keysize(key, NULL) >= RSA_BITS_MIN;
+	return strcmp(algorithm, CJOSE_HDR_ALG_ES256) == 0 && cjose_jwk_get_kty(key, NULL) == CJOSE_JWK_KTY_EC &&
+	       cjose_jwk_EC_get_curve(key, NULL) == CJOSE_JWK_EC_P_256;
+}
+
+static bool is_signed(const char *jwk, const char *algorithm, const char *token, size_t length)
+{
+	cjose_jwk_t *key = cjose_jwk_import(jwk, strlen(jwk), NULL);
+	cjose_jws_t *jws = NULL;
+	bool valid = false;
+
+	if (key != NULL && key_fits(key, algorithm))
+		jws = cjose_jws_import(token, length, NULL);
+	/* cjose goes by its own reading of the header: it must be the same. */
+	if (jws != NULL && is(cjose_header_get(cjose_jws_get_protected(jws), CJOSE_HDR_ALG, NULL), algorithm))
+		valid = cjose_jws_verify(jws, key, NULL);
+	cjose_jws_release(jws);
+	if (key != NULL)
+		cjose_jwk_release(key);
+	return valid;
+}
+
+/* Whether the list holds the word. */
+static bool listed(const char *list, const char *word)
+{
+	const size_t length = strlen(word);
+
+	for (list += strspn(list, " ,\t"); *list != '\0'; list += strspn(list, " ,\t")) {
+		const size_t next = strcspn(list, " ,\t");
+
+		if (next == length && memcmp(list, word, length) == 0)
+			return true;
+		list += next;
+	}
+	return false;
+}
+
+static bool party_fits(const struct json *claims, const char *parties)
+{
+	const char *party = text_claim(claims, "azp");
+
+	if (parties[strspn(parties, " ,\t")] == '\0')
+		return true;
+	return party != NULL && party[0] != '\0' && listed(parties, party);
+}
+
+/* Whoever is not among those that a token names must refuse it (RFC 7519 section 4.1.3). */
+static bool audience_fits(const struct json *claims, const char *audience)
+{
+	const struct json *named = json_get(claims, "aud");
+
+	if (named == NULL || audience[0] == '\0')
+		return named == NULL && audience[0] == '\0';
+	if (json_type(named) == JSON_TEXT)
+		return strcmp(json_text(named, NULL), audience) == 0;
+	if (json_type(named) != JSON_LIST)
+		return false;
+	for (size_t i = 0; i < json_size(named); i++)
+		if (json_type(json_at(named, i)) == JSON_TEXT &&
+		    strcmp(json_text(json_at(named, i), NULL), audience) == 0)
+			return true;
+	return false;
+}
+
+/* exp must be there and ahead; nbf and iat, where they are, not ahead.  Issuers write whole seconds. */
+static bool issued_in_time(const struct json *claims, int64_t now)
+{
+	static const char *const begins[] = {"nbf", "iat"};
+	const struct json *expires = json_get(claims, "exp");
+
+	if (expires == NULL || json_type(expires) != JSON_INT || json_int(expires) <= now - SKEW_SECONDS)
+		return false;
+	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
+		const struct json *begin = json_get(claims, begins[i]);
+
+		if (begin != NULL && (json_type(begin) != JSON_INT || json_int(begin) > now + SKEW_SECONDS))
+			return false;
+	}
+	return true;
+}
+
+/* The text of a claim, or of a member of one; NULL when there is none. */
+static const char *named_claim(struct arena *a, const struct json *claims, const char *name)
+{
+	const char *dot = strchr(name, '.');
+	const char *head;
+
+	if (json_get(claims, name) != NULL || dot == NULL)
+		return text_claim(claims, name);
+	head = arena_copy(a, name, (size_t)(dot - name));
+	claims = head != NULL ? json_get(claims, head) : NULL;
+	return claims != NULL && json_type(claims) == JSON_RECORD ? named_claim(a, claims, dot + 1) : NULL;
+}
+
+/* prefix and name, where that can be an account's or a member's id; else NULL. */
+static const char *mapped(struct arena *a, const char *prefix, const char *name)
+{
+	struct buf whole;
+	const char *id = NULL;
+
+	if (name == NULL || name[0] == '\0')
+		return NULL;
+	buf_init(&whole, ID_ACCOUNT_MAX);
+	buf_add_text(&whole, prefix);
+	buf_add_text(&whole, name);
+	if (buf_ok(&whole) && id_account_valid(whole.data, whole.length))
+		id = arena_copy(a, whole.data, whole.length);
+	buf_free(&whole);
+	return id;
+}
+
+static bool read_issued(struct arena *a, const struct token_issuer *i, const struct json *claims, int64_t now,
+                        struct token_claims *out)
+{
+	const char *person = text_claim(claims, "sub");
+
+	if (!is(text_claim(claims, "iss"), i->issuer) || !issued_in_time(claims, now) ||
+	    !audience_fits(claims, i->audience) || !party_fits(claims, i->parties))
+		return false;
+	/* Clerk: signed in, but not yet as far as the application demands. */
+	if (is(text_claim(claims, "sts"), "pending"))
+		return false;
+	if (person == NULL || person[0] == '\0')
+		return false;
+	out->person = arena_copy(a, person, strlen(person));
+	out->account = mapped(a, i->account_prefix, named_claim(a, claims, i->account_claim));
+	out->member = i->member_claim[0] != '\0' ? mapped(a, "", named_claim(a, claims, i->member_claim)) : "";
+	return out->person != NULL && out->account != NULL && out->member != NULL;
+}
+
+int token_accept_issued(struct arena *a, const struct token_issuer *issuer, const char *jwk, const char *token,
+                        size_t length, int64_t now_us, struct token_claims *claims)
+{
+	struct json *body = NULL;
+	struct parts p;
+	int result = -1;
+
+	/* One text only for each token: the signature's too. */
+	if (token_key_id(a, issuer->algorithm, token, length) == NULL || !split(token, length, &p) ||
+	    !is_base64url(a, p.part[2], p.length[2]))
+		return -1;
+	if (!is_signed(jwk, issuer->algorithm, token, length))
+		return -1;
+	body = decode(a, p.part[1], p.length[1]);
+	if (body != NULL && read_issued(a, issuer, body, now_us / CLOCK_US_PER_SECOND, claims))
+		result = 0;
+	json_free(body);
 	return result;
 }

@@ -1,6 +1,7 @@
 /*
- * token: browser tokens, JWTs signed with HS256 by octroi itself (cjose; the only file that includes it).
- * The algorithm is pinned; a token cannot choose it.  RFC 7519, RFC 8725.
+ * token: browser tokens: JWTs that octroi itself signs with HS256, and those of a configured issuer such
+ * as Clerk, signed with RS256 or ES256 (cjose; the only file that includes it).  Algorithms are pinned;
+ * a token cannot choose one.  RFC 7515, RFC 7519, RFC 8725.  Pure, thread-safe.
  */
 #ifndef OCTROI_ROUTES_TOKEN_H
 #define OCTROI_ROUTES_TOKEN_H
@@ -21,5 +22,31 @@ const char *token_issue(struct arena *a, const char *secret, const char *account
  * meant for this.  secret shorter than TOKEN_SECRET_MIN accepts nothing. */
 int token_accept(struct arena *a, const char *secret, const char *token, size_t length, int64_t now_us,
                  const char **account, const char **member);
+
+/* What is asked of another issuer's tokens; strings are never NULL. */
+struct token_issuer {
+	const char *issuer;
+	const char *algorithm;      /* "RS256" or "ES256" */
+	const char *audience;       /* "": a token must have none */
+	const char *parties;        /* separated by blanks or commas; "": any */
+	const char *account_claim;  /* "sub"; "o.id": member id of claim o, unless there is a claim "o.id" */
+	const char *account_prefix; /* put before what the claim says */
+	const char *member_claim;   /* "": no member */
+};
+
+/* In the arena, as far as they do not point into it already. */
+struct token_claims {
+	const char *account, *member;
+	const char *person; /* sub */
+};
+
+/* Which key the token says it was signed with, in the arena.  NULL when it is no token of that
+ * algorithm.  Nothing about it has been verified. */
+const char *token_key_id(struct arena *a, const char *algorithm, const char *token, size_t length);
+
+/* 0 with the claims, or -1.  jwk: the issuer's key of that id, a JSON text; RSA of fewer than 2048 bits
+ * is refused. */
+int token_accept_issued(struct arena *a, const struct token_issuer *issuer, const char *jwk, const char *token,
+                        size_t length, int64_t now_us, struct token_claims *claims);
 
 #endif
