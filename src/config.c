@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/money.h"
+#include "base/signature.h"
 
 #define PATH_DEFAULT "/etc/octroi/octroi.conf"
 #define PATH_VARIABLE "OCTROI_CONF"
@@ -332,6 +333,19 @@ static int people_check(struct loading *g, const struct config *c)
 	return 0;
 }
 
+/* An empty or guessable secret would make everybody's signature good. */
+static int webhooks_check(struct loading *g, const struct config *c)
+{
+	if (c->stripe_webhook_secret[0] != '\0' &&
+	    signature_check_secrets(c->stripe_webhook_secret, SIGNATURE_STRIPE) != 0)
+		return complain(g, "stripe_webhook_secret must be empty or Stripe's whole whsec_…; at least 32 "
+		                   "characters each");
+	if (c->clerk_webhook_secret[0] != '\0' &&
+	    signature_check_secrets(c->clerk_webhook_secret, SIGNATURE_SVIX) != 0)
+		return complain(g, "clerk_webhook_secret must be empty or whsec_ and base64 of at least 24 bytes each");
+	return 0;
+}
+
 /* What a range cannot say. */
 static int values_check(struct loading *g, const struct config *c)
 {
@@ -351,6 +365,8 @@ static int values_check(struct loading *g, const struct config *c)
 		return complain(g, "topup_min must not be larger than topup_max");
 	if (strpbrk(c->stripe_secret_key, " \t") != NULL)
 		return complain(g, "stripe_secret_key must not hold blanks");
+	if (webhooks_check(g, c) != 0)
+		return -1;
 	return people_check(g, c);
 }
 

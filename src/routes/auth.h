@@ -14,7 +14,16 @@ struct auth;
 struct auth *auth_new(const struct config *config, struct pool *readers);
 void auth_free(struct auth *a);
 
-enum caller { CALLER_NOBODY, CALLER_GUARD, CALLER_APP, CALLER_ADMIN, CALLER_REPORT, CALLER_OWNER, CALLER_GATE };
+enum caller {
+	CALLER_NOBODY,
+	CALLER_SIGNED, /* the handler verifies the raw body's signature before anything parses it */
+	CALLER_GUARD,
+	CALLER_APP,
+	CALLER_ADMIN,
+	CALLER_REPORT,
+	CALLER_OWNER,
+	CALLER_GATE
+};
 
 /* Fills in scope, account and member of the call.  OUTCOME_OK, UNAUTHORIZED, FORBIDDEN, INVALID_REQUEST
  * (?account= missing or malformed) or UNAVAILABLE. */

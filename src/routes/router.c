@@ -213,6 +213,8 @@ static bool read_body(struct call *c, const struct route *route)
 
 	if (strcmp(route->method, "POST") != 0 && strcmp(route->method, "PUT") != 0)
 		return true;
+	if (route->caller == CALLER_SIGNED)
+		return true;
 	if (c->request->body_length > 0 && !is_json(request_parameter(c->request, "CONTENT_TYPE"))) {
 		render_outcome(c, OUTCOME_UNSUPPORTED_MEDIA_TYPE);
 		return false;

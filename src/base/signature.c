@@ -1,4 +1,4 @@
-#include "routes/signature.h"
+#include "base/signature.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -166,6 +166,7 @@ static bool read_stripe_header(const char *header, struct span *time)
 	bool any = false;
 
 	time->text = NULL;
+	time->length = 0;
 	while (next_piece(&header, ",", &item)) {
 		any = any || has_prefix(&item, "v1=");
 		if (!has_prefix(&item, "t="))

@@ -4,8 +4,8 @@
  * standard-webhooks spec ("v1,base64", keyed with what the text after whsec_ decodes to).  Several
  * secrets, blank- or comma-separated, may be in use while one is rolled.  Pure, thread-safe.
  */
-#ifndef OCTROI_ROUTES_SIGNATURE_H
-#define OCTROI_ROUTES_SIGNATURE_H
+#ifndef OCTROI_BASE_SIGNATURE_H
+#define OCTROI_BASE_SIGNATURE_H
 
 #include <stddef.h>
 #include <stdint.h>

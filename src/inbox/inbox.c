@@ -1,0 +1,299 @@
+#include "inbox/inbox.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "db/sql.h"
+#include "inbox/stripe_event.h"
+
+#define RESOLVE_MAX 32 /* events of one payment in a go; the next delivery goes on */
+#define RESOLVE_ARENA_BYTES ((size_t)8 * 1024 * 1024)
+#define SQL_MAX ((size_t)4 * 1024)
+
+/* What a look-up found. */
+enum finding { FOUND, NOT_FOUND, NOT_ASKED };
+
+/* ---- look-ups ---------------------------------------------------------------------------------- */
+
+/* Runs a statement that answers an account's key and a number, at most once. */
+static enum finding look_up(const struct inbox *in, const struct buf *sql, int64_t deadline_us,
+                            struct account_key *account, int64_t *number)
+{
+	struct db *d = pool_take(in->readers, deadline_us);
+	enum finding finding = NOT_ASKED;
+	enum db_result result;
+	struct db_row row;
+	int got = -1;
+
+	if (d == NULL)
+		return NOT_ASKED;
+	result = db_query(d, sql);
+	if (result == DB_RETRY || result == DB_LOST)
+		result = db_query(d, sql);
+	if (result == DB_OK)
+		got = db_row(d, &row);
+	if (got == 1) {
+		memcpy(account->bytes, row.field[0], sizeof(account->bytes));
+		*number = db_int(&row, 1);
+	}
+	if (got >= 0 && db_finish(d) == DB_OK)
+		finding = got == 1 ? FOUND : NOT_FOUND;
+	pool_give(in->readers, d);
+	return finding;
+}
+
+static enum finding find_payment(const struct inbox *in, struct command *c, int64_t deadline_us)
+{
+	unsigned char key[ID_KEY_BYTES];
+	enum finding finding;
+	struct buf sql;
+
+	id_request_key(c->payment_id, strlen(c->payment_id), key);
+	buf_init(&sql, SQL_MAX);
+	sql_literal(&sql, "SELECT account_id,topup_seq FROM payments WHERE payment_key=");
+	sql_bytes(&sql, key, sizeof(key));
+	finding = look_up(in, &sql, deadline_us, &c->account, &c->topup_seq);
+	buf_free(&sql);
+	return finding;
+}
+
+static enum finding find_customer(const struct inbox *in, struct stripe_event *e, int64_t deadline_us)
+{
+	enum finding finding;
+	int64_t ignored;
+	struct buf sql;
+
+	buf_init(&sql, SQL_MAX);
+	sql_literal(&sql, "SELECT account_id,topup_seq FROM billing WHERE customer_id=");
+	sql_text(&sql, e->customer);
+	finding = e->customer[0] == '\0' ? NOT_FOUND
+	                                 : look_up(in, &sql, deadline_us, &e->command.account, &ignored);
+	buf_free(&sql);
+	if (finding == NOT_FOUND && id_account_valid(e->user, strlen(e->user))) {
+		e->command.account = id_account_key(e->user, strlen(e->user));
+		e->command.account_id = NULL; /* it has to be there */
+		return FOUND;
+	}
+	return finding;
+}
+
+/* ---- one event --------------------------------------------------------------------------------- */
+
+/* Instead of what it would move, the event is kept for a person, or until subject is known. */
+static void park(struct command *c, const char *note, const char *subject)
+{
+	const struct command_event event = c->event;
+
+	memset(c, 0, sizeof(*c));
+	c->kind = COMMAND_EVENT;
+	c->event = event;
+	c->event.subject = subject;
+	c->event_only.state = EVENT_PARKED;
+	c->event_only.note = note;
+}
+
+/* The order that the event names, if it is one of this octroi's making. */
+static bool read_order(struct stripe_event *e)
+{
+	struct command *c = &e->command;
+	const char *name = e->order[0] != '\0' ? e->order : e->reference;
+
+	return id_public_parse(name, strlen(name), &c->account, &c->topup_seq) == 0;
+}
+
+/* Names that an event gives for one thing have to agree. */
+static const char *contradiction(const struct stripe_event *e)
+{
+	struct account_key key;
+
+	if (e->order[0] != '\0' && e->reference[0] != '\0' && strcmp(e->order, e->reference) != 0)
+		return "the event names two orders";
+	if (e->user[0] == '\0')
+		return NULL;
+	key = id_account_key(e->user, strlen(e->user));
+	return memcmp(&key, &e->command.account, sizeof(key)) != 0 ? "the event names another account" : NULL;
+}
+
+static enum finding locate_payment(const struct inbox *in, struct stripe_event *e, int64_t deadline_us)
+{
+	const char *payment = e->command.payment_id, *why;
+	enum finding finding;
+
+	if (read_order(e)) {
+		why = contradiction(e);
+		if (why != NULL)
+			park(&e->command, why, payment);
+		return FOUND;
+	}
+	finding = payment[0] != '\0' ? find_payment(in, &e->command, deadline_us) : NOT_FOUND;
+	if (finding == NOT_FOUND)
+		park(&e->command, "it fits no order", payment);
+	return finding;
+}
+
+static enum finding locate_subscription(const struct inbox *in, struct arena *a, struct stripe_event *e,
+                                        int64_t deadline_us)
+{
+	struct command *c = &e->command;
+	enum finding finding = find_customer(in, e, deadline_us);
+	size_t length;
+	const char *plan = stripe_event_plan(in->plans, c->subscription.price_id, &length);
+
+	if (plan != NULL) {
+		c->subscription.plan = arena_copy(a, plan, length);
+		if (c->subscription.plan == NULL)
+			return NOT_ASKED;
+	}
+	if (finding == NOT_FOUND)
+		park(c, "its customer has no account", e->customer);
+	else if (in->livemode >= 0 && in->livemode != (int)e->livemode)
+		park(c, "another mode (live or test) than octroi's key", "");
+	return finding;
+}
+
+/* Fills in the account, or parks; NOT_ASKED when the database could not be asked. */
+static enum finding locate(const struct inbox *in, struct arena *a, struct stripe_event *e, int64_t deadline_us)
+{
+	struct command *c = &e->command;
+
+	if (c->kind == COMMAND_EVENT)
+		return FOUND;
+	if (e->connected[0] != '\0') {
+		park(c, "of a connected account", "");
+		return FOUND;
+	}
+	if (c->kind == COMMAND_SUBSCRIPTION)
+		return locate_subscription(in, a, e, deadline_us);
+	return locate_payment(in, e, deadline_us);
+}
+
+static void note(const struct stripe_event *e, const struct inbox_result *r)
+{
+	static const char *const names[] = {"applied", "ignored", "parked"};
+
+	log_event(r->state == EVENT_PARKED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "webhook_event",
+	          LOG_TEXT("event_id", e->command.event.id), LOG_TEXT("type", e->command.event.type),
+	          LOG_TEXT("state", names[r->state]), LOG_TEXT("note", r->note != NULL ? r->note : ""));
+}
+
+/* Finds the account and runs the command; false when it is to be repeated. */
+static bool apply(const struct inbox *in, struct arena *a, struct stripe_event *e, int64_t deadline_us,
+                  struct inbox_result *r)
+{
+	if (locate(in, a, e, deadline_us) == NOT_ASKED) {
+		r->outcome = OUTCOME_UNAVAILABLE;
+		return false;
+	}
+	ledger_submit(in->ledger, &e->command, deadline_us);
+	r->outcome = e->command.answer.outcome;
+	r->replayed = e->command.answer.replayed;
+	r->state = e->command.answer.event_state;
+	r->note = e->command.answer.note;
+	r->account = e->command.account;
+	return r->outcome == OUTCOME_OK;
+}
+
+/* Whether the event waits for a payment that has become known since it was looked for. */
+static bool has_appeared(const struct inbox *in, const struct stripe_event *e, const char *payment, int64_t deadline_us)
+{
+	struct command probe = {.payment_id = payment};
+
+	return e->command.kind == COMMAND_EVENT && e->command.event.subject != NULL &&
+	       e->command.event.subject[0] != '\0' && strcmp(e->command.event.subject, payment) == 0 &&
+	       find_payment(in, &probe, deadline_us) == FOUND;
+}
+
+/* An event once.  After an event was parked its payment is looked for once more: whoever makes a payment known
+ * looks for parked events after that, so one of the two sees the other. */
+static bool take_once(const struct inbox *in, struct arena *a, const struct json *event, const char *body,
+                      int64_t deadline_us, struct stripe_event *e, struct inbox_result *r)
+{
+	const char *payment;
+
+	memset(r, 0, sizeof(*r));
+	if (stripe_event_read(event, body, e, &r->field) != 0) {
+		r->outcome = OUTCOME_INVALID_REQUEST;
+		return false;
+	}
+	payment = e->command.payment_id != NULL ? e->command.payment_id : "";
+	if (!apply(in, a, e, deadline_us, r))
+		return false;
+	if (r->state == EVENT_PARKED && has_appeared(in, e, payment, deadline_us)) {
+		if (stripe_event_read(event, body, e, &r->field) != 0 || !apply(in, a, e, deadline_us, r))
+			return false;
+	}
+	note(e, r);
+	return true;
+}
+
+void inbox_take(const struct inbox *in, struct arena *a, const struct json *event, const char *body,
+                int64_t deadline_us, struct inbox_result *r)
+{
+	struct stripe_event e;
+
+	if (!take_once(in, a, event, body, deadline_us, &e, r))
+		return;
+	/* Also after a repeated event: the process may have died between the two. */
+	if (r->state != EVENT_PARKED && e.command.payment_id != NULL && e.command.payment_id[0] != '\0' &&
+	    inbox_resolve(in, e.command.payment_id, deadline_us) != 0)
+		r->outcome = OUTCOME_UNAVAILABLE;
+}
+
+/* ---- what was parked --------------------------------------------------------------------------- */
+
+/* The bodies of the events that wait for it, in the arena; how many, or -1. */
+static int find_parked(const struct inbox *in, struct arena *a, const char *payment_id, int64_t deadline_us,
+                       const char *bodies[RESOLVE_MAX])
+{
+	struct db *d = pool_take(in->readers, deadline_us);
+	unsigned char key[ID_KEY_BYTES];
+	struct db_row row;
+	struct buf sql;
+	int count = -1;
+
+	if (d == NULL)
+		return -1;
+	id_request_key(payment_id, strlen(payment_id), key);
+	buf_init(&sql, SQL_MAX);
+	sql_literal(&sql, "SELECT body FROM webhook_events WHERE state=");
+	sql_int(&sql, EVENT_PARKED);
+	sql_literal(&sql, " AND subject=");
+	sql_bytes(&sql, key, sizeof(key));
+	sql_literal(&sql, " ORDER BY created_at_us LIMIT ");
+	sql_int(&sql, RESOLVE_MAX);
+	if (db_query(d, &sql) == DB_OK) {
+		count = 0;
+		while (count >= 0 && count < RESOLVE_MAX && db_row(d, &row) == 1) {
+			bodies[count] = arena_copy(a, row.field[0], row.length[0]);
+			count = bodies[count] != NULL ? count + 1 : -1;
+		}
+		if (db_finish(d) != DB_OK)
+			count = -1;
+	}
+	buf_free(&sql);
+	pool_give(in->readers, d);
+	return count;
+}
+
+int inbox_resolve(const struct inbox *in, const char *payment_id, int64_t deadline_us)
+{
+	struct arena *a = arena_new(RESOLVE_ARENA_BYTES);
+	const char *bodies[RESOLVE_MAX];
+	int count = a != NULL ? find_parked(in, a, payment_id, deadline_us, bodies) : -1;
+	int result = count < 0 ? -1 : 0;
+
+	for (int i = 0; i < count; i++) {
+		char error[JSON_ERROR_MAX];
+		struct json *event = json_parse(bodies[i], strlen(bodies[i]), false, error);
+		struct inbox_result r;
+		struct stripe_event e;
+
+		if (event == NULL)
+			continue; /* nothing but a valid event is parked; a person has changed the row */
+		if (!take_once(in, a, event, bodies[i], deadline_us, &e, &r) && r.outcome != OUTCOME_INVALID_REQUEST)
+			result = -1;
+		json_free(event);
+	}
+	arena_free(a);
+	return result;
+}

@@ -1,0 +1,37 @@
+/*
+ * inbox: an event of Stripe's finds its account and its order, and moves what it moves.  An event that
+ * finds none is parked: kept, answered as received, shown by `octroictl webhook list`.  One that waits for a
+ * payment is taken up again as soon as that payment is known.  Thread-safe; locks the ledger's way.
+ */
+#ifndef OCTROI_INBOX_INBOX_H
+#define OCTROI_INBOX_INBOX_H
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "db/pool.h"
+#include "ledger/ledger.h"
+
+struct inbox {
+	struct ledger *ledger;
+	struct pool *readers;
+	const char *plans;  /* configuration: "price_1=starter price_2=pro" */
+	int livemode;       /* 1, 0, or -1 where it is not known; orders know their own */
+};
+
+struct inbox_result {
+	enum outcome outcome;    /* OK: committed; INVALID_REQUEST: no event; UNAVAILABLE: to be repeated */
+	const char *field;       /* of INVALID_REQUEST */
+	bool replayed;           /* it was dealt with before */
+	enum event_state state;
+	const char *note;
+	struct account_key account; /* zeros when none was found */
+};
+
+/* event: parsed body, whose strings it uses.  What it needs besides comes from the arena. */
+void inbox_take(const struct inbox *in, struct arena *a, const struct json *event, const char *body,
+                int64_t deadline_us, struct inbox_result *r);
+
+/* Takes up what was parked until this payment was known; 0, or -1 when some of it is to be repeated. */
+int inbox_resolve(const struct inbox *in, const char *payment_id, int64_t deadline_us);
+
+#endif

@@ -1,0 +1,333 @@
+#include "inbox/stripe_event.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+
+#define NAME_MAX_BYTES 255 /* columns of the database */
+#define TYPE_MAX_BYTES 128
+#define STATUS_MAX_BYTES 32
+#define SECONDS_MAX INT64_C(253402300799) /* year 9999 */
+#define NO_AMOUNT (-1)
+
+/* ---- values ------------------------------------------------------------------------------------ */
+
+/* A text of at most max bytes, "" for anything else. */
+static const char *text_within(const struct json *value, size_t max)
+{
+	size_t length;
+	const char *text;
+
+	if (value == NULL || json_type(value) != JSON_TEXT)
+		return "";
+	text = json_text(value, &length);
+	return length <= max ? text : "";
+}
+
+static const char *text_at(const struct json *record, const char *name)
+{
+	return text_within(json_get(record, name), NAME_MAX_BYTES);
+}
+
+/* The id of an object that may come expanded. */
+static const char *id_at(const struct json *record, const char *name)
+{
+	const struct json *value = json_get(record, name);
+
+	if (value != NULL && json_type(value) == JSON_RECORD)
+		return text_at(value, "id");
+	return text_within(value, NAME_MAX_BYTES);
+}
+
+static int64_t int_at(const struct json *record, const char *name, int64_t otherwise)
+{
+	const struct json *value = json_get(record, name);
+
+	return value != NULL && json_type(value) == JSON_INT ? json_int(value) : otherwise;
+}
+
+static bool is(const char *text, const char *other)
+{
+	return strcmp(text, other) == 0;
+}
+
+/* A currency has three letters; longer ones can be no order's. */
+static const char *currency_at(const struct json *record)
+{
+	const char *currency = text_at(record, "currency");
+
+	return strlen(currency) == 3 ? currency : "";
+}
+
+static int64_t seconds_at(const struct json *record, const char *name)
+{
+	const int64_t seconds = int_at(record, name, 0);
+
+	return seconds > 0 && seconds <= SECONDS_MAX ? seconds * CLOCK_US_PER_SECOND : 0;
+}
+
+/* ---- what an event says ------------------------------------------------------------------------ */
+
+static void ignore(struct stripe_event *e, const char *why)
+{
+	e->command.kind = COMMAND_EVENT;
+	e->command.event_only.state = EVENT_IGNORED;
+	e->command.event_only.note = why;
+}
+
+static void read_metadata(struct stripe_event *e, const struct json *object)
+{
+	const struct json *metadata = json_get(object, "metadata");
+
+	e->order = text_at(metadata, "topup_id");
+	e->user = text_at(metadata, "user_id");
+}
+
+static void read_session(struct stripe_event *e, const char *type, const struct json *o)
+{
+	struct command *c = &e->command;
+	const char *status = text_at(o, "payment_status");
+	const bool paid = is(status, "paid") || is(status, "no_payment_required");
+
+	if (!is(text_at(o, "mode"), "payment")) {
+		ignore(e, "a session that is no payment");
+		return;
+	}
+	read_metadata(e, o);
+	e->reference = text_at(o, "client_reference_id");
+	c->kind = COMMAND_PAYMENT;
+	c->payment_id = id_at(o, "payment_intent");
+	c->payment.session_id = text_at(o, "id");
+	c->payment.customer_id = id_at(o, "customer");
+	c->payment.amount_minor = int_at(o, "amount_total", NO_AMOUNT);
+	c->payment.currency = currency_at(o);
+	if (is(type, "checkout.session.completed") || is(type, "checkout.session.async_payment_succeeded"))
+		c->payment.state = paid ? TOPUP_PAID : TOPUP_PENDING;
+	else if (is(type, "checkout.session.async_payment_failed"))
+		c->payment.state = TOPUP_FAILED;
+	else if (is(type, "checkout.session.expired"))
+		c->payment.state = TOPUP_EXPIRED;
+	else
+		ignore(e, "a type that octroi has no use for");
+}
+
+static void read_payment_intent(struct stripe_event *e, const char *type, const struct json *o)
+{
+	struct command *c = &e->command;
+
+	read_metadata(e, o);
+	c->kind = COMMAND_PAYMENT;
+	c->payment_id = text_at(o, "id");
+	c->payment.session_id = "";
+	c->payment.customer_id = id_at(o, "customer");
+	c->payment.amount_minor = int_at(o, "amount_received", NO_AMOUNT);
+	c->payment.currency = currency_at(o);
+	if (is(type, "payment_intent.succeeded") && is(text_at(o, "status"), "succeeded"))
+		c->payment.state = TOPUP_PAID;
+	else if (is(type, "payment_intent.processing"))
+		c->payment.state = TOPUP_PENDING;
+	else
+		ignore(e, "an attempt, which may be repeated"); /* payment_failed: the session says when it ends */
+}
+
+/* What a charge had refunded in all; partial refunds come so too. */
+static void read_charge(struct stripe_event *e, const struct json *o)
+{
+	struct command *c = &e->command;
+
+	read_metadata(e, o);
+	c->kind = COMMAND_REFUND;
+	c->payment_id = id_at(o, "payment_intent");
+	c->refund.status = REFUND_SUCCEEDED;
+	c->refund.amount_minor = int_at(o, "amount_refunded", NO_AMOUNT);
+	c->refund.currency = currency_at(o);
+}
+
+static void read_refund(struct stripe_event *e, const char *type, const struct json *o)
+{
+	struct command *c = &e->command;
+	const char *status = text_at(o, "status");
+
+	c->kind = COMMAND_REFUND;
+	c->object_id = text_at(o, "id");
+	c->payment_id = id_at(o, "payment_intent");
+	c->refund.amount_minor = int_at(o, "amount", NO_AMOUNT);
+	c->refund.currency = currency_at(o);
+	if (is(type, "refund.failed") || is(status, "failed") || is(status, "canceled"))
+		c->refund.status = REFUND_FAILED;
+	else if (is(status, "succeeded"))
+		c->refund.status = REFUND_SUCCEEDED;
+	else
+		c->refund.status = REFUND_PENDING; /* the money is on its way: failed would bring it back */
+}
+
+static void read_dispute(struct stripe_event *e, const char *type, const struct json *o)
+{
+	struct command *c = &e->command;
+	const bool closed = is(type, "charge.dispute.closed");
+	const char *status = text_at(o, "status");
+
+	c->kind = COMMAND_DISPUTE;
+	c->object_id = text_at(o, "id");
+	c->payment_id = id_at(o, "payment_intent");
+	c->dispute.amount_minor = int_at(o, "amount", NO_AMOUNT);
+	c->dispute.currency = currency_at(o);
+	c->dispute.withdrawn = is(type, "charge.dispute.funds_withdrawn") || (closed && is(status, "lost"));
+	c->dispute.reinstated = is(type, "charge.dispute.funds_reinstated") || (closed && is(status, "won"));
+}
+
+/* ---- subscriptions ----------------------------------------------------------------------------- */
+
+/* In the order in which a subscription can pass through them, for events of one second. */
+static const struct {
+	const char *name;
+	bool live;
+} statuses[] = {
+	{"incomplete", false}, {"trialing", true}, {"active", true},              {"past_due", true},
+	{"unpaid", false},     {"paused", false},  {"incomplete_expired", false}, {"canceled", false},
+};
+#define STATUSES ((int)(sizeof(statuses) / sizeof(statuses[0])))
+
+const char *stripe_event_plan(const char *plans, const char *price, size_t *length)
+{
+	const size_t price_length = strlen(price);
+
+	while (price_length > 0 && *plans != '\0') {
+		size_t pair = strcspn(plans, " \t,");
+
+		if (pair > price_length + 1 && strncmp(plans, price, price_length) == 0 && plans[price_length] == '=') {
+			*length = pair - price_length - 1;
+			return plans + price_length + 1;
+		}
+		plans += pair;
+		plans += strspn(plans, " \t,");
+	}
+	return NULL;
+}
+
+/* The end of the period is the subscription's, or since basil its items'. */
+static void read_items(struct command *c, const struct json *o)
+{
+	const struct json *items = json_get(json_get(o, "items"), "data");
+	const struct json *first = items != NULL && json_type(items) == JSON_LIST && json_size(items) > 0
+	                                   ? json_at(items, 0)
+	                                   : NULL;
+
+	c->subscription.price_id = id_at(first, "price");
+	c->subscription.period_end_at_us = seconds_at(first, "current_period_end");
+	if (c->subscription.period_end_at_us == 0)
+		c->subscription.period_end_at_us = seconds_at(o, "current_period_end");
+}
+
+static void read_subscription(struct stripe_event *e, const char *type, const struct json *o)
+{
+	struct command *c = &e->command;
+	const bool created = is(type, "customer.subscription.created");
+	const bool deleted = is(type, "customer.subscription.deleted");
+	int at = 0;
+
+	read_metadata(e, o);
+	e->order = "";
+	e->customer = id_at(o, "customer");
+	c->kind = COMMAND_SUBSCRIPTION;
+	c->object_id = text_at(o, "id");
+	c->subscription.customer_id = e->customer;
+	c->subscription.status = text_within(json_get(o, "status"), STATUS_MAX_BYTES);
+	c->subscription.plan = "";
+	while (at < STATUSES && !is(statuses[at].name, c->subscription.status))
+		at++;
+	c->subscription.live = !deleted && at < STATUSES && statuses[at].live;
+	c->subscription.rank = at + (deleted ? 200 : created ? 0 : 100);
+	read_items(c, o);
+}
+
+/* ---- the event --------------------------------------------------------------------------------- */
+
+static bool starts(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static void read_object(struct stripe_event *e, const char *type, const struct json *o)
+{
+	if (starts(type, "checkout.session."))
+		read_session(e, type, o);
+	else if (starts(type, "payment_intent."))
+		read_payment_intent(e, type, o);
+	else if (is(type, "charge.refunded"))
+		read_charge(e, o);
+	else if (starts(type, "refund.") || is(type, "charge.refund.updated"))
+		read_refund(e, type, o);
+	else if (starts(type, "charge.dispute."))
+		read_dispute(e, type, o);
+	else if (is(type, "customer.subscription.created") || is(type, "customer.subscription.updated") ||
+	         is(type, "customer.subscription.deleted") || is(type, "customer.subscription.paused") ||
+	         is(type, "customer.subscription.resumed"))
+		read_subscription(e, type, o);
+	else if (starts(type, "invoice."))
+		ignore(e, "invoices move nothing: payments and subscriptions tell of themselves");
+	else
+		ignore(e, "a type that octroi has no use for");
+}
+
+/* The mode that every object has to be of. */
+static void set_livemode(struct stripe_event *e)
+{
+	struct command *c = &e->command;
+
+	if (c->kind == COMMAND_PAYMENT)
+		c->payment.livemode = e->livemode;
+	else if (c->kind == COMMAND_REFUND)
+		c->refund.livemode = e->livemode;
+	else if (c->kind == COMMAND_DISPUTE)
+		c->dispute.livemode = e->livemode;
+}
+
+/* What the ledger cannot do without; an event that lacks it is nothing to repeat. */
+static const char *lacking(const struct stripe_event *e)
+{
+	const struct command *c = &e->command;
+	const bool named = c->object_id != NULL && c->object_id[0] != '\0';
+
+	if ((c->kind == COMMAND_DISPUTE || c->kind == COMMAND_SUBSCRIPTION) && !named)
+		return "data.object.id";
+	if (c->kind == COMMAND_REFUND && c->object_id != NULL && !named)
+		return "data.object.id";
+	return NULL;
+}
+
+int stripe_event_read(const struct json *event, const char *body, struct stripe_event *e, const char **field)
+{
+	const struct json *object = json_get(json_get(event, "data"), "object");
+	const struct json *livemode = json_get(event, "livemode");
+	struct command_event *from = &e->command.event;
+
+	memset(e, 0, sizeof(*e));
+	e->order = e->reference = e->user = e->customer = "";
+	from->provider = PROVIDER_STRIPE;
+	from->id = text_at(event, "id");
+	from->type = text_within(json_get(event, "type"), TYPE_MAX_BYTES);
+	from->body = body;
+	from->created_at_us = seconds_at(event, "created");
+	e->connected = text_at(event, "account");
+	*field = NULL;
+	if (!is(text_at(event, "object"), "event"))
+		*field = "object";
+	else if (from->id[0] == '\0')
+		*field = "id";
+	else if (from->type[0] == '\0')
+		*field = "type";
+	else if (from->created_at_us == 0)
+		*field = "created";
+	else if (livemode == NULL || json_type(livemode) != JSON_BOOL)
+		*field = "livemode";
+	else if (object == NULL || json_type(object) != JSON_RECORD)
+		*field = "data.object";
+	if (*field != NULL)
+		return -1;
+	e->livemode = json_bool(livemode);
+	read_object(e, from->type, object);
+	set_livemode(e);
+	*field = lacking(e);
+	return *field == NULL ? 0 : -1;
+}

@@ -1,0 +1,88 @@
+/*
+ * webhooks: what Stripe tells.  The signature is verified over the raw body before anything reads it, and
+ * 200 is answered once everything that the event causes is committed; so whatever goes wrong in between,
+ * Stripe delivers the event again.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/signature.h"
+#include "inbox/inbox.h"
+#include "routes/call.h"
+#include "routes/render.h"
+
+#include <string.h>
+
+#define SIGNATURE_FIELD "Stripe-Signature"
+
+static void refuse(struct call *c, const char *field, const char *message)
+{
+	const struct refusal r = {.outcome = OUTCOME_INVALID_REQUEST, .field = field, .message = message};
+
+	render_refusal(c, &r);
+}
+
+static void answer_received(struct call *c)
+{
+	struct json_writer w;
+
+	render_open(c, &w);
+	json_put_bool(&w, "received", true);
+	render_close(&w);
+}
+
+/* False, rendered, when the body is not what Stripe signed. */
+static bool is_signed(struct call *c)
+{
+	const char *secrets = c->config->stripe_webhook_secret;
+	const char *header = request_parameter(c->request, "HTTP_STRIPE_SIGNATURE");
+	enum signature_verdict verdict;
+
+	if (secrets[0] == '\0') {
+		log_event(LOG_LEVEL_WARNING, "webhook_without_secret", LOG_TEXT("key", "stripe_webhook_secret"));
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+		return false;
+	}
+	verdict = signature_stripe(secrets, header, c->request->body, c->request->body_length,
+	                           clock_wall_us() / CLOCK_US_PER_SECOND);
+	if (verdict == SIGNATURE_GOOD)
+		return true;
+	log_event(LOG_LEVEL_WARNING, "webhook_refused", LOG_TEXT("provider", "stripe"),
+	          LOG_TEXT("verdict", signature_verdict_name(verdict)));
+	refuse(c, SIGNATURE_FIELD, NULL);
+	return false;
+}
+
+/* Which of Stripe's two modes the key is for. */
+static int livemode(const struct config *config)
+{
+	if (config->stripe_secret_key[0] == '\0')
+		return -1;
+	return strstr(config->stripe_secret_key, "_live_") != NULL ? 1 : 0;
+}
+
+void webhooks_stripe(struct call *c)
+{
+	const struct inbox in = {
+		.ledger = c->ledger,
+		.readers = c->readers,
+		.plans = c->config->plan_prices,
+		.livemode = livemode(c->config),
+	};
+	char error[JSON_ERROR_MAX];
+	struct inbox_result r;
+
+	if (!is_signed(c))
+		return;
+	c->body = json_parse(c->request->body, c->request->body_length, false, error);
+	if (c->body == NULL || json_type(c->body) != JSON_RECORD) {
+		refuse(c, "body", c->body == NULL ? error : NULL);
+		return;
+	}
+	inbox_take(&in, c->request->arena, c->body, c->request->body, c->request->deadline_us, &r);
+	if (r.outcome == OUTCOME_OK)
+		answer_received(c);
+	else if (r.outcome == OUTCOME_INVALID_REQUEST)
+		refuse(c, r.field, NULL);
+	else
+		render_outcome(c, r.outcome);
+}
