@@ -150,6 +150,38 @@ int reader_account(struct db *d, struct arena *a, const struct account_key *key,
 	return ask_end(&q, result);
 }
 
+static int take_referrer(struct ask *q, const struct db_row *row, void *out)
+{
+	struct reader_referrer *referrer = out;
+
+	CHECK(row->length[0] == sizeof(referrer->key.bytes));
+	memcpy(referrer->key.bytes, row->field[0], sizeof(referrer->key.bytes));
+	referrer->email = text_of(q, row, 1);
+	return referrer->email != NULL ? 0 : -1;
+}
+
+int reader_referrer(struct db *d, struct arena *a, const struct account_key *low, const struct account_key *high,
+                    struct reader_referrer *out)
+{
+	struct reader_referrer found[2];
+	struct ask q;
+	int count = -1;
+
+	memset(found, 0, sizeof(found));
+	ask_init(&q, d, a);
+	sql_literal(&q.sql, "SELECT a.id,p.email FROM accounts a LEFT JOIN profiles p ON p.account_id=a.id WHERE"
+	                    " a.id BETWEEN ");
+	sql_key(&q, low);
+	sql_literal(&q.sql, " AND ");
+	sql_key(&q, high);
+	sql_literal(&q.sql, " LIMIT 2");
+	if (ask_send(&q) == 0)
+		count = ask_rows(&q, 2, take_referrer, found, sizeof(found[0]));
+	*out = found[0];
+	out->found = count == 1;
+	return ask_end(&q, count < 0 ? -1 : 0);
+}
+
 /* ---- transactions and usages ------------------------------------------------------------------- */
 
 /* "The newest first, below before_seq", with one row more than wanted, which tells whether others follow. */

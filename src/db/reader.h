@@ -20,6 +20,11 @@ struct reader_account {
 };
 int reader_account(struct db *d, struct arena *a, const struct account_key *key, struct reader_account *out);
 
+/* The account whose key lies between two; found only if it is the only one. */
+struct reader_referrer { bool found; struct account_key key; const char *email; };
+int reader_referrer(struct db *d, struct arena *a, const struct account_key *low, const struct account_key *high,
+                    struct reader_referrer *out);
+
 struct reader_transaction {
 	int64_t seq, type, amount_micros, balance_before_micros, balance_after_micros, created_at_us;
 	const char *description, *reference, *metadata;

@@ -97,7 +97,7 @@ int64_t bonus_give(struct decide *d, struct slot *s, const struct command *c)
 		.amount_micros = c->bonus.amount_micros,
 		.priority = effects_priority(TRANSACTION_SIGNUP_BONUS),
 		.at_us = d->now_us,
-		.description = "sign-up bonus",
+		.description = c->bonus.description,
 		.reference = c->bonus.campaign,
 	};
 	const int64_t seq = effects_transact(d, s, &t);

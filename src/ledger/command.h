@@ -195,12 +195,14 @@ struct command {
 			bool after_payment, needs_email;
 			const char *email;          /* the account's, "" when none; SIGNUP: verified, to be kept */
 			const char *person, *name;  /* the issuer's id for the person; "" when not known */
+			const char *description;
 			/* Made by ledger_submit, identity_claims: */
 			unsigned char campaign_key[ID_KEY_BYTES], claim_key[COMMAND_CLAIMS_MAX][ID_KEY_BYTES];
 			int claim_kind[COMMAND_CLAIMS_MAX], claim_count; /* enum claim_kind */
 		} bonus;
 		struct {
 			const char *code;           /* normal, code.h */
+			const char *description;
 			int64_t guesses_max;        /* wrong ones within an hour */
 			unsigned char code_key[ID_KEY_BYTES]; /* made by ledger_submit */
 		} redeem;

@@ -33,7 +33,7 @@ void decide_signup(struct decide *d, struct slot *s, struct command *c)
 
 	a->outcome = OUTCOME_OK;
 	a->event_state = EVENT_APPLIED;
-	a->note = refusal == OUTCOME_OK ? "" : outcome_name(refusal);
+	a->note = refusal == OUTCOME_OK || c->bonus.amount_micros == 0 ? "" : outcome_name(refusal);
 	bonus_account(d, s, c);
 	keep_profile(d, s, c);
 	if (refusal == OUTCOME_OK) {

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "db/reader.h"
+#include "ledger/code.h"
 #include "routes/call.h"
 #include "routes/cursor.h"
 #include "routes/parse.h"
@@ -85,6 +86,18 @@ static void put_limits(struct json_writer *w, const struct reader_account *a)
 	json_close_record(w);
 }
 
+/* Where referrals are rewarded. */
+static void put_referral_code(struct json_writer *w, const struct call *c, const struct account_key *key)
+{
+	char code[CODE_MAX], shown[CODE_SHOWN_MAX];
+
+	if (c->config->referral_amount == 0)
+		return;
+	code_referral(key, code);
+	code_show(code, shown);
+	json_put_text(w, "referralCode", shown);
+}
+
 static void put_overview(struct json_writer *w, const struct call *c, const struct account_key *key,
                          const struct reader_overview *o)
 {
@@ -102,6 +115,7 @@ static void put_overview(struct json_writer *w, const struct call *c, const stru
 	json_put_bool(w, "hasByok", a->byok != 0);
 	json_put_text(w, "status", names_status(a->status));
 	put_limits(w, a);
+	put_referral_code(w, c, key);
 	json_open_list(w, "transactions");
 	for (int i = 0; i < o->transaction_count; i++)
 		show_transaction(w, NULL, key, a->unit, &o->transactions[i]);

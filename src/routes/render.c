@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/id.h"
 #include "base/money.h"
 
@@ -204,6 +205,18 @@ static int gate_status(struct call *c, enum outcome outcome)
 	return status == 401 || status == 503 ? status : 403;
 }
 
+/* In whole seconds; one where nobody knows. */
+static void put_retry(struct call *c, const struct answer *a)
+{
+	int64_t seconds = 1;
+	char text[24];
+
+	if (a != NULL && a->outcome == OUTCOME_TOO_MANY_GUESSES)
+		seconds = (a->resets_at_us - clock_wall_us()) / CLOCK_US_PER_SECOND + 1;
+	snprintf(text, sizeof(text), "%lld", (long long)(seconds > 0 ? seconds : 1));
+	response_header(c->response, "Retry-After", text);
+}
+
 void render_refusal(struct call *c, const struct refusal *r)
 {
 	struct json_writer w;
@@ -216,7 +229,7 @@ void render_refusal(struct call *c, const struct refusal *r)
 	if (status == 401)
 		response_header(c->response, "WWW-Authenticate", "Bearer realm=\"octroi\"");
 	if (status == 503 || status == 429)
-		response_header(c->response, "Retry-After", "1");
+		put_retry(c, r->answer);
 	render_open(c, &w);
 	render_refusal_members(&w, c, r);
 	render_close(&w);

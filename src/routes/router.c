@@ -219,7 +219,11 @@ static bool read_body(struct call *c, const struct route *route)
 		render_outcome(c, OUTCOME_UNSUPPORTED_MEDIA_TYPE);
 		return false;
 	}
-	c->body = json_parse(c->request->body, c->request->body_length, false, error);
+	/* A POST that has nothing to say may say nothing. */
+	if (c->request->body_length == 0 && strcmp(route->method, "POST") == 0)
+		c->body = json_parse("{}", 2, false, error);
+	else
+		c->body = json_parse(c->request->body, c->request->body_length, false, error);
 	if (c->body == NULL) {
 		render_json_error(c, error);
 		return false;
