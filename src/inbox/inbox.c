@@ -13,6 +13,13 @@
 /* What a look-up found. */
 enum finding { FOUND, NOT_FOUND, NOT_ASKED };
 
+int inbox_livemode(const char *secret_key)
+{
+	if (secret_key[0] == '\0')
+		return -1;
+	return strstr(secret_key, "_live_") != NULL ? 1 : 0;
+}
+
 /* ---- look-ups ---------------------------------------------------------------------------------- */
 
 /* Runs a statement that answers an account's key and a number, at most once. */

@@ -27,6 +27,9 @@ struct inbox_result {
 	struct account_key account; /* zeros when none was found */
 };
 
+/* Of a secret key of Stripe's: its mode, -1 for "". */
+int inbox_livemode(const char *secret_key);
+
 /* event: parsed body, whose strings it uses.  What it needs besides comes from the arena. */
 void inbox_take(const struct inbox *in, struct arena *a, const struct json *event, const char *body,
                 int64_t deadline_us, struct inbox_result *r);

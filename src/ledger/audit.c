@@ -415,6 +415,7 @@ int audit_run(struct db *d, const char *account,
 {
 	const int64_t start_us = clock_monotonic_us();
 	struct range range = {.first = true, .only = account != NULL};
+	struct account_key key = {{0}};
 	struct audit *A = calloc(1, sizeof(*A));
 	int result = -1;
 
@@ -425,13 +426,14 @@ int audit_run(struct db *d, const char *account,
 	}
 	*A = (struct audit){.db = d, .report = r, .found = found, .context = context};
 	if (account != NULL) {
-		const struct account_key key = id_account_key(account, strlen(account));
-
+		key = id_account_key(account, strlen(account));
 		memcpy(range.low, key.bytes, sizeof(range.low));
 	}
 	seal_draw(&A->key);
 	if (begin(A) == 0)
 		result = run_chunks(A, &range);
+	if (result == 0)
+		result = audit_orders(A, account != NULL ? &key : NULL);
 	db_rollback(d);
 	book_release(A->book);
 	free(A);

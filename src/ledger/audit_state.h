@@ -1,7 +1,7 @@
 /*
  * audit_state: an audit under way.  The audit_*.c files share it and nobody else includes it:
  * audit.c runs it, audit_journal.c follows entries, audit_rows.c looks at all other rows,
- * audit_explain.c names the rows when sums differ.
+ * audit_orders.c at what came in by payments, bonuses and codes, audit_explain.c names the rows when sums differ.
  */
 #ifndef OCTROI_LEDGER_AUDIT_STATE_H
 #define OCTROI_LEDGER_AUDIT_STATE_H
@@ -103,5 +103,8 @@ void audit_seal(const struct audit *A, seal_sum *sum, int64_t seq, enum audit_as
 /* Names the rows behind sums that differ; 0, or -1 on a fault.  Uses the connection: nothing may be
  * streaming. */
 int audit_explain(struct audit *A, const struct subject *s);
+
+/* Orders, bonuses and codes of all accounts, or of only one; 0, or -1 on a fault. */
+int audit_orders(struct audit *A, const struct account_key *only);
 
 #endif

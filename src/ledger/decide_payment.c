@@ -46,7 +46,7 @@ static void credit(struct decide *d, struct slot *s, struct topups_row *t, struc
 	const struct effects_transaction given = {
 		.type = TRANSACTION_TOP_UP,
 		.amount_micros = t->amount_micros,
-		.priority = 50, /* transactions.def */
+		.priority = effects_priority(TRANSACTION_TOP_UP),
 		.at_us = d->now_us,
 		.description = "top-up",
 		.reference = t->session_id[0] != '\0' ? t->session_id : t->payment_id,

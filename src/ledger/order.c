@@ -99,13 +99,16 @@ static void move(struct decide *d, struct slot *s, struct topups_row *t, struct 
 		effects_transact(d, s, what);
 }
 
-/* transactions.def: what comes back is spent like the order's own credits. */
-#define PRIORITY_LIKE_TOPUP 50
-
 void order_settle(struct decide *d, struct slot *s, struct topups_row *t, const struct order_claims *claims,
                   const char *reference)
 {
-	struct effects_transaction what = {.priority = PRIORITY_LIKE_TOPUP, .at_us = d->now_us, .reference = reference};
+	/* What comes back is spent like the order's own credits. */
+	struct effects_transaction what = {
+		.priority = effects_priority(TRANSACTION_TOP_UP),
+		.at_us = d->now_us,
+		.reference = reference,
+		.actor = "stripe",
+	};
 
 	if (t->state != TOPUP_PAID)
 		return;

@@ -10,8 +10,6 @@
 #include "routes/call.h"
 #include "routes/render.h"
 
-#include <string.h>
-
 #define SIGNATURE_FIELD "Stripe-Signature"
 
 static void refuse(struct call *c, const char *field, const char *message)
@@ -52,21 +50,13 @@ static bool is_signed(struct call *c)
 	return false;
 }
 
-/* Which of Stripe's two modes the key is for. */
-static int livemode(const struct config *config)
-{
-	if (config->stripe_secret_key[0] == '\0')
-		return -1;
-	return strstr(config->stripe_secret_key, "_live_") != NULL ? 1 : 0;
-}
-
 void webhooks_stripe(struct call *c)
 {
 	const struct inbox in = {
 		.ledger = c->ledger,
 		.readers = c->readers,
 		.plans = c->config->plan_prices,
-		.livemode = livemode(c->config),
+		.livemode = inbox_livemode(c->config->stripe_secret_key),
 	};
 	char error[JSON_ERROR_MAX];
 	struct inbox_result r;
