@@ -129,16 +129,16 @@ class Swarm:
         for connection in self._connections:
             connection.close()
 
-    def request(self, method, path, key=None, json=None, headers=None):
-        """A request as the bytes that run() sends."""
+    def request(self, method, path, key=None, json=None, headers=None, body=b""):
+        """A request as the bytes that run() sends; body: raw JSON instead of json."""
         lines = [f"{method} {path} HTTP/1.1", "Host: " + self._host.decode()]
         if key is not None:
             lines.append("Authorization: Bearer " + key)
         for name, value in (headers or {}).items():
             lines.append(f"{name}: {value}")
-        body = b""
         if json is not None:
             body = json_module.dumps(json, separators=(",", ":")).encode()
+        if body or json is not None:
             lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
