@@ -34,6 +34,8 @@ struct decide {
 #define NEEDS_CODE 512
 /* The account that referred this one, locked with its grants as if the command concerned both. */
 #define NEEDS_REFERRER 1024
+/* The account that refer.referrer names, likewise: a payment may follow in the same batch. */
+#define NEEDS_NAMED_REFERRER 2048
 /* The row of table TABLE_<NAME> that object_id names. */
 #define NEEDS_OBJECT(NAME) (TABLE_##NAME << 16)
 #define NEEDS_OBJECT_TABLE(needs) ((needs) >> 16)

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "ledger/effects.h"
 #include "ledger/guesses.h"
 
@@ -13,8 +14,10 @@ static enum outcome refusal(struct decide *d, struct slot *s, const struct comma
 {
 	const struct signups_row *p = (struct signups_row *)rows_find(d->rows, s, TABLE_SIGNUPS, NULL);
 	const struct billing_row *b = rows_billing(d->rows, s);
+	const struct slot *referrer = rows_slot_known(d->rows, &c->refer.referrer);
 
-	if (c->refer.reward_micros == 0)
+	CHECK(referrer != NULL);
+	if (c->refer.reward_micros == 0 || referrer->account == NULL)
 		return OUTCOME_CODE_UNKNOWN;
 	if (c->refer.same_person || memcmp(&c->refer.referrer, &s->key, sizeof(s->key)) == 0)
 		return OUTCOME_OWN_CODE;

@@ -5,7 +5,9 @@
 #include "base/check.h"
 #include "ledger/effects.h"
 #include "ledger/entry.h"
+#include "ledger/code.h"
 #include "ledger/names.h"
+#include "ledger/needs.h"
 
 #define START_US INT64_C(1000000000000000)
 #define US INT64_C(1000000)
@@ -187,25 +189,22 @@ load_holds(struct scene *s, struct slot *slot, int64_t below_us)
 
 struct naming {
 	struct scene *scene;
-	struct slot *slot;
+	struct slot *slot; /* NULL: rows of no account */
 	enum table_id table;
 };
 
 static bool
-is_named(const struct row *row, enum table_id table, const void *key)
+is_named(const struct row *row, const void *key)
 {
-	switch (table) {
-	case TABLE_HOLDS:
-		return ((const struct holds_row *)row)->seq == *(const int64_t *)key;
-	case TABLE_USAGES:
-		return ((const struct usages_row *)row)->seq == *(const int64_t *)key;
-	case TABLE_REQUESTS:
-		return memcmp(((const struct requests_row *)row)->request_key, key, ID_KEY_BYTES) == 0;
-	case TABLE_MEMBERS:
-		return strcmp(((const struct members_row *)row)->member_id, key) == 0;
-	default:
+	const struct column *c = table_key(row->table);
+	const void *field;
+
+	if (c == NULL)
 		return true;
-	}
+	field = (const char *)row + c->offset;
+	if (c->type == COLUMN_TEXT)
+		return strcmp(*(const char *const *)field, key) == 0;
+	return memcmp(field, key, c->size) == 0;
 }
 
 static bool
@@ -214,16 +213,27 @@ load_named(void *context, struct slot *slot, const void *key)
 	const struct naming *n = context;
 
 	for (const struct row *row = n->scene->table[n->table]; row != NULL; row = row->next)
-		if (slot == n->slot && belongs(row, &slot->key) && is_named(row, n->table, key))
+		if (slot == n->slot && (slot == NULL || belongs(row, &slot->key)) && is_named(row, key))
 			load_row(n->scene, slot, row);
 	return true;
+}
+
+/* Of all tables that are loaded so. */
+static void
+load_tables(struct scene *s, struct slot *slot, enum table_load load, bool due)
+{
+	for (int t = 0; t < TABLE_COUNT; t++) {
+		struct naming n = {s, slot, (enum table_id)t};
+
+		if (table_of(n.table)->load == load && !(due && n.table == TABLE_HOLDS))
+			rows_each_wanted(s->rows, n.table, load_named, &n);
+	}
 }
 
 /* What prefetch loads of one account: no more, so that a look at anything else aborts. */
 static void
 load_account(struct scene *s, struct slot *slot)
 {
-	static const enum table_id named[] = {TABLE_USAGES, TABLE_REQUESTS, TABLE_PROFILES, TABLE_MEMBERS, TABLE_HOLDS};
 	const struct accounts_row *account = account_of(s, &slot->key);
 	const bool due = account != NULL && account->due_at_us <= s->now_us;
 
@@ -232,11 +242,7 @@ load_account(struct scene *s, struct slot *slot)
 	if (account == NULL)
 		return;
 	load_row(s, slot, &account->row);
-	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]) - due; i++) {
-		struct naming n = {s, slot, named[i]};
-
-		rows_each_wanted(s->rows, named[i], load_named, &n);
-	}
+	load_tables(s, slot, LOAD_NAMED, due);
 	if (due)
 		load_holds(s, slot, INT64_MAX);
 	for (const struct row *row = s->table[TABLE_GRANTS]; row != NULL && slot->grants_loaded; row = row->next)
@@ -244,22 +250,26 @@ load_account(struct scene *s, struct slot *slot)
 			load_row(s, slot, row);
 }
 
+/* Who referred the command's account comes along. */
+static void
+want_referrer(struct scene *s, const struct command *c)
+{
+	for (const struct row *row = s->table[TABLE_SIGNUPS]; row != NULL; row = row->next) {
+		const struct signups_row *p = (const struct signups_row *)row;
+		struct account_key key;
+
+		if ((decide_needs(c->kind) & NEEDS_REFERRER) == 0 || !belongs(row, &c->account) || p->referred_at_us == 0)
+			continue;
+		memcpy(key.bytes, p->referrer_id, sizeof(key.bytes));
+		rows_slot(s->rows, &key)->wants_grants = true;
+	}
+}
+
 static void
 want_rows(struct scene *s, struct slot *slot, struct command *c)
 {
-	const int needs = decide_needs(c->kind);
-
-	slot->wants_grants = slot->wants_grants || (needs & NEEDS_GRANTS) != 0;
-	if ((needs & NEEDS_HOLD) != 0) {
-		assert_true(rows_want(s->rows, slot, TABLE_HOLDS, &c->hold_seq));
-		assert_true(rows_want(s->rows, slot, TABLE_USAGES, &c->hold_seq));
-	}
-	if ((needs & NEEDS_PROFILE) != 0)
-		assert_true(rows_want(s->rows, slot, TABLE_PROFILES, NULL));
-	if ((needs & NEEDS_MEMBER) != 0)
-		assert_true(rows_want(s->rows, slot, TABLE_MEMBERS, c->member));
-	if (c->request_id != NULL)
-		assert_true(rows_want(s->rows, slot, TABLE_REQUESTS, c->request_key));
+	assert_true(needs_name(s->rows, slot, c));
+	want_referrer(s, c);
 }
 
 /* ---- what must hold after every batch -------------------------------------------------------------- */
@@ -467,6 +477,30 @@ read_account(const struct words *w, struct command *c)
 	c->account_change.name = option(w, "name");
 }
 
+static enum account_unit
+unit_of(const struct words *w)
+{
+	return (enum account_unit)names_to_unit(text_or(w, "unit", "money"));
+}
+
+static void
+read_bonus(const struct words *w, struct command *c)
+{
+	c->bonus.campaign = text_or(w, "campaign", "signup");
+	c->bonus.amount_micros = number(w, "amount", 10);
+	c->bonus.cap_micros = number(w, "cap", 0);
+	c->bonus.unit = unit_of(w);
+	c->bonus.after_payment = flag(w, "paid");
+	c->bonus.needs_email = flag(w, "needs-email");
+	c->bonus.email = text_or(w, "email", "");
+	c->bonus.person = text_or(w, "person", "");
+	c->bonus.name = text_or(w, "name", "");
+	c->bonus.description = "";
+	if (c->kind == COMMAND_SIGNUP && option(w, "event") != NULL)
+		c->event = (struct command_event){.id = option(w, "event"), .type = "user.created", .body = "", .subject = "",
+		                                  .provider = PROVIDER_CLERK};
+}
+
 static enum command_kind
 kind_of(const char *verb)
 {
@@ -533,14 +567,40 @@ read_command(struct scene *s, const struct words *w)
 	case COMMAND_TOUCH:
 		c->touch.create = flag(w, "create");
 		break;
-	case COMMAND_COUNT:
+	case COMMAND_BONUS:
+	case COMMAND_SIGNUP:
+		read_bonus(w, c);
 		break;
+	case COMMAND_REDEEM:
+		c->redeem.code = w->word[2];
+		c->redeem.description = "";
+		c->redeem.guesses_max = number(w, "guesses", 3);
+		break;
+	case COMMAND_REFER:
+		c->refer.referrer = id_account_key(w->word[2], strlen(w->word[2]));
+		c->refer.reward_micros = number(w, "reward", 5);
+		c->refer.unit = unit_of(w);
+		c->refer.same_person = flag(w, "same");
+		c->refer.guesses_max = number(w, "guesses", 3);
+		break;
+	case COMMAND_TOPUP:
+		c->topup.amount_minor = integer(w->word[2]);
+		c->topup.money_micros = c->topup.amount_minor;
+		c->topup.currency = "eur";
+		c->topup.session_key = c->topup.customer_key = "key";
+		break;
+	case COMMAND_PAYMENT:
+		c->topup_seq = integer(w->word[2]);
+		c->payment.state = TOPUP_PAID;
+		c->payment.amount_minor = number(w, "amount", 0);
+		c->payment.currency = "eur";
+		c->payment.customer_id = c->payment.session_id = "";
+		break;
+	default:
+		fail_msg("'%s' is not played in scenes", w->word[0]);
 	}
 	c->request_id = option(w, "rid");
-	if (c->request_id != NULL) {
-		id_request_key(c->request_id, strlen(c->request_id), c->request_key);
-		command_fingerprint(c);
-	}
+	command_prepare(c);
 	return c;
 }
 
@@ -635,6 +695,7 @@ run_batch(struct scene *s)
 	for (int i = 0; i < s->count; i++)
 		want_rows(s, rows_slot(s->rows, &s->batch[i]->account), s->batch[i]);
 	rows_sort_slots(s->rows);
+	load_tables(s, NULL, LOAD_GLOBAL, false);
 	for (int i = 0; i < rows_slot_count(s->rows); i++)
 		load_account(s, rows_slot_at(s->rows, i));
 	for (int i = 0; i < s->count; i++)
@@ -732,6 +793,26 @@ play_command(struct scene *s, const char *line)
 		run_batch(s);
 }
 
+/* As octroictl makes one. */
+static void
+make_code(struct scene *s, const struct words *w)
+{
+	struct codes_row *code = get(s, sizeof(*code));
+	const int64_t expires = number(w, "expires", 0);
+
+	table_row_clear(&code->row, TABLE_CODES);
+	code_key(w->word[1], code->id);
+	code->row.change = ROW_NEW;
+	code->code = w->word[1];
+	code->unit = unit_of(w);
+	code->amount_micros = number(w, "amount", 10);
+	code->expires_at_us = expires != 0 ? s->now_us + expires * US : 0;
+	code->uses_max = number(w, "uses", 1);
+	code->uses_per_account = number(w, "each", 1);
+	code->revoked_at_us = flag(w, "revoked") ? s->now_us : 0;
+	persist_row(s, &code->row);
+}
+
 static void
 play_line(struct scene *s, const char *line)
 {
@@ -748,6 +829,9 @@ play_line(struct scene *s, const char *line)
 		run_batch(s);
 		book_release(s->book);
 		s->book = book_of(prices, 0, 3);
+	} else if (strcmp(w.word[0], "code") == 0) {
+		run_batch(s);
+		make_code(s, &w);
 	} else {
 		play_command(s, line);
 	}

@@ -11,6 +11,7 @@
  *     pass 600                      that many seconds pass
  *     see a balance=5 grants=0,5    what the rows of an account say
  *     forget                        the price book loses all prices
+ *     code SPRING amount=5 uses=2   octroictl makes a code
  *
  * After every event the journal must be gap-free, chained, and sum to the balance, the grants must cover
  * it, and the held amount must be that of the open holds.

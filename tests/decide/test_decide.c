@@ -620,6 +620,173 @@ test_too_many_holds(void **state)
 	PLAY(&narrow, lines);
 }
 
+static void
+test_bonus(void **state)
+{
+	static const char *const lines[] = {
+		"bonus a -> OK amount=10 balance=10 seq=1",
+		"bonus a -> BONUS_CLAIMED balance=10",
+		"bonus b email=ada@gmail.com -> UNAVAILABLE", /* another address than the account's */
+		"account b email=ada@gmail.com -> OK",
+		"account c email=A.da+x@googlemail.com -> OK",
+		"bonus b email=ada@gmail.com person=p1 -> OK balance=10",
+		"bonus c email=A.da+x@googlemail.com -> BONUS_CLAIMED balance=0",
+		"bonus d person=p1 -> BONUS_CLAIMED",
+		"bonus d person=p2 campaign=spring -> OK",
+		"bonus d person=p2 campaign=spring -> BONUS_CLAIMED",
+		"bonus d person=p3 -> OK balance=20",
+		"see d balance=20 grants=10,10 transactions=2",
+		"bonus e amount=0 -> BONUS_NOT_OFFERED",
+		"bonus e unit=credit -> OK",
+		"account f unit=credit -> OK",
+		"bonus f -> BONUS_NOT_OFFERED",
+		"bonus g needs-email -> EMAIL_NEEDED",
+		"bonus g paid -> PAYMENT_FIRST",
+		"topup g 1000 -> OK seq=1",
+		"bonus g paid -> PAYMENT_FIRST",
+		"payment g 1 amount=1000 -> OK balance=1000",
+		"bonus g paid -> OK balance=1010",
+		"bonus h rid=r1 -> OK amount=10 replayed=0",
+		"bonus h rid=r1 -> OK amount=10 replayed=1 balance=10",
+		"bonus h rid=r2 -> BONUS_CLAIMED",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_bonus_cap(void **state)
+{
+	static const char *const lines[] = {
+		"bonus a cap=25 -> OK",
+		"bonus b cap=25 -> OK",
+		"bonus c cap=25 -> BONUS_EXHAUSTED",
+		"bonus c cap=29 -> BONUS_EXHAUSTED",
+		"bonus c cap=30 -> OK",
+		"bonus d campaign=other cap=10 -> OK",
+		"bonus e campaign=other cap=10 -> BONUS_EXHAUSTED",
+		"bonus e -> OK",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_signup(void **state)
+{
+	static const char *const lines[] = {
+		"signup u1 person=u1 email=ada@example.com name=Ada event=m1 -> OK amount=10 balance=10",
+		"signup u1 person=u1 email=ada@example.com name=Ada event=m1 -> OK replayed=1 balance=10",
+		"signup u1 person=u1 email=ada@example.com event=m2 -> OK amount=0 balance=10",
+		"signup u2 person=u2 email=ADA+2@example.com event=m3 -> OK amount=0 balance=0",
+		"see u2 balance=0 profiles=1 transactions=0",
+		"signup u3 person=u3 event=m4 -> OK amount=10",
+		"see u3 profiles=0",
+		"signup u4 person=u4 amount=0 email=x@example.com event=m5 -> OK amount=0", /* user.updated came first */
+		"signup u4 person=u4 email=x@example.com event=m6 -> OK amount=10",
+		"bonus u4 email=x@example.com person=u4 -> BONUS_CLAIMED",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_codes(void **state)
+{
+	static const char *const lines[] = {
+		"code ONE amount=5",
+		"code MANY amount=7 uses=3 each=2",
+		"code LATE amount=5 expires=60 uses=9",
+		"code GONE amount=5 revoked",
+		"code CREDITS amount=5 unit=credit",
+		"code HUGE amount=1000000000000000000 uses=9 each=9",
+		"redeem a ONE -> OK amount=5 balance=5",
+		"redeem a ONE -> CODE_USED",
+		"redeem b ONE -> CODE_EXHAUSTED",
+		"redeem a MANY -> OK balance=12",
+		"redeem a MANY rid=r1 -> OK balance=19",
+		"redeem a MANY rid=r1 -> OK balance=19 replayed=1",
+		"redeem a MANY -> CODE_USED",
+		"redeem b MANY -> OK balance=7",
+		"redeem c MANY -> CODE_EXHAUSTED",
+		"redeem a CREDITS -> CODE_OTHER_UNIT",
+		"redeem a LATE -> OK",
+		"pass 60",
+		"redeem b LATE -> CODE_UNKNOWN",
+		"redeem b GONE -> CODE_UNKNOWN",
+		"redeem b NONE -> CODE_UNKNOWN",
+		"redeem b NONE -> TOO_MANY_GUESSES",
+		"redeem b MANY -> TOO_MANY_GUESSES", /* even a good one: else it would tell */
+		"redeem c NONE -> CODE_UNKNOWN",
+		"pass 3599",
+		"redeem b NONE -> TOO_MANY_GUESSES",
+		"pass 1",
+		"redeem b NONE -> CODE_UNKNOWN",
+		"give h 1 -> OK",
+		"redeem h HUGE -> OK",
+		"redeem h HUGE -> CODE_EXHAUSTED", /* more than an account can hold */
+		"redeem a ONE rid=r1 -> CONFLICT",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_referrals(void **state)
+{
+	static const char *const lines[] = {
+		"give a 1 -> OK",
+		"give z 1 -> OK",
+		"refer b nobody -> CODE_UNKNOWN",
+		"touch b create -> OK",
+		"refer b b -> OWN_CODE",
+		"refer b a same -> OWN_CODE",
+		"refer b a reward=0 -> CODE_UNKNOWN",
+		"refer b a rid=r1 -> OK amount=5",
+		"refer b a rid=r1 -> OK amount=5 replayed=1",
+		"refer b z rid=r1 -> CONFLICT",
+		"refer b z -> REFERRED_ALREADY",
+		"topup b 1000 -> OK",
+		"topup b 1000 -> OK",
+		"see a balance=1",
+		"payment b 1 amount=1000 -> OK",
+		"see a balance=6 grants=1,5 transactions=2",
+		"see b balance=1005 grants=1000,5",
+		"payment b 1 amount=1000 -> OK",
+		"payment b 2 amount=1000 -> OK",
+		"see a balance=6",
+		"see b balance=2005",
+		"topup c 10 -> OK",
+		"payment c 1 amount=10 -> OK",
+		"refer c a -> REFERRED_LATE",
+		/* In one breath. */
+		"topup d 10 -> OK",
+		"refer d a reward=7 -> OK",
+		"payment d 1 amount=10 -> OK",
+		"see a balance=13",
+		"see d balance=17",
+		/* Each side must be of the unit that the reward is in. */
+		"account k unit=credit -> OK",
+		"refer k a -> OK",
+		"topup e 10 -> OK",
+		"refer e k -> OK",
+		"payment e 1 amount=10 -> OK",
+		"see k balance=0",
+		"see e balance=15",
+		"redeem f NONE -> CODE_UNKNOWN",
+		"redeem f NONE -> CODE_UNKNOWN",
+		"redeem f NONE -> CODE_UNKNOWN",
+		"refer f a -> TOO_MANY_GUESSES",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
 /* Every way in which a command can end; nothing else may have been seen, and all of it must have been. */
 static void
 test_every_outcome_was_seen(void **state)
@@ -644,6 +811,15 @@ test_every_outcome_was_seen(void **state)
 		{COMMAND_ACCOUNT, {OUTCOME_ACCOUNT_CONFLICT}},
 		{COMMAND_MEMBER, {OUTCOME_NOT_FOUND}},
 		{COMMAND_TOUCH, {OUTCOME_OK}},
+		{COMMAND_TOPUP, {OUTCOME_OK}},
+		{COMMAND_PAYMENT, {OUTCOME_OK}},
+		{COMMAND_BONUS, {OUTCOME_BONUS_CLAIMED, OUTCOME_BONUS_NOT_OFFERED, OUTCOME_BONUS_EXHAUSTED,
+		                 OUTCOME_EMAIL_NEEDED, OUTCOME_PAYMENT_FIRST, OUTCOME_UNAVAILABLE}},
+		{COMMAND_SIGNUP, {OUTCOME_OK}},
+		{COMMAND_REDEEM, {OUTCOME_CODE_UNKNOWN, OUTCOME_CODE_USED, OUTCOME_CODE_EXHAUSTED,
+		                  OUTCOME_CODE_OTHER_UNIT, OUTCOME_TOO_MANY_GUESSES, OUTCOME_CONFLICT}},
+		{COMMAND_REFER, {OUTCOME_OWN_CODE, OUTCOME_CODE_UNKNOWN, OUTCOME_REFERRED_ALREADY,
+		                 OUTCOME_REFERRED_LATE, OUTCOME_TOO_MANY_GUESSES, OUTCOME_CONFLICT}},
 	};
 	bool expected[COMMAND_COUNT][OUTCOME_COUNT] = {{false}};
 
@@ -687,6 +863,11 @@ main(void)
 		cmocka_unit_test(test_suspended),
 		cmocka_unit_test(test_postpaid),
 		cmocka_unit_test(test_too_many_holds),
+		cmocka_unit_test(test_bonus),
+		cmocka_unit_test(test_bonus_cap),
+		cmocka_unit_test(test_signup),
+		cmocka_unit_test(test_codes),
+		cmocka_unit_test(test_referrals),
 		cmocka_unit_test(test_every_outcome_was_seen),
 	};
 

@@ -1,0 +1,65 @@
+#include "ledger/needs.h"
+
+#include "ledger/decide.h"
+
+/* What the commands of money coming in look at. */
+static bool name_orders(struct rows *rows, struct slot *s, const struct command *c, int needs)
+{
+	const enum table_id object = (enum table_id)NEEDS_OBJECT_TABLE(needs);
+	bool ok = true;
+
+	if ((needs & NEEDS_BILLING) != 0)
+		ok = rows_want(rows, s, TABLE_BILLING, NULL);
+	if ((needs & NEEDS_TOPUP) != 0)
+		ok = ok && rows_want(rows, s, TABLE_TOPUPS, &c->topup_seq);
+	if ((needs & NEEDS_PAYMENT) != 0 && c->payment_id[0] != '\0')
+		ok = ok && rows_want(rows, NULL, TABLE_PAYMENTS, c->payment_key);
+	if (object != 0 && c->object_id[0] != '\0')
+		ok = ok && rows_want(rows, s, object, c->object_key);
+	if (c->event.id != NULL)
+		ok = ok && rows_want(rows, NULL, TABLE_WEBHOOK_EVENTS, c->event_key);
+	return ok;
+}
+
+/* What bonuses, codes and referrals look at. */
+static bool name_people(struct rows *rows, struct slot *s, const struct command *c, int needs)
+{
+	struct slot *other;
+	bool ok = true;
+
+	if ((needs & NEEDS_NAMED_REFERRER) != 0) {
+		other = rows_slot(rows, &c->refer.referrer);
+		if (other == NULL)
+			return false;
+		other->wants_grants = true;
+	}
+	if ((needs & NEEDS_SIGNUP) != 0)
+		ok = rows_want(rows, s, TABLE_SIGNUPS, NULL);
+	if ((needs & NEEDS_CLAIMS) != 0)
+		ok = ok && rows_want(rows, NULL, TABLE_CAMPAIGNS, c->bonus.campaign_key);
+	for (int i = 0; (needs & NEEDS_CLAIMS) != 0 && i < c->bonus.claim_count; i++)
+		ok = ok && rows_want(rows, NULL, TABLE_CLAIMS, c->bonus.claim_key[i]);
+	if ((needs & NEEDS_CODE) != 0)
+		ok = ok && rows_want(rows, NULL, TABLE_CODES, c->redeem.code_key) &&
+		     rows_want(rows, s, TABLE_REDEMPTIONS, c->redeem.code_key);
+	return ok;
+}
+
+bool needs_name(struct rows *rows, struct slot *s, const struct command *c)
+{
+	const int needs = decide_needs(c->kind);
+	bool ok = true;
+
+	if ((needs & NEEDS_GRANTS) != 0)
+		s->wants_grants = true;
+	if ((needs & NEEDS_HOLD) != 0)
+		ok = rows_want(rows, s, TABLE_HOLDS, &c->hold_seq) &&
+		     rows_want(rows, s, TABLE_USAGES, &c->hold_seq);
+	if ((needs & NEEDS_PROFILE) != 0)
+		ok = ok && rows_want(rows, s, TABLE_PROFILES, NULL);
+	if ((needs & NEEDS_MEMBER) != 0)
+		ok = ok && rows_want(rows, s, TABLE_MEMBERS, c->member);
+	if (c->request_id != NULL)
+		ok = ok && rows_want(rows, s, TABLE_REQUESTS, c->request_key);
+	return ok && name_orders(rows, s, c, needs) && name_people(rows, s, c, needs);
+}

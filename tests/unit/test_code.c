@@ -1,0 +1,171 @@
+#include "unit.h"
+
+#include "ledger/code.h"
+#include "ledger/identity.h"
+
+static void test_normal(void **state)
+{
+	static const struct {
+		const char *typed, *normal; /* NULL: no code */
+	} cases[] = {
+		{"ABCD-2345", "ABCD2345"},
+		{"abcd 2345", "ABCD2345"},
+		{" --abcd--2345-- ", "ABCD2345"},
+		{"welcome10", "WE1C0ME10"}, /* look-alikes are one */
+		{"WEIC0MEIO", "WE1C0ME10"},
+		{"1234", "1234"},
+		{"123", NULL},
+		{"- - -", NULL},
+		{"", NULL},
+		{"ABCD_2345", NULL},
+		{"ABCD\t2345", NULL},
+		{"ABCD\xc3\xa9", NULL},
+		{"12345678901234567890123456789012", "12345678901234567890123456789012"},
+		{"123456789012345678901234567890123", NULL},
+	};
+	char out[CODE_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(code_normal(cases[i].typed, out), cases[i].normal != NULL ? 0 : -1);
+		if (cases[i].normal != NULL)
+			assert_string_equal(out, cases[i].normal);
+	}
+}
+
+static void test_random(void **state)
+{
+	char code[CODE_MAX], other[CODE_MAX], shown[CODE_SHOWN_MAX], again[CODE_MAX];
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		code_random(code);
+		code_random(other);
+		assert_int_equal(strlen(code), 12);
+		assert_string_not_equal(code, other);
+		assert_int_equal(strcspn(code, "ILOU"), 12);
+		assert_false(code_is_referral(code));
+		code_show(code, shown);
+		assert_int_equal(shown[4], '-');
+		assert_int_equal(shown[9], '-');
+		assert_int_equal(strlen(shown), 14);
+		assert_int_equal(code_normal(shown, again), 0);
+		assert_string_equal(again, code);
+	}
+}
+
+static void test_referral(void **state)
+{
+	char code[CODE_MAX], shown[CODE_SHOWN_MAX], name[32];
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		struct account_key key, low, high;
+
+		snprintf(name, sizeof(name), "account-%d", i);
+		key = id_account_key(name, strlen(name));
+		code_referral(&key, code);
+		assert_true(code_is_referral(code));
+		code_show(code, shown);
+		assert_int_equal(strncmp(shown, "R-", 2), 0);
+		code_referral_range(code, &low, &high);
+		assert_true(memcmp(&low, &key, sizeof(key)) <= 0);
+		assert_true(memcmp(&high, &key, sizeof(key)) >= 0);
+		assert_memory_equal(&low, &key, 7);
+		assert_memory_equal(&high, &key, 7);
+		code[12] = code[12] == 'A' ? 'B' : 'A';
+		code_referral_range(code, &low, &high);
+		assert_true(memcmp(&low, &key, sizeof(key)) > 0 || memcmp(&high, &key, sizeof(key)) < 0);
+	}
+	assert_false(code_is_referral("R123"));
+	assert_false(code_is_referral("R12345678901U"));
+	assert_false(code_is_referral("X123456789012"));
+}
+
+static void test_email(void **state)
+{
+	static const struct {
+		const char *email, *normal;
+	} cases[] = {
+		{"ada@example.com", "ada@example.com"},
+		{"  Ada@Example.COM\t", "ada@example.com"},
+		{"ada+octroi@example.com", "ada@example.com"},
+		{"ada+a+b@example.com", "ada@example.com"},
+		{"ada.lovelace@example.com", "ada.lovelace@example.com"}, /* dots count here */
+		{"Ada.Love.lace+x@gmail.com", "adalovelace@gmail.com"},
+		{"ada.lovelace@googlemail.com", "adalovelace@gmail.com"},
+		{"a.d.a@GoogleMail.com", "ada@gmail.com"},
+		{"ada@mail.gmail.com", "ada@mail.gmail.com"},
+		{"a.b@notgmail.com", "a.b@notgmail.com"},
+		{"+tag@example.com", "+tag@example.com"},
+		{"\"a@b\"@example.com", "\"a@b\"@example.com"},
+		{"", ""},
+		{"   ", ""},
+		{"ada", ""},
+		{"@example.com", ""},
+		{"ada@", ""},
+	};
+	char out[IDENTITY_EMAIL_MAX], text[400];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		identity_email(cases[i].email, out);
+		assert_string_equal(out, cases[i].normal);
+		/* What is normal stays as it is. */
+		identity_email(cases[i].normal, out);
+		assert_string_equal(out, cases[i].normal);
+	}
+	memset(text, 'a', sizeof(text));
+	memcpy(text + 300, "@example.com", 13);
+	identity_email(text, out);
+	assert_string_equal(out, "");
+	assert_true(identity_same_email("A.b+c@gmail.com", "ab@googlemail.com"));
+	assert_false(identity_same_email("", ""));
+	assert_false(identity_same_email("a@x.com", "a@y.com"));
+}
+
+static struct command claim(const char *account, const char *email, const char *person, const char *campaign)
+{
+	struct command c = {.kind = COMMAND_BONUS, .account_id = account};
+
+	c.bonus.campaign = campaign;
+	c.bonus.email = email;
+	c.bonus.person = person;
+	identity_claims(&c);
+	return c;
+}
+
+static void test_claims(void **state)
+{
+	struct command a = claim("a", "ada@gmail.com", "user_1", "signup");
+	struct command b = claim("b", "a.d.a+1@googlemail.com", "user_2", "signup");
+	struct command c = claim("a", "", "", "signup");
+	struct command d = claim("a", "ada@gmail.com", "user_1", "spring");
+	struct command e = claim("user_1", "x@y.z", "a", "signup");
+
+	(void)state;
+	assert_int_equal(a.bonus.claim_count, 3);
+	assert_int_equal(c.bonus.claim_count, 1);
+	assert_memory_not_equal(a.bonus.claim_key[0], b.bonus.claim_key[0], ID_KEY_BYTES);
+	assert_memory_equal(a.bonus.claim_key[1], b.bonus.claim_key[1], ID_KEY_BYTES);
+	assert_memory_not_equal(a.bonus.claim_key[2], b.bonus.claim_key[2], ID_KEY_BYTES);
+	assert_memory_equal(a.bonus.claim_key[0], c.bonus.claim_key[0], ID_KEY_BYTES);
+	for (int i = 0; i < 3; i++)
+		assert_memory_not_equal(a.bonus.claim_key[i], d.bonus.claim_key[i], ID_KEY_BYTES);
+	/* An account that is called like a person is not that person. */
+	assert_memory_not_equal(a.bonus.claim_key[0], e.bonus.claim_key[2], ID_KEY_BYTES);
+	assert_memory_not_equal(a.bonus.claim_key[2], e.bonus.claim_key[0], ID_KEY_BYTES);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_normal),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_referral),
+		cmocka_unit_test(test_email),
+		cmocka_unit_test(test_claims),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
