@@ -24,7 +24,8 @@
 #define KEYS_AGE_OUTAGE_US (5000 * CLOCK_US_PER_MS)
 /* A key that is not in a copy this old may just have been made. */
 #define KEYS_AGE_UNKNOWN_US (50 * CLOCK_US_PER_MS)
-/* Nobody waits longer for a copy that somebody else is reading; after a failure, nobody tries for so long. */
+/* Nobody waits longer for a copy that somebody else is reading, and after a failure to read one,
+ * nobody tries again for so long. */
 #define KEYS_WAIT_US (250 * CLOCK_US_PER_MS)
 #define KEYS_PAUSE_US (100 * CLOCK_US_PER_MS)
 
@@ -43,7 +44,7 @@ struct auth {
 	struct key *keys; /* sorted by digest */
 	size_t key_count;
 	bool loaded;
-	int64_t loaded_us; /* when the reading of the copy began, so that it holds all that was there then */
+	int64_t loaded_us; /* when reading it began: it holds all that was there then */
 	bool reading;
 	int64_t failed_us; /* when reading failed last; 0 after it went well */
 	int64_t failures;
@@ -72,7 +73,7 @@ void auth_free(struct auth *a)
 	free(a);
 }
 
-/* ---- the copy of api_keys ---------------------------------------------------------------------- */
+/* ---- the copy of api_keys -------------------------------------------------------------------- */
 
 static enum scope scope_of(const char *name)
 {
@@ -80,7 +81,10 @@ static enum scope scope_of(const char *name)
 		const char *name;
 		enum scope scope;
 	} scopes[] = {
-		{"guard", SCOPE_GUARD}, {"app", SCOPE_APP}, {"admin", SCOPE_ADMIN}, {"report", SCOPE_REPORT},
+		{"guard", SCOPE_GUARD},
+		{"app", SCOPE_APP},
+		{"admin", SCOPE_ADMIN},
+		{"report", SCOPE_REPORT},
 	};
 
 	for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++)
@@ -198,7 +202,8 @@ static enum outcome find_locked(struct auth *a, struct key *k, int64_t deadline_
 
 	if (a->loaded && !a->reading && !younger(a, now_us - KEYS_REFRESH_US) && a->failed_us == 0)
 		reload(a, deadline_us);
-	if (!ensure(a, now_us - KEYS_AGE_MAX_US, deadline_us) && !younger(a, now_us - KEYS_AGE_OUTAGE_US))
+	if (!ensure(a, now_us - KEYS_AGE_MAX_US, deadline_us) &&
+	    !younger(a, now_us - KEYS_AGE_OUTAGE_US))
 		return OUTCOME_UNAVAILABLE;
 	found = search(a, k);
 	if (found == NULL) {
@@ -228,7 +233,7 @@ static enum outcome admit_key(struct auth *a, const char *text, struct call *c)
 	return outcome;
 }
 
-/* ---- callers ----------------------------------------------------------------------------------- */
+/* ---- callers --------------------------------------------------------------------------------- */
 
 static enum outcome invalid(struct call *c, const char *field)
 {
@@ -236,7 +241,8 @@ static enum outcome invalid(struct call *c, const char *field)
 	return OUTCOME_INVALID_REQUEST;
 }
 
-/* What the caller shows, "" for nothing.  The scheme's name is case-insensitive (RFC 9110 section 11.1). */
+/* What the caller shows, "" for nothing.  The scheme's name is case-insensitive (RFC 9110
+ * section 11.1). */
 static enum outcome credential(struct call *c, const char **shown)
 {
 	const char *authorization = request_parameter(c->request, "HTTP_AUTHORIZATION");
@@ -257,8 +263,8 @@ static enum outcome credential(struct call *c, const char **shown)
 
 static enum outcome admit_token(const struct auth *a, const char *text, struct call *c)
 {
-	if (token_accept(c->request->arena, a->config->token_secret, text, strlen(text), clock_wall_us(),
-	                 &c->account, &c->member) < 0)
+	if (token_accept(c->request->arena, a->config->token_secret, text, strlen(text),
+	                 clock_wall_us(), &c->account, &c->member) < 0)
 		return OUTCOME_UNAUTHORIZED;
 	c->scope = SCOPE_BROWSER;
 	return OUTCOME_OK;
@@ -285,7 +291,8 @@ static enum outcome admit_server(const struct auth *a, struct call *c, bool *tru
 
 static bool entitled(enum caller wanted, const struct call *c)
 {
-	bool reading = strcmp(c->request->method, "GET") == 0 || strcmp(c->request->method, "HEAD") == 0;
+	bool reading =
+		strcmp(c->request->method, "GET") == 0 || strcmp(c->request->method, "HEAD") == 0;
 	enum scope s = c->scope;
 
 	switch (wanted) {
@@ -300,8 +307,8 @@ static bool entitled(enum caller wanted, const struct call *c)
 	case CALLER_REPORT:
 		return s == SCOPE_REPORT || s == SCOPE_ADMIN;
 	case CALLER_OWNER:
-		return s == SCOPE_BROWSER || s == SCOPE_SERVER || s == SCOPE_APP || s == SCOPE_ADMIN ||
-		       (s == SCOPE_REPORT && reading);
+		return s == SCOPE_BROWSER || s == SCOPE_SERVER || s == SCOPE_APP ||
+		       s == SCOPE_ADMIN || (s == SCOPE_REPORT && reading);
 	case CALLER_GATE:
 		return s == SCOPE_SERVER || s == SCOPE_GUARD || s == SCOPE_APP || s == SCOPE_ADMIN;
 	}
@@ -321,7 +328,8 @@ static enum outcome choose_account(enum caller wanted, struct call *c)
 	if (!parse_ok(&p))
 		return invalid(c, p.field);
 	if (own)
-		return named == NULL || strcmp(named, c->account) == 0 ? OUTCOME_OK : OUTCOME_FORBIDDEN;
+		return named == NULL || strcmp(named, c->account) == 0 ? OUTCOME_OK
+		                                                       : OUTCOME_FORBIDDEN;
 	if (wanted == CALLER_GATE && server != NULL && server[0] != '\0') {
 		if (!id_account_valid(server, strlen(server)))
 			return invalid(c, "OCTROI_ACCOUNT");
@@ -344,15 +352,16 @@ enum outcome auth_admit(struct auth *a, enum caller wanted, struct call *c)
 		return OUTCOME_OK;
 	if (about_account)
 		outcome = admit_server(a, c, &trusted);
-	/* Where the web server says who asks, the client's own Authorization is none of octroi's business. */
+	/* Where the web server says who asks, the client's own Authorization is not for octroi. */
 	if (outcome == OUTCOME_OK && !trusted) {
 		outcome = credential(c, &shown);
 		if (outcome != OUTCOME_OK)
 			return outcome;
 		if (shown[0] == '\0')
 			return OUTCOME_UNAUTHORIZED;
-		outcome = strncmp(shown, KEY_PREFIX, strlen(KEY_PREFIX)) == 0 ? admit_key(a, shown, c)
-		                                                              : admit_token(a, shown, c);
+		outcome = strncmp(shown, KEY_PREFIX, strlen(KEY_PREFIX)) == 0
+		                  ? admit_key(a, shown, c)
+		                  : admit_token(a, shown, c);
 	}
 	if (outcome != OUTCOME_OK)
 		return outcome;

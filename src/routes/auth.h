@@ -1,7 +1,8 @@
 /*
- * auth: who is asking.  API keys are compared by their SHA-256 with a copy of api_keys at most a second
- * old; tokens by their signature; the web server's parameters only where the configuration trusts them.
- * Fails closed: no answer from the database for an unknown key is "unavailable", never "let in".
+ * auth: who is asking.  API keys are compared by their SHA-256 with a copy of api_keys at most a
+ * second old; tokens by their signature; the web server's parameters only where the configuration
+ * trusts them.  Fails closed: no answer from the database for an unknown key is "unavailable", never
+ * "let in".
  */
 #ifndef OCTROI_ROUTES_AUTH_H
 #define OCTROI_ROUTES_AUTH_H
@@ -14,10 +15,14 @@ struct auth;
 struct auth *auth_new(const struct config *config, struct pool *readers);
 void auth_free(struct auth *a);
 
-enum caller { CALLER_NOBODY, CALLER_GUARD, CALLER_APP, CALLER_ADMIN, CALLER_REPORT, CALLER_OWNER, CALLER_GATE };
+/* As routes.def explains them. */
+enum caller {
+	CALLER_NOBODY, CALLER_GUARD, CALLER_APP, CALLER_ADMIN, CALLER_REPORT, CALLER_OWNER,
+	CALLER_GATE
+};
 
-/* Fills in scope, account and member of the call.  OUTCOME_OK, UNAUTHORIZED, FORBIDDEN, INVALID_REQUEST
- * (?account= missing or malformed) or UNAVAILABLE. */
+/* Fills in scope, key_id, account and member of the call.  OUTCOME_OK, UNAUTHORIZED, FORBIDDEN,
+ * INVALID_REQUEST with the call's field (such as a missing account) or UNAVAILABLE. */
 enum outcome auth_admit(struct auth *a, enum caller wanted, struct call *c);
 
 #endif

@@ -15,7 +15,7 @@ struct router;
 struct router_options {
 	const struct config *config;
 	struct ledger *ledger;
-	struct pool *readers; /* never the ledger's batch connection, except with one connection for all */
+	struct pool *readers; /* connections of their own, unless there is one for everything */
 };
 
 struct router *router_new(const struct router_options *options);
@@ -26,7 +26,7 @@ void router_handle(void *context, const struct request *request, struct response
 
 /* For /metrics; set once the edge runs, NULL before. */
 void router_set_edge(struct router *r, struct edge *e);
-/* About once a second, one thread: does what is due on accounts nobody asks for, removes old markers. */
+/* About once a second, one thread: does what is due where nobody asks, and prunes. */
 void router_housekeep(struct router *r);
 
 #endif
