@@ -41,6 +41,9 @@ CONNECTION_IDLE_MAX_SECONDS = 4
 
 _serial = itertools.count(1)
 
+# What a build with --enable-asan, --enable-ubsan or --enable-tsan says when it has found something.
+_SANITIZER = re.compile(r"(AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error): .*")
+
 
 def build_dir():
     """The directory with the built programs."""
@@ -154,12 +157,19 @@ class Octroi:
         try:
             if self.dir.exists():
                 self.quickstart("down", check=False)
+            if self.env:
+                self._assert_no_sanitizer_report()
         finally:
             state = self.dir / "state"
             if state.exists():  # data that could not live in the directory itself
                 shutil.rmtree(state.read_text().strip(), ignore_errors=True)
             shutil.rmtree(self._home, ignore_errors=True)
             self._home = None
+
+    def _assert_no_sanitizer_report(self):
+        for path in pathlib.Path(self.env["OCTROI_LOGS"]).glob("*.log"):
+            found = _SANITIZER.search(path.read_text(errors="replace"))
+            assert not found, f"{path.name}: {path.read_text(errors='replace')[found.start():][:4000]}"
 
     def quickstart(self, *arguments, check=True):
         """Runs ./quickstart [down] --dir <ours> with arguments; stdout has both streams."""
