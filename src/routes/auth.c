@@ -22,8 +22,11 @@
 #define KEYS_AGE_MAX_US (1000 * CLOCK_US_PER_MS)
 /* While the database does not answer, a known key is believed for so long. */
 #define KEYS_AGE_OUTAGE_US (5000 * CLOCK_US_PER_MS)
-/* A key that is not in a copy this old may just have been made. */
-#define KEYS_AGE_UNKNOWN_US (50 * CLOCK_US_PER_MS)
+/* A key that is not in the copy may just have been made: so it is looked for in a copy that was begun
+ * after it was shown, but copies for that are read no closer to each other than this, ... */
+#define KEYS_DOUBT_US (20 * CLOCK_US_PER_MS)
+/* ... and no more threads than these wait for one, so that made-up keys do not keep all of them busy. */
+#define KEYS_DOUBTERS_MAX 4
 /* Nobody waits longer for a copy that somebody else is reading, and after a failure to read one,
  * nobody tries again for so long. */
 #define KEYS_WAIT_US (250 * CLOCK_US_PER_MS)
@@ -46,6 +49,7 @@ struct auth {
 	bool loaded;
 	int64_t loaded_us; /* when reading it began: it holds all that was there then */
 	bool reading;
+	int doubters; /* threads that wait until it is time for a copy with a new key */
 	int64_t failed_us; /* when reading failed last; 0 after it went well */
 	int64_t failures;
 };
@@ -194,6 +198,20 @@ static const struct key *search(const struct auth *a, const struct key *wanted)
 	return bsearch(wanted, a->keys, a->key_count, sizeof(*a->keys), compare_keys);
 }
 
+/* Sees to a copy that is new enough to tell about a key that is in none so far. */
+static bool ensure_for_unknown(struct auth *a, int64_t now_us, int64_t deadline_us)
+{
+	int64_t next_us = a->loaded_us + KEYS_DOUBT_US;
+
+	if (next_us <= now_us || a->doubters >= KEYS_DOUBTERS_MAX)
+		return ensure(a, now_us - KEYS_DOUBT_US, deadline_us);
+	a->doubters++;
+	while (!younger(a, now_us) && clock_monotonic_us() < next_us)
+		cond_wait_until(&a->done, &a->lock, next_us);
+	a->doubters--;
+	return ensure(a, now_us, deadline_us);
+}
+
 /* OK with *k completed, UNAUTHORIZED, or UNAVAILABLE. */
 static enum outcome find_locked(struct auth *a, struct key *k, int64_t deadline_us)
 {
@@ -207,7 +225,7 @@ static enum outcome find_locked(struct auth *a, struct key *k, int64_t deadline_
 		return OUTCOME_UNAVAILABLE;
 	found = search(a, k);
 	if (found == NULL) {
-		if (!ensure(a, now_us - KEYS_AGE_UNKNOWN_US, deadline_us))
+		if (!ensure_for_unknown(a, now_us, deadline_us))
 			return OUTCOME_UNAVAILABLE;
 		found = search(a, k);
 	}

@@ -28,6 +28,7 @@ static int asked_count;
 static struct answer answers;     /* to be given to it */
 static bool database_away;
 static int key_reads;
+static bool key_made;             /* UNKNOWN_KEY is known by now */
 static struct reader_account account;
 static struct reader_usage_filter filtered;
 static struct reader_span spanned;
@@ -147,15 +148,15 @@ int schema_version(struct db *d)
 
 int reader_keys(struct db *d, struct arena *a, struct reader_key **rows, int *count)
 {
-	static const char *const keys[] = {GUARD_KEY, APP_KEY, ADMIN_KEY, REPORT_KEY};
-	static const char *const scopes[] = {"guard", "app", "admin", "report"};
+	static const char *const keys[] = {GUARD_KEY, APP_KEY, ADMIN_KEY, REPORT_KEY, UNKNOWN_KEY};
+	static const char *const scopes[] = {"guard", "app", "admin", "report", "admin"};
 
 	(void)d;
 	key_reads++;
 	if (database_away)
 		return -1;
-	*count = 4;
-	*rows = arena_alloc(a, 4 * sizeof(**rows));
+	*count = key_made ? 5 : 4;
+	*rows = arena_alloc(a, 5 * sizeof(**rows));
 	for (int i = 0; i < *count; i++) {
 		(*rows)[i].id = i + 1;
 		(*rows)[i].scope = scopes[i];
@@ -283,6 +284,7 @@ static int set_up(void **state)
 	answers.seq = 5;
 	database_away = false;
 	key_reads = 0;
+	key_made = false;
 	asked_count = 0;
 	account = (struct reader_account){.found = true,
 	                                  .due_at_us = INT64_MAX,
@@ -551,6 +553,15 @@ static void test_keys_are_read_seldom(void **state)
 		assert_int_equal(send_key(GUARD_KEY, "GET /api/guard/check?account=a", ""), 204);
 	assert_true(key_reads >= 1 &&
 	            key_reads <= 3); /* three only if a hundred took more than half a second */
+}
+
+static void test_a_new_key_counts_at_once(void **state)
+{
+	(void)state;
+	assert_int_equal(send_key(ADMIN_KEY, "GET /metrics", ""), 200);
+	assert_int_equal(send_key(UNKNOWN_KEY, "GET /metrics", ""), 401);
+	key_made = true;
+	assert_int_equal(send_key(UNKNOWN_KEY, "GET /metrics", ""), 200);
 }
 
 static void test_without_a_database_nobody_is_let_in(void **state)
@@ -1148,6 +1159,7 @@ int main(void)
 		TEST(test_scopes),
 		TEST(test_credentials),
 		TEST(test_keys_are_read_seldom),
+		TEST(test_a_new_key_counts_at_once),
 		TEST(test_without_a_database_nobody_is_let_in),
 		TEST(test_a_known_key_outlives_a_short_outage),
 		TEST(test_browsers),
