@@ -203,22 +203,22 @@ static void take_row(struct audit *A, enum table_id table, const struct db_row *
 /* ---- statements ------------------------------------------------------------------------------ */
 
 /* The condition on the accounts of a range; column is a literal. */
-#define add_range(sql, range, column)                                                      \
-	do {                                                                               \
-		if ((range)->only) {                                                       \
-			sql_literal((sql), column " = ");                                  \
-			sql_bytes((sql), (range)->low, ID_KEY_BYTES);                      \
-		} else {                                                                   \
-			sql_literal((sql), column " >= ''");                               \
-			if (!(range)->first) {                                             \
-				sql_literal((sql), " AND " column " > ");                  \
-				sql_bytes((sql), (range)->low, ID_KEY_BYTES);              \
-			}                                                                  \
-			if (!(range)->last) {                                              \
-				sql_literal((sql), " AND " column " <= ");                 \
-				sql_bytes((sql), (range)->high, ID_KEY_BYTES);             \
-			}                                                                  \
-		}                                                                          \
+#define add_range(sql, range, column)                                          \
+	do {                                                                   \
+		if ((range)->only) {                                           \
+			sql_literal((sql), column " = ");                      \
+			sql_bytes((sql), (range)->low, ID_KEY_BYTES);          \
+		} else {                                                       \
+			sql_literal((sql), column " >= ''");                   \
+			if (!(range)->first) {                                 \
+				sql_literal((sql), " AND " column " > ");      \
+				sql_bytes((sql), (range)->low, ID_KEY_BYTES);  \
+			}                                                      \
+			if (!(range)->last) {                                  \
+				sql_literal((sql), " AND " column " <= ");     \
+				sql_bytes((sql), (range)->high, ID_KEY_BYTES); \
+			}                                                      \
+		}                                                              \
 	} while (0)
 
 static void add_rows(struct buf *sql, enum table_id id, const struct range *range)
