@@ -87,7 +87,7 @@ void audit_find_row(struct audit *A, const char *check, const char *table, const
 const char *audit_sum_text(audit_sum sum, char text[AUDIT_SUM_MAX])
 {
 	const bool negative = sum < 0;
-	char *at = text + AUDIT_SUM_MAX - 1;
+	char *at = &text[AUDIT_SUM_MAX - 1];
 
 	*at = '\0';
 	do {
