@@ -10,6 +10,10 @@ import subprocess
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
 
+# Of a release: what autoconf made, and where distcheck builds.
+GENERATED = {"configure", "aclocal.m4", "Makefile.in", "build-aux", "autom4te.cache", "_build", "_inst", "__pycache__"}
+
+
 def over(things):
     """Makes one test of a rule about many things: it fails with all that break it, not with the first."""
     def wrap(rule):
@@ -32,10 +36,13 @@ def over(things):
 @functools.cache
 def files():
     """Paths relative to the top; of a checkout what git would commit, of a tarball all there is."""
-    done = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=TOP, stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True, check=False)
-    names = done.stdout.splitlines() if done.returncode == 0 else [
-        str(path.relative_to(TOP)) for path in TOP.rglob("*") if path.is_file() and "/." not in str(path)]
+    if (TOP / ".git").exists():
+        done = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=TOP, stdout=subprocess.PIPE,
+                              text=True, check=True)
+        names = done.stdout.splitlines()
+    else:
+        names = [str(path.relative_to(TOP)) for path in TOP.rglob("*")
+                 if not GENERATED & set(path.relative_to(TOP).parts) and path.suffix != ".pyc"]
     return sorted(name for name in names if (TOP / name).is_file())
 
 
