@@ -103,10 +103,11 @@ class Answer:
 class Octroi:
     """server: nginx, apache (mod_proxy_fcgi) or apache-fcgid (mod_fcgid).  settings: keys of
     octroi.conf.  db_settings: keys of my.cnf.  audit=False: do not audit when closing (for a test
-    that tampers with the ledger)."""
+    that tampers with the ledger).  demo: with the demo account, sample pages and mock provider."""
 
-    def __init__(self, server="nginx", settings=None, db_settings=None, audit=True):
+    def __init__(self, server="nginx", settings=None, db_settings=None, audit=True, demo=False):
         self.server = server
+        self._demo = [] if demo else ["--no-demo"]
         self._audit_at_close = audit
         self._threads = threading.local()
         self._home = tempfile.mkdtemp(prefix="octroi-test-")
@@ -120,7 +121,7 @@ class Octroi:
             raise
 
     def _first_start(self, settings, db_settings):
-        arguments = ["--server", self.server, "--no-demo"]
+        arguments = ["--server", self.server, *self._demo]
         for key, value in settings.items():
             arguments += ["--set", f"{key}={value}"]
         for key, value in db_settings.items():
@@ -132,6 +133,7 @@ class Octroi:
                 break
         if done.returncode != 0:
             raise RuntimeError(f"quickstart failed ({done.returncode}):\n{done.stdout}")
+        self.said = done.stdout  # what the first start printed
         self._read_env()
 
     # -- life -----------------------------------------------------------------------------------
@@ -199,7 +201,7 @@ class Octroi:
         for key, value in settings.items():
             arguments += ["--set", f"{key}={value}"]
         self.disconnect()
-        self.quickstart("--no-demo", *arguments)
+        self.quickstart(*self._demo, *arguments)
         self._read_env()
 
     def stop(self):
