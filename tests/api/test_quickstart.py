@@ -148,6 +148,7 @@ def test_octroi_may_not_rewrite_its_journal(own):
 
 def test_a_taken_port_is_refused(own):
     with tempfile.TemporaryDirectory(prefix="octroi-test-") as directory:
+        os.chmod(directory, 0o755)
         done = subprocess.run([str(QUICKSTART), "--dir", directory + "/o", "--port", str(own.port), "--no-demo"],
                               env={"PATH": os.environ["PATH"], "OCTROI_BUILD": str(build_dir())},
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
