@@ -37,8 +37,10 @@ def o():
 class Load:
     """Runs in a thread of its own between start() and finish()."""
 
-    def __init__(self, o, connections=32, accounts=3):
+    def __init__(self, o, connections=32, accounts=3, ids=True):
+        """ids=False: without request ids, for faults that nobody but octroi must have to deal with."""
         self.o = o
+        self.ids = ids
         self.accounts = [o.account(funds_micros=FUNDS) for _ in range(accounts)]
         self.random = random.Random(connections)
         self.swarm = Swarm([o.internal_url], connections, timeout=20)
@@ -68,10 +70,10 @@ class Load:
 
     def _begin(self):
         account = self.random.choice(self.accounts)
+        named = {"account": account, **({"requestId": request_id("l")} if self.ids else {})}
         if self.random.random() < 0.3:
-            return self._request("charge", account, {"account": account, "action": "a", "requestId": request_id("c")})
-        return self._request("authorize", account, {
-            "account": account, "model": "gpt-4o", "inputTokens": 10, "maxOutputTokens": 10, "requestId": request_id("a")})
+            return self._request("charge", account, {**named, "action": "a"})
+        return self._request("authorize", account, {**named, "model": "gpt-4o", "inputTokens": 10, "maxOutputTokens": 10})
 
     def _request(self, what, account, body):
         self.operations.append((what, account, body))
@@ -252,13 +254,13 @@ def test_commits_whose_answer_is_lost(o):
         socket = o.env["OCTROI_DB_SOCKET"]
         o.start(db_socket=between.path)
         try:
-            load = Load(o).start()
+            load = Load(o, ids=False).start()
             load.wait_for(50)
-            between.plan(random.Random(1).choices((None, None, None, BEFORE, AFTER, DURING), k=300))
+            between.plan(random.Random(1).choices((None, None, None, BEFORE, AFTER, DURING), k=200))
             wait_until(lambda: between.left() == 0, 60, "all COMMITs that are to be cut")
             load.finish()
-            assert min(between.cut.values()) > 20, between.cut
-            assert metric(o, "octroi_unknown_commits_total") >= 60
+            assert min(between.cut.values()) > 15, between.cut
+            assert metric(o, "octroi_unknown_commits_total") >= 40
             # octroi itself found out: nobody had to ask again.
             assert load.repeated == 0
         finally:
