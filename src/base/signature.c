@@ -204,7 +204,8 @@ enum signature_verdict signature_stripe(const char *secrets, const char *header,
 	if (signed_s < 0)
 		return SIGNATURE_MALFORMED;
 	while (next_secret(&secrets, &secret)) {
-		const struct digest_piece pieces[] = {{time.text, time.length}, {".", 1}, {body, length}};
+		const struct digest_piece pieces[] = {
+			{time.text, time.length}, {".", 1}, {body, length}};
 		unsigned char digest[DIGEST_BYTES];
 		char hex[HEX_CHARACTERS];
 
@@ -246,11 +247,12 @@ static bool has_svix_v1(const char *header, const char text[BASE64_CHARACTERS])
 	return found;
 }
 
-static bool svix_signed_with(const struct span *secret, const struct signature_svix *h, const void *body,
-                             size_t length)
+static bool svix_signed_with(const struct span *secret, const struct signature_svix *h,
+                             const void *body, size_t length)
 {
 	const struct digest_piece pieces[] = {
-		{h->id, strlen(h->id)}, {".", 1}, {h->timestamp, strlen(h->timestamp)}, {".", 1}, {body, length},
+		{h->id, strlen(h->id)}, {".", 1}, {h->timestamp, strlen(h->timestamp)}, {".", 1},
+		{body, length},
 	};
 	unsigned char digest[DIGEST_BYTES];
 	char text[BASE64_CHARACTERS + 1];

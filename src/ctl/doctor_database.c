@@ -10,7 +10,7 @@
 
 #define VALUE_MAX 1024
 #define CONNECTIONS_DEFAULT 8
-#define CONNECTIONS_BESIDE 2          /* the ledger's, and octroictl's own */
+#define CONNECTIONS_BESIDE 3          /* two of the ledger, and octroictl's own */
 #define PACKET_MIN (INT64_C(8) << 20) /* the largest batch, in hexadecimal, with its metadata */
 #define SKEW_WARNING_US CLOCK_US_PER_SECOND
 #define SKEW_PROBLEM_US (5 * CLOCK_US_PER_SECOND)
@@ -55,8 +55,8 @@ static int64_t number(const struct value *v)
 /* ---- settings -------------------------------------------------------------------------------- */
 
 /* name is a literal. */
-#define variable(D, sql, name, v)                                                                  \
-	(sql_literal((sql), "SHOW VARIABLES WHERE Variable_name = '" name "'"),                    \
+#define variable(D, sql, name, v)                                               \
+	(sql_literal((sql), "SHOW VARIABLES WHERE Variable_name = '" name "'"), \
 	 ask((D), (sql), (v)))
 
 static void check_durability(struct doctor *D, struct buf *sql)
@@ -175,10 +175,10 @@ static void check_rights(struct doctor *D, struct buf *sql)
 	sql_literal(
 		sql,
 		"SELECT GROUP_CONCAT(DISTINCT privilege_type ORDER BY privilege_type SEPARATOR ', "
-	        "') FROM ("
+		"') FROM ("
 		"SELECT grantee, privilege_type FROM information_schema.user_privileges"
 		" UNION ALL SELECT grantee, privilege_type FROM "
-	        "information_schema.schema_privileges"
+		"information_schema.schema_privileges"
 		" WHERE DATABASE() LIKE table_schema"
 		" UNION ALL SELECT grantee, privilege_type FROM information_schema.table_privileges"
 		" WHERE table_schema = DATABASE() AND table_name = 'entries') p"

@@ -174,7 +174,7 @@ static void check_guard(struct doctor *D)
 		doctor_say(
 			D, "guard not public", DOCTOR_SKIPPED,
 			"where more than one socket is possible, set listen_internal and serve the "
-		        "guard from there",
+			"guard from there",
 			"listen_internal is not set: the guard is open to everybody who has a key");
 	else
 		doctor_say(D, "guard not public", DOCTOR_WARNING,

@@ -30,7 +30,7 @@ static void ask_init(struct ask *q, struct db *d, struct arena *a)
 	buf_init(&q->sql, SQL_MAX);
 }
 
-/* Sends the statements.  A connection that was cut is opened anew, once: reading twice does no harm. */
+/* Sends the statements.  A connection that was cut is opened anew, once. */
 static int ask_send(struct ask *q)
 {
 	bool was_connected = db_connected(q->db);
@@ -42,8 +42,9 @@ static int ask_send(struct ask *q)
 }
 
 /* Takes in at most max rows of the current result; how many, or -1. */
-static int ask_rows(struct ask *q, int max, int (*take)(struct ask *q, const struct db_row *row, void *out),
-                    void *rows, size_t size)
+static int ask_rows(struct ask *q, int max,
+                    int (*take)(struct ask *q, const struct db_row *row, void *out), void *rows,
+                    size_t size)
 {
 	struct db_row row;
 	int count = 0;
@@ -90,16 +91,17 @@ static void sql_key(struct ask *q, const struct account_key *key)
 	sql_bytes(&q->sql, key->bytes, sizeof(key->bytes));
 }
 
-/* ---- accounts ---------------------------------------------------------------------------------- */
+/* ---- accounts -------------------------------------------------------------------------------- */
 
 /* Always one row, so that the database's clock is answered for absent accounts too. */
 static void sql_account(struct ask *q, const struct account_key *key)
 {
 	sql_literal(&q->sql,
-	            "SELECT CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED),a.id IS NOT NULL,a.unit,a.mode,"
-	            "a.status,a.byok,a.balance_micros,a.held_micros,a.hard_limit_micros,a.soft_limit_micros,"
-	            "a.open_holds,a.due_at_us,a.created_at_us,a.external_id,p.email,p.name,p.locale,"
-	            "p.time_zone FROM (SELECT 1) one LEFT JOIN accounts a ON a.id=");
+	            "SELECT CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED),a.id IS NOT NULL,a.unit,"
+	            "a.mode,a.status,a.byok,a.balance_micros,a.held_micros,a.hard_limit_micros,"
+	            "a.soft_limit_micros,a.open_holds,a.due_at_us,a.created_at_us,a.external_id,"
+	            "p.email,p.name,p.locale,p.time_zone "
+	            "FROM (SELECT 1) one LEFT JOIN accounts a ON a.id=");
 	sql_key(q, key);
 	sql_literal(&q->sql, " LEFT JOIN profiles p ON p.account_id=a.id");
 }
@@ -138,7 +140,8 @@ static int read_account(struct ask *q, struct reader_account *out)
 	return ask_rows(q, 1, take_account, out, sizeof(*out)) == 1 ? 0 : -1;
 }
 
-int reader_account(struct db *d, struct arena *a, const struct account_key *key, struct reader_account *out)
+int reader_account(struct db *d, struct arena *a, const struct account_key *key,
+                   struct reader_account *out)
 {
 	struct ask q;
 	int result = -1;
@@ -184,7 +187,8 @@ int reader_referrer(struct db *d, struct arena *a, const struct account_key *low
 
 /* ---- transactions and usages ------------------------------------------------------------------- */
 
-/* "The newest first, below before_seq", with one row more than wanted, which tells whether others follow. */
+/* "The newest first, below before_seq", with one row more than wanted, which tells whether others
+ * follow. */
 static void sql_page(struct ask *q, int64_t before_seq, int limit)
 {
 	if (before_seq > 0) {
@@ -195,10 +199,13 @@ static void sql_page(struct ask *q, int64_t before_seq, int limit)
 	sql_int(&q->sql, (int64_t)limit + 1);
 }
 
-static void sql_transactions(struct ask *q, const struct account_key *key, int64_t before_seq, int limit)
+static void sql_transactions(struct ask *q, const struct account_key *key, int64_t before_seq,
+                             int limit)
 {
-	sql_literal(&q->sql, "SELECT seq,type,amount_micros,balance_before_micros,balance_after_micros,"
-	                     "created_at_us,description,reference,metadata FROM transactions WHERE account_id=");
+	sql_literal(&q->sql,
+	            "SELECT seq,type,amount_micros,balance_before_micros,balance_after_micros,"
+	            "created_at_us,description,reference,metadata "
+	            "FROM transactions WHERE account_id=");
 	sql_key(q, key);
 	sql_page(q, before_seq, limit);
 }
@@ -240,9 +247,10 @@ static void sql_usages(struct ask *q, const struct account_key *key, int64_t bef
                        const struct reader_usage_filter *filter, int limit)
 {
 	sql_literal(&q->sql,
-	            "SELECT seq,kind,settlement,cost_micros,created_at_us,ended_at_us,quantity,source,"
-	            "input_tokens,cache_read_tokens,cache_write_tokens+cache_write_1h_tokens,output_tokens,item,"
-	            "member,conversation_id,IF(settled_message_id='',message_id,settled_message_id)" WAS_USED);
+	            "SELECT seq,kind,settlement,cost_micros,created_at_us,ended_at_us,quantity,"
+	            "source,input_tokens,cache_read_tokens,"
+	            "cache_write_tokens+cache_write_1h_tokens,output_tokens,item,member,conversation_id,"
+	            "IF(settled_message_id='',message_id,settled_message_id)" WAS_USED);
 	sql_key(q, key);
 	if (filter->member != NULL) {
 		sql_literal(&q->sql, " AND member");
@@ -275,13 +283,16 @@ static int take_usage(struct ask *q, const struct db_row *row, void *out)
 	u->member = text_of(q, row, 13);
 	u->conversation_id = text_of(q, row, 14);
 	u->message_id = text_of(q, row, 15);
-	return u->item != NULL && u->member != NULL && u->conversation_id != NULL && u->message_id != NULL ? 0 : -1;
+	if (u->item == NULL || u->member == NULL || u->conversation_id == NULL)
+		return -1;
+	return u->message_id != NULL ? 0 : -1;
 }
 
 typedef int taker(struct ask *q, const struct db_row *row, void *out);
 
 /* Reads the rows of a page that was asked for with sql_page. */
-static int read_page(struct ask *q, int limit, taker *take, size_t size, void **rows, int *count, bool *more)
+static int read_page(struct ask *q, int limit, taker *take, size_t size, void **rows, int *count,
+                     bool *more)
 {
 	struct db_row row;
 	int extra;
@@ -299,8 +310,9 @@ static int read_page(struct ask *q, int limit, taker *take, size_t size, void **
 	return extra < 0 ? -1 : 0;
 }
 
-int reader_transactions(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq,
-                        int limit, struct reader_transaction **rows, int *count, bool *more)
+int reader_transactions(struct db *d, struct arena *a, const struct account_key *key,
+                        int64_t before_seq, int limit, struct reader_transaction **rows, int *count,
+                        bool *more)
 {
 	struct ask q;
 	void *page = NULL;
@@ -342,15 +354,16 @@ static int read_overview(struct ask *q, struct reader_overview *out)
 	    read_page(q, OVERVIEW_ROWS, take_transaction, sizeof(*out->transactions), &transactions,
 	              &out->transaction_count, &more) < 0 ||
 	    ask_next(q) < 0 ||
-	    read_page(q, OVERVIEW_ROWS, take_usage, sizeof(*out->usages), &usages, &out->usage_count, &more) < 0)
+	    read_page(q, OVERVIEW_ROWS, take_usage, sizeof(*out->usages), &usages,
+	              &out->usage_count, &more) < 0)
 		return -1;
 	out->transactions = transactions;
 	out->usages = usages;
 	return 0;
 }
 
-int reader_overview(struct db *d, struct arena *a, const struct account_key *key, const char *member,
-                    struct reader_overview *out)
+int reader_overview(struct db *d, struct arena *a, const struct account_key *key,
+                    const char *member, struct reader_overview *out)
 {
 	const struct reader_usage_filter filter = {.member = member};
 	struct ask q;
@@ -368,7 +381,7 @@ int reader_overview(struct db *d, struct arena *a, const struct account_key *key
 	return ask_end(&q, result);
 }
 
-/* ---- sums -------------------------------------------------------------------------------------- */
+/* ---- sums ------------------------------------------------------------------------------------ */
 
 static void sql_span(struct ask *q, const struct account_key *key, const struct reader_span *span)
 {
@@ -402,8 +415,8 @@ static void sql_grouping(struct ask *q, enum reader_grouping by)
 	}
 }
 
-static void sql_summary(struct ask *q, const struct account_key *key, const struct reader_span *span,
-                        enum reader_grouping by, int limit)
+static void sql_summary(struct ask *q, const struct account_key *key,
+                        const struct reader_span *span, enum reader_grouping by, int limit)
 {
 	sql_literal(&q->sql, "SELECT COALESCE(SUM(cost_micros),0)");
 	sql_span(q, key, span);
@@ -450,8 +463,9 @@ static int take_day(struct ask *q, const struct db_row *row, void *out)
 	return s->name != NULL ? 0 : -1;
 }
 
-int reader_summary(struct db *d, struct arena *a, const struct account_key *key, const struct reader_span *span,
-                   enum reader_grouping by, int limit, struct reader_sum **rows, int *count, int64_t *total_micros)
+int reader_summary(struct db *d, struct arena *a, const struct account_key *key,
+                   const struct reader_span *span, enum reader_grouping by, int limit,
+                   struct reader_sum **rows, int *count, int64_t *total_micros)
 {
 	taker *take = by == GROUP_DAY ? take_day : take_sum;
 	struct ask q;
@@ -462,14 +476,15 @@ int reader_summary(struct db *d, struct arena *a, const struct account_key *key,
 	ask_init(&q, d, a);
 	sql_summary(&q, key, span, by, limit);
 	if (*rows != NULL && ask_send(&q) == 0 &&
-	    ask_rows(&q, 1, take_number, total_micros, sizeof(*total_micros)) == 1 && ask_next(&q) == 0) {
+	    ask_rows(&q, 1, take_number, total_micros, sizeof(*total_micros)) == 1 &&
+	    ask_next(&q) == 0) {
 		*count = ask_rows(&q, limit, take, *rows, sizeof(**rows));
 		result = *count < 0 ? -1 : 0;
 	}
 	return ask_end(&q, result);
 }
 
-/* ---- keys and counts --------------------------------------------------------------------------- */
+/* ---- keys and counts ------------------------------------------------------------------------- */
 
 static int take_key(struct ask *q, const struct db_row *row, void *out)
 {

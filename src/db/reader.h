@@ -1,6 +1,6 @@
 /*
- * reader: everything that is only read, on connections of its own (never the ledger's).  Rows come back
- * in the caller's arena.  Every function returns 0, or -1 on a fault (logged by db).
+ * reader: everything that is only read, on connections of its own (never the ledger's).  Rows come
+ * back in the caller's arena.  Every function returns 0, or -1 on a fault (logged by db).
  */
 #ifndef OCTROI_DB_READER_H
 #define OCTROI_DB_READER_H
@@ -14,11 +14,13 @@
 
 struct reader_account {
 	bool found;
-	int64_t unit, mode, status, byok, balance_micros, held_micros, hard_limit_micros, soft_limit_micros;
+	int64_t unit, mode, status, byok;
+	int64_t balance_micros, held_micros, hard_limit_micros, soft_limit_micros;
 	int64_t open_holds, due_at_us, created_at_us, now_us; /* now_us: the database's clock */
 	const char *external_id, *email, *name, *locale, *time_zone;
 };
-int reader_account(struct db *d, struct arena *a, const struct account_key *key, struct reader_account *out);
+int reader_account(struct db *d, struct arena *a, const struct account_key *key,
+                   struct reader_account *out);
 
 /* The account whose key lies between two; found only if it is the only one. */
 struct reader_referrer { bool found; struct account_key key; const char *email; };
@@ -26,43 +28,49 @@ int reader_referrer(struct db *d, struct arena *a, const struct account_key *low
                     struct reader_referrer *out);
 
 struct reader_transaction {
-	int64_t seq, type, amount_micros, balance_before_micros, balance_after_micros, created_at_us;
+	int64_t seq, type, created_at_us;
+	int64_t amount_micros, balance_before_micros, balance_after_micros;
 	const char *description, *reference, *metadata;
 };
 struct reader_usage {
 	int64_t seq, kind, settlement, cost_micros, created_at_us, ended_at_us, quantity, source;
-	int64_t input_tokens, cache_read_tokens, cache_write_tokens, output_tokens; /* write: 5 min and 1 h */
+	/* Writes to the cache: for five minutes and for an hour. */
+	int64_t input_tokens, cache_read_tokens, cache_write_tokens, output_tokens;
 	const char *item, *member, *conversation_id, *message_id;
 };
-/* The newest first, below before_seq (0: from the newest); *count at most limit; *more when there are others. */
-int reader_transactions(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq,
-                        int limit, struct reader_transaction **rows, int *count, bool *more);
+/* The newest first, below before_seq (0: from the newest); *count at most limit; *more when there
+ * are others. */
+int reader_transactions(struct db *d, struct arena *a, const struct account_key *key,
+                        int64_t before_seq, int limit, struct reader_transaction **rows, int *count,
+                        bool *more);
 struct reader_usage_filter { const char *member, *model, *action; }; /* NULL: any */
 int reader_usages(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq,
                   const struct reader_usage_filter *filter, int limit,
                   struct reader_usage **rows, int *count, bool *more);
 
-/* What GET /api/credits shows, in one round trip: account, last 10 transactions, last 10 usages (of one
- * member unless member is NULL). */
+/* What GET /api/credits shows, in one round trip: account, last 10 transactions, last 10 usages (of
+ * one member unless member is NULL). */
 struct reader_overview {
 	struct reader_account account;
 	struct reader_transaction *transactions;
 	struct reader_usage *usages;
 	int transaction_count, usage_count;
 };
-int reader_overview(struct db *d, struct arena *a, const struct account_key *key, const char *member,
-                    struct reader_overview *out);
+int reader_overview(struct db *d, struct arena *a, const struct account_key *key,
+                    const char *member, struct reader_overview *out);
 
 enum reader_grouping { GROUP_DAY, GROUP_MODEL, GROUP_MEMBER, GROUP_ACTION };
 struct reader_sum {
-	const char *name; /* "2026-11-21", a model, a member, an action; "" for usages that have none */
-	int64_t requests, input_tokens, output_tokens, cost_micros; /* input: cached and written too */
+	const char *name; /* "2026-11-21", a model, a member, an action; "" where there is none */
+	/* Input: read from and written to the cache too. */
+	int64_t requests, input_tokens, output_tokens, cost_micros;
 };
-/* Usages that ended in [from_us, to_us), of one member unless member is NULL; at most limit groups, the
- * largest cost first (days in order).  *total_micros is that of all groups. */
+/* Usages that ended in [from_us, to_us), of one member unless member is NULL; at most limit groups,
+ * the largest cost first (days in order).  *total_micros is that of all groups. */
 struct reader_span { const char *member; int64_t from_us, to_us; };
-int reader_summary(struct db *d, struct arena *a, const struct account_key *key, const struct reader_span *span,
-                   enum reader_grouping by, int limit, struct reader_sum **rows, int *count, int64_t *total_micros);
+int reader_summary(struct db *d, struct arena *a, const struct account_key *key,
+                   const struct reader_span *span, enum reader_grouping by, int limit,
+                   struct reader_sum **rows, int *count, int64_t *total_micros);
 
 struct reader_key { int64_t id; unsigned char digest[32]; const char *scope; };
 /* All keys in force. */

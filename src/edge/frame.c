@@ -209,6 +209,38 @@ enum frame_verdict frame_inspect(const unsigned char *bytes, size_t length, size
 	                       used);
 }
 
+enum frame_verdict frame_walk(struct frame_walk *walk, const unsigned char *bytes, size_t length,
+                              size_t *used)
+{
+	for (size_t at = 0; at < length;) {
+		size_t part = length - at < walk->skip ? length - at : walk->skip;
+		struct record r;
+
+		at += part;
+		walk->skip -= part;
+		if (walk->skip == 0 && walk->last) {
+			*used = at;
+			return FRAME_READY;
+		}
+		if (at == length)
+			break;
+		walk->header[walk->header_length++] = bytes[at++];
+		if (walk->header[0] != VERSION)
+			return FRAME_BAD;
+		if (walk->header_length < HEADER_BYTES)
+			continue;
+		r = record_read(walk->header);
+		walk->header_length = 0;
+		walk->skip = r.content_length + r.padding_length;
+		walk->last = r.type == STDIN && r.content_length == 0;
+		if (walk->last && walk->skip == 0) {
+			*used = at;
+			return FRAME_READY;
+		}
+	}
+	return FRAME_MORE;
+}
+
 void frame_refuse_role(const unsigned char *bytes, unsigned char out[FRAME_END_BYTES])
 {
 	CHECK(bytes[0] == VERSION && bytes[1] == BEGIN_REQUEST);

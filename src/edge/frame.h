@@ -7,6 +7,7 @@
 #ifndef OCTROI_EDGE_FRAME_H
 #define OCTROI_EDGE_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define FRAME_PARAMS_MAX (64 * 1024)
@@ -23,6 +24,19 @@ enum frame_verdict {
 
 /* With FRAME_READY *used is the request's length in bytes: what follows it belongs to the next one. */
 enum frame_verdict frame_inspect(const unsigned char *bytes, size_t length, size_t *used);
+
+/* A walk from record to record, to find where a request ends of which no more is wanted.
+ * Zero-initialised before the request's first byte. */
+struct frame_walk {
+	unsigned char header[8];
+	size_t header_length; /* of a header that has come in part */
+	size_t skip;          /* of the current record */
+	bool last;            /* the current record is the request's end */
+};
+
+/* FRAME_READY with *used, how many of these bytes still belong to the request; FRAME_MORE; FRAME_BAD. */
+enum frame_verdict frame_walk(struct frame_walk *walk, const unsigned char *bytes, size_t length,
+                              size_t *used);
 
 #define FRAME_END_BYTES 16
 

@@ -297,6 +297,7 @@ static void connection_begin(struct lobby *L, struct connection *c, int fd, cons
 	lock_give(&L->lock);
 	c->listener = door->listener;
 	c->served = false;
+	c->swallowing = false;
 	c->discarding = false;
 	c->discarded = 0;
 	c->received_us = clock_monotonic_us();

@@ -16,6 +16,7 @@
 
 #include "base/buf.h"
 #include "edge/edge.h"
+#include "edge/frame.h"
 
 /* A request that comes in pieces is gathered up to that: parameters, body and their framing. */
 #define LOBBY_GATHER_MAX ((size_t)256 * 1024)
@@ -31,8 +32,10 @@ struct connection {
 	enum request_listener listener;
 	bool served;     /* at least one request */
 	bool thorough;   /* its peer may have closed it, so a short read does not mean that all is read */
+	bool swallowing; /* more than a body may be: pending is its beginning, the end is sought by walk */
 	bool discarding; /* answered before its end: what still comes is read and dropped */
-	size_t discarded;
+	size_t discarded; /* while swallowing or discarding */
+	struct frame_walk walk;
 	int64_t received_us; /* first byte of the request that is coming */
 	struct buf pending;  /* bytes of it so far, by lobby_gather only */
 	/* The lobby's lock. */

@@ -22,7 +22,7 @@
 #define ARENA_MAX ((size_t)1024 * 1024)
 #define ANSWER_MAX (RESPONSE_BODY_MAX + RESPONSE_HEADERS_MAX + 4096)
 #define ANSWER_KEPT_BYTES ((size_t)64 * 1024)
-/* Of a request that was refused before its end; a peer that still has more to say is cut. */
+/* Of a request that is refused, before and again after its answer; a peer with still more is cut. */
 #define DISCARD_MAX ((size_t)4 * 1024 * 1024)
 /* After a request's deadline its answer may still be on its way for that long. */
 #define WRITE_GRACE_US CLOCK_US_PER_SECOND
@@ -154,6 +154,17 @@ static bool worker_refuse(struct worker *w, struct connection *c, enum frame_ver
 	return true;
 }
 
+/* The request in these bytes, which stay gathered, has more of a body than it may have. */
+static bool worker_swallow_from(struct connection *c, const unsigned char *bytes, size_t length)
+{
+	size_t used = 0;
+
+	memset(&c->walk, 0, sizeof(c->walk));
+	c->swallowing = frame_walk(&c->walk, bytes, length, &used) == FRAME_MORE;
+	c->discarded = 0;
+	return c->swallowing;
+}
+
 /* Serves all requests that are whole; *eaten is how many bytes are done with.  False: close. */
 static bool worker_eat(struct worker *w, struct connection *c, const unsigned char *bytes,
                        size_t length, size_t *eaten)
@@ -174,14 +185,42 @@ static bool worker_eat(struct worker *w, struct connection *c, const unsigned ch
 		}
 		if ((verdict == FRAME_MORE || verdict == FRAME_BODY) && left < LOBBY_GATHER_MAX)
 			return true;
+		if (verdict == FRAME_BODY)
+			return worker_swallow_from(c, at, left);
 		*eaten = length;
-		if (verdict != FRAME_BODY)
-			return worker_refuse(w, c, verdict, at);
-		/* More than a body may be, and no end in sight: 413, and the rest is not for libfcgi. */
-		(void)worker_serve(w, c, at, left, false);
-		worker_discard(c);
+		return worker_refuse(w, c, verdict, at);
 	}
 	return true;
+}
+
+static bool worker_receive(struct worker *w, struct connection *c, size_t length);
+
+/* The next bytes of a request whose body is too big.  At its end the answer is 413, and the connection
+ * may carry another request: one that was closed instead could be given the next before its web server
+ * has noticed.  A request without end is answered, and its connection closed, all the same. */
+static bool worker_swallow(struct worker *w, struct connection *c, size_t length)
+{
+	size_t used = 0;
+	enum frame_verdict verdict = frame_walk(&c->walk, w->scratch, length, &used);
+	bool kept;
+
+	c->discarded += length;
+	if (verdict == FRAME_BAD)
+		return worker_refuse(w, c, verdict, w->scratch);
+	if (verdict == FRAME_MORE && c->discarded <= DISCARD_MAX)
+		return true;
+	c->swallowing = false;
+	c->discarded = 0;
+	kept = worker_serve(w, c, (const unsigned char *)c->pending.data, c->pending.length, false);
+	lobby_ungather(w->all->lobby, c, c->pending.length);
+	if (verdict == FRAME_MORE) {
+		worker_discard(c);
+		return true;
+	}
+	if (!kept || used == length)
+		return kept;
+	memmove(w->scratch, w->scratch + used, length - used);
+	return worker_receive(w, c, length - used);
 }
 
 /* The next bytes of a connection, in scratch.  False: close. */
@@ -190,6 +229,8 @@ static bool worker_receive(struct worker *w, struct connection *c, size_t length
 	struct lobby *L = w->all->lobby;
 	size_t eaten;
 
+	if (c->swallowing)
+		return worker_swallow(w, c, length);
 	if (c->discarding) {
 		c->discarded += length;
 		return c->discarded <= DISCARD_MAX;

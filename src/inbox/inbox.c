@@ -64,7 +64,8 @@ static enum finding find_payment(const struct inbox *in, struct command *c, int6
 	return finding;
 }
 
-static enum finding find_customer(const struct inbox *in, struct stripe_event *e, int64_t deadline_us)
+static enum finding find_customer(const struct inbox *in, struct stripe_event *e,
+                                  int64_t deadline_us)
 {
 	enum finding finding;
 	int64_t ignored;
@@ -73,8 +74,9 @@ static enum finding find_customer(const struct inbox *in, struct stripe_event *e
 	buf_init(&sql, SQL_MAX);
 	sql_literal(&sql, "SELECT account_id,topup_seq FROM billing WHERE customer_id=");
 	sql_text(&sql, e->customer);
-	finding = e->customer[0] == '\0' ? NOT_FOUND
-	                                 : look_up(in, &sql, deadline_us, &e->command.account, &ignored);
+	finding = e->customer[0] == '\0'
+	                  ? NOT_FOUND
+	                  : look_up(in, &sql, deadline_us, &e->command.account, &ignored);
 	buf_free(&sql);
 	if (finding == NOT_FOUND && id_account_valid(e->user, strlen(e->user))) {
 		e->command.account = id_account_key(e->user, strlen(e->user));
@@ -118,10 +120,13 @@ static const char *contradiction(const struct stripe_event *e)
 	if (e->user[0] == '\0')
 		return NULL;
 	key = id_account_key(e->user, strlen(e->user));
-	return memcmp(&key, &e->command.account, sizeof(key)) != 0 ? "the event names another account" : NULL;
+	return memcmp(&key, &e->command.account, sizeof(key)) != 0
+	               ? "the event names another account"
+	               : NULL;
 }
 
-static enum finding locate_payment(const struct inbox *in, struct stripe_event *e, int64_t deadline_us)
+static enum finding locate_payment(const struct inbox *in, struct stripe_event *e,
+                                   int64_t deadline_us)
 {
 	const char *payment = e->command.payment_id, *why;
 	enum finding finding;
@@ -138,8 +143,8 @@ static enum finding locate_payment(const struct inbox *in, struct stripe_event *
 	return finding;
 }
 
-static enum finding locate_subscription(const struct inbox *in, struct arena *a, struct stripe_event *e,
-                                        int64_t deadline_us)
+static enum finding locate_subscription(const struct inbox *in, struct arena *a,
+                                        struct stripe_event *e, int64_t deadline_us)
 {
 	struct command *c = &e->command;
 	enum finding finding = find_customer(in, e, deadline_us);
@@ -159,7 +164,8 @@ static enum finding locate_subscription(const struct inbox *in, struct arena *a,
 }
 
 /* Fills in the account, or parks; NOT_ASKED when the database could not be asked. */
-static enum finding locate(const struct inbox *in, struct arena *a, struct stripe_event *e, int64_t deadline_us)
+static enum finding locate(const struct inbox *in, struct arena *a, struct stripe_event *e,
+                           int64_t deadline_us)
 {
 	struct command *c = &e->command;
 
@@ -179,13 +185,14 @@ static void note(const struct stripe_event *e, const struct inbox_result *r)
 	static const char *const names[] = {"applied", "ignored", "parked"};
 
 	log_event(r->state == EVENT_PARKED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "webhook_event",
-	          LOG_TEXT("event_id", e->command.event.id), LOG_TEXT("type", e->command.event.type),
-	          LOG_TEXT("state", names[r->state]), LOG_TEXT("note", r->note != NULL ? r->note : ""));
+	          LOG_TEXT("event_id", e->command.event.id),
+	          LOG_TEXT("type", e->command.event.type), LOG_TEXT("state", names[r->state]),
+	          LOG_TEXT("note", r->note != NULL ? r->note : ""));
 }
 
 /* Finds the account and runs the command; false when it is to be repeated. */
-static bool apply(const struct inbox *in, struct arena *a, struct stripe_event *e, int64_t deadline_us,
-                  struct inbox_result *r)
+static bool apply(const struct inbox *in, struct arena *a, struct stripe_event *e,
+                  int64_t deadline_us, struct inbox_result *r)
 {
 	if (locate(in, a, e, deadline_us) == NOT_ASKED) {
 		r->outcome = OUTCOME_UNAVAILABLE;
@@ -201,19 +208,22 @@ static bool apply(const struct inbox *in, struct arena *a, struct stripe_event *
 }
 
 /* Whether the event waits for a payment that has become known since it was looked for. */
-static bool has_appeared(const struct inbox *in, const struct stripe_event *e, const char *payment, int64_t deadline_us)
+static bool has_appeared(const struct inbox *in, const struct stripe_event *e, const char *payment,
+                         int64_t deadline_us)
 {
 	struct command probe = {.payment_id = payment};
 
 	return e->command.kind == COMMAND_EVENT && e->command.event.subject != NULL &&
-	       e->command.event.subject[0] != '\0' && strcmp(e->command.event.subject, payment) == 0 &&
+	       e->command.event.subject[0] != '\0' &&
+	       strcmp(e->command.event.subject, payment) == 0 &&
 	       find_payment(in, &probe, deadline_us) == FOUND;
 }
 
 /* An event once.  After an event was parked its payment is looked for once more: whoever makes a payment known
  * looks for parked events after that, so one of the two sees the other. */
-static bool take_once(const struct inbox *in, struct arena *a, const struct json *event, const char *body,
-                      int64_t deadline_us, struct stripe_event *e, struct inbox_result *r)
+static bool take_once(const struct inbox *in, struct arena *a, const struct json *event,
+                      const char *body, int64_t deadline_us, struct stripe_event *e,
+                      struct inbox_result *r)
 {
 	const char *payment;
 
@@ -226,7 +236,8 @@ static bool take_once(const struct inbox *in, struct arena *a, const struct json
 	if (!apply(in, a, e, deadline_us, r))
 		return false;
 	if (r->state == EVENT_PARKED && has_appeared(in, e, payment, deadline_us)) {
-		if (stripe_event_read(event, body, e, &r->field) != 0 || !apply(in, a, e, deadline_us, r))
+		if (stripe_event_read(event, body, e, &r->field) != 0 ||
+		    !apply(in, a, e, deadline_us, r))
 			return false;
 	}
 	note(e, r);
@@ -241,7 +252,8 @@ void inbox_take(const struct inbox *in, struct arena *a, const struct json *even
 	if (!take_once(in, a, event, body, deadline_us, &e, r))
 		return;
 	/* Also after a repeated event: the process may have died between the two. */
-	if (r->state != EVENT_PARKED && e.command.payment_id != NULL && e.command.payment_id[0] != '\0' &&
+	if (r->state != EVENT_PARKED && e.command.payment_id != NULL &&
+	    e.command.payment_id[0] != '\0' &&
 	    inbox_resolve(in, e.command.payment_id, deadline_us) != 0)
 		r->outcome = OUTCOME_UNAVAILABLE;
 }
@@ -249,8 +261,8 @@ void inbox_take(const struct inbox *in, struct arena *a, const struct json *even
 /* ---- what was parked --------------------------------------------------------------------------- */
 
 /* The bodies of the events that wait for it, in the arena; how many, or -1. */
-static int find_parked(const struct inbox *in, struct arena *a, const char *payment_id, int64_t deadline_us,
-                       const char *bodies[RESOLVE_MAX])
+static int find_parked(const struct inbox *in, struct arena *a, const char *payment_id,
+                       int64_t deadline_us, const char *bodies[RESOLVE_MAX])
 {
 	struct db *d = pool_take(in->readers, deadline_us);
 	unsigned char key[ID_KEY_BYTES];
@@ -297,7 +309,8 @@ int inbox_resolve(const struct inbox *in, const char *payment_id, int64_t deadli
 
 		if (event == NULL)
 			continue; /* nothing but a valid event is parked; a person has changed the row */
-		if (!take_once(in, a, event, bodies[i], deadline_us, &e, &r) && r.outcome != OUTCOME_INVALID_REQUEST)
+		if (!take_once(in, a, event, bodies[i], deadline_us, &e, &r) &&
+		    r.outcome != OUTCOME_INVALID_REQUEST)
 			result = -1;
 		json_free(event);
 	}

@@ -14,14 +14,15 @@
 struct inbox {
 	struct ledger *ledger;
 	struct pool *readers;
-	const char *plans;  /* configuration: "price_1=starter price_2=pro" */
-	int livemode;       /* 1, 0, or -1 where it is not known; orders know their own */
+	const char *plans; /* configuration: "price_1=starter price_2=pro" */
+	int livemode;      /* 1, 0, or -1 where it is not known; orders know their own */
 };
 
 struct inbox_result {
-	enum outcome outcome;    /* OK: committed; INVALID_REQUEST: no event; UNAVAILABLE: to be repeated */
-	const char *field;       /* of INVALID_REQUEST */
-	bool replayed;           /* it was dealt with before */
+	enum outcome
+		outcome; /* OK: committed; INVALID_REQUEST: no event; UNAVAILABLE: to be repeated */
+	const char *field; /* of INVALID_REQUEST */
+	bool replayed;     /* it was dealt with before */
 	enum event_state state;
 	const char *note;
 	struct account_key account; /* zeros when none was found */

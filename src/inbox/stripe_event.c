@@ -101,7 +101,8 @@ static void read_session(struct stripe_event *e, const char *type, const struct 
 	c->payment.customer_id = id_at(o, "customer");
 	c->payment.amount_minor = int_at(o, "amount_total", NO_AMOUNT);
 	c->payment.currency = currency_at(o);
-	if (is(type, "checkout.session.completed") || is(type, "checkout.session.async_payment_succeeded"))
+	if (is(type, "checkout.session.completed") ||
+	    is(type, "checkout.session.async_payment_succeeded"))
 		c->payment.state = paid ? TOPUP_PAID : TOPUP_PENDING;
 	else if (is(type, "checkout.session.async_payment_failed"))
 		c->payment.state = TOPUP_FAILED;
@@ -127,7 +128,8 @@ static void read_payment_intent(struct stripe_event *e, const char *type, const 
 	else if (is(type, "payment_intent.processing"))
 		c->payment.state = TOPUP_PENDING;
 	else
-		ignore(e, "an attempt, which may be repeated"); /* payment_failed: the session says when it ends */
+		ignore(e,
+		       "an attempt, which may be repeated"); /* payment_failed: the session says when it ends */
 }
 
 /* What a charge had refunded in all; partial refunds come so too. */
@@ -158,7 +160,8 @@ static void read_refund(struct stripe_event *e, const char *type, const struct j
 	else if (is(status, "succeeded"))
 		c->refund.status = REFUND_SUCCEEDED;
 	else
-		c->refund.status = REFUND_PENDING; /* the money is on its way: failed would bring it back */
+		c->refund.status =
+			REFUND_PENDING; /* the money is on its way: failed would bring it back */
 }
 
 static void read_dispute(struct stripe_event *e, const char *type, const struct json *o)
@@ -172,8 +175,10 @@ static void read_dispute(struct stripe_event *e, const char *type, const struct 
 	c->payment_id = id_at(o, "payment_intent");
 	c->dispute.amount_minor = int_at(o, "amount", NO_AMOUNT);
 	c->dispute.currency = currency_at(o);
-	c->dispute.withdrawn = is(type, "charge.dispute.funds_withdrawn") || (closed && is(status, "lost"));
-	c->dispute.reinstated = is(type, "charge.dispute.funds_reinstated") || (closed && is(status, "won"));
+	c->dispute.withdrawn =
+		is(type, "charge.dispute.funds_withdrawn") || (closed && is(status, "lost"));
+	c->dispute.reinstated =
+		is(type, "charge.dispute.funds_reinstated") || (closed && is(status, "won"));
 }
 
 /* ---- subscriptions ----------------------------------------------------------------------------- */
@@ -183,8 +188,14 @@ static const struct {
 	const char *name;
 	bool live;
 } statuses[] = {
-	{"incomplete", false}, {"trialing", true}, {"active", true},              {"past_due", true},
-	{"unpaid", false},     {"paused", false},  {"incomplete_expired", false}, {"canceled", false},
+	{"incomplete", false},
+	{"trialing", true},
+	{"active", true},
+	{"past_due", true},
+	{"unpaid", false},
+	{"paused", false},
+	{"incomplete_expired", false},
+	{"canceled", false},
 };
 #define STATUSES ((int)(sizeof(statuses) / sizeof(statuses[0])))
 
@@ -195,7 +206,8 @@ const char *stripe_event_plan(const char *plans, const char *price, size_t *leng
 	while (price_length > 0 && *plans != '\0') {
 		size_t pair = strcspn(plans, " \t,");
 
-		if (pair > price_length + 1 && strncmp(plans, price, price_length) == 0 && plans[price_length] == '=') {
+		if (pair > price_length + 1 && strncmp(plans, price, price_length) == 0 &&
+		    plans[price_length] == '=') {
 			*length = pair - price_length - 1;
 			return plans + price_length + 1;
 		}
@@ -209,9 +221,10 @@ const char *stripe_event_plan(const char *plans, const char *price, size_t *leng
 static void read_items(struct command *c, const struct json *o)
 {
 	const struct json *items = json_get(json_get(o, "items"), "data");
-	const struct json *first = items != NULL && json_type(items) == JSON_LIST && json_size(items) > 0
-	                                   ? json_at(items, 0)
-	                                   : NULL;
+	const struct json *first =
+		items != NULL && json_type(items) == JSON_LIST && json_size(items) > 0
+			? json_at(items, 0)
+			: NULL;
 
 	c->subscription.price_id = id_at(first, "price");
 	c->subscription.period_end_at_us = seconds_at(first, "current_period_end");
@@ -260,8 +273,10 @@ static void read_object(struct stripe_event *e, const char *type, const struct j
 		read_refund(e, type, o);
 	else if (starts(type, "charge.dispute."))
 		read_dispute(e, type, o);
-	else if (is(type, "customer.subscription.created") || is(type, "customer.subscription.updated") ||
-	         is(type, "customer.subscription.deleted") || is(type, "customer.subscription.paused") ||
+	else if (is(type, "customer.subscription.created") ||
+	         is(type, "customer.subscription.updated") ||
+	         is(type, "customer.subscription.deleted") ||
+	         is(type, "customer.subscription.paused") ||
 	         is(type, "customer.subscription.resumed"))
 		read_subscription(e, type, o);
 	else if (starts(type, "invoice."))
@@ -296,7 +311,8 @@ static const char *lacking(const struct stripe_event *e)
 	return NULL;
 }
 
-int stripe_event_read(const struct json *event, const char *body, struct stripe_event *e, const char **field)
+int stripe_event_read(const struct json *event, const char *body, struct stripe_event *e,
+                      const char **field)
 {
 	const struct json *object = json_get(json_get(event, "data"), "object");
 	const struct json *livemode = json_get(event, "livemode");

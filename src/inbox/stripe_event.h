@@ -10,12 +10,12 @@
 #include "ledger/command.h"
 
 struct stripe_event {
-	struct command command;    /* EVENT when it moves nothing of ours */
-	const char *order;         /* the order's public id from the metadata, "" when none */
-	const char *reference;     /* the same from client_reference_id */
-	const char *user;          /* the account's own id from the metadata */
-	const char *customer;      /* Stripe's, of subscriptions */
-	const char *connected;     /* a connected account's id: not ours */
+	struct command command; /* EVENT when it moves nothing of ours */
+	const char *order;      /* the order's public id from the metadata, "" when none */
+	const char *reference;  /* the same from client_reference_id */
+	const char *user;       /* the account's own id from the metadata */
+	const char *customer;   /* Stripe's, of subscriptions */
+	const char *connected;  /* a connected account's id: not ours */
 	bool livemode;
 };
 
@@ -25,6 +25,7 @@ const char *stripe_event_plan(const char *plans, const char *price, size_t *leng
 
 /* 0, or -1 with *field what is missing or of the wrong type: then it is no event of Stripe's.  body: its
  * text.  Strings belong to the document and to body. */
-int stripe_event_read(const struct json *event, const char *body, struct stripe_event *e, const char **field);
+int stripe_event_read(const struct json *event, const char *body, struct stripe_event *e,
+                      const char **field);
 
 #endif

@@ -12,6 +12,7 @@
 #include "db/sql.h"
 #include "ledger/audit_state.h"
 #include "ledger/command.h"
+#include "ledger/table_sql.h"
 
 #define SQL_MAX 16384
 #define DETAIL_MAX 320
@@ -86,7 +87,7 @@ void audit_find_row(struct audit *A, const char *check, const char *table, const
 const char *audit_sum_text(audit_sum sum, char text[AUDIT_SUM_MAX])
 {
 	const bool negative = sum < 0;
-	char *at = text + AUDIT_SUM_MAX - 1;
+	char *at = &text[AUDIT_SUM_MAX - 1];
 
 	*at = '\0';
 	do {
@@ -202,32 +203,27 @@ static void take_row(struct audit *A, enum table_id table, const struct db_row *
 /* ---- statements ------------------------------------------------------------------------------ */
 
 /* The condition on the accounts of a range; column is a literal. */
-#define add_range(sql, range, column)                                                              \
-	do {                                                                                       \
-		if ((range)->only) {                                                               \
-			sql_literal((sql), " WHERE " column " = ");                                \
-			sql_bytes((sql), (range)->low, ID_KEY_BYTES);                              \
-		} else {                                                                           \
-			sql_literal((sql), " WHERE " column " >= ''");                             \
-			if (!(range)->first) {                                                     \
-				sql_literal((sql), " AND " column " > ");                          \
-				sql_bytes((sql), (range)->low, ID_KEY_BYTES);                      \
-			}                                                                          \
-			if (!(range)->last) {                                                      \
-				sql_literal((sql), " AND " column " <= ");                         \
-				sql_bytes((sql), (range)->high, ID_KEY_BYTES);                     \
-			}                                                                          \
-		}                                                                                  \
+#define add_range(sql, range, column)                                          \
+	do {                                                                   \
+		if ((range)->only) {                                           \
+			sql_literal((sql), column " = ");                      \
+			sql_bytes((sql), (range)->low, ID_KEY_BYTES);          \
+		} else {                                                       \
+			sql_literal((sql), column " >= ''");                   \
+			if (!(range)->first) {                                 \
+				sql_literal((sql), " AND " column " > ");      \
+				sql_bytes((sql), (range)->low, ID_KEY_BYTES);  \
+			}                                                      \
+			if (!(range)->last) {                                  \
+				sql_literal((sql), " AND " column " <= ");     \
+				sql_bytes((sql), (range)->high, ID_KEY_BYTES); \
+			}                                                      \
+		}                                                              \
 	} while (0)
 
 static void add_rows(struct buf *sql, enum table_id id, const struct range *range)
 {
-	const struct table *t = table_of(id);
-
-	sql_literal(sql, "SELECT ");
-	buf_add_text(sql, t->column_list);
-	sql_literal(sql, " FROM ");
-	buf_add_text(sql, t->name);
+	table_sql_select(sql, id);
 	add_range(sql, range, "account_id");
 	sql_literal(sql, " ORDER BY account_id, seq;");
 }
@@ -243,13 +239,13 @@ static void add_requests(struct buf *sql, const struct range *range)
 		buf_add_text(sql, t->columns[i].name);
 		sql_literal(sql, ",");
 	}
-	sql_literal(sql, "t.amount_micros, u.cost_micros FROM requests q"
+	sql_literal(sql, "t.amount_micros, u.cost_micros FROM requests q FORCE INDEX (PRIMARY)"
 	                 " LEFT JOIN transactions t ON q.command = ");
 	sql_int(sql, COMMAND_TRANSACTION);
 	sql_literal(sql, " AND t.account_id = q.account_id AND t.seq = q.seq"
 	                 " LEFT JOIN usages u ON q.command = ");
 	sql_int(sql, COMMAND_CHARGE);
-	sql_literal(sql, " AND u.account_id = q.account_id AND u.seq = q.seq");
+	sql_literal(sql, " AND u.account_id = q.account_id AND u.seq = q.seq WHERE ");
 	add_range(sql, range, "q.account_id");
 	sql_literal(sql, " ORDER BY q.account_id, q.request_key");
 }
@@ -286,9 +282,7 @@ static int load_accounts(struct audit *A, struct range *range)
 	range->last = true;
 	A->count = 0;
 	buf_init(&sql, SQL_MAX);
-	sql_literal(&sql, "SELECT ");
-	buf_add_text(&sql, table_of(TABLE_ACCOUNTS)->column_list);
-	sql_literal(&sql, " FROM accounts");
+	table_sql_select(&sql, TABLE_ACCOUNTS);
 	add_range(&sql, range, "id");
 	sql_literal(&sql, " ORDER BY id LIMIT ");
 	sql_int(&sql, AUDIT_CHUNK);

@@ -59,7 +59,7 @@ static int explain_usages(struct audit *A, const struct subject *s, struct buf *
 	sql_literal(
 		sql,
 		"SELECT u.seq, u.cost_micros, CAST(COALESCE(e.total, 0) AS CHAR) FROM usages u "
-	        "LEFT JOIN"
+		"LEFT JOIN"
 		" (SELECT usage_seq, SUM(amount_micros) AS total FROM entries WHERE account_id = ");
 	put_account(sql, s);
 	sql_literal(sql, " AND usage_seq <> 0 GROUP BY usage_seq) e ON e.usage_seq = u.seq WHERE "
@@ -114,7 +114,7 @@ static int explain_grants(struct audit *A, const struct subject *s, struct buf *
 	sql_literal(
 		sql,
 		"SELECT g.seq, g.remaining_micros, CAST(COALESCE(e.total, 0) AS CHAR), "
-	        "g.amount_micros,"
+		"g.amount_micros,"
 		" CAST(COALESCE(e.given, 0) AS CHAR), g.type, t.type, g.created_at_us, e.first_us"
 		" FROM grants g LEFT JOIN (SELECT grant_seq, SUM(amount_micros) AS total,"
 		" SUM(GREATEST(amount_micros, 0)) AS given,"

@@ -17,79 +17,79 @@ static const struct {
 	const char *sql; /* account_id, name, detail of each wrong row */
 } checks[] = {
 	{"order", "topups",
-	 "SELECT t.account_id, CONCAT('seq ', t.seq) AS name, CONCAT('state ', t.state, ', ', t.amount_micros,"
-	 " ' micros, but its transaction ', t.transaction_seq, ' is ', COALESCE(CONCAT('of type ', x.type, ', ',"
-	 " x.amount_micros, ' micros, grant ', x.grant_seq), 'not there')) AS detail"
-	 " FROM topups t LEFT JOIN transactions x ON x.account_id = t.account_id AND x.seq = t.transaction_seq"
-	 " WHERE IF(t.state = 4, x.seq IS NULL OR x.type <> 0 OR x.amount_micros <> t.amount_micros OR"
-	 " x.grant_seq <> t.grant_seq, t.transaction_seq <> 0 OR t.refunded_micros <> 0 OR t.disputed_micros <> 0)"},
+         "SELECT t.account_id, CONCAT('seq ', t.seq) AS name, CONCAT('state ', t.state, ', ', t.amount_micros,"
+         " ' micros, but its transaction ', t.transaction_seq, ' is ', COALESCE(CONCAT('of type ', x.type, ', ',"
+         " x.amount_micros, ' micros, grant ', x.grant_seq), 'not there')) AS detail"
+         " FROM topups t LEFT JOIN transactions x ON x.account_id = t.account_id AND x.seq = t.transaction_seq"
+         " WHERE IF(t.state = 4, x.seq IS NULL OR x.type <> 0 OR x.amount_micros <> t.amount_micros OR"
+         " x.grant_seq <> t.grant_seq, t.transaction_seq <> 0 OR t.refunded_micros <> 0 OR t.disputed_micros <> 0)"},
 	{"order", "topups",
-	 "SELECT account_id, CONCAT('transaction ', transaction_seq) AS name,"
-	 " CONCAT(COUNT(*), ' orders say that it is theirs') AS detail FROM topups"
-	 " WHERE transaction_seq <> 0 GROUP BY account_id, transaction_seq HAVING COUNT(*) > 1"},
+         "SELECT account_id, CONCAT('transaction ', transaction_seq) AS name,"
+         " CONCAT(COUNT(*), ' orders say that it is theirs') AS detail FROM topups"
+         " WHERE transaction_seq <> 0 GROUP BY account_id, transaction_seq HAVING COUNT(*) > 1"},
 	{"order", "transactions",
-	 "SELECT x.account_id, CONCAT('seq ', x.seq) AS name, 'a credit for a payment, but of no order' AS detail"
-	 " FROM transactions x LEFT JOIN topups t ON t.account_id = x.account_id AND t.transaction_seq = x.seq"
-	 " WHERE x.type = 0 AND x.actor = 'stripe' AND t.seq IS NULL"},
+         "SELECT x.account_id, CONCAT('seq ', x.seq) AS name, 'a credit for a payment, but of no order' AS detail"
+         " FROM transactions x LEFT JOIN topups t ON t.account_id = x.account_id AND t.transaction_seq = x.seq"
+         " WHERE x.type = 0 AND x.actor = 'stripe' AND t.seq IS NULL"},
 	{"payment", "topups",
-	 "SELECT t.account_id, CONCAT('seq ', t.seq) AS name, CONCAT('payment ', t.payment_id, ' is ',"
-	 " IF(p.payment_key IS NULL, 'not known', 'another order\\'s')) AS detail FROM topups t"
-	 " LEFT JOIN payments p ON p.payment_key = UNHEX(LEFT(SHA2(t.payment_id, 256), 32))"
-	 " WHERE t.payment_id <> '' AND"
-	 " (p.payment_key IS NULL OR p.account_id <> t.account_id OR p.topup_seq <> t.seq)"},
+         "SELECT t.account_id, CONCAT('seq ', t.seq) AS name, CONCAT('payment ', t.payment_id, ' is ',"
+         " IF(p.payment_key IS NULL, 'not known', 'another order\\'s')) AS detail FROM topups t"
+         " LEFT JOIN payments p ON p.payment_key = UNHEX(LEFT(SHA2(t.payment_id, 256), 32))"
+         " WHERE t.payment_id <> '' AND"
+         " (p.payment_key IS NULL OR p.account_id <> t.account_id OR p.topup_seq <> t.seq)"},
 	{"payment", "payments",
-	 "SELECT p.account_id, p.payment_id AS name, 'its order is not there' AS detail FROM payments p"
-	 " LEFT JOIN topups t ON t.account_id = p.account_id AND t.seq = p.topup_seq WHERE t.seq IS NULL"},
+         "SELECT p.account_id, p.payment_id AS name, 'its order is not there' AS detail FROM payments p"
+         " LEFT JOIN topups t ON t.account_id = p.account_id AND t.seq = p.topup_seq WHERE t.seq IS NULL"},
 	{"refund", "topups",
-	 "SELECT t.account_id, CONCAT('seq ', t.seq) AS name, CONCAT('it counts ', t.refunds_live_minor, ' of ',"
-	 " t.refunds_known_minor, ' refunded, but its refunds come to ', COALESCE(r.live, 0), ' of ',"
-	 " COALESCE(r.known, 0)) AS detail FROM topups t LEFT JOIN (SELECT account_id, topup_seq,"
-	 " SUM(amount_minor) AS known, SUM(IF(status IN (1, 2), amount_minor, 0)) AS live FROM refunds"
-	 " GROUP BY account_id, topup_seq) r ON r.account_id = t.account_id AND r.topup_seq = t.seq"
-	 " WHERE t.refunds_known_minor <> COALESCE(r.known, 0) OR t.refunds_live_minor <> COALESCE(r.live, 0)"},
+         "SELECT t.account_id, CONCAT('seq ', t.seq) AS name, CONCAT('it counts ', t.refunds_live_minor, ' of ',"
+         " t.refunds_known_minor, ' refunded, but its refunds come to ', COALESCE(r.live, 0), ' of ',"
+         " COALESCE(r.known, 0)) AS detail FROM topups t LEFT JOIN (SELECT account_id, topup_seq,"
+         " SUM(amount_minor) AS known, SUM(IF(status IN (1, 2), amount_minor, 0)) AS live FROM refunds"
+         " GROUP BY account_id, topup_seq) r ON r.account_id = t.account_id AND r.topup_seq = t.seq"
+         " WHERE t.refunds_known_minor <> COALESCE(r.known, 0) OR t.refunds_live_minor <> COALESCE(r.live, 0)"},
 	{"dispute", "topups",
-	 "SELECT t.account_id, CONCAT('seq ', t.seq) AS name, CONCAT('it counts ', t.disputes_minor,"
-	 " ' disputed, but its disputes come to ', COALESCE(d.live, 0)) AS detail FROM topups t LEFT JOIN"
-	 " (SELECT account_id, topup_seq, SUM(IF(withdrawn = 1 AND reinstated = 0, amount_minor, 0)) AS live"
-	 " FROM disputes GROUP BY account_id, topup_seq) d ON d.account_id = t.account_id AND d.topup_seq = t.seq"
-	 " WHERE t.disputes_minor <> COALESCE(d.live, 0)"},
+         "SELECT t.account_id, CONCAT('seq ', t.seq) AS name, CONCAT('it counts ', t.disputes_minor,"
+         " ' disputed, but its disputes come to ', COALESCE(d.live, 0)) AS detail FROM topups t LEFT JOIN"
+         " (SELECT account_id, topup_seq, SUM(IF(withdrawn = 1 AND reinstated = 0, amount_minor, 0)) AS live"
+         " FROM disputes GROUP BY account_id, topup_seq) d ON d.account_id = t.account_id AND d.topup_seq = t.seq"
+         " WHERE t.disputes_minor <> COALESCE(d.live, 0)"},
 	{"clawback", "topups",
-	 "SELECT account_id, CONCAT('seq ', seq) AS name, CONCAT(refunded_micros, ' taken back for refunds and ',"
-	 " disputed_micros, ' for disputes is not what they say') AS detail FROM topups WHERE state = 4 AND"
-	 " (refunded_micros <> CAST(amount_micros AS DECIMAL(38, 0)) * (refunds_live_minor +"
-	 " GREATEST(0, charge_refunded_minor - refunds_known_minor)) DIV amount_minor OR"
-	 " disputed_micros <> CAST(amount_micros AS DECIMAL(38, 0)) * disputes_minor DIV amount_minor)"},
+         "SELECT account_id, CONCAT('seq ', seq) AS name, CONCAT(refunded_micros, ' taken back for refunds and ',"
+         " disputed_micros, ' for disputes is not what they say') AS detail FROM topups WHERE state = 4 AND"
+         " (refunded_micros <> CAST(amount_micros AS DECIMAL(38, 0)) * (refunds_live_minor +"
+         " GREATEST(0, charge_refunded_minor - refunds_known_minor)) DIV amount_minor OR"
+         " disputed_micros <> CAST(amount_micros AS DECIMAL(38, 0)) * disputes_minor DIV amount_minor)"},
 	{"clawback", "transactions",
-	 "SELECT account_id, 'all' AS name, CONCAT('what Stripe paid less what it took back differs from the"
-	 " orders by ', SUM(v), ' micros') AS detail FROM (SELECT account_id, amount_micros AS v FROM transactions"
-	 " WHERE actor = 'stripe' AND type IN (0, 6, 7) UNION ALL SELECT account_id,"
-	 " refunded_micros + disputed_micros - amount_micros FROM topups WHERE state = 4) s"
-	 " GROUP BY account_id HAVING SUM(v) <> 0"},
+         "SELECT account_id, 'all' AS name, CONCAT('what Stripe paid less what it took back differs from the"
+         " orders by ', SUM(v), ' micros') AS detail FROM (SELECT account_id, amount_micros AS v FROM transactions"
+         " WHERE actor = 'stripe' AND type IN (0, 6, 7) UNION ALL SELECT account_id,"
+         " refunded_micros + disputed_micros - amount_micros FROM topups WHERE state = 4) s"
+         " GROUP BY account_id HAVING SUM(v) <> 0"},
 	{"bonus", "campaigns",
-	 "SELECT CAST('' AS BINARY(16)) AS account_id, c.name, CONCAT('it counts ', c.grants, ' bonuses of ',"
-	 " c.granted_micros, ' micros, but the claims are ', COALESCE(k.n, 0), ' of ', COALESCE(k.v, 0)) AS detail"
-	 " FROM campaigns c LEFT JOIN (SELECT campaign_id, COUNT(*) AS n, SUM(amount_micros) AS v FROM claims"
-	 " WHERE kind = 0 GROUP BY campaign_id) k ON k.campaign_id = c.id"
-	 " WHERE c.grants <> COALESCE(k.n, 0) OR c.granted_micros <> COALESCE(k.v, 0)"},
+         "SELECT CAST('' AS BINARY(16)) AS account_id, c.name, CONCAT('it counts ', c.grants, ' bonuses of ',"
+         " c.granted_micros, ' micros, but the claims are ', COALESCE(k.n, 0), ' of ', COALESCE(k.v, 0)) AS detail"
+         " FROM campaigns c LEFT JOIN (SELECT campaign_id, COUNT(*) AS n, SUM(amount_micros) AS v FROM claims"
+         " WHERE kind = 0 GROUP BY campaign_id) k ON k.campaign_id = c.id"
+         " WHERE c.grants <> COALESCE(k.n, 0) OR c.granted_micros <> COALESCE(k.v, 0)"},
 	{"bonus", "claims",
-	 "SELECT k.account_id, CONCAT('transaction ', k.transaction_seq) AS name, 'the claim is of no sign-up bonus"
-	 " of that amount' AS detail FROM claims k LEFT JOIN transactions x ON x.account_id = k.account_id"
-	 " AND x.seq = k.transaction_seq AND x.type = 1 AND x.amount_micros = k.amount_micros WHERE x.seq IS NULL"},
+         "SELECT k.account_id, CONCAT('transaction ', k.transaction_seq) AS name, 'the claim is of no sign-up bonus"
+         " of that amount' AS detail FROM claims k LEFT JOIN transactions x ON x.account_id = k.account_id"
+         " AND x.seq = k.transaction_seq AND x.type = 1 AND x.amount_micros = k.amount_micros WHERE x.seq IS NULL"},
 	{"code", "codes",
-	 "SELECT CAST('' AS BINARY(16)) AS account_id, CONCAT('id ', LOWER(HEX(c.id))) AS name,"
-	 " CONCAT(c.uses, ' uses of at most ', c.uses_max, ', of which accounts made ', COALESCE(r.uses, 0))"
-	 " AS detail FROM codes c LEFT JOIN (SELECT code_id, SUM(uses) AS uses FROM redemptions GROUP BY code_id) r"
-	 " ON r.code_id = c.id WHERE c.uses > c.uses_max OR c.uses <> COALESCE(r.uses, 0)"},
+         "SELECT CAST('' AS BINARY(16)) AS account_id, CONCAT('id ', LOWER(HEX(c.id))) AS name,"
+         " CONCAT(c.uses, ' uses of at most ', c.uses_max, ', of which accounts made ', COALESCE(r.uses, 0))"
+         " AS detail FROM codes c LEFT JOIN (SELECT code_id, SUM(uses) AS uses FROM redemptions GROUP BY code_id) r"
+         " ON r.code_id = c.id WHERE c.uses > c.uses_max OR c.uses <> COALESCE(r.uses, 0)"},
 	{"code", "redemptions",
-	 "SELECT r.account_id, CONCAT('code ', LOWER(HEX(r.code_id))) AS name, CONCAT(r.uses, ' uses of at most ',"
-	 " COALESCE(c.uses_per_account, 0)) AS detail FROM redemptions r LEFT JOIN codes c ON c.id = r.code_id"
-	 " WHERE r.uses > COALESCE(c.uses_per_account, 0)"},
+         "SELECT r.account_id, CONCAT('code ', LOWER(HEX(r.code_id))) AS name, CONCAT(r.uses, ' uses of at most ',"
+         " COALESCE(c.uses_per_account, 0)) AS detail FROM redemptions r LEFT JOIN codes c ON c.id = r.code_id"
+         " WHERE r.uses > COALESCE(c.uses_per_account, 0)"},
 	{"code", "transactions",
-	 "SELECT x.account_id, x.reference AS name, CONCAT(COUNT(*), ' bonuses of ', SUM(x.amount_micros),"
-	 " ' micros for ', COALESCE(r.uses, 0), ' uses of the code') AS detail FROM transactions x"
-	 " JOIN codes c ON c.code = x.reference LEFT JOIN redemptions r ON r.account_id = x.account_id"
-	 " AND r.code_id = c.id WHERE x.type = 2 GROUP BY x.account_id, c.id"
-	 " HAVING COUNT(*) <> COALESCE(MAX(r.uses), 0) OR SUM(x.amount_micros) <> COUNT(*) * MAX(c.amount_micros)"},
+         "SELECT x.account_id, x.reference AS name, CONCAT(COUNT(*), ' bonuses of ', SUM(x.amount_micros),"
+         " ' micros for ', COALESCE(r.uses, 0), ' uses of the code') AS detail FROM transactions x"
+         " JOIN codes c ON c.code = x.reference LEFT JOIN redemptions r ON r.account_id = x.account_id"
+         " AND r.code_id = c.id WHERE x.type = 2 GROUP BY x.account_id, c.id"
+         " HAVING COUNT(*) <> COALESCE(MAX(r.uses), 0) OR SUM(x.amount_micros) <> COUNT(*) * MAX(c.amount_micros)"},
 };
 
 static int check(struct audit *A, size_t i, const struct account_key *only)
@@ -99,7 +99,9 @@ static int check(struct audit *A, size_t i, const struct account_key *only)
 	int more = -1;
 
 	buf_init(&sql, SQL_MAX);
-	sql_literal(&sql, "SELECT COALESCE(a.external_id, LOWER(HEX(q.account_id))), q.name, q.detail FROM (");
+	sql_literal(
+		&sql,
+		"SELECT COALESCE(a.external_id, LOWER(HEX(q.account_id))), q.name, q.detail FROM (");
 	buf_add_text(&sql, checks[i].sql);
 	sql_literal(&sql, ") q LEFT JOIN accounts a ON a.id = q.account_id");
 	if (only != NULL) {
@@ -110,8 +112,10 @@ static int check(struct audit *A, size_t i, const struct account_key *only)
 		for (more = db_row(A->db, &row); more == 1; more = db_row(A->db, &row)) {
 			char name[ROW_MAX];
 
-			(void)snprintf(name, sizeof(name), "account %s %s", row.field[0], row.field[1]);
-			audit_find_row(A, checks[i].check, checks[i].table, name, "%s", row.field[2]);
+			(void)snprintf(name, sizeof(name), "account %s %s", row.field[0],
+			               row.field[1]);
+			audit_find_row(A, checks[i].check, checks[i].table, name, "%s",
+			               row.field[2]);
 		}
 	buf_free(&sql);
 	return db_finish(A->db) == DB_OK && more == 0 ? 0 : -1;

@@ -11,7 +11,7 @@
 #include "ledger/entry.h"
 
 static const int counterparts[TRANSACTION_COUNT] = {
-#define TRANSACTION(NAME, sign, priority, counterpart)                                             \
+#define TRANSACTION(NAME, sign, priority, counterpart) \
 	[TRANSACTION_##NAME] = COUNTERPART_##counterpart,
 #include "ledger/transactions.def"
 #undef TRANSACTION

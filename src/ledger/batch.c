@@ -122,7 +122,8 @@ static void split(struct batch *b, struct db *d)
 }
 
 /* After a failed attempt: whether the batch is to be tried again. */
-static bool try_again(struct batch *b, struct db *d, enum db_result result, enum phase phase, int attempts)
+static bool try_again(struct batch *b, struct db *d, enum db_result result, enum phase phase,
+                      int attempts)
 {
 	const bool lost = result == DB_LOST || result == DB_BUSY;
 
@@ -165,7 +166,8 @@ static void run(struct batch *b, struct db *d)
 			return; /* the marker is there: the run before was committed, its answers stand */
 		}
 		/* An account that another process made first is seen by the next attempt. */
-		if (result == DB_FAULT || (result == DB_DUPLICATE && ++duplicates > DUPLICATES_MAX)) {
+		if (result == DB_FAULT ||
+		    (result == DB_DUPLICATE && ++duplicates > DUPLICATES_MAX)) {
 			db_rollback(d);
 			break;
 		}
@@ -182,7 +184,8 @@ static void run(struct batch *b, struct db *d)
 	fail_all(b);
 }
 
-void batch_run(struct batch *b, struct db *d, struct command **commands, int count, int64_t deadline_us)
+void batch_run(struct batch *b, struct db *d, struct command **commands, int count,
+               int64_t deadline_us)
 {
 	CHECK(count > 0);
 	b->commands = commands;

@@ -54,7 +54,7 @@ static void add_authorize(struct print *p, const struct command *c)
 	add_number(p, c->authorize.quantity);
 	add_number(p, c->authorize.input_tokens);
 	add_number(p, c->authorize.max_output_tokens);
-	add_number(p, c->authorize.fit);
+	add_number(p, c->authorize.fit ? c->authorize.fit_minimum : 0);
 	add_number(p, c->authorize.byok);
 	add_number(p, c->authorize.ttl_us);
 	add_labels(p, &c->authorize.labels);

@@ -24,7 +24,8 @@ int decide_needs(enum command_kind kind)
 /* The answer that the request id was given before. */
 static void recall(const struct requests_row *q, const struct command *c, struct answer *a)
 {
-	if (q->command != (int64_t)c->kind || memcmp(q->fingerprint, c->fingerprint, sizeof(q->fingerprint)) != 0) {
+	if (q->command != (int64_t)c->kind ||
+	    memcmp(q->fingerprint, c->fingerprint, sizeof(q->fingerprint)) != 0) {
 		a->outcome = OUTCOME_CONFLICT;
 		return;
 	}
@@ -64,7 +65,8 @@ void decide(struct decide *d, struct slot *s, struct command *c)
 
 	memset(&c->answer, 0, sizeof(c->answer));
 	/* Two names with one key would need a collision of 128 bits of SHA-256. */
-	CHECK(s->account == NULL || c->account_id == NULL || strcmp(s->account->external_id, c->account_id) == 0);
+	CHECK(s->account == NULL || c->account_id == NULL ||
+	      strcmp(s->account->external_id, c->account_id) == 0);
 	if (s->account != NULL && !s->refreshed)
 		decide_refresh(d, s);
 	effects_figures(s, &c->answer);

@@ -34,7 +34,8 @@ void decide_account(struct decide *d, struct slot *s, struct command *c)
 {
 	struct accounts_row *account = s->account;
 
-	if (account != NULL && c->account_change.set_unit && account->unit != (int64_t)c->account_change.unit &&
+	if (account != NULL && c->account_change.set_unit &&
+	    account->unit != (int64_t)c->account_change.unit &&
 	    (account->entry_seq > 0 || account->hold_seq > 0)) {
 		c->answer.outcome = OUTCOME_ACCOUNT_CONFLICT;
 		return;

@@ -12,7 +12,7 @@
 
 /* What the hold will be made of. */
 struct choice {
-	const struct price *price; /* NULL: the customer's own key, or an action without a price of its own */
+	const struct price *price; /* NULL: the customer's own key, or a standard action */
 	const char *item, *provider;
 	int index;
 	enum price_kind kind;
@@ -28,7 +28,8 @@ static const char *provider_for(const struct decide *d, const char *model)
 	return p != NULL && provider_bit(p->provider) != 0 ? p->provider : provider_of_model(model);
 }
 
-static bool choose_byok(const struct decide *d, const struct command *c, unsigned byok, struct choice *choice)
+static bool choose_byok(const struct decide *d, const struct command *c, unsigned byok,
+                        struct choice *choice)
 {
 	for (unsigned bit = 1; bit != 0 && bit <= byok; bit <<= 1) {
 		for (int i = 0; (byok & bit) != 0 && i < c->authorize.model_count; i++) {
@@ -36,9 +37,13 @@ static bool choose_byok(const struct decide *d, const struct command *c, unsigne
 
 			if (provider_bit(provider) != bit)
 				continue;
-			*choice = (struct choice){.item = c->authorize.models[i], .provider = provider,
-			                          .index = i, .kind = PRICE_MODEL, .source = SOURCE_BYOK,
-			                          .max_output_tokens = c->authorize.max_output_tokens};
+			*choice = (struct choice){.item = c->authorize.models[i],
+			                          .provider = provider,
+			                          .index = i,
+			                          .kind = PRICE_MODEL,
+			                          .source = SOURCE_BYOK,
+			                          .max_output_tokens =
+			                                  c->authorize.max_output_tokens};
 			return true;
 		}
 	}
@@ -47,8 +52,9 @@ static bool choose_byok(const struct decide *d, const struct command *c, unsigne
 
 /* One model against what is available: OK, INSUFFICIENT_CREDITS with reserved_micros what it would need,
  * UNKNOWN_MODEL, or INVALID_REQUEST when the cost is beyond counting. */
-static enum outcome try_model(const struct decide *d, enum account_unit unit, const struct command *c, int index,
-          micros available, struct choice *choice)
+static enum outcome try_model(const struct decide *d, enum account_unit unit,
+                              const struct command *c, int index, micros available,
+                              struct choice *choice)
 {
 	struct tokens t = {.count = {[PRICE_INPUT] = c->authorize.input_tokens,
 	                             [PRICE_OUTPUT] = c->authorize.max_output_tokens}};
@@ -58,8 +64,12 @@ static enum outcome try_model(const struct decide *d, enum account_unit unit, co
 
 	if (p == NULL)
 		return OUTCOME_UNKNOWN_MODEL;
-	*choice = (struct choice){.price = p, .item = model, .provider = p->provider, .index = index,
-	                          .kind = PRICE_MODEL, .source = SOURCE_PLATFORM,
+	*choice = (struct choice){.price = p,
+	                          .item = model,
+	                          .provider = p->provider,
+	                          .index = index,
+	                          .kind = PRICE_MODEL,
+	                          .source = SOURCE_PLATFORM,
 	                          .max_output_tokens = t.count[PRICE_OUTPUT]};
 	if (!price_of_tokens(p, unit, &t, &choice->reserved_micros))
 		return OUTCOME_INVALID_REQUEST;
@@ -71,11 +81,13 @@ static enum outcome try_model(const struct decide *d, enum account_unit unit, co
 	if (fitting < c->authorize.fit_minimum)
 		return OUTCOME_INSUFFICIENT_CREDITS;
 	t.count[PRICE_OUTPUT] = choice->max_output_tokens = fitting;
-	return price_of_tokens(p, unit, &t, &choice->reserved_micros) ? OUTCOME_OK : OUTCOME_INVALID_REQUEST;
+	return price_of_tokens(p, unit, &t, &choice->reserved_micros) ? OUTCOME_OK
+	                                                              : OUTCOME_INVALID_REQUEST;
 }
 
 /* The first affordable model; else the least that any of them would need. */
-static enum outcome choose_model(const struct decide *d, const struct command *c, micros available, struct choice *choice)
+static enum outcome choose_model(const struct decide *d, const struct command *c, micros available,
+                                 struct choice *choice)
 {
 	const enum account_unit unit = c->answer.unit;
 	enum outcome result = OUTCOME_UNKNOWN_MODEL;
@@ -97,12 +109,15 @@ static enum outcome choose_model(const struct decide *d, const struct command *c
 	return result;
 }
 
-static enum outcome choose_action(const struct decide *d, const struct command *c, micros available, struct choice *choice)
+static enum outcome choose_action(const struct decide *d, const struct command *c, micros available,
+                                  struct choice *choice)
 {
 	struct price standard;
 	const struct price *p = refusal_action_price(d, c->authorize.action, &standard);
 
-	*choice = (struct choice){.item = c->authorize.action, .provider = "", .kind = PRICE_ACTION,
+	*choice = (struct choice){.item = c->authorize.action,
+	                          .provider = "",
+	                          .kind = PRICE_ACTION,
 	                          .source = SOURCE_PLATFORM};
 	if (p == NULL)
 		return OUTCOME_UNKNOWN_ACTION;
@@ -113,10 +128,12 @@ static enum outcome choose_action(const struct decide *d, const struct command *
 	return choice->reserved_micros <= available ? OUTCOME_OK : OUTCOME_INSUFFICIENT_CREDITS;
 }
 
-static enum outcome choose(const struct decide *d, const struct slot *s, const struct command *c, struct choice *choice)
+static enum outcome choose(const struct decide *d, const struct slot *s, const struct command *c,
+                           struct choice *choice)
 {
 	const micros available = effects_available(s->account);
-	const unsigned byok = c->authorize.byok | (s->account != NULL ? (unsigned)s->account->byok : 0);
+	const unsigned byok =
+		c->authorize.byok | (s->account != NULL ? (unsigned)s->account->byok : 0);
 
 	if (c->authorize.model_count == 0)
 		return choose_action(d, c, available, choice);
@@ -125,7 +142,8 @@ static enum outcome choose(const struct decide *d, const struct slot *s, const s
 	return choose_model(d, c, available, choice);
 }
 
-static struct holds_row *new_hold(struct decide *d, struct slot *s, const struct command *c, const struct choice *choice)
+static struct holds_row *new_hold(struct decide *d, struct slot *s, const struct command *c,
+                                  const struct choice *choice)
 {
 	struct holds_row *h = (struct holds_row *)rows_alloc(d->rows, TABLE_HOLDS);
 

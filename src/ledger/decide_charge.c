@@ -9,7 +9,8 @@
 #include "ledger/effects.h"
 #include "ledger/refusal.h"
 
-static struct usages_row *new_usage(struct decide *d, struct slot *s, const struct command *c, int64_t price_version, micros cost)
+static struct usages_row *new_usage(struct decide *d, struct slot *s, const struct command *c,
+                                    int64_t price_version, micros cost)
 {
 	struct usages_row *u = (struct usages_row *)rows_alloc(d->rows, TABLE_USAGES);
 

@@ -18,11 +18,13 @@ void decide_check(struct decide *d, struct slot *s, struct command *c)
 		return;
 	}
 	if (c->check.model[0] != '\0') {
-		const struct price *p = book_price_at(d->book, PRICE_MODEL, c->check.model, d->now_us);
+		const struct price *p =
+			book_price_at(d->book, PRICE_MODEL, c->check.model, d->now_us);
 		const unsigned own = s->account != NULL ? (unsigned)s->account->byok : 0;
 
 		a->outcome = OUTCOME_OK;
-		if ((own & provider_bit(p != NULL ? p->provider : provider_of_model(c->check.model))) != 0)
+		if ((own & provider_bit(p != NULL ? p->provider
+		                                  : provider_of_model(c->check.model))) != 0)
 			return;
 		if (p == NULL || !price_of_tokens(p, a->unit, &t, &needed)) {
 			a->outcome = OUTCOME_UNKNOWN_MODEL;

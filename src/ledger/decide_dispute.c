@@ -38,8 +38,8 @@ static void learn(struct disputes_row *after, const struct command *c)
 	after->reinstated |= c->dispute.reinstated;
 }
 
-static void keep(struct decide *d, struct slot *s, struct disputes_row *r, const struct disputes_row *after,
-                 const struct command *c)
+static void keep(struct decide *d, struct slot *s, struct disputes_row *r,
+                 const struct disputes_row *after, const struct command *c)
 {
 	if (r == NULL) {
 		r = (struct disputes_row *)rows_alloc(d->rows, TABLE_DISPUTES);
@@ -59,7 +59,8 @@ static void keep(struct decide *d, struct slot *s, struct disputes_row *r, const
 void decide_dispute(struct decide *d, struct slot *s, struct command *c)
 {
 	struct topups_row *t = rows_topup(d->rows, s, c->topup_seq), order;
-	struct disputes_row *r = (struct disputes_row *)rows_find(d->rows, s, TABLE_DISPUTES, c->object_key);
+	struct disputes_row *r =
+		(struct disputes_row *)rows_find(d->rows, s, TABLE_DISPUTES, c->object_key);
 	struct disputes_row after = {.amount_minor = 0};
 	const char *why = mismatch(d, s, t, r, c);
 	struct order_claims claims;

@@ -9,10 +9,11 @@
 #include "ledger/refusal.h"
 
 /* What the hold would reserve with that many output tokens; OK or INVALID_REQUEST or UNAVAILABLE. */
-static enum outcome reserve(const struct decide *d, const struct holds_row *h, enum account_unit unit, int64_t output,
-        micros *reserved)
+static enum outcome reserve(const struct decide *d, const struct holds_row *h,
+                            enum account_unit unit, int64_t output, micros *reserved)
 {
-	const struct tokens t = {.count = {[PRICE_INPUT] = h->input_tokens, [PRICE_OUTPUT] = output}};
+	const struct tokens t = {
+		.count = {[PRICE_INPUT] = h->input_tokens, [PRICE_OUTPUT] = output}};
 	const struct price *p;
 
 	*reserved = h->reserved_micros;
@@ -32,10 +33,12 @@ void decide_extend(struct decide *d, struct slot *s, struct command *c)
 	micros reserved;
 
 	if (h == NULL) {
-		a->outcome = rows_usage(d->rows, s, c->hold_seq) != NULL ? OUTCOME_HOLD_ENDED : OUTCOME_NOT_FOUND;
+		a->outcome = rows_usage(d->rows, s, c->hold_seq) != NULL ? OUTCOME_HOLD_ENDED
+		                                                         : OUTCOME_NOT_FOUND;
 		return;
 	}
-	output = c->extend.max_output_tokens > 0 ? c->extend.max_output_tokens : h->max_output_tokens;
+	output = c->extend.max_output_tokens > 0 ? c->extend.max_output_tokens
+	                                         : h->max_output_tokens;
 	a->outcome = reserve(d, h, a->unit, output, &reserved);
 	a->field = "maxOutputTokens";
 	if (a->outcome != OUTCOME_OK)

@@ -21,7 +21,8 @@ static const char *customer_mismatch(struct decide *d, struct slot *s, const str
 }
 
 /* NULL, or why the command is to wait for a person. */
-static const char *mismatch(struct decide *d, struct slot *s, const struct topups_row *t, const struct command *c)
+static const char *mismatch(struct decide *d, struct slot *s, const struct topups_row *t,
+                            const struct command *c)
 {
 	const char *why = order_mismatch(t, c->payment.currency, c->payment.livemode);
 
@@ -81,8 +82,10 @@ void decide_payment(struct decide *d, struct slot *s, struct command *c)
 	pays = c->payment.state == TOPUP_PAID && t->state != TOPUP_PAID;
 	/* What was refunded or disputed before is taken back at once. */
 	if (!order_claims(t, &claims) ||
-	    (pays && (!effects_fits(s->account, t->amount_micros) || !effects_fits(s->account, -claims.refunded_micros) ||
-	              !effects_fits(s->account, -claims.refunded_micros - claims.disputed_micros)))) {
+	    (pays &&
+	     (!effects_fits(s->account, t->amount_micros) ||
+	      !effects_fits(s->account, -claims.refunded_micros) ||
+	      !effects_fits(s->account, -claims.refunded_micros - claims.disputed_micros)))) {
 		order_park(a, "the balance would leave its range");
 		return;
 	}

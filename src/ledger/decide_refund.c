@@ -38,7 +38,8 @@ static int64_t live_minor(enum refund_status status, int64_t amount_minor)
 }
 
 /* The order's facts with this one. */
-static void learn(struct topups_row *after, const struct refunds_row *r, const struct command *c, enum refund_status status)
+static void learn(struct topups_row *after, const struct refunds_row *r, const struct command *c,
+                  enum refund_status status)
 {
 	const int64_t amount = c->refund.amount_minor;
 
@@ -48,11 +49,13 @@ static void learn(struct topups_row *after, const struct refunds_row *r, const s
 		return;
 	}
 	after->refunds_known_minor += r == NULL ? amount : 0;
-	after->refunds_live_minor += live_minor(status, amount) -
-	                             live_minor(r == NULL ? REFUND_UNKNOWN : (enum refund_status)r->status, amount);
+	after->refunds_live_minor +=
+		live_minor(status, amount) -
+		live_minor(r == NULL ? REFUND_UNKNOWN : (enum refund_status)r->status, amount);
 }
 
-static void keep(struct decide *d, struct slot *s, struct refunds_row *r, const struct command *c, enum refund_status status)
+static void keep(struct decide *d, struct slot *s, struct refunds_row *r, const struct command *c,
+                 enum refund_status status)
 {
 	if (c->object_id[0] == '\0')
 		return;

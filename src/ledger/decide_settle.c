@@ -19,14 +19,16 @@ struct terms_of_hold {
 };
 
 /* OK with cost and settlement, INVALID_REQUEST, or UNAVAILABLE when the pinned price is gone. */
-static enum outcome compute(const struct decide *d, const struct command *c, const struct terms_of_hold *h, micros *cost,
-        enum settlement *settlement)
+static enum outcome compute(const struct decide *d, const struct command *c,
+                            const struct terms_of_hold *h, micros *cost,
+                            enum settlement *settlement)
 {
 	const struct price *p;
 
 	*settlement = c->settle.outcome == SETTLE_PARTIAL ? SETTLEMENT_PARTIAL : SETTLEMENT_EXACT;
 	*cost = 0;
-	if (h->source == SOURCE_BYOK || (c->settle.outcome == SETTLE_FAILED && !c->settle.has_usage))
+	if (h->source == SOURCE_BYOK ||
+	    (c->settle.outcome == SETTLE_FAILED && !c->settle.has_usage))
 		return OUTCOME_OK;
 	if (h->kind == PRICE_ACTION) {
 		*cost = h->reserved_micros;
@@ -40,7 +42,9 @@ static enum outcome compute(const struct decide *d, const struct command *c, con
 	p = book_price_of_version(d->book, PRICE_MODEL, h->item, h->price_version);
 	if (p == NULL)
 		return OUTCOME_UNAVAILABLE;
-	return price_of_tokens(p, c->answer.unit, &c->settle.tokens, cost) ? OUTCOME_OK : OUTCOME_INVALID_REQUEST;
+	return price_of_tokens(p, c->answer.unit, &c->settle.tokens, cost)
+	               ? OUTCOME_OK
+	               : OUTCOME_INVALID_REQUEST;
 }
 
 static void fill_answer(const struct slot *s, const struct usages_row *u, struct answer *a)
@@ -60,14 +64,15 @@ static bool same_settlement(const struct usages_row *u, const struct command *c)
 	const struct tokens stored = {{u->input_tokens, u->cache_read_tokens, u->cache_write_tokens,
 	                               u->cache_write_1h_tokens, u->output_tokens}};
 
-	return u->outcome == (int64_t)c->settle.outcome && (u->has_usage != 0) == c->settle.has_usage &&
+	return u->outcome == (int64_t)c->settle.outcome &&
+	       (u->has_usage != 0) == c->settle.has_usage &&
 	       memcmp(&stored, &c->settle.tokens, sizeof(stored)) == 0 &&
 	       strcmp(u->settled_message_id, c->settle.message_id) == 0;
 }
 
 /* Writes the settlement into the usage, which has just ended or is settled late. */
-static void book(struct decide *d, struct slot *s, const struct command *c, struct usages_row *u, micros cost,
-     enum settlement settlement)
+static void book(struct decide *d, struct slot *s, const struct command *c, struct usages_row *u,
+                 micros cost, enum settlement settlement)
 {
 	const int64_t *count = c->settle.tokens.count;
 
@@ -89,8 +94,8 @@ static void book(struct decide *d, struct slot *s, const struct command *c, stru
 
 static void settle_open(struct decide *d, struct slot *s, struct command *c, struct holds_row *h)
 {
-	const struct terms_of_hold terms = {(enum price_kind)h->kind, (enum hold_source)h->source, h->item,
-	                                    h->price_version, h->reserved_micros};
+	const struct terms_of_hold terms = {(enum price_kind)h->kind, (enum hold_source)h->source,
+	                                    h->item, h->price_version, h->reserved_micros};
 	const bool release = c->settle.outcome == SETTLE_FAILED && !c->settle.has_usage;
 	enum settlement settlement;
 	struct usages_row *u;
@@ -108,10 +113,11 @@ static void settle_open(struct decide *d, struct slot *s, struct command *c, str
 	fill_answer(s, u, &c->answer);
 }
 
-static void settle_expired(struct decide *d, struct slot *s, struct command *c, struct usages_row *u)
+static void settle_expired(struct decide *d, struct slot *s, struct command *c,
+                           struct usages_row *u)
 {
-	const struct terms_of_hold terms = {(enum price_kind)u->kind, (enum hold_source)u->source, u->item,
-	                                    u->price_version, u->reserved_micros};
+	const struct terms_of_hold terms = {(enum price_kind)u->kind, (enum hold_source)u->source,
+	                                    u->item, u->price_version, u->reserved_micros};
 	enum settlement settlement;
 	micros cost;
 
@@ -141,10 +147,11 @@ void decide_settle(struct decide *d, struct slot *s, struct command *c)
 	} else if (u != NULL && u->state == USAGE_EXPIRED) {
 		settle_expired(d, s, c, u);
 	} else if (u != NULL) {
-		const bool released = u->state == USAGE_RELEASED && c->settle.outcome == SETTLE_FAILED &&
-		                      !c->settle.has_usage;
+		const bool released = u->state == USAGE_RELEASED &&
+		                      c->settle.outcome == SETTLE_FAILED && !c->settle.has_usage;
 
-		c->answer.outcome = released || same_settlement(u, c) ? OUTCOME_OK : OUTCOME_SETTLEMENT_CONFLICT;
+		c->answer.outcome = released || same_settlement(u, c) ? OUTCOME_OK
+		                                                      : OUTCOME_SETTLEMENT_CONFLICT;
 		c->answer.replayed = c->answer.outcome == OUTCOME_OK;
 		if (c->answer.replayed)
 			fill_answer(s, u, &c->answer);

@@ -24,7 +24,8 @@ static bool is_newer(const struct subscriptions_row *r, const struct command *c)
 	return strcmp(r->event_id, event_id(c)) < 0;
 }
 
-static void keep(struct decide *d, struct slot *s, struct subscriptions_row *r, const struct command *c)
+static void keep(struct decide *d, struct slot *s, struct subscriptions_row *r,
+                 const struct command *c)
 {
 	if (r == NULL) {
 		r = (struct subscriptions_row *)rows_alloc(d->rows, TABLE_SUBSCRIPTIONS);
@@ -66,8 +67,8 @@ static void set_plan(struct billing_row *b, const struct command *c)
 
 void decide_subscription(struct decide *d, struct slot *s, struct command *c)
 {
-	struct subscriptions_row *r =
-		(struct subscriptions_row *)rows_find(d->rows, s, TABLE_SUBSCRIPTIONS, c->object_key);
+	struct subscriptions_row *r = (struct subscriptions_row *)rows_find(
+		d->rows, s, TABLE_SUBSCRIPTIONS, c->object_key);
 	struct answer *a = &c->answer;
 
 	if (s->account == NULL) {

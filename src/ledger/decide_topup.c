@@ -12,7 +12,8 @@
 #define CUSTOMER_KEY_LIFE_US (INT64_C(23) * 3600 * 1000000)
 
 /* What the money buys on this account, rounded down; false when that is nothing, or too much. */
-static bool credits_of(const struct decide *d, enum account_unit unit, micros money, micros *credits)
+static bool credits_of(const struct decide *d, enum account_unit unit, micros money,
+                       micros *credits)
 {
 	const __int128 exact =
 		unit == UNIT_MONEY ? money : (__int128)money * 1000000 / d->terms.credit_value_ppm;
@@ -25,8 +26,8 @@ static bool credits_of(const struct decide *d, enum account_unit unit, micros mo
 
 static void keep_customer_key(struct decide *d, struct billing_row *b, const char *key)
 {
-	if (b->customer_id[0] != '\0' ||
-	    (b->customer_key[0] != '\0' && d->now_us - b->customer_key_at_us < CUSTOMER_KEY_LIFE_US))
+	if (b->customer_id[0] != '\0' || (b->customer_key[0] != '\0' &&
+	                                  d->now_us - b->customer_key_at_us < CUSTOMER_KEY_LIFE_US))
 		return;
 	b->customer_key = key;
 	b->customer_key_at_us = d->now_us;
@@ -40,7 +41,8 @@ void decide_topup(struct decide *d, struct slot *s, struct command *c)
 	micros credits;
 
 	if (c->topup.amount_minor <= 0 || c->topup.amount_minor > ORDER_MINOR_MAX ||
-	    !credits_of(d, a->unit, c->topup.money_micros, &credits) || !effects_fits(s->account, credits)) {
+	    !credits_of(d, a->unit, c->topup.money_micros, &credits) ||
+	    !effects_fits(s->account, credits)) {
 		a->outcome = OUTCOME_INVALID_REQUEST;
 		a->field = "amount";
 		return;

@@ -11,7 +11,7 @@
 #include "ledger/batch.h"
 #include "ledger/queue.h"
 
-#define COMMANDS_MAX 1024      /* of one batch */
+#define COMMANDS_MAX 1024 /* of one batch */
 #define MARKER_LIFE_MS (3600 * 1000)
 #define PRUNE_MAX 10000
 #define SWEEP_MAX 256
@@ -61,7 +61,7 @@ static int size_class(int commands)
 	int class = 0;
 
 	for (int limit = 1; limit < commands && class < 11; limit *= 2)
-		class++;
+		class ++;
 	return class;
 }
 
@@ -148,8 +148,8 @@ void ledger_submit_many(struct ledger *l, struct command *commands, int count, i
 	for (int done = 0; done < count; done += l->options.batch_max) {
 		const int left = count - done;
 
-		submit(l, commands + done, left < l->options.batch_max ? left : l->options.batch_max,
-		       deadline_us);
+		submit(l, commands + done,
+		       left < l->options.batch_max ? left : l->options.batch_max, deadline_us);
 	}
 }
 
@@ -159,7 +159,8 @@ void ledger_submit(struct ledger *l, struct command *command, int64_t deadline_u
 }
 
 /* The ids of accounts that are due, in the arena; -1 on a fault. */
-static int find_due(struct ledger *l, struct arena *arena, int max, int64_t deadline_us, const char **ids)
+static int find_due(struct ledger *l, struct arena *arena, int max, int64_t deadline_us,
+                    const char **ids)
 {
 	struct db *d = pool_take(l->options.pool, deadline_us);
 	struct db_row row;
@@ -169,8 +170,9 @@ static int find_due(struct ledger *l, struct arena *arena, int max, int64_t dead
 	if (d == NULL)
 		return -1;
 	buf_init(&sql, 512);
-	sql_literal(&sql, "SELECT external_id FROM accounts WHERE due_at_us<="
-	                  "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED) ORDER BY due_at_us LIMIT ");
+	sql_literal(&sql,
+	            "SELECT external_id FROM accounts WHERE due_at_us<="
+	            "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED) ORDER BY due_at_us LIMIT ");
 	sql_int(&sql, max);
 	if (db_query(d, &sql) != DB_OK)
 		goto done;

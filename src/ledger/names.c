@@ -17,7 +17,8 @@ static const char *const settlements[] = {
 };
 static const char *const units[] = {[UNIT_MONEY] = "money", [UNIT_CREDIT] = "credit"};
 static const char *const modes[] = {[MODE_PREPAID] = "prepaid", [MODE_POSTPAID] = "postpaid"};
-static const char *const statuses[] = {[STATUS_ACTIVE] = "active", [STATUS_SUSPENDED] = "suspended"};
+static const char *const statuses[] = {
+	[STATUS_ACTIVE] = "active", [STATUS_SUSPENDED] = "suspended"};
 static const char *const limits[] = {
 	[LIMIT_NONE] = "",            [LIMIT_BALANCE] = "balance", [LIMIT_HARD] = "hard_limit",
 	[LIMIT_MEMBER] = "member",    [LIMIT_DAILY] = "daily",     [LIMIT_MONTHLY] = "monthly",

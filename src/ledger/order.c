@@ -23,7 +23,8 @@ bool order_claims(const struct topups_row *t, struct order_claims *claims)
 {
 	const int64_t unknown = t->charge_refunded_minor - t->refunds_known_minor;
 
-	return share(t, t->refunds_live_minor + (unknown > 0 ? unknown : 0), &claims->refunded_micros) &&
+	return share(t, t->refunds_live_minor + (unknown > 0 ? unknown : 0),
+	             &claims->refunded_micros) &&
 	       share(t, t->disputes_minor, &claims->disputed_micros);
 }
 
@@ -42,7 +43,8 @@ static const struct payments_row *payment_of(struct decide *d, const struct comm
 {
 	if (c->payment_id[0] == '\0')
 		return NULL;
-	return (const struct payments_row *)rows_find(d->rows, NULL, TABLE_PAYMENTS, c->payment_key);
+	return (const struct payments_row *)rows_find(d->rows, NULL, TABLE_PAYMENTS,
+	                                              c->payment_key);
 }
 
 const char *order_payment_mismatch(struct decide *d, const struct slot *s, const struct command *c)
@@ -55,7 +57,8 @@ const char *order_payment_mismatch(struct decide *d, const struct slot *s, const
 	return NULL;
 }
 
-void order_keep_payment(struct decide *d, struct slot *s, struct topups_row *t, const struct command *c)
+void order_keep_payment(struct decide *d, struct slot *s, struct topups_row *t,
+                        const struct command *c)
 {
 	struct payments_row *p;
 
@@ -79,7 +82,8 @@ void order_keep_payment(struct decide *d, struct slot *s, struct topups_row *t, 
 /* How the balance moves when the claims are met; each part is within MONEY_AMOUNT_MAX_MICROS. */
 static micros change_of(const struct topups_row *t, const struct order_claims *claims)
 {
-	return t->refunded_micros - claims->refunded_micros + t->disputed_micros - claims->disputed_micros;
+	return t->refunded_micros - claims->refunded_micros + t->disputed_micros -
+	       claims->disputed_micros;
 }
 
 bool order_fits(const struct slot *s, const struct topups_row *t, const struct order_claims *claims)
@@ -90,7 +94,8 @@ bool order_fits(const struct slot *s, const struct topups_row *t, const struct o
 	        effects_fits(s->account, change_of(t, claims)));
 }
 
-static void move(struct decide *d, struct slot *s, struct topups_row *t, struct effects_transaction *what, micros change)
+static void move(struct decide *d, struct slot *s, struct topups_row *t,
+                 struct effects_transaction *what, micros change)
 {
 	what->amount_micros = change;
 	if (change < 0)
@@ -99,8 +104,8 @@ static void move(struct decide *d, struct slot *s, struct topups_row *t, struct 
 		effects_transact(d, s, what);
 }
 
-void order_settle(struct decide *d, struct slot *s, struct topups_row *t, const struct order_claims *claims,
-                  const char *reference)
+void order_settle(struct decide *d, struct slot *s, struct topups_row *t,
+                  const struct order_claims *claims, const char *reference)
 {
 	/* What comes back is spent like the order's own credits. */
 	struct effects_transaction what = {
@@ -113,7 +118,8 @@ void order_settle(struct decide *d, struct slot *s, struct topups_row *t, const 
 	if (t->state != TOPUP_PAID)
 		return;
 	what.type = TRANSACTION_REFUND;
-	what.description = claims->refunded_micros > t->refunded_micros ? "refund" : "refund failed";
+	what.description =
+		claims->refunded_micros > t->refunded_micros ? "refund" : "refund failed";
 	move(d, s, t, &what, t->refunded_micros - claims->refunded_micros);
 	what.type = TRANSACTION_DISPUTE;
 	what.description = claims->disputed_micros > t->disputed_micros ? "dispute" : "dispute won";

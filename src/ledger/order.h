@@ -22,13 +22,15 @@ const char *order_mismatch(const struct topups_row *t, const char *currency, boo
 /* NULL, or why the command's payment is not this order's. */
 const char *order_payment_mismatch(struct decide *d, const struct slot *s, const struct command *c);
 /* Remembers that the command's payment is this order's. */
-void order_keep_payment(struct decide *d, struct slot *s, struct topups_row *t, const struct command *c);
+void order_keep_payment(struct decide *d, struct slot *s, struct topups_row *t,
+                        const struct command *c);
 
 /* Whether the account's balance stays in range when these claims are met. */
-bool order_fits(const struct slot *s, const struct topups_row *t, const struct order_claims *claims);
+bool order_fits(const struct slot *s, const struct topups_row *t,
+                const struct order_claims *claims);
 /* Meets them: nothing until the order is paid.  reference: Stripe's name of what moved it. */
-void order_settle(struct decide *d, struct slot *s, struct topups_row *t, const struct order_claims *claims,
-                  const char *reference);
+void order_settle(struct decide *d, struct slot *s, struct topups_row *t,
+                  const struct order_claims *claims, const char *reference);
 
 /* The event cannot be applied: it is kept for a person, and nothing else changes. */
 void order_park(struct answer *a, const char *note);

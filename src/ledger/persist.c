@@ -25,7 +25,8 @@ enum db_result persist(struct batch *b, struct db *d)
 		if (!b->unknown)
 			add_marker(b);
 		for (int t = 0; t < TABLE_COUNT; t++)
-			table_sql_write(&b->sql, (enum table_id)t, rows_changed(b->rows, (enum table_id)t));
+			table_sql_write(&b->sql, (enum table_id)t,
+			                rows_changed(b->rows, (enum table_id)t));
 		sql_literal(&b->sql, "COMMIT");
 	}
 	if (!buf_ok(&b->sql))

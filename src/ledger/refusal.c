@@ -28,7 +28,8 @@ void refusal_suspended(struct answer *a)
 	a->limit = LIMIT_SUSPENDED;
 }
 
-const struct price *refusal_action_price(const struct decide *d, const char *action, struct price *standard)
+const struct price *refusal_action_price(const struct decide *d, const char *action,
+                                         struct price *standard)
 {
 	const struct price *p = book_price_at(d->book, PRICE_ACTION, action, d->now_us);
 
@@ -36,6 +37,7 @@ const struct price *refusal_action_price(const struct decide *d, const char *act
 		return p;
 	if (d->action_price_micros == 0)
 		return NULL;
-	*standard = (struct price){.kind = PRICE_ACTION, .terms = d->terms, .credits_micros = d->action_price_micros};
+	*standard = (struct price){
+		.kind = PRICE_ACTION, .terms = d->terms, .credits_micros = d->action_price_micros};
 	return standard;
 }

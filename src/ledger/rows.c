@@ -173,7 +173,8 @@ static bool same_key(const struct want *a, const struct want *b)
 	if (named_by_text(a->table))
 		return strcmp(a->key.text, b->key.text) == 0;
 	/* set_key zeroes the whole union first. */
-	return memcmp(&a->key, &b->key, sizeof(a->key)) == 0; /* NOLINT(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c) */
+	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c) */
+	return memcmp(&a->key, &b->key, sizeof(a->key)) == 0;
 }
 
 static struct want *find(struct rows *r, struct slot *s, enum table_id table, const void *key)

@@ -63,7 +63,7 @@ static void answer_account(struct call *c, const struct account_key *key)
 	render_close(&w);
 }
 
-/* ---- an account -------------------------------------------------------------------------------- */
+/* ---- an account ------------------------------------------------------------------------------ */
 
 /* Does what is due first, so that the answer is as of now. */
 void accounts_get(struct call *c)
@@ -75,7 +75,8 @@ void accounts_get(struct call *c)
 }
 
 static const char *const account_members[] = {
-	"mode", "unit", "status", "email", "name", "locale", "timeZone", "hardLimitMicros", "softLimitMicros", "byok",
+	"mode",   "unit",     "status",          "email",           "name",
+	"locale", "timeZone", "hardLimitMicros", "softLimitMicros", "byok",
 	NULL,
 };
 
@@ -88,7 +89,8 @@ static bool is_address(const char *text)
 }
 
 /* A text of these characters only, NULL when absent. */
-static const char *parse_made_of(struct parse *p, const char *name, int64_t max, const char *characters)
+static const char *parse_made_of(struct parse *p, const char *name, int64_t max,
+                                 const char *characters)
 {
 	const char *text = parse_text(p, name, 1, max);
 
@@ -105,22 +107,28 @@ static void parse_profile(struct parse *p, struct command *command)
 		parse_wrong(p, "email", PARSE_EMAIL);
 	command->account_change.name = parse_text(p, "name", 0, NAME_MAX_CHARACTERS);
 	command->account_change.locale = parse_made_of(p, "locale", LOCALE_MAX, LETTERS);
-	command->account_change.time_zone = parse_made_of(p, "timeZone", TIME_ZONE_MAX, LETTERS "/+");
+	command->account_change.time_zone =
+		parse_made_of(p, "timeZone", TIME_ZONE_MAX, LETTERS "/+");
 #undef LETTERS
 }
 
 static void parse_change(struct parse *p, struct command *command)
 {
 	command->account_change.set_mode = parse_given(p, "mode");
-	command->account_change.mode = (enum account_mode)parse_name(p, "mode", names_to_mode, MODE_PREPAID);
+	command->account_change.mode =
+		(enum account_mode)parse_name(p, "mode", names_to_mode, MODE_PREPAID);
 	command->account_change.set_unit = parse_given(p, "unit");
-	command->account_change.unit = (enum account_unit)parse_name(p, "unit", names_to_unit, UNIT_MONEY);
+	command->account_change.unit =
+		(enum account_unit)parse_name(p, "unit", names_to_unit, UNIT_MONEY);
 	command->account_change.set_status = parse_given(p, "status");
-	command->account_change.status = (enum account_status)parse_name(p, "status", names_to_status, STATUS_ACTIVE);
+	command->account_change.status =
+		(enum account_status)parse_name(p, "status", names_to_status, STATUS_ACTIVE);
 	command->account_change.set_hard_limit = parse_given(p, "hardLimitMicros");
-	command->account_change.hard_limit_micros = parse_int(p, "hardLimitMicros", 0, MONEY_AMOUNT_MAX_MICROS, 0);
+	command->account_change.hard_limit_micros =
+		parse_int(p, "hardLimitMicros", 0, MONEY_AMOUNT_MAX_MICROS, 0);
 	command->account_change.set_soft_limit = parse_given(p, "softLimitMicros");
-	command->account_change.soft_limit_micros = parse_int(p, "softLimitMicros", 0, MONEY_AMOUNT_MAX_MICROS, 0);
+	command->account_change.soft_limit_micros =
+		parse_int(p, "softLimitMicros", 0, MONEY_AMOUNT_MAX_MICROS, 0);
 	command->account_change.set_byok = parse_given(p, "byok");
 	command->account_change.byok = parse_providers(p, "byok");
 	parse_profile(p, command);
@@ -143,7 +151,7 @@ void accounts_put(struct call *c)
 		answer_account(c, &command.account);
 }
 
-/* ---- members ----------------------------------------------------------------------------------- */
+/* ---- members --------------------------------------------------------------------------------- */
 
 static const char *const member_members[] = {"role", NULL};
 
@@ -185,10 +193,11 @@ void accounts_member_delete(struct call *c)
 	render_close(&w);
 }
 
-/* ---- transactions by hand ---------------------------------------------------------------------- */
+/* ---- transactions by hand -------------------------------------------------------------------- */
 
 static const char *const transaction_members[] = {
-	"type", "amountMicros", "description", "requestId", "expiresAt", "priority", "metadata", NULL,
+	"type",      "amountMicros", "description", "requestId",
+	"expiresAt", "priority",     "metadata",    NULL,
 };
 
 /* The sign that a type's amounts must have, 0 for either. */
@@ -213,7 +222,8 @@ static int type_by_hand(const char *name)
 
 static void parse_amount(struct parse *p, struct command *command)
 {
-	micros amount = parse_int(p, "amountMicros", -MONEY_AMOUNT_MAX_MICROS, MONEY_AMOUNT_MAX_MICROS, 0);
+	micros amount =
+		parse_int(p, "amountMicros", -MONEY_AMOUNT_MAX_MICROS, MONEY_AMOUNT_MAX_MICROS, 0);
 	int sign = sign_of((int)command->transaction.type);
 
 	parse_need(p, "amountMicros");
@@ -233,7 +243,8 @@ static void parse_transaction(struct parse *p, struct call *c, struct command *c
 
 	parse_record(p, c->request, c->body, transaction_members);
 	parse_need(p, "type");
-	command->transaction.type = (enum transaction_type)parse_name(p, "type", type_by_hand, TRANSACTION_ADJUSTMENT);
+	command->transaction.type =
+		(enum transaction_type)parse_name(p, "type", type_by_hand, TRANSACTION_ADJUSTMENT);
 	parse_amount(p, command);
 	parse_need(p, "description");
 	description = parse_text(p, "description", 1, DESCRIPTION_MAX);
@@ -247,7 +258,8 @@ static void parse_transaction(struct parse *p, struct call *c, struct command *c
 	command->transaction.reference = "";
 }
 
-static int read_transaction(struct call *c, const struct command *command, struct reader_transaction **row)
+static int read_transaction(struct call *c, const struct command *command,
+                            struct reader_transaction **row)
 {
 	struct db *d = call_reader(c);
 	int count = 0;
@@ -256,8 +268,8 @@ static int read_transaction(struct call *c, const struct command *command, struc
 
 	if (d == NULL)
 		return -1;
-	result = reader_transactions(d, c->request->arena, &command->account, command->answer.seq + 1, 1, row, &count,
-	                             &more);
+	result = reader_transactions(d, c->request->arena, &command->account,
+	                             command->answer.seq + 1, 1, row, &count, &more);
 	pool_give(c->readers, d);
 	if (result == 0 && count == 1 && (*row)->seq == command->answer.seq)
 		return 0;

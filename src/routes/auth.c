@@ -23,9 +23,13 @@
 #define KEYS_AGE_MAX_US (1000 * CLOCK_US_PER_MS)
 /* While the database does not answer, a known key is believed for so long. */
 #define KEYS_AGE_OUTAGE_US (5000 * CLOCK_US_PER_MS)
-/* A key that is not in a copy this old may just have been made. */
-#define KEYS_AGE_UNKNOWN_US (50 * CLOCK_US_PER_MS)
-/* Nobody waits longer for a copy that somebody else is reading; after a failure, nobody tries for so long. */
+/* A key that is not in the copy may just have been made: so it is looked for in a copy that was begun
+ * after it was shown, but copies for that are read no closer to each other than this, ... */
+#define KEYS_DOUBT_US (20 * CLOCK_US_PER_MS)
+/* ... and no more threads than these wait for one, so that made-up keys do not keep all of them busy. */
+#define KEYS_DOUBTERS_MAX 4
+/* Nobody waits longer for a copy that somebody else is reading, and after a failure to read one,
+ * nobody tries again for so long. */
 #define KEYS_WAIT_US (250 * CLOCK_US_PER_MS)
 #define KEYS_PAUSE_US (100 * CLOCK_US_PER_MS)
 
@@ -46,8 +50,9 @@ struct auth {
 	struct key *keys; /* sorted by digest */
 	size_t key_count;
 	bool loaded;
-	int64_t loaded_us; /* when the reading of the copy began, so that it holds all that was there then */
+	int64_t loaded_us; /* when reading it began: it holds all that was there then */
 	bool reading;
+	int doubters; /* threads that wait until it is time for a copy with a new key */
 	int64_t failed_us; /* when reading failed last; 0 after it went well */
 	int64_t failures;
 };
@@ -118,7 +123,7 @@ void auth_free(struct auth *a)
 	free(a);
 }
 
-/* ---- the copy of api_keys ---------------------------------------------------------------------- */
+/* ---- the copy of api_keys -------------------------------------------------------------------- */
 
 static enum scope scope_of(const char *name)
 {
@@ -126,7 +131,10 @@ static enum scope scope_of(const char *name)
 		const char *name;
 		enum scope scope;
 	} scopes[] = {
-		{"guard", SCOPE_GUARD}, {"app", SCOPE_APP}, {"admin", SCOPE_ADMIN}, {"report", SCOPE_REPORT},
+		{"guard", SCOPE_GUARD},
+		{"app", SCOPE_APP},
+		{"admin", SCOPE_ADMIN},
+		{"report", SCOPE_REPORT},
 	};
 
 	for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++)
@@ -236,6 +244,20 @@ static const struct key *search(const struct auth *a, const struct key *wanted)
 	return bsearch(wanted, a->keys, a->key_count, sizeof(*a->keys), compare_keys);
 }
 
+/* Sees to a copy that is new enough to tell about a key that is in none so far. */
+static bool ensure_for_unknown(struct auth *a, int64_t now_us, int64_t deadline_us)
+{
+	int64_t next_us = a->loaded_us + KEYS_DOUBT_US;
+
+	if (next_us <= now_us || a->doubters >= KEYS_DOUBTERS_MAX)
+		return ensure(a, now_us - KEYS_DOUBT_US, deadline_us);
+	a->doubters++;
+	while (!younger(a, now_us) && clock_monotonic_us() < next_us)
+		cond_wait_until(&a->done, &a->lock, next_us);
+	a->doubters--;
+	return ensure(a, now_us, deadline_us);
+}
+
 /* OK with *k completed, UNAUTHORIZED, or UNAVAILABLE. */
 static enum outcome find_locked(struct auth *a, struct key *k, int64_t deadline_us)
 {
@@ -244,11 +266,12 @@ static enum outcome find_locked(struct auth *a, struct key *k, int64_t deadline_
 
 	if (a->loaded && !a->reading && !younger(a, now_us - KEYS_REFRESH_US) && a->failed_us == 0)
 		reload(a, deadline_us);
-	if (!ensure(a, now_us - KEYS_AGE_MAX_US, deadline_us) && !younger(a, now_us - KEYS_AGE_OUTAGE_US))
+	if (!ensure(a, now_us - KEYS_AGE_MAX_US, deadline_us) &&
+	    !younger(a, now_us - KEYS_AGE_OUTAGE_US))
 		return OUTCOME_UNAVAILABLE;
 	found = search(a, k);
 	if (found == NULL) {
-		if (!ensure(a, now_us - KEYS_AGE_UNKNOWN_US, deadline_us))
+		if (!ensure_for_unknown(a, now_us, deadline_us))
 			return OUTCOME_UNAVAILABLE;
 		found = search(a, k);
 	}
@@ -274,7 +297,7 @@ static enum outcome admit_key(struct auth *a, const char *text, struct call *c)
 	return outcome;
 }
 
-/* ---- callers ----------------------------------------------------------------------------------- */
+/* ---- callers --------------------------------------------------------------------------------- */
 
 static enum outcome invalid(struct call *c, const char *field)
 {
@@ -282,7 +305,8 @@ static enum outcome invalid(struct call *c, const char *field)
 	return OUTCOME_INVALID_REQUEST;
 }
 
-/* What the caller shows, "" for nothing.  The scheme's name is case-insensitive (RFC 9110 section 11.1). */
+/* What the caller shows, "" for nothing.  The scheme's name is case-insensitive (RFC 9110
+ * section 11.1). */
 static enum outcome credential(struct call *c, const char **shown)
 {
 	const char *authorization = request_parameter(c->request, "HTTP_AUTHORIZATION");
@@ -359,7 +383,8 @@ static enum outcome admit_server(const struct auth *a, struct call *c, bool *tru
 
 static bool entitled(enum caller wanted, const struct call *c)
 {
-	bool reading = strcmp(c->request->method, "GET") == 0 || strcmp(c->request->method, "HEAD") == 0;
+	bool reading =
+		strcmp(c->request->method, "GET") == 0 || strcmp(c->request->method, "HEAD") == 0;
 	enum scope s = c->scope;
 
 	switch (wanted) {
@@ -375,8 +400,8 @@ static bool entitled(enum caller wanted, const struct call *c)
 	case CALLER_REPORT:
 		return s == SCOPE_REPORT || s == SCOPE_ADMIN;
 	case CALLER_OWNER:
-		return s == SCOPE_BROWSER || s == SCOPE_SERVER || s == SCOPE_APP || s == SCOPE_ADMIN ||
-		       (s == SCOPE_REPORT && reading);
+		return s == SCOPE_BROWSER || s == SCOPE_SERVER || s == SCOPE_APP ||
+		       s == SCOPE_ADMIN || (s == SCOPE_REPORT && reading);
 	case CALLER_GATE:
 		return s == SCOPE_SERVER || s == SCOPE_GUARD || s == SCOPE_APP || s == SCOPE_ADMIN;
 	}
@@ -396,7 +421,8 @@ static enum outcome choose_account(enum caller wanted, struct call *c)
 	if (!parse_ok(&p))
 		return invalid(c, p.field);
 	if (own)
-		return named == NULL || strcmp(named, c->account) == 0 ? OUTCOME_OK : OUTCOME_FORBIDDEN;
+		return named == NULL || strcmp(named, c->account) == 0 ? OUTCOME_OK
+		                                                       : OUTCOME_FORBIDDEN;
 	if (wanted == CALLER_GATE && server != NULL && server[0] != '\0') {
 		if (!id_account_valid(server, strlen(server)))
 			return invalid(c, "OCTROI_ACCOUNT");
@@ -419,7 +445,7 @@ enum outcome auth_admit(struct auth *a, enum caller wanted, struct call *c)
 		return OUTCOME_OK;
 	if (about_account)
 		outcome = admit_server(a, c, &trusted);
-	/* Where the web server says who asks, the client's own Authorization is none of octroi's business. */
+	/* Where the web server says who asks, the client's own Authorization is not for octroi. */
 	if (outcome == OUTCOME_OK && !trusted) {
 		outcome = credential(c, &shown);
 		if (outcome != OUTCOME_OK)

@@ -1,6 +1,6 @@
 /*
- * call: one request on its way through a route: who calls, about which account, with which body.  Made
- * by the router, seen by every handler; lives until the answer is rendered.
+ * call: one request on its way through a route: who calls, about which account, with which body.
+ * Made by the router, seen by every handler; lives until the answer is rendered.
  */
 #ifndef OCTROI_ROUTES_CALL_H
 #define OCTROI_ROUTES_CALL_H
@@ -20,7 +20,9 @@
 struct edge;
 struct metrics;
 
-enum scope { SCOPE_NONE, SCOPE_GUARD, SCOPE_APP, SCOPE_ADMIN, SCOPE_REPORT, SCOPE_BROWSER, SCOPE_SERVER };
+enum scope {
+	SCOPE_NONE, SCOPE_GUARD, SCOPE_APP, SCOPE_ADMIN, SCOPE_REPORT, SCOPE_BROWSER, SCOPE_SERVER
+};
 
 struct call {
 	const struct request *request;
@@ -34,18 +36,18 @@ struct call {
 	struct bulkhead *slow;       /* a handler that waits for Stripe enters it */
 	enum scope scope;
 	int64_t key_id;         /* of the API key; 0 when it was none */
-	const char *account;    /* of OWNER and GATE routes; elsewhere that which the body names, for the log; or "" */
+	const char *account;    /* "" while unknown; of other routes than OWNER and GATE for the log */
 	const char *member;     /* of a browser token or the server's parameters; "" when none */
 	const char *person;     /* the issuer's id for who asks, of its token; "" when not known */
 	const char *segment[2]; /* what the pattern's {} stood for */
 	struct json *body;      /* parsed for POST and PUT; NULL otherwise */
 	bool french;            /* the caller's language */
-	bool gate;              /* a web server's auth_request asks: it understands 2xx, 401 and 403 only */
+	bool gate;              /* auth_request asks: it understands 2xx, 401 and 403 only */
 	enum outcome outcome;   /* OUTCOME_OK until something else is rendered */
-	const char *field;      /* what is wrong, beside OUTCOME_INVALID_REQUEST of auth_admit; else NULL */
+	const char *field;      /* what is wrong, beside INVALID_REQUEST of auth_admit; else NULL */
 };
 
-/* Submits the command within the request's deadline.  False when it was refused; that is rendered then. */
+/* Submits the command within the request's deadline.  False when it was refused, and rendered. */
 bool call_submit(struct call *c, struct command *command);
 /* A connection for reading; NULL when none came free, which is rendered then.  Give it back. */
 struct db *call_reader(struct call *c);

@@ -31,8 +31,8 @@ static const char *own_member(const struct call *c)
 	return c->member[0] != '\0' ? c->member : NULL;
 }
 
-/* Makes the account on first sight (who may only read, makes none), and does what was due.  False when
- * there is no account then, and that is rendered. */
+/* Makes the account on first sight (who may only read, makes none), and does what was due.  False
+ * when there is no account then, and that is rendered. */
 static bool touch(struct call *c, const struct account_key *key)
 {
 	struct command command = {
@@ -52,7 +52,7 @@ static bool is_due(const struct reader_account *a)
 	return !a->found || a->due_at_us <= a->now_us;
 }
 
-/* ---- GET /api/credits -------------------------------------------------------------------------- */
+/* ---- GET /api/credits ------------------------------------------------------------------------ */
 
 static int read_overview(struct call *c, const struct account_key *key, struct reader_overview *out)
 {
@@ -146,7 +146,7 @@ void credits_show(struct call *c)
 	render_close(&w);
 }
 
-/* ---- lists ------------------------------------------------------------------------------------- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 struct page {
 	struct account_key key;
@@ -156,7 +156,8 @@ struct page {
 	bool more;
 };
 
-static void parse_page(struct parse *p, const struct call *c, enum cursor_kind kind, struct page *page)
+static void parse_page(struct parse *p, const struct call *c, enum cursor_kind kind,
+                       struct page *page)
 {
 	const char *cursor;
 
@@ -187,7 +188,8 @@ fail:
 	return NULL;
 }
 
-static void put_next(struct json_writer *w, const struct page *page, enum cursor_kind kind, int64_t last_seq)
+static void put_next(struct json_writer *w, const struct page *page, enum cursor_kind kind,
+                     int64_t last_seq)
 {
 	char cursor[CURSOR_MAX];
 
@@ -217,8 +219,8 @@ void credits_transactions(struct call *c)
 	d = open_page(c, &page);
 	if (d == NULL)
 		return;
-	result = reader_transactions(d, c->request->arena, &page.key, page.before_seq, page.limit, &rows, &page.count,
-	                             &page.more);
+	result = reader_transactions(d, c->request->arena, &page.key, page.before_seq, page.limit,
+	                             &rows, &page.count, &page.more);
 	pool_give(c->readers, d);
 	if (result < 0) {
 		render_outcome(c, OUTCOME_UNAVAILABLE);
@@ -247,7 +249,8 @@ static bool parse_member(struct parse *p, struct call *c, const char **member)
 	return false;
 }
 
-static void put_usages(struct json_writer *w, const struct page *page, const struct reader_usage *rows)
+static void put_usages(struct json_writer *w, const struct page *page,
+                       const struct reader_usage *rows)
 {
 	json_open_list(w, "items");
 	for (int i = 0; i < page->count; i++)
@@ -279,8 +282,8 @@ void credits_usages(struct call *c)
 	d = open_page(c, &page);
 	if (d == NULL)
 		return;
-	result = reader_usages(d, c->request->arena, &page.key, page.before_seq, &filter, page.limit, &rows,
-	                       &page.count, &page.more);
+	result = reader_usages(d, c->request->arena, &page.key, page.before_seq, &filter,
+	                       page.limit, &rows, &page.count, &page.more);
 	pool_give(c->readers, d);
 	if (result < 0) {
 		render_outcome(c, OUTCOME_UNAVAILABLE);
@@ -291,12 +294,15 @@ void credits_usages(struct call *c)
 	render_close(&w);
 }
 
-/* ---- summary ----------------------------------------------------------------------------------- */
+/* ---- summary --------------------------------------------------------------------------------- */
 
 static int grouping_number(const char *name)
 {
 	static const char *const names[] = {
-		[GROUP_DAY] = "day", [GROUP_MODEL] = "model", [GROUP_MEMBER] = "member", [GROUP_ACTION] = "action",
+		[GROUP_DAY] = "day",
+		[GROUP_MODEL] = "model",
+		[GROUP_MEMBER] = "member",
+		[GROUP_ACTION] = "action",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -314,7 +320,8 @@ static int64_t month_start(int64_t now_us, int months_later)
 	int month;
 
 	clock_format(now_us, text);
-	year = (text[0] - '0') * 1000 + (text[1] - '0') * 100 + (text[2] - '0') * 10 + (text[3] - '0');
+	year = (text[0] - '0') * 1000 + (text[1] - '0') * 100 + (text[2] - '0') * 10 +
+	       (text[3] - '0');
 	month = (text[5] - '0') * 10 + (text[6] - '0') - 1 + months_later;
 	snprintf(text, sizeof(text), "%04d-%02d-01", (year + month / 12) % 10000, month % 12 + 1);
 	CHECK(clock_parse(text, strlen(text), &start_us) == 0);
@@ -364,9 +371,10 @@ static int read_summary(struct call *c, struct summary *s)
 		s->span.from_us = month.from_us;
 	if (s->span.to_us == 0)
 		s->span.to_us = month.to_us;
-	if (reader_summary(d, c->request->arena, &s->key, &s->span, s->by, GROUPS_MAX, &s->rows, &s->count,
-	                   &s->total_micros) < 0 ||
-	    reader_summary(d, c->request->arena, &s->key, &month, GROUP_DAY, 31, &days, &day_count, &s->month_micros) < 0)
+	if (reader_summary(d, c->request->arena, &s->key, &s->span, s->by, GROUPS_MAX, &s->rows,
+	                   &s->count, &s->total_micros) < 0 ||
+	    reader_summary(d, c->request->arena, &s->key, &month, GROUP_DAY, 31, &days, &day_count,
+	                   &s->month_micros) < 0)
 		goto done;
 	result = 0;
 done:

@@ -1,6 +1,6 @@
 /*
- * cursor: where the next page of a list begins, opaque to the caller.  It says which list of which owner
- * it belongs to, so that a foreign one is refused.  Pure.
+ * cursor: where the next page of a list begins, opaque to the caller.  It says which list of which
+ * owner it belongs to, so that a foreign one is refused.  Pure.
  */
 #ifndef OCTROI_ROUTES_CURSOR_H
 #define OCTROI_ROUTES_CURSOR_H
@@ -15,8 +15,10 @@
 enum cursor_kind { CURSOR_TRANSACTIONS, CURSOR_USAGES, CURSOR_PRICES };
 
 /* owner NULL for a list that belongs to nobody; seq > 0. */
-void cursor_format(enum cursor_kind kind, const struct account_key *owner, int64_t seq, char out[CURSOR_MAX]);
+void cursor_format(enum cursor_kind kind, const struct account_key *owner, int64_t seq,
+                   char out[CURSOR_MAX]);
 /* 0, or -1 when the text is no cursor of that list. */
-int cursor_parse(const char *text, enum cursor_kind kind, const struct account_key *owner, int64_t *seq);
+int cursor_parse(const char *text, enum cursor_kind kind, const struct account_key *owner,
+                 int64_t *seq);
 
 #endif

@@ -25,7 +25,7 @@ static const char *or_empty(const char *text)
 	return text != NULL ? text : "";
 }
 
-/* ---- what several requests have in common ------------------------------------------------------ */
+/* ---- what several requests have in common ---------------------------------------------------- */
 
 static void parse_who(struct parse *p, struct call *c, struct command *command)
 {
@@ -52,14 +52,16 @@ static void parse_hold(struct parse *p, struct command *command)
 	const char *hold = parse_text(p, "hold", 0, LABEL_MAX);
 
 	parse_need(p, "hold");
-	if (hold != NULL && id_public_parse(hold, strlen(hold), &command->account, &command->hold_seq) < 0)
+	if (hold != NULL &&
+	    id_public_parse(hold, strlen(hold), &command->account, &command->hold_seq) < 0)
 		parse_wrong(p, "hold", PARSE_ID);
 	command->member = "";
 }
 
 static int64_t parse_ttl(struct parse *p, int64_t fallback_seconds)
 {
-	return parse_int(p, "ttlSeconds", TTL_MIN_SECONDS, TTL_MAX_SECONDS, fallback_seconds) * CLOCK_US_PER_SECOND;
+	return parse_int(p, "ttlSeconds", TTL_MIN_SECONDS, TTL_MAX_SECONDS, fallback_seconds) *
+	       CLOCK_US_PER_SECOND;
 }
 
 static void put_figures(struct json_writer *w, const struct answer *a)
@@ -68,11 +70,12 @@ static void put_figures(struct json_writer *w, const struct answer *a)
 	json_put_int(w, "availableMicros", a->available_micros);
 }
 
-/* ---- authorize --------------------------------------------------------------------------------- */
+/* ---- authorize ------------------------------------------------------------------------------- */
 
 static const char *const authorize_members[] = {
-	"account", "member", "requestId", "model", "models", "action", "quantity", "inputTokens", "inputBytes",
-	"maxOutputTokens", "fit", "fitMinimum", "ttlSeconds", "byok", "conversationId", "messageId", "metadata", NULL,
+	"account",    "member",      "requestId",      "model",           "models",   "action",
+	"quantity",   "inputTokens", "inputBytes",     "maxOutputTokens", "fit",      "fitMinimum",
+	"ttlSeconds", "byok",        "conversationId", "messageId",       "metadata", NULL,
 };
 
 static void parse_models(struct parse *p, struct command *command)
@@ -115,16 +118,19 @@ static void parse_tokens(struct parse *p, const struct config *config, struct co
 {
 	int64_t bytes = parse_int(p, "inputBytes", 0, BYTES_MAX, -1);
 	int64_t input = parse_int(p, "inputTokens", 0, PRICE_TOKENS_MAX, -1);
-	int64_t output = parse_int(p, "maxOutputTokens", 0, PRICE_TOKENS_MAX, config->estimate_output_tokens);
+	int64_t output = parse_int(p, "maxOutputTokens", 0, PRICE_TOKENS_MAX,
+	                           config->estimate_output_tokens);
 
 	if (bytes >= 0 && input >= 0)
 		parse_wrong(p, "inputBytes", PARSE_ABSENT);
 	if (bytes >= 0)
-		input = bytes / config->bytes_per_token + (bytes % config->bytes_per_token > 0 ? 1 : 0);
+		input = bytes / config->bytes_per_token +
+		        (bytes % config->bytes_per_token > 0 ? 1 : 0);
 	if (input > PRICE_TOKENS_MAX)
 		parse_wrong(p, "inputBytes", PARSE_COUNTS);
 	command->authorize.fit = parse_bool(p, "fit", false);
-	command->authorize.fit_minimum = parse_int(p, "fitMinimum", 1, PRICE_TOKENS_MAX, config->fit_minimum);
+	command->authorize.fit_minimum =
+		parse_int(p, "fitMinimum", 1, PRICE_TOKENS_MAX, config->fit_minimum);
 	/* An action costs the same however many tokens it takes. */
 	if (command->authorize.action != NULL)
 		return;
@@ -145,7 +151,8 @@ static void parse_authorize(struct parse *p, struct call *c, struct command *com
 }
 
 /* The hold as authorize and extend answer it; item is the model or action it is for. */
-static void put_hold(struct json_writer *w, const struct command *command, bool model, const char *item)
+static void put_hold(struct json_writer *w, const struct command *command, bool model,
+                     const char *item)
 {
 	const struct answer *a = &command->answer;
 
@@ -182,22 +189,26 @@ void guard_authorize(struct call *c)
 	CHECK(!model || command.answer.choice < command.authorize.model_count);
 	render_open(c, &w);
 	put_hold(&w, &command, model,
-	         model ? command.authorize.models[command.answer.choice] : command.authorize.action);
+	         model ? command.authorize.models[command.answer.choice]
+	               : command.authorize.action);
 	render_close(&w);
 }
 
-/* ---- settle ------------------------------------------------------------------------------------ */
+/* ---- settle ---------------------------------------------------------------------------------- */
 
 static const char *const settle_members[] = {
-	"hold", "usage", "inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens", "outcome", "messageId",
-	NULL,
+	"hold",         "usage",           "inputTokens",
+	"outputTokens", "cacheReadTokens", "cacheWriteTokens",
+	"outcome",      "messageId",       NULL,
 };
 static const char *const settle_many_members[] = {"settlements", NULL};
 
 static int outcome_number(const char *name)
 {
 	static const char *const names[] = {
-		[SETTLE_COMPLETE] = "complete", [SETTLE_PARTIAL] = "partial", [SETTLE_FAILED] = "failed",
+		[SETTLE_COMPLETE] = "complete",
+		[SETTLE_PARTIAL] = "partial",
+		[SETTLE_FAILED] = "failed",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -229,7 +240,9 @@ static void parse_usage(struct parse *p, struct command *command)
 		const char *name;
 		enum price_class class;
 	} counts[] = {
-		{"inputTokens", PRICE_INPUT}, {"outputTokens", PRICE_OUTPUT}, {"cacheReadTokens", PRICE_CACHE_READ},
+		{"inputTokens", PRICE_INPUT},
+		{"outputTokens", PRICE_OUTPUT},
+		{"cacheReadTokens", PRICE_CACHE_READ},
 		{"cacheWriteTokens", PRICE_CACHE_WRITE},
 	};
 	bool provided = parse_given(p, "usage");
@@ -241,7 +254,8 @@ static void parse_usage(struct parse *p, struct command *command)
 		if (provided)
 			parse_wrong(p, counts[i].name, PARSE_ABSENT);
 		command->settle.has_usage = true;
-		command->settle.tokens.count[counts[i].class] = parse_int(p, counts[i].name, 0, PRICE_TOKENS_MAX, 0);
+		command->settle.tokens.count[counts[i].class] =
+			parse_int(p, counts[i].name, 0, PRICE_TOKENS_MAX, 0);
 	}
 	if (provided)
 		parse_usage_object(p, command);
@@ -252,7 +266,8 @@ static void parse_settlement(struct parse *p, struct command *command)
 	command->kind = COMMAND_SETTLE;
 	parse_hold(p, command);
 	parse_usage(p, command);
-	command->settle.outcome = (enum settle_outcome)parse_name(p, "outcome", outcome_number, SETTLE_COMPLETE);
+	command->settle.outcome =
+		(enum settle_outcome)parse_name(p, "outcome", outcome_number, SETTLE_COMPLETE);
 	command->settle.message_id = or_empty(parse_text(p, "messageId", 1, LABEL_MAX));
 }
 
@@ -267,7 +282,8 @@ static void put_settlement(struct json_writer *w, const struct command *command)
 	put_figures(w, a);
 	/* Nothing was to be paid, and exactly that was. */
 	json_put_text(w, "settlement",
-	              names_settlement(a->settlement != SETTLEMENT_NONE ? a->settlement : SETTLEMENT_EXACT));
+	              names_settlement(a->settlement != SETTLEMENT_NONE ? a->settlement
+	                                                                : SETTLEMENT_EXACT));
 	json_put_bool(w, "replayed", a->replayed);
 	json_open_record(w, "credits");
 	json_put_minor(w, "used", a->amount_micros, per_minor);
@@ -413,7 +429,7 @@ void guard_settle(struct call *c)
 		settle_one(c);
 }
 
-/* ---- release and extend ------------------------------------------------------------------------ */
+/* ---- release and extend ---------------------------------------------------------------------- */
 
 static const char *const release_members[] = {"hold", NULL};
 static const char *const extend_members[] = {"hold", "ttlSeconds", "maxOutputTokens", NULL};
@@ -450,7 +466,8 @@ void guard_extend(struct call *c)
 	parse_hold(&p, &command);
 	command.extend.max_output_tokens = parse_int(&p, "maxOutputTokens", 1, PRICE_TOKENS_MAX, 0);
 	/* One that asks for nothing in particular asks for time. */
-	command.extend.ttl_us = parse_ttl(&p, command.extend.max_output_tokens > 0 ? 0 : c->config->hold_ttl_seconds);
+	command.extend.ttl_us = parse_ttl(
+		&p, command.extend.max_output_tokens > 0 ? 0 : c->config->hold_ttl_seconds);
 	if (!parse_ok(&p)) {
 		render_wrong(c, &p);
 		return;
@@ -462,10 +479,11 @@ void guard_extend(struct call *c)
 	render_close(&w);
 }
 
-/* ---- charge ------------------------------------------------------------------------------------ */
+/* ---- charge ---------------------------------------------------------------------------------- */
 
 static const char *const charge_members[] = {
-	"account", "member", "requestId", "action", "quantity", "conversationId", "messageId", "metadata", NULL,
+	"account",        "member",    "requestId", "action", "quantity",
+	"conversationId", "messageId", "metadata",  NULL,
 };
 
 static void parse_charge(struct parse *p, struct call *c, struct command *command)
@@ -488,7 +506,8 @@ static void put_charge_message(struct json_writer *w, const struct call *c, cons
 
 	if (a->unit == UNIT_CREDIT) {
 		decimal_format(a->amount_micros, 6, 0, credits);
-		snprintf(text, sizeof(text), c->french ? "%s crédits consommés" : "%s credits consumed", credits);
+		snprintf(text, sizeof(text),
+		         c->french ? "%s crédits consommés" : "%s credits consumed", credits);
 	} else {
 		render_amount(c, a->unit, a->amount_micros, money);
 		snprintf(text, sizeof(text), c->french ? "%s consommés" : "%s consumed", money);
@@ -522,10 +541,11 @@ void guard_charge(struct call *c)
 	render_close(&w);
 }
 
-/* ---- check ------------------------------------------------------------------------------------- */
+/* ---- check ----------------------------------------------------------------------------------- */
 
 /* A parameter of the web server, or, for whoever shows a key, of the query. */
-static const char *check_value(struct call *c, struct parse *p, const char *parameter, const char *query)
+static const char *check_value(struct call *c, struct parse *p, const char *parameter,
+                               const char *query)
 {
 	const char *value = request_parameter(c->request, parameter);
 

@@ -13,7 +13,8 @@ static int quality_of(const char *text, size_t length)
 	int quality = 0;
 	int unit = QUALITY_MAX;
 
-	if (length < 1 || length > 5 || (text[0] != '0' && text[0] != '1') || (length > 1 && text[1] != '.'))
+	if (length < 1 || length > 5 || (text[0] != '0' && text[0] != '1') ||
+	    (length > 1 && text[1] != '.'))
 		return -1;
 	quality = (text[0] - '0') * unit;
 	for (size_t i = 2; i < length; i++) {
@@ -25,7 +26,7 @@ static int quality_of(const char *text, size_t length)
 	return quality <= QUALITY_MAX ? quality : -1;
 }
 
-/* The q of a language range such as "fr-FR; q=0.9", 1000 when it has none, -1 when it cannot be read. */
+/* The q of a range such as "fr-FR; q=0.9", 1000 when it has none, -1 when it cannot be read. */
 static int range_quality(const char *range, size_t length)
 {
 	const char *semicolon = memchr(range, ';', length);
@@ -62,7 +63,7 @@ bool language_french(const char *accept)
 		accept += strspn(accept, BLANK ",");
 		length = strcspn(accept, ",");
 		quality = range_quality(accept, length);
-		/* Of two that are liked as well, the first is meant: a tie with a later English is French. */
+		/* Of two that are liked as well, the first is meant. */
 		if (quality > french && is_language(accept, length, "fr"))
 			french = quality > english ? quality : quality - 1;
 		if (quality > english && is_language(accept, length, "en"))

@@ -18,9 +18,10 @@ static const struct {
 };
 
 /* 0 stands for all others. */
-static const int statuses[] = {200, 204, 400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 429, 503, 0};
+static const int statuses[] = {200, 204, 400, 401, 402, 403, 404, 405,
+                               409, 413, 415, 422, 429, 503, 0};
 
-/* Routes that do the same kind of work share a histogram: their path's beginning, the last for the rest. */
+/* Routes that do the same kind of work share a histogram; the last is for all others. */
 static const struct {
 	const char *name, *prefix;
 } classes[] = {
@@ -32,9 +33,9 @@ static const struct {
 	int64_t us;
 	const char *seconds;
 } buckets[] = {
-	{500, "0.0005"}, {1000, "0.001"}, {2500, "0.0025"}, {5000, "0.005"}, {10000, "0.01"}, {25000, "0.025"},
-	{50000, "0.05"}, {100000, "0.1"}, {250000, "0.25"}, {500000, "0.5"}, {1000000, "1"}, {2500000, "2.5"},
-	{5000000, "5"}, {10000000, "10"},
+	{500, "0.0005"},  {1000, "0.001"},  {2500, "0.0025"}, {5000, "0.005"},  {10000, "0.01"},
+	{25000, "0.025"}, {50000, "0.05"},  {100000, "0.1"},  {250000, "0.25"}, {500000, "0.5"},
+	{1000000, "1"},   {2500000, "2.5"}, {5000000, "5"},   {10000000, "10"},
 };
 
 struct histogram {
@@ -99,7 +100,8 @@ static size_t bucket_place(int64_t duration_us)
 	return place;
 }
 
-void metrics_note(struct metrics *m, enum metrics_route route, int status, enum outcome outcome, int64_t duration_us)
+void metrics_note(struct metrics *m, enum metrics_route route, int status, enum outcome outcome,
+                  int64_t duration_us)
 {
 	struct histogram *h = &m->durations[class_place(routes[route].pattern)];
 
@@ -114,7 +116,8 @@ void metrics_head(struct buf *out, const char *name, const char *type, const cha
 	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-void metrics_value(struct buf *out, const char *name, const char *type, const char *help, int64_t value)
+void metrics_value(struct buf *out, const char *name, const char *type, const char *help,
+                   int64_t value)
 {
 	metrics_head(out, name, type, help);
 	buf_printf(out, "%s %lld\n", name, (long long)value);
@@ -129,8 +132,11 @@ static void write_requests(const struct metrics *m, struct buf *out)
 
 			if (count == 0)
 				continue;
-			buf_printf(out, "octroi_requests_total{method=\"%s\",route=\"%s\",status=\"%d\"} %lld\n",
-			           routes[route].method, routes[route].pattern, statuses[s], (long long)count);
+			buf_printf(out,
+			           "octroi_requests_total{method=\"%s\",route=\"%s\",status=\"%d\"}"
+			           " %lld\n",
+			           routes[route].method, routes[route].pattern, statuses[s],
+			           (long long)count);
 		}
 }
 
@@ -138,8 +144,8 @@ static void write_outcomes(const struct metrics *m, struct buf *out)
 {
 	metrics_head(out, "octroi_outcomes_total", "counter", "Requests by how they ended.");
 	for (int o = 0; o < OUTCOME_COUNT; o++)
-		buf_printf(out, "octroi_outcomes_total{outcome=\"%s\"} %lld\n", outcome_name((enum outcome)o),
-		           (long long)get(&m->outcomes[o]));
+		buf_printf(out, "octroi_outcomes_total{outcome=\"%s\"} %lld\n",
+		           outcome_name((enum outcome)o), (long long)get(&m->outcomes[o]));
 }
 
 static void write_duration(const struct histogram *h, const char *class, struct buf *out)
@@ -149,19 +155,23 @@ static void write_duration(const struct histogram *h, const char *class, struct 
 
 	for (size_t b = 0; b <= LENGTH(buckets); b++) {
 		count += get(&h->bucket[b]);
-		buf_printf(out, "octroi_request_duration_seconds_bucket{class=\"%s\",le=\"%s\"} %lld\n", class,
-		           b < LENGTH(buckets) ? buckets[b].seconds : "+Inf", (long long)count);
+		buf_printf(out,
+		           "octroi_request_duration_seconds_bucket{class=\"%s\",le=\"%s\"} %lld\n",
+		           class, b < LENGTH(buckets) ? buckets[b].seconds : "+Inf",
+		           (long long)count);
 	}
 	decimal_format(get(&h->sum_us), 6, 0, sum);
 	buf_printf(out, "octroi_request_duration_seconds_sum{class=\"%s\"} %s\n", class, sum);
-	buf_printf(out, "octroi_request_duration_seconds_count{class=\"%s\"} %lld\n", class, (long long)count);
+	buf_printf(out, "octroi_request_duration_seconds_count{class=\"%s\"} %lld\n", class,
+	           (long long)count);
 }
 
 void metrics_write(const struct metrics *m, struct buf *out)
 {
 	write_requests(m, out);
 	write_outcomes(m, out);
-	metrics_head(out, "octroi_request_duration_seconds", "histogram", "From a request's first byte to its answer.");
+	metrics_head(out, "octroi_request_duration_seconds", "histogram",
+	             "From a request's first byte to its answer.");
 	for (size_t c = 0; c < LENGTH(classes); c++)
 		write_duration(&m->durations[c], classes[c].name, out);
 }

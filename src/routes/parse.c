@@ -10,40 +10,12 @@
 #define FIELD_SHOWN_BYTES 64
 #define PROVIDERS_MAX 32
 
-/* What must stand behind the field's name; {low} and {high} are filled in. */
 static const struct {
 	const char *english, *french;
 } sentences[] = {
-	[PARSE_KNOWN] = {"is not known here", "n'est pas connu ici"},
-	[PARSE_PRESENT] = {"is missing", "manque"},
-	[PARSE_ABSENT] = {"does not go with the other fields", "ne va pas avec les autres champs"},
-	[PARSE_INT] = {"must be an integer from {low} to {high}", "doit être un entier de {low} à {high}"},
-	[PARSE_TEXT] = {"must be text of {low} to {high} characters without control characters",
-	                "doit être un texte de {low} à {high} caractères sans caractère de contrôle"},
-	[PARSE_BYTES] = {"must be text of {low} to {high} bytes without control characters",
-	                 "doit être un texte de {low} à {high} octets sans caractère de contrôle"},
-	[PARSE_BOOL] = {"must be true or false", "doit être true ou false"},
-	[PARSE_LIST] = {"must be a list of {low} to {high} elements", "doit être une liste de {low} à {high} éléments"},
-	[PARSE_RECORD] = {"must be a JSON object", "doit être un objet JSON"},
-	[PARSE_SMALL_RECORD] = {"must be a JSON object of at most {high} bytes",
-	                        "doit être un objet JSON d'au plus {high} octets"},
-	[PARSE_ACCOUNT] = {"must be 1 to 128 of A-Z a-z 0-9 . _ : @ -", "doit être 1 à 128 parmi A-Z a-z 0-9 . _ : @ -"},
-	[PARSE_REQUEST_ID] = {"must be 1 to 128 printable ASCII characters without blanks",
-	                      "doit être 1 à 128 caractères ASCII imprimables sans espace"},
-	[PARSE_ID] = {"is not an id that octroi gave out", "n'est pas un identifiant émis par octroi"},
-	[PARSE_NAME] = {"is not one of the values it can have", "n'est pas une des valeurs possibles"},
-	[PARSE_TIME] = {"must be a time as in RFC 3339", "doit être une date selon la RFC 3339"},
-	[PARSE_CURSOR] = {"is not a cursor of this list", "n'est pas un curseur de cette liste"},
-	[PARSE_SAME] = {"and Idempotency-Key differ", "et Idempotency-Key diffèrent"},
-	[PARSE_ONE_OF] = {"is one of several fields of which exactly one must be given",
-	                  "fait partie de champs dont un seul doit être donné"},
-	[PARSE_COUNTS] = {"is not a provider's usage object with whole, consistent counts",
-	                  "n'est pas un objet usage de fournisseur aux comptes entiers et cohérents"},
-	[PARSE_SIGN] = {"has a value that this type of transaction cannot have",
-	                "a une valeur impossible pour ce type de transaction"},
-	[PARSE_PROVIDERS] = {"must be a list of known providers", "doit être une liste de fournisseurs connus"},
-	[PARSE_EMAIL] = {"must be an e-mail address", "doit être une adresse e-mail"},
-	[PARSE_ORDER] = {"must be later than the other time", "doit être postérieur à l'autre date"},
+#define WANT(NAME, english, french) {english, french},
+#include "routes/parse.def"
+#undef WANT
 };
 
 /* A member or a query parameter: one of the two is set, none when it is absent. */
@@ -67,7 +39,8 @@ static const char *shown(const struct parse *p, const char *field)
 	return copy != NULL ? copy : "";
 }
 
-static void wrong(struct parse *p, const char *field, enum parse_want want, int64_t low, int64_t high)
+static void wrong(struct parse *p, const char *field, enum parse_want want, int64_t low,
+                  int64_t high)
 {
 	if (p->field != NULL)
 		return;
@@ -240,8 +213,8 @@ const char *parse_text(struct parse *p, const char *name, int64_t low, int64_t h
 	if (absent(v))
 		return NULL;
 	text = text_of(v, &length);
-	if (text != NULL && (length == 0 || parse_plain(text, length, length)) && characters(text, length) >= low &&
-	    characters(text, length) <= high)
+	if (text != NULL && (length == 0 || parse_plain(text, length, length)) &&
+	    characters(text, length) >= low && characters(text, length) <= high)
 		return text;
 	wrong(p, name, PARSE_TEXT, low, high);
 	return NULL;
@@ -262,7 +235,8 @@ const char *parse_bytes(struct parse *p, const char *name, int64_t max)
 	return NULL;
 }
 
-static const char *parse_checked(struct parse *p, const char *name, bool (*valid)(const char *text, size_t length),
+static const char *parse_checked(struct parse *p, const char *name,
+                                 bool (*valid)(const char *text, size_t length),
                                  enum parse_want want)
 {
 	struct value v = look_up(p, name);
@@ -335,7 +309,8 @@ const struct json *parse_list(struct parse *p, const char *name, size_t low, siz
 
 	if (absent(v))
 		return NULL;
-	if (v.json != NULL && json_type(v.json) == JSON_LIST && json_size(v.json) >= low && json_size(v.json) <= high)
+	if (v.json != NULL && json_type(v.json) == JSON_LIST && json_size(v.json) >= low &&
+	    json_size(v.json) <= high)
 		return v.json;
 	wrong(p, name, PARSE_LIST, (int64_t)low, (int64_t)high);
 	return NULL;
@@ -369,7 +344,9 @@ unsigned parse_providers(struct parse *p, const char *name)
 
 	for (size_t i = 0; list != NULL && i < json_size(list); i++) {
 		const struct json *provider = json_at(list, i);
-		unsigned bit = json_type(provider) == JSON_TEXT ? provider_bit(json_text(provider, NULL)) : 0;
+		unsigned bit = json_type(provider) == JSON_TEXT
+		                       ? provider_bit(json_text(provider, NULL))
+		                       : 0;
 
 		if (bit == 0)
 			parse_wrong(p, name, PARSE_PROVIDERS);

@@ -1,8 +1,8 @@
 /*
- * parse: the members of a request's body, or its query parameters, as typed and bounded values.  The
+ * parse: the members of a request's body, or its query parameters, as typed and bounded values. The
  * first one that is wrong is kept with what it should have been; all later getters still answer
- * something harmless, so a handler looks once, at the end.  Absent and null mean the same.  Values live
- * as long as the request.
+ * something harmless, so a handler looks once, at the end.  Absent and null mean the same.  Values
+ * live as long as the request.
  */
 #ifndef OCTROI_ROUTES_PARSE_H
 #define OCTROI_ROUTES_PARSE_H
@@ -14,11 +14,11 @@
 #include "base/json.h"
 #include "edge/request.h"
 
-/* What a field must be; parse_message puts it into words. */
 enum parse_want {
-	PARSE_KNOWN, PARSE_PRESENT, PARSE_ABSENT, PARSE_INT, PARSE_TEXT, PARSE_BYTES, PARSE_BOOL, PARSE_LIST,
-	PARSE_RECORD, PARSE_SMALL_RECORD, PARSE_ACCOUNT, PARSE_REQUEST_ID, PARSE_ID, PARSE_NAME, PARSE_TIME,
-	PARSE_CURSOR, PARSE_SAME, PARSE_ONE_OF, PARSE_COUNTS, PARSE_SIGN, PARSE_PROVIDERS, PARSE_EMAIL, PARSE_ORDER
+#define WANT(NAME, english, french) PARSE_##NAME,
+#include "routes/parse.def"
+#undef WANT
+	PARSE_WANTS
 };
 
 struct parse {
@@ -48,8 +48,8 @@ const char *parse_text(struct parse *p, const char *name, int64_t low, int64_t h
 /* NULL when absent.  1 to max bytes, likewise. */
 const char *parse_bytes(struct parse *p, const char *name, int64_t max);
 const char *parse_account(struct parse *p, const char *name);
-/* The request's id: the record's requestId or the header Idempotency-Key, which are the same thing; NULL
- * when neither is given. */
+/* The request's id: the record's requestId or the header Idempotency-Key, which are the same thing;
+ * NULL when neither is given. */
 const char *parse_repeat(struct parse *p);
 /* What to_number makes of the name (>= 0); fallback when absent. */
 int parse_name(struct parse *p, const char *name, int (*to_number)(const char *name), int fallback);

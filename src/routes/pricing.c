@@ -26,7 +26,7 @@ static struct book *take_book(struct call *c)
 	return book;
 }
 
-/* ---- the list ---------------------------------------------------------------------------------- */
+/* ---- the list -------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *name;
@@ -54,7 +54,7 @@ static void put_tier(struct json_writer *w, const struct price *p, int tier)
 		if (price_of_tokens(&flat, UNIT_MONEY, &t, &cost))
 			json_put_int(w, classes[i].name, cost);
 		else
-			json_put_null(w, classes[i].name); /* beyond all counting; nobody can use it either */
+			json_put_null(w, classes[i].name); /* beyond all counting */
 	}
 }
 
@@ -130,7 +130,8 @@ static int visit(void *context, const struct price *p)
 	return 0;
 }
 
-static void put_list(struct listing *l, const struct book *book, enum price_kind kind, const char *name)
+static void put_list(struct listing *l, const struct book *book, enum price_kind kind,
+                     const char *name)
 {
 	l->kind = kind;
 	l->place = 0;
@@ -189,7 +190,7 @@ void pricing_list(struct call *c)
 	render_close(&w);
 }
 
-/* ---- an estimate ------------------------------------------------------------------------------- */
+/* ---- an estimate ----------------------------------------------------------------------------- */
 
 static const char *const estimate_members[] = {
 	"model", "action", "quantity", "inputTokens", "outputTokens", "unit", NULL,
@@ -216,8 +217,8 @@ static void parse_estimate(struct parse *p, const struct call *c, struct estimat
 		parse_wrong(p, "quantity", PARSE_ABSENT);
 	e->tokens.count[PRICE_INPUT] =
 		parse_int(p, "inputTokens", 0, PRICE_TOKENS_MAX, c->config->estimate_input_tokens);
-	e->tokens.count[PRICE_OUTPUT] =
-		parse_int(p, "outputTokens", 0, PRICE_TOKENS_MAX, c->config->estimate_output_tokens);
+	e->tokens.count[PRICE_OUTPUT] = parse_int(p, "outputTokens", 0, PRICE_TOKENS_MAX,
+	                                          c->config->estimate_output_tokens);
 	e->unit = (enum account_unit)parse_name(p, "unit", names_to_unit, UNIT_MONEY);
 }
 
@@ -233,11 +234,13 @@ static struct price standard_action(const struct config *config)
 	return p;
 }
 
-/* OK with cost and price version, UNKNOWN_MODEL, UNKNOWN_ACTION, or INVALID_REQUEST: beyond counting. */
-static enum outcome estimate(const struct book *book, const struct config *config, struct estimate *e)
+/* OK with cost and version, UNKNOWN_MODEL, UNKNOWN_ACTION, or INVALID_REQUEST: beyond counting. */
+static enum outcome estimate(const struct book *book, const struct config *config,
+                             struct estimate *e)
 {
 	enum price_kind kind = e->model != NULL ? PRICE_MODEL : PRICE_ACTION;
-	const struct price *p = book_price_at(book, kind, kind == PRICE_MODEL ? e->model : e->action, clock_wall_us());
+	const struct price *p = book_price_at(
+		book, kind, kind == PRICE_MODEL ? e->model : e->action, clock_wall_us());
 	struct price standard = standard_action(config);
 	bool fits;
 

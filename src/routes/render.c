@@ -15,7 +15,8 @@ static const struct currency {
 	const char *code, *symbol;
 	bool before; /* in English; in French it always follows, after a space */
 } currencies[] = {
-	{"EUR", "€", false}, {"USD", "$", true}, {"GBP", "£", true}, {"CAD", "CA$", true}, {"AUD", "A$", true},
+	{"EUR", "€", false},  {"USD", "$", true},  {"GBP", "£", true},
+	{"CAD", "CA$", true}, {"AUD", "A$", true},
 };
 
 void render_open(struct call *c, struct json_writer *w)
@@ -41,7 +42,8 @@ void render_put_whole(struct json_writer *w, const char *key, int64_t amount_mic
 	json_put_int(w, key, money_floor_div(amount_micros, render_per_minor(unit)));
 }
 
-void render_put_id(struct json_writer *w, const char *key, const struct account_key *account, int64_t seq)
+void render_put_id(struct json_writer *w, const char *key, const struct account_key *account,
+                   int64_t seq)
 {
 	char id[ID_PUBLIC_MAX];
 
@@ -75,7 +77,8 @@ static void money_amount(const struct call *c, int64_t amount_micros, int decima
 	} else if (currency.symbol == NULL) {
 		snprintf(out, RENDER_AMOUNT_MAX, "%s %s", number, currency.code);
 	} else if (currency.before) {
-		snprintf(out, RENDER_AMOUNT_MAX, "%s%s%s", negative ? "-" : "", currency.symbol, number + (negative ? 1 : 0));
+		snprintf(out, RENDER_AMOUNT_MAX, "%s%s%s", negative ? "-" : "", currency.symbol,
+		         number + (negative ? 1 : 0));
 	} else {
 		snprintf(out, RENDER_AMOUNT_MAX, "%s%s", number, currency.symbol);
 	}
@@ -94,11 +97,11 @@ void render_amount(const struct call *c, int64_t unit, int64_t amount_micros, ch
 	if (unit == UNIT_MONEY)
 		money_amount(c, amount_micros, 2, out);
 	else
-		snprintf(out, RENDER_AMOUNT_MAX, "%lld %s%s", (long long)credits, c->french ? "crédit" : "credit",
-		         one ? "" : "s");
+		snprintf(out, RENDER_AMOUNT_MAX, "%lld %s%s", (long long)credits,
+		         c->french ? "crédit" : "credit", one ? "" : "s");
 }
 
-/* ---- refusals ---------------------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 /* How much is missing; what does not fit any more is simply as much as fits. */
 static micros shortfall(const struct answer *a)
@@ -118,10 +121,12 @@ static void credits_message(const struct call *c, const struct answer *a, struct
 
 	if (c->french)
 		buf_printf(out,
-		           "Crédits IA insuffisants pour votre équipe. Il reste %lld crédits, %lld nécessaires.",
+		           "Crédits IA insuffisants pour votre équipe. "
+		           "Il reste %lld crédits, %lld nécessaires.",
 		           (long long)left, (long long)needed);
 	else
-		buf_printf(out, "Not enough AI credits for your team. %lld credits left, %lld needed.",
+		buf_printf(out,
+		           "Not enough AI credits for your team. %lld credits left, %lld needed.",
 		           (long long)left, (long long)needed);
 }
 
@@ -131,7 +136,8 @@ static void put_message(struct json_writer *w, const struct call *c, const struc
 
 	if (r->message != NULL) {
 		json_put_text(w, "message", r->message);
-	} else if (r->outcome == OUTCOME_INSUFFICIENT_CREDITS && r->answer != NULL && r->answer->unit == UNIT_CREDIT) {
+	} else if (r->outcome == OUTCOME_INSUFFICIENT_CREDITS && r->answer != NULL &&
+	           r->answer->unit == UNIT_CREDIT) {
 		buf_init(&text, MESSAGE_MAX);
 		credits_message(c, r->answer, &text);
 		json_put_text(w, "message", buf_text(&text));
@@ -152,7 +158,8 @@ static void put_topup_url(struct json_writer *w, const struct config *config)
 		size_t length = strlen(config->public_url);
 
 		buf_init(&url, MESSAGE_MAX);
-		buf_add(&url, config->public_url, length - (config->public_url[length - 1] == '/' ? 1 : 0));
+		buf_add(&url, config->public_url,
+		        length - (config->public_url[length - 1] == '/' ? 1 : 0));
 		buf_add_text(&url, "/billing");
 		json_put_text(w, "topupUrl", buf_text(&url));
 		buf_free(&url);

@@ -1,6 +1,6 @@
 /*
- * render: what every answer has in common: refusals with their fields and headers, amounts as people
- * read them.  Writes into the call's response.
+ * render: what every answer has in common: refusals with their fields and headers, amounts as
+ * people read them.  Writes into the call's response.
  */
 #ifndef OCTROI_ROUTES_RENDER_H
 #define OCTROI_ROUTES_RENDER_H
@@ -35,7 +35,8 @@ int64_t render_per_minor(int64_t unit);
 /* amount in whole minor units, rounded down. */
 void render_put_whole(struct json_writer *w, const char *key, int64_t amount_micros, int64_t unit);
 /* The public id of an account's hold, usage or transaction. */
-void render_put_id(struct json_writer *w, const char *key, const struct account_key *account, int64_t seq);
+void render_put_id(struct json_writer *w, const char *key, const struct account_key *account,
+                   int64_t seq);
 /* Nothing when text is "". */
 void render_put_given(struct json_writer *w, const char *key, const char *text);
 

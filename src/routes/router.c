@@ -29,7 +29,8 @@ struct route {
 };
 
 static const struct route routes[METRICS_NO_ROUTE] = {
-#define ROUTE(method, pattern, caller, listener, handler) {#method, pattern, CALLER_##caller, listener, handler},
+#define ROUTE(method, pattern, caller, listener, handler)                                          \
+	{#method, pattern, CALLER_##caller, listener, handler},
 #include "routes/routes.def"
 #undef ROUTE
 };
@@ -86,10 +87,11 @@ void router_housekeep(struct router *r)
 	ledger_prune(r->options.ledger, now_us + SWEEP_PATIENCE_US);
 }
 
-/* ---- which route ------------------------------------------------------------------------------- */
+/* ---- which route ----------------------------------------------------------------------------- */
 
 /* The pattern's {} are filled into segment; false when the path is another, or memory is short. */
-static bool matches(const char *pattern, const char *path, struct arena *arena, const char *segment[SEGMENTS_MAX])
+static bool matches(const char *pattern, const char *path, struct arena *arena,
+                    const char *segment[SEGMENTS_MAX])
 {
 	int count = 0;
 
@@ -135,13 +137,15 @@ static enum metrics_route find_route(struct call *c, enum outcome *outcome)
 	for (int i = 0; i < METRICS_NO_ROUTE; i++) {
 		const struct route *route = &routes[i];
 
-		if (!is_served(route, c) || !matches(route->pattern, c->request->path, c->request->arena, c->segment))
+		if (!is_served(route, c) ||
+		    !matches(route->pattern, c->request->path, c->request->arena, c->segment))
 			continue;
 		if (is_method(route, c->request->method))
 			return (enum metrics_route)i;
 		if (length > 0)
 			length += (size_t)snprintf(allow + length, sizeof(allow) - length, ", ");
-		length += (size_t)snprintf(allow + length, sizeof(allow) - length, "%s%s", route->method,
+		length += (size_t)snprintf(allow + length, sizeof(allow) - length, "%s%s",
+		                           route->method,
 		                           strcmp(route->method, "GET") == 0 ? ", HEAD" : "");
 		CHECK(length < sizeof(allow));
 	}
@@ -151,7 +155,7 @@ static enum metrics_route find_route(struct call *c, enum outcome *outcome)
 	return METRICS_NO_ROUTE;
 }
 
-/* ---- what every request must be ---------------------------------------------------------------- */
+/* ---- what every request must be -------------------------------------------------------------- */
 
 /* What the edge has found wrong, as an outcome; OK for a sound request. */
 static enum outcome defect_outcome(struct call *c)
@@ -201,7 +205,8 @@ static bool is_json(const char *type)
 /* Says what is wrong with the JSON; in English, as the parser does. */
 static void render_json_error(struct call *c, const char *sentence)
 {
-	const struct refusal r = {.outcome = OUTCOME_INVALID_REQUEST, .field = "body", .message = sentence};
+	const struct refusal r = {
+		.outcome = OUTCOME_INVALID_REQUEST, .field = "body", .message = sentence};
 
 	render_refusal(c, &r);
 }
@@ -230,11 +235,12 @@ static bool read_body(struct call *c, const struct route *route)
 	}
 	if (json_type(c->body) == JSON_RECORD)
 		return true;
-	render_json_error(c, c->french ? "Le corps doit être un objet JSON." : "The body must be a JSON object.");
+	render_json_error(c, c->french ? "Le corps doit être un objet JSON."
+	                               : "The body must be a JSON object.");
 	return false;
 }
 
-/* ---- a request --------------------------------------------------------------------------------- */
+/* ---- a request ------------------------------------------------------------------------------- */
 
 static enum metrics_route serve(struct router *r, struct call *c)
 {
@@ -262,7 +268,7 @@ static enum metrics_route serve(struct router *r, struct call *c)
 	return place;
 }
 
-/* One line and the counters.  Neither the path nor the query is told: they hold what callers sent. */
+/* One line and the counters.  Path and query are not told: they hold what callers sent. */
 static void note(struct router *r, const struct call *c, enum metrics_route place)
 {
 	int64_t duration_us = clock_monotonic_us() - c->request->received_us;
@@ -272,7 +278,8 @@ static void note(struct router *r, const struct call *c, enum metrics_route plac
 	log_event(LOG_LEVEL_INFO, "request", LOG_TEXT("id", c->request->id),
 	          LOG_TEXT("method", known ? routes[place].method : "-"),
 	          LOG_TEXT("route", known ? routes[place].pattern : "-"),
-	          LOG_NUMBER("status", c->response->status), LOG_TEXT("outcome", outcome_name(c->outcome)),
+	          LOG_NUMBER("status", c->response->status),
+	          LOG_TEXT("outcome", outcome_name(c->outcome)),
 	          LOG_NUMBER("duration_us", duration_us), LOG_TEXT("account", c->account));
 }
 

@@ -27,7 +27,7 @@ void router_handle(void *context, const struct request *request, struct response
 
 /* For /metrics; set once the edge runs, NULL before. */
 void router_set_edge(struct router *r, struct edge *e);
-/* About once a second, one thread: does what is due on accounts nobody asks for, removes old markers. */
+/* About once a second, one thread: does what is due where nobody asks, and prunes. */
 void router_housekeep(struct router *r);
 
 #endif

@@ -56,8 +56,8 @@ void show_account(struct json_writer *w, const struct call *c, const struct read
 	json_put_time(w, "createdAt", a->created_at_us);
 }
 
-void show_transaction(struct json_writer *w, const char *key, const struct account_key *account, int64_t unit,
-                      const struct reader_transaction *t)
+void show_transaction(struct json_writer *w, const char *key, const struct account_key *account,
+                      int64_t unit, const struct reader_transaction *t)
 {
 	json_open_record(w, key);
 	render_put_id(w, "id", account, t->seq);
@@ -75,7 +75,8 @@ void show_transaction(struct json_writer *w, const char *key, const struct accou
 	json_close_record(w);
 }
 
-void show_usage(struct json_writer *w, const struct account_key *account, int64_t unit, const struct reader_usage *u)
+void show_usage(struct json_writer *w, const struct account_key *account, int64_t unit,
+                const struct reader_usage *u)
 {
 	bool model = u->kind == PRICE_MODEL;
 
@@ -90,7 +91,8 @@ void show_usage(struct json_writer *w, const struct account_key *account, int64_
 	json_put_int(w, "cacheReadTokens", u->cache_read_tokens);
 	json_put_int(w, "cacheWriteTokens", u->cache_write_tokens);
 	json_put_int(w, "totalTokens",
-	             u->input_tokens + u->output_tokens + u->cache_read_tokens + u->cache_write_tokens);
+	             u->input_tokens + u->output_tokens + u->cache_read_tokens +
+	                     u->cache_write_tokens);
 	json_put_minor(w, "cost", u->cost_micros, render_per_minor(unit));
 	json_put_int(w, "costMicros", u->cost_micros);
 	json_put_text(w, "source", names_source(u->source));

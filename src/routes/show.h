@@ -16,8 +16,9 @@ void show_balance(struct json_writer *w, const struct reader_account *a);
 void show_account(struct json_writer *w, const struct call *c, const struct reader_account *a);
 
 /* Each a record of its own; unit is the account's. */
-void show_transaction(struct json_writer *w, const char *key, const struct account_key *account, int64_t unit,
-                      const struct reader_transaction *t);
-void show_usage(struct json_writer *w, const struct account_key *account, int64_t unit, const struct reader_usage *u);
+void show_transaction(struct json_writer *w, const char *key, const struct account_key *account,
+                      int64_t unit, const struct reader_transaction *t);
+void show_usage(struct json_writer *w, const struct account_key *account, int64_t unit,
+                const struct reader_usage *u);
 
 #endif

@@ -15,13 +15,13 @@
 #define TOKEN_SECRET_MIN 32
 
 /* The token, in the arena, or NULL when memory is short.  member may be "". */
-const char *token_issue(struct arena *a, const char *secret, const char *account, const char *member,
-                        int64_t now_us, int64_t life_seconds);
+const char *token_issue(struct arena *a, const char *secret, const char *account,
+                        const char *member, int64_t now_us, int64_t life_seconds);
 
-/* 0 with account and member (in the arena), or -1: not ours, altered, expired (clock skew 5 s), or not
- * meant for this.  secret shorter than TOKEN_SECRET_MIN accepts nothing. */
-int token_accept(struct arena *a, const char *secret, const char *token, size_t length, int64_t now_us,
-                 const char **account, const char **member);
+/* 0 with account and member (in the arena), or -1: not ours, altered, expired (clock skew 5 s), or
+ * not meant for this.  secret shorter than TOKEN_SECRET_MIN accepts nothing. */
+int token_accept(struct arena *a, const char *secret, const char *token, size_t length,
+                 int64_t now_us, const char **account, const char **member);
 
 /* What is asked of another issuer's tokens; strings are never NULL. */
 struct token_issuer {

@@ -17,7 +17,7 @@ static void refuse_without_secret(struct call *c)
 {
 	const struct refusal r = {
 		.outcome = OUTCOME_NOT_FOUND,
-		.message = c->french ? "Aucun jeton n'est émis tant que token_secret n'est pas configuré."
+		.message = c->french ? "Pas de jeton tant que token_secret n'est pas configuré."
 		                     : "No tokens are issued until token_secret is configured.",
 	};
 
@@ -37,7 +37,8 @@ void tokens_issue(struct call *c)
 	parse_need(&p, "account");
 	account = parse_account(&p, "account");
 	member = parse_account(&p, "member");
-	life = parse_int(&p, "ttlSeconds", LIFE_MIN_SECONDS, TOKEN_LIFE_MAX_SECONDS, TOKEN_LIFE_MAX_SECONDS);
+	life = parse_int(&p, "ttlSeconds", LIFE_MIN_SECONDS, TOKEN_LIFE_MAX_SECONDS,
+	                 TOKEN_LIFE_MAX_SECONDS);
 	if (!parse_ok(&p)) {
 		render_wrong(c, &p);
 		return;
@@ -47,8 +48,8 @@ void tokens_issue(struct call *c)
 		return;
 	}
 	c->account = account;
-	token = token_issue(c->request->arena, c->config->token_secret, account, member != NULL ? member : "", now_us,
-	                    life);
+	token = token_issue(c->request->arena, c->config->token_secret, account,
+	                    member != NULL ? member : "", now_us, life);
 	if (token == NULL) {
 		render_outcome(c, OUTCOME_UNAVAILABLE);
 		return;

@@ -7,6 +7,7 @@ puts everything back.
 import hashlib
 import json
 import re
+import threading
 
 import pytest
 
@@ -381,4 +382,33 @@ def test_account_renamed(ledger):
 
 
 def test_everything_was_put_back(ledger):
+    ledger.audit()
+
+
+def test_audit_of_a_living_ledger(ledger):
+    """One snapshot: whatever is under way, the audit sees a ledger that adds up."""
+    stop = threading.Event()
+    failed = []
+
+    def work(account):
+        while not stop.is_set():
+            held = ledger.post("/api/guard/authorize", {"account": account, "model": "gpt-4o"})
+            if held.status == 402:
+                ledger.fund(account, 1_000_000)
+            elif held.status != 200 or ledger.post("/api/guard/settle", {
+                    "hold": held.json["hold"], "inputTokens": 100, "outputTokens": 3000}).status != 200:
+                failed.append(held)
+
+    names = [ledger.account(funds_micros=100_000) for _ in range(3)]
+    threads = [threading.Thread(target=work, args=(name,)) for name in names * 2]
+    for thread in threads:
+        thread.start()
+    try:
+        entries = [json.loads(ledger.ctl("audit", "--json").stdout)["report"]["entries"] for _ in range(10)]
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not failed
+    assert entries == sorted(entries) and entries[-1] > entries[0] + 10  # it did live
     ledger.audit()

@@ -1,5 +1,6 @@
 """Many connections: idle ones cost a descriptor, never a worker; and how much memory all of it takes."""
 
+import os
 import pathlib
 import re
 import threading
@@ -77,7 +78,7 @@ def test_idle_connections_do_not_keep_active_ones_from_being_served(wide, capsys
         print(f"\n{IDLE} idle, {ACTIVE} active: {20 * ACTIVE / seconds:.0f} requests/s, {threads} threads, "
               f"{resident / 1024:.1f} MiB resident")
     assert threads >= 200
-    assert resident < RESIDENT_KIB_MAX
+    assert resident < RESIDENT_KIB_MAX or "OCTROI_SANITIZER" in os.environ  # which has memory of its own
     took = 10 * ACTIVE * guard.cost("gpt-4o", input=1, output=1)
     assert o.balance(account) == (1_000_000_000 - took, 0, 1_000_000_000 - took)
 

@@ -1,5 +1,6 @@
 """./quickstart: what it promises about data, processes, settings and the system around it."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -120,6 +121,12 @@ def test_set_writes_the_configuration_and_restarts_octroi_alone(own):
     assert own.post("/api/pricing/estimate", json=estimate).json == dear.json
 
 
+def test_set_of_what_quickstart_sets_itself_stays(own):
+    own.start(public_url="https://pay.example")
+    own.start()
+    assert "public_url = https://pay.example\n" in pathlib.Path(own.env["OCTROI_CONF"]).read_text()
+
+
 def test_db_set_changes_the_private_database(own):
     own.quickstart("--no-demo", "--db-set", "max_connections=123")
     own._read_env()
@@ -141,6 +148,7 @@ def test_octroi_may_not_rewrite_its_journal(own):
 
 def test_a_taken_port_is_refused(own):
     with tempfile.TemporaryDirectory(prefix="octroi-test-") as directory:
+        os.chmod(directory, 0o755)
         done = subprocess.run([str(QUICKSTART), "--dir", directory + "/o", "--port", str(own.port), "--no-demo"],
                               env={"PATH": os.environ["PATH"], "OCTROI_BUILD": str(build_dir())},
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
@@ -182,6 +190,38 @@ def test_a_directory_whose_name_is_too_long_for_sockets():
         if state:
             shutil.rmtree(state)
         shutil.rmtree(home)
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache", "apache-fcgid"])
+def test_demo_pages_pay_for_what_they_use(server):
+    """Two languages, streamed and not: each asks, settles, and tells what it cost."""
+    with Octroi(server, demo=True) as o:
+        assert o.said.count("  cost 0.0") == 4, o.said
+        spent = 10 * EUROS - o.balance("demo:alice")[0]
+        for page in ("/demo/chat.php", "/demo/chat-py"):
+            plain = o.call("POST", page, json={"prompt": "Hello"}, key=None, public=True)
+            assert plain.status == 200 and plain.json["reply"].endswith("Hello"), plain
+            streamed = o.call("POST", page, json={"prompt": "Hello", "stream": True}, key=None, public=True)
+            assert streamed.headers["content-type"].startswith("text/event-stream"), streamed
+            guard = json.loads(streamed.text.split("event: guard\ndata: ")[1])
+            assert guard["status"] == 200 and guard["settlement"] == "exact"
+            assert guard["costMicros"] == plain.json["guard"]["costMicros"] > 0
+            spent += guard["costMicros"] + plain.json["guard"]["costMicros"]
+            assert o.balance("demo:alice") == (10 * EUROS - spent, 0, 10 * EUROS - spent)
+
+        provider = int((pathlib.Path(o.env["OCTROI_LOGS"]).parent / "pids" / "provider").read_text().split()[0])
+        os.kill(provider, signal.SIGKILL)
+        wait_until(lambda: not alive(provider), 5, "end of the provider")
+        for page in ("/demo/chat.php", "/demo/chat-py"):
+            failed = o.call("POST", page, json={"prompt": "Hello"}, key=None, public=True)
+            assert failed.status == 502, failed
+        assert o.balance("demo:alice") == (10 * EUROS - spent, 0, 10 * EUROS - spent)
+
+        o.fund("demo:alice", spent - 10 * EUROS)
+        for page in ("/demo/chat.php", "/demo/chat-py"):
+            refused = o.call("POST", page, json={"prompt": "Hello", "stream": True}, key=None, public=True)
+            assert refused.status == 402, refused
+            assert refused.json["guard"]["error"] == "INSUFFICIENT_CREDITS"
 
 
 def test_the_source_tree_stays_clean():

@@ -41,6 +41,9 @@ CONNECTION_IDLE_MAX_SECONDS = 4
 
 _serial = itertools.count(1)
 
+# What a build with --enable-asan, --enable-ubsan or --enable-tsan says when it has found something.
+_SANITIZER = re.compile(r"(AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error): .*")
+
 
 def build_dir():
     """The directory with the built programs."""
@@ -100,10 +103,11 @@ class Answer:
 class Octroi:
     """server: nginx, apache (mod_proxy_fcgi) or apache-fcgid (mod_fcgid).  settings: keys of
     octroi.conf.  db_settings: keys of my.cnf.  audit=False: do not audit when closing (for a test
-    that tampers with the ledger)."""
+    that tampers with the ledger).  demo: with the demo account, sample pages and mock provider."""
 
-    def __init__(self, server="nginx", settings=None, db_settings=None, audit=True):
+    def __init__(self, server="nginx", settings=None, db_settings=None, audit=True, demo=False):
         self.server = server
+        self._demo = [] if demo else ["--no-demo"]
         self._audit_at_close = audit
         self._threads = threading.local()
         self._home = tempfile.mkdtemp(prefix="octroi-test-")
@@ -117,7 +121,7 @@ class Octroi:
             raise
 
     def _first_start(self, settings, db_settings):
-        arguments = ["--server", self.server, "--no-demo"]
+        arguments = ["--server", self.server, *self._demo]
         for key, value in settings.items():
             arguments += ["--set", f"{key}={value}"]
         for key, value in db_settings.items():
@@ -129,6 +133,7 @@ class Octroi:
                 break
         if done.returncode != 0:
             raise RuntimeError(f"quickstart failed ({done.returncode}):\n{done.stdout}")
+        self.said = done.stdout  # what the first start printed
         self._read_env()
 
     # -- life -----------------------------------------------------------------------------------
@@ -154,12 +159,19 @@ class Octroi:
         try:
             if self.dir.exists():
                 self.quickstart("down", check=False)
+            if self.env:
+                self._assert_no_sanitizer_report()
         finally:
             state = self.dir / "state"
             if state.exists():  # data that could not live in the directory itself
                 shutil.rmtree(state.read_text().strip(), ignore_errors=True)
             shutil.rmtree(self._home, ignore_errors=True)
             self._home = None
+
+    def _assert_no_sanitizer_report(self):
+        for path in pathlib.Path(self.env["OCTROI_LOGS"]).glob("*.log"):
+            found = _SANITIZER.search(path.read_text(errors="replace"))
+            assert not found, f"{path.name}: {path.read_text(errors='replace')[found.start():][:4000]}"
 
     def quickstart(self, *arguments, check=True):
         """Runs ./quickstart [down] --dir <ours> with arguments; stdout has both streams."""
@@ -189,7 +201,7 @@ class Octroi:
         for key, value in settings.items():
             arguments += ["--set", f"{key}={value}"]
         self.disconnect()
-        self.quickstart("--no-demo", *arguments)
+        self.quickstart(*self._demo, *arguments)
         self._read_env()
 
     def stop(self):

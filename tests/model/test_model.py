@@ -52,7 +52,7 @@ def play(o, swarm, sql, seed, capture):
 
 
 @pytest.mark.parametrize("expiry", ["release", "capture"])
-def test_against_the_naive_ledger(expiry, capsys):
+def test_naive_ledger(expiry, capsys):
     ends, played, started = collections.Counter(), 0, time.monotonic()
     with Octroi("nginx", settings={**driver.SETTINGS, "hold_expiry": expiry}) as o:
         sql = driver.Sql(o)

@@ -281,6 +281,46 @@ static void test_large_bodies_are_the_readers(void **state)
 	free(body);
 }
 
+/* The walk finds the end that the inspection finds, however the bytes come in. */
+static void test_the_walk_finds_the_end(void **state)
+{
+	struct bytes *b = *state;
+	size_t end;
+
+	add_begin(&b->request, 1, RESPONDER, true);
+	add_params(b, 7);
+	add_record(&b->request, STDIN, 1, "body", 4, 5);
+	add_record(&b->request, STDIN, 1, "", 0, 3);
+	end = b->request.length;
+	expect(&b->request, FRAME_READY);
+	add_begin(&b->request, 2, RESPONDER, true);
+	for (size_t part = 1; part <= b->request.length; part++) {
+		struct frame_walk walk = {.skip = 0};
+		enum frame_verdict verdict = FRAME_MORE;
+		size_t at = 0;
+		size_t used = 0;
+
+		while (verdict == FRAME_MORE) {
+			size_t length = b->request.length - at < part ? b->request.length - at : part;
+
+			assert_true(length > 0);
+			verdict = frame_walk(&walk, (unsigned char *)b->request.data + at, length, &used);
+			at += verdict == FRAME_READY ? used : length;
+		}
+		assert_int_equal(verdict, FRAME_READY);
+		assert_int_equal(at, end);
+	}
+}
+
+static void test_the_walk_refuses_another_version(void **state)
+{
+	struct frame_walk walk = {.skip = 0};
+	size_t used = 0;
+
+	(void)state;
+	assert_int_equal(frame_walk(&walk, (const unsigned char *)"\2", 1, &used), FRAME_BAD);
+}
+
 /* Whatever the bytes: no crash, and a verdict that more bytes of the same cannot take back. */
 static void test_noise(void **state)
 {
@@ -326,6 +366,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_names_and_values, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_parameters_at_the_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_large_bodies_are_the_readers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_walk_finds_the_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_walk_refuses_another_version, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_noise, setup, teardown),
 	};
 

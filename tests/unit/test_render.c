@@ -55,7 +55,8 @@ static void test_amounts(void **state)
 		{"EUR", UNIT_MONEY, 0, "0.00€", "0,00 €"},
 		{"EUR", UNIT_MONEY, -1, "-0.01€", "-0,01 €"},
 		{"EUR", UNIT_MONEY, -500000, "-0.50€", "-0,50 €"},
-		{"EUR", UNIT_MONEY, INT64_C(2000000000000000000), "2000000000000.00€", "2000000000000,00 €"},
+		{"EUR", UNIT_MONEY, INT64_C(2000000000000000000), "2000000000000.00€",
+	         "2000000000000,00 €"},
 		{"USD", UNIT_MONEY, 9870000, "$9.87", "9,87 $"},
 		{"USD", UNIT_MONEY, -9870000, "-$9.87", "-9,87 $"},
 		{"CHF", UNIT_MONEY, 9870000, "9.87 CHF", "9,87 CHF"},
@@ -86,7 +87,8 @@ static void expect_body(const char *text)
 
 static void test_refusals(void **state)
 {
-	const struct refusal with_message = {.outcome = OUTCOME_NOT_FOUND, .message = "none \"here\""};
+	const struct refusal with_message = {.outcome = OUTCOME_NOT_FOUND,
+	                                     .message = "none \"here\""};
 
 	(void)state;
 	render_outcome(&call, OUTCOME_UNAUTHORIZED);
@@ -94,7 +96,8 @@ static void test_refusals(void **state)
 	assert_string_equal(response.outcome, "UNAUTHORIZED");
 	assert_int_equal(call.outcome, OUTCOME_UNAUTHORIZED);
 	assert_non_null(strstr(buf_text(&response.headers), "WWW-Authenticate: Bearer"));
-	expect_body("{\"error\":\"UNAUTHORIZED\",\"message\":\"Authentication is required.\",\"requestId\":\"id-1\"}");
+	expect_body("{\"error\":\"UNAUTHORIZED\",\"message\":\"Authentication is "
+	            "required.\",\"requestId\":\"id-1\"}");
 	call.french = true;
 	render_outcome(&call, OUTCOME_UNAVAILABLE);
 	assert_int_equal(response.status, 503);
@@ -102,10 +105,12 @@ static void test_refusals(void **state)
 	assert_non_null(strstr(buf_text(&response.body), "Momentanément indisponible"));
 	call.field = "limit";
 	render_outcome(&call, OUTCOME_INVALID_REQUEST);
-	expect_body("{\"error\":\"INVALID_REQUEST\",\"message\":\"La requête n'est pas valide.\",\"field\":\"limit\","
+	expect_body("{\"error\":\"INVALID_REQUEST\",\"message\":\"La requête n'est pas "
+	            "valide.\",\"field\":\"limit\","
 	            "\"requestId\":\"id-1\"}");
 	render_refusal(&call, &with_message);
-	expect_body("{\"error\":\"NOT_FOUND\",\"message\":\"none \\\"here\\\"\",\"requestId\":\"id-1\"}");
+	expect_body("{\"error\":\"NOT_FOUND\",\"message\":\"none "
+	            "\\\"here\\\"\",\"requestId\":\"id-1\"}");
 }
 
 static void test_every_outcome_can_be_rendered(void **state)
@@ -121,7 +126,8 @@ static void test_every_outcome_can_be_rendered(void **state)
 		assert_int_equal(response.status, outcome_status((enum outcome)o));
 		body = json_parse(response.body.data, response.body.length, false, error);
 		assert_non_null(body);
-		assert_string_equal(json_text(json_get(body, "error"), NULL), outcome_name((enum outcome)o));
+		assert_string_equal(json_text(json_get(body, "error"), NULL),
+		                    outcome_name((enum outcome)o));
 		assert_true(strlen(json_text(json_get(body, "message"), NULL)) > 0);
 		assert_int_equal(json_get(body, "neededMicros") != NULL, response.status == 402);
 		json_free(body);
@@ -131,8 +137,13 @@ static void test_every_outcome_can_be_rendered(void **state)
 static void test_a_refusal_about_money(void **state)
 {
 	const struct answer a = {
-		.outcome = OUTCOME_INSUFFICIENT_CREDITS, .unit = UNIT_MONEY, .balance_micros = 29999,
-		.available_micros = 20000, .needed_micros = 20660, .limit = LIMIT_BALANCE, .limit_micros = 29999,
+		.outcome = OUTCOME_INSUFFICIENT_CREDITS,
+		.unit = UNIT_MONEY,
+		.balance_micros = 29999,
+		.available_micros = 20000,
+		.needed_micros = 20660,
+		.limit = LIMIT_BALANCE,
+		.limit_micros = 29999,
 		.used_micros = 9999,
 	};
 
@@ -140,14 +151,18 @@ static void test_a_refusal_about_money(void **state)
 	set_text(public_url, "https://example.com/");
 	render_answer(&call, &a);
 	assert_int_equal(response.status, 402);
-	expect_body("{\"error\":\"INSUFFICIENT_CREDITS\",\"message\":\"Not enough credits. Please top up or add your own API "
-	            "key.\",\"code\":\"insufficient_quota\",\"limit\":{\"kind\":\"balance\",\"limitMicros\":29999,"
-	            "\"usedMicros\":9999,\"resetsAt\":null},\"neededMicros\":20660,\"availableMicros\":20000,"
+	expect_body("{\"error\":\"INSUFFICIENT_CREDITS\",\"message\":\"Not enough credits. Please "
+	            "top up or add your own API "
+	            "key.\",\"code\":\"insufficient_quota\",\"limit\":{\"kind\":\"balance\","
+	            "\"limitMicros\":29999,"
+	            "\"usedMicros\":9999,\"resetsAt\":null},\"neededMicros\":20660,"
+	            "\"availableMicros\":20000,"
 	            "\"shortfallMicros\":660,\"balance\":2,\"estimatedCost\":2.066,"
 	            "\"topupUrl\":\"https://example.com/billing\",\"requestId\":\"id-1\"}");
 	set_text(topup_url, "https://example.com/pay");
 	render_answer(&call, &a);
-	assert_non_null(strstr(buf_text(&response.body), "\"topupUrl\":\"https://example.com/pay\""));
+	assert_non_null(
+		strstr(buf_text(&response.body), "\"topupUrl\":\"https://example.com/pay\""));
 	set_text(topup_url, "");
 	set_text(public_url, "");
 	render_answer(&call, &a);
@@ -157,34 +172,47 @@ static void test_a_refusal_about_money(void **state)
 static void test_a_hard_limit(void **state)
 {
 	const struct answer a = {
-		.outcome = OUTCOME_HARD_LIMIT_REACHED, .unit = UNIT_MONEY, .available_micros = INT64_MIN,
-		.needed_micros = INT64_MAX, .limit = LIMIT_HARD, .resets_at_us = INT64_C(1795222800000000),
+		.outcome = OUTCOME_HARD_LIMIT_REACHED,
+		.unit = UNIT_MONEY,
+		.available_micros = INT64_MIN,
+		.needed_micros = INT64_MAX,
+		.limit = LIMIT_HARD,
+		.resets_at_us = INT64_C(1795222800000000),
 	};
 
 	(void)state;
 	render_answer(&call, &a);
-	assert_non_null(strstr(buf_text(&response.body), "\"code\":\"billing_hard_limit_reached\""));
+	assert_non_null(
+		strstr(buf_text(&response.body), "\"code\":\"billing_hard_limit_reached\""));
 	assert_non_null(strstr(buf_text(&response.body), "\"kind\":\"hard_limit\""));
-	assert_non_null(strstr(buf_text(&response.body), "\"resetsAt\":\"2026-11-21T01:00:00.000Z\""));
-	assert_non_null(strstr(buf_text(&response.body), "\"shortfallMicros\":9223372036854775807"));
+	assert_non_null(
+		strstr(buf_text(&response.body), "\"resetsAt\":\"2026-11-21T01:00:00.000Z\""));
+	assert_non_null(
+		strstr(buf_text(&response.body), "\"shortfallMicros\":9223372036854775807"));
 }
 
 static void test_the_sentence_for_credits(void **state)
 {
 	const struct answer a = {
-		.outcome = OUTCOME_INSUFFICIENT_CREDITS, .unit = UNIT_CREDIT, .balance_micros = 5000000,
-		.available_micros = 3999999, .needed_micros = 4000001, .limit = LIMIT_BALANCE,
+		.outcome = OUTCOME_INSUFFICIENT_CREDITS,
+		.unit = UNIT_CREDIT,
+		.balance_micros = 5000000,
+		.available_micros = 3999999,
+		.needed_micros = 4000001,
+		.limit = LIMIT_BALANCE,
 	};
 
 	(void)state;
 	call.french = true;
 	render_answer(&call, &a);
-	assert_non_null(strstr(buf_text(&response.body), "\"message\":\"Crédits IA insuffisants pour votre équipe. "
-	                                                 "Il reste 3 crédits, 5 nécessaires.\""));
+	assert_non_null(strstr(buf_text(&response.body),
+	                       "\"message\":\"Crédits IA insuffisants pour votre équipe. "
+	                       "Il reste 3 crédits, 5 nécessaires.\""));
 	call.french = false;
 	render_answer(&call, &a);
-	assert_non_null(strstr(buf_text(&response.body), "\"message\":\"Not enough AI credits for your team. "
-	                                                 "3 credits left, 5 needed.\""));
+	assert_non_null(strstr(buf_text(&response.body),
+	                       "\"message\":\"Not enough AI credits for your team. "
+	                       "3 credits left, 5 needed.\""));
 	assert_non_null(strstr(buf_text(&response.body), "\"balance\":5,\"estimatedCost\":4,"));
 }
 
@@ -195,11 +223,16 @@ static void test_what_auth_request_understands(void **state)
 		int status;
 		const char *header;
 	} cases[] = {
-		{OUTCOME_INSUFFICIENT_CREDITS, 403, "X-Octroi-Status: 402\r\nX-Octroi-Error: INSUFFICIENT_CREDITS\r\n"},
-		{OUTCOME_UNKNOWN_MODEL, 403, "X-Octroi-Status: 422\r\nX-Octroi-Error: UNKNOWN_MODEL\r\n"},
-		{OUTCOME_INVALID_REQUEST, 403, "X-Octroi-Status: 400\r\nX-Octroi-Error: INVALID_REQUEST\r\n"},
-		{OUTCOME_UNAUTHORIZED, 401, "X-Octroi-Status: 401\r\nX-Octroi-Error: UNAUTHORIZED\r\n"},
-		{OUTCOME_UNAVAILABLE, 503, "X-Octroi-Status: 503\r\nX-Octroi-Error: UNAVAILABLE\r\n"},
+		{OUTCOME_INSUFFICIENT_CREDITS, 403,
+	         "X-Octroi-Status: 402\r\nX-Octroi-Error: INSUFFICIENT_CREDITS\r\n"},
+		{OUTCOME_UNKNOWN_MODEL, 403,
+	         "X-Octroi-Status: 422\r\nX-Octroi-Error: UNKNOWN_MODEL\r\n"},
+		{OUTCOME_INVALID_REQUEST, 403,
+	         "X-Octroi-Status: 400\r\nX-Octroi-Error: INVALID_REQUEST\r\n"},
+		{OUTCOME_UNAUTHORIZED, 401,
+	         "X-Octroi-Status: 401\r\nX-Octroi-Error: UNAUTHORIZED\r\n"},
+		{OUTCOME_UNAVAILABLE, 503,
+	         "X-Octroi-Status: 503\r\nX-Octroi-Error: UNAVAILABLE\r\n"},
 	};
 
 	(void)state;
@@ -221,7 +254,8 @@ static void test_a_wrong_field(void **state)
 	parse_wrong(&p, "models", PARSE_ONE_OF);
 	render_wrong(&call, &p);
 	assert_int_equal(response.status, 400);
-	expect_body("{\"error\":\"INVALID_REQUEST\",\"message\":\"models is one of several fields of which exactly one must be "
+	expect_body("{\"error\":\"INVALID_REQUEST\",\"message\":\"models is one of several fields "
+	            "of which exactly one must be "
 	            "given.\",\"field\":\"models\",\"requestId\":\"id-1\"}");
 }
 
@@ -230,11 +264,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_amounts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_every_outcome_can_be_rendered, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_every_outcome_can_be_rendered, set_up,
+	                                        tear_down),
 		cmocka_unit_test_setup_teardown(test_a_refusal_about_money, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_hard_limit, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_sentence_for_credits, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_what_auth_request_understands, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_auth_request_understands, set_up,
+	                                        tear_down),
 		cmocka_unit_test_setup_teardown(test_a_wrong_field, set_up, tear_down),
 	};
 

@@ -1,5 +1,6 @@
 /*
- * The router and every handler over a ledger, a reader and a pool that only note what they are asked.
+ * The router and every handler over a ledger, a reader and a pool that only note what they are
+ * asked.
  */
 #include "unit.h"
 
@@ -20,13 +21,14 @@
 #define UNKNOWN_KEY "oct_admin_1111111111111111111111111111111111111111111"
 #define SECRET "a secret of the tests, 0123456789abcdef"
 
-/* ---- what stands in for the rest of octroi ----------------------------------------------------- */
+/* ---- what stands in for the rest of octroi --------------------------------------------------- */
 
 static struct command asked;      /* the last command */
 static int asked_count;
 static struct answer answers;     /* to be given to it */
 static bool database_away;
 static int key_reads;
+static bool key_made;             /* UNKNOWN_KEY is known by now */
 static struct reader_account account;
 static struct reader_usage_filter filtered;
 static struct reader_span spanned;
@@ -99,9 +101,14 @@ int ledger_prune(struct ledger *l, int64_t deadline_us)
 struct book *ledger_book(struct ledger *l, int64_t deadline_us)
 {
 	static const struct price prices[] = {
-		{.kind = PRICE_MODEL, .item = "gpt-4o", .provider = "openai", .version = 7, .starts_at_us = 1,
-		 .terms = {1050000, 1080000, 10000}, .tier_count = 1,
-		 .tier = {{0, {2500000, 1250000, 2500000, 2500000, 10000000}}}},
+		{.kind = PRICE_MODEL,
+	         .item = "gpt-4o",
+	         .provider = "openai",
+	         .version = 7,
+	         .starts_at_us = 1,
+	         .terms = {1050000, 1080000, 10000},
+	         .tier_count = 1,
+	         .tier = {{0, {2500000, 1250000, 2500000, 2500000, 10000000}}}},
 	};
 
 	(void)l;
@@ -141,15 +148,15 @@ int schema_version(struct db *d)
 
 int reader_keys(struct db *d, struct arena *a, struct reader_key **rows, int *count)
 {
-	static const char *const keys[] = {GUARD_KEY, APP_KEY, ADMIN_KEY, REPORT_KEY};
-	static const char *const scopes[] = {"guard", "app", "admin", "report"};
+	static const char *const keys[] = {GUARD_KEY, APP_KEY, ADMIN_KEY, REPORT_KEY, UNKNOWN_KEY};
+	static const char *const scopes[] = {"guard", "app", "admin", "report", "admin"};
 
 	(void)d;
 	key_reads++;
 	if (database_away)
 		return -1;
-	*count = 4;
-	*rows = arena_alloc(a, 4 * sizeof(**rows));
+	*count = key_made ? 5 : 4;
+	*rows = arena_alloc(a, 5 * sizeof(**rows));
 	for (int i = 0; i < *count; i++) {
 		(*rows)[i].id = i + 1;
 		(*rows)[i].scope = scopes[i];
@@ -158,7 +165,8 @@ int reader_keys(struct db *d, struct arena *a, struct reader_key **rows, int *co
 	return 0;
 }
 
-int reader_account(struct db *d, struct arena *a, const struct account_key *key, struct reader_account *out)
+int reader_account(struct db *d, struct arena *a, const struct account_key *key,
+                   struct reader_account *out)
 {
 	(void)d;
 	(void)a;
@@ -167,20 +175,26 @@ int reader_account(struct db *d, struct arena *a, const struct account_key *key,
 	return database_away ? -1 : 0;
 }
 
-int reader_overview(struct db *d, struct arena *a, const struct account_key *key, const char *member,
-                    struct reader_overview *out)
+int reader_overview(struct db *d, struct arena *a, const struct account_key *key,
+                    const char *member, struct reader_overview *out)
 {
 	memset(out, 0, sizeof(*out));
 	filtered.member = member;
 	return reader_account(d, a, key, &out->account);
 }
 
-int reader_transactions(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq, int limit,
-                        struct reader_transaction **rows, int *count, bool *more)
+int reader_transactions(struct db *d, struct arena *a, const struct account_key *key,
+                        int64_t before_seq, int limit, struct reader_transaction **rows, int *count,
+                        bool *more)
 {
 	static struct reader_transaction row = {
-		.type = TRANSACTION_TOP_UP, .amount_micros = 5000000, .balance_after_micros = 5000000,
-		.created_at_us = INT64_C(1795222800000000), .description = "d", .reference = "cs_1", .metadata = "{\"n\":1}",
+		.type = TRANSACTION_TOP_UP,
+		.amount_micros = 5000000,
+		.balance_after_micros = 5000000,
+		.created_at_us = INT64_C(1795222800000000),
+		.description = "d",
+		.reference = "cs_1",
+		.metadata = "{\"n\":1}",
 	};
 
 	(void)d;
@@ -194,8 +208,8 @@ int reader_transactions(struct db *d, struct arena *a, const struct account_key 
 }
 
 int reader_usages(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq,
-                  const struct reader_usage_filter *filter, int limit, struct reader_usage **rows, int *count,
-                  bool *more)
+                  const struct reader_usage_filter *filter, int limit, struct reader_usage **rows,
+                  int *count, bool *more)
 {
 	(void)d;
 	(void)a;
@@ -209,8 +223,9 @@ int reader_usages(struct db *d, struct arena *a, const struct account_key *key, 
 	return database_away ? -1 : 0;
 }
 
-int reader_summary(struct db *d, struct arena *a, const struct account_key *key, const struct reader_span *span,
-                   enum reader_grouping by, int limit, struct reader_sum **rows, int *count, int64_t *total_micros)
+int reader_summary(struct db *d, struct arena *a, const struct account_key *key,
+                   const struct reader_span *span, enum reader_grouping by, int limit,
+                   struct reader_sum **rows, int *count, int64_t *total_micros)
 {
 	(void)d;
 	(void)a;
@@ -231,7 +246,7 @@ int reader_open_holds(struct db *d, int64_t *count)
 	return database_away ? -1 : 0;
 }
 
-/* ---- asking ------------------------------------------------------------------------------------ */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 #define PARAMETERS_MAX 16
 
@@ -269,10 +284,17 @@ static int set_up(void **state)
 	answers.seq = 5;
 	database_away = false;
 	key_reads = 0;
+	key_made = false;
 	asked_count = 0;
-	account = (struct reader_account){.found = true, .due_at_us = INT64_MAX, .external_id = "ws:acme", .email = "",
-	                                  .name = "", .locale = "", .time_zone = "",
-	                                  .now_us = INT64_C(1795222800000000), .created_at_us = 1};
+	account = (struct reader_account){.found = true,
+	                                  .due_at_us = INT64_MAX,
+	                                  .external_id = "ws:acme",
+	                                  .email = "",
+	                                  .name = "",
+	                                  .locale = "",
+	                                  .time_zone = "",
+	                                  .now_us = INT64_C(1795222800000000),
+	                                  .created_at_us = 1};
 	router = router_new(&(struct router_options){.config = &config});
 	arena = arena_new(2 << 20);
 	response_init(&response);
@@ -292,7 +314,8 @@ static int tear_down(void **state)
 }
 
 /* Sends "GET /path" with a body and "NAME=value" parameters, the last NULL; the status. */
-static int send_with(enum request_listener listener, const char *line, const char *body, const char *const *more)
+static int send_with(enum request_listener listener, const char *line, const char *body,
+                     const char *const *more)
 {
 	const char *parameters[PARAMETERS_MAX] = {NULL};
 	const char *space = strchr(line, ' ');
@@ -358,7 +381,7 @@ static void expect_header(const char *line)
 	assert_non_null(strstr(buf_text(&response.headers), line));
 }
 
-/* ---- the router -------------------------------------------------------------------------------- */
+/* ---- the router ------------------------------------------------------------------------------ */
 
 static void test_paths_and_methods(void **state)
 {
@@ -385,16 +408,19 @@ static void test_internal_routes_are_not_public(void **state)
 	(void)state;
 	config.listen_internal = internal;
 	assert_int_equal(send_with(LISTENER_PUBLIC, "POST /api/guard/authorize", "{}", NULL), 404);
-	assert_int_equal(send_with(LISTENER_PUBLIC, "DELETE /api/guard/authorize", "{}", NULL), 404);
+	assert_int_equal(send_with(LISTENER_PUBLIC, "DELETE /api/guard/authorize", "{}", NULL),
+	                 404);
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /metrics", "", NULL), 404);
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/credits", "", NULL), 401);
-	assert_int_equal(send_with(LISTENER_INTERNAL, "POST /api/guard/authorize", "{}", NULL), 401);
+	assert_int_equal(send_with(LISTENER_INTERNAL, "POST /api/guard/authorize", "{}", NULL),
+	                 401);
 	assert_int_equal(send_with(LISTENER_INTERNAL, "GET /healthz", "", NULL), 200);
 }
 
 static void test_what_the_edge_found_wrong(void **state)
 {
-	static const char *const twice[] = {"HTTP_AUTHORIZATION=Bearer a", "HTTP_AUTHORIZATION=Bearer b", NULL};
+	static const char *const twice[] = {"HTTP_AUTHORIZATION=Bearer a",
+	                                    "HTTP_AUTHORIZATION=Bearer b", NULL};
 	static const char *const forged[] = {"HTTP_OCTROI_ACCOUNT=a", NULL};
 	char *large = test_malloc(FRAME_BODY_MAX + 2);
 
@@ -418,15 +444,26 @@ static void test_bodies(void **state)
 		int status;
 	} cases[] = {
 		{"application/json", "{\"hold\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB\"}", 200},
-		{"application/json; charset=utf-8", "{\"hold\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB\"}", 200},
-		{"Application/JSON;charset=\"UTF-8\"", "{\"hold\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB\"}", 200},
-		{"application/json ; charset=latin1", "{\"hold\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB\"}", 415},
-		{"application/jsonp", "{}", 415}, {"text/json", "{}", 415}, {"", "{}", 415},
+		{"application/json; charset=utf-8",
+	         "{\"hold\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB\"}", 200},
+		{"Application/JSON;charset=\"UTF-8\"",
+	         "{\"hold\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB\"}", 200},
+		{"application/json ; charset=latin1",
+	         "{\"hold\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB\"}", 415},
+		{"application/jsonp", "{}", 415},
+		{"text/json", "{}", 415},
+		{"", "{}", 415},
 		{"application/x-www-form-urlencoded", "hold=a", 415},
-		{"application/json", "", 400}, {"", "", 400}, {"application/json", "[]", 400},
-		{"application/json", "null", 400}, {"application/json", "{}{}", 400}, {"application/json", "{\"hold\":", 400},
-		{"application/json", "{\"hold\":\"a\",\"hold\":\"a\"}", 400}, {"application/json", "{\"hold\":\"\\u0000\"}", 400},
-		{"application/json", "{\"hold\":\"\xff\"}", 400}, {"application/json", "{\"hold\":1e999}", 400},
+		{"application/json", "", 400},
+		{"", "", 400},
+		{"application/json", "[]", 400},
+		{"application/json", "null", 400},
+		{"application/json", "{}{}", 400},
+		{"application/json", "{\"hold\":", 400},
+		{"application/json", "{\"hold\":\"a\",\"hold\":\"a\"}", 400},
+		{"application/json", "{\"hold\":\"\\u0000\"}", 400},
+		{"application/json", "{\"hold\":\"\xff\"}", 400},
+		{"application/json", "{\"hold\":1e999}", 400},
 	};
 	char type[96];
 	const char *const more[] = {type, "HTTP_X_OCTROI_KEY=" GUARD_KEY, NULL};
@@ -434,14 +471,16 @@ static void test_bodies(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		snprintf(type, sizeof(type), "CONTENT_TYPE=%s", cases[i].type);
-		assert_int_equal(send_with(LISTENER_INTERNAL, "POST /api/guard/release", cases[i].body, more), cases[i].status);
+		assert_int_equal(send_with(LISTENER_INTERNAL, "POST /api/guard/release",
+		                           cases[i].body, more),
+		                 cases[i].status);
 		if (cases[i].status == 400)
 			assert_string_not_equal(text_at("field"), "(none)");
 	}
 	assert_int_equal(asked_count, 3);
 }
 
-/* ---- who may ----------------------------------------------------------------------------------- */
+/* ---- who may --------------------------------------------------------------------------------- */
 
 static void test_scopes(void **state)
 {
@@ -477,10 +516,13 @@ static void test_credentials(void **state)
 {
 	static const char *const nothing[] = {NULL};
 	static const char *const basic[] = {"HTTP_AUTHORIZATION=Basic YTpi", NULL};
-	static const char *const basic_and_key[] = {"HTTP_AUTHORIZATION=Basic YTpi", "HTTP_X_OCTROI_KEY=" REPORT_KEY, NULL};
+	static const char *const basic_and_key[] = {"HTTP_AUTHORIZATION=Basic YTpi",
+	                                            "HTTP_X_OCTROI_KEY=" REPORT_KEY, NULL};
 	static const char *const lower[] = {"HTTP_AUTHORIZATION=bearer  " REPORT_KEY, NULL};
-	static const char *const same[] = {"HTTP_AUTHORIZATION=Bearer " REPORT_KEY, "HTTP_X_OCTROI_KEY=" REPORT_KEY, NULL};
-	static const char *const other[] = {"HTTP_AUTHORIZATION=Bearer " REPORT_KEY, "HTTP_X_OCTROI_KEY=" ADMIN_KEY, NULL};
+	static const char *const same[] = {"HTTP_AUTHORIZATION=Bearer " REPORT_KEY,
+	                                   "HTTP_X_OCTROI_KEY=" REPORT_KEY, NULL};
+	static const char *const other[] = {"HTTP_AUTHORIZATION=Bearer " REPORT_KEY,
+	                                    "HTTP_X_OCTROI_KEY=" ADMIN_KEY, NULL};
 	static const char *const trailing[] = {"HTTP_AUTHORIZATION=Bearer " REPORT_KEY " ", NULL};
 	static const char *const bare[] = {"HTTP_AUTHORIZATION=" REPORT_KEY, NULL};
 	static const char *const empty_bearer[] = {"HTTP_AUTHORIZATION=Bearer ", NULL};
@@ -488,13 +530,16 @@ static void test_credentials(void **state)
 		const char *const *parameters;
 		int status;
 	} cases[] = {
-		{nothing, 401}, {basic, 401}, {basic_and_key, 200}, {lower, 200}, {same, 200}, {other, 400}, {trailing, 401},
-		{bare, 401}, {empty_bearer, 401},
+		{nothing, 401},  {basic, 401}, {basic_and_key, 200},
+		{lower, 200},    {same, 200},  {other, 400},
+		{trailing, 401}, {bare, 401},  {empty_bearer, 401},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(send_with(LISTENER_PUBLIC, "GET /metrics", "", cases[i].parameters), cases[i].status);
+		assert_int_equal(
+			send_with(LISTENER_PUBLIC, "GET /metrics", "", cases[i].parameters),
+			cases[i].status);
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /metrics", "", nothing), 401);
 	expect_header("WWW-Authenticate: Bearer");
 	assert_int_equal(send_key(UNKNOWN_KEY, "GET /metrics", ""), 401);
@@ -506,7 +551,17 @@ static void test_keys_are_read_seldom(void **state)
 	(void)state;
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(send_key(GUARD_KEY, "GET /api/guard/check?account=a", ""), 204);
-	assert_true(key_reads >= 1 && key_reads <= 3); /* three only if a hundred took more than half a second */
+	assert_true(key_reads >= 1 &&
+	            key_reads <= 3); /* three only if a hundred took more than half a second */
+}
+
+static void test_a_new_key_counts_at_once(void **state)
+{
+	(void)state;
+	assert_int_equal(send_key(ADMIN_KEY, "GET /metrics", ""), 200);
+	assert_int_equal(send_key(UNKNOWN_KEY, "GET /metrics", ""), 401);
+	key_made = true;
+	assert_int_equal(send_key(UNKNOWN_KEY, "GET /metrics", ""), 200);
 }
 
 static void test_without_a_database_nobody_is_let_in(void **state)
@@ -562,9 +617,12 @@ static void test_browsers(void **state)
 
 static void test_the_web_servers_word(void **state)
 {
-	static const char *const server[] = {"OCTROI_ACCOUNT=ws:acme", "OCTROI_MEMBER=user:1", "OCTROI_MODEL=gpt-4o", NULL};
-	static const char *const with_key[] = {"OCTROI_ACCOUNT=ws:acme", "HTTP_AUTHORIZATION=Bearer " GUARD_KEY, NULL};
-	static const char *const of_an_application[] = {"OCTROI_ACCOUNT=ws:acme", "HTTP_AUTHORIZATION=Bearer whatever", NULL};
+	static const char *const server[] = {"OCTROI_ACCOUNT=ws:acme", "OCTROI_MEMBER=user:1",
+	                                     "OCTROI_MODEL=gpt-4o", NULL};
+	static const char *const with_key[] = {"OCTROI_ACCOUNT=ws:acme",
+	                                       "HTTP_AUTHORIZATION=Bearer " GUARD_KEY, NULL};
+	static const char *const of_an_application[] = {"OCTROI_ACCOUNT=ws:acme",
+	                                                "HTTP_AUTHORIZATION=Bearer whatever", NULL};
 	static const char *const nobody[] = {"OCTROI_ACCOUNT=", NULL};
 	static const char *const bad[] = {"OCTROI_ACCOUNT=a b", NULL};
 
@@ -574,20 +632,24 @@ static void test_the_web_servers_word(void **state)
 	assert_string_equal(asked.account_id, "ws:acme");
 	config.trust_server_params = true;
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/credits", "", server), 200);
-	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/credits?account=ws:other", "", server), 403);
-	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/credits", "", of_an_application), 200);
+	assert_int_equal(
+		send_with(LISTENER_PUBLIC, "GET /api/credits?account=ws:other", "", server), 403);
+	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/credits", "", of_an_application),
+	                 200);
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/credits", "", nobody), 401);
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/credits", "", bad), 400);
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/guard/check", "", bad), 403);
 	expect_header("X-Octroi-Status: 400");
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /metrics", "", server), 401);
-	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/guard/check?member=user:2&model=dear", "", server), 204);
+	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/guard/check?member=user:2&model=dear",
+	                           "", server),
+	                 204);
 	assert_int_equal(asked.kind, COMMAND_CHECK);
 	assert_string_equal(asked.member, "user:1");
 	assert_string_equal(asked.check.model, "gpt-4o");
 }
 
-/* ---- the guard --------------------------------------------------------------------------------- */
+/* ---- the guard ------------------------------------------------------------------------------- */
 
 static void test_authorize_is_understood(void **state)
 {
@@ -601,9 +663,13 @@ static void test_authorize_is_understood(void **state)
 	assert_int_equal(asked.authorize.max_output_tokens, 2000);
 	assert_int_equal(asked.authorize.fit_minimum, 64);
 	assert_int_equal(asked.authorize.ttl_us, 600 * CLOCK_US_PER_SECOND);
-	assert_int_equal(guard("authorize", "{\"account\":\"ws:acme\",\"member\":\"m\",\"requestId\":\"r\",\"models\":[\"a\",\"b\"],"
-	                       "\"inputBytes\":2101,\"maxOutputTokens\":0,\"fit\":true,\"ttlSeconds\":10,\"byok\":[\"openai\"],"
-	                       "\"conversationId\":\"c\",\"messageId\":\"g\",\"metadata\":{\"x\":[1]},\"fitMinimum\":1}"), 200);
+	assert_int_equal(guard("authorize", "{\"account\":\"ws:acme\",\"member\":\"m\","
+	                                    "\"requestId\":\"r\",\"models\":[\"a\",\"b\"],"
+	                                    "\"inputBytes\":2101,\"maxOutputTokens\":0,\"fit\":"
+	                                    "true,\"ttlSeconds\":10,\"byok\":[\"openai\"],"
+	                                    "\"conversationId\":\"c\",\"messageId\":\"g\","
+	                                    "\"metadata\":{\"x\":[1]},\"fitMinimum\":1}"),
+	                 200);
 	assert_string_equal(asked.member, "m");
 	assert_string_equal(asked.request_id, "r");
 	assert_int_equal(asked.authorize.model_count, 2);
@@ -614,7 +680,9 @@ static void test_authorize_is_understood(void **state)
 	assert_int_equal(asked.authorize.fit_minimum, 1);
 	assert_int_equal(asked.authorize.byok, provider_bit("openai"));
 	assert_string_equal(asked.authorize.labels.metadata, "{\"x\":[1]}");
-	assert_int_equal(guard("authorize", "{\"account\":\"a\",\"action\":\"debrief\",\"quantity\":3,\"inputTokens\":9}"), 200);
+	assert_int_equal(guard("authorize", "{\"account\":\"a\",\"action\":\"debrief\","
+	                                    "\"quantity\":3,\"inputTokens\":9}"),
+	                 200);
 	assert_int_equal(asked.authorize.model_count, 0);
 	assert_string_equal(asked.authorize.action, "debrief");
 	assert_int_equal(asked.authorize.quantity, 3);
@@ -635,11 +703,15 @@ static void test_authorize_names_what_is_wrong(void **state)
 		{"\"account\":\"a\",\"models\":[]", "models"},
 		{"\"account\":\"a\",\"models\":[5]", "models"},
 		{"\"account\":\"a\",\"models\":[\"\"]", "models"},
-		{"\"account\":\"a\",\"models\":[\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\"]", "models"},
+		{"\"account\":\"a\",\"models\":[\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\","
+	         "\"\",\"\",\"\",\"\",\"\",\"\",\"\"]",
+	         "models"},
 		{"\"account\":\"a\",\"model\":\"m\",\"quantity\":2", "quantity"},
-		{"\"account\":\"a\",\"model\":\"m\",\"inputTokens\":1,\"inputBytes\":1", "inputBytes"},
+		{"\"account\":\"a\",\"model\":\"m\",\"inputTokens\":1,\"inputBytes\":1",
+	         "inputBytes"},
 		{"\"account\":\"a\",\"model\":\"m\",\"inputBytes\":16000000000", "inputBytes"},
-		{"\"account\":\"a\",\"model\":\"m\",\"maxOutputTokens\":1000000001", "maxOutputTokens"},
+		{"\"account\":\"a\",\"model\":\"m\",\"maxOutputTokens\":1000000001",
+	         "maxOutputTokens"},
 		{"\"account\":\"a\",\"model\":\"m\",\"maxOutputToken\":1", "maxOutputToken"},
 		{"\"account\":\"a\",\"model\":\"m\",\"member\":\"\"", "member"},
 		{"\"account\":\"a\",\"model\":\"m\",\"conversationId\":5", "conversationId"},
@@ -661,13 +733,22 @@ static void test_authorize_is_answered(void **state)
 	static const char body[] = "{\"account\":\"ws:acme\",\"models\":[\"dear\",\"gpt-4o\"]}";
 
 	(void)state;
-	answers = (struct answer){.choice = 1, .provider = "openai", .seq = 1, .amount_micros = 20660, .balance_micros = 7,
-	                          .available_micros = -3, .max_output_tokens = 2000, .price_version = 7, .replayed = true,
+	answers = (struct answer){.choice = 1,
+	                          .provider = "openai",
+	                          .seq = 1,
+	                          .amount_micros = 20660,
+	                          .balance_micros = 7,
+	                          .available_micros = -3,
+	                          .max_output_tokens = 2000,
+	                          .price_version = 7,
+	                          .replayed = true,
 	                          .expires_at_us = INT64_C(1795222800000000)};
 	assert_int_equal(guard("authorize", body), 200);
 	assert_string_equal(buf_text(&response.body),
-	                    "{\"decision\":\"allow\",\"source\":\"platform\",\"provider\":\"openai\",\"model\":\"gpt-4o\","
-	                    "\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\",\"reservedMicros\":20660,\"balanceMicros\":7,"
+	                    "{\"decision\":\"allow\",\"source\":\"platform\",\"provider\":"
+	                    "\"openai\",\"model\":\"gpt-4o\","
+	                    "\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\",\"reservedMicros\":"
+	                    "20660,\"balanceMicros\":7,"
 	                    "\"availableMicros\":-3,\"maxOutputTokens\":2000,\"priceVersion\":7,"
 	                    "\"expiresAt\":\"2026-11-21T01:00:00.000Z\",\"replayed\":true}");
 	expect_header("Cache-Control: no-store\r\n");
@@ -699,25 +780,34 @@ static void test_settle(void **state)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		snprintf(body, sizeof(body), "{\"hold\":\"%s\"%s}", hold, wrong[i].members);
 		assert_int_equal(guard("settle", body), wrong[i].field == NULL ? 200 : 400);
-		assert_string_equal(text_at("field"), wrong[i].field != NULL ? wrong[i].field : "(none)");
+		assert_string_equal(text_at("field"),
+		                    wrong[i].field != NULL ? wrong[i].field : "(none)");
 	}
 	assert_false(asked.settle.has_usage);
 	assert_int_equal(guard("settle", "{\"hold\":\"x\"}"), 400);
 	assert_int_equal(guard("settle", "{}"), 400);
 	assert_string_equal(text_at("field"), "hold");
-	answers = (struct answer){.amount_micros = 9345, .settlement = SETTLEMENT_PARTIAL, .balance_micros = 9870000,
-	                          .available_micros = 9000000, .tokens = {{100, 20, 3, 4, 50}}};
-	snprintf(body, sizeof(body), "{\"hold\":\"%s\",\"usage\":{\"input_tokens\":100,\"output_tokens\":50,"
-	         "\"cache_read_input_tokens\":20},\"outcome\":\"partial\",\"messageId\":\"m\"}", hold);
+	answers = (struct answer){.amount_micros = 9345,
+	                          .settlement = SETTLEMENT_PARTIAL,
+	                          .balance_micros = 9870000,
+	                          .available_micros = 9000000,
+	                          .tokens = {{100, 20, 3, 4, 50}}};
+	snprintf(body, sizeof(body),
+	         "{\"hold\":\"%s\",\"usage\":{\"input_tokens\":100,\"output_tokens\":50,"
+	         "\"cache_read_input_tokens\":20},\"outcome\":\"partial\",\"messageId\":\"m\"}",
+	         hold);
 	assert_int_equal(guard("settle", body), 200);
 	assert_int_equal(asked.hold_seq, 1);
 	assert_int_equal(asked.settle.tokens.count[PRICE_CACHE_READ], 20);
 	assert_int_equal(asked.settle.outcome, SETTLE_PARTIAL);
-	assert_string_equal(buf_text(&response.body),
-	                    "{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\",\"cost\":0.9345,\"costMicros\":9345,"
-	                    "\"balanceMicros\":9870000,\"availableMicros\":9000000,\"settlement\":\"partial\","
-	                    "\"replayed\":false,\"credits\":{\"used\":0.9345,\"balance\":987,\"inputTokens\":100,"
-	                    "\"outputTokens\":50}}");
+	assert_string_equal(
+		buf_text(&response.body),
+		"{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\",\"cost\":0.9345,\"costMicros\":"
+	        "9345,"
+		"\"balanceMicros\":9870000,\"availableMicros\":9000000,\"settlement\":\"partial\","
+		"\"replayed\":false,\"credits\":{\"used\":0.9345,\"balance\":987,\"inputTokens\":"
+	        "100,"
+		"\"outputTokens\":50}}");
 }
 
 static void test_settle_many(void **state)
@@ -725,44 +815,64 @@ static void test_settle_many(void **state)
 	(void)state;
 	assert_int_equal(guard("settle", "{\"settlements\":[]}"), 400);
 	assert_int_equal(guard("settle", "{\"settlements\":[],\"hold\":\"x\"}"), 400);
-	assert_int_equal(guard("settle", "{\"settlements\":[5,{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\"},{}]}"), 200);
+	assert_int_equal(
+		guard("settle",
+	              "{\"settlements\":[5,{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\"},{}]}"),
+		200);
 	assert_int_equal(asked_count, 1);
 	assert_int_equal(json_size(json_get(said, "results")), 3);
 	assert_int_equal(json_int(json_get(json_at(json_get(said, "results"), 0), "status")), 400);
 	assert_int_equal(json_int(json_get(json_at(json_get(said, "results"), 1), "status")), 200);
 	assert_int_equal(json_int(json_get(json_at(json_get(said, "results"), 2), "status")), 400);
 	answers.outcome = OUTCOME_UNAVAILABLE;
-	assert_int_equal(guard("settle", "{\"settlements\":[5,{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\"}]}"), 503);
+	assert_int_equal(
+		guard("settle",
+	              "{\"settlements\":[5,{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\"}]}"),
+		503);
 	answers.outcome = OUTCOME_SETTLEMENT_CONFLICT;
-	assert_int_equal(guard("settle", "{\"settlements\":[{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\"}]}"), 200);
+	assert_int_equal(
+		guard("settle",
+	              "{\"settlements\":[{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\"}]}"),
+		200);
 	assert_int_equal(json_int(json_get(json_at(json_get(said, "results"), 0), "status")), 409);
 }
 
 static void test_extend_release_charge(void **state)
 {
 	(void)state;
-	answers = (struct answer){.seq = 1, .item = "gpt-4o", .provider = "openai", .max_output_tokens = 9};
+	answers = (struct answer){
+		.seq = 1, .item = "gpt-4o", .provider = "openai", .max_output_tokens = 9};
 	assert_int_equal(guard("extend", "{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\"}"), 200);
 	assert_int_equal(asked.extend.ttl_us, 600 * CLOCK_US_PER_SECOND);
 	assert_string_equal(text_at("model"), "gpt-4o");
-	assert_int_equal(guard("extend", "{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\",\"maxOutputTokens\":9}"), 200);
+	assert_int_equal(
+		guard("extend",
+	              "{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\",\"maxOutputTokens\":9}"),
+		200);
 	assert_int_equal(asked.extend.ttl_us, 0);
 	assert_int_equal(asked.extend.max_output_tokens, 9);
-	assert_int_equal(guard("extend", "{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\",\"maxOutputTokens\":0}"), 400);
+	assert_int_equal(
+		guard("extend",
+	              "{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\",\"maxOutputTokens\":0}"),
+		400);
 	answers = (struct answer){.seq = 1, .item = "debrief"};
-	assert_int_equal(guard("extend", "{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\",\"ttlSeconds\":10}"), 200);
+	assert_int_equal(guard("extend",
+	                       "{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\",\"ttlSeconds\":10}"),
+	                 200);
 	assert_string_equal(text_at("action"), "debrief");
 	assert_int_equal(guard("release", "{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\"}"), 200);
 	assert_true(json_bool(json_get(said, "released")));
-	answers = (struct answer){.seq = 1, .unit = UNIT_CREDIT, .amount_micros = 2500000, .balance_micros = 3000000};
-	assert_int_equal(guard("charge", "{\"account\":\"a\",\"action\":\"debrief\",\"quantity\":2}"), 200);
+	answers = (struct answer){
+		.seq = 1, .unit = UNIT_CREDIT, .amount_micros = 2500000, .balance_micros = 3000000};
+	assert_int_equal(
+		guard("charge", "{\"account\":\"a\",\"action\":\"debrief\",\"quantity\":2}"), 200);
 	assert_string_equal(text_at("message"), "2.5 credits consumed");
 	assert_int_equal(number_at("creditsRemaining"), 3);
 	assert_int_equal(guard("charge", "{\"account\":\"a\"}"), 400);
 	assert_string_equal(text_at("field"), "action");
 }
 
-/* ---- the others -------------------------------------------------------------------------------- */
+/* ---- the others ------------------------------------------------------------------------------ */
 
 static void test_credits(void **state)
 {
@@ -797,7 +907,8 @@ static void test_accounts_are_made_on_first_sight_but_not_by_readers(void **stat
 	assert_int_equal(send_key(REPORT_KEY, "GET /api/credits?account=ws:acme", ""), 404);
 	assert_false(asked.touch.create);
 	account.found = false;
-	assert_int_equal(send_key(APP_KEY, "GET /api/credits/transactions?account=ws:acme", ""), 200);
+	assert_int_equal(send_key(APP_KEY, "GET /api/credits/transactions?account=ws:acme", ""),
+	                 200);
 	assert_int_equal(asked_count, 2);
 }
 
@@ -806,19 +917,28 @@ static void test_pages(void **state)
 	char line[128];
 
 	(void)state;
-	assert_int_equal(send_key(APP_KEY, "GET /api/credits/transactions?account=ws:acme", ""), 200);
+	assert_int_equal(send_key(APP_KEY, "GET /api/credits/transactions?account=ws:acme", ""),
+	                 200);
 	assert_int_equal(json_type(json_get(said, "nextCursor")), JSON_NULL_VALUE);
-	assert_int_equal(send_key(APP_KEY, "GET /api/credits/transactions?account=ws:acme&limit=1", ""), 200);
-	snprintf(line, sizeof(line), "GET /api/credits/transactions?account=ws:acme&cursor=%s", text_at("nextCursor"));
+	assert_int_equal(
+		send_key(APP_KEY, "GET /api/credits/transactions?account=ws:acme&limit=1", ""),
+		200);
+	snprintf(line, sizeof(line), "GET /api/credits/transactions?account=ws:acme&cursor=%s",
+	         text_at("nextCursor"));
 	assert_int_equal(send_key(APP_KEY, line, ""), 200);
 	assert_string_equal(json_text(json_get(json_at(json_get(said, "items"), 0), "id"), NULL),
 	                    "N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAH");
-	assert_string_equal(json_text(json_get(json_at(json_get(said, "items"), 0), "stripeSessionId"), NULL), "cs_1");
+	assert_string_equal(
+		json_text(json_get(json_at(json_get(said, "items"), 0), "stripeSessionId"), NULL),
+		"cs_1");
 	line[strcspn(line, "=") + 1] = 'x'; /* another account's */
 	assert_int_equal(send_key(APP_KEY, line, ""), 400);
 	assert_string_equal(text_at("field"), "cursor");
 	assert_int_equal(send_key(APP_KEY, "GET /api/credits/usages?account=a&limit=101", ""), 400);
-	assert_int_equal(send_key(APP_KEY, "GET /api/credits/usages?account=a&member=m&model=x&action=y", ""), 200);
+	assert_int_equal(send_key(APP_KEY,
+	                          "GET /api/credits/usages?account=a&member=m&model=x&action=y",
+	                          ""),
+	                 200);
 	assert_string_equal(filtered.model, "x");
 }
 
@@ -827,16 +947,22 @@ static void test_summary(void **state)
 	(void)state;
 	account.now_us = INT64_C(1795132800000000); /* 2026-11-20T00:00:00Z: 19 of 30 days */
 	assert_int_equal(send_key(APP_KEY, "GET /api/credits/summary?account=a", ""), 200);
-	assert_int_equal(json_int(json_get(json_get(said, "forecast"), "monthEndMicros")), 2100000LL * 30 / 19);
+	assert_int_equal(json_int(json_get(json_get(said, "forecast"), "monthEndMicros")),
+	                 2100000LL * 30 / 19);
 	assert_int_equal(spanned.from_us, INT64_C(1793491200000000));
-	account.now_us = INT64_C(1798675200000000); /* 2026-12-31: the year ends within the month's length */
+	account.now_us =
+		INT64_C(1798675200000000); /* 2026-12-31: the year ends within the month's length */
 	assert_int_equal(send_key(APP_KEY, "GET /api/credits/summary?account=a", ""), 200);
-	assert_int_equal(json_int(json_get(json_get(said, "forecast"), "monthEndMicros")), 2100000LL * 31 / 30);
+	assert_int_equal(json_int(json_get(json_get(said, "forecast"), "monthEndMicros")),
+	                 2100000LL * 31 / 30);
 	account.now_us = INT64_C(1796083200000000); /* 2026-12-01T00:00:00Z: no time has passed */
 	assert_int_equal(send_key(APP_KEY, "GET /api/credits/summary?account=a", ""), 200);
 	assert_int_equal(json_int(json_get(json_get(said, "forecast"), "monthEndMicros")), 2100000);
 	assert_int_equal(send_key(APP_KEY, "GET /api/credits/summary?account=a&by=hour", ""), 400);
-	assert_int_equal(send_key(APP_KEY, "GET /api/credits/summary?account=a&from=2026-11-02&to=2026-11-01", ""), 400);
+	assert_int_equal(
+		send_key(APP_KEY,
+	                 "GET /api/credits/summary?account=a&from=2026-11-02&to=2026-11-01", ""),
+		400);
 	assert_string_equal(text_at("field"), "to");
 }
 
@@ -844,25 +970,36 @@ static void test_accounts(void **state)
 {
 	(void)state;
 	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/ws:acme",
-	                          "{\"mode\":\"postpaid\",\"hardLimitMicros\":5,\"byok\":[\"openai\"],\"name\":\"\",\"email\":null,"
-	                          "\"timeZone\":\"Europe/Paris\"}"), 200);
+	                          "{\"mode\":\"postpaid\",\"hardLimitMicros\":5,\"byok\":["
+	                          "\"openai\"],\"name\":\"\",\"email\":null,"
+	                          "\"timeZone\":\"Europe/Paris\"}"),
+	                 200);
 	assert_int_equal(asked.kind, COMMAND_ACCOUNT);
-	assert_true(asked.account_change.set_mode && asked.account_change.set_hard_limit && asked.account_change.set_byok);
-	assert_false(asked.account_change.set_unit || asked.account_change.set_soft_limit || asked.account_change.set_status);
+	assert_true(asked.account_change.set_mode && asked.account_change.set_hard_limit &&
+	            asked.account_change.set_byok);
+	assert_false(asked.account_change.set_unit || asked.account_change.set_soft_limit ||
+	             asked.account_change.set_status);
 	assert_string_equal(asked.account_change.name, "");
 	assert_null(asked.account_change.email);
 	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/ws:acme", "{\"plan\":\"pro\"}"), 400);
 	assert_string_equal(text_at("field"), "plan");
-	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/ws:acme", "{\"email\":\"nobody\"}"), 400);
-	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/ws:acme", "{\"timeZone\":\"../etc\"}"), 400);
-	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/ws:acme", "{\"hardLimitMicros\":-1}"), 400);
+	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/ws:acme", "{\"email\":\"nobody\"}"),
+	                 400);
+	assert_int_equal(
+		send_key(APP_KEY, "PUT /api/accounts/ws:acme", "{\"timeZone\":\"../etc\"}"), 400);
+	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/ws:acme", "{\"hardLimitMicros\":-1}"),
+	                 400);
 	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/a%20b", "{}"), 400);
 	assert_string_equal(text_at("field"), "account");
-	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/a/members/user:1", "{\"role\":\"manager\"}"), 200);
+	assert_int_equal(
+		send_key(APP_KEY, "PUT /api/accounts/a/members/user:1", "{\"role\":\"manager\"}"),
+		200);
 	assert_string_equal(asked.member, "user:1");
 	assert_int_equal(asked.member_change.role, 1);
 	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/a/members/user:1", "{}"), 400);
-	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/a/members/user:1", "{\"role\":\"member\",\"limitMicros\":5}"), 400);
+	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/a/members/user:1",
+	                          "{\"role\":\"member\",\"limitMicros\":5}"),
+	                 400);
 	assert_string_equal(text_at("field"), "limitMicros");
 	account.found = false;
 	answers.absent = true;
@@ -876,34 +1013,55 @@ static void test_transactions_by_hand(void **state)
 		const char *members, *field;
 	} wrong[] = {
 		{"\"amountMicros\":5,\"description\":\"d\",\"requestId\":\"r\"", "type"},
-		{"\"type\":\"NONE\",\"amountMicros\":5,\"description\":\"d\",\"requestId\":\"r\"", "type"},
-		{"\"type\":\"ALLOWANCE_EXPIRY\",\"amountMicros\":-5,\"description\":\"d\",\"requestId\":\"r\"", "type"},
+		{"\"type\":\"NONE\",\"amountMicros\":5,\"description\":\"d\",\"requestId\":\"r\"",
+	         "type"},
+		{"\"type\":\"ALLOWANCE_EXPIRY\",\"amountMicros\":-5,\"description\":\"d\","
+	         "\"requestId\":\"r\"",
+	         "type"},
 		{"\"type\":\"TOP_UP\",\"description\":\"d\",\"requestId\":\"r\"", "amountMicros"},
-		{"\"type\":\"TOP_UP\",\"amountMicros\":0,\"description\":\"d\",\"requestId\":\"r\"", "amountMicros"},
-		{"\"type\":\"TOP_UP\",\"amountMicros\":-5,\"description\":\"d\",\"requestId\":\"r\"", "amountMicros"},
-		{"\"type\":\"TOP_UP\",\"amountMicros\":1000000000000000001,\"description\":\"d\",\"requestId\":\"r\"", "amountMicros"},
+		{"\"type\":\"TOP_UP\",\"amountMicros\":0,\"description\":\"d\",\"requestId\":\"r\"",
+	         "amountMicros"},
+		{"\"type\":\"TOP_UP\",\"amountMicros\":-5,\"description\":\"d\",\"requestId\":"
+	         "\"r\"",
+	         "amountMicros"},
+		{"\"type\":\"TOP_UP\",\"amountMicros\":1000000000000000001,\"description\":\"d\","
+	         "\"requestId\":\"r\"",
+	         "amountMicros"},
 		{"\"type\":\"TOP_UP\",\"amountMicros\":5,\"requestId\":\"r\"", "description"},
-		{"\"type\":\"TOP_UP\",\"amountMicros\":5,\"description\":\"\",\"requestId\":\"r\"", "description"},
+		{"\"type\":\"TOP_UP\",\"amountMicros\":5,\"description\":\"\",\"requestId\":\"r\"",
+	         "description"},
 		{"\"type\":\"TOP_UP\",\"amountMicros\":5,\"description\":\"d\"", "requestId"},
-		{"\"type\":\"TOP_UP\",\"amountMicros\":5,\"description\":\"d\",\"requestId\":\"r\",\"priority\":1001", "priority"},
-		{"\"type\":\"TOP_UP\",\"amountMicros\":5,\"description\":\"d\",\"requestId\":\"r\",\"expiresAt\":\"x\"", "expiresAt"},
-		{"\"type\":\"REFUND\",\"amountMicros\":-5,\"description\":\"d\",\"requestId\":\"r\",\"priority\":1", "priority"},
-		{"\"type\":\"TOP_UP\",\"amountMicros\":5,\"description\":\"d\",\"requestId\":\"r\",\"reference\":\"cs_1\"", "reference"},
+		{"\"type\":\"TOP_UP\",\"amountMicros\":5,\"description\":\"d\",\"requestId\":\"r\","
+	         "\"priority\":1001",
+	         "priority"},
+		{"\"type\":\"TOP_UP\",\"amountMicros\":5,\"description\":\"d\",\"requestId\":\"r\","
+	         "\"expiresAt\":\"x\"",
+	         "expiresAt"},
+		{"\"type\":\"REFUND\",\"amountMicros\":-5,\"description\":\"d\",\"requestId\":"
+	         "\"r\",\"priority\":1",
+	         "priority"},
+		{"\"type\":\"TOP_UP\",\"amountMicros\":5,\"description\":\"d\",\"requestId\":\"r\","
+	         "\"reference\":\"cs_1\"",
+	         "reference"},
 	};
 	char body[256];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		snprintf(body, sizeof(body), "{%s}", wrong[i].members);
-		assert_int_equal(send_key(ADMIN_KEY, "POST /api/accounts/ws:acme/transactions", body), 400);
+		assert_int_equal(
+			send_key(ADMIN_KEY, "POST /api/accounts/ws:acme/transactions", body), 400);
 		assert_string_equal(text_at("field"), wrong[i].field);
 	}
 	assert_int_equal(asked_count, 0);
 	assert_int_equal(send_key(ADMIN_KEY, "POST /api/accounts/ws:acme/transactions",
-	                          "{\"type\":\"DISPUTE\",\"amountMicros\":-5,\"description\":\"d\",\"requestId\":\"r\"}"), 200);
+	                          "{\"type\":\"DISPUTE\",\"amountMicros\":-5,\"description\":\"d\","
+	                          "\"requestId\":\"r\"}"),
+	                 200);
 	assert_int_equal(asked.transaction.priority, -1);
 	assert_int_equal(asked.transaction.amount_micros, -5);
-	assert_string_equal(json_text(json_get(json_get(said, "transaction"), "id"), NULL), "N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAF");
+	assert_string_equal(json_text(json_get(json_get(said, "transaction"), "id"), NULL),
+	                    "N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAF");
 }
 
 static void test_tokens(void **state)
@@ -913,12 +1071,18 @@ static void test_tokens(void **state)
 	const char *token;
 
 	(void)state;
-	assert_int_equal(send_key(APP_KEY, "POST /api/tokens", "{\"account\":\"ws:acme\",\"member\":\"m\",\"ttlSeconds\":60}"), 200);
+	assert_int_equal(send_key(APP_KEY, "POST /api/tokens",
+	                          "{\"account\":\"ws:acme\",\"member\":\"m\",\"ttlSeconds\":60}"),
+	                 200);
 	token = text_at("token");
-	assert_int_equal(token_accept(arena, SECRET, token, strlen(token), clock_wall_us(), &found_account, &found_member), 0);
+	assert_int_equal(token_accept(arena, SECRET, token, strlen(token), clock_wall_us(),
+	                              &found_account, &found_member),
+	                 0);
 	assert_string_equal(found_account, "ws:acme");
 	assert_string_equal(found_member, "m");
-	assert_int_equal(send_key(APP_KEY, "POST /api/tokens", "{\"account\":\"ws:acme\",\"ttlSeconds\":901}"), 400);
+	assert_int_equal(send_key(APP_KEY, "POST /api/tokens",
+	                          "{\"account\":\"ws:acme\",\"ttlSeconds\":901}"),
+	                 400);
 	assert_int_equal(send_key(APP_KEY, "POST /api/tokens", "{}"), 400);
 	config.token_secret = empty;
 	assert_int_equal(send_key(APP_KEY, "POST /api/tokens", "{\"account\":\"ws:acme\"}"), 404);
@@ -931,18 +1095,26 @@ static void test_pricing(void **state)
 	(void)state;
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/pricing", "", NULL), 200);
 	assert_int_equal(number_at("priceVersion"), 7);
-	assert_int_equal(json_int(json_get(json_at(json_get(said, "models"), 0), "outputMicros")), 9722223);
+	assert_int_equal(json_int(json_get(json_at(json_get(said, "models"), 0), "outputMicros")),
+	                 9722223);
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/pricing?model=none", "", NULL), 200);
 	assert_int_equal(json_size(json_get(said, "models")), 0);
-	assert_int_equal(send_with(LISTENER_PUBLIC, "POST /api/pricing/estimate", "{\"model\":\"gpt-4o\"}", json), 200);
+	assert_int_equal(send_with(LISTENER_PUBLIC, "POST /api/pricing/estimate",
+	                           "{\"model\":\"gpt-4o\"}", json),
+	                 200);
 	assert_int_equal(number_at("costMicros"), 20660);
-	assert_int_equal(send_with(LISTENER_PUBLIC, "POST /api/pricing/estimate", "{\"model\":\"gpt-5\"}", json), 422);
+	assert_int_equal(send_with(LISTENER_PUBLIC, "POST /api/pricing/estimate",
+	                           "{\"model\":\"gpt-5\"}", json),
+	                 422);
 	assert_int_equal(send_with(LISTENER_PUBLIC, "POST /api/pricing/estimate", "{}", json), 400);
-	assert_int_equal(send_with(LISTENER_PUBLIC, "POST /api/pricing/estimate", "{\"action\":\"x\",\"quantity\":3,\"unit\":\"credit\"}",
-	                           json), 200);
+	assert_int_equal(send_with(LISTENER_PUBLIC, "POST /api/pricing/estimate",
+	                           "{\"action\":\"x\",\"quantity\":3,\"unit\":\"credit\"}", json),
+	                 200);
 	assert_int_equal(number_at("costMicros"), 3000000);
 	config.action_price = 0;
-	assert_int_equal(send_with(LISTENER_PUBLIC, "POST /api/pricing/estimate", "{\"action\":\"x\"}", json), 422);
+	assert_int_equal(send_with(LISTENER_PUBLIC, "POST /api/pricing/estimate",
+	                           "{\"action\":\"x\"}", json),
+	                 422);
 }
 
 static void test_operations(void **state)
@@ -953,11 +1125,16 @@ static void test_operations(void **state)
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/openapi.json", "", NULL), 200);
 	assert_string_equal(text_at("openapi"), "3.1.0");
 	assert_int_equal(send_key(REPORT_KEY, "GET /metrics", ""), 200);
-	assert_non_null(strstr(buf_text(&response.body), "octroi_requests_total{method=\"GET\",route=\"/readyz\",status=\"200\"} 1\n"));
-	assert_non_null(strstr(buf_text(&response.body), "octroi_batch_commands_bucket{le=\"4\"} 2\n"));
-	assert_non_null(strstr(buf_text(&response.body), "octroi_batch_commands_bucket{le=\"8\"} 3\n"));
+	assert_non_null(strstr(
+		buf_text(&response.body),
+		"octroi_requests_total{method=\"GET\",route=\"/readyz\",status=\"200\"} 1\n"));
+	assert_non_null(
+		strstr(buf_text(&response.body), "octroi_batch_commands_bucket{le=\"4\"} 2\n"));
+	assert_non_null(
+		strstr(buf_text(&response.body), "octroi_batch_commands_bucket{le=\"8\"} 3\n"));
 	assert_non_null(strstr(buf_text(&response.body), "octroi_open_holds 3\n"));
-	assert_non_null(strstr(buf_text(&response.body), "octroi_request_duration_seconds_count{class=\"other\"} 2\n"));
+	assert_non_null(strstr(buf_text(&response.body),
+	                       "octroi_request_duration_seconds_count{class=\"other\"} 2\n"));
 }
 
 static void test_the_callers_language(void **state)
@@ -982,6 +1159,7 @@ int main(void)
 		TEST(test_scopes),
 		TEST(test_credentials),
 		TEST(test_keys_are_read_seldom),
+		TEST(test_a_new_key_counts_at_once),
 		TEST(test_without_a_database_nobody_is_let_in),
 		TEST(test_a_known_key_outlives_a_short_outage),
 		TEST(test_browsers),

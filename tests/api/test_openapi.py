@@ -1,0 +1,393 @@
+"""Whether octroi keeps its contract: every route, every status, every field.
+
+The document is held against routes.def and outcomes.def; the answers of a running octroi are held
+against the document, until each status and each field that it promises has been seen.
+"""
+
+import json
+import urllib.parse
+
+import pytest
+
+import guard
+from conftest import SETTINGS
+from contract import DOCUMENT, Contract, outcomes, routes
+from octroi import Octroi, wait_until
+
+# Which callers a route has, as routes.def and as the document say it.
+SCOPES = {
+    "NOBODY": set(), "GUARD": {"guard", "app", "admin"}, "APP": {"app", "admin"}, "ADMIN": {"admin"},
+    "REPORT": {"report", "admin"}, "OWNER": {"app", "admin", "report", "browser"}, "GATE": {"guard", "app", "admin"},
+}
+READ_BY_REPORT = {("GET", "/api/accounts/{account}")}
+FUNDS = 10_000_000
+NOBODY = "oct_guard_" + "0" * 43
+
+
+def contract_of_source():
+    return Contract(json.loads(DOCUMENT.read_text()))
+
+
+# ---- the document ---------------------------------------------------------------------------------------
+
+
+def test_every_route_is_in_the_document_and_nothing_else():
+    documented = {(method, path): operation for method, path, operation in contract_of_source().operations()}
+    listed = {(method, path): (caller, handler) for method, path, caller, _, handler in routes()}
+    assert set(documented) == set(listed)
+    for place, operation in documented.items():
+        caller, handler = listed[place]
+        assert operation["operationId"] == handler
+        allowed = {name for entry in operation["security"] for scheme, roles in entry.items()
+                   for name in (roles or [scheme])}
+        assert allowed == SCOPES[caller] | ({"report"} if place in READ_BY_REPORT else set()), place
+        assert ("403" in operation["responses"]) == (caller != "NOBODY")
+        assert "400" in operation["responses"] or caller == "GATE"
+
+
+def test_every_outcome_is_in_the_document():
+    contract = contract_of_source()
+    schemas = contract.document["components"]["schemas"]
+    money = set(schemas["MoneyRefusal"]["properties"]["error"]["enum"])
+    others = set(schemas["Error"]["properties"]["error"]["enum"]) | {schemas["InvalidRequest"]["properties"]["error"]["const"]}
+    assert money == {name for name, status in outcomes().items() if status == 402}
+    assert others == {name for name, status in outcomes().items() if status not in (200, 402)}
+    refusals = contract.document["components"]["responses"].values()
+    assert len(refusals) == len({status for status in outcomes().values() if status != 200})
+
+
+def test_every_reference_leads_somewhere_and_every_component_is_used():
+    contract, used = contract_of_source(), set()
+
+    def walk(value):
+        if isinstance(value, dict):
+            if "$ref" in value:
+                contract.at(value["$ref"])
+                used.add(value["$ref"])
+            for member in value.values():
+                walk(member)
+        elif isinstance(value, list):
+            for member in value:
+                walk(member)
+
+    walk(contract.document)
+    for kind in ("schemas", "parameters", "responses"):
+        for name in contract.document["components"][kind]:
+            assert f"#/components/{kind}/{name}" in used or name == "MethodNotAllowed", name
+
+
+def test_every_example_is_one():
+    contract = contract_of_source()
+    for pointer, schema in contract.records():
+        for name, member in schema["properties"].items():
+            for example in member.get("examples", []):
+                errors = contract.errors(example, member, f"{pointer}/properties/{name}")
+                assert not errors, (pointer, errors)
+
+
+def test_every_record_says_what_else_it_may_have():
+    for pointer, schema in contract_of_source().records():
+        assert schema["additionalProperties"] is False, pointer
+        assert set(schema["required"]) <= set(schema["properties"]), pointer
+
+
+def test_the_document_is_served(server):
+    answer = contract_of_source().hold(server.get("/api/openapi.json", key=None, public=True), "GET", "/api/openapi.json")
+    assert answer.json == json.loads(DOCUMENT.read_text())
+
+
+# ---- requests -------------------------------------------------------------------------------------------
+
+
+def bodies(o, account):
+    """{handler: (method, path, scope, a body that is accepted)}; bodies that name a hold name a new one."""
+    def held():
+        return guard.hold(o, account)
+
+    at = "/api/accounts/" + account
+    return {
+        "guard_authorize": ("POST", "/api/guard/authorize", "guard", lambda: {"account": account, "model": "gpt-4o"}),
+        "guard_settle": ("POST", "/api/guard/settle", "guard", lambda: {"hold": held()}),
+        "guard_release": ("POST", "/api/guard/release", "guard", lambda: {"hold": held()}),
+        "guard_extend": ("POST", "/api/guard/extend", "guard", lambda: {"hold": held()}),
+        "guard_charge": ("POST", "/api/guard/charge", "guard", lambda: {"account": account, "action": "debrief"}),
+        "pricing_estimate": ("POST", "/api/pricing/estimate", None, lambda: {"model": "gpt-4o"}),
+        "accounts_put": ("PUT", at, "app", lambda: {}),
+        "accounts_member_put": ("PUT", at + "/members/user:1", "app", lambda: {"role": "member"}),
+        "accounts_transaction": ("POST", at + "/transactions", "admin", lambda: {
+            "type": "ADJUSTMENT", "amountMicros": 1, "description": "d", "requestId": guard.request_id()}),
+        "tokens_issue": ("POST", "/api/tokens", "app", lambda: {"account": account}),
+    }
+
+
+# Members that take the place of others.
+INSTEAD = {("guard_authorize", "models"): ["model"], ("guard_authorize", "action"): ["model"],
+           ("guard_authorize", "quantity"): ["model"], ("pricing_estimate", "action"): ["model"],
+           ("pricing_estimate", "quantity"): ["model"]}
+BESIDE = {("guard_authorize", "quantity"): {"action": "debrief"}, ("pricing_estimate", "quantity"): {"action": "debrief"}}
+
+
+def request_schema(contract, handler):
+    for _, _, operation in contract.operations():
+        if operation["operationId"] == handler:
+            schema = operation["requestBody"]["content"]["application/json"]["schema"]
+            schema, _ = contract.resolve(schema, "")
+            return contract.resolve(schema["anyOf"][0], "")[0] if "anyOf" in schema else schema
+    raise AssertionError(handler)
+
+
+def test_every_documented_member_is_taken_and_no_other(nginx):
+    contract = contract_of_source()
+    account = nginx.account(funds_micros=1_000_000_000)
+    handlers = bodies(nginx, account)
+    assert set(handlers) == {op["operationId"] for _, _, op in contract.operations() if "requestBody" in op}
+    for handler, (method, path, scope, body) in handlers.items():
+        for name, member in request_schema(contract, handler)["properties"].items():
+            for example in member.get("examples", []):
+                if name in ("account", "unit"):
+                    continue  # another account's, or one that has moved
+                sent = {**body(), **BESIDE.get((handler, name), {}), name: example}
+                if name == "requestId":
+                    sent[name] = guard.request_id()
+                for other in INSTEAD.get((handler, name), ()):
+                    del sent[other]
+                answer = nginx.call(method, path, json=sent, key=scope)
+                assert answer.status == 200, (handler, sent, answer)
+            misspelt = nginx.call(method, path, json={**body(), name + "s": 1}, key=scope)
+            if (handler, name + "s") != ("guard_authorize", "models"):
+                assert (misspelt.status, misspelt.json["field"]) == (400, name + "s"), (handler, misspelt)
+
+
+def test_what_is_required_is_required(nginx):
+    contract = contract_of_source()
+    account = nginx.account(funds_micros=1_000_000_000)
+    for handler, (method, path, scope, body) in bodies(nginx, account).items():
+        for name in request_schema(contract, handler)["required"]:
+            for missing in ({}, {name: None}):
+                sent = {k: v for k, v in body().items() if k != name}
+                answer = nginx.call(method, path, json={**sent, **missing}, key=scope)
+                assert (answer.status, answer.json["field"]) == (400, name), (handler, answer)
+
+
+# ---- answers --------------------------------------------------------------------------------------------
+
+
+class Asker:
+    """Asks an octroi and holds each answer against the contract."""
+
+    def __init__(self, o, contract):
+        self.o, self.contract = o, contract
+
+    def __call__(self, method, path, key="admin", status=None, query="", account=None, member=None, **more):
+        filled = path.replace("{account}", urllib.parse.quote(account or "a")).replace("{member}", member or "m")
+        answer = self.o.call(method, filled + query, key=key, **more)
+        self.contract.hold(answer, method, path)
+        assert status in (None, answer.status), (method, filled, answer)
+        return answer
+
+
+def ask_guard(ask, o):
+    account = o.account(funds_micros=FUNDS)
+    poor = o.account()
+    postpaid = o.account(mode="postpaid", hardLimitMicros=1)
+    credit = o.account(unit="credit", funds_micros=5_000_000)
+    suspended = o.account(status="suspended")
+    model = {"account": account, "model": "gpt-4o"}
+
+    def authorize(body, status=200):
+        return ask("POST", "/api/guard/authorize", "guard", status, json=body)
+
+    def settle(body, status=200):
+        return ask("POST", "/api/guard/settle", "guard", status, json=body)
+
+    rid = guard.request_id()
+    first, second, third, fourth = (authorize({**model, "requestId": rid if i == 0 else guard.request_id()}).json["hold"]
+                                    for i in range(4))
+    authorize({**model, "requestId": rid, "inputTokens": 1}, 409)
+    authorize({**model, "byok": ["openai"]})
+    action = authorize({"account": credit, "action": "debrief"}).json["hold"]
+    authorize({"account": account, "model": "unheard-of"}, 422)
+    for refused, kind in ((poor, "balance"), (postpaid, "hard_limit"), (suspended, "suspended")):
+        assert authorize({"account": refused, "model": "gpt-4o"}, 402).json["limit"]["kind"] == kind
+    ask("POST", "/api/guard/extend", "guard", 200, json={"hold": action})
+    ask("POST", "/api/guard/extend", "guard", 200, json={"hold": second, "maxOutputTokens": 3000})
+    ask("POST", "/api/guard/extend", "guard", 402, json={"hold": second, "maxOutputTokens": 10**9})
+    settle({"hold": first, "inputTokens": 10, "outputTokens": 1})
+    settle({"hold": first, "inputTokens": 11, "outputTokens": 1}, 409)
+    settle({"hold": guard.public_id(account, 999)}, 404)
+    settle({"hold": third, "outcome": "failed"})
+    settle({"settlements": [{"hold": second}, {"hold": first}, {"hold": guard.public_id(account, 999)}, 5]})
+    ask("POST", "/api/guard/release", "guard", 200, json={"hold": fourth})
+    ask("POST", "/api/guard/release", "guard", 409, json={"hold": second})
+    ask("POST", "/api/guard/release", "guard", 404, json={"hold": guard.public_id(account, 999)})
+    ask("POST", "/api/guard/extend", "guard", 409, json={"hold": first})
+    ask("POST", "/api/guard/extend", "guard", 404, json={"hold": guard.public_id(account, 999)})
+    charge = {"account": credit, "action": "debrief", "requestId": guard.request_id()}
+    ask("POST", "/api/guard/charge", "guard", 200, json=charge)
+    ask("POST", "/api/guard/charge", "guard", 409, json={**charge, "quantity": 2})
+    ask("POST", "/api/guard/charge", "guard", 402, json={"account": poor, "action": "debrief"})
+    ask("GET", "/api/guard/check", "guard", 204, query=f"?account={account}&model=gpt-4o")
+    for query, code in ((f"?account={poor}", 402), ("", 400), (f"?account={account}&model=unheard-of", 422)):
+        refused = ask("GET", "/api/guard/check", "guard", 403, query=query)
+        assert refused.headers["x-octroi-status"] == str(code)
+
+
+def ask_credits(ask, o):
+    account = o.account(funds_micros=FUNDS)
+    postpaid = o.account(mode="postpaid", hardLimitMicros=5, softLimitMicros=4)
+    held = guard.hold(o, account, member="user:1", conversationId="c", messageId="m")
+    guard.settle(o, held, usage={"input_tokens": 5, "output_tokens": 5, "cache_read_input_tokens": 5})
+    guard.charge(o, account, "debrief")
+    o.fund(account, 5, metadata={"n": 1})
+    o.sql(f"UPDATE transactions SET reference = 'cs_test_1' WHERE account_id = {guard.key_of(account)} AND metadata = ''")
+    for who in (account, postpaid):
+        ask("GET", "/api/credits", "app", 200, query=f"?account={who}")
+    ask("GET", "/api/credits", "report", 404, query="?account=" + guard.request_id("nobody"))
+    for path in ("/api/credits/transactions", "/api/credits/usages"):
+        assert ask("GET", path, "app", 200, query=f"?account={account}&limit=1").json["nextCursor"]
+        assert ask("GET", path, "app", 200, query=f"?account={account}").json["nextCursor"] is None
+    for by in ("day", "model", "member", "action"):
+        ask("GET", "/api/credits/summary", "report", 200, query=f"?account={account}&by={by}")
+
+
+def ask_accounts(ask, o):
+    account = o.account()
+    profile = {"email": "ada@example.com", "name": "Ada", "locale": "fr-FR", "timeZone": "Europe/Paris", "byok": ["openai"]}
+    ask("PUT", "/api/accounts/{account}", "app", 200, account=account, json=profile)
+    ask("GET", "/api/accounts/{account}", "report", 200, account=account)
+    ask("GET", "/api/accounts/{account}", "app", 404, account=guard.request_id("nobody"))
+    members = "/api/accounts/{account}/members/{member}"
+    ask("PUT", members, "app", 200, account=account, member="user:1", json={"role": "manager"})
+    ask("DELETE", members, "app", 200, account=account, member="user:1")
+    ask("DELETE", members, "app", 404, account=account, member="user:1")
+    body = {"type": "TOP_UP", "amountMicros": FUNDS, "description": "d", "requestId": guard.request_id()}
+    ask("POST", "/api/accounts/{account}/transactions", "admin", 200, account=account, json=body)
+    ask("POST", "/api/accounts/{account}/transactions", "admin", 409, account=account, json={**body, "amountMicros": 1})
+    ask("PUT", "/api/accounts/{account}", "app", 409, account=account, json={"unit": "credit"})
+    ask("POST", "/api/tokens", "app", 200, json={"account": account})
+
+
+def ask_others(ask, o):
+    o.ctl("price", "set", "--action", "transcript", "2.5")
+    ask("GET", "/api/pricing", None, 200)
+    assert ask("GET", "/api/pricing", None, 200, query="?limit=1").json["nextCursor"]
+    ask("POST", "/api/pricing/estimate", None, 200, json={"model": "gpt-4o"})
+    ask("POST", "/api/pricing/estimate", None, 200, json={"action": "transcript", "quantity": 2, "unit": "credit"})
+    ask("POST", "/api/pricing/estimate", None, 422, json={"model": "unheard-of"})
+    for path in ("/healthz", "/readyz", "/api/openapi.json"):
+        ask("GET", path, None, 200)
+    ask("GET", "/metrics", "report", 200)
+
+
+def ask_what_any_request_can_be(ask, o):
+    """400, 401, 403, 413 and 415, wherever they can be."""
+    for method, path, operation in ask.contract.operations():
+        scopes = {role for entry in operation["security"] for roles in entry.values() for role in roles}
+        key = sorted(scopes)[0] if scopes else None
+        wrong = next((s for s in ("report", "guard", "app") if s not in scopes), None)
+        if "400" in operation["responses"]:
+            ask(method, path, key, 400, query="?%zz")
+        if "401" in operation["responses"]:
+            ask(method, path, None, 401, json={} if "requestBody" in operation else None)
+            ask(method, path, NOBODY, 401, query="?account=a")
+        if "403" in operation["responses"]:
+            ask(method, path, wrong, 403, query="?account=a")
+        if "requestBody" in operation:
+            ask(method, path, key, 413, body="{" + " " * (128 * 1024) + "}",
+                headers={"Content-Type": "application/json"})
+            ask(method, path, key, 415, body="{}", headers={"Content-Type": "text/plain"})
+            ask(method, path, key, 400, body="{", headers={"Content-Type": "application/json"})
+            ask(method, path, key, 400, json=[])
+
+
+def ask_with_other_settings(ask, o):
+    """What the usual settings do not answer."""
+    o.kill("octroi")
+    o.start(action_price="0", holds_max="1", token_secret="")
+    account = o.account(funds_micros=FUNDS)
+    body = {"account": account, "model": "gpt-4o"}
+    ask("POST", "/api/guard/authorize", "guard", 200, json=body)
+    ask("POST", "/api/guard/authorize", "guard", 429, json=body)
+    ask("POST", "/api/guard/charge", "guard", 422, json={"account": account, "action": "debrief"})
+    ask("POST", "/api/tokens", "app", 404, json={"account": account})
+
+
+def ask_without_a_database(ask, o):
+    o.kill("db")
+    unseen = "oct_admin_" + "1" * 43  # what octroi has seen, it believes a while longer
+    wait_until(lambda: o.get("/metrics", key=unseen).status == 503, what="no answer about an unknown key")
+    for method, path, operation in ask.contract.operations():
+        if "503" not in operation["responses"]:
+            continue
+        scopes = {role for entry in operation["security"] for roles in entry.values() for role in roles}
+        handler = operation["operationId"]
+        sample = bodies(Unasked(), "a").get(handler)
+        ask(method, path, unseen if scopes else None, 503, query="?account=a",
+            json=sample[3]() if sample else None)
+
+
+class Unasked:
+    """Stands in for an octroi where a body must name some hold."""
+
+    def post(self, path, json):
+        return type("Answer", (), {"status": 200, "json": {"hold": guard.public_id("a", 1)}})
+
+
+def promised(contract):
+    """Every field of an answer that the document promises: (pointer of the record, member)."""
+    fields = set()
+    for pointer, schema in contract.records():
+        name = pointer.split("/")[3]
+        if pointer.startswith("#/components/schemas/") and name not in REQUESTS:
+            fields |= {(pointer, member) for member in schema["properties"]}
+    return fields
+
+
+REQUESTS = {"Authorize", "Settlement", "Settle", "Settlements", "Release", "Extend", "Charge", "EstimateOf",
+            "AccountChange", "MemberChange", "TransactionByHand", "TokenFor"}
+
+
+def test_every_status_and_every_field_is_answered_as_promised():
+    contract = contract_of_source()
+    with Octroi("nginx", settings=SETTINGS, audit=False) as o:
+        ask = Asker(o, contract)
+        ask_guard(ask, o)
+        ask_credits(ask, o)
+        ask_accounts(ask, o)
+        ask_others(ask, o)
+        ask_what_any_request_can_be(ask, o)
+        ask_with_other_settings(ask, o)
+        o.audit()
+        ask_without_a_database(ask, o)
+    documented = {(method, path, int(status)) for method, path, operation in contract.operations()
+                  for status in operation["responses"]}
+    assert documented - contract.answered == set()
+    assert promised(contract) - contract.shown == set()
+
+
+@pytest.mark.parametrize("path, others", [("/healthz", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"]),
+                                          ("/api/guard/authorize", ["GET", "PUT", "DELETE", "HEAD"]),
+                                          ("/api/accounts/a", ["POST", "DELETE", "PATCH"])])
+def test_other_methods(server, path, others):
+    contract = contract_of_source()
+    for method in others:
+        answer = server.call(method, path, key=None)
+        assert answer.status == 405, (method, answer)
+        assert answer.headers["allow"]
+        if method != "HEAD":
+            contract.keep(answer, contract.document["components"]["responses"]["MethodNotAllowed"],
+                          "#/components/responses/MethodNotAllowed")
+
+
+def test_other_paths(server):
+    contract = contract_of_source()
+    for path in ("/api/", "/api/guard", "/api/guard/authorize/", "/api/credits/none", "/api/accounts/a/b", "/api/Pricing"):
+        answer = server.get(path, key=None)
+        assert answer.status == 404, answer
+        contract.keep(answer, contract.document["components"]["responses"]["NotFound"], "#/components/responses/NotFound")
+
+
+def test_head_is_get_without_the_body(server):
+    for path in ("/healthz", "/api/pricing", "/api/openapi.json"):
+        answer = server.call("HEAD", path, key=None)
+        assert (answer.status, answer.body) == (200, b""), answer

@@ -1,0 +1,16 @@
+"""The short form of `make check-asan` and `make check-tsan`: the programs, and some stories of api and model."""
+
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize("name", ["asan", "tsan"])
+def test_nothing_is_reported(name):
+    done = subprocess.run([str(TESTS / "sanitized"), name, "--short"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=900, env=dict(os.environ), check=False)
+    assert done.returncode == 0, done.stdout[-8000:]

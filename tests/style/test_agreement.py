@@ -1,0 +1,295 @@
+"""Lists that say the same in several places say the same."""
+
+import json
+import re
+
+from source import TOP, definitions, files, over, sources, text
+
+# ---- settings ------------------------------------------------------------------------------------------
+
+KEYS = [(type, name, fallback.strip('"'), help.strip('"'))
+        for type, name, fallback, low, high, help in definitions("src/config.def", "KEY")]
+
+
+def shown_default(type, fallback):
+    return {"0": "off", "1": "on"}[fallback] if type == "SWITCH" else fallback
+
+
+def test_config_def_is_read():
+    assert len(KEYS) > 30
+    assert len(KEYS) == len(re.findall(r"^KEY\(", text("src/config.def"), re.M))
+
+
+@over(KEYS)
+def test_setting_is_in_the_manual(type, name, fallback, help):
+    manual = text("man/octroi.conf.5")
+    entry = re.search(rf"^\.It Ic {name}\n(.*?)(?=^\.It|^\.El)", manual, re.M | re.S)
+    assert entry, f"octroi.conf(5) lacks {name}"
+    assert help.lower() + "." in entry[1].lower(), f"octroi.conf(5) says something else of {name}"
+    default = shown_default(type, fallback)
+    assert (f"default \\(lq{default}\\(rq." if default else "default empty.") in entry[1]
+
+
+@over(KEYS)
+def test_setting_is_in_the_readme(type, name, fallback, help):
+    row = re.search(rf"^\| `{name}` \| (.*?) ?\| (.*) \|$", text("README.md"), re.M)
+    assert row, f"README's table lacks {name}"
+    default = shown_default(type, fallback)
+    assert row[1].strip() == (f"`{default}`" if default else "")
+    assert row[2] == help
+
+
+def test_no_setting_is_made_up():
+    names = {name for _, name, _, _ in KEYS}
+    assert set(re.findall(r"^\.It Ic (\w+)$", text("man/octroi.conf.5"), re.M)) == names
+    table = text("README.md").split("## Settings")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.M)) == names
+
+
+@over(KEYS)
+def test_setting_is_used(type, name, fallback, help):
+    """A key that nothing reads says so in its help."""
+    used = any(re.search(rf"(->|\.){name}\b", text(source)) for source in sources(".c"))
+    assert used or "accepted today" in help or "as above" in help, name
+
+
+# ---- routes --------------------------------------------------------------------------------------------
+
+ROUTES = [(method, pattern.strip('"')) for method, pattern, *_ in definitions("src/routes/routes.def", "ROUTE")]
+OPENAPI = json.loads(text("src/routes/openapi.json"))
+
+
+def plain(path):
+    return re.sub(r"\{\w*\}", "{}", path)
+
+
+def test_routes_are_those_of_openapi():
+    described = {(method.upper(), plain(path)) for path, item in OPENAPI["paths"].items() for method in item
+                 if method in ("get", "put", "post", "delete", "patch", "head")}
+    assert described == set(ROUTES) and len(ROUTES) > 15
+
+
+def test_openapi_knows_every_outcome():
+    described = json.dumps(OPENAPI)
+    for name, status, *_ in definitions("src/ledger/outcomes.def", "OUTCOME"):
+        assert name == "OK" or f'"{name}"' in described, name
+
+
+@over(["README.md", "DESIGN.md", "src/README.md", "sql/README.md", "man/octroi.8",
+                                      "man/octroictl.8"])
+def test_documents_name_routes_that_exist(document):
+    patterns = {pattern for _, pattern in ROUTES}
+    prefixes = {pattern[:i] for pattern in patterns for i in range(len(pattern)) if pattern[i] == "/"}
+    for path in re.findall(r"(?<![\w./-])(/api/[\w/{}.-]*[\w}]|/(?:healthz|readyz|metrics)\b)", text(document)):
+        assert plain(path) in patterns or plain(path).rstrip("/") in prefixes, f"{document}: {path}"
+
+
+# ---- outcomes ------------------------------------------------------------------------------------------
+
+OUTCOMES = [name for name, *_ in definitions("src/ledger/outcomes.def", "OUTCOME")]
+
+
+def test_outcomes_are_read():
+    assert len(OUTCOMES) == len(re.findall(r"^OUTCOME\(", text("src/ledger/outcomes.def"), re.M)) > 15
+
+
+# What a test may ask for instead of the name: statuses that only one outcome has.
+STATUSES = [status for _, status, *_ in definitions("src/ledger/outcomes.def", "OUTCOME")]
+OWN_STATUS = {name: status for name, status, *_ in definitions("src/ledger/outcomes.def", "OUTCOME")
+              if STATUSES.count(status) == 1}
+
+
+@over(OUTCOMES)
+def test_outcome_is_given_and_tested(outcome):
+    given = [name for name in sources(".c") if re.search(rf"\bOUTCOME_{outcome}\b", text(name))]
+    # A limit of members or of spending is refused once there are such limits.
+    assert given or outcome in ("MEMBER_LIMIT_REACHED", "SPENDING_LIMIT_REACHED"), f"nothing answers {outcome}"
+    tests = [name for name in files() if name.startswith("tests/") and not name.startswith("tests/style/")
+             and name.endswith((".py", ".c", ".def", ".h", ".txt", ".table"))]
+    expected = rf"\b(OUTCOME_)?{outcome}\b"
+    if outcome in OWN_STATUS:
+        expected += rf"|\b{OWN_STATUS[outcome]}\b"
+    assert not given or any(re.search(expected, text(name)) for name in tests), f"no test expects {outcome}"
+
+
+# ---- commands ------------------------------------------------------------------------------------------
+
+CTL = [[part.strip('"') for part in row] for row in definitions("src/ctl/ctl_commands.def", "CTL")]
+
+
+def words_of_manual():
+    """octroictl(8) without macros: "account set id --mode prepaid | postpaid …"."""
+    manual = re.sub(r"^\.(It|Cm|Op|Oo|Oc|Xo|Xc|Fl|Ar)\b", r"\1", text("man/octroictl.8"), flags=re.M)
+    manual = re.sub(r"\bFl -", "--", re.sub(r"\b(Cm|Op|Oo|Oc|Ar|It|Xo|Xc) ", "", manual))
+    return re.sub(r"\s+", " ", manual)
+
+
+def test_commands_are_read():
+    assert len(CTL) == len(re.findall(r"^CTL\(", text("src/ctl/ctl_commands.def"), re.M)) > 10
+
+
+@over(CTL)
+def test_command_is_in_the_manual(words, handler, synopsis, help):
+    manual = words_of_manual()
+    assert f" {words} " in manual, f"octroictl(8) lacks {words}"
+    section = " ".join(manual[at.start():at.start() + 3000] for at in re.finditer(rf" {words} ", manual))
+    for option in re.findall(r"--[\w-]+", synopsis):
+        assert re.search(rf"{option}\b", section), f"octroictl(8) does not say {words} {option}"
+
+
+@over(CTL)
+def test_options_of_a_command_are_in_its_synopsis(words, handler, synopsis, help):
+    """The file whose first word is the command's knows exactly the options that the table shows."""
+    first = words.split()[0]
+    shown = {option for other, _, s, _ in CTL if other.split()[0] == first for option in re.findall(r"--[\w-]+", s)}
+    taken = set(re.findall(r'= "(--[\w-]+)"', text(f"src/ctl/ctl_{first}.c")))
+    assert taken == shown, f"{first}: {sorted(taken ^ shown)}"
+
+
+def test_transaction_types_are_in_the_manual():
+    for name, *_ in definitions("src/ledger/transactions.def", "TRANSACTION"):
+        assert re.search(rf"\b{name}\b", text("man/octroictl.8")), name
+
+
+def test_audit_checks_are_in_the_manual():
+    checks = set()
+    for name in sources(".c", under="src/ledger/"):
+        if "/audit" in name:
+            for match in re.finditer(r'\b(?:audit_find|audit_find_row|find)\(A, "(\w+)"', text(name)):
+                checks.add(match[1])
+    assert len(checks) > 10
+    manual = text("man/octroictl.8").split(".Sh WHAT THE AUDIT PROVES")[1].split(".Sh ENV")[0]
+    described = set(re.findall(r"\w+", " ".join(re.findall(r"^\.It (.*)$", manual, re.M))))
+    # "sum" is for a difference that no single row explains.
+    assert checks - {"sum"} == described
+
+
+# ---- database ------------------------------------------------------------------------------------------
+
+MIGRATIONS = sorted(name for name in sources(".sql", under="sql/") if re.match(r"sql/\d{3}_", name))
+
+
+def test_schema_version_is_that_of_the_newest_file():
+    version = int(re.search(r"#define SCHEMA_VERSION (\d+)", text("src/db/schema.h"))[1])
+    numbers = [int(name[4:7]) for name in MIGRATIONS]
+    assert numbers == list(range(1, version + 1))
+    for number, name in zip(numbers, MIGRATIONS):
+        assert re.search(rf"INSERT (IGNORE )?INTO schema_versions .*\({number}\)", text(name)), name
+
+
+def columns_of_sql():
+    """Table: columns, after all migrations (which only create tables so far)."""
+    tables = {}
+    for name in MIGRATIONS:
+        for match in re.finditer(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+) \((.*?)\n\)", text(name), re.S):
+            tables[match[1]] = [line.split()[0] for line in match[2].strip().splitlines()
+                                if not line.strip().startswith(("PRIMARY", "KEY", "UNIQUE"))]
+    return tables
+
+
+LEDGER_TABLES = [name for _, name, _ in definitions("src/ledger/tables/tables.def", "TABLE")]
+
+
+def roles(table):
+    rows = re.findall(r"^(?:INT|TEXT|BYTES)\((\w+)(?:, \d+)?, (\w+)\)$", text(f"src/ledger/tables/{table}.def"), re.M)
+    assert len(rows) == len(re.findall(r"^(INT|TEXT|BYTES)\(", text(f"src/ledger/tables/{table}.def"), re.M))
+    return rows
+
+
+@over(LEDGER_TABLES)
+def test_table_is_that_of_the_schema(table):
+    assert [name for name, _ in roles(table)] == columns_of_sql()[table]
+
+
+def test_tables_are_those_of_the_manual():
+    described = set(re.findall(r"`(\w+)`", " ".join(
+        line.split("|")[1] for line in text("sql/README.md").splitlines() if line.startswith("| `"))))
+    assert described == set(columns_of_sql())
+
+
+def granted():
+    """table: rights beyond SELECT and INSERT, which hold for all."""
+    rights = {}
+    for privileges, table in re.findall(r"^GRANT ([A-Z, ]+) ON octroi\.(\S+) TO 'octroi'@'localhost';$",
+                                        text("sql/grants.sql"), re.M):
+        rights.setdefault(table, set()).update(privileges.split(", "))
+    return rights
+
+
+def test_grants():
+    """Everything is read and added to; what changes may be changed, what ends deleted; the journal only grows."""
+    rights = granted()
+    assert rights.pop("*") == {"SELECT", "INSERT"}
+    wanted = {table: {"UPDATE"} for table in LEDGER_TABLES if any(role == "VARYING" for _, role in roles(table))}
+    wanted["holds"].add("DELETE")
+    wanted["batches"] = {"DELETE"}
+    wanted["api_keys"] = {"UPDATE"}
+    assert rights == wanted
+    assert not {"entries", "transactions", "requests", "prices", "price_versions"} & set(rights)
+    assert set(rights) <= set(columns_of_sql())
+
+
+def test_no_statement_for_which_there_is_no_right():
+    """DELETE and UPDATE in the source name tables for which they are granted."""
+    rights = granted()
+    for name in sources(".c"):
+        for verb, table in re.findall(r"\b(DELETE FROM|UPDATE) (\w+)\b", re.sub(r'"\s*"', "", text(name))):
+            if re.search(rf'"[^"]*\b{verb} {table}\b', re.sub(r'"\s*"', "", text(name))):
+                assert verb.split()[0] in rights.get(table, set()), f"{name}: {verb} {table}"
+
+
+# ---- statements ----------------------------------------------------------------------------------------
+
+# Who may: the names of a site's database and user, checked letter by letter before (plain() in ctl_init.c).
+BUILT = {"src/ctl/ctl_init.c"}
+# A character; the tables' own descriptions, and what write_update puts before them: literals of the source.
+HARMLESS = re.compile(r"'[^']+'|before|t->(name|column_list|columns\[i\]\.name)|table_of\(\w+\)->column_list")
+
+
+@over(sources(".c"))
+def test_no_statement_is_built_from_input(name):
+    if name in BUILT or name == "src/db/sql.c":
+        return
+    content = text(name)
+    for match in re.finditer(r'\b(?:s?n?printf|buf_printf|buf_add_text|buf_add)\((?:[^;"]*)"([^"]*)"', content):
+        assert not re.search(r"\b(SELECT|INSERT INTO|UPDATE \w+ SET|DELETE FROM|GRANT|CREATE TABLE)\b", match[1]), \
+            f"{name}: {match[0]}"
+    for buffer, what in re.findall(r"\bbuf_(?:add_text|printf|add_char|add)\(&?((?:\w+->)?\w*sql\w*), ?([^;]*)\);", content):
+        assert HARMLESS.fullmatch(what.strip()), f"{name}: {what} goes into a statement ({buffer})"
+
+
+def test_statements_are_only_sent_by_db():
+    for name in sources(".c"):
+        assert name == "src/db/db.c" or "mysql_" not in text(name), name
+
+
+def test_sql_literal_takes_literals_only():
+    assert re.search(r'#define sql_literal\(b, text\) buf_add\(\(b\), "" text "", sizeof\(text\) - 1\)',
+                     re.sub(r"\s*\\\n\s*", " ", text("src/db/sql.h")))
+
+
+# ---- what must not be published ------------------------------------------------------------------------
+
+def test_no_path_of_a_machine_and_no_secret():
+    secret = re.compile(r"/work/|/home/\w+/|/root/|\bsk_(live|test)_(?!canary)\w{10}|-----BEGIN [A-Z ]*PRIVATE KEY|\bAKIA[A-Z0-9]{16}\b"
+                        r"|\bgh[pousr]_\w{30}|\boct_(guard|app|admin|report)_(?!canary|(\w)\3{9})[A-Za-z0-9_-]{43}\b")
+    for name in files():
+        if name.endswith((".png", ".woff2", ".gz")) or name.startswith("tests/style/"):
+            continue
+        try:
+            content = text(name)
+        except UnicodeDecodeError:
+            continue
+        found = secret.search(content)
+        assert not found, f"{name}: {found[0]}"
+
+
+def test_files_exist_that_documents_name():
+    for document in ("README.md", "DESIGN.md", "src/README.md", "sql/README.md", "tests/README.md"):
+        if document not in files():
+            continue
+        for path in re.findall(r"`((?:src|sql|tests|man|nginx|apache|demo)/[\w./-]*\w)`", text(document)):
+            folder = (TOP / document).parent
+            if "thing" in path:  # an example
+                continue
+            assert (TOP / path).exists() or (folder / path).exists(), f"{document}: {path}"

@@ -1,0 +1,162 @@
+"""Arrows between folders, one file per vendor header, purity of what decides, names that files export."""
+
+import re
+
+import pytest
+
+from source import TOP, files, nm, over, sources, symbols, text
+
+# folder: the folders that it may include besides its own.  main.c builds the parts and may use all.
+ARROWS = {
+    "base": set(),
+    "db": {"base"},
+    "edge": {"base"},
+    "ledger": {"db", "base"},
+    "routes": {"edge", "ledger", "db", "base"},
+    "ctl": {"ledger", "db", "base"},
+}
+CONFIG_READERS = {"routes", "ctl"}
+
+VENDORS = {
+    "mysql.h": "src/db/db.c",
+    "mysqld_error.h": "src/db/db.c",
+    "errmsg.h": "src/db/db.c",
+    "fcgiapp.h": "src/edge/fcgi.c",
+    "fcgi_stdio.h": None,
+    "jansson.h": "src/base/json.c",
+    "openssl/": "src/base/digest.c",
+    "ini.h": "src/config.c",
+    "cjose/": "src/routes/token.c",
+    "curl/": "src/ctl/probe_http.c",
+}
+
+ALL = sources(".c", ".h", ".def")
+
+
+def includes(name, quotes):
+    pattern = r'^\s*#\s*include\s+"([^"]+)"' if quotes else r"^\s*#\s*include\s+<([^>]+)>"
+    return re.findall(pattern, text(name), re.M)
+
+
+@over(ALL)
+def test_arrows(name):
+    folder = name.split("/")[1] if name.count("/") > 1 else None
+    for included in includes(name, quotes=True):
+        assert (TOP / "src" / included).is_file(), f"{name}: \"{included}\" is not named from src/"
+        of = included.split("/")[0] if "/" in included else None
+        if folder is None or of == folder:
+            continue
+        if of is None:
+            assert folder in CONFIG_READERS, f"{name} includes {included}"
+        else:
+            assert of in ARROWS[folder], f"{name} includes {included}: {folder} may use {sorted(ARROWS[folder])}"
+
+
+def test_every_folder_has_its_arrows():
+    assert {name.split("/")[1] for name in ALL if name.count("/") > 1} == set(ARROWS)
+
+
+@pytest.mark.parametrize("header", VENDORS)
+def test_vendor_header_is_in_one_file(header):
+    users = [name for name in ALL for found in includes(name, quotes=False)
+             if found == header or (header.endswith("/") and found.startswith(header))]
+    assert set(users) == ({VENDORS[header]} if VENDORS[header] else set())
+
+
+def test_no_unknown_vendor():
+    """Every other header in <> is the C library's or Linux's."""
+    known = {"ctype.h", "dirent.h", "errno.h", "fcntl.h", "grp.h", "inttypes.h", "limits.h", "malloc.h", "poll.h",
+             "pthread.h", "signal.h", "stdarg.h", "stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h",
+             "string.h", "strings.h", "time.h", "unistd.h", "arpa/inet.h", "netinet/in.h", "netinet/tcp.h", "netdb.h",
+             "sys/epoll.h", "sys/eventfd.h", "sys/mman.h", "sys/random.h", "sys/resource.h", "sys/socket.h", "sys/stat.h",
+             "sys/syscall.h", "sys/time.h", "sys/types.h", "sys/uio.h", "sys/un.h"}
+    vendors = tuple(VENDORS)
+    for name in ALL:
+        for header in includes(name, quotes=False):
+            assert header in known or header.startswith(vendors), f"{name}: <{header}>"
+
+
+# ---- purity ------------------------------------------------------------------------------------------
+
+# What decides: no I/O, no clock, no memory of its own, no database.
+PURE = [name for name in sources(".c", under="src/ledger/")
+        if re.fullmatch(r"src/ledger/(decide(_\w+)?|effects|refusal|price|usage|entry)\.c", name)]
+PURE_ALLOWED = re.compile(r"""
+    (decide|effects|refusal|rows|money|price|entry|digest_sha256|json_(get|int|type|size|at|text|bool)|provider)(_\w+)?
+    | book_price_(at|of_version) | command_\w+ | check_failed | names_\w+
+    | buf_add_(char|int|text) | decimal_\w+ | table_(of|row_clear)
+    | (__)?(memcpy|memset|memcmp|memmove|strcmp|strlen|strnlen|strncat|strncmp|strchr)(_chk)?
+    | __u?(div|mod|mul|divmod)\w*ti[34] | __stack_chk_fail
+    | _?_(asan|ubsan|tsan|gcov|sanitizer)_\w+ | __sanitizer_\w+ | _GLOBAL_OFFSET_TABLE_ | llvm_\w+ | _Unwind_\w+
+    | __gcc_personality_v0
+    """, re.X)
+
+
+def test_there_is_something_to_be_pure():
+    assert len(PURE) >= 12
+
+
+@over(PURE)
+def test_decide_is_pure(name):
+    """The object needs no function that could do anything but compute."""
+    for symbol in symbols(name, "-u"):
+        assert PURE_ALLOWED.fullmatch(symbol), f"{name} uses {symbol}"
+
+
+@over(PURE)
+def test_decide_has_no_state(name):
+    """No variable that outlives a call (d, b: data and bss, also when static)."""
+    for line in nm(name):
+        kind, symbol = line.split()[-2:]
+        assert kind.lower() not in "bdc" or re.search(r"asan|ubsan|tsan|gcov|llvm|__odr|DW\.ref", symbol) or \
+            re.fullmatch(r"\.L\w+|rules(\.\d+)?", symbol), f"{name}: {symbol} ({kind})"
+
+
+# ---- what a file exports ---------------------------------------------------------------------------
+
+# A noun that lives in the file of another.
+EXPORTS_TOO = {
+    "src/base/lock.c": ("cond_",),
+    "src/base/money.c": ("decimal_",),
+    "src/ledger/command.c": ("provider_",),
+    "src/main.c": ("main",),
+    "src/ctl/octroictl.c": ("main",),
+}
+
+
+@over(sources(".c"))
+def test_exports_its_own_names_only(name):
+    stem = name.rsplit("/", 1)[1][:-2]
+    allowed = (stem + "_",) + EXPORTS_TOO.get(name, ())
+    for symbol in symbols(name, "-g", "--defined-only"):
+        assert symbol == stem or symbol.startswith(allowed) or re.match(r"__(asan|odr_asan|gcov)|DW\.ref", symbol), \
+            f"{name} exports {symbol}"
+
+
+@over(sources(".h"))
+def test_header(name):
+    """A comment that says what it is, then a guard of the file's name."""
+    content = text(name)
+    guard = "OCTROI_" + re.sub(r"\W", "_", name.removeprefix("src/").removesuffix(".h")).upper() + "_H"
+    assert content.startswith("/*\n * " + name.rsplit("/", 1)[1][:-2] + ": "), f"{name} does not begin with what it is"
+    assert re.search(rf"^#ifndef {guard}\n#define {guard}$", content, re.M), guard
+    assert content.endswith("#endif\n")
+
+
+def test_makefile_lists_every_source_sorted():
+    makefile = text("Makefile.am")
+    blocks = re.findall(r"^\w+ = \\\n((?:\t.*\\\n)*\t.*\n)", makefile, re.M)
+    listed = [line.strip(" \t\\") for block in blocks for line in block.splitlines()]
+    named = set(re.findall(r"[\w./-]+\.(?:c|h|def)\b", makefile))
+    assert set(sources(".c", ".h", ".def")) - named == set()
+    for block in blocks:
+        lines = [line.strip(" \t\\") for line in block.splitlines()]
+        if lines[0].startswith("src/"):
+            assert lines == sorted(lines)
+    for path in ("man/octroi.8", "man/octroi.conf.5", "man/octroictl.8", *sources(".sql", under="sql/")):
+        assert path in listed, path
+
+
+def test_only_files_that_belong():
+    for name in files():
+        assert not name.endswith((".o", ".a", ".pyc", ".log", ".orig", ".rej", "~")), name

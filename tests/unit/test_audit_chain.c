@@ -1,0 +1,135 @@
+/*
+ * What the audit rests on: the hash that chains the journal, and the seal that compares two tables in
+ * constant memory.  The audit itself is tried on a database, by tests/api/test_audit.py.
+ */
+#include "unit.h"
+
+#include "ledger/entry.h"
+#include "ledger/seal.h"
+
+static struct entries_row sample(void)
+{
+	struct entries_row e = {.seq = 1,
+	                        .kind = 1,
+	                        .counterpart = 2,
+	                        .amount_micros = 1000000,
+	                        .balance_before_micros = -5,
+	                        .balance_after_micros = 999995,
+	                        .grant_seq = 3,
+	                        .usage_seq = 0,
+	                        .transaction_seq = 1,
+	                        .created_at_us = INT64_C(1795225381629127)};
+
+	memset(e.account_id, 0xAB, sizeof(e.account_id));
+	return e;
+}
+
+/* The digest was made by Python's hashlib from the 128 bytes that entry.h describes. */
+static void test_hash_is_as_documented(void **state)
+{
+	static const unsigned char expected[DIGEST_BYTES] = {
+		0x98, 0xd9, 0x47, 0xc3, 0x10, 0x30, 0x5e, 0xb3, 0x71, 0x7b, 0x2e,
+		0x76, 0x82, 0x17, 0x63, 0x35, 0x93, 0xc7, 0x54, 0x49, 0xc1, 0x64,
+		0x52, 0xf6, 0x7e, 0x18, 0xd0, 0x0e, 0xa2, 0x88, 0xf4, 0xca};
+	const unsigned char zeros[DIGEST_BYTES] = {0};
+	struct entries_row e = sample();
+	unsigned char hash[DIGEST_BYTES];
+
+	(void)state;
+	entry_hash(&e, zeros, hash);
+	assert_memory_equal(hash, expected, sizeof(hash));
+}
+
+static void test_every_field_counts(void **state)
+{
+	const struct table *t = table_of(TABLE_ENTRIES);
+	unsigned char previous[DIGEST_BYTES] = {1, 2, 3}, hash[DIGEST_BYTES], other[DIGEST_BYTES];
+	struct entries_row e = sample();
+
+	(void)state;
+	entry_hash(&e, previous, hash);
+	for (int i = 0; i < t->column_count; i++) {
+		struct entries_row changed = sample();
+
+		if (strcmp(t->columns[i].name, "hash") == 0)
+			continue;
+		*((unsigned char *)&changed + t->columns[i].offset) ^= 1;
+		entry_hash(&changed, previous, other);
+		assert_memory_not_equal(hash, other, sizeof(hash));
+	}
+	previous[31] ^= 0x80;
+	entry_hash(&e, previous, other);
+	assert_memory_not_equal(hash, other, sizeof(hash));
+}
+
+static void test_seal_knows_no_order_and_no_parts(void **state)
+{
+	struct seal_key key;
+	seal_sum one = 0, other = 0;
+
+	(void)state;
+	seal_draw(&key);
+	seal_add(&key, &one, 1, 700);
+	seal_add(&key, &one, 2, INT64_MIN);
+	seal_add(&key, &one, -3, INT64_MAX);
+	seal_add(&key, &other, -3, INT64_MAX);
+	seal_add(&key, &other, 1, 1000);
+	seal_add(&key, &other, 2, INT64_MIN + 1);
+	seal_add(&key, &other, 1, -300);
+	seal_add(&key, &other, 2, -1);
+	assert_true(one == other);
+	seal_add(&key, &one, 9, 0); /* nothing is said of it */
+	assert_true(one == other);
+}
+
+static void test_seal_differs(void **state)
+{
+	static const int64_t differences[] = {
+		1, -1, 2, INT64_C(1) << 32, INT64_C(1) << 62, INT64_MIN, INT64_MAX};
+	struct seal_key key;
+
+	(void)state;
+	for (int round = 0; round < 1000; round++) {
+		seal_draw(&key);
+		for (size_t i = 0; i < sizeof(differences) / sizeof(differences[0]); i++) {
+			seal_sum one = 0, other = 0, swapped = 0;
+
+			seal_add(&key, &one, 1, 5);
+			seal_add(&key, &one, 2, 7);
+			seal_add(&key, &other, 1, 5);
+			seal_add(&key, &other, 2, 7);
+			seal_add(&key, &other, (int64_t)i, differences[i]);
+			assert_true(one != other);
+			/* What one has lost the other has gained: the total is the same. */
+			seal_add(&key, &swapped, 1, 7);
+			seal_add(&key, &swapped, 2, 5);
+			assert_true(one != swapped);
+		}
+	}
+}
+
+static void test_keys_are_drawn_anew(void **state)
+{
+	struct seal_key one, other;
+	seal_sum a = 0, b = 0;
+
+	(void)state;
+	seal_draw(&one);
+	seal_draw(&other);
+	seal_add(&one, &a, 1, 1);
+	seal_add(&other, &b, 1, 1);
+	assert_true(a != b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hash_is_as_documented),
+		cmocka_unit_test(test_every_field_counts),
+		cmocka_unit_test(test_seal_knows_no_order_and_no_parts),
+		cmocka_unit_test(test_seal_differs),
+		cmocka_unit_test(test_keys_are_drawn_anew),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
