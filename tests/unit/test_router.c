@@ -23,12 +23,12 @@
 
 /* ---- what stands in for the rest of octroi --------------------------------------------------- */
 
-static struct command asked;      /* the last command */
+static struct command asked; /* the last command */
 static int asked_count;
-static struct answer answers;     /* to be given to it */
+static struct answer answers; /* to be given to it */
 static bool database_away;
 static int key_reads;
-static bool key_made;             /* UNKNOWN_KEY is known by now */
+static bool key_made; /* UNKNOWN_KEY is known by now */
 static struct reader_account account;
 static struct reader_usage_filter filtered;
 static struct reader_span spanned;
@@ -246,6 +246,47 @@ int reader_open_holds(struct db *d, int64_t *count)
 	return database_away ? -1 : 0;
 }
 
+int reader_topup(struct db *d, struct arena *a, const struct account_key *key, int64_t seq,
+                 struct reader_topup *out)
+{
+	(void)d;
+	(void)a;
+	(void)key;
+	(void)seq;
+	memset(out, 0, sizeof(*out));
+	return database_away ? -1 : 0;
+}
+
+int reader_billing(struct db *d, struct arena *a, const struct account_key *key,
+                   struct reader_billing *out)
+{
+	(void)d;
+	(void)a;
+	(void)key;
+	memset(out, 0, sizeof(*out));
+	return database_away ? -1 : 0;
+}
+
+int reader_manager(struct db *d, const struct account_key *key, const char *member, bool *manager)
+{
+	(void)d;
+	(void)key;
+	(void)member;
+	*manager = true;
+	return database_away ? -1 : 0;
+}
+
+int reader_referrer(struct db *d, struct arena *a, const struct account_key *low,
+                    const struct account_key *high, struct reader_referrer *out)
+{
+	(void)d;
+	(void)a;
+	(void)low;
+	(void)high;
+	memset(out, 0, sizeof(*out));
+	return database_away ? -1 : 0;
+}
+
 /* ---- asking ---------------------------------------------------------------------------------- */
 
 #define PARAMETERS_MAX 16
@@ -261,10 +302,24 @@ static struct request request;
 static struct response response;
 static struct json *said;
 
+/* Texts that are not set are empty, as config_load leaves them. */
+static void no_texts(struct config *c)
+{
+#define EMPTY_TEXT(name) c->name = empty;
+#define EMPTY_SECRET(name) c->name = empty;
+#define EMPTY_NUMBER(name)
+#define EMPTY_SWITCH(name)
+#define EMPTY_DECIMAL(name)
+#define KEY(type, name, fallback, low, high, help) EMPTY_##type(name)
+#include "config.def"
+#undef KEY
+}
+
 static int set_up(void **state)
 {
 	(void)state;
 	memset(&config, 0, sizeof(config));
+	no_texts(&config);
 	config.currency = currency;
 	config.topup_url = empty;
 	config.public_url = empty;
@@ -803,10 +858,10 @@ static void test_settle(void **state)
 	assert_string_equal(
 		buf_text(&response.body),
 		"{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\",\"cost\":0.9345,\"costMicros\":"
-	        "9345,"
+		"9345,"
 		"\"balanceMicros\":9870000,\"availableMicros\":9000000,\"settlement\":\"partial\","
 		"\"replayed\":false,\"credits\":{\"used\":0.9345,\"balance\":987,\"inputTokens\":"
-	        "100,"
+		"100,"
 		"\"outputTokens\":50}}");
 }
 
@@ -1149,6 +1204,93 @@ static void test_the_callers_language(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* ---- webhooks -------------------------------------------------------------------------------- */
+
+#define WEBHOOK_SECRET "whsec_0123456789abcdef0123456789abcdef"
+
+/* Delivers the body with a signature by that secret. */
+static int deliver(const char *webhook_secret, const char *body)
+{
+	char header[256] = "HTTP_STRIPE_SIGNATURE=";
+	const char *const parameters[] = {header, "CONTENT_TYPE=application/json", NULL};
+	unsigned char digest[DIGEST_BYTES];
+	char text[4096];
+	size_t length = strlen(header);
+
+	snprintf(text, sizeof(text), "%lld.%s", (long long)(clock_wall_us() / CLOCK_US_PER_SECOND),
+	         body);
+	digest_hmac_sha256(webhook_secret, strlen(webhook_secret), text, strlen(text), digest);
+	length += (size_t)snprintf(header + length, sizeof(header) - length,
+	                           "t=%.*s,v1=", (int)strcspn(text, "."), text);
+	for (int i = 0; i < DIGEST_BYTES; i++)
+		length += (size_t)snprintf(header + length, sizeof(header) - length, "%02x",
+		                           digest[i]);
+	return send_with(LISTENER_PUBLIC, "POST /api/webhooks/stripe", body, parameters);
+}
+
+#define EVENT(type, object)                                       \
+	"{\"id\":\"evt_1\",\"object\":\"event\",\"type\":\"" type \
+	"\",\"created\":1795222800,\"livemode\":false,\"data\":{\"object\":" object "}}"
+
+static void test_stripe_webhook(void **state)
+{
+	static char webhook_secret[] = WEBHOOK_SECRET;
+
+	(void)state;
+	assert_int_equal(deliver(WEBHOOK_SECRET, EVENT("x.y", "{}")),
+	                 503); /* no secret, no belief */
+	config.stripe_webhook_secret = webhook_secret;
+	assert_int_equal(deliver(WEBHOOK_SECRET, EVENT("x.y", "{}")), 200);
+	assert_int_equal(asked.kind, COMMAND_EVENT);
+	assert_int_equal(asked.event_only.state, EVENT_IGNORED);
+	assert_int_equal(asked_count, 1);
+	assert_int_equal(deliver(WEBHOOK_SECRET "x", EVENT("x.y", "{}")), 400);
+	assert_int_equal(deliver(WEBHOOK_SECRET, "not json"), 400);
+	assert_int_equal(deliver(WEBHOOK_SECRET, "[]"), 400);
+	assert_int_equal(deliver(WEBHOOK_SECRET, EVENT("x.y", "7")), 400);
+	assert_int_equal(deliver(WEBHOOK_SECRET, EVENT("charge.dispute.created", "{}")), 400);
+	assert_int_equal(asked_count, 1);
+	answers.outcome = OUTCOME_UNAVAILABLE;
+	assert_int_equal(deliver(WEBHOOK_SECRET, EVENT("x.y", "{}")), 503);
+}
+
+/* A session of that order, said to be of that account. */
+static const char *session_of(const char *payment_status, const char *order, const char *user)
+{
+	static char body[2048];
+
+	/* Without a payment intent nothing has to be looked up in the database. */
+	snprintf(body, sizeof(body),
+	         EVENT("checkout.session.completed",
+	               "{\"id\":\"cs_1\",\"mode\":\"payment\",\"payment_status\":\"%s\","
+	               "\"amount_total\":500,\"currency\":\"eur\","
+	               "\"metadata\":{\"topup_id\":\"%s\",\"user_id\":\"%s\"}}"),
+	         payment_status, order, user);
+	return body;
+}
+
+static void test_stripe_event_becomes_a_command(void **state)
+{
+	static char webhook_secret[] = WEBHOOK_SECRET;
+	const struct account_key key = id_account_key("ws:acme", 7);
+	char order[ID_PUBLIC_MAX];
+
+	(void)state;
+	config.stripe_webhook_secret = webhook_secret;
+	id_public_format(&key, 9, order);
+	assert_int_equal(deliver(WEBHOOK_SECRET, session_of("paid", order, "ws:acme")), 200);
+	assert_int_equal(asked.kind, COMMAND_PAYMENT);
+	assert_memory_equal(&asked.account, &key, sizeof(key));
+	assert_int_equal(asked.topup_seq, 9);
+	assert_int_equal(asked.payment.state, TOPUP_PAID);
+	assert_int_equal(asked.payment.amount_minor, 500);
+	assert_int_equal(deliver(WEBHOOK_SECRET, session_of("unpaid", order, "ws:acme")), 200);
+	assert_int_equal(asked.payment.state, TOPUP_PENDING);
+	assert_int_equal(deliver(WEBHOOK_SECRET, session_of("paid", order, "ws:evil")), 200);
+	assert_int_equal(asked.kind, COMMAND_EVENT);
+	assert_int_equal(asked.event_only.state, EVENT_PARKED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1180,6 +1322,8 @@ int main(void)
 		TEST(test_pricing),
 		TEST(test_operations),
 		TEST(test_the_callers_language),
+		TEST(test_stripe_webhook),
+		TEST(test_stripe_event_becomes_a_command),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
