@@ -83,10 +83,12 @@ static bool referrers_known(struct batch *b)
 		const struct command *c = b->commands[i];
 		const struct signups_row *p;
 		struct account_key key;
+		struct slot *own;
 
 		if ((decide_needs(c->kind) & NEEDS_REFERRER) == 0)
 			continue;
-		p = (const struct signups_row *)rows_find(b->rows, rows_slot(b->rows, &c->account), TABLE_SIGNUPS, NULL);
+		own = rows_slot_known(b->rows, &c->account);
+		p = (const struct signups_row *)rows_find(b->rows, own, TABLE_SIGNUPS, NULL);
 		if (p == NULL || p->referred_at_us == 0 || p->rewarded_at_us != 0)
 			continue;
 		memcpy(key.bytes, p->referrer_id, sizeof(key.bytes));

@@ -73,7 +73,8 @@ static void money_amount(const struct call *c, int64_t amount_micros, int decima
 	if (c->french) {
 		if (point != NULL)
 			*point = ',';
-		snprintf(out, RENDER_AMOUNT_MAX, "%s %s", number, currency.symbol != NULL ? currency.symbol : currency.code);
+		snprintf(out, RENDER_AMOUNT_MAX, "%s %s", number,
+		         currency.symbol != NULL ? currency.symbol : currency.code);
 	} else if (currency.symbol == NULL) {
 		snprintf(out, RENDER_AMOUNT_MAX, "%s %s", number, currency.code);
 	} else if (currency.before) {
