@@ -501,6 +501,90 @@ read_bonus(const struct words *w, struct command *c)
 		                                  .provider = PROVIDER_CLERK};
 }
 
+static void
+read_topup(const struct words *w, struct command *c)
+{
+	c->topup.amount_minor = integer(w->word[2]);
+	c->topup.money_micros = number(w, "money", c->topup.amount_minor);
+	c->topup.currency = text_or(w, "currency", "eur");
+	c->topup.session_key = "session key";
+	c->topup.customer_key = text_or(w, "key", "key");
+}
+
+static enum refund_status
+status_of(const struct words *w)
+{
+	return flag(w, "failed") ? REFUND_FAILED : flag(w, "pending") ? REFUND_PENDING : REFUND_SUCCEEDED;
+}
+
+static enum topup_state
+state_of(const struct words *w)
+{
+	if (flag(w, "failed"))
+		return TOPUP_FAILED;
+	if (flag(w, "expired"))
+		return TOPUP_EXPIRED;
+	return flag(w, "pending") ? TOPUP_PENDING : TOPUP_PAID;
+}
+
+/* Of order 1 unless it says another. */
+static void
+read_fact(const struct words *w, struct command *c)
+{
+	const int64_t amount = number(w, "amount", 0);
+	const char *currency = text_or(w, "currency", "eur");
+
+	c->topup_seq = integer(w->word[2]);
+	c->payment_id = text_or(w, "pi", "");
+	c->object_id = text_or(w, "id", "");
+	if (c->kind == COMMAND_PAYMENT) {
+		c->payment.state = state_of(w);
+		c->payment.amount_minor = amount;
+		c->payment.currency = currency;
+		c->payment.livemode = flag(w, "live");
+		c->payment.customer_id = text_or(w, "cus", "");
+		c->payment.session_id = text_or(w, "session", "");
+	} else if (c->kind == COMMAND_REFUND) {
+		c->refund.status = status_of(w);
+		c->refund.amount_minor = amount;
+		c->refund.currency = currency;
+		c->refund.livemode = flag(w, "live");
+	} else {
+		c->dispute.withdrawn = flag(w, "withdrawn");
+		c->dispute.reinstated = flag(w, "reinstated");
+		c->dispute.amount_minor = amount;
+		c->dispute.currency = currency;
+		c->dispute.livemode = flag(w, "live");
+	}
+}
+
+static void
+read_subscription(const struct words *w, struct command *c)
+{
+	c->object_id = w->word[2];
+	c->subscription.customer_id = "cus";
+	c->subscription.status = "status";
+	c->subscription.price_id = "price";
+	c->subscription.plan = text_or(w, "plan", "");
+	c->subscription.live = !flag(w, "ended");
+	c->subscription.rank = (int)number(w, "rank", 0);
+	c->event.created_at_us = number(w, "at", 0);
+}
+
+/* An event that the command comes from. */
+static void
+read_event(const struct words *w, struct command *c)
+{
+	const char *id = option(w, "event");
+
+	if (id == NULL || c->kind == COMMAND_SIGNUP)
+		return;
+	c->event.id = id;
+	c->event.type = "type";
+	c->event.body = "body";
+	c->event.subject = text_or(w, "subject", "");
+}
+
 static enum command_kind
 kind_of(const char *verb)
 {
@@ -584,21 +668,29 @@ read_command(struct scene *s, const struct words *w)
 		c->refer.guesses_max = number(w, "guesses", 3);
 		break;
 	case COMMAND_TOPUP:
-		c->topup.amount_minor = integer(w->word[2]);
-		c->topup.money_micros = c->topup.amount_minor;
-		c->topup.currency = "eur";
-		c->topup.session_key = c->topup.customer_key = "key";
+		read_topup(w, c);
+		break;
+	case COMMAND_TOPUP_NOTE:
+		c->topup_seq = integer(w->word[2]);
+		c->topup_note.customer_id = option(w, "cus");
+		c->topup_note.session_id = option(w, "session");
 		break;
 	case COMMAND_PAYMENT:
-		c->topup_seq = integer(w->word[2]);
-		c->payment.state = TOPUP_PAID;
-		c->payment.amount_minor = number(w, "amount", 0);
-		c->payment.currency = "eur";
-		c->payment.customer_id = c->payment.session_id = "";
+	case COMMAND_REFUND:
+	case COMMAND_DISPUTE:
+		read_fact(w, c);
+		break;
+	case COMMAND_SUBSCRIPTION:
+		read_subscription(w, c);
+		break;
+	case COMMAND_EVENT:
+		c->event_only.state = flag(w, "parked") ? EVENT_PARKED : EVENT_IGNORED;
+		c->event_only.note = "";
 		break;
 	default:
 		fail_msg("'%s' is not played in scenes", w->word[0]);
 	}
+	read_event(w, c);
 	c->request_id = option(w, "rid");
 	command_prepare(c);
 	return c;
@@ -618,6 +710,7 @@ figure(const struct scene *s, const struct answer *a, const char *name, int64_t 
 		{"needed", a->needed_micros}, {"limit", a->limit_micros}, {"used", a->used_micros},
 		{"seq", a->seq}, {"choice", a->choice}, {"output", a->max_output_tokens},
 		{"version", a->price_version}, {"replayed", a->replayed}, {"absent", a->absent},
+		{"credited", a->credited}, {"first", a->first_payment},
 		{"expires", (a->expires_at_us - s->now_us) / US},
 	};
 
@@ -628,6 +721,8 @@ figure(const struct scene *s, const struct answer *a, const char *name, int64_t 
 		}
 	return false;
 }
+
+static const char *const event_states[] = {"applied", "ignored", "parked"};
 
 static const char *
 said(const struct answer *a, const char *name)
@@ -644,6 +739,10 @@ said(const struct answer *a, const char *name)
 		return a->field != NULL ? a->field : "";
 	if (strcmp(name, "item") == 0)
 		return a->item;
+	if (strcmp(name, "event") == 0)
+		return event_states[a->event_state];
+	if (strcmp(name, "note") == 0)
+		return a->note != NULL ? a->note : "";
 	fail_msg("'%s' is no figure", name);
 	return "";
 }
@@ -741,6 +840,66 @@ count_rows(const struct scene *s, const struct account_key *key, enum table_id t
 	return count;
 }
 
+/* "paid:20:5:0": state, credits, taken back for refunds and disputes, of each order. */
+static const char *
+orders_of(struct scene *s, const struct account_key *key)
+{
+	static const char *const states[] = {"open", "pending", "expired", "failed", "paid"};
+	char *out = get(s, 4096);
+	size_t length = 0;
+
+	for (const struct row *row = s->table[TABLE_TOPUPS]; row != NULL; row = row->next) {
+		const struct topups_row *t = (const struct topups_row *)row;
+
+		if (belongs(row, key))
+			length += (size_t)snprintf(out + length, 4096 - length, "%s%s:%lld:%lld:%lld",
+			                           length > 0 ? "," : "", states[t->state], (long long)t->amount_micros,
+			                           (long long)t->refunded_micros, (long long)t->disputed_micros);
+	}
+	return out;
+}
+
+/* Of the account's row of billing. */
+static const char *
+billing_text(const struct scene *s, const struct account_key *key, const char *name)
+{
+	for (const struct row *row = s->table[TABLE_BILLING]; row != NULL; row = row->next) {
+		const struct billing_row *b = (const struct billing_row *)row;
+
+		if (belongs(row, key))
+			return strcmp(name, "plan") == 0       ? b->plan
+			       : strcmp(name, "customer") == 0 ? b->customer_id
+			                                       : b->customer_key;
+	}
+	return "";
+}
+
+/* How many events are in each state: "2,1,0". */
+static const char *
+events_of(struct scene *s)
+{
+	int count[3] = {0};
+	char *out = get(s, 64);
+
+	for (const struct row *row = s->table[TABLE_WEBHOOK_EVENTS]; row != NULL; row = row->next) {
+		const struct webhook_events_row *e = (const struct webhook_events_row *)row;
+
+		assert_in_range(e->state, 0, 2);
+		count[e->state]++;
+		/* Only a parked one keeps its body. */
+		assert_string_equal(e->body, e->state == EVENT_PARKED ? "body" : "");
+	}
+	snprintf(out, 64, "%d,%d,%d", count[0], count[1], count[2]);
+	return out;
+}
+
+static void
+see_text(const struct words *w, const char *name, const char *found, const char *line)
+{
+	if (option(w, name) != NULL && strcmp(option(w, name), found) != 0)
+		fail_msg("\n    %s\n    %s: found %s", line, name, found);
+}
+
 static void
 see(struct scene *s, const struct words *w, const char *line)
 {
@@ -770,6 +929,11 @@ see(struct scene *s, const struct words *w, const char *line)
 		if (option(w, lists[i].name) != NULL &&
 		    strcmp(option(w, lists[i].name), list_of(s, &key, lists[i].table)) != 0)
 			fail_msg("\n    %s\n    %s: found %s", line, lists[i].name, list_of(s, &key, lists[i].table));
+	see_text(w, "orders", orders_of(s, &key), line);
+	see_text(w, "events", events_of(s), line);
+	see_text(w, "plan", billing_text(s, &key, "plan"), line);
+	see_text(w, "customer", billing_text(s, &key, "customer"), line);
+	see_text(w, "key", billing_text(s, &key, "key"), line);
 }
 
 static void

@@ -787,6 +787,288 @@ test_referrals(void **state)
 	PLAY(&standard, lines);
 }
 
+/* ---- money that comes in ------------------------------------------------------------------------------ */
+
+static void
+test_orders(void **state)
+{
+	static const char *const lines[] = {
+		"topup a 0 -> INVALID_REQUEST field=amount",
+		"topup a 500 rid=r1 key=k1 -> OK seq=1 amount=500 balance=0",
+		"topup a 500 rid=r1 key=k1 -> OK seq=1 replayed=1",
+		"topup a 501 rid=r1 -> CONFLICT",
+		"topup a 700 key=k2 -> OK seq=2",
+		"see a orders=open:500:0:0,open:700:0:0 key=k1",
+		"topup_note a 3 cus=c1 -> NOT_FOUND",
+		"topup_note b 1 cus=c1 -> NOT_FOUND",
+		"topup_note a 1 cus=c1 session=s1 -> OK",
+		"topup_note a 1 cus=c2 session=s2 -> OK",
+		"see a customer=c1",
+		/* A key that Stripe may have forgotten is not used again, as long as there is no customer. */
+		"topup c 500 key=k1 -> OK",
+		"pass 82799",
+		"topup c 500 key=k2 -> OK",
+		"see c key=k1",
+		"pass 1",
+		"topup c 500 key=k3 -> OK",
+		"see c key=k3",
+		/* A credit is worth 10000 micros of money. */
+		"account k unit=credit -> OK",
+		"topup k 500 money=5000000 -> OK amount=500000000",
+		"topup k 500 money=1 -> OK amount=100",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_payments(void **state)
+{
+	static const char *const lines[] = {
+		"topup a 500 -> OK",
+		"topup_note a 1 cus=c1 session=s1 -> OK",
+		"payment a 1 amount=500 pending event=e1 pi=p1 -> OK event=applied credited=0",
+		"payment a 1 amount=500 event=e2 pi=p1 cus=c1 -> OK event=applied credited=1 first=1 amount=500 balance=500",
+		"payment a 1 amount=500 event=e2 pi=p1 -> OK replayed=1 event=applied credited=0 balance=500",
+		"payment a 1 amount=500 event=e3 pi=p1 -> OK event=ignored credited=0 balance=500",
+		"payment a 1 amount=500 pi=p1 failed event=e4 -> OK event=ignored",
+		"payment a 1 amount=500 pi=p1 -> OK credited=0 balance=500",
+		"see a orders=paid:500:0:0 grants=500 events=2,2,0",
+		/* What does not fit waits for a person. */
+		"topup a 500 -> OK seq=2",
+		"payment a 2 amount=499 event=x1 pi=p2 -> OK event=parked credited=0",
+		"payment a 2 amount=500 currency=usd event=x2 pi=p2 -> OK event=parked",
+		"payment a 2 amount=500 live event=x3 pi=p2 -> OK event=parked",
+		"payment a 2 amount=500 cus=c2 event=x4 pi=p2 -> OK event=parked",
+		"payment a 2 amount=500 event=x5 pi=p1 -> OK event=parked",
+		"payment a 3 amount=500 event=x6 pi=p2 -> OK event=parked",
+		"payment z 1 amount=500 event=x7 pi=p2 -> OK event=parked",
+		"payment a 1 amount=500 event=x8 pi=p2 -> OK event=parked",
+		"see a balance=500 orders=paid:500:0:0,open:500:0:0 events=2,2,8",
+		/* Taken up again, with what was wrong put right. */
+		"payment a 2 amount=500 event=x1 pi=p2 -> OK event=applied credited=1 first=0",
+		"see a balance=1000 events=3,2,7",
+		/* A payment of another account's order. */
+		"topup b 500 -> OK",
+		"payment b 1 amount=500 event=x9 pi=p1 -> OK event=parked",
+		/* The highest state stands. */
+		"payment b 1 expired event=s1 -> OK event=applied",
+		"payment b 1 pending event=s2 -> OK event=ignored",
+		"payment b 1 failed event=s3 -> OK event=applied",
+		"see b orders=failed:500:0:0",
+		"payment b 1 amount=500 event=s4 pi=p3 -> OK event=applied credited=1 first=1",
+		"see b orders=paid:500:0:0",
+		/* The unit changed between order and payment. */
+		"topup u 500 -> OK",
+		"account u unit=credit -> OK",
+		"payment u 1 amount=500 event=u1 -> OK event=parked",
+		"see u balance=0",
+		/* As much as there can be. */
+		"give m 1000000000000000000 -> OK",
+		"give m 1000000000000000000 -> OK",
+		"topup m 500 -> INVALID_REQUEST",
+		"take m 500 -> OK",
+		"topup m 500 -> OK",
+		"give m 500 -> OK",
+		"payment m 1 amount=500 event=m1 -> OK event=parked",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_refunds(void **state)
+{
+	static const char *const lines[] = {
+		"topup a 1000 -> OK",
+		"payment a 1 amount=1000 pi=p1 -> OK",
+		"refund a 1 id=r1 amount=300 pi=p1 event=e1 -> OK event=applied balance=700",
+		"refund a 1 id=r1 amount=300 pi=p1 event=e1 -> OK replayed=1 balance=700",
+		"refund a 1 id=r1 amount=300 pi=p1 event=e2 -> OK balance=700",
+		"refund a 1 amount=300 pi=p1 -> OK balance=700",
+		"refund a 1 amount=500 pi=p1 -> OK balance=500",
+		"refund a 1 id=r2 amount=200 pi=p1 -> OK balance=500",
+		"refund a 1 amount=300 pi=p1 -> OK balance=500",
+		"refund a 1 id=r2 amount=200 failed pi=p1 -> OK balance=700",
+		"refund a 1 id=r2 amount=200 pi=p1 -> OK balance=700",
+		"see a orders=paid:1000:300:0 grants=500,200",
+		"refund a 1 id=r1 amount=301 pi=p1 event=x1 -> OK event=parked",
+		"refund a 1 id=r9 amount=1 currency=usd event=x2 -> OK event=parked",
+		"refund a 1 id=r9 amount=1 live event=x3 -> OK event=parked",
+		"refund a 2 id=r9 amount=1 event=x4 -> OK event=parked",
+		"refund a 1 id=r9 amount=-1 event=x5 -> OK event=parked",
+		"refund a 1 id=r9 amount=9000000000000 event=x6 -> OK event=parked",
+		"topup a 100 -> OK seq=2",
+		"refund a 2 id=r9 amount=1 pi=p1 event=x7 -> OK event=parked",
+		"refund a 2 id=r1 amount=300 event=x8 -> OK event=parked",
+		"see a balance=700 events=2,0,8",
+		/* The very grant goes first, then the others in their order, then debt. */
+		"topup b 1000 -> OK",
+		"give b 50 type=PROMO_BONUS -> OK",
+		"payment b 1 amount=1000 -> OK",
+		"give b 30 -> OK",
+		"refund b 1 id=b1 amount=600 -> OK",
+		"see b grants=50,400,30",
+		"charge b debrief -> INSUFFICIENT_CREDITS",
+		"take b 420 -> OK",
+		"see b grants=0,30,30",
+		"refund b 1 id=b2 amount=400 -> OK balance=-340",
+		"see b grants=0,0,0 orders=paid:1000:1000:0",
+		"refund b 1 id=b2 amount=400 failed -> OK balance=60",
+		"see b grants=0,0,0,60",
+		/* Credits in proportion, and all of them in the end. */
+		"account k unit=credit -> OK",
+		"topup k 300 money=1000000 -> OK amount=100000000",
+		"payment k 1 amount=300 -> OK",
+		"refund k 1 id=k1 amount=100 -> OK balance=66666667",
+		"refund k 1 id=k2 amount=100 -> OK balance=33333334",
+		"refund k 1 id=k3 amount=100 -> OK balance=0",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_disputes(void **state)
+{
+	static const char *const lines[] = {
+		"topup a 1000 -> OK",
+		"payment a 1 amount=1000 pi=p1 -> OK",
+		"dispute a 1 id=d1 amount=1000 pi=p1 event=e1 -> OK event=applied balance=1000",
+		"dispute a 1 id=d1 amount=1000 pi=p1 withdrawn event=e2 -> OK balance=0",
+		"dispute a 1 id=d1 amount=1000 pi=p1 withdrawn event=e3 -> OK balance=0",
+		"dispute a 1 id=d1 amount=1000 pi=p1 reinstated event=e4 -> OK balance=1000",
+		"dispute a 1 id=d1 amount=1000 pi=p1 withdrawn event=e5 -> OK balance=1000",
+		"see a orders=paid:1000:0:0 grants=0,1000",
+		"dispute a 1 id=d2 amount=1200 withdrawn -> OK balance=-200",
+		"refund a 1 id=r1 amount=500 -> OK balance=-700",
+		"dispute a 1 id=d3 amount=1 currency=usd event=x1 -> OK event=parked",
+		"dispute a 2 id=d3 amount=1 event=x2 -> OK event=parked",
+		"dispute a 1 id=d3 amount=-1 event=x3 -> OK event=parked",
+		"topup a 100 -> OK seq=2",
+		"dispute a 2 id=d1 amount=1 event=x4 -> OK event=parked",
+		"dispute a 2 id=d4 amount=1 pi=p1 event=x5 -> OK event=parked",
+		"see a balance=-700",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_subscriptions(void **state)
+{
+	static const char *const lines[] = {
+		"subscription a s1 plan=pro at=5 event=e1 -> OK event=parked",
+		"touch a create -> OK",
+		"subscription a s1 at=5 event=e1 -> OK event=parked",
+		"subscription a s1 plan=pro at=5 event=e1 -> OK event=applied",
+		"see a plan=pro customer=cus",
+		"subscription a s1 plan=old at=4 rank=9 event=e2 -> OK event=ignored",
+		"subscription a s1 plan=old at=5 event=e0 -> OK event=ignored",
+		"subscription a s1 plan=new at=5 event=e3 -> OK event=applied",
+		"subscription a s1 plan=newer at=5 rank=1 event=e2a -> OK event=applied",
+		"see a plan=newer",
+		"subscription a s1 ended at=9 event=e4 -> OK event=applied",
+		"see a plan=",
+		"subscription a s1 plan=pro at=8 event=e5 -> OK event=ignored",
+		"see a plan=",
+		/* Another one replaces it, and its end is then no matter. */
+		"subscription a s2 plan=two at=7 event=f1 -> OK event=applied",
+		"see a plan=two",
+		"subscription a s3 plan=three at=8 event=f2 -> OK event=applied",
+		"subscription a s2 ended at=20 event=f3 -> OK event=applied",
+		"subscription a s4 plan=four at=6 event=f4 -> OK event=applied",
+		"see a plan=three",
+		"subscription a s3 plan=three at=8 -> OK",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_events(void **state)
+{
+	static const char *const lines[] = {
+		"touch a create -> OK",
+		"event nobody event=e1 -> OK event=ignored",
+		"event nobody event=e1 -> OK replayed=1 event=ignored",
+		"event nobody event=e2 parked subject=p1 -> OK event=parked",
+		"event nobody event=e2 parked subject=p1 -> OK event=parked replayed=0",
+		"see a events=0,1,1",
+		"event nobody event=e2 -> OK event=ignored",
+		"see a events=0,2,0",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+/* All orders of what can be known of one order: 7! of them, each fact twice, end the same. */
+#define FACTS 7
+
+static void
+swap(int *a, int *b)
+{
+	const int kept = *a;
+
+	*a = *b;
+	*b = kept;
+}
+
+static void
+play_in_order(const int *at)
+{
+	static const char *const facts[FACTS] = {
+		"payment a 1 amount=1000 pi=p1 -> OK",
+		"payment a 1 amount=1000 pending pi=p1 -> OK",
+		"refund a 1 id=r1 amount=100 pi=p1 -> OK",
+		"refund a 1 id=r2 amount=50 failed -> OK",
+		"refund a 1 amount=150 -> OK",
+		"dispute a 1 id=d1 amount=300 withdrawn -> OK",
+		"dispute a 1 id=d2 amount=77 withdrawn reinstated -> OK",
+	};
+	const char *lines[2 * FACTS + 2];
+	size_t count = 0;
+
+	lines[count++] = "topup a 1000 -> OK";
+	for (int i = 0; i < FACTS; i++)
+		lines[count++] = facts[at[i]];
+	for (int i = 0; i < FACTS; i++)
+		lines[count++] = facts[at[(i + 3) % FACTS]];
+	lines[count++] = "see a balance=600 orders=paid:1000:100:300";
+	scene_play(&standard, lines, count);
+}
+
+/* Heap's algorithm. */
+static void
+permute(int *at, int length)
+{
+	if (length == 1) {
+		play_in_order(at);
+		return;
+	}
+	for (int i = 0; i < length; i++) {
+		permute(at, length - 1);
+		swap(&at[length % 2 == 0 ? i : 0], &at[length - 1]);
+	}
+}
+
+static void
+test_every_order_of_facts(void **state)
+{
+	int at[FACTS];
+
+	(void)state;
+	for (int i = 0; i < FACTS; i++)
+		at[i] = i;
+	permute(at, FACTS);
+}
+
 /* Every way in which a command can end; nothing else may have been seen, and all of it must have been. */
 static void
 test_every_outcome_was_seen(void **state)
@@ -811,8 +1093,13 @@ test_every_outcome_was_seen(void **state)
 		{COMMAND_ACCOUNT, {OUTCOME_ACCOUNT_CONFLICT}},
 		{COMMAND_MEMBER, {OUTCOME_NOT_FOUND}},
 		{COMMAND_TOUCH, {OUTCOME_OK}},
-		{COMMAND_TOPUP, {OUTCOME_OK}},
+		{COMMAND_TOPUP, {OUTCOME_INVALID_REQUEST, OUTCOME_CONFLICT}},
+		{COMMAND_TOPUP_NOTE, {OUTCOME_NOT_FOUND}},
 		{COMMAND_PAYMENT, {OUTCOME_OK}},
+		{COMMAND_REFUND, {OUTCOME_OK}},
+		{COMMAND_DISPUTE, {OUTCOME_OK}},
+		{COMMAND_SUBSCRIPTION, {OUTCOME_OK}},
+		{COMMAND_EVENT, {OUTCOME_OK}},
 		{COMMAND_BONUS, {OUTCOME_BONUS_CLAIMED, OUTCOME_BONUS_NOT_OFFERED, OUTCOME_BONUS_EXHAUSTED,
 		                 OUTCOME_EMAIL_NEEDED, OUTCOME_PAYMENT_FIRST, OUTCOME_UNAVAILABLE}},
 		{COMMAND_SIGNUP, {OUTCOME_OK}},
@@ -868,6 +1155,13 @@ main(void)
 		cmocka_unit_test(test_signup),
 		cmocka_unit_test(test_codes),
 		cmocka_unit_test(test_referrals),
+		cmocka_unit_test(test_orders),
+		cmocka_unit_test(test_payments),
+		cmocka_unit_test(test_refunds),
+		cmocka_unit_test(test_disputes),
+		cmocka_unit_test(test_subscriptions),
+		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_every_order_of_facts),
 		cmocka_unit_test(test_every_outcome_was_seen),
 	};
 
