@@ -1,7 +1,7 @@
 /*
  * doctor: checks of an installation.  Each check has a name and ends in one state, with what was
- * found and, unless all is well, what to do about it.  doctor_files.c, doctor_database.c and
- * doctor_http.c hold the checks; ctl_doctor.c runs them, doctor.c says what they found.  One
+ * found and, unless all is well, what to do about it.  doctor_files.c, doctor_database.c,
+ * doctor_http.c and doctor_stripe.c hold the checks; ctl_doctor.c runs them, doctor.c says what they found.  One
  * thread.
  */
 #ifndef OCTROI_CTL_DOCTOR_H
@@ -32,5 +32,7 @@ void doctor_files(struct doctor *D);
 void doctor_database(struct doctor *D);
 /* The web server in front, as a client sees it; skipped without --url and --internal-url. */
 void doctor_http(struct doctor *D);
+/* Stripe: reachable, its key, secret and clock; skipped without stripe_secret_key. */
+void doctor_stripe(struct doctor *D);
 
 #endif

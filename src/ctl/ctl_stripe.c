@@ -1,0 +1,96 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "ctl/ctl.h"
+#include "ctl/reconcile.h"
+
+#define ARENA_BYTES ((size_t)2 * 1024 * 1024)
+#define SINCE_DEFAULT_US (INT64_C(7) * 24 * 3600 * CLOCK_US_PER_SECOND)
+
+static void list_sums(const struct reconcile *R, struct listing *l)
+{
+	listing_row(l);
+	listing_time(l, "since", "since", R->since_us);
+	listing_int(l, "payments", "payments", (int64_t)R->count);
+	listing_int(l, "foreign", "payments of others", R->foreign);
+	listing_int(l, "credited", "credited now", R->credited);
+	listing_int(l, "takenBack", "refunds and disputes booked now", R->taken_back);
+	listing_int(l, "subscriptions", "subscription events taken in now", R->subscriptions);
+	listing_int(l, "expired", "orders given up now", R->expired);
+	listing_int(l, "stripeMinor", "Stripe's sum, in minor units", R->stripe_minor);
+	listing_int(l, "ledgerMinor", "the ledger's sum", R->ledger_minor);
+	listing_int(l, "differenceMinor", "difference", R->stripe_minor - R->ledger_minor);
+	listing_int(l, "differences", "findings that remain", R->differences);
+}
+
+static int print(const struct reconcile *R)
+{
+	struct listing *sums = listing_new("sums");
+	struct json_writer w;
+	struct buf out;
+	int result = CTL_OK;
+
+	list_sums(R, sums);
+	if (R->ctl->json) {
+		buf_init(&out, (size_t)64 << 20);
+		json_writer_init(&w, &out);
+		json_open_record(&w, NULL);
+		listing_json(R->list, &w);
+		listing_json_single(sums, &w);
+		json_close_record(&w);
+		result = ctl_print(&out);
+		buf_free(&out);
+	} else {
+		if (R->told > 0)
+			listing_print(R->list, false);
+		listing_print_single(sums, false);
+	}
+	listing_free(sums);
+	return result;
+}
+
+static int parse_since(struct reconcile *R, const char *text)
+{
+	if (ctl_now(R->ctl, &R->now_us) != CTL_OK)
+		return CTL_FAILED;
+	R->since_us = R->now_us - SINCE_DEFAULT_US;
+	if (text != NULL && clock_parse(text, strlen(text), &R->since_us) != 0)
+		return ctl_fail("--since needs a time (2026-11-21, or RFC 3339), not \"%s\"", text);
+	return R->since_us >= 0 ? CTL_OK : ctl_fail("--since is before 1970");
+}
+
+int ctl_stripe_reconcile(struct ctl *c)
+{
+	const char *since = NULL;
+	struct reconcile R = {
+		.ctl = c,
+		.stripe = {.api_base = c->config->stripe_api_base,
+	                   .secret_key = c->config->stripe_secret_key,
+	                   .timeout_ms = c->config->stripe_timeout_ms},
+	};
+	const struct ctl_option options[] = {
+		{.name = "--since", .value = &since}, {.name = "--dry-run", .flag = &R.dry_run}, {0}};
+	int result;
+
+	if (ctl_arguments(c, options, NULL, 0, 0) < 0)
+		return CTL_FAILED;
+	if (R.stripe.secret_key[0] == '\0')
+		return ctl_fail("stripe_secret_key is not set: there is nothing to compare with");
+	if (parse_since(&R, since) != CTL_OK)
+		return CTL_FAILED;
+	R.arena = arena_new(ARENA_BYTES);
+	if (R.arena == NULL)
+		return ctl_fail("out of memory");
+	(void)ctl_ledger(c);
+	R.list = listing_new("findings");
+	result = reconcile_run(&R);
+	if (print(&R) != CTL_OK)
+		result = CTL_FAILED;
+	if (result == CTL_OK && R.differences > 0)
+		result = CTL_NO;
+	listing_free(R.list);
+	arena_free(R.arena);
+	free(R.payments);
+	return result;
+}
