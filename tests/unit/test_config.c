@@ -142,6 +142,12 @@ static void test_secrets_are_not_told(void **state)
 	(void)state;
 	refused("token_secret = squeamish-ossifrage\n", "token_secret", "32");
 	assert_null(strstr(error, "squeamish"));
+	refused("stripe_webhook_secret = whsec_squeamish\n", "stripe_webhook_secret", "32");
+	assert_null(strstr(error, "squeamish"));
+	refused("stripe_webhook_secret = whsec_0123456789abcdef0123456789abcdef whsec_squeamish\n",
+	        "stripe_webhook_secret", "each");
+	refused("clerk_webhook_secret = whsec_squeamish\n", "clerk_webhook_secret", "24");
+	assert_null(strstr(error, "squeamish"));
 	refused("db_password = squeamish\nsqueamish ossifrage\n", "conf:2", "key = value");
 	assert_null(strstr(error, "squeamish"));
 	refused("db_password = squeamish\ndb_password = ossifrage\n", "twice", "db_password");
