@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from clerk import event, person, signature
 from conftest import CLERK_WEBHOOK_SECRET
 from octroi import Octroi
 
@@ -18,33 +19,6 @@ SECRET = CLERK_WEBHOOK_SECRET
 OTHER_SECRET = "whsec_" + base64.b64encode(b"another secret of the tests, 0123456").decode()
 
 _serial = itertools.count(1)
-
-
-def key_of(secret):
-    return base64.b64decode(secret.removeprefix("whsec_"))
-
-
-def signature(secret, identity, timestamp, body):
-    made = hmac.new(key_of(secret), f"{identity}.{timestamp}.".encode() + body, hashlib.sha256).digest()
-    return "v1," + base64.b64encode(made).decode()
-
-
-def person(**changes):
-    number = next(_serial)
-    email = changes.pop("email", f"person{number}@clerk.example.com")
-    status = changes.pop("status", "verified")
-    addresses = [{"id": "idn_0", "email_address": "second@example.com", "verification": {"status": "verified"}}]
-    if email is not None:
-        addresses.append({"id": "idn_1", "email_address": email,
-                          "verification": {"status": status, "strategy": "email_code"} if status else None})
-    return {"id": f"user_{number}x{random.randrange(10**9)}", "object": "user", "first_name": "Ada", "last_name": None,
-            "primary_email_address_id": "idn_1" if email is not None else None, "email_addresses": addresses,
-            "external_id": None, "public_metadata": {}, "created_at": 1700000000000, **changes}
-
-
-def event(data, kind="user.created"):
-    return json.dumps({"data": data, "object": "event", "type": kind, "timestamp": 1700000000000,
-                       "event_attributes": {"http_request": {"client_ip": "", "user_agent": ""}}}).encode()
 
 
 def deliver(o, body, identity=None, at=0, secret=SECRET, brand="svix", headers=None, signed=None):
