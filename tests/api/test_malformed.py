@@ -11,6 +11,7 @@ import os
 import random
 import socket
 import string
+import time
 import urllib.parse
 
 import pytest
@@ -64,11 +65,16 @@ class Malformer:
             ("POST", at + "/transactions", "admin", "TransactionByHand",
              {"type": "ADJUSTMENT", "amountMicros": 5, "description": "d", "requestId": "never"}),
             ("POST", "/api/tokens", "app", "TokenFor", {"account": self.account, "ttlSeconds": 60}),
+            ("POST", f"/api/credits/redeem?account={self.account}", "app", "RedeemOf", {"code": "ABCD-EFGH"}),
+            ("POST", f"/api/credits/topup?account={self.account}", "app", "TopUpOf", {"amount": 500}),
+            ("POST", f"/api/credits/claim-bonus?account={self.account}", "app", "ClaimOf", {"requestId": "never"}),
         ]
+        # Where nothing said is right, nothing is left to give.
+        assert o.post(f"/api/credits/claim-bonus?account={self.account}").status == 200
         self.reads = ["/api/credits", "/api/credits/transactions", "/api/credits/usages", "/api/credits/summary",
                       "/api/accounts/" + self.account, "/api/guard/check", "/api/pricing", "/metrics", "/healthz"]
         self.kinds = [self.broken_json, self.broken_json, self.wrong_field, self.wrong_field, self.wrong_header,
-                      self.wrong_parameter, self.wrong_method, self.wrong_size, self.wrong_encoding, self.wrong_id]
+                      self.wrong_parameter, self.wrong_method, self.wrong_size, self.wrong_encoding, self.wrong_id, self.wrong_signature]
 
     def make(self):
         kind = self.random.choice(self.kinds)
@@ -225,6 +231,23 @@ class Malformer:
             lambda: self.request(method, path, key, gzip.compress(whole), [("Content-Encoding", "gzip")]),
             lambda: self.request(method, path, key, chunks, [("Transfer-Encoding", "chunked")]),
         ])()
+
+    def wrong_signature(self):
+        """Events that nobody signed, or somebody else, or long ago."""
+        now = int(time.time())
+        event = json.dumps({"id": "evt_x", "object": "event", "type": "user.created", "created": now, "livemode": False,
+                            "data": {"id": "user_x", "object": {"id": "cs_x"}}}).encode()
+        body = self.random.choice([event, event[:-1], b"", b"[]", b"\0", event * 3, b"{}", BAD_UTF8[0] + event])
+        when = self.random.choice([str(now), str(now - 301), str(now + 999), "0", "-1", "x", "", "9" * 30, f"{now}.0", f" {now}"])
+        mac = self.random.choice(["0" * 64, "", "g" * 64, "A" * 43 + "=", "AAAA", self.text(1, 80, string.ascii_letters + "+/=,. ")])
+        version = self.random.choice(["v1", "v0", "v1a", "v2", "", "V1", "v1,v1"])
+        if self.random.random() < 0.5:
+            sent = [("Stripe-Signature", self.random.choice([f"t={when},{version}={mac}", f"{version}={mac},t={when}", f"t={when}", mac, ""]))]
+            return self.request("POST", "/api/webhooks/stripe", None, body, sent)
+        brand = self.random.choice(["svix", "webhook"])
+        sent = [(f"{brand}-id", self.random.choice(["msg_x", "", "x" * 300])), (f"{brand}-timestamp", when),
+                (f"{brand}-signature", self.random.choice([f"{version},{mac}", mac, "", " ".join([f"v1,{mac}"] * 50)]))]
+        return self.request("POST", "/api/webhooks/clerk", None, body, self.random.sample(sent, self.random.randint(0, 3)))
 
     def wrong_id(self):
         bad = self.random.choice(BAD_IDS)
