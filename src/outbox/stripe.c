@@ -219,7 +219,7 @@ static enum stripe_result send_once(const struct stripe *s, struct stripe_call *
 	else if (answer.status != 0 && strcmp(should_retry, "false") == 0)
 		*again = false;
 	else
-		*again = result == STRIPE_UNAVAILABLE; /* no answer, 409, 5xx */
+		*again = result == STRIPE_UNAVAILABLE && call->status / 100 != 3; /* no answer, 409, 5xx */
 	http_answer_free(&answer);
 	buf_free(&url);
 	return result;
