@@ -1,0 +1,74 @@
+// Other people's code on the other side of a contract: reads one JSON request per line, answers one per
+// line, {"value": …} or {"error": "…"}.  tests/peers/peer.py drives it.
+import readline from "node:readline";
+
+const keys = new Map(); // name → {alg, privateKey, publicKey}
+
+const load = {
+	jose: () => import("jose"),
+	svix: () => import("svix"),
+	standard: () => import("standardwebhooks"),
+	clerk: () => import("@clerk/backend"),
+	clerkWebhooks: () => import("@clerk/backend/webhooks"),
+};
+
+async function webhookOf(library, secret) {
+	const { Webhook } = await load[library]();
+	return new Webhook(secret);
+}
+
+const operations = {
+	// ---- webhooks -------------------------------------------------------------------------------
+	async "webhook.sign"({ library, secret, id, timestamp, body }) {
+		return (await webhookOf(library, secret)).sign(id, new Date(timestamp * 1000), body);
+	},
+	async "webhook.verify"({ library, secret, headers, body }) {
+		if (library !== "clerk") return (await webhookOf(library, secret)).verify(body, headers);
+		const { verifyWebhook } = await load.clerkWebhooks();
+		const request = new Request("https://octroi.example/api/webhooks/clerk", { method: "POST", headers, body });
+		return verifyWebhook(request, { signingSecret: secret });
+	},
+
+	// ---- tokens ---------------------------------------------------------------------------------
+	async "key.make"({ name, alg, modulusLength }) {
+		const jose = await load.jose();
+		const pair = await jose.generateKeyPair(alg, { extractable: true, modulusLength });
+		keys.set(name, { alg, ...pair });
+		return { ...(await jose.exportJWK(pair.publicKey)), kid: name, alg, use: "sig" };
+	},
+	async "token.sign"({ name, header, claims }) {
+		const jose = await load.jose();
+		const key = keys.get(name);
+		const whole = { alg: key.alg, typ: "JWT", kid: name, ...header };
+		for (const member of Object.keys(whole)) if (whole[member] === null) delete whole[member];
+		return new jose.SignJWT(claims).setProtectedHeader(whole).sign(key.privateKey);
+	},
+	async "token.hmac"({ header, claims, secret }) {
+		const jose = await load.jose();
+		return new jose.SignJWT(claims).setProtectedHeader(header).sign(new TextEncoder().encode(secret));
+	},
+	async "token.unsecured"({ claims }) {
+		const jose = await load.jose();
+		return new jose.UnsecuredJWT(claims).encode();
+	},
+	async "token.verify.jose"({ jwks, token, options }) {
+		const jose = await load.jose();
+		return (await jose.jwtVerify(token, jose.createLocalJWKSet({ keys: jwks }), options)).payload;
+	},
+	async "token.verify.clerk"({ name, token, options }) {
+		const [jose, clerk] = await Promise.all([load.jose(), load.clerk()]);
+		const jwtKey = await jose.exportSPKI(keys.get(name).publicKey);
+		return clerk.verifyToken(token, { jwtKey, ...options });
+	},
+};
+
+for await (const line of readline.createInterface({ input: process.stdin })) {
+	const { op, ...more } = JSON.parse(line);
+	let answer;
+	try {
+		answer = { value: (await operations[op](more)) ?? null };
+	} catch (error) {
+		answer = { error: String(error?.message ?? error) };
+	}
+	process.stdout.write(JSON.stringify(answer) + "\n");
+}
