@@ -10,11 +10,18 @@ const load = {
 	standard: () => import("standardwebhooks"),
 	clerk: () => import("@clerk/backend"),
 	clerkWebhooks: () => import("@clerk/backend/webhooks"),
+	stripe: () => import("stripe"),
 };
 
 async function webhookOf(library, secret) {
 	const { Webhook } = await load[library]();
 	return new Webhook(secret);
+}
+
+/* Never asked for anything: the key opens nothing. */
+async function stripeClient() {
+	const { default: Stripe } = await load.stripe();
+	return new Stripe("sk_test_of_nobody");
 }
 
 const operations = {
@@ -27,6 +34,15 @@ const operations = {
 		const { verifyWebhook } = await load.clerkWebhooks();
 		const request = new Request("https://octroi.example/api/webhooks/clerk", { method: "POST", headers, body });
 		return verifyWebhook(request, { signingSecret: secret });
+	},
+
+	async "stripe.sign"({ secret, timestamp, body }) {
+		const stripe = await stripeClient();
+		return stripe.webhooks.generateTestHeaderString({ payload: body, secret, timestamp });
+	},
+	async "stripe.verify"({ secret, header, body, now }) {
+		const stripe = await stripeClient();
+		return stripe.webhooks.constructEvent(body, header, secret, 300, undefined, now * 1000).id ?? null;
 	},
 
 	// ---- tokens ---------------------------------------------------------------------------------
