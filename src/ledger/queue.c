@@ -21,56 +21,59 @@ void queue_destroy(struct queue *q)
 static void append(struct queue *q, struct waiter *w)
 {
 	lock_assert_held(&q->lock);
-	w->taken = false;
-	w->done = false;
+	bell_init(&w->bell);
+	w->role = QUEUE_LATE;
+	w->called = false;
 	w->next = NULL;
 	*q->tail = w;
 	q->tail = &w->next;
 	q->waiting += w->count;
 }
 
-/* Takes a waiter that gave up out of the queue, and lets the next one lead if it was its turn. */
-static void leave(struct queue *q, struct waiter *w)
+/* Takes a waiter that gave up out of the queue; false when it was called in the same moment. */
+static bool leave(struct queue *q, struct waiter *w)
 {
 	struct waiter **at = &q->head;
+	bool called;
 
-	lock_assert_held(&q->lock);
-	while (*at != w)
-		at = &(*at)->next;
-	*at = w->next;
-	if (q->tail == &w->next)
-		q->tail = at;
-	q->waiting -= w->count;
-	if (!q->led && q->head != NULL)
-		cond_signal(&q->head->cond);
+	lock_take(&q->lock);
+	called = w->called;
+	if (!called) {
+		while (*at != w)
+			at = &(*at)->next;
+		*at = w->next;
+		if (q->tail == &w->next)
+			q->tail = at;
+		q->waiting -= w->count;
+	}
+	lock_give(&q->lock);
+	return !called;
 }
 
 enum queue_role queue_wait(struct queue *q, struct waiter *w)
 {
-	enum queue_role role = QUEUE_DONE;
-	bool in_time = true;
+	bool lead;
 
 	lock_take(&q->lock);
 	if (q->waiting + w->count > q->max && q->waiting > 0) {
 		lock_give(&q->lock);
 		return QUEUE_FULL;
 	}
-	cond_init(&w->cond);
 	append(q, w);
-	/* Once a leader has taken the commands they cannot be called back: wait for their answers. */
-	while (!w->done && (q->led || q->head != w) && (in_time || w->taken))
-		in_time = cond_wait_until(&w->cond, &q->lock, w->taken ? -1 : w->deadline_us);
-	if (!w->done && !q->led && q->head == w) {
+	lead = !q->led;
+	if (lead) {
+		CHECK(q->head == w);
+		w->called = true;
 		q->led = true;
-		role = QUEUE_LEAD;
-	} else if (!w->done) {
-		leave(q, w);
-		role = QUEUE_LATE;
 	}
 	lock_give(&q->lock);
-	if (role != QUEUE_LEAD)
-		cond_destroy(&w->cond);
-	return role;
+	if (lead)
+		return QUEUE_LEAD;
+	if (!bell_wait_until(&w->bell, w->deadline_us) && leave(q, w))
+		return QUEUE_LATE;
+	/* Once a leader has taken the commands they cannot be called back: wait for their answers. */
+	(void)bell_wait_until(&w->bell, -1);
+	return w->role;
 }
 
 struct waiter *queue_take(struct queue *q, int commands_max, int *commands)
@@ -80,11 +83,10 @@ struct waiter *queue_take(struct queue *q, int commands_max, int *commands)
 	lock_take(&q->lock);
 	CHECK(q->led && q->head != NULL);
 	first = last = q->head;
-	last->taken = true;
 	*commands = last->count;
 	while (last->next != NULL && *commands + last->next->count <= commands_max) {
 		last = last->next;
-		last->taken = true;
+		last->called = true;
 		*commands += last->count;
 	}
 	q->head = last->next;
@@ -96,22 +98,29 @@ struct waiter *queue_take(struct queue *q, int commands_max, int *commands)
 	return first;
 }
 
+static void wake(struct waiter *w, enum queue_role role)
+{
+	w->role = role;
+	bell_ring(&w->bell);
+}
+
 void queue_finish(struct queue *q, struct waiter *taken)
 {
-	struct waiter *own = taken, *next;
+	struct waiter *leader, *next;
 
 	lock_take(&q->lock);
-	for (struct waiter *w = taken->next; w != NULL; w = next) {
-		/* Once done is set and the lock given, the waiter's stack may go. */
-		next = w->next;
-		w->done = true;
-		cond_signal(&w->cond);
-	}
-	q->led = false;
-	if (q->head != NULL)
-		cond_signal(&q->head->cond);
+	leader = q->head;
+	if (leader != NULL)
+		leader->called = true;
+	q->led = leader != NULL;
 	lock_give(&q->lock);
-	cond_destroy(&own->cond);
+	/* The database first: the next batch is under way while the answers of this one go out. */
+	if (leader != NULL)
+		wake(leader, QUEUE_LEAD);
+	for (struct waiter *w = taken->next; w != NULL; w = next) {
+		next = w->next; /* once woken, the waiter's stack may go */
+		wake(w, QUEUE_DONE);
+	}
 }
 
 int queue_waiting(struct queue *q)

@@ -138,6 +138,26 @@ def test_one_hold_ended_in_every_way_at_once(nginx):
             assert nginx.balance(account) == (balance, 0, balance)
 
 
+def test_holds_come_and_go_through_two_processes(nginx):
+    """Held amounts change without a new row to collide on: only the account's lock keeps them right."""
+    account = nginx.account(funds_micros=1_000_000_000)
+    random.seed(7)
+    with Second(nginx) as second, Swarm([nginx.internal_url, second.internal_url], 64) as swarm:
+        granted = swarm.run(authorize_request(nginx, swarm, account) for _ in range(1200))
+        requests = []
+        for i, answer in enumerate(granted):
+            way, fields = (("release", {}), ("extend", {"maxOutputTokens": 1 + i}),
+                           ("settle", {"outcome": "failed"}))[i % 3]
+            requests.append(swarm.request("POST", f"/api/guard/{way}", nginx.keys["guard"],
+                                          {"hold": answer.json["hold"], **fields}))
+        requests += [authorize_request(nginx, swarm, account) for _ in range(600)]
+        random.shuffle(requests)
+        assert {a.status for a in swarm.run(requests)} == {200}
+    held = 600 * cost("gpt-4o", input=500, output=100) + sum(cost("gpt-4o", input=500, output=1 + i) for i in range(1, 1200, 3))
+    assert nginx.balance(account) == (1_000_000_000, held, 1_000_000_000 - held)
+    nginx.ctl("audit", "--account", account)
+
+
 def test_accounts_made_by_many_at_once(nginx):
     """The first sight of an account by a hundred requests at once makes one account."""
     with Swarm([nginx.internal_url], 100) as swarm:

@@ -1,18 +1,20 @@
 #!/usr/bin/python3
 """How much of what a FastCGI responder that does nothing holds does the guard hold?
 
-    OCTROI_BUILD=build tests/bench/bench.py [--seconds 6] [--accounts 100000] [--connections 16,64,256]
+    OCTROI_BUILD=build tests/bench/bench.py [--seconds 2] [--rounds 3] [--accounts 100000] [--connections 16,64,256]
 
 Both stand behind nginx with the same configuration, and one thread of wrk asks both the same: to
 authorize, then to settle what was granted.  Everything runs on this one machine, so wrk, nginx and the
-database take their share of it; compare the ratio, not the figures, with another machine's.  The database
-is durable (innodb_flush_log_at_trx_commit = 1).  Prints a table; the exit status says whether all was
-answered as it should be and the ledger is sound.
+database take their share of it; compare the ratio, not the figures, with another machine's.  What is compared is
+measured in turn, several times, and the medians are shown, because a machine is seldom at rest.  The database is
+durable (innodb_flush_log_at_trx_commit = 1).  Prints a table; the exit status says whether all was answered as it
+should be and the ledger is sound.
 """
 
 import argparse
 import pathlib
 import shutil
+import statistics
 import subprocess
 import sys
 
@@ -55,9 +57,30 @@ def wrk(url, connections, seconds, key, accounts, mode):
     return requests * 1e6 / micros, p50 / 1000, p99 / 1000, refused, broken
 
 
+def measure(o, null, options, connections):
+    """Prints the rows of one number of connections; how many answers were not as they should be."""
+    kinds = {"null": (null.internal_url, 1, "null"), "many": (o.internal_url, options.accounts, "octroi"),
+             "one": (o.internal_url, 1, "octroi")}
+    found = {kind: [] for kind in kinds}
+    for _ in range(options.rounds):
+        for kind, (url, accounts, mode) in kinds.items():
+            found[kind].append(wrk(url, connections, options.seconds, o.keys["guard"], accounts, mode))
+    bad = 0
+    for kind in ("many", "one"):
+        rate, p50, p99 = (statistics.median(column) for column in list(zip(*found[kind]))[:3])
+        ceiling, _, null_p99 = (statistics.median(column) for column in list(zip(*found["null"]))[:3])
+        ratio = statistics.median(ours[0] / nulls[0] for ours, nulls in zip(found[kind], found["null"]))
+        refused, broken = (sum(column) for column in list(zip(*found[kind]))[3:])
+        bad += refused + broken
+        print(f"{connections:11} {kinds[kind][1]:9} {rate:11.0f} {p50:8.2f} {p99:8.2f} {ceiling:8.0f} {null_p99:8.2f} {ratio:6.2f}"
+              + (f"  {refused} refused, {broken} broken" if refused + broken else ""), flush=True)
+    return bad
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=int, default=6, help="of each measurement")
+    parser.add_argument("--seconds", type=int, default=2, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each kind")
     parser.add_argument("--accounts", type=int, default=100_000)
     parser.add_argument("--connections", default="16,64,256")
     parser.add_argument("--threads", type=int, default=0, help="octroi's workers (its default otherwise)")
@@ -67,14 +90,10 @@ def main():
     failures = 0
     with Octroi("nginx", settings={"threads": options.threads, "log_level": "warning"}) as o, Null(o) as null:
         fund(o, options.accounts)
-        print(f"{'connections':>11} {'accounts':>9} {'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'null/s':>8} {'p99 ms':>8} {'ratio':>6}")
+        print(f"{'connections':>11} {'accounts':>9} {'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'null/s':>8}"
+              f" {'p99 ms':>8} {'ratio':>6}")
         for connections in map(int, options.connections.split(",")):
-            ceiling, _, null_p99, _, _ = wrk(null.internal_url, connections, options.seconds, o.keys["guard"], 1, "null")
-            for accounts in (options.accounts, 1):
-                rate, p50, p99, refused, broken = wrk(o.internal_url, connections, options.seconds, o.keys["guard"], accounts, "octroi")
-                failures += refused + broken
-                print(f"{connections:11} {accounts:9} {rate:11.0f} {p50:8.2f} {p99:8.2f} {ceiling:8.0f} {null_p99:8.2f} "
-                      f"{rate / ceiling:6.2f}" + (f"  {refused} refused, {broken} broken" if refused + broken else ""), flush=True)
+            failures += measure(o, null, options, connections)
     return 1 if failures else 0
 
 

@@ -35,6 +35,8 @@ MODELS = {"sim-openai": "openai", "sim-anthropic": "anthropic", "sim-mistral": "
 UNPRICED = ("gpt-sim-unpriced", "claude-sim-unpriced", "sim-unpriced")
 ACTIONS = ("sim-action", "sim-other-action", "sim-unlisted")
 
+TIERS = (100, 1000, 2000)  # tokens above which a price may change
+
 _serial = itertools.count(1)
 
 
@@ -220,9 +222,9 @@ class Generator:
         self.sent = {}  # account: commands with a request id, and settlements
 
     def count(self, top):
-        """Small numbers mostly, sometimes large ones, often round ones."""
+        """Small numbers mostly, sometimes large ones, often those at which a tier of prices ends."""
         r = self.rng
-        return r.choice((0, 1, r.randrange(20), r.randrange(1000), r.randrange(1000), r.randrange(top), top))
+        return r.choice((0, 1, r.randrange(20), r.randrange(1000), r.randrange(top), top, r.choice(TIERS)))
 
     def labels(self):
         r = self.rng
@@ -230,6 +232,8 @@ class Generator:
 
     def tokens(self):
         r = self.rng
+        if r.random() < 0.4:
+            return (self.count(3000), 0, 0, 0, self.count(3000))
         return tuple(self.count(3000) if r.random() < p else 0 for p in (0.9, 0.4, 0.3, 0.2, 0.9))
 
     def command(self, a):
@@ -247,15 +251,22 @@ class Generator:
         return c
 
     def mutated(self, c):
+        """The same but for one thing."""
         r = self.rng
-        if c["command"] == "settle":
-            c["outcome"] = r.choice(oracle.OUTCOMES)
-            c["message"] = r.choice(("", "m9"))
-        elif c["command"] == "transaction":
-            c["amount"] *= r.choice((1, 1, 2))
-        else:
-            c["labels"] = self.labels()
-            c["quantity"] = r.choice((c["quantity"], 2)) if c["command"] == "charge" or c["action"] else 1
+        kind = c["command"]
+        what = r.choice({"settle": ("outcome", "message", "tokens"), "transaction": ("amount", "priority"),
+                         "charge": ("quantity", "labels", "member"),
+                         "authorize": ("quantity", "labels", "member", "input", "output", "fit", "ttl", "byok")}[kind])
+        if c.get("action") is not None and what in ("input", "output", "fit", "byok") or c.get("action") is None and (
+                what == "quantity") or c.get("amount", 0) < 0 and what == "priority":
+            return c
+        other = {"outcome": oracle.OUTCOMES, "message": ("", "m9"), "tokens": (self.tokens(), None), "amount": (c.get("amount", 0) * 2,),
+                 "priority": (7, None), "quantity": (1, 2), "labels": (self.labels(),), "member": ("", "user:9"), "input": (7,),
+                 "output": (7,), "fit": (True,), "ttl": (2500 * US,), "byok": (frozenset({"gemini"}),)}
+        c[what] = r.choice(other[what])
+        if what == "tokens":
+            c["shape"] = None
+            c["tokens"] = c["tokens"] and (*c["tokens"][:3], 0, c["tokens"][4])  # an hour's writes need a shape
         return c
 
     def request_id(self):
@@ -373,7 +384,7 @@ class Run:
         for item in items:
             if item in MODELS:
                 tiers = [(above, tuple(r.choice((0, r.randrange(100), r.randrange(1_000_000), r.randrange(20_000_000))) for _ in range(5)))
-                         for above in sorted({0, *r.choice(((), (), (1000,), (100, 2000)))})]
+                         for above in sorted({0, *r.choice(((), TIERS[:1], TIERS[1:2], TIERS))})]
                 self.book.set("model", item, oracle.ModelPrice(version, MODELS[item], terms, tuple(tiers)))
                 text = json.dumps([[above, *prices] for above, prices in tiers], separators=(",", ":"))
                 rows.append(f"(0, '{item}', {version}, '{MODELS[item]}', 0, '{text}')")
