@@ -19,6 +19,7 @@ int ctl_doctor(struct ctl *c)
 	doctor_database(&D);
 	doctor_http(&D);
 	doctor_stripe(&D);
+	doctor_people(&D);
 	doctor_print(&D);
 	listing_free(D.list);
 	if (D.count[DOCTOR_PROBLEM] > 0)

@@ -1,8 +1,8 @@
 /*
  * doctor: checks of an installation.  Each check has a name and ends in one state, with what was
  * found and, unless all is well, what to do about it.  doctor_files.c, doctor_database.c,
- * doctor_http.c and doctor_stripe.c hold the checks; ctl_doctor.c runs them, doctor.c says what they found.  One
- * thread.
+ * doctor_http.c, doctor_stripe.c and doctor_people.c hold the checks; ctl_doctor.c runs them, doctor.c
+ * says what they found.  One thread.
  */
 #ifndef OCTROI_CTL_DOCTOR_H
 #define OCTROI_CTL_DOCTOR_H
@@ -34,5 +34,7 @@ void doctor_database(struct doctor *D);
 void doctor_http(struct doctor *D);
 /* Stripe: reachable, its key, secret and clock; skipped without stripe_secret_key. */
 void doctor_stripe(struct doctor *D);
+/* The issuer of tokens and its keys, Clerk's webhook, the sign-up bonus. */
+void doctor_people(struct doctor *D);
 
 #endif

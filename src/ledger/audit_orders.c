@@ -2,7 +2,7 @@
  * What money that came in must add up to: orders, payments, refunds, disputes, bonuses and codes.  Each
  * check is one statement of SQL that answers the rows that are wrong, and none on a sound ledger.  The
  * numbers in them are those of the database: topups.state 4 is paid; transactions.type 0 is TOP_UP, 1
- * SIGNUP_BONUS, 2 PROMO_BONUS, 6 REFUND, 7 DISPUTE; refunds.status 1 and 2 are refunds that stand.
+ * SIGNUP_BONUS, 2 PROMO_BONUS, 3 REFERRAL_BONUS, 6 REFUND, 7 DISPUTE; refunds.status 1 and 2 are refunds that stand.
  */
 #include <stdio.h>
 
@@ -75,6 +75,21 @@ static const struct {
          "SELECT k.account_id, CONCAT('transaction ', k.transaction_seq) AS name, 'the claim is of no sign-up bonus"
          " of that amount' AS detail FROM claims k LEFT JOIN transactions x ON x.account_id = k.account_id"
          " AND x.seq = k.transaction_seq AND x.type = 1 AND x.amount_micros = k.amount_micros WHERE x.seq IS NULL"},
+	{"bonus", "transactions",
+         "SELECT x.account_id, CONCAT('seq ', x.seq) AS name, 'a sign-up bonus that nobody claimed' AS detail"
+         " FROM transactions x LEFT JOIN claims k ON k.account_id = x.account_id AND k.transaction_seq = x.seq"
+         " AND k.kind = 0 WHERE x.type = 1 AND x.actor = 'campaign' AND k.id IS NULL"},
+	{"referral", "signups",
+         "SELECT account_id, 'referrer' AS name, 'it was referred by itself' AS detail FROM signups"
+         " WHERE referrer_id = account_id"},
+	{"referral", "transactions",
+         "SELECT x.account_id, 'all' AS name, CONCAT(x.n, ' rewards of ', x.v, ' micros, but its referrals that"
+         " paid come to ', COALESCE(r.n, 0), ' of ', COALESCE(r.v, 0)) AS detail FROM (SELECT account_id,"
+         " COUNT(*) AS n, SUM(amount_micros) AS v FROM transactions WHERE type = 3 AND actor = 'referral'"
+         " GROUP BY account_id) x LEFT JOIN (SELECT account_id, COUNT(*) AS n, SUM(v) AS v FROM (SELECT account_id,"
+         " reward_micros AS v FROM signups WHERE rewarded_at_us > 0 UNION ALL SELECT referrer_id, reward_micros"
+         " FROM signups WHERE rewarded_at_us > 0) s GROUP BY account_id) r ON r.account_id = x.account_id"
+         " WHERE x.n > COALESCE(r.n, 0) OR x.v > COALESCE(r.v, 0)"},
 	{"code", "codes",
          "SELECT CAST('' AS BINARY(16)) AS account_id, CONCAT('id ', LOWER(HEX(c.id))) AS name,"
          " CONCAT(c.uses, ' uses of at most ', c.uses_max, ', of which accounts made ', COALESCE(r.uses, 0))"

@@ -99,6 +99,7 @@ int64_t bonus_give(struct decide *d, struct slot *s, const struct command *c)
 		.at_us = d->now_us,
 		.description = c->bonus.description,
 		.reference = c->bonus.campaign,
+		.actor = "campaign",
 	};
 	const int64_t seq = effects_transact(d, s, &t);
 

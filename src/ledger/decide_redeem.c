@@ -58,6 +58,7 @@ void decide_redeem(struct decide *d, struct slot *s, struct command *c)
 		.type = TRANSACTION_PROMO_BONUS,
 		.priority = effects_priority(TRANSACTION_PROMO_BONUS),
 		.at_us = d->now_us,
+		.actor = "code",
 		.description = c->redeem.description,
 	};
 	struct answer *a = &c->answer;

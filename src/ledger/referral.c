@@ -14,6 +14,7 @@ static void reward(struct decide *d, struct slot *s, const struct signups_row *p
 		.priority = effects_priority(TRANSACTION_REFERRAL_BONUS),
 		.at_us = d->now_us,
 		.description = "referral",
+		.actor = "referral",
 	};
 
 	if (s->account->unit != p->reward_unit || !effects_fits(s->account, p->reward_micros))
