@@ -11,6 +11,8 @@ const load = {
 	clerk: () => import("@clerk/backend"),
 	clerkWebhooks: () => import("@clerk/backend/webhooks"),
 	stripe: () => import("stripe"),
+	ajv: () => import("ajv"),
+	qs: () => import("qs"),
 };
 
 async function webhookOf(library, secret) {
@@ -22,6 +24,16 @@ async function webhookOf(library, secret) {
 async function stripeClient() {
 	const { default: Stripe } = await load.stripe();
 	return new Stripe("sk_test_of_nobody");
+}
+
+/* Names that Stripe does not know are refused at every depth. */
+function closed(schema) {
+	if (Array.isArray(schema)) return schema.map(closed);
+	if (schema === null || typeof schema !== "object") return schema;
+	const made = Object.fromEntries(Object.entries(schema).map(([name, value]) => [name, closed(value)]));
+	if (made.type === "object" && made.properties && typeof made.properties === "object" && !made.additionalProperties)
+		made.additionalProperties = false;
+	return made;
 }
 
 const operations = {
@@ -43,6 +55,38 @@ const operations = {
 	async "stripe.verify"({ secret, header, body, now }) {
 		const stripe = await stripeClient();
 		return stripe.webhooks.constructEvent(body, header, secret, 300, undefined, now * 1000).id ?? null;
+	},
+
+	/* text: a form's body or a query; everything in it is a text, as Stripe gets it. */
+	async "form.validate"({ schema, text }) {
+		const [{ default: Ajv }, { default: qs }] = await Promise.all([load.ajv(), load.qs()]);
+		const ajv = new Ajv({ strict: false, coerceTypes: true, validateFormats: false, allErrors: true });
+		const form = qs.parse(text, { depth: 10, arrayLimit: 100, strictDepth: true });
+		const validate = ajv.compile(closed(schema));
+		if (!validate(form)) throw new Error(ajv.errorsText(validate.errors));
+		return form;
+	},
+	/* A method of the SDK's client: ["checkout", "sessions", "create"]. */
+	async "stripe.call"({ url, key, method, args }) {
+		const { default: Stripe } = await load.stripe();
+		const { hostname, port } = new URL(url);
+		const client = new Stripe(key, { protocol: "http", host: hostname, port, maxNetworkRetries: 0, telemetry: false });
+		const name = method.pop();
+		const owner = method.reduce((at, part) => at[part], client);
+		try {
+			return await owner[name](...(args ?? []));
+		} catch (error) {
+			throw new Error(`${error.type}: ${error.message}`);
+		}
+	},
+	/* Everything that a list holds, page by page. */
+	async "stripe.all"({ url, key, method, args }) {
+		const { default: Stripe } = await load.stripe();
+		const { hostname, port } = new URL(url);
+		const client = new Stripe(key, { protocol: "http", host: hostname, port, maxNetworkRetries: 0, telemetry: false });
+		const rows = [];
+		for await (const row of method.reduce((at, part) => at[part], client).list(...(args ?? []))) rows.push(row);
+		return rows;
 	},
 
 	// ---- tokens ---------------------------------------------------------------------------------
