@@ -172,6 +172,7 @@ static struct listing *list_account(const char *name, const struct reader_accoun
 	listing_text(l, "name", "name", a->name);
 	listing_text(l, "locale", "locale", a->locale);
 	listing_text(l, "timeZone", "time zone", a->time_zone);
+	listing_text(l, "plan", "plan", a->plan);
 	listing_time(l, "createdAt", "created", a->created_at_us);
 	return l;
 }

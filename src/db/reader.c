@@ -100,10 +100,11 @@ static void sql_account(struct ask *q, const struct account_key *key)
 	            "SELECT CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED),a.id IS NOT NULL,a.unit,"
 	            "a.mode,a.status,a.byok,a.balance_micros,a.held_micros,a.hard_limit_micros,"
 	            "a.soft_limit_micros,a.open_holds,a.due_at_us,a.created_at_us,a.external_id,"
-	            "p.email,p.name,p.locale,p.time_zone "
+	            "p.email,p.name,p.locale,p.time_zone,b.plan "
 	            "FROM (SELECT 1) one LEFT JOIN accounts a ON a.id=");
 	sql_key(q, key);
-	sql_literal(&q->sql, " LEFT JOIN profiles p ON p.account_id=a.id");
+	sql_literal(&q->sql, " LEFT JOIN profiles p ON p.account_id=a.id"
+	                      " LEFT JOIN billing b ON b.account_id=a.id");
 }
 
 static int take_account(struct ask *q, const struct db_row *row, void *out)
@@ -130,8 +131,11 @@ static int take_account(struct ask *q, const struct db_row *row, void *out)
 	account->name = text_of(q, row, 15);
 	account->locale = text_of(q, row, 16);
 	account->time_zone = text_of(q, row, 17);
+	account->plan = text_of(q, row, 18);
 	return account->external_id != NULL && account->email != NULL && account->name != NULL &&
-	       account->locale != NULL && account->time_zone != NULL ? 0 : -1;
+	       account->locale != NULL && account->time_zone != NULL && account->plan != NULL
+	               ? 0
+	               : -1;
 }
 
 static int read_account(struct ask *q, struct reader_account *out)

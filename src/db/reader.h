@@ -17,7 +17,7 @@ struct reader_account {
 	int64_t unit, mode, status, byok;
 	int64_t balance_micros, held_micros, hard_limit_micros, soft_limit_micros;
 	int64_t open_holds, due_at_us, created_at_us, now_us; /* now_us: the database's clock */
-	const char *external_id, *email, *name, *locale, *time_zone;
+	const char *external_id, *email, *name, *locale, *time_zone, *plan; /* "" when not known */
 };
 int reader_account(struct db *d, struct arena *a, const struct account_key *key,
                    struct reader_account *out);

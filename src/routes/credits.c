@@ -114,6 +114,7 @@ static void put_overview(struct json_writer *w, const struct call *c, const stru
 	json_put_bool(w, "low", is_low(c, a));
 	json_put_bool(w, "hasByok", a->byok != 0);
 	json_put_text(w, "status", names_status(a->status));
+	render_put_given(w, "plan", a->plan);
 	put_limits(w, a);
 	put_referral_code(w, c, key);
 	json_open_list(w, "transactions");

@@ -53,6 +53,7 @@ void show_account(struct json_writer *w, const struct call *c, const struct read
 	render_put_given(w, "name", a->name);
 	render_put_given(w, "locale", a->locale);
 	render_put_given(w, "timeZone", a->time_zone);
+	render_put_given(w, "plan", a->plan);
 	json_put_time(w, "createdAt", a->created_at_us);
 }
 

@@ -348,6 +348,7 @@ static int set_up(void **state)
 	                                  .name = "",
 	                                  .locale = "",
 	                                  .time_zone = "",
+	                                  .plan = "",
 	                                  .now_us = INT64_C(1795222800000000),
 	                                  .created_at_us = 1};
 	router = router_new(&(struct router_options){.config = &config});
