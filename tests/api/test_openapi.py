@@ -315,6 +315,13 @@ def ask_payments(ask, o, stripe):
              "livemode": False, "data": {"object": {"id": "ch_1", "object": "charge"}}}
     body = json.dumps(event).encode()
     ask("POST", "/api/webhooks/stripe", None, 200, body=body, headers=stripe_headers(body))
+    stripe.emit("customer.subscription.created", stripe.new(
+        "subscription", "sub", customer="cus_other", status="active", metadata={"user_id": account},
+        items={"object": "list", "data": [{"id": "si_1", "price": {"id": "price_1"}, "current_period_start": 1,
+                                           "current_period_end": 2}]}))
+    stripe.deliver()
+    assert ask("GET", "/api/credits", "app", 200, query=f"?account={account}").json["plan"] == "pro"
+    assert ask("GET", "/api/accounts/{account}", "app", 200, account=account).json["plan"] == "pro"
 
 
 def stripe_headers(body):
@@ -432,6 +439,7 @@ def test_every_status_and_every_field_is_answered_as_promised():
     contract = contract_of_source()
     with FakeStripe() as stripe, \
             Octroi("nginx", settings={**SETTINGS, **stripe.settings(), "referral_amount": "5",
+                                      "plan_prices": "price_1=pro",
                                       "stripe_webhook_secret": f"{stripe.webhook_secret} {STRIPE_WEBHOOK_SECRET}"},
                    audit=False) as o:
         stripe.webhook_url = o.url + "/api/webhooks/stripe"
