@@ -3,6 +3,58 @@
 #include "base/clock.h"
 #include "inbox/inbox.h"
 
+/* ---- the ledger's side --------------------------------------------------------------------------- */
+
+bool reconcile_order(struct reconcile *R, const struct account_key *account, int64_t seq,
+                     struct reader_topup *row)
+{
+	if (reader_topup(ctl_db(R->ctl), R->arena, account, seq, row) == 0)
+		return row->found;
+	R->failed = true;
+	(void)ctl_db_failed(R->ctl);
+	return false;
+}
+
+void reconcile_tell(struct reconcile *R, const struct account_key *account, int64_t seq,
+                    const char *object, const char *finding, const char *done)
+{
+	struct reader_account named = {.external_id = ""};
+	char id[ID_PUBLIC_MAX] = "";
+
+	if (seq > 0)
+		id_public_format(account, seq, id);
+	if (reader_account(ctl_db(R->ctl), R->arena, account, &named) != 0 || !named.found)
+		named.external_id = "";
+	R->differences += done == NULL ? 1 : 0;
+	R->told++;
+	listing_row(R->list);
+	listing_text(R->list, "account", "account", named.external_id);
+	listing_text(R->list, "topup", "top-up", id);
+	listing_text(R->list, "object", "at Stripe", object);
+	listing_text(R->list, "finding", "finding", finding);
+	listing_text(R->list, "done", "done", done != NULL ? done : "");
+}
+
+bool reconcile_submit(struct reconcile *R, struct command *command, const char *object)
+{
+	const struct answer *a = &command->answer;
+
+	ledger_submit(ctl_ledger(R->ctl), command, clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US);
+	if (a->outcome == OUTCOME_UNAVAILABLE) {
+		R->failed = true;
+		(void)ctl_fail("the database did not answer in time; repeating is safe");
+		return false;
+	}
+	if (a->outcome != OUTCOME_OK || a->event_state == EVENT_PARKED)
+		reconcile_tell(R, &command->account, command->topup_seq, object,
+		               a->note != NULL && a->note[0] != '\0' ? a->note
+		                                                     : outcome_name(a->outcome),
+		               NULL);
+	return true;
+}
+
+/* ---- Stripe's side ------------------------------------------------------------------------------- */
+
 static void with_charge(struct stripe_call *call)
 {
 	stripe_put(call, "expand[0]", "data.latest_charge");
@@ -32,12 +84,12 @@ static void take_event(struct reconcile *R, const struct json *event)
 	buf_init(&body, (size_t)1 << 20);
 	json_dump(event, &body);
 	if (buf_ok(&body)) {
-		inbox_take(&in, R->arena, event, buf_text(&body), clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US,
-		           &r);
+		inbox_take(&in, R->arena, event, buf_text(&body),
+		           clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US, &r);
 		if (r.outcome == OUTCOME_OK && !r.replayed && r.state == EVENT_APPLIED) {
 			R->subscriptions++;
-			reconcile_tell(R, &r.account, 0, stripe_text(event, "id"), "an event of a subscription was missing",
-			               "taken in");
+			reconcile_tell(R, &r.account, 0, stripe_text(event, "id"),
+			               "an event of a subscription was missing", "taken in");
 		}
 		if (r.outcome == OUTCOME_UNAVAILABLE) {
 			R->failed = true;
@@ -49,12 +101,12 @@ static void take_event(struct reconcile *R, const struct json *event)
 
 int reconcile_run(struct reconcile *R)
 {
-	reconcile_each(R, "/v1/payment_intents", with_charge, reconcile_payment);
-	reconcile_paid_orders(R);
-	reconcile_each(R, "/v1/refunds", NULL, reconcile_refund);
-	reconcile_each(R, "/v1/disputes", NULL, reconcile_dispute);
-	reconcile_open_orders(R);
-	reconcile_each(R, "/v1/events", of_subscriptions, take_event);
-	reconcile_compare(R);
+	reconcile_api_each(R, "/v1/payment_intents", with_charge, reconcile_orders_payment);
+	reconcile_orders_paid(R);
+	reconcile_api_each(R, "/v1/refunds", NULL, reconcile_orders_refund);
+	reconcile_api_each(R, "/v1/disputes", NULL, reconcile_orders_dispute);
+	reconcile_orders_open(R);
+	reconcile_api_each(R, "/v1/events", of_subscriptions, take_event);
+	reconcile_orders_compare(R);
 	return R->failed ? CTL_FAILED : CTL_OK;
 }

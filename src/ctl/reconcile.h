@@ -35,8 +35,9 @@ struct reconcile {
 	int64_t since_us, now_us;
 	struct reconcile_payment *payments;
 	size_t count, sorted, room; /* the first `sorted` ones are */
-	int64_t stripe_minor, ledger_minor; /* received less refunded and disputed; the same of what was credited */
-	int64_t told; /* rows of list */
+	int64_t stripe_minor,
+		ledger_minor; /* received less refunded and disputed; the same of what was credited */
+	int64_t told;         /* rows of list */
 	int64_t foreign, credited, taken_back, expired, subscriptions, differences;
 };
 
@@ -46,27 +47,29 @@ int reconcile_run(struct reconcile *R);
 /* ---- among themselves ---- */
 
 /* All rows of a list of Stripe's since since_us, the newest first; more: further parameters. */
-void reconcile_each(struct reconcile *R, const char *path, void (*more)(struct stripe_call *call),
-                    void (*take)(struct reconcile *R, const struct json *row));
+void reconcile_api_each(struct reconcile *R, const char *path,
+                        void (*more)(struct stripe_call *call),
+                        void (*take)(struct reconcile *R, const struct json *row));
 /* One object: OK, or REFUSED when there is none; anything else fails R.  Free the call. */
-enum stripe_result reconcile_get(struct reconcile *R, struct stripe_call *call);
+enum stripe_result reconcile_api_get(struct reconcile *R, struct stripe_call *call);
 
 /* The order; false when there is none (*row.found) or R failed. */
-bool reconcile_order(struct reconcile *R, const struct account_key *account, int64_t seq, struct reader_topup *row);
+bool reconcile_order(struct reconcile *R, const struct account_key *account, int64_t seq,
+                     struct reader_topup *row);
 /* A row of the list.  done: what was brought in; NULL: a difference that remains. */
-void reconcile_tell(struct reconcile *R, const struct account_key *account, int64_t seq, const char *object,
-                    const char *finding, const char *done);
+void reconcile_tell(struct reconcile *R, const struct account_key *account, int64_t seq,
+                    const char *object, const char *finding, const char *done);
 /* Submits; true when it was decided.  A parked one is told as a difference. */
 bool reconcile_submit(struct reconcile *R, struct command *command, const char *object);
 
 /* Stripe's PaymentIntent, with its charge expanded. */
-void reconcile_payment(struct reconcile *R, const struct json *intent);
-void reconcile_refund(struct reconcile *R, const struct json *refund);
-void reconcile_dispute(struct reconcile *R, const struct json *dispute);
+void reconcile_orders_payment(struct reconcile *R, const struct json *intent);
+void reconcile_orders_refund(struct reconcile *R, const struct json *refund);
+void reconcile_orders_dispute(struct reconcile *R, const struct json *dispute);
 /* Orders that were never paid, and paid ones that Stripe's list did not show. */
-void reconcile_open_orders(struct reconcile *R);
-void reconcile_paid_orders(struct reconcile *R);
+void reconcile_orders_open(struct reconcile *R);
+void reconcile_orders_paid(struct reconcile *R);
 /* What the ledger says of each payment, once everything was brought in. */
-void reconcile_compare(struct reconcile *R);
+void reconcile_orders_compare(struct reconcile *R);
 
 #endif

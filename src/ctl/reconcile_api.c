@@ -29,7 +29,7 @@ static enum stripe_result ask(struct reconcile *R, struct stripe_call *call)
 	return result;
 }
 
-enum stripe_result reconcile_get(struct reconcile *R, struct stripe_call *call)
+enum stripe_result reconcile_api_get(struct reconcile *R, struct stripe_call *call)
 {
 	const enum stripe_result result = ask(R, call);
 
@@ -57,11 +57,13 @@ static bool page(struct reconcile *R, struct stripe_call *call, char after[STRIP
 		take(R, json_at(rows, i));
 		(void)snprintf(after, STRIPE_PATH_MAX, "%s", stripe_text(json_at(rows, i), "id"));
 	}
-	return !R->failed && count > 0 && more != NULL && json_type(more) == JSON_BOOL && json_bool(more);
+	return !R->failed && count > 0 && more != NULL && json_type(more) == JSON_BOOL &&
+	       json_bool(more);
 }
 
-void reconcile_each(struct reconcile *R, const char *path, void (*more)(struct stripe_call *call),
-                    void (*take)(struct reconcile *R, const struct json *row))
+void reconcile_api_each(struct reconcile *R, const char *path,
+                        void (*more)(struct stripe_call *call),
+                        void (*take)(struct reconcile *R, const struct json *row))
 {
 	char after[STRIPE_PATH_MAX] = "";
 	bool another = !R->failed;

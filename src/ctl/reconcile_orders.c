@@ -10,53 +10,6 @@
 #define ABANDONED_US (INT64_C(25) * 3600 * CLOCK_US_PER_SECOND) /* a session lives a day */
 #define ORDERS_PAGE 500
 
-/* ---- the ledger's side --------------------------------------------------------------------------- */
-
-bool reconcile_order(struct reconcile *R, const struct account_key *account, int64_t seq, struct reader_topup *row)
-{
-	if (reader_topup(ctl_db(R->ctl), R->arena, account, seq, row) == 0)
-		return row->found;
-	R->failed = true;
-	(void)ctl_db_failed(R->ctl);
-	return false;
-}
-
-void reconcile_tell(struct reconcile *R, const struct account_key *account, int64_t seq, const char *object,
-                    const char *finding, const char *done)
-{
-	struct reader_account named = {.external_id = ""};
-	char id[ID_PUBLIC_MAX] = "";
-
-	if (seq > 0)
-		id_public_format(account, seq, id);
-	if (reader_account(ctl_db(R->ctl), R->arena, account, &named) != 0 || !named.found)
-		named.external_id = "";
-	R->differences += done == NULL ? 1 : 0;
-	R->told++;
-	listing_row(R->list);
-	listing_text(R->list, "account", "account", named.external_id);
-	listing_text(R->list, "topup", "top-up", id);
-	listing_text(R->list, "object", "at Stripe", object);
-	listing_text(R->list, "finding", "finding", finding);
-	listing_text(R->list, "done", "done", done != NULL ? done : "");
-}
-
-bool reconcile_submit(struct reconcile *R, struct command *command, const char *object)
-{
-	const struct answer *a = &command->answer;
-
-	ledger_submit(ctl_ledger(R->ctl), command, clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US);
-	if (a->outcome == OUTCOME_UNAVAILABLE) {
-		R->failed = true;
-		(void)ctl_fail("the database did not answer in time; repeating is safe");
-		return false;
-	}
-	if (a->outcome != OUTCOME_OK || a->event_state == EVENT_PARKED)
-		reconcile_tell(R, &command->account, command->topup_seq, object,
-		               a->note != NULL && a->note[0] != '\0' ? a->note : outcome_name(a->outcome), NULL);
-	return true;
-}
-
 static struct command command_for(const struct reconcile_payment *p, enum command_kind kind)
 {
 	return (struct command){
@@ -128,7 +81,8 @@ static void take_parked(struct reconcile *R, const char *payment_id)
 	}
 }
 
-static void credit(struct reconcile *R, const struct reconcile_payment *p, const struct json *intent)
+static void credit(struct reconcile *R, const struct reconcile_payment *p,
+                   const struct json *intent)
 {
 	const char *customer = stripe_text(intent, "customer");
 	struct command command = command_for(p, COMMAND_PAYMENT);
@@ -158,7 +112,7 @@ static bool name_order(const struct json *intent, struct reconcile_payment *p)
 	return id_public_parse(order, strlen(order), &p->account, &p->topup_seq) == 0;
 }
 
-void reconcile_payment(struct reconcile *R, const struct json *intent)
+void reconcile_orders_payment(struct reconcile *R, const struct json *intent)
 {
 	const struct json *charge = json_get(intent, "latest_charge");
 	struct reconcile_payment p = {.amount_minor = stripe_int(intent, "amount_received"),
@@ -175,16 +129,19 @@ void reconcile_payment(struct reconcile *R, const struct json *intent)
 	(void)snprintf(p.id, sizeof(p.id), "%s", stripe_text(intent, "id"));
 	if (!reconcile_order(R, &p.account, p.topup_seq, &row)) {
 		if (!R->failed)
-			reconcile_tell(R, &p.account, p.topup_seq, p.id, "paid, but there is no such order here", NULL);
+			reconcile_tell(R, &p.account, p.topup_seq, p.id,
+			               "paid, but there is no such order here", NULL);
 		return;
 	}
 	keep(R, &p);
 	if (row.state != TOPUP_PAID)
 		credit(R, &p, intent);
 	else if (strcmp(row.payment_id, p.id) != 0)
-		reconcile_tell(R, &p.account, p.topup_seq, p.id, "the order was paid by another payment", NULL);
+		reconcile_tell(R, &p.account, p.topup_seq, p.id,
+		               "the order was paid by another payment", NULL);
 	else if (row.amount_minor != p.amount_minor)
-		reconcile_tell(R, &p.account, p.topup_seq, p.id, "another amount than the order's", NULL);
+		reconcile_tell(R, &p.account, p.topup_seq, p.id, "another amount than the order's",
+		               NULL);
 }
 
 /* ---- refunds and disputes ------------------------------------------------------------------------ */
@@ -222,14 +179,16 @@ static bool find_owner(struct reconcile *R, const char *id, struct reconcile_pay
 }
 
 /* Submits it, and tells when money moved. */
-static void bring_in(struct reconcile *R, struct command *command, const char *object, const char *finding)
+static void bring_in(struct reconcile *R, struct command *command, const char *object,
+                     const char *finding)
 {
 	struct reader_topup before, after;
 
 	if (!reconcile_order(R, &command->account, command->topup_seq, &before) || R->dry_run ||
 	    !reconcile_submit(R, command, object) ||
 	    !reconcile_order(R, &command->account, command->topup_seq, &after) ||
-	    (before.refunded_micros == after.refunded_micros && before.disputed_micros == after.disputed_micros))
+	    (before.refunded_micros == after.refunded_micros &&
+	     before.disputed_micros == after.disputed_micros))
 		return;
 	R->taken_back++;
 	reconcile_tell(R, &command->account, command->topup_seq, object, finding, "booked");
@@ -239,10 +198,11 @@ static enum refund_status refund_status(const char *status)
 {
 	if (strcmp(status, "succeeded") == 0)
 		return REFUND_SUCCEEDED;
-	return strcmp(status, "failed") == 0 || strcmp(status, "canceled") == 0 ? REFUND_FAILED : REFUND_PENDING;
+	return strcmp(status, "failed") == 0 || strcmp(status, "canceled") == 0 ? REFUND_FAILED
+	                                                                        : REFUND_PENDING;
 }
 
-void reconcile_refund(struct reconcile *R, const struct json *refund)
+void reconcile_orders_refund(struct reconcile *R, const struct json *refund)
 {
 	struct reconcile_payment p;
 	struct command command;
@@ -270,7 +230,7 @@ static bool moved(const struct json *dispute, int sign)
 	return false;
 }
 
-void reconcile_dispute(struct reconcile *R, const struct json *dispute)
+void reconcile_orders_dispute(struct reconcile *R, const struct json *dispute)
 {
 	struct reconcile_payment p, *listed;
 	struct command command;
@@ -292,8 +252,14 @@ void reconcile_dispute(struct reconcile *R, const struct json *dispute)
 
 /* ---- orders that Stripe's lists do not show ------------------------------------------------------ */
 
-struct named { struct account_key account; int64_t seq; };
-struct named_list { struct named row[ORDERS_PAGE]; int count; };
+struct named {
+	struct account_key account;
+	int64_t seq;
+};
+struct named_list {
+	struct named row[ORDERS_PAGE];
+	int count;
+};
 
 static int take_named(void *context, const struct db_row *row)
 {
@@ -313,12 +279,13 @@ static void look_at_payment(struct reconcile *R, const struct named *n, const ch
 	(void)snprintf(path, sizeof(path), "/v1/payment_intents/%s", id);
 	stripe_begin(&call, path, NULL, clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US);
 	stripe_put(&call, "expand[0]", "latest_charge");
-	switch (reconcile_get(R, &call)) {
+	switch (reconcile_api_get(R, &call)) {
 	case STRIPE_OK:
-		reconcile_payment(R, call.json);
+		reconcile_orders_payment(R, call.json);
 		break;
 	case STRIPE_REFUSED:
-		reconcile_tell(R, &n->account, n->seq, id, "credited, but there is no such payment at Stripe", NULL);
+		reconcile_tell(R, &n->account, n->seq, id,
+		               "credited, but there is no such payment at Stripe", NULL);
 		break;
 	default:
 		break; /* it failed, and that was said */
@@ -330,8 +297,8 @@ static void look_at_paid(struct reconcile *R, const struct named *n, const struc
 {
 	size_t before = R->count;
 
-	if ((row->livemode != 0) != stripe_is_live(&R->stripe) || !stripe_id_valid(row->payment_id, "pi_") ||
-	    find(R, row->payment_id) != NULL)
+	if ((row->livemode != 0) != stripe_is_live(&R->stripe) ||
+	    !stripe_id_valid(row->payment_id, "pi_") || find(R, row->payment_id) != NULL)
 		return;
 	look_at_payment(R, n, row->payment_id);
 	if (R->count > before)
@@ -362,13 +329,14 @@ static void look_at_open(struct reconcile *R, const struct named *n, const struc
 	enum stripe_result result;
 	const char *payment;
 
-	if ((row->livemode != 0) != stripe_is_live(&R->stripe) || !stripe_id_valid(row->session_id, "cs_")) {
+	if ((row->livemode != 0) != stripe_is_live(&R->stripe) ||
+	    !stripe_id_valid(row->session_id, "cs_")) {
 		expire(R, n, row);
 		return;
 	}
 	(void)snprintf(path, sizeof(path), "/v1/checkout/sessions/%s", row->session_id);
 	stripe_begin(&call, path, NULL, clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US);
-	result = reconcile_get(R, &call);
+	result = reconcile_api_get(R, &call);
 	payment = stripe_text(call.json, "payment_intent");
 	if (result == STRIPE_REFUSED ||
 	    (result == STRIPE_OK && strcmp(stripe_text(call.json, "status"), "expired") == 0))
@@ -392,7 +360,8 @@ static void write_condition(struct buf *sql, bool paid)
 
 /* Orders that were paid in that time, or opened then and not paid, page by page. */
 static void each_order(struct reconcile *R, bool paid, int64_t from_us, int64_t to_us,
-                       void (*look)(struct reconcile *R, const struct named *n, const struct reader_topup *row))
+                       void (*look)(struct reconcile *R, const struct named *n,
+                                    const struct reader_topup *row))
 {
 	struct named_list n;
 	struct named last = {.seq = 0};
@@ -427,13 +396,13 @@ static void each_order(struct reconcile *R, bool paid, int64_t from_us, int64_t 
 	buf_free(&sql);
 }
 
-void reconcile_open_orders(struct reconcile *R)
+void reconcile_orders_open(struct reconcile *R)
 {
 	if (!R->failed)
 		each_order(R, false, 0, R->now_us - ABANDONED_US, look_at_open);
 }
 
-void reconcile_paid_orders(struct reconcile *R)
+void reconcile_orders_paid(struct reconcile *R)
 {
 	sort(R);
 	if (!R->failed)
@@ -466,7 +435,7 @@ static void compare(struct reconcile *R, const struct reconcile_payment *p)
 		reconcile_tell(R, &p->account, p->topup_seq, p->id, "disputed differently", NULL);
 }
 
-void reconcile_compare(struct reconcile *R)
+void reconcile_orders_compare(struct reconcile *R)
 {
 	for (size_t i = 0; i < R->count && !R->failed; i++) {
 		const struct reconcile_payment *p = &R->payments[i];

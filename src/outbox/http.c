@@ -60,7 +60,8 @@ void http_header(const struct http_answer *answer, const char *name, char value[
 
 			start += strspn(start, " \t");
 			if (end - start >= 0 && end - start < HTTP_VALUE_MAX)
-				(void)snprintf(value, HTTP_VALUE_MAX, "%.*s", (int)(end - start), start);
+				(void)snprintf(value, HTTP_VALUE_MAX, "%.*s", (int)(end - start),
+				               start);
 			return;
 		}
 		line = end + strspn(end, "\r\n");
@@ -172,7 +173,8 @@ int http_send(const struct http_request *request, struct http_answer *answer)
 	answer->unsent = is_unsent(code);
 	answer->status = code == CURLE_OK ? (int)status : 0;
 	if (code != CURLE_OK)
-		(void)snprintf(answer->error, sizeof(answer->error), "%s", curl_easy_strerror(code));
+		(void)snprintf(answer->error, sizeof(answer->error), "%s",
+		               curl_easy_strerror(code));
 	else
 		read_date(answer);
 	curl_slist_free_all(headers);

@@ -23,17 +23,17 @@ struct http_request {
 	const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", NULL after the last */
 	const char *body;                      /* NULL: none */
 	size_t body_length;
-	int64_t deadline_us;   /* monotonic: gives up then */
-	size_t answer_max;     /* of the body; a larger one is no answer */
-	bool discard;          /* the body is read and dropped, whatever its size */
+	int64_t deadline_us; /* monotonic: gives up then */
+	size_t answer_max;   /* of the body; a larger one is no answer */
+	bool discard;        /* the body is read and dropped, whatever its size */
 };
 
 struct http_answer {
-	int status;       /* 0: there was no answer */
-	struct buf body;  /* http_answer_free gives it back */
-	struct buf head;  /* header lines */
-	int64_t date_us;  /* of the Date header, to the second; 0: none */
-	bool unsent;      /* no byte can have reached the server: no address, no connection */
+	int status;      /* 0: there was no answer */
+	struct buf body; /* http_answer_free gives it back */
+	struct buf head; /* header lines */
+	int64_t date_us; /* of the Date header, to the second; 0: none */
+	bool unsent;     /* no byte can have reached the server: no address, no connection */
 	char error[HTTP_ERROR_MAX]; /* when there was no answer; never holds what was sent */
 };
 

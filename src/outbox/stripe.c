@@ -104,8 +104,8 @@ bool stripe_is_live(const struct stripe *s)
 /* docs.stripe.com/currencies */
 int stripe_decimals(const char *currency)
 {
-	static const char *const none[] = {"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg",
-	                                   "rwf", "vnd", "vuv", "xaf", "xof", "xpf"};
+	static const char *const none[] = {"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga",
+	                                   "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"};
 	static const char *const three[] = {"bhd", "jod", "kwd", "omr", "tnd"};
 
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
@@ -146,7 +146,8 @@ static void read_error(struct stripe_call *call, const struct http_answer *answe
 	if (answer->status == 401)
 		(void)snprintf(call->error, sizeof(call->error), "the secret key is not accepted");
 	else
-		(void)snprintf(call->error, sizeof(call->error), "%s", stripe_text(error, "message"));
+		(void)snprintf(call->error, sizeof(call->error), "%s",
+		               stripe_text(error, "message"));
 	json_free(json);
 }
 
@@ -219,7 +220,8 @@ static enum stripe_result send_once(const struct stripe *s, struct stripe_call *
 	else if (answer.status != 0 && strcmp(should_retry, "false") == 0)
 		*again = false;
 	else
-		*again = result == STRIPE_UNAVAILABLE && call->status / 100 != 3; /* no answer, 409, 5xx */
+		*again = result == STRIPE_UNAVAILABLE &&
+		         call->status / 100 != 3; /* no answer, 409, 5xx */
 	http_answer_free(&answer);
 	buf_free(&url);
 	return result;

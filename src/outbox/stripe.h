@@ -19,29 +19,29 @@
 #define STRIPE_ERROR_MAX 256
 
 struct stripe {
-	const char *api_base;   /* "https://api.stripe.com" */
+	const char *api_base; /* "https://api.stripe.com" */
 	const char *secret_key;
-	int64_t timeout_ms;     /* of a call with all its repeats */
+	int64_t timeout_ms; /* of a call with all its repeats */
 };
 
 enum stripe_result {
-	STRIPE_OK,          /* 2xx with a JSON record */
-	STRIPE_REFUSED,     /* it will not do that, however often asked (4xx) */
-	STRIPE_LIMITED,     /* 429 */
-	STRIPE_UNAVAILABLE  /* no usable answer in time; what was asked may have been done */
+	STRIPE_OK,         /* 2xx with a JSON record */
+	STRIPE_REFUSED,    /* it will not do that, however often asked (4xx) */
+	STRIPE_LIMITED,    /* 429 */
+	STRIPE_UNAVAILABLE /* no usable answer in time; what was asked may have been done */
 };
 
 /* form: the body of a POST or the query of a GET; stripe_put fills it, stripe_call_free frees it. */
 struct stripe_call {
-	const char *path;            /* "/v1/customers", already made of safe characters */
+	const char *path; /* "/v1/customers", already made of safe characters */
 	bool get;
 	const char *idempotency_key; /* of a POST, stored by the caller before; NULL for a GET */
 	int64_t deadline_us;         /* monotonic, besides timeout_ms */
 	struct buf form;
 	/* the answer */
 	int status, attempts;
-	struct json *json;           /* NULL unless STRIPE_OK */
-	int64_t date_us;             /* of Stripe's clock, to the second; 0: not said */
+	struct json *json; /* NULL unless STRIPE_OK */
+	int64_t date_us;   /* of Stripe's clock, to the second; 0: not said */
 	char type[STRIPE_CODE_MAX], code[STRIPE_CODE_MAX], param[STRIPE_CODE_MAX]; /* of an error */
 	char error[STRIPE_ERROR_MAX]; /* why not, for the operator; holds no secret */
 };

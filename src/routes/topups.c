@@ -31,8 +31,8 @@ static struct account_key own_key(const struct call *c)
 	return id_account_key(c->account, strlen(c->account));
 }
 
-static void render_said(struct call *c, enum outcome outcome, const char *field, const char *english,
-                        const char *french)
+static void render_said(struct call *c, enum outcome outcome, const char *field,
+                        const char *english, const char *french)
 {
 	const struct refusal r = {
 		.outcome = outcome, .field = field, .message = c->french ? french : english};
@@ -43,17 +43,19 @@ static void render_said(struct call *c, enum outcome outcome, const char *field,
 static void render_failure(struct call *c, enum stripe_result result)
 {
 	if (result == STRIPE_REFUSED)
-		render_said(c, OUTCOME_UNAVAILABLE, NULL,
-		            "The payment service refused this. Nothing was charged; the operator finds the reason "
-		            "in the log.",
-		            "Le service de paiement a refusé cette demande. Rien n'a été débité ; l'exploitant "
-		            "en trouve la raison dans le journal.");
+		render_said(
+			c, OUTCOME_UNAVAILABLE, NULL,
+			"The payment service refused this. Nothing was charged; the operator finds the reason "
+			"in the log.",
+			"Le service de paiement a refusé cette demande. Rien n'a été débité ; l'exploitant "
+			"en trouve la raison dans le journal.");
 	else
-		render_said(c, OUTCOME_UNAVAILABLE, NULL,
-		            "The payment service does not answer. Nothing was charged; try again, with the same "
-		            "request id.",
-		            "Le service de paiement ne répond pas. Rien n'a été débité ; réessayez, avec le même "
-		            "identifiant de requête.");
+		render_said(
+			c, OUTCOME_UNAVAILABLE, NULL,
+			"The payment service does not answer. Nothing was charged; try again, with the same "
+			"request id.",
+			"Le service de paiement ne répond pas. Rien n'a été débité ; réessayez, avec le même "
+			"identifiant de requête.");
 }
 
 /* A place among those that may wait for Stripe; false, rendered, when there is none, or no Stripe. */
@@ -66,7 +68,8 @@ static bool enter(struct call *c)
 	}
 	if (bulkhead_enter(c->slow))
 		return true;
-	render_said(c, OUTCOME_UNAVAILABLE, NULL, "Too many payments are being prepared; try again.",
+	render_said(c, OUTCOME_UNAVAILABLE, NULL,
+	            "Too many payments are being prepared; try again.",
 	            "Trop de paiements sont en préparation ; réessayez.");
 	return false;
 }
@@ -92,8 +95,8 @@ static bool billing_page(const struct call *c, struct buf *url)
 }
 
 /* configured, or the billing page with a query that tells it how it went. */
-static void put_url(const struct call *c, struct stripe_call *call, const char *name, const char *configured,
-                    const char *query)
+static void put_url(const struct call *c, struct stripe_call *call, const char *name,
+                    const char *configured, const char *query)
 {
 	struct buf url;
 
@@ -155,14 +158,16 @@ static int64_t stripe_amount(const char *currency, int64_t amount)
 static void render_limit(struct call *c, bool low, int64_t limit)
 {
 	char amount[RENDER_AMOUNT_MAX], message[MESSAGE_MAX];
-	const struct refusal r = {.outcome = OUTCOME_INVALID_REQUEST, .field = "amount", .message = message};
+	const struct refusal r = {
+		.outcome = OUTCOME_INVALID_REQUEST, .field = "amount", .message = message};
 
 	render_amount_short(c, limit * MONEY_MICROS_PER_MINOR, amount);
 	if (c->french)
 		(void)snprintf(message, sizeof(message), "Le montant %s d'une recharge est de %s",
 		               low ? "minimum" : "maximum", amount);
 	else
-		(void)snprintf(message, sizeof(message), "%s top-up is %s", low ? "Minimum" : "Maximum", amount);
+		(void)snprintf(message, sizeof(message), "%s top-up is %s",
+		               low ? "Minimum" : "Maximum", amount);
 	render_refusal(c, &r);
 }
 
@@ -182,7 +187,8 @@ static bool parse_order(struct call *c, struct command *command)
 	}
 	if (amount < c->config->topup_min || amount > c->config->topup_max) {
 		render_limit(c, amount < c->config->topup_min,
-		             amount < c->config->topup_min ? c->config->topup_min : c->config->topup_max);
+		             amount < c->config->topup_min ? c->config->topup_min
+		                                           : c->config->topup_max);
 		return false;
 	}
 	command->topup.amount_minor = stripe_amount(c->config->currency, amount);
@@ -232,7 +238,8 @@ static bool open_order(struct call *c, struct command *command, struct order *o)
 	return read_order(c, o);
 }
 
-static bool note(struct call *c, const struct order *o, const char *customer_id, const char *session_id)
+static bool note(struct call *c, const struct order *o, const char *customer_id,
+                 const char *session_id)
 {
 	struct command command = {
 		.kind = COMMAND_TOPUP_NOTE,
@@ -276,7 +283,8 @@ static void name_customer(const struct call *c, const struct order *o)
 	char path[STRIPE_PATH_MAX], key[STRIPE_KEY_MAX];
 	struct stripe_call call;
 
-	if ((o->row.email[0] == '\0' && o->row.name[0] == '\0') || !stripe_id_valid(o->row.customer_id, "cus_"))
+	if ((o->row.email[0] == '\0' && o->row.name[0] == '\0') ||
+	    !stripe_id_valid(o->row.customer_id, "cus_"))
 		return;
 	(void)snprintf(path, sizeof(path), "/v1/customers/%s", o->row.customer_id);
 	stripe_new_key(key);
@@ -308,8 +316,8 @@ static void put_session(const struct call *c, struct stripe_call *call, const st
 }
 
 /* The session that the order has, or a new one.  OK: call.json is it. */
-static enum stripe_result find_session(const struct call *c, const struct order *o, char path[STRIPE_PATH_MAX],
-                                       struct stripe_call *call)
+static enum stripe_result find_session(const struct call *c, const struct order *o,
+                                       char path[STRIPE_PATH_MAX], struct stripe_call *call)
 {
 	const bool known = stripe_id_valid(o->row.session_id, "cs_");
 
@@ -374,8 +382,10 @@ static void serve_order(struct call *c, struct command *command)
 
 void topups_open(struct call *c)
 {
-	struct command command = {
-		.kind = COMMAND_TOPUP, .account = own_key(c), .account_id = c->account, .member = ""};
+	struct command command = {.kind = COMMAND_TOPUP,
+	                          .account = own_key(c),
+	                          .account_id = c->account,
+	                          .member = ""};
 	struct buf page;
 	bool known;
 
@@ -385,7 +395,8 @@ void topups_open(struct call *c)
 	known = c->config->topup_success_url[0] != '\0' || billing_page(c, &page);
 	buf_free(&page);
 	if (!known) {
-		render_said(c, OUTCOME_UNAVAILABLE, NULL, "Payments are not set up: public_url is not known.",
+		render_said(c, OUTCOME_UNAVAILABLE, NULL,
+		            "Payments are not set up: public_url is not known.",
 		            "Les paiements ne sont pas configurés : public_url est inconnue.");
 		return;
 	}
@@ -411,8 +422,9 @@ static const char *read_customer(struct call *c, bool *failed)
 	pool_give(c->readers, d);
 	if (*failed)
 		render_outcome(c, OUTCOME_UNAVAILABLE);
-	return !*failed && billing.found && stripe_id_valid(billing.customer_id, "cus_") ? billing.customer_id
-	                                                                                 : NULL;
+	return !*failed && billing.found && stripe_id_valid(billing.customer_id, "cus_")
+	               ? billing.customer_id
+	               : NULL;
 }
 
 static void serve_portal(struct call *c, const char *customer)
@@ -504,7 +516,8 @@ static void put_invoices(struct call *c, const struct json *list)
 		last = stripe_text(json_at(rows, i), "id");
 	}
 	json_close_list(&w);
-	put_given(&w, "nextCursor", more != NULL && json_type(more) == JSON_BOOL && json_bool(more) ? last : "");
+	put_given(&w, "nextCursor",
+	          more != NULL && json_type(more) == JSON_BOOL && json_bool(more) ? last : "");
 	render_close(&w);
 }
 
