@@ -130,7 +130,7 @@ static int find_referrer(struct call *c, const struct command *command, const ch
 {
 	struct db *d = call_reader(c);
 	struct account_key low, high;
-	struct reader_account account;
+	struct reader_account account = {.found = false};
 	int result;
 
 	if (d == NULL)
@@ -168,7 +168,7 @@ static void render_referred(struct call *c, const struct command *command)
 
 static void refer(struct call *c, struct command *command, const char *code)
 {
-	struct reader_referrer referrer;
+	struct reader_referrer referrer = {.found = false};
 	bool same_person = false;
 
 	if (find_referrer(c, command, code, &referrer, &same_person) < 0)
