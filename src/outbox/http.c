@@ -125,14 +125,6 @@ static bool set_options(CURL *curl, const struct http_request *request, struct c
 	       curl_easy_setopt(curl, CURLOPT_HEADERDATA, (void *)answer) == CURLE_OK;
 }
 
-static bool is_unsent(CURLcode code)
-{
-	return code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT ||
-	       code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL ||
-	       code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR ||
-	       code == CURLE_UNKNOWN_OPTION || code == CURLE_OUT_OF_MEMORY;
-}
-
 /* The list, or NULL with *ok false when memory is short. */
 static struct curl_slist *list_headers(const struct http_request *request, bool *ok)
 {
@@ -170,7 +162,6 @@ int http_send(const struct http_request *request, struct http_answer *answer)
 	}
 	if (code == CURLE_OK)
 		code = curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-	answer->unsent = is_unsent(code);
 	answer->status = code == CURLE_OK ? (int)status : 0;
 	if (code != CURLE_OK)
 		(void)snprintf(answer->error, sizeof(answer->error), "%s",

@@ -33,7 +33,6 @@ struct http_answer {
 	struct buf body; /* http_answer_free gives it back */
 	struct buf head; /* header lines */
 	int64_t date_us; /* of the Date header, to the second; 0: none */
-	bool unsent;     /* no byte can have reached the server: no address, no connection */
 	char error[HTTP_ERROR_MAX]; /* when there was no answer; never holds what was sent */
 };
 

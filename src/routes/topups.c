@@ -2,7 +2,7 @@
  * topups: money in, as the account's owner asks for it.  The order is in the ledger before Stripe hears of
  * it, with the idempotency keys that Stripe will be given, so that a request that was cut off anywhere can
  * be repeated with the same request id and goes on where it stopped.  Nothing is credited here: that is
- * the webhook's business (stripe_webhook.c).
+ * the webhook's business (webhooks.c).
  */
 #include <stdio.h>
 #include <string.h>
