@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "base/log.h"
 #include "db/sql.h"
 #include "inbox/stripe_event.h"
@@ -131,6 +132,7 @@ static enum finding locate_payment(const struct inbox *in, struct stripe_event *
 	const char *payment = e->command.payment_id, *why;
 	enum finding finding;
 
+	CHECK(payment != NULL); /* stripe_event_read leaves none of these without */
 	if (read_order(e)) {
 		why = contradiction(e);
 		if (why != NULL)

@@ -76,7 +76,8 @@ static struct slot **slot_place(struct rows *r, const struct account_key *key)
 	const size_t mask = SLOTS_MAX * 2 - 1;
 	size_t at = key_hash(key) & mask;
 
-	while (r->slot_bucket[at] != NULL && memcmp(&r->slot_bucket[at]->key, key, sizeof(*key)) != 0)
+	while (r->slot_bucket[at] != NULL &&
+	       memcmp(&r->slot_bucket[at]->key, key, sizeof(*key)) != 0)
 		at = (at + 1) & mask;
 	return &r->slot_bucket[at];
 }
@@ -155,6 +156,7 @@ static size_t want_hash(const struct want *w)
 	if (w->slot != NULL)
 		h += key_hash(&w->slot->key);
 	if (named_by_text(w->table)) {
+		CHECK(w->key.text != NULL);
 		for (const char *p = w->key.text; *p != '\0'; p++)
 			h = (h ^ (unsigned char)*p) * UINT64_C(0x100000001B3);
 	} else {
@@ -170,8 +172,10 @@ static bool same_key(const struct want *a, const struct want *b)
 {
 	if (a->table != b->table || a->slot != b->slot)
 		return false;
-	if (named_by_text(a->table))
+	if (named_by_text(a->table)) {
+		CHECK(a->key.text != NULL && b->key.text != NULL);
 		return strcmp(a->key.text, b->key.text) == 0;
+	}
 	/* set_key zeroes the whole union first. */
 	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c) */
 	return memcmp(&a->key, &b->key, sizeof(a->key)) == 0;
@@ -212,10 +216,11 @@ bool rows_want(struct rows *r, struct slot *s, enum table_id table, const void *
 }
 
 void rows_each_wanted(struct rows *r, enum table_id table,
-                 bool (*visit)(void *context, struct slot *s, const void *key), void *context)
+                      bool (*visit)(void *context, struct slot *s, const void *key), void *context)
 {
 	for (struct want *w = r->wanted[table]; w != NULL; w = w->next_in_table)
-		if (!visit(context, w->slot, named_by_text(table) ? (const void *)w->key.text : &w->key))
+		if (!visit(context, w->slot,
+		           named_by_text(table) ? (const void *)w->key.text : &w->key))
 			break;
 }
 
@@ -330,7 +335,8 @@ struct usages_row *rows_usage(struct rows *r, struct slot *s, int64_t seq)
 	return (struct usages_row *)rows_find(r, s, TABLE_USAGES, &seq);
 }
 
-struct requests_row *rows_request(struct rows *r, struct slot *s, const unsigned char key[ID_KEY_BYTES])
+struct requests_row *rows_request(struct rows *r, struct slot *s,
+                                  const unsigned char key[ID_KEY_BYTES])
 {
 	return (struct requests_row *)rows_find(r, s, TABLE_REQUESTS, key);
 }

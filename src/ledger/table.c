@@ -188,7 +188,7 @@ static const char codes_list[] =
 
 static const struct table tables[TABLE_COUNT] = {
 #define TABLE(NAME, name, load)                                                                        \
-	[TABLE_##NAME] = {#name, LOAD_##load, name##_columns,                                                    \
+	[TABLE_##NAME] = {#name, name##_columns, LOAD_##load,                                                    \
 	                  (int)(sizeof(name##_columns) / sizeof(name##_columns[0])),                   \
 	                  sizeof(struct name##_row), name##_list + 1},
 #include "ledger/tables/tables.def"

@@ -116,8 +116,8 @@ enum table_load { LOAD_LOCKED, LOAD_NAMED, LOAD_ACCOUNT, LOAD_NEVER, LOAD_GLOBAL
 
 struct table {
 	const char *name;
-	enum table_load load;
 	const struct column *columns;
+	enum table_load load;
 	int column_count;
 	size_t row_size;
 	const char *column_list; /* "id,external_id,…" in the order of columns */
