@@ -38,6 +38,12 @@ static int64_t read_clock(clockid_t id)
 	return (int64_t)now.tv_sec * CLOCK_US_PER_SECOND + now.tv_nsec / 1000;
 }
 
+struct timespec clock_timespec(int64_t time_us)
+{
+	return (struct timespec){.tv_sec = (time_t)(time_us / CLOCK_US_PER_SECOND),
+	                         .tv_nsec = (long)(time_us % CLOCK_US_PER_SECOND * 1000)};
+}
+
 int64_t clock_monotonic_us(void)
 {
 	return read_clock(CLOCK_MONOTONIC);
@@ -72,9 +78,10 @@ static void civil_from_days(int64_t days, struct civil *c)
 	int64_t era = floor_div(shifted, DAYS_PER_400_YEARS);
 	int64_t day_of_era = shifted - era * DAYS_PER_400_YEARS;
 	int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 -
-	                       day_of_era / (DAYS_PER_400_YEARS - 1)) / 365;
+	                       day_of_era / (DAYS_PER_400_YEARS - 1)) /
+	                      365;
 	int64_t day_of_year =
-	        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+		day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	int64_t month_from_march = (5 * day_of_year + 2) / 153;
 
 	c->day = (int)(day_of_year - (153 * month_from_march + 2) / 5 + 1);

@@ -8,11 +8,13 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #define CLOCK_US_PER_SECOND INT64_C(1000000)
 #define CLOCK_US_PER_MS INT64_C(1000)
 #define CLOCK_RFC3339_MAX 32
 
+struct timespec clock_timespec(int64_t time_us); /* time_us >= 0 */
 int64_t clock_monotonic_us(void);
 int64_t clock_wall_us(void);
 

@@ -1,10 +1,7 @@
 #include "base/lock.h"
 
 #include <errno.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -88,15 +85,9 @@ void cond_broadcast(struct signal_cond *c)
 	CHECK(pthread_cond_broadcast(&c->cond) == 0);
 }
 
-static struct timespec time_of(int64_t time_us)
-{
-	return (struct timespec){.tv_sec = (time_t)(time_us / CLOCK_US_PER_SECOND),
-	                         .tv_nsec = (long)(time_us % CLOCK_US_PER_SECOND * 1000)};
-}
-
 bool cond_wait_until(struct signal_cond *c, struct lock *l, int64_t deadline_us)
 {
-	const struct timespec deadline = time_of(deadline_us);
+	const struct timespec deadline = clock_timespec(deadline_us);
 	int result;
 
 	lock_unmark(l);
@@ -107,31 +98,4 @@ bool cond_wait_until(struct signal_cond *c, struct lock *l, int64_t deadline_us)
 	CHECK(result == 0 || (result == ETIMEDOUT && deadline_us >= 0));
 	lock_mark(l);
 	return result == 0;
-}
-
-void bell_init(struct bell *b)
-{
-	atomic_init(&b->rung, 0);
-}
-
-void bell_ring(struct bell *b)
-{
-	atomic_store(&b->rung, 1);
-	/* The waiter may be gone by now; then this wakes nobody, or somebody who looks again. */
-	(void)syscall(SYS_futex, &b->rung, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-}
-
-bool bell_wait_until(struct bell *b, int64_t deadline_us)
-{
-	const struct timespec deadline = time_of(deadline_us);
-	long result = 0;
-
-	while (atomic_load(&b->rung) == 0) {
-		if (result != 0 && errno == ETIMEDOUT)
-			return false;
-		result = syscall(SYS_futex, &b->rung, FUTEX_WAIT_BITSET_PRIVATE, 0,
-		                 deadline_us < 0 ? NULL : &deadline, NULL, FUTEX_BITSET_MATCH_ANY);
-		CHECK(result == 0 || errno == EAGAIN || errno == EINTR || errno == ETIMEDOUT);
-	}
-	return true;
 }

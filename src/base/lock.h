@@ -7,7 +7,6 @@
 #define OCTROI_BASE_LOCK_H
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -35,17 +34,5 @@ void cond_broadcast(struct signal_cond *c);
 /* Gives l, waits, takes l again.  True when signalled (or spuriously), false when the monotonic
  * deadline (clock_monotonic_us) passed; a negative deadline waits for ever.  l must be held. */
 bool cond_wait_until(struct signal_cond *c, struct lock *l, int64_t deadline_us);
-
-/* One thread waits until another rings.  Unlike a condition it remembers, and whoever is woken takes
- * no lock, which the ringer of many bells would still hold (futex(2)). */
-struct bell {
-	atomic_int rung;
-};
-
-void bell_init(struct bell *b);
-/* Whoever was woken may give the bell's memory up at once, even before bell_ring returns. */
-void bell_ring(struct bell *b);
-/* True when it rang, false when the monotonic deadline passed; negative: for ever. */
-bool bell_wait_until(struct bell *b, int64_t deadline_us);
 
 #endif

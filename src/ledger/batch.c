@@ -53,7 +53,7 @@ static void new_id(unsigned char id[BATCH_ID_BYTES])
 
 static void nap(int64_t ms)
 {
-	const struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000};
+	const struct timespec t = clock_timespec(ms * CLOCK_US_PER_MS);
 
 	nanosleep(&t, NULL);
 }

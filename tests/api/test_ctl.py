@@ -1,14 +1,20 @@
 """octroictl: every command against a running octroi."""
 
+import contextlib
 import json
+import os
 import pathlib
+import random
 import re
+import select
+import signal
 import subprocess
 import threading
+import time
 
 import pytest
 
-from octroi import TOP, Octroi
+from octroi import TOP, Octroi, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -341,6 +347,142 @@ def test_status_of_an_empty_database(o, tmp_path):
     conf.write_text(f"db_socket = {o.env['OCTROI_DB_SOCKET']}\ndb_user = root\ndb_name = empty\n")
     assert ctl_json(o, "-c", conf, "status")["schemaVersion"] == 0
 
+
+# ---- gate --------------------------------------------------------------------------------------------
+
+class Gate:
+    """octroictl gate, as a web server talks to it."""
+
+    def __init__(self, o):
+        self.process = subprocess.Popen([o.env["OCTROI_CTL"], "gate"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, traceback):
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+
+    def ask(self, line, seconds=10):
+        self.process.stdin.write(line.encode() if isinstance(line, str) else line)
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+        answer = b""
+        while not answer.endswith(b"\n"):
+            assert select.select([self.process.stdout], [], [], seconds)[0], f"no answer to {line!r}"
+            more = os.read(self.process.stdout.fileno(), 4096)
+            assert more, f"ended at {line!r}"
+            answer += more
+        return answer.decode().removesuffix("\n")
+
+
+def test_gate_answers(o):
+    rich, poor = o.account(funds_micros=1_000_000), o.account()
+    suspended = o.account(funds_micros=1_000_000)
+    o.ctl("account", "set", suspended, "--status", "suspended")
+    accounts = o.sql("SELECT COUNT(*) FROM accounts")
+    with Gate(o) as gate:
+        for line, answer in ((f"{rich},,", "204"), (f"{rich},,gpt-4o", "204"), (f"{rich},user:1,gpt-4o", "204"),
+                             (f"{poor},,", "402 INSUFFICIENT_CREDITS"), (f"{poor},m,gpt-4o", "402 INSUFFICIENT_CREDITS"),
+                             (f"{suspended},,", "402 ACCOUNT_SUSPENDED"),
+                             ("never:seen,,", "402 INSUFFICIENT_CREDITS"),
+                             (f"{rich},,no-such-model", "422 UNKNOWN_MODEL")):
+            assert gate.ask(line) == answer, line
+        o.fund(poor, 1_000_000)
+        assert gate.ask(f"{poor},,gpt-4o") == "204"
+        o.fund(poor, -1_000_000)
+        assert gate.ask(f"{poor},,gpt-4o") == "402 INSUFFICIENT_CREDITS"
+    assert o.balance(rich) == (1_000_000, 0, 1_000_000)
+    assert o.sql("SELECT COUNT(*) FROM accounts") == accounts
+
+
+def test_gate_checks_the_configured_estimates(o):
+    """500 and 2000 tokens of gpt-4o: more than 2 cents, with margin and exchange rate less than 3."""
+    with Gate(o) as gate:
+        assert gate.ask(f"{o.account(funds_micros=20_000)},,gpt-4o") == "402 INSUFFICIENT_CREDITS"
+        assert gate.ask(f"{o.account(funds_micros=30_000)},,gpt-4o") == "204"
+
+
+def test_gate_survives_what_is_no_question(o):
+    account = o.account(funds_micros=1_000_000)
+    good = account.encode()
+    longest = b"a" * 128 + b"," + b"b" * 128 + b"," + b"c" * 159
+    bad = [b"", b",", b",,", b",,,", good, good + b",", good + b",,,", good + b",m,gpt-4o,", b" " + good + b",,",
+           good + b" ,,", good + b"\r,,", good + b",,\r", good + b"\0,,", b"\0,,", good + b",,gpt\x004o", good + b",,\x7f",
+           good + b",no blanks,", good + b",\xc3\xa9,", b"\xff\xfe,,", b"a" * 129 + b",,", good + b"," + b"b" * 129 + b",",
+           good + b",," + b"c" * 160, longest + b"c", b"x" * 100_000, b"," * 100_000, good + b"|gpt-4o", good + b"||",
+           b"'; DROP TABLE accounts; --,,", b"%s%n%s,,", b"\\,,"]
+    with Gate(o) as gate:
+        for line in bad:
+            assert gate.ask(line) == "403 INVALID_REQUEST", line[:200]
+            assert gate.ask(good + b",,") == "204", line[:200]
+        assert gate.ask(longest) == "422 UNKNOWN_MODEL"
+        assert gate.ask(good + b",," + "modèle".encode()) == "422 UNKNOWN_MODEL"
+        assert gate.ask(good + b",,\xff\xfe") == "422 UNKNOWN_MODEL"
+        source = random.Random(1)
+        for _ in range(500):
+            line = bytes(source.choice(b"aZ09._:@-,, |\0\xff\x1b%{}$") for _ in range(source.randrange(0, 600)))
+            assert gate.ask(line).split(" ")[0] in ("402", "403", "422"), line
+
+
+def test_gate_answers_line_by_line_what_comes_at_once(o):
+    account = o.account(funds_micros=1_000_000)
+    done = o.ctl("gate", input=f"{account},,\nnonsense\n{account},,gpt-4o\n{account},,")
+    assert done.stdout == "204\n403 INVALID_REQUEST\n204\n"  # a line that was not ended is no question
+
+
+@pytest.mark.parametrize("how", ["EOF", "SIGTERM", "nobody reads"])
+def test_gate_ends(o, how):
+    account = o.account(funds_micros=1_000_000)
+    with Gate(o) as gate:
+        assert gate.ask(f"{account},,") == "204"
+        if how == "EOF":
+            gate.process.stdin.close()
+        elif how == "SIGTERM":
+            gate.process.send_signal(signal.SIGTERM)
+        else:
+            gate.process.stdout.close()
+            gate.process.stdin.write(b"x\n")
+            gate.process.stdin.flush()
+        assert gate.process.wait(10) == {"EOF": 0, "SIGTERM": -signal.SIGTERM, "nobody reads": 2}[how]
+
+
+def test_gate_connects_again(o):
+    account = o.account(funds_micros=1_000_000)
+    with Gate(o) as gate:
+        assert gate.ask(f"{account},,") == "204"
+        pid = next(row[0] for row in o.sql("SELECT id FROM information_schema.processlist WHERE user = 'octroi' "
+                                           "ORDER BY id DESC"))
+        o.sql(f"KILL {pid}")
+        assert gate.ask(f"{account},,") == "204"
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_gate_answers_in_time_without_a_database(o, how):
+    account = o.account(funds_micros=1_000_000)
+    with Gate(o) as gate:
+        assert gate.ask(f"{account},,") == "204"
+        o.kill("db", how)
+        try:
+            began = time.monotonic()
+            assert gate.ask(f"{account},,") == "503 UNAVAILABLE"
+            assert time.monotonic() - began < 4
+            began = time.monotonic()
+            for _ in range(100):  # nor does everybody wait who stands in line
+                assert gate.ask(f"{account},,") == "503 UNAVAILABLE"
+            assert time.monotonic() - began < 4
+            assert gate.ask("nonsense") == "403 INVALID_REQUEST"
+        finally:
+            if how == signal.SIGSTOP:
+                o.kill("db", signal.SIGCONT)
+            o.start()
+        wait_until(lambda: gate.ask(f"{account},,") == "204", 10, "the gate is open again")
+
+
+# ---- without a database --------------------------------------------------------------------------------
 
 def test_database_away(o):
     o.kill("db")

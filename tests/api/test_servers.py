@@ -1,14 +1,18 @@
 """octroi behind each web server, by the configurations that nginx/ and apache/ ship."""
 
+import base64
+import http.client
 import http.server
 import json
+import os
 import pathlib
+import signal
 import threading
 
 import fastcgi
 import pytest
 
-from octroi import Octroi
+from octroi import TOP, Octroi, alive, free_port, wait_until
 
 EUROS = 1_000_000
 AUTHORIZE = "/api/guard/authorize"
@@ -145,18 +149,69 @@ def test_connections_to_octroi_are_kept(request, which):
     assert sockets_of_octroi(o) - before <= 10
 
 
-# ---- a location guarded by nginx alone ---------------------------------------------------------------
+# ---- a location guarded by the web server alone ------------------------------------------------------
 
-GUARDED = """
+GUARDED = {"nginx": """
 include octroi/guarded.conf;
 location /ai/ {
 	set $octroi_account $http_x_site_account; # a test's way to say who is logged in
 	set $octroi_member "";
 	set $octroi_model "gpt-4o";
 	include octroi/require-credit.conf;
-	proxy_pass http://127.0.0.1:%d;
+	proxy_pass http://127.0.0.1:{port};
 }
-"""
+""", "apache": """
+LoadModule authn_core_module /usr/lib/apache2/modules/mod_authn_core.so
+LoadModule authn_file_module /usr/lib/apache2/modules/mod_authn_file.so
+LoadModule authz_user_module /usr/lib/apache2/modules/mod_authz_user.so
+LoadModule auth_basic_module /usr/lib/apache2/modules/mod_auth_basic.so
+Include {apache}/guarded.conf
+<Location "/ai">
+	RewriteEngine On
+	RewriteRule ^ - [E=OCTROI_ACCOUNT:%{HTTP:X-Site-Account},E=OCTROI_MEMBER:,E=OCTROI_MODEL:gpt-4o]
+	Include {apache}/require-credit.conf
+	ProxyPass http://127.0.0.1:{port}/ai
+</Location>
+<Location "/members">
+	AuthType Basic
+	AuthName members
+	AuthUserFile {users}
+	Require valid-user
+	RewriteEngine On
+	RewriteRule ^ - [E=OCTROI_ACCOUNT:ws:%{REMOTE_USER},E=OCTROI_MODEL:%{HTTP:X-Model}]
+	Include {apache}/require-credit.conf
+	ProxyPass http://127.0.0.1:{port}/ai
+</Location>
+<Location "/forgotten">
+	RewriteEngine On
+	Include {apache}/require-credit.conf
+	ProxyPass http://127.0.0.1:{port}/ai
+</Location>
+# A virtual host without a map of its own, and one that shares the server's.
+Listen 127.0.0.1:{other_port}
+<VirtualHost 127.0.0.1:{other_port}>
+	ServerName alone
+	<Location "/ai">
+		RewriteEngine On
+		RewriteRule ^ - [E=OCTROI_ACCOUNT:%{HTTP:X-Site-Account}]
+		Include {apache}/require-credit.conf
+		ProxyPass http://127.0.0.1:{port}/ai
+	</Location>
+</VirtualHost>
+<VirtualHost 127.0.0.1:{other_port}>
+	ServerName sharing
+	RewriteOptions Inherit
+	<Location "/ai">
+		RewriteEngine On
+		RewriteRule ^ - [E=OCTROI_ACCOUNT:%{HTTP:X-Site-Account}]
+		Include {apache}/require-credit.conf
+		ProxyPass http://127.0.0.1:{port}/ai
+	</Location>
+</VirtualHost>
+"""}
+
+# user: what htpasswd makes of the password "secret"
+USERS = "".join(f"{user}:{{SHA}}5en6G6MezRroT3XKqkdPOmY/BfQ=\n" for user in ("alice", "bob", "alice,bob", "alice,,"))
 
 
 class Application(http.server.BaseHTTPRequestHandler):
@@ -169,7 +224,7 @@ class Application(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.seen.append((self.path, body))
-        status = 403 if self.path == "/ai/forbidden" else 500 if self.path == "/ai/broken" else 200
+        status = {"/ai/forbidden": 403, "/ai/unpaid": 402, "/ai/broken": 500, "/ai/busy": 503}.get(self.path, 200)
         self.send_response(status)
         answer = b"application says %d to " % status + body
         self.send_header("Content-Length", str(len(answer)))
@@ -180,17 +235,45 @@ class Application(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def guarded():
-    """nginx with a guarded location before an application that knows nothing of octroi."""
-    application = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Application)
-    threading.Thread(target=application.serve_forever, daemon=True).start()
-    with Octroi("nginx", settings={"trust_server_params": "on"}) as o:
-        (o.dir / "nginx.d").mkdir()
-        (o.dir / "nginx.d" / "guarded.conf").write_text(GUARDED % application.server_port)
-        o.start()
+def application():
+    """A server that knows nothing of octroi; its port."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Application)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+def guarding(server, port):
+    o = Octroi(server, settings={"trust_server_params": "on"} if server == "nginx" else {})
+    o.other_port = free_port()
+    (o.dir / "users").write_text(USERS)
+    conf = GUARDED[server]
+    for name, value in (("port", port), ("apache", TOP / "apache"), ("users", o.dir / "users"),
+                        ("other_port", o.other_port)):
+        conf = conf.replace("{%s}" % name, str(value))
+    (o.dir / f"{server}.d").mkdir()
+    (o.dir / f"{server}.d" / "guarded.conf").write_text(conf)
+    o.start()
+    return o
+
+
+@pytest.fixture(scope="module")
+def guarded_by_nginx(application):
+    with guarding("nginx", application) as o:
         yield o
-    application.shutdown()
-    application.server_close()
+
+
+@pytest.fixture(scope="module")
+def guarded_by_apache(application):
+    with guarding("apache", application) as o:
+        yield o
+
+
+@pytest.fixture(scope="module", params=["nginx", "apache"])
+def guarded(request):
+    """Each of the two with a guarded location before that application."""
+    return request.getfixturevalue("guarded_by_" + request.param)
 
 
 def ask(o, path, account, **more):
@@ -211,27 +294,157 @@ def test_guarded_location_turns_no_credit_into_402(guarded):
     calls = len(Application.seen)
     answer = ask(guarded, "/ai/chat", account)
     assert answer.status == 402, answer
-    assert answer.json["error"] == "INSUFFICIENT_CREDITS"
+    assert answer.json["error"] == "INSUFFICIENT_CREDITS" and answer.json["requestId"]
+    assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
     assert len(Application.seen) == calls  # the application was not asked
+    guarded.fund(account, EUROS)
+    assert ask(guarded, "/ai/chat", account).status == 200  # at once
+    guarded.fund(account, -EUROS)
+    assert ask(guarded, "/ai/chat", account).status == 402
+
+
+def test_suspended_account_is_named(guarded):
+    account = guarded.account(funds_micros=EUROS)
+    guarded.ctl("account", "set", account, "--status", "suspended")
+    answer = ask(guarded, "/ai/chat", account)
+    assert answer.status == 402 and answer.json["error"] == "ACCOUNT_SUSPENDED", answer
 
 
 def test_applications_own_refusals_are_its_own(guarded):
     account = guarded.account(funds_micros=EUROS)
-    assert ask(guarded, "/ai/forbidden", account).text == "application says 403 to hello"
-    assert ask(guarded, "/ai/broken", account).text == "application says 500 to hello"
+    for path, status in (("unpaid", 402), ("forbidden", 403), ("broken", 500), ("busy", 503)):
+        answer = ask(guarded, "/ai/" + path, account)
+        assert (answer.status, answer.text) == (status, f"application says {status} to hello")
+        assert "content-type" not in answer.headers and "retry-after" not in answer.headers
 
 
 def test_guard_check_cannot_be_called_from_outside(guarded):
     assert guarded.get("/_octroi/check", key=None, public=True).status == 404
 
 
-def test_guarded_location_is_closed_while_octroi_is_down(guarded):
-    account = guarded.account(funds_micros=EUROS)
+@pytest.mark.parametrize("account", ["no blanks", "a" * 129, "t:x,", "t:x,,", "t:x,t:y,gpt-4o", "\xe9", "a|204"])
+def test_guarded_location_is_closed_to_what_is_no_account(guarded, account):
     calls = len(Application.seen)
-    guarded.kill("octroi")
     answer = ask(guarded, "/ai/chat", account)
-    assert answer.status == 503 and answer.json["error"] == "UNAVAILABLE", answer
+    assert answer.status == 403 and answer.json["error"] == "FORBIDDEN", answer
     assert len(Application.seen) == calls
+
+
+@pytest.mark.parametrize("path", ["//ai/chat", "/%61i/chat", "/x/../ai/chat", "/ai/./chat", "/ai/%2e/chat", "/ai//chat",
+                                  "/ai/chat?a=b", "/ai/chat;x"])
+def test_no_way_of_writing_the_path_goes_around(guarded, path):
+    account = guarded.account()
+    calls = len(Application.seen)
+    assert ask(guarded, path, account).status == 402
+    assert len(Application.seen) == calls
+
+
+def closed(o, account):
+    calls = len(Application.seen)
+    answer = ask(o, "/ai/chat", account)
+    assert answer.status == 503 and answer.json["error"] == "UNAVAILABLE", answer
+    assert answer.headers["retry-after"] == "1" and answer.headers["content-type"] == "application/json"
+    assert len(Application.seen) == calls
+
+
+def test_guarded_location_is_closed_while_octroi_is_down(guarded_by_nginx):
+    """Apache does not ask octroi but the database, by octroictl."""
+    account = guarded_by_nginx.account(funds_micros=EUROS)
+    guarded_by_nginx.kill("octroi")
+    closed(guarded_by_nginx, account)
+    guarded_by_nginx.start()
+    assert ask(guarded_by_nginx, "/ai/chat", account).status == 200
+
+
+def test_guarded_location_is_closed_while_the_database_is_down(guarded):
+    account = guarded.account(funds_micros=EUROS)
+    server = guarded.server_pid
+    guarded.kill("db")
+    closed(guarded, account)
     guarded.start()
-    assert ask(guarded, "/ai/chat", account).status == 200
+    wait_until(lambda: ask(guarded, "/ai/chat", account).status == 200, 10, "the location is open again")
+    assert guarded.server_pid == server  # which was not started again
+
+
+# ---- of Apache's only ------------------------------------------------------------------------------
+
+def as_member(o, user, model="", **headers):
+    login = base64.b64encode(f"{user}:secret".encode()).decode()
+    return o.get("/members/page", key=None, public=True,
+                 headers={"Authorization": "Basic " + login, "X-Model": model, **headers})
+
+
+def test_apache_guards_by_who_is_logged_in(guarded_by_apache):
+    o = guarded_by_apache
+    o.account("ws:alice", funds_micros=EUROS)
+    assert as_member(o, "alice").status == 200
+    assert as_member(o, "bob").status == 402
+    assert as_member(o, "bob", **{"X-Site-Account": "ws:alice", "OCTROI_ACCOUNT": "ws:alice",
+                                  "Octroi-Account": "ws:alice", "OCTROI_STATUS": "204"}).status == 402
+    for user in ("alice,bob", "alice,,"):  # the separator of the program's lines, in a user's name
+        assert as_member(o, user).status == 403
+    refused = o.get("/members/page", key=None, public=True)
+    assert refused.status == 401 and "json" not in refused.headers["content-type"]
+
+
+@pytest.mark.parametrize("model,status", [("gpt-4o", 200), ("no-such-model", 403), ("gpt-4o,", 403), ("gpt-4o|204", 403),
+                                          ("x}|204", 403), ("m" * 160, 403), ("${octroi:ws:alice,,}", 403)])
+def test_apache_guards_by_model(guarded_by_apache, model, status):
+    guarded_by_apache.account("ws:alice", funds_micros=EUROS)
+    assert as_member(guarded_by_apache, "alice", model).status == status
+
+
+def test_apache_closes_what_names_no_account(guarded_by_apache):
+    assert guarded_by_apache.get("/forgotten", key=None, public=True).status == 403
+
+
+def on_other_host(o, name, account):
+    connection = http.client.HTTPConnection("127.0.0.1", o.other_port, timeout=30)
+    connection.request("GET", "/ai/chat", headers={"Host": name, "X-Site-Account": account})
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_apache_virtual_hosts(guarded_by_apache):
+    o = guarded_by_apache
+    rich, poor = o.account(funds_micros=EUROS), o.account()
+    assert (on_other_host(o, "alone", rich), on_other_host(o, "alone", poor)) == (503, 503)
+    assert (on_other_host(o, "sharing", rich), on_other_host(o, "sharing", poor)) == (200, 402)
+
+
+def gates(o):
+    """The processes that Apache asks."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = path.read_text().rsplit(")", 1)[1].split()[1]
+            arguments = (path.parent / "cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(parent) == o.server_pid and b"gate" in arguments:
+            found.append(int(path.parent.name))
+    return found
+
+
+def test_apache_is_closed_without_the_program_until_it_is_reloaded(guarded_by_apache):
+    o = guarded_by_apache
+    account = o.account(funds_micros=EUROS)
+    assert ask(o, "/ai/chat", account).status == 200
+    gate, = gates(o)
+    assert os.stat(f"/proc/{gate}").st_uid == os.stat(o.env["OCTROI_CONF"]).st_uid  # not root
+    os.kill(gate, signal.SIGKILL)
+    wait_until(lambda: not alive(gate), what="the program's end")
+    closed(o, account)
+    closed(o, account)
+    o.kill("server", signal.SIGUSR1)
+    wait_until(lambda: ask(o, "/ai/chat", account).status == 200, 10, "the location is open again")
+
+
+def test_no_program_stays_behind(application):
+    with guarding("apache", application) as o:
+        gate, = gates(o)
+        o.stop()
+        wait_until(lambda: not alive(gate), what="the program's end")
+        o.start()

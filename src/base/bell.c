@@ -1,0 +1,38 @@
+#include "base/bell.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+
+void bell_init(struct bell *b)
+{
+	atomic_init(&b->rung, 0);
+}
+
+void bell_ring(struct bell *b)
+{
+	atomic_store(&b->rung, 1);
+	/* The waiter may be gone by now; then this wakes nobody, or somebody who looks again. */
+	(void)syscall(SYS_futex, &b->rung, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+bool bell_wait_until(struct bell *b, int64_t deadline_us)
+{
+	const struct timespec deadline = clock_timespec(deadline_us);
+	long result = 0;
+
+	while (atomic_load(&b->rung) == 0) {
+		if (result != 0 && errno == ETIMEDOUT)
+			return false;
+		result = syscall(SYS_futex, &b->rung, FUTEX_WAIT_BITSET_PRIVATE, 0,
+		                 deadline_us < 0 ? NULL : &deadline, NULL, FUTEX_BITSET_MATCH_ANY);
+		CHECK(result == 0 || errno == EAGAIN || errno == EINTR || errno == ETIMEDOUT);
+	}
+	return true;
+}

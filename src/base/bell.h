@@ -1,0 +1,22 @@
+/*
+ * bell: one thread waits until another rings.  Unlike a condition it remembers, and whoever is woken
+ * takes no lock, which the ringer of many bells would still hold (futex(2)).
+ */
+#ifndef OCTROI_BASE_BELL_H
+#define OCTROI_BASE_BELL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct bell {
+	atomic_int rung;
+};
+
+void bell_init(struct bell *b);
+/* Whoever was woken may give the bell's memory up at once, even before bell_ring returns. */
+void bell_ring(struct bell *b);
+/* True when it rang, false when the monotonic deadline (clock_monotonic_us) passed; negative: for ever. */
+bool bell_wait_until(struct bell *b, int64_t deadline_us);
+
+#endif
