@@ -57,7 +57,7 @@ static void sort(struct reconcile *R)
 
 static struct reconcile_payment *find(struct reconcile *R, const char *id)
 {
-	struct reconcile_payment wanted;
+	struct reconcile_payment wanted = {.topup_seq = 0};
 
 	if (strlen(id) >= sizeof(wanted.id) || R->sorted == 0)
 		return NULL;

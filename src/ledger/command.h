@@ -158,8 +158,9 @@ struct command {
 			const char *session_key;    /* Idempotency-Keys, random, kept before they are first used: */
 			const char *customer_key;   /* taken only if the account has neither customer nor a fresh key */
 		} topup;
-		/* What Stripe answered about the order; NULL: leave.  A customer that is there stays. */
-		struct { const char *customer_id, *session_id; } topup_note;
+		/* What Stripe answered about the order; NULL: leave.  A customer that is there stays, but
+		 * for the one of that id ("" or NULL: none), which Stripe does not know any more. */
+		struct { const char *customer_id, *session_id, *gone_id; } topup_note;
 		/* What is known of an order's payment; TOPUP_PAID credits, once. */
 		struct {
 			enum topup_state state;

@@ -3,7 +3,14 @@
  */
 #include "ledger/decide.h"
 
+#include <string.h>
+
 #include "ledger/effects.h"
+
+static bool is_gone(const struct billing_row *b, const struct command *c)
+{
+	return c->topup_note.gone_id != NULL && strcmp(b->customer_id, c->topup_note.gone_id) == 0;
+}
 
 void decide_topup_note(struct decide *d, struct slot *s, struct command *c)
 {
@@ -16,7 +23,7 @@ void decide_topup_note(struct decide *d, struct slot *s, struct command *c)
 	}
 
 	/* From here on it succeeds. */
-	if (c->topup_note.customer_id != NULL && b->customer_id[0] == '\0') {
+	if (c->topup_note.customer_id != NULL && (b->customer_id[0] == '\0' || is_gone(b, c))) {
 		b->customer_id = c->topup_note.customer_id;
 		rows_touch(d->rows, &b->row);
 	}

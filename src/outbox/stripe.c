@@ -14,6 +14,8 @@
 #define FORM_MAX ((size_t)32 * 1024)
 #define ANSWER_MAX ((size_t)8 * 1024 * 1024) /* a hundred events */
 #define ID_MAX 200
+#define KEY_PREFIX "octroi-"
+#define KEY_BYTES 24
 #define ATTEMPTS_MAX 3
 #define PAUSE_FIRST_US (250 * CLOCK_US_PER_MS)
 #define ATTEMPT_MIN_US (100 * CLOCK_US_PER_MS) /* with less time left, no more is tried */
@@ -80,11 +82,22 @@ void stripe_put_int(struct stripe_call *call, const char *name, int64_t value)
 
 void stripe_new_key(char key[STRIPE_KEY_MAX])
 {
-	unsigned char bytes[24];
+	unsigned char bytes[KEY_BYTES];
 
-	memcpy(key, "octroi-", 7);
+	memcpy(key, KEY_PREFIX, strlen(KEY_PREFIX));
 	digest_random(bytes, sizeof(bytes));
-	(void)digest_base64url(bytes, sizeof(bytes), key + 7);
+	(void)digest_base64url(bytes, sizeof(bytes), key + strlen(KEY_PREFIX));
+}
+
+void stripe_derive_key(const char *kept, const char *about, char key[STRIPE_KEY_MAX])
+{
+	const struct digest_piece pieces[] = {
+		{kept, strlen(kept)}, {" ", 1}, {about, strlen(about)}};
+	unsigned char digest[DIGEST_BYTES];
+
+	digest_sha256_pieces(pieces, 3, digest);
+	memcpy(key, KEY_PREFIX, strlen(KEY_PREFIX));
+	(void)digest_base64url(digest, KEY_BYTES, key + strlen(KEY_PREFIX));
 }
 
 bool stripe_id_valid(const char *text, const char *prefix)

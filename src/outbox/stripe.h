@@ -62,8 +62,10 @@ void stripe_put_int(struct stripe_call *call, const char *name, int64_t value);
  */
 enum stripe_result stripe_send(const struct stripe *s, struct stripe_call *call);
 
-/* A new idempotency key. */
+/* A new idempotency key; and one that follows from a kept one and what the request is about, for a request that
+ * has to be another one when that changes. */
 void stripe_new_key(char key[STRIPE_KEY_MAX]);
+void stripe_derive_key(const char *kept, const char *about, char key[STRIPE_KEY_MAX]);
 /* Whether text may stand in a path or as an id of Stripe: prefix, then 1 to 200 of A-Z a-z 0-9 _. */
 bool stripe_id_valid(const char *text, const char *prefix);
 /* Whether the key is a live one. */

@@ -23,6 +23,8 @@
 #define INVOICE_PREFIX "in_"
 /* After Stripe's answer there must be time to note it. */
 #define NOTE_US CLOCK_US_PER_SECOND
+/* Stripe may forget an idempotency key after a day. */
+#define KEY_LIFE_US (INT64_C(23) * 3600 * CLOCK_US_PER_SECOND)
 
 /* ---- what all of them have in common ------------------------------------------------------------ */
 
@@ -238,8 +240,12 @@ static bool open_order(struct call *c, struct command *command, struct order *o)
 	return read_order(c, o);
 }
 
-static bool note(struct call *c, const struct order *o, const char *customer_id,
-                 const char *session_id)
+/* What Stripe answered; NULL: nothing.  gone_id: the customer that the new one stands for. */
+struct noted {
+	const char *customer_id, *session_id, *gone_id;
+};
+
+static bool note(struct call *c, const struct order *o, const struct noted *noted)
 {
 	struct command command = {
 		.kind = COMMAND_TOPUP_NOTE,
@@ -247,7 +253,9 @@ static bool note(struct call *c, const struct order *o, const char *customer_id,
 		.account_id = c->account,
 		.member = "",
 		.topup_seq = o->seq,
-		.topup_note = {.customer_id = customer_id, .session_id = session_id},
+		.topup_note = {.customer_id = noted->customer_id,
+	                       .session_id = noted->session_id,
+	                       .gone_id = noted->gone_id},
 	};
 
 	return call_submit(c, &command);
@@ -257,20 +265,26 @@ static bool note(struct call *c, const struct order *o, const char *customer_id,
 
 /* However many ask at once, all give Stripe the same key, and so get the same customer; what is noted
  * first stands.  E-mail and name are given to it afterwards: they may have changed since the key was first
- * used, and a key goes with one content. */
+ * used, and a key goes with one content.  A customer that Stripe does not know any more (deleted, or of the
+ * test mode) is replaced, under a key that follows from its id. */
 static bool make_customer(struct call *c, struct order *o)
 {
+	struct noted noted = {.gone_id = o->row.customer_id};
+	char key[STRIPE_KEY_MAX];
 	struct stripe_call call;
 	enum stripe_result result;
-	const char *id;
 	bool made = false;
 
-	stripe_begin(&call, "/v1/customers", o->row.customer_key, stripe_deadline(c));
+	if (o->row.customer_id[0] != '\0')
+		stripe_derive_key(o->row.customer_key, o->row.customer_id, key);
+	else
+		(void)snprintf(key, sizeof(key), "%s", o->row.customer_key);
+	stripe_begin(&call, "/v1/customers", key, stripe_deadline(c));
 	stripe_put(&call, "metadata[user_id]", c->account);
 	result = stripe_send(c->stripe, &call);
-	id = stripe_text(call.json, "id");
-	if (result == STRIPE_OK && stripe_id_valid(id, "cus_"))
-		made = note(c, o, id, NULL) && read_order(c, o);
+	noted.customer_id = stripe_text(call.json, "id");
+	if (result == STRIPE_OK && stripe_id_valid(noted.customer_id, "cus_"))
+		made = note(c, o, &noted) && read_order(c, o);
 	else
 		render_failure(c, result);
 	stripe_call_free(&call);
@@ -315,18 +329,26 @@ static void put_session(const struct call *c, struct stripe_call *call, const st
 	stripe_put(call, "invoice_creation[invoice_data][metadata][topup_id]", o->id);
 }
 
-/* The session that the order has, or a new one.  OK: call.json is it. */
+/* The session that the order has, or a new one.  OK: call.json is it.  The key follows from the customer
+ * too, because a request about another customer is another request. */
 static enum stripe_result find_session(const struct call *c, const struct order *o,
                                        char path[STRIPE_PATH_MAX], struct stripe_call *call)
 {
 	const bool known = stripe_id_valid(o->row.session_id, "cs_");
+	char key[STRIPE_KEY_MAX];
 
+	stripe_derive_key(o->row.session_key, o->row.customer_id, key);
 	(void)snprintf(path, STRIPE_PATH_MAX, "/v1/checkout/sessions%s%s", known ? "/" : "",
 	               known ? o->row.session_id : "");
-	stripe_begin(call, path, known ? NULL : o->row.session_key, stripe_deadline(c));
+	stripe_begin(call, path, known ? NULL : key, stripe_deadline(c));
 	if (!known)
 		put_session(c, call, o);
 	return stripe_send(c->stripe, call);
+}
+
+static bool says_gone(const struct stripe_call *call, enum stripe_result result)
+{
+	return result == STRIPE_REFUSED && strcmp(call->code, "resource_missing") == 0;
 }
 
 static void answer_session(struct call *c, const struct order *o, const struct json *session)
@@ -345,39 +367,56 @@ static void answer_session(struct call *c, const struct order *o, const struct j
 	render_close(&w);
 }
 
-static void serve_session(struct call *c, struct order *o)
+/* False, and nothing rendered, when Stripe does not know the customer any more. */
+static bool serve_session(struct call *c, struct order *o)
 {
+	const bool known = o->row.session_id[0] != '\0';
+	struct noted noted = {.customer_id = NULL};
 	char path[STRIPE_PATH_MAX];
 	struct stripe_call call;
 	const enum stripe_result result = find_session(c, o, path, &call);
-	const char *id = stripe_text(call.json, "id");
+	const bool gone = says_gone(&call, result);
+	const bool replace = gone && !known && strcmp(call.param, "customer") == 0;
 
-	if (result != STRIPE_OK || !stripe_id_valid(id, "cs_"))
+	noted.session_id = stripe_text(call.json, "id");
+	if (gone && known)
+		answer_session(c, o, NULL);
+	else if (!replace && (result != STRIPE_OK || !stripe_id_valid(noted.session_id, "cs_")))
 		render_failure(c, result);
-	else if (o->row.session_id[0] != '\0' || note(c, o, NULL, id))
+	else if (!replace && (known || note(c, o, &noted)))
 		answer_session(c, o, call.json);
 	stripe_call_free(&call);
+	return !replace;
+}
+
+/* Stripe may have forgotten the order's key, and would make a second session under it. */
+static bool is_too_old(const struct order *o)
+{
+	return o->row.session_id[0] == '\0' && o->row.now_us - o->row.created_at_us > KEY_LIFE_US;
 }
 
 static void serve_order(struct call *c, struct command *command)
 {
 	struct order o = {.seq = 0};
-	bool made = false;
 
 	if (!open_order(c, command, &o))
 		return;
-	if (o.row.state != TOPUP_OPEN) {
+	if (o.row.state != TOPUP_OPEN || is_too_old(&o)) {
 		answer_session(c, &o, NULL);
 		return;
 	}
 	if (o.row.customer_id[0] == '\0') {
 		if (!make_customer(c, &o))
 			return;
-		made = true;
-	}
-	if (made)
 		name_customer(c, &o);
-	serve_session(c, &o);
+	}
+	if (serve_session(c, &o))
+		return;
+	if (!make_customer(c, &o))
+		return;
+	name_customer(c, &o);
+	if (!serve_session(c, &o))
+		render_failure(c, STRIPE_REFUSED);
 }
 
 void topups_open(struct call *c)

@@ -4,7 +4,9 @@ Stripe is played by tests/fake_stripe.py, which refuses what Stripe refuses; tes
 against Stripe's own SDK and description.
 """
 
+import base64
 import concurrent.futures
+import hashlib
 import http.client
 import json
 import pathlib
@@ -142,7 +144,9 @@ def test_what_stripe_is_asked(shop, stripe):
     assert len(set(keys)) == len(keys) and all(len(key) > 30 for key in keys)
     # They were in the database before: the order's row and the account's have them.
     assert (keys[0],) in shop.sql("SELECT customer_key FROM billing")
-    assert (request["headers"]["idempotency-key"],) in shop.sql("SELECT session_key FROM topups")
+    derived = {"octroi-" + base64.urlsafe_b64encode(hashlib.sha256(f"{key} {session['customer']}".encode()).digest()[:24])
+               .decode() for key, in shop.sql("SELECT session_key FROM topups")}
+    assert request["headers"]["idempotency-key"] in derived
     assert stripe.key not in shop.log() and all(key not in shop.log() for key in keys)
 
 
@@ -248,6 +252,44 @@ def test_fifty_first_topups_at_once_make_one_customer(shop, stripe):
     assert len([s for s in stripe.sessions() if s["customer"] == customers[0]["id"]]) == 50
 
 
+def test_a_customer_that_stripe_does_not_know_any_more(shop, stripe):
+    """Deleted there, or of the test mode: another one, again only one however many ask."""
+    account = shop.account(email="again@example.org")
+    first = stripe.session_of(topup(shop, account).json["url"])
+    gone = stripe.get("checkout.session", first)["customer"]
+    del stripe.objects["customer"][gone]
+    ids = [request_id("gone") for _ in range(8)]
+
+    def until_served(id):
+        return wait_until(lambda: (lambda a: a if a.status == 200 else None)(topup(shop, account, requestId=id)), 30)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(until_served, ids))
+    [customer] = [c for c in stripe.objects["customer"].values() if c["metadata"]["user_id"] == account]
+    assert customer["id"] != gone and customer["email"] == "again@example.org"
+    for answer in answers:
+        session = stripe.get("checkout.session", stripe.session_of(answer.json["url"]))
+        assert session["customer"] == customer["id"]
+        stripe.pay(session["id"])
+    stripe.deliver()
+    assert shop.balance(account)[0] == 8 * 20 * EURO
+    assert shop.post(f"/api/credits/portal?account={account}", {}).status == 200
+    # A session that is gone has ended.
+    id = request_id("gone")
+    del stripe.objects["checkout.session"][stripe.session_of(topup(shop, account, requestId=id).json["url"])]
+    assert topup(shop, account, requestId=id).status == 409
+
+
+def test_an_order_without_a_session_is_not_taken_up_after_a_day(shop, stripe):
+    account, id = shop.account(), request_id("old")
+    stripe.trouble("/v1/checkout/sessions", status=500)
+    assert topup(shop, account, requestId=id).status == 503
+    stripe.calm()
+    shop.sql("UPDATE topups t JOIN accounts a ON a.id = t.account_id SET t.created_at_us = t.created_at_us - 86400000000 "
+             f"WHERE a.external_id = '{account}'")
+    assert topup(shop, account, requestId=id).status == 409
+    assert [s for s in stripe.sessions() if s["metadata"]["user_id"] == account] == []
+
+
 # -- Stripe in trouble -------------------------------------------------------------------------------
 
 
@@ -284,7 +326,7 @@ def test_stripe_in_trouble(shop, stripe, name, path):
     stripe.calm()
     served = topup(shop, account, requestId=id)
     assert served.status == 200, served
-    assert asked(stripe, path)[-1]["headers"]["idempotency-key"] in keys or path == "/v1/customers"
+    assert asked(stripe, path)[-1]["headers"]["idempotency-key"] in keys
     assert len([s for s in stripe.sessions() if s["metadata"]["user_id"] == account]) == 1
     assert len([c for c in stripe.objects["customer"].values() if c["metadata"]["user_id"] == account]) == 1
 
