@@ -223,13 +223,15 @@ class Octroi:
         return int(self.env["OCTROI_SERVER_PID"] or 0)
 
     def kill(self, part="octroi", sig=signal.SIGKILL):
-        """Sends a signal to part ("octroi", "db" or "server") and, when it is to die of it, waits
-        until it has."""
+        """Sends a signal to part ("octroi", "db" or "server") and, when it is to die or to stand
+        still of it, waits until it has."""
         pid = {"octroi": self.pid, "db": self.db_pid, "server": self.server_pid}[part]
         assert pid > 0, f"no process for {part}"
         os.kill(pid, sig)
         if sig in (signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT, signal.SIGABRT):
             wait_until(lambda: not alive(pid), 30, f"end of {part} ({pid})")
+        if sig == signal.SIGSTOP:
+            wait_until(lambda: stopped(pid), 30, f"stop of {part} ({pid})")
 
     # -- talking --------------------------------------------------------------------------------
 
@@ -358,6 +360,12 @@ def alive(pid):
     except (FileNotFoundError, ProcessLookupError):
         return False
     return stat.rsplit(")", 1)[1].split()[0] not in ("Z", "X")
+
+
+def stopped(pid):
+    """Whether every thread of a process stands still: a signal has taken its effect only then."""
+    stats = [path.read_text() for path in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(stat.rsplit(")", 1)[1].split()[0] == "T" for stat in stats)
 
 
 _ESCAPES = {"n": "\n", "t": "\t", "0": "\0", "\\": "\\"}
