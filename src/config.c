@@ -336,6 +336,9 @@ static int people_check(struct loading *g, const struct config *c)
 /* An empty or guessable secret would make everybody's signature good. */
 static int webhooks_check(struct loading *g, const struct config *c)
 {
+	if (c->stripe_secret_key[0] != '\0' && c->stripe_webhook_secret[0] == '\0')
+		return complain(g, "stripe_secret_key needs stripe_webhook_secret: payments would not be "
+		                   "credited");
 	if (c->stripe_webhook_secret[0] != '\0' &&
 	    signature_check_secrets(c->stripe_webhook_secret, SIGNATURE_STRIPE) != 0)
 		return complain(g, "stripe_webhook_secret must be empty or Stripe's whole whsec_…; at least 32 "

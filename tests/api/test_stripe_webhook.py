@@ -211,7 +211,7 @@ def test_no_forgery_is_accepted(shop, stripe):
 
 
 def test_without_a_secret_nothing_is_believed(stripe):
-    settings = stripe.settings(stripe_webhook_secret="")
+    settings = stripe.settings(stripe_secret_key="", stripe_webhook_secret="")
     with Octroi("nginx", settings=settings) as o:
         body = harmless(stripe)
         for secret in ("", "whsec_", stripe.webhook_secret):

@@ -146,6 +146,8 @@ static void test_secrets_are_not_told(void **state)
 	assert_null(strstr(error, "squeamish"));
 	refused("stripe_webhook_secret = whsec_0123456789abcdef0123456789abcdef whsec_squeamish\n",
 	        "stripe_webhook_secret", "each");
+	refused("stripe_secret_key = sk_test_squeamish\n", "stripe_webhook_secret", "credited");
+	assert_null(strstr(error, "squeamish"));
 	refused("clerk_webhook_secret = whsec_squeamish\n", "clerk_webhook_secret", "24");
 	assert_null(strstr(error, "squeamish"));
 	refused("db_password = squeamish\nsqueamish ossifrage\n", "conf:2", "key = value");
