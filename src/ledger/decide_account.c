@@ -3,27 +3,20 @@
  */
 #include "ledger/decide.h"
 
-#include <string.h>
-
 #include "ledger/effects.h"
 
 static void set_profile(struct decide *d, struct slot *s, const struct command *c)
 {
 	const char *const given[] = {c->account_change.email, c->account_change.name,
 	                             c->account_change.locale, c->account_change.time_zone};
-	struct profiles_row *p = rows_profile(d->rows, s);
+	struct profiles_row *p;
 	bool any = false;
 
 	for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++)
 		any = any || given[i] != NULL;
 	if (!any)
 		return;
-	if (p == NULL) {
-		p = (struct profiles_row *)rows_alloc(d->rows, TABLE_PROFILES);
-		memcpy(p->account_id, s->key.bytes, sizeof(p->account_id));
-		rows_add(d->rows, s, &p->row);
-	}
-	rows_touch(d->rows, &p->row);
+	p = effects_profile(d, s);
 	p->email = given[0] != NULL ? given[0] : p->email;
 	p->name = given[1] != NULL ? given[1] : p->name;
 	p->locale = given[2] != NULL ? given[2] : p->locale;

@@ -5,23 +5,16 @@
  */
 #include "ledger/decide.h"
 
-#include <string.h>
-
 #include "ledger/bonus.h"
 #include "ledger/effects.h"
 
 static void keep_profile(struct decide *d, struct slot *s, const struct command *c)
 {
-	struct profiles_row *p = rows_profile(d->rows, s);
+	struct profiles_row *p;
 
 	if (c->bonus.email[0] == '\0' && c->bonus.name[0] == '\0')
 		return;
-	if (p == NULL) {
-		p = (struct profiles_row *)rows_alloc(d->rows, TABLE_PROFILES);
-		memcpy(p->account_id, s->key.bytes, sizeof(p->account_id));
-		rows_add(d->rows, s, &p->row);
-	}
-	rows_touch(d->rows, &p->row);
+	p = effects_profile(d, s);
 	p->email = c->bonus.email[0] != '\0' ? c->bonus.email : p->email;
 	p->name = c->bonus.name[0] != '\0' ? c->bonus.name : p->name;
 }

@@ -343,6 +343,19 @@ void effects_event(struct decide *d, const struct command *c)
 	e->body = e->state == EVENT_PARKED ? text_of(c->event.body) : "";
 }
 
+struct profiles_row *effects_profile(struct decide *d, struct slot *s)
+{
+	struct profiles_row *p = rows_profile(d->rows, s);
+
+	if (p == NULL) {
+		p = (struct profiles_row *)rows_alloc(d->rows, TABLE_PROFILES);
+		memcpy(p->account_id, s->key.bytes, sizeof(p->account_id));
+		rows_add(d->rows, s, &p->row);
+	}
+	rows_touch(d->rows, &p->row);
+	return p;
+}
+
 struct billing_row *effects_billing(struct decide *d, struct slot *s)
 {
 	struct billing_row *b = rows_billing(d->rows, s);

@@ -51,6 +51,8 @@ void effects_due(struct accounts_row *account, int64_t at_us);
 void effects_remember(struct decide *d, struct slot *s, const struct command *c);
 /* Notes the command's webhook event, with answer.event_state and .note. */
 void effects_event(struct decide *d, const struct command *c);
+/* What is known of the customer, to be changed; made if it is not there. */
+struct profiles_row *effects_profile(struct decide *d, struct slot *s);
 /* The account's row of billing, to be changed; made if it is not there. */
 struct billing_row *effects_billing(struct decide *d, struct slot *s);
 /* Balance and available after the command, into its answer. */
