@@ -27,14 +27,14 @@ struct texts { /* as on the command line, NULL when not given */
 		*actor;
 };
 
-struct plan {
+struct making {
 	int64_t amount_micros, count, uses_max, uses_per_account, expires_at_us, now_us;
 	int unit;
 	const char *batch, *reason, *actor;
 	char code[CODE_MAX]; /* "" to invent them */
 };
 
-static int parse_numbers(const struct texts *t, struct plan *p)
+static int parse_numbers(const struct texts *t, struct making *p)
 {
 	p->count = p->uses_max = p->uses_per_account = 1;
 	if (t->amount == NULL)
@@ -51,7 +51,7 @@ static int parse_numbers(const struct texts *t, struct plan *p)
 	return CTL_OK;
 }
 
-static int parse_texts(const struct texts *t, struct plan *p)
+static int parse_texts(const struct texts *t, struct making *p)
 {
 	p->unit = t->unit != NULL ? names_to_unit(t->unit) : UNIT_MONEY;
 	p->batch = t->batch != NULL ? t->batch : "";
@@ -72,7 +72,7 @@ static int parse_texts(const struct texts *t, struct plan *p)
 }
 
 /* A code that somebody chose. */
-static int parse_chosen(const struct texts *t, struct plan *p)
+static int parse_chosen(const struct texts *t, struct making *p)
 {
 	if (t->code == NULL)
 		return CTL_OK;
@@ -86,7 +86,7 @@ static int parse_chosen(const struct texts *t, struct plan *p)
 	return CTL_OK;
 }
 
-static int parse_plan(struct ctl *c, struct plan *p)
+static int parse_plan(struct ctl *c, struct making *p)
 {
 	struct texts t = {0};
 	const struct ctl_option options[] = {
@@ -112,7 +112,7 @@ static int parse_plan(struct ctl *c, struct plan *p)
 	return CTL_OK;
 }
 
-static void add_values(struct buf *sql, const struct plan *p, const char *code)
+static void add_values(struct buf *sql, const struct making *p, const char *code)
 {
 	unsigned char key[ID_KEY_BYTES];
 	const int64_t numbers[] = {p->unit,     p->amount_micros,    p->expires_at_us,
@@ -136,7 +136,7 @@ static void add_values(struct buf *sql, const struct plan *p, const char *code)
 	sql_literal(sql, ")");
 }
 
-static void add_row(struct listing *l, const struct plan *p, const char *code)
+static void add_row(struct listing *l, const struct making *p, const char *code)
 {
 	char shown[CODE_SHOWN_MAX];
 
@@ -152,7 +152,7 @@ static void add_row(struct listing *l, const struct plan *p, const char *code)
 }
 
 /* One statement, and so all of them or none. */
-static enum db_result insert(struct ctl *c, const struct plan *p, int64_t count, char (*codes)[CODE_MAX])
+static enum db_result insert(struct ctl *c, const struct making *p, int64_t count, char (*codes)[CODE_MAX])
 {
 	enum db_result result;
 	struct buf sql;
@@ -176,7 +176,7 @@ static enum db_result insert(struct ctl *c, const struct plan *p, int64_t count,
 	return result;
 }
 
-static int create_some(struct ctl *c, const struct plan *p, int64_t count, struct listing *l)
+static int create_some(struct ctl *c, const struct making *p, int64_t count, struct listing *l)
 {
 	static char codes[AT_ONCE][CODE_MAX];
 	enum db_result result = DB_DUPLICATE;
@@ -196,7 +196,7 @@ static int create_some(struct ctl *c, const struct plan *p, int64_t count, struc
 
 int ctl_code_create(struct ctl *c)
 {
-	struct plan p = {0};
+	struct making p = {0};
 	struct listing *l;
 	int result;
 

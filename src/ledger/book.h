@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "db/db.h"
+#include "ledger/plan.h"
 #include "ledger/price.h"
 
 struct book;
@@ -18,6 +19,8 @@ struct book;
 struct book *book_load(struct db *d);
 /* A book of these valid prices (tests, oracles), which are copied. */
 struct book *book_of(const struct price *prices, size_t count, int64_t latest_version);
+/* Copies a valid plan into a book of book_of that is not shared yet. */
+void book_add_plan(struct book *b, const struct plan *p);
 struct book *book_hold(struct book *b);
 void book_release(struct book *b); /* NULL is harmless */
 
@@ -35,5 +38,11 @@ int book_each(const struct book *b, int64_t time_us,
 /* Every price of every version, by kind, item, start and version. */
 int book_each_row(const struct book *b, int (*visit)(void *context, const struct price *p),
                   void *context);
+
+/* The plan's newest version, and a certain one; NULL when there is none. */
+const struct plan *book_plan(const struct book *b, const char *name);
+const struct plan *book_plan_of_version(const struct book *b, const char *name, int64_t version);
+/* The newest version of every plan, by name; stops at, and returns, a visit's non-zero. */
+int book_each_plan(const struct book *b, int (*visit)(void *context, const struct plan *p), void *context);
 
 #endif

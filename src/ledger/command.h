@@ -26,7 +26,8 @@ enum command_kind {
 };
 
 enum account_mode { MODE_PREPAID, MODE_POSTPAID };
-enum account_status { STATUS_ACTIVE, STATUS_SUSPENDED };
+/* SUSPENDED by a person; PAST_DUE: a charge was declined, and it may still spend; UNPAID: not any more. */
+enum account_status { STATUS_ACTIVE, STATUS_SUSPENDED, STATUS_PAST_DUE, STATUS_UNPAID };
 enum hold_source { SOURCE_PLATFORM, SOURCE_BYOK };
 enum settle_outcome { SETTLE_COMPLETE, SETTLE_PARTIAL, SETTLE_FAILED };
 enum settlement { SETTLEMENT_NONE, SETTLEMENT_EXACT, SETTLEMENT_PARTIAL, SETTLEMENT_ESTIMATED, SETTLEMENT_LATE };
@@ -50,6 +51,19 @@ enum refund_status { REFUND_UNKNOWN, REFUND_PENDING, REFUND_SUCCEEDED, REFUND_FA
 enum event_provider { PROVIDER_STRIPE, PROVIDER_CLERK };
 /* webhook_events.state. */
 enum event_state { EVENT_APPLIED, EVENT_IGNORED, EVENT_PARKED };
+
+/* allowances.reason: PERIOD begins one; CARRIED is what the one before left and the plan lets stay; UPGRADE is what
+ * a greater plan adds to a period that has begun, SEAT what a member who joins does. */
+enum allowance_reason { ALLOWANCE_PERIOD, ALLOWANCE_CARRIED, ALLOWANCE_UPGRADE, ALLOWANCE_SEAT };
+/* statements.state.  OPEN: to be charged; SENT: Stripe has the invoice; FAILED: a charge was declined, and will be
+ * tried again; VOID: nothing was owed any more when it was to be charged; CARRIED: too small to be charged, so
+ * the next one includes it.  PAID, VOID and CARRIED are final. */
+enum statement_state { STATEMENT_OPEN, STATEMENT_SENT, STATEMENT_FAILED, STATEMENT_PAID, STATEMENT_VOID, STATEMENT_CARRIED };
+/* outbox.kind and .state; subject_seq is the statement's, 0 of an alert. */
+enum outbox_kind { OUTBOX_STATEMENT, OUTBOX_SOFT_LIMIT };
+enum outbox_state { OUTBOX_PENDING, OUTBOX_DONE, OUTBOX_PARKED };
+
+#define COMMAND_NO_LIMIT (-1) /* of limits that a member or an account may or may not have */
 
 /* The webhook event that a command comes from; it is noted in the same transaction, and repeated ones
  * change nothing.  A command without one (id NULL) has the same effect. */
@@ -88,6 +102,9 @@ struct answer {
 	enum event_state event_state; /* what became of command.event */
 	const char *note;           /* why it was ignored or parked: a literal, "" when applied */
 	bool credited, first_payment; /* of PAYMENT */
+	bool of_member;             /* limit is the member's own, not the account's */
+	int64_t amount_minor;       /* of STATEMENT and STATEMENT_BEGIN, in the currency's smallest unit */
+	enum statement_state statement_state; /* of the STATEMENT commands, after them */
 };
 
 struct command {
@@ -97,6 +114,7 @@ struct command {
 	const char *member;         /* "" when none */
 	int64_t hold_seq;           /* for NEEDS_HOLD */
 	int64_t topup_seq;          /* for NEEDS_TOPUP: the order */
+	int64_t statement_seq;      /* for NEEDS_STATEMENT */
 	const char *payment_id;     /* for NEEDS_PAYMENT: Stripe's payment intent, "" when not known */
 	const char *object_id;      /* for NEEDS_OBJECT: Stripe's refund, dispute or subscription */
 	struct command_event event; /* event.id NULL: none */
@@ -146,8 +164,19 @@ struct command {
 			micros hard_limit_micros, soft_limit_micros;
 			unsigned byok;
 			const char *email, *name, *locale, *time_zone; /* NULL: leave */
+			const char *plan;           /* NULL: leave; "": none any more */
+			bool set_daily_limit, set_monthly_limit;
+			micros daily_limit_micros, monthly_limit_micros; /* or COMMAND_NO_LIMIT */
+			/* What the account has used today and this month, counted when it gets a workspace. */
+			micros day_micros, month_micros;
 		} account_change;
-		struct { bool remove; int64_t role; } member_change; /* role: 0 member, 1 manager */
+		/* must_exist: NOT_FOUND where the person is no member; else it joins. */
+		struct {
+			bool remove, must_exist, set_role, set_limit, set_daily_limit, set_monthly_limit;
+			int64_t role;               /* 0 member, 1 manager */
+			micros limit_micros;        /* of the plan's period (without plan: of the month), or COMMAND_NO_LIMIT */
+			micros daily_limit_micros, monthly_limit_micros; /* or COMMAND_NO_LIMIT */
+		} member_change;
 		struct { bool create; } touch;                       /* create: make it when absent */
 		/* Opens an order; answer.seq is its number, id_public_format its name towards Stripe. */
 		struct {
@@ -185,7 +214,7 @@ struct command {
 			const char *customer_id, *status, *price_id, *plan;
 			bool live;                  /* the plan is in force */
 			int rank;                   /* among events of the same second */
-			int64_t period_end_at_us;
+			int64_t period_start_at_us, period_end_at_us; /* Stripe's; 0: not said */
 		} subscription;
 		/* BONUS, and SIGNUP, which is the issuer's word that a person signed up: it makes the account,
 		 * keeps e-mail and name, and gives the bonus if it may. */
@@ -214,6 +243,17 @@ struct command {
 			enum account_unit unit;     /* of accounts that get it */
 			int64_t guesses_max;
 		} refer;
+		/* STATEMENT takes nothing: what is owed now and not yet stated becomes a statement; answer.seq is its
+		 * number, 0 when nothing is owed.  STATEMENT_BEGIN, before the invoice is made: what is to be charged,
+		 * or VOID.  STATEMENT_NOTE: what Stripe answered; NULL: leave; failure: a charge was declined, and this
+		 * is Stripe's code. */
+		struct { const char *invoice_id, *invoice_url, *failure; bool livemode; } statement_note;
+		/* The invoice of the statement is paid; once. */
+		struct {
+			int64_t amount_minor;
+			const char *currency, *invoice_id;
+			bool livemode;
+		} statement_paid;
 		/* Nothing but the event: noted with this state. */
 		struct { enum event_state state; const char *note; } event_only;
 	};

@@ -111,6 +111,26 @@ static const struct column codes_columns[] = {
 #include "ledger/tables/codes.def"
 #undef ROW_STRUCT
 };
+static const struct column workspaces_columns[] = {
+#define ROW_STRUCT workspaces_row
+#include "ledger/tables/workspaces.def"
+#undef ROW_STRUCT
+};
+static const struct column allowances_columns[] = {
+#define ROW_STRUCT allowances_row
+#include "ledger/tables/allowances.def"
+#undef ROW_STRUCT
+};
+static const struct column statements_columns[] = {
+#define ROW_STRUCT statements_row
+#include "ledger/tables/statements.def"
+#undef ROW_STRUCT
+};
+static const struct column outbox_columns[] = {
+#define ROW_STRUCT outbox_row
+#include "ledger/tables/outbox.def"
+#undef ROW_STRUCT
+};
 #undef INT
 #undef TEXT
 #undef BYTES
@@ -181,6 +201,18 @@ static const char claims_list[] =
 	;
 static const char codes_list[] =
 #include "ledger/tables/codes.def"
+	;
+static const char workspaces_list[] =
+#include "ledger/tables/workspaces.def"
+	;
+static const char allowances_list[] =
+#include "ledger/tables/allowances.def"
+	;
+static const char statements_list[] =
+#include "ledger/tables/statements.def"
+	;
+static const char outbox_list[] =
+#include "ledger/tables/outbox.def"
 	;
 #undef INT
 #undef TEXT

@@ -97,6 +97,18 @@ struct claims_row { struct row row;
 struct codes_row { struct row row;
 #include "ledger/tables/codes.def"
 };
+struct workspaces_row { struct row row;
+#include "ledger/tables/workspaces.def"
+};
+struct allowances_row { struct row row;
+#include "ledger/tables/allowances.def"
+};
+struct statements_row { struct row row;
+#include "ledger/tables/statements.def"
+};
+struct outbox_row { struct row row;
+#include "ledger/tables/outbox.def"
+};
 #undef INT
 #undef TEXT
 #undef BYTES

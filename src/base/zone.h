@@ -1,0 +1,34 @@
+/*
+ * zone: time zones of the IANA database, and the calendar in them.  A zone is read once and stays for the
+ * life of the process; it never changes then, so the arithmetic is pure and any thread may use it.  Only
+ * zone_find reads files (and takes a lock).
+ */
+#ifndef OCTROI_BASE_ZONE_H
+#define OCTROI_BASE_ZONE_H
+
+#include <stdint.h>
+
+#define ZONE_NAME_MAX 64
+
+struct zone;
+
+/* "Europe/Paris"; NULL when there is none of that name. */
+const struct zone *zone_find(const char *name);
+const char *zone_name(const struct zone *z);
+
+/* What clocks on the wall show, as microseconds since 1970-01-01 00:00 on that wall; and the instant at which
+ * they do: the first, where that happens twice; the end of the gap, where it never does. */
+int64_t zone_local(const struct zone *z, int64_t time_us);
+int64_t zone_instant(const struct zone *z, int64_t local_us);
+
+/* A local time months later (>= 0): the same day of the month and time of day, or that month's last day. */
+int64_t zone_add_months(int64_t local_us, int64_t months);
+/* The local midnight of the same day, and of the first of the same month. */
+int64_t zone_local_day(int64_t local_us);
+int64_t zone_local_month(int64_t local_us);
+
+/* The first instants after time_us of another local day, and of another local month. */
+int64_t zone_next_day(const struct zone *z, int64_t time_us);
+int64_t zone_next_month(const struct zone *z, int64_t time_us);
+
+#endif

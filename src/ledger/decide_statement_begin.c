@@ -1,0 +1,11 @@
+/*
+ * statement_begin: not written yet.
+ */
+#include "ledger/decide.h"
+
+void decide_statement_begin(struct decide *d, struct slot *s, struct command *c)
+{
+	(void)d;
+	(void)s;
+	c->answer.outcome = OUTCOME_UNAVAILABLE;
+}

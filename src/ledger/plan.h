@@ -1,0 +1,53 @@
+/*
+ * plan: what an account on it gets each month and what it pays for actions.  A version of a plan never changes;
+ * the book holds all of them.  Pure.
+ */
+#ifndef OCTROI_LEDGER_PLAN_H
+#define OCTROI_LEDGER_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/money.h"
+#include "ledger/price.h"
+
+#define PLAN_NAME_MAX 64
+#define PLAN_TITLE_MAX 128
+#define PLAN_ACTIONS_MAX 64
+#define PLAN_MODELS_MAX 64
+#define PLAN_SEATS_MAX 100000
+
+/* POOL: one allowance for all.  SEAT: one for each person, which the others cannot use up.  MIXED: both. */
+enum plan_scope { PLAN_POOL, PLAN_SEAT, PLAN_MIXED };
+enum plan_role { PLAN_MEMBER, PLAN_MANAGER }; /* as members.role */
+
+struct plan_action { char name[PRICE_ITEM_MAX]; micros credits_micros; };
+
+struct plan {
+	char name[PLAN_NAME_MAX], title[PLAN_TITLE_MAX];
+	int64_t version;
+	enum account_unit unit;
+	enum plan_scope scope;
+	micros pool_micros;                    /* 0 where scope is SEAT */
+	micros manager_micros, member_micros;  /* each person's; 0 where scope is POOL */
+	int64_t managers_to;                   /* managers who get an allowance of their own */
+	int64_t seats_from, seats_to;          /* members beside managers; seats_to 0: any number */
+	micros rollover_micros;                /* of what is left at the end so much may stay; 0: all of it expires */
+	micros expected_manager_micros, expected_member_micros; /* a person's use in a month, for the capacity report */
+	int64_t fee_minor;                     /* what it sells for, a month */
+	int action_count, model_count;         /* model_count 0: all models */
+	struct plan_action actions[PLAN_ACTIONS_MAX];
+	char models[PLAN_MODELS_MAX][PRICE_ITEM_MAX];
+};
+
+/* Whether it may be used: names, no negative figure, nothing over its maximum, seats in order. */
+bool plan_valid(const struct plan *p);
+/* A person's own allowance; 0 where the scope is POOL. */
+micros plan_quota(const struct plan *p, enum plan_role role);
+/* What a period gives to so many people, at most for the seats that there are. */
+micros plan_allowance(const struct plan *p, int64_t managers, int64_t members);
+/* Whether the plan sets the action's price, and which. */
+bool plan_action_price(const struct plan *p, const char *action, micros *credits_micros);
+bool plan_allows_model(const struct plan *p, const char *model);
+
+#endif
