@@ -93,6 +93,17 @@ static void sql_key(struct ask *q, const struct account_key *key)
 
 /* ---- accounts -------------------------------------------------------------------------------- */
 
+#define ACCOUNT_COLUMNS 19
+/* Behind those, in the order of take_workspace.  What is left of the allowances that this period's rows name. */
+#define WORKSPACE_COLUMNS                                                                          \
+	",w.time_zone,w.plan,w.next_plan,w.changing,w.period_start_us,w.period_end_us,w.granted_micros," \
+	"w.carried_micros,w.reserved_micros,w.managers,w.members,w.daily_limit_micros,"            \
+	"w.monthly_limit_micros,w.day_until_us,w.day_micros,w.month_until_us,w.month_micros,"      \
+	"w.statement_at_us,w.past_due_at_us,w.suspend_at_us,COALESCE(n.seats_to,0),"               \
+	"(SELECT COALESCE(SUM(g.remaining_micros),0) FROM allowances l JOIN grants g"              \
+	" ON g.account_id=l.account_id AND g.seq=l.grant_seq"                                      \
+	" WHERE l.account_id=w.account_id AND l.period_start_us=w.period_start_us)"
+
 /* Always one row, so that the database's clock is answered for absent accounts too. */
 static void sql_account(struct ask *q, const struct account_key *key)
 {
@@ -100,11 +111,33 @@ static void sql_account(struct ask *q, const struct account_key *key)
 	            "SELECT CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED),a.id IS NOT NULL,a.unit,"
 	            "a.mode,a.status,a.byok,a.balance_micros,a.held_micros,a.hard_limit_micros,"
 	            "a.soft_limit_micros,a.open_holds,a.due_at_us,a.created_at_us,a.external_id,"
-	            "p.email,p.name,p.locale,p.time_zone,b.plan "
-	            "FROM (SELECT 1) one LEFT JOIN accounts a ON a.id=");
+	            "p.email,p.name,p.locale,p.time_zone,IF(w.plan<>'',w.plan,b.plan)" WORKSPACE_COLUMNS
+	            " FROM (SELECT 1) one LEFT JOIN accounts a ON a.id=");
 	sql_key(q, key);
 	sql_literal(&q->sql, " LEFT JOIN profiles p ON p.account_id=a.id"
-	                      " LEFT JOIN billing b ON b.account_id=a.id");
+	                     " LEFT JOIN billing b ON b.account_id=a.id"
+	                     " LEFT JOIN workspaces w ON w.account_id=a.id AND a.workspace=1"
+	                     " LEFT JOIN plans n ON n.name=w.plan AND n.version=w.plan_version");
+}
+
+/* -1 when memory is short. */
+static int take_workspace(struct ask *q, const struct db_row *row, struct reader_workspace *w)
+{
+	int64_t *const numbers[] = {&w->changing, &w->period_start_us, &w->period_end_us, &w->granted_micros,
+	                            &w->carried_micros, &w->reserved_micros, &w->managers, &w->members,
+	                            &w->daily_limit_micros, &w->monthly_limit_micros, &w->day_until_us,
+	                            &w->day_micros, &w->month_until_us, &w->month_micros, &w->statement_at_us,
+	                            &w->past_due_at_us, &w->suspend_at_us, &w->seats, &w->left_micros};
+
+	w->found = row->field[ACCOUNT_COLUMNS] != NULL;
+	if (!w->found)
+		return 0;
+	w->time_zone = text_of(q, row, ACCOUNT_COLUMNS);
+	w->plan = text_of(q, row, ACCOUNT_COLUMNS + 1);
+	w->next_plan = text_of(q, row, ACCOUNT_COLUMNS + 2);
+	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		*numbers[i] = db_int(row, ACCOUNT_COLUMNS + 3 + i);
+	return w->time_zone != NULL && w->plan != NULL && w->next_plan != NULL ? 0 : -1;
 }
 
 static int take_account(struct ask *q, const struct db_row *row, void *out)
@@ -132,6 +165,8 @@ static int take_account(struct ask *q, const struct db_row *row, void *out)
 	account->locale = text_of(q, row, 16);
 	account->time_zone = text_of(q, row, 17);
 	account->plan = text_of(q, row, 18);
+	if (take_workspace(q, row, &account->workspace) < 0)
+		return -1;
 	return account->external_id != NULL && account->email != NULL && account->name != NULL &&
 	       account->locale != NULL && account->time_zone != NULL && account->plan != NULL
 	               ? 0
@@ -348,6 +383,69 @@ int reader_usages(struct db *d, struct arena *a, const struct account_key *key, 
 	return ask_end(&q, result);
 }
 
+/* ---- people -------------------------------------------------------------------------------------- */
+
+static void sql_members(struct ask *q, const struct account_key *key)
+{
+	sql_literal(&q->sql,
+	            "SELECT member_id,role,created_at_us,removed_at_us,quota_micros,held_micros,limit_micros,"
+	            "daily_limit_micros,monthly_limit_micros,period_until_us,period_micros,day_until_us,day_micros,"
+	            "month_until_us,month_micros FROM members WHERE account_id=");
+	sql_key(q, key);
+}
+
+static int take_member(struct ask *q, const struct db_row *row, void *out)
+{
+	struct reader_member *m = out;
+	int64_t *const numbers[] = {&m->role, &m->created_at_us, &m->removed_at_us, &m->quota_micros,
+	                            &m->held_micros, &m->limit_micros, &m->daily_limit_micros,
+	                            &m->monthly_limit_micros, &m->period_until_us, &m->period_micros,
+	                            &m->day_until_us, &m->day_micros, &m->month_until_us, &m->month_micros};
+
+	m->id = text_of(q, row, 0);
+	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		*numbers[i] = db_int(row, 1 + i);
+	return m->id != NULL ? 0 : -1;
+}
+
+int reader_members(struct db *d, struct arena *a, const struct account_key *key, const char *after, int limit,
+                   struct reader_member **rows, int *count, bool *more)
+{
+	struct ask q;
+	void *page = NULL;
+	int result = -1;
+
+	CHECK(limit > 0);
+	ask_init(&q, d, a);
+	sql_members(&q, key);
+	sql_literal(&q.sql, " AND member_id>");
+	sql_text(&q.sql, after);
+	sql_literal(&q.sql, " ORDER BY member_id LIMIT ");
+	sql_int(&q.sql, (int64_t)limit + 1);
+	if (ask_send(&q) == 0)
+		result = read_page(&q, limit, take_member, sizeof(**rows), &page, count, more);
+	*rows = page;
+	return ask_end(&q, result);
+}
+
+int reader_member(struct db *d, struct arena *a, const struct account_key *key, const char *id,
+                  struct reader_member *out, bool *found)
+{
+	struct ask q;
+	int count = -1;
+
+	ask_init(&q, d, a);
+	sql_members(&q, key);
+	sql_literal(&q.sql, " AND member_id");
+	sql_equals(&q, id);
+	if (ask_send(&q) == 0)
+		count = ask_rows(&q, 1, take_member, out, sizeof(*out));
+	*found = count == 1;
+	return ask_end(&q, count < 0 ? -1 : 0);
+}
+
+/* ---- overview ------------------------------------------------------------------------------------ */
+
 static int read_overview(struct ask *q, struct reader_overview *out)
 {
 	void *transactions = NULL;
@@ -366,6 +464,18 @@ static int read_overview(struct ask *q, struct reader_overview *out)
 	return 0;
 }
 
+/* The member's row, where one was asked for. */
+static int read_own(struct ask *q, struct reader_overview *out)
+{
+	int count;
+
+	if (ask_next(q) < 0)
+		return -1;
+	count = ask_rows(q, 1, take_member, &out->member, sizeof(out->member));
+	out->member_found = count == 1;
+	return count < 0 ? -1 : 0;
+}
+
 int reader_overview(struct db *d, struct arena *a, const struct account_key *key,
                     const char *member, struct reader_overview *out)
 {
@@ -380,8 +490,16 @@ int reader_overview(struct db *d, struct arena *a, const struct account_key *key
 	sql_transactions(&q, key, 0, OVERVIEW_ROWS);
 	sql_literal(&q.sql, ";");
 	sql_usages(&q, key, 0, &filter, OVERVIEW_ROWS);
+	if (member != NULL) {
+		sql_literal(&q.sql, ";");
+		sql_members(&q, key);
+		sql_literal(&q.sql, " AND member_id");
+		sql_equals(&q, member);
+	}
 	if (ask_send(&q) == 0)
 		result = read_overview(&q, out);
+	if (result == 0 && member != NULL)
+		result = read_own(&q, out);
 	return ask_end(&q, result);
 }
 

@@ -10,17 +10,47 @@
 
 #include "base/arena.h"
 #include "base/id.h"
+#include "base/zone.h"
 #include "db/db.h"
 
+/* The account's row in workspaces, if it has one.  Windows that have ended are not yet begun anew. */
+struct reader_workspace {
+	bool found;
+	int64_t changing, period_start_us, period_end_us, granted_micros, carried_micros, reserved_micros;
+	int64_t managers, members, daily_limit_micros, monthly_limit_micros;
+	int64_t day_until_us, day_micros, month_until_us, month_micros;
+	int64_t statement_at_us, past_due_at_us, suspend_at_us;
+	int64_t seats, left_micros; /* of its plan, 0: any number; what is left of this period's allowances */
+	const char *time_zone, *plan, *next_plan;
+};
 struct reader_account {
 	bool found;
 	int64_t unit, mode, status, byok;
 	int64_t balance_micros, held_micros, hard_limit_micros, soft_limit_micros;
 	int64_t open_holds, due_at_us, created_at_us, now_us; /* now_us: the database's clock */
-	const char *external_id, *email, *name, *locale, *time_zone, *plan; /* "" when not known */
+	const char *external_id, *email, *name, *locale, *time_zone; /* "" when not known */
+	const char *plan; /* the workspace's, else the subscription's; "" for none */
+	struct reader_workspace workspace;
 };
 int reader_account(struct db *d, struct arena *a, const struct account_key *key,
                    struct reader_account *out);
+
+/* What the account has used since the beginning of the day and of the month that now_us lies in. */
+int reader_used(struct db *d, const struct account_key *key, const struct zone *z, int64_t now_us,
+                int64_t *day_micros, int64_t *month_micros);
+
+/* People of an account, also removed ones. */
+struct reader_member {
+	int64_t role, created_at_us, removed_at_us, quota_micros, held_micros;
+	int64_t limit_micros, daily_limit_micros, monthly_limit_micros;
+	int64_t period_until_us, period_micros, day_until_us, day_micros, month_until_us, month_micros;
+	const char *id;
+};
+/* By id, bytewise, after the one named ("": from the first); *count at most limit, *more when there are others. */
+int reader_members(struct db *d, struct arena *a, const struct account_key *key, const char *after, int limit,
+                   struct reader_member **rows, int *count, bool *more);
+int reader_member(struct db *d, struct arena *a, const struct account_key *key, const char *id,
+                  struct reader_member *out, bool *found);
 
 /* The account whose key lies between two; found only if it is the only one. */
 struct reader_referrer { bool found; struct account_key key; const char *email; };
@@ -49,9 +79,11 @@ int reader_usages(struct db *d, struct arena *a, const struct account_key *key, 
                   struct reader_usage **rows, int *count, bool *more);
 
 /* What GET /api/credits shows, in one round trip: account, last 10 transactions, last 10 usages (of
- * one member unless member is NULL). */
+ * one member, and its row, unless member is NULL). */
 struct reader_overview {
 	struct reader_account account;
+	struct reader_member member;
+	bool member_found;
 	struct reader_transaction *transactions;
 	struct reader_usage *usages;
 	int transaction_count, usage_count;

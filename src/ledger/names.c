@@ -17,8 +17,19 @@ static const char *const settlements[] = {
 };
 static const char *const units[] = {[UNIT_MONEY] = "money", [UNIT_CREDIT] = "credit"};
 static const char *const modes[] = {[MODE_PREPAID] = "prepaid", [MODE_POSTPAID] = "postpaid"};
+/* Whoever may not spend is suspended; why is said beside it. */
 static const char *const statuses[] = {
-	[STATUS_ACTIVE] = "active", [STATUS_SUSPENDED] = "suspended"};
+	[STATUS_ACTIVE] = "active",
+	[STATUS_SUSPENDED] = "suspended",
+	[STATUS_PAST_DUE] = "past_due",
+	[STATUS_UNPAID] = "suspended",
+};
+static const char *const reasons[] = {
+	[STATUS_ACTIVE] = "",
+	[STATUS_SUSPENDED] = "manual",
+	[STATUS_PAST_DUE] = "",
+	[STATUS_UNPAID] = "unpaid",
+};
 static const char *const limits[] = {
 	[LIMIT_NONE] = "",            [LIMIT_BALANCE] = "balance", [LIMIT_HARD] = "hard_limit",
 	[LIMIT_MEMBER] = "member",    [LIMIT_DAILY] = "daily",     [LIMIT_MONTHLY] = "monthly",
@@ -67,6 +78,11 @@ const char *names_status(int64_t status)
 	return name_of(statuses, LENGTH(statuses), status);
 }
 
+const char *names_status_reason(int64_t status)
+{
+	return name_of(reasons, LENGTH(reasons), status);
+}
+
 const char *names_limit(int64_t limit)
 {
 	return name_of(limits, LENGTH(limits), limit);
@@ -99,7 +115,7 @@ int names_to_mode(const char *name)
 
 int names_to_status(const char *name)
 {
-	return number_of(statuses, LENGTH(statuses), name);
+	return number_of(statuses, STATUS_SUSPENDED + 1, name);
 }
 
 int names_to_role(const char *name)

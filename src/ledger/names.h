@@ -12,6 +12,8 @@ const char *names_settlement(int64_t settlement);
 const char *names_unit(int64_t unit);
 const char *names_mode(int64_t mode);
 const char *names_status(int64_t status);
+/* Why the account may not spend: "manual" or "unpaid"; "" where it may. */
+const char *names_status_reason(int64_t status);
 const char *names_limit(int64_t limit);
 const char *names_role(int64_t role);
 const char *names_source(int64_t source);
@@ -20,7 +22,7 @@ const char *names_source(int64_t source);
 int names_to_transaction(const char *name);
 int names_to_unit(const char *name);
 int names_to_mode(const char *name);
-int names_to_status(const char *name);
+int names_to_status(const char *name); /* of those that a person sets: active, suspended */
 int names_to_role(const char *name);
 
 #endif

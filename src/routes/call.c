@@ -1,5 +1,8 @@
 #include "routes/call.h"
 
+#include <string.h>
+
+#include "db/reader.h"
 #include "routes/render.h"
 
 bool call_submit(struct call *c, struct command *command)
@@ -7,7 +10,7 @@ bool call_submit(struct call *c, struct command *command)
 	ledger_submit(c->ledger, command, c->request->deadline_us);
 	if (command->answer.outcome == OUTCOME_OK)
 		return true;
-	render_answer(c, &command->answer);
+	render_answer(c, command);
 	return false;
 }
 
@@ -18,4 +21,34 @@ struct db *call_reader(struct call *c)
 	if (d == NULL)
 		render_outcome(c, OUTCOME_UNAVAILABLE);
 	return d;
+}
+
+int call_manages(struct call *c, bool *manages)
+{
+	const struct account_key key = id_account_key(c->account, strlen(c->account));
+	struct db *d;
+	int result;
+
+	*manages = c->member[0] == '\0';
+	if (*manages)
+		return 0;
+	d = call_reader(c);
+	if (d == NULL)
+		return -1;
+	result = reader_manager(d, &key, c->member, manages);
+	pool_give(c->readers, d);
+	if (result < 0)
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+	return result;
+}
+
+bool call_may_manage(struct call *c)
+{
+	bool manages;
+
+	if (call_manages(c, &manages) < 0)
+		return false;
+	if (!manages)
+		render_outcome(c, OUTCOME_FORBIDDEN);
+	return manages;
 }

@@ -52,6 +52,12 @@ bool call_submit(struct call *c, struct command *command);
 /* A connection for reading; NULL when none came free, which is rendered then.  Give it back. */
 struct db *call_reader(struct call *c);
 
+/* Whether the caller may see and change what concerns the whole account: its owner and its managers, not
+ * every member.  False, rendered, when it may not, or nobody can tell. */
+bool call_may_manage(struct call *c);
+/* The same, only told: -1, rendered, when nobody can tell. */
+int call_manages(struct call *c, bool *manages);
+
 typedef void route_handler(struct call *c);
 
 #define ROUTE(method, pattern, caller, listener, handler) route_handler handler;

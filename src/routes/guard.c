@@ -375,7 +375,7 @@ static void put_wrong(struct json_writer *w, const struct call *c, const struct 
 static void put_result(struct json_writer *w, const struct call *c, const struct command *command)
 {
 	const struct answer *a = &command->answer;
-	const struct refusal r = {.outcome = a->outcome, .field = a->field, .answer = a};
+	const struct refusal r = render_refused(command);
 
 	json_put_int(w, "status", outcome_status(a->outcome));
 	if (a->outcome == OUTCOME_OK)
@@ -507,10 +507,10 @@ static void put_charge_message(struct json_writer *w, const struct call *c, cons
 	if (a->unit == UNIT_CREDIT) {
 		decimal_format(a->amount_micros, 6, 0, credits);
 		snprintf(text, sizeof(text),
-		         c->french ? "%s crédits consommés" : "%s credits consumed", credits);
+		         c->french ? "%s crédits consommés" : "%s credits used", credits);
 	} else {
 		render_amount(c, a->unit, a->amount_micros, money);
-		snprintf(text, sizeof(text), c->french ? "%s consommés" : "%s consumed", money);
+		snprintf(text, sizeof(text), c->french ? "%s consommés" : "%s used", money);
 	}
 	json_put_text(w, "message", text);
 }

@@ -8,6 +8,7 @@
 #include "ledger/command.h"
 
 #define FIELD_SHOWN_BYTES 64
+#define FIELD_PATH_MAX ((size_t)512)
 #define PROVIDERS_MAX 32
 
 static const struct {
@@ -53,6 +54,21 @@ static void wrong(struct parse *p, const char *field, enum parse_want want, int6
 void parse_wrong(struct parse *p, const char *field, enum parse_want want)
 {
 	wrong(p, field, want, 0, 0);
+}
+
+void parse_inner(struct parse *p, const struct parse *inner, const char *outer, const char *name)
+{
+	const char *field = NULL;
+	struct buf path;
+
+	if (inner->field == NULL)
+		return;
+	buf_init(&path, FIELD_PATH_MAX);
+	buf_printf(&path, "%s.%s.%s", outer, name, inner->field);
+	if (buf_ok(&path))
+		field = arena_copy(p->request->arena, path.data, path.length);
+	wrong(p, field != NULL ? field : outer, inner->want, inner->low, inner->high);
+	buf_free(&path);
 }
 
 bool parse_ok(const struct parse *p)
@@ -138,6 +154,19 @@ void parse_need(struct parse *p, const char *name)
 {
 	if (!parse_given(p, name))
 		parse_wrong(p, name, PARSE_PRESENT);
+}
+
+bool parse_null(struct parse *p, const char *name)
+{
+	const struct json *value = p->record != NULL ? json_get(p->record, name) : NULL;
+
+	return value != NULL && json_type(value) == JSON_NULL_VALUE;
+}
+
+bool parse_limit(struct parse *p, const char *name, int64_t *limit_micros)
+{
+	*limit_micros = parse_int(p, name, 0, MONEY_AMOUNT_MAX_MICROS, COMMAND_NO_LIMIT);
+	return parse_given(p, name) || parse_null(p, name);
 }
 
 /* Up to 18 digits, perhaps a minus. */
@@ -313,6 +342,18 @@ const struct json *parse_list(struct parse *p, const char *name, size_t low, siz
 	    json_size(v.json) <= high)
 		return v.json;
 	wrong(p, name, PARSE_LIST, (int64_t)low, (int64_t)high);
+	return NULL;
+}
+
+const struct json *parse_map(struct parse *p, const char *name, size_t high)
+{
+	struct value v = look_up(p, name);
+
+	if (absent(v))
+		return NULL;
+	if (v.json != NULL && json_type(v.json) == JSON_RECORD && json_size(v.json) <= high)
+		return v.json;
+	wrong(p, name, PARSE_MAP, 0, (int64_t)high);
 	return NULL;
 }
 

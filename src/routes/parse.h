@@ -1,8 +1,8 @@
 /*
  * parse: the members of a request's body, or its query parameters, as typed and bounded values. The
  * first one that is wrong is kept with what it should have been; all later getters still answer
- * something harmless, so a handler looks once, at the end.  Absent and null mean the same.  Values
- * live as long as the request.
+ * something harmless, so a handler looks once, at the end.  Absent and null mean the same, but to
+ * parse_null.  Values live as long as the request.
  */
 #ifndef OCTROI_ROUTES_PARSE_H
 #define OCTROI_ROUTES_PARSE_H
@@ -36,11 +36,17 @@ void parse_query(struct parse *p, const struct request *request);
 
 bool parse_ok(const struct parse *p);
 void parse_wrong(struct parse *p, const char *field, enum parse_want want);
+/* What is wrong in a record that is the member `name` of p's record `outer`: said as p's, "outer.name.field". */
+void parse_inner(struct parse *p, const struct parse *inner, const char *outer, const char *name);
 /* "limit must be an integer from 1 to 100." into out. */
 void parse_message(const struct parse *p, bool french, struct buf *out);
 
 bool parse_given(struct parse *p, const char *name);
 void parse_need(struct parse *p, const char *name);
+/* Whether a record's member is there and null. */
+bool parse_null(struct parse *p, const char *name);
+/* A limit in micros, COMMAND_NO_LIMIT for null; false when absent. */
+bool parse_limit(struct parse *p, const char *name, int64_t *limit_micros);
 int64_t parse_int(struct parse *p, const char *name, int64_t low, int64_t high, int64_t fallback);
 bool parse_bool(struct parse *p, const char *name, bool fallback);
 /* NULL when absent.  low to high characters, none of them a control character. */
@@ -57,6 +63,8 @@ int parse_name(struct parse *p, const char *name, int (*to_number)(const char *n
 int64_t parse_time(struct parse *p, const char *name);
 /* NULL when absent; low to high elements. */
 const struct json *parse_list(struct parse *p, const char *name, size_t low, size_t high);
+/* A record of any members, at most high; NULL when absent. */
+const struct json *parse_map(struct parse *p, const char *name, size_t high);
 /* A record as compact JSON of at most max bytes; "" when absent. */
 const char *parse_small_record(struct parse *p, const char *name, size_t max);
 

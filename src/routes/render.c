@@ -131,21 +131,77 @@ static void credits_message(const struct call *c, const struct answer *a, struct
 		           (long long)left, (long long)needed);
 }
 
+/* "The daily spending limit of 100 credits": which limit it is. */
+static void name_limit(const struct call *c, const struct answer *a, struct buf *out)
+{
+	char limit[RENDER_AMOUNT_MAX];
+
+	render_amount(c, a->unit, a->limit_micros, limit);
+	if (a->limit == LIMIT_MEMBER)
+		buf_printf(out, c->french ? "La limite de %s de ce membre" : "This member's limit of %s", limit);
+	else if (c->french)
+		buf_printf(out, "La limite de dépenses %s de %s%s",
+		           a->limit == LIMIT_DAILY ? "journalière" : "mensuelle", limit,
+		           a->of_member ? " de ce membre" : "");
+	else
+		buf_printf(out, "%s %s spending limit of %s", a->of_member ? "This member's" : "The",
+		           a->limit == LIMIT_DAILY ? "daily" : "monthly", limit);
+}
+
+/* "30/11/2026 à 23:00 UTC", "2026-11-30 23:00 UTC" */
+static void add_moment(const struct call *c, int64_t time_us, struct buf *out)
+{
+	char t[CLOCK_RFC3339_MAX];
+
+	clock_format(time_us, t);
+	if (c->french)
+		buf_printf(out, "%.2s/%.2s/%.4s à %.5s UTC", t + 8, t + 5, t, t + 11);
+	else
+		buf_printf(out, "%.10s %.5s UTC", t, t + 11);
+}
+
+/* Up to what people see of the unit (what would not fit any more stays as it is). */
+static micros round_up(micros amount, int64_t unit)
+{
+	const int64_t per_minor = render_per_minor(unit);
+
+	return amount > INT64_MAX - per_minor ? amount : -money_floor_div(-amount, per_minor) * per_minor;
+}
+
+/* What is left rounded down, what is needed rounded up. */
+static void limit_message(const struct call *c, const struct answer *a, struct buf *out)
+{
+	char left[RENDER_AMOUNT_MAX], needed[RENDER_AMOUNT_MAX];
+
+	render_amount(c, a->unit, a->available_micros > 0 ? a->available_micros : 0, left);
+	render_amount(c, a->unit, round_up(a->needed_micros, a->unit), needed);
+	name_limit(c, a, out);
+	buf_printf(out, c->french ? " est atteinte. Il reste %s, %s nécessaires." : " is reached. %s left, %s needed.",
+	           left, needed);
+	if (a->resets_at_us == 0)
+		return;
+	buf_add_text(out, c->french ? " Elle se renouvelle le " : " It resets at ");
+	add_moment(c, a->resets_at_us, out);
+	buf_add_char(out, '.');
+}
+
 static void put_message(struct json_writer *w, const struct call *c, const struct refusal *r)
 {
+	const struct answer *a = r->answer;
 	struct buf text;
 
-	if (r->message != NULL) {
-		json_put_text(w, "message", r->message);
-	} else if (r->outcome == OUTCOME_INSUFFICIENT_CREDITS && r->answer != NULL &&
-	           r->answer->unit == UNIT_CREDIT) {
-		buf_init(&text, MESSAGE_MAX);
-		credits_message(c, r->answer, &text);
-		json_put_text(w, "message", buf_text(&text));
-		buf_free(&text);
-	} else {
-		json_put_text(w, "message", outcome_message(r->outcome, c->french));
-	}
+	buf_init(&text, MESSAGE_MAX);
+	if (r->message != NULL)
+		buf_add_text(&text, r->message);
+	else if (r->outcome == OUTCOME_INSUFFICIENT_CREDITS && a != NULL && a->unit == UNIT_CREDIT)
+		credits_message(c, a, &text);
+	else if ((r->outcome == OUTCOME_MEMBER_LIMIT_REACHED || r->outcome == OUTCOME_SPENDING_LIMIT_REACHED) &&
+	         a != NULL)
+		limit_message(c, a, &text);
+	else
+		buf_add_text(&text, outcome_message(r->outcome, c->french));
+	json_put_text(w, "message", buf_text(&text));
+	buf_free(&text);
 }
 
 /* topup_url, or the billing page of public_url, or null. */
@@ -169,18 +225,21 @@ static void put_topup_url(struct json_writer *w, const struct config *config)
 	}
 }
 
-static void put_money_refusal(struct json_writer *w, const struct call *c, enum outcome outcome,
-                              const struct answer *a)
+static void put_money_refusal(struct json_writer *w, const struct call *c, const struct refusal *r)
 {
-	if (outcome == OUTCOME_INSUFFICIENT_CREDITS)
+	const struct answer *a = r->answer;
+
+	if (r->outcome == OUTCOME_INSUFFICIENT_CREDITS)
 		json_put_text(w, "code", "insufficient_quota");
-	if (outcome == OUTCOME_HARD_LIMIT_REACHED)
+	if (r->outcome == OUTCOME_HARD_LIMIT_REACHED)
 		json_put_text(w, "code", "billing_hard_limit_reached");
 	json_open_record(w, "limit");
 	json_put_text(w, "kind", names_limit(a->limit));
 	json_put_int(w, "limitMicros", a->limit_micros);
 	json_put_int(w, "usedMicros", a->used_micros);
 	json_put_time(w, "resetsAt", a->resets_at_us);
+	if (a->of_member && r->member != NULL)
+		json_put_text(w, "member", r->member);
 	json_close_record(w);
 	json_put_int(w, "neededMicros", a->needed_micros);
 	json_put_int(w, "availableMicros", a->available_micros);
@@ -197,7 +256,7 @@ void render_refusal_members(struct json_writer *w, const struct call *c, const s
 	if (r->outcome == OUTCOME_INVALID_REQUEST)
 		json_put_text(w, "field", r->field != NULL ? r->field : "body");
 	if (outcome_status(r->outcome) == 402 && r->answer != NULL)
-		put_money_refusal(w, c, r->outcome, r->answer);
+		put_money_refusal(w, c, r);
 	json_put_text(w, "requestId", c->request->id);
 }
 
@@ -250,9 +309,21 @@ void render_outcome(struct call *c, enum outcome outcome)
 	render_refusal(c, &r);
 }
 
-void render_answer(struct call *c, const struct answer *a)
+struct refusal render_refused(const struct command *command)
 {
-	const struct refusal r = {.outcome = a->outcome, .field = a->field, .answer = a};
+	const struct answer *a = &command->answer;
+
+	return (struct refusal){
+		.outcome = a->outcome,
+		.field = a->field,
+		.answer = a,
+		.member = command->member != NULL && command->member[0] != '\0' ? command->member : NULL,
+	};
+}
+
+void render_answer(struct call *c, const struct command *command)
+{
+	const struct refusal r = render_refused(command);
 
 	render_refusal(c, &r);
 }

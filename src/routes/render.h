@@ -16,6 +16,7 @@ struct refusal {
 	const char *field;           /* of INVALID_REQUEST */
 	const char *message;         /* instead of the outcome's own */
 	const struct answer *answer; /* of a 402 */
+	const char *member;          /* whose limit it may be */
 };
 void render_refusal(struct call *c, const struct refusal *r);
 /* The same as members of an open record: error, message, the outcome's fields, requestId. */
@@ -24,7 +25,8 @@ void render_refusal_members(struct json_writer *w, const struct call *c, const s
 void render_outcome(struct call *c, enum outcome outcome);
 void render_wrong(struct call *c, const struct parse *p);
 /* The ledger's refusal. */
-void render_answer(struct call *c, const struct answer *a);
+struct refusal render_refused(const struct command *command);
+void render_answer(struct call *c, const struct command *command);
 
 /* Begins and ends the record that is the answer. */
 void render_open(struct call *c, struct json_writer *w);

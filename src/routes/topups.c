@@ -113,26 +113,6 @@ static void put_url(const struct call *c, struct stripe_call *call, const char *
 	buf_free(&url);
 }
 
-/* Whoever may see and change how the account pays: its owner and its managers, not every member. */
-static bool may_manage(struct call *c)
-{
-	const struct account_key key = own_key(c);
-	struct db *d;
-	bool manager = false;
-	int result;
-
-	if (c->member[0] == '\0')
-		return true;
-	d = call_reader(c);
-	if (d == NULL)
-		return false;
-	result = reader_manager(d, &key, c->member, &manager);
-	pool_give(c->readers, d);
-	if (result < 0 || !manager)
-		render_outcome(c, result < 0 ? OUTCOME_UNAVAILABLE : OUTCOME_FORBIDDEN);
-	return result == 0 && manager;
-}
-
 /* ---- POST /api/credits/topup: the order --------------------------------------------------------- */
 
 struct order {
@@ -500,7 +480,7 @@ void topups_portal(struct call *c)
 		render_wrong(c, &p);
 		return;
 	}
-	if (!may_manage(c) || !enter(c))
+	if (!call_may_manage(c) || !enter(c))
 		return;
 	customer = read_customer(c, &failed);
 	if (customer != NULL)
@@ -593,7 +573,7 @@ void topups_invoices(struct call *c)
 		render_wrong(c, &p);
 		return;
 	}
-	if (!may_manage(c) || !enter(c))
+	if (!call_may_manage(c) || !enter(c))
 		return;
 	customer = read_customer(c, &failed);
 	if (customer != NULL)

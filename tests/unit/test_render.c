@@ -118,11 +118,11 @@ static void test_every_outcome_can_be_rendered(void **state)
 	(void)state;
 	for (int o = OUTCOME_OK + 1; o < OUTCOME_COUNT; o++) {
 		char error[JSON_ERROR_MAX];
-		const struct answer answer = {.outcome = (enum outcome)o, .limit = LIMIT_BALANCE};
+		const struct command command = {.answer = {.outcome = (enum outcome)o, .limit = LIMIT_BALANCE}};
 		struct json *body;
 
 		response_reset(&response);
-		render_answer(&call, &answer);
+		render_answer(&call, &command);
 		assert_int_equal(response.status, outcome_status((enum outcome)o));
 		body = json_parse(response.body.data, response.body.length, false, error);
 		assert_non_null(body);
@@ -136,7 +136,7 @@ static void test_every_outcome_can_be_rendered(void **state)
 
 static void test_a_refusal_about_money(void **state)
 {
-	const struct answer a = {
+	const struct command command = {.answer = {
 		.outcome = OUTCOME_INSUFFICIENT_CREDITS,
 		.unit = UNIT_MONEY,
 		.balance_micros = 29999,
@@ -145,11 +145,11 @@ static void test_a_refusal_about_money(void **state)
 		.limit = LIMIT_BALANCE,
 		.limit_micros = 29999,
 		.used_micros = 9999,
-	};
+	}};
 
 	(void)state;
 	set_text(public_url, "https://example.com/");
-	render_answer(&call, &a);
+	render_answer(&call, &command);
 	assert_int_equal(response.status, 402);
 	expect_body("{\"error\":\"INSUFFICIENT_CREDITS\",\"message\":\"Not enough credits. Please "
 	            "top up or add your own API "
@@ -160,28 +160,28 @@ static void test_a_refusal_about_money(void **state)
 	            "\"shortfallMicros\":660,\"balance\":2,\"estimatedCost\":2.066,"
 	            "\"topupUrl\":\"https://example.com/billing\",\"requestId\":\"id-1\"}");
 	set_text(topup_url, "https://example.com/pay");
-	render_answer(&call, &a);
+	render_answer(&call, &command);
 	assert_non_null(
 		strstr(buf_text(&response.body), "\"topupUrl\":\"https://example.com/pay\""));
 	set_text(topup_url, "");
 	set_text(public_url, "");
-	render_answer(&call, &a);
+	render_answer(&call, &command);
 	assert_non_null(strstr(buf_text(&response.body), "\"topupUrl\":null"));
 }
 
 static void test_a_hard_limit(void **state)
 {
-	const struct answer a = {
+	const struct command command = {.answer = {
 		.outcome = OUTCOME_HARD_LIMIT_REACHED,
 		.unit = UNIT_MONEY,
 		.available_micros = INT64_MIN,
 		.needed_micros = INT64_MAX,
 		.limit = LIMIT_HARD,
 		.resets_at_us = INT64_C(1795222800000000),
-	};
+	}};
 
 	(void)state;
-	render_answer(&call, &a);
+	render_answer(&call, &command);
 	assert_non_null(
 		strstr(buf_text(&response.body), "\"code\":\"billing_hard_limit_reached\""));
 	assert_non_null(strstr(buf_text(&response.body), "\"kind\":\"hard_limit\""));
@@ -193,27 +193,81 @@ static void test_a_hard_limit(void **state)
 
 static void test_the_sentence_for_credits(void **state)
 {
-	const struct answer a = {
+	const struct command command = {.answer = {
 		.outcome = OUTCOME_INSUFFICIENT_CREDITS,
 		.unit = UNIT_CREDIT,
 		.balance_micros = 5000000,
 		.available_micros = 3999999,
 		.needed_micros = 4000001,
 		.limit = LIMIT_BALANCE,
-	};
+	}};
 
 	(void)state;
 	call.french = true;
-	render_answer(&call, &a);
+	render_answer(&call, &command);
 	assert_non_null(strstr(buf_text(&response.body),
 	                       "\"message\":\"Crédits IA insuffisants pour votre équipe. "
 	                       "Il reste 3 crédits, 5 nécessaires.\""));
 	call.french = false;
-	render_answer(&call, &a);
+	render_answer(&call, &command);
 	assert_non_null(strstr(buf_text(&response.body),
 	                       "\"message\":\"Not enough AI credits for your team. "
 	                       "3 credits left, 5 needed.\""));
 	assert_non_null(strstr(buf_text(&response.body), "\"balance\":5,\"estimatedCost\":4,"));
+}
+
+static void expect_message(const char *message)
+{
+	char error[JSON_ERROR_MAX];
+	struct json *body = json_parse(response.body.data, response.body.length, false, error);
+
+	assert_string_equal(json_text(json_get(body, "message"), NULL), message);
+	json_free(body);
+}
+
+static void test_the_sentences_for_limits(void **state)
+{
+	struct command command = {.member = "user:42", .answer = {
+		.outcome = OUTCOME_MEMBER_LIMIT_REACHED,
+		.unit = UNIT_CREDIT,
+		.limit = LIMIT_MEMBER,
+		.of_member = true,
+		.limit_micros = 100000000,
+		.used_micros = 97500000,
+		.available_micros = 2500000,
+		.needed_micros = 4000001,
+		.resets_at_us = INT64_C(1796079600000000),
+	}};
+
+	(void)state;
+	render_answer(&call, &command);
+	expect_message("This member's limit of 100 credits is reached. 2 credits left, 5 credits needed."
+	               " It resets at 2026-11-30 23:00 UTC.");
+	assert_non_null(strstr(buf_text(&response.body), "\"resetsAt\":\"2026-11-30T23:00:00.000Z\",\"member\":\"user:42\"}"));
+	call.french = true;
+	render_answer(&call, &command);
+	expect_message("La limite de 100 crédits de ce membre est atteinte. Il reste 2 crédits, 5 crédits nécessaires."
+	               " Elle se renouvelle le 30/11/2026 à 23:00 UTC.");
+	command.answer.outcome = OUTCOME_SPENDING_LIMIT_REACHED;
+	command.answer.limit = LIMIT_DAILY;
+	command.answer.unit = UNIT_MONEY;
+	command.answer.resets_at_us = 0;
+	render_answer(&call, &command);
+	expect_message("La limite de dépenses journalière de 100,00 € de ce membre est atteinte."
+	               " Il reste 2,50 €, 4,01 € nécessaires.");
+	command.answer.limit = LIMIT_MONTHLY;
+	command.answer.of_member = false;
+	render_answer(&call, &command);
+	expect_message("La limite de dépenses mensuelle de 100,00 € est atteinte. Il reste 2,50 €, 4,01 € nécessaires.");
+	call.french = false;
+	render_answer(&call, &command);
+	expect_message("The monthly spending limit of 100.00€ is reached. 2.50€ left, 4.01€ needed.");
+	assert_null(strstr(buf_text(&response.body), "user:42"));
+	command.answer.available_micros = -5;
+	command.answer.needed_micros = INT64_MAX;
+	command.answer.of_member = true;
+	render_answer(&call, &command);
+	expect_message("This member's monthly spending limit of 100.00€ is reached. 0.00€ left, 9223372036854.77€ needed.");
 }
 
 static void test_what_auth_request_understands(void **state)
@@ -269,6 +323,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_refusal_about_money, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_hard_limit, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_sentence_for_credits, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_the_sentences_for_limits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_auth_request_understands, set_up,
 	                                        tear_down),
 		cmocka_unit_test_setup_teardown(test_a_wrong_field, set_up, tear_down),

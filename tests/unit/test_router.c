@@ -922,7 +922,7 @@ static void test_extend_release_charge(void **state)
 		.seq = 1, .unit = UNIT_CREDIT, .amount_micros = 2500000, .balance_micros = 3000000};
 	assert_int_equal(
 		guard("charge", "{\"account\":\"a\",\"action\":\"debrief\",\"quantity\":2}"), 200);
-	assert_string_equal(text_at("message"), "2.5 credits consumed");
+	assert_string_equal(text_at("message"), "2.5 credits used");
 	assert_int_equal(number_at("creditsRemaining"), 3);
 	assert_int_equal(guard("charge", "{\"account\":\"a\"}"), 400);
 	assert_string_equal(text_at("field"), "action");
