@@ -138,7 +138,7 @@ CREATE TABLE IF NOT EXISTS outbox (
   KEY due (state, next_at_us)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
--- The platform's own keys at its providers, as the last probe found them.
+-- The platform's own keys at its providers, as the last probe found them.  Who probes claims the row, for a while.
 CREATE TABLE IF NOT EXISTS probes (
   provider VARCHAR(64) NOT NULL PRIMARY KEY,
   state VARCHAR(32) NOT NULL DEFAULT '',
@@ -146,7 +146,8 @@ CREATE TABLE IF NOT EXISTS probes (
   detail VARCHAR(255) NOT NULL DEFAULT '',
   latency_ms BIGINT NOT NULL DEFAULT 0,
   checked_at_us BIGINT NOT NULL DEFAULT 0,
-  changed_at_us BIGINT NOT NULL DEFAULT 0
+  changed_at_us BIGINT NOT NULL DEFAULT 0,
+  claimed_until_us BIGINT NOT NULL DEFAULT 0
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- Postpaid accounts get their workspace, and with it the day of their first statement, when next touched.

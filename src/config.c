@@ -349,6 +349,20 @@ static int webhooks_check(struct loading *g, const struct config *c)
 	return 0;
 }
 
+/* A key of ours goes there. */
+static int probes_check(struct loading *g, const struct config *c)
+{
+	if (strpbrk(c->openai_api_key, " \t") != NULL)
+		return complain(g, "openai_api_key must not hold blanks");
+	if (strpbrk(c->anthropic_api_key, " \t") != NULL)
+		return complain(g, "anthropic_api_key must not hold blanks");
+	if (!is_trusted_url(c->openai_api_base))
+		return complain(g, "openai_api_base must begin with https://");
+	if (!is_trusted_url(c->anthropic_api_base))
+		return complain(g, "anthropic_api_base must begin with https://");
+	return 0;
+}
+
 /* What a range cannot say. */
 static int values_check(struct loading *g, const struct config *c)
 {
@@ -368,7 +382,7 @@ static int values_check(struct loading *g, const struct config *c)
 		return complain(g, "topup_min must not be larger than topup_max");
 	if (strpbrk(c->stripe_secret_key, " \t") != NULL)
 		return complain(g, "stripe_secret_key must not hold blanks");
-	if (webhooks_check(g, c) != 0)
+	if (webhooks_check(g, c) != 0 || probes_check(g, c) != 0)
 		return -1;
 	return people_check(g, c);
 }

@@ -28,6 +28,7 @@
 #include "ledger/ledger.h"
 #include "ledger/pricestore.h"
 #include "routes/router.h"
+#include "worker/prober.h"
 
 #define THREADS_DEFAULT 64
 #define READERS_DEFAULT 8
@@ -344,7 +345,7 @@ static void *housekeeper_main(void *argument)
 {
 	struct program *p = argument;
 	bool terms_stored = false;
-	int64_t served = 0;
+	int64_t served = 0, looks_us = 0;
 
 	lock_take(&p->lock);
 	while (!p->stop) {
@@ -353,8 +354,10 @@ static void *housekeeper_main(void *argument)
 		lock_give(&p->lock);
 		if (!terms_stored)
 			terms_stored = store_terms(p);
-		if (housekeeping_wanted(p, &served))
+		if (housekeeping_wanted(p, &served)) {
 			router_housekeep(p->router);
+			(void)prober_due(&p->config, p->writers, &looks_us);
+		}
 		lock_take(&p->lock);
 		while (!p->stop && cond_wait_until(&p->changed, &p->lock, next_us))
 			;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "ctl/ctl.h"
 #include "ctl/listing.h"
+#include "worker/prober.h"
 
 #define SWEEP_MAX 256
 
@@ -13,7 +14,7 @@ static int64_t deadline(void)
 
 int ctl_tick(struct ctl *c)
 {
-	int64_t touched = 0, pruned = 0;
+	int64_t touched = 0, pruned = 0, looks_us = 0;
 	struct listing *l;
 	int count;
 
@@ -37,6 +38,7 @@ int ctl_tick(struct ctl *c)
 	listing_row(l);
 	listing_int(l, "accounts", "due accounts touched", touched);
 	listing_int(l, "batches", "old batch markers removed", pruned);
+	listing_int(l, "probes", "providers probed", prober_due(c->config, c->pool, &looks_us));
 	listing_print_single(l, c->json);
 	listing_free(l);
 	return CTL_OK;

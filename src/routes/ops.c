@@ -1,9 +1,12 @@
 /*
  * ops: for whoever runs octroi: is it alive, is it ready, what does it do.
  */
+#include "base/clock.h"
+#include "db/probes.h"
 #include "db/reader.h"
 #include "db/schema.h"
 #include "edge/edge.h"
+#include "outbox/probe.h"
 #include "routes/call.h"
 #include "routes/metrics.h"
 #include "routes/openapi.h"
@@ -89,6 +92,36 @@ static void write_ledger(struct ledger *l, struct buf *out)
 			           outcome_name((enum outcome)o), (long long)counts.outcome[o]);
 }
 
+/* What the probes found; a provider that was never probed has no lines. */
+static void write_providers(struct db *d, struct buf *out)
+{
+	struct probes_row rows[PROBE_PROVIDERS];
+
+	for (int p = 0; p < PROBE_PROVIDERS; p++)
+		if (probes_read(d, probe_provider_name((enum probe_provider)p), &rows[p]) < 0)
+			return;
+	metrics_head(out, "octroi_provider_up", "gauge",
+	             "Whether the platform's key at the provider served the last probe.");
+	for (int p = 0; p < PROBE_PROVIDERS; p++)
+		if (rows[p].checked_at_us > 0)
+			buf_printf(out, "octroi_provider_up{provider=\"%s\"} %d\n",
+			           probe_provider_name((enum probe_provider)p),
+			           probe_text(probe_state_find(rows[p].state))->up ? 1 : 0);
+	metrics_head(out, "octroi_provider_state", "gauge",
+	             "Constant 1; what the last probe found is the label.");
+	for (int p = 0; p < PROBE_PROVIDERS; p++)
+		if (rows[p].checked_at_us > 0)
+			buf_printf(out, "octroi_provider_state{provider=\"%s\",state=\"%s\"} 1\n",
+			           probe_provider_name((enum probe_provider)p),
+			           probe_text(probe_state_find(rows[p].state))->name);
+	metrics_head(out, "octroi_provider_checked_timestamp_seconds", "gauge", "Time of the last probe.");
+	for (int p = 0; p < PROBE_PROVIDERS; p++)
+		if (rows[p].checked_at_us > 0)
+			buf_printf(out, "octroi_provider_checked_timestamp_seconds{provider=\"%s\"} %lld\n",
+			           probe_provider_name((enum probe_provider)p),
+			           (long long)(rows[p].checked_at_us / CLOCK_US_PER_SECOND));
+}
+
 static void write_database(struct call *c, struct buf *out)
 {
 	struct db *d = pool_take(c->readers, c->request->deadline_us);
@@ -98,6 +131,8 @@ static void write_database(struct call *c, struct buf *out)
 
 	if (d != NULL) {
 		up = reader_open_holds(d, &holds) == 0 ? 1 : 0;
+		if (up == 1)
+			write_providers(d, out);
 		pool_give(c->readers, d);
 	}
 	db_count(&counts);

@@ -72,7 +72,8 @@ class Malformer:
         # Where nothing said is right, nothing is left to give.
         assert o.post(f"/api/credits/claim-bonus?account={self.account}").status == 200
         self.reads = ["/api/credits", "/api/credits/transactions", "/api/credits/usages", "/api/credits/summary",
-                      "/api/accounts/" + self.account, "/api/guard/check", "/api/pricing", "/metrics", "/healthz"]
+                      "/api/accounts/" + self.account, "/api/guard/check", "/api/pricing", "/metrics", "/healthz",
+                      "/api/admin/providers"]
         self.kinds = [self.broken_json, self.broken_json, self.wrong_field, self.wrong_field, self.wrong_header,
                       self.wrong_parameter, self.wrong_method, self.wrong_size, self.wrong_encoding, self.wrong_id, self.wrong_signature]
 

@@ -355,6 +355,7 @@ def ask_others(ask, o):
     for path in ("/healthz", "/readyz", "/api/openapi.json"):
         ask("GET", path, None, 200)
     ask("GET", "/metrics", "report", 200)
+    ask("GET", "/api/admin/providers", "report", 200)
 
 
 def ask_what_any_request_can_be(ask, o):

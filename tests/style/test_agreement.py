@@ -225,6 +225,7 @@ def test_grants():
     wanted["holds"].add("DELETE")
     wanted["batches"] = {"DELETE"}
     wanted["api_keys"] = {"UPDATE"}
+    wanted["probes"] = {"UPDATE"}
     assert rights == wanted
     assert not {"entries", "transactions", "requests", "prices", "price_versions"} & set(rights)
     assert set(rights) <= set(columns_of_sql())

@@ -14,10 +14,11 @@ ARROWS = {
     "ledger": {"db", "base"},
     "inbox": {"ledger", "db", "base"},
     "outbox": {"base"},
+    "worker": {"inbox", "outbox", "ledger", "db", "base"},
     "routes": {"edge", "inbox", "outbox", "ledger", "db", "base"},
-    "ctl": {"inbox", "outbox", "ledger", "db", "base"},
+    "ctl": {"worker", "inbox", "outbox", "ledger", "db", "base"},
 }
-CONFIG_READERS = {"routes", "ctl"}
+CONFIG_READERS = {"worker", "routes", "ctl"}
 
 VENDORS = {
     "mysql.h": "src/db/db.c",

@@ -1,0 +1,119 @@
+#include "db/probes.h"
+
+#include <stdio.h>
+
+#include "db/sql.h"
+
+#define SQL_MAX ((size_t)4 * 1024)
+#define NOW "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)"
+
+static void take_row(const struct db_row *fields, struct probes_row *row)
+{
+	row->now_us = db_int(fields, 0);
+	row->found = db_int(fields, 1) != 0;
+	row->http_status = db_int(fields, 2);
+	row->latency_ms = db_int(fields, 3);
+	row->checked_at_us = db_int(fields, 4);
+	row->changed_at_us = db_int(fields, 5);
+	row->claimed_until_us = db_int(fields, 6);
+	(void)snprintf(row->state, sizeof(row->state), "%s", fields->field[7]);
+	(void)snprintf(row->detail, sizeof(row->detail), "%s", fields->field[8]);
+}
+
+/* Always one row, so that the database's clock is answered too. */
+int probes_read(struct db *d, const char *provider, struct probes_row *row)
+{
+	struct db_row fields;
+	struct buf sql;
+	int got = -1;
+
+	*row = (struct probes_row){0};
+	buf_init(&sql, SQL_MAX);
+	sql_literal(&sql, "SELECT " NOW ",p.provider IS NOT NULL,"
+	                  "COALESCE(p.http_status,0),COALESCE(p.latency_ms,0),COALESCE(p.checked_at_us,0),"
+	                  "COALESCE(p.changed_at_us,0),COALESCE(p.claimed_until_us,0),COALESCE(p.state,''),"
+	                  "COALESCE(p.detail,'') FROM (SELECT 1) one LEFT JOIN probes p ON p.provider=");
+	sql_text(&sql, provider);
+	if (db_query(d, &sql) == DB_OK)
+		got = db_row(d, &fields);
+	if (got == 1)
+		take_row(&fields, row);
+	if (db_finish(d) != DB_OK)
+		got = -1;
+	buf_free(&sql);
+	return got == 1 ? 0 : -1;
+}
+
+/* Runs a statement; how many rows it changed, or -1. */
+static int64_t change(struct db *d, struct buf *sql)
+{
+	int64_t changed = -1;
+
+	if (db_query(d, sql) == DB_OK)
+		changed = db_affected(d);
+	if (db_finish(d) != DB_OK)
+		changed = -1;
+	buf_reset(sql);
+	return changed;
+}
+
+/* The provider's row, if it is still claimed, or not, as it was read. */
+static void sql_as_read(struct buf *sql, const char *provider, int64_t claimed_until_us)
+{
+	sql_literal(sql, " WHERE provider=");
+	sql_text(sql, provider);
+	sql_literal(sql, " AND claimed_until_us=");
+	sql_int(sql, claimed_until_us);
+}
+
+int probes_claim(struct db *d, const char *provider, int64_t every_us, int64_t lease_us, struct probes_row *row)
+{
+	int64_t changed = 0;
+	struct buf sql;
+
+	if (probes_read(d, provider, row) < 0)
+		return -1;
+	if (row->claimed_until_us > row->now_us || row->checked_at_us > row->now_us - every_us)
+		return 0;
+	buf_init(&sql, SQL_MAX);
+	if (!row->found) {
+		sql_literal(&sql, "INSERT IGNORE INTO probes (provider) VALUES (");
+		sql_text(&sql, provider);
+		sql_literal(&sql, ")");
+		changed = change(d, &sql);
+	}
+	if (changed >= 0) {
+		sql_literal(&sql, "UPDATE probes SET claimed_until_us=");
+		sql_int(&sql, row->now_us + lease_us);
+		sql_as_read(&sql, provider, row->claimed_until_us);
+		sql_literal(&sql, " AND checked_at_us=");
+		sql_int(&sql, row->checked_at_us);
+		changed = change(d, &sql);
+	}
+	row->claimed_until_us = row->now_us + lease_us;
+	buf_free(&sql);
+	return changed < 0 ? -1 : changed > 0;
+}
+
+int probes_note(struct db *d, const char *provider, const struct probes_row *row, bool moved)
+{
+	int64_t changed;
+	struct buf sql;
+
+	buf_init(&sql, SQL_MAX);
+	sql_literal(&sql, "UPDATE probes SET claimed_until_us=0,checked_at_us=" NOW);
+	if (moved)
+		sql_literal(&sql, ",changed_at_us=" NOW);
+	sql_literal(&sql, ",state=");
+	sql_text(&sql, row->state);
+	sql_literal(&sql, ",detail=");
+	sql_text(&sql, row->detail);
+	sql_literal(&sql, ",http_status=");
+	sql_int(&sql, row->http_status);
+	sql_literal(&sql, ",latency_ms=");
+	sql_int(&sql, row->latency_ms);
+	sql_as_read(&sql, provider, row->claimed_until_us);
+	changed = change(d, &sql);
+	buf_free(&sql);
+	return changed < 0 ? -1 : changed > 0;
+}
