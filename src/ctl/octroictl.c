@@ -95,6 +95,7 @@ static int run(const struct row *row, const char *conf, bool json, int argc, cha
 	}
 	result = row->handler(&c);
 	ctl_close(&c);
+	log_flush();
 	if (fflush(stdout) != 0 || ferror(stdout))
 		result = ctl_fail("cannot write to stdout");
 done:
