@@ -1,8 +1,8 @@
 /*
  * doctor: checks of an installation.  Each check has a name and ends in one state, with what was
  * found and, unless all is well, what to do about it.  doctor_files.c, doctor_database.c,
- * doctor_http.c, doctor_stripe.c and doctor_people.c hold the checks; ctl_doctor.c runs them, doctor.c
- * says what they found.  One thread.
+ * doctor_money.c, doctor_http.c, doctor_stripe.c and doctor_people.c hold the checks; ctl_doctor.c
+ * runs them, doctor.c says what they found.  One thread.
  */
 #ifndef OCTROI_CTL_DOCTOR_H
 #define OCTROI_CTL_DOCTOR_H
@@ -30,6 +30,9 @@ void doctor_print(const struct doctor *D);
 void doctor_files(struct doctor *D);
 /* The database: settings, rights, clock, tables, prices. */
 void doctor_database(struct doctor *D);
+/* What is there to be charged, and the platform's keys as last probed; called by doctor_database where there are
+ * tables. */
+void doctor_money(struct doctor *D);
 /* The web server in front, as a client sees it; skipped without --url and --internal-url. */
 void doctor_http(struct doctor *D);
 /* Stripe: reachable, its key, secret and clock; skipped without stripe_secret_key. */

@@ -316,7 +316,9 @@ void doctor_database(struct doctor *D)
 	check_connections(D, &sql);
 	check_packet(D, &sql);
 	check_rights(D, &sql);
-	if (check_schema(D))
+	if (check_schema(D)) {
 		check_prices(D);
+		doctor_money(D);
+	}
 	buf_free(&sql);
 }

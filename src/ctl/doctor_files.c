@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/zone.h"
 #include "ctl/doctor.h"
 
 #define TOKEN_SECRET_MIN 32
@@ -120,9 +121,22 @@ static void check_listen(struct doctor *D, const char *check, const char *addres
 		check_mode(D, check, path, &s);
 }
 
+static void check_time_zone(struct doctor *D)
+{
+	const char *name = D->ctl->config->time_zone;
+
+	if (zone_find(name) != NULL)
+		doctor_say(D, "time zone", DOCTOR_OK, "", "%s", name);
+	else
+		doctor_say(D, "time zone", DOCTOR_PROBLEM,
+		           "correct time_zone, or install the time zones (tzdata)",
+		           "this machine does not know %s", name);
+}
+
 void doctor_files(struct doctor *D)
 {
 	check_config(D);
+	check_time_zone(D);
 	check_secret(D);
 	check_listen(D, "listen", D->ctl->config->listen);
 	check_listen(D, "listen_internal", D->ctl->config->listen_internal);

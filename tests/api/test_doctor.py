@@ -68,7 +68,7 @@ def test_nothing_is_wrong_with_a_fresh_installation(each, scope):
     status, checks = doctor(each, *urls(each, scope))
     assert {name: check for name, check in checks.items() if check["state"] not in ("ok", "skipped")} == {}
     assert status == 0
-    for check in ("database", "journal rights", "web server", "authorization header", "underscores in headers",
+    for check in ("time zone", "outbox", "worker", "statements", "database", "journal rights", "web server", "authorization header", "underscores in headers",
                   "readiness", "prices", "price terms", "token_secret", "configuration mode"):
         assert checks[check]["state"] == "ok", checks[check]
     assert checks["guard not public"]["state"] == ("skipped" if each.server == "apache-fcgid" else "ok")
@@ -251,6 +251,63 @@ def test_terms_not_stored(o):
     assert state(o, "price terms") == "ok"
     with changed_conf(o, margin="1.5") as conf:
         assert state(o, "price terms", conf=conf) == "warning"
+
+
+# ---- charges, statements, the platform's own keys ----------------------------------------------------
+
+@pytest.mark.parametrize("zone,expected", [("UTC", "ok"), ("Europe/Paris", "ok"), ("Mars/Olympus", "problem"),
+                                           ("../../etc/passwd", "problem"), ("paris", "problem")])
+def test_time_zone(o, zone, expected):
+    with changed_conf(o, time_zone=zone) as conf:
+        assert state(o, "time zone", conf=conf) == expected
+
+
+HOUR = 3_600_000_000
+NOW = "CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
+
+
+@pytest.mark.parametrize("row_state,due_us_ago,expected", [
+    (0, HOUR + 10**7, {"outbox": "ok", "worker": "problem"}), (0, HOUR - 10**8, {"outbox": "ok", "worker": "ok"}),
+    (0, -72 * HOUR, {"outbox": "ok", "worker": "ok"}),  # another try in three days
+    (1, 9 * HOUR, {"outbox": "ok", "worker": "ok"}), (2, 9 * HOUR, {"outbox": "warning", "worker": "ok"})])
+def test_outbox(o, row_state, due_us_ago, expected):
+    o.kill("octroi")  # its worker would take the row
+    o.sql("INSERT INTO outbox (account_id, seq, state, created_at_us, next_at_us)"
+          f" VALUES ('no such account.', 1, {row_state}, {NOW} - {9 * HOUR}, {NOW} - {due_us_ago})")
+    try:
+        _, checks = doctor(o)
+        assert {check: checks[check]["state"] for check in expected} == expected
+    finally:
+        o.sql("DELETE FROM outbox")
+        o.start()
+    assert state(o, "outbox") == state(o, "worker") == "ok"
+
+
+@pytest.mark.parametrize("row_state,expected", [(0, "ok"), (1, "ok"), (2, "warning"), (3, "ok"), (4, "ok"), (5, "ok")])
+def test_statements(o, row_state, expected):
+    o.sql(f"INSERT INTO statements (account_id, seq, state) VALUES ('no such account.', 1, {row_state})")
+    try:
+        assert state(o, "statements") == expected
+    finally:
+        o.sql("DELETE FROM statements")
+    assert state(o, "statements") == "ok"
+
+
+@pytest.mark.parametrize("found,expected", [
+    ("healthy", "ok"), ("rate_limited", "ok"), ("insufficient_quota", "problem"), ("billing_hard_limit_reached", "problem"),
+    ("invalid_key", "problem"), ("permission", "problem"), ("model_unknown", "problem"), ("overloaded", "warning"),
+    ("unreachable", "warning"), ("unexpected", "warning"), (None, "skipped")])
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_key_of_a_provider(o, provider, found, expected):
+    if found:
+        o.sql(f"INSERT INTO probes (provider, state, detail, checked_at_us) VALUES ('{provider}', '{found}', 'a_code', 5)")
+    try:
+        _, checks = doctor(o)
+        check = checks[f"{provider} key"]
+        assert check["state"] == expected
+        assert not found or (found in check["found"] and "a_code" in check["found"])
+    finally:
+        o.sql("DELETE FROM probes")
 
 
 # ---- web server --------------------------------------------------------------------------------------

@@ -5,25 +5,33 @@ import pathlib
 import re
 import signal
 import subprocess
+import sys
 
 import pytest
 
-import fastcgi
-from conftest import SETTINGS
-from guard import authorize, charge, extend, hold, release, request_id, settle
-from octroi import Octroi, wait_until
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+import fastcgi  # noqa: E402
+from conftest import SETTINGS  # noqa: E402
+from fake_provider import FakeProvider  # noqa: E402
+from guard import authorize, charge, extend, hold, release, request_id, settle  # noqa: E402
+from octroi import Octroi, wait_until  # noqa: E402
 
 CANARIES = {
     "token_secret": "canary-token-secret-6f1c2b9a-0123456789abcdef",
     "stripe_secret_key": "sk_test_canary4eC39HqLyjWDarjtT1zdp7dc",
     "stripe_webhook_secret": "whsec_Y2FuYXJ5LXN0cmlwZS13ZWJob29rLTAxMjM0NTY3",
+    "openai_api_key": "sk-proj-canary0penA1b2C3d4E5f6G7h8I9j0",
+    "anthropic_api_key": "sk-ant-api03-canaryAnthr0picK1l2M3n4O5p6",
     "clerk_webhook_secret": "whsec_Y2FuYXJ5LWNsZXJrLXdlYmhvb2stMDEyMzQ1Njc4",
 }
 
 
 @pytest.fixture(scope="module")
 def o():
-    with Octroi("nginx", settings={**SETTINGS, **CANARIES, "log_level": "debug", "request_timeout_ms": 2000}) as octroi:
+    # A provider that does not know the keys tells them back.
+    with FakeProvider() as provider, Octroi("nginx", settings={
+            **SETTINGS, **provider.settings(), **CANARIES, "log_level": "debug", "request_timeout_ms": 2000}) as octroi:
         yield octroi
 
 
@@ -45,7 +53,7 @@ def money_flows(o):
     o.call("DELETE", f"/api/accounts/{account}/members/user:1")
     for path in ("", "/transactions", "/usages", "/summary"):
         o.get(f"/api/credits{path}?account={account}")
-    for path in ("/metrics", "/healthz", "/readyz", "/api/pricing", "/api/openapi.json"):
+    for path in ("/metrics", "/api/admin/providers", "/healthz", "/readyz", "/api/pricing", "/api/openapi.json"):
         o.get(path, key="report")
     return account
 
@@ -75,7 +83,8 @@ def operations(o):
     """octroictl's commands; what they print."""
     said = ""
     for arguments in (["status"], ["status", "--json"], ["doctor"], ["doctor", "--json"], ["key", "list"],
-                      ["key", "list", "--json"], ["audit"], ["tick"], ["account", "list"], ["--help"]):
+                      ["key", "list", "--json"], ["audit"], ["tick"], ["account", "list"], ["--help"],
+                      *([("probe", name, *more) for name in ("openai", "anthropic") for more in ([], ["--store"])])):
         done = o.ctl(*arguments, check=False)
         said += done.stdout + done.stderr
     return said
