@@ -1,9 +1,284 @@
 #include "base/zone.h"
 
-#include <stddef.h>
+#include <ctype.h>
+#include <glib.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/check.h"
+#include "base/lock.h"
+
+#define US INT64_C(1000000)
+#define DAY_S INT64_C(86400)
+#define DAY_US (DAY_S * US)
+/* No wall clock is further from UTC. */
+#define OFFSET_MAX_S (27 * INT64_C(3600))
+
+#define DATABASE "/usr/share/zoneinfo" /* unless TZDIR says where, as GLib has it */
+#define PATH_BYTES_MAX 512
+#define ZONES_MAX 1024                  /* the database has some 600 names */
+#define PLACES (2 * ZONES_MAX)          /* a power of two */
+
+struct zone {
+	char name[ZONE_NAME_MAX];
+	GTimeZone *times; /* immutable, and so are the functions used of it */
+};
+
+static struct {
+	struct lock lock;
+	struct zone *place[PLACES]; /* open hash table; nothing is ever taken out */
+	int count;
+} known = {.lock = {.mutex = PTHREAD_MUTEX_INITIALIZER}};
+
+/* ---- names ---------------------------------------------------------------------------------------- */
+
+/* "America/Port-au-Prince", "Etc/GMT+5": every part of a name of the database begins with a capital, and nothing
+ * else that lies in its folder does (posix/, right/, localtime, leapseconds, zone.tab). */
+static bool plausible(const char *name)
+{
+	bool begins = true;
+	size_t length = 0;
+
+	for (; name[length] != '\0'; length++) {
+		const unsigned char c = (unsigned char)name[length];
+
+		if (length + 1 >= ZONE_NAME_MAX)
+			return false;
+		if (begins ? !(c >= 'A' && c <= 'Z') : !(isalnum(c) || (c < 0x80 && strchr("/_+-", c) != NULL)))
+			return false;
+		begins = c == '/';
+	}
+	return !begins;
+}
+
+/* GLib would also take a rule ("CET-1CEST") for a name; only what the database has is one. */
+static bool exists(const char *name)
+{
+	const char *directory = getenv("TZDIR");
+	char path[PATH_BYTES_MAX];
+	struct stat found;
+	int length;
+
+	if (directory == NULL || directory[0] == '\0')
+		directory = DATABASE;
+	length = snprintf(path, sizeof(path), "%s/%s", directory, name);
+	return length > 0 && length < (int)sizeof(path) && stat(path, &found) == 0 && S_ISREG(found.st_mode);
+}
+
+/* FNV-1a; where the name is, or belongs. */
+static struct zone **place_of(const char *name)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	size_t at;
+
+	for (const char *c = name; *c != '\0'; c++)
+		hash = (hash ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
+	at = hash & (PLACES - 1);
+	while (known.place[at] != NULL && strcmp(known.place[at]->name, name) != 0)
+		at = (at + 1) & (PLACES - 1);
+	return &known.place[at];
+}
+
+static struct zone *load(const char *name)
+{
+	struct zone *z;
+	GTimeZone *times = exists(name) ? g_time_zone_new_identifier(name) : NULL;
+
+	if (times == NULL)
+		return NULL;
+	z = calloc(1, sizeof(*z));
+	CHECK(z != NULL);
+	strncat(z->name, name, sizeof(z->name) - 1);
+	z->times = times;
+	return z;
+}
 
 const struct zone *zone_find(const char *name)
 {
-	(void)name;
-	return NULL;
+	struct zone **place, *z;
+
+	if (!plausible(name))
+		return NULL;
+	lock_take(&known.lock);
+	place = place_of(name);
+	if (*place == NULL && known.count < ZONES_MAX) {
+		*place = load(name);
+		known.count += *place != NULL;
+	}
+	z = *place;
+	lock_give(&known.lock);
+	return z;
+}
+
+const char *zone_name(const struct zone *z)
+{
+	return z->name;
+}
+
+/* ---- instants and the clock on the wall --------------------------------------------------------------- */
+
+static int64_t floor_div(int64_t a, int64_t b)
+{
+	return a / b - (a % b < 0);
+}
+
+/* The stretch of time that the instant is in, within which the offset does not change; they are numbered in order. */
+static int stretch(const struct zone *z, int64_t s)
+{
+	return g_time_zone_find_interval(z->times, G_TIME_TYPE_UNIVERSAL, s);
+}
+
+static int64_t offset(const struct zone *z, int64_t s)
+{
+	return g_time_zone_get_offset(z->times, stretch(z, s));
+}
+
+/* The first second of another stretch after from; limit when there is none before it. */
+static int64_t next_change(const struct zone *z, int64_t from, int64_t limit)
+{
+	const int now = stretch(z, from);
+	int64_t low = from, high = limit;
+
+	if (from >= limit || stretch(z, limit) == now)
+		return limit;
+	while (high - low > 1) {
+		const int64_t middle = low + (high - low) / 2;
+
+		if (stretch(z, middle) == now)
+			low = middle;
+		else
+			high = middle;
+	}
+	return high;
+}
+
+int64_t zone_local(const struct zone *z, int64_t time_us)
+{
+	return time_us + offset(z, floor_div(time_us, US)) * US;
+}
+
+int64_t zone_instant(const struct zone *z, int64_t local_us)
+{
+	const int64_t local_s = floor_div(local_us, US);
+	const int64_t end = local_s + OFFSET_MAX_S;
+
+	for (int64_t start = local_s - OFFSET_MAX_S; start < end;) {
+		const int64_t change = next_change(z, start, end);
+		const int64_t at = local_s - offset(z, start);
+
+		if (at < start)
+			return start * US; /* the clock was put forward over it */
+		if (at < change)
+			return local_us - offset(z, start) * US;
+		start = change;
+	}
+	UNREACHABLE("some offset holds at the end");
+}
+
+/* ---- the calendar, proleptic Gregorian ------------------------------------------------------------------ */
+
+struct date {
+	int64_t year, month, day; /* month 0 to 11, day 1 to 31 */
+};
+
+/* Days since 1970-01-01, counting years from March so that a leap day is the last of its year. */
+static int64_t days_of(const struct date *t)
+{
+	const int64_t year = t->month < 2 ? t->year - 1 : t->year;
+	const int64_t era = floor_div(year, 400), of_era = year - era * 400;
+	const int64_t of_year = (153 * ((t->month + 10) % 12) + 2) / 5 + t->day - 1;
+
+	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+}
+
+static struct date date_of(int64_t days)
+{
+	const int64_t shifted = days + 719468;
+	const int64_t era = floor_div(shifted, 146097), of_era = shifted - era * 146097;
+	const int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	const int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
+	const int64_t month = (5 * of_year + 2) / 153; /* from March */
+
+	return (struct date){.year = year + era * 400 + (month >= 10),
+	                     .month = (month + 2) % 12,
+	                     .day = of_year - (153 * month + 2) / 5 + 1};
+}
+
+static void move_months(struct date *t, int64_t months)
+{
+	const int64_t month = t->year * 12 + t->month + months;
+
+	t->year = floor_div(month, 12);
+	t->month = month - t->year * 12;
+}
+
+int64_t zone_add_months(int64_t local_us, int64_t months)
+{
+	const int64_t days = floor_div(local_us, DAY_US);
+	struct date t = date_of(days), first;
+	int64_t last;
+
+	move_months(&t, months);
+	first = (struct date){t.year, t.month, 1};
+	move_months(&first, 1);
+	last = days_of(&first) - 1;
+	return (days_of(&t) < last ? days_of(&t) : last) * DAY_US + (local_us - days * DAY_US);
+}
+
+int64_t zone_local_day(int64_t local_us)
+{
+	return floor_div(local_us, DAY_US) * DAY_US;
+}
+
+int64_t zone_local_month(int64_t local_us)
+{
+	struct date t = date_of(floor_div(local_us, DAY_US));
+
+	t.day = 1;
+	return days_of(&t) * DAY_US;
+}
+
+/* ---- days and months of a zone ---------------------------------------------------------------------------- */
+
+static int64_t next_local_day(int64_t local_us)
+{
+	return zone_local_day(local_us) + DAY_US;
+}
+
+static int64_t next_local_month(int64_t local_us)
+{
+	return zone_add_months(zone_local_month(local_us), 1);
+}
+
+/* The first instant after time_us whose local time is of another unit, of which from begins and next ends one:
+ * where the offset holds until then, or a change of the offset. */
+static int64_t next_unit(const struct zone *z, int64_t time_us, int64_t (*from)(int64_t local_us),
+                         int64_t (*next)(int64_t local_us))
+{
+	const int64_t local = zone_local(z, time_us), unit = from(local), end = next(local);
+	const int64_t limit = floor_div(time_us + (end - local), US) + 2 * OFFSET_MAX_S;
+
+	for (int64_t start = floor_div(time_us, US);;) {
+		const int64_t change = next_change(z, start, limit), at = end - offset(z, start) * US;
+
+		if (at < change * US)
+			return at;
+		CHECK(change < limit);
+		if (from(zone_local(z, change * US)) != unit)
+			return change * US;
+		start = change;
+	}
+}
+
+int64_t zone_next_day(const struct zone *z, int64_t time_us)
+{
+	return next_unit(z, time_us, zone_local_day, next_local_day);
+}
+
+int64_t zone_next_month(const struct zone *z, int64_t time_us)
+{
+	return next_unit(z, time_us, zone_local_month, next_local_month);
 }

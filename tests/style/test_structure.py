@@ -31,6 +31,7 @@ VENDORS = {
     "ini.h": "src/config.c",
     "cjose/": "src/routes/token.c",
     "curl/": "src/outbox/http.c",
+    "glib.h": "src/base/zone.c",
 }
 
 ALL = sources(".c", ".h", ".def")
