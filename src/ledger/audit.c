@@ -17,6 +17,7 @@
 #define SQL_MAX 16384
 #define DETAIL_MAX 320
 #define ROW_MAX (ID_ACCOUNT_MAX + 64)
+#define QUERY_ROW_MAX 512
 
 /* Accounts after low (unless first) up to high (unless last); only: that one. */
 struct range {
@@ -364,6 +365,41 @@ static int finish_chunk(struct audit *A)
 	return 0;
 }
 
+/* ---- questions about many accounts at once --------------------------------------------------- */
+
+static int ask(struct audit *A, const struct audit_query *query, const struct account_key *only)
+{
+	struct db_row row;
+	struct buf sql;
+	int more = -1;
+
+	buf_init(&sql, SQL_MAX);
+	sql_literal(&sql, "SELECT COALESCE(a.external_id, LOWER(HEX(q.account_id))), q.name, q.detail FROM (");
+	buf_add_text(&sql, query->sql);
+	sql_literal(&sql, ") q LEFT JOIN accounts a ON a.id = q.account_id");
+	if (only != NULL) {
+		sql_literal(&sql, " WHERE q.account_id = ");
+		sql_bytes(&sql, only->bytes, sizeof(only->bytes));
+	}
+	if (db_query_stream(A->db, &sql) == DB_OK)
+		for (more = db_row(A->db, &row); more == 1; more = db_row(A->db, &row)) {
+			char name[QUERY_ROW_MAX];
+
+			(void)snprintf(name, sizeof(name), "account %s %s", row.field[0], row.field[1]);
+			audit_find_row(A, query->check, query->table, name, "%s", row.field[2]);
+		}
+	buf_free(&sql);
+	return db_finish(A->db) == DB_OK && more == 0 ? 0 : -1;
+}
+
+int audit_ask(struct audit *A, const struct audit_query *queries, size_t count, const struct account_key *only)
+{
+	for (size_t i = 0; i < count; i++)
+		if (ask(A, &queries[i], only) != 0)
+			return -1;
+	return 0;
+}
+
 /* ---- the run --------------------------------------------------------------------------------- */
 
 /* One snapshot for everything that follows. */
@@ -428,6 +464,8 @@ int audit_run(struct db *d, const char *account,
 		result = run_chunks(A, &range);
 	if (result == 0)
 		result = audit_orders(A, account != NULL ? &key : NULL);
+	if (result == 0)
+		result = audit_workspaces(A, account != NULL ? &key : NULL);
 	db_rollback(d);
 	book_release(A->book);
 	free(A);

@@ -4,18 +4,9 @@
  * numbers in them are those of the database: topups.state 4 is paid; transactions.type 0 is TOP_UP, 1
  * SIGNUP_BONUS, 2 PROMO_BONUS, 3 REFERRAL_BONUS, 6 REFUND, 7 DISPUTE; refunds.status 1 and 2 are refunds that stand.
  */
-#include <stdio.h>
-
-#include "db/sql.h"
 #include "ledger/audit_state.h"
 
-#define SQL_MAX 16384
-#define ROW_MAX 512
-
-static const struct {
-	const char *check, *table;
-	const char *sql; /* account_id, name, detail of each wrong row */
-} checks[] = {
+static const struct audit_query queries[] = {
 	{"order", "topups",
          "SELECT t.account_id, CONCAT('seq ', t.seq) AS name, CONCAT('state ', t.state, ', ', t.amount_micros,"
          " ' micros, but its transaction ', t.transaction_seq, ' is ', COALESCE(CONCAT('of type ', x.type, ', ',"
@@ -107,39 +98,7 @@ static const struct {
          " HAVING COUNT(*) <> COALESCE(MAX(r.uses), 0) OR SUM(x.amount_micros) <> COUNT(*) * MAX(c.amount_micros)"},
 };
 
-static int check(struct audit *A, size_t i, const struct account_key *only)
-{
-	struct db_row row;
-	struct buf sql;
-	int more = -1;
-
-	buf_init(&sql, SQL_MAX);
-	sql_literal(
-		&sql,
-		"SELECT COALESCE(a.external_id, LOWER(HEX(q.account_id))), q.name, q.detail FROM (");
-	buf_add_text(&sql, checks[i].sql);
-	sql_literal(&sql, ") q LEFT JOIN accounts a ON a.id = q.account_id");
-	if (only != NULL) {
-		sql_literal(&sql, " WHERE q.account_id = ");
-		sql_bytes(&sql, only->bytes, sizeof(only->bytes));
-	}
-	if (db_query_stream(A->db, &sql) == DB_OK)
-		for (more = db_row(A->db, &row); more == 1; more = db_row(A->db, &row)) {
-			char name[ROW_MAX];
-
-			(void)snprintf(name, sizeof(name), "account %s %s", row.field[0],
-			               row.field[1]);
-			audit_find_row(A, checks[i].check, checks[i].table, name, "%s",
-			               row.field[2]);
-		}
-	buf_free(&sql);
-	return db_finish(A->db) == DB_OK && more == 0 ? 0 : -1;
-}
-
 int audit_orders(struct audit *A, const struct account_key *only)
 {
-	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
-		if (check(A, i, only) != 0)
-			return -1;
-	return 0;
+	return audit_ask(A, queries, sizeof(queries) / sizeof(queries[0]), only);
 }

@@ -38,7 +38,7 @@ void audit_rows_account(struct audit *A, const struct subject *s)
 	if (a->mode != MODE_PREPAID && a->mode != MODE_POSTPAID)
 		audit_find(A, "account", "accounts", s, 0, "there is no mode %lld",
 		           (long long)a->mode);
-	if (a->status != STATUS_ACTIVE && a->status != STATUS_SUSPENDED)
+	if (a->status < STATUS_ACTIVE || a->status > STATUS_UNPAID)
 		audit_find(A, "account", "accounts", s, 0, "there is no status %lld",
 		           (long long)a->status);
 }

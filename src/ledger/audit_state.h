@@ -1,7 +1,8 @@
 /*
  * audit_state: an audit under way.  The audit_*.c files share it and nobody else includes it:
  * audit.c runs it, audit_journal.c follows entries, audit_rows.c looks at all other rows,
- * audit_orders.c at what came in by payments, bonuses and codes, audit_explain.c names the rows when sums differ.
+ * audit_orders.c at what came in by payments, bonuses and codes, audit_workspaces.c at plans, people and
+ * statements, audit_explain.c names the rows when sums differ.
  */
 #ifndef OCTROI_LEDGER_AUDIT_STATE_H
 #define OCTROI_LEDGER_AUDIT_STATE_H
@@ -104,7 +105,16 @@ void audit_seal(const struct audit *A, seal_sum *sum, int64_t seq, enum audit_as
  * streaming. */
 int audit_explain(struct audit *A, const struct subject *s);
 
-/* Orders, bonuses and codes of all accounts, or of only one; 0, or -1 on a fault. */
+/* A question to the database about many accounts at once: account_id, name, detail of each wrong row. */
+struct audit_query {
+	const char *check, *table;
+	const char *sql;
+};
+/* Asks them about all accounts, or about only one; 0, or -1 on a fault. */
+int audit_ask(struct audit *A, const struct audit_query *queries, size_t count, const struct account_key *only);
+
+/* Orders, bonuses and codes; workspaces, plans and statements: of all accounts, or of only one; 0, or -1 on a fault. */
 int audit_orders(struct audit *A, const struct account_key *only);
+int audit_workspaces(struct audit *A, const struct account_key *only);
 
 #endif
