@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS workspaces (
   statement_from_us BIGINT NOT NULL DEFAULT 0,
   statement_at_us BIGINT NOT NULL DEFAULT 0,
   stated_micros BIGINT NOT NULL DEFAULT 0,
+  failed_statements BIGINT NOT NULL DEFAULT 0,
   past_due_at_us BIGINT NOT NULL DEFAULT 0,
   suspend_at_us BIGINT NOT NULL DEFAULT 0,
   soft_alert_at_us BIGINT NOT NULL DEFAULT 0,

@@ -105,6 +105,7 @@ struct answer {
 	bool of_member;             /* limit is the member's own, not the account's */
 	int64_t amount_minor;       /* of STATEMENT and STATEMENT_BEGIN, in the currency's smallest unit */
 	enum statement_state statement_state; /* of the STATEMENT commands, after them */
+	bool stale;                 /* of STATEMENT_BEGIN: its invoice says more than is owed by now */
 };
 
 struct command {
@@ -245,9 +246,16 @@ struct command {
 		} refer;
 		/* STATEMENT takes nothing: what is owed now and not yet stated becomes a statement; answer.seq is its
 		 * number, 0 when nothing is owed.  STATEMENT_BEGIN, before the invoice is made: what is to be charged,
-		 * or VOID.  STATEMENT_NOTE: what Stripe answered; NULL: leave; failure: a charge was declined, and this
-		 * is Stripe's code. */
-		struct { const char *invoice_id, *invoice_url, *failure; bool livemode; } statement_note;
+		 * or VOID; the key as that of TOPUP. */
+		struct { const char *customer_key; } statement_begin;
+		/* What Stripe answered; NULL: leave.  The customer as that of TOPUP_NOTE.  voided: the invoice is void, and
+		 * another may be made.  failure: a charge was declined, the attempt-th (from 0) of this statement, and
+		 * this is Stripe's code. */
+		struct {
+			const char *customer_id, *gone_id, *invoice_id, *invoice_url, *failure;
+			bool livemode, voided;
+			int64_t attempt;
+		} statement_note;
 		/* The invoice of the statement is paid; once. */
 		struct {
 			int64_t amount_minor;

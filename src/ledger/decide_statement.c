@@ -1,11 +1,28 @@
 /*
- * statement: not written yet.
+ * statement: what is owed now becomes a statement, which is to be charged at once.
  */
 #include "ledger/decide.h"
 
+#include "ledger/effects.h"
+#include "ledger/statement.h"
+#include "ledger/workspace.h"
+#pragma weak workspace_of
+#pragma weak workspace_ensure
+#pragma weak workspace_zone
+
 void decide_statement(struct decide *d, struct slot *s, struct command *c)
 {
-	(void)d;
-	(void)s;
-	c->answer.outcome = OUTCOME_UNAVAILABLE;
+	struct answer *a = &c->answer;
+	struct statement_amount amount = {0, 0};
+
+	if (s->account != NULL)
+		statement_price(d, s, statement_owed(s, workspace_of(d, s)), &amount);
+	a->outcome = OUTCOME_OK;
+	/* What is too small stays owed; it would be stated again and again. */
+	if (s->account == NULL || statement_small(d, &amount))
+		return;
+
+	/* From here on it succeeds. */
+	(void)workspace_ensure(d, s);
+	statement_answer(s, statement_make(d, s, &amount, d->now_us), a);
 }

@@ -1,11 +1,55 @@
 /*
- * statement_note: not written yet.
+ * statement_note: what Stripe answered about a statement's invoice.  What is known already stays.
  */
 #include "ledger/decide.h"
 
+#include <string.h>
+
+#include "ledger/customer.h"
+#include "ledger/effects.h"
+#include "ledger/statement.h"
+
+static void note_invoice(struct decide *d, struct statements_row *t, const struct command *c)
+{
+	const char *id = c->statement_note.invoice_id, *url = c->statement_note.invoice_url;
+
+	if (id == NULL)
+		return;
+	if (c->statement_note.voided && strcmp(t->invoice_id, id) == 0) {
+		t->invoice_id = t->invoice_url = "";
+		t->state = t->state == STATEMENT_SENT ? STATEMENT_OPEN : t->state;
+	} else if (!c->statement_note.voided && t->invoice_id[0] == '\0') {
+		t->invoice_id = id;
+		t->livemode = c->statement_note.livemode;
+		t->state = t->state == STATEMENT_OPEN ? STATEMENT_SENT : t->state;
+	}
+	if (url != NULL && strcmp(t->invoice_id, id) == 0)
+		t->invoice_url = url;
+	rows_touch(d->rows, &t->row);
+}
+
 void decide_statement_note(struct decide *d, struct slot *s, struct command *c)
 {
-	(void)d;
-	(void)s;
-	c->answer.outcome = OUTCOME_UNAVAILABLE;
+	struct statements_row *t = statement_find(d, s, c->statement_seq);
+
+	if (t == NULL) {
+		c->answer.outcome = OUTCOME_NOT_FOUND;
+		return;
+	}
+
+	/* From here on it succeeds. */
+	customer_note(d, s, c->statement_note.customer_id, c->statement_note.gone_id);
+	c->answer.event_state = EVENT_IGNORED;
+	c->answer.note = "nothing new";
+	if (!statement_settled(t)) {
+		note_invoice(d, t, c);
+		/* Two may hear of one attempt. */
+		if (c->statement_note.failure != NULL && t->failures == c->statement_note.attempt) {
+			t->failure = c->statement_note.failure;
+			statement_fail(d, s, t);
+			c->answer.event_state = EVENT_APPLIED;
+			c->answer.note = "";
+		}
+	}
+	statement_answer(s, t, &c->answer);
 }

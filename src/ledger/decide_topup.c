@@ -5,11 +5,9 @@
 
 #include <string.h>
 
+#include "ledger/customer.h"
 #include "ledger/effects.h"
 #include "ledger/order.h"
-
-/* Stripe may forget a key after a day. */
-#define CUSTOMER_KEY_LIFE_US (INT64_C(23) * 3600 * 1000000)
 
 /* What the money buys on this account, rounded down; false when that is nothing, or too much. */
 static bool credits_of(const struct decide *d, enum account_unit unit, micros money,
@@ -22,15 +20,6 @@ static bool credits_of(const struct decide *d, enum account_unit unit, micros mo
 		return false;
 	*credits = (micros)exact;
 	return true;
-}
-
-static void keep_customer_key(struct decide *d, struct billing_row *b, const char *key)
-{
-	if (b->customer_id[0] != '\0' || (b->customer_key[0] != '\0' &&
-	                                  d->now_us - b->customer_key_at_us < CUSTOMER_KEY_LIFE_US))
-		return;
-	b->customer_key = key;
-	b->customer_key_at_us = d->now_us;
 }
 
 void decide_topup(struct decide *d, struct slot *s, struct command *c)
@@ -51,7 +40,7 @@ void decide_topup(struct decide *d, struct slot *s, struct command *c)
 	/* From here on it succeeds. */
 	effects_account(d, s, c);
 	b = effects_billing(d, s);
-	keep_customer_key(d, b, c->topup.customer_key);
+	customer_keep_key(d, s, c->topup.customer_key);
 	t = (struct topups_row *)rows_alloc(d->rows, TABLE_TOPUPS);
 	memcpy(t->account_id, s->key.bytes, sizeof(t->account_id));
 	t->seq = ++b->topup_seq;
