@@ -7,7 +7,8 @@
 
 #define MODEL_MAX 100
 
-static void print(struct ctl *c, const struct probe_target *target, const struct probe_result *result)
+static void print(struct ctl *c, const struct probe_target *target,
+                  const struct probe_result *result)
 {
 	const struct probe_text *text = probe_text(result->state);
 	struct listing *l = listing_new("probe");
@@ -26,7 +27,8 @@ static void print(struct ctl *c, const struct probe_target *target, const struct
 }
 
 /* Claims the provider, so that nobody else probes it now, and stores what it finds. */
-static int check_and_store(struct ctl *c, const struct probe_target *target, struct probe_result *result)
+static int check_and_store(struct ctl *c, const struct probe_target *target,
+                           struct probe_result *result)
 {
 	(void)ctl_ledger(c); /* makes the pool */
 	switch (prober_check(c->pool, target, 0, result)) {

@@ -92,7 +92,7 @@ static const struct {
 } sentences[] = {
 	{"Your credit balance is too low", "invalid_request_error", PROBE_INSUFFICIENT_QUOTA},
 	{"You have reached your specified API usage limits", "invalid_request_error",
-	 PROBE_BILLING_HARD_LIMIT_REACHED},
+         PROBE_BILLING_HARD_LIMIT_REACHED},
 	{"This organization has been disabled", "invalid_request_error", PROBE_PERMISSION},
 	{"model:", "not_found_error", PROBE_MODEL_UNKNOWN},
 	{"You have insufficient permissions", "invalid_request_error", PROBE_PERMISSION},
@@ -156,7 +156,9 @@ static enum probe_state error_verdict(const struct probe_answer *answer, const s
 	enum probe_state state = find_code(code);
 
 	(void)snprintf(detail, PROBE_DETAIL_MAX, "%s",
-	               is_code(code) ? code : is_code(type) ? type : "");
+	               is_code(code)   ? code
+	               : is_code(type) ? type
+	                               : "");
 	if (state == PROBE_UNEXPECTED)
 		state = find_code(type);
 	if (state == PROBE_UNEXPECTED)
@@ -310,9 +312,10 @@ static void ask(struct asking *g, enum probe_call call, const char *limit)
 	int length;
 
 	(void)snprintf(url, sizeof(url), "%s%s", target->api_base, path_of(call));
-	length = snprintf(key, sizeof(key), target->provider == PROBE_OPENAI
-	                                             ? "Authorization: Bearer %s"
-	                                             : "x-api-key: %s", target->key);
+	length = snprintf(key, sizeof(key),
+	                  target->provider == PROBE_OPENAI ? "Authorization: Bearer %s"
+	                                                   : "x-api-key: %s",
+	                  target->key);
 	CHECK(length > 0 && length < HEADER_MAX);
 	if (target->provider == PROBE_ANTHROPIC)
 		request.headers[3] = "anthropic-version: 2023-06-01";
@@ -335,8 +338,8 @@ static void ask(struct asking *g, enum probe_call call, const char *limit)
  * list them, and a model may be unknown to the one and served by the other. */
 static bool goes_on(enum probe_state state)
 {
-	return state == PROBE_HEALTHY || state == PROBE_PERMISSION || state == PROBE_MODEL_UNKNOWN ||
-	       state == PROBE_UNEXPECTED;
+	return state == PROBE_HEALTHY || state == PROBE_PERMISSION ||
+	       state == PROBE_MODEL_UNKNOWN || state == PROBE_UNEXPECTED;
 }
 
 void probe_run(const struct probe_target *target, int64_t deadline_us, struct probe_result *result)
