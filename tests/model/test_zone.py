@@ -17,10 +17,13 @@ SEED = int(os.environ.get("OCTROI_SEED") or random.SystemRandom().randrange(2**3
 US = 1_000_000
 DAY = 86400
 CASES = 20_000
-YEARS = range(1995, 2090)  # clocks have changed by rules since long before, and accounts live in these
+YEARS = range(1995, 2090)
+# The database spells changes of the clocks out until 2037 and gives a rule for later ones; GLib 2.74 reads that of
+# Ireland, whose winter time is the exception to its standard time, the wrong way round.
+LAST_YEAR = {"Europe/Dublin": 2037, "Eire": 2037}
 EPOCH = datetime.datetime(1970, 1, 1)
 UTC = datetime.timezone.utc
-# All, but for links to the same times and names that only zoneinfo takes.
+# Names of the database; zoneinfo also takes some that lie beside it.
 ZONES = sorted(name for name in zoneinfo.available_timezones() if name[0].isupper())
 
 
@@ -69,6 +72,8 @@ def draw(r):
     drawn = []
     while len(drawn) < CASES:
         zone, year = r.choice(ZONES), r.choice(YEARS)
+        if year > LAST_YEAR.get(zone, year):
+            continue
         at = changes(zone, year) or [r.randrange(start(year), start(year + 1))]
         for _ in range(20):
             drawn.append((zone, r.choice(at) + r.choice((-1, 0, 1, r.randrange(-2 * DAY, 2 * DAY), r.randrange(-DAY * 40, 0)))))
