@@ -1,12 +1,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/arena.h"
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/id.h"
 #include "ctl/ctl.h"
 #include "ctl/listing.h"
+#include "ctl/target.h"
 #include "db/reader.h"
 #include "db/sql.h"
 #include "ledger/names.h"
@@ -17,68 +17,6 @@
 #define SHOWN_MAX 100 /* grants and holds of account show */
 #define REASON_MAX 255
 #define ACTOR_MAX 128
-
-/* ---- an account by its name ------------------------------------------------------------------ */
-
-static int check_name(const char *name)
-{
-	if (id_account_valid(name, strlen(name)))
-		return CTL_OK;
-	return ctl_fail("an account's id is 1 to 128 of A-Z a-z 0-9 . _ : @ -");
-}
-
-/* CTL_NO, said on stderr, when there is no such account. */
-static int find(struct ctl *c, struct arena *arena, const char *name,
-                struct reader_account *account)
-{
-	const struct account_key key = id_account_key(name, strlen(name));
-
-	if (check_name(name) != CTL_OK)
-		return CTL_FAILED;
-	if (reader_account(ctl_db(c), arena, &key, account) != 0)
-		return ctl_db_failed(c);
-	if (!account->found) {
-		(void)ctl_fail("there is no account %s", name);
-		return CTL_NO;
-	}
-	return CTL_OK;
-}
-
-static struct arena *arena_or_fail(void)
-{
-	struct arena *arena = arena_new(ARENA_MAX);
-
-	if (arena == NULL)
-		(void)ctl_fail("out of memory");
-	return arena;
-}
-
-static int submit(struct ctl *c, struct command *command)
-{
-	const struct answer *a = &command->answer;
-
-	ledger_submit(ctl_ledger(c), command, clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US);
-	if (a->outcome == OUTCOME_OK)
-		return CTL_OK;
-	if (a->outcome == OUTCOME_UNAVAILABLE)
-		return ctl_fail(
-			"the database did not answer in time; whether it was booked is not known.  "
-			"Repeating it with the same --request-id is safe.");
-	(void)ctl_fail("%s: %s%s%s", outcome_name(a->outcome), outcome_message(a->outcome, 0),
-	               a->outcome == OUTCOME_INVALID_REQUEST && a->field != NULL ? " Field: " : "",
-	               a->outcome == OUTCOME_INVALID_REQUEST && a->field != NULL ? a->field : "");
-	return CTL_NO;
-}
-
-static struct command command_for(enum command_kind kind, const char *name)
-{
-	return (struct command){
-		.kind = kind,
-		.account = id_account_key(name, strlen(name)),
-		.account_id = name,
-		.member = "",
-	};
-}
 
 /* ---- list ------------------------------------------------------------------------------------ */
 
@@ -110,7 +48,7 @@ int ctl_account_list(struct ctl *c)
 	int result;
 
 	if (ctl_arguments(c, options, NULL, 0, 0) < 0 ||
-	    (after != NULL && check_name(after) != CTL_OK))
+	    (after != NULL && target_check_id("an account's", after) != CTL_OK))
 		return CTL_FAILED;
 	if (limit_text != NULL &&
 	    ctl_integer(limit_text, "--limit", 1, LIST_LIMIT_MAX, &limit) != 0)
@@ -153,6 +91,38 @@ static void put_byok(struct listing *l, int64_t byok)
 	listing_text(l, "byok", "own keys", text);
 }
 
+/* What an account with a workspace has besides. */
+static void put_workspace(struct listing *l, const struct reader_account *a)
+{
+	const struct reader_workspace *p = &a->workspace;
+	const bool today = p->day_until_us > a->now_us, this_month = p->month_until_us > a->now_us;
+
+	if (!p->found)
+		return;
+	if (p->plan[0] != '\0') {
+		if (p->changing != 0)
+			listing_text(l, "nextPlan", "next plan", p->next_plan[0] != '\0' ? p->next_plan : "none");
+		listing_amount(l, "allowanceMicros", "allowance", p->granted_micros);
+		listing_amount(l, "carriedMicros", "carried over", p->carried_micros);
+		listing_amount(l, "allowanceLeftMicros", "of both left", p->left_micros);
+		listing_amount(l, "reservedMicros", "reserved for members", p->reserved_micros);
+		listing_time(l, "periodStartsAt", "period from", p->period_start_us);
+		listing_time(l, "periodEndsAt", "until", p->period_end_us);
+	}
+	listing_int(l, "managers", "managers", p->managers);
+	listing_int(l, "members", "members", p->members);
+	listing_limit(l, "dailyLimitMicros", "daily limit", p->daily_limit_micros);
+	listing_amount(l, "dailyUsedMicros", "used today", today ? p->day_micros : 0);
+	listing_limit(l, "monthlyLimitMicros", "monthly limit", p->monthly_limit_micros);
+	listing_amount(l, "monthlyUsedMicros", "used this month", this_month ? p->month_micros : 0);
+	if (a->mode == MODE_POSTPAID)
+		listing_time(l, "nextStatementAt", "next statement", p->statement_at_us);
+	if (p->past_due_at_us != 0)
+		listing_time(l, "pastDueSince", "past due since", p->past_due_at_us);
+	if (p->suspend_at_us != 0)
+		listing_time(l, "suspendsAt", "suspended on", p->suspend_at_us);
+}
+
 static struct listing *list_account(const char *name, const struct reader_account *a)
 {
 	struct listing *l = listing_new("account");
@@ -162,6 +132,8 @@ static struct listing *list_account(const char *name, const struct reader_accoun
 	listing_text(l, "unit", "unit", names_unit(a->unit));
 	listing_text(l, "mode", "mode", names_mode(a->mode));
 	listing_text(l, "status", "status", names_status(a->status));
+	if (names_status_reason(a->status)[0] != '\0')
+		listing_text(l, "reason", "reason", names_status_reason(a->status));
 	listing_amount(l, "balanceMicros", "balance", a->balance_micros);
 	listing_amount(l, "heldMicros", "held", a->held_micros);
 	listing_int(l, "openHolds", "open holds", a->open_holds);
@@ -173,6 +145,7 @@ static struct listing *list_account(const char *name, const struct reader_accoun
 	listing_text(l, "locale", "locale", a->locale);
 	listing_text(l, "timeZone", "time zone", a->time_zone);
 	listing_text(l, "plan", "plan", a->plan);
+	put_workspace(l, a);
 	listing_time(l, "createdAt", "created", a->created_at_us);
 	return l;
 }
@@ -273,13 +246,13 @@ static void print_account(const struct ctl *c, const struct listing *account,
 
 static int show(struct ctl *c, const char *name)
 {
-	struct arena *arena = arena_or_fail();
+	struct arena *arena = target_arena();
 	struct reader_account account;
 	int result;
 
 	if (arena == NULL)
 		return CTL_FAILED;
-	result = find(c, arena, name, &account);
+	result = target_find(c, arena, name, &account);
 	if (result == CTL_OK) {
 		const struct account_key key = id_account_key(name, strlen(name));
 		struct listing *shown = list_account(name, &account);
@@ -309,6 +282,7 @@ int ctl_account_show(struct ctl *c)
 
 struct texts { /* as on the command line, NULL when not given */
 	const char *unit, *mode, *status, *hard_limit, *soft_limit, *byok;
+	const char *plan, *time_zone, *daily_limit, *monthly_limit;
 };
 
 static int parse_name(const char *text, const char *option, int (*number)(const char *name),
@@ -357,6 +331,57 @@ static int parse_byok(const char *text, bool *set, unsigned *byok)
 	return CTL_OK;
 }
 
+/* "none" takes the plan, or the limit, away. */
+static int fill_in_spending(struct command *command, const struct texts *t)
+{
+	bool daily_set = false, monthly_set = false;
+
+	if (target_limit(t->daily_limit, "--daily-limit", &daily_set,
+	                   &command->account_change.daily_limit_micros) != CTL_OK ||
+	    target_limit(t->monthly_limit, "--monthly-limit", &monthly_set,
+	                   &command->account_change.monthly_limit_micros) != CTL_OK)
+		return CTL_FAILED;
+	if (t->time_zone != NULL && zone_find(t->time_zone) == NULL)
+		return ctl_fail("--time-zone: there is no time zone '%s', such as Europe/Paris", t->time_zone);
+	command->account_change.time_zone = t->time_zone;
+	command->account_change.plan = t->plan;
+	if (t->plan != NULL && strcmp(t->plan, "none") == 0)
+		command->account_change.plan = "";
+	command->account_change.set_daily_limit = daily_set;
+	command->account_change.set_monthly_limit = monthly_set;
+	return CTL_OK;
+}
+
+/* What was used so far, for an account that begins to count it with this command. */
+static int count_used(struct ctl *c, struct command *command)
+{
+	struct arena *arena = target_arena();
+	struct reader_account account;
+	const struct zone *z = NULL;
+	int result = CTL_FAILED;
+
+	if (arena == NULL)
+		return CTL_FAILED;
+	if (reader_account(ctl_db(c), arena, &command->account, &account) != 0) {
+		result = ctl_db_failed(c);
+		goto done;
+	}
+	result = CTL_OK;
+	if (!account.found || account.workspace.found)
+		goto done;
+	if (command->account_change.time_zone != NULL)
+		account.time_zone = command->account_change.time_zone;
+	z = target_zone(c, &account);
+	if (z == NULL)
+		result = CTL_FAILED;
+	else if (reader_used(ctl_db(c), &command->account, z, account.now_us, &command->account_change.day_micros,
+	                     &command->account_change.month_micros) != 0)
+		result = ctl_db_failed(c);
+done:
+	arena_free(arena);
+	return result;
+}
+
 static int fill_in(struct command *command, const struct texts *t)
 {
 	bool unit_set = false, mode_set = false, status_set = false, hard_set = false,
@@ -392,13 +417,13 @@ static int exists(struct ctl *c, const char *name, bool wanted)
 	struct arena *arena;
 	int result;
 
-	if (check_name(name) != CTL_OK)
+	if (target_check_id("an account's", name) != CTL_OK)
 		return CTL_FAILED;
-	arena = arena_or_fail();
+	arena = target_arena();
 	if (arena == NULL)
 		return CTL_FAILED;
 	if (wanted)
-		result = find(c, arena, name, &account);
+		result = target_find(c, arena, name, &account);
 	else if (reader_account(ctl_db(c), arena, &key, &account) != 0)
 		result = ctl_db_failed(c);
 	else
@@ -409,11 +434,15 @@ static int exists(struct ctl *c, const char *name, bool wanted)
 
 static int change(struct ctl *c, const char *name, const struct texts *t)
 {
-	struct command command = command_for(COMMAND_ACCOUNT, name);
+	struct command command = target_command(COMMAND_ACCOUNT, name);
 	int result = fill_in(&command, t);
 
 	if (result == CTL_OK)
-		result = submit(c, &command);
+		result = fill_in_spending(&command, t);
+	if (result == CTL_OK)
+		result = count_used(c, &command);
+	if (result == CTL_OK)
+		result = target_submit(c, &command);
 	return result == CTL_OK ? show(c, name) : result;
 }
 
@@ -444,6 +473,10 @@ int ctl_account_set(struct ctl *c)
 		{.name = "--hard-limit", .value = &t.hard_limit},
 		{.name = "--soft-limit", .value = &t.soft_limit},
 		{.name = "--byok", .value = &t.byok},
+		{.name = "--plan", .value = &t.plan},
+		{.name = "--time-zone", .value = &t.time_zone},
+		{.name = "--daily-limit", .value = &t.daily_limit},
+		{.name = "--monthly-limit", .value = &t.monthly_limit},
 		{0},
 	};
 	const char *name;
@@ -538,13 +571,13 @@ int ctl_account_credit(struct ctl *c)
 		(void)digest_base64url(random, sizeof(random), made + 4);
 		t.request_id = made;
 	}
-	command = command_for(COMMAND_TRANSACTION, operands[0]);
+	command = target_command(COMMAND_TRANSACTION, operands[0]);
 	result = fill_in_credit(&command, operands[1], &t);
 	/* A mistyped name must not make an account. */
 	if (result == CTL_OK)
 		result = exists(c, operands[0], true);
 	if (result == CTL_OK)
-		result = submit(c, &command);
+		result = target_submit(c, &command);
 	if (result == CTL_OK)
 		print_credit(c, &command);
 	return result;

@@ -11,7 +11,7 @@
 
 #define LISTING_JSON_MAX ((size_t)256 << 20)
 
-enum field_kind { FIELD_TEXT, FIELD_INT, FIELD_AMOUNT, FIELD_TIME };
+enum field_kind { FIELD_TEXT, FIELD_INT, FIELD_AMOUNT, FIELD_LIMIT, FIELD_TIME };
 
 struct field {
 	enum field_kind kind;
@@ -99,6 +99,15 @@ void listing_amount(struct listing *l, const char *key, const char *heading, int
 	add(l, FIELD_AMOUNT, key, heading, text, amount_micros);
 }
 
+void listing_limit(struct listing *l, const char *key, const char *heading, int64_t limit_micros)
+{
+	char text[MONEY_TEXT_MAX] = "-";
+
+	if (limit_micros != COMMAND_NO_LIMIT)
+		(void)decimal_format(limit_micros, 6, 2, text);
+	add(l, FIELD_LIMIT, key, heading, text, limit_micros);
+}
+
 void listing_time(struct listing *l, const char *key, const char *heading, int64_t time_us)
 {
 	char text[CLOCK_RFC3339_MAX] = "-";
@@ -143,6 +152,11 @@ static void put_padded(const char *text, int width, bool right, bool last)
 	(void)fputs(last ? "\n" : "  ", stdout);
 }
 
+static bool is_number(const struct field *f)
+{
+	return f->kind == FIELD_INT || f->kind == FIELD_AMOUNT || f->kind == FIELD_LIMIT;
+}
+
 static size_t columns_of(const struct listing *l)
 {
 	return l->rows < 2 ? l->count : l->columns;
@@ -165,14 +179,12 @@ static void print_table(const struct listing *l)
 	for (size_t i = 0; i < columns; i++) {
 		const struct field *f = &l->fields[i];
 
-		put_padded(f->heading, width[i], f->kind == FIELD_INT || f->kind == FIELD_AMOUNT,
-		           i + 1 == columns);
+		put_padded(f->heading, width[i], is_number(f), i + 1 == columns);
 	}
 	for (size_t i = 0; i < l->count; i++) {
 		const struct field *f = &l->fields[i];
 
-		put_padded(f->text, width[i % columns],
-		           f->kind == FIELD_INT || f->kind == FIELD_AMOUNT, (i + 1) % columns == 0);
+		put_padded(f->text, width[i % columns], is_number(f), (i + 1) % columns == 0);
 	}
 	free(width);
 }
@@ -202,6 +214,12 @@ static void put_field(struct json_writer *w, const struct field *f)
 	case FIELD_INT:
 	case FIELD_AMOUNT:
 		json_put_int(w, f->key, f->number);
+		return;
+	case FIELD_LIMIT:
+		if (f->number == COMMAND_NO_LIMIT)
+			json_put_null(w, f->key);
+		else
+			json_put_int(w, f->key, f->number);
 		return;
 	case FIELD_TIME:
 		json_put_time(w, f->key, f->number);

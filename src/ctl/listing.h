@@ -24,6 +24,8 @@ void listing_text(struct listing *l, const char *key, const char *heading, const
 void listing_int(struct listing *l, const char *key, const char *heading, int64_t value);
 /* micros: JSON the integer, people a decimal with at least 2 places. */
 void listing_amount(struct listing *l, const char *key, const char *heading, int64_t amount_micros);
+/* The same of a limit; COMMAND_NO_LIMIT: JSON null, people "-". */
+void listing_limit(struct listing *l, const char *key, const char *heading, int64_t limit_micros);
 /* micros since 1970, 0 for never: JSON RFC 3339 or null, people the same or "-". */
 void listing_time(struct listing *l, const char *key, const char *heading, int64_t time_us);
 

@@ -606,6 +606,30 @@ int reader_summary(struct db *d, struct arena *a, const struct account_key *key,
 	return ask_end(&q, result);
 }
 
+int reader_used(struct db *d, const struct account_key *key, const struct zone *z, int64_t now_us,
+                int64_t *day_micros, int64_t *month_micros)
+{
+	const int64_t local_us = zone_local(z, now_us);
+	const int64_t from_us[] = {zone_instant(z, zone_local_day(local_us)),
+	                           zone_instant(z, zone_local_month(local_us))};
+	struct ask q;
+	int result = -1;
+
+	ask_init(&q, d, NULL);
+	for (size_t i = 0; i < sizeof(from_us) / sizeof(from_us[0]); i++) {
+		const struct reader_span span = {.from_us = from_us[i], .to_us = now_us + 1};
+
+		if (i > 0)
+			sql_literal(&q.sql, ";");
+		sql_literal(&q.sql, "SELECT COALESCE(SUM(cost_micros),0)");
+		sql_span(&q, key, &span);
+	}
+	if (ask_send(&q) == 0 && ask_rows(&q, 1, take_number, day_micros, sizeof(*day_micros)) == 1 &&
+	    ask_next(&q) == 0 && ask_rows(&q, 1, take_number, month_micros, sizeof(*month_micros)) == 1)
+		result = 0;
+	return ask_end(&q, result);
+}
+
 /* ---- keys and counts ------------------------------------------------------------------------- */
 
 static int take_key(struct ask *q, const struct db_row *row, void *out)

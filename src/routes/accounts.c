@@ -2,11 +2,15 @@
  * accounts: what the application sets on its customers' accounts, and money moved by hand.
  */
 #include "base/money.h"
+#include "base/zone.h"
 #include "db/reader.h"
+#include "ledger/plan.h"
 #include "routes/call.h"
 #include "routes/parse.h"
+#include "routes/people.h"
 #include "routes/render.h"
 #include "routes/show.h"
+#include "routes/spending.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +18,8 @@
 #define EMAIL_MAX 254
 #define NAME_MAX_CHARACTERS 200
 #define LOCALE_MAX 16
-#define TIME_ZONE_MAX 64
+#define TIME_ZONE_MAX (ZONE_NAME_MAX - 1)
+#define PLAN_MAX (PLAN_NAME_MAX - 1)
 #define DESCRIPTION_MAX 255
 #define PRIORITY_MAX 1000
 #define ACTOR_MAX 32
@@ -42,6 +47,20 @@ static bool path_account(struct call *c, struct command *command)
 	return true;
 }
 
+/* There is no such account, or nobody can tell. */
+static void render_missing(struct call *c, int result)
+{
+	const struct refusal missing = {
+		.outcome = OUTCOME_NOT_FOUND,
+		.message = c->french ? "Workspace non trouvé" : "Workspace not found",
+	};
+
+	if (result < 0)
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+	else
+		render_refusal(c, &missing);
+}
+
 /* Answers the account as it is now. */
 static void answer_account(struct call *c, const struct account_key *key)
 {
@@ -55,7 +74,7 @@ static void answer_account(struct call *c, const struct account_key *key)
 	result = reader_account(d, c->request->arena, key, &account);
 	pool_give(c->readers, d);
 	if (result < 0 || !account.found) {
-		render_outcome(c, result < 0 ? OUTCOME_UNAVAILABLE : OUTCOME_NOT_FOUND);
+		render_missing(c, result);
 		return;
 	}
 	render_open(c, &w);
@@ -75,9 +94,9 @@ void accounts_get(struct call *c)
 }
 
 static const char *const account_members[] = {
-	"mode",   "unit",     "status",          "email",           "name",
-	"locale", "timeZone", "hardLimitMicros", "softLimitMicros", "byok",
-	NULL,
+	"mode",     "unit",            "status",          "email", "name", "locale",
+	"timeZone", "hardLimitMicros", "softLimitMicros", "byok",  "plan", "dailyLimitMicros",
+	"monthlyLimitMicros", NULL,
 };
 
 static bool is_address(const char *text)
@@ -110,6 +129,19 @@ static void parse_profile(struct parse *p, struct command *command)
 	command->account_change.time_zone =
 		parse_made_of(p, "timeZone", TIME_ZONE_MAX, LETTERS "/+");
 #undef LETTERS
+	if (command->account_change.time_zone != NULL && zone_find(command->account_change.time_zone) == NULL)
+		parse_wrong(p, "timeZone", PARSE_ZONE);
+}
+
+/* null takes the plan, or the limit, away. */
+static void parse_spending(struct parse *p, struct command *command)
+{
+	command->account_change.plan =
+		parse_null(p, "plan") ? "" : parse_bytes(p, "plan", PLAN_MAX);
+	command->account_change.set_daily_limit =
+		parse_limit(p, "dailyLimitMicros", &command->account_change.daily_limit_micros);
+	command->account_change.set_monthly_limit =
+		parse_limit(p, "monthlyLimitMicros", &command->account_change.monthly_limit_micros);
 }
 
 static void parse_change(struct parse *p, struct command *command)
@@ -132,6 +164,7 @@ static void parse_change(struct parse *p, struct command *command)
 	command->account_change.set_byok = parse_given(p, "byok");
 	command->account_change.byok = parse_providers(p, "byok");
 	parse_profile(p, command);
+	parse_spending(p, command);
 }
 
 void accounts_put(struct call *c)
@@ -147,36 +180,144 @@ void accounts_put(struct call *c)
 		render_wrong(c, &p);
 		return;
 	}
-	if (call_submit(c, &command))
+	if (spending_count(c, &command) && call_submit(c, &command))
 		answer_account(c, &command.account);
 }
 
 /* ---- members --------------------------------------------------------------------------------- */
 
-static const char *const member_members[] = {"role", NULL};
+/* Does what is due, so that all is as of now, and reads the account; NULL when that is refused, and rendered. */
+static struct db *open_account(struct call *c, const struct account_key *key, struct reader_account *account)
+{
+	struct command touch = {.kind = COMMAND_TOUCH, .account = *key, .account_id = c->account};
+	struct db *d;
+	int result;
+
+	if (!call_submit(c, &touch))
+		return NULL;
+	d = call_reader(c);
+	if (d == NULL)
+		return NULL;
+	result = reader_account(d, c->request->arena, key, account);
+	if (result == 0 && account->found)
+		return d;
+	pool_give(c->readers, d);
+	render_missing(c, result);
+	return NULL;
+}
+
+void accounts_members(struct call *c)
+{
+	struct command command = {.kind = COMMAND_TOUCH};
+	struct reader_account account;
+	struct json_writer w;
+	struct people page;
+	struct parse p;
+	struct db *d;
+	int result;
+
+	if (!path_account(c, &command))
+		return;
+	parse_query(&p, c->request);
+	people_parse(&p, &page);
+	if (!parse_ok(&p)) {
+		render_wrong(c, &p);
+		return;
+	}
+	d = open_account(c, &command.account, &account);
+	if (d == NULL)
+		return;
+	result = people_read(c, d, &command.account, &page);
+	pool_give(c->readers, d);
+	if (result < 0) {
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+		return;
+	}
+	render_open(c, &w);
+	people_put(&w, "items", c, &account, &page);
+	render_close(&w);
+}
+
+/* Answers the member as it is now. */
+static void answer_member(struct call *c, const struct command *command)
+{
+	struct reader_account account;
+	struct people one;
+	struct json_writer w;
+	struct db *d = open_account(c, &command->account, &account);
+	int result;
+
+	if (d == NULL)
+		return;
+	result = people_read_one(c, d, &command->account, command->member, &one);
+	pool_give(c->readers, d);
+	if (result < 0 || one.count == 0) {
+		render_outcome(c, result < 0 ? OUTCOME_UNAVAILABLE : OUTCOME_NOT_FOUND);
+		return;
+	}
+	render_open(c, &w);
+	json_put_text(&w, "account", account.external_id);
+	show_member(&w, c, &account, one.rows);
+	render_close(&w);
+}
+
+void accounts_member_get(struct call *c)
+{
+	struct command command = {.kind = COMMAND_TOUCH};
+
+	if (path_account(c, &command))
+		answer_member(c, &command);
+}
+
+static const char *const member_members[] = {"role", "limitMicros", "period", NULL};
+
+enum limit_period { PERIOD_PLAN, PERIOD_DAY, PERIOD_MONTH };
+
+static int period_number(const char *name)
+{
+	static const char *const names[] = {
+		[PERIOD_PLAN] = "period", [PERIOD_DAY] = "day", [PERIOD_MONTH] = "month"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* limitMicros sets the limit of that period, and leaves the two others. */
+static void parse_member_limit(struct parse *p, struct command *command)
+{
+	int64_t limit;
+	const bool set = parse_limit(p, "limitMicros", &limit);
+	const int period = parse_name(p, "period", period_number, PERIOD_PLAN);
+
+	if (!set && parse_given(p, "period"))
+		parse_wrong(p, "period", PARSE_ABSENT);
+	command->member_change.set_limit = set && period == PERIOD_PLAN;
+	command->member_change.limit_micros = limit;
+	command->member_change.set_daily_limit = set && period == PERIOD_DAY;
+	command->member_change.daily_limit_micros = limit;
+	command->member_change.set_monthly_limit = set && period == PERIOD_MONTH;
+	command->member_change.monthly_limit_micros = limit;
+}
 
 void accounts_member_put(struct call *c)
 {
 	struct command command = {.kind = COMMAND_MEMBER};
-	struct json_writer w;
 	struct parse p;
 
 	if (!path_account(c, &command))
 		return;
 	parse_record(&p, c->request, c->body, member_members);
-	parse_need(&p, "role");
-	command.member_change.role = parse_name(&p, "role", names_to_role, 0);
+	command.member_change.set_role = parse_given(&p, "role");
+	command.member_change.role = parse_name(&p, "role", names_to_role, PLAN_MEMBER);
+	parse_member_limit(&p, &command);
 	if (!parse_ok(&p)) {
 		render_wrong(c, &p);
 		return;
 	}
-	if (!call_submit(c, &command))
-		return;
-	render_open(c, &w);
-	json_put_text(&w, "account", command.account_id);
-	json_put_text(&w, "member", command.member);
-	json_put_text(&w, "role", names_role(command.member_change.role));
-	render_close(&w);
+	if (call_submit(c, &command))
+		answer_member(c, &command);
 }
 
 void accounts_member_delete(struct call *c)

@@ -23,6 +23,20 @@ struct db *call_reader(struct call *c)
 	return d;
 }
 
+bool call_touch(struct call *c, const struct account_key *key)
+{
+	struct command command = {
+		.kind = COMMAND_TOUCH, .account = *key, .account_id = c->account, .member = "",
+		.touch = {.create = c->scope != SCOPE_REPORT},
+	};
+
+	if (!call_submit(c, &command))
+		return false;
+	if (command.answer.absent)
+		render_outcome(c, OUTCOME_NOT_FOUND);
+	return !command.answer.absent;
+}
+
 int call_manages(struct call *c, bool *manages)
 {
 	const struct account_key key = id_account_key(c->account, strlen(c->account));

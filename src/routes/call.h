@@ -52,6 +52,10 @@ bool call_submit(struct call *c, struct command *command);
 /* A connection for reading; NULL when none came free, which is rendered then.  Give it back. */
 struct db *call_reader(struct call *c);
 
+/* Makes the caller's account on first sight (who may only read, makes none), and does what was due.  False when
+ * there is no account then, and that is rendered. */
+bool call_touch(struct call *c, const struct account_key *key);
+
 /* Whether the caller may see and change what concerns the whole account: its owner and its managers, not
  * every member.  False, rendered, when it may not, or nobody can tell. */
 bool call_may_manage(struct call *c);

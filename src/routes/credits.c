@@ -31,22 +31,6 @@ static const char *own_member(const struct call *c)
 	return c->member[0] != '\0' ? c->member : NULL;
 }
 
-/* Makes the account on first sight (who may only read, makes none), and does what was due.  False
- * when there is no account then, and that is rendered. */
-static bool touch(struct call *c, const struct account_key *key)
-{
-	struct command command = {
-		.kind = COMMAND_TOUCH, .account = *key, .account_id = c->account, .member = "",
-		.touch = {.create = c->scope != SCOPE_REPORT},
-	};
-
-	if (!call_submit(c, &command))
-		return false;
-	if (command.answer.absent)
-		render_outcome(c, OUTCOME_NOT_FOUND);
-	return !command.answer.absent;
-}
-
 static bool is_due(const struct reader_account *a)
 {
 	return !a->found || a->due_at_us <= a->now_us;
@@ -76,16 +60,6 @@ static bool is_low(const struct call *c, const struct reader_account *a)
 	return left < c->config->low_balance;
 }
 
-static void put_limits(struct json_writer *w, const struct reader_account *a)
-{
-	if (a->mode != MODE_POSTPAID)
-		return;
-	json_open_record(w, "limits");
-	json_put_int(w, "hardLimitMicros", a->hard_limit_micros);
-	json_put_int(w, "softLimitMicros", a->soft_limit_micros);
-	json_close_record(w);
-}
-
 /* Where referrals are rewarded. */
 static void put_referral_code(struct json_writer *w, const struct call *c, const struct account_key *key)
 {
@@ -96,6 +70,34 @@ static void put_referral_code(struct json_writer *w, const struct call *c, const
 	code_referral(key, code);
 	code_show(code, shown);
 	json_put_text(w, "referralCode", shown);
+}
+
+/* What the caller itself can still spend: the guard's own verdict, in which limits, quotas and what is reserved for
+ * others have their say.  False, rendered, on a fault. */
+static bool ask_spendable(struct call *c, const struct account_key *key, micros *spendable)
+{
+	struct command command = {
+		.kind = COMMAND_CHECK, .account = *key, .account_id = c->account, .member = c->member,
+		.check = {.model = ""},
+	};
+	const struct answer *a = &command.answer;
+
+	ledger_submit(c->ledger, &command, c->request->deadline_us);
+	if (a->outcome == OUTCOME_UNAVAILABLE) {
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+		return false;
+	}
+	*spendable = a->outcome != OUTCOME_ACCOUNT_SUSPENDED && a->available_micros > 0 ? a->available_micros : 0;
+	return true;
+}
+
+static void put_member(struct json_writer *w, const struct call *c, const struct reader_overview *o)
+{
+	if (!o->member_found || o->member.removed_at_us != 0)
+		return;
+	json_open_record(w, "member");
+	show_member(w, c, &o->account, &o->member);
+	json_close_record(w);
 }
 
 static void put_overview(struct json_writer *w, const struct call *c, const struct account_key *key,
@@ -113,9 +115,11 @@ static void put_overview(struct json_writer *w, const struct call *c, const stru
 	show_balance(w, a);
 	json_put_bool(w, "low", is_low(c, a));
 	json_put_bool(w, "hasByok", a->byok != 0);
-	json_put_text(w, "status", names_status(a->status));
-	render_put_given(w, "plan", a->plan);
-	put_limits(w, a);
+	show_status(w, a);
+	show_plan(w, a);
+	show_limits(w, c, a);
+	show_statement(w, a);
+	put_member(w, c, o);
 	put_referral_code(w, c, key);
 	json_open_list(w, "transactions");
 	for (int i = 0; i < o->transaction_count; i++)
@@ -131,19 +135,24 @@ void credits_show(struct call *c)
 {
 	struct account_key key = own_key(c);
 	struct reader_overview overview;
+	micros spendable = 0;
 	struct json_writer w;
 
 	if (read_overview(c, &key, &overview) < 0)
 		return;
-	if (is_due(&overview.account) && (!touch(c, &key) || read_overview(c, &key, &overview) < 0))
+	if (is_due(&overview.account) && (!call_touch(c, &key) || read_overview(c, &key, &overview) < 0))
 		return;
 	/* Just made, and not there yet: a server that reads from a lagging copy. */
 	if (!overview.account.found) {
 		render_outcome(c, OUTCOME_UNAVAILABLE);
 		return;
 	}
+	if (overview.account.workspace.found && !ask_spendable(c, &key, &spendable))
+		return;
 	render_open(c, &w);
 	put_overview(&w, c, &key, &overview);
+	if (overview.account.workspace.found)
+		json_put_int(&w, "spendableMicros", spendable);
 	render_close(&w);
 }
 
@@ -182,7 +191,7 @@ static struct db *open_page(struct call *c, struct page *page)
 	if (!page->account.found || !is_due(&page->account))
 		return d;
 	pool_give(c->readers, d);
-	return touch(c, &page->key) ? call_reader(c) : NULL;
+	return call_touch(c, &page->key) ? call_reader(c) : NULL;
 fail:
 	pool_give(c->readers, d);
 	render_outcome(c, OUTCOME_UNAVAILABLE);

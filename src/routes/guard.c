@@ -533,7 +533,7 @@ void guard_charge(struct call *c)
 	json_put_bool(&w, "success", true);
 	render_put_id(&w, "usage", &command.account, a->seq);
 	json_put_minor(&w, "creditsConsumed", a->amount_micros, render_per_minor(a->unit));
-	json_put_minor(&w, "creditsRemaining", a->balance_micros, render_per_minor(a->unit));
+	json_put_minor(&w, "creditsRemaining", a->available_micros, render_per_minor(a->unit));
 	json_put_int(&w, "costMicros", a->amount_micros);
 	put_figures(&w, a);
 	put_charge_message(&w, c, a);

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/money.h"
 #include "routes/render.h"
+#include "routes/spending.h"
 
 /* Stripe's ids of Checkout sessions begin so. */
 #define STRIPE_SESSION "cs_"
@@ -37,13 +38,155 @@ static void put_providers(struct json_writer *w, const char *key, unsigned byok)
 	json_close_list(w);
 }
 
+/* ---- plan, limits, statement -------------------------------------------------------------------- */
+
+void show_status(struct json_writer *w, const struct reader_account *a)
+{
+	json_put_text(w, "status", names_status(a->status));
+	render_put_given(w, "reason", names_status_reason(a->status));
+}
+
+static void put_allowance(struct json_writer *w, const struct reader_workspace *p)
+{
+	/* What a debt took of them at once is used too. */
+	micros limit;
+
+	CHECK(money_add(p->granted_micros, p->carried_micros, &limit));
+	json_open_record(w, "allowance");
+	json_put_int(w, "limitMicros", limit);
+	json_put_int(w, "usedMicros", limit > p->left_micros ? limit - p->left_micros : 0);
+	json_put_int(w, "carriedMicros", p->carried_micros);
+	json_put_int(w, "reservedMicros", p->reserved_micros);
+	json_put_time(w, "startsAt", p->period_start_us);
+	json_put_time(w, "resetsAt", p->period_end_us);
+	json_close_record(w);
+}
+
+void show_plan(struct json_writer *w, const struct reader_account *a)
+{
+	const struct reader_workspace *p = &a->workspace;
+
+	render_put_given(w, "plan", a->plan);
+	if (!p->found || p->plan[0] == '\0')
+		return;
+	if (p->changing != 0 && p->next_plan[0] != '\0')
+		json_put_text(w, "nextPlan", p->next_plan);
+	else if (p->changing != 0)
+		json_put_null(w, "nextPlan");
+	put_allowance(w, p);
+}
+
+/* A limit, what is used of it, and when that begins anew. */
+struct window {
+	const char *limit_key, *used_key, *resets_key;
+	micros limit_micros, used_micros;
+	int64_t until_us, next_us; /* until_us has passed: nothing is used yet, and it ends at next_us */
+};
+
+static void put_window(struct json_writer *w, const struct window *v, int64_t now_us)
+{
+	const bool running = v->until_us > now_us;
+
+	if (v->limit_micros == COMMAND_NO_LIMIT)
+		json_put_null(w, v->limit_key);
+	else
+		json_put_int(w, v->limit_key, v->limit_micros);
+	json_put_int(w, v->used_key, running ? v->used_micros : 0);
+	json_put_time(w, v->resets_key, running ? v->until_us : v->next_us);
+}
+
+void show_limits(struct json_writer *w, const struct call *c, const struct reader_account *a)
+{
+	const struct reader_workspace *p = &a->workspace;
+	const struct zone *z = spending_zone(c, a);
+	const struct window day = {
+		"dailyLimitMicros", "dailyUsedMicros", "dailyResetsAt", p->daily_limit_micros,
+		p->day_micros, p->day_until_us, zone_next_day(z, a->now_us)};
+	const struct window month = {
+		"monthlyLimitMicros", "monthlyUsedMicros", "monthlyResetsAt", p->monthly_limit_micros,
+		p->month_micros, p->month_until_us, zone_next_month(z, a->now_us)};
+
+	if (a->mode != MODE_POSTPAID && !p->found)
+		return;
+	json_open_record(w, "limits");
+	if (a->mode == MODE_POSTPAID) {
+		json_put_int(w, "hardLimitMicros", a->hard_limit_micros);
+		json_put_int(w, "softLimitMicros", a->soft_limit_micros);
+	}
+	if (p->found) {
+		put_window(w, &day, a->now_us);
+		put_window(w, &month, a->now_us);
+	}
+	json_close_record(w);
+}
+
+void show_statement(struct json_writer *w, const struct reader_account *a)
+{
+	const struct reader_workspace *p = &a->workspace;
+
+	if (!p->found || (a->mode != MODE_POSTPAID && p->past_due_at_us == 0))
+		return;
+	json_open_record(w, "statement");
+	json_put_int(w, "owedMicros", a->balance_micros < 0 ? -a->balance_micros : 0);
+	json_put_time(w, "nextAt", p->statement_at_us);
+	if (p->past_due_at_us != 0)
+		json_put_time(w, "pastDueSince", p->past_due_at_us);
+	if (p->suspend_at_us != 0)
+		json_put_time(w, "suspendsAt", p->suspend_at_us);
+	json_close_record(w);
+}
+
+/* ---- people -------------------------------------------------------------------------------------- */
+
+static void put_people(struct json_writer *w, const struct reader_workspace *p)
+{
+	if (!p->found)
+		return;
+	json_open_record(w, "members");
+	json_put_int(w, "managers", p->managers);
+	json_put_int(w, "members", p->members);
+	if (p->seats > 0)
+		json_put_int(w, "seats", p->seats);
+	else
+		json_put_null(w, "seats");
+	json_close_record(w);
+}
+
+void show_member(struct json_writer *w, const struct call *c, const struct reader_account *a,
+                 const struct reader_member *m)
+{
+	const struct zone *z = spending_zone(c, a);
+	const int64_t month_end_us = zone_next_month(z, a->now_us);
+	const int64_t period_end_us = a->workspace.found ? a->workspace.period_end_us : 0;
+	const struct window windows[] = {
+		{"limitMicros", "usedMicros", "resetsAt", m->limit_micros, m->period_micros, m->period_until_us,
+	         period_end_us > a->now_us ? period_end_us : month_end_us},
+		{"dailyLimitMicros", "dailyUsedMicros", "dailyResetsAt", m->daily_limit_micros, m->day_micros,
+	         m->day_until_us, zone_next_day(z, a->now_us)},
+		{"monthlyLimitMicros", "monthlyUsedMicros", "monthlyResetsAt", m->monthly_limit_micros,
+	         m->month_micros, m->month_until_us, month_end_us},
+	};
+
+	json_put_text(w, "member", m->id);
+	json_put_text(w, "role", names_role(m->role));
+	json_put_int(w, "quotaMicros", m->quota_micros);
+	json_put_int(w, "heldMicros", m->held_micros);
+	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++)
+		put_window(w, &windows[i], a->now_us);
+	json_put_time(w, "createdAt", m->created_at_us);
+	if (m->removed_at_us != 0)
+		json_put_time(w, "removedAt", m->removed_at_us);
+}
+
+/* ---- accounts ------------------------------------------------------------------------------------ */
+
 void show_account(struct json_writer *w, const struct call *c, const struct reader_account *a)
 {
 	json_put_text(w, "account", a->external_id);
 	json_put_text(w, "mode", names_mode(a->mode));
 	json_put_text(w, "unit", names_unit(a->unit));
 	json_put_text(w, "currency", c->config->currency);
-	json_put_text(w, "status", names_status(a->status));
+	show_status(w, a);
 	show_balance(w, a);
 	json_put_int(w, "openHolds", a->open_holds);
 	json_put_int(w, "hardLimitMicros", a->hard_limit_micros);
@@ -53,9 +196,14 @@ void show_account(struct json_writer *w, const struct call *c, const struct read
 	render_put_given(w, "name", a->name);
 	render_put_given(w, "locale", a->locale);
 	render_put_given(w, "timeZone", a->time_zone);
-	render_put_given(w, "plan", a->plan);
+	show_plan(w, a);
+	put_people(w, &a->workspace);
+	show_limits(w, c, a);
+	show_statement(w, a);
 	json_put_time(w, "createdAt", a->created_at_us);
 }
+
+/* ---- history ------------------------------------------------------------------------------------- */
 
 void show_transaction(struct json_writer *w, const char *key, const struct account_key *account,
                       int64_t unit, const struct reader_transaction *t)

@@ -12,6 +12,17 @@
 int64_t show_available(const struct reader_account *a);
 /* balance, balanceMicros, heldMicros, availableMicros. */
 void show_balance(struct json_writer *w, const struct reader_account *a);
+/* status, and why where it is suspended. */
+void show_status(struct json_writer *w, const struct reader_account *a);
+/* plan, nextPlan and allowance, as far as there are any. */
+void show_plan(struct json_writer *w, const struct reader_account *a);
+/* limits: of an account that is postpaid or has a workspace. */
+void show_limits(struct json_writer *w, const struct call *c, const struct reader_account *a);
+/* statement: of an account that is postpaid, or past due. */
+void show_statement(struct json_writer *w, const struct reader_account *a);
+/* A member with its limits and its use as of now: the members of an open record. */
+void show_member(struct json_writer *w, const struct call *c, const struct reader_account *a,
+                 const struct reader_member *m);
 /* The account as its application sees it: the members of an open record. */
 void show_account(struct json_writer *w, const struct call *c, const struct reader_account *a);
 

@@ -47,6 +47,10 @@ def test_made_shown_changed(server):
     ({"name": "x" * 201}, "name"), ({"byok": ["nobody"]}, "byok"), ({"byok": "openai"}, "byok"),
     ({"hardLimitMicros": -1}, "hardLimitMicros"), ({"hardLimitMicros": 1.5}, "hardLimitMicros"),
     ({"email": "a@b\r\nBcc: c@d"}, "email"), ({"name": "a\u0000b"}, None), ({"locale": "x" * 17}, "locale"),
+    ({"timeZone": "Mars/Base"}, "timeZone"), ({"timeZone": "../../etc/passwd"}, "timeZone"), ({"timeZone": "/etc/passwd"}, "timeZone"),
+    ({"plan": ""}, "plan"), ({"plan": 5}, "plan"), ({"plan": "x" * 64}, "plan"), ({"parent": "ws:other"}, "parent"),
+    ({"dailyLimitMicros": -1}, "dailyLimitMicros"), ({"monthlyLimitMicros": "5"}, "monthlyLimitMicros"),
+    ({"status": "past_due"}, "status"),
 ])
 def test_a_field_that_is_none(nginx, fields, field):
     account = request_id("acc")

@@ -61,7 +61,11 @@ class Malformer:
             ("POST", "/api/guard/charge", "guard", "Charge", {**who, "action": "debrief", "quantity": 2}),
             ("POST", "/api/pricing/estimate", "guard", "EstimateOf", {"model": "gpt-4o", "inputTokens": 5}),
             ("PUT", at, "app", "AccountChange", {"mode": "postpaid", "hardLimitMicros": 5, "name": "x"}),
+            ("PUT", at, "app", "AccountChange", {"plan": "none such", "dailyLimitMicros": 5, "monthlyLimitMicros": None}),
             ("PUT", at + "/members/user:1", "app", "MemberChange", {"role": "manager"}),
+            ("PUT", at + "/members/user:1", "app", "MemberChange", {"limitMicros": 5, "period": "day"}),
+            ("PUT", f"/api/credits/settings?account={self.account}", "app", "SettingsChange",
+             {"dailyLimitMicros": 5, "members": {"user:1": {"limitMicros": 5, "monthlyLimitMicros": None}}}),
             ("POST", at + "/transactions", "admin", "TransactionByHand",
              {"type": "ADJUSTMENT", "amountMicros": 5, "description": "d", "requestId": "never"}),
             ("POST", "/api/tokens", "app", "TokenFor", {"account": self.account, "ttlSeconds": 60}),
@@ -72,7 +76,8 @@ class Malformer:
         # Where nothing said is right, nothing is left to give.
         assert o.post(f"/api/credits/claim-bonus?account={self.account}").status == 200
         self.reads = ["/api/credits", "/api/credits/transactions", "/api/credits/usages", "/api/credits/summary",
-                      "/api/accounts/" + self.account, "/api/guard/check", "/api/pricing", "/metrics", "/healthz",
+                      "/api/credits/settings", "/api/accounts/" + self.account, "/api/accounts/" + self.account + "/members",
+                      "/api/guard/check", "/api/pricing", "/metrics", "/healthz",
                       "/api/admin/providers"]
         self.kinds = [self.broken_json, self.broken_json, self.wrong_field, self.wrong_field, self.wrong_header,
                       self.wrong_parameter, self.wrong_method, self.wrong_size, self.wrong_encoding, self.wrong_id, self.wrong_signature]

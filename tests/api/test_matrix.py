@@ -28,8 +28,9 @@ KEYS = {
 }
 # What a key of scope report may read besides.
 REPORT_READS = {"APP", "OWNER"}
-# What an account's members see only when they manage it, and what needs a Stripe that is not there.
-FOR_MANAGERS = {"topups_invoices"}
+# What an account's members may only when they manage it, and what needs a Stripe that is not there.
+FOR_MANAGERS = {"topups_invoices", "settings_put"}
+NEEDS_STRIPE = {"topups_invoices"}
 SERVER_LOCATION = """
 location ~ ^/as-server(/.*)$ {
 	include octroi/pass.conf;
@@ -138,7 +139,7 @@ def ask(o, caller, method, path, query=""):
 
 
 def is_defect(answer, handler):
-    return answer.status >= 500 and not (handler in FOR_MANAGERS and answer.status == 503)
+    return answer.status >= 500 and not (handler in NEEDS_STRIPE and answer.status == 503)
 
 
 def check(o, callers, own, foreign):

@@ -27,7 +27,8 @@ SCOPES = {
     "REPORT": {"report", "admin"}, "OWNER": {"app", "admin", "report", "browser"}, "GATE": {"guard", "app", "admin"},
     "SIGNED": set(),
 }
-READ_BY_REPORT = {("GET", "/api/accounts/{account}")}
+READ_BY_REPORT = {("GET", "/api/accounts/{account}"), ("GET", "/api/accounts/{account}/members"),
+                  ("GET", "/api/accounts/{account}/members/{member}")}
 # What somebody else sends, and may add to.
 OF_OTHERS = {"StripeEvent", "ClerkEvent"}
 FUNDS = 10_000_000
@@ -129,6 +130,7 @@ def bodies(o, account):
         "pricing_estimate": ("POST", "/api/pricing/estimate", None, lambda: {"model": "gpt-4o"}),
         "accounts_put": ("PUT", at, "app", lambda: {}),
         "accounts_member_put": ("PUT", at + "/members/user:1", "app", lambda: {"role": "member"}),
+        "settings_put": ("PUT", f"/api/credits/settings?account={account}", "app", lambda: {}),
         "accounts_transaction": ("POST", at + "/transactions", "admin", lambda: {
             "type": "ADJUSTMENT", "amountMicros": 1, "description": "d", "requestId": guard.request_id()}),
         "tokens_issue": ("POST", "/api/tokens", "app", lambda: {"account": account}),
@@ -148,7 +150,8 @@ def signed():
 INSTEAD = {("guard_authorize", "models"): ["model"], ("guard_authorize", "action"): ["model"],
            ("guard_authorize", "quantity"): ["model"], ("pricing_estimate", "action"): ["model"],
            ("pricing_estimate", "quantity"): ["model"]}
-BESIDE = {("guard_authorize", "quantity"): {"action": "debrief"}, ("pricing_estimate", "quantity"): {"action": "debrief"}}
+BESIDE = {("accounts_member_put", "period"): {"limitMicros": 5_000_000},
+          ("guard_authorize", "quantity"): {"action": "debrief"}, ("pricing_estimate", "quantity"): {"action": "debrief"}}
 
 
 def request_schema(contract, handler):
@@ -432,7 +435,7 @@ def promised(contract):
 
 
 REQUESTS = {"Authorize", "Settlement", "Settle", "Settlements", "Release", "Extend", "Charge", "EstimateOf",
-            "AccountChange", "MemberChange", "TransactionByHand", "TokenFor", "TopUpOf", "Nothing", "ClaimOf", "RedeemOf",
+            "AccountChange", "MemberChange", "SettingsChange", "TransactionByHand", "TokenFor", "TopUpOf", "Nothing", "ClaimOf", "RedeemOf",
             "StripeEvent", "ClerkEvent"}
 
 

@@ -31,7 +31,7 @@ def routes():
     """(method, path as OpenAPI writes it, caller, listener, handler) of routes.def."""
     found = re.findall(r'^ROUTE\((\w+), "([^"]+)", (\w+), (\w+), (\w+)\)$', ROUTES.read_text(), re.M)
     assert found
-    names = {"/api/accounts/{}": ["account"], "/api/accounts/{}/members/{}": ["account", "member"],
+    names = {"/api/accounts/{}": ["account"], "/api/accounts/{}/members": ["account"], "/api/accounts/{}/members/{}": ["account", "member"],
              "/api/accounts/{}/transactions": ["account"]}
     listed = []
     for method, pattern, caller, listener, handler in found:

@@ -1,0 +1,90 @@
+#include "ctl/target.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/money.h"
+
+#define ARENA_MAX ((size_t)1 << 20)
+
+int target_check_id(const char *what, const char *id)
+{
+	if (id_account_valid(id, strlen(id)))
+		return CTL_OK;
+	return ctl_fail("%s id is 1 to 128 of A-Z a-z 0-9 . _ : @ -", what);
+}
+
+struct arena *target_arena(void)
+{
+	struct arena *arena = arena_new(ARENA_MAX);
+
+	if (arena == NULL)
+		(void)ctl_fail("out of memory");
+	return arena;
+}
+
+int target_find(struct ctl *c, struct arena *arena, const char *name, struct reader_account *account)
+{
+	const struct account_key key = id_account_key(name, strlen(name));
+
+	if (target_check_id("an account's", name) != CTL_OK)
+		return CTL_FAILED;
+	if (reader_account(ctl_db(c), arena, &key, account) != 0)
+		return ctl_db_failed(c);
+	if (!account->found) {
+		(void)ctl_fail("there is no account %s", name);
+		return CTL_NO;
+	}
+	return CTL_OK;
+}
+
+const struct zone *target_zone(const struct ctl *c, const struct reader_account *account)
+{
+	const char *own = account->workspace.found ? account->workspace.time_zone : account->time_zone;
+	const struct zone *z = own != NULL && own[0] != '\0' ? zone_find(own) : NULL;
+
+	if (z == NULL)
+		z = zone_find(c->config->time_zone);
+	if (z == NULL)
+		(void)ctl_fail("time_zone: there is no time zone %s", c->config->time_zone);
+	return z;
+}
+
+struct command target_command(enum command_kind kind, const char *name)
+{
+	return (struct command){
+		.kind = kind,
+		.account = id_account_key(name, strlen(name)),
+		.account_id = name,
+		.member = "",
+	};
+}
+
+int target_submit(struct ctl *c, struct command *command)
+{
+	const struct answer *a = &command->answer;
+
+	ledger_submit(ctl_ledger(c), command, clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US);
+	if (a->outcome == OUTCOME_OK)
+		return CTL_OK;
+	if (a->outcome == OUTCOME_UNAVAILABLE)
+		return ctl_fail(
+			"the database did not answer in time; whether it was booked is not known.  "
+			"Repeating it with the same --request-id is safe.");
+	(void)ctl_fail("%s: %s%s%s", outcome_name(a->outcome), outcome_message(a->outcome, 0),
+	               a->outcome == OUTCOME_INVALID_REQUEST && a->field != NULL ? " Field: " : "",
+	               a->outcome == OUTCOME_INVALID_REQUEST && a->field != NULL ? a->field : "");
+	return CTL_NO;
+}
+
+int target_limit(const char *text, const char *option, bool *set, micros *limit)
+{
+	if (text == NULL)
+		return CTL_OK;
+	*set = true;
+	*limit = COMMAND_NO_LIMIT;
+	if (strcmp(text, "none") == 0)
+		return CTL_OK;
+	return ctl_decimal(text, option, 0, MONEY_AMOUNT_MAX_MICROS, limit) == 0 ? CTL_OK : CTL_FAILED;
+}

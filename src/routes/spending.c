@@ -1,0 +1,54 @@
+#include "routes/spending.h"
+
+#include "base/check.h"
+#include "routes/render.h"
+
+const struct zone *spending_zone(const struct call *c, const struct reader_account *a)
+{
+	const char *own = a->workspace.found ? a->workspace.time_zone : a->time_zone;
+	const struct zone *z = own != NULL && own[0] != '\0' ? zone_find(own) : NULL;
+
+	if (z == NULL)
+		z = zone_find(c->config->time_zone);
+	CHECK(z != NULL); /* octroi does not start without it */
+	return z;
+}
+
+/* What gives an account a workspace. */
+static bool may_begin(const struct command *command)
+{
+	return (command->account_change.plan != NULL && command->account_change.plan[0] != '\0') ||
+	       command->account_change.set_daily_limit || command->account_change.set_monthly_limit ||
+	       (command->account_change.set_mode && command->account_change.mode == MODE_POSTPAID);
+}
+
+static int read_used(struct call *c, struct db *d, struct command *command)
+{
+	struct reader_account account;
+
+	if (reader_account(d, c->request->arena, &command->account, &account) < 0)
+		return -1;
+	if (!account.found || account.workspace.found)
+		return 0;
+	if (command->account_change.time_zone != NULL)
+		account.time_zone = command->account_change.time_zone;
+	return reader_used(d, &command->account, spending_zone(c, &account), account.now_us,
+	                   &command->account_change.day_micros, &command->account_change.month_micros);
+}
+
+bool spending_count(struct call *c, struct command *command)
+{
+	struct db *d;
+	int result;
+
+	if (!may_begin(command))
+		return true;
+	d = call_reader(c);
+	if (d == NULL)
+		return false;
+	result = read_used(c, d, command);
+	pool_give(c->readers, d);
+	if (result < 0)
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+	return result == 0;
+}

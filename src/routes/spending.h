@@ -1,0 +1,18 @@
+/*
+ * spending: the days and months in which spending limits count, in the account's own time zone.
+ */
+#ifndef OCTROI_ROUTES_SPENDING_H
+#define OCTROI_ROUTES_SPENDING_H
+
+#include "base/zone.h"
+#include "db/reader.h"
+#include "routes/call.h"
+
+/* The account's time zone, or the configured one; never NULL. */
+const struct zone *spending_zone(const struct call *c, const struct reader_account *a);
+
+/* Tells an ACCOUNT command what the account has used so far today and this month, if it may be the one from which
+ * on that is counted.  False, rendered, on a fault. */
+bool spending_count(struct call *c, struct command *command);
+
+#endif
