@@ -167,10 +167,12 @@ static const struct audit_query queries[] = {
 	 " WHERE x.type = 9 AND x.actor = 'stripe' GROUP BY x.account_id, x.seq HAVING COUNT(t.seq) <> 1"},
 	{"statement", "workspaces",
 	 "SELECT w.account_id, 'statements' AS name, CONCAT('stated_micros is ', w.stated_micros, ' of ',"
-	 " w.statement_seq, ' statements, but ', COALESCE(t.owed, 0), ' is owed of ', COALESCE(t.n, 0)) AS detail"
-	 " FROM workspaces w LEFT JOIN (SELECT account_id, COUNT(*) AS n, SUM(IF(state IN (0, 1, 2), amount_micros, 0))"
-	 " AS owed FROM statements GROUP BY account_id) t ON t.account_id = w.account_id"
-	 " WHERE w.stated_micros <> COALESCE(t.owed, 0) OR w.statement_seq <> COALESCE(t.n, 0)"},
+	 " w.statement_seq, ' statements, ', w.failed_statements, ' declined, but ', COALESCE(t.owed, 0), ' is owed of ',"
+	 " COALESCE(t.n, 0), ', ', COALESCE(t.failed, 0), ' declined') AS detail"
+	 " FROM workspaces w LEFT JOIN (SELECT account_id, COUNT(*) AS n, SUM(state = 2) AS failed,"
+	 " SUM(IF(state IN (0, 1, 2), amount_micros, 0)) AS owed FROM statements GROUP BY account_id) t"
+	 " ON t.account_id = w.account_id WHERE w.stated_micros <> COALESCE(t.owed, 0)"
+	 " OR w.statement_seq <> COALESCE(t.n, 0) OR w.failed_statements <> COALESCE(t.failed, 0)"},
 	{"statement", "accounts",
 	 "SELECT a.id AS account_id, 'status' AS name, CONCAT('status ', a.status, ', but ', COALESCE(t.failed, 0),"
 	 " ' of its statements were declined') AS detail FROM accounts a LEFT JOIN (SELECT account_id,"
@@ -180,7 +182,7 @@ static const struct audit_query queries[] = {
 	 "SELECT t.account_id, CONCAT('statement ', t.seq) AS name, CONCAT('state ', t.state, ', but ', COUNT(o.seq),"
 	 " ' rows of outbox are for it') AS detail FROM statements t LEFT JOIN outbox o ON o.account_id = t.account_id"
 	 " AND o.kind = 0 AND o.subject_seq = t.seq GROUP BY t.account_id, t.seq, t.state"
-	 " HAVING COUNT(o.seq) <> IF(t.state = 5, 0, 1)"},
+	 " HAVING COUNT(o.seq) > 1 OR (t.state <> 5 AND COUNT(o.seq) = 0)"},
 	{"outbox", "outbox",
 	 "SELECT o.account_id, CONCAT('seq ', o.seq) AS name, CONCAT('kind ', o.kind, ', state ', o.state, ', of"
 	 " statement ', o.subject_seq, IF(t.seq IS NULL, ', which is not there', '')) AS detail FROM outbox o"
