@@ -29,6 +29,7 @@
 #include "ledger/pricestore.h"
 #include "routes/router.h"
 #include "worker/prober.h"
+#include "worker/worker.h"
 
 #define THREADS_DEFAULT 64
 #define READERS_DEFAULT 8
@@ -58,6 +59,9 @@ struct program {
 	struct ledger *ledger;
 	struct router *router;
 	struct edge *edge;
+	struct stripe stripe;
+	struct worker_options work;
+	struct worker *worker;      /* NULL on fd 0, where the housekeeper does its work */
 	/* The housekeeper's thread: what it does may wait for the database. */
 	pthread_t housekeeper;
 	struct lock lock;
@@ -282,6 +286,23 @@ static int start_edge(struct program *p)
 	return 0;
 }
 
+/* What is to be done outside; its threads are started with the edge. */
+static void set_work(struct program *p)
+{
+	const struct config *c = &p->config;
+
+	p->stripe = (struct stripe){.api_base = c->stripe_api_base,
+	                            .secret_key = c->stripe_secret_key,
+	                            .timeout_ms = c->stripe_timeout_ms};
+	p->work = (struct worker_options){
+		.charge = {.ledger = p->ledger,
+	                   .readers = p->readers,
+	                   .stripe = c->stripe_secret_key[0] != '\0' ? &p->stripe : NULL,
+	                   .product = c->topup_product},
+		.pool = p->readers,
+	};
+}
+
 static int make_parts(struct program *p)
 {
 	struct router_options options = {.config = &p->config};
@@ -293,6 +314,7 @@ static int make_parts(struct program *p)
 	options.slow_max = (int)p->config.slow_max;
 	if (options.slow_max >= thread_count(p))
 		options.slow_max = thread_count(p) - 1; /* some are left for the guard, where there are any */
+	set_work(p);
 	p->router = router_new(&options);
 	return p->router != NULL ? 0 : -1;
 }
@@ -357,6 +379,8 @@ static void *housekeeper_main(void *argument)
 		if (housekeeping_wanted(p, &served)) {
 			router_housekeep(p->router);
 			(void)prober_due(&p->config, p->writers, &looks_us);
+			if (p->start == START_STDIN && worker_review(&p->work) == 0)
+				(void)worker_run(&p->work, 1, INT64_MAX);
 		}
 		lock_take(&p->lock);
 		while (!p->stop && cond_wait_until(&p->changed, &p->lock, next_us))
@@ -464,6 +488,7 @@ static bool stop(struct program *p, int number)
 	log_event(LOG_LEVEL_INFO, "stopping", LOG_NUMBER("signal", number));
 	drained = edge_drain(p->edge, drain_ms);
 	stopped = housekeeper_stop(p, deadline_us);
+	stopped = worker_stop(p->worker, deadline_us) && stopped;
 	router_set_edge(p->router, NULL);
 	log_event(LOG_LEVEL_INFO, "stopped", LOG_TEXT("drained", drained ? "all" : "not all"));
 	log_flush();
@@ -484,6 +509,8 @@ static int run(struct program *p)
 			_exit(EXIT_FAILURE);
 		return EXIT_FAILURE;
 	}
+	if (p->start != START_STDIN)
+		p->worker = worker_start(&p->work);
 	notify("READY=1");
 	log_flush();
 	number = serve(p, &signals);

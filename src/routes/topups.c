@@ -15,6 +15,7 @@
 #include "routes/call.h"
 #include "routes/parse.h"
 #include "routes/render.h"
+#include "worker/customer.h"
 
 #define URL_MAX_BYTES ((size_t)1024)
 #define MESSAGE_MAX 128
@@ -243,50 +244,32 @@ static bool note(struct call *c, const struct order *o, const struct noted *note
 
 /* ---- POST /api/credits/topup: Stripe ------------------------------------------------------------- */
 
-/* However many ask at once, all give Stripe the same key, and so get the same customer; what is noted
- * first stands.  E-mail and name are given to it afterwards: they may have changed since the key was first
- * used, and a key goes with one content.  A customer that Stripe does not know any more (deleted, or of the
- * test mode) is replaced, under a key that follows from its id. */
-static bool make_customer(struct call *c, struct order *o)
+static struct customer customer_of(const struct call *c, const struct order *o)
 {
-	struct noted noted = {.gone_id = o->row.customer_id};
-	char key[STRIPE_KEY_MAX];
-	struct stripe_call call;
-	enum stripe_result result;
-	bool made = false;
-
-	if (o->row.customer_id[0] != '\0')
-		stripe_derive_key(o->row.customer_key, o->row.customer_id, key);
-	else
-		(void)snprintf(key, sizeof(key), "%s", o->row.customer_key);
-	stripe_begin(&call, "/v1/customers", key, stripe_deadline(c));
-	stripe_put(&call, "metadata[user_id]", c->account);
-	result = stripe_send(c->stripe, &call);
-	noted.customer_id = stripe_text(call.json, "id");
-	if (result == STRIPE_OK && stripe_id_valid(noted.customer_id, "cus_"))
-		made = note(c, o, &noted) && read_order(c, o);
-	else
-		render_failure(c, result);
-	stripe_call_free(&call);
-	return made;
+	return (struct customer){.account_id = c->account,
+	                         .id = o->row.customer_id,
+	                         .key = o->row.customer_key,
+	                         .email = o->row.email,
+	                         .name = o->row.name};
 }
 
-/* For Stripe's pages and receipts; a top-up does not fail for it. */
-static void name_customer(const struct call *c, const struct order *o)
+static bool make_customer(struct call *c, struct order *o)
 {
-	char path[STRIPE_PATH_MAX], key[STRIPE_KEY_MAX];
-	struct stripe_call call;
+	struct customer customer = customer_of(c, o);
+	struct noted noted = {.gone_id = o->row.customer_id};
+	char made[CUSTOMER_ID_MAX];
+	enum stripe_result result = customer_make(c->stripe, &customer, stripe_deadline(c), made);
 
-	if ((o->row.email[0] == '\0' && o->row.name[0] == '\0') ||
-	    !stripe_id_valid(o->row.customer_id, "cus_"))
-		return;
-	(void)snprintf(path, sizeof(path), "/v1/customers/%s", o->row.customer_id);
-	stripe_new_key(key);
-	stripe_begin(&call, path, key, stripe_deadline(c));
-	stripe_put(&call, "email", o->row.email);
-	stripe_put(&call, "name", o->row.name);
-	(void)stripe_send(c->stripe, &call);
-	stripe_call_free(&call);
+	if (result != STRIPE_OK) {
+		render_failure(c, result);
+		return false;
+	}
+	noted.customer_id = made;
+	if (!note(c, o, &noted) || !read_order(c, o))
+		return false;
+	customer = customer_of(c, o);
+	customer_name(c->stripe, &customer, stripe_deadline(c));
+	return true;
 }
 
 static void put_session(const struct call *c, struct stripe_call *call, const struct order *o)
@@ -385,16 +368,12 @@ static void serve_order(struct call *c, struct command *command)
 		answer_session(c, &o, NULL);
 		return;
 	}
-	if (o.row.customer_id[0] == '\0') {
-		if (!make_customer(c, &o))
-			return;
-		name_customer(c, &o);
-	}
+	if (o.row.customer_id[0] == '\0' && !make_customer(c, &o))
+		return;
 	if (serve_session(c, &o))
 		return;
 	if (!make_customer(c, &o))
 		return;
-	name_customer(c, &o);
 	if (!serve_session(c, &o))
 		render_failure(c, STRIPE_REFUSED);
 }

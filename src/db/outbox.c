@@ -1,0 +1,197 @@
+#include "db/outbox.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "db/sql.h"
+
+#define SQL_MAX ((size_t)4 * 1024)
+#define NOW "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)"
+#define REVIEW_MAX 64
+/* Numbers of the database: enum outbox_state, enum outbox_kind and enum statement_state (ledger/command.h). */
+#define PENDING "0"
+#define DONE "1"
+#define PARKED "2"
+#define OF_STATEMENT "0"
+#define SETTLED "3,4,5"
+#define FAILED "2"
+
+/* Runs a statement; how many rows it changed, or -1. */
+static int64_t change(struct db *d, struct buf *sql)
+{
+	int64_t changed = -1;
+
+	if (db_query(d, sql) == DB_OK)
+		changed = db_affected(d);
+	if (db_finish(d) != DB_OK)
+		changed = -1;
+	buf_free(sql);
+	return changed;
+}
+
+static void sql_row(struct buf *sql, const struct account_key *account, int64_t seq)
+{
+	sql_literal(sql, " WHERE account_id=");
+	sql_bytes(sql, account->bytes, sizeof(account->bytes));
+	sql_literal(sql, " AND seq=");
+	sql_int(sql, seq);
+}
+
+/* ---- claims -------------------------------------------------------------------------------------- */
+
+/* A row that is due, as it is now.  1, 0 or -1. */
+static int find(struct db *d, bool statements, struct outbox_claim *claim, int64_t *now_us, int64_t *claimed_us)
+{
+	struct db_row row;
+	struct buf sql;
+	int got = -1;
+
+	buf_init(&sql, SQL_MAX);
+	sql_literal(&sql, "SELECT o.account_id,a.external_id,o.seq,o.kind,o.subject_seq,o.attempts,o.claimed_until_us," NOW
+	                  " FROM outbox o JOIN accounts a ON a.id=o.account_id WHERE o.state=" PENDING
+	                  " AND o.next_at_us<=" NOW " AND o.claimed_until_us<=" NOW);
+	if (!statements)
+		sql_literal(&sql, " AND o.kind<>" OF_STATEMENT);
+	sql_literal(&sql, " ORDER BY o.next_at_us LIMIT 1");
+	if (db_query(d, &sql) == DB_OK)
+		got = db_row(d, &row);
+	if (got == 1) {
+		memcpy(claim->account.bytes, row.field[0], sizeof(claim->account.bytes));
+		(void)snprintf(claim->account_id, sizeof(claim->account_id), "%s", row.field[1]);
+		claim->seq = db_int(&row, 2);
+		claim->kind = db_int(&row, 3);
+		claim->subject_seq = db_int(&row, 4);
+		claim->attempts = db_int(&row, 5);
+		*claimed_us = db_int(&row, 6);
+		*now_us = db_int(&row, 7);
+	}
+	if (db_finish(d) != DB_OK)
+		got = -1;
+	buf_free(&sql);
+	return got;
+}
+
+int outbox_claim(struct db *d, bool statements, int64_t lease_us, struct outbox_claim *claim)
+{
+	int64_t now_us = 0, claimed_us = 0, changed;
+	struct buf sql;
+	int found;
+
+	/* Whoever is second looks for another row. */
+	for (;;) {
+		found = find(d, statements, claim, &now_us, &claimed_us);
+		if (found <= 0)
+			return found;
+		claim->until_us = now_us + lease_us;
+		buf_init(&sql, SQL_MAX);
+		sql_literal(&sql, "UPDATE outbox SET attempts=attempts+1,claimed_until_us=");
+		sql_int(&sql, claim->until_us);
+		sql_row(&sql, &claim->account, claim->seq);
+		sql_literal(&sql, " AND state=" PENDING " AND next_at_us<=" NOW " AND claimed_until_us=");
+		sql_int(&sql, claimed_us);
+		sql_literal(&sql, " AND attempts=");
+		sql_int(&sql, claim->attempts);
+		changed = change(d, &sql);
+		if (changed < 0)
+			return -1;
+		if (changed > 0)
+			break;
+	}
+	claim->attempts++;
+	return 1;
+}
+
+int outbox_end(struct db *d, const struct outbox_claim *claim, const struct outbox_end *end)
+{
+	struct buf sql;
+	int64_t changed;
+
+	buf_init(&sql, SQL_MAX);
+	sql_literal(&sql, "UPDATE outbox SET claimed_until_us=0,state=");
+	sql_int(&sql, end->state);
+	sql_literal(&sql, ",attempts=");
+	sql_int(&sql, end->attempts);
+	sql_literal(&sql, ",next_at_us=" NOW "+");
+	sql_int(&sql, end->wait_us);
+	sql_literal(&sql, ",error=");
+	sql_text(&sql, end->error);
+	sql_row(&sql, &claim->account, claim->seq);
+	sql_literal(&sql, " AND state=" PENDING " AND claimed_until_us=");
+	sql_int(&sql, claim->until_us);
+	changed = change(d, &sql);
+	return changed < 0 ? -1 : changed > 0;
+}
+
+/* ---- what others have done ----------------------------------------------------------------------- */
+
+struct reviewed {
+	struct account_key account;
+	int64_t seq;
+	bool settled;
+};
+
+static int find_reviewed(struct db *d, const char *declined, struct reviewed rows[REVIEW_MAX])
+{
+	struct db_row row;
+	struct buf sql;
+	int count = -1;
+
+	buf_init(&sql, SQL_MAX);
+	sql_literal(&sql, "SELECT o.account_id,o.seq,s.state IN (" SETTLED ") FROM outbox o"
+	                  " JOIN statements s ON s.account_id=o.account_id AND s.seq=o.subject_seq"
+	                  " JOIN accounts a ON a.id=o.account_id JOIN workspaces w ON w.account_id=o.account_id"
+	                  " WHERE o.state IN (" PENDING "," PARKED ") AND o.kind=" OF_STATEMENT
+	                  " AND o.claimed_until_us<=" NOW " AND (o.state=" PARKED " OR o.next_at_us>" NOW ")"
+	                  " AND (s.state IN (" SETTLED ") OR (s.state=" FAILED
+	                  " AND LEAST(a.balance_micros,0)+w.stated_micros>0 AND o.error LIKE CONCAT(");
+	sql_text(&sql, declined);
+	sql_literal(&sql, ",'%'))) LIMIT ");
+	sql_int(&sql, REVIEW_MAX);
+	if (db_query(d, &sql) == DB_OK) {
+		for (count = 0; count < REVIEW_MAX && db_row(d, &row) == 1; count++) {
+			memcpy(rows[count].account.bytes, row.field[0], sizeof(rows[count].account.bytes));
+			rows[count].seq = db_int(&row, 1);
+			rows[count].settled = db_int(&row, 2) != 0;
+		}
+	}
+	if (db_finish(d) != DB_OK)
+		count = -1;
+	buf_free(&sql);
+	return count;
+}
+
+int outbox_review(struct db *d, const char *declined)
+{
+	struct reviewed rows[REVIEW_MAX];
+	int count = find_reviewed(d, declined, rows);
+
+	for (int i = 0; i < count; i++) {
+		struct buf sql;
+
+		buf_init(&sql, SQL_MAX);
+		if (rows[i].settled)
+			sql_literal(&sql, "UPDATE outbox SET state=" DONE ",error=''");
+		else
+			sql_literal(&sql, "UPDATE outbox SET state=" PENDING ",attempts=0,next_at_us=" NOW);
+		sql_row(&sql, &rows[i].account, rows[i].seq);
+		sql_literal(&sql, " AND state IN (" PENDING "," PARKED ") AND claimed_until_us<=" NOW);
+		if (change(d, &sql) < 0)
+			return -1;
+	}
+	return count < 0 ? -1 : 0;
+}
+
+int64_t outbox_retry(struct db *d, const struct account_key *account, int64_t seq)
+{
+	struct buf sql;
+
+	buf_init(&sql, SQL_MAX);
+	sql_literal(&sql, "UPDATE outbox SET state=" PENDING ",attempts=0,claimed_until_us=0,next_at_us=" NOW);
+	if (seq != 0) {
+		sql_row(&sql, account, seq);
+		sql_literal(&sql, " AND state=" PARKED);
+	} else {
+		sql_literal(&sql, " WHERE state=" PARKED);
+	}
+	return change(d, &sql);
+}

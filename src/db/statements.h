@@ -1,0 +1,31 @@
+/*
+ * statements: what is known of a statement and of the account's customer at Stripe (tables statements, billing,
+ * profiles), for whoever charges it.  Decides nothing.  One connection, its thread.
+ */
+#ifndef OCTROI_DB_STATEMENTS_H
+#define OCTROI_DB_STATEMENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/id.h"
+#include "db/db.h"
+
+#define STATEMENTS_TEXT_MAX 256
+#define STATEMENTS_URL_MAX 1025
+
+struct statements_known {
+	bool found;
+	int64_t state, amount_minor, failures, created_at_us;
+	char currency[4], invoice_id[STATEMENTS_TEXT_MAX], invoice_url[STATEMENTS_URL_MAX];
+	/* "" when not known */
+	char customer_id[STATEMENTS_TEXT_MAX], customer_key[STATEMENTS_TEXT_MAX];
+	char email[STATEMENTS_TEXT_MAX], name[STATEMENTS_URL_MAX];
+};
+/* 0, or -1: the database failed. */
+int statements_read(struct db *d, const struct account_key *account, int64_t seq, struct statements_known *known);
+
+/* The numbers of those that are not settled, oldest first; how many, at most max, or -1. */
+int statements_unsettled(struct db *d, const struct account_key *account, int64_t *seqs, int max);
+
+#endif

@@ -1,0 +1,539 @@
+#include "worker/charge.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "worker/customer.h"
+
+#define INVOICE_PREFIX "in_"
+/* A statement that lessens is looked at again; it can only do so a few times within one charge. */
+#define ROUNDS_MAX 4
+#define ABOUT_MAX 800
+#define PATH_BYTES 384
+#define NO_CARD "no_payment_method"
+
+/* One charge under way. */
+struct work {
+	const struct charge_options *o;
+	struct account_key account;
+	const char *account_id;
+	int64_t seq, deadline_us;
+	char id[ID_PUBLIC_MAX]; /* the statement's name towards Stripe */
+	struct answer begun;    /* of STATEMENT_BEGIN */
+	struct statements_known known;
+	struct charge_result *r;
+};
+
+/* What a step says: go on with the next one, begin anew, or it is over and the result says how. */
+enum step { STEP_ON, STEP_ANEW, STEP_OVER };
+
+static enum step over(struct work *w, enum charge_end end, const char *error)
+{
+	w->r->end = end;
+	(void)snprintf(w->r->error, sizeof(w->r->error), "%s", error);
+	return STEP_OVER;
+}
+
+/* Something went wrong at Stripe.  A key that is not accepted is the operator's to mend, and nothing is lost by trying
+ * again. */
+static enum step failed(struct work *w, const struct stripe_call *call, enum stripe_result result)
+{
+	const bool mendable = result != STRIPE_REFUSED || call->status == 401 || call->status == 403;
+
+	return over(w, mendable ? CHARGE_LATER : CHARGE_PARKED, call->error);
+}
+
+/* ---- the ledger and the database ------------------------------------------------------------------ */
+
+static struct command command_of(const struct work *w, enum command_kind kind)
+{
+	return (struct command){.kind = kind,
+	                        .account = w->account,
+	                        .account_id = w->account_id,
+	                        .member = "",
+	                        .statement_seq = w->seq};
+}
+
+static enum step submit(struct work *w, struct command *c)
+{
+	ledger_submit(w->o->ledger, c, w->deadline_us);
+	if (c->answer.outcome == OUTCOME_OK)
+		return STEP_ON;
+	if (c->answer.outcome == OUTCOME_UNAVAILABLE)
+		return over(w, CHARGE_LATER, "the ledger does not answer");
+	return over(w, CHARGE_PARKED, "there is no such statement");
+}
+
+static enum step read_known(struct work *w)
+{
+	struct db *d = pool_take(w->o->readers, w->deadline_us);
+	int result = -1;
+
+	if (d != NULL) {
+		result = statements_read(d, &w->account, w->seq, &w->known);
+		pool_give(w->o->readers, d);
+	}
+	if (result < 0 || !w->known.found)
+		return over(w, CHARGE_LATER, "the statement cannot be read");
+	(void)snprintf(w->r->invoice_url, sizeof(w->r->invoice_url), "%s", w->known.invoice_url);
+	w->r->failures = w->known.failures;
+	return STEP_ON;
+}
+
+static enum step note(struct work *w, struct command *c)
+{
+	enum step step = submit(w, c);
+
+	return step == STEP_ON ? read_known(w) : step;
+}
+
+static enum step begin(struct work *w)
+{
+	struct command c = command_of(w, COMMAND_STATEMENT_BEGIN);
+	char key[STRIPE_KEY_MAX];
+	enum step step;
+
+	stripe_new_key(key);
+	c.statement_begin.customer_key = key;
+	step = submit(w, &c);
+	if (step != STEP_ON)
+		return step;
+	w->begun = c.answer;
+	w->r->amount_minor = c.answer.amount_minor;
+	w->r->amount_micros = c.answer.amount_micros;
+	if (c.answer.statement_state == STATEMENT_PAID)
+		return over(w, CHARGE_PAID, "");
+	if (c.answer.statement_state == STATEMENT_VOID || c.answer.statement_state == STATEMENT_CARRIED)
+		return over(w, CHARGE_NOTHING, "");
+	return read_known(w);
+}
+
+/* The invoice is paid. */
+static enum step book(struct work *w, const struct json *invoice)
+{
+	const struct json *livemode = json_get(invoice, "livemode");
+	struct command c = command_of(w, COMMAND_STATEMENT_PAID);
+	enum step step;
+
+	c.statement_paid.amount_minor = stripe_int(invoice, "total");
+	c.statement_paid.currency = stripe_text(invoice, "currency");
+	c.statement_paid.invoice_id = stripe_text(invoice, "id");
+	c.statement_paid.livemode = livemode != NULL && json_type(livemode) == JSON_BOOL && json_bool(livemode);
+	step = submit(w, &c);
+	if (step != STEP_ON)
+		return step;
+	return c.answer.event_state == EVENT_PARKED ? over(w, CHARGE_PARKED, c.answer.note)
+	                                            : over(w, CHARGE_PAID, "");
+}
+
+static enum step decline(struct work *w, const char *code)
+{
+	struct command c = command_of(w, COMMAND_STATEMENT_NOTE);
+	enum step step;
+
+	(void)snprintf(w->r->code, sizeof(w->r->code), "%s", code[0] != '\0' ? code : "card_declined");
+	c.statement_note.failure = w->r->code;
+	c.statement_note.attempt = w->known.failures;
+	step = note(w, &c);
+	return step == STEP_ON ? over(w, CHARGE_DECLINED, "") : step;
+}
+
+/* The invoice is void: another one may be made, of what is owed then. */
+static enum step forget_invoice(struct work *w)
+{
+	struct command c = command_of(w, COMMAND_STATEMENT_NOTE);
+	enum step step;
+
+	c.statement_note.invoice_id = w->known.invoice_id;
+	c.statement_note.voided = true;
+	step = submit(w, &c);
+	return step == STEP_ON ? STEP_ANEW : step;
+}
+
+/* ---- requests ------------------------------------------------------------------------------------- */
+
+/* A POST whose key follows from the statement and what is asked. */
+static void begin_post(const struct work *w, struct stripe_call *call, const char *path, const char *about,
+                       char key[STRIPE_KEY_MAX])
+{
+	char kept[ID_PUBLIC_MAX + 32];
+
+	(void)snprintf(kept, sizeof(kept), "%s %lld", w->id, (long long)w->known.created_at_us);
+	stripe_derive_key(kept, about, key);
+	stripe_begin(call, path, key, w->deadline_us);
+}
+
+static void invoice_path(const struct work *w, const char *action, char path[PATH_BYTES])
+{
+	(void)snprintf(path, PATH_BYTES, "/v1/invoices/%s%s", w->known.invoice_id, action);
+}
+
+/* POST of an action on the invoice. */
+static enum stripe_result post_invoice(const struct work *w, const char *action, const char *about, const char *name,
+                                       const char *value, struct stripe_call *call)
+{
+	char path[PATH_BYTES], key[STRIPE_KEY_MAX];
+	enum stripe_result result;
+
+	invoice_path(w, action, path);
+	begin_post(w, call, path, about, key);
+	stripe_put(call, name, value);
+	result = stripe_send(w->o->stripe, call);
+	call->path = call->idempotency_key = NULL; /* they end here */
+	return result;
+}
+
+static enum stripe_result get(const struct work *w, const char *path, struct stripe_call *call)
+{
+	enum stripe_result result;
+
+	stripe_begin(call, path, NULL, w->deadline_us);
+	result = stripe_send(w->o->stripe, call);
+	call->path = NULL;
+	return result;
+}
+
+static enum stripe_result get_invoice(const struct work *w, struct stripe_call *call)
+{
+	char path[PATH_BYTES];
+
+	invoice_path(w, "", path);
+	return get(w, path, call);
+}
+
+static bool has_status(const struct json *invoice, const char *status)
+{
+	return strcmp(stripe_text(invoice, "status"), status) == 0;
+}
+
+/* ---- the customer --------------------------------------------------------------------------------- */
+
+static struct customer customer_of(const struct work *w)
+{
+	return (struct customer){.account_id = w->account_id,
+	                         .id = w->known.customer_id,
+	                         .key = w->known.customer_key,
+	                         .email = w->known.email,
+	                         .name = w->known.name};
+}
+
+/* gone_id: the one that the new one stands for, "" when there was none. */
+static enum step make_customer(struct work *w)
+{
+	struct customer customer = customer_of(w);
+	struct command c = command_of(w, COMMAND_STATEMENT_NOTE);
+	char made[CUSTOMER_ID_MAX], gone[STATEMENTS_TEXT_MAX];
+	enum stripe_result result = customer_make(w->o->stripe, &customer, w->deadline_us, made);
+	enum step step;
+
+	if (result != STRIPE_OK)
+		return over(w, CHARGE_LATER, "no customer could be made at Stripe");
+	(void)snprintf(gone, sizeof(gone), "%s", w->known.customer_id);
+	c.statement_note.customer_id = made;
+	c.statement_note.gone_id = gone;
+	step = note(w, &c);
+	customer = customer_of(w);
+	if (step == STEP_ON)
+		customer_name(w->o->stripe, &customer, w->deadline_us);
+	return step;
+}
+
+/* What the customer pays with: card is "" where Stripe knows that by itself.  A card that was saved when something
+ * was bought is not the customer's default one by that. */
+static enum step find_card(struct work *w, char card[PATH_BYTES])
+{
+	char path[PATH_BYTES];
+	struct stripe_call call;
+	const struct json *settings, *rows;
+	enum stripe_result result;
+	enum step step = STEP_ON;
+	bool known;
+
+	card[0] = '\0';
+	(void)snprintf(path, sizeof(path), "/v1/customers/%s", w->known.customer_id);
+	result = get(w, path, &call);
+	settings = json_get(call.json, "invoice_settings");
+	known = stripe_text(settings, "default_payment_method")[0] != '\0' ||
+	        stripe_text(call.json, "default_source")[0] != '\0';
+	if (result != STRIPE_OK)
+		step = failed(w, &call, result);
+	stripe_call_free(&call);
+	if (step != STEP_ON || known)
+		return step;
+	(void)snprintf(path, sizeof(path), "/v1/customers/%s/payment_methods", w->known.customer_id);
+	result = get(w, path, &call);
+	rows = json_get(call.json, "data");
+	if (result != STRIPE_OK)
+		step = failed(w, &call, result);
+	else if (rows == NULL || json_type(rows) != JSON_LIST || json_size(rows) == 0)
+		step = decline(w, NO_CARD);
+	else /* the newest comes first */
+		(void)snprintf(card, PATH_BYTES, "%s", stripe_text(json_at(rows, 0), "id"));
+	stripe_call_free(&call);
+	return step;
+}
+
+/* ---- the invoice ---------------------------------------------------------------------------------- */
+
+static enum step note_invoice(struct work *w, const struct json *invoice)
+{
+	const struct json *livemode = json_get(invoice, "livemode");
+	struct command c = command_of(w, COMMAND_STATEMENT_NOTE);
+	const char *id = stripe_text(invoice, "id"), *url = stripe_text(invoice, "hosted_invoice_url");
+
+	if (!stripe_id_valid(id, INVOICE_PREFIX))
+		return over(w, CHARGE_LATER, "Stripe's invoice has no id");
+	c.statement_note.invoice_id = id;
+	c.statement_note.invoice_url = url[0] != '\0' && strlen(url) < STATEMENTS_URL_MAX ? url : NULL;
+	c.statement_note.livemode = livemode != NULL && json_type(livemode) == JSON_BOOL && json_bool(livemode);
+	return note(w, &c);
+}
+
+/* A draft: nobody pays it until it has its line and is finalized. */
+static enum step make_invoice(struct work *w)
+{
+	char about[ABOUT_MAX], key[STRIPE_KEY_MAX];
+	struct stripe_call call;
+	enum stripe_result result;
+	enum step step;
+
+	(void)snprintf(about, sizeof(about), "invoice %s %lld", w->known.customer_id, (long long)w->begun.amount_minor);
+	begin_post(w, &call, "/v1/invoices", about, key);
+	stripe_put(&call, "customer", w->known.customer_id);
+	stripe_put(&call, "currency", w->known.currency);
+	stripe_put(&call, "collection_method", "charge_automatically");
+	stripe_put(&call, "auto_advance", "false");
+	stripe_put(&call, "pending_invoice_items_behavior", "exclude");
+	stripe_put(&call, "metadata[statement]", w->id);
+	stripe_put(&call, "metadata[account]", w->account_id);
+	result = stripe_send(w->o->stripe, &call);
+	if (result == STRIPE_OK)
+		step = note_invoice(w, call.json);
+	else if (result == STRIPE_REFUSED && strcmp(call.code, "resource_missing") == 0 &&
+	         strcmp(call.param, "customer") == 0)
+		step = make_customer(w) == STEP_ON ? STEP_ANEW : STEP_OVER;
+	else
+		step = failed(w, &call, result);
+	stripe_call_free(&call);
+	return step;
+}
+
+static enum step add_line(struct work *w)
+{
+	char about[ABOUT_MAX], key[STRIPE_KEY_MAX];
+	struct stripe_call call;
+	enum stripe_result result;
+	enum step step = STEP_ON;
+
+	(void)snprintf(about, sizeof(about), "line %s", w->known.invoice_id);
+	begin_post(w, &call, "/v1/invoiceitems", about, key);
+	stripe_put(&call, "customer", w->known.customer_id);
+	stripe_put(&call, "invoice", w->known.invoice_id);
+	stripe_put_int(&call, "amount", w->begun.amount_minor);
+	stripe_put(&call, "currency", w->known.currency);
+	stripe_put(&call, "description", w->o->product);
+	stripe_put(&call, "metadata[statement]", w->id);
+	result = stripe_send(w->o->stripe, &call);
+	if (result != STRIPE_OK)
+		step = failed(w, &call, result);
+	stripe_call_free(&call);
+	return step;
+}
+
+static bool is_right(const struct work *w, const struct json *invoice)
+{
+	return stripe_int(invoice, "total") == w->begun.amount_minor &&
+	       strcmp(stripe_text(invoice, "currency"), w->known.currency) == 0;
+}
+
+/* Nobody can pay the invoice any more; or it is paid already, which is booked. */
+static enum step void_invoice(struct work *w)
+{
+	char about[ABOUT_MAX];
+	struct stripe_call call;
+	enum stripe_result result;
+	enum step step = STEP_ON;
+
+	(void)snprintf(about, sizeof(about), "void %s", w->known.invoice_id);
+	result = post_invoice(w, "/void", about, "", "", &call);
+	if (result == STRIPE_REFUSED) {
+		stripe_call_free(&call);
+		result = get_invoice(w, &call);
+		if (result == STRIPE_OK && has_status(call.json, "paid"))
+			step = book(w, call.json);
+		else if (result == STRIPE_OK && !has_status(call.json, "void"))
+			step = over(w, CHARGE_PARKED, "the invoice cannot be voided");
+	}
+	if (result != STRIPE_OK && step == STEP_ON)
+		step = failed(w, &call, result);
+	stripe_call_free(&call);
+	return step;
+}
+
+/* With another line than ours, or two: it must not be paid. */
+static enum step refuse_invoice(struct work *w, const struct json *invoice)
+{
+	const bool draft = has_status(invoice, "draft");
+	enum step step = draft ? STEP_ON : void_invoice(w);
+
+	return step != STEP_ON ? step
+	                       : over(w, CHARGE_PARKED,
+	                              draft ? "the draft invoice is not of the statement's amount; delete it"
+	                                    : "the invoice was not of the statement's amount; it is void now");
+}
+
+/* From here on Stripe may charge it by itself, too. */
+static enum step finalize(struct work *w)
+{
+	char about[ABOUT_MAX];
+	struct stripe_call call;
+	enum stripe_result result;
+	enum step step;
+
+	(void)snprintf(about, sizeof(about), "finalize %s", w->known.invoice_id);
+	result = post_invoice(w, "/finalize", about, "auto_advance", "true", &call);
+	if (result != STRIPE_OK)
+		step = failed(w, &call, result);
+	else if (!is_right(w, call.json))
+		step = refuse_invoice(w, call.json);
+	else
+		step = note_invoice(w, call.json);
+	stripe_call_free(&call);
+	return step;
+}
+
+/* The draft becomes an invoice with its one line, whatever of that was done before. */
+static enum step complete(struct work *w, const struct json *draft)
+{
+	struct stripe_call call;
+	enum stripe_result result;
+	enum step step;
+
+	if (stripe_int(draft, "total") != 0)
+		return is_right(w, draft) ? finalize(w) : refuse_invoice(w, draft);
+	step = add_line(w);
+	if (step != STEP_ON)
+		return step;
+	result = get_invoice(w, &call);
+	if (result != STRIPE_OK)
+		step = failed(w, &call, result);
+	else if (has_status(call.json, "draft"))
+		step = is_right(w, call.json) ? finalize(w) : refuse_invoice(w, call.json);
+	stripe_call_free(&call);
+	return step;
+}
+
+/* Of a charge that Stripe refused: it may have been paid by somebody else meanwhile. */
+static enum step explain(struct work *w, const struct stripe_call *refused)
+{
+	/* Stripe says so of a card that is missing, too. */
+	const bool declined = refused->status == 402 || strcmp(refused->param, "payment_method") == 0 ||
+	                      strcmp(refused->code, "resource_missing") == 0;
+	struct stripe_call call;
+	enum stripe_result result = get_invoice(w, &call);
+	enum step step;
+
+	if (result == STRIPE_OK && has_status(call.json, "paid"))
+		step = book(w, call.json);
+	else if (result == STRIPE_OK && has_status(call.json, "open") && declined)
+		step = decline(w, refused->code);
+	else
+		step = failed(w, refused, STRIPE_REFUSED);
+	stripe_call_free(&call);
+	return step;
+}
+
+/* A declined attempt is answered again to the same key, so that the key counts the attempts. */
+static enum step pay(struct work *w)
+{
+	char about[ABOUT_MAX], card[PATH_BYTES];
+	struct stripe_call call;
+	enum stripe_result result;
+	enum step step = find_card(w, card);
+
+	if (step != STEP_ON)
+		return step;
+	(void)snprintf(about, sizeof(about), "pay %s %lld %s", w->known.invoice_id, (long long)w->known.failures, card);
+	result = post_invoice(w, "/pay", about, "payment_method", card, &call);
+	if (result == STRIPE_OK && has_status(call.json, "paid"))
+		step = book(w, call.json);
+	else if (result == STRIPE_OK)
+		step = over(w, CHARGE_LATER, "the money is on its way");
+	else if (result == STRIPE_REFUSED && call.status != 401 && call.status != 403)
+		step = explain(w, &call);
+	else
+		step = failed(w, &call, result);
+	stripe_call_free(&call);
+	return step;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------------ */
+
+/* What is done with the invoice as Stripe has it. */
+static enum step go_on(struct work *w, const struct json *invoice)
+{
+	enum step step = STEP_ON;
+
+	if (has_status(invoice, "paid"))
+		return book(w, invoice);
+	if (w->begun.stale) {
+		if (has_status(invoice, "open") || has_status(invoice, "uncollectible"))
+			step = void_invoice(w);
+		return step == STEP_ON ? forget_invoice(w) : step;
+	}
+	if (has_status(invoice, "draft"))
+		step = complete(w, invoice);
+	else if (!has_status(invoice, "open"))
+		return over(w, CHARGE_PARKED, "the invoice was voided or given up at Stripe");
+	else if (!is_right(w, invoice))
+		return refuse_invoice(w, invoice);
+	else if (w->known.invoice_url[0] == '\0')
+		step = note_invoice(w, invoice);
+	return step == STEP_ON ? pay(w) : step;
+}
+
+static enum step round_of(struct work *w)
+{
+	struct stripe_call call;
+	enum stripe_result result;
+	enum step step = begin(w);
+
+	if (step == STEP_ON && w->known.customer_id[0] == '\0')
+		step = make_customer(w);
+	if (step == STEP_ON && w->known.invoice_id[0] == '\0')
+		step = make_invoice(w);
+	if (step != STEP_ON)
+		return step;
+	result = get_invoice(w, &call);
+	if (result == STRIPE_OK)
+		step = go_on(w, call.json);
+	else if (result == STRIPE_REFUSED && call.status == 404 && w->begun.stale)
+		step = forget_invoice(w);
+	else
+		step = failed(w, &call, result);
+	stripe_call_free(&call);
+	return step;
+}
+
+void charge_statement(const struct charge_options *o, const struct account_key *account, const char *account_id,
+                      int64_t seq, int64_t deadline_us, struct charge_result *result)
+{
+	static const char *const names[] = {"paid", "nothing", "declined", "later", "parked"};
+	struct work w = {.o = o,
+	                 .account = *account,
+	                 .account_id = account_id,
+	                 .seq = seq,
+	                 .deadline_us = deadline_us,
+	                 .r = result};
+	enum step step = STEP_ANEW;
+
+	*result = (struct charge_result){.end = CHARGE_LATER};
+	id_public_format(account, seq, w.id);
+	for (int i = 0; i < ROUNDS_MAX && step == STEP_ANEW; i++)
+		step = round_of(&w);
+	log_event(result->end == CHARGE_PARKED ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "statement_charged",
+	          LOG_TEXT("account", account_id), LOG_TEXT("statement", w.id), LOG_TEXT("end", names[result->end]),
+	          LOG_NUMBER("amount", result->amount_minor), LOG_TEXT("code", result->code),
+	          LOG_TEXT("error", result->error));
+}

@@ -1,0 +1,46 @@
+/*
+ * charge: charges one statement at Stripe: an invoice with one line, paid with the customer's saved card.  Wherever it
+ * is cut off, and however many do it at once, the customer pays once: every step has an idempotency key that follows
+ * from the statement, what Stripe answered is noted before the next step, and the ledger books a paid invoice once.
+ * Waits for Stripe and for the ledger.
+ */
+#ifndef OCTROI_WORKER_CHARGE_H
+#define OCTROI_WORKER_CHARGE_H
+
+#include "db/pool.h"
+#include "db/statements.h"
+#include "ledger/ledger.h"
+#include "outbox/stripe.h"
+
+#define CHARGE_ERROR_MAX 256
+
+/* Read-only; shared by all that charge. */
+struct charge_options {
+	struct ledger *ledger;
+	struct pool *readers;
+	const struct stripe *stripe;
+	const char *product; /* what the invoice's line says */
+};
+
+enum charge_end {
+	CHARGE_PAID,     /* and booked */
+	CHARGE_NOTHING,  /* nothing is owed of it any more */
+	CHARGE_DECLINED, /* no card, or the bank refused: code, failures */
+	CHARGE_LATER,    /* Stripe or the database does not answer, or the money is on its way: to be repeated */
+	CHARGE_PARKED    /* something does not fit: a person is to look at error */
+};
+
+struct charge_result {
+	enum charge_end end;
+	int64_t amount_minor, failures;
+	micros amount_micros;
+	char code[STRIPE_CODE_MAX];              /* of CHARGE_DECLINED, Stripe's */
+	char invoice_url[STATEMENTS_URL_MAX];    /* where the customer can pay; "" when there is none */
+	char error[CHARGE_ERROR_MAX];            /* of the last two, for the operator */
+};
+
+/* account_id: the application's. */
+void charge_statement(const struct charge_options *o, const struct account_key *account, const char *account_id,
+                      int64_t seq, int64_t deadline_us, struct charge_result *result);
+
+#endif
