@@ -93,6 +93,7 @@ static void sql_key(struct ask *q, const struct account_key *key)
 
 /* ---- accounts -------------------------------------------------------------------------------- */
 
+#define NO_LIMIT (-1) /* as in the database */
 #define ACCOUNT_COLUMNS 19
 /* Behind those, in the order of take_workspace.  What is left of the allowances that this period's rows name. */
 #define WORKSPACE_COLUMNS                                                                          \
@@ -130,6 +131,8 @@ static int take_workspace(struct ask *q, const struct db_row *row, struct reader
 	                            &w->past_due_at_us, &w->suspend_at_us, &w->seats, &w->left_micros};
 
 	w->found = row->field[ACCOUNT_COLUMNS] != NULL;
+	w->daily_limit_micros = NO_LIMIT;
+	w->monthly_limit_micros = NO_LIMIT;
 	if (!w->found)
 		return 0;
 	w->time_zone = text_of(q, row, ACCOUNT_COLUMNS);

@@ -117,7 +117,7 @@ static void put_overview(struct json_writer *w, const struct call *c, const stru
 	json_put_bool(w, "hasByok", a->byok != 0);
 	show_status(w, a);
 	show_plan(w, a);
-	show_limits(w, c, a);
+	show_limits_if_any(w, c, a);
 	show_statement(w, a);
 	put_member(w, c, o);
 	put_referral_code(w, c, key);

@@ -106,18 +106,20 @@ void show_limits(struct json_writer *w, const struct call *c, const struct reade
 		"monthlyLimitMicros", "monthlyUsedMicros", "monthlyResetsAt", p->monthly_limit_micros,
 		p->month_micros, p->month_until_us, zone_next_month(z, a->now_us)};
 
-	if (a->mode != MODE_POSTPAID && !p->found)
-		return;
 	json_open_record(w, "limits");
 	if (a->mode == MODE_POSTPAID) {
 		json_put_int(w, "hardLimitMicros", a->hard_limit_micros);
 		json_put_int(w, "softLimitMicros", a->soft_limit_micros);
 	}
-	if (p->found) {
-		put_window(w, &day, a->now_us);
-		put_window(w, &month, a->now_us);
-	}
+	put_window(w, &day, a->now_us);
+	put_window(w, &month, a->now_us);
 	json_close_record(w);
+}
+
+void show_limits_if_any(struct json_writer *w, const struct call *c, const struct reader_account *a)
+{
+	if (a->mode == MODE_POSTPAID || a->workspace.found)
+		show_limits(w, c, a);
 }
 
 void show_statement(struct json_writer *w, const struct reader_account *a)
@@ -198,7 +200,7 @@ void show_account(struct json_writer *w, const struct call *c, const struct read
 	render_put_given(w, "timeZone", a->time_zone);
 	show_plan(w, a);
 	put_people(w, &a->workspace);
-	show_limits(w, c, a);
+	show_limits_if_any(w, c, a);
 	show_statement(w, a);
 	json_put_time(w, "createdAt", a->created_at_us);
 }

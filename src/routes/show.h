@@ -16,8 +16,9 @@ void show_balance(struct json_writer *w, const struct reader_account *a);
 void show_status(struct json_writer *w, const struct reader_account *a);
 /* plan, nextPlan and allowance, as far as there are any. */
 void show_plan(struct json_writer *w, const struct reader_account *a);
-/* limits: of an account that is postpaid or has a workspace. */
+/* limits; the other: of an account that is postpaid or has a workspace only. */
 void show_limits(struct json_writer *w, const struct call *c, const struct reader_account *a);
+void show_limits_if_any(struct json_writer *w, const struct call *c, const struct reader_account *a);
 /* statement: of an account that is postpaid, or past due. */
 void show_statement(struct json_writer *w, const struct reader_account *a);
 /* A member with its limits and its use as of now: the members of an open record. */
