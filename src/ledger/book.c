@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "db/sql.h"
+#include "ledger/plan_json.h"
 
 /* All prices of one item: rows[first] to rows[first + count - 1], by start, then version. */
 struct item {
@@ -24,6 +25,8 @@ struct book {
 	size_t item_count;
 	uint32_t *slots;
 	size_t slot_mask;
+	struct plan **plans; /* by name, start and version */
+	size_t plan_count, plan_capacity;
 };
 
 static int by_order(const void *left, const void *right)
@@ -83,12 +86,32 @@ static void group_rows(struct book *b)
 	}
 }
 
+static int by_start(const void *left, const void *right)
+{
+	const struct plan *a = *(struct plan *const *)left;
+	const struct plan *b = *(struct plan *const *)right;
+	const int names = strcmp(a->name, b->name);
+
+	if (names != 0)
+		return names;
+	if (a->starts_at_us != b->starts_at_us)
+		return a->starts_at_us < b->starts_at_us ? -1 : 1;
+	return a->version < b->version ? -1 : a->version > b->version;
+}
+
+static void sort_plans(struct book *b)
+{
+	if (b->plan_count > 0)
+		qsort(b->plans, b->plan_count, sizeof(struct plan *), by_start);
+}
+
 /* Sorts the rows and makes the index; the book does not change any more after that. */
 static void seal(struct book *b)
 {
 	size_t slot_count = 16;
 
 	CHECK(b->row_count < UINT32_MAX / 4);
+	sort_plans(b);
 	if (b->row_count > 0)
 		qsort(b->rows, b->row_count, sizeof(b->rows[0]), by_order);
 	b->items = calloc(b->row_count + 1, sizeof(b->items[0]));
@@ -124,6 +147,28 @@ static struct price *add_row(struct book *b)
 	return &b->rows[b->row_count++];
 }
 
+/* Room for one more plan, zeroed. */
+static struct plan *add_plan(struct book *b)
+{
+	struct plan *p = calloc(1, sizeof(*p));
+
+	CHECK(p != NULL);
+	if (b->plan_count == b->plan_capacity) {
+		b->plan_capacity = b->plan_capacity == 0 ? 16 : b->plan_capacity * 2;
+		b->plans = reallocarray(b->plans, b->plan_capacity, sizeof(struct plan *));
+		CHECK(b->plans != NULL);
+	}
+	b->plans[b->plan_count++] = p;
+	return p;
+}
+
+void book_add_plan(struct book *b, const struct plan *p)
+{
+	CHECK(plan_valid(p) && b->references == 1);
+	*add_plan(b) = *p;
+	sort_plans(b);
+}
+
 struct book *book_of(const struct price *prices, size_t count, int64_t latest_version)
 {
 	struct book *b = book_new();
@@ -153,6 +198,9 @@ void book_release(struct book *b)
 	CHECK(before > 0);
 	if (before > 1)
 		return;
+	for (size_t i = 0; i < b->plan_count; i++)
+		free(b->plans[i]);
+	free(b->plans);
 	free(b->rows);
 	free(b->items);
 	free(b->slots);
@@ -230,6 +278,74 @@ static int read_rows(struct db *d, struct book *b)
 	return found;
 }
 
+enum plan_column {
+	PLAN_COLUMN_NAME,
+	PLAN_COLUMN_VERSION,
+	PLAN_COLUMN_STARTS_AT,
+	PLAN_COLUMN_TITLE,
+	PLAN_COLUMN_ACTIONS,
+	PLAN_COLUMN_MODELS,
+	PLAN_COLUMN_UNIT,
+	PLAN_COLUMN_SCOPE,
+	PLAN_COLUMN_FIGURES /* and those that follow, in the order of read_plan_figures */
+};
+
+static bool read_plan_figures(const struct db_row *row, struct plan *p)
+{
+	const int64_t unit = db_int(row, PLAN_COLUMN_UNIT), scope = db_int(row, PLAN_COLUMN_SCOPE);
+	int64_t *const figures[] = {&p->pool_micros, &p->manager_micros, &p->member_micros, &p->managers_to, &p->seats_from,
+	                            &p->seats_to, &p->rollover_micros, &p->expected_manager_micros,
+	                            &p->expected_member_micros, &p->fee_minor};
+
+	if ((unit != UNIT_MONEY && unit != UNIT_CREDIT) || scope < PLAN_POOL || scope > PLAN_MIXED)
+		return false;
+	p->unit = (enum account_unit)unit;
+	p->scope = (enum plan_scope)scope;
+	for (unsigned i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
+		*figures[i] = db_int(row, PLAN_COLUMN_FIGURES + i);
+	return true;
+}
+
+static bool read_plan_list(const struct db_row *row, unsigned column, struct plan *p,
+                           bool (*read)(const struct json *list, struct plan *p))
+{
+	char error[JSON_ERROR_MAX];
+	struct json *list = json_parse(row->field[column], row->length[column], true, error);
+	const bool good = list != NULL && read(list, p);
+
+	json_free(list);
+	return good;
+}
+
+static bool read_plan(const struct db_row *row, struct plan *p)
+{
+	if (!copy_text(row, PLAN_COLUMN_NAME, p->name, sizeof(p->name)) ||
+	    !copy_text(row, PLAN_COLUMN_TITLE, p->title, sizeof(p->title)))
+		return false;
+	p->version = db_int(row, PLAN_COLUMN_VERSION);
+	p->starts_at_us = db_int(row, PLAN_COLUMN_STARTS_AT);
+	return read_plan_figures(row, p) && read_plan_list(row, PLAN_COLUMN_ACTIONS, p, plan_json_read_actions) &&
+	       read_plan_list(row, PLAN_COLUMN_MODELS, p, plan_json_read_models) && plan_valid(p);
+}
+
+/* Reads the plans of the current result; -1, logged, when one is none. */
+static int read_plans(struct db *d, struct book *b)
+{
+	struct db_row row;
+	int found = db_row(d, &row);
+
+	for (; found == 1; found = db_row(d, &row)) {
+		struct plan *p = add_plan(b);
+
+		if (!read_plan(&row, p)) {
+			log_event(LOG_LEVEL_ERROR, "plan_unreadable", LOG_TEXT("plan", p->name),
+			          LOG_NUMBER("version", db_int(&row, PLAN_COLUMN_VERSION)));
+			return -1;
+		}
+	}
+	return found;
+}
+
 static int read_book(struct db *d, struct book *b)
 {
 	struct db_row row;
@@ -240,7 +356,9 @@ static int read_book(struct db *d, struct book *b)
 	b->latest_version = db_int(&row, 0);
 	if (db_next(d, &more) != DB_OK || !more)
 		return -1;
-	return read_rows(d, b);
+	if (read_rows(d, b) != 0 || db_next(d, &more) != DB_OK || !more)
+		return -1;
+	return read_plans(d, b);
 }
 
 struct book *book_load(struct db *d)
@@ -255,7 +373,11 @@ struct book *book_load(struct db *d)
 	sql_literal(&sql, "SELECT COALESCE(MAX(id), 0) FROM price_versions;"
 	                  "SELECT p.kind, p.item, p.version, p.provider, p.credits_micros, p.tiers,"
 	                  " v.starts_at_us, v.margin_ppm, v.rate_ppm, v.credit_value_ppm"
-	                  " FROM prices p JOIN price_versions v ON v.id = p.version");
+	                  " FROM prices p JOIN price_versions v ON v.id = p.version;"
+	                  "SELECT p.name, p.version, v.starts_at_us, p.title, p.actions, p.models, p.unit, p.scope,"
+	                  " p.pool_micros, p.manager_micros, p.member_micros, p.managers_to, p.seats_from, p.seats_to,"
+	                  " p.rollover_micros, p.expected_manager_micros, p.expected_member_micros, p.fee_minor"
+	                  " FROM plans p JOIN price_versions v ON v.id = p.version");
 	if (db_query(d, &sql) == DB_OK)
 		result = read_book(d, b);
 	if (db_finish(d) != DB_OK)
@@ -335,5 +457,62 @@ int book_each_row(const struct book *b, int (*visit)(void *context, const struct
 
 	for (size_t i = 0; i < b->row_count && result == 0; i++)
 		result = visit(context, &b->rows[i]);
+	return result;
+}
+
+/* ---- plans ----------------------------------------------------------------------------------------- */
+
+/* The first version of that name, whose others follow; the number of plans when there is none. */
+static size_t find_plan(const struct book *b, const char *name)
+{
+	size_t low = 0, high = b->plan_count;
+
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (strcmp(b->plans[middle]->name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool is_plan(const struct book *b, size_t i, const char *name)
+{
+	return i < b->plan_count && strcmp(b->plans[i]->name, name) == 0;
+}
+
+const struct plan *book_plan_at(const struct book *b, const char *name, int64_t time_us)
+{
+	size_t i = find_plan(b, name);
+
+	if (!is_plan(b, i, name))
+		return NULL;
+	while (is_plan(b, i + 1, name) && b->plans[i + 1]->starts_at_us <= time_us)
+		i++;
+	return b->plans[i];
+}
+
+const struct plan *book_plan(const struct book *b, const char *name)
+{
+	return book_plan_at(b, name, INT64_MAX);
+}
+
+const struct plan *book_plan_of_version(const struct book *b, const char *name, int64_t version)
+{
+	for (size_t i = find_plan(b, name); is_plan(b, i, name); i++)
+		if (b->plans[i]->version == version)
+			return b->plans[i];
+	return NULL;
+}
+
+int book_each_plan(const struct book *b, int (*visit)(void *context, const struct plan *p), void *context)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < b->plan_count && result == 0; i++)
+		if (!is_plan(b, i + 1, b->plans[i]->name))
+			result = visit(context, b->plans[i]);
 	return result;
 }

@@ -39,8 +39,10 @@ int book_each(const struct book *b, int64_t time_us,
 int book_each_row(const struct book *b, int (*visit)(void *context, const struct price *p),
                   void *context);
 
-/* The plan's newest version, and a certain one; NULL when there is none. */
+/* The plan's newest version; the one that a period which begins at that time follows (the first, if it began before
+ * there was any); and a certain one.  NULL when there is none. */
 const struct plan *book_plan(const struct book *b, const char *name);
+const struct plan *book_plan_at(const struct book *b, const char *name, int64_t time_us);
 const struct plan *book_plan_of_version(const struct book *b, const char *name, int64_t version);
 /* The newest version of every plan, by name; stops at, and returns, a visit's non-zero. */
 int book_each_plan(const struct book *b, int (*visit)(void *context, const struct plan *p), void *context);

@@ -12,7 +12,7 @@
 #include "ledger/price.h"
 
 #define PLAN_NAME_MAX 64
-#define PLAN_TITLE_MAX 128
+#define PLAN_TITLE_MAX 101
 #define PLAN_ACTIONS_MAX 64
 #define PLAN_MODELS_MAX 64
 #define PLAN_SEATS_MAX 100000
@@ -25,7 +25,7 @@ struct plan_action { char name[PRICE_ITEM_MAX]; micros credits_micros; };
 
 struct plan {
 	char name[PLAN_NAME_MAX], title[PLAN_TITLE_MAX];
-	int64_t version;
+	int64_t version, starts_at_us;         /* of the price version that it is */
 	enum account_unit unit;
 	enum plan_scope scope;
 	micros pool_micros;                    /* 0 where scope is SEAT */
@@ -40,10 +40,13 @@ struct plan {
 	char models[PLAN_MODELS_MAX][PRICE_ITEM_MAX];
 };
 
-/* Whether it may be used: names, no negative figure, nothing over its maximum, seats in order. */
+/* Whether it may be used: names (that of the plan in ASCII), no negative figure, nothing over its maximum, nor all
+ * of it for the most people that there can be; seats in order, no action twice. */
 bool plan_valid(const struct plan *p);
 /* A person's own allowance; 0 where the scope is POOL. */
 micros plan_quota(const struct plan *p, enum plan_role role);
+/* How many people of a role get an allowance of their own. */
+int64_t plan_seats(const struct plan *p, enum plan_role role);
 /* What a period gives to so many people, at most for the seats that there are. */
 micros plan_allowance(const struct plan *p, int64_t managers, int64_t members);
 /* Whether the plan sets the action's price, and which. */

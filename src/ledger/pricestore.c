@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "db/sql.h"
 #include "ledger/book.h"
+#include "ledger/planstore.h"
 
 #define ATTEMPTS_MAX 20
 #define ROWS_PER_INSERT 200 /* some 200 KB, far below any max_allowed_packet */
@@ -165,6 +166,26 @@ static enum db_result insert_prices(struct writing *w)
 	return result;
 }
 
+static int stop(void *context, const struct plan *p)
+{
+	(void)context;
+	(void)p;
+	return 1;
+}
+
+static enum db_result insert_plans(struct writing *w)
+{
+	const struct pricestore_change *c = w->change;
+	struct planstore_report plans = {0};
+	enum db_result result = DB_OK;
+
+	if (!c->first_plans || book_each_plan(w->book, stop, NULL) == 0)
+		result = planstore_insert(w->d, &w->sql, w->book, w->report->version, c->plans, c->plan_count, &plans);
+	w->report->stored += plans.stored;
+	w->report->unchanged += plans.unchanged;
+	return result;
+}
+
 static enum db_result commit(struct writing *w)
 {
 	enum db_result result;
@@ -209,6 +230,8 @@ static enum db_result attempt(struct writing *w, enum pricestore_result *outcome
 	if (w->book == NULL)
 		return db_connected(w->d) ? DB_FAULT : DB_LOST;
 	result = insert_prices(w);
+	if (result == DB_OK)
+		result = insert_plans(w);
 	if (result != DB_OK)
 		return result;
 	*outcome = w->report->stored > 0 ? PRICESTORE_STORED : PRICESTORE_UNCHANGED;

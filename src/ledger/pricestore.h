@@ -1,5 +1,5 @@
 /*
- * pricestore: writes new versions of prices.  Nothing that was written ever changes: a version is
+ * pricestore: writes new versions of prices and plans.  Nothing that was written ever changes: a version is
  * added, with rows for what differs from the prices in force at its start.  Writers exclude each
  * other by the version's number, its primary key: whoever comes second waits, and starts again.
  */
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "db/db.h"
+#include "ledger/plan.h"
 #include "ledger/price.h"
 
 #define PRICESTORE_NOTE_MAX 255 /* characters */
@@ -28,15 +29,18 @@ struct pricestore_change {
 	const char *note;           /* "" when none */
 	const struct price *prices; /* version, start and terms are not looked at; no item twice */
 	size_t count;
+	const struct plan *plans;   /* valid ones; their version and start are not looked at either */
+	size_t plan_count;
+	bool first_plans; /* not if there is any plan already */
 	bool dry_run; /* all but the COMMIT */
 };
 
 struct pricestore_report {
 	int64_t version, starts_at_us; /* of what was stored, or would have been */
-	int64_t stored, unchanged;     /* prices */
+	int64_t stored, unchanged;     /* prices and plans */
 };
 
-/* Adds the prices that differ, in provider, figures or terms, as one version.  In a transaction of
+/* Adds the prices that differ, in provider, figures or terms, and the plans that do, as one version.  In a transaction of
  * its own: d must have none open. */
 enum pricestore_result pricestore_add(struct db *d, const struct pricestore_change *change,
                                       struct pricestore_report *report);

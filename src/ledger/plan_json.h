@@ -1,0 +1,27 @@
+/*
+ * plan_json: plans as JSON, in the database's columns and in files.  Figures are decimals of the plan's unit, numbers
+ * or texts alike (json_parse with numbers_as_text).  Pure.
+ */
+#ifndef OCTROI_LEDGER_PLAN_JSON_H
+#define OCTROI_LEDGER_PLAN_JSON_H
+
+#include "base/json.h"
+#include "ledger/plan.h"
+
+/* {"name", "title", "unit", "scope", "pool", "manager", "member", "managers", "seatsFrom", "seatsTo", "rollover",
+ * "expectedManager", "expectedMember", "fee", "actions": {"name": credits}, "models": ["name"]}: what is missing is
+ * 0, but for managers (1); name and scope must be there.  decimals: of the currency's smallest unit, for fee.
+ * NULL, or what is wrong: a key, or what a plan_valid would say. */
+const char *plan_json_read(const struct json *record, int decimals, struct plan *p);
+
+/* {"name": credits} and ["name"]; false when they are none that a plan may have. */
+bool plan_json_read_actions(const struct json *actions, struct plan *p);
+bool plan_json_read_models(const struct json *models, struct plan *p);
+void plan_json_write_actions(const struct plan *p, struct json_writer *w, const char *key);
+void plan_json_write_models(const struct plan *p, struct json_writer *w, const char *key);
+
+/* "pool", "seat", "mixed"; -1 when it is none of them. */
+int plan_json_scope(const char *name);
+const char *plan_json_scope_name(enum plan_scope scope);
+
+#endif

@@ -1,0 +1,19 @@
+/*
+ * planstore: plans on their way into the database.  A plan that differs from its newest version is written as a new
+ * one, with the prices of the same version if there are any (pricestore).
+ */
+#ifndef OCTROI_LEDGER_PLANSTORE_H
+#define OCTROI_LEDGER_PLANSTORE_H
+
+#include "db/db.h"
+#include "ledger/book.h"
+
+struct planstore_report {
+	int64_t stored, unchanged;
+};
+
+/* In the transaction that has claimed the version.  sql is room for the statement. */
+enum db_result planstore_insert(struct db *d, struct buf *sql, const struct book *before, int64_t version,
+                                const struct plan *plans, size_t count, struct planstore_report *report);
+
+#endif
