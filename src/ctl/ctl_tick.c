@@ -4,19 +4,42 @@
 #include "ctl/ctl.h"
 #include "ctl/listing.h"
 #include "worker/prober.h"
+#include "worker/worker.h"
 
 #define SWEEP_MAX 256
+/* Of one run; what is left is the next one's. */
+#define WORK_MAX 1000
+#define WORK_US (INT64_C(600) * 1000000)
 
 static int64_t deadline(void)
 {
 	return clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US;
 }
 
+/* What is due outside; how many rows, or -1. */
+static int work(struct ctl *c)
+{
+	const struct stripe stripe = {.api_base = c->config->stripe_api_base,
+	                              .secret_key = c->config->stripe_secret_key,
+	                              .timeout_ms = c->config->stripe_timeout_ms};
+	const struct worker_options options = {
+		.charge = {.ledger = ctl_ledger(c),
+	                   .readers = c->pool,
+	                   .stripe = stripe.secret_key[0] != '\0' ? &stripe : NULL,
+	                   .product = c->config->topup_product},
+		.pool = c->pool,
+	};
+
+	if (worker_review(&options) < 0)
+		return -1;
+	return worker_run(&options, WORK_MAX, clock_monotonic_us() + WORK_US);
+}
+
 int ctl_tick(struct ctl *c)
 {
 	int64_t touched = 0, pruned = 0, looks_us = 0;
 	struct listing *l;
-	int count;
+	int count, worked;
 
 	if (ctl_arguments(c, NULL, NULL, 0, 0) < 0)
 		return CTL_FAILED;
@@ -34,10 +57,14 @@ int ctl_tick(struct ctl *c)
 	if (count < 0)
 		return ctl_fail("the markers of old batches could not all be removed (%lld were)",
 		                (long long)pruned);
+	worked = work(c);
+	if (worked < 0)
+		return ctl_fail("what is due outside could not be read");
 	l = listing_new("tick");
 	listing_row(l);
 	listing_int(l, "accounts", "due accounts touched", touched);
 	listing_int(l, "batches", "old batch markers removed", pruned);
+	listing_int(l, "outbox", "rows of the outbox worked on", worked);
 	listing_int(l, "probes", "providers probed", prober_due(c->config, c->pool, &looks_us));
 	listing_print_single(l, c->json);
 	listing_free(l);

@@ -89,8 +89,8 @@ static enum finding find_customer(const struct inbox *in, struct stripe_event *e
 
 /* ---- one event --------------------------------------------------------------------------------- */
 
-/* Instead of what it would move, the event is kept for a person, or until subject is known. */
-static void park(struct command *c, const char *note, const char *subject)
+/* Instead of what it would move, the event is only noted. */
+static void set_aside(struct command *c, enum event_state state, const char *note, const char *subject)
 {
 	const struct command_event event = c->event;
 
@@ -98,8 +98,21 @@ static void park(struct command *c, const char *note, const char *subject)
 	c->kind = COMMAND_EVENT;
 	c->event = event;
 	c->event.subject = subject;
-	c->event_only.state = EVENT_PARKED;
+	c->event_only.state = state;
 	c->event_only.note = note;
+}
+
+/* It is kept for a person, or until subject is known. */
+static void park(struct command *c, const char *note, const char *subject)
+{
+	set_aside(c, EVENT_PARKED, note, subject);
+}
+
+/* A payment intent of our own carries its order in its metadata. */
+static bool is_of_others(const struct stripe_event *e)
+{
+	return e->command.kind == COMMAND_PAYMENT && strncmp(e->command.event.type, "payment_intent.", 15) == 0 &&
+	       e->order[0] == '\0' && e->user[0] == '\0';
 }
 
 /* The order that the event names, if it is one of this octroi's making. */
@@ -140,7 +153,9 @@ static enum finding locate_payment(const struct inbox *in, struct stripe_event *
 		return FOUND;
 	}
 	finding = payment[0] != '\0' ? find_payment(in, &e->command, deadline_us) : NOT_FOUND;
-	if (finding == NOT_FOUND)
+	if (finding == NOT_FOUND && is_of_others(e))
+		set_aside(&e->command, EVENT_IGNORED, "a payment that is no order's, such as an invoice's", "");
+	else if (finding == NOT_FOUND)
 		park(&e->command, "it fits no order", payment);
 	return finding;
 }
@@ -165,6 +180,19 @@ static enum finding locate_subscription(const struct inbox *in, struct arena *a,
 	return finding;
 }
 
+/* The statement that the invoice's metadata names. */
+static enum finding locate_statement(struct stripe_event *e)
+{
+	struct command *c = &e->command;
+	const char *why = "it names no statement";
+
+	if (id_public_parse(e->order, strlen(e->order), &c->account, &c->statement_seq) == 0)
+		why = contradiction(e);
+	if (why != NULL)
+		park(c, why, "");
+	return FOUND;
+}
+
 /* Fills in the account, or parks; NOT_ASKED when the database could not be asked. */
 static enum finding locate(const struct inbox *in, struct arena *a, struct stripe_event *e,
                            int64_t deadline_us)
@@ -177,6 +205,8 @@ static enum finding locate(const struct inbox *in, struct arena *a, struct strip
 		park(c, "of a connected account", "");
 		return FOUND;
 	}
+	if (c->kind == COMMAND_STATEMENT_PAID || c->kind == COMMAND_STATEMENT_NOTE)
+		return locate_statement(e);
 	if (c->kind == COMMAND_SUBSCRIPTION)
 		return locate_subscription(in, a, e, deadline_us);
 	return locate_payment(in, e, deadline_us);

@@ -254,6 +254,30 @@ static void read_subscription(struct stripe_event *e, const char *type, const st
 	read_items(c, o);
 }
 
+/* One that octroi made of a statement says whose it is. */
+static void read_invoice(struct stripe_event *e, const char *type, const struct json *o)
+{
+	const struct json *metadata = json_get(o, "metadata");
+	struct command *c = &e->command;
+
+	e->order = text_at(metadata, "statement");
+	e->user = text_at(metadata, "account");
+	if (e->order[0] != '\0' && is(type, "invoice.paid")) {
+		c->kind = COMMAND_STATEMENT_PAID;
+		c->statement_paid.invoice_id = text_at(o, "id");
+		c->statement_paid.amount_minor = int_at(o, "total", NO_AMOUNT);
+		c->statement_paid.currency = currency_at(o);
+	} else if (e->order[0] != '\0' && is(type, "invoice.payment_failed")) {
+		/* The first that is heard of it; our own attempts are noted by whoever made them. */
+		c->kind = COMMAND_STATEMENT_NOTE;
+		c->statement_note.failure = "payment_failed";
+	} else {
+		ignore(e, e->order[0] != '\0'
+		                  ? "nothing that moves a statement"
+		                  : "invoices move nothing: payments and subscriptions tell of themselves");
+	}
+}
+
 /* ---- the event --------------------------------------------------------------------------------- */
 
 static bool starts(const char *text, const char *prefix)
@@ -280,7 +304,7 @@ static void read_object(struct stripe_event *e, const char *type, const struct j
 	         is(type, "customer.subscription.resumed"))
 		read_subscription(e, type, o);
 	else if (starts(type, "invoice."))
-		ignore(e, "invoices move nothing: payments and subscriptions tell of themselves");
+		read_invoice(e, type, o);
 	else
 		ignore(e, "a type that octroi has no use for");
 }
@@ -296,6 +320,10 @@ static void set_livemode(struct stripe_event *e)
 		c->refund.livemode = e->livemode;
 	else if (c->kind == COMMAND_DISPUTE)
 		c->dispute.livemode = e->livemode;
+	else if (c->kind == COMMAND_STATEMENT_PAID)
+		c->statement_paid.livemode = e->livemode;
+	else if (c->kind == COMMAND_STATEMENT_NOTE)
+		c->statement_note.livemode = e->livemode;
 }
 
 /* What the ledger cannot do without; an event that lacks it is nothing to repeat. */

@@ -1,7 +1,7 @@
 /*
  * stripe_event: what an event of Stripe's says, as a command of the ledger that lacks only the account
- * (contracts: the types Event, Checkout.Session, PaymentIntent, Refund, Charge, Dispute, Subscription; both
- * shapes, before and since 2025-03-31.basil).  Pure.
+ * (contracts: the types Event, Checkout.Session, PaymentIntent, Refund, Charge, Dispute, Subscription, Invoice;
+ * both shapes, before and since 2025-03-31.basil).  Pure.
  */
 #ifndef OCTROI_INBOX_STRIPE_EVENT_H
 #define OCTROI_INBOX_STRIPE_EVENT_H
@@ -11,7 +11,7 @@
 
 struct stripe_event {
 	struct command command; /* EVENT when it moves nothing of ours */
-	const char *order;      /* the order's public id from the metadata, "" when none */
+	const char *order;      /* the order's or statement's public id from the metadata, "" when none */
 	const char *reference;  /* the same from client_reference_id */
 	const char *user;       /* the account's own id from the metadata */
 	const char *customer;   /* Stripe's, of subscriptions */

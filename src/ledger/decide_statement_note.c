@@ -7,6 +7,7 @@
 
 #include "ledger/customer.h"
 #include "ledger/effects.h"
+#include "ledger/order.h"
 #include "ledger/statement.h"
 
 static void note_invoice(struct decide *d, struct statements_row *t, const struct command *c)
@@ -34,6 +35,8 @@ void decide_statement_note(struct decide *d, struct slot *s, struct command *c)
 
 	if (t == NULL) {
 		c->answer.outcome = OUTCOME_NOT_FOUND;
+		if (c->event.id != NULL)
+			order_park(&c->answer, "it names no statement");
 		return;
 	}
 

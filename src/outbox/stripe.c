@@ -259,8 +259,11 @@ static void pause_before(int attempt)
 
 static void tell(const struct stripe_call *call, enum stripe_result result)
 {
-	/* A refusal is our own mistake or the operator's; the rest passes. */
-	log_event(result == STRIPE_REFUSED ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "stripe_failed",
+	/* That a bank declines is no trouble of ours; another refusal is our own mistake or the operator's; the
+	 * rest passes. */
+	log_event(call->status == 402         ? LOG_LEVEL_INFO
+	          : result == STRIPE_REFUSED ? LOG_LEVEL_ERROR
+	                                     : LOG_LEVEL_WARNING, "stripe_failed",
 	          LOG_TEXT("path", call->path), LOG_NUMBER("status", call->status),
 	          LOG_TEXT("type", call->type), LOG_TEXT("code", call->code),
 	          LOG_TEXT("param", call->param), LOG_TEXT("error", call->error),

@@ -66,3 +66,18 @@ bool call_may_manage(struct call *c)
 		render_outcome(c, OUTCOME_FORBIDDEN);
 	return manages;
 }
+
+bool call_enter_slow(struct call *c)
+{
+	if (c->stripe == NULL) {
+		render_said(c, OUTCOME_UNAVAILABLE, NULL, "Payments are not set up on this server.",
+		            "Les paiements ne sont pas configurés sur ce serveur.");
+		return false;
+	}
+	if (bulkhead_enter(c->slow))
+		return true;
+	render_said(c, OUTCOME_UNAVAILABLE, NULL,
+	            "Too many payments are being prepared; try again.",
+	            "Trop de paiements sont en préparation ; réessayez.");
+	return false;
+}

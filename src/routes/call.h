@@ -62,6 +62,10 @@ bool call_may_manage(struct call *c);
 /* The same, only told: -1, rendered, when nobody can tell. */
 int call_manages(struct call *c, bool *manages);
 
+/* A place among those that may wait for Stripe; false, rendered, when there is none, or no Stripe.  Leave c->slow
+ * after true. */
+bool call_enter_slow(struct call *c);
+
 typedef void route_handler(struct call *c);
 
 #define ROUTE(method, pattern, caller, listener, handler) route_handler handler;

@@ -11,6 +11,7 @@
 #include "routes/metrics.h"
 #include "routes/openapi.h"
 #include "routes/render.h"
+#include "worker/worker.h"
 
 #include <string.h>
 
@@ -69,6 +70,20 @@ static void write_batches(const struct ledger_counts *counts, struct buf *out)
 	buf_printf(out, "octroi_batch_commands_count %lld\n", (long long)sum);
 }
 
+static void write_work(struct buf *out)
+{
+	struct worker_counts counts;
+
+	worker_count(&counts);
+	metrics_head(out, "octroi_charges_total", "counter", "Statements charged by this process, by how that ended.");
+	buf_printf(out, "octroi_charges_total{end=\"paid\"} %lld\n", (long long)counts.paid);
+	buf_printf(out, "octroi_charges_total{end=\"declined\"} %lld\n", (long long)counts.declined);
+	buf_printf(out, "octroi_charges_total{end=\"later\"} %lld\n", (long long)counts.later);
+	metrics_value(out, "octroi_outbox_parked_total", "counter", "Rows of the outbox that were given up.", counts.parked);
+	metrics_value(out, "octroi_soft_limits_total", "counter", "Accounts that fell below their soft limit.",
+	              counts.soft_limits);
+}
+
 static void write_ledger(struct ledger *l, struct buf *out)
 {
 	struct ledger_counts counts;
@@ -85,6 +100,7 @@ static void write_ledger(struct ledger *l, struct buf *out)
 	              "Commits whose answer was lost.", counts.unknown_commits);
 	metrics_value(out, "octroi_queue_refusals_total", "counter",
 	              "Commands refused because the queue was full.", counts.refused_full);
+	write_work(out);
 	metrics_head(out, "octroi_ledger_outcomes_total", "counter", "Commands by how they ended.");
 	for (int o = 0; o < OUTCOME_COUNT; o++)
 		if (counts.outcome[o] > 0)

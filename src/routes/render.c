@@ -249,6 +249,15 @@ static void put_money_refusal(struct json_writer *w, const struct call *c, const
 	put_topup_url(w, c->config);
 }
 
+static void put_declined(struct json_writer *w, const struct refusal *r)
+{
+	json_put_text(w, "code", r->code);
+	if (r->invoice_url[0] != '\0')
+		json_put_text(w, "invoiceUrl", r->invoice_url);
+	else
+		json_put_null(w, "invoiceUrl");
+}
+
 void render_refusal_members(struct json_writer *w, const struct call *c, const struct refusal *r)
 {
 	json_put_text(w, "error", outcome_name(r->outcome));
@@ -257,6 +266,8 @@ void render_refusal_members(struct json_writer *w, const struct call *c, const s
 		json_put_text(w, "field", r->field != NULL ? r->field : "body");
 	if (outcome_status(r->outcome) == 402 && r->answer != NULL)
 		put_money_refusal(w, c, r);
+	if (r->outcome == OUTCOME_PAYMENT_DECLINED)
+		put_declined(w, r);
 	json_put_text(w, "requestId", c->request->id);
 }
 
@@ -338,4 +349,12 @@ void render_wrong(struct call *c, const struct parse *p)
 	r.message = buf_text(&message);
 	render_refusal(c, &r);
 	buf_free(&message);
+}
+
+void render_said(struct call *c, enum outcome outcome, const char *field, const char *english, const char *french)
+{
+	const struct refusal r = {
+		.outcome = outcome, .field = field, .message = c->french ? french : english};
+
+	render_refusal(c, &r);
 }

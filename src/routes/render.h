@@ -17,12 +17,16 @@ struct refusal {
 	const char *message;         /* instead of the outcome's own */
 	const struct answer *answer; /* of a 402 */
 	const char *member;          /* whose limit it may be */
+	const char *code;            /* of PAYMENT_DECLINED, Stripe's */
+	const char *invoice_url;     /* and where to pay nevertheless; "" for nowhere */
 };
 void render_refusal(struct call *c, const struct refusal *r);
 /* The same as members of an open record: error, message, the outcome's fields, requestId. */
 void render_refusal_members(struct json_writer *w, const struct call *c, const struct refusal *r);
 
 void render_outcome(struct call *c, enum outcome outcome);
+/* In other words than the outcome's own; field as in struct refusal. */
+void render_said(struct call *c, enum outcome outcome, const char *field, const char *english, const char *french);
 void render_wrong(struct call *c, const struct parse *p);
 /* The ledger's refusal. */
 struct refusal render_refused(const struct command *command);

@@ -34,15 +34,6 @@ static struct account_key own_key(const struct call *c)
 	return id_account_key(c->account, strlen(c->account));
 }
 
-static void render_said(struct call *c, enum outcome outcome, const char *field,
-                        const char *english, const char *french)
-{
-	const struct refusal r = {
-		.outcome = outcome, .field = field, .message = c->french ? french : english};
-
-	render_refusal(c, &r);
-}
-
 static void render_failure(struct call *c, enum stripe_result result)
 {
 	if (result == STRIPE_REFUSED)
@@ -59,22 +50,6 @@ static void render_failure(struct call *c, enum stripe_result result)
 			"request id.",
 			"Le service de paiement ne répond pas. Rien n'a été débité ; réessayez, avec le même "
 			"identifiant de requête.");
-}
-
-/* A place among those that may wait for Stripe; false, rendered, when there is none, or no Stripe. */
-static bool enter(struct call *c)
-{
-	if (c->stripe == NULL) {
-		render_said(c, OUTCOME_UNAVAILABLE, NULL, "Payments are not set up on this server.",
-		            "Les paiements ne sont pas configurés sur ce serveur.");
-		return false;
-	}
-	if (bulkhead_enter(c->slow))
-		return true;
-	render_said(c, OUTCOME_UNAVAILABLE, NULL,
-	            "Too many payments are being prepared; try again.",
-	            "Trop de paiements sont en préparation ; réessayez.");
-	return false;
 }
 
 static int64_t stripe_deadline(const struct call *c)
@@ -398,7 +373,7 @@ void topups_open(struct call *c)
 		            "Les paiements ne sont pas configurés : public_url est inconnue.");
 		return;
 	}
-	if (!enter(c))
+	if (!call_enter_slow(c))
 		return;
 	serve_order(c, &command);
 	bulkhead_leave(c->slow);
@@ -459,7 +434,7 @@ void topups_portal(struct call *c)
 		render_wrong(c, &p);
 		return;
 	}
-	if (!call_may_manage(c) || !enter(c))
+	if (!call_may_manage(c) || !call_enter_slow(c))
 		return;
 	customer = read_customer(c, &failed);
 	if (customer != NULL)
@@ -552,7 +527,7 @@ void topups_invoices(struct call *c)
 		render_wrong(c, &p);
 		return;
 	}
-	if (!call_may_manage(c) || !enter(c))
+	if (!call_may_manage(c) || !call_enter_slow(c))
 		return;
 	customer = read_customer(c, &failed);
 	if (customer != NULL)

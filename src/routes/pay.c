@@ -1,0 +1,136 @@
+/*
+ * pay: what an account owes is charged now: because its month's charge was declined, or because its owner wants to
+ * spend again before the month ends.  What is stated already is charged as it stands; so a request that was cut off can
+ * be repeated, and pays nothing twice.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "routes/call.h"
+#include "routes/parse.h"
+#include "routes/render.h"
+#include "worker/charge.h"
+
+#define STATEMENTS_MAX 24
+/* After the last charge there must be time to answer. */
+#define ANSWER_US CLOCK_US_PER_SECOND
+
+struct payment {
+	struct account_key key;
+	int64_t seqs[STATEMENTS_MAX];
+	micros paid[STATEMENTS_MAX]; /* 0: nothing was owed of it any more */
+	int count;
+};
+
+static bool submit(struct call *c, const struct payment *p, struct command *command, enum command_kind kind)
+{
+	*command = (struct command){.kind = kind, .account = p->key, .account_id = c->account, .member = ""};
+	return call_submit(c, command);
+}
+
+/* What is owed now is stated; and what has been, and is not settled. */
+static bool find_statements(struct call *c, struct payment *p)
+{
+	struct command command;
+	struct db *d;
+
+	if (!submit(c, p, &command, COMMAND_STATEMENT))
+		return false;
+	d = call_reader(c);
+	if (d == NULL)
+		return false;
+	p->count = statements_unsettled(d, &p->key, p->seqs, STATEMENTS_MAX);
+	pool_give(c->readers, d);
+	if (p->count < 0)
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+	return p->count >= 0;
+}
+
+static void answer_declined(struct call *c, const struct charge_result *r)
+{
+	const struct refusal refusal = {.outcome = OUTCOME_PAYMENT_DECLINED, .code = r->code, .invoice_url = r->invoice_url};
+
+	render_refusal(c, &refusal);
+}
+
+static void answer_failed(struct call *c, const struct charge_result *r)
+{
+	if (r->end == CHARGE_LATER)
+		render_said(c, OUTCOME_UNAVAILABLE, NULL,
+		            "The payment service does not answer. Try again; nothing is paid twice.",
+		            "Le service de paiement ne répond pas. Réessayez ; rien n'est payé deux fois.");
+	else
+		render_said(c, OUTCOME_UNAVAILABLE, NULL,
+		            "This payment needs to be looked at; the operator finds the reason in the log.",
+		            "Ce paiement doit être examiné ; l'exploitant en trouve la raison dans le journal.");
+}
+
+static bool charge_all(struct call *c, struct payment *p)
+{
+	const struct charge_options options = {
+		.ledger = c->ledger,
+		.readers = c->readers,
+		.stripe = c->stripe,
+		.product = c->config->topup_product,
+	};
+	struct charge_result r;
+
+	for (int i = 0; i < p->count; i++) {
+		charge_statement(&options, &p->key, c->account, p->seqs[i], c->request->deadline_us - ANSWER_US, &r);
+		if (r.end == CHARGE_DECLINED)
+			answer_declined(c, &r);
+		else if (r.end != CHARGE_PAID && r.end != CHARGE_NOTHING)
+			answer_failed(c, &r);
+		if (r.end != CHARGE_PAID && r.end != CHARGE_NOTHING)
+			return false;
+		p->paid[i] = r.end == CHARGE_PAID ? r.amount_micros : 0;
+	}
+	return true;
+}
+
+static void answer_paid(struct call *c, const struct payment *p)
+{
+	struct command touch;
+	struct json_writer w;
+	micros sum = 0;
+
+	if (!submit(c, p, &touch, COMMAND_TOUCH))
+		return;
+	for (int i = 0; i < p->count; i++)
+		sum += p->paid[i]; /* each at most what one invoice may say */
+	render_open(c, &w);
+	json_put_bool(&w, "paid", true);
+	render_put_whole(&w, "amount", sum, touch.answer.unit);
+	json_put_int(&w, "amountMicros", sum);
+	json_put_int(&w, "balanceMicros", touch.answer.balance_micros);
+	json_open_list(&w, "statements");
+	for (int i = 0; i < p->count; i++) {
+		if (p->paid[i] == 0)
+			continue;
+		json_open_record(&w, NULL);
+		render_put_id(&w, "id", &p->key, p->seqs[i]);
+		render_put_whole(&w, "amount", p->paid[i], touch.answer.unit);
+		json_put_int(&w, "amountMicros", p->paid[i]);
+		json_close_record(&w);
+	}
+	json_close_list(&w);
+	render_close(&w);
+}
+
+void pay_now(struct call *c)
+{
+	static const char *const known[] = {NULL};
+	struct payment payment = {.key = id_account_key(c->account, strlen(c->account))};
+	struct parse p;
+
+	parse_record(&p, c->request, c->body, known);
+	if (!parse_ok(&p)) {
+		render_wrong(c, &p);
+		return;
+	}
+	if (!call_may_manage(c) || !call_enter_slow(c))
+		return;
+	if (find_statements(c, &payment) && charge_all(c, &payment))
+		answer_paid(c, &payment);
+	bulkhead_leave(c->slow);
+}
