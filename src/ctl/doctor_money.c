@@ -52,10 +52,9 @@ static void check_waiting(struct doctor *D)
 		return;
 	}
 	if (w.parked > 0)
-		doctor_say(
-			D, "outbox", DOCTOR_WARNING,
-			"see the column error of the table outbox, and mend it; the customer can pay meanwhile",
-			"%lld charges or messages were given up", (long long)w.parked);
+		doctor_say(D, "outbox", DOCTOR_WARNING,
+		           "octroictl outbox list says why; mend that, then octroictl outbox retry",
+		           "%lld charges or messages were given up", (long long)w.parked);
 	else
 		doctor_say(D, "outbox", DOCTOR_OK, "", "nothing was given up");
 	if (w.late > 0)
