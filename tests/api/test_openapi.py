@@ -16,6 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import clerk  # noqa: E402
 import guard  # noqa: E402
+import plans  # noqa: E402
 from conftest import CLERK_WEBHOOK_SECRET, SETTINGS, STRIPE_WEBHOOK_SECRET  # noqa: E402
 from contract import DOCUMENT, Contract, outcomes, routes  # noqa: E402
 from fake_stripe import FakeStripe, sign  # noqa: E402
@@ -62,7 +63,7 @@ def test_every_route_is_in_the_document_and_nothing_else():
 def test_every_outcome_is_in_the_document():
     contract = contract_of_source()
     schemas = contract.document["components"]["schemas"]
-    money = set(schemas["MoneyRefusal"]["properties"]["error"]["enum"])
+    money = set(schemas["MoneyRefusal"]["properties"]["error"]["enum"]) | {schemas["PaymentDeclined"]["properties"]["error"]["const"]}
     others = set(schemas["Error"]["properties"]["error"]["enum"]) | {schemas["InvalidRequest"]["properties"]["error"]["const"]}
     assert money == {name for name, status in outcomes().items() if status == 402}
     assert others == {name for name, status in outcomes().items() if status not in (200, 402)}
@@ -130,6 +131,7 @@ def bodies(o, account):
         "pricing_estimate": ("POST", "/api/pricing/estimate", None, lambda: {"model": "gpt-4o"}),
         "accounts_put": ("PUT", at, "app", lambda: {}),
         "accounts_member_put": ("PUT", at + "/members/user:1", "app", lambda: {"role": "member"}),
+        "pay_now": ("POST", f"/api/credits/pay?account={account}", "app", lambda: {}),
         "settings_put": ("PUT", f"/api/credits/settings?account={account}", "app", lambda: {}),
         "accounts_transaction": ("POST", at + "/transactions", "admin", lambda: {
             "type": "ADJUSTMENT", "amountMicros": 1, "description": "d", "requestId": guard.request_id()}),
@@ -348,6 +350,46 @@ def ask_accounts(ask, o):
     ask("POST", "/api/tokens", "app", 200, json={"account": account})
 
 
+def ask_workspaces(ask, o):
+    """What plans, members, limits and statements add to answers."""
+    plans.add(o, "contract", pool_micros=9_000_000, seats_to=2)
+    plans.add(o, "lesser", pool_micros=1_000_000)
+    plans.add(o, "of money", unit=0, pool_micros=1)
+    account = o.account(unit="credit", funds_micros=FUNDS)
+    at, members, member = "/api/accounts/{account}", "/api/accounts/{account}/members", "/api/accounts/{account}/members/{member}"
+    credits, settings = "/api/credits", "/api/credits/settings"
+    ask("PUT", at, "app", 422, account=account, json={"plan": "unheard-of"})
+    ask("PUT", at, "app", 409, account=account, json={"plan": "of money"})
+    ask("PUT", at, "app", 200, account=account, json={"plan": "contract", "timeZone": "Europe/Paris", "dailyLimitMicros": 8_000_000})
+    assert ask("PUT", at, "app", 200, account=account, json={"plan": "lesser"}).json["nextPlan"] == "lesser"
+    for name, limit in (("a", 1_000_000), ("b", None)):
+        ask("PUT", member, "app", 200, account=account, member=name, json={"limitMicros": limit})
+    ask("PUT", member, "app", 409, account=account, member="c", json={})
+    ask("PUT", member, "app", 200, account=account, member="c", json={"role": "manager"})
+    ask("DELETE", member, "app", 200, account=account, member="b")
+    assert ask("GET", member, "app", 200, account=account, member="b").json["removedAt"]
+    ask("GET", member, "app", 404, account=account, member="z")
+    assert ask("GET", members, "app", 200, query="?limit=2", account=account).json["nextCursor"] == "b"
+    assert ask("GET", members, "report", 200, account=account).json["nextCursor"] is None
+    ask("GET", members, "app", 404, account=guard.request_id("nobody"))
+    charge = {"account": account, "member": "a", "action": "debrief", "quantity": 2}
+    assert ask("POST", "/api/guard/charge", "guard", 402, json=charge).json["limit"]["member"] == "a"
+    ask("PUT", settings, "app", 200, query=f"?account={account}", json={"monthlyLimitMicros": 5, "members": {
+        "a": {"limitMicros": None}, "z": {"limitMicros": 5}}})
+    assert ask("GET", settings, "app", 200, query=f"?account={account}&limit=1").json["nextCursor"] == "a"
+    ask("GET", settings, "report", 404, query="?account=" + guard.request_id("nobody"))
+    token = o.post("/api/tokens", {"account": account, "member": "a"}, key="app").json["token"]
+    assert ask("GET", credits, token, 200).json["member"]["member"] == "a"
+    ask("PUT", settings, token, 403, json={})
+    owing = o.account(mode="postpaid", status="suspended")
+    ask("GET", credits, "app", 200, query=f"?account={owing}")
+    where = f"WHERE account_id = {guard.key_of(owing)}"
+    o.sql(f"UPDATE workspaces SET past_due_at_us = 1, suspend_at_us = 4102444800000000 {where}")
+    for path, query in ((credits, f"?account={owing}"), (at, "")):
+        assert ask("GET", path, "app", 200, query=query, account=owing).json["statement"]["suspendsAt"]
+    o.sql(f"UPDATE workspaces SET past_due_at_us = 0, suspend_at_us = 0 {where}")
+
+
 def ask_others(ask, o):
     o.ctl("price", "set", "--action", "transcript", "2.5")
     ask("GET", "/api/pricing", None, 200)
@@ -453,6 +495,7 @@ def test_every_status_and_every_field_is_answered_as_promised():
         ask_bonuses(ask, o)
         ask_payments(ask, o, stripe)
         ask_accounts(ask, o)
+        ask_workspaces(ask, o)
         ask_others(ask, o)
         ask_what_any_request_can_be(ask, o)
         ask_with_other_settings(ask, o)
