@@ -49,6 +49,7 @@ ALTER TABLE members
   ADD COLUMN IF NOT EXISTS limit_micros BIGINT NOT NULL DEFAULT -1,
   ADD COLUMN IF NOT EXISTS daily_limit_micros BIGINT NOT NULL DEFAULT -1,
   ADD COLUMN IF NOT EXISTS monthly_limit_micros BIGINT NOT NULL DEFAULT -1,
+  ADD COLUMN IF NOT EXISTS from_seq BIGINT NOT NULL DEFAULT 0,
   ADD COLUMN IF NOT EXISTS held_micros BIGINT NOT NULL DEFAULT 0,
   ADD COLUMN IF NOT EXISTS period_until_us BIGINT NOT NULL DEFAULT 0,
   ADD COLUMN IF NOT EXISTS period_micros BIGINT NOT NULL DEFAULT 0,
@@ -151,7 +152,15 @@ CREATE TABLE IF NOT EXISTS probes (
   claimed_until_us BIGINT NOT NULL DEFAULT 0
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
--- Postpaid accounts get their workspace, and with it the day of their first statement, when next touched.
-UPDATE accounts SET due_at_us = 0 WHERE mode = 1 AND workspace = 0;
+-- Accounts with members and postpaid ones have a workspace; the latter get the day of their first statement when
+-- next touched.  Of what members hold only holds from now on are counted (from_seq).
+UPDATE members m JOIN accounts a ON a.id = m.account_id SET m.from_seq = a.hold_seq WHERE a.workspace = 0;
+INSERT IGNORE INTO workspaces (account_id, time_zone, managers, members)
+  SELECT m.account_id, COALESCE(MAX(p.time_zone), ''), SUM(m.role = 1), SUM(m.role = 0)
+  FROM members m LEFT JOIN profiles p ON p.account_id = m.account_id WHERE m.removed_at_us = 0 GROUP BY m.account_id;
+INSERT IGNORE INTO workspaces (account_id, time_zone)
+  SELECT a.id, COALESCE(p.time_zone, '') FROM accounts a LEFT JOIN profiles p ON p.account_id = a.id
+  WHERE a.mode = 1 OR a.id IN (SELECT account_id FROM members);
+UPDATE accounts SET workspace = 1, due_at_us = 0 WHERE workspace = 0 AND id IN (SELECT account_id FROM workspaces);
 
 INSERT INTO schema_versions (version) VALUES (3);

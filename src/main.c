@@ -25,8 +25,8 @@
 #include "config.h"
 #include "db/pool.h"
 #include "edge/edge.h"
-#include "ledger/ledger.h"
 #include "ledger/pricestore.h"
+#include "options.h"
 #include "routes/router.h"
 #include "worker/prober.h"
 #include "worker/worker.h"
@@ -226,27 +226,9 @@ static int make_pools(struct program *p)
 	return p->readers != NULL ? 0 : -1;
 }
 
-static struct price_terms price_terms(const struct config *c)
-{
-	return (struct price_terms){
-		.margin_ppm = c->margin,
-		.rate_ppm = c->exchange_rate,
-		.credit_value_ppm = c->credit_value,
-	};
-}
-
 static int make_ledger(struct program *p)
 {
-	const struct config *c = &p->config;
-	const struct ledger_options options = {
-		.pool = p->writers,
-		.batch_max = (int)c->batch_max,
-		.queue_max = (int)c->queue_max,
-		.holds_max = c->holds_max,
-		.capture_expired = strcmp(c->hold_expiry, "capture") == 0,
-		.action_price_micros = c->action_price,
-		.terms = price_terms(c),
-	};
+	const struct ledger_options options = options_ledger(&p->config, p->writers);
 
 	p->ledger = ledger_new(&options);
 	return p->ledger != NULL ? 0 : -1;
@@ -348,7 +330,7 @@ static bool housekeeping_wanted(struct program *p, int64_t *served)
  * where they have others.  False: to be tried again. */
 static bool store_terms(struct program *p)
 {
-	const struct price_terms terms = price_terms(&p->config);
+	const struct price_terms terms = options_prices(&p->config);
 	struct db *d = pool_take(p->writers, clock_monotonic_us() + TICK_US);
 	struct pricestore_report report;
 	enum pricestore_result result;

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/money.h"
 #include "db/sql.h"
+#include "options.h"
 
 #define PATIENCE_MS INT64_C(3600000)
 
@@ -189,32 +190,17 @@ struct db *ctl_db_patient(struct ctl *c)
 	return connection(c, PATIENCE_MS);
 }
 
-struct price_terms ctl_terms(const struct config *config)
-{
-	return (struct price_terms){
-		.margin_ppm = config->margin,
-		.rate_ppm = config->exchange_rate,
-		.credit_value_ppm = config->credit_value,
-	};
-}
-
 struct ledger *ctl_ledger(struct ctl *c)
 {
 	const struct config *config = c->config;
 	const struct db_options options = ctl_db_options(config);
+	struct ledger_options ledger;
 
 	if (c->ledger != NULL)
 		return c->ledger;
 	c->pool = pool_new(&options, 1);
-	c->ledger = ledger_new(&(struct ledger_options){
-		.pool = c->pool,
-		.batch_max = (int)config->batch_max,
-		.queue_max = (int)config->queue_max,
-		.holds_max = config->holds_max,
-		.capture_expired = strcmp(config->hold_expiry, "capture") == 0,
-		.action_price_micros = config->action_price,
-		.terms = ctl_terms(config),
-	});
+	ledger = options_ledger(config, c->pool);
+	c->ledger = ledger_new(&ledger);
 	if (c->ledger == NULL) {
 		(void)ctl_fail("out of memory");
 		exit(CTL_FAILED);

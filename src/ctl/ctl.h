@@ -70,9 +70,6 @@ struct db *ctl_db(struct ctl *c);
 struct db *ctl_db_patient(struct ctl *c);
 /* Options for other connections to the same database (pools). */
 struct db_options ctl_db_options(const struct config *config);
-/* margin, exchange_rate and credit_value. */
-struct price_terms ctl_terms(const struct config *config);
-
 /* The ledger, on a connection of its own, decides as octroi itself would with this configuration.
  */
 struct ledger *ctl_ledger(struct ctl *c);

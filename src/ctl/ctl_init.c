@@ -8,6 +8,7 @@
 #include "db/schema.h"
 #include "db/sql.h"
 #include "ledger/pricestore.h"
+#include "options.h"
 
 #define GRANTS_MAX 65536
 #define PATH_BYTES_MAX 4096
@@ -175,7 +176,7 @@ static int migrate(struct ctl *c, const struct init *init, int *before, int *aft
 
 static int reprice(struct ctl *c, struct pricestore_report *report, bool *stored)
 {
-	const struct price_terms terms = ctl_terms(c->config);
+	const struct price_terms terms = options_prices(c->config);
 
 	switch (pricestore_reprice(ctl_db(c), &terms, report)) {
 	case PRICESTORE_STORED:

@@ -11,6 +11,7 @@
 #include "ledger/book.h"
 #include "ledger/pricelist.h"
 #include "ledger/pricestore.h"
+#include "options.h"
 
 #define LIST_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
@@ -30,7 +31,7 @@ static int starts_at(const char *text, int64_t *time_us)
 /* Stores the change, explaining what kept it from being stored. */
 static int store(struct ctl *c, struct pricestore_change *change, struct pricestore_report *report)
 {
-	change->terms = ctl_terms(c->config);
+	change->terms = options_prices(c->config);
 	switch (pricestore_add(ctl_db_patient(c), change, report)) {
 	case PRICESTORE_STORED:
 	case PRICESTORE_UNCHANGED:

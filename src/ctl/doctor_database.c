@@ -7,6 +7,7 @@
 #include "db/schema.h"
 #include "db/sql.h"
 #include "ledger/book.h"
+#include "options.h"
 
 #define VALUE_MAX 1024
 #define CONNECTIONS_DEFAULT 8
@@ -268,7 +269,7 @@ static int visit_price(void *context, const struct price *p)
 
 static void check_prices(struct doctor *D)
 {
-	const struct price_terms wanted = ctl_terms(D->ctl->config);
+	const struct price_terms wanted = options_prices(D->ctl->config);
 	struct terms_check t = {.wanted = &wanted};
 	struct book *book = book_load(ctl_db(D->ctl));
 

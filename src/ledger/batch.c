@@ -76,6 +76,7 @@ static void decide_all(struct batch *b)
 		.capture_expired = b->options->capture_expired,
 		.action_price_micros = b->options->action_price_micros,
 		.terms = b->options->terms,
+		.billing = b->options->billing,
 	};
 
 	for (int i = 0; i < b->count; i++)

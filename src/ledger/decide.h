@@ -8,18 +8,10 @@
 #ifndef OCTROI_LEDGER_DECIDE_H
 #define OCTROI_LEDGER_DECIDE_H
 
-#include "base/zone.h"
 #include "ledger/book.h"
 #include "ledger/command.h"
 #include "ledger/rows.h"
-
-/* Configuration of what postpaid accounts owe. */
-struct decide_billing {
-	const char *currency; /* lower case, as Stripe writes it */
-	int decimals;         /* of its smallest unit */
-	int64_t statement_min_minor, grace_us;
-	const struct zone *zone; /* of accounts without a time zone of their own */
-};
+#include "ledger/terms.h"
 
 struct decide {
 	struct rows *rows;
@@ -29,7 +21,7 @@ struct decide {
 	bool capture_expired;
 	micros action_price_micros;
 	struct price_terms terms;
-	struct decide_billing billing;
+	struct terms_billing billing;
 };
 
 #define NEEDS_GRANTS 1
@@ -48,6 +40,8 @@ struct decide {
 #define NEEDS_NAMED_REFERRER 2048
 /* The statement that statement_seq names. */
 #define NEEDS_STATEMENT 4096
+/* All members of the account. */
+#define NEEDS_MEMBERS 8192
 /* The row of table TABLE_<NAME> that object_id names. */
 #define NEEDS_OBJECT(NAME) (TABLE_##NAME << 16)
 #define NEEDS_OBJECT_TABLE(needs) ((needs) >> 16)

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "ledger/effects.h"
+#include "ledger/limits.h"
 #include "ledger/refusal.h"
 
 /* What the hold will be made of. */
@@ -51,11 +52,13 @@ static bool choose_byok(const struct decide *d, const struct command *c, unsigne
 }
 
 /* One model against what is available: OK, INSUFFICIENT_CREDITS with reserved_micros what it would need,
- * UNKNOWN_MODEL, or INVALID_REQUEST when the cost is beyond counting. */
-static enum outcome try_model(const struct decide *d, enum account_unit unit,
+ * MODEL_NOT_IN_PLAN, UNKNOWN_MODEL, or INVALID_REQUEST when the cost is beyond counting. */
+static enum outcome try_model(const struct decide *d, const struct plan *plan,
                               const struct command *c, int index, micros available,
                               struct choice *choice)
 {
+	const enum account_unit unit = c->answer.unit;
+
 	struct tokens t = {.count = {[PRICE_INPUT] = c->authorize.input_tokens,
 	                             [PRICE_OUTPUT] = c->authorize.max_output_tokens}};
 	const char *model = c->authorize.models[index];
@@ -64,6 +67,8 @@ static enum outcome try_model(const struct decide *d, enum account_unit unit,
 
 	if (p == NULL)
 		return OUTCOME_UNKNOWN_MODEL;
+	if (plan != NULL && !plan_allows_model(plan, model))
+		return OUTCOME_MODEL_NOT_IN_PLAN;
 	*choice = (struct choice){.price = p,
 	                          .item = model,
 	                          .provider = p->provider,
@@ -86,20 +91,22 @@ static enum outcome try_model(const struct decide *d, enum account_unit unit,
 }
 
 /* The first affordable model; else the least that any of them would need. */
-static enum outcome choose_model(const struct decide *d, const struct command *c, micros available,
-                                 struct choice *choice)
+static enum outcome choose_model(const struct decide *d, const struct slot *s, const struct command *c,
+                                 micros available, struct choice *choice)
 {
-	const enum account_unit unit = c->answer.unit;
+	const struct plan *plan = limits_plan(d, s);
 	enum outcome result = OUTCOME_UNKNOWN_MODEL;
 	struct choice tried;
 
 	for (int i = 0; i < c->authorize.model_count; i++) {
-		const enum outcome o = try_model(d, unit, c, i, available, &tried);
+		const enum outcome o = try_model(d, plan, c, i, available, &tried);
 
 		if (o == OUTCOME_OK || o == OUTCOME_INVALID_REQUEST) {
 			*choice = tried;
 			return o;
 		}
+		if (o == OUTCOME_MODEL_NOT_IN_PLAN && result == OUTCOME_UNKNOWN_MODEL)
+			result = o;
 		if (o == OUTCOME_INSUFFICIENT_CREDITS &&
 		    (result != o || tried.reserved_micros < choice->reserved_micros)) {
 			*choice = tried;
@@ -109,11 +116,11 @@ static enum outcome choose_model(const struct decide *d, const struct command *c
 	return result;
 }
 
-static enum outcome choose_action(const struct decide *d, const struct command *c, micros available,
-                                  struct choice *choice)
+static enum outcome choose_action(const struct decide *d, const struct slot *s, const struct command *c,
+                                  micros available, struct choice *choice)
 {
 	struct price standard;
-	const struct price *p = refusal_action_price(d, c->authorize.action, &standard);
+	const struct price *p = refusal_action_price(d, s, c->authorize.action, &standard);
 
 	*choice = (struct choice){.item = c->authorize.action,
 	                          .provider = "",
@@ -129,17 +136,16 @@ static enum outcome choose_action(const struct decide *d, const struct command *
 }
 
 static enum outcome choose(const struct decide *d, const struct slot *s, const struct command *c,
-                           struct choice *choice)
+                           micros available, struct choice *choice)
 {
-	const micros available = effects_available(s->account);
 	const unsigned byok =
 		c->authorize.byok | (s->account != NULL ? (unsigned)s->account->byok : 0);
 
 	if (c->authorize.model_count == 0)
-		return choose_action(d, c, available, choice);
+		return choose_action(d, s, c, available, choice);
 	if (choose_byok(d, c, byok, choice))
 		return OUTCOME_OK;
-	return choose_model(d, c, available, choice);
+	return choose_model(d, s, c, available, choice);
 }
 
 static struct holds_row *new_hold(struct decide *d, struct slot *s, const struct command *c,
@@ -158,7 +164,6 @@ static struct holds_row *new_hold(struct decide *d, struct slot *s, const struct
 	h->quantity = choice->kind == PRICE_ACTION ? c->authorize.quantity : 0;
 	h->input_tokens = c->authorize.input_tokens;
 	h->max_output_tokens = choice->max_output_tokens;
-	h->reserved_micros = choice->reserved_micros;
 	h->conversation_id = c->authorize.labels.conversation_id;
 	h->message_id = c->authorize.labels.message_id;
 	h->metadata = c->authorize.labels.metadata;
@@ -184,19 +189,19 @@ void decide_authorize(struct decide *d, struct slot *s, struct command *c)
 {
 	struct answer *a = &c->answer;
 	struct choice choice = {0};
+	struct limits_verdict verdict;
 	struct accounts_row *account;
 	struct holds_row *h;
 
 	CHECK(c->authorize.model_count > 0 || c->authorize.action != NULL);
-	if (s->account != NULL && s->account->status == STATUS_SUSPENDED) {
-		refusal_suspended(a);
+	if (refusal_suspended(s, a))
 		return;
-	}
-	a->outcome = choose(d, s, c, &choice);
+	limits_verdict(d, s, c->member, &verdict);
+	a->outcome = choose(d, s, c, verdict.available_micros, &choice);
 	if (a->outcome == OUTCOME_INVALID_REQUEST)
 		a->field = "maxOutputTokens";
 	if (a->outcome == OUTCOME_INSUFFICIENT_CREDITS)
-		refusal_unaffordable(s, choice.reserved_micros, a);
+		limits_refuse(&verdict, choice.reserved_micros, a);
 	if (a->outcome != OUTCOME_OK)
 		return;
 	if (s->account != NULL && s->account->open_holds >= d->holds_max) {
@@ -208,10 +213,11 @@ void decide_authorize(struct decide *d, struct slot *s, struct command *c)
 	account = effects_account(d, s, c);
 	h = new_hold(d, s, c, &choice);
 	account->open_holds++;
-	account->held_micros += h->reserved_micros;
 	effects_due(account, h->expires_at_us);
 	rows_add(d->rows, s, &h->row);
+	effects_reserve(d, s, h, choice.reserved_micros);
 	CHECK(h->reserved_micros == 0 || effects_available(account) >= 0);
 	fill_answer(a, h, &choice);
 	effects_figures(s, a);
+	a->available_micros = verdict.available_micros - h->reserved_micros;
 }

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "ledger/effects.h"
+#include "ledger/limits.h"
 #include "ledger/refusal.h"
 
 static struct usages_row *new_usage(struct decide *d, struct slot *s, const struct command *c,
@@ -38,14 +39,13 @@ void decide_charge(struct decide *d, struct slot *s, struct command *c)
 {
 	struct answer *a = &c->answer;
 	struct price standard;
-	const struct price *p = refusal_action_price(d, c->charge.action, &standard);
+	const struct price *p = refusal_action_price(d, s, c->charge.action, &standard);
 	struct usages_row *u;
+	struct limits_verdict verdict;
 	micros cost;
 
-	if (s->account != NULL && s->account->status == STATUS_SUSPENDED) {
-		refusal_suspended(a);
+	if (refusal_suspended(s, a))
 		return;
-	}
 	if (p == NULL) {
 		a->outcome = OUTCOME_UNKNOWN_ACTION;
 		return;
@@ -55,8 +55,9 @@ void decide_charge(struct decide *d, struct slot *s, struct command *c)
 		a->field = "quantity";
 		return;
 	}
-	if (cost > a->available_micros) {
-		refusal_unaffordable(s, cost, a);
+	limits_verdict(d, s, c->member, &verdict);
+	if (cost > verdict.available_micros) {
+		limits_refuse(&verdict, cost, a);
 		return;
 	}
 
@@ -73,4 +74,5 @@ void decide_charge(struct decide *d, struct slot *s, struct command *c)
 	a->price_version = u->price_version;
 	a->settlement = SETTLEMENT_EXACT;
 	effects_figures(s, a);
+	a->available_micros = verdict.available_micros - cost;
 }

@@ -3,7 +3,7 @@
  */
 #include "ledger/decide.h"
 
-#include "ledger/effects.h"
+#include "ledger/limits.h"
 #include "ledger/refusal.h"
 
 void decide_check(struct decide *d, struct slot *s, struct command *c)
@@ -11,12 +11,12 @@ void decide_check(struct decide *d, struct slot *s, struct command *c)
 	struct answer *a = &c->answer;
 	const struct tokens t = {.count = {[PRICE_INPUT] = c->check.input_tokens,
 	                                   [PRICE_OUTPUT] = c->check.max_output_tokens}};
+	const struct plan *plan = limits_plan(d, s);
+	struct limits_verdict verdict;
 	micros needed = 1;
 
-	if (s->account != NULL && s->account->status == STATUS_SUSPENDED) {
-		refusal_suspended(a);
+	if (refusal_suspended(s, a))
 		return;
-	}
 	if (c->check.model[0] != '\0') {
 		const struct price *p =
 			book_price_at(d->book, PRICE_MODEL, c->check.model, d->now_us);
@@ -30,9 +30,16 @@ void decide_check(struct decide *d, struct slot *s, struct command *c)
 			a->outcome = OUTCOME_UNKNOWN_MODEL;
 			return;
 		}
+		if (plan != NULL && !plan_allows_model(plan, c->check.model)) {
+			a->outcome = OUTCOME_MODEL_NOT_IN_PLAN;
+			return;
+		}
 	}
-	if (needed > a->available_micros)
-		refusal_unaffordable(s, needed, a);
-	else
-		a->outcome = OUTCOME_OK;
+	limits_verdict(d, s, c->member, &verdict);
+	if (needed > verdict.available_micros) {
+		limits_refuse(&verdict, needed, a);
+		return;
+	}
+	a->outcome = OUTCOME_OK;
+	a->available_micros = verdict.available_micros;
 }

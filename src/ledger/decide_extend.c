@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "ledger/effects.h"
-#include "ledger/refusal.h"
+#include "ledger/limits.h"
 
 /* What the hold would reserve with that many output tokens; OK or INVALID_REQUEST or UNAVAILABLE. */
 static enum outcome reserve(const struct decide *d, const struct holds_row *h,
@@ -29,6 +29,7 @@ void decide_extend(struct decide *d, struct slot *s, struct command *c)
 {
 	struct answer *a = &c->answer;
 	struct holds_row *h = rows_hold(d->rows, s, c->hold_seq);
+	struct limits_verdict verdict;
 	int64_t output;
 	micros reserved;
 
@@ -43,14 +44,15 @@ void decide_extend(struct decide *d, struct slot *s, struct command *c)
 	a->field = "maxOutputTokens";
 	if (a->outcome != OUTCOME_OK)
 		return;
-	if (reserved > h->reserved_micros && reserved - h->reserved_micros > a->available_micros) {
-		refusal_unaffordable(s, reserved - h->reserved_micros, a);
+	limits_verdict(d, s, h->member, &verdict);
+	if (reserved > h->reserved_micros && reserved - h->reserved_micros > verdict.available_micros) {
+		limits_refuse(&verdict, reserved - h->reserved_micros, a);
 		return;
 	}
 
 	/* From here on it succeeds. */
-	s->account->held_micros += reserved - h->reserved_micros;
-	h->reserved_micros = reserved;
+	verdict.available_micros -= reserved - h->reserved_micros;
+	effects_reserve(d, s, h, reserved - h->reserved_micros);
 	h->max_output_tokens = output;
 	if (c->extend.ttl_us > 0)
 		h->expires_at_us = d->now_us + c->extend.ttl_us;
@@ -66,4 +68,5 @@ void decide_extend(struct decide *d, struct slot *s, struct command *c)
 	a->expires_at_us = h->expires_at_us;
 	strncat(a->item, h->item, sizeof(a->item) - 1);
 	effects_figures(s, a);
+	a->available_micros = verdict.available_micros;
 }

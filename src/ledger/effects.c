@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "ledger/statement.h"
+#include "ledger/workspace.h"
 
 /* What a line of the journal is about. */
 struct movement {
@@ -110,7 +112,9 @@ static micros take(struct decide *d, struct slot *s, struct grants_row *g, micro
  * cover becomes debt. */
 static void debit(struct decide *d, struct slot *s, micros amount, int64_t first_seq, const struct movement *m)
 {
-	CHECK(amount > 0 && s->account != NULL);
+	const micros before = s->account->balance_micros;
+
+	CHECK(amount > 0);
 	for (struct grants_row *g = rows_grants(s); g != NULL && amount > 0; g = (struct grants_row *)g->row.next)
 		if (g->seq == first_seq)
 			amount = take(d, s, g, amount, m);
@@ -118,6 +122,7 @@ static void debit(struct decide *d, struct slot *s, micros amount, int64_t first
 		amount = take(d, s, g, amount, m);
 	if (amount > 0)
 		enter(d, s, -amount, 0, m);
+	statement_watch(d, s, before);
 }
 
 static struct grants_row *new_grant(struct decide *d, struct slot *s, micros amount, int64_t type, int64_t priority,
@@ -249,6 +254,16 @@ void effects_expire_grant(struct decide *d, struct slot *s, struct grants_row *g
 	record(d, s, t, seq, g->seq, before);
 }
 
+void effects_reserve(struct decide *d, struct slot *s, struct holds_row *h, micros change)
+{
+	h->reserved_micros = add(h->reserved_micros, change);
+	s->account->held_micros = add(s->account->held_micros, change);
+	CHECK(h->reserved_micros >= 0);
+	workspace_held(d, s, h, change, d->now_us);
+	rows_touch(d->rows, &h->row);
+	rows_touch(d->rows, &s->account->row);
+}
+
 struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct holds_row *h, enum usage_state state,
                  int64_t at_us)
 {
@@ -277,6 +292,7 @@ struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct hol
 	CHECK(a->open_holds > 0 && a->held_micros >= h->reserved_micros);
 	a->open_holds--;
 	a->held_micros -= h->reserved_micros;
+	workspace_held(d, s, h, -h->reserved_micros, at_us);
 	rows_touch(d->rows, &a->row);
 	return u;
 }
@@ -293,6 +309,8 @@ void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros
 		m.kind = ENTRY_REVERSAL;
 		credit(d, s, -more, TRANSACTION_REFUND, 0, 0, &m);
 	}
+	if (more != 0)
+		workspace_spent(d, s, u->member, more, at_us);
 	u->cost_micros = cost;
 	rows_touch(d->rows, &u->row);
 }

@@ -39,6 +39,8 @@ int64_t effects_claw_back(struct decide *d, struct slot *s, const struct effects
 void effects_expire_grant(struct decide *d, struct slot *s, struct grants_row *g,
                           const struct effects_transaction *t);
 
+/* The open hold reserves so much more, or less, from now on. */
+void effects_reserve(struct decide *d, struct slot *s, struct holds_row *h, micros change);
 /* The open hold ends: its row moves to usages, in the given state, with nothing charged yet. */
 struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct holds_row *h,
                                     enum usage_state state, int64_t at_us);

@@ -11,6 +11,7 @@
 #include "db/pool.h"
 #include "ledger/book.h"
 #include "ledger/command.h"
+#include "ledger/terms.h"
 
 struct ledger;
 
@@ -21,6 +22,7 @@ struct ledger_options {
 	bool capture_expired; /* a hold that nobody settled is charged its estimate */
 	micros action_price_micros; /* credits of an action without a price; 0: refused */
 	struct price_terms terms;   /* for such actions */
+	struct terms_billing billing;
 };
 
 struct ledger *ledger_new(const struct ledger_options *options);

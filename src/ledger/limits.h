@@ -17,6 +17,9 @@ struct limits_verdict {
 };
 void limits_verdict(struct decide *d, struct slot *s, const char *member, struct limits_verdict *v);
 
+/* The plan that the account is on, as it was when the period began; NULL when it is on none. */
+const struct plan *limits_plan(const struct decide *d, const struct slot *s);
+
 /* needed is more than that leaves: the 402, with all its figures. */
 void limits_refuse(const struct limits_verdict *v, micros needed, struct answer *a);
 

@@ -57,8 +57,12 @@ bool needs_name(struct rows *rows, struct slot *s, const struct command *c)
 		     rows_want(rows, s, TABLE_USAGES, &c->hold_seq);
 	if ((needs & NEEDS_PROFILE) != 0)
 		ok = ok && rows_want(rows, s, TABLE_PROFILES, NULL);
-	if ((needs & NEEDS_MEMBER) != 0)
+	if ((needs & NEEDS_MEMBERS) != 0)
+		s->wants_members = true;
+	if ((needs & NEEDS_MEMBER) != 0 || c->member[0] != '\0')
 		ok = ok && rows_want(rows, s, TABLE_MEMBERS, c->member);
+	if ((needs & NEEDS_STATEMENT) != 0)
+		ok = ok && rows_want(rows, s, TABLE_STATEMENTS, &c->statement_seq);
 	if (c->request_id != NULL)
 		ok = ok && rows_want(rows, s, TABLE_REQUESTS, c->request_key);
 	return ok && name_orders(rows, s, c, needs) && name_people(rows, s, c, needs);

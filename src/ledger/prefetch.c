@@ -130,6 +130,18 @@ static bool is_due(const struct slot *s, int64_t now_us)
 	return s->account != NULL && s->account->due_at_us <= now_us;
 }
 
+static bool has_workspace(const struct slot *s, int64_t now_us)
+{
+	(void)now_us;
+	return s->account != NULL && s->account->workspace != 0;
+}
+
+/* Whatever falls due may concern any of the members. */
+static bool needs_members(const struct slot *s, int64_t now_us)
+{
+	return has_workspace(s, now_us) && (s->wants_members || is_due(s, now_us));
+}
+
 static bool needs_grants(const struct slot *s, int64_t now_us)
 {
 	return s->account != NULL && (s->wants_grants || is_due(s, now_us));
@@ -280,13 +292,24 @@ static void open_named(struct buf *sql, enum table_id table)
 	sql_literal(sql, " IN (");
 }
 
+/* Nothing of an account that does not exist, nobody of one that has no workspace; and what is read with the others
+ * of its account. */
+static bool is_elsewhere(const struct reading *r, const struct slot *s)
+{
+	const int64_t now_us = r->batch->now_us;
+
+	if (r->table == TABLE_MEMBERS)
+		return !has_workspace(s, now_us) || needs_members(s, now_us);
+	return s->account == NULL || (r->table == TABLE_HOLDS && is_due(s, now_us));
+}
+
 static bool add_named(void *context, struct slot *s, const void *key)
 {
 	struct reading *r = context;
 	struct buf *sql = &r->batch->sql;
 	const struct column *c = table_key(r->table);
 
-	if (s != NULL && (s->account == NULL || (r->table == TABLE_HOLDS && is_due(s, r->batch->now_us))))
+	if (s != NULL && is_elsewhere(r, s))
 		return true;
 	if (r->any)
 		buf_add_char(sql, ',');
@@ -326,34 +349,22 @@ static bool add_named_select(struct batch *b, enum table_id table)
 	return true;
 }
 
-/* Grants that can still pay, of the accounts that may spend or have something due. */
-static bool add_grants_select(struct batch *b)
+/* All rows of a table of the accounts that are wanted, as far as they match the condition. */
+static bool add_account_select(struct batch *b, enum table_id table, const char *condition,
+                               bool (*wanted)(const struct slot *s, int64_t now_us), const char *order)
 {
 	const size_t start = b->sql.length;
 
-	table_sql_select(&b->sql, TABLE_GRANTS);
-	sql_literal(&b->sql, "remaining_micros>0 AND account_id IN (");
-	if (!add_accounts(b, needs_grants)) {
-		b->sql.length = start;
-		return false;
-	}
-	sql_literal(&b->sql, ");");
-	return true;
-}
-
-/* All open holds of accounts that have something due.  rows_load puts each in front of the one before,
- * so the last to expire must come first for decide_refresh to find them in the order of expiry. */
-static bool add_due_holds_select(struct batch *b)
-{
-	const size_t start = b->sql.length;
-
-	table_sql_select(&b->sql, TABLE_HOLDS);
+	table_sql_select(&b->sql, table);
+	buf_add_text(&b->sql, condition);
 	sql_literal(&b->sql, "account_id IN (");
-	if (!add_accounts(b, is_due)) {
+	if (!add_accounts(b, wanted)) {
 		b->sql.length = start;
 		return false;
 	}
-	sql_literal(&b->sql, ") ORDER BY expires_at_us DESC,seq DESC;");
+	buf_add_char(&b->sql, ')');
+	buf_add_text(&b->sql, order);
+	buf_add_char(&b->sql, ';');
 	return true;
 }
 
@@ -364,6 +375,7 @@ static void note_loaded(struct batch *b)
 
 		s->grants_loaded = s->wants_grants || s->account == NULL || is_due(s, b->now_us);
 		s->holds_loaded = s->account == NULL || is_due(s, b->now_us);
+		s->members_loaded = !has_workspace(s, b->now_us) || needs_members(s, b->now_us);
 	}
 }
 
@@ -376,21 +388,11 @@ static int add_selects(struct batch *b, enum table_load load, enum table_id *ord
 	return count;
 }
 
-enum db_result prefetch_rows(struct batch *b, struct db *d)
+/* Sends the statements, and reads what they return, the rows of these tables. */
+static enum db_result read_all(struct batch *b, struct db *d, const enum table_id *order, int count)
 {
-	/* Due holds come by account, named ones beside them. */
-	enum table_id order[TABLE_COUNT + 1];
 	enum db_result result = DB_OK;
-	int count = 0;
 
-	note_loaded(b);
-	buf_reset(&b->sql);
-	count = add_selects(b, LOAD_GLOBAL, order, count);
-	if (add_grants_select(b))
-		order[count++] = TABLE_GRANTS;
-	if (add_due_holds_select(b))
-		order[count++] = TABLE_HOLDS;
-	count = add_selects(b, LOAD_NAMED, order, count);
 	if (count == 0)
 		return DB_OK;
 	if (!buf_ok(&b->sql))
@@ -401,7 +403,102 @@ enum db_result prefetch_rows(struct batch *b, struct db *d)
 		if (result == DB_OK)
 			result = load(b, d, order[i]);
 	}
+	return result == DB_OK ? db_finish(d) : result;
+}
+
+/* ---- members ------------------------------------------------------------------------------------- */
+
+static bool want_member(struct batch *b, struct slot *s, const char *member)
+{
+	return member[0] == '\0' || rows_want(b->rows, s, TABLE_MEMBERS, member);
+}
+
+/* Of a hold that ended before, and of one that is open, or was until a moment ago. */
+static bool want_member_of(void *context, struct slot *s, const void *key)
+{
+	struct batch *b = context;
+	const struct usages_row *u;
+
+	if (!has_workspace(s, b->now_us))
+		return true;
+	u = (const struct usages_row *)rows_find(b->rows, s, TABLE_USAGES, key);
+	return u == NULL || want_member(b, s, u->member);
+}
+
+static bool want_members_of_holds(struct batch *b)
+{
+	rows_each_wanted(b->rows, TABLE_USAGES, want_member_of, b);
+	for (int i = 0; i < rows_slot_count(b->rows); i++) {
+		struct slot *s = rows_slot_at(b->rows, i);
+
+		if (!has_workspace(s, b->now_us))
+			continue;
+		for (const struct holds_row *h = s->holds; h != NULL; h = (const struct holds_row *)h->row.next)
+			if (!want_member(b, s, h->member))
+				return false;
+	}
+	return !rows_failed(b->rows);
+}
+
+/* Holds and usages name their members, so these come last. */
+static enum db_result prefetch_members(struct batch *b, struct db *d)
+{
+	enum table_id order[2];
+	int count = 0;
+
+	if (!want_members_of_holds(b))
+		return SHORT_OF_MEMORY;
+	buf_reset(&b->sql);
+	if (add_account_select(b, TABLE_MEMBERS, "", needs_members, " ORDER BY account_id,member_id"))
+		order[count++] = TABLE_MEMBERS;
+	if (add_named_select(b, TABLE_MEMBERS))
+		order[count++] = TABLE_MEMBERS;
+	return read_all(b, d, order, count);
+}
+
+/* Where a workspace is to be made, the customer's own time zone is known from the profile. */
+static void find_zones(struct batch *b)
+{
+	for (int i = 0; i < rows_slot_count(b->rows); i++) {
+		struct slot *s = rows_slot_at(b->rows, i);
+		const char *name = s->workspace != NULL ? s->workspace->time_zone : "";
+
+		if (s->workspace == NULL && rows_wanted(b->rows, s, TABLE_PROFILES, NULL)) {
+			const struct profiles_row *p = rows_profile(b->rows, s);
+
+			name = p != NULL ? p->time_zone : "";
+		}
+		s->zone = name[0] != '\0' ? zone_find(name) : NULL;
+		if (s->zone == NULL)
+			s->zone = b->options->billing.zone;
+	}
+}
+
+enum db_result prefetch_rows(struct batch *b, struct db *d)
+{
+	/* Due holds come by account, named ones beside them. */
+	enum table_id order[TABLE_COUNT + 1];
+	enum db_result result;
+	int count = 0;
+
+	note_loaded(b);
+	buf_reset(&b->sql);
+	count = add_selects(b, LOAD_GLOBAL, order, count);
+	if (add_account_select(b, TABLE_WORKSPACES, "", has_workspace, ""))
+		order[count++] = TABLE_WORKSPACES;
+	/* Grants that can still pay, of the accounts that may spend or have something due. */
+	if (add_account_select(b, TABLE_GRANTS, "remaining_micros>0 AND ", needs_grants, ""))
+		order[count++] = TABLE_GRANTS;
+	/* rows_load puts each hold in front of the one before, so the last to expire must come first for
+	 * decide_refresh to find them in the order of expiry. */
+	if (add_account_select(b, TABLE_HOLDS, "", is_due, " ORDER BY expires_at_us DESC,seq DESC"))
+		order[count++] = TABLE_HOLDS;
+	count = add_selects(b, LOAD_NAMED, order, count);
+	result = read_all(b, d, order, count);
 	if (result == DB_OK)
-		result = db_finish(d);
-	return result == DB_OK && !referrers_known(b) ? DB_RETRY : result;
+		result = prefetch_members(b, d);
+	if (result != DB_OK)
+		return result;
+	find_zones(b);
+	return referrers_known(b) ? DB_OK : DB_RETRY;
 }

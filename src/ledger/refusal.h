@@ -6,12 +6,12 @@
 
 #include "ledger/decide.h"
 
-/* The account cannot afford needed: which limit, how much of it is used, what is missing. */
-void refusal_unaffordable(const struct slot *s, micros needed, struct answer *a);
-void refusal_suspended(struct answer *a);
+/* Whether the account may spend at all; else the refusal is in the answer. */
+bool refusal_suspended(const struct slot *s, struct answer *a);
 
-/* The action's price, or the configured one for actions without (written to standard), or NULL when
- * such actions are refused. */
-const struct price *refusal_action_price(const struct decide *d, const char *action, struct price *standard);
+/* The action's price: the plan's (written to standard), or the list's, or the configured one for actions without
+ * (to standard too), or NULL when such actions are refused. */
+const struct price *refusal_action_price(const struct decide *d, const struct slot *s, const char *action,
+                                         struct price *standard);
 
 #endif

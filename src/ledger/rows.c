@@ -20,6 +20,14 @@ struct want {
 	struct want *next_in_bucket, *next_in_table;
 };
 
+/* Room for a row of any table: usages and workspaces have the largest. */
+struct spare {
+	union {
+		struct usages_row usage;
+		struct workspaces_row workspace;
+	};
+};
+
 struct rows {
 	struct arena *arena;
 	struct want *bucket[BUCKETS];
@@ -29,8 +37,8 @@ struct rows {
 	int slot_count;
 	struct row *changed[TABLE_COUNT], **changed_end[TABLE_COUNT];
 	bool failed;
-	/* Lent when memory is short; a usage is the largest row. */
-	struct usages_row spare[TABLE_COUNT];
+	/* Lent when memory is short. */
+	struct spare spare[TABLE_COUNT];
 };
 
 struct rows *rows_new(struct arena *arena)
@@ -215,6 +223,11 @@ bool rows_want(struct rows *r, struct slot *s, enum table_id table, const void *
 	return true;
 }
 
+bool rows_wanted(struct rows *r, struct slot *s, enum table_id table, const void *key)
+{
+	return find(r, s, table, key) != NULL;
+}
+
 void rows_each_wanted(struct rows *r, enum table_id table,
                       bool (*visit)(void *context, struct slot *s, const void *key), void *context)
 {
@@ -271,11 +284,17 @@ static bool place(struct rows *r, struct slot *s, struct row *row)
 		s->account = (struct accounts_row *)row;
 		return true;
 	case LOAD_ACCOUNT:
-		link_grant(s, (struct grants_row *)row);
+		if (row->table == TABLE_GRANTS) {
+			link_grant(s, (struct grants_row *)row);
+			return true;
+		}
+		CHECK(row->table == TABLE_WORKSPACES && s->workspace == NULL);
+		s->workspace = (struct workspaces_row *)row;
 		return true;
 	case LOAD_NEVER:
 		return true;
 	case LOAD_NAMED:
+	case LOAD_LATER:
 	case LOAD_GLOBAL:
 		break;
 	}
@@ -287,6 +306,10 @@ static bool place(struct rows *r, struct slot *s, struct row *row)
 	if (row->table == TABLE_HOLDS) {
 		row->next = (struct row *)s->holds;
 		s->holds = (struct holds_row *)row;
+	}
+	if (row->table == TABLE_MEMBERS) {
+		row->next = (struct row *)s->members;
+		s->members = (struct members_row *)row;
 	}
 	return true;
 }
@@ -303,7 +326,7 @@ struct row *rows_alloc(struct rows *r, enum table_id table)
 
 	if (row == NULL) {
 		r->failed = true;
-		row = &r->spare[table].row;
+		row = &r->spare[table].usage.row;
 	}
 	table_row_clear(row, table);
 	return row;
@@ -361,6 +384,11 @@ struct topups_row *rows_topup(struct rows *r, struct slot *s, int64_t seq)
 	return (struct topups_row *)rows_find(r, s, TABLE_TOPUPS, &seq);
 }
 
+struct statements_row *rows_statement(struct rows *r, struct slot *s, int64_t seq)
+{
+	return (struct statements_row *)rows_find(r, s, TABLE_STATEMENTS, &seq);
+}
+
 struct grants_row *rows_grants(struct slot *s)
 {
 	CHECK(s->grants_loaded);
@@ -371,6 +399,12 @@ struct holds_row *rows_open_holds(struct slot *s)
 {
 	CHECK(s->holds_loaded);
 	return s->holds;
+}
+
+struct members_row *rows_members(struct slot *s)
+{
+	CHECK(s->members_loaded);
+	return s->members;
 }
 
 static void note_changed(struct rows *r, struct row *row)

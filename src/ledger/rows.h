@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/id.h"
+#include "base/zone.h"
 #include "ledger/table.h"
 
 struct rows;
@@ -21,9 +22,12 @@ struct slot {
 	struct accounts_row *account; /* NULL: not in the database (yet) */
 	struct grants_row *grants;    /* in the order in which they are spent; linked by row.next */
 	struct holds_row *holds;      /* linked by row.next; what prefetch loaded last comes first */
-	bool grants_loaded, holds_loaded; /* all of them */
+	struct members_row *members;  /* linked by row.next, removed ones too */
+	struct workspaces_row *workspace; /* NULL: it has none */
+	const struct zone *zone;      /* its own, or the configured one */
+	bool grants_loaded, holds_loaded, members_loaded; /* all of them */
 	bool refreshed;               /* what was due has been done */
-	bool wants_grants;            /* some command of the batch does */
+	bool wants_grants, wants_members; /* some command of the batch does */
 };
 
 /* Row memory comes from the arena, which must outlive the rows. */
@@ -43,6 +47,7 @@ void rows_sort_slots(struct rows *r);
 /* Says that a row will be looked up; false when memory is short.  key: table_key's column, a seq, 16 bytes
  * or a text; anything where an account has one row.  s is NULL for a global row. */
 bool rows_want(struct rows *r, struct slot *s, enum table_id table, const void *key);
+bool rows_wanted(struct rows *r, struct slot *s, enum table_id table, const void *key);
 /* Visits the wanted keys of a table until visit answers false. */
 void rows_each_wanted(struct rows *r, enum table_id table,
                       bool (*visit)(void *context, struct slot *s, const void *key), void *context);
@@ -65,6 +70,8 @@ struct billing_row *rows_billing(struct rows *r, struct slot *s);
 struct topups_row *rows_topup(struct rows *r, struct slot *s, int64_t seq);
 struct grants_row *rows_grants(struct slot *s);      /* head; must be loaded */
 struct holds_row *rows_open_holds(struct slot *s);   /* head; all must be loaded; skip ended ones */
+struct members_row *rows_members(struct slot *s);    /* head; all must be loaded */
+struct statements_row *rows_statement(struct rows *r, struct slot *s, int64_t seq);
 
 /* Changes, by decide.  rows_add: a row made by rows_alloc with its key filled in; it becomes visible. */
 void rows_add(struct rows *r, struct slot *s, struct row *row);

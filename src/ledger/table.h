@@ -124,7 +124,7 @@ struct column {
 };
 
 /* How prefetch finds rows: tables.def. */
-enum table_load { LOAD_LOCKED, LOAD_NAMED, LOAD_ACCOUNT, LOAD_NEVER, LOAD_GLOBAL };
+enum table_load { LOAD_LOCKED, LOAD_NAMED, LOAD_LATER, LOAD_ACCOUNT, LOAD_NEVER, LOAD_GLOBAL };
 
 struct table {
 	const char *name;

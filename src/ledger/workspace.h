@@ -10,17 +10,27 @@
 
 /* NULL when the account has none. */
 struct workspaces_row *workspace_of(struct decide *d, struct slot *s);
-/* To be changed; made, with the windows of now, if it is not there. */
+/* To be changed; made if it is not there.  The account must be. */
 struct workspaces_row *workspace_ensure(struct decide *d, struct slot *s);
 /* Its time zone, or the configured one. */
 const struct zone *workspace_zone(const struct decide *d, const struct workspaces_row *w);
 
-/* The member's row; NULL when nobody is named, or nobody of that name belongs to the account. */
+/* The member's row, removed or not; NULL when nobody is named, or nobody of that name ever belonged to the account. */
 struct members_row *workspace_member(struct decide *d, struct slot *s, const char *member);
 
-/* A hold of the member ("" for none) reserves so much more, or less; and a cost was booked, or taken back. */
-void workspace_held(struct decide *d, struct slot *s, const char *member, micros change);
+/* Then the open hold reserves so much more, or less, for its member; and a cost of a member ("" for none) was booked, or
+ * taken back. */
+void workspace_held(struct decide *d, struct slot *s, const struct holds_row *h, micros change, int64_t at_us);
 void workspace_spent(struct decide *d, struct slot *s, const char *member, micros change, int64_t at_us);
+
+/* What the member has used of the period that the time lies in. */
+micros workspace_used(const struct members_row *m, int64_t at_us);
+/* What is left of the member's own share of the period's allowance.  The sum over all members is what the workspace
+ * reserves (reserved_micros), so it changes through these only: */
+micros workspace_unused(const struct members_row *m, int64_t at_us);
+void workspace_set_quota(struct decide *d, struct slot *s, struct members_row *m, micros quota, int64_t at_us);
+/* The member's period begins anew then, with this share, and ends with the workspace's. */
+void workspace_restart(struct decide *d, struct slot *s, struct members_row *m, micros quota, int64_t at_us);
 
 /* The earliest time at which something of it falls due; EFFECTS_NEVER_DUE. */
 int64_t workspace_due_us(const struct workspaces_row *w);

@@ -1,0 +1,49 @@
+#include "options.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "outbox/stripe.h"
+
+#define DAY_SECONDS 86400
+
+struct price_terms options_prices(const struct config *c)
+{
+	return (struct price_terms){
+		.margin_ppm = c->margin,
+		.rate_ppm = c->exchange_rate,
+		.credit_value_ppm = c->credit_value,
+	};
+}
+
+/* A time zone that is not known here is the doctor's to complain about; UTC always is. */
+static const struct zone *zone_of(const struct config *c)
+{
+	const struct zone *z = zone_find(c->time_zone);
+
+	if (z == NULL)
+		z = zone_find("UTC");
+	CHECK(z != NULL);
+	return z;
+}
+
+struct ledger_options options_ledger(const struct config *c, struct pool *pool)
+{
+	return (struct ledger_options){
+		.pool = pool,
+		.batch_max = (int)c->batch_max,
+		.queue_max = (int)c->queue_max,
+		.holds_max = c->holds_max,
+		.capture_expired = strcmp(c->hold_expiry, "capture") == 0,
+		.action_price_micros = c->action_price,
+		.terms = options_prices(c),
+		.billing = {
+			.currency = c->currency,
+			.decimals = stripe_decimals(c->currency),
+			.statement_min_minor = c->statement_min,
+			.grace_us = c->past_due_grace_days * DAY_SECONDS * CLOCK_US_PER_SECOND,
+			.zone = zone_of(c),
+		},
+	};
+}

@@ -1,0 +1,14 @@
+/*
+ * options: from the configuration to what the ledger is made with, the same in octroi and octroictl.
+ */
+#ifndef OCTROI_OPTIONS_H
+#define OCTROI_OPTIONS_H
+
+#include "config.h"
+#include "ledger/ledger.h"
+
+struct price_terms options_prices(const struct config *c);
+/* Strings in it are the configuration's, which must outlive the ledger. */
+struct ledger_options options_ledger(const struct config *c, struct pool *pool);
+
+#endif
