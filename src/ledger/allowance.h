@@ -7,9 +7,9 @@
 
 #include "ledger/decide.h"
 
-/* Whether the account may be on it: OK, UNKNOWN_PLAN, PLAN_OTHER_UNIT, SEATS_TAKEN (more members than seats) or
- * INVALID_REQUEST (the balance would leave its range).  plan "": OK. */
-enum outcome allowance_check_plan(struct decide *d, struct slot *s, const char *plan);
+/* Whether an account of that unit may be on it: OK, UNKNOWN_PLAN, PLAN_OTHER_UNIT, SEATS_TAKEN (more members than
+ * seats) or INVALID_REQUEST (the balance would leave its range).  None (""), and the one that it is on: OK. */
+enum outcome allowance_check_plan(struct decide *d, struct slot *s, enum account_unit unit, const char *plan);
 /* Puts it on the plan, which has been checked.  More than the period gave so far is added at once, less waits for the
  * next period, and so does the end ("").  anchor_us: when periods begin to count (a subscription's start); 0:
  * the first of the month in the account's time zone. */
@@ -18,8 +18,9 @@ void allowance_set_plan(struct decide *d, struct slot *s, const char *plan, int6
 /* The period that ends at workspace.period_end_us ends, and the next begins. */
 void allowance_turn(struct decide *d, struct slot *s);
 
-/* Whether there is a seat for one more member (SEATS_TAKEN), and the effects of joining, changing role, leaving;
- * before is the row as it was (NULL: not there), after as it is now. */
+/* Whether there is a seat for one more of that role (SEATS_TAKEN), and the effects of joining, changing role, leaving;
+ * before is the row as it was (NULL: not there), after as it is now.  Who has been there in the period before, and
+ * comes back, gets no second share of it. */
 enum outcome allowance_check_seat(struct decide *d, struct slot *s, int64_t role);
 void allowance_seat(struct decide *d, struct slot *s, const struct members_row *before, struct members_row *after);
 

@@ -10,6 +10,7 @@
 
 #include "base/id.h"
 #include "base/money.h"
+#include "base/zone.h"
 #include "ledger/outcome.h"
 #include "ledger/price.h"
 
@@ -165,6 +166,7 @@ struct command {
 			micros hard_limit_micros, soft_limit_micros;
 			unsigned byok;
 			const char *email, *name, *locale, *time_zone; /* NULL: leave */
+			const struct zone *zone;    /* time_zone's, NULL where that is none; made by ledger_submit */
 			const char *plan;           /* NULL: leave; "": none any more */
 			bool set_daily_limit, set_monthly_limit;
 			micros daily_limit_micros, monthly_limit_micros; /* or COMMAND_NO_LIMIT */

@@ -3,7 +3,10 @@
  */
 #include "ledger/decide.h"
 
+#include "ledger/allowance.h"
 #include "ledger/effects.h"
+#include "ledger/statement.h"
+#include "ledger/workspace.h"
 
 static void set_profile(struct decide *d, struct slot *s, const struct command *c)
 {
@@ -23,23 +26,85 @@ static void set_profile(struct decide *d, struct slot *s, const struct command *
 	p->time_zone = given[3] != NULL ? given[3] : p->time_zone;
 }
 
+/* Windows and periods that have begun end when they would have; those that follow are read in the new zone. */
+static void set_zone(struct decide *d, struct slot *s, const struct command *c)
+{
+	struct workspaces_row *w = workspace_of(d, s);
+
+	if (c->account_change.time_zone == NULL)
+		return;
+	s->zone = c->account_change.zone != NULL ? c->account_change.zone : d->billing.zone;
+	if (w == NULL)
+		return;
+	w->time_zone = c->account_change.time_zone;
+	rows_touch(d->rows, &w->row);
+	if (s->account->mode == MODE_POSTPAID)
+		statement_schedule(d, s);
+}
+
+static void set_mode(struct decide *d, struct slot *s, const struct command *c)
+{
+	if (!c->account_change.set_mode || s->account->mode == (int64_t)c->account_change.mode)
+		return;
+	s->account->mode = c->account_change.mode;
+	if (s->account->mode == MODE_POSTPAID || workspace_of(d, s) != NULL)
+		statement_schedule(d, s);
+}
+
+static bool sets_limit(bool set, micros limit)
+{
+	return set && limit != COMMAND_NO_LIMIT;
+}
+
+static void set_limits(struct decide *d, struct slot *s, const struct command *c)
+{
+	const bool made = workspace_of(d, s) == NULL;
+	struct workspaces_row *w;
+
+	if (made && !sets_limit(c->account_change.set_daily_limit, c->account_change.daily_limit_micros) &&
+	    !sets_limit(c->account_change.set_monthly_limit, c->account_change.monthly_limit_micros))
+		return;
+	w = workspace_ensure(d, s);
+	if (made) {
+		w->day_until_us = zone_next_day(s->zone, d->now_us);
+		w->day_micros = c->account_change.day_micros;
+		w->month_until_us = zone_next_month(s->zone, d->now_us);
+		w->month_micros = c->account_change.month_micros;
+	}
+	if (c->account_change.set_daily_limit)
+		w->daily_limit_micros = c->account_change.daily_limit_micros;
+	if (c->account_change.set_monthly_limit)
+		w->monthly_limit_micros = c->account_change.monthly_limit_micros;
+}
+
+static enum outcome check(struct decide *d, struct slot *s, const struct command *c)
+{
+	const struct accounts_row *a = s->account;
+	const struct workspaces_row *w = workspace_of(d, s);
+	enum account_unit unit = a != NULL ? (enum account_unit)a->unit : UNIT_MONEY;
+
+	if (c->account_change.set_unit && a != NULL && unit != c->account_change.unit &&
+	    (a->entry_seq > 0 || a->hold_seq > 0 || (w != NULL && w->plan[0] != '\0')))
+		return OUTCOME_ACCOUNT_CONFLICT;
+	if (c->account_change.set_unit)
+		unit = c->account_change.unit;
+	return c->account_change.plan != NULL ? allowance_check_plan(d, s, unit, c->account_change.plan) : OUTCOME_OK;
+}
+
 void decide_account(struct decide *d, struct slot *s, struct command *c)
 {
-	struct accounts_row *account = s->account;
+	struct accounts_row *account;
 
-	if (account != NULL && c->account_change.set_unit &&
-	    account->unit != (int64_t)c->account_change.unit &&
-	    (account->entry_seq > 0 || account->hold_seq > 0)) {
-		c->answer.outcome = OUTCOME_ACCOUNT_CONFLICT;
+	c->answer.outcome = check(d, s, c);
+	if (c->answer.outcome == OUTCOME_INVALID_REQUEST)
+		c->answer.field = "plan";
+	if (c->answer.outcome != OUTCOME_OK)
 		return;
-	}
 
 	/* From here on it succeeds. */
 	account = effects_account(d, s, c);
 	if (c->account_change.set_unit)
 		account->unit = c->account_change.unit;
-	if (c->account_change.set_mode)
-		account->mode = c->account_change.mode;
 	if (c->account_change.set_status)
 		account->status = c->account_change.status;
 	if (c->account_change.set_hard_limit)
@@ -49,6 +114,10 @@ void decide_account(struct decide *d, struct slot *s, struct command *c)
 	if (c->account_change.set_byok)
 		account->byok = c->account_change.byok;
 	set_profile(d, s, c);
-	c->answer.outcome = OUTCOME_OK;
+	set_zone(d, s, c);
+	set_limits(d, s, c);
+	set_mode(d, s, c);
+	if (c->account_change.plan != NULL)
+		allowance_set_plan(d, s, c->account_change.plan, 0);
 	effects_figures(s, &c->answer);
 }

@@ -7,7 +7,10 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "ledger/allowance.h"
 #include "ledger/effects.h"
+#include "ledger/statement.h"
+#include "ledger/workspace.h"
 
 /* Prefetch read the holds so that the list is in the order of expiry. */
 static struct holds_row *next_hold(struct holds_row *h)
@@ -53,43 +56,94 @@ static void expire_grant(struct decide *d, struct slot *s, struct grants_row *g)
 	effects_expire_grant(d, s, g, &t);
 }
 
-/* Everything that is open has been loaded, so the bound becomes exact again. */
-static void set_due(struct slot *s, const struct holds_row *open)
-{
-	const struct grants_row *expiring = next_grant(s);
+/* What may fall due; at the same time in this order. */
+enum kind { DUE_HOLD, DUE_MONTH, DUE_PERIOD, DUE_GRANT, DUE_SUSPENSION, DUE_KINDS };
 
-	s->account->due_at_us = EFFECTS_NEVER_DUE;
-	if (open != NULL)
-		effects_due(s->account, open->expires_at_us);
-	if (expiring != NULL)
-		effects_due(s->account, expiring->expires_at_us);
+struct due {
+	struct holds_row *hold;
+	struct grants_row *grant;
+	int64_t at_us[DUE_KINDS]; /* EFFECTS_NEVER_DUE: nothing of the kind */
+};
+
+static int64_t at_or_never(int64_t at_us)
+{
+	return at_us != 0 ? at_us : EFFECTS_NEVER_DUE;
+}
+
+/* hold: the first that was not looked at yet. */
+static void look(struct decide *d, struct slot *s, struct holds_row *hold, struct due *due)
+{
+	const struct workspaces_row *w = workspace_of(d, s);
+
+	due->hold = next_hold(hold);
+	due->grant = next_grant(s);
+	due->at_us[DUE_HOLD] = due->hold != NULL ? due->hold->expires_at_us : EFFECTS_NEVER_DUE;
+	due->at_us[DUE_MONTH] = w != NULL ? at_or_never(w->statement_at_us) : EFFECTS_NEVER_DUE;
+	due->at_us[DUE_PERIOD] = w != NULL ? at_or_never(w->period_end_us) : EFFECTS_NEVER_DUE;
+	due->at_us[DUE_GRANT] = due->grant != NULL ? due->grant->expires_at_us : EFFECTS_NEVER_DUE;
+	due->at_us[DUE_SUSPENSION] = w != NULL ? at_or_never(w->suspend_at_us) : EFFECTS_NEVER_DUE;
+}
+
+static enum kind earliest(const struct due *due)
+{
+	int first = DUE_HOLD;
+
+	for (int k = first + 1; k < DUE_KINDS; k++)
+		if (due->at_us[k] < due->at_us[first])
+			first = k;
+	return (enum kind)first;
+}
+
+static void happen(struct decide *d, struct slot *s, enum kind k, const struct due *due)
+{
+	switch (k) {
+	case DUE_HOLD:
+		expire_hold(d, s, due->hold);
+		break;
+	case DUE_MONTH:
+		statement_month(d, s);
+		break;
+	case DUE_PERIOD:
+		allowance_turn(d, s);
+		break;
+	case DUE_GRANT:
+		expire_grant(d, s, due->grant);
+		break;
+	case DUE_SUSPENSION:
+		statement_suspend(d, s);
+		break;
+	case DUE_KINDS:
+		UNREACHABLE("no kind");
+	}
+}
+
+/* Of an account that has been postpaid since before there were statements. */
+static void begin_months(struct decide *d, struct slot *s)
+{
+	const struct workspaces_row *w = workspace_of(d, s);
+
+	if (w != NULL && w->statement_at_us == 0 && s->account->mode == MODE_POSTPAID)
+		statement_schedule(d, s);
 }
 
 void decide_refresh(struct decide *d, struct slot *s)
 {
+	struct due due;
+	enum kind next;
+	int64_t past_us = 0;
+
 	s->refreshed = true;
 	if (s->account->due_at_us > d->now_us)
 		return;
-	struct holds_row *h = next_hold(rows_open_holds(s));
-	struct grants_row *g = next_grant(s);
-
-	for (;;) {
-		const int64_t hold_at_us = h != NULL ? h->expires_at_us : EFFECTS_NEVER_DUE;
-		const int64_t grant_at_us = g != NULL ? g->expires_at_us : EFFECTS_NEVER_DUE;
-
-		if (hold_at_us > d->now_us && grant_at_us > d->now_us)
-			break;
-		if (hold_at_us <= grant_at_us) {
-			CHECK(h != NULL);
-			expire_hold(d, s, h);
-			h = next_hold(h);
-			CHECK(h == NULL || h->expires_at_us >= hold_at_us);
-		} else {
-			CHECK(g != NULL);
-			expire_grant(d, s, g);
-		}
-		g = next_grant(s);
+	begin_months(d, s);
+	look(d, s, rows_open_holds(s), &due);
+	for (next = earliest(&due); due.at_us[next] <= d->now_us; next = earliest(&due)) {
+		CHECK(due.at_us[next] >= past_us); /* nothing falls due before what made it */
+		past_us = due.at_us[next];
+		happen(d, s, next, &due);
+		look(d, s, due.hold, &due);
 	}
+	/* Everything that is open has been loaded, so the bound becomes exact again. */
 	rows_touch(d->rows, &s->account->row);
-	set_due(s, h);
+	s->account->due_at_us = due.at_us[next];
 }

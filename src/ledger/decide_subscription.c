@@ -6,8 +6,10 @@
 
 #include <string.h>
 
+#include "ledger/allowance.h"
 #include "ledger/effects.h"
 #include "ledger/order.h"
+#include "ledger/workspace.h"
 
 static const char *event_id(const struct command *c)
 {
@@ -47,22 +49,44 @@ static void keep(struct decide *d, struct slot *s, struct subscriptions_row *r,
 
 static bool decides_plan(const struct billing_row *b, const struct command *c)
 {
-	if (b->subscription_id[0] == '\0' || strcmp(b->subscription_id, c->object_id) == 0)
+	if (b == NULL || b->subscription_id[0] == '\0' || strcmp(b->subscription_id, c->object_id) == 0)
 		return true;
 	return c->subscription.live &&
 	       (b->subscription_live == 0 || c->event.created_at_us >= b->subscription_at_us);
 }
 
-static void set_plan(struct billing_row *b, const struct command *c)
+/* What the plan is that the account is on because of it, "" for none; a name that is no plan of ours is kept and
+ * shown, and gives nothing. */
+static const char *granting_plan(const struct decide *d, const struct command *c)
 {
-	if (!decides_plan(b, c))
-		return;
+	const char *plan = c->subscription.live ? c->subscription.plan : "";
+
+	return book_plan_at(d->book, plan, d->now_us) != NULL ? plan : "";
+}
+
+static const char *mismatch(struct decide *d, struct slot *s, const struct command *c)
+{
+	switch (allowance_check_plan(d, s, (enum account_unit)s->account->unit, granting_plan(d, c))) {
+	case OUTCOME_OK:
+		return NULL;
+	case OUTCOME_PLAN_OTHER_UNIT:
+		return "the plan is for accounts of another unit";
+	case OUTCOME_SEATS_TAKEN:
+		return "the account has more members than the plan has seats";
+	default:
+		return "the plan's allowance does not fit the balance";
+	}
+}
+
+static void set_plan(struct decide *d, struct slot *s, struct billing_row *b, const struct command *c)
+{
 	b->subscription_id = c->object_id;
 	b->subscription_live = c->subscription.live;
 	b->subscription_at_us = c->event.created_at_us;
 	b->plan = c->subscription.live ? c->subscription.plan : "";
 	if (b->customer_id[0] == '\0')
 		b->customer_id = c->subscription.customer_id;
+	allowance_set_plan(d, s, granting_plan(d, c), c->subscription.period_start_at_us);
 }
 
 void decide_subscription(struct decide *d, struct slot *s, struct command *c)
@@ -70,6 +94,8 @@ void decide_subscription(struct decide *d, struct slot *s, struct command *c)
 	struct subscriptions_row *r = (struct subscriptions_row *)rows_find(
 		d->rows, s, TABLE_SUBSCRIPTIONS, c->object_key);
 	struct answer *a = &c->answer;
+	const char *why;
+	bool decides;
 
 	if (s->account == NULL) {
 		order_park(a, "no such account");
@@ -85,8 +111,15 @@ void decide_subscription(struct decide *d, struct slot *s, struct command *c)
 		a->note = "older than what is known";
 		return;
 	}
+	decides = decides_plan(rows_billing(d->rows, s), c);
+	why = decides ? mismatch(d, s, c) : NULL;
+	if (why != NULL) {
+		order_park(a, why);
+		return;
+	}
 
 	/* From here on it succeeds. */
 	keep(d, s, r, c);
-	set_plan(effects_billing(d, s), c);
+	if (decides)
+		set_plan(d, s, effects_billing(d, s), c);
 }
