@@ -45,6 +45,9 @@ POST_PARAMETERS = {
     "payment_intents": {"amount", "currency", "customer", "payment_method", "confirm", "off_session", "metadata",
                         "description"},
     "refunds": {"payment_intent", "charge", "amount", "reason", "metadata"},
+    "invoices": {"customer", "currency", "collection_method", "auto_advance", "pending_invoice_items_behavior",
+                 "metadata", "description"},
+    "invoiceitems": {"customer", "invoice", "amount", "currency", "description", "metadata"},
     "billing_portal/sessions": {"customer", "return_url", "configuration", "locale", "flow_data", "on_behalf_of"},
 }
 LIST_PARAMETERS = {"limit", "starting_after", "ending_before", "created", "customer", "expand", "types", "type",
@@ -148,7 +151,8 @@ class FakeStripe:
         self.closing = threading.Event()
         self.serial = itertools.count(1)
         self.objects = {kind: {} for kind in ("customer", "checkout.session", "payment_intent", "charge", "refund",
-                                              "dispute", "invoice", "event", "billing_portal.session", "subscription")}
+                                              "dispute", "invoice", "invoiceitem", "payment_method", "event",
+                                              "billing_portal.session", "subscription")}
         self.keys = {}       # Idempotency-Key -> {"what", "answer" or None while under way}
         self.requests = []   # dicts: method, path, pairs, params, headers, status
         self.undelivered = []
@@ -300,6 +304,8 @@ class FakeStripe:
                           receipt_url=f"{self.url}/receipts/{intent['id']}")
         intent.update(status="succeeded", amount_received=intent["amount"], latest_charge=charge["id"])
         session.update(payment_status="paid")
+        if session["_payment_intent_data"].get("setup_future_usage") == "off_session":
+            self.save_card(session["customer"])
         if session["_invoice_creation"].get("enabled") == "true":
             invoice = self.new(
                 "invoice", "in", number=f"FAKE-{next(self.serial):04d}", status="paid", currency=intent["currency"],
@@ -332,6 +338,119 @@ class FakeStripe:
             session = self.get("checkout.session", session_id)
             session.update(status="expired", url=None)
             self.emit("checkout.session.expired", session, lost=lost)
+
+    # -- cards and invoices -----------------------------------------------------------------------
+
+    def save_card(self, customer_id, declines="", default=False):
+        """The customer saves a card; declines: the code with which its bank refuses every charge."""
+        with self.lock:
+            card = self.new("payment_method", "pm", type="card", customer=customer_id, _declines=declines,
+                            card={"brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2040})
+            card["_serial"] = next(self.serial)
+            if default:
+                self.get("customer", customer_id)["invoice_settings"]["default_payment_method"] = card["id"]
+            return card
+
+    def remove_card(self, card_id):
+        with self.lock:
+            card = self.objects["payment_method"].pop(card_id)
+            settings = self.get("customer", card["customer"])["invoice_settings"]
+            if settings["default_payment_method"] == card_id:
+                settings["default_payment_method"] = None
+
+    def cards(self, customer_id):
+        """Newest first."""
+        return sorted((c for c in self.objects["payment_method"].values() if c["customer"] == customer_id),
+                      key=lambda c: -c["_serial"])
+
+    def charges(self, customer_id=None):
+        """What customers were really charged, that is what counts in the end."""
+        return [c for c in self.objects["charge"].values() if customer_id in (None, c["customer"])]
+
+    def invoices_of(self, statement):
+        return [i for i in self.objects["invoice"].values() if i["metadata"].get("statement") == statement]
+
+    def pay_invoice(self, invoice_id, lost=False):
+        """The customer pays on the invoice's own page."""
+        with self.lock:
+            invoice = self.get("invoice", invoice_id)
+            assert invoice["status"] == "open", invoice["status"]
+            return self._collect(invoice, lost)
+
+    def _collect(self, invoice, lost=False):
+        intent = self.new("payment_intent", "pi", amount=invoice["total"], amount_received=invoice["total"],
+                          currency=invoice["currency"], customer=invoice["customer"], metadata={}, status="succeeded",
+                          latest_charge=None, last_payment_error=None)
+        charge = self.new("charge", "ch", amount=invoice["total"], amount_refunded=0, currency=invoice["currency"],
+                          customer=invoice["customer"], payment_intent=intent["id"], paid=True, refunded=False,
+                          disputed=False, status="succeeded", metadata={}, receipt_url=None)
+        intent["latest_charge"] = charge["id"]
+        invoice.update(status="paid", amount_paid=invoice["total"], _payment_intent=intent["id"])
+        self.emit("charge.succeeded", charge, lost=lost)
+        self.emit("payment_intent.succeeded", intent, lost=lost)
+        self.emit("invoice.paid", invoice, lost=lost)
+        return invoice
+
+    def _post_invoice(self, params):
+        customer = self.get("customer", params.get("customer"), "customer")
+        if params.get("collection_method") != "charge_automatically" or params.get("auto_advance") != "false":
+            raise invalid("this fake knows drafts that are charged automatically", "collection_method")
+        return self.new("invoice", "in", number=None, status="draft", currency=params["currency"],
+                        customer=customer["id"], total=0, amount_due=0, amount_paid=0, billing_reason="manual",
+                        metadata=params.get("metadata", {}), auto_advance=False, hosted_invoice_url=None,
+                        invoice_pdf=None, _payment_intent=None, lines={"object": "list", "data": [], "has_more": False})
+
+    def _post_item(self, params):
+        invoice = self.get("invoice", params.get("invoice"), "invoice")
+        if invoice["status"] != "draft":
+            raise invalid("This invoice is no longer editable", "invoice", "invoice_not_editable")
+        if params.get("customer") != invoice["customer"] or params.get("currency") != invoice["currency"]:
+            raise invalid("of another customer or currency than the invoice", "customer")
+        item = self.new("invoiceitem", "ii", customer=invoice["customer"], invoice=invoice["id"],
+                        amount=integer(params, "amount", -99_999_999, 99_999_999), currency=params["currency"],
+                        description=params.get("description"), metadata=params.get("metadata", {}))
+        self.add_line(invoice, item["amount"])
+        return item
+
+    def add_line(self, invoice, amount):
+        """Also what a person adds in Stripe's dashboard."""
+        invoice["total"] += amount
+        invoice["amount_due"] = invoice["total"]
+        invoice["lines"]["data"].append({"object": "line_item", "amount": amount})
+
+    def _act_on_invoice(self, invoice, action, params):
+        allowed = {"finalize": {"auto_advance"}, "pay": {"payment_method", "off_session"}, "void": set()}[action]
+        if unknown := set(params) - allowed:
+            raise invalid(f"Received unknown parameter: {sorted(unknown)[0]}", sorted(unknown)[0], "parameter_unknown")
+        if action == "finalize":
+            if invoice["status"] != "draft":
+                raise invalid("This invoice is already finalized", "", "invoice_no_longer_draft")
+            invoice.update(status="open", number=f"FAKE-{next(self.serial):04d}",
+                           auto_advance=params.get("auto_advance") == "true",
+                           hosted_invoice_url=f"{self.url}/i/{invoice['id']}",
+                           invoice_pdf=f"{self.url}/i/{invoice['id']}/pdf")
+            self.emit("invoice.finalized", invoice)
+        elif action == "void":
+            if invoice["status"] not in ("open", "uncollectible"):
+                raise invalid(f"You can only pass in open invoices. This invoice is {invoice['status']}.")
+            invoice["status"] = "void"
+            self.emit("invoice.voided", invoice)
+        else:
+            self._pay_with_card(invoice, params.get("payment_method"))
+        return invoice
+
+    def _pay_with_card(self, invoice, card_id):
+        if invoice["status"] != "open":
+            raise invalid(f"Invoice is already {invoice['status']}", "", "invoice_not_open")
+        customer = self.get("customer", invoice["customer"])
+        card_id = card_id or customer["invoice_settings"]["default_payment_method"]
+        if card_id is None:
+            raise invalid("There is no `default_payment_method` set on this Customer or Invoice.", "", "missing")
+        card = self.get("payment_method", card_id, "payment_method")
+        if card["_declines"]:
+            self.emit("invoice.payment_failed", invoice)
+            raise Refusal(402, "card_error", card["_declines"], "Your card was declined.")
+        self._collect(invoice)
 
     def refund(self, intent_id, amount=None, status="succeeded", lost=False):
         with self.lock:
@@ -448,13 +567,20 @@ class FakeStripe:
         check_metadata(params.get("metadata", {}))
         if route == "customers":
             return self.new("customer", "cus", email=params.get("email"), name=params.get("name"),
-                            metadata=params.get("metadata", {}))
+                            metadata=params.get("metadata", {}), default_source=None,
+                            invoice_settings={"default_payment_method": None})
         if match := re.fullmatch(r"customers/(\w+)", route):
             customer = self.get("customer", match[1])
             customer.update({name: params[name] for name in ("email", "name") if name in params})
             return customer
         if route == "checkout/sessions":
             return self._post_session(params)
+        if route == "invoices":
+            return self._post_invoice(params)
+        if route == "invoiceitems":
+            return self._post_item(params)
+        if match := re.fullmatch(r"invoices/(\w+)/(finalize|pay|void)", route):
+            return self._act_on_invoice(self.get("invoice", match[1]), match[2], params)
         if match := re.fullmatch(r"checkout/sessions/(\w+)/expire", route):
             self.expire(match[1])
             return self.get("checkout.session", match[1])
@@ -507,6 +633,10 @@ class FakeStripe:
                  "charges": "charge"}
         if route == "balance":
             return {"object": "balance", "livemode": self.livemode, "available": [], "pending": []}
+        if match := re.fullmatch(r"customers/(\w+)/payment_methods", route):
+            self.get("customer", match[1])
+            return {"object": "list", "url": f"/v1/{route}", "has_more": False,
+                    "data": [copy.deepcopy(card) for card in self.cards(match[1])]}
         if route in kinds:
             return self._list(kinds[route], f"/v1/{route}", params)
         if match := re.fullmatch(r"(customers|checkout/sessions|invoices|payment_intents|events|refunds|disputes)/(\w+)",
@@ -649,6 +779,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             known = stripe.keys[key] = {"what": what, "answer": None}
             try:
                 known["answer"] = (200, copy.deepcopy(stripe.answer("POST", path, params)))
+            except Refusal as e:
+                if e.status != 402:
+                    del stripe.keys[key]
+                    raise
+                # That a bank declined is an answer like another, and is given again.
+                known["answer"] = (402, {"error": {"type": e.type, "code": e.code, "message": e.message}})
             except BaseException:
                 del stripe.keys[key]
                 raise

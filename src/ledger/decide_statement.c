@@ -6,9 +6,6 @@
 #include "ledger/effects.h"
 #include "ledger/statement.h"
 #include "ledger/workspace.h"
-#pragma weak workspace_of
-#pragma weak workspace_ensure
-#pragma weak workspace_zone
 
 void decide_statement(struct decide *d, struct slot *s, struct command *c)
 {

@@ -8,9 +8,6 @@
 #include "ledger/effects.h"
 #include "ledger/statement.h"
 #include "ledger/workspace.h"
-#pragma weak workspace_of
-#pragma weak workspace_ensure
-#pragma weak workspace_zone
 
 /* What is owed and in no other statement that is to be charged: at most this one's amount. */
 static micros left_of(const struct slot *s, const struct workspaces_row *w, const struct statements_row *t)

@@ -5,9 +5,6 @@
 #include "base/check.h"
 #include "ledger/effects.h"
 #include "ledger/workspace.h"
-#pragma weak workspace_of
-#pragma weak workspace_ensure
-#pragma weak workspace_zone
 
 #define PPM 1000000
 #define MINOR_MAX 99999999 /* of one invoice, by Stripe's rules; the rest is left for the next one */
