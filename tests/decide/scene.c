@@ -3,6 +3,8 @@
 #include "../unit/unit.h"
 
 #include "base/check.h"
+#include "base/clock.h"
+#include "base/zone.h"
 #include "ledger/effects.h"
 #include "ledger/entry.h"
 #include "ledger/code.h"
@@ -43,7 +45,7 @@ struct scene {
 	struct arena *memory; /* of everything, until the scene ends */
 	struct row *table[TABLE_COUNT];
 	struct book *book;
-	int64_t now_us;
+	int64_t now_us, versions;
 	bool combine;
 	/* The batch that is open. */
 	struct rows *rows;
@@ -230,6 +232,49 @@ load_tables(struct scene *s, struct slot *slot, enum table_load load, bool due)
 	}
 }
 
+/* Members that holds and usages name, once these are loaded. */
+static bool
+want_member_of(void *context, struct slot *slot, const void *key)
+{
+	struct scene *s = context;
+	const struct usages_row *u = (const struct usages_row *)rows_find(s->rows, slot, TABLE_USAGES, key);
+
+	return slot->workspace == NULL || u == NULL || u->member[0] == '\0' ||
+	       rows_want(s->rows, slot, TABLE_MEMBERS, u->member);
+}
+
+static void
+load_members(struct scene *s, struct slot *slot)
+{
+	struct naming n = {s, slot, TABLE_MEMBERS};
+
+	if (slot->workspace == NULL)
+		return;
+	rows_each_wanted(s->rows, TABLE_USAGES, want_member_of, s);
+	for (const struct holds_row *h = slot->holds; h != NULL; h = (const struct holds_row *)h->row.next)
+		assert_true(h->member[0] == '\0' || rows_want(s->rows, slot, TABLE_MEMBERS, h->member));
+	if (!slot->members_loaded)
+		rows_each_wanted(s->rows, TABLE_MEMBERS, load_named, &n);
+	for (const struct row *row = s->table[TABLE_MEMBERS]; row != NULL && slot->members_loaded; row = row->next)
+		if (belongs(row, &slot->key))
+			load_row(s, slot, row);
+}
+
+/* As prefetch finds it: the workspace's, else that of a profile which is loaded. */
+static void
+set_zone(struct scene *s, struct slot *slot)
+{
+	const char *name = slot->workspace != NULL ? slot->workspace->time_zone : "";
+
+	if (slot->workspace == NULL && rows_wanted(s->rows, slot, TABLE_PROFILES, NULL)) {
+		const struct profiles_row *p = rows_profile(s->rows, slot);
+
+		name = p != NULL ? p->time_zone : "";
+	}
+	slot->zone = zone_find(name[0] != '\0' ? name : "UTC");
+	assert_non_null(slot->zone);
+}
+
 /* What prefetch loads of one account: no more, so that a look at anything else aborts. */
 static void
 load_account(struct scene *s, struct slot *slot)
@@ -239,15 +284,23 @@ load_account(struct scene *s, struct slot *slot)
 
 	slot->grants_loaded = slot->wants_grants || account == NULL || due;
 	slot->holds_loaded = account == NULL || due;
+	slot->members_loaded = account == NULL || account->workspace == 0 || due || slot->wants_members;
+	slot->zone = zone_find("UTC");
 	if (account == NULL)
 		return;
 	load_row(s, slot, &account->row);
+	for (const struct row *row = s->table[TABLE_WORKSPACES]; row != NULL && account->workspace != 0; row = row->next)
+		if (belongs(row, &slot->key))
+			load_row(s, slot, row);
+	assert_true((slot->workspace != NULL) == (account->workspace != 0));
 	load_tables(s, slot, LOAD_NAMED, due);
 	if (due)
 		load_holds(s, slot, INT64_MAX);
 	for (const struct row *row = s->table[TABLE_GRANTS]; row != NULL && slot->grants_loaded; row = row->next)
 		if (belongs(row, &slot->key) && ((const struct grants_row *)row)->remaining_micros > 0)
 			load_row(s, slot, row);
+	load_members(s, slot);
+	set_zone(s, slot);
 }
 
 /* Who referred the command's account comes along. */
@@ -325,6 +378,44 @@ check_account(const struct scene *s, const struct accounts_row *a, const char *l
 	if (a->open_holds != open)
 		wrong(line, "open holds", open, a->open_holds);
 	check_journal(s, a, line);
+}
+
+static const struct workspaces_row *
+workspace_row(const struct scene *s, const unsigned char id[ID_KEY_BYTES])
+{
+	for (const struct row *row = s->table[TABLE_WORKSPACES]; row != NULL; row = row->next)
+		if (memcmp(((const struct workspaces_row *)row)->account_id, id, ID_KEY_BYTES) == 0)
+			return (const struct workspaces_row *)row;
+	return NULL;
+}
+
+/* What the workspace counts of its members. */
+static void
+check_workspace(const struct scene *s, const struct accounts_row *a, const char *line)
+{
+	const struct workspaces_row *w = workspace_row(s, a->id);
+	int64_t members = 0, managers = 0;
+	micros reserved = 0;
+
+	assert_true((w != NULL) == (a->workspace != 0));
+	for (const struct row *row = s->table[TABLE_MEMBERS]; row != NULL && w != NULL; row = row->next) {
+		const struct members_row *m = (const struct members_row *)row;
+		/* As of the last time that something was done. */
+		const micros used = s->now_us < m->period_until_us ? m->period_micros : 0;
+
+		if (memcmp(m->account_id, a->id, sizeof(a->id)) != 0)
+			continue;
+		reserved += m->quota_micros > used + m->held_micros ? m->quota_micros - used - m->held_micros : 0;
+		if (m->removed_at_us == 0)
+			*(m->role == 1 ? &managers : &members) += 1;
+	}
+	/* Until the account is touched again, a period that has ended is still the one that is counted. */
+	if (w == NULL || (w->period_end_us != 0 && w->period_end_us <= s->now_us))
+		return;
+	if (w->reserved_micros != reserved)
+		wrong(line, "reserved, which is what members have left", reserved, w->reserved_micros);
+	if (w->members != members || w->managers != managers)
+		wrong(line, "members", members, w->members);
 }
 
 /* ---- lines ------------------------------------------------------------------------------------------ */
@@ -475,6 +566,47 @@ read_account(const struct words *w, struct command *c)
 	c->account_change.byok = keys_of(option(w, "byok"));
 	c->account_change.email = option(w, "email");
 	c->account_change.name = option(w, "name");
+	c->account_change.time_zone = option(w, "zone");
+	c->account_change.plan = option(w, "plan");
+	c->account_change.set_daily_limit = option(w, "daily") != NULL;
+	c->account_change.daily_limit_micros = number(w, "daily", COMMAND_NO_LIMIT);
+	c->account_change.set_monthly_limit = option(w, "monthly") != NULL;
+	c->account_change.monthly_limit_micros = number(w, "monthly", COMMAND_NO_LIMIT);
+	c->account_change.day_micros = number(w, "today", 0);
+	c->account_change.month_micros = number(w, "thismonth", 0);
+}
+
+static void
+read_member(const struct words *w, struct command *c)
+{
+	c->member = w->word[2];
+	c->member_change.remove = flag(w, "remove");
+	c->member_change.must_exist = flag(w, "known");
+	c->member_change.set_role = flag(w, "manager") || flag(w, "member");
+	c->member_change.role = flag(w, "manager");
+	c->member_change.set_limit = option(w, "limit") != NULL;
+	c->member_change.limit_micros = number(w, "limit", COMMAND_NO_LIMIT);
+	c->member_change.set_daily_limit = option(w, "daily") != NULL;
+	c->member_change.daily_limit_micros = number(w, "daily", COMMAND_NO_LIMIT);
+	c->member_change.set_monthly_limit = option(w, "monthly") != NULL;
+	c->member_change.monthly_limit_micros = number(w, "monthly", COMMAND_NO_LIMIT);
+}
+
+static void
+read_statement(const struct words *w, struct command *c)
+{
+	if (c->kind != COMMAND_STATEMENT)
+		c->statement_seq = integer(w->word[2]);
+	if (c->kind == COMMAND_STATEMENT_NOTE) {
+		c->statement_note.invoice_id = option(w, "invoice");
+		c->statement_note.invoice_url = option(w, "url");
+		c->statement_note.failure = option(w, "failure");
+	}
+	if (c->kind == COMMAND_STATEMENT_PAID) {
+		c->statement_paid.amount_minor = number(w, "minor", 0);
+		c->statement_paid.currency = text_or(w, "currency", "eur");
+		c->statement_paid.invoice_id = text_or(w, "invoice", "");
+	}
 }
 
 static enum account_unit
@@ -644,9 +776,13 @@ read_command(struct scene *s, const struct words *w)
 		read_account(w, c);
 		break;
 	case COMMAND_MEMBER:
-		c->member = w->word[2];
-		c->member_change.remove = flag(w, "remove");
-		c->member_change.role = flag(w, "manager");
+		read_member(w, c);
+		break;
+	case COMMAND_STATEMENT:
+	case COMMAND_STATEMENT_BEGIN:
+	case COMMAND_STATEMENT_NOTE:
+	case COMMAND_STATEMENT_PAID:
+		read_statement(w, c);
 		break;
 	case COMMAND_TOUCH:
 		c->touch.create = flag(w, "create");
@@ -710,7 +846,9 @@ figure(const struct scene *s, const struct answer *a, const char *name, int64_t 
 		{"needed", a->needed_micros}, {"limit", a->limit_micros}, {"used", a->used_micros},
 		{"seq", a->seq}, {"choice", a->choice}, {"output", a->max_output_tokens},
 		{"version", a->price_version}, {"replayed", a->replayed}, {"absent", a->absent},
-		{"credited", a->credited}, {"first", a->first_payment},
+		{"credited", a->credited}, {"first", a->first_payment}, {"ofmember", a->of_member},
+		{"minor", a->amount_minor}, {"state", a->statement_state},
+		{"resets", a->resets_at_us == 0 ? 0 : (a->resets_at_us - s->now_us) / US},
 		{"expires", (a->expires_at_us - s->now_us) / US},
 	};
 
@@ -786,6 +924,8 @@ run_batch(struct scene *s)
 		.capture_expired = s->rules->capture_expired,
 		.action_price_micros = s->rules->actions_need_prices ? 0 : 1000000,
 		.terms = TERMS,
+		.billing = {.currency = "eur", .decimals = 2, .statement_min_minor = s->rules->statement_min,
+		            .grace_us = s->rules->grace_days * 86400 * US, .zone = zone_find("UTC")},
 	};
 
 	if (s->count == 0)
@@ -803,8 +943,10 @@ run_batch(struct scene *s)
 	persist_rows(s);
 	for (int i = 0; i < s->count; i++)
 		check_answer(s, s->batch[i], s->expected[i], s->text[i]);
-	for (const struct row *row = s->table[TABLE_ACCOUNTS]; row != NULL; row = row->next)
+	for (const struct row *row = s->table[TABLE_ACCOUNTS]; row != NULL; row = row->next) {
 		check_account(s, (const struct accounts_row *)row, s->text[s->count - 1]);
+		check_workspace(s, (const struct accounts_row *)row, s->text[s->count - 1]);
+	}
 	s->count = 0;
 }
 
@@ -900,6 +1042,91 @@ see_text(const struct words *w, const char *name, const char *found, const char 
 		fail_msg("\n    %s\n    %s: found %s", line, name, found);
 }
 
+/* "period:500:0,carried:30": reason, amount, seconds until it ends, of each allowance. */
+static const char *
+allowances_of(struct scene *s, const struct account_key *key)
+{
+	static const char *const reasons[] = {"period", "carried", "upgrade", "seat"};
+	char *out = get(s, 8192);
+	size_t length = 0;
+
+	for (const struct row *row = s->table[TABLE_ALLOWANCES]; row != NULL; row = row->next) {
+		const struct allowances_row *a = (const struct allowances_row *)row;
+
+		if (belongs(row, key))
+			length += (size_t)snprintf(out + length, 8192 - length, "%s%s:%lld", length > 0 ? "," : "",
+			                           reasons[a->reason], (long long)a->amount_micros);
+	}
+	return out;
+}
+
+/* "paid:2000": state and amount in cents of each statement. */
+static const char *
+statements_of(struct scene *s, const struct account_key *key)
+{
+	static const char *const states[] = {"open", "sent", "failed", "paid", "void", "carried"};
+	char *out = get(s, 4096);
+	size_t length = 0;
+
+	for (const struct row *row = s->table[TABLE_STATEMENTS]; row != NULL; row = row->next) {
+		const struct statements_row *t = (const struct statements_row *)row;
+
+		if (belongs(row, key))
+			length += (size_t)snprintf(out + length, 4096 - length, "%s%s:%lld", length > 0 ? "," : "",
+			                           states[t->state], (long long)t->amount_minor);
+	}
+	return out;
+}
+
+static void
+see_member(const struct scene *s, const struct words *w, const struct account_key *key, const char *line)
+{
+	const char *name = option(w, "member");
+
+	for (const struct row *row = s->table[TABLE_MEMBERS]; row != NULL && name != NULL; row = row->next) {
+		const struct members_row *m = (const struct members_row *)row;
+
+		if (!belongs(row, key) || strcmp(m->member_id, name) != 0)
+			continue;
+		if (number(w, "quota", m->quota_micros) != m->quota_micros)
+			wrong(line, "quota", number(w, "quota", 0), m->quota_micros);
+		if (number(w, "mheld", m->held_micros) != m->held_micros)
+			wrong(line, "held by the member", number(w, "mheld", 0), m->held_micros);
+		if (number(w, "mused", m->period_micros) != m->period_micros)
+			wrong(line, "used by the member", number(w, "mused", 0), m->period_micros);
+		return;
+	}
+	if (name != NULL)
+		fail_msg("\n    %s\n    there is no such member", line);
+}
+
+static void
+see_workspace(struct scene *s, const struct words *w, const struct account_key *key, const char *line)
+{
+	const struct workspaces_row *ws = workspace_row(s, key->bytes);
+
+	see_text(w, "allowances", allowances_of(s, key), line);
+	see_text(w, "statements", statements_of(s, key), line);
+	see_member(s, w, key, line);
+	if (number(w, "workspace", ws != NULL) != (ws != NULL))
+		wrong(line, "workspace", number(w, "workspace", 0), ws != NULL);
+	if (ws == NULL)
+		return;
+	const struct {
+		const char *name;
+		int64_t value;
+	} columns[] = {
+		{"reserved", ws->reserved_micros}, {"granted", ws->granted_micros}, {"carried", ws->carried_micros},
+		{"day", ws->day_micros}, {"month", ws->month_micros}, {"stated", ws->stated_micros},
+		{"outbox", count_rows(s, key, TABLE_OUTBOX)},
+		{"ends", ws->period_end_us == 0 ? 0 : (ws->period_end_us - s->now_us) / US},
+	};
+	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
+		if (option(w, columns[i].name) != NULL && number(w, columns[i].name, 0) != columns[i].value)
+			wrong(line, columns[i].name, number(w, columns[i].name, 0), columns[i].value);
+	see_text(w, "on", ws->plan, line);
+}
+
 static void
 see(struct scene *s, const struct words *w, const char *line)
 {
@@ -929,6 +1156,7 @@ see(struct scene *s, const struct words *w, const char *line)
 		if (option(w, lists[i].name) != NULL &&
 		    strcmp(option(w, lists[i].name), list_of(s, &key, lists[i].table)) != 0)
 			fail_msg("\n    %s\n    %s: found %s", line, lists[i].name, list_of(s, &key, lists[i].table));
+	see_workspace(s, w, &key, line);
 	see_text(w, "orders", orders_of(s, &key), line);
 	see_text(w, "events", events_of(s), line);
 	see_text(w, "plan", billing_text(s, &key, "plan"), line);
@@ -977,6 +1205,47 @@ make_code(struct scene *s, const struct words *w)
 	persist_row(s, &code->row);
 }
 
+/* As octroictl plan set does: a new version, from now on. */
+static void
+make_plan(struct scene *s, const struct words *w)
+{
+	static const char *const scopes[] = {"pool", "seat", "mixed"};
+	struct plan p = {.unit = unit_of(w), .version = ++s->versions};
+	const char *action = option(w, "action"), *model = option(w, "model");
+
+	snprintf(p.name, sizeof(p.name), "%s", w->word[1]);
+	for (int i = 0; i < 3; i++)
+		if (strcmp(scopes[i], text_or(w, "scope", "pool")) == 0)
+			p.scope = (enum plan_scope)i;
+	p.pool_micros = number(w, "pool", 0);
+	p.manager_micros = number(w, "manager", 0);
+	p.member_micros = number(w, "seat", 0);
+	p.managers_to = number(w, "managers", 1);
+	p.seats_to = number(w, "seats", 0);
+	p.rollover_micros = number(w, "rollover", 0);
+	p.starts_at_us = s->now_us;
+	if (action != NULL) {
+		p.action_count = 1;
+		snprintf(p.actions[0].name, sizeof(p.actions[0].name), "%s", action);
+		p.actions[0].credits_micros = number(w, "costs", 1);
+	}
+	if (model != NULL) {
+		p.model_count = 1;
+		snprintf(p.models[0], sizeof(p.models[0]), "%s", model);
+	}
+	book_add_plan(s->book, &p);
+}
+
+static void
+set_time(struct scene *s, const char *text)
+{
+	int64_t time_us;
+
+	assert_int_equal(clock_parse(text, strlen(text), &time_us), 0);
+	assert_true(time_us >= s->now_us);
+	s->now_us = time_us;
+}
+
 static void
 play_line(struct scene *s, const char *line)
 {
@@ -993,6 +1262,12 @@ play_line(struct scene *s, const char *line)
 		run_batch(s);
 		book_release(s->book);
 		s->book = book_of(prices, 0, 3);
+	} else if (strcmp(w.word[0], "at") == 0) {
+		run_batch(s);
+		set_time(s, w.word[1]);
+	} else if (strcmp(w.word[0], "plan") == 0) {
+		run_batch(s);
+		make_plan(s, &w);
 	} else if (strcmp(w.word[0], "code") == 0) {
 		run_batch(s);
 		make_code(s, &w);
@@ -1005,7 +1280,7 @@ void
 scene_play(const struct scene_rules *rules, const char *const *lines, size_t count)
 {
 	for (int combine = 0; combine < 2; combine++) {
-		struct scene s = {.rules = rules, .now_us = START_US, .combine = combine != 0};
+		struct scene s = {.rules = rules, .now_us = START_US, .versions = 2, .combine = combine != 0};
 
 		s.memory = arena_new(MEMORY_MAX);
 		assert_non_null(s.memory);

@@ -12,6 +12,8 @@
  *     see a balance=5 grants=0,5    what the rows of an account say
  *     forget                        the price book loses all prices
  *     code SPRING amount=5 uses=2   octroictl makes a code
+ *     plan team scope=seat seat=30  octroictl sets a plan, from now on
+ *     at 2026-03-28T12:00:00Z       it is that time now (not before)
  *
  * After every event the journal must be gap-free, chained, and sum to the balance, the grants must cover
  * it, and the held amount must be that of the open holds.
@@ -31,6 +33,7 @@ struct scene_rules {
 	bool capture_expired;
 	bool actions_need_prices;
 	int64_t holds_max; /* 0: plenty */
+	int64_t statement_min, grace_days;
 };
 
 /* Fails the test at the first line that does not come true. */
