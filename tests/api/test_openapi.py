@@ -329,6 +329,19 @@ def ask_payments(ask, o, stripe):
     assert ask("GET", "/api/accounts/{account}", "app", 200, account=account).json["plan"] == "pro"
 
 
+def ask_pay(ask, o, stripe):
+    """A debt, which is not paid without a card, and is with one."""
+    account = o.account(mode="postpaid", hardLimitMicros=FUNDS)
+    o.fund(account, -5_000_000)
+    declined = ask("POST", "/api/credits/pay", "app", 402, query=f"?account={account}", json={})
+    assert declined.json["invoiceUrl"]
+    [(customer,)] = o.sql(f"SELECT customer_id FROM billing WHERE account_id = {guard.key_of(account)}")
+    stripe.save_card(customer, default=True)
+    paid = ask("POST", "/api/credits/pay", "app", 200, query=f"?account={account}", json={})
+    assert (paid.json["amountMicros"], paid.json["balanceMicros"], len(paid.json["statements"])) == (5_000_000, 0, 1)
+    stripe.deliver()
+
+
 def stripe_headers(body):
     return {"Stripe-Signature": sign(STRIPE_WEBHOOK_SECRET, body), "Content-Type": "application/json"}
 
@@ -494,6 +507,7 @@ def test_every_status_and_every_field_is_answered_as_promised():
         ask_credits(ask, o)
         ask_bonuses(ask, o)
         ask_payments(ask, o, stripe)
+        ask_pay(ask, o, stripe)
         ask_accounts(ask, o)
         ask_workspaces(ask, o)
         ask_others(ask, o)
