@@ -18,6 +18,7 @@
 
 struct ledger {
 	struct ledger_options options;
+	char currency[4]; /* as Stripe writes it; options.billing.currency points here */
 	struct queue queue;
 	/* Owned by the thread that leads. */
 	struct batch batch;
@@ -28,6 +29,14 @@ struct ledger {
 	struct ledger_counts counts;
 };
 
+/* Rows are written with it after their batch was decided, so it lives as long as the ledger. */
+static void keep_currency(struct ledger *l, const char *currency)
+{
+	for (size_t i = 0; i + 1 < sizeof(l->currency) && currency[i] != '\0'; i++)
+		l->currency[i] = (char)(currency[i] >= 'A' && currency[i] <= 'Z' ? currency[i] - 'A' + 'a' : currency[i]);
+	l->options.billing.currency = l->currency;
+}
+
 struct ledger *ledger_new(const struct ledger_options *options)
 {
 	struct ledger *l = calloc(1, sizeof(*l));
@@ -35,6 +44,7 @@ struct ledger *ledger_new(const struct ledger_options *options)
 	if (l == NULL)
 		return NULL;
 	l->options = *options;
+	keep_currency(l, options->billing.currency);
 	CHECK(options->batch_max > 0 && options->batch_max <= COMMANDS_MAX);
 	queue_init(&l->queue, options->queue_max);
 	lock_init(&l->lock);

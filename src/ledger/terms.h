@@ -9,7 +9,7 @@
 #include "base/zone.h"
 
 struct terms_billing {
-	const char *currency; /* lower case, as Stripe writes it */
+	const char *currency; /* the ledger makes it lower case, as Stripe writes it */
 	int decimals;         /* of its smallest unit */
 	int64_t statement_min_minor, grace_us;
 	const struct zone *zone; /* of accounts without a time zone of their own */
