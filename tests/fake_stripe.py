@@ -117,9 +117,10 @@ def sign(secret, body, timestamp=None):
 
 
 class Trouble:
-    def __init__(self, path, status=0, error=None, headers=None, delay=0, hang=False, drop=False, times=None):
+    def __init__(self, path, status=0, error=None, headers=None, delay=0, hang=False, drop=False, lose=False,
+                 times=None):
         self.path, self.status, self.error, self.headers = path, status, error or {}, headers or {}
-        self.delay, self.hang, self.drop, self.left = delay, hang, drop, times
+        self.delay, self.hang, self.drop, self.lose, self.left = delay, hang, drop, lose, times
         self.seen = 0
 
 
@@ -183,7 +184,8 @@ class FakeStripe:
 
     def trouble(self, path=".*", **what):
         """The next `times` requests (all, unless given) whose path matches: status with error and headers;
-        delay seconds first; hang until the end; drop the connection without an answer."""
+        delay seconds first; hang until the end; drop the connection without an answer; lose the answer, once the
+        request has taken effect."""
         rule = Trouble(path, **what)
         with self.lock:
             self.troubles.append(rule)
@@ -724,6 +726,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         stripe._stop(path, "before")
         status, answer, headers = self._answer(stripe, method, path, pairs, record)
         stripe._stop(path, "after")
+        if rule is not None and rule.lose:
+            self._drop()
+            return
         self._send(record, status, answer, headers)
 
     def _trouble(self, stripe, rule, record):
@@ -734,14 +739,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if rule.delay:
             stripe.closing.wait(rule.delay)
         if rule.drop:
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
+            self._drop()
             return False
         if rule.status:
             self._send(record, rule.status, {"error": {"type": "api_error", "message": "made for a test", **rule.error}},
                        rule.headers)
             return False
         return True
+
+    def _drop(self):
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
 
     def _answer(self, stripe, method, path, pairs, record):
         try:
