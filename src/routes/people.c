@@ -2,10 +2,22 @@
 
 #include <string.h>
 
+#include "routes/render.h"
 #include "routes/show.h"
 
 #define PAGE_DEFAULT 20
 #define PAGE_MAX 100
+
+bool people_parse_member(struct parse *p, struct call *c, const char **member)
+{
+	const char *asked = parse_account(p, "member");
+
+	*member = c->member[0] != '\0' ? c->member : asked;
+	if (asked == NULL || strcmp(asked, *member) == 0)
+		return true;
+	render_outcome(c, OUTCOME_FORBIDDEN);
+	return false;
+}
 
 void people_parse(struct parse *p, struct people *page)
 {
