@@ -51,8 +51,9 @@ static const struct audit_query queries[] = {
 	{"member", "members",
 	 "SELECT m.account_id, CONCAT('member ', m.member_id) AS name, CONCAT('held_micros is ', m.held_micros, ', but"
 	 " its open holds reserve ', COALESCE(h.held, 0)) AS detail FROM members m JOIN workspaces w"
-	 " ON w.account_id = m.account_id LEFT JOIN (SELECT account_id, member, SUM(reserved_micros) AS held FROM holds"
-	 " WHERE member <> '' GROUP BY account_id, member) h ON h.account_id = m.account_id AND h.member = m.member_id"
+	 " ON w.account_id = m.account_id LEFT JOIN (SELECT m.account_id, m.member_id, SUM(h.reserved_micros) AS held"
+	 " FROM members m JOIN holds h ON h.account_id = m.account_id AND h.member = m.member_id AND h.seq > m.from_seq"
+	 " GROUP BY m.account_id, m.member_id) h ON h.account_id = m.account_id AND h.member_id = m.member_id"
 	 " WHERE m.held_micros <> COALESCE(h.held, 0)"},
 	{"member", "members",
 	 "SELECT account_id, CONCAT('member ', member_id) AS name, CONCAT('role ', role, ', quota ', quota_micros,"
