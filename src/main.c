@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/zone.h"
 #include "config.h"
 #include "db/pool.h"
 #include "edge/edge.h"
@@ -562,6 +563,8 @@ int main(int argc, char **argv)
 		return usage(stderr);
 	if (config_load(&p.config, path, error) < 0)
 		(void)complain(error, "");
+	else if (zone_find(p.config.time_zone) == NULL)
+		(void)complain("this machine does not know the time_zone", p.config.time_zone);
 	else if (test)
 		status = printf("octroi: the configuration is good\n") > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 	else

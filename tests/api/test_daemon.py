@@ -108,6 +108,9 @@ def test_options(home):
         assert status == 1 and err == f'octroi: {bad}:2: unknown key "threds"\n'
     status, _, err = run("-t", "-c", good, OCTROI_THREADS="many")
     assert status == 1 and "OCTROI_THREADS" in err
+    for arguments in (["-t"], []):
+        status, _, err = run(*arguments, "-c", good, OCTROI_TIME_ZONE="Mars/Olympus")
+        assert status == 1 and err == "octroi: this machine does not know the time_zone: Mars/Olympus\n"
 
 
 def test_nowhere_to_listen(home):
