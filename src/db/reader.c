@@ -2,12 +2,11 @@
 
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "db/ask.h"
 #include "db/sql.h"
 
-#define SQL_MAX ((size_t)8 * 1024)
 #define OVERVIEW_ROWS 10
 #define KEYS_FIRST 64
 #define US_PER_DAY (INT64_C(86400) * CLOCK_US_PER_SECOND)
@@ -15,81 +14,6 @@
 /* Rows of usages and of prices say with 0 and 1 whether an item is a model or an action. */
 #define KIND_MODEL 0
 #define KIND_ACTION 1
-
-/* One question: the statement, then its rows, each taken in by a function. */
-struct ask {
-	struct db *db;
-	struct arena *arena;
-	struct buf sql;
-};
-
-static void ask_init(struct ask *q, struct db *d, struct arena *a)
-{
-	q->db = d;
-	q->arena = a;
-	buf_init(&q->sql, SQL_MAX);
-}
-
-/* Sends the statements.  A connection that was cut is opened anew, once. */
-static int ask_send(struct ask *q)
-{
-	bool was_connected = db_connected(q->db);
-	enum db_result result = db_query(q->db, &q->sql);
-
-	if (result == DB_RETRY || (result == DB_LOST && was_connected))
-		result = db_query(q->db, &q->sql);
-	return result == DB_OK ? 0 : -1;
-}
-
-/* Takes in at most max rows of the current result; how many, or -1. */
-static int ask_rows(struct ask *q, int max,
-                    int (*take)(struct ask *q, const struct db_row *row, void *out), void *rows,
-                    size_t size)
-{
-	struct db_row row;
-	int count = 0;
-	int got = 1;
-
-	while (count < max) {
-		got = db_row(q->db, &row);
-		if (got != 1)
-			break;
-		if (take(q, &row, (char *)rows + (size_t)count * size) < 0)
-			return -1;
-		count++;
-	}
-	return got < 0 ? -1 : count;
-}
-
-/* On to the next statement's result. */
-static int ask_next(struct ask *q)
-{
-	bool more = false;
-
-	return db_next(q->db, &more) == DB_OK && more ? 0 : -1;
-}
-
-/* Ends the question: -1 when it failed before, or fails now. */
-static int ask_end(struct ask *q, int result)
-{
-	if (db_finish(q->db) != DB_OK)
-		result = -1;
-	buf_free(&q->sql);
-	return result;
-}
-
-/* A text column in the arena; "" for NULL.  NULL when the arena is exhausted. */
-static const char *text_of(struct ask *q, const struct db_row *row, unsigned column)
-{
-	if (row->field[column] == NULL || row->length[column] == 0)
-		return "";
-	return arena_copy(q->arena, row->field[column], row->length[column]);
-}
-
-static void sql_key(struct ask *q, const struct account_key *key)
-{
-	sql_bytes(&q->sql, key->bytes, sizeof(key->bytes));
-}
 
 /* ---- accounts -------------------------------------------------------------------------------- */
 
@@ -114,7 +38,7 @@ static void sql_account(struct ask *q, const struct account_key *key)
 	            "a.soft_limit_micros,a.open_holds,a.due_at_us,a.created_at_us,a.external_id,"
 	            "p.email,p.name,p.locale,p.time_zone,IF(w.plan<>'',w.plan,b.plan)" WORKSPACE_COLUMNS
 	            " FROM (SELECT 1) one LEFT JOIN accounts a ON a.id=");
-	sql_key(q, key);
+	ask_key(q, key);
 	sql_literal(&q->sql, " LEFT JOIN profiles p ON p.account_id=a.id"
 	                     " LEFT JOIN billing b ON b.account_id=a.id"
 	                     " LEFT JOIN workspaces w ON w.account_id=a.id AND a.workspace=1"
@@ -135,9 +59,9 @@ static int take_workspace(struct ask *q, const struct db_row *row, struct reader
 	w->monthly_limit_micros = NO_LIMIT;
 	if (!w->found)
 		return 0;
-	w->time_zone = text_of(q, row, ACCOUNT_COLUMNS);
-	w->plan = text_of(q, row, ACCOUNT_COLUMNS + 1);
-	w->next_plan = text_of(q, row, ACCOUNT_COLUMNS + 2);
+	w->time_zone = ask_text(q, row, ACCOUNT_COLUMNS);
+	w->plan = ask_text(q, row, ACCOUNT_COLUMNS + 1);
+	w->next_plan = ask_text(q, row, ACCOUNT_COLUMNS + 2);
 	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		*numbers[i] = db_int(row, ACCOUNT_COLUMNS + 3 + i);
 	return w->time_zone != NULL && w->plan != NULL && w->next_plan != NULL ? 0 : -1;
@@ -162,12 +86,12 @@ static int take_account(struct ask *q, const struct db_row *row, void *out)
 	account->open_holds = db_int(row, 10);
 	account->due_at_us = db_int(row, 11);
 	account->created_at_us = db_int(row, 12);
-	account->external_id = text_of(q, row, 13);
-	account->email = text_of(q, row, 14);
-	account->name = text_of(q, row, 15);
-	account->locale = text_of(q, row, 16);
-	account->time_zone = text_of(q, row, 17);
-	account->plan = text_of(q, row, 18);
+	account->external_id = ask_text(q, row, 13);
+	account->email = ask_text(q, row, 14);
+	account->name = ask_text(q, row, 15);
+	account->locale = ask_text(q, row, 16);
+	account->time_zone = ask_text(q, row, 17);
+	account->plan = ask_text(q, row, 18);
 	if (take_workspace(q, row, &account->workspace) < 0)
 		return -1;
 	return account->external_id != NULL && account->email != NULL && account->name != NULL &&
@@ -201,7 +125,7 @@ static int take_referrer(struct ask *q, const struct db_row *row, void *out)
 
 	CHECK(row->length[0] == sizeof(referrer->key.bytes));
 	memcpy(referrer->key.bytes, row->field[0], sizeof(referrer->key.bytes));
-	referrer->email = text_of(q, row, 1);
+	referrer->email = ask_text(q, row, 1);
 	return referrer->email != NULL ? 0 : -1;
 }
 
@@ -216,9 +140,9 @@ int reader_referrer(struct db *d, struct arena *a, const struct account_key *low
 	ask_init(&q, d, a);
 	sql_literal(&q.sql, "SELECT a.id,p.email FROM accounts a LEFT JOIN profiles p ON p.account_id=a.id WHERE"
 	                    " a.id BETWEEN ");
-	sql_key(&q, low);
+	ask_key(&q, low);
 	sql_literal(&q.sql, " AND ");
-	sql_key(&q, high);
+	ask_key(&q, high);
 	sql_literal(&q.sql, " LIMIT 2");
 	if (ask_send(&q) == 0)
 		count = ask_rows(&q, 2, take_referrer, found, sizeof(found[0]));
@@ -248,7 +172,7 @@ static void sql_transactions(struct ask *q, const struct account_key *key, int64
 	            "SELECT seq,type,amount_micros,balance_before_micros,balance_after_micros,"
 	            "created_at_us,description,reference,metadata "
 	            "FROM transactions WHERE account_id=");
-	sql_key(q, key);
+	ask_key(q, key);
 	sql_page(q, before_seq, limit);
 }
 
@@ -262,9 +186,9 @@ static int take_transaction(struct ask *q, const struct db_row *row, void *out)
 	t->balance_before_micros = db_int(row, 3);
 	t->balance_after_micros = db_int(row, 4);
 	t->created_at_us = db_int(row, 5);
-	t->description = text_of(q, row, 6);
-	t->reference = text_of(q, row, 7);
-	t->metadata = text_of(q, row, 8);
+	t->description = ask_text(q, row, 6);
+	t->reference = ask_text(q, row, 7);
+	t->metadata = ask_text(q, row, 8);
 	return t->description != NULL && t->reference != NULL && t->metadata != NULL ? 0 : -1;
 }
 
@@ -293,7 +217,7 @@ static void sql_usages(struct ask *q, const struct account_key *key, int64_t bef
 	            "source,input_tokens,cache_read_tokens,"
 	            "cache_write_tokens+cache_write_1h_tokens,output_tokens,item,member,conversation_id,"
 	            "IF(settled_message_id='',message_id,settled_message_id)" WAS_USED);
-	sql_key(q, key);
+	ask_key(q, key);
 	if (filter->member != NULL) {
 		sql_literal(&q->sql, " AND member");
 		sql_equals(q, filter->member);
@@ -321,19 +245,17 @@ static int take_usage(struct ask *q, const struct db_row *row, void *out)
 	u->cache_read_tokens = db_int(row, 9);
 	u->cache_write_tokens = db_int(row, 10);
 	u->output_tokens = db_int(row, 11);
-	u->item = text_of(q, row, 12);
-	u->member = text_of(q, row, 13);
-	u->conversation_id = text_of(q, row, 14);
-	u->message_id = text_of(q, row, 15);
+	u->item = ask_text(q, row, 12);
+	u->member = ask_text(q, row, 13);
+	u->conversation_id = ask_text(q, row, 14);
+	u->message_id = ask_text(q, row, 15);
 	if (u->item == NULL || u->member == NULL || u->conversation_id == NULL)
 		return -1;
 	return u->message_id != NULL ? 0 : -1;
 }
 
-typedef int taker(struct ask *q, const struct db_row *row, void *out);
-
 /* Reads the rows of a page that was asked for with sql_page. */
-static int read_page(struct ask *q, int limit, taker *take, size_t size, void **rows, int *count,
+static int read_page(struct ask *q, int limit, ask_taker *take, size_t size, void **rows, int *count,
                      bool *more)
 {
 	struct db_row row;
@@ -394,7 +316,7 @@ static void sql_members(struct ask *q, const struct account_key *key)
 	            "SELECT member_id,role,created_at_us,removed_at_us,quota_micros,held_micros,limit_micros,"
 	            "daily_limit_micros,monthly_limit_micros,period_until_us,period_micros,day_until_us,day_micros,"
 	            "month_until_us,month_micros FROM members WHERE account_id=");
-	sql_key(q, key);
+	ask_key(q, key);
 }
 
 static int take_member(struct ask *q, const struct db_row *row, void *out)
@@ -405,7 +327,7 @@ static int take_member(struct ask *q, const struct db_row *row, void *out)
 	                            &m->monthly_limit_micros, &m->period_until_us, &m->period_micros,
 	                            &m->day_until_us, &m->day_micros, &m->month_until_us, &m->month_micros};
 
-	m->id = text_of(q, row, 0);
+	m->id = ask_text(q, row, 0);
 	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		*numbers[i] = db_int(row, 1 + i);
 	return m->id != NULL ? 0 : -1;
@@ -511,7 +433,7 @@ int reader_overview(struct db *d, struct arena *a, const struct account_key *key
 static void sql_span(struct ask *q, const struct account_key *key, const struct reader_span *span)
 {
 	sql_literal(&q->sql, WAS_USED);
-	sql_key(q, key);
+	ask_key(q, key);
 	sql_literal(&q->sql, " AND ended_at_us>=");
 	sql_int(&q->sql, span->from_us);
 	sql_literal(&q->sql, " AND ended_at_us<");
@@ -568,7 +490,7 @@ static int take_sum(struct ask *q, const struct db_row *row, void *out)
 {
 	struct reader_sum *s = out;
 
-	s->name = text_of(q, row, 0);
+	s->name = ask_text(q, row, 0);
 	s->requests = db_int(row, 1);
 	s->input_tokens = db_int(row, 2);
 	s->output_tokens = db_int(row, 3);
@@ -592,7 +514,7 @@ int reader_summary(struct db *d, struct arena *a, const struct account_key *key,
                    const struct reader_span *span, enum reader_grouping by, int limit,
                    struct reader_sum **rows, int *count, int64_t *total_micros)
 {
-	taker *take = by == GROUP_DAY ? take_day : take_sum;
+	ask_taker *take = by == GROUP_DAY ? take_day : take_sum;
 	struct ask q;
 	int result = -1;
 
@@ -642,7 +564,7 @@ static int take_key(struct ask *q, const struct db_row *row, void *out)
 	CHECK(row->length[1] == sizeof(k->digest));
 	k->id = db_int(row, 0);
 	memcpy(k->digest, row->field[1], sizeof(k->digest));
-	k->scope = text_of(q, row, 2);
+	k->scope = ask_text(q, row, 2);
 	return k->scope != NULL ? 0 : -1;
 }
 
@@ -727,7 +649,7 @@ static int take_topup(struct ask *q, const struct db_row *row, void *out)
 	const unsigned text_count = sizeof(texts) / sizeof(texts[0]);
 
 	for (unsigned i = 0; i < text_count; i++) {
-		*texts[i] = text_of(q, row, i);
+		*texts[i] = ask_text(q, row, i);
 		if (*texts[i] == NULL)
 			return -1;
 	}
@@ -751,7 +673,7 @@ int reader_topup(struct db *d, struct arena *a, const struct account_key *key, i
 	            "b.customer_key_at_us,CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED) FROM topups t "
 	            "JOIN accounts a ON a.id=t.account_id JOIN billing b ON b.account_id=t.account_id "
 	            "LEFT JOIN profiles p ON p.account_id=t.account_id WHERE t.account_id=");
-	sql_key(&q, key);
+	ask_key(&q, key);
 	sql_literal(&q.sql, " AND t.seq=");
 	sql_int(&q.sql, seq);
 	if (ask_send(&q) == 0 && ask_rows(&q, 1, take_topup, out, sizeof(*out)) >= 0)
@@ -763,9 +685,9 @@ static int take_billing(struct ask *q, const struct db_row *row, void *out)
 {
 	struct reader_billing *b = out;
 
-	b->customer_id = text_of(q, row, 0);
-	b->plan = text_of(q, row, 1);
-	b->subscription_id = text_of(q, row, 2);
+	b->customer_id = ask_text(q, row, 0);
+	b->plan = ask_text(q, row, 1);
+	b->subscription_id = ask_text(q, row, 2);
 	b->paid_count = db_int(row, 3);
 	b->first_paid_at_us = db_int(row, 4);
 	b->found = true;
@@ -781,7 +703,7 @@ int reader_billing(struct db *d, struct arena *a, const struct account_key *key,
 	ask_init(&q, d, a);
 	sql_literal(&q.sql, "SELECT customer_id,plan,subscription_id,paid_count,first_paid_at_us FROM billing"
 	                    " WHERE account_id=");
-	sql_key(&q, key);
+	ask_key(&q, key);
 	if (ask_send(&q) == 0 && ask_rows(&q, 1, take_billing, out, sizeof(*out)) >= 0)
 		result = 0;
 	return ask_end(&q, result);
