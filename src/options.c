@@ -17,8 +17,7 @@ struct price_terms options_prices(const struct config *c)
 	};
 }
 
-/* A time zone that is not known here is the doctor's to complain about; UTC always is. */
-static const struct zone *zone_of(const struct config *c)
+const struct zone *options_zone(const struct config *c)
 {
 	const struct zone *z = zone_find(c->time_zone);
 
@@ -43,7 +42,7 @@ struct ledger_options options_ledger(const struct config *c, struct pool *pool)
 			.decimals = stripe_decimals(c->currency),
 			.statement_min_minor = c->statement_min,
 			.grace_us = c->past_due_grace_days * DAY_SECONDS * CLOCK_US_PER_SECOND,
-			.zone = zone_of(c),
+			.zone = options_zone(c),
 		},
 	};
 }

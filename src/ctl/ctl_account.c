@@ -11,7 +11,7 @@
 #include "db/sql.h"
 #include "ledger/names.h"
 
-#define ARENA_MAX ((size_t)1 << 20)
+#define DOCUMENT_MAX ((size_t)1 << 20)
 #define LIST_LIMIT 100
 #define LIST_LIMIT_MAX 100000
 #define SHOWN_MAX 100 /* grants and holds of account show */
@@ -233,7 +233,7 @@ static void print_account(const struct ctl *c, const struct listing *account,
 		listing_print(holds, false);
 		return;
 	}
-	buf_init(&out, ARENA_MAX);
+	buf_init(&out, DOCUMENT_MAX);
 	json_writer_init(&w, &out);
 	json_open_record(&w, NULL);
 	listing_json_single(account, &w);
@@ -357,7 +357,6 @@ static int count_used(struct ctl *c, struct command *command)
 {
 	struct arena *arena = target_arena();
 	struct reader_account account;
-	const struct zone *z = NULL;
 	int result = CTL_FAILED;
 
 	if (arena == NULL)
@@ -371,11 +370,8 @@ static int count_used(struct ctl *c, struct command *command)
 		goto done;
 	if (command->account_change.time_zone != NULL)
 		account.time_zone = command->account_change.time_zone;
-	z = target_zone(c, &account);
-	if (z == NULL)
-		result = CTL_FAILED;
-	else if (reader_used(ctl_db(c), &command->account, z, account.now_us, &command->account_change.day_micros,
-	                     &command->account_change.month_micros) != 0)
+	if (reader_used(ctl_db(c), &command->account, target_zone(c, &account), account.now_us,
+	                &command->account_change.day_micros, &command->account_change.month_micros) != 0)
 		result = ctl_db_failed(c);
 done:
 	arena_free(arena);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/money.h"
+#include "options.h"
 
 #define ARENA_MAX ((size_t)1 << 20)
 
@@ -44,11 +45,7 @@ const struct zone *target_zone(const struct ctl *c, const struct reader_account 
 	const char *own = account->workspace.found ? account->workspace.time_zone : account->time_zone;
 	const struct zone *z = own != NULL && own[0] != '\0' ? zone_find(own) : NULL;
 
-	if (z == NULL)
-		z = zone_find(c->config->time_zone);
-	if (z == NULL)
-		(void)ctl_fail("time_zone: there is no time zone %s", c->config->time_zone);
-	return z;
+	return z != NULL ? z : options_zone(c->config);
 }
 
 struct command target_command(enum command_kind kind, const char *name)

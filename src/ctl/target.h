@@ -15,7 +15,7 @@ int target_check_id(const char *what, const char *id);
 struct arena *target_arena(void);
 /* Reads it; CTL_NO, explained, when there is none. */
 int target_find(struct ctl *c, struct arena *arena, const char *name, struct reader_account *account);
-/* Its time zone, or the configured one; NULL, explained, when there is no such zone. */
+/* Its time zone, or the configured one. */
 const struct zone *target_zone(const struct ctl *c, const struct reader_account *account);
 
 struct command target_command(enum command_kind kind, const char *name);

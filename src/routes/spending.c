@@ -1,6 +1,6 @@
 #include "routes/spending.h"
 
-#include "base/check.h"
+#include "options.h"
 #include "routes/render.h"
 
 const struct zone *spending_zone(const struct call *c, const struct reader_account *a)
@@ -8,10 +8,7 @@ const struct zone *spending_zone(const struct call *c, const struct reader_accou
 	const char *own = a->workspace.found ? a->workspace.time_zone : a->time_zone;
 	const struct zone *z = own != NULL && own[0] != '\0' ? zone_find(own) : NULL;
 
-	if (z == NULL)
-		z = zone_find(c->config->time_zone);
-	CHECK(z != NULL); /* octroi does not start without it */
-	return z;
+	return z != NULL ? z : options_zone(c->config);
 }
 
 /* What gives an account a workspace. */
