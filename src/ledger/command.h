@@ -59,7 +59,9 @@ enum allowance_reason { ALLOWANCE_PERIOD, ALLOWANCE_CARRIED, ALLOWANCE_UPGRADE, 
 /* statements.state.  OPEN: to be charged; SENT: Stripe has the invoice; FAILED: a charge was declined, and will be
  * tried again; VOID: nothing was owed any more when it was to be charged; CARRIED: too small to be charged, so
  * the next one includes it.  PAID, VOID and CARRIED are final. */
-enum statement_state { STATEMENT_OPEN, STATEMENT_SENT, STATEMENT_FAILED, STATEMENT_PAID, STATEMENT_VOID, STATEMENT_CARRIED };
+enum statement_state {
+	STATEMENT_OPEN, STATEMENT_SENT, STATEMENT_FAILED, STATEMENT_PAID, STATEMENT_VOID, STATEMENT_CARRIED
+};
 /* outbox.kind and .state; subject_seq is the statement's, 0 of an alert. */
 enum outbox_kind { OUTBOX_STATEMENT, OUTBOX_SOFT_LIMIT };
 enum outbox_state { OUTBOX_PENDING, OUTBOX_DONE, OUTBOX_PARKED };

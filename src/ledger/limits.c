@@ -107,7 +107,8 @@ void limits_verdict(struct decide *d, struct slot *s, const char *member, struct
 	share(d, s, m, month_us, v);
 	if (m != NULL)
 		spending(d, LIMIT_MEMBER, true, m->limit_micros,
-		         &(struct window){m->period_micros, m->held_micros, m->period_until_us, period_end(s, month_us)}, v);
+		         &(struct window){m->period_micros, m->held_micros, m->period_until_us, period_end(s, month_us)},
+		         v);
 	spending(d, LIMIT_DAILY, false, w->daily_limit_micros,
 	         &(struct window){w->day_micros, s->account->held_micros, w->day_until_us, day_us}, v);
 	if (m != NULL)

@@ -349,21 +349,25 @@ static bool add_named_select(struct batch *b, enum table_id table)
 	return true;
 }
 
-/* All rows of a table of the accounts that are wanted, as far as they match the condition. */
-static bool add_account_select(struct batch *b, enum table_id table, const char *condition,
-                               bool (*wanted)(const struct slot *s, int64_t now_us), const char *order)
+/* All rows of a table of the accounts that are wanted.  Of grants those that can still pay.  rows_load puts each hold
+ * in front of the one before, so the last to expire must come first for decide_refresh to find them in the order of
+ * expiry. */
+static bool add_account_select(struct batch *b, enum table_id table,
+                               bool (*wanted)(const struct slot *s, int64_t now_us))
 {
 	const size_t start = b->sql.length;
 
 	table_sql_select(&b->sql, table);
-	buf_add_text(&b->sql, condition);
+	if (table == TABLE_GRANTS)
+		sql_literal(&b->sql, "remaining_micros>0 AND ");
 	sql_literal(&b->sql, "account_id IN (");
 	if (!add_accounts(b, wanted)) {
 		b->sql.length = start;
 		return false;
 	}
 	buf_add_char(&b->sql, ')');
-	buf_add_text(&b->sql, order);
+	if (table == TABLE_HOLDS)
+		sql_literal(&b->sql, " ORDER BY expires_at_us DESC,seq DESC");
 	buf_add_char(&b->sql, ';');
 	return true;
 }
@@ -449,7 +453,7 @@ static enum db_result prefetch_members(struct batch *b, struct db *d)
 	if (!want_members_of_holds(b))
 		return SHORT_OF_MEMORY;
 	buf_reset(&b->sql);
-	if (add_account_select(b, TABLE_MEMBERS, "", needs_members, " ORDER BY account_id,member_id"))
+	if (add_account_select(b, TABLE_MEMBERS, needs_members))
 		order[count++] = TABLE_MEMBERS;
 	if (add_named_select(b, TABLE_MEMBERS))
 		order[count++] = TABLE_MEMBERS;
@@ -484,14 +488,11 @@ enum db_result prefetch_rows(struct batch *b, struct db *d)
 	note_loaded(b);
 	buf_reset(&b->sql);
 	count = add_selects(b, LOAD_GLOBAL, order, count);
-	if (add_account_select(b, TABLE_WORKSPACES, "", has_workspace, ""))
+	if (add_account_select(b, TABLE_WORKSPACES, has_workspace))
 		order[count++] = TABLE_WORKSPACES;
-	/* Grants that can still pay, of the accounts that may spend or have something due. */
-	if (add_account_select(b, TABLE_GRANTS, "remaining_micros>0 AND ", needs_grants, ""))
+	if (add_account_select(b, TABLE_GRANTS, needs_grants))
 		order[count++] = TABLE_GRANTS;
-	/* rows_load puts each hold in front of the one before, so the last to expire must come first for
-	 * decide_refresh to find them in the order of expiry. */
-	if (add_account_select(b, TABLE_HOLDS, "", is_due, " ORDER BY expires_at_us DESC,seq DESC"))
+	if (add_account_select(b, TABLE_HOLDS, is_due))
 		order[count++] = TABLE_HOLDS;
 	count = add_selects(b, LOAD_NAMED, order, count);
 	result = read_all(b, d, order, count);

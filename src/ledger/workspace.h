@@ -18,8 +18,8 @@ const struct zone *workspace_zone(const struct decide *d, const struct workspace
 /* The member's row, removed or not; NULL when nobody is named, or nobody of that name ever belonged to the account. */
 struct members_row *workspace_member(struct decide *d, struct slot *s, const char *member);
 
-/* Then the open hold reserves so much more, or less, for its member; and a cost of a member ("" for none) was booked, or
- * taken back. */
+/* Then the open hold reserves so much more, or less, for its member; and a cost of a member ("" for none) was
+ * booked, or taken back. */
 void workspace_held(struct decide *d, struct slot *s, const struct holds_row *h, micros change, int64_t at_us);
 void workspace_spent(struct decide *d, struct slot *s, const char *member, micros change, int64_t at_us);
 
