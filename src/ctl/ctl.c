@@ -27,6 +27,25 @@ int ctl_fail(const char *format, ...)
 	return CTL_FAILED;
 }
 
+int ctl_read(const char *path, struct buf *content)
+{
+	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rbe");
+	char chunk[65536];
+	size_t got;
+	bool failed;
+
+	if (f == NULL)
+		return ctl_fail("%s: %s", path, strerror(errno));
+	for (got = fread(chunk, 1, sizeof(chunk), f); got > 0; got = fread(chunk, 1, sizeof(chunk), f))
+		buf_add(content, chunk, got);
+	failed = ferror(f) != 0;
+	if (f != stdin)
+		(void)fclose(f);
+	if (failed || !buf_ok(content))
+		return ctl_fail("%s: %s", path, failed ? "cannot be read" : "is too large");
+	return CTL_OK;
+}
+
 int ctl_print(const struct buf *document)
 {
 	if (!buf_ok(document))
@@ -55,6 +74,18 @@ static const struct ctl_option *find_option(const struct ctl_option *options, co
 	return NULL;
 }
 
+static int set_value(const struct ctl_option *option, const char *value)
+{
+	if (option->value != NULL) {
+		*option->value = value;
+		return CTL_OK;
+	}
+	if (option->list->count == CTL_LIST_MAX)
+		return ctl_fail("%s can be given %d times", option->name, CTL_LIST_MAX);
+	option->list->item[option->list->count++] = value;
+	return CTL_OK;
+}
+
 /* Takes the option at argv[*at], moving *at over its argument when it has one. */
 static int take_option(struct ctl *c, const struct ctl_option *option, int *at)
 {
@@ -66,14 +97,11 @@ static int take_option(struct ctl *c, const struct ctl_option *option, int *at)
 		*option->flag = true;
 		return CTL_OK;
 	}
-	if (equals != NULL) {
-		*option->value = equals + 1;
-		return CTL_OK;
-	}
+	if (equals != NULL)
+		return set_value(option, equals + 1);
 	if (*at + 1 >= c->argc)
 		return ctl_fail("%s needs an argument", option->name);
-	*option->value = c->argv[++*at];
-	return CTL_OK;
+	return set_value(option, c->argv[++*at]);
 }
 
 int ctl_arguments(struct ctl *c, const struct ctl_option *options, const char **operands, int min,

@@ -40,10 +40,17 @@ typedef int ctl_handler(struct ctl *c);
 #include "ctl/ctl_commands.def"
 #undef CTL
 
-/* An option of a command, "--label": exactly one of value and flag is not NULL. */
+#define CTL_LIST_MAX 64
+struct ctl_list {
+	const char *item[CTL_LIST_MAX];
+	int count;
+};
+
+/* An option of a command, "--label": exactly one of value, list and flag is not NULL. */
 struct ctl_option {
 	const char *name;
 	const char **value; /* takes an argument: "--label TEXT" or "--label=TEXT" */
+	struct ctl_list *list; /* the same, any number of times */
 	bool *flag;
 };
 
@@ -52,6 +59,9 @@ struct ctl_option {
  * stderr. */
 int ctl_arguments(struct ctl *c, const struct ctl_option *options, const char **operands, int min,
                   int max);
+
+/* Adds a file's bytes, or those of stdin ("-"); CTL_OK, or CTL_FAILED, explained. */
+int ctl_read(const char *path, struct buf *content);
 
 /* Prints a JSON document and a line feed to stdout; CTL_OK, or CTL_FAILED when it was too large. */
 int ctl_print(const struct buf *document);

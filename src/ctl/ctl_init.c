@@ -1,10 +1,10 @@
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ctl/ctl.h"
 #include "ctl/listing.h"
+#include "ctl/plans.h"
 #include "db/schema.h"
 #include "db/sql.h"
 #include "ledger/pricestore.h"
@@ -35,22 +35,6 @@ static bool plain(const char *name)
 	       strspn(name,
 	              "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.%:-") ==
 	               length;
-}
-
-static int read_file(const char *path, struct buf *content)
-{
-	FILE *f = fopen(path, "re");
-	char chunk[4096];
-	size_t got;
-
-	if (f == NULL)
-		return ctl_fail("%s: %s", path, strerror(errno));
-	for (got = fread(chunk, 1, sizeof(chunk), f); got > 0;
-	     got = fread(chunk, 1, sizeof(chunk), f))
-		buf_add(content, chunk, got);
-	got = (size_t)ferror(f);
-	(void)fclose(f);
-	return got == 0 && buf_ok(content) ? CTL_OK : ctl_fail("%s cannot be read", path);
 }
 
 /* "octroi." as the site's database; in a grant on all tables, _ and % are wildcards. */
@@ -95,7 +79,7 @@ static int read_grants(const struct ctl *c, const struct init *init, struct buf 
 	if (snprintf(path, sizeof(path), "%s/grants.sql", init->directory) >= (int)sizeof(path))
 		return ctl_fail("the path is too long");
 	buf_init(&text, GRANTS_MAX);
-	result = read_file(path, &text);
+	result = ctl_read(path, &text);
 	if (result == CTL_OK)
 		fill_in(out, buf_text(&text), c->config, init->host);
 	buf_free(&text);
@@ -192,9 +176,24 @@ static int reprice(struct ctl *c, struct pricestore_report *report, bool *stored
 	return ctl_fail("the price terms could not be stored; it can be repeated");
 }
 
+/* The plans to begin with, unless there are any. */
+static int first_plans(struct ctl *c, const struct init *init, int64_t *stored)
+{
+	struct pricestore_report report = {0};
+	char path[PATH_BYTES_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/plans.json", init->directory) >= (int)sizeof(path))
+		return ctl_fail("the path is too long");
+	if (plans_import(c, ctl_db(c), path, true, &report) != CTL_OK)
+		return CTL_FAILED;
+	*stored = report.stored;
+	return CTL_OK;
+}
+
 static int run(struct ctl *c, const struct init *init)
 {
 	struct pricestore_report report = {0};
+	int64_t plans = 0;
 	bool repriced = false;
 	int before = 0, after = 0;
 	struct listing *l;
@@ -202,7 +201,7 @@ static int run(struct ctl *c, const struct init *init)
 	if (init->admin != NULL && connect_as(c, init->admin) != CTL_OK)
 		return CTL_FAILED;
 	if (migrate(c, init, &before, &after) != CTL_OK ||
-	    reprice(c, &report, &repriced) != CTL_OK ||
+	    reprice(c, &report, &repriced) != CTL_OK || first_plans(c, init, &plans) != CTL_OK ||
 	    (init->grants && apply_grants(c, init) != CTL_OK))
 		return CTL_FAILED;
 	l = listing_new("init");
@@ -211,6 +210,7 @@ static int run(struct ctl *c, const struct init *init)
 	listing_int(l, "schemaVersion", "schema version", after);
 	listing_text(l, "terms", "price terms",
 	             repriced ? "stored as a new price version" : "unchanged");
+	listing_int(l, "plans", "plans stored", plans);
 	listing_text(l, "grants", "rights of the database user",
 	             init->grants ? "granted" : "left alone");
 	listing_print_single(l, c->json);

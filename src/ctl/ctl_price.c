@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -245,27 +244,6 @@ struct import {
 	struct pricestore_report report;
 };
 
-static int read_list(const char *path, struct buf *content)
-{
-	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rbe");
-	char chunk[65536];
-	size_t got;
-	bool failed;
-
-	if (f == NULL)
-		return ctl_fail("%s: %s", path, strerror(errno));
-	for (got = fread(chunk, 1, sizeof(chunk), f); got > 0;
-	     got = fread(chunk, 1, sizeof(chunk), f))
-		buf_add(content, chunk, got);
-	failed = ferror(f) != 0;
-	if (f != stdin)
-		(void)fclose(f);
-	if (failed || !buf_ok(content))
-		return ctl_fail("%s: %s", path,
-		                failed ? "cannot be read" : "is too large for a price list");
-	return CTL_OK;
-}
-
 static int take_entry(void *context, const struct pricelist_entry *entry)
 {
 	struct import *m = context;
@@ -301,7 +279,7 @@ static int store_list(struct ctl *c, struct import *m)
 	if (starts_at(m->starts, &change.starts_at_us) != CTL_OK)
 		return CTL_FAILED;
 	buf_init(&content, LIST_BYTES_MAX);
-	result = read_list(m->path, &content);
+	result = ctl_read(m->path, &content);
 	if (result == CTL_OK && pricelist_read(buf_text(&content), content.length, take_entry, m,
 	                                       &m->counts, error) != 0)
 		result = ctl_fail("%s: %s", m->path, error);

@@ -217,7 +217,7 @@ const char *stripe_event_plan(const char *plans, const char *price, size_t *leng
 	return NULL;
 }
 
-/* The end of the period is the subscription's, or since basil its items'. */
+/* The period is the subscription's, or since basil its items'. */
 static void read_items(struct command *c, const struct json *o)
 {
 	const struct json *items = json_get(json_get(o, "items"), "data");
@@ -230,6 +230,9 @@ static void read_items(struct command *c, const struct json *o)
 	c->subscription.period_end_at_us = seconds_at(first, "current_period_end");
 	if (c->subscription.period_end_at_us == 0)
 		c->subscription.period_end_at_us = seconds_at(o, "current_period_end");
+	c->subscription.period_start_at_us = seconds_at(first, "current_period_start");
+	if (c->subscription.period_start_at_us == 0)
+		c->subscription.period_start_at_us = seconds_at(o, "current_period_start");
 }
 
 static void read_subscription(struct stripe_event *e, const char *type, const struct json *o)

@@ -516,3 +516,12 @@ int book_each_plan(const struct book *b, int (*visit)(void *context, const struc
 			result = visit(context, b->plans[i]);
 	return result;
 }
+
+int book_each_plan_row(const struct book *b, int (*visit)(void *context, const struct plan *p), void *context)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < b->plan_count && result == 0; i++)
+		result = visit(context, b->plans[i]);
+	return result;
+}

@@ -46,5 +46,7 @@ const struct plan *book_plan_at(const struct book *b, const char *name, int64_t 
 const struct plan *book_plan_of_version(const struct book *b, const char *name, int64_t version);
 /* The newest version of every plan, by name; stops at, and returns, a visit's non-zero. */
 int book_each_plan(const struct book *b, int (*visit)(void *context, const struct plan *p), void *context);
+/* Every version of every plan, by name, start and version. */
+int book_each_plan_row(const struct book *b, int (*visit)(void *context, const struct plan *p), void *context);
 
 #endif
