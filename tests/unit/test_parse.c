@@ -246,6 +246,35 @@ static void test_request_ids(void **state)
 	expect_wrong(&p, "Idempotency-Key", PARSE_REQUEST_ID);
 }
 
+static void test_limits(void **state)
+{
+	struct parse p = of("{\"a\":null,\"b\":5}");
+	struct parse inner;
+	int64_t limit = 0;
+
+	(void)state;
+	assert_true(parse_null(&p, "a") && !parse_null(&p, "b") && !parse_null(&p, "requestId"));
+	assert_true(parse_limit(&p, "a", &limit) && limit == COMMAND_NO_LIMIT);
+	assert_true(parse_limit(&p, "b", &limit) && limit == 5);
+	assert_false(parse_limit(&p, "requestId", &limit));
+	assert_true(parse_ok(&p));
+	inner = of("{\"a\":-1}");
+	(void)parse_limit(&inner, "a", &limit);
+	expect_wrong(&inner, "a", PARSE_INT);
+	p = of("{}");
+	parse_inner(&p, &inner, "members", "user:42");
+	expect_wrong(&p, "members.user:42.a", PARSE_INT);
+	p = of("{\"a\":{\"x\":1,\"y\":2},\"b\":[]}");
+	assert_int_equal(json_size(parse_map(&p, "a", 2)), 2);
+	assert_null(parse_map(&p, "requestId", 2));
+	assert_true(parse_ok(&p));
+	assert_null(parse_map(&p, "a", 1));
+	expect_wrong(&p, "a", PARSE_MAP);
+	p = of("{\"b\":[]}");
+	assert_null(parse_map(&p, "b", 2));
+	expect_wrong(&p, "b", PARSE_MAP);
+}
+
 static void test_queries(void **state)
 {
 	struct parse p = of_query("limit=25&cursor=&name=a%20b&bad=%ff");
@@ -370,6 +399,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_small_records, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_providers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_request_ids, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_queries, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_messages, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_cursors, set_up, tear_down),
