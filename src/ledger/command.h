@@ -172,15 +172,16 @@ struct command {
 			const char *plan;           /* NULL: leave; "": none any more */
 			bool set_daily_limit, set_monthly_limit;
 			micros daily_limit_micros, monthly_limit_micros; /* or COMMAND_NO_LIMIT */
-			/* What the account has used today and this month, counted when it gets a workspace. */
+			/* With a limit: what the account has used today and this month, before that too. */
 			micros day_micros, month_micros;
 		} account_change;
 		/* must_exist: NOT_FOUND where the person is no member; else it joins. */
 		struct {
 			bool remove, must_exist, set_role, set_limit, set_daily_limit, set_monthly_limit;
 			int64_t role;               /* 0 member, 1 manager */
-			micros limit_micros;        /* of the plan's period (without plan: of the month), or COMMAND_NO_LIMIT */
-			micros daily_limit_micros, monthly_limit_micros; /* or COMMAND_NO_LIMIT */
+			/* Each may be COMMAND_NO_LIMIT; limit_micros is of the plan's period, without plan of the month. */
+			micros limit_micros;
+			micros daily_limit_micros, monthly_limit_micros;
 		} member_change;
 		struct { bool create; } touch;                       /* create: make it when absent */
 		/* Opens an order; answer.seq is its number, id_public_format its name towards Stripe. */

@@ -97,7 +97,7 @@ void limits_verdict(struct decide *d, struct slot *s, const char *member, struct
 {
 	const struct workspaces_row *w = workspace_of(d, s);
 	const struct members_row *m = workspace_member(d, s, member);
-	int64_t day_us, month_us;
+	int64_t day_us, month_us, end_us;
 
 	balance(s, v);
 	if (w == NULL)
@@ -105,10 +105,10 @@ void limits_verdict(struct decide *d, struct slot *s, const char *member, struct
 	day_us = zone_next_day(s->zone, d->now_us);
 	month_us = zone_next_month(s->zone, d->now_us);
 	share(d, s, m, month_us, v);
+	end_us = period_end(s, month_us);
 	if (m != NULL)
 		spending(d, LIMIT_MEMBER, true, m->limit_micros,
-		         &(struct window){m->period_micros, m->held_micros, m->period_until_us, period_end(s, month_us)},
-		         v);
+		         &(struct window){m->period_micros, m->held_micros, m->period_until_us, end_us}, v);
 	spending(d, LIMIT_DAILY, false, w->daily_limit_micros,
 	         &(struct window){w->day_micros, s->account->held_micros, w->day_until_us, day_us}, v);
 	if (m != NULL)
