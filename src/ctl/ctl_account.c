@@ -352,7 +352,7 @@ static int fill_in_spending(struct command *command, const struct texts *t)
 	return CTL_OK;
 }
 
-/* What was used so far, for an account that begins to count it with this command. */
+/* What was used so far of the limits that this command sets. */
 static int count_used(struct ctl *c, struct command *command)
 {
 	struct arena *arena = target_arena();
@@ -366,7 +366,7 @@ static int count_used(struct ctl *c, struct command *command)
 		goto done;
 	}
 	result = CTL_OK;
-	if (!account.found || account.workspace.found)
+	if (!account.found)
 		goto done;
 	if (command->account_change.time_zone != NULL)
 		account.time_zone = command->account_change.time_zone;
@@ -435,7 +435,7 @@ static int change(struct ctl *c, const char *name, const struct texts *t)
 
 	if (result == CTL_OK)
 		result = fill_in_spending(&command, t);
-	if (result == CTL_OK)
+	if (result == CTL_OK && (command.account_change.set_daily_limit || command.account_change.set_monthly_limit))
 		result = count_used(c, &command);
 	if (result == CTL_OK)
 		result = target_submit(c, &command);

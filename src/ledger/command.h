@@ -172,7 +172,7 @@ struct command {
 			const char *plan;           /* NULL: leave; "": none any more */
 			bool set_daily_limit, set_monthly_limit;
 			micros daily_limit_micros, monthly_limit_micros; /* or COMMAND_NO_LIMIT */
-			/* With a limit: what the account has used today and this month, before that too. */
+			/* With a limit: what the account has used so far today and this month. */
 			micros day_micros, month_micros;
 		} account_change;
 		/* must_exist: NOT_FOUND where the person is no member; else it joins. */
@@ -219,6 +219,7 @@ struct command {
 		struct {
 			const char *customer_id, *status, *price_id, *plan;
 			bool live;                  /* the plan is in force */
+			bool ends;                  /* with the period that it is in */
 			int rank;                   /* among events of the same second */
 			int64_t period_start_at_us, period_end_at_us; /* Stripe's; 0: not said */
 		} subscription;

@@ -56,21 +56,29 @@ static bool sets_limit(bool set, micros limit)
 	return set && limit != COMMAND_NO_LIMIT;
 }
 
+/* A window counts since the account has a workspace; what was used before, as far as that is known, counts too. */
+static void catch_up(const struct decide *d, int64_t until_us, int64_t *window_us, micros *counted, micros used)
+{
+	if (d->now_us >= *window_us) {
+		*window_us = until_us;
+		*counted = 0;
+	}
+	if (*counted < used)
+		*counted = used;
+}
+
 static void set_limits(struct decide *d, struct slot *s, const struct command *c)
 {
-	const bool made = workspace_of(d, s) == NULL;
 	struct workspaces_row *w;
 
-	if (made && !sets_limit(c->account_change.set_daily_limit, c->account_change.daily_limit_micros) &&
+	if (workspace_of(d, s) == NULL &&
+	    !sets_limit(c->account_change.set_daily_limit, c->account_change.daily_limit_micros) &&
 	    !sets_limit(c->account_change.set_monthly_limit, c->account_change.monthly_limit_micros))
 		return;
 	w = workspace_ensure(d, s);
-	if (made) {
-		w->day_until_us = zone_next_day(s->zone, d->now_us);
-		w->day_micros = c->account_change.day_micros;
-		w->month_until_us = zone_next_month(s->zone, d->now_us);
-		w->month_micros = c->account_change.month_micros;
-	}
+	catch_up(d, zone_next_day(s->zone, d->now_us), &w->day_until_us, &w->day_micros, c->account_change.day_micros);
+	catch_up(d, zone_next_month(s->zone, d->now_us), &w->month_until_us, &w->month_micros,
+	         c->account_change.month_micros);
 	if (c->account_change.set_daily_limit)
 		w->daily_limit_micros = c->account_change.daily_limit_micros;
 	if (c->account_change.set_monthly_limit)

@@ -11,21 +11,13 @@ const struct zone *spending_zone(const struct call *c, const struct reader_accou
 	return z != NULL ? z : options_zone(c->config);
 }
 
-/* What gives an account a workspace. */
-static bool may_begin(const struct command *command)
-{
-	return (command->account_change.plan != NULL && command->account_change.plan[0] != '\0') ||
-	       command->account_change.set_daily_limit || command->account_change.set_monthly_limit ||
-	       (command->account_change.set_mode && command->account_change.mode == MODE_POSTPAID);
-}
-
 static int read_used(struct call *c, struct db *d, struct command *command)
 {
 	struct reader_account account;
 
 	if (reader_account(d, c->request->arena, &command->account, &account) < 0)
 		return -1;
-	if (!account.found || account.workspace.found)
+	if (!account.found)
 		return 0;
 	if (command->account_change.time_zone != NULL)
 		account.time_zone = command->account_change.time_zone;
@@ -38,7 +30,7 @@ bool spending_count(struct call *c, struct command *command)
 	struct db *d;
 	int result;
 
-	if (!may_begin(command))
+	if (!command->account_change.set_daily_limit && !command->account_change.set_monthly_limit)
 		return true;
 	d = call_reader(c);
 	if (d == NULL)

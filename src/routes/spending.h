@@ -11,8 +11,8 @@
 /* The account's time zone, or the configured one; never NULL. */
 const struct zone *spending_zone(const struct call *c, const struct reader_account *a);
 
-/* Tells an ACCOUNT command what the account has used so far today and this month, if it may be the one from which
- * on that is counted.  False, rendered, on a fault. */
+/* Tells an ACCOUNT command that sets a spending limit what the account has used so far today and this month.  False,
+ * rendered, on a fault. */
 bool spending_count(struct call *c, struct command *command);
 
 #endif

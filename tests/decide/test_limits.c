@@ -54,6 +54,14 @@ static void test_spent_before_counts(void **state)
 	      "charge a debrief -> OK", "see a workspace=0",
 	      "account a daily=3000000 today=2000000 thismonth=2000000 -> OK",
 	      "charge a debrief -> SPENDING_LIMIT_REACHED kind=daily used=2000000");
+	/* A workspace that has counted only since noon is told the rest; what it knows better stays. */
+	SCENE("at 2026-03-10T10:00:00Z", "account a unit=credit -> OK", "give a 100000000 -> OK",
+	      "charge a debrief -> OK", "member a u member -> OK", "charge a other -> OK", "see a day=1000000 month=1000000",
+	      "account a daily=4000000 today=3000000 thismonth=3000000 -> OK", "see a day=3000000 month=3000000",
+	      "charge a debrief -> SPENDING_LIMIT_REACHED kind=daily used=3000000", "charge a other -> OK available=0",
+	      "account a daily=5000000 today=3000000 thismonth=3000000 -> OK", "see a day=4000000 month=4000000",
+	      "at 2026-03-11T10:00:00Z", "account a daily=6000000 today=0 thismonth=4000000 -> OK",
+	      "see a day=0 month=4000000", "charge a debrief n=3 -> OK available=0");
 }
 
 static void test_member_limits(void **state)
