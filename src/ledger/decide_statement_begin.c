@@ -24,11 +24,14 @@ static void lessen(struct decide *d, struct slot *s, struct statements_row *t, c
 {
 	struct workspaces_row *w = workspace_of(d, s);
 
-	if (statement_small(d, amount)) {
-		statement_settle(d, s, t, amount->micros == 0 ? STATEMENT_VOID : STATEMENT_CARRIED);
+	if (amount->minor == 0) {
+		statement_settle(d, s, t, STATEMENT_VOID);
 		return;
 	}
-	w->stated_micros -= t->amount_micros - amount->micros;
+	if (statement_small(d, amount))
+		statement_settle(d, s, t, STATEMENT_CARRIED);
+	else
+		w->stated_micros -= t->amount_micros - amount->micros;
 	t->amount_micros = amount->micros;
 	t->amount_minor = amount->minor;
 	rows_touch(d->rows, &w->row);

@@ -418,6 +418,26 @@ check_workspace(const struct scene *s, const struct accounts_row *a, const char 
 		wrong(line, "members", members, w->members);
 }
 
+static void
+check_statements(const struct scene *s, const struct accounts_row *a, const char *line)
+{
+	const struct workspaces_row *w = workspace_row(s, a->id);
+	micros stated = 0, failed = 0;
+
+	for (const struct row *row = s->table[TABLE_STATEMENTS]; row != NULL && w != NULL; row = row->next) {
+		const struct statements_row *t = (const struct statements_row *)row;
+
+		if (memcmp(t->account_id, a->id, sizeof(a->id)) != 0)
+			continue;
+		stated += t->state <= STATEMENT_FAILED ? t->amount_micros : 0;
+		failed += t->state == STATEMENT_FAILED;
+	}
+	if (w != NULL && w->stated_micros != stated)
+		wrong(line, "stated, which is what statements that are not settled say", stated, w->stated_micros);
+	if (w != NULL && w->failed_statements != failed)
+		wrong(line, "statements that failed", failed, w->failed_statements);
+}
+
 /* ---- lines ------------------------------------------------------------------------------------------ */
 
 struct words {
@@ -597,7 +617,14 @@ read_statement(const struct words *w, struct command *c)
 {
 	if (c->kind != COMMAND_STATEMENT)
 		c->statement_seq = integer(w->word[2]);
+	if (c->kind == COMMAND_STATEMENT_BEGIN)
+		c->statement_begin.customer_key = text_or(w, "key", "key");
 	if (c->kind == COMMAND_STATEMENT_NOTE) {
+		c->statement_note.attempt = number(w, "attempt", 0);
+		c->statement_note.customer_id = option(w, "customer");
+		c->statement_note.gone_id = option(w, "gone");
+		c->statement_note.voided = flag(w, "voided");
+		c->statement_note.livemode = flag(w, "live");
 		c->statement_note.invoice_id = option(w, "invoice");
 		c->statement_note.invoice_url = option(w, "url");
 		c->statement_note.failure = option(w, "failure");
@@ -606,6 +633,7 @@ read_statement(const struct words *w, struct command *c)
 		c->statement_paid.amount_minor = number(w, "minor", 0);
 		c->statement_paid.currency = text_or(w, "currency", "eur");
 		c->statement_paid.invoice_id = text_or(w, "invoice", "");
+		c->statement_paid.livemode = flag(w, "live");
 	}
 }
 
@@ -847,7 +875,7 @@ figure(const struct scene *s, const struct answer *a, const char *name, int64_t 
 		{"seq", a->seq}, {"choice", a->choice}, {"output", a->max_output_tokens},
 		{"version", a->price_version}, {"replayed", a->replayed}, {"absent", a->absent},
 		{"credited", a->credited}, {"first", a->first_payment}, {"ofmember", a->of_member},
-		{"minor", a->amount_minor}, {"state", a->statement_state},
+		{"minor", a->amount_minor}, {"state", a->statement_state}, {"stale", a->stale},
 		{"resets", a->resets_at_us == 0 ? 0 : (a->resets_at_us - s->now_us) / US},
 		{"expires", (a->expires_at_us - s->now_us) / US},
 	};
@@ -946,6 +974,7 @@ run_batch(struct scene *s)
 	for (const struct row *row = s->table[TABLE_ACCOUNTS]; row != NULL; row = row->next) {
 		check_account(s, (const struct accounts_row *)row, s->text[s->count - 1]);
 		check_workspace(s, (const struct accounts_row *)row, s->text[s->count - 1]);
+		check_statements(s, (const struct accounts_row *)row, s->text[s->count - 1]);
 	}
 	s->count = 0;
 }
@@ -1127,6 +1156,20 @@ see_workspace(struct scene *s, const struct words *w, const struct account_key *
 	see_text(w, "on", ws->plan, line);
 }
 
+/* "1,0": how often each statement's charge was declined. */
+static const char *
+failures_of(struct scene *s, const struct account_key *key)
+{
+	char *out = get(s, 4096);
+	size_t length = 0;
+
+	for (const struct row *row = s->table[TABLE_STATEMENTS]; row != NULL; row = row->next)
+		if (belongs(row, key))
+			length += (size_t)snprintf(out + length, 4096 - length, "%s%lld", length > 0 ? "," : "",
+			                           (long long)((const struct statements_row *)row)->failures);
+	return out;
+}
+
 static void
 see(struct scene *s, const struct words *w, const char *line)
 {
@@ -1143,7 +1186,7 @@ see(struct scene *s, const struct words *w, const char *line)
 		{"due", (a->due_at_us - s->now_us) / US}, {"entries", a->entry_seq}, {"byok", a->byok},
 		{"transactions", count_rows(s, &key, TABLE_TRANSACTIONS)},
 		{"requests", count_rows(s, &key, TABLE_REQUESTS)}, {"members", count_rows(s, &key, TABLE_MEMBERS)},
-		{"profiles", count_rows(s, &key, TABLE_PROFILES)},
+		{"profiles", count_rows(s, &key, TABLE_PROFILES)}, {"status", a->status},
 	};
 	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
 		if (option(w, columns[i].name) != NULL && number(w, columns[i].name, 0) != columns[i].value)
@@ -1158,6 +1201,7 @@ see(struct scene *s, const struct words *w, const char *line)
 			fail_msg("\n    %s\n    %s: found %s", line, lists[i].name, list_of(s, &key, lists[i].table));
 	see_workspace(s, w, &key, line);
 	see_text(w, "orders", orders_of(s, &key), line);
+	see_text(w, "failures", failures_of(s, &key), line);
 	see_text(w, "events", events_of(s), line);
 	see_text(w, "plan", billing_text(s, &key, "plan"), line);
 	see_text(w, "customer", billing_text(s, &key, "customer"), line);
