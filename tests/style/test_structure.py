@@ -14,8 +14,8 @@ ARROWS = {
     "ledger": {"db", "base"},
     "inbox": {"ledger", "db", "base"},
     "outbox": {"base"},
-    "worker": {"inbox", "outbox", "ledger", "db", "base"},
-    "routes": {"edge", "inbox", "outbox", "ledger", "db", "base"},
+    "worker": {"outbox", "ledger", "db", "base"},
+    "routes": {"worker", "edge", "inbox", "outbox", "ledger", "db", "base"},
     "ctl": {"worker", "inbox", "outbox", "ledger", "db", "base"},
 }
 CONFIG_READERS = {"worker", "routes", "ctl"}
