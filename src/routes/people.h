@@ -15,8 +15,8 @@ struct people {
 	bool more;
 };
 
-/* The member that a query asks for, NULL for all of the account: who is a member itself may ask for itself only.  False,
- * rendered, when it asks for another. */
+/* The member that a query asks for, NULL for all of the account: who is a member itself may ask for itself only.
+ * False, rendered, when it asks for another. */
 bool people_parse_member(struct parse *p, struct call *c, const char **member);
 /* limit and cursor of the query. */
 void people_parse(struct parse *p, struct people *page);
