@@ -217,6 +217,17 @@ const char *stripe_event_plan(const char *plans, const char *price, size_t *leng
 	return NULL;
 }
 
+/* Its end is known before it comes, and the event that it has come may come late. */
+static bool ends_with_period(const struct json *o, int64_t period_end_us)
+{
+	const struct json *flag = json_get(o, "cancel_at_period_end");
+	const int64_t cancel_us = seconds_at(o, "cancel_at");
+
+	if (flag != NULL && json_type(flag) == JSON_BOOL && json_bool(flag))
+		return true;
+	return cancel_us != 0 && cancel_us <= period_end_us;
+}
+
 /* The period is the subscription's, or since basil its items'. */
 static void read_items(struct command *c, const struct json *o)
 {
@@ -233,6 +244,7 @@ static void read_items(struct command *c, const struct json *o)
 	c->subscription.period_start_at_us = seconds_at(first, "current_period_start");
 	if (c->subscription.period_start_at_us == 0)
 		c->subscription.period_start_at_us = seconds_at(o, "current_period_start");
+	c->subscription.ends = ends_with_period(o, c->subscription.period_end_at_us);
 }
 
 static void read_subscription(struct stripe_event *e, const char *type, const struct json *o)

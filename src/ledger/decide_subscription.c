@@ -87,6 +87,8 @@ static void set_plan(struct decide *d, struct slot *s, struct billing_row *b, co
 	if (b->customer_id[0] == '\0')
 		b->customer_id = c->subscription.customer_id;
 	allowance_set_plan(d, s, granting_plan(d, c), c->subscription.period_start_at_us);
+	if (c->subscription.ends)
+		allowance_set_plan(d, s, "", 0);
 }
 
 void decide_subscription(struct decide *d, struct slot *s, struct command *c)
