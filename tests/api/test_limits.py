@@ -203,6 +203,23 @@ def test_what_is_held_counts(o, swarm):
     assert o.balance(account)[1] == 0
 
 
+@pytest.mark.parametrize("way", ["api", "octroictl"])
+def test_a_limit_counts_what_was_used_before_it(o, swarm, way):
+    """Before there was a workspace, and since."""
+    account = o.account(f"late-{way}", unit="credit", funds_micros=100 * CREDIT, timeZone=noon_zone())
+    assert sum(spend(o, swarm, account, [("stranger", 1)] * 20)[0].values()) == 20
+    people(o, swarm, account, NAMES[:10])
+    assert sum(spend(o, swarm, account, [(name, 1) for name in NAMES[:10]])[0].values()) == 10
+    if way == "api":
+        assert o.call("PUT", f"/api/accounts/{account}", json={"dailyLimitMicros": 40 * CREDIT}).status == 200
+    else:
+        o.ctl("account", "set", account, "--daily-limit", "40")
+    paid, refused = spend(o, swarm, account, [("stranger", 1)] * 20)
+    assert sum(paid.values()) == 10 and len(refused) == 10
+    for _, _, refusal in refused:
+        says(refusal, "daily", "SPENDING_LIMIT_REACHED", 40, 40, ends("daily"))
+
+
 def test_the_ledger_is_sound_after_all_that(o):
     o.audit()
     key = key_of("people")
