@@ -2,18 +2,19 @@
  * summary: sums of an account's use, and what this month will cost.
  */
 #include "base/check.h"
-#include "base/clock.h"
+#include "base/zone.h"
+#include "db/insight.h"
 #include "db/reader.h"
+#include "ledger/forecast.h"
 #include "routes/call.h"
 #include "routes/parse.h"
 #include "routes/people.h"
 #include "routes/render.h"
+#include "routes/spending.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define GROUPS_MAX 1000
-#define FORECAST_METHOD "linear"
 
 static int grouping_number(const char *name)
 {
@@ -30,53 +31,41 @@ static int grouping_number(const char *name)
 	return -1;
 }
 
-/* Midnight UTC of the first of this month, or of a later one. */
-static int64_t month_start(int64_t now_us, int months_later)
-{
-	char text[CLOCK_RFC3339_MAX];
-	int64_t start_us = 0;
-	int year;
-	int month;
-
-	clock_format(now_us, text);
-	year = (text[0] - '0') * 1000 + (text[1] - '0') * 100 + (text[2] - '0') * 10 +
-	       (text[3] - '0');
-	month = (text[5] - '0') * 10 + (text[6] - '0') - 1 + months_later;
-	snprintf(text, sizeof(text), "%04d-%02d-01", (year + month / 12) % 10000, month % 12 + 1);
-	CHECK(clock_parse(text, strlen(text), &start_us) == 0);
-	return start_us;
-}
-
-/* This month's cost at the pace it had so far. */
-static int64_t forecast(int64_t cost_micros, int64_t now_us)
-{
-	int64_t start_us = month_start(now_us, 0);
-	int64_t elapsed_ms = (now_us - start_us) / CLOCK_US_PER_MS;
-	int64_t whole_ms = (month_start(now_us, 1) - start_us) / CLOCK_US_PER_MS;
-	__int128 projected;
-
-	if (elapsed_ms < 1)
-		return cost_micros;
-	projected = (__int128)cost_micros * whole_ms / elapsed_ms;
-	return projected > INT64_MAX ? INT64_MAX : (int64_t)projected;
-}
-
 struct summary {
 	struct account_key key;
 	struct reader_span span;
 	enum reader_grouping by;
 	struct reader_sum *rows;
 	int count;
-	int64_t now_us, total_micros, month_micros;
+	int64_t now_us, total_micros;
+	struct forecast forecast;
 };
+
+/* The beginning of this month in UTC. */
+static int64_t month_start(int64_t now_us)
+{
+	const struct zone *utc = zone_find("UTC");
+
+	CHECK(utc != NULL);
+	return zone_instant(utc, zone_local_month(zone_local(utc, now_us)));
+}
+
+static int read_forecast(struct call *c, struct db *d, const struct reader_account *account, struct summary *s)
+{
+	const struct zone *z = spending_zone(c, account);
+	struct forecast_days days;
+
+	forecast_days(z, s->now_us, &days);
+	if (insight_days(d, &s->key, s->span.member, days.starts_us, days.count, s->now_us + 1, days.cost) < 0)
+		return -1;
+	forecast_month(z, s->now_us, &days, &s->forecast);
+	return 0;
+}
 
 static int read_summary(struct call *c, struct summary *s)
 {
 	struct reader_account account;
-	struct reader_span month = s->span;
-	struct reader_sum *days;
 	struct db *d = call_reader(c);
-	int day_count;
 	int result = -1;
 
 	if (d == NULL)
@@ -84,18 +73,14 @@ static int read_summary(struct call *c, struct summary *s)
 	if (reader_account(d, c->request->arena, &s->key, &account) < 0)
 		goto done;
 	s->now_us = account.now_us;
-	month.from_us = month_start(s->now_us, 0);
-	month.to_us = s->now_us + 1;
 	if (s->span.from_us == 0)
-		s->span.from_us = month.from_us;
+		s->span.from_us = month_start(s->now_us);
 	if (s->span.to_us == 0)
-		s->span.to_us = month.to_us;
-	if (reader_summary(d, c->request->arena, &s->key, &s->span, s->by, GROUPS_MAX, &s->rows,
-	                   &s->count, &s->total_micros) < 0 ||
-	    reader_summary(d, c->request->arena, &s->key, &month, GROUP_DAY, 31, &days, &day_count,
-	                   &s->month_micros) < 0)
+		s->span.to_us = s->now_us + 1;
+	if (reader_summary(d, c->request->arena, &s->key, &s->span, s->by, GROUPS_MAX, &s->rows, &s->count,
+	                   &s->total_micros) < 0)
 		goto done;
-	result = 0;
+	result = read_forecast(c, d, &account, s);
 done:
 	pool_give(c->readers, d);
 	if (result < 0)
@@ -118,8 +103,9 @@ static void put_summary(struct json_writer *w, const struct summary *s)
 	json_close_list(w);
 	json_put_int(w, "totalMicros", s->total_micros);
 	json_open_record(w, "forecast");
-	json_put_int(w, "monthEndMicros", forecast(s->month_micros, s->now_us));
-	json_put_text(w, "method", FORECAST_METHOD);
+	json_put_int(w, "monthEndMicros", s->forecast.month_end_micros);
+	json_put_int(w, "soFarMicros", s->forecast.so_far_micros);
+	json_put_text(w, "method", forecast_method_name(s->forecast.method));
 	json_close_record(w);
 }
 
