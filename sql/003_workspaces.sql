@@ -83,7 +83,8 @@ CREATE TABLE IF NOT EXISTS plans (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- Every allowance that was given: one per account, plan, period and reason (enum allowance_reason; member where
--- it is a seat's).  Amount 0: nothing was due, and that is said.
+-- it is a seat's; upgrade_seq is an upgrade's own seq, for there may be more of them).  Amount 0: nothing was due, and
+-- that is said.
 CREATE TABLE IF NOT EXISTS allowances (
   account_id BINARY(16) NOT NULL,
   seq BIGINT NOT NULL,
@@ -93,12 +94,13 @@ CREATE TABLE IF NOT EXISTS allowances (
   period_end_us BIGINT NOT NULL DEFAULT 0,
   reason TINYINT NOT NULL DEFAULT 0,
   member VARCHAR(128) NOT NULL DEFAULT '',
+  upgrade_seq BIGINT NOT NULL DEFAULT 0,
   amount_micros BIGINT NOT NULL DEFAULT 0,
   grant_seq BIGINT NOT NULL DEFAULT 0,
   transaction_seq BIGINT NOT NULL DEFAULT 0,
   created_at_us BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (account_id, seq),
-  UNIQUE KEY once (account_id, period_start_us, plan, reason, member)
+  UNIQUE KEY once (account_id, period_start_us, plan, reason, member, upgrade_seq)
 ) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin;
 
 -- What a postpaid month came to, or a debt that is to be paid now.  ..._minor in the smallest unit of currency.

@@ -27,6 +27,8 @@ static micros give(struct decide *d, struct slot *s, enum allowance_reason reaso
 	row->member = member;
 	row->amount_micros = amount;
 	row->created_at_us = at_us;
+	/* A plan that others have overtaken since may add to the same period once more, when there are more people. */
+	row->upgrade_seq = reason == ALLOWANCE_UPGRADE ? row->seq : 0;
 	if (amount > 0) {
 		const struct effects_transaction t = {
 			.type = TRANSACTION_PLAN_ALLOWANCE,

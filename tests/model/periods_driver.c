@@ -466,7 +466,8 @@ static void check_allowances(void)
 			const struct allowances_row *b = (const struct allowances_row *)y;
 
 			if (a->period_start_us == b->period_start_us && a->reason == b->reason &&
-			    strcmp(a->plan, b->plan) == 0 && strcmp(a->member, b->member) == 0)
+			    a->upgrade_seq == b->upgrade_seq && strcmp(a->plan, b->plan) == 0 &&
+			    strcmp(a->member, b->member) == 0)
 				printf("broken: allowances %" PRId64 " and %" PRId64 " have one key\n", a->seq, b->seq);
 		}
 	}
