@@ -1,6 +1,7 @@
 """A database of an earlier schema version is brought up to date, also when the migration was interrupted after any
-of its statements, and octroi does not serve before that."""
+of its statements, and octroi does not serve before that; what was there goes on, and gets what is new."""
 
+import json
 import pathlib
 import re
 
@@ -9,43 +10,159 @@ import pytest
 from octroi import Octroi, wait_until
 
 SQL = pathlib.Path(__file__).resolve().parents[2] / "sql"
+FILES = {2: "002_money_in.sql", 3: "003_workspaces.sql"}
+NEVER = 2**63 - 1  # nothing of an account is due
+HOLD = {"model": "gpt-4o", "inputTokens": 500, "maxOutputTokens": 2000, "ttlSeconds": 86400}
 
 
-def statements(path):
-    text = re.sub(r"^--.*$", "", path.read_text(), flags=re.M)
+def statements(version):
+    text = re.sub(r"^--.*$", "", (SQL / FILES[version]).read_text(), flags=re.M)
     return [statement.strip() for statement in text.split(";") if statement.strip()]
 
 
-NEW = statements(SQL / "002_money_in.sql")
+def undo(o, version):
+    """What a file has made is taken away again."""
+    for statement in statements(version):
+        created = re.match(r"CREATE TABLE IF NOT EXISTS (\w+)", statement)
+        altered = re.match(r"ALTER TABLE (\w+)", statement)
+        if created:
+            o.sql(f"DROP TABLE IF EXISTS {created[1]}")
+        elif altered:
+            columns = re.findall(r"ADD COLUMN IF NOT EXISTS (\w+)", statement)
+            assert columns, f"this test does not know how to undo {statement}"
+            o.sql(f"ALTER TABLE {altered[1]} " + ", ".join(f"DROP COLUMN IF EXISTS {c}" for c in columns))
+        else:
+            assert re.match(r"INSERT |UPDATE ", statement), statement
+    o.sql(f"DELETE FROM schema_versions WHERE version = {version}")
 
 
-def tables(o):
-    return {row[0] for row in o.sql("SHOW TABLES")}
+def downgrade(o, version):
+    """To a database of that version: what came later is undone, the last first."""
+    for later in sorted(FILES, reverse=True):
+        if later > version:
+            undo(o, later)
+
+
+def upgrade(o):
+    assert o.call("GET", "/readyz", key=None).status == 503
+    done = o.ctl("init", "--sql", SQL, "--admin-user", "root", "--grants")
+    assert str(max(FILES)) in done.stdout
+    assert o.sql("SELECT MAX(version) FROM schema_versions") == [(str(max(FILES)),)]
+    wait_until(lambda: o.call("GET", "/readyz", key=None).status == 200, 10, "ready")
 
 
 @pytest.fixture(scope="module")
 def old():
-    """octroi on a database of version 1 that has moved money."""
+    """octroi on a database that has moved money; the tests make it an old one."""
     with Octroi("nginx") as o:
         o.account("kept", funds_micros=5_000_000)
         yield o
 
 
-def downgrade(o):
-    for name in re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", (SQL / "002_money_in.sql").read_text()):
-        o.sql(f"DROP TABLE IF EXISTS {name}")
-    o.sql("DELETE FROM schema_versions WHERE version = 2")
-
-
-@pytest.mark.parametrize("done", range(0, len(NEW), 3))
-def test_upgrade_after_an_interruption(old, done):
-    downgrade(old)
-    for statement in NEW[:done]:
+# Every third of the second file; of the third, every one.
+@pytest.mark.parametrize("version, done", [(2, n) for n in range(0, len(statements(2)), 3)] +
+                         [(3, n) for n in range(len(statements(3)))])
+def test_upgrade_after_an_interruption(old, version, done):
+    downgrade(old, version - 1)
+    for statement in statements(version)[:done]:
         old.sql(statement)
-    assert old.call("GET", "/readyz", key=None).status == 503
-    upgraded = old.ctl("init", "--sql", SQL, "--admin-user", "root", "--grants")
-    assert "2" in upgraded.stdout
-    assert old.sql("SELECT MAX(version) FROM schema_versions") == [("2",)]
-    wait_until(lambda: old.call("GET", "/readyz", key=None).status == 200, 10, "ready")
+    upgrade(old)
     assert old.balance("kept")[0] == 5_000_000
     old.audit()
+
+
+# ---- a database of version 2 with all that it could have -----------------------------------------------
+
+
+def column(o, account, name):
+    (value,), = o.sql(f"SELECT {name} FROM accounts WHERE external_id = '{account}'")
+    return int(value)
+
+
+@pytest.fixture(scope="module")
+def upgraded():
+    """Accounts with people, open holds, debt and an order, made, and brought from version 2 to the newest."""
+    with Octroi("nginx", settings={"bonus_amount": "10"}) as o:
+        o.account("plain", funds_micros=5_000_000)
+        o.account("team", funds_micros=5_000_000, timeZone="Europe/Paris")
+        o.account("debtor", mode="postpaid", hardLimitMicros=50_000_000, timeZone="America/New_York")
+        for member, role in (("ann", "manager"), ("bob", "member"), ("gone", "member")):
+            assert o.call("PUT", f"/api/accounts/team/members/{member}", json={"role": role}, key="app").status == 200
+        assert o.call("DELETE", "/api/accounts/team/members/gone", key="app").status == 200
+        o.holds = {}
+        for account, member in (("plain", None), ("team", "bob"), ("team", "gone"), ("debtor", None)):
+            body = {"account": account, **HOLD, **({"member": member} if member else {})}
+            allowed = o.post("/api/guard/authorize", body)
+            assert allowed.status == 200, allowed
+            o.holds[account, member] = allowed.json["hold"]
+        charged = o.post("/api/guard/charge", {"account": "debtor", "action": "debrief"})
+        assert charged.status == 200, charged
+        downgrade(o, 2)
+        # As version 2 left them: a row is due when its holds are.
+        o.sql(f"UPDATE accounts SET due_at_us = COALESCE((SELECT MIN(expires_at_us) FROM holds"
+              f" WHERE account_id = accounts.id), {NEVER})")
+        upgrade(o)
+        yield o
+
+
+def settle(o, key):
+    settled = o.post("/api/guard/settle", {"hold": o.holds[key], "inputTokens": 100, "outputTokens": 100})
+    assert settled.status == 200, settled
+    return settled.json["costMicros"]
+
+
+def test_holds_go_on(upgraded):
+    for key in (("plain", None), ("team", "gone")):
+        before = upgraded.balance(key[0])[0]
+        cost = settle(upgraded, key)
+        assert cost > 0 and upgraded.balance(key[0])[0] == before - cost
+    upgraded.audit()
+
+
+def test_an_account_without_is_as_before(upgraded):
+    assert column(upgraded, "plain", "workspace") == 0
+    allowed = upgraded.post("/api/guard/authorize", {"account": "plain", **HOLD})
+    assert allowed.status == 200
+    assert column(upgraded, "plain", "workspace") == 0
+    assert upgraded.post("/api/guard/release", {"hold": allowed.json["hold"]}).status == 200
+
+
+def test_people_get_limits(upgraded):
+    """Also one who has a hold from before, which then ends."""
+    put = upgraded.call("PUT", "/api/accounts/team/members/bob", json={"limitMicros": 1_000, "period": "day"}, key="app")
+    assert put.status == 200, put
+    refused = upgraded.post("/api/guard/authorize", {"account": "team", "member": "bob", **HOLD})
+    assert (refused.status, refused.json["error"]) == (402, "SPENDING_LIMIT_REACHED")
+    upgraded.audit()
+    settle(upgraded, ("team", "bob"))
+    upgraded.audit()
+    assert upgraded.sql("SELECT managers, members FROM workspaces w JOIN accounts a ON a.id = w.account_id"
+                        " WHERE a.external_id = 'team'") == [("1", "1")]
+    other = upgraded.post("/api/guard/authorize", {"account": "team", "member": "ann", **HOLD})
+    assert other.status == 200
+    assert upgraded.post("/api/guard/release", {"hold": other.json["hold"]}).status == 200
+
+
+def test_who_owes_gets_a_month(upgraded):
+    """A postpaid account gets the day of its first statement when it is next touched, or swept."""
+    assert column(upgraded, "debtor", "due_at_us") == 0 or column(upgraded, "debtor", "workspace") == 1
+    settle(upgraded, ("debtor", None))
+    assert column(upgraded, "debtor", "workspace") == 1
+    (statement_at, now), = upgraded.sql(
+        "SELECT statement_at_us, CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED) FROM workspaces w"
+        " JOIN accounts a ON a.id = w.account_id WHERE a.external_id = 'debtor'")
+    assert int(now) < int(statement_at) < int(now) + 32 * 86400 * 10**6
+    assert column(upgraded, "debtor", "due_at_us") <= int(statement_at)
+    upgraded.audit()
+
+
+def test_a_plan(upgraded):
+    """What is new can be had by an account that is old."""
+    upgraded.account("credits", unit="credit")
+    made = upgraded.ctl("plan", "set", "studio", "--scope", "pool", "--pool", "500", "--unit", "credit", check=False)
+    assert made.returncode == 0, made.stdout + made.stderr
+    put = upgraded.call("PUT", "/api/accounts/credits", json={"plan": "studio"}, key="app")
+    assert put.status == 200, put
+    assert upgraded.balance("credits")[0] == 500_000_000
+    shown = json.loads(upgraded.ctl("audit", "--json").stdout)
+    assert shown["findings"] == []
