@@ -36,8 +36,8 @@ int statements_read(struct db *d, const struct account_key *account, int64_t seq
 
 	*known = (struct statements_known){0};
 	buf_init(&sql, SQL_MAX);
-	sql_literal(&sql, "SELECT s.state,s.amount_minor,s.failures,s.created_at_us,s.currency,s.invoice_id,s.invoice_url,"
-	                  "COALESCE(b.customer_id,''),COALESCE(b.customer_key,''),COALESCE(p.email,''),"
+	sql_literal(&sql, "SELECT s.state,s.amount_minor,s.failures,s.created_at_us,s.currency,s.invoice_id,"
+	                  "s.invoice_url,COALESCE(b.customer_id,''),COALESCE(b.customer_key,''),COALESCE(p.email,''),"
 	                  "COALESCE(p.name,'') FROM statements s LEFT JOIN billing b ON b.account_id=s.account_id"
 	                  " LEFT JOIN profiles p ON p.account_id=s.account_id WHERE s.account_id=");
 	sql_bytes(&sql, account->bytes, sizeof(account->bytes));

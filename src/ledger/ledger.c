@@ -33,7 +33,7 @@ struct ledger {
 static void keep_currency(struct ledger *l, const char *currency)
 {
 	for (size_t i = 0; i + 1 < sizeof(l->currency) && currency[i] != '\0'; i++)
-		l->currency[i] = (char)(currency[i] >= 'A' && currency[i] <= 'Z' ? currency[i] - 'A' + 'a' : currency[i]);
+		l->currency[i] = (char)(currency[i] + (currency[i] >= 'A' && currency[i] <= 'Z' ? 'a' - 'A' : 0));
 	l->options.billing.currency = l->currency;
 }
 

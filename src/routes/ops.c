@@ -79,7 +79,8 @@ static void write_work(struct buf *out)
 	buf_printf(out, "octroi_charges_total{end=\"paid\"} %lld\n", (long long)counts.paid);
 	buf_printf(out, "octroi_charges_total{end=\"declined\"} %lld\n", (long long)counts.declined);
 	buf_printf(out, "octroi_charges_total{end=\"later\"} %lld\n", (long long)counts.later);
-	metrics_value(out, "octroi_outbox_parked_total", "counter", "Rows of the outbox that were given up.", counts.parked);
+	metrics_value(out, "octroi_outbox_parked_total", "counter", "Rows of the outbox that were given up.",
+	              counts.parked);
 	metrics_value(out, "octroi_soft_limits_total", "counter", "Accounts that fell below their soft limit.",
 	              counts.soft_limits);
 }

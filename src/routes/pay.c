@@ -48,7 +48,8 @@ static bool find_statements(struct call *c, struct payment *p)
 
 static void answer_declined(struct call *c, const struct charge_result *r)
 {
-	const struct refusal refusal = {.outcome = OUTCOME_PAYMENT_DECLINED, .code = r->code, .invoice_url = r->invoice_url};
+	const struct refusal refusal = {
+		.outcome = OUTCOME_PAYMENT_DECLINED, .code = r->code, .invoice_url = r->invoice_url};
 
 	render_refusal(c, &refusal);
 }

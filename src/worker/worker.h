@@ -1,6 +1,6 @@
 /*
- * worker: does what the ledger wants done outside, row by row of the outbox: claims one that is due, does it, says how it
- * went.  What failed comes again, later each time; what failed too often, or does not fit, is parked for a person.
+ * worker: does what the ledger wants done outside, row by row of the outbox: claims one that is due, does it, says how
+ * it went.  What failed comes again, later each time; what failed too often, or does not fit, is parked for a person.
  */
 #ifndef OCTROI_WORKER_WORKER_H
 #define OCTROI_WORKER_WORKER_H

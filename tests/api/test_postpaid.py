@@ -2,6 +2,8 @@
 not pay.  Time is the database's, set by the test; Stripe is tests/fake_stripe.py, which counts what it really charged.
 """
 
+import datetime
+import json
 import pathlib
 import re
 import sys
@@ -117,7 +119,6 @@ class Customer:
 
 def next_month(clock):
     """A second after the month's end, in UTC."""
-    import datetime
     now = datetime.datetime.fromtimestamp(clock.now_us // 10**6, datetime.timezone.utc)
     year, month = (now.year + 1, 1) if now.month == 12 else (now.year, now.month + 1)
     return clock.set(f"{year}-{month:02d}-01 00:00:01")
@@ -256,13 +257,18 @@ def test_retries_after_1_3_5_and_7_days_then_it_is_left_to_the_customer(shop, st
         clock.forward(seconds=120)
     wait_until(lambda: c.outbox()[0][1:] == ("2", "0", "declined: insufficient_funds"), 30, "giving up")
     assert c.statements()[0][2] == 5
-    assert any(row["account"] == c.id if "account" in row else row["id"] == f"{c.id}/1"
-               for row in __import__("json").loads(shop.ctl("outbox", "list", "--json").stdout)["outbox"])
+    [listed] = [row for row in json.loads(shop.ctl("outbox", "list", "--json").stdout)["outbox"]
+                if row["id"] == f"{c.id}/1"]
+    assert (listed["kind"], listed["state"], listed["error"]) == (
+        "statement", "parked", "declined: insufficient_funds")
     c.replace_card()
     assert shop.ctl("outbox", "retry", f"{c.id}/7", check=False).returncode == 1
     shop.ctl("outbox", "retry", f"{c.id}/1")
     c.wait(PAID)
     assert c.charged() == [1700]
+    wait_until(lambda: c.outbox()[0][1] == "1", 30, "the end of what is to be done")
+    assert f"{c.id}/1" not in shop.ctl("outbox", "list").stdout
+    assert f"{c.id}/1" in shop.ctl("outbox", "list", "--all").stdout
 
 
 def test_without_a_card_on_the_invoices_page(shop, stripe, clock):
