@@ -468,6 +468,18 @@ void config_free(struct config *c)
 	c->path = NULL;
 }
 
+void config_topup_url(const struct config *c, char url[CONFIG_URL_MAX])
+{
+	const size_t length = strlen(c->public_url);
+	const int kept = (int)(length > 0 && c->public_url[length - 1] == '/' ? length - 1 : length);
+
+	url[0] = '\0';
+	if (c->topup_url[0] != '\0')
+		snprintf(url, CONFIG_URL_MAX, "%s", c->topup_url);
+	else if (length > 0)
+		snprintf(url, CONFIG_URL_MAX, "%.*s/billing", kept, c->public_url);
+}
+
 void config_each(const struct config *c, void (*visit)(void *context, const char *name, const char *value),
                  void *context)
 {

@@ -29,6 +29,11 @@ struct config {
 int config_load(struct config *c, const char *path, char error[CONFIG_ERROR_MAX]);
 void config_free(struct config *c);
 
+#define CONFIG_URL_MAX 272
+
+/* Where customers top up: topup_url, else the billing page of public_url; "" when neither is set. */
+void config_topup_url(const struct config *c, char url[CONFIG_URL_MAX]);
+
 /* Visits every key as text, secrets as "(set)" or "". */
 void config_each(const struct config *c, void (*visit)(void *context, const char *name, const char *value),
                  void *context);

@@ -89,7 +89,7 @@ struct answer {
 	enum account_mode mode;
 	micros balance_micros, available_micros;
 	micros amount_micros;       /* reserved, cost, or the transaction's amount */
-	micros needed_micros;       /* of a 402 */
+	micros needed_micros;       /* of a 402, and of CHECK */
 	enum limit_kind limit;      /* of a 402 */
 	micros limit_micros, used_micros;
 	int64_t resets_at_us;
@@ -150,7 +150,8 @@ struct command {
 			struct command_labels labels;
 		} charge;
 		struct {
-			const char *model;          /* "": any balance at all */
+			const char *model;          /* "": the action, or any balance at all */
+			const char *action;         /* one of it; NULL: none */
 			int64_t input_tokens, max_output_tokens;
 		} check;
 		struct {

@@ -6,6 +6,19 @@
 #include "ledger/limits.h"
 #include "ledger/refusal.h"
 
+/* What one of the action costs; false, UNKNOWN_ACTION, where it has no price. */
+static bool price_action(const struct decide *d, const struct slot *s, const struct command *c, struct answer *a,
+                         micros *needed)
+{
+	struct price standard;
+	const struct price *p = refusal_action_price(d, s, c->check.action, &standard);
+
+	if (p != NULL && price_of_action(p, a->unit, 1, needed))
+		return true;
+	a->outcome = OUTCOME_UNKNOWN_ACTION;
+	return false;
+}
+
 void decide_check(struct decide *d, struct slot *s, struct command *c)
 {
 	struct answer *a = &c->answer;
@@ -34,6 +47,8 @@ void decide_check(struct decide *d, struct slot *s, struct command *c)
 			a->outcome = OUTCOME_MODEL_NOT_IN_PLAN;
 			return;
 		}
+	} else if (c->check.action != NULL && !price_action(d, s, c, a, &needed)) {
+		return;
 	}
 	limits_verdict(d, s, c->member, &verdict);
 	if (needed > verdict.available_micros) {
@@ -41,5 +56,6 @@ void decide_check(struct decide *d, struct slot *s, struct command *c)
 		return;
 	}
 	a->outcome = OUTCOME_OK;
+	a->needed_micros = needed;
 	a->available_micros = verdict.available_micros;
 }

@@ -7,17 +7,9 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/money.h"
+#include "ledger/wording.h"
 
 #define MESSAGE_MAX ((size_t)1024)
-
-/* How people write money.  Everywhere an amount has cents, two of a unit's decimals. */
-static const struct currency {
-	const char *code, *symbol;
-	bool before; /* in English; in French it always follows, after a space */
-} currencies[] = {
-	{"EUR", "€", false},  {"USD", "$", true},  {"GBP", "£", true},
-	{"CAD", "CA$", true}, {"AUD", "A$", true},
-};
 
 void render_open(struct call *c, struct json_writer *w)
 {
@@ -57,49 +49,23 @@ void render_put_given(struct json_writer *w, const char *key, const char *text)
 		json_put_text(w, key, text);
 }
 
-static void money_amount(const struct call *c, int64_t amount_micros, int decimals, char out[RENDER_AMOUNT_MAX])
+static struct wording wording_of(const struct call *c)
 {
-	struct currency currency = {.code = c->config->currency, .symbol = NULL};
-	char number[MONEY_TEXT_MAX];
-	char *point;
-	bool negative;
-
-	for (size_t i = 0; i < sizeof(currencies) / sizeof(currencies[0]); i++)
-		if (strcmp(currencies[i].code, currency.code) == 0)
-			currency = currencies[i];
-	decimal_format(money_floor_div(amount_micros, MONEY_MICROS_PER_MINOR), 2, decimals, number);
-	point = strchr(number, '.');
-	negative = number[0] == '-';
-	if (c->french) {
-		if (point != NULL)
-			*point = ',';
-		snprintf(out, RENDER_AMOUNT_MAX, "%s %s", number,
-		         currency.symbol != NULL ? currency.symbol : currency.code);
-	} else if (currency.symbol == NULL) {
-		snprintf(out, RENDER_AMOUNT_MAX, "%s %s", number, currency.code);
-	} else if (currency.before) {
-		snprintf(out, RENDER_AMOUNT_MAX, "%s%s%s", negative ? "-" : "", currency.symbol,
-		         number + (negative ? 1 : 0));
-	} else {
-		snprintf(out, RENDER_AMOUNT_MAX, "%s%s", number, currency.symbol);
-	}
+	return (struct wording){.currency = c->config->currency, .french = c->french};
 }
 
 void render_amount_short(const struct call *c, int64_t amount_micros, char out[RENDER_AMOUNT_MAX])
 {
-	money_amount(c, amount_micros, 0, out);
+	const struct wording words = wording_of(c);
+
+	wording_money(&words, amount_micros, 0, out);
 }
 
 void render_amount(const struct call *c, int64_t unit, int64_t amount_micros, char out[RENDER_AMOUNT_MAX])
 {
-	int64_t credits = money_floor_div(amount_micros, MONEY_MICROS_PER_UNIT);
-	bool one = c->french ? credits > -2 && credits < 2 : credits == 1;
+	const struct wording words = wording_of(c);
 
-	if (unit == UNIT_MONEY)
-		money_amount(c, amount_micros, 2, out);
-	else
-		snprintf(out, RENDER_AMOUNT_MAX, "%lld %s%s", (long long)credits,
-		         c->french ? "crédit" : "credit", one ? "" : "s");
+	wording_amount(&words, unit, amount_micros, out);
 }
 
 /* ---- refusals -------------------------------------------------------------------------------- */
@@ -148,18 +114,6 @@ static void name_limit(const struct call *c, const struct answer *a, struct buf 
 		           a->limit == LIMIT_DAILY ? "daily" : "monthly", limit);
 }
 
-/* "30/11/2026 à 23:00 UTC", "2026-11-30 23:00 UTC" */
-static void add_moment(const struct call *c, int64_t time_us, struct buf *out)
-{
-	char t[CLOCK_RFC3339_MAX];
-
-	clock_format(time_us, t);
-	if (c->french)
-		buf_printf(out, "%.2s/%.2s/%.4s à %.5s UTC", t + 8, t + 5, t, t + 11);
-	else
-		buf_printf(out, "%.10s %.5s UTC", t, t + 11);
-}
-
 /* Up to what people see of the unit (what would not fit any more stays as it is). */
 static micros round_up(micros amount, int64_t unit)
 {
@@ -171,7 +125,7 @@ static micros round_up(micros amount, int64_t unit)
 /* What is left rounded down, what is needed rounded up. */
 static void limit_message(const struct call *c, const struct answer *a, struct buf *out)
 {
-	char left[RENDER_AMOUNT_MAX], needed[RENDER_AMOUNT_MAX];
+	char left[RENDER_AMOUNT_MAX], needed[RENDER_AMOUNT_MAX], moment[WORDING_MAX];
 
 	render_amount(c, a->unit, a->available_micros > 0 ? a->available_micros : 0, left);
 	render_amount(c, a->unit, round_up(a->needed_micros, a->unit), needed);
@@ -181,7 +135,8 @@ static void limit_message(const struct call *c, const struct answer *a, struct b
 	if (a->resets_at_us == 0)
 		return;
 	buf_add_text(out, c->french ? " Elle se renouvelle le " : " It resets at ");
-	add_moment(c, a->resets_at_us, out);
+	wording_moment(c->french, a->resets_at_us, moment);
+	buf_add_text(out, moment);
 	buf_add_char(out, '.');
 }
 
@@ -204,25 +159,15 @@ static void put_message(struct json_writer *w, const struct call *c, const struc
 	buf_free(&text);
 }
 
-/* topup_url, or the billing page of public_url, or null. */
 static void put_topup_url(struct json_writer *w, const struct config *config)
 {
-	struct buf url;
+	char url[CONFIG_URL_MAX];
 
-	if (config->topup_url[0] != '\0') {
-		json_put_text(w, "topupUrl", config->topup_url);
-	} else if (config->public_url[0] != '\0') {
-		size_t length = strlen(config->public_url);
-
-		buf_init(&url, MESSAGE_MAX);
-		buf_add(&url, config->public_url,
-		        length - (config->public_url[length - 1] == '/' ? 1 : 0));
-		buf_add_text(&url, "/billing");
-		json_put_text(w, "topupUrl", buf_text(&url));
-		buf_free(&url);
-	} else {
+	config_topup_url(config, url);
+	if (url[0] != '\0')
+		json_put_text(w, "topupUrl", url);
+	else
 		json_put_null(w, "topupUrl");
-	}
 }
 
 static void put_money_refusal(struct json_writer *w, const struct call *c, const struct refusal *r)

@@ -5,10 +5,11 @@
 #ifndef OCTROI_ROUTES_RENDER_H
 #define OCTROI_ROUTES_RENDER_H
 
+#include "ledger/wording.h"
 #include "routes/call.h"
 #include "routes/parse.h"
 
-#define RENDER_AMOUNT_MAX 48
+#define RENDER_AMOUNT_MAX WORDING_MAX
 
 /* A refusal; what is NULL does not apply. */
 struct refusal {
@@ -46,9 +47,8 @@ void render_put_id(struct json_writer *w, const char *key, const struct account_
 /* Nothing when text is "". */
 void render_put_given(struct json_writer *w, const char *key, const char *text);
 
-/* "9.87€", "9,87 €", "12 credits", "12 crédits", rounded down. */
+/* As wording_amount and wording_money, in the caller's language. */
 void render_amount(const struct call *c, int64_t unit, int64_t amount_micros, char out[RENDER_AMOUNT_MAX]);
-/* The same of money, without superfluous decimals: "5€", "5,5 €". */
 void render_amount_short(const struct call *c, int64_t amount_micros, char out[RENDER_AMOUNT_MAX]);
 
 #endif

@@ -284,7 +284,7 @@ load_account(struct scene *s, struct slot *slot)
 
 	slot->grants_loaded = slot->wants_grants || account == NULL || due;
 	slot->holds_loaded = account == NULL || due;
-	slot->members_loaded = account == NULL || account->workspace == 0 || due || slot->wants_members;
+	slot->members_loaded = true;
 	slot->zone = zone_find("UTC");
 	if (account == NULL)
 		return;
@@ -299,6 +299,8 @@ load_account(struct scene *s, struct slot *slot)
 	for (const struct row *row = s->table[TABLE_GRANTS]; row != NULL && slot->grants_loaded; row = row->next)
 		if (belongs(row, &slot->key) && ((const struct grants_row *)row)->remaining_micros > 0)
 			load_row(s, slot, row);
+	slot->members_loaded = slot->workspace == NULL || slot->wants_members ||
+	                       (slot->workspace->period_end_us != 0 && slot->workspace->period_end_us <= s->now_us);
 	load_members(s, slot);
 	set_zone(s, slot);
 }
@@ -718,6 +720,17 @@ read_fact(const struct words *w, struct command *c)
 	}
 }
 
+/* RFC 3339; 0 when it is not given. */
+static int64_t
+instant(const char *text)
+{
+	int64_t time_us = 0;
+
+	if (text != NULL)
+		assert_int_equal(clock_parse(text, strlen(text), &time_us), 0);
+	return time_us;
+}
+
 static void
 read_subscription(const struct words *w, struct command *c)
 {
@@ -728,6 +741,8 @@ read_subscription(const struct words *w, struct command *c)
 	c->subscription.plan = text_or(w, "plan", "");
 	c->subscription.live = !flag(w, "ended");
 	c->subscription.rank = (int)number(w, "rank", 0);
+	c->subscription.ends = flag(w, "cancelled");
+	c->subscription.period_start_at_us = instant(option(w, "start"));
 	c->event.created_at_us = number(w, "at", 0);
 }
 
@@ -794,6 +809,7 @@ read_command(struct scene *s, const struct words *w)
 		break;
 	case COMMAND_CHECK:
 		c->check.model = text_or(w, "model", "");
+		c->check.action = text_or(w, "action", NULL);
 		c->check.input_tokens = number(w, "in", 0);
 		c->check.max_output_tokens = number(w, "out", 0);
 		break;
@@ -1153,6 +1169,8 @@ see_workspace(struct scene *s, const struct words *w, const struct account_key *
 	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
 		if (option(w, columns[i].name) != NULL && number(w, columns[i].name, 0) != columns[i].value)
 			wrong(line, columns[i].name, number(w, columns[i].name, 0), columns[i].value);
+	if (option(w, "until") != NULL && instant(option(w, "until")) != ws->period_end_us)
+		wrong(line, "until", instant(option(w, "until")), ws->period_end_us);
 	see_text(w, "on", ws->plan, line);
 }
 

@@ -250,13 +250,22 @@ test_check(void **state)
 		"check a model=gpt in=60 out=10 -> OK",
 		"check a model=gpt in=61 out=10 -> INSUFFICIENT_CREDITS needed=101",
 		"check a model=nothing -> UNKNOWN_MODEL",
+		"check a action=debrief -> INSUFFICIENT_CREDITS needed=20000",
+		"give a 19900 -> OK",
+		"check a action=debrief -> OK needed=20000",
 		"account a status=suspended -> OK",
 		"check a -> ACCOUNT_SUSPENDED kind=suspended",
-		"see a held=0 open=0 entries=1",
+		"see a held=0 open=0 entries=2",
+	};
+	static const char *const unpriced[] = {
+		"give a 20000 -> OK",
+		"check a action=note -> UNKNOWN_ACTION",
+		"check a action=debrief -> OK needed=20000",
 	};
 
 	(void)state;
 	PLAY(&standard, lines);
+	PLAY(&priced_actions, unpriced);
 }
 
 static void
@@ -1088,7 +1097,7 @@ test_every_outcome_was_seen(void **state)
 		{COMMAND_CHARGE, {OUTCOME_INSUFFICIENT_CREDITS, OUTCOME_HARD_LIMIT_REACHED, OUTCOME_ACCOUNT_SUSPENDED,
 		                  OUTCOME_INVALID_REQUEST, OUTCOME_CONFLICT, OUTCOME_UNKNOWN_ACTION}},
 		{COMMAND_CHECK, {OUTCOME_INSUFFICIENT_CREDITS, OUTCOME_HARD_LIMIT_REACHED, OUTCOME_ACCOUNT_SUSPENDED,
-		                 OUTCOME_UNKNOWN_MODEL}},
+		                 OUTCOME_UNKNOWN_MODEL, OUTCOME_UNKNOWN_ACTION}},
 		{COMMAND_TRANSACTION, {OUTCOME_INVALID_REQUEST, OUTCOME_CONFLICT}},
 		{COMMAND_ACCOUNT, {OUTCOME_ACCOUNT_CONFLICT}},
 		{COMMAND_MEMBER, {OUTCOME_NOT_FOUND}},
