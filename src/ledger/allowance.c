@@ -128,6 +128,9 @@ static void seat_everybody(struct decide *d, struct slot *s, const struct plan *
 	for (struct members_row *m = rows_members(s); m != NULL; m = (struct members_row *)m->row.next) {
 		const bool seated = p != NULL && m->removed_at_us == 0;
 
+		/* Who has left, and whose use is that of a period which is over, stays as it is. */
+		if (m->removed_at_us != 0 && m->period_until_us <= at_us)
+			continue;
 		workspace_restart(d, s, m, seated ? take_seat(w, p, m) : 0, at_us);
 	}
 }
@@ -321,6 +324,9 @@ enum outcome allowance_check_seat(struct decide *d, struct slot *s, int64_t role
 	const struct workspaces_row *w = workspace_of(d, s);
 	const struct plan *p = runs(w) ? book_plan_of_version(d->book, w->plan, w->plan_version) : NULL;
 
+	/* A period turns for everybody in one transaction, so there is an end to how many there can be. */
+	if (w != NULL && w->managers + w->members >= ALLOWANCE_PEOPLE_MAX)
+		return OUTCOME_SEATS_TAKEN;
 	if (p == NULL || role == PLAN_MANAGER || w->members < plan_seats(p, PLAN_MEMBER))
 		return OUTCOME_OK;
 	return OUTCOME_SEATS_TAKEN;

@@ -7,6 +7,8 @@
 
 #include "ledger/decide.h"
 
+#define ALLOWANCE_PEOPLE_MAX 50000 /* of one account */
+
 /* Whether an account of that unit may be on it: OK, UNKNOWN_PLAN, PLAN_OTHER_UNIT, SEATS_TAKEN (more members than
  * seats) or INVALID_REQUEST (the balance would leave its range).  None (""), and the one that it is on: OK. */
 enum outcome allowance_check_plan(struct decide *d, struct slot *s, enum account_unit unit, const char *plan);

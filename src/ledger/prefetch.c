@@ -136,10 +136,12 @@ static bool has_workspace(const struct slot *s, int64_t now_us)
 	return s->account != NULL && s->account->workspace != 0;
 }
 
-/* Whatever falls due may concern any of the members. */
+/* The end of a plan's period concerns all members; so the workspace must have been read. */
 static bool needs_members(const struct slot *s, int64_t now_us)
 {
-	return has_workspace(s, now_us) && (s->wants_members || is_due(s, now_us));
+	const struct workspaces_row *w = s->workspace;
+
+	return w != NULL && (s->wants_members || (w->period_end_us != 0 && w->period_end_us <= now_us));
 }
 
 static bool needs_grants(const struct slot *s, int64_t now_us)
@@ -379,7 +381,6 @@ static void note_loaded(struct batch *b)
 
 		s->grants_loaded = s->wants_grants || s->account == NULL || is_due(s, b->now_us);
 		s->holds_loaded = s->account == NULL || is_due(s, b->now_us);
-		s->members_loaded = !has_workspace(s, b->now_us) || needs_members(s, b->now_us);
 	}
 }
 
@@ -452,6 +453,11 @@ static enum db_result prefetch_members(struct batch *b, struct db *d)
 
 	if (!want_members_of_holds(b))
 		return SHORT_OF_MEMORY;
+	for (int i = 0; i < rows_slot_count(b->rows); i++) {
+		struct slot *s = rows_slot_at(b->rows, i);
+
+		s->members_loaded = s->workspace == NULL || needs_members(s, b->now_us);
+	}
 	buf_reset(&b->sql);
 	if (add_account_select(b, TABLE_MEMBERS, needs_members))
 		order[count++] = TABLE_MEMBERS;

@@ -15,6 +15,7 @@ from guard import key_of
 from octroi import Octroi
 from second import Second
 from swarm import Swarm
+from timetravel import Clock
 
 PEOPLE = 500
 CREDIT = 1_000_000
@@ -229,3 +230,30 @@ def test_the_ledger_is_sound_after_all_that(o):
                  " WHERE u.account_id = m.account_id AND u.member = m.member_id))") == [("0",)]
     assert o.sql(f"SELECT day_micros = month_micros AND day_micros = (SELECT SUM(cost_micros) FROM usages u"
                  f" WHERE u.account_id = w.account_id) FROM workspaces w WHERE account_id = {key}") == [("1",)]
+
+
+def test_a_period_turns_for_as_many_people_as_there_can_be():
+    """In one transaction; those who have left beside them."""
+    most, left = 50_000, 20_000
+    with Octroi("nginx") as o:
+        clock = Clock(o)
+        clock.set("2027-01-10 12:00:00")
+        o.ctl("plan", "set", "seats", "--unit", "credit", "--scope", "mixed", "--pool", "200", "--member", "2")
+        o.account("crowd", unit="credit")
+        assert o.call("PUT", "/api/accounts/crowd/members/first", json={"role": "manager"}).status == 200
+        key = key_of("crowd")
+        o.sql(f"INSERT INTO members (account_id, member_id, created_at_us) SELECT {key}, CONCAT('user:', seq), 1"
+              f" FROM seq_1_to_{most - 2}; UPDATE workspaces SET members = {most - 2} WHERE account_id = {key};"
+              "INSERT INTO members (account_id, member_id, created_at_us, removed_at_us)"
+              f" SELECT {key}, CONCAT('former:', seq), 1, 2 FROM seq_1_to_{left}")
+        assert o.call("PUT", "/api/accounts/crowd", json={"plan": "seats"}).status == 200
+        assert o.call("PUT", "/api/accounts/crowd/members/last", json={"role": "member"}).status == 200
+        for name in ("more", "former:1"):
+            full = o.call("PUT", f"/api/accounts/crowd/members/{name}", json={"role": "manager"})
+            assert full.status == 409 and full.json["error"] == "SEATS_TAKEN", full
+        assert guard.charge(o, "crowd", "page", member="last").status == 200
+        for month in ("2027-02-10", "2027-03-10"):
+            clock.set(month + " 12:00:00")
+            assert o.balance("crowd")[0] == (200 + 2 * (most - 1)) * CREDIT
+        assert o.sql(f"SELECT SUM(quota_micros), MIN(IF(removed_at_us = 0 AND role = 0, quota_micros, NULL)) FROM members"
+                     f" WHERE account_id = {key}") == [(str(2 * (most - 1) * CREDIT), str(2 * CREDIT))]
