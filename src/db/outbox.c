@@ -48,7 +48,8 @@ static int find(struct db *d, bool statements, struct outbox_claim *claim, int64
 
 	buf_init(&sql, SQL_MAX);
 	sql_literal(&sql, "SELECT o.account_id,a.external_id,o.seq,o.kind,o.subject_seq,o.attempts,"
-	                  "o.claimed_until_us," NOW " FROM outbox o JOIN accounts a ON a.id=o.account_id WHERE o.state=" PENDING
+	                  "o.claimed_until_us," NOW " FROM outbox o JOIN accounts a ON a.id=o.account_id"
+	                  " WHERE o.state=" PENDING
 	                  " AND o.next_at_us<=" NOW " AND o.claimed_until_us<=" NOW);
 	if (!statements)
 		sql_literal(&sql, " AND o.kind<>" OF_STATEMENT);

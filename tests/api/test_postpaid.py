@@ -447,5 +447,20 @@ def test_who_may_pay(shop, stripe):
     assert shop.post(f"/api/credits/pay?account={account}", {"amount": 5}).status == 400
 
 
+def test_under_mod_fcgid():
+    """A process that serves one request at a time and may be gone the next moment does the work as well."""
+    with FakeStripe() as stripe, Octroi("apache-fcgid", settings=stripe.settings()) as o:
+        stripe.webhook_url = o.url + "/api/webhooks/stripe"
+        c = Customer(o, stripe, cents=2800)
+        clock = Clock(o)
+        clock.forward(days=31)
+
+        def paid():
+            assert o.get(f"/api/credits?account={c.id}").status == 200
+            return c.statements() == [(PAID, 2800, 0, "")]
+        wait_until(paid, 60, "the charge")
+        assert c.charged() == [2800]
+
+
 def test_without_stripe(nginx):
     assert nginx.post("/api/credits/pay?account=nobody", {}).status == 503
