@@ -293,9 +293,10 @@ enum plan_column {
 static bool read_plan_figures(const struct db_row *row, struct plan *p)
 {
 	const int64_t unit = db_int(row, PLAN_COLUMN_UNIT), scope = db_int(row, PLAN_COLUMN_SCOPE);
-	int64_t *const figures[] = {&p->pool_micros, &p->manager_micros, &p->member_micros, &p->managers_to, &p->seats_from,
-	                            &p->seats_to, &p->rollover_micros, &p->expected_manager_micros,
-	                            &p->expected_member_micros, &p->fee_minor};
+	int64_t *const figures[] = {
+		&p->pool_micros, &p->manager_micros, &p->member_micros, &p->managers_to, &p->seats_from, &p->seats_to,
+		&p->rollover_micros, &p->expected_manager_micros, &p->expected_member_micros, &p->fee_minor,
+	};
 
 	if ((unit != UNIT_MONEY && unit != UNIT_CREDIT) || scope < PLAN_POOL || scope > PLAN_MIXED)
 		return false;

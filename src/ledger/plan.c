@@ -22,10 +22,12 @@ static bool lists_valid(const struct plan *p)
 	    p->model_count > PLAN_MODELS_MAX)
 		return false;
 	for (int i = 0; i < p->action_count; i++) {
-		if (!price_name_valid(p->actions[i].name, PRICE_ITEM_MAX) || !amount_valid(p->actions[i].credits_micros))
+		const struct plan_action *a = &p->actions[i];
+
+		if (!price_name_valid(a->name, sizeof(a->name)) || !amount_valid(a->credits_micros))
 			return false;
 		for (int j = 0; j < i; j++)
-			if (strcmp(p->actions[i].name, p->actions[j].name) == 0)
+			if (strcmp(a->name, p->actions[j].name) == 0)
 				return false;
 	}
 	for (int i = 0; i < p->model_count; i++)

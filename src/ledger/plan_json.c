@@ -101,9 +101,10 @@ void plan_json_write_models(const struct plan *p, struct json_writer *w, const c
 	json_close_list(w);
 }
 
-static const char *const keys[] = {"name",     "title",  "unit",   "scope",   "pool",     "manager",        "member",
-                                   "managers", "seatsFrom", "seatsTo", "rollover", "expectedManager", "expectedMember", "fee",
-                                   "actions",  "models"};
+static const char *const keys[] = {
+	"name", "title", "unit", "scope", "pool", "manager", "member", "managers", "seatsFrom", "seatsTo", "rollover",
+	"expectedManager", "expectedMember", "fee", "actions", "models",
+};
 
 static int is_unknown(void *context, const char *key, const struct json *value)
 {
@@ -164,6 +165,7 @@ static const char *read_figures(const struct json *record, int decimals, struct 
 
 const char *plan_json_read(const struct json *record, int decimals, struct plan *p)
 {
+	const struct json *actions = json_get(record, "actions"), *models = json_get(record, "models");
 	const char *wrong = NULL;
 
 	memset(p, 0, sizeof(*p));
@@ -174,9 +176,9 @@ const char *plan_json_read(const struct json *record, int decimals, struct plan 
 		wrong = read_names(record, p);
 	if (wrong == NULL)
 		wrong = read_figures(record, decimals, p);
-	if (wrong == NULL && json_get(record, "actions") != NULL && !plan_json_read_actions(json_get(record, "actions"), p))
+	if (wrong == NULL && actions != NULL && !plan_json_read_actions(actions, p))
 		wrong = "actions";
-	if (wrong == NULL && json_get(record, "models") != NULL && !plan_json_read_models(json_get(record, "models"), p))
+	if (wrong == NULL && models != NULL && !plan_json_read_models(models, p))
 		wrong = "models";
 	if (wrong == NULL && !plan_valid(p))
 		wrong = "figures that do not fit each other";

@@ -28,10 +28,12 @@ static bool same(const struct plan *a, const struct plan *b)
 {
 	return strcmp(a->title, b->title) == 0 && a->unit == b->unit && a->scope == b->scope &&
 	       a->pool_micros == b->pool_micros && a->manager_micros == b->manager_micros &&
-	       a->member_micros == b->member_micros && a->managers_to == b->managers_to && a->seats_from == b->seats_from &&
-	       a->seats_to == b->seats_to && a->rollover_micros == b->rollover_micros &&
+	       a->member_micros == b->member_micros && a->managers_to == b->managers_to &&
+	       a->seats_from == b->seats_from && a->seats_to == b->seats_to &&
+	       a->rollover_micros == b->rollover_micros &&
 	       a->expected_manager_micros == b->expected_manager_micros &&
-	       a->expected_member_micros == b->expected_member_micros && a->fee_minor == b->fee_minor && same_lists(a, b);
+	       a->expected_member_micros == b->expected_member_micros && a->fee_minor == b->fee_minor &&
+	       same_lists(a, b);
 }
 
 static void add_lists(struct buf *sql, const struct plan *p)
@@ -60,9 +62,9 @@ static void write_statement(struct buf *sql, const struct plan *p, int64_t versi
 	                           p->expected_manager_micros, p->expected_member_micros, p->fee_minor};
 
 	buf_reset(sql);
-	sql_literal(sql, "INSERT INTO plans (name, title, version, unit, scope, pool_micros, manager_micros, member_micros,"
-	                 " managers_to, seats_from, seats_to, rollover_micros, expected_manager_micros,"
-	                 " expected_member_micros, fee_minor, actions, models) VALUES (");
+	sql_literal(sql, "INSERT INTO plans (name, title, version, unit, scope, pool_micros, manager_micros,"
+	                 " member_micros, managers_to, seats_from, seats_to, rollover_micros,"
+	                 " expected_manager_micros, expected_member_micros, fee_minor, actions, models) VALUES (");
 	sql_text(sql, p->name);
 	sql_literal(sql, ",");
 	sql_text(sql, p->title);

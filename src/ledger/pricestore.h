@@ -40,8 +40,8 @@ struct pricestore_report {
 	int64_t stored, unchanged;     /* prices and plans */
 };
 
-/* Adds the prices that differ, in provider, figures or terms, and the plans that do, as one version.  In a transaction of
- * its own: d must have none open. */
+/* Adds the prices that differ, in provider, figures or terms, and the plans that do, as one version.
+ * In a transaction of its own: d must have none open. */
 enum pricestore_result pricestore_add(struct db *d, const struct pricestore_change *change,
                                       struct pricestore_report *report);
 
