@@ -71,6 +71,8 @@ static void set_limits(struct decide *d, struct slot *s, const struct command *c
 {
 	struct workspaces_row *w;
 
+	if (!c->account_change.set_daily_limit && !c->account_change.set_monthly_limit)
+		return;
 	if (workspace_of(d, s) == NULL &&
 	    !sets_limit(c->account_change.set_daily_limit, c->account_change.daily_limit_micros) &&
 	    !sets_limit(c->account_change.set_monthly_limit, c->account_change.monthly_limit_micros))
