@@ -138,6 +138,12 @@ void workspace_restart(struct decide *d, struct slot *s, struct members_row *m, 
 	reserve(d, s, m, before, at_us);
 }
 
+/* What happens in the very moment in which the plan's period ends comes before that. */
+static int64_t within_period(const struct workspaces_row *w, int64_t at_us)
+{
+	return w->period_end_us != 0 && at_us >= w->period_end_us ? w->period_end_us - 1 : at_us;
+}
+
 void workspace_held(struct decide *d, struct slot *s, const struct holds_row *h, micros change, int64_t at_us)
 {
 	struct members_row *m = workspace_member(d, s, h->member);
@@ -146,6 +152,7 @@ void workspace_held(struct decide *d, struct slot *s, const struct holds_row *h,
 	/* Holds from before it joined are not its own. */
 	if (m == NULL || h->seq <= m->from_seq)
 		return;
+	at_us = within_period(s->workspace, at_us);
 	before = workspace_unused(m, at_us);
 	m->held_micros = sum(m->held_micros, change);
 	CHECK(m->held_micros >= 0);
@@ -167,10 +174,11 @@ void workspace_spent(struct decide *d, struct slot *s, const char *member, micro
 	rows_touch(d->rows, &w->row);
 	if (m == NULL)
 		return;
-	before = workspace_unused(m, at_us);
-	turn_period(s, m, at_us);
 	turn_day(s->zone, &m->day_until_us, &m->day_micros, at_us);
 	turn_month(s->zone, &m->month_until_us, &m->month_micros, at_us);
+	at_us = within_period(w, at_us);
+	before = workspace_unused(m, at_us);
+	turn_period(s, m, at_us);
 	count(&m->period_micros, change);
 	count(&m->day_micros, change);
 	count(&m->month_micros, change);

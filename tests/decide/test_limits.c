@@ -161,6 +161,31 @@ static void test_hold_over_midnight(void **state)
 	      "see a day=850", "authorize a gpt in=50 member=u -> SPENDING_LIMIT_REACHED available=50");
 }
 
+/* It ends in the very moment in which the period does, so just before: what it frees is not of the next one. */
+static void test_hold_until_the_period_ends(void **state)
+{
+	(void)state;
+	SCENE("at 2026-03-31T23:00:00Z", "plan team unit=credit scope=seat seat=10000000 seats=3", "account a unit=credit -> OK",
+	      "member a u member -> OK", "member a v member -> OK", "account a plan=team -> OK", "give a 9000000 -> OK",
+	      "charge a other n=9 member=u -> OK", "see a reserved=11000000",
+	      "authorize a x action=debrief member=u ttl=3600 -> OK", "see a reserved=10000000 member=u mheld=2000000 mused=9000000",
+	      "at 2026-04-01T00:00:00Z", "touch a -> OK", "see a held=0 reserved=20000000 member=u mheld=0 mused=0",
+	      "charge a other n=30 member=v -> MEMBER_LIMIT_REACHED available=19000000");
+}
+
+static void test_captured_when_the_period_ends(void **state)
+{
+	static const struct scene_rules rules = {.capture_expired = true};
+	static const char *const lines[] = {
+		"at 2026-03-31T23:00:00Z", "plan team unit=credit scope=seat seat=10000000 seats=3", "account a unit=credit -> OK",
+		"member a u member -> OK", "account a plan=team -> OK", "give a 9000000 -> OK", "charge a other n=9 member=u -> OK",
+		"authorize a x action=debrief n=5 member=u ttl=3600 -> OK", "see a reserved=0", "at 2026-04-01T00:00:00Z",
+		"touch a -> OK", "see a held=0 reserved=10000000 member=u mheld=0 mused=0"};
+
+	(void)state;
+	PLAY(&rules, lines);
+}
+
 static void test_holds_from_before_joining(void **state)
 {
 	(void)state;
@@ -206,7 +231,8 @@ int main(void)
 		cmocka_unit_test(test_spent_before_counts), cmocka_unit_test(test_member_limits),
 		cmocka_unit_test(test_tightest_is_named), cmocka_unit_test(test_hard_limit), cmocka_unit_test(test_shares),
 		cmocka_unit_test(test_overrun), cmocka_unit_test(test_hold_over_midnight),
-		cmocka_unit_test(test_holds_from_before_joining), cmocka_unit_test(test_fit_and_lists),
+		cmocka_unit_test(test_holds_from_before_joining), cmocka_unit_test(test_hold_until_the_period_ends),
+		cmocka_unit_test(test_captured_when_the_period_ends), cmocka_unit_test(test_fit_and_lists),
 		cmocka_unit_test(test_plan_prices_and_models),
 	};
 
