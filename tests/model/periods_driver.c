@@ -293,6 +293,7 @@ static void read_account(struct command *c)
 	c->account_change.set_hard_limit = given("hard");
 	c->account_change.hard_limit_micros = number("hard", 0);
 	c->account_change.time_zone = option("zone", NULL);
+	c->account_change.zone = given("zone") ? zone_find(option("zone", "")) : NULL;
 	c->account_change.plan = option("plan", NULL);
 	c->account_change.set_daily_limit = given("daily");
 	c->account_change.daily_limit_micros = number("daily", COMMAND_NO_LIMIT);

@@ -173,7 +173,7 @@ class History:
         limits = {limit: r.choice((-1, 0, 20, 100, 400)) for limit in ("daily", "monthly") if r.random() < 0.7}
         if not limits:
             return self.touch()
-        counted = a.counted(self.now)
+        counted = a.counted(self.now) if max(limits.values()) >= 0 else [0, 0]
         self.do(f"account today={counted[0]} this_month={counted[1]} " + " ".join(f"{k}={v}" for k, v in limits.items()),
                 lambda: a.limits(self.now, counted, **limits))
 

@@ -123,8 +123,8 @@ class Account:
         self.grants, self.holds, self.people = [], {}, {}
         self.allowances = []  # (plan, version, start, end, reason, member, amount, at)
         self.transactions = []
-        self.costs = []       # (at, member, change, zone), of accounts with a workspace
-        self.starting = {}    # what day and month began with, where that was counted from usages
+        self.costs = []       # (at, member, change, zone) since there is a workspace; what a window of the account
+        #                       was found to miss of the time before has the window's function as its member
         self.run = None       # Running
         self.last_end = 0     # of the last period that has ended
         self.changing, self.next_plan = False, ""
@@ -158,7 +158,7 @@ class Account:
         the first cost after the one before has ended, in the zone of that time."""
         until, used = starting
         for at, name, change, zone in self.costs[since:]:
-            if member not in (None, name):
+            if (member is not None or name is not turn) if callable(name) else member not in (None, name):
                 continue
             if at >= until:
                 until, used = turn(zone, at), 0
@@ -166,12 +166,10 @@ class Account:
         return (used, until) if now < until else (0, turn(self.wall_zone(), now))
 
     def day(self, now, member=None):
-        return self.window(zones.next_day, now, member,
-                           starting=self.starting.get("day", (0, 0)) if member is None else (0, 0))
+        return self.window(zones.next_day, now, member)
 
     def month(self, now, member=None):
-        return self.window(zones.next_month, now, member,
-                           starting=self.starting.get("month", (0, 0)) if member is None else (0, 0))
+        return self.window(zones.next_month, now, member)
 
     def period(self, now, member):
         """Use within the plan's period; without a plan, within the calendar's month."""
@@ -538,10 +536,11 @@ class Account:
         if not self.workspace:
             if daily in (None, -1) and monthly in (None, -1):
                 return  # there is none to be lifted
-            zone = self.wall_zone()
-            self.starting = {"day": (zones.next_day(zone, now), counted[0]),
-                             "month": (zones.next_month(zone, now), counted[1])}
         self.make_workspace()
+        # What was used before there was a workspace counts too.
+        for turn, used in ((zones.next_day, counted[0]), (zones.next_month, counted[1])):
+            more = max(0, used - self.window(turn, now)[0])
+            self.costs.append((now, turn, more, self.wall_zone()))
         self.daily = self.daily if daily is None else daily
         self.monthly = self.monthly if monthly is None else monthly
 
@@ -593,9 +592,9 @@ class Account:
             others = self.stated() - t.amount
             minor = min(t.amount, max(0, -self.balance() - others)) // MINOR
             if minor < t.minor:
-                if minor >= self.statement_min:
+                if minor > 0:
                     t.amount, t.minor = minor * MINOR, minor
-                else:
+                if minor < self.statement_min:
                     t.state = VOID if minor == 0 else SMALL
                     self.restore()
         return f"OK {t.seq} {t.amount}"

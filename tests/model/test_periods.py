@@ -101,6 +101,19 @@ def play_idle(histories):
     return None
 
 
+def test_a_plan_adds_to_one_period_twice():
+    """Another has overtaken it in between, and more people have come since."""
+    lines = ["history UTC", "plan a scope=0 pool=10", "plan b version=2 scope=2 pool=100 member=50",
+             "plan c version=3 scope=0 pool=250", "1700000000000000 account unit=credit"]
+    for step in ("account plan=a", "member x role=0", "member y role=0", "account plan=b", "account plan=c",
+                 "member v role=0", "member w role=0", "account plan=b"):
+        lines.append(f"{1700000000000000 + len(lines)} {step}")
+    found, status, errors = drive([*lines, "dump"])
+    assert status == 0, errors
+    assert [line.split()[7] for line in found if line.startswith("allowance")] == ["10", "190", "50", "50"]
+    assert not [line for line in found if "broken" in line], found
+
+
 def parts():
     last = FIRST + HISTORIES
     return [range(first, min(first + PART, last)) for first in range(FIRST, last, PART)]
