@@ -10,9 +10,12 @@
 #include "ledger/audit_state.h"
 
 #define NOW_US "CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
-/* As long as a day can be at most, and a month, with a day and more that a change of time zones can add to a period. */
+/* As long as a day can be at most, and a month, with a day and more that a change of time zones can add to a period.
+ * An account's windows may count twice as long: with a limit comes what was used so far today, in another zone. */
 #define DAY_US "90000000000"
 #define MONTH_US "2851200000000"
+#define TWO_DAYS_US "180000000000"
+#define TWO_MONTHS_US "5702400000000"
 
 /* What each member uses of its quota in the plan's period that workspace w is in. */
 #define QUOTA_LEFT \
@@ -73,8 +76,8 @@ static const struct audit_query queries[] = {
 	{"window", "workspaces",
 	 "SELECT w.account_id, 'windows' AS name, CONCAT('used ', w.day_micros, ' today and ', w.month_micros, ' this"
 	 " month, but its usages come to ', COALESCE(u.day, 0), ' and ', COALESCE(u.month, 0)) AS detail"
-	 " FROM workspaces w LEFT JOIN (SELECT w.account_id, SUM(IF(u.ended_at_us >= w.day_until_us - " DAY_US
-	 ", u.cost_micros, 0)) AS day, SUM(IF(u.ended_at_us >= w.month_until_us - " MONTH_US ", u.cost_micros, 0))"
+	 " FROM workspaces w LEFT JOIN (SELECT w.account_id, SUM(IF(u.ended_at_us >= w.day_until_us - " TWO_DAYS_US
+	 ", u.cost_micros, 0)) AS day, SUM(IF(u.ended_at_us >= w.month_until_us - " TWO_MONTHS_US ", u.cost_micros, 0))"
 	 " AS month FROM workspaces w JOIN usages u ON u.account_id = w.account_id GROUP BY w.account_id) u"
 	 " ON u.account_id = w.account_id WHERE (w.day_until_us > " NOW_US " AND w.day_micros > COALESCE(u.day, 0))"
 	 " OR (w.month_until_us > " NOW_US " AND w.month_micros > COALESCE(u.month, 0))"},
