@@ -3,6 +3,7 @@
 Stripe is played by tests/fake_stripe.py; octroi is behind nginx.  The storm is 200 payments long here and 1,000
 with OCTROI_STORM=1000 (make storm)."""
 
+import datetime
 import hashlib
 import hmac
 import json
@@ -384,10 +385,11 @@ def plan(shop, account):
                     f"WHERE a.external_id = '{account}'")[0][0]
 
 
-def subscription_event(stripe, shop, account, what, price, status="active", created=None, id=None):
+def subscription_event(stripe, shop, account, what, price, status="active", created=None, id=None,
+                       began=1_800_000_000):
     made = stripe.new("subscription", "sub", customer=customer(shop, account), status=status, metadata={}, items={
         "object": "list", "data": [{"id": "si_1", "object": "subscription_item", "price": {"id": price},
-                                    "current_period_start": 1_800_000_000, "current_period_end": 1_802_592_000}]})
+                                    "current_period_start": began, "current_period_end": 1_802_592_000}]})
     if id:
         made["id"] = id
     event = stripe.emit(f"customer.subscription.{what}", made, lost=True)
@@ -414,6 +416,32 @@ def test_the_plan_follows_the_subscription(shop, stripe, version):
     stripe.api_version = kept
     ends = shop.sql(f"SELECT period_end_at_us FROM subscriptions WHERE subscription_id = '{sub}'")
     assert ends == [("1802592000000000",)]
+
+
+@pytest.mark.parametrize("version", [None, VERSION_OLD])
+def test_a_subscription_gives_its_plan_from_the_day_it_began(shop, stripe, version):
+    """octroi's plans are named as those of plan_prices; the day is the subscription's, or its items'."""
+    shop.ctl("plan", "set", "starter", "--unit", "money", "--scope", "pool", "--pool", "5")
+    account, other = shop.account(), shop.account(unit="credit")
+    kept = stripe.api_version
+    stripe.api_version = version or kept
+    began = stripe.now() - 40 * 86400  # the period is the one of today, counted from then
+    for name in (account, other):
+        order(shop, stripe, name)
+        event = subscription_event(stripe, shop, name, "created", "price_start", began=began)
+        assert stripe.send(event) == 200
+    stripe.api_version = kept
+    said = shop.get(f"/api/credits?account={account}").json
+    assert (said["plan"], said["allowance"]["limitMicros"]) == ("starter", 5 * EURO)
+    starts = datetime.datetime.fromisoformat(said["allowance"]["startsAt"].replace("Z", "+00:00"))
+    day = datetime.datetime.fromtimestamp(began, datetime.timezone.utc)
+    assert (starts.hour, starts.minute, starts.second) == (day.hour, day.minute, day.second)
+    assert starts.day == day.day or starts.day >= 28
+    # The plan is of another unit than this account's: a person is to look.
+    assert "allowance" not in shop.get(f"/api/credits?account={other}").json
+    notes = shop.sql("SELECT note FROM webhook_events e JOIN accounts a ON a.id = e.account_id"
+                     f" WHERE a.external_id = '{other}' AND e.state = 2")
+    assert notes == [("the plan is for accounts of another unit",)]
 
 
 def test_the_older_event_never_wins(shop, stripe):
