@@ -180,7 +180,7 @@ struct command {
 		struct {
 			bool remove, must_exist, set_role, set_limit, set_daily_limit, set_monthly_limit;
 			int64_t role;               /* 0 member, 1 manager */
-			/* Each may be COMMAND_NO_LIMIT; limit_micros is of the plan's period, without plan of the month. */
+			/* Each may be COMMAND_NO_LIMIT; limit_micros is of the plan's period, or of the month. */
 			micros limit_micros;
 			micros daily_limit_micros, monthly_limit_micros;
 		} member_change;
