@@ -32,7 +32,8 @@ def stripe():
 
 @pytest.fixture(scope="module")
 def shop(stripe):
-    with Octroi("nginx", settings=stripe.settings()) as o:
+    # Patient, so that a request that is stopped for a moment is not sent again meanwhile.
+    with Octroi("nginx", settings=stripe.settings(stripe_timeout_ms=40000)) as o:
         stripe.webhook_url = o.url + "/api/webhooks/stripe"
         yield o
 
