@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/money.h"
+#include "base/zone.h"
 #include "db/sql.h"
 #include "options.h"
 
@@ -226,6 +227,10 @@ struct ledger *ctl_ledger(struct ctl *c)
 
 	if (c->ledger != NULL)
 		return c->ledger;
+	if (zone_find(config->time_zone) == NULL) {
+		(void)ctl_fail("this machine does not know the time_zone %s", config->time_zone);
+		exit(CTL_FAILED);
+	}
 	c->pool = pool_new(&options, 1);
 	ledger = options_ledger(config, c->pool);
 	c->ledger = ledger_new(&ledger);

@@ -260,6 +260,9 @@ def test_terms_not_stored(o):
 def test_time_zone(o, zone, expected):
     with changed_conf(o, time_zone=zone) as conf:
         assert state(o, "time zone", conf=conf) == expected
+        # Nothing is booked by another zone's days.
+        tick = o.ctl("-c", conf, "tick", check=False)
+        assert (tick.returncode, zone in tick.stderr) == ((0, False) if expected == "ok" else (2, True)), tick
 
 
 HOUR = 3_600_000_000
