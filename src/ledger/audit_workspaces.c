@@ -32,8 +32,8 @@ static const struct audit_query queries[] = {
 	 " FROM workspaces w LEFT JOIN accounts a ON a.id = w.account_id WHERE COALESCE(a.workspace, 0) <> 1"},
 	{"workspace", "workspaces",
 	 "SELECT w.account_id, 'people' AS name, CONCAT(w.managers, ' managers and ', w.members, ' members, but ',"
-	 " COALESCE(m.managers, 0), ' and ', COALESCE(m.members, 0), ' are there') AS detail FROM workspaces w LEFT JOIN"
-	 " (SELECT account_id, SUM(role = 1) AS managers, SUM(role = 0) AS members FROM members"
+	 " COALESCE(m.managers, 0), ' and ', COALESCE(m.members, 0), ' are there') AS detail FROM workspaces w LEFT"
+	 " JOIN (SELECT account_id, SUM(role = 1) AS managers, SUM(role = 0) AS members FROM members"
 	 " WHERE removed_at_us = 0 GROUP BY account_id) m ON m.account_id = w.account_id"
 	 " WHERE w.managers <> COALESCE(m.managers, 0) OR w.members <> COALESCE(m.members, 0)"},
 	{"reserved", "workspaces",
