@@ -37,7 +37,8 @@ static const struct audit_query queries[] = {
 	 " WHERE removed_at_us = 0 GROUP BY account_id) m ON m.account_id = w.account_id"
 	 " WHERE w.managers <> COALESCE(m.managers, 0) OR w.members <> COALESCE(m.members, 0)"},
 	{"reserved", "workspaces",
-	 "SELECT w.account_id, 'reserved' AS name, CONCAT('reserved_micros is ', w.reserved_micros, ', but its members''"
+	 "SELECT w.account_id, 'reserved' AS name, CONCAT('reserved_micros is ', w.reserved_micros, ', but its"
+	 " members''"
 	 " quotas leave ', COALESCE(m.rest, 0)) AS detail FROM workspaces w LEFT JOIN (SELECT m.account_id,"
 	 " SUM(" QUOTA_LEFT ") AS rest FROM members m JOIN workspaces w ON w.account_id = m.account_id"
 	 " WHERE m.removed_at_us = 0 GROUP BY m.account_id) m ON m.account_id = w.account_id"

@@ -96,7 +96,7 @@ TAMPERED = [
     other("limit", "members", "members", "limit_micros", BOB, -2, -1),
     other("limit", "workspaces", "workspaces", "daily_limit_micros", TEAM, -2, -1),
     more("window", "workspaces", "workspaces", "day_micros", TEAM),
-    more("window", "workspaces", "workspaces", "month_micros", TEAM),
+    more("window", "workspaces", "workspaces", "month_micros", TEAM, 10_000_000),
     more("window", "members", "members", "day_micros", BOB),
     more("window", "members", "members", "month_micros", BOB),
     more("window", "members", "members", "period_micros", BOB),
