@@ -38,13 +38,13 @@ static const struct audit_query queries[] = {
 	 " WHERE w.managers <> COALESCE(m.managers, 0) OR w.members <> COALESCE(m.members, 0)"},
 	{"reserved", "workspaces",
 	 "SELECT w.account_id, 'reserved' AS name, CONCAT('reserved_micros is ', w.reserved_micros, ', but its"
-	 " members''"
-	 " quotas leave ', COALESCE(m.rest, 0)) AS detail FROM workspaces w LEFT JOIN (SELECT m.account_id,"
+	 " members'' quotas leave ', COALESCE(m.rest, 0)) AS detail FROM workspaces w LEFT JOIN (SELECT m.account_id,"
 	 " SUM(" QUOTA_LEFT ") AS rest FROM members m JOIN workspaces w ON w.account_id = m.account_id"
 	 " WHERE m.removed_at_us = 0 GROUP BY m.account_id) m ON m.account_id = w.account_id"
 	 " WHERE w.reserved_micros <> COALESCE(m.rest, 0)"},
 	{"due", "accounts",
-	 "SELECT a.id AS account_id, 'workspace' AS name, CONCAT('due_at_us is ', a.due_at_us, ', but a period ends at ',"
+	 "SELECT a.id AS account_id, 'workspace' AS name, CONCAT('due_at_us is ', a.due_at_us, ', but a period ends at"
+	 " ',"
 	 " w.period_end_us, ', a statement is due at ', w.statement_at_us, ', a suspension at ', w.suspend_at_us)"
 	 " AS detail FROM workspaces w JOIN accounts a ON a.id = w.account_id WHERE"
 	 " (w.period_end_us <> 0 AND w.period_end_us < a.due_at_us) OR"
@@ -53,10 +53,12 @@ static const struct audit_query queries[] = {
 
 	/* ---- people */
 	{"member", "members",
-	 "SELECT m.account_id, CONCAT('member ', m.member_id) AS name, CONCAT('held_micros is ', m.held_micros, ', but"
+	 "SELECT m.account_id, CONCAT('member ', m.member_id) AS name, CONCAT('held_micros is ', m.held_micros, ',"
+	 " but"
 	 " its open holds reserve ', COALESCE(h.held, 0)) AS detail FROM members m JOIN workspaces w"
 	 " ON w.account_id = m.account_id LEFT JOIN (SELECT m.account_id, m.member_id, SUM(h.reserved_micros) AS held"
-	 " FROM members m JOIN holds h ON h.account_id = m.account_id AND h.member = m.member_id AND h.seq > m.from_seq"
+	 " FROM members m JOIN holds h ON h.account_id = m.account_id AND h.member = m.member_id AND h.seq >"
+	 " m.from_seq"
 	 " GROUP BY m.account_id, m.member_id) h ON h.account_id = m.account_id AND h.member_id = m.member_id"
 	 " WHERE m.held_micros <> COALESCE(h.held, 0)"},
 	{"member", "members",
@@ -65,7 +67,8 @@ static const struct audit_query queries[] = {
 	 " OR quota_micros < 0 OR (removed_at_us <> 0 AND quota_micros <> 0)"},
 	{"limit", "members",
 	 "SELECT account_id, CONCAT('member ', member_id) AS name, CONCAT('limits ', limit_micros, ', ',"
-	 " daily_limit_micros, ', ', monthly_limit_micros, '; used ', period_micros, ', ', day_micros, ', ', month_micros)"
+	 " daily_limit_micros, ', ', monthly_limit_micros, '; used ', period_micros, ', ', day_micros, ', ',"
+	 " month_micros)"
 	 " AS detail FROM members WHERE LEAST(limit_micros, daily_limit_micros, monthly_limit_micros) < -1"
 	 " OR LEAST(period_micros, day_micros, month_micros, held_micros) < 0"},
 	{"limit", "workspaces",
@@ -78,7 +81,8 @@ static const struct audit_query queries[] = {
 	 "SELECT w.account_id, 'windows' AS name, CONCAT('used ', w.day_micros, ' today and ', w.month_micros, ' this"
 	 " month, but its usages come to ', COALESCE(u.day, 0), ' and ', COALESCE(u.month, 0)) AS detail"
 	 " FROM workspaces w LEFT JOIN (SELECT w.account_id, SUM(IF(u.ended_at_us >= w.day_until_us - " TWO_DAYS_US
-	 ", u.cost_micros, 0)) AS day, SUM(IF(u.ended_at_us >= w.month_until_us - " TWO_MONTHS_US ", u.cost_micros, 0))"
+	 ", u.cost_micros, 0)) AS day, SUM(IF(u.ended_at_us >= w.month_until_us - " TWO_MONTHS_US ", u.cost_micros,"
+	 " 0))"
 	 " AS month FROM workspaces w JOIN usages u ON u.account_id = w.account_id GROUP BY w.account_id) u"
 	 " ON u.account_id = w.account_id WHERE (w.day_until_us > " NOW_US " AND w.day_micros > COALESCE(u.day, 0))"
 	 " OR (w.month_until_us > " NOW_US " AND w.month_micros > COALESCE(u.month, 0))"},
@@ -99,7 +103,8 @@ static const struct audit_query queries[] = {
 
 	/* ---- allowances */
 	{"allowance", "allowances",
-	 "SELECT l.account_id, CONCAT('seq ', l.seq) AS name, CONCAT(l.amount_micros, ' micros until ', l.period_end_us,"
+	 "SELECT l.account_id, CONCAT('seq ', l.seq) AS name, CONCAT(l.amount_micros, ' micros until ',"
+	 " l.period_end_us,"
 	 " ', but its grant ', l.grant_seq, ' is ', COALESCE(CONCAT('of type ', g.type, ', ', g.amount_micros,"
 	 " ' micros until ', g.expires_at_us), 'not there'), ' and its transaction ', l.transaction_seq, ' is ',"
 	 " COALESCE(CONCAT('of type ', x.type, ', ', x.amount_micros, ' micros, grant ', x.grant_seq), 'not there'))"
@@ -111,7 +116,8 @@ static const struct audit_query queries[] = {
 	 " OR g.amount_micros <> l.amount_micros OR x.amount_micros <> l.amount_micros OR x.grant_seq <> g.seq"
 	 " OR g.expires_at_us <> l.period_end_us OR x.created_at_us <> l.created_at_us)"},
 	{"allowance", "grants",
-	 "SELECT x.account_id, CONCAT('seq ', x.grant_seq) AS name, CONCAT('a plan''s allowance, transaction ', x.seq,"
+	 "SELECT x.account_id, CONCAT('seq ', x.grant_seq) AS name, CONCAT('a plan''s allowance, transaction ',"
+	 " x.seq,"
 	 " ', that ', COUNT(l.seq), ' rows of allowances account for') AS detail FROM transactions x"
 	 " LEFT JOIN allowances l ON l.account_id = x.account_id AND l.transaction_seq = x.seq"
 	 " WHERE x.type = 4 AND x.actor = 'plan' GROUP BY x.account_id, x.seq, x.grant_seq HAVING COUNT(l.seq) <> 1"},
@@ -125,7 +131,8 @@ static const struct audit_query queries[] = {
 	 " AND (w.granted_micros <> COALESCE(l.granted, -1) OR w.carried_micros <> COALESCE(l.carried, 0))"},
 	{"allowance", "workspaces",
 	 "SELECT w.account_id, 'numbers' AS name, CONCAT('allowance_seq is ', w.allowance_seq, ', but there are ',"
-	 " COALESCE(l.n, 0), ' allowances, the last with seq ', COALESCE(l.last, 0)) AS detail FROM workspaces w LEFT JOIN"
+	 " COALESCE(l.n, 0), ' allowances, the last with seq ', COALESCE(l.last, 0)) AS detail FROM workspaces w LEFT"
+	 " JOIN"
 	 " (SELECT account_id, COUNT(*) AS n, MAX(seq) AS last FROM allowances GROUP BY account_id) l"
 	 " ON l.account_id = w.account_id"
 	 " WHERE w.allowance_seq <> COALESCE(l.n, 0) OR w.allowance_seq <> COALESCE(l.last, 0)"},
@@ -138,8 +145,10 @@ static const struct audit_query queries[] = {
 	 " l.seq IS NULL OR l.plan <> w.plan OR l.plan_version <> w.plan_version"
 	 " OR l.period_start_us <> w.period_start_us OR l.period_end_us <> w.period_end_us)"},
 	{"period", "allowances",
-	 "SELECT account_id, CONCAT('period from ', period_start_us) AS name, CONCAT(SUM(reason = 0), ' allowances begin"
-	 " it and ', SUM(reason = 1), ' carry over; it ends at ', MIN(period_end_us), ' to ', MAX(period_end_us)) AS detail"
+	 "SELECT account_id, CONCAT('period from ', period_start_us) AS name, CONCAT(SUM(reason = 0), ' allowances"
+	 " begin"
+	 " it and ', SUM(reason = 1), ' carry over; it ends at ', MIN(period_end_us), ' to ', MAX(period_end_us)) AS"
+	 " detail"
 	 " FROM allowances GROUP BY account_id, period_start_us HAVING SUM(reason = 0) <> 1 OR SUM(reason = 1) > 1"
 	 " OR MIN(period_end_us) <> MAX(period_end_us) OR MIN(period_end_us) <= period_start_us OR MIN(reason) < 0"
 	 " OR MAX(reason) > 3 OR MIN(created_at_us) < period_start_us OR MAX(created_at_us) >= MAX(period_end_us)"},
@@ -148,7 +157,8 @@ static const struct audit_query queries[] = {
 	 "SELECT account_id, CONCAT('period from ', period_start_us) AS name, CONCAT('the one before ended at ',"
 	 " COALESCE(before_us, 'no time')) AS detail FROM (SELECT account_id, period_start_us, carried,"
 	 " LAG(end_us) OVER (PARTITION BY account_id ORDER BY period_start_us) AS before_us FROM"
-	 " (SELECT account_id, period_start_us, MAX(period_end_us) AS end_us, SUM(reason = 1) AS carried FROM allowances"
+	 " (SELECT account_id, period_start_us, MAX(period_end_us) AS end_us, SUM(reason = 1) AS carried FROM"
+	 " allowances"
 	 " GROUP BY account_id, period_start_us) p) p"
 	 " WHERE IF(carried > 0, COALESCE(before_us, 0) <> period_start_us, COALESCE(before_us, 0) > period_start_us)"},
 
@@ -172,7 +182,8 @@ static const struct audit_query queries[] = {
 	 " WHERE x.type = 9 AND x.actor = 'stripe' GROUP BY x.account_id, x.seq HAVING COUNT(t.seq) <> 1"},
 	{"statement", "workspaces",
 	 "SELECT w.account_id, 'statements' AS name, CONCAT('stated_micros is ', w.stated_micros, ' of ',"
-	 " w.statement_seq, ' statements, ', w.failed_statements, ' declined, but ', COALESCE(t.owed, 0), ' is owed of ',"
+	 " w.statement_seq, ' statements, ', w.failed_statements, ' declined, but ', COALESCE(t.owed, 0), ' is owed of"
+	 " ',"
 	 " COALESCE(t.n, 0), ', ', COALESCE(t.failed, 0), ' declined') AS detail"
 	 " FROM workspaces w LEFT JOIN (SELECT account_id, COUNT(*) AS n, SUM(state = 2) AS failed,"
 	 " SUM(IF(state IN (0, 1, 2), amount_micros, 0)) AS owed FROM statements GROUP BY account_id) t"
@@ -185,7 +196,8 @@ static const struct audit_query queries[] = {
 	 " WHERE a.status IN (2, 3) AND COALESCE(t.failed, 0) = 0"},
 	{"statement", "outbox",
 	 "SELECT t.account_id, CONCAT('statement ', t.seq) AS name, CONCAT('state ', t.state, ', but ', COUNT(o.seq),"
-	 " ' rows of outbox are for it') AS detail FROM statements t LEFT JOIN outbox o ON o.account_id = t.account_id"
+	 " ' rows of outbox are for it') AS detail FROM statements t LEFT JOIN outbox o ON o.account_id ="
+	 " t.account_id"
 	 " AND o.kind = 0 AND o.subject_seq = t.seq GROUP BY t.account_id, t.seq, t.state"
 	 " HAVING COUNT(o.seq) > 1 OR (t.state <> 5 AND COUNT(o.seq) = 0)"},
 	{"outbox", "outbox",
