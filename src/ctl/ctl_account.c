@@ -1,10 +1,12 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/id.h"
 #include "ctl/ctl.h"
+#include "ctl/diagnose.h"
 #include "ctl/listing.h"
 #include "ctl/target.h"
 #include "db/reader.h"
@@ -276,6 +278,40 @@ int ctl_account_show(struct ctl *c)
 	const char *name;
 
 	return ctl_arguments(c, NULL, &name, 1, 1) < 0 ? CTL_FAILED : show(c, name);
+}
+
+/* ---- diagnose -------------------------------------------------------------------------------- */
+
+/* --lang, else the language of the environment. */
+static int read_language(const char *given, bool *french)
+{
+	const char *locale = getenv("LC_ALL");
+
+	if (given != NULL) {
+		*french = strcmp(given, "fr") == 0;
+		return *french || strcmp(given, "en") == 0 ? CTL_OK : ctl_fail("--lang cannot be '%s'", given);
+	}
+	if (locale == NULL || locale[0] == '\0')
+		locale = getenv("LC_MESSAGES");
+	if (locale == NULL || locale[0] == '\0')
+		locale = getenv("LANG");
+	*french = locale != NULL && strncmp(locale, "fr", 2) == 0;
+	return CTL_OK;
+}
+
+int ctl_account_diagnose(struct ctl *c)
+{
+	const char *language = NULL, *member = "";
+	const struct ctl_option options[] = {
+		{.name = "--lang", .value = &language}, {.name = "--member", .value = &member}, {0}};
+	const char *name;
+	bool french;
+
+	if (ctl_arguments(c, options, &name, 1, 1) < 0 || target_check_id("an account's", name) != CTL_OK ||
+	    (member[0] != '\0' && target_check_id("a member's", member) != CTL_OK) ||
+	    read_language(language, &french) != CTL_OK)
+		return CTL_FAILED;
+	return diagnose_print(c, name, member, french);
 }
 
 /* ---- create and set -------------------------------------------------------------------------- */

@@ -9,7 +9,7 @@
 #define NOW "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)"
 /* As in ledger/command.h and transactions.def: */
 #define UNSETTLED "0,1,2"    /* statements.state: open, sent, failed */
-#define CHARGED "2,3"        /* failed, paid */
+#define CHARGED "(state IN (2,3) OR failures>0)" /* failed, paid; declined, and settled otherwise since */
 #define MONEY_IN "0,9"       /* transactions.type: TOP_UP, PAYMENT */
 #define GIVEN "1,2,3,4"      /* grants.type: bonuses, PLAN_ALLOWANCE */
 #define OF_USE "0,3"         /* entries.kind: usage, reversal */
@@ -144,7 +144,7 @@ static void sql_account(struct ask *q, const struct account_key *key)
 	ask_key(q, key);
 	sql_literal(&q->sql, " id) one;SELECT state,failure,invoice_url FROM statements WHERE account_id=");
 	ask_key(q, key);
-	sql_literal(&q->sql, " AND state IN (" CHARGED ") ORDER BY seq DESC LIMIT 1;"
+	sql_literal(&q->sql, " AND " CHARGED " ORDER BY seq DESC LIMIT 1;"
 	                     "SELECT type,amount_micros,created_at_us FROM transactions WHERE account_id=");
 	ask_key(q, key);
 	sql_literal(&q->sql, " AND type IN (" MONEY_IN ") ORDER BY seq DESC LIMIT 1;"

@@ -1,0 +1,257 @@
+#include "ledger/diagnosis.h"
+
+#include <string.h>
+
+#include "base/check.h"
+
+/* ---- the decision -------------------------------------------------------------------------------- */
+
+enum diagnosis_case diagnosis_case(const struct diagnosis_facts *f)
+{
+#define CASE(NAME, name, action, condition, ...)                                                                      \
+	if (condition)                                                                                                 \
+		return DIAGNOSIS_##NAME;
+#include "ledger/diagnosis_cases.def"
+#undef CASE
+	UNREACHABLE("the last case always holds");
+}
+
+/* ---- words --------------------------------------------------------------------------------------- */
+
+enum action {
+#define ACTION(NAME, name, place, english, french) ACTION_##NAME,
+#include "ledger/diagnosis_actions.def"
+#undef ACTION
+};
+
+enum place { NOWHERE, INVOICE, TOPUP };
+
+static const struct {
+	const char *name;
+	enum action action;
+	const char *english_title, *english, *french_title, *french;
+} cases[] = {
+#define CASE(NAME, name, action, condition, ...) {name, ACTION_##action, __VA_ARGS__},
+#include "ledger/diagnosis_cases.def"
+#undef CASE
+};
+
+static const struct {
+	const char *name;
+	enum place place;
+	const char *english, *french;
+} actions[] = {
+#define ACTION(NAME, name, place, english, french) {name, place, english, french},
+#include "ledger/diagnosis_actions.def"
+#undef ACTION
+};
+
+/* What there is to pay: the statements that failed, else the debt. */
+static micros owed(const struct diagnosis_facts *f)
+{
+	if (f->unpaid_micros > 0)
+		return f->unpaid_micros;
+	return f->balance_micros < 0 ? -f->balance_micros : 0;
+}
+
+static bool fill_amount(const char *name, const struct diagnosis_facts *f, char out[WORDING_MAX], const struct wording *w)
+{
+	const struct {
+		const char *name;
+		micros amount;
+	} amounts[] = {
+		{"balance", f->balance_micros},     {"owed", owed(f)},
+		{"used", f->used_micros},           {"hard", f->hard_limit_micros},
+		{"limit", f->limit_micros},         {"spent", f->limit_used_micros},
+		{"available", f->available_micros}, {"allowance", f->allowance_micros},
+	};
+
+	for (size_t i = 0; i < sizeof(amounts) / sizeof(amounts[0]); i++) {
+		if (strcmp(amounts[i].name, name) != 0)
+			continue;
+		wording_amount(w, f->unit, amounts[i].amount, out);
+		return true;
+	}
+	return false;
+}
+
+static bool fill_moment(const char *name, const struct diagnosis_facts *f, char out[WORDING_MAX], const struct wording *w)
+{
+	const struct {
+		const char *name;
+		int64_t time_us;
+	} moments[] = {{"resets", f->resets_at_us}, {"period", f->period_end_us}, {"statement", f->statement_at_us}};
+
+	for (size_t i = 0; i < sizeof(moments) / sizeof(moments[0]); i++) {
+		if (strcmp(moments[i].name, name) != 0)
+			continue;
+		out[0] = '-';
+		out[1] = '\0';
+		if (moments[i].time_us != 0)
+			wording_moment(w->french, moments[i].time_us, out);
+		return true;
+	}
+	return false;
+}
+
+/* What such a request is, and costs: with the decimals of its own size. */
+static void fill_typical(const struct diagnosis_facts *f, const struct wording *w, struct buf *out)
+{
+	char number[MONEY_TEXT_MAX];
+	char *point;
+
+	decimal_format(f->typical_micros, 6, 2, number);
+	point = strchr(number, '.');
+	if (w->french && point != NULL)
+		*point = ',';
+	if (f->item[0] != '\0')
+		buf_printf(out, "%s: ", f->item);
+	buf_printf(out, "%s %s", number, f->unit == UNIT_MONEY ? w->currency : w->french ? "crédits" : "credits");
+}
+
+static void fill(const char *name, const struct diagnosis_facts *f, const struct wording *w, struct buf *out)
+{
+	char text[WORDING_MAX];
+
+	if (strcmp(name, "typical") == 0)
+		fill_typical(f, w, out);
+	else if (strcmp(name, "code") == 0)
+		buf_add_text(out, f->card_code[0] != '\0' ? f->card_code : "-");
+	else if (fill_amount(name, f, text, w) || fill_moment(name, f, text, w))
+		buf_add_text(out, text);
+	else
+		UNREACHABLE("no such word in braces");
+}
+
+/* The text with the words in braces filled in. */
+static void say(const char *text, const struct diagnosis_facts *f, const struct wording *w, struct buf *out)
+{
+	char name[16];
+
+	for (; *text != '\0'; text++) {
+		const char *end = *text == '{' ? strchr(text, '}') : NULL;
+		size_t length;
+
+		if (end == NULL) {
+			buf_add_char(out, *text);
+			continue;
+		}
+		length = (size_t)(end - text) - 1;
+		CHECK(length < sizeof(name));
+		memcpy(name, text + 1, length);
+		name[length] = '\0';
+		fill(name, f, w, out);
+		text = end;
+	}
+}
+
+const char *diagnosis_name(enum diagnosis_case what)
+{
+	return cases[what].name;
+}
+
+void diagnosis_title(enum diagnosis_case what, const struct diagnosis_facts *f, const struct wording *w, struct buf *out)
+{
+	say(w->french ? cases[what].french_title : cases[what].english_title, f, w, out);
+}
+
+void diagnosis_explain(enum diagnosis_case what, const struct diagnosis_facts *f, const struct wording *w,
+                       struct buf *out)
+{
+	say(w->french ? cases[what].french : cases[what].english, f, w, out);
+}
+
+struct diagnosis_action diagnosis_action(enum diagnosis_case what, const struct diagnosis_facts *f,
+                                         const char *topup_url)
+{
+	const enum action action = cases[what].action;
+	struct diagnosis_action found = {.name = actions[action].name, .url = ""};
+
+	switch (actions[action].place) {
+	case NOWHERE:
+		break;
+	case INVOICE:
+		found.url = f->invoice_url;
+		break;
+	case TOPUP:
+		found.url = topup_url;
+		break;
+	}
+	return found;
+}
+
+void diagnosis_advise(enum diagnosis_case what, const struct diagnosis_facts *f, const struct wording *w,
+                      struct buf *out)
+{
+	const enum action action = cases[what].action;
+
+	say(w->french ? actions[action].french : actions[action].english, f, w, out);
+}
+
+/* ---- the checklist ------------------------------------------------------------------------------- */
+
+static enum diagnosis_done done(bool condition)
+{
+	return condition ? STEP_DONE : STEP_OPEN;
+}
+
+/* Who pays beforehand needs no card. */
+static enum diagnosis_done valid_card(const struct diagnosis_facts *f)
+{
+	if (f->card == CARD_UNKNOWN || (f->card == CARD_NONE && f->mode == MODE_PREPAID))
+		return STEP_UNKNOWN;
+	return done(f->card == CARD_VALID);
+}
+
+struct checklist_entry {
+	const char *name;
+	bool shown;
+	enum diagnosis_done done;
+	const char *english, *french;
+};
+
+static int read_step(int wanted, enum diagnosis_case what, const struct diagnosis_facts *f, struct checklist_entry *out)
+{
+	int i = 0;
+
+#define STEP(name, shown, done, english, french)                                                                      \
+	if (i++ == wanted)                                                                                             \
+		*out = (struct checklist_entry){name, shown, done, english, french};
+#include "ledger/diagnosis_steps.def"
+#undef STEP
+	return i;
+}
+
+int diagnosis_steps(void)
+{
+	int i = 0;
+
+#define STEP(...) i++;
+#include "ledger/diagnosis_steps.def"
+#undef STEP
+	return i;
+}
+
+bool diagnosis_step(int i, enum diagnosis_case what, const struct diagnosis_facts *f, const struct wording *w,
+                    struct diagnosis_step *step, struct buf *text)
+{
+	struct checklist_entry entry = {.shown = false};
+	const int count = read_step(i, what, f, &entry);
+
+	CHECK(i >= 0 && i < count);
+	if (!entry.shown)
+		return false;
+	*step = (struct diagnosis_step){.name = entry.name, .done = entry.done};
+	say(w->french ? entry.french : entry.english, f, w, text);
+	return true;
+}
+
+const char *diagnosis_card_name(enum diagnosis_card card)
+{
+	static const char *const names[] = {
+		[CARD_UNKNOWN] = "unknown",   [CARD_NONE] = "none",       [CARD_VALID] = "valid",
+		[CARD_DECLINED] = "declined", [CARD_EXPIRED] = "expired",
+	};
+
+	return names[card];
+}

@@ -1,0 +1,83 @@
+/*
+ * diagnosis: why an account's balance is what it is, and what to do: which of the cases of diagnosis_cases.def it is,
+ * the steps of diagnosis_steps.def with those ticked that are done, and the one next action.  Pure.
+ */
+#ifndef OCTROI_LEDGER_DIAGNOSIS_H
+#define OCTROI_LEDGER_DIAGNOSIS_H
+
+#include "base/buf.h"
+#include "ledger/command.h"
+#include "ledger/wording.h"
+
+#define DIAGNOSIS_TEXT_MAX 512
+
+enum diagnosis_case {
+#define CASE(NAME, name, action, condition, ...) DIAGNOSIS_##NAME,
+#include "ledger/diagnosis_cases.def"
+#undef CASE
+	DIAGNOSIS_CASES
+};
+
+/* Of a card as far as octroi knows it: by how the newest charge ended.  NONE: there is no customer at Stripe, or it has no
+ * card. */
+enum diagnosis_card { CARD_UNKNOWN, CARD_NONE, CARD_VALID, CARD_DECLINED, CARD_EXPIRED };
+
+/* What it judges by.  Texts are "" and times 0 where there is nothing. */
+struct diagnosis_facts {
+	enum account_unit unit;
+	enum account_mode mode;
+	enum account_status status;
+	micros balance_micros, held_micros, available_micros, hard_limit_micros, soft_limit_micros;
+	micros used_micros;                     /* this month, in the account's time zone */
+	micros stated_micros, unpaid_micros;    /* in statements that are not settled: of the debt; all of them */
+	int64_t statement_at_us;                /* the next one */
+	micros daily_limit_micros, monthly_limit_micros; /* the account's, or COMMAND_NO_LIMIT */
+	/* A typical request: one of what was used last, with the configured number of tokens; item "": any at all. */
+	enum price_kind item_kind;
+	const char *item;
+	micros typical_micros;                  /* 0: the customer's own key pays */
+	/* The guard's verdict of it; LIMIT_NONE: it would pass. */
+	enum limit_kind limit;
+	bool of_member;
+	micros limit_micros, limit_used_micros;
+	int64_t resets_at_us;
+	bool on_plan;
+	micros allowance_micros, allowance_left_micros; /* of this period */
+	int64_t period_end_us;
+	enum diagnosis_card card;
+	const char *card_code, *invoice_url;    /* Stripe's, of the newest failed charge */
+	enum transaction_type paid_type;        /* of the last payment */
+	micros paid_micros;
+	int64_t paid_at_us;
+};
+
+/* The first case whose condition holds; the last one's always does. */
+enum diagnosis_case diagnosis_case(const struct diagnosis_facts *f);
+
+const char *diagnosis_name(enum diagnosis_case what);
+void diagnosis_title(enum diagnosis_case what, const struct diagnosis_facts *f, const struct wording *w, struct buf *out);
+void diagnosis_explain(enum diagnosis_case what, const struct diagnosis_facts *f, const struct wording *w,
+                       struct buf *out);
+
+/* What to do next; url "": nowhere to send anybody. */
+struct diagnosis_action {
+	const char *name, *url;
+};
+struct diagnosis_action diagnosis_action(enum diagnosis_case what, const struct diagnosis_facts *f,
+                                         const char *topup_url);
+void diagnosis_advise(enum diagnosis_case what, const struct diagnosis_facts *f, const struct wording *w,
+                      struct buf *out);
+
+enum diagnosis_done { STEP_OPEN, STEP_DONE, STEP_UNKNOWN };
+/* A step of the checklist; how many there are, and each of those that belong to the case (false: it does not). */
+int diagnosis_steps(void);
+struct diagnosis_step {
+	const char *name;
+	enum diagnosis_done done;
+};
+bool diagnosis_step(int i, enum diagnosis_case what, const struct diagnosis_facts *f, const struct wording *w,
+                    struct diagnosis_step *step, struct buf *text);
+
+const char *diagnosis_card_name(enum diagnosis_card card);
+
+#endif
