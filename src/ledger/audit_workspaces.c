@@ -24,79 +24,72 @@
 static const struct audit_query queries[] = {
 	/* ---- the account's workspace */
 	{"workspace", "accounts",
-	 "SELECT a.id AS account_id, 'workspace' AS name, 'it says that it has one, but there is none' AS detail"
-	 " FROM accounts a LEFT JOIN workspaces w ON w.account_id = a.id"
-	 " WHERE a.workspace <> 0 AND w.account_id IS NULL"},
+	 "SELECT a.id AS account_id, 'workspace' AS name, 'it says that it has one, but there is none' AS detail FROM"
+	 " accounts a LEFT JOIN workspaces w ON w.account_id = a.id WHERE a.workspace <> 0 AND w.account_id IS NULL"},
 	{"workspace", "workspaces",
-	 "SELECT w.account_id, 'workspace' AS name, 'its account says that it has none' AS detail"
-	 " FROM workspaces w LEFT JOIN accounts a ON a.id = w.account_id WHERE COALESCE(a.workspace, 0) <> 1"},
+	 "SELECT w.account_id, 'workspace' AS name, 'its account says that it has none' AS detail FROM workspaces w"
+	 " LEFT JOIN accounts a ON a.id = w.account_id WHERE COALESCE(a.workspace, 0) <> 1"},
 	{"workspace", "workspaces",
 	 "SELECT w.account_id, 'people' AS name, CONCAT(w.managers, ' managers and ', w.members, ' members, but ',"
 	 " COALESCE(m.managers, 0), ' and ', COALESCE(m.members, 0), ' are there') AS detail FROM workspaces w LEFT"
-	 " JOIN (SELECT account_id, SUM(role = 1) AS managers, SUM(role = 0) AS members FROM members"
-	 " WHERE removed_at_us = 0 GROUP BY account_id) m ON m.account_id = w.account_id"
-	 " WHERE w.managers <> COALESCE(m.managers, 0) OR w.members <> COALESCE(m.members, 0)"},
+	 " JOIN (SELECT account_id, SUM(role = 1) AS managers, SUM(role = 0) AS members FROM members WHERE"
+	 " removed_at_us = 0 GROUP BY account_id) m ON m.account_id = w.account_id WHERE w.managers <>"
+	 " COALESCE(m.managers, 0) OR w.members <> COALESCE(m.members, 0)"},
 	{"reserved", "workspaces",
 	 "SELECT w.account_id, 'reserved' AS name, CONCAT('reserved_micros is ', w.reserved_micros, ', but its"
 	 " members'' quotas leave ', COALESCE(m.rest, 0)) AS detail FROM workspaces w LEFT JOIN (SELECT m.account_id,"
 	 " SUM(" QUOTA_LEFT ") AS rest FROM members m JOIN workspaces w ON w.account_id = m.account_id"
-	 " WHERE m.removed_at_us = 0 GROUP BY m.account_id) m ON m.account_id = w.account_id"
-	 " WHERE w.reserved_micros <> COALESCE(m.rest, 0)"},
+	 " WHERE m.removed_at_us = 0 GROUP BY m.account_id) m ON m.account_id = w.account_id WHERE w.reserved_micros"
+	 " <> COALESCE(m.rest, 0)"},
 	{"due", "accounts",
 	 "SELECT a.id AS account_id, 'workspace' AS name, CONCAT('due_at_us is ', a.due_at_us, ', but a period ends at"
-	 " ',"
-	 " w.period_end_us, ', a statement is due at ', w.statement_at_us, ', a suspension at ', w.suspend_at_us)"
-	 " AS detail FROM workspaces w JOIN accounts a ON a.id = w.account_id WHERE"
-	 " (w.period_end_us <> 0 AND w.period_end_us < a.due_at_us) OR"
-	 " (w.statement_at_us <> 0 AND w.statement_at_us < a.due_at_us) OR"
+	 " ', w.period_end_us, ', a statement is due at ', w.statement_at_us, ', a suspension at ', w.suspend_at_us)"
+	 " AS detail FROM workspaces w JOIN accounts a ON a.id = w.account_id WHERE (w.period_end_us <> 0 AND"
+	 " w.period_end_us < a.due_at_us) OR (w.statement_at_us <> 0 AND w.statement_at_us < a.due_at_us) OR"
 	 " (w.suspend_at_us <> 0 AND w.suspend_at_us < a.due_at_us)"},
 
 	/* ---- people */
 	{"member", "members",
-	 "SELECT m.account_id, CONCAT('member ', m.member_id) AS name, CONCAT('held_micros is ', m.held_micros, ',"
-	 " but"
-	 " its open holds reserve ', COALESCE(h.held, 0)) AS detail FROM members m JOIN workspaces w"
-	 " ON w.account_id = m.account_id LEFT JOIN (SELECT m.account_id, m.member_id, SUM(h.reserved_micros) AS held"
-	 " FROM members m JOIN holds h ON h.account_id = m.account_id AND h.member = m.member_id AND h.seq >"
-	 " m.from_seq"
-	 " GROUP BY m.account_id, m.member_id) h ON h.account_id = m.account_id AND h.member_id = m.member_id"
-	 " WHERE m.held_micros <> COALESCE(h.held, 0)"},
+	 "SELECT m.account_id, CONCAT('member ', m.member_id) AS name, CONCAT('held_micros is ', m.held_micros, ', but"
+	 " its open holds reserve ', COALESCE(h.held, 0)) AS detail FROM members m JOIN workspaces w ON w.account_id ="
+	 " m.account_id LEFT JOIN (SELECT m.account_id, m.member_id, SUM(h.reserved_micros) AS held FROM members m"
+	 " JOIN holds h ON h.account_id = m.account_id AND h.member = m.member_id AND h.seq > m.from_seq GROUP BY"
+	 " m.account_id, m.member_id) h ON h.account_id = m.account_id AND h.member_id = m.member_id WHERE"
+	 " m.held_micros <> COALESCE(h.held, 0)"},
 	{"member", "members",
 	 "SELECT account_id, CONCAT('member ', member_id) AS name, CONCAT('role ', role, ', quota ', quota_micros,"
-	 " IF(removed_at_us <> 0, ', though it has left', '')) AS detail FROM members WHERE role NOT IN (0, 1)"
-	 " OR quota_micros < 0 OR (removed_at_us <> 0 AND quota_micros <> 0)"},
+	 " IF(removed_at_us <> 0, ', though it has left', '')) AS detail FROM members WHERE role NOT IN (0, 1) OR"
+	 " quota_micros < 0 OR (removed_at_us <> 0 AND quota_micros <> 0)"},
 	{"limit", "members",
 	 "SELECT account_id, CONCAT('member ', member_id) AS name, CONCAT('limits ', limit_micros, ', ',"
 	 " daily_limit_micros, ', ', monthly_limit_micros, '; used ', period_micros, ', ', day_micros, ', ',"
-	 " month_micros)"
-	 " AS detail FROM members WHERE LEAST(limit_micros, daily_limit_micros, monthly_limit_micros) < -1"
-	 " OR LEAST(period_micros, day_micros, month_micros, held_micros) < 0"},
+	 " month_micros) AS detail FROM members WHERE LEAST(limit_micros, daily_limit_micros, monthly_limit_micros) <"
+	 " -1 OR LEAST(period_micros, day_micros, month_micros, held_micros) < 0"},
 	{"limit", "workspaces",
-	 "SELECT account_id, 'limits' AS name, CONCAT('limits ', daily_limit_micros, ', ', monthly_limit_micros,"
-	 " '; used ', day_micros, ', ', month_micros) AS detail FROM workspaces"
-	 " WHERE LEAST(daily_limit_micros, monthly_limit_micros) < -1 OR LEAST(day_micros, month_micros) < 0"},
+	 "SELECT account_id, 'limits' AS name, CONCAT('limits ', daily_limit_micros, ', ', monthly_limit_micros, ';"
+	 " used ', day_micros, ', ', month_micros) AS detail FROM workspaces WHERE LEAST(daily_limit_micros,"
+	 " monthly_limit_micros) < -1 OR LEAST(day_micros, month_micros) < 0"},
 
 	/* ---- windows: what was counted is not more than what the usages say */
 	{"window", "workspaces",
 	 "SELECT w.account_id, 'windows' AS name, CONCAT('used ', w.day_micros, ' today and ', w.month_micros, ' this"
 	 " month, but its usages come to ', COALESCE(u.day, 0), ' and ', COALESCE(u.month, 0)) AS detail"
 	 " FROM workspaces w LEFT JOIN (SELECT w.account_id, SUM(IF(u.ended_at_us >= w.day_until_us - " TWO_DAYS_US
-	 ", u.cost_micros, 0)) AS day, SUM(IF(u.ended_at_us >= w.month_until_us - " TWO_MONTHS_US ", u.cost_micros,"
-	 " 0))"
+	 ", u.cost_micros, 0)) AS day, SUM(IF(u.ended_at_us >= w.month_until_us - " TWO_MONTHS_US ", u.cost_micros, 0))"
 	 " AS month FROM workspaces w JOIN usages u ON u.account_id = w.account_id GROUP BY w.account_id) u"
 	 " ON u.account_id = w.account_id WHERE (w.day_until_us > " NOW_US " AND w.day_micros > COALESCE(u.day, 0))"
 	 " OR (w.month_until_us > " NOW_US " AND w.month_micros > COALESCE(u.month, 0))"},
 	{"window", "members",
 	 "SELECT m.account_id, CONCAT('member ', m.member_id) AS name, CONCAT('used ', m.day_micros, ' today, ',"
 	 " m.month_micros, ' this month and ', m.period_micros, ' this period, but its usages come to ',"
-	 " COALESCE(u.day, 0), ', ', COALESCE(u.month, 0), ' and ', COALESCE(u.period, 0)) AS detail"
-	 " FROM members m LEFT JOIN (SELECT m.account_id, m.member_id,"
+	 " COALESCE(u.day, 0), ', ', COALESCE(u.month, 0), ' and ', COALESCE(u.period, 0)) AS detail FROM members m"
+	 " LEFT JOIN (SELECT m.account_id, m.member_id,"
 	 " SUM(IF(u.ended_at_us >= m.day_until_us - " DAY_US ", u.cost_micros, 0)) AS day,"
 	 " SUM(IF(u.ended_at_us >= m.month_until_us - " MONTH_US ", u.cost_micros, 0)) AS month,"
 	 " SUM(IF(u.ended_at_us >= m.period_until_us - " MONTH_US ", u.cost_micros, 0)) AS period"
-	 " FROM members m JOIN workspaces w ON w.account_id = m.account_id JOIN usages u"
-	 " ON u.account_id = m.account_id AND u.member = m.member_id GROUP BY m.account_id, m.member_id) u"
-	 " ON u.account_id = m.account_id AND u.member_id = m.member_id"
+	 " FROM members m JOIN workspaces w ON w.account_id = m.account_id JOIN usages u ON u.account_id ="
+	 " m.account_id AND u.member = m.member_id GROUP BY m.account_id, m.member_id) u ON u.account_id ="
+	 " m.account_id AND u.member_id = m.member_id"
 	 " WHERE (m.day_until_us > " NOW_US " AND m.day_micros > COALESCE(u.day, 0))"
 	 " OR (m.month_until_us > " NOW_US " AND m.month_micros > COALESCE(u.month, 0))"
 	 " OR (m.period_until_us > " NOW_US " AND m.period_micros > COALESCE(u.period, 0))"},
@@ -104,116 +97,103 @@ static const struct audit_query queries[] = {
 	/* ---- allowances */
 	{"allowance", "allowances",
 	 "SELECT l.account_id, CONCAT('seq ', l.seq) AS name, CONCAT(l.amount_micros, ' micros until ',"
-	 " l.period_end_us,"
-	 " ', but its grant ', l.grant_seq, ' is ', COALESCE(CONCAT('of type ', g.type, ', ', g.amount_micros,"
-	 " ' micros until ', g.expires_at_us), 'not there'), ' and its transaction ', l.transaction_seq, ' is ',"
-	 " COALESCE(CONCAT('of type ', x.type, ', ', x.amount_micros, ' micros, grant ', x.grant_seq), 'not there'))"
-	 " AS detail FROM allowances l"
-	 " LEFT JOIN grants g ON g.account_id = l.account_id AND g.seq = l.grant_seq"
-	 " LEFT JOIN transactions x ON x.account_id = l.account_id AND x.seq = l.transaction_seq"
-	 " WHERE IF(l.amount_micros = 0, l.grant_seq <> 0 OR l.transaction_seq <> 0,"
-	 " l.amount_micros < 0 OR g.seq IS NULL OR x.seq IS NULL OR g.type <> 4 OR x.type <> 4"
-	 " OR g.amount_micros <> l.amount_micros OR x.amount_micros <> l.amount_micros OR x.grant_seq <> g.seq"
-	 " OR g.expires_at_us <> l.period_end_us OR x.created_at_us <> l.created_at_us)"},
+	 " l.period_end_us, ', but its grant ', l.grant_seq, ' is ', COALESCE(CONCAT('of type ', g.type, ', ',"
+	 " g.amount_micros, ' micros until ', g.expires_at_us), 'not there'), ' and its transaction ',"
+	 " l.transaction_seq, ' is ', COALESCE(CONCAT('of type ', x.type, ', ', x.amount_micros, ' micros, grant ',"
+	 " x.grant_seq), 'not there')) AS detail FROM allowances l LEFT JOIN grants g ON g.account_id = l.account_id"
+	 " AND g.seq = l.grant_seq LEFT JOIN transactions x ON x.account_id = l.account_id AND x.seq ="
+	 " l.transaction_seq WHERE IF(l.amount_micros = 0, l.grant_seq <> 0 OR l.transaction_seq <> 0, l.amount_micros"
+	 " < 0 OR g.seq IS NULL OR x.seq IS NULL OR g.type <> 4 OR x.type <> 4 OR g.amount_micros <> l.amount_micros"
+	 " OR x.amount_micros <> l.amount_micros OR x.grant_seq <> g.seq OR g.expires_at_us <> l.period_end_us OR"
+	 " x.created_at_us <> l.created_at_us)"},
 	{"allowance", "grants",
-	 "SELECT x.account_id, CONCAT('seq ', x.grant_seq) AS name, CONCAT('a plan''s allowance, transaction ',"
-	 " x.seq,"
-	 " ', that ', COUNT(l.seq), ' rows of allowances account for') AS detail FROM transactions x"
-	 " LEFT JOIN allowances l ON l.account_id = x.account_id AND l.transaction_seq = x.seq"
-	 " WHERE x.type = 4 AND x.actor = 'plan' GROUP BY x.account_id, x.seq, x.grant_seq HAVING COUNT(l.seq) <> 1"},
+	 "SELECT x.account_id, CONCAT('seq ', x.grant_seq) AS name, CONCAT('a plan''s allowance, transaction ', x.seq,"
+	 " ', that ', COUNT(l.seq), ' rows of allowances account for') AS detail FROM transactions x LEFT JOIN"
+	 " allowances l ON l.account_id = x.account_id AND l.transaction_seq = x.seq WHERE x.type = 4 AND x.actor ="
+	 " 'plan' GROUP BY x.account_id, x.seq, x.grant_seq HAVING COUNT(l.seq) <> 1"},
 	{"allowance", "workspaces",
 	 "SELECT w.account_id, 'period' AS name, CONCAT('granted ', w.granted_micros, ', carried ', w.carried_micros,"
-	 " ', but its allowances come to ', COALESCE(l.granted, 0), ' and ', COALESCE(l.carried, 0)) AS detail"
-	 " FROM workspaces w LEFT JOIN (SELECT account_id, period_start_us, SUM(IF(reason = 1, 0, amount_micros))"
-	 " AS granted, SUM(IF(reason = 1, amount_micros, 0)) AS carried FROM allowances"
-	 " GROUP BY account_id, period_start_us) l"
-	 " ON l.account_id = w.account_id AND l.period_start_us = w.period_start_us WHERE w.plan <> ''"
-	 " AND (w.granted_micros <> COALESCE(l.granted, -1) OR w.carried_micros <> COALESCE(l.carried, 0))"},
+	 " ', but its allowances come to ', COALESCE(l.granted, 0), ' and ', COALESCE(l.carried, 0)) AS detail FROM"
+	 " workspaces w LEFT JOIN (SELECT account_id, period_start_us, SUM(IF(reason = 1, 0, amount_micros)) AS"
+	 " granted, SUM(IF(reason = 1, amount_micros, 0)) AS carried FROM allowances GROUP BY account_id,"
+	 " period_start_us) l ON l.account_id = w.account_id AND l.period_start_us = w.period_start_us WHERE w.plan <>"
+	 " '' AND (w.granted_micros <> COALESCE(l.granted, -1) OR w.carried_micros <> COALESCE(l.carried, 0))"},
 	{"allowance", "workspaces",
 	 "SELECT w.account_id, 'numbers' AS name, CONCAT('allowance_seq is ', w.allowance_seq, ', but there are ',"
 	 " COALESCE(l.n, 0), ' allowances, the last with seq ', COALESCE(l.last, 0)) AS detail FROM workspaces w LEFT"
-	 " JOIN"
-	 " (SELECT account_id, COUNT(*) AS n, MAX(seq) AS last FROM allowances GROUP BY account_id) l"
-	 " ON l.account_id = w.account_id"
-	 " WHERE w.allowance_seq <> COALESCE(l.n, 0) OR w.allowance_seq <> COALESCE(l.last, 0)"},
+	 " JOIN (SELECT account_id, COUNT(*) AS n, MAX(seq) AS last FROM allowances GROUP BY account_id) l ON"
+	 " l.account_id = w.account_id WHERE w.allowance_seq <> COALESCE(l.n, 0) OR w.allowance_seq <>"
+	 " COALESCE(l.last, 0)"},
 	{"period", "workspaces",
 	 "SELECT w.account_id, 'period' AS name, CONCAT('plan ', w.plan, ' from ', w.period_start_us, ' to ',"
 	 " w.period_end_us, ', but its allowances say ', COALESCE(CONCAT(l.plan, ' from ', l.period_start_us, ' to ',"
-	 " l.period_end_us), 'nothing')) AS detail FROM workspaces w LEFT JOIN allowances l"
-	 " ON l.account_id = w.account_id AND l.seq = (SELECT MAX(n.seq) FROM allowances n"
-	 " WHERE n.account_id = w.account_id AND n.reason IN (0, 2)) WHERE IF(w.plan = '', w.period_end_us <> 0,"
-	 " l.seq IS NULL OR l.plan <> w.plan OR l.plan_version <> w.plan_version"
-	 " OR l.period_start_us <> w.period_start_us OR l.period_end_us <> w.period_end_us)"},
+	 " l.period_end_us), 'nothing')) AS detail FROM workspaces w LEFT JOIN allowances l ON l.account_id ="
+	 " w.account_id AND l.seq = (SELECT MAX(n.seq) FROM allowances n WHERE n.account_id = w.account_id AND"
+	 " n.reason IN (0, 2)) WHERE IF(w.plan = '', w.period_end_us <> 0, l.seq IS NULL OR l.plan <> w.plan OR"
+	 " l.plan_version <> w.plan_version OR l.period_start_us <> w.period_start_us OR l.period_end_us <>"
+	 " w.period_end_us)"},
 	{"period", "allowances",
 	 "SELECT account_id, CONCAT('period from ', period_start_us) AS name, CONCAT(SUM(reason = 0), ' allowances"
-	 " begin"
-	 " it and ', SUM(reason = 1), ' carry over; it ends at ', MIN(period_end_us), ' to ', MAX(period_end_us)) AS"
-	 " detail"
-	 " FROM allowances GROUP BY account_id, period_start_us HAVING SUM(reason = 0) <> 1 OR SUM(reason = 1) > 1"
-	 " OR MIN(period_end_us) <> MAX(period_end_us) OR MIN(period_end_us) <= period_start_us OR MIN(reason) < 0"
-	 " OR MAX(reason) > 3 OR MIN(created_at_us) < period_start_us OR MAX(created_at_us) >= MAX(period_end_us)"},
+	 " begin it and ', SUM(reason = 1), ' carry over; it ends at ', MIN(period_end_us), ' to ',"
+	 " MAX(period_end_us)) AS detail FROM allowances GROUP BY account_id, period_start_us HAVING SUM(reason = 0)"
+	 " <> 1 OR SUM(reason = 1) > 1 OR MIN(period_end_us) <> MAX(period_end_us) OR MIN(period_end_us) <="
+	 " period_start_us OR MIN(reason) < 0 OR MAX(reason) > 3 OR MIN(created_at_us) < period_start_us OR"
+	 " MAX(created_at_us) >= MAX(period_end_us)"},
 	/* What is carried over comes from the period before, so that one must be there and end here. */
 	{"period", "allowances",
 	 "SELECT account_id, CONCAT('period from ', period_start_us) AS name, CONCAT('the one before ended at ',"
-	 " COALESCE(before_us, 'no time')) AS detail FROM (SELECT account_id, period_start_us, carried,"
-	 " LAG(end_us) OVER (PARTITION BY account_id ORDER BY period_start_us) AS before_us FROM"
-	 " (SELECT account_id, period_start_us, MAX(period_end_us) AS end_us, SUM(reason = 1) AS carried FROM"
-	 " allowances"
-	 " GROUP BY account_id, period_start_us) p) p"
-	 " WHERE IF(carried > 0, COALESCE(before_us, 0) <> period_start_us, COALESCE(before_us, 0) > period_start_us)"},
+	 " COALESCE(before_us, 'no time')) AS detail FROM (SELECT account_id, period_start_us, carried, LAG(end_us)"
+	 " OVER (PARTITION BY account_id ORDER BY period_start_us) AS before_us FROM (SELECT account_id,"
+	 " period_start_us, MAX(period_end_us) AS end_us, SUM(reason = 1) AS carried FROM allowances GROUP BY"
+	 " account_id, period_start_us) p) p WHERE IF(carried > 0, COALESCE(before_us, 0) <> period_start_us,"
+	 " COALESCE(before_us, 0) > period_start_us)"},
 
 	/* ---- statements */
 	{"statement", "statements",
-	 "SELECT t.account_id, CONCAT('seq ', t.seq) AS name, CONCAT('state ', t.state, ', ', t.amount_micros,"
-	 " ' micros, but its transaction ', t.transaction_seq, ' is ', COALESCE(CONCAT('of type ', x.type, ', ',"
-	 " x.amount_micros, ' micros'), 'not there')) AS detail FROM statements t"
-	 " LEFT JOIN transactions x ON x.account_id = t.account_id AND x.seq = t.transaction_seq"
-	 " WHERE IF(t.state = 3, x.seq IS NULL OR x.type <> 9 OR x.amount_micros <> t.amount_micros,"
-	 " t.transaction_seq <> 0)"},
+	 "SELECT t.account_id, CONCAT('seq ', t.seq) AS name, CONCAT('state ', t.state, ', ', t.amount_micros, '"
+	 " micros, but its transaction ', t.transaction_seq, ' is ', COALESCE(CONCAT('of type ', x.type, ', ',"
+	 " x.amount_micros, ' micros'), 'not there')) AS detail FROM statements t LEFT JOIN transactions x ON"
+	 " x.account_id = t.account_id AND x.seq = t.transaction_seq WHERE IF(t.state = 3, x.seq IS NULL OR x.type <>"
+	 " 9 OR x.amount_micros <> t.amount_micros, t.transaction_seq <> 0)"},
 	{"statement", "statements",
 	 "SELECT account_id, CONCAT('seq ', seq) AS name, CONCAT('state ', state, ', ', amount_micros, ' micros, ',"
-	 " amount_minor, ' ', currency, ' from ', from_us, ' to ', to_us) AS detail FROM statements"
-	 " WHERE state NOT BETWEEN 0 AND 5 OR amount_micros < 0 OR amount_minor < 0 OR from_us > to_us"
-	 " OR (state BETWEEN 0 AND 3 AND (amount_micros = 0 OR amount_minor = 0)) OR (state = 2 AND failures = 0)"},
+	 " amount_minor, ' ', currency, ' from ', from_us, ' to ', to_us) AS detail FROM statements WHERE state NOT"
+	 " BETWEEN 0 AND 5 OR amount_micros < 0 OR amount_minor < 0 OR from_us > to_us OR (state BETWEEN 0 AND 3 AND"
+	 " (amount_micros = 0 OR amount_minor = 0)) OR (state = 2 AND failures = 0)"},
 	{"statement", "transactions",
-	 "SELECT x.account_id, CONCAT('seq ', x.seq) AS name, CONCAT('a payment of ', COUNT(t.seq), ' statements')"
-	 " AS detail FROM transactions x LEFT JOIN statements t"
-	 " ON t.account_id = x.account_id AND t.transaction_seq = x.seq"
-	 " WHERE x.type = 9 AND x.actor = 'stripe' GROUP BY x.account_id, x.seq HAVING COUNT(t.seq) <> 1"},
+	 "SELECT x.account_id, CONCAT('seq ', x.seq) AS name, CONCAT('a payment of ', COUNT(t.seq), ' statements') AS"
+	 " detail FROM transactions x LEFT JOIN statements t ON t.account_id = x.account_id AND t.transaction_seq ="
+	 " x.seq WHERE x.type = 9 AND x.actor = 'stripe' GROUP BY x.account_id, x.seq HAVING COUNT(t.seq) <> 1"},
 	{"statement", "workspaces",
 	 "SELECT w.account_id, 'statements' AS name, CONCAT('stated_micros is ', w.stated_micros, ' of ',"
 	 " w.statement_seq, ' statements, ', w.failed_statements, ' declined, but ', COALESCE(t.owed, 0), ' is owed of"
-	 " ',"
-	 " COALESCE(t.n, 0), ', ', COALESCE(t.failed, 0), ' declined') AS detail"
-	 " FROM workspaces w LEFT JOIN (SELECT account_id, COUNT(*) AS n, SUM(state = 2) AS failed,"
-	 " SUM(IF(state IN (0, 1, 2), amount_micros, 0)) AS owed FROM statements GROUP BY account_id) t"
-	 " ON t.account_id = w.account_id WHERE w.stated_micros <> COALESCE(t.owed, 0)"
-	 " OR w.statement_seq <> COALESCE(t.n, 0) OR w.failed_statements <> COALESCE(t.failed, 0)"},
+	 " ', COALESCE(t.n, 0), ', ', COALESCE(t.failed, 0), ' declined') AS detail FROM workspaces w LEFT JOIN"
+	 " (SELECT account_id, COUNT(*) AS n, SUM(state = 2) AS failed, SUM(IF(state IN (0, 1, 2), amount_micros, 0))"
+	 " AS owed FROM statements GROUP BY account_id) t ON t.account_id = w.account_id WHERE w.stated_micros <>"
+	 " COALESCE(t.owed, 0) OR w.statement_seq <> COALESCE(t.n, 0) OR w.failed_statements <> COALESCE(t.failed, 0)"},
 	{"statement", "accounts",
-	 "SELECT a.id AS account_id, 'status' AS name, CONCAT('status ', a.status, ', but ', COALESCE(t.failed, 0),"
-	 " ' of its statements were declined') AS detail FROM accounts a LEFT JOIN (SELECT account_id,"
-	 " SUM(state = 2) AS failed FROM statements GROUP BY account_id) t ON t.account_id = a.id"
-	 " WHERE a.status IN (2, 3) AND COALESCE(t.failed, 0) = 0"},
+	 "SELECT a.id AS account_id, 'status' AS name, CONCAT('status ', a.status, ', but ', COALESCE(t.failed, 0), '"
+	 " of its statements were declined') AS detail FROM accounts a LEFT JOIN (SELECT account_id, SUM(state = 2) AS"
+	 " failed FROM statements GROUP BY account_id) t ON t.account_id = a.id WHERE a.status IN (2, 3) AND"
+	 " COALESCE(t.failed, 0) = 0"},
 	{"statement", "outbox",
 	 "SELECT t.account_id, CONCAT('statement ', t.seq) AS name, CONCAT('state ', t.state, ', but ', COUNT(o.seq),"
-	 " ' rows of outbox are for it') AS detail FROM statements t LEFT JOIN outbox o ON o.account_id ="
-	 " t.account_id"
-	 " AND o.kind = 0 AND o.subject_seq = t.seq GROUP BY t.account_id, t.seq, t.state"
-	 " HAVING COUNT(o.seq) > 1 OR (t.state <> 5 AND COUNT(o.seq) = 0)"},
+	 " ' rows of outbox are for it') AS detail FROM statements t LEFT JOIN outbox o ON o.account_id = t.account_id"
+	 " AND o.kind = 0 AND o.subject_seq = t.seq GROUP BY t.account_id, t.seq, t.state HAVING COUNT(o.seq) > 1 OR"
+	 " (t.state <> 5 AND COUNT(o.seq) = 0)"},
 	{"outbox", "outbox",
 	 "SELECT o.account_id, CONCAT('seq ', o.seq) AS name, CONCAT('kind ', o.kind, ', state ', o.state, ', of"
-	 " statement ', o.subject_seq, IF(t.seq IS NULL, ', which is not there', '')) AS detail FROM outbox o"
-	 " LEFT JOIN statements t ON t.account_id = o.account_id AND t.seq = o.subject_seq"
-	 " LEFT JOIN workspaces w ON w.account_id = o.account_id"
-	 " WHERE o.kind NOT IN (0, 1) OR o.state NOT BETWEEN 0 AND 2 OR (o.kind = 0 AND t.seq IS NULL)"
-	 " OR o.seq < 1 OR o.seq > COALESCE(w.outbox_seq, 0)"},
+	 " statement ', o.subject_seq, IF(t.seq IS NULL, ', which is not there', '')) AS detail FROM outbox o LEFT"
+	 " JOIN statements t ON t.account_id = o.account_id AND t.seq = o.subject_seq LEFT JOIN workspaces w ON"
+	 " w.account_id = o.account_id WHERE o.kind NOT IN (0, 1) OR o.state NOT BETWEEN 0 AND 2 OR (o.kind = 0 AND"
+	 " t.seq IS NULL) OR o.seq < 1 OR o.seq > COALESCE(w.outbox_seq, 0)"},
 
 	/* ---- rows of no workspace */
 	{"orphan", "workspaces",
-	 "SELECT r.account_id, r.name, 'there is no such workspace' AS detail FROM"
-	 " (SELECT DISTINCT account_id, 'allowances' AS name FROM allowances UNION SELECT DISTINCT account_id,"
-	 " 'statements' FROM statements UNION SELECT DISTINCT account_id, 'outbox' FROM outbox) r"
-	 " LEFT JOIN workspaces w ON w.account_id = r.account_id WHERE w.account_id IS NULL"},
+	 "SELECT r.account_id, r.name, 'there is no such workspace' AS detail FROM (SELECT DISTINCT account_id,"
+	 " 'allowances' AS name FROM allowances UNION SELECT DISTINCT account_id, 'statements' FROM statements UNION"
+	 " SELECT DISTINCT account_id, 'outbox' FROM outbox) r LEFT JOIN workspaces w ON w.account_id = r.account_id"
+	 " WHERE w.account_id IS NULL"},
 };
 
 int audit_workspaces(struct audit *A, const struct account_key *only)
