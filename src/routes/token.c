@@ -13,6 +13,8 @@
 
 #define TOKEN_ISSUER "octroi"
 #define TOKEN_MAX ((size_t)4096)
+#define ISSUED_MAX ((size_t)8192) /* of another issuer */
+#define HEADER_MAX 1024
 #define CLAIMS_MAX ((size_t)1024)
 #define SKEW_SECONDS 5
 
@@ -129,16 +131,49 @@ static bool read_claims(struct arena *a, const struct json *claims, int64_t now,
 	return out->account != NULL && out->member != NULL;
 }
 
-/* Of the signature's bytes one encoding only, so that a token has one text. */
-static bool looks_compact(const char *token, size_t length)
-{
-	size_t dots = 0;
+/* The three parts of a compact JWS. */
+struct parts {
+	const char *part[3];
+	size_t length[3];
+};
 
-	if (length > TOKEN_MAX)
+static bool split(const char *token, size_t length, struct parts *p)
+{
+	int at = 0;
+
+	memset(p, 0, sizeof(*p));
+	p->part[0] = token;
+	for (size_t i = 0; i < length; i++) {
+		if (token[i] != '.') {
+			p->length[at]++;
+			continue;
+		}
+		if (++at == 3)
+			return false;
+		p->part[at] = token + i + 1;
+	}
+	return at == 2 && p->length[0] > 0 && p->length[1] > 0 && p->length[2] > 0;
+}
+
+static bool is_base64url(struct arena *a, const char *text, size_t length)
+{
+	void *bytes = arena_alloc(a, length);
+
+	return bytes != NULL && digest_unbase64url(text, length, bytes, length) > 0;
+}
+
+/* Three parts, each the one text that base64url has for its bytes (RFC 7515, section 2: no padding): so a token has
+ * one text, and cjose, which asserts on a stray '=', sees no other. */
+static bool is_compact(struct arena *a, const char *token, size_t length, size_t max)
+{
+	struct parts p;
+
+	if (length > max || !split(token, length, &p))
 		return false;
-	for (size_t i = 0; i < length; i++)
-		dots += token[i] == '.' ? 1 : 0;
-	return dots == 2;
+	for (size_t i = 0; i < sizeof(p.part) / sizeof(p.part[0]); i++)
+		if (!is_base64url(a, p.part[i], p.length[i]))
+			return false;
+	return true;
 }
 
 int token_accept(struct arena *a, const char *secret, const char *token, size_t length,
@@ -153,7 +188,7 @@ int token_accept(struct arena *a, const char *secret, const char *token, size_t 
 	char error[JSON_ERROR_MAX];
 	int result = -1;
 
-	if (key == NULL || !looks_compact(token, length))
+	if (key == NULL || !is_compact(a, token, length, TOKEN_MAX))
 		goto done;
 	jws = cjose_jws_import(token, length, NULL);
 	/* The algorithm is ours, not the token's to choose. */
@@ -180,41 +215,6 @@ done:
 /* ---- other issuers' tokens --------------------------------------------------------------------- */
 
 #define RSA_BITS_MIN 2048
-#define HEADER_MAX 1024
-#define ISSUED_MAX ((size_t)8192)
-
-/* The three parts of a compact JWS. */
-struct parts {
-	const char *part[3];
-	size_t length[3];
-};
-
-static bool split(const char *token, size_t length, struct parts *p)
-{
-	int at = 0;
-
-	if (length > ISSUED_MAX)
-		return false;
-	memset(p, 0, sizeof(*p));
-	p->part[0] = token;
-	for (size_t i = 0; i < length; i++) {
-		if (token[i] != '.') {
-			p->length[at]++;
-			continue;
-		}
-		if (++at == 3)
-			return false;
-		p->part[at] = token + i + 1;
-	}
-	return at == 2 && p->length[0] > 0 && p->length[1] > 0 && p->length[2] > 0;
-}
-
-static bool is_base64url(struct arena *a, const char *text, size_t length)
-{
-	void *bytes = arena_alloc(a, length);
-
-	return bytes != NULL && digest_unbase64url(text, length, bytes, length) > 0;
-}
 
 /* A part as JSON; NULL when it is not the base64url of a record.  To be freed. */
 static struct json *decode(struct arena *a, const char *text, size_t length)
@@ -256,7 +256,7 @@ const char *token_key_id(struct arena *a, const char *algorithm, const char *tok
 	const char *kid = NULL;
 	struct parts p;
 
-	if (!split(token, length, &p) || p.length[0] > HEADER_MAX)
+	if (length > ISSUED_MAX || !split(token, length, &p) || p.length[0] > HEADER_MAX)
 		return NULL;
 	header = decode(a, p.part[0], p.length[0]);
 	if (header != NULL && header_fits(header, algorithm)) {
@@ -265,6 +265,23 @@ const char *token_key_id(struct arena *a, const char *algorithm, const char *tok
 	}
 	json_free(header);
 	return kid;
+}
+
+/* Whether the key's figures are base64url: cjose asserts that they are. */
+static bool key_is_sound(struct arena *a, const char *jwk)
+{
+	static const char *const figures[] = {"n", "e", "x", "y", "d", "p", "q", "dp", "dq", "qi", "k"};
+	char error[JSON_ERROR_MAX];
+	struct json *key = json_parse(jwk, strlen(jwk), false, error);
+	bool sound = key != NULL && json_type(key) == JSON_RECORD;
+
+	for (size_t i = 0; sound && i < sizeof(figures) / sizeof(figures[0]); i++) {
+		const char *figure = text_claim(key, figures[i]);
+
+		sound = figure == NULL || is_base64url(a, figure, strlen(figure));
+	}
+	json_free(key);
+	return sound;
 }
 
 static bool key_fits(const cjose_jwk_t *key, const char *algorithm)
@@ -408,9 +425,8 @@ int token_accept_issued(struct arena *a, const struct token_issuer *issuer, cons
 	struct parts p;
 	int result = -1;
 
-	/* One text only for each token: the signature's too. */
-	if (token_key_id(a, issuer->algorithm, token, length) == NULL || !split(token, length, &p) ||
-	    !is_base64url(a, p.part[2], p.length[2]))
+	if (!is_compact(a, token, length, ISSUED_MAX) || token_key_id(a, issuer->algorithm, token, length) == NULL ||
+	    !key_is_sound(a, jwk) || !split(token, length, &p))
 		return -1;
 	if (!is_signed(jwk, issuer->algorithm, token, length))
 		return -1;
