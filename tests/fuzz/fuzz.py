@@ -48,8 +48,8 @@ def build(where):
 
     def one(name):
         program = where / f"fuzz_{name}"
-        call("clang", *FLAGS.split(), "-fsanitize=fuzzer", "-std=gnu17", "-D_GNU_SOURCE", f"-I{TOP}/src", f"-I{where}",
-             HERE / f"fuzz_{name}.c", where / "liboctroi.a", *libraries, "-lpthread",
+        call("clang", *FLAGS.split(), "-fsanitize=fuzzer", "-std=gnu17", "-D_GNU_SOURCE", f"-I{TOP}/src", f"-I{TOP}/tests", f"-I{where}",
+             HERE / f"fuzz_{name}.c", where / "liboctroi.a", *libraries, "-lcmocka", "-lpthread",
              "-o", program, cwd=where)
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
