@@ -18,6 +18,7 @@ asked after it (of a pause: after its end), and the number of operations and of 
 
 import argparse
 import collections
+import contextlib
 import http.client
 import itertools
 import os
@@ -71,12 +72,15 @@ class Trial:
         """Each of them in turn."""
         return choices[next(self.turns[what]) % len(choices)]
 
-    def run(self, kinds, per_round):
+    def run(self, kinds, per_round=10, say=lambda text: None):
         """kinds: how many cycles of each."""
         cycles = [kind for kind, count in kinds.items() for _ in range(count)]
         self.random.shuffle(cycles)
         for first in range(0, len(cycles), per_round):
             self.round(cycles[first:first + per_round])
+            say(f"{self.counts['cycles']} of {len(cycles)} cycles, {self.counts['acknowledged']} operations acknowledged,"
+                f" {len(self.problems)} problems")
+        return self
 
     def round(self, cycles):
         directory = tempfile.mkdtemp(prefix="octroi-crash-")
@@ -164,11 +168,13 @@ class Trial:
         self.o.disconnect()
         account, id = self.o.account(), f"order-{self.random.randrange(10**12)}"
         stop = self.stripe.stop_at(path, moment)
-        thread = threading.Thread(target=self.topup, args=(account, id))
+        killed = threading.Event()
+        thread = threading.Thread(target=wait_until, args=(lambda: self.topup(account, id) or killed.is_set(), 60))
         thread.start()
         stop.wait_reached()
         since = time.monotonic_ns()
         self.o.kill("octroi")
+        killed.set()
         stop.release()
         thread.join(60)
         self.o.start()
@@ -202,15 +208,14 @@ class Trial:
         return "\n".join(lines)
 
 
-def trial(kinds, per_round=10, seed=1, pause_max=30.0, db_settings=None):
-    """Runs that many cycles of each kind; the Trial."""
+@contextlib.contextmanager
+def trial(seed=1, pause_max=30.0, db_settings=None):
+    """A Trial with an octroi of its own."""
     with FakeStripe() as stripe, Octroi("nginx", settings={**SETTINGS, **stripe.settings()}, db_settings=db_settings,
                                         audit=False) as o, Interposer(o.env["OCTROI_DB_SOCKET"]) as between:
         stripe.webhook_url = o.url + "/api/webhooks/stripe"
         o.start(db_socket=between.path)
-        t = Trial(o, between, stripe, seed, pause_max)
-        t.run(kinds, per_round)
-        return t
+        yield Trial(o, between, stripe, seed, pause_max)
 
 
 def main():
@@ -218,15 +223,17 @@ def main():
     for kind, count in zip(KINDS, (20, 4, 10, 4, 6, 12)):
         parser.add_argument(f"--{kind}", type=int, default=count, metavar="N", help=f"cycles (default {count})")
     parser.add_argument("--pause", type=float, default=30, help="longest pause in seconds (default 30)")
-    parser.add_argument("--round", type=int, default=20, help="cycles between two checks (default 20)")
+    parser.add_argument("--round", type=int, default=25, help="cycles between two checks (default 25)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--db-set", action="append", default=[], metavar="KEY=VALUE", help="of my.cnf, to see that it matters")
     options = parser.parse_args()
-    t = trial({kind: getattr(options, kind) for kind in KINDS}, options.round, options.seed, options.pause,
-              dict(setting.split("=", 1) for setting in options.db_set))
-    for problem in t.problems[:50]:
-        print(problem)
-    print(t.table())
+    with trial(options.seed, options.pause, dict(setting.split("=", 1) for setting in options.db_set)) as t:
+        try:
+            t.run({kind: getattr(options, kind) for kind in KINDS}, options.round, lambda text: print(text, file=sys.stderr))
+        finally:
+            for problem in t.problems[:50]:
+                print(problem)
+            print(t.table())
     return 1 if t.problems else 0
 
 

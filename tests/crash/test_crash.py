@@ -6,8 +6,9 @@ import crash
 
 
 def run(**cycles):
-    options = {name: cycles.pop(name) for name in ("db_settings",) if name in cycles}
-    t = crash.trial({kind: cycles.get(kind, 0) for kind in crash.KINDS}, seed=int(os.environ.get("SEED", "1")), pause_max=1.5, **options)
+    db_settings = cycles.pop("db_settings", None)
+    with crash.trial(int(os.environ.get("SEED", "1")), 1.5, db_settings) as t:
+        t.run(cycles)
     print(t.table())
     return t
 
