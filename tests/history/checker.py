@@ -32,6 +32,7 @@ sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / name) for name
 
 from client import UNKNOWN  # noqa: E402
 from driver import Sql  # noqa: E402
+from guard import key_of  # noqa: E402
 
 LOST = "lost"              # acknowledged, and not there
 DUPLICATED = "duplicated"  # there twice
@@ -70,10 +71,6 @@ QUERIES = {
 }
 
 
-def account_key(name):
-    return hashlib.sha256(name.encode()).hexdigest()[:32]
-
-
 def request_key(id):
     return hashlib.sha256(id.encode()).hexdigest()[:32].upper()
 
@@ -81,10 +78,6 @@ def request_key(id):
 def seq_of(public_id):
     """The number of a hold, usage or transaction."""
     return int.from_bytes(base64.urlsafe_b64decode(public_id)[16:], "big")
-
-
-def public_id(name, seq):
-    return base64.urlsafe_b64encode(bytes.fromhex(account_key(name)) + seq.to_bytes(8, "big")).decode()
 
 
 class Tables:
@@ -96,9 +89,9 @@ class Tables:
 
     @staticmethod
     def read(sql, name):
-        key, found = "0x" + account_key(name), {}
+        found = {}
         for table, (kind, query) in QUERIES.items():
-            rows = sql.run(query.format(key=key))
+            rows = sql.run(query.format(key=key_of(name)))
             if table in ("account", "entries"):
                 found[table] = [kind(*map(int, row)) for row in rows]
             else:

@@ -7,8 +7,9 @@ import pytest
 
 import checker
 from checker import (DEFECT, DUPLICATED, FIGURES, INVENTED, LOST, ORDER, REFUSED, SUM, Account, AccountCheck, Entry, Hold, Request,
-                     Tables, Transaction, Usage, by_account, public_id, request_key)
+                     Tables, Transaction, Usage, by_account, request_key)
 from client import History
+from guard import public_id
 
 NAME = "forged:1"
 
