@@ -1,4 +1,4 @@
-"""Stands between octroi and its database, and cuts the line at a COMMIT when told to."""
+"""Stands between octroi and its database, and cuts the line at a COMMIT, or another statement, when told to."""
 
 import os
 import pathlib
@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 
-# What becomes of a statement with a COMMIT that is to be cut.
+# What becomes of a statement that is to be cut.
 BEFORE = "before"  # it never reaches the database
 AFTER = "after"    # the database has executed it, its answer never reaches octroi
 DURING = "during"  # both ends lose the line while it is executed
@@ -26,15 +26,17 @@ class Interposer:
         os.chmod(self.path, 0o777)
         self._listener.listen(64)
         self._lock = threading.Lock()
-        self._cuts = []  # what to do with the next COMMITs: None or one of the above
+        self._cuts = []  # what to do with the next of the statements: None or one of the above
+        self._statement, self._then = b"COMMIT", None
         self.cut = {BEFORE: 0, AFTER: 0, DURING: 0}
         self._closing = False
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def plan(self, cuts):
-        """What to do with each of the next COMMITs; None lets one pass."""
+    def plan(self, cuts, statement=b"COMMIT", then=None):
+        """What to do with each of the next messages to the database that contain the statement; None lets one
+        pass.  then() is called while the line is held, before it is cut."""
         with self._lock:
-            self._cuts = list(cuts)
+            self._cuts, self._statement, self._then = list(cuts), statement, then
 
     def left(self):
         with self._lock:
@@ -60,10 +62,14 @@ class Interposer:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _next_cut(self, data):
-        if b"COMMIT" not in data:
-            return None
+        """What to do with the message, and what is to be called then."""
         with self._lock:
-            return self._cuts.pop(0) if self._cuts else None
+            if not self._cuts or self._statement not in data:
+                return None, None
+            cut = self._cuts.pop(0)
+            if cut is not None:
+                self.cut[cut] += 1
+            return cut, self._then
 
     def _serve(self, client):
         server = socket.socket(socket.AF_UNIX)
@@ -80,16 +86,14 @@ class Interposer:
                     data = client.recv(1 << 20)
                     if not data:
                         return
-                    cut = self._next_cut(data)
-                    if cut is not None:
-                        with self._lock:
-                            self.cut[cut] += 1
-                    if cut == BEFORE:
-                        return
-                    server.sendall(data)
+                    cut, then = self._next_cut(data)
+                    if cut != BEFORE:
+                        server.sendall(data)
                     if cut == AFTER:
                         self._wait_for_answer(server)
                     if cut is not None:
+                        if then:
+                            then()
                         return
         except OSError:
             pass

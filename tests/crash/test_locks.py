@@ -1,0 +1,96 @@
+"""Two octroi at the same moment, made sure of: somebody holds the row that both need until both wait for it.
+
+Whoever decided on what it read without the lock has read it by then, and would write what is no longer true.
+"""
+
+import concurrent.futures
+import subprocess
+
+import pytest
+
+import guard
+from octroi import Octroi, wait_until
+from second import Second
+from swarm import Swarm
+
+EURO = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def o():
+    with Octroi("nginx", settings={"bonus_amount": "1", "bonus_campaign_cap": "2"}) as octroi:
+        yield octroi
+
+
+@pytest.fixture(scope="module")
+def both(o):
+    with Second(o) as second:
+        yield o.internal_url, second.internal_url
+
+
+class Lock:
+    """Rows that are locked in the database, as somebody who is slow would."""
+
+    def __init__(self, o, rows):
+        self.process = subprocess.Popen(
+            ["mariadb", "--no-defaults", "--unbuffered", "--socket", o.env["OCTROI_DB_SOCKET"], "-u", "root", "-N",
+             o.env["OCTROI_DB_NAME"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process.stdin.write(f"BEGIN; SELECT 'held' FROM {rows} FOR UPDATE;\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline().strip() == "held"
+
+    def release(self):
+        self.process.stdin.close()
+        self.process.wait(30)
+        self.process.stdout.close()
+
+
+def at_once(o, urls, rows, requests):
+    """The answers to the requests (path, key, body), each through its octroi, both under way at the same moment."""
+    def ask(url, path, key, body):
+        with Swarm([url], 1) as swarm:
+            return swarm.run([swarm.request("POST", path, o.keys[key], body)])[0]
+
+    lock = Lock(o, rows)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            asked = [pool.submit(ask, url, *request) for url, request in zip(urls, requests)]
+            # Not information_schema.innodb_trx, which is not renewed while somebody keeps asking.
+            wait_until(lambda: o.sql("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")[0][1] == "2", 20, "both waiting")
+            lock.release()
+            return [answer.result(30) for answer in asked]
+    finally:
+        lock.release()
+
+
+def test_the_last_of_a_campaign(o, both):
+    first, *others = (o.account() for _ in range(3))
+    assert o.post(f"/api/credits/claim-bonus?account={first}").status == 200
+    answers = at_once(o, both, "campaigns", [(f"/api/credits/claim-bonus?account={account}", "app", {}) for account in others])
+    assert sorted(answer.status for answer in answers) == [200, 409], answers
+    assert o.sql("SELECT granted_micros, grants FROM campaigns") == [("2000000", "2")]
+    assert sorted(o.balance(account)[0] for account in others) == [0, EURO]
+
+
+def test_two_holds_end(o, both):
+    account = o.account(funds_micros=EURO)
+    holds = [guard.hold(o, account) for _ in range(2)]
+    answers = at_once(o, both, f"accounts WHERE id = {guard.key_of(account)}",
+                      [("/api/guard/release", "guard", {"hold": hold}) for hold in holds])
+    assert [answer.status for answer in answers] == [200, 200], answers
+    assert o.balance(account) == (EURO, 0, EURO)
+
+
+def test_the_last_credit(o, both):
+    account = o.account(funds_micros=guard.cost("gpt-4o", input=500, output=2000))
+    answers = at_once(o, both, f"accounts WHERE id = {guard.key_of(account)}",
+                      [("/api/guard/authorize", "guard", {"account": account, "model": "gpt-4o"})] * 2)
+    assert sorted(answer.status for answer in answers) == [200, 402], answers
+
+
+def test_two_charges(o, both):
+    account = o.account(funds_micros=EURO)
+    answers = at_once(o, both, f"accounts WHERE id = {guard.key_of(account)}",
+                      [("/api/guard/charge", "guard", {"account": account, "action": "a"})] * 2)
+    assert [answer.status for answer in answers] == [200, 200], answers
+    assert o.balance(account)[0] == EURO - sum(answer.json["costMicros"] for answer in answers)

@@ -1,0 +1,44 @@
+/* A document: what was read can be written and read again, and says the same; a provider's usage object in it. */
+#include "fuzz.h"
+
+#include "base/json.h"
+#include "ledger/usage.h"
+
+static void check_usage(const struct json *j)
+{
+	struct tokens t;
+	const char *field = NULL;
+
+	if (usage_read(j, &t, &field) != 0) {
+		MUST(field != NULL);
+		return;
+	}
+	for (int i = 0; i < PRICE_CLASSES; i++)
+		MUST(t.count[i] >= 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+{
+	char error[JSON_ERROR_MAX];
+	char *text = fuzz_text(bytes, length);
+	struct json *j = json_parse(text, length, length % 2 == 1, error), *again;
+	struct buf once, twice;
+
+	if (j != NULL) {
+		buf_init(&once, 1 << 20);
+		buf_init(&twice, 1 << 20);
+		json_dump(j, &once);
+		again = json_parse(buf_text(&once), once.length, length % 2 == 1, error);
+		MUST(again != NULL);
+		json_dump(again, &twice);
+		MUST(strcmp(buf_text(&once), buf_text(&twice)) == 0);
+		if (length % 2 == 0)
+			check_usage(j);
+		json_free(again);
+		buf_free(&once);
+		buf_free(&twice);
+	}
+	json_free(j);
+	free(text);
+	return 0;
+}

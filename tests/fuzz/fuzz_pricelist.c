@@ -1,0 +1,42 @@
+/* A price list: every price that is taken is one that may be used; and prices.tiers as the database may hold them. */
+#include "fuzz.h"
+
+#include "ledger/pricelist.h"
+
+static int visit(void *context, const struct pricelist_entry *e)
+{
+	(void)context;
+	MUST((e->price != NULL) == (e->reason == PRICELIST_ACCEPTED));
+	if (e->price != NULL) {
+		struct price p = *e->price;
+
+		p.terms = (struct price_terms){1050000, 1080000, 10000};
+		MUST(price_valid(&p));
+	}
+	return 0;
+}
+
+static void read_tiers(const char *text, size_t length)
+{
+	struct price p = {.kind = PRICE_MODEL};
+	struct buf out;
+
+	if (price_read_tiers(&p, text, length) != 0)
+		return;
+	buf_init(&out, 1 << 16);
+	price_write_tiers(&p, &out);
+	MUST(out.length == length && memcmp(buf_text(&out), text, length) == 0);
+	buf_free(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+{
+	char error[JSON_ERROR_MAX];
+	struct pricelist_counts counts = {0};
+	char *text = fuzz_text(bytes, length);
+
+	(void)pricelist_read(text, length, visit, NULL, &counts, error);
+	read_tiers(text, length);
+	free(text);
+	return 0;
+}
