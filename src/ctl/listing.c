@@ -11,7 +11,7 @@
 
 #define LISTING_JSON_MAX ((size_t)256 << 20)
 
-enum field_kind { FIELD_TEXT, FIELD_INT, FIELD_AMOUNT, FIELD_LIMIT, FIELD_TIME };
+enum field_kind { FIELD_TEXT, FIELD_INT, FIELD_AMOUNT, FIELD_LIMIT, FIELD_TIME, FIELD_NOTHING };
 
 struct field {
 	enum field_kind kind;
@@ -106,6 +106,19 @@ void listing_limit(struct listing *l, const char *key, const char *heading, int6
 	if (limit_micros != COMMAND_NO_LIMIT)
 		(void)decimal_format(limit_micros, 6, 2, text);
 	add(l, FIELD_LIMIT, key, heading, text, limit_micros);
+}
+
+void listing_tenths(struct listing *l, const char *key, const char *heading, bool there, int64_t tenths)
+{
+	char number[MONEY_TEXT_MAX], text[MONEY_TEXT_MAX + 4];
+
+	if (!there) {
+		add(l, FIELD_NOTHING, key, heading, "-", 0);
+		return;
+	}
+	(void)decimal_format(tenths, 1, 1, number);
+	(void)snprintf(text, sizeof(text), "%s %%", number);
+	add(l, FIELD_INT, key, heading, text, tenths);
 }
 
 void listing_time(struct listing *l, const char *key, const char *heading, int64_t time_us)
@@ -223,6 +236,9 @@ static void put_field(struct json_writer *w, const struct field *f)
 		return;
 	case FIELD_TIME:
 		json_put_time(w, f->key, f->number);
+		return;
+	case FIELD_NOTHING:
+		json_put_null(w, f->key);
 		return;
 	}
 	UNREACHABLE("no such kind of field");

@@ -26,6 +26,8 @@ void listing_int(struct listing *l, const char *key, const char *heading, int64_
 void listing_amount(struct listing *l, const char *key, const char *heading, int64_t amount_micros);
 /* The same of a limit; COMMAND_NO_LIMIT: JSON null, people "-". */
 void listing_limit(struct listing *l, const char *key, const char *heading, int64_t limit_micros);
+/* Tenths of a percent: JSON the integer, people "57.0 %"; there false: JSON null, people "-". */
+void listing_tenths(struct listing *l, const char *key, const char *heading, bool there, int64_t tenths);
 /* micros since 1970, 0 for never: JSON RFC 3339 or null, people the same or "-". */
 void listing_time(struct listing *l, const char *key, const char *heading, int64_t time_us);
 

@@ -349,7 +349,7 @@ static void sql_after(struct ask *q, const char *after)
 {
 	if (after == NULL)
 		return;
-	sql_literal(&q->sql, " HAVING name>");
+	sql_literal(&q->sql, " HAVING grouped>");
 	sql_text(&q->sql, after);
 }
 
@@ -361,11 +361,11 @@ static void sql_use(struct ask *q, const struct reader_span *span, enum insight_
 {
 	sql_literal(&q->sql, "SELECT CAST(");
 	sql_name(q, by);
-	sql_literal(&q->sql, " AS BINARY) name,0 part,a.unit unit,u.kind kind,COALESCE(v.margin_ppm,0) margin,"
+	sql_literal(&q->sql, " AS BINARY) grouped,0 part,a.unit unit,u.kind kind,COALESCE(v.margin_ppm,0) margin,"
 	                     "COALESCE(v.credit_value_ppm,0) value,COUNT(*) requests,SUM(u.cost_micros) cost"
 	                     " FROM usages u" OF_ACCOUNT);
 	sql_span(q, span);
-	sql_literal(&q->sql, " GROUP BY name,unit,kind,margin,value");
+	sql_literal(&q->sql, " GROUP BY grouped,unit,kind,margin,value");
 	sql_after(q, after);
 }
 
@@ -373,13 +373,13 @@ static void sql_given(struct ask *q, const struct reader_span *span, enum insigh
 {
 	sql_literal(&q->sql, " UNION ALL SELECT CAST(");
 	sql_name(q, by);
-	sql_literal(&q->sql, " AS BINARY) name,1,a.unit unit,u.kind kind,COALESCE(v.margin_ppm,0) margin,"
+	sql_literal(&q->sql, " AS BINARY) grouped,1,a.unit unit,u.kind kind,COALESCE(v.margin_ppm,0) margin,"
 	                     "COALESCE(v.credit_value_ppm,0) value,0,SUM(-e.amount_micros)"
 	                     " FROM usages u JOIN entries e ON e.account_id=u.account_id AND e.usage_seq=u.seq"
 	                     " AND e.kind IN (" OF_USE ") JOIN grants g ON g.account_id=e.account_id"
 	                     " AND g.seq=e.grant_seq AND g.type IN (" GIVEN ")" OF_ACCOUNT);
 	sql_span(q, span);
-	sql_literal(&q->sql, " GROUP BY name,unit,kind,margin,value");
+	sql_literal(&q->sql, " GROUP BY grouped,unit,kind,margin,value");
 	sql_after(q, after);
 }
 
@@ -392,13 +392,13 @@ static void sql_fees(struct ask *q, const struct reader_span *span, enum insight
 		sql_literal(&q->sql, "l.plan");
 	else
 		sql_literal(&q->sql, "a.external_id");
-	sql_literal(&q->sql, " AS BINARY) name,2,0,0,0,0,0,SUM(n.fee_minor) FROM allowances l JOIN plans n ON n.name=l.plan"
+	sql_literal(&q->sql, " AS BINARY) grouped,2,0,0,0,0,0,SUM(n.fee_minor) FROM allowances l JOIN plans n ON n.name=l.plan"
 	                     " AND n.version=l.plan_version JOIN accounts a ON a.id=l.account_id WHERE l.reason="
 	                     OF_PERIOD " AND n.fee_minor>0 AND l.period_start_us>=");
 	sql_int(&q->sql, span->from_us);
 	sql_literal(&q->sql, " AND l.period_start_us<");
 	sql_int(&q->sql, span->to_us);
-	sql_literal(&q->sql, " GROUP BY name");
+	sql_literal(&q->sql, " GROUP BY grouped");
 	sql_after(q, after);
 }
 
@@ -425,7 +425,7 @@ int insight_margin(struct db *d, struct arena *a, const struct reader_span *span
 	sql_use(&q, span, by, after);
 	sql_given(&q, span, by, after);
 	sql_fees(&q, span, by, after);
-	sql_literal(&q.sql, " ORDER BY name,part,unit,kind,margin,value");
+	sql_literal(&q.sql, " ORDER BY grouped,part,unit,kind,margin,value");
 	sql_limit(&q, limit);
 	result = read_rows(&q, limit, take_part, sizeof(**rows), &list, count, more);
 	*rows = list;

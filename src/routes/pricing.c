@@ -292,7 +292,8 @@ void pricing_estimate(struct call *c)
 	outcome = estimate(book, c->config, &e);
 	book_release(book);
 	if (outcome != OUTCOME_OK) {
-		c->field = e.model != NULL ? "outputTokens" : "quantity";
+		if (outcome == OUTCOME_INVALID_REQUEST)
+			c->field = e.model != NULL ? "outputTokens" : "quantity";
 		render_outcome(c, outcome);
 		return;
 	}

@@ -209,6 +209,8 @@ void render_refusal_members(struct json_writer *w, const struct call *c, const s
 	put_message(w, c, r);
 	if (r->outcome == OUTCOME_INVALID_REQUEST)
 		json_put_text(w, "field", r->field != NULL ? r->field : "body");
+	if (r->outcome == OUTCOME_UNKNOWN_MODEL && r->field != NULL)
+		json_put_text(w, "field", r->field);
 	if (outcome_status(r->outcome) == 402 && r->answer != NULL)
 		put_money_refusal(w, c, r);
 	if (r->outcome == OUTCOME_PAYMENT_DECLINED)

@@ -14,7 +14,7 @@
 /* A refusal; what is NULL does not apply. */
 struct refusal {
 	enum outcome outcome;
-	const char *field;           /* of INVALID_REQUEST */
+	const char *field;           /* of INVALID_REQUEST, and of UNKNOWN_MODEL in a query */
 	const char *message;         /* instead of the outcome's own */
 	const struct answer *answer; /* of a 402 */
 	const char *member;          /* whose limit it may be */

@@ -10,6 +10,7 @@
 #include "routes/parse.h"
 #include "routes/people.h"
 #include "routes/render.h"
+#include "routes/span.h"
 #include "routes/spending.h"
 
 #include <string.h>
@@ -118,11 +119,8 @@ void summary_show(struct call *c)
 	parse_query(&p, c->request);
 	if (!people_parse_member(&p, c, &s.span.member))
 		return;
-	s.span.from_us = parse_time(&p, "from");
-	s.span.to_us = parse_time(&p, "to");
+	span_parse(&p, &s.span);
 	s.by = (enum reader_grouping)parse_name(&p, "by", grouping_number, GROUP_DAY);
-	if (s.span.from_us != 0 && s.span.to_us != 0 && s.span.to_us <= s.span.from_us)
-		parse_wrong(&p, "to", PARSE_ORDER);
 	if (!parse_ok(&p)) {
 		render_wrong(c, &p);
 		return;

@@ -407,6 +407,10 @@ class Run:
             f"UPDATE holds SET expires_at_us = expires_at_us - {us} WHERE account_id IN ({keys});"
             f"UPDATE grants SET expires_at_us = expires_at_us - {us} WHERE expires_at_us > 0 AND account_id IN ({keys});"
             f"UPDATE accounts SET due_at_us = due_at_us - {us} WHERE due_at_us < {oracle.NEVER} AND id IN ({keys});"
+            f"UPDATE workspaces SET day_until_us = day_until_us - {us}, month_until_us = month_until_us - {us}"
+            f" WHERE account_id IN ({keys});"
+            f"UPDATE members SET day_until_us = day_until_us - {us}, month_until_us = month_until_us - {us},"
+            f" period_until_us = period_until_us - {us} WHERE account_id IN ({keys});"
             "COMMIT")
         self.passed += us
         self.trace.append(f"{seconds} s pass")

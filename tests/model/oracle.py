@@ -527,7 +527,7 @@ def charge(a, c, book, now):
     a.figures(u)
     return {"status": 200, "success": True, "costMicros": cost, "balanceMicros": a.balance,
             "availableMicros": a.available, "creditsConsumed": a.in_minor(cost),
-            "creditsRemaining": a.in_minor(a.balance), "replayed": False}
+            "creditsRemaining": a.in_minor(a.available), "replayed": False}
 
 
 def transaction(a, c, book, now):

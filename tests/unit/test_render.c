@@ -115,6 +115,9 @@ static void test_refusals(void **state)
 
 static void test_every_outcome_can_be_rendered(void **state)
 {
+	const struct refusal declined = {
+		.outcome = OUTCOME_PAYMENT_DECLINED, .code = "card_declined", .invoice_url = ""};
+
 	(void)state;
 	for (int o = OUTCOME_OK + 1; o < OUTCOME_COUNT; o++) {
 		char error[JSON_ERROR_MAX];
@@ -122,14 +125,18 @@ static void test_every_outcome_can_be_rendered(void **state)
 		struct json *body;
 
 		response_reset(&response);
-		render_answer(&call, &command);
+		if (o == OUTCOME_PAYMENT_DECLINED)
+			render_refusal(&call, &declined);
+		else
+			render_answer(&call, &command);
 		assert_int_equal(response.status, outcome_status((enum outcome)o));
 		body = json_parse(response.body.data, response.body.length, false, error);
 		assert_non_null(body);
 		assert_string_equal(json_text(json_get(body, "error"), NULL),
 		                    outcome_name((enum outcome)o));
 		assert_true(strlen(json_text(json_get(body, "message"), NULL)) > 0);
-		assert_int_equal(json_get(body, "neededMicros") != NULL, response.status == 402);
+		assert_int_equal(json_get(body, "neededMicros") != NULL,
+		                 response.status == 402 && o != OUTCOME_PAYMENT_DECLINED);
 		json_free(body);
 	}
 }

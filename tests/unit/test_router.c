@@ -276,6 +276,106 @@ int reader_manager(struct db *d, const struct account_key *key, const char *memb
 	return database_away ? -1 : 0;
 }
 
+/* What is read otherwise finds nothing. */
+enum db_result db_query(struct db *d, const struct buf *sql)
+{
+	(void)d;
+	(void)sql;
+	return database_away ? DB_LOST : DB_OK;
+}
+
+enum db_result db_query_stream(struct db *d, const struct buf *sql)
+{
+	return db_query(d, sql);
+}
+
+int db_row(struct db *d, struct db_row *row)
+{
+	(void)d;
+	(void)row;
+	return 0;
+}
+
+enum db_result db_next(struct db *d, bool *more)
+{
+	(void)d;
+	*more = true;
+	return DB_OK;
+}
+
+enum db_result db_finish(struct db *d)
+{
+	(void)d;
+	return DB_OK;
+}
+
+int64_t db_affected(const struct db *d)
+{
+	(void)d;
+	return 0;
+}
+
+int64_t db_int(const struct db_row *row, unsigned column)
+{
+	(void)row;
+	(void)column;
+	return 0;
+}
+
+bool db_connected(const struct db *d)
+{
+	(void)d;
+	return !database_away;
+}
+
+void db_count(struct db_counts *counts)
+{
+	memset(counts, 0, sizeof(*counts));
+}
+
+const char *db_error(const struct db *d)
+{
+	(void)d;
+	return "";
+}
+
+int reader_used(struct db *d, const struct account_key *key, const struct zone *z, int64_t now_us,
+                int64_t *day_micros, int64_t *month_micros)
+{
+	(void)d;
+	(void)key;
+	(void)z;
+	(void)now_us;
+	*day_micros = *month_micros = 0;
+	return database_away ? -1 : 0;
+}
+
+int reader_members(struct db *d, struct arena *a, const struct account_key *key, const char *after, int limit,
+                   struct reader_member **rows, int *count, bool *more)
+{
+	(void)d;
+	(void)a;
+	(void)key;
+	(void)after;
+	(void)limit;
+	*rows = NULL;
+	*count = 0;
+	*more = false;
+	return database_away ? -1 : 0;
+}
+
+int reader_member(struct db *d, struct arena *a, const struct account_key *key, const char *id,
+                  struct reader_member *out, bool *found)
+{
+	(void)d;
+	(void)a;
+	(void)key;
+	(void)id;
+	*out = (struct reader_member){.id = id};
+	*found = true;
+	return database_away ? -1 : 0;
+}
+
 int reader_referrer(struct db *d, struct arena *a, const struct account_key *low,
                     const struct account_key *high, struct reader_referrer *out)
 {
@@ -293,6 +393,7 @@ int reader_referrer(struct db *d, struct arena *a, const struct account_key *low
 
 static char empty[] = "";
 static char currency[] = "EUR";
+static char zone[] = "UTC";
 static char secret[] = SECRET;
 static char internal[] = "unix:/run/internal";
 static struct config config;
@@ -321,6 +422,7 @@ static int set_up(void **state)
 	memset(&config, 0, sizeof(config));
 	no_texts(&config);
 	config.currency = currency;
+	config.time_zone = zone;
 	config.topup_url = empty;
 	config.public_url = empty;
 	config.token_secret = secret;
@@ -349,6 +451,7 @@ static int set_up(void **state)
 	                                  .locale = "",
 	                                  .time_zone = "",
 	                                  .plan = "",
+	                                  .workspace = {.time_zone = "", .plan = "", .next_plan = ""},
 	                                  .now_us = INT64_C(1795222800000000),
 	                                  .created_at_us = 1};
 	router = router_new(&(struct router_options){.config = &config});
@@ -450,7 +553,7 @@ static void test_paths_and_methods(void **state)
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /healthz/", "", NULL), 404);
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /health", "", NULL), 404);
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/accounts/", "", NULL), 404);
-	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/accounts/a/members", "", NULL), 404);
+	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/accounts/a/others", "", NULL), 404);
 	assert_int_equal(send_with(LISTENER_PUBLIC, "POST /healthz", "{}", NULL), 405);
 	expect_header("Allow: GET, HEAD\r\n");
 	assert_int_equal(send_with(LISTENER_PUBLIC, "PATCH /api/accounts/a", "{}", NULL), 405);
@@ -919,7 +1022,7 @@ static void test_extend_release_charge(void **state)
 	assert_int_equal(guard("release", "{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\"}"), 200);
 	assert_true(json_bool(json_get(said, "released")));
 	answers = (struct answer){
-		.seq = 1, .unit = UNIT_CREDIT, .amount_micros = 2500000, .balance_micros = 3000000};
+		.seq = 1, .unit = UNIT_CREDIT, .amount_micros = 2500000, .available_micros = 3000000};
 	assert_int_equal(
 		guard("charge", "{\"account\":\"a\",\"action\":\"debrief\",\"quantity\":2}"), 200);
 	assert_string_equal(text_at("message"), "2.5 credits used");
@@ -1003,17 +1106,10 @@ static void test_summary(void **state)
 	(void)state;
 	account.now_us = INT64_C(1795132800000000); /* 2026-11-20T00:00:00Z: 19 of 30 days */
 	assert_int_equal(send_key(APP_KEY, "GET /api/credits/summary?account=a", ""), 200);
-	assert_int_equal(json_int(json_get(json_get(said, "forecast"), "monthEndMicros")),
-	                 2100000LL * 30 / 19);
 	assert_int_equal(spanned.from_us, INT64_C(1793491200000000));
 	account.now_us =
 		INT64_C(1798675200000000); /* 2026-12-31: the year ends within the month's length */
 	assert_int_equal(send_key(APP_KEY, "GET /api/credits/summary?account=a", ""), 200);
-	assert_int_equal(json_int(json_get(json_get(said, "forecast"), "monthEndMicros")),
-	                 2100000LL * 31 / 30);
-	account.now_us = INT64_C(1796083200000000); /* 2026-12-01T00:00:00Z: no time has passed */
-	assert_int_equal(send_key(APP_KEY, "GET /api/credits/summary?account=a", ""), 200);
-	assert_int_equal(json_int(json_get(json_get(said, "forecast"), "monthEndMicros")), 2100000);
 	assert_int_equal(send_key(APP_KEY, "GET /api/credits/summary?account=a&by=hour", ""), 400);
 	assert_int_equal(
 		send_key(APP_KEY,
@@ -1037,8 +1133,8 @@ static void test_accounts(void **state)
 	             asked.account_change.set_status);
 	assert_string_equal(asked.account_change.name, "");
 	assert_null(asked.account_change.email);
-	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/ws:acme", "{\"plan\":\"pro\"}"), 400);
-	assert_string_equal(text_at("field"), "plan");
+	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/ws:acme", "{\"parent\":\"pro\"}"), 400);
+	assert_string_equal(text_at("field"), "parent");
 	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/ws:acme", "{\"email\":\"nobody\"}"),
 	                 400);
 	assert_int_equal(
@@ -1050,12 +1146,10 @@ static void test_accounts(void **state)
 	assert_int_equal(
 		send_key(APP_KEY, "PUT /api/accounts/a/members/user:1", "{\"role\":\"manager\"}"),
 		200);
-	assert_string_equal(asked.member, "user:1");
-	assert_int_equal(asked.member_change.role, 1);
-	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/a/members/user:1", "{}"), 400);
-	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/a/members/user:1",
-	                          "{\"role\":\"member\",\"limitMicros\":5}"),
-	                 400);
+	assert_string_equal(text_at("member"), "user:1");
+	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/a/members/user:1", "{\"role\":\"chief\"}"), 400);
+	assert_string_equal(text_at("field"), "role");
+	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/a/members/user:1", "{\"limitMicros\":-5}"), 400);
 	assert_string_equal(text_at("field"), "limitMicros");
 	account.found = false;
 	answers.absent = true;
