@@ -146,7 +146,8 @@ static int read_workspaces(struct ctl *c, struct arena *arena, const char *after
 	int count = 0;
 	bool more = false;
 
-	if (insight_workspaces(ctl_db_patient(c), arena, after != NULL ? &key : NULL, (int)limit, &rows, &count, &more) < 0)
+	if (insight_workspaces(ctl_db_patient(c), arena, after != NULL ? &key : NULL, (int)limit, &rows, &count,
+	                       &more) < 0)
 		return ctl_db_failed(c);
 	for (int i = 0; i < count; i++)
 		list_workspace(l, &rows[i]);

@@ -392,9 +392,10 @@ static void sql_fees(struct ask *q, const struct reader_span *span, enum insight
 		sql_literal(&q->sql, "l.plan");
 	else
 		sql_literal(&q->sql, "a.external_id");
-	sql_literal(&q->sql, " AS BINARY) grouped,2,0,0,0,0,0,SUM(n.fee_minor) FROM allowances l JOIN plans n ON n.name=l.plan"
-	                     " AND n.version=l.plan_version JOIN accounts a ON a.id=l.account_id WHERE l.reason="
-	                     OF_PERIOD " AND n.fee_minor>0 AND l.period_start_us>=");
+	sql_literal(&q->sql, " AS BINARY) grouped,2,0,0,0,0,0,SUM(n.fee_minor) FROM allowances l"
+	                     " JOIN plans n ON n.name=l.plan AND n.version=l.plan_version"
+	                     " JOIN accounts a ON a.id=l.account_id WHERE l.reason=" OF_PERIOD
+	                     " AND n.fee_minor>0 AND l.period_start_us>=");
 	sql_int(&q->sql, span->from_us);
 	sql_literal(&q->sql, " AND l.period_start_us<");
 	sql_int(&q->sql, span->to_us);

@@ -66,7 +66,8 @@ enum insight_grouping { INSIGHT_PLAN, INSIGHT_WORKSPACE, INSIGHT_MODEL };
 enum insight_part_kind { INSIGHT_USE, INSIGHT_GIVEN, INSIGHT_FEES };
 struct insight_part {
 	const char *name;
-	int64_t part; /* USE: the cost of use; GIVEN: what bonuses and allowances paid of it; FEES: plans', in cost_minor */
+	/* USE: the cost of use; GIVEN: what bonuses and allowances paid of it; FEES: plans', in the smallest unit. */
+	int64_t part;
 	int64_t unit, kind, requests, margin_ppm, credit_value_ppm; /* of its price version; 0 where that is gone */
 	int64_t cost_micros;
 };

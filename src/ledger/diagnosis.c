@@ -26,25 +26,43 @@ enum action {
 
 enum place { NOWHERE, INVOICE, TOPUP };
 
-static const struct {
+struct case_words {
 	const char *name;
 	enum action action;
 	const char *english_title, *english, *french_title, *french;
-} cases[] = {
-#define CASE(NAME, name, action, condition, ...) {name, ACTION_##action, __VA_ARGS__},
-#include "ledger/diagnosis_cases.def"
-#undef CASE
 };
 
-static const struct {
+static struct case_words words_of(enum diagnosis_case what)
+{
+	switch (what) {
+#define CASE(NAME, name, action, condition, ...)                                                                      \
+	case DIAGNOSIS_##NAME:                                                                                         \
+		return (struct case_words){name, ACTION_##action, __VA_ARGS__};
+#include "ledger/diagnosis_cases.def"
+#undef CASE
+	case DIAGNOSIS_CASES:
+		break;
+	}
+	UNREACHABLE("no such case");
+}
+
+struct action_words {
 	const char *name;
 	enum place place;
 	const char *english, *french;
-} actions[] = {
-#define ACTION(NAME, name, place, english, french) {name, place, english, french},
+};
+
+static struct action_words action_of(enum diagnosis_case what)
+{
+	switch (words_of(what).action) {
+#define ACTION(NAME, name, place, english, french)                                                                    \
+	case ACTION_##NAME:                                                                                            \
+		return (struct action_words){name, place, english, french};
 #include "ledger/diagnosis_actions.def"
 #undef ACTION
-};
+	}
+	UNREACHABLE("no such action");
+}
 
 /* What there is to pay: the statements that failed, else the debt. */
 static micros owed(const struct diagnosis_facts *f)
@@ -54,7 +72,8 @@ static micros owed(const struct diagnosis_facts *f)
 	return f->balance_micros < 0 ? -f->balance_micros : 0;
 }
 
-static bool fill_amount(const char *name, const struct diagnosis_facts *f, char out[WORDING_MAX], const struct wording *w)
+static bool fill_amount(const char *name, const struct diagnosis_facts *f, const struct wording *w,
+                        char out[WORDING_MAX])
 {
 	const struct {
 		const char *name;
@@ -75,7 +94,8 @@ static bool fill_amount(const char *name, const struct diagnosis_facts *f, char 
 	return false;
 }
 
-static bool fill_moment(const char *name, const struct diagnosis_facts *f, char out[WORDING_MAX], const struct wording *w)
+static bool fill_moment(const char *name, const struct diagnosis_facts *f, const struct wording *w,
+                        char out[WORDING_MAX])
 {
 	const struct {
 		const char *name;
@@ -104,9 +124,16 @@ static void fill_typical(const struct diagnosis_facts *f, const struct wording *
 	point = strchr(number, '.');
 	if (w->french && point != NULL)
 		*point = ',';
-	if (f->item[0] != '\0')
-		buf_printf(out, "%s: ", f->item);
-	buf_printf(out, "%s %s", number, f->unit == UNIT_MONEY ? w->currency : w->french ? "crédits" : "credits");
+	if (f->item[0] != '\0') {
+		buf_add_text(out, f->item);
+		buf_add_text(out, ": ");
+	}
+	buf_add_text(out, number);
+	buf_add_char(out, ' ');
+	if (f->unit == UNIT_MONEY)
+		buf_add_text(out, w->currency);
+	else
+		buf_add_text(out, w->french ? "crédits" : "credits");
 }
 
 static void fill(const char *name, const struct diagnosis_facts *f, const struct wording *w, struct buf *out)
@@ -117,7 +144,7 @@ static void fill(const char *name, const struct diagnosis_facts *f, const struct
 		fill_typical(f, w, out);
 	else if (strcmp(name, "code") == 0)
 		buf_add_text(out, f->card_code[0] != '\0' ? f->card_code : "-");
-	else if (fill_amount(name, f, text, w) || fill_moment(name, f, text, w))
+	else if (fill_amount(name, f, w, text) || fill_moment(name, f, w, text))
 		buf_add_text(out, text);
 	else
 		UNREACHABLE("no such word in braces");
@@ -147,27 +174,32 @@ static void say(const char *text, const struct diagnosis_facts *f, const struct 
 
 const char *diagnosis_name(enum diagnosis_case what)
 {
-	return cases[what].name;
+	return words_of(what).name;
 }
 
-void diagnosis_title(enum diagnosis_case what, const struct diagnosis_facts *f, const struct wording *w, struct buf *out)
+void diagnosis_title(enum diagnosis_case what, const struct diagnosis_facts *f, const struct wording *w,
+                     struct buf *out)
 {
-	say(w->french ? cases[what].french_title : cases[what].english_title, f, w, out);
+	const struct case_words words = words_of(what);
+
+	say(w->french ? words.french_title : words.english_title, f, w, out);
 }
 
 void diagnosis_explain(enum diagnosis_case what, const struct diagnosis_facts *f, const struct wording *w,
                        struct buf *out)
 {
-	say(w->french ? cases[what].french : cases[what].english, f, w, out);
+	const struct case_words words = words_of(what);
+
+	say(w->french ? words.french : words.english, f, w, out);
 }
 
 struct diagnosis_action diagnosis_action(enum diagnosis_case what, const struct diagnosis_facts *f,
                                          const char *topup_url)
 {
-	const enum action action = cases[what].action;
-	struct diagnosis_action found = {.name = actions[action].name, .url = ""};
+	const struct action_words words = action_of(what);
+	struct diagnosis_action found = {.name = words.name, .url = ""};
 
-	switch (actions[action].place) {
+	switch (words.place) {
 	case NOWHERE:
 		break;
 	case INVOICE:
@@ -183,9 +215,9 @@ struct diagnosis_action diagnosis_action(enum diagnosis_case what, const struct 
 void diagnosis_advise(enum diagnosis_case what, const struct diagnosis_facts *f, const struct wording *w,
                       struct buf *out)
 {
-	const enum action action = cases[what].action;
+	const struct action_words words = action_of(what);
 
-	say(w->french ? actions[action].french : actions[action].english, f, w, out);
+	say(w->french ? words.french : words.english, f, w, out);
 }
 
 /* ---- the checklist ------------------------------------------------------------------------------- */
@@ -248,10 +280,17 @@ bool diagnosis_step(int i, enum diagnosis_case what, const struct diagnosis_fact
 
 const char *diagnosis_card_name(enum diagnosis_card card)
 {
-	static const char *const names[] = {
-		[CARD_UNKNOWN] = "unknown",   [CARD_NONE] = "none",       [CARD_VALID] = "valid",
-		[CARD_DECLINED] = "declined", [CARD_EXPIRED] = "expired",
-	};
-
-	return names[card];
+	switch (card) {
+	case CARD_UNKNOWN:
+		return "unknown";
+	case CARD_NONE:
+		return "none";
+	case CARD_VALID:
+		return "valid";
+	case CARD_DECLINED:
+		return "declined";
+	case CARD_EXPIRED:
+		return "expired";
+	}
+	UNREACHABLE("no such card");
 }

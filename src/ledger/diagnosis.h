@@ -18,8 +18,8 @@ enum diagnosis_case {
 	DIAGNOSIS_CASES
 };
 
-/* Of a card as far as octroi knows it: by how the newest charge ended.  NONE: there is no customer at Stripe, or it has no
- * card. */
+/* Of a card as far as octroi knows it: by how the newest charge ended.  NONE: there is no customer at Stripe, or none
+ * with a card. */
 enum diagnosis_card { CARD_UNKNOWN, CARD_NONE, CARD_VALID, CARD_DECLINED, CARD_EXPIRED };
 
 /* What it judges by.  Texts are "" and times 0 where there is nothing. */
@@ -55,7 +55,8 @@ struct diagnosis_facts {
 enum diagnosis_case diagnosis_case(const struct diagnosis_facts *f);
 
 const char *diagnosis_name(enum diagnosis_case what);
-void diagnosis_title(enum diagnosis_case what, const struct diagnosis_facts *f, const struct wording *w, struct buf *out);
+void diagnosis_title(enum diagnosis_case what, const struct diagnosis_facts *f, const struct wording *w,
+                     struct buf *out);
 void diagnosis_explain(enum diagnosis_case what, const struct diagnosis_facts *f, const struct wording *w,
                        struct buf *out);
 

@@ -104,7 +104,8 @@ static void put_figures(struct json_writer *w, const struct diagnosis_facts *f, 
 	put_limit_or_null(w, "hardLimitMicros", postpaid, f->hard_limit_micros);
 	put_limit_or_null(w, "softLimitMicros", postpaid, f->soft_limit_micros);
 	put_limit_or_null(w, "dailyLimitMicros", f->daily_limit_micros != COMMAND_NO_LIMIT, f->daily_limit_micros);
-	put_limit_or_null(w, "monthlyLimitMicros", f->monthly_limit_micros != COMMAND_NO_LIMIT, f->monthly_limit_micros);
+	put_limit_or_null(w, "monthlyLimitMicros", f->monthly_limit_micros != COMMAND_NO_LIMIT,
+	                  f->monthly_limit_micros);
 	json_put_int(w, "statedMicros", f->stated_micros);
 	json_put_int(w, "unpaidMicros", f->unpaid_micros);
 	json_put_time(w, "nextStatementAt", f->statement_at_us);

@@ -74,7 +74,8 @@ static int note_verdict(const struct examine_options *o, struct command *c, stru
 	const struct answer *a = &c->answer;
 
 	check(o, f, c);
-	if (outcome_status(a->outcome) != 200 && outcome_status(a->outcome) != 402 && a->outcome != OUTCOME_UNAVAILABLE) {
+	if (a->outcome == OUTCOME_UNKNOWN_MODEL || a->outcome == OUTCOME_UNKNOWN_ACTION ||
+	    a->outcome == OUTCOME_MODEL_NOT_IN_PLAN) {
 		f->item = "";
 		f->item_kind = PRICE_MODEL;
 		check(o, f, c);

@@ -1,6 +1,6 @@
 /*
- * examine: gathers the facts that a diagnosis is made from: the account's own row, what is stated and paid, its use this
- * month, and the guard's verdict of a typical request of it.
+ * examine: gathers the facts that a diagnosis is made from: the account's own row, what is stated and paid, its use
+ * this month, and the guard's verdict of a typical request of it.
  */
 #ifndef OCTROI_LEDGER_EXAMINE_H
 #define OCTROI_LEDGER_EXAMINE_H

@@ -28,13 +28,14 @@ static void add(const struct margins_options *o, struct report_margin *m, const 
 int margins_read(struct db *d, struct arena *a, const struct margins_options *o, struct margins_row **rows, int *count,
                  bool *more)
 {
+	const int parts_max = o->limit * PARTS_PER_NAME + PARTS_MIN;
 	struct insight_part *parts = NULL;
 	int part_count = 0;
 
 	*count = 0;
 	*rows = arena_alloc(a, (size_t)o->limit * sizeof(**rows));
 	if (*rows == NULL ||
-	    insight_margin(d, a, &o->span, o->by, o->after, o->limit * PARTS_PER_NAME + PARTS_MIN, &parts, &part_count, more) < 0)
+	    insight_margin(d, a, &o->span, o->by, o->after, parts_max, &parts, &part_count, more) < 0)
 		return -1;
 	for (int i = 0; i < part_count; i++) {
 		if (*count == 0 || strcmp((*rows)[*count - 1].name, parts[i].name) != 0) {

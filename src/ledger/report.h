@@ -42,9 +42,9 @@ micros report_project(micros used, int64_t start_us, int64_t end_us, int64_t now
 
 /* ---- margin ---- */
 
-/* A sum of parts, in micros of the currency times 10^6.  What customers paid is what use cost at their prices, without what
- * bonuses and allowances paid of it, and plans' fees; the provider was paid the list price, which is the cost less the
- * margin of its price version: exact to a micro for each request, which are rounded up. */
+/* A sum of parts, in micros of the currency times 10^6.  What customers paid is what use cost at their prices, without
+ * what bonuses and allowances paid of it, and plans' fees; the provider was paid the list price, which is the cost less
+ * the margin of its price version: exact to a micro for each request, which is rounded up. */
 struct report_margin {
 	int64_t requests;
 	__int128 used, given, fees, provider;

@@ -11,8 +11,8 @@
 
 /* 0 where it is not given. */
 void span_parse(struct parse *p, struct reader_span *span);
-/* Fills in what was not given: to: now; from: the beginning of the month that its end lies in.  False, rendered, when it
- * is too long. */
+/* Fills in what was not given: to: now; from: the beginning of the month that its end lies in.  False, rendered, when
+ * it is too long. */
 bool span_complete(struct call *c, const struct zone *z, int64_t now_us, struct reader_span *span);
 
 #endif

@@ -403,6 +403,34 @@ def ask_workspaces(ask, o):
     o.sql(f"UPDATE workspaces SET past_due_at_us = 0, suspend_at_us = 0 {where}")
 
 
+def ask_insight(ask, o):
+    """Diagnosis, comparison and reports, of accounts that the others have left."""
+    diagnosis, compare, reports = "/api/credits/diagnosis", "/api/credits/compare", "/api/admin/reports/"
+
+    def account_where(condition):
+        return o.sql(f"SELECT external_id FROM accounts WHERE id IN (SELECT account_id FROM {condition}) LIMIT 1")[0][0]
+
+    paid, planned = account_where("transactions WHERE type = 9"), account_where("workspaces WHERE plan = 'contract'")
+    used, poor = o.account(funds_micros=FUNDS), o.account()
+    guard.charge(o, used, "debrief")
+    guard.settle(o, guard.hold(o, used, member="user:1"), inputTokens=5, outputTokens=5)
+    plans.add(o, "titled", title="A title", pool_micros=1)
+    acted = o.account(funds_micros=FUNDS)
+    guard.charge(o, acted, "debrief")
+    for account in (paid, planned, used, acted, poor):
+        ask("GET", diagnosis, "app", 200, query=f"?account={account}")
+    ask("GET", diagnosis, "report", 404, query="?account=" + guard.request_id("nobody"))
+    ask("GET", compare, "report", 200, query=f"?account={used}&models=gpt-4o,gpt-3.5-turbo")
+    ask("GET", compare, "report", 422, query=f"?account={used}&models=unheard-of")
+    ask("GET", reports + "capacity", "report", 200)
+    guard.charge(o, planned, "debrief", member="a")
+    for account in (used, planned):
+        ask("GET", reports + "members", "report", 200, query=f"?account={account}")
+    ask("GET", reports + "members", "report", 404, query="?account=" + guard.request_id("nobody"))
+    for by in ("plan", "workspace", "model"):
+        ask("GET", reports + "margin", "report", 200, query=f"?by={by}")
+
+
 def ask_others(ask, o):
     o.ctl("price", "set", "--action", "transcript", "2.5")
     ask("GET", "/api/pricing", None, 200)
@@ -510,6 +538,7 @@ def test_every_status_and_every_field_is_answered_as_promised():
         ask_pay(ask, o, stripe)
         ask_accounts(ask, o)
         ask_workspaces(ask, o)
+        ask_insight(ask, o)
         ask_others(ask, o)
         ask_what_any_request_can_be(ask, o)
         ask_with_other_settings(ask, o)
