@@ -10,8 +10,8 @@
 #include "ledger/diagnosis.h"
 #include "ledger/ledger.h"
 
-/* Of the account, which was touched and then read; zone is its own.  Texts of the facts live in the arena.  0, or -1 on a
- * fault. */
+/* Of the account, which was touched and then read; zone is its own.  Texts of the facts live in the arena.  0, or -1
+ * on a fault. */
 int examine_account(struct db *d, struct arena *arena, const struct account_key *key, const struct zone *zone,
                     const struct reader_account *account, struct diagnosis_facts *facts);
 
