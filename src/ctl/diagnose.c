@@ -84,7 +84,7 @@ static int print(struct ctl *c, const char *name, const struct diagnosis_facts *
 static int examine(struct ctl *c, struct arena *arena, const char *name, const char *member,
                    struct diagnosis_facts *facts)
 {
-	struct examine_options options = {
+	const struct examine_options options = {
 		.ledger = ctl_ledger(c),
 		.deadline_us = clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US,
 		.input_tokens = c->config->estimate_input_tokens,
@@ -92,17 +92,20 @@ static int examine(struct ctl *c, struct arena *arena, const char *name, const c
 	};
 	struct command touch = target_command(COMMAND_TOUCH, name);
 	struct reader_account account;
+	const struct zone *z;
 	int result = target_submit(c, &touch);
 
 	if (result == CTL_OK)
 		result = target_find(c, arena, name, &account);
 	if (result != CTL_OK)
 		return result;
-	options.zone = target_zone(c, &account);
-	if (options.zone == NULL)
+	z = target_zone(c, &account);
+	if (z == NULL)
 		return CTL_FAILED;
-	if (examine_account(&options, ctl_db(c), arena, &touch.account, member, &account, facts) < 0)
-		return ctl_fail("the database did not answer");
+	if (examine_account(ctl_db(c), arena, &touch.account, z, &account, facts) < 0)
+		return ctl_db_failed(c);
+	if (examine_verdict(&options, &touch.account, name, member, facts) < 0)
+		return ctl_fail("the database did not answer in time");
 	return CTL_OK;
 }
 

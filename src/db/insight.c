@@ -369,15 +369,16 @@ static void sql_use(struct ask *q, const struct reader_span *span, enum insight_
 	sql_after(q, after);
 }
 
+/* From entry to usage and grant by their keys: there is no way back. */
 static void sql_given(struct ask *q, const struct reader_span *span, enum insight_grouping by, const char *after)
 {
-	sql_literal(&q->sql, " UNION ALL SELECT CAST(");
+	sql_literal(&q->sql, " UNION ALL SELECT STRAIGHT_JOIN CAST(");
 	sql_name(q, by);
 	sql_literal(&q->sql, " AS BINARY) grouped,1,a.unit unit,u.kind kind,COALESCE(v.margin_ppm,0) margin,"
 	                     "COALESCE(v.credit_value_ppm,0) value,0,SUM(-e.amount_micros)"
-	                     " FROM usages u JOIN entries e ON e.account_id=u.account_id AND e.usage_seq=u.seq"
-	                     " AND e.kind IN (" OF_USE ") JOIN grants g ON g.account_id=e.account_id"
-	                     " AND g.seq=e.grant_seq AND g.type IN (" GIVEN ")" OF_ACCOUNT);
+	                     " FROM entries e JOIN grants g ON g.account_id=e.account_id AND g.seq=e.grant_seq"
+	                     " AND e.kind IN (" OF_USE ") AND g.type IN (" GIVEN ") JOIN usages u ON"
+	                     " u.account_id=e.account_id AND u.seq=e.usage_seq" OF_ACCOUNT);
 	sql_span(q, span);
 	sql_literal(&q->sql, " GROUP BY grouped,unit,kind,margin,value");
 	sql_after(q, after);

@@ -256,8 +256,8 @@ struct command {
 		 * or VOID; the key as that of TOPUP. */
 		struct { const char *customer_key; } statement_begin;
 		/* What Stripe answered; NULL: leave.  The customer as that of TOPUP_NOTE.  voided: the invoice is void,
-		 * and another may be made.  failure: a charge was declined, the attempt-th (from 0) of this statement, and
-		 * this is Stripe's code. */
+		 * and another may be made.  failure: a charge was declined, the attempt-th (from 0) of this
+		 * statement, and this is Stripe's code. */
 		struct {
 			const char *customer_id, *gone_id, *invoice_id, *invoice_url, *failure;
 			bool livemode, voided;

@@ -68,17 +68,20 @@ static void check(const struct examine_options *o, const struct diagnosis_facts 
 	ledger_submit(o->ledger, c, o->deadline_us);
 }
 
-/* Asks the guard about a typical request; what has no price any more, or is not in the plan, is none. */
-static int note_verdict(const struct examine_options *o, struct command *c, struct diagnosis_facts *f)
+int examine_verdict(const struct examine_options *o, const struct account_key *key, const char *account_id,
+                    const char *member, struct diagnosis_facts *f)
 {
-	const struct answer *a = &c->answer;
+	struct command command = {
+		.kind = COMMAND_CHECK, .account = *key, .account_id = account_id, .member = member};
+	const struct answer *a = &command.answer;
 
-	check(o, f, c);
+	check(o, f, &command);
+	/* What has no price any more, or is not in the plan, is not typical. */
 	if (a->outcome == OUTCOME_UNKNOWN_MODEL || a->outcome == OUTCOME_UNKNOWN_ACTION ||
 	    a->outcome == OUTCOME_MODEL_NOT_IN_PLAN) {
 		f->item = "";
 		f->item_kind = PRICE_MODEL;
-		check(o, f, c);
+		check(o, f, &command);
 	}
 	if (a->outcome == OUTCOME_UNAVAILABLE)
 		return -1;
@@ -94,11 +97,9 @@ static int note_verdict(const struct examine_options *o, struct command *c, stru
 	return 0;
 }
 
-int examine_account(const struct examine_options *o, struct db *d, struct arena *arena, const struct account_key *key,
-                    const char *member, const struct reader_account *account, struct diagnosis_facts *facts)
+int examine_account(struct db *d, struct arena *arena, const struct account_key *key, const struct zone *zone,
+                    const struct reader_account *account, struct diagnosis_facts *facts)
 {
-	struct command command = {
-		.kind = COMMAND_CHECK, .account = *key, .account_id = account->external_id, .member = member};
 	struct insight_account insight;
 	int64_t today_micros;
 
@@ -106,8 +107,8 @@ int examine_account(const struct examine_options *o, struct db *d, struct arena 
 	*facts = (struct diagnosis_facts){.limit = LIMIT_NONE};
 	note_account(account, facts);
 	if (insight_account(d, arena, key, &insight) < 0 ||
-	    reader_used(d, key, o->zone, account->now_us, &today_micros, &facts->used_micros) < 0)
+	    reader_used(d, key, zone, account->now_us, &today_micros, &facts->used_micros) < 0)
 		return -1;
 	note_insight(&insight, facts);
-	return note_verdict(o, &command, facts);
+	return 0;
 }

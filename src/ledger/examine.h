@@ -10,16 +10,19 @@
 #include "ledger/diagnosis.h"
 #include "ledger/ledger.h"
 
+/* Of the account, which was touched and then read; zone is its own.  Texts of the facts live in the arena.  0, or -1
+ * on a fault. */
+int examine_account(struct db *d, struct arena *arena, const struct account_key *key, const struct zone *zone,
+                    const struct reader_account *account, struct diagnosis_facts *facts);
+
 struct examine_options {
 	struct ledger *ledger;
-	int64_t deadline_us;                   /* monotonic */
-	const struct zone *zone;               /* the account's */
-	int64_t input_tokens, output_tokens;   /* of a typical request */
+	int64_t deadline_us;                 /* monotonic */
+	int64_t input_tokens, output_tokens; /* of a typical request */
 };
-
-/* Of the account, which was touched and then read, for the member ("" for none).  Texts of the facts live in the arena.
- * 0, or -1 on a fault; d is used, and given back by the caller. */
-int examine_account(const struct examine_options *o, struct db *d, struct arena *arena, const struct account_key *key,
-                    const char *member, const struct reader_account *account, struct diagnosis_facts *facts);
+/* Then the verdict, for the member ("" for none).  The ledger may need the one connection that there is: the caller has
+ * given its own back.  0, or -1 on a fault. */
+int examine_verdict(const struct examine_options *o, const struct account_key *key, const char *account_id,
+                    const char *member, struct diagnosis_facts *facts);
 
 #endif

@@ -23,6 +23,8 @@
 /* How many requests the table of averages is for. */
 static const int64_t counts[] = {1, 10, 30, 50, 100};
 
+_Static_assert((int)INSIGHT_CLASSES == (int)PRICE_CLASSES, "insight reads each class of tokens");
+
 struct sum {
 	const struct price *price;
 	__int128 cost;

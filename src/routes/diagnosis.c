@@ -9,21 +9,36 @@
 #include "routes/render.h"
 #include "routes/spending.h"
 
-static int examine(struct call *c, struct db *d, const struct account_key *key, struct diagnosis_facts *facts)
+/* Just touched; not there yet: a server that reads from a lagging copy. */
+static int read_facts(struct call *c, const struct account_key *key, struct diagnosis_facts *facts)
 {
-	struct examine_options options = {
+	struct reader_account account;
+	struct db *d = call_reader(c);
+	int result = -1;
+
+	if (d == NULL)
+		return -1;
+	if (reader_account(d, c->request->arena, key, &account) == 0 && account.found)
+		result = examine_account(d, c->request->arena, key, spending_zone(c, &account), &account, facts);
+	pool_give(c->readers, d);
+	if (result < 0)
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+	return result;
+}
+
+static int ask_verdict(struct call *c, const struct account_key *key, struct diagnosis_facts *facts)
+{
+	const struct examine_options options = {
 		.ledger = c->ledger,
 		.deadline_us = c->request->deadline_us,
 		.input_tokens = c->config->estimate_input_tokens,
 		.output_tokens = c->config->estimate_output_tokens,
 	};
-	struct reader_account account;
+	int result = examine_verdict(&options, key, c->account, c->member, facts);
 
-	/* Just touched; not there yet: a server that reads from a lagging copy. */
-	if (reader_account(d, c->request->arena, key, &account) < 0 || !account.found)
-		return -1;
-	options.zone = spending_zone(c, &account);
-	return examine_account(&options, d, c->request->arena, key, c->member, &account, facts);
+	if (result < 0)
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+	return result;
 }
 
 void diagnosis_show(struct call *c)
@@ -34,20 +49,10 @@ void diagnosis_show(struct call *c)
 	struct diagnosis_links links = {.topup_url = topup_url};
 	struct diagnosis_facts facts;
 	struct json_writer w;
-	struct db *d;
-	int result;
 
-	if (call_manages(c, &links.invoice) < 0 || !call_touch(c, &key))
+	if (call_manages(c, &links.invoice) < 0 || !call_touch(c, &key) || read_facts(c, &key, &facts) < 0 ||
+	    ask_verdict(c, &key, &facts) < 0)
 		return;
-	d = call_reader(c);
-	if (d == NULL)
-		return;
-	result = examine(c, d, &key, &facts);
-	pool_give(c->readers, d);
-	if (result < 0) {
-		render_outcome(c, OUTCOME_UNAVAILABLE);
-		return;
-	}
 	config_topup_url(c->config, topup_url);
 	render_open(c, &w);
 	json_put_text(&w, "account", c->account);
