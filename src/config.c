@@ -370,11 +370,14 @@ static int values_check(struct loading *g, const struct config *c)
 {
 	static const char *const expiries[] = {"release", "capture", NULL};
 	static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
+	static const char *const sandboxes[] = {"auto", "on", "off", NULL};
 
 	if (!one_of(c->hold_expiry, expiries))
 		return complain(g, "hold_expiry must be release or capture, not \"%.10s\"", c->hold_expiry);
 	if (!one_of(c->log_level, levels))
 		return complain(g, "log_level must be error, warning, info or debug, not \"%.10s\"", c->log_level);
+	if (!one_of(c->sandbox, sandboxes))
+		return complain(g, "sandbox must be auto, on or off, not \"%.10s\"", c->sandbox);
 	if (strspn(c->currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(c->currency))
 		return complain(g, "currency must be three capital letters, not \"%.10s\"", c->currency);
 	if (c->token_secret[0] != '\0' && strlen(c->token_secret) < TOKEN_SECRET_MIN_BYTES)

@@ -129,6 +129,7 @@ static void test_complaints(void **state)
 	refused("hold_expiry = forgets\n", "hold_expiry", "capture");
 	refused("log_level = loud\n", "log_level", "debug");
 	refused("log_level = noisy\n", "log_level", "debug");
+	refused("sandbox = ok\n", "sandbox", "auto, on or off");
 	refused("listen = a\tb\n", "listen", "plain");
 	refused("listen_file = /etc/passwd\n", "unknown key", "listen_file");
 	memset(line, 'x', sizeof(line));
