@@ -148,3 +148,22 @@ AC_DEFUN([OCTROI_SANITIZERS], [
   AC_SUBST([SANITIZER_CFLAGS])
   AC_SUBST([SANITIZER_LDFLAGS])
 ])
+
+dnl OCTROI_SECCOMP: libseccomp, for the daemon's filter of system calls.  Optional, and what is given up
+dnl is said.  Not beside a sanitizer or gcov, which make threads, files and system calls of their own.
+AC_DEFUN([OCTROI_SECCOMP], [
+  AC_ARG_WITH([seccomp],
+    [AS_HELP_STRING([--without-seccomp], [no filter of system calls for the daemon])],
+    [], [with_seccomp=check])
+  AS_IF([test -n "$octroi_wanted"], [with_seccomp=no])
+  octroi_sandbox=no
+  AS_IF([test "$with_seccomp" != no],
+    [PKG_CHECK_MODULES([SECCOMP], [libseccomp >= 2.5], [octroi_sandbox=seccomp], [octroi_sandbox=no])])
+  AS_IF([test "$octroi_sandbox" != no],
+    [AC_DEFINE([HAVE_SECCOMP], [1], [libseccomp is there])],
+    [test "$with_seccomp" = check],
+    [AC_MSG_WARN([without libseccomp (2.5 or later) octroi has no filter of system calls; on Debian:
+  apt-get install libseccomp-dev])],
+    [test "$with_seccomp" = yes],
+    [AC_MSG_ERROR([libseccomp (2.5 or later) is missing; on Debian: apt-get install libseccomp-dev])])
+])

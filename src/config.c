@@ -311,11 +311,25 @@ static bool one_of(const char *text, const char *const *words)
 	return false;
 }
 
-/* Keys of an issuer are believed: they come over TLS, or from this machine. */
+/* Whether the URL's host is exactly the given one, with or without a port: neither the beginning of a
+ * longer name nor the user of another host ("http://localhost:1@evil.example"). */
+static bool host_is(const char *url, const char *start)
+{
+	const size_t length = strlen(start);
+
+	if (strncmp(url, start, length) != 0)
+		return false;
+	url += length;
+	if (*url == ':')
+		url += 1 + strspn(url + 1, "0123456789");
+	return *url == '\0' || *url == '/' || *url == '?';
+}
+
+/* What is believed, or told a secret, is spoken to over TLS or on this machine. */
 static bool is_trusted_url(const char *url)
 {
-	return strncmp(url, "https://", 8) == 0 || strncmp(url, "http://127.0.0.1", 16) == 0 ||
-	       strncmp(url, "http://localhost", 16) == 0 || strncmp(url, "http://[::1]", 12) == 0;
+	return strncmp(url, "https://", 8) == 0 || host_is(url, "http://127.0.0.1") ||
+	       host_is(url, "http://localhost") || host_is(url, "http://[::1]");
 }
 
 static int people_check(struct loading *g, const struct config *c)
@@ -330,6 +344,8 @@ static int people_check(struct loading *g, const struct config *c)
 		return complain(g, "jwt_algorithm must be RS256 or ES256, not \"%.10s\"", c->jwt_algorithm);
 	if (c->jwt_issuer[0] != '\0' && !is_trusted_url(url))
 		return complain(g, "jwt_jwks_url, or else jwt_issuer, must begin with https://");
+	if (c->stripe_secret_key[0] != '\0' && !is_trusted_url(c->stripe_api_base))
+		return complain(g, "stripe_api_base must begin with https://: the secret key goes there");
 	return 0;
 }
 
@@ -368,11 +384,14 @@ static int values_check(struct loading *g, const struct config *c)
 {
 	static const char *const expiries[] = {"release", "capture", NULL};
 	static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
+	static const char *const sandboxes[] = {"auto", "on", "off", NULL};
 
 	if (!one_of(c->hold_expiry, expiries))
 		return complain(g, "hold_expiry must be release or capture, not \"%.10s\"", c->hold_expiry);
 	if (!one_of(c->log_level, levels))
 		return complain(g, "log_level must be error, warning, info or debug, not \"%.10s\"", c->log_level);
+	if (!one_of(c->sandbox, sandboxes))
+		return complain(g, "sandbox must be auto, on or off, not \"%.10s\"", c->sandbox);
 	if (strspn(c->currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(c->currency))
 		return complain(g, "currency must be three capital letters, not \"%.10s\"", c->currency);
 	if (c->token_secret[0] != '\0' && strlen(c->token_secret) < TOKEN_SECRET_MIN_BYTES)

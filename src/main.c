@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "base/zone.h"
 #include "config.h"
 #include "db/pool.h"
@@ -55,6 +56,7 @@ struct program {
 	struct config config;
 	enum start start;
 	int public_fd, internal_fd; /* -1: none */
+	const char *sandbox;        /* for the log */
 	struct pool *writers;       /* the ledger's */
 	struct pool *readers;       /* the routes'; the same one when there is only one connection */
 	struct ledger *ledger;
@@ -265,7 +267,8 @@ static int start_edge(struct program *p)
 	                              : p->start == START_PASSED ? "passed"
 	                                                         : "configured"),
 	          LOG_TEXT("listen", c->listen), LOG_TEXT("listen_internal", c->listen_internal),
-	          LOG_NUMBER("threads", options.threads));
+	          LOG_NUMBER("threads", options.threads),
+	          LOG_TEXT("sandbox", p->sandbox));
 	return 0;
 }
 
@@ -478,6 +481,25 @@ static bool stop(struct program *p, int number)
 	return drained && stopped;
 }
 
+/* Before the first thread, and after the last thing that the sandbox forbids: listening.  -1 when the
+ * configuration demands a filter that cannot be had. */
+static int confine(struct program *p)
+{
+	const bool demanded = strcmp(p->config.sandbox, "on") == 0;
+	const char *why;
+
+	p->sandbox = p->config.sandbox;
+	if (strcmp(p->config.sandbox, "off") == 0)
+		return 0;
+	p->sandbox = "seccomp";
+	if (sandbox_keep_private() == 0 && sandbox_enter() == 0)
+		return 0;
+	p->sandbox = "none";
+	why = sandbox_built() ? strerror(errno) : "built without libseccomp";
+	log_event(demanded ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "sandbox_failed", LOG_TEXT("error", why));
+	return demanded ? complain("no sandbox, which sandbox = on demands", why) : 0;
+}
+
 /* The program's exit status. */
 static int run(struct program *p)
 {
@@ -522,7 +544,7 @@ static int run_configured(struct program *p)
 	}
 	lock_init(&p->lock);
 	cond_init(&p->changed);
-	if (find_sockets(p) == 0) {
+	if (find_sockets(p) == 0 && confine(p) == 0) {
 		status = run(p);
 		free_parts(p);
 	}

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "ctl/ctl.h"
 
 #ifndef OCTROI_VERSION
@@ -135,6 +136,7 @@ int main(int argc, char **argv)
 
 	if (at < 0)
 		return CTL_FAILED;
+	(void)sandbox_keep_private(); /* passwords are read, and nothing is lost without */
 	(void)signal(SIGPIPE, SIG_IGN); /* the database's connection reports its own end */
 	if (log_open(NULL, LOG_LEVEL_WARNING) != 0)
 		return ctl_fail("cannot open the log");

@@ -1,6 +1,5 @@
 """The daemon by itself, without web server or database: its options, the ways to start it, its signals."""
 
-import os
 import pathlib
 import re
 import signal
@@ -12,44 +11,8 @@ import tempfile
 import pytest
 
 import fastcgi
-from octroi import build_dir, free_port, wait_until
-
-OCTROI = build_dir() / "octroi"
-
-
-def environment(**more):
-    """Without what the configuration would take for its own."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("OCTROI_", "LISTEN_", "NOTIFY_"))}
-    return {**kept, **more}
-
-
-class Daemon:
-    """An octroi whose database is not there."""
-
-    def __init__(self, home, *lines, wait=True, env=None, command=(OCTROI,), **popen):
-        self.log = home / "log"
-        self.log.unlink(missing_ok=True)
-        conf = home / "octroi.conf"
-        conf.write_text("\n".join([f"log = {self.log}", f"db_socket = {home}/no-database", *lines, ""]))
-        self.process = subprocess.Popen([*command, "-c", conf], env=env or environment(), stdin=popen.pop(
-            "stdin", subprocess.DEVNULL), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **popen)
-        if wait:
-            wait_until(self.started, what="octroi starts")
-
-    def started(self):
-        assert self.process.poll() is None, self.process.stdout.read()
-        return self.log.exists() and "event=started" in self.log.read_text()
-
-    def end(self, number=signal.SIGTERM, seconds=5):
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        status = self.process.wait(seconds)
-        self.process.stdout.close()
-        return status
-
-    def threads(self):
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"^Threads:\s+(\d+)", status, re.M)[1])
+from daemon import OCTROI, Daemon, environment
+from octroi import free_port, wait_until
 
 
 @pytest.fixture
@@ -69,10 +32,7 @@ def daemon(home):
 
     yield start
     for d in started:
-        if d.process.poll() is None:
-            d.process.kill()
-            d.process.wait()
-        d.process.stdout.close()
+        d.kill()
 
 
 def listener(path):

@@ -129,12 +129,48 @@ static void test_complaints(void **state)
 	refused("hold_expiry = forgets\n", "hold_expiry", "capture");
 	refused("log_level = loud\n", "log_level", "debug");
 	refused("log_level = noisy\n", "log_level", "debug");
+	refused("sandbox = ok\n", "sandbox", "auto, on or off");
 	refused("listen = a\tb\n", "listen", "plain");
 	refused("listen_file = /etc/passwd\n", "unknown key", "listen_file");
 	memset(line, 'x', sizeof(line));
 	memcpy(line, "topup_url = ", 12);
 	memcpy(line + sizeof(line) - 2, "\n", 2);
 	refused(line, "conf:1", "too long");
+}
+
+/* A host that only begins like this machine's, or is another's user, is somebody else. */
+static void test_this_machine(void **state)
+{
+	static const char *const ours[] = {"https://keys.example",   "http://127.0.0.1",       "http://127.0.0.1/k",
+	                                   "http://127.0.0.1:80/k",  "http://localhost:8080",  "http://localhost?k",
+	                                   "http://[::1]:8080/jwks", "http://[::1]"};
+	static const char *const others[] = {
+		"http://127.0.0.1.evil.example", "http://localhost.evil.example/k", "http://localhost@evil.example",
+		"http://127.0.0.1:80@evil.example/", "http://127.0.0.11/k",         "http://[::1].evil.example",
+		"http://localhost\\@evil.example", "http://LOCALHOST.evil.example", "http://evil.example/http://localhost",
+		"http://keys.example",           "ftp://127.0.0.1/",                "file:///etc/passwd",
+		"https:/keys.example",           "//127.0.0.1",                     "127.0.0.1",
+		"http://127.0.0.1:80:evil",      "http://localhost#@evil.example"};
+	char line[256];
+	struct config c;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+		(void)snprintf(line, sizeof(line), "jwt_issuer = https://a.example\njwt_jwks_url = %s\n", ours[i]);
+		assert_int_equal(load(&c, line), 0);
+		config_free(&c);
+	}
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		(void)snprintf(line, sizeof(line), "jwt_issuer = https://a.example\njwt_jwks_url = %s\n", others[i]);
+		refused(line, "jwt_jwks_url", "https://");
+		(void)snprintf(line, sizeof(line), "jwt_issuer = %s\n", others[i]);
+		refused(line, "jwt_issuer", "https://");
+		(void)snprintf(line, sizeof(line),
+		               "stripe_secret_key = sk_test_x\nstripe_webhook_secret = "
+		               "whsec_0123456789abcdef0123456789abcdef\nstripe_api_base = %s\n",
+		               others[i]);
+		refused(line, "stripe_api_base", "https://");
+	}
 }
 
 static void test_secrets_are_not_told(void **state)
@@ -265,6 +301,7 @@ int main(void)
 		cmocka_unit_test_setup(test_defaults, setup),
 		cmocka_unit_test_setup(test_file, setup),
 		cmocka_unit_test_setup(test_complaints, setup),
+		cmocka_unit_test_setup(test_this_machine, setup),
 		cmocka_unit_test_setup(test_secrets_are_not_told, setup),
 		cmocka_unit_test_setup(test_environment_wins, setup),
 		cmocka_unit_test_setup(test_which_file, setup),
