@@ -87,6 +87,19 @@ static bool may_say(const struct json *key, const char *name, const char *wanted
 	return json_get(key, name) == NULL || says(key, name, wanted);
 }
 
+/* key_ops, where the key has it: whether it is there to verify with (RFC 7517, section 4.3). */
+static bool may_verify(const struct json *key)
+{
+	const struct json *uses = json_get(key, "key_ops");
+
+	if (uses == NULL)
+		return true;
+	for (size_t i = 0; json_type(uses) == JSON_LIST && i < json_size(uses); i++)
+		if (json_type(json_at(uses, i)) == JSON_TEXT && strcmp(json_text(json_at(uses, i), NULL), "verify") == 0)
+			return true;
+	return false;
+}
+
 static bool is_wanted(const struct jwks *j, const struct json *key)
 {
 	const struct json *kid = json_get(key, "kid");
@@ -95,7 +108,7 @@ static bool is_wanted(const struct jwks *j, const struct json *key)
 		return false;
 	if (!says(key, "kty", j->rsa ? "RSA" : "EC") || (!j->rsa && !says(key, "crv", "P-256")))
 		return false;
-	return may_say(key, "use", "sig") && may_say(key, "alg", j->rsa ? "RS256" : "ES256");
+	return may_verify(key) && may_say(key, "use", "sig") && may_say(key, "alg", j->rsa ? "RS256" : "ES256");
 }
 
 static bool take_key(const struct json *key, struct key *out)

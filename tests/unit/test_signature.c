@@ -262,6 +262,86 @@ static void test_svix_skew(void **state)
 
 /* ---- configuration ------------------------------------------------------------------------------ */
 
+#define FORGERIES 100000
+
+static uint64_t random_state = 20261121;
+
+static size_t pick(size_t below)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (size_t)(random_state >> 16) % below;
+}
+
+/* One to three changes to a text: a character is another one, goes, comes, or all after it goes. */
+static void damage(char *text, size_t room)
+{
+	static const char any[] = "0123456789abcdefABCDEFtv=,. +/_-";
+
+	for (size_t changes = 1 + pick(3); changes > 0; changes--) {
+		const size_t length = strlen(text);
+		const size_t at = length > 0 ? pick(length) : 0;
+
+		switch (pick(8)) {
+		case 0:
+			text[at] = '\0';
+			break;
+		case 1:
+			memmove(text + at, text + at + (length > 0 ? 1 : 0), length - at);
+			break;
+		case 2:
+			if (length + 2 < room) {
+				memmove(text + at + 1, text + at, length - at + 1);
+				text[at] = any[pick(sizeof(any) - 1)];
+			}
+			break;
+		default:
+			if (length > 0)
+				text[at] = any[pick(sizeof(any) - 1)];
+		}
+	}
+}
+
+/* Whether the damaged header still holds what was signed: damage may hit what does not matter. */
+static bool still_whole(const char *header, const char *proof, const char *time)
+{
+	return strstr(header, proof) != NULL && strstr(header, time) != NULL;
+}
+
+static void test_a_hundred_thousand_forgeries(void **state)
+{
+	const char *v1 = stripe_v1(SECRET, NOW);
+	char proof[128], header[256], spoilt[256];
+	int forged = 0;
+
+	(void)state;
+	(void)snprintf(proof, sizeof(proof), "v1=%s", v1);
+	while (forged < FORGERIES) {
+		(void)snprintf(header, sizeof(header), "t=%lld,%s", (long long)NOW, proof);
+		memcpy(spoilt, body, sizeof(body));
+		switch (pick(4)) {
+		case 0: /* the body, not the header */
+			damage(spoilt, sizeof(spoilt));
+			if (strcmp(spoilt, body) == 0)
+				continue;
+			break;
+		case 1: /* another scheme, case or time */
+			header[pick(2) == 0 ? 13 : 14] = "vV01 "[pick(5)];
+			if (strstr(header, proof) != NULL)
+				continue;
+			break;
+		default:
+			damage(header, sizeof(header));
+			if (still_whole(header, proof, "t=1700000000"))
+				continue;
+		}
+		if (signature_stripe(SECRET, header, spoilt, strlen(spoilt), NOW) == SIGNATURE_GOOD)
+			fail_msg("%s is taken for %s", header, spoilt);
+		forged++;
+	}
+}
+
 static void test_secrets_that_may_start(void **state)
 {
 	static const struct {
@@ -313,6 +393,7 @@ int main(void)
 		cmocka_unit_test(test_svix_known),
 		cmocka_unit_test(test_svix_forms),
 		cmocka_unit_test(test_svix_skew),
+		cmocka_unit_test(test_a_hundred_thousand_forgeries),
 		cmocka_unit_test(test_secrets_that_may_start),
 		cmocka_unit_test(test_names),
 	};
