@@ -146,25 +146,33 @@ int64_t stripe_int(const struct json *record, const char *name)
 	return value != NULL && json_type(value) == JSON_INT ? json_int(value) : 0;
 }
 
-static void read_error(struct stripe_call *call, const struct http_answer *answer)
+/* What is said of an error, unless it quotes the key: it is for the log and the operator's terminal. */
+static void read_told(const struct stripe *s, const struct json *error, const char *name, char *told, size_t size)
+{
+	const char *text = stripe_text(error, name);
+
+	(void)snprintf(told, size, "%s", strstr(text, s->secret_key) != NULL ? "(quotes the secret key)" : text);
+}
+
+static void read_error(const struct stripe *s, struct stripe_call *call, const struct http_answer *answer)
 {
 	char why[JSON_ERROR_MAX];
 	struct json *json = json_parse(buf_text(&answer->body), answer->body.length, false, why);
 	const struct json *error = json_get(json, "error");
 
-	(void)snprintf(call->type, sizeof(call->type), "%s", stripe_text(error, "type"));
-	(void)snprintf(call->code, sizeof(call->code), "%s", stripe_text(error, "code"));
-	(void)snprintf(call->param, sizeof(call->param), "%s", stripe_text(error, "param"));
+	read_told(s, error, "type", call->type, sizeof(call->type));
+	read_told(s, error, "code", call->code, sizeof(call->code));
+	read_told(s, error, "param", call->param, sizeof(call->param));
 	/* Of a key that is wrong Stripe's sentence quotes parts. */
 	if (answer->status == 401)
 		(void)snprintf(call->error, sizeof(call->error), "the secret key is not accepted");
 	else
-		(void)snprintf(call->error, sizeof(call->error), "%s",
-		               stripe_text(error, "message"));
+		read_told(s, error, "message", call->error, sizeof(call->error));
 	json_free(json);
 }
 
-static enum stripe_result read_answer(struct stripe_call *call, const struct http_answer *answer)
+static enum stripe_result read_answer(const struct stripe *s, struct stripe_call *call,
+                                      const struct http_answer *answer)
 {
 	char why[JSON_ERROR_MAX];
 
@@ -176,7 +184,7 @@ static enum stripe_result read_answer(struct stripe_call *call, const struct htt
 		return STRIPE_UNAVAILABLE;
 	}
 	if (answer->status / 100 != 2) {
-		read_error(call, answer);
+		read_error(s, call, answer);
 		if (answer->status == 429)
 			return STRIPE_LIMITED;
 		return answer->status / 100 == 4 && answer->status != 409 ? STRIPE_REFUSED
@@ -226,7 +234,7 @@ static enum stripe_result send_once(const struct stripe *s, struct stripe_call *
 	}
 	(void)http_send(&request, &answer);
 	explicit_bzero(authorization, sizeof(authorization));
-	result = read_answer(call, &answer);
+	result = read_answer(s, call, &answer);
 	http_header(&answer, "Stripe-Should-Retry", should_retry);
 	if (answer.status != 0 && strcmp(should_retry, "true") == 0)
 		*again = true;

@@ -94,10 +94,12 @@ static bool may_verify(const struct json *key)
 
 	if (uses == NULL)
 		return true;
-	for (size_t i = 0; json_type(uses) == JSON_LIST && i < json_size(uses); i++)
-		if (json_type(json_at(uses, i)) == JSON_TEXT &&
-		    strcmp(json_text(json_at(uses, i), NULL), "verify") == 0)
+	for (size_t i = 0; json_type(uses) == JSON_LIST && i < json_size(uses); i++) {
+		const struct json *use = json_at(uses, i);
+
+		if (json_type(use) == JSON_TEXT && strcmp(json_text(use, NULL), "verify") == 0)
 			return true;
+	}
 	return false;
 }
 

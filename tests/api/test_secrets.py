@@ -1,6 +1,7 @@
 """Keys, tokens and passwords go through everything, and are in no log, no answer and no process list."""
 
 import base64
+import json
 import pathlib
 import re
 import signal
@@ -11,11 +12,14 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+import clerk  # noqa: E402
 import fastcgi  # noqa: E402
 from conftest import SETTINGS  # noqa: E402
 from fake_provider import FakeProvider  # noqa: E402
+from fake_stripe import FakeStripe, sign  # noqa: E402
 from guard import authorize, charge, extend, hold, release, request_id, settle  # noqa: E402
-from octroi import Octroi, wait_until  # noqa: E402
+from issuer import Issuer  # noqa: E402
+from octroi import TOP, Octroi, wait_until  # noqa: E402
 
 CANARIES = {
     "token_secret": "canary-token-secret-6f1c2b9a-0123456789abcdef",
@@ -28,11 +32,39 @@ CANARIES = {
 
 
 @pytest.fixture(scope="module")
-def o():
+def stripe():
+    with FakeStripe() as fake:
+        fake.key, fake.webhook_secret = CANARIES["stripe_secret_key"], CANARIES["stripe_webhook_secret"]
+        yield fake
+
+
+@pytest.fixture(scope="module")
+def issuer():
+    with Issuer() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def o(stripe, issuer):
     # A provider that does not know the keys tells them back.
     with FakeProvider() as provider, Octroi("nginx", settings={
-            **SETTINGS, **provider.settings(), **CANARIES, "log_level": "debug", "request_timeout_ms": 2000}) as octroi:
+            **SETTINGS, **provider.settings(), **CANARIES, **stripe.settings(), "jwt_issuer": issuer.url,
+            "referral_amount": "5", "log_level": "debug", "request_timeout_ms": 2000}) as octroi:
+        recorded(octroi)
+        stripe.webhook_url = octroi.url + "/api/webhooks/stripe"
         yield octroi
+
+
+def recorded(o):
+    """Keeps what every answer said in o.answers, beside the secret that its request showed (o.shown)."""
+    call, o.answers, o.shown = o.call, [], None
+
+    def record(*arguments, **more):
+        answer = call(*arguments, **more)
+        o.answers.append((o.shown, f"{answer.status} {answer.headers} {answer.text}"))
+        return answer
+
+    o.call = record
 
 
 def db_password(o):
@@ -60,6 +92,7 @@ def money_flows(o):
 
 def wrong_ways_to_show(o, secret):
     """Everywhere that a secret can be put by somebody who is mistaken."""
+    o.shown = secret
     account = request_id("w")
     body = {"account": account, "model": "gpt-4o"}
     for headers in ({"Authorization": f"Basic {secret}"}, {"Authorization": secret}, {"X-Octroi-Key": secret},
@@ -77,6 +110,62 @@ def wrong_ways_to_show(o, secret):
     listen = re.search(r"^listen_internal\s*=\s*unix:(\S+)", pathlib.Path(o.env["OCTROI_CONF"]).read_text(), re.M)[1]
     for more in ([("HTTP_AUTHORIZATION", f"Bearer {secret}")] * 2, [("HTTP_OCTROI_ACCOUNT", secret)]):
         fastcgi.call(listen, "GET", "/api/credits?account=a", more=more)
+    for headers in ({"Stripe-Signature": secret}, {"Stripe-Signature": f"t=1,v1={secret}"}, {"svix-signature": f"v1,{secret}"}):
+        for path in ("/api/webhooks/stripe", "/api/webhooks/clerk"):
+            o.post(path, body=json.dumps({"id": secret, "secret": secret}), headers=headers, key=None, public=True)
+    o.shown = None
+
+
+CARD = {"client_secret": "pi_canary_secret_VHJ1c3RObzE", "fingerprint": "canaryFPx83hd0", "email": "canary-card@example.org",
+        "receipt": "canary-receipt-CAcQARoXChV"}
+
+
+def payments(o, stripe):
+    """Orders, paid and not, events of Stripe's good and bad, and a Stripe that is in trouble; the customers' ids."""
+    account = o.account(email="someone@example.org")
+    opened = o.post(f"/api/credits/topup?account={account}", {"amount": 2000})
+    assert opened.status == 200, opened
+    stripe.pay(stripe.session_of(opened.json["url"]))
+    stripe.deliver()
+    assert o.balance(account)[0] == 20_000_000
+    paid = stripe.new("checkout.session", "cs_test", mode="payment", payment_status="paid", amount_total=500, currency="eur",
+                      payment_intent="pi_canary", client_secret=CARD["client_secret"], metadata={},
+                      customer_details={"email": CARD["email"]}, receipt_url=CARD["receipt"],
+                      payment_method_details={"card": {"fingerprint": CARD["fingerprint"]}})
+    for secret in (stripe.webhook_secret, stripe.webhook_secret[:-1] + "x"):
+        for body in (stripe.body_of(stripe.emit("checkout.session.completed", paid, lost=True)), b"{" + json.dumps(paid).encode()):
+            o.post("/api/webhooks/stripe", body=body, key=None, public=True, headers={
+                "Stripe-Signature": sign(secret, body), "Content-Type": "application/json"})
+    for trouble in ({"status": 401, "error": {"type": "invalid_request_error", "message": f"Invalid API Key provided: {stripe.key}"}},
+                    {"status": 500, "error": {"type": "api_error", "message": stripe.key}}, {"drop": True},
+                    {"status": 302, "headers": {"Location": f"http://127.0.0.1:1/{stripe.key}"}}):
+        stripe.trouble(**trouble)
+        assert o.post(f"/api/credits/topup?account={account}", {"amount": 2000}).status == 503
+        stripe.calm()
+    stripe.lose()
+    return stripe.get("checkout.session", stripe.session_of(opened.json["url"]))["customer"]
+
+
+def people(o, issuer):
+    """Tokens of an issuer, good and bad, and its webhook; the tokens."""
+    key, unknown = issuer.key("k1"), issuer.key("k2", publish=False)
+    tokens = [key.sign(issuer.claims("user_1")), key.sign(issuer.claims("user_2", exp=1)), unknown.sign(issuer.claims("user_1")),
+              key.sign(issuer.claims("user_1"))[:-3] + "AAA"]
+    assert [o.get("/api/credits", key=t, public=True).status for t in tokens] == [200, 401, 401, 401]
+    body = clerk.event(clerk.person())
+    for secret, status in ((CANARIES["clerk_webhook_secret"], 200), ("whsec_" + "QUFB" * 10, 400)):
+        assert o.post("/api/webhooks/clerk", body=body, headers=clerk.signed_headers(secret, body), key=None,
+                      public=True).status == status
+    return tokens
+
+
+def codes(o):
+    """Codes that are redeemed, and guessed; the codes."""
+    made = json.loads(o.ctl("code", "create", "--amount", "5", "--reason", "canary", "--actor", "test", "--json").stdout)
+    code, account = made["codes"][0]["code"], o.account()
+    for guess in (code, code, "AAAA-BBBB-CCCC", code[:-1] + ("A" if code[-1] != "A" else "B")):
+        o.post(f"/api/credits/redeem?account={account}", {"code": guess})
+    return [code]
 
 
 def operations(o):
@@ -97,8 +186,13 @@ def faults(o, account):
     said = operations(o)
     o.start()
     wait_until(lambda: o.get("/readyz", key=None).status == 200, 15, "octroi to be ready")
-    o.kill("octroi", signal.SIGTERM)
-    o.start()
+    # A table that is not there: the database's complaint is logged, and no value.
+    o.sql("RENAME TABLE topups TO topups_away")
+    o.post(f"/api/credits/topup?account={account}", {"amount": 2000})
+    o.sql("RENAME TABLE topups_away TO topups")
+    for number in (signal.SIGABRT, signal.SIGSEGV, signal.SIGTERM):  # what a bug does, and what an operator does
+        o.kill("octroi", number)
+        o.start()
     return said
 
 
@@ -108,13 +202,31 @@ def forms(secret):
     return {secret, secret[-20:], base64.b64encode(raw).decode().rstrip("="), raw.hex(), raw.hex().upper()}
 
 
-def test_secrets_are_in_no_log(o):
+def test_every_secret_setting_is_a_canary():
+    """Whoever adds a secret setting adds its canary."""
+    secret = set(re.findall(r"^KEY\(SECRET, (\w+)", (TOP / "src/config.def").read_text(), re.M))
+    assert len(secret) >= 5 and secret == {*CANARIES, "db_password"}
+
+
+def places(o):
+    """Every file of this octroi, its database's among them, but those that exist to hold secrets."""
+    state = pathlib.Path(o.env["OCTROI_DB_SOCKET"]).parents[1]
+    for directory in {o.dir, state}:
+        for path in directory.rglob("*"):
+            if path.is_file() and path.name not in ("octroi.conf", "keys", "env", "server.log"):
+                yield path
+
+
+def test_secrets_are_in_no_log(o, stripe, issuer):
     made = o.ctl("key", "create", "--scope", "app", "--label", "canary").stdout
     revoked = re.search(r"oct_app_[\w-]+", made)[0]
     o.ctl("key", "revoke", o.sql("SELECT MAX(id) FROM api_keys")[0][0])
     account = money_flows(o)
+    customer = payments(o, stripe)
     token = o.post("/api/tokens", {"account": account, "member": "user:1"}).json["token"]
+    o.answers.pop()  # which was that token
     o.get("/api/credits", key=token, public=True)
+    quiet = {f"token {i}": t for i, t in enumerate(people(o, issuer))} | {f"code {i}": c for i, c in enumerate(codes(o))} | CARD
     secrets = {**CANARIES, "db_password": db_password(o), "token": token, "revoked": revoked,
                "someone else's": "oct_admin_canaryCANARYcanaryCANARYcanaryCANARYcanary0", **o.keys}
     said = ""
@@ -127,17 +239,33 @@ def test_secrets_are_in_no_log(o):
     # nginx notes the request line of what it could not serve itself: the path, which no client of ours puts
     # a secret in.
     written.pop("server.log", None)
-    for name, secret in secrets.items():
+    for name, secret in {**secrets, **quiet, "customer": customer}.items():
         for form in forms(secret):
             for where, text in {**written, "octroictl": said}.items():
                 lines = [line for line in text.splitlines() if form in line]
                 assert not lines, f"{name} in {where}: {lines[0]}"
+            for shown, text in o.answers:
+                assert form not in text or shown == secret, f"{name} is answered: {text}"
+    assert len(o.answers) > 300
+    # What applications hold and what is configured is nowhere else, nor in the database's own files.
+    looked_at = 0
+    for path in places(o):
+        data = path.read_bytes()
+        looked_at += 1
+        for name, secret in secrets.items():
+            assert secret.encode() not in data, f"{name} in {path}"
+    assert looked_at > 50
 
 
 def test_secrets_are_in_no_process_list(o):
     listed = subprocess.run(["ps", "-eo", "args"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    for secret in (*CANARIES.values(), db_password(o), *o.keys.values()):
+    secrets = (*CANARIES.values(), db_password(o), *o.keys.values())
+    for secret in secrets:
         assert secret not in listed
+    # What the environment is given stays there, for root and octroi's own user to see; nothing is added to it.
+    for pid in (o.pid, o.db_pid, o.server_pid):
+        environ = pathlib.Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
+        assert not [secret for secret in secrets if secret in environ]
 
 
 def test_keys_are_not_in_the_database(o):

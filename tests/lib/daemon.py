@@ -18,13 +18,14 @@ def environment(**more):
 
 
 class Daemon:
-    """An octroi whose database is not there."""
+    """An octroi whose database is not there, unless lines say where one is."""
 
     def __init__(self, home, *lines, wait=True, env=None, command=(OCTROI,), **popen):
         self.log = home / "log"
         self.log.unlink(missing_ok=True)
         conf = home / "octroi.conf"
-        conf.write_text("\n".join([f"log = {self.log}", f"db_socket = {home}/no-database", *lines, ""]))
+        nowhere = [] if any(line.startswith("db_host") for line in lines) else [f"db_socket = {home}/no-database"]
+        conf.write_text("\n".join([f"log = {self.log}", *nowhere, *lines, ""]))
         self.process = subprocess.Popen([*command, "-c", conf], env=env or environment(), stdin=popen.pop(
             "stdin", subprocess.DEVNULL), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **popen)
         if wait:

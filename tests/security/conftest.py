@@ -7,7 +7,7 @@ import tempfile
 import pytest
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(TESTS / "lib"))
+sys.path[:0] = [str(TESTS), str(TESTS / "lib")]
 
 from daemon import Daemon  # noqa: E402
 

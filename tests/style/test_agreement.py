@@ -275,6 +275,27 @@ def test_sql_literal_takes_literals_only():
                      re.sub(r"\s*\\\n\s*", " ", text("src/db/sql.h")))
 
 
+# ---- attacks -------------------------------------------------------------------------------------------
+
+ATTACKS = re.findall(r"^\| (.*?) \| (.*?) \| (.*) \|$", text("tests/README.md").split("\n## Attacks\n")[1].split("\n## ")[0], re.M)[1:]
+ATTACK_TESTS = sorted({(attack, test) for attack, _, tests in ATTACKS for test in tests.split(", ")})
+
+
+def test_attacks_are_read():
+    assert len(ATTACKS) >= 25 and len(ATTACK_TESTS) > 80
+
+
+@over(ATTACK_TESTS)
+def test_the_test_of_an_attack_exists(attack, test):
+    found = re.fullmatch(r"`([\w/]+\.(?:py|c))::(test_\w+)`", test)
+    assert found, f"{attack}: {test}"
+    file, name = "tests/" + found[1], found[2]
+    assert file in files(), f"{attack}: there is no {file}"
+    defined = rf"^def {name}\(" if file.endswith(".py") else rf"^(static void )?{name}\("
+    assert re.search(defined, text(file), re.M), f"{attack}: {file} has no {name}"
+    assert file.endswith(".py") or re.search(rf"(cmocka_unit_test\w*|TEST)\({name}\b", text(file)), f"{file} does not run {name}"
+
+
 # ---- what must not be published ------------------------------------------------------------------------
 
 def test_no_path_of_a_machine_and_no_secret():

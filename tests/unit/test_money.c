@@ -57,6 +57,47 @@ static void test_near_powers_of_two(void **state)
 	}
 }
 
+#define RANDOM_CASES 10000000
+
+/* Of any magnitude and sign. */
+static int64_t random_amount(uint64_t *state)
+{
+	uint64_t magnitude;
+
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	magnitude = *state >> (1 + *state % 63);
+	return *state & 64 ? -(int64_t)magnitude - 1 : (int64_t)magnitude;
+}
+
+static bool agrees(bool fits, micros got, __int128 wide)
+{
+	return fits == (wide >= INT64_MIN && wide <= INT64_MAX) && got == (fits ? (int64_t)wide : UNTOUCHED);
+}
+
+static void test_ten_million_random_amounts(void **state)
+{
+	uint64_t random = 20261121;
+	int refused = 0;
+
+	(void)state;
+	for (int i = 0; i < RANDOM_CASES; i++) {
+		const int64_t a = random_amount(&random);
+		const int64_t b = random_amount(&random);
+		const int64_t count = b < 0 ? -(b + 1) : b;
+		micros sum = UNTOUCHED, difference = UNTOUCHED, product = UNTOUCHED;
+		const bool added = money_add(a, b, &sum), taken = money_subtract(a, b, &difference);
+		const bool multiplied = money_multiply(a, count, &product);
+
+		refused += !added + !taken + !multiplied;
+		if (!agrees(added, sum, (__int128)a + b) || !agrees(taken, difference, (__int128)a - b) ||
+		    !agrees(multiplied, product, (__int128)a * count))
+			fail_msg("%lld and %lld", (long long)a, (long long)b);
+	}
+	assert_true(refused > RANDOM_CASES / 10);
+}
+
 static void multiply_negative(void)
 {
 	micros product;
@@ -292,6 +333,7 @@ int main(void)
 	        cmocka_unit_test(test_add_at_the_borders),
 	        cmocka_unit_test(test_subtract_at_the_borders),
 	        cmocka_unit_test(test_near_powers_of_two),
+	        cmocka_unit_test(test_ten_million_random_amounts),
 	        cmocka_unit_test(test_bugs_abort),
 	        cmocka_unit_test(test_floor_div),
 	        cmocka_unit_test(test_decimal_accepted),
