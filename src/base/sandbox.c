@@ -82,8 +82,8 @@ static const char *const deadly[] = {
  * the upper half of the register undefined, hence no plain comparison. */
 struct rule {
 	const char *name;
-	unsigned argument;
 	uint64_t mask, value;
+	unsigned argument;
 	bool deadly;
 };
 
@@ -96,34 +96,34 @@ struct rule {
 #endif
 
 static const struct rule rules[] = {
-	{"socket", 0, INT, AF_UNIX, false},
-	{"socket", 0, INT, AF_INET, false},
-	{"socket", 0, INT, AF_INET6, false},
-	{"socket", 0, INT, AF_NETLINK, false}, /* the resolver asks which addresses this machine has */
+	{"socket", INT, AF_UNIX, 0, false},
+	{"socket", INT, AF_INET, 0, false},
+	{"socket", INT, AF_INET6, 0, false},
+	{"socket", INT, AF_NETLINK, 0, false}, /* the resolver asks which addresses this machine has */
 	/* Threads.  clone3 keeps its flags in memory, where no filter sees them: it does not exist, and
 	 * the C library takes clone instead. */
-	{"clone", 0, CLONE_THREAD, CLONE_THREAD, false},
-	{"clone", 0, CLONE_THREAD, 0, true},
+	{"clone", CLONE_THREAD, CLONE_THREAD, 0, false},
+	{"clone", CLONE_THREAD, 0, 0, true},
 	/* Code comes from files: names are resolved and the database's users proved by libraries that are
 	 * loaded when they are first needed. */
-	{"mmap", 2, PROT_EXEC, 0, false},
-	{"mmap", 2, WRITE_AND_EXECUTE, PROT_EXEC, false},
-	{"mmap", 2, WRITE_AND_EXECUTE, WRITE_AND_EXECUTE, true},
-	{"mmap2", 2, PROT_EXEC, 0, false},
-	{"mmap2", 2, WRITE_AND_EXECUTE, PROT_EXEC, false},
-	{"mmap2", 2, WRITE_AND_EXECUTE, WRITE_AND_EXECUTE, true},
-	{"mprotect", 2, PROT_EXEC, 0, false},
-	{"mprotect", 2, PROT_EXEC, PROT_EXEC, true},
+	{"mmap", PROT_EXEC, 0, 2, false},
+	{"mmap", WRITE_AND_EXECUTE, PROT_EXEC, 2, false},
+	{"mmap", WRITE_AND_EXECUTE, WRITE_AND_EXECUTE, 2, true},
+	{"mmap2", PROT_EXEC, 0, 2, false},
+	{"mmap2", WRITE_AND_EXECUTE, PROT_EXEC, 2, false},
+	{"mmap2", WRITE_AND_EXECUTE, WRITE_AND_EXECUTE, 2, true},
+	{"mprotect", PROT_EXEC, 0, 2, false},
+	{"mprotect", PROT_EXEC, PROT_EXEC, 2, true},
 	/* Read, or add to the end (the log). */
-	{"open", 1, HOW_OPENED, O_RDONLY, false},
-	{"openat", 2, HOW_OPENED, O_RDONLY, false},
-	{"open", 1, ON_APPENDING, O_WRONLY | O_APPEND, false},
-	{"openat", 2, ON_APPENDING, O_WRONLY | O_APPEND, false},
-	{"ioctl", 1, INT, FIONREAD, false},
-	{"ioctl", 1, INT, FIONBIO, false},
-	{"prctl", 0, INT, PR_SET_NAME, false},
-	{"prctl", 0, INT, PR_SET_VMA, false},
-	{"prlimit64", 1, INT, RLIMIT_NOFILE, false},
+	{"open", HOW_OPENED, O_RDONLY, 1, false},
+	{"openat", HOW_OPENED, O_RDONLY, 2, false},
+	{"open", ON_APPENDING, O_WRONLY | O_APPEND, 1, false},
+	{"openat", ON_APPENDING, O_WRONLY | O_APPEND, 2, false},
+	{"ioctl", INT, FIONREAD, 1, false},
+	{"ioctl", INT, FIONBIO, 1, false},
+	{"prctl", INT, PR_SET_NAME, 0, false},
+	{"prctl", INT, PR_SET_VMA, 0, false},
+	{"prlimit64", INT, RLIMIT_NOFILE, 1, false},
 };
 
 static int add(scmp_filter_ctx filter, uint32_t action, const char *name, unsigned count, struct scmp_arg_cmp compare)
