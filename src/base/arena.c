@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/memory.h"
 
 #define ARENA_ALIGN _Alignof(max_align_t)
 #define ARENA_FIRST_BLOCK_BYTES ((size_t)16 * 1024)
@@ -26,7 +27,7 @@ struct arena {
 
 static struct block *block_new(size_t capacity, struct block *next)
 {
-	struct block *b = malloc(sizeof(*b) + capacity);
+	struct block *b = memory_alloc(sizeof(*b) + capacity);
 
 	if (b == NULL)
 		return NULL;
@@ -44,7 +45,7 @@ static size_t round_up(size_t bytes)
 
 struct arena *arena_new(size_t max_bytes)
 {
-	struct arena *a = malloc(sizeof(*a));
+	struct arena *a = memory_alloc(sizeof(*a));
 	size_t first;
 
 	CHECK(max_bytes < SIZE_MAX / 2);

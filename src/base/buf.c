@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/memory.h"
 
 #define BUF_FIRST_BYTES 256
 
@@ -62,7 +63,7 @@ static bool buf_room(struct buf *b, size_t more)
 		capacity *= 2;
 	if (capacity > b->max + 1)
 		capacity = b->max + 1;
-	data = realloc(b->data, capacity);
+	data = memory_realloc(b->data, capacity);
 	if (data == NULL)
 		goto fail;
 	b->data = data;

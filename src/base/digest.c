@@ -1,3 +1,7 @@
+#define _GNU_SOURCE
+/* OpenSSL prefers its EVP functions, which allocate for each hash; where octroi hashes there is nobody to be told
+ * that memory is short. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "base/digest.h"
 
 #include <limits.h>
@@ -6,59 +10,63 @@
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <openssl/rand.h>
+#include <openssl/sha.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include "base/check.h"
+#include "base/memory.h"
 
-/*
- * Fetched once and never freed: a fetch by name takes locks and costs more than the hash of a short
- * text.  Each thread keeps a hashing context of its own, freed when the thread ends.
- */
+#define GETENTROPY_MAX 256
+
+/* Fetched once and never freed: a fetch by name takes locks. */
 static pthread_once_t digest_once = PTHREAD_ONCE_INIT;
-static EVP_MD *digest_md;
 static EVP_MAC *digest_mac;
-static pthread_key_t digest_context_key;
 
-static void context_free(void *context)
+static void *watched_alloc(size_t bytes, const char *file, int line)
 {
-	EVP_MD_CTX_free(context);
+	(void)file;
+	(void)line;
+	return memory_alloc(bytes);
+}
+
+static void *watched_realloc(void *memory, size_t bytes, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return memory_realloc(memory, bytes);
+}
+
+static void watched_free(void *memory, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	memory_free(memory);
+}
+
+void digest_watch_memory(void)
+{
+	CHECK(CRYPTO_set_mem_functions(watched_alloc, watched_realloc, watched_free) == 1);
 }
 
 static void digest_fetch(void)
 {
-	digest_md = EVP_MD_fetch(NULL, "SHA256", NULL);
 	digest_mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	CHECK(digest_md != NULL && digest_mac != NULL);
-	CHECK(EVP_MD_get_size(digest_md) == DIGEST_BYTES);
-	CHECK(pthread_key_create(&digest_context_key, context_free) == 0);
-}
-
-static EVP_MD_CTX *digest_context(void)
-{
-	EVP_MD_CTX *context;
-
-	CHECK(pthread_once(&digest_once, digest_fetch) == 0);
-	context = pthread_getspecific(digest_context_key);
-	if (context == NULL) {
-		context = EVP_MD_CTX_new();
-		CHECK(context != NULL);
-		CHECK(pthread_setspecific(digest_context_key, context) == 0);
-	}
-	return context;
+	CHECK(digest_mac != NULL);
 }
 
 void digest_sha256_pieces(const struct digest_piece *pieces, size_t count,
                           unsigned char out[DIGEST_BYTES])
 {
-	EVP_MD_CTX *context = digest_context();
+	SHA256_CTX context;
 
-	CHECK(EVP_DigestInit_ex2(context, digest_md, NULL) == 1);
+	CHECK(SHA256_Init(&context) == 1);
 	for (size_t i = 0; i < count; i++) {
 		if (pieces[i].length > 0)
-			CHECK(EVP_DigestUpdate(context, pieces[i].bytes, pieces[i].length) == 1);
+			CHECK(SHA256_Update(&context, pieces[i].bytes, pieces[i].length) == 1);
 	}
-	CHECK(EVP_DigestFinal_ex(context, out, NULL) == 1);
+	CHECK(SHA256_Final(out, &context) == 1);
 }
 
 void digest_sha256(const void *bytes, size_t length, unsigned char out[DIGEST_BYTES])
@@ -78,21 +86,19 @@ int digest_hmac_sha256_pieces(const void *key, size_t key_length, const struct d
 	};
 	EVP_MAC_CTX *context;
 	size_t written = 0;
+	bool done;
 
 	if (key_length < DIGEST_KEY_MIN_BYTES)
 		return -1;
 	CHECK(pthread_once(&digest_once, digest_fetch) == 0);
 	context = EVP_MAC_CTX_new(digest_mac);
-	CHECK(context != NULL);
-	CHECK(EVP_MAC_init(context, key, key_length, parameters) == 1);
-	for (size_t i = 0; i < count; i++) {
-		if (pieces[i].length > 0)
-			CHECK(EVP_MAC_update(context, pieces[i].bytes, pieces[i].length) == 1);
-	}
-	CHECK(EVP_MAC_final(context, out, &written, DIGEST_BYTES) == 1);
-	CHECK(written == DIGEST_BYTES);
+	done = context != NULL && EVP_MAC_init(context, key, key_length, parameters) == 1;
+	for (size_t i = 0; i < count && done; i++)
+		done = pieces[i].length == 0 || EVP_MAC_update(context, pieces[i].bytes, pieces[i].length) == 1;
+	done = done && EVP_MAC_final(context, out, &written, DIGEST_BYTES) == 1;
 	EVP_MAC_CTX_free(context);
-	return 0;
+	CHECK(done ? written == DIGEST_BYTES : memory_was_short());
+	return done ? 0 : -1;
 }
 
 int digest_hmac_sha256(const void *key, size_t key_length, const void *bytes, size_t length,
@@ -111,7 +117,8 @@ bool digest_equal(const void *a, const void *b, size_t length)
 void digest_random(void *out, size_t length)
 {
 	CHECK(length <= INT_MAX);
-	CHECK(RAND_bytes(out, (int)length) == 1);
+	/* OpenSSL's generator needs memory at times, the kernel's never. */
+	CHECK(RAND_bytes(out, (int)length) == 1 || (length <= GETENTROPY_MAX && getentropy(out, length) == 0));
 }
 
 size_t digest_base64url(const void *bytes, size_t length, char *out)

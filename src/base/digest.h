@@ -1,6 +1,6 @@
 /*
  * digest: SHA-256, HMAC-SHA-256, random bytes, constant-time comparison and base64url (OpenSSL;
- * the only file that includes it).  A failure inside OpenSSL is a bug.
+ * the only file that includes it).  A failure inside OpenSSL is a bug, unless said otherwise.
  * Thread-safe.
  */
 #ifndef OCTROI_BASE_DIGEST_H
@@ -12,6 +12,9 @@
 #define DIGEST_BYTES 32
 #define DIGEST_KEY_MIN_BYTES 32
 
+/* Before any other use of OpenSSL, also by other libraries: lets it allocate so that a shortage is noted (memory.h). */
+void digest_watch_memory(void);
+
 void digest_sha256(const void *bytes, size_t length, unsigned char out[DIGEST_BYTES]);
 /* Over several pieces: one call per record instead of a copy. */
 struct digest_piece {
@@ -22,7 +25,7 @@ void digest_sha256_pieces(const struct digest_piece *pieces, size_t count,
                           unsigned char out[DIGEST_BYTES]);
 
 /* -1 and nothing written when the key is shorter than DIGEST_KEY_MIN_BYTES (an empty secret would
- * make every signature computable: New API CVE-2026-41432), 0 otherwise. */
+ * make every signature computable: New API CVE-2026-41432) or memory is short, 0 otherwise. */
 int digest_hmac_sha256(const void *key, size_t key_length, const void *bytes, size_t length,
                        unsigned char out[DIGEST_BYTES]);
 int digest_hmac_sha256_pieces(const void *key, size_t key_length, const struct digest_piece *pieces,

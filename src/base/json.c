@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/money.h"
 
 /*
@@ -30,6 +31,11 @@ struct scan {
 	size_t rewritten; /* numbers that are, or have to be, turned into strings */
 	const char *problem;
 };
+
+void json_watch_memory(void)
+{
+	json_set_alloc_funcs(memory_alloc, memory_free);
+}
 
 static json_t *unwrap(const struct json *value)
 {
@@ -196,13 +202,23 @@ static const char *sentence(enum json_error_code code)
 	}
 }
 
-/* The rewriting turns no line ends over, so the line is right in both texts. */
+/* Where memory was short jansson may answer with a document that lacks something.
+ * The rewriting turns no line ends over, so the line is right in both texts. */
 static struct json *load(const char *bytes, size_t length, size_t flags, char error[JSON_ERROR_MAX])
 {
 	json_error_t details;
-	json_t *root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | flags,
-	                          &details);
+	const bool was_short = memory_was_short();
+	json_t *root;
 
+	memory_forget();
+	root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | flags, &details);
+	if (memory_was_short()) {
+		json_decref(root);
+		snprintf(error, JSON_ERROR_MAX, "the JSON %s", sentence(json_error_out_of_memory));
+		return NULL;
+	}
+	if (was_short)
+		memory_note();
 	if (root == NULL)
 		snprintf(error, JSON_ERROR_MAX, "the JSON %s (line %d)",
 		         sentence(json_error_code(&details)), details.line);

@@ -30,6 +30,9 @@ enum json_type {
 	JSON_RECORD
 };
 
+/* Before any other use: lets jansson allocate so that a shortage is noted (memory.h). */
+void json_watch_memory(void);
+
 /* NULL with a sentence in error, which quotes nothing of the bytes, when they are not such a
  * document.  numbers_as_text makes every number a JSON_TEXT of its own decimal text (for price
  * lists: nothing ever rounds a price). */
