@@ -20,6 +20,8 @@
 #define LOCK_WAIT_SECONDS_MAX 10
 /* Not in every edition of mysqld_error.h. */
 #define ERROR_CLIENT_INTERACTION_TIMEOUT 4031
+/* Of mysys, whose errors come as they are: a file could not be written. */
+#define ERROR_FILE_WRITE 3
 
 /* D: mysql is NULL while there is no connection; result and pending belong to the last query. */
 struct db {
@@ -32,6 +34,7 @@ struct db {
 	int64_t affected;
 	unsigned number;
 	char error[ERROR_TEXT_MAX];
+	MYSQL_STMT *prepared[DB_PREPARED_MAX]; /* of this connection; NULL: not yet */
 
 	char *socket, *host, *user, *password, *name, *tls_ca;
 	unsigned port, timeout_seconds;
@@ -39,7 +42,7 @@ struct db {
 
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
 static struct db_counts counters; /* every member atomic */
-static int64_t refused_logged_us; /* atomic: when a failure to connect was logged last */
+static int64_t refused_logged_us; /* atomic: when a database that is away or full was logged last */
 
 static void count(int64_t *counter)
 {
@@ -86,10 +89,19 @@ static void drop_result(struct db *d)
 	d->result = NULL;
 }
 
+static void drop_prepared(struct db *d, int number)
+{
+	if (d->prepared[number] != NULL)
+		mysql_stmt_close(d->prepared[number]);
+	d->prepared[number] = NULL;
+}
+
 void db_disconnect(struct db *d)
 {
 	drop_result(d);
 	d->pending = false;
+	for (int i = 0; i < DB_PREPARED_MAX; i++)
+		drop_prepared(d, i);
 	if (d->mysql != NULL)
 		mysql_close(d->mysql);
 	d->mysql = NULL;
@@ -144,6 +156,17 @@ static enum db_result result_of(unsigned number)
 	case ER_USER_LIMIT_REACHED:
 	case ER_UNKNOWN_COM_ERROR: /* a Galera node that is not ready */
 		return DB_BUSY;
+	case ER_DISK_FULL:
+	case ER_RECORD_FILE_FULL:
+	case ER_GET_ERRNO: /* "Got error 28 from storage engine" and the like */
+	case ER_OUT_OF_RESOURCES:
+	case ER_OUTOFMEMORY:
+	case ER_TEMP_FILE_WRITE_FAILURE:
+		return DB_FULL;
+	/* Also of a COMMIT, such as by a binary log without room: it may have taken place. */
+	case ER_ERROR_DURING_COMMIT:
+	case ER_ERROR_ON_WRITE:
+	case ERROR_FILE_WRITE:
 	case CR_SERVER_GONE_ERROR:
 	case CR_SERVER_LOST:
 	case CR_SERVER_LOST_EXTENDED:
@@ -173,24 +196,47 @@ static void log_failure(const struct db *d, enum db_result result, const char *e
 {
 	if (result == DB_RETRY || result == DB_DUPLICATE)
 		return;
-	log_event(result == DB_FAULT ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, event,
+	log_event(result == DB_FAULT || result == DB_FULL ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, event,
 	          LOG_NUMBER("code", (int64_t)d->number), LOG_TEXT("message", d->error));
 }
 
-/* Notes what mysql says went wrong in a query; the first failure of a query stands. */
-static enum db_result fail(struct db *d)
+/* While the database is away or full every request would say so; one line a second is enough. */
+static void log_seldom(const struct db *d, enum db_result result, const char *event)
 {
-	unsigned number = mysql_errno(d->mysql);
-	enum db_result result = result_of(number);
+	int64_t now = clock_monotonic_us();
+	int64_t last = __atomic_load_n(&refused_logged_us, __ATOMIC_RELAXED);
 
-	keep_error(d, number, mysql_error(d->mysql));
+	if (last != 0 && now - last < CLOCK_US_PER_SECOND)
+		return;
+	if (__atomic_compare_exchange_n(&refused_logged_us, &last, now, false, __ATOMIC_RELAXED,
+	                                __ATOMIC_RELAXED))
+		log_failure(d, result, event);
+}
+
+/* The library's own errors, which leave open how far a query came and what of its answer is still to be read.
+ * One says no more than that the query is too long to be sent. */
+static bool is_of_library(unsigned number)
+{
+	return number == 0 || (number >= CR_MIN_ERROR && number <= CR_MAX_ERROR && number != CR_NET_PACKET_TOO_LARGE) ||
+	       (number >= CER_MIN_ERROR && number <= CER_MAX_ERROR);
+}
+
+/* Notes what went wrong in a query; the first failure of a query stands. */
+static enum db_result fail_with(struct db *d, unsigned number, const char *text)
+{
+	enum db_result result = is_of_library(number) ? DB_LOST : result_of(number);
+
+	keep_error(d, number, text);
 	drop_result(d);
 	d->pending = false;
 	if (result == DB_RETRY)
 		count(&counters.retries);
-	if (result == DB_FAULT)
+	if (result == DB_FAULT || result == DB_FULL)
 		count(&counters.faults);
-	log_failure(d, result, result == DB_LOST ? "database_lost" : "database_error");
+	if (result == DB_FULL)
+		log_seldom(d, result, "database_full");
+	else
+		log_failure(d, result, result == DB_LOST ? "database_lost" : "database_error");
 	if (result == DB_LOST) {
 		count(&counters.lost);
 		db_disconnect(d);
@@ -200,26 +246,34 @@ static enum db_result fail(struct db *d)
 	return d->failed;
 }
 
-static void set_options(const struct db *d, MYSQL *m)
+static enum db_result fail(struct db *d)
+{
+	return fail_with(d, mysql_errno(d->mysql), mysql_error(d->mysql));
+}
+
+/* False when one of them could not be set: a connection without it, say without TLS, is none. */
+static bool set_options(const struct db *d, MYSQL *m)
 {
 	my_bool yes = 1;
 	my_bool no = 0;
 	unsigned local_infile = 0;
+	int failed = 0;
 
-	mysql_options(m, MYSQL_OPT_CONNECT_TIMEOUT, &d->timeout_seconds);
-	mysql_options(m, MYSQL_OPT_READ_TIMEOUT, &d->timeout_seconds);
-	mysql_options(m, MYSQL_OPT_WRITE_TIMEOUT, &d->timeout_seconds);
-	mysql_options(m, MYSQL_OPT_LOCAL_INFILE, &local_infile);
-	mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-	mysql_optionsv(m, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "octroi");
+	failed |= mysql_options(m, MYSQL_OPT_CONNECT_TIMEOUT, &d->timeout_seconds);
+	failed |= mysql_options(m, MYSQL_OPT_READ_TIMEOUT, &d->timeout_seconds);
+	failed |= mysql_options(m, MYSQL_OPT_WRITE_TIMEOUT, &d->timeout_seconds);
+	failed |= mysql_options(m, MYSQL_OPT_LOCAL_INFILE, &local_infile);
+	failed |= mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+	failed |= mysql_optionsv(m, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "octroi");
 	if (d->tls_ca[0] != '\0') {
 		/* A CA alone checks the chain only, and without "enforce" plain text would do. */
-		mysql_options(m, MYSQL_OPT_SSL_ENFORCE, &yes);
-		mysql_options(m, MYSQL_OPT_SSL_CA, d->tls_ca);
-		mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &yes);
+		failed |= mysql_options(m, MYSQL_OPT_SSL_ENFORCE, &yes);
+		failed |= mysql_options(m, MYSQL_OPT_SSL_CA, d->tls_ca);
+		failed |= mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &yes);
 	} else {
-		mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &no);
+		failed |= mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &no);
 	}
+	return failed == 0;
 }
 
 /* What every session is, whatever the server's defaults are. */
@@ -249,19 +303,6 @@ static bool set_session(const struct db *d, MYSQL *m)
 	return done;
 }
 
-/* While the database is away every request would say so; one line a second is enough. */
-static void log_refused(const struct db *d, enum db_result result)
-{
-	int64_t now = clock_monotonic_us();
-	int64_t last = __atomic_load_n(&refused_logged_us, __ATOMIC_RELAXED);
-
-	if (last != 0 && now - last < CLOCK_US_PER_SECOND)
-		return;
-	if (__atomic_compare_exchange_n(&refused_logged_us, &last, now, false, __ATOMIC_RELAXED,
-	                                __ATOMIC_RELAXED))
-		log_failure(d, result, "database_unreachable");
-}
-
 static enum db_result connect_now(struct db *d)
 {
 	MYSQL *m = mysql_init(NULL);
@@ -269,9 +310,15 @@ static enum db_result connect_now(struct db *d)
 	const char *host = socket == NULL && d->host[0] != '\0' ? d->host : NULL;
 	enum db_result result;
 
-	CHECK(m != NULL);
-	set_options(d, m);
-	if (mysql_real_connect(m, host, d->user, d->password, d->name, d->port, socket,
+	if (m == NULL) {
+		keep_error(d, CR_OUT_OF_MEMORY, "no memory for a connection");
+		count(&counters.faults);
+		log_seldom(d, DB_FAULT, "database_unreachable");
+		d->failed = DB_FAULT;
+		return DB_FAULT;
+	}
+	if (set_options(d, m) &&
+	    mysql_real_connect(m, host, d->user, d->password, d->name, d->port, socket,
 	                       CLIENT_MULTI_STATEMENTS | CLIENT_MULTI_RESULTS) != NULL &&
 	    set_session(d, m)) {
 		d->mysql = m;
@@ -284,7 +331,7 @@ static enum db_result connect_now(struct db *d)
 	if (result == DB_RETRY || result == DB_DUPLICATE)
 		result = DB_FAULT;
 	count(result == DB_FAULT ? &counters.faults : &counters.lost);
-	log_refused(d, result);
+	log_seldom(d, result, "database_unreachable");
 	mysql_close(m);
 	d->failed = result;
 	return result;
@@ -432,6 +479,100 @@ enum db_result db_finish(struct db *d)
 			break;
 	}
 	return d->failed;
+}
+
+/* ---- many rows at once ---------------------------------------------------------------------------- */
+
+bool db_bulk_possible(const struct db *d)
+{
+	unsigned long capabilities = 0;
+
+	if (d->mysql == NULL ||
+	    mariadb_get_infov(d->mysql, MARIADB_CONNECTION_EXTENDED_SERVER_CAPABILITIES, &capabilities) != 0)
+		return false;
+	return (capabilities & (MARIADB_CLIENT_STMT_BULK_OPERATIONS >> 32)) != 0;
+}
+
+/* Why the statement failed; that of no memory for it has no connection to ask. */
+static enum db_result fail_prepared(struct db *d, MYSQL_STMT *statement)
+{
+	char text[ERROR_TEXT_MAX] = "no memory for a statement";
+	unsigned number = CR_OUT_OF_MEMORY;
+
+	if (statement != NULL) {
+		number = mysql_stmt_errno(statement);
+		snprintf(text, sizeof(text), "%s", mysql_stmt_error(statement));
+	}
+	return fail_with(d, number, text);
+}
+
+static enum db_result prepare(struct db *d, int number, db_statement *sql)
+{
+	MYSQL_STMT *statement = mysql_stmt_init(d->mysql);
+	enum db_result result = DB_OK;
+	struct buf text;
+
+	buf_init(&text, 4096);
+	sql(&text, number);
+	if (!buf_ok(&text))
+		result = refuse(d);
+	else if (statement == NULL || mysql_stmt_prepare(statement, text.data, text.length) != 0)
+		result = fail_prepared(d, statement);
+	buf_free(&text);
+	if (result == DB_OK)
+		d->prepared[number] = statement;
+	else if (statement != NULL)
+		mysql_stmt_close(statement);
+	return result;
+}
+
+static MYSQL_BIND bind_of(const struct db_values *v)
+{
+	MYSQL_BIND bind = {0};
+
+	if (v->type == DB_INT) {
+		bind.buffer_type = MYSQL_TYPE_LONGLONG;
+		bind.buffer = (void *)(uintptr_t)v->ints;
+	} else {
+		bind.buffer_type = v->type == DB_TEXT ? MYSQL_TYPE_STRING : MYSQL_TYPE_BLOB;
+		bind.buffer = (void *)(uintptr_t)v->texts;
+		bind.length = (unsigned long *)(uintptr_t)v->lengths;
+	}
+	return bind; /* the connector only reads what it points to */
+}
+
+enum db_result db_bulk(struct db *d, int number, db_statement *sql, const struct db_values *values, int parameters,
+                       int rows)
+{
+	enum db_result result = d->pending ? db_finish(d) : DB_OK;
+	MYSQL_BIND binds[DB_PARAMETERS_MAX];
+	unsigned count_rows = (unsigned)rows;
+	MYSQL_STMT *statement;
+
+	CHECK(number >= 0 && number < DB_PREPARED_MAX && parameters > 0 && parameters <= DB_PARAMETERS_MAX && rows > 0);
+	if (result != DB_OK)
+		return result;
+	drop_result(d);
+	d->failed = DB_OK;
+	if (d->mysql == NULL) {
+		keep_error(d, CR_SERVER_LOST, "the connection of this transaction is gone");
+		return d->failed = DB_LOST;
+	}
+	if (d->prepared[number] == NULL)
+		result = prepare(d, number, sql);
+	if (result != DB_OK)
+		return result;
+	statement = d->prepared[number];
+	for (int i = 0; i < parameters; i++)
+		binds[i] = bind_of(&values[i]);
+	count(&counters.queries);
+	if (mysql_stmt_attr_set(statement, STMT_ATTR_ARRAY_SIZE, &count_rows) != 0 ||
+	    mysql_stmt_bind_param(statement, binds) != 0 || mysql_stmt_execute(statement) != 0) {
+		result = fail_prepared(d, statement);
+		drop_prepared(d, number); /* the next one begins anew */
+	}
+	d->used_us = clock_monotonic_us();
+	return result;
 }
 
 void db_rollback(struct db *d)

@@ -26,7 +26,8 @@ enum db_result {
 	DB_RETRY,     /* 1213, 1020, 1205: roll back, run the whole transaction again */
 	DB_DUPLICATE, /* 1062 */
 	DB_BUSY,      /* 1040, 1203, 1226: too many connections */
-	DB_LOST,      /* the connection is gone; what was being committed is unknown */
+	DB_FULL,      /* 1114, 1021, 1030, 1041…: no room on its disk or in its memory; nothing can be written */
+	DB_LOST,      /* the connection is gone, or 1180, 1026, 3; what was being committed is unknown */
 	DB_FAULT      /* anything else; logged here, with the server's sentence but no statement */
 };
 
@@ -66,6 +67,27 @@ int db_row(struct db *d, struct db_row *row);
 enum db_result db_next(struct db *d, bool *more);
 /* Reads and drops all that is left.  First error wins. */
 enum db_result db_finish(struct db *d);
+
+/*
+ * Statements that are executed with many rows of values in one message, MariaDB's bulk protocol: prepared once for each
+ * connection, under a number of the caller's choice below DB_PREPARED_MAX.
+ */
+#define DB_PREPARED_MAX 128
+#define DB_PARAMETERS_MAX 64
+enum db_type { DB_INT, DB_TEXT, DB_BYTES };
+struct db_values { /* of one parameter, a value for each row */
+	enum db_type type;
+	const int64_t *ints;         /* DB_INT */
+	const char *const *texts;    /* DB_TEXT (UTF-8) and DB_BYTES */
+	const unsigned long *lengths;
+};
+/* Whether the server that is connected knows them. */
+bool db_bulk_possible(const struct db *d);
+/* Executes the statement for each row; sql (literals and '?') is called for when it is not prepared yet.  Within a
+ * transaction only: never connects, DB_LOST when the connection is gone.  Results as db_query's, and none are left. */
+typedef void db_statement(struct buf *sql, int number);
+enum db_result db_bulk(struct db *d, int number, db_statement *sql, const struct db_values *values, int parameters,
+                       int rows);
 
 /* Ends the transaction, if there is one, undoing it; closes the connection when that fails. */
 void db_rollback(struct db *d);

@@ -1,11 +1,15 @@
 /*
- * persist: last of the three steps.  One round trip writes the batch's marker, every changed row and the
- * COMMIT, so that a lost connection leaves exactly one question, which the marker answers.
+ * persist: last of the three steps.  Of tables of which few rows changed one round trip writes the batch's marker, the
+ * rows and the COMMIT; where many changed they go ahead, in bulk.  So a lost connection leaves exactly one question,
+ * which the marker answers.
  */
 #include "ledger/batch.h"
 
 #include "db/sql.h"
 #include "ledger/table_sql.h"
+
+/* From so many rows on a message of their own costs less than their text. */
+#define BULK_MIN 8
 
 static void add_marker(struct batch *b)
 {
@@ -14,23 +18,62 @@ static void add_marker(struct batch *b)
 	sql_literal(&b->sql, ");");
 }
 
+static int count_rows(const struct row *changed, enum row_change change)
+{
+	int count = 0;
+
+	for (const struct row *row = changed; row != NULL; row = row->written)
+		count += row->change == change ? 1 : 0;
+	return count;
+}
+
+static enum db_result write_bulk(struct batch *b, struct db *d, enum table_id table, enum row_change change, int count)
+{
+	const struct row *changed = rows_changed(b->rows, table);
+	int parameters;
+	const struct db_values *values = table_sql_values(table, change, changed, count, b->arena, &parameters);
+
+	if (values == NULL)
+		return DB_FAULT;
+	return db_bulk(d, table_sql_number(table, change), table_sql_statement, values, parameters, count);
+}
+
+static enum db_result write_table(struct batch *b, struct db *d, enum table_id table, bool bulk)
+{
+	static const enum row_change changes[] = {ROW_NEW, ROW_CHANGED, ROW_ENDED};
+	enum db_result result = DB_OK;
+
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]) && result == DB_OK; i++) {
+		const struct row *changed = rows_changed(b->rows, table);
+		const int count = count_rows(changed, changes[i]);
+
+		if (bulk && count >= BULK_MIN && table_of(table)->column_count <= DB_PARAMETERS_MAX)
+			result = write_bulk(b, d, table, changes[i], count);
+		else
+			table_sql_write(&b->sql, table, changes[i], changed);
+	}
+	return result;
+}
+
 enum db_result persist(struct batch *b, struct db *d)
 {
-	enum db_result result;
+	enum db_result result = DB_OK;
 
 	buf_reset(&b->sql);
 	if (!rows_any_changed(b->rows)) {
 		sql_literal(&b->sql, "ROLLBACK");
 	} else {
+		const bool bulk = db_bulk_possible(d);
+
 		if (!b->unknown)
 			add_marker(b);
-		for (int t = 0; t < TABLE_COUNT; t++)
-			table_sql_write(&b->sql, (enum table_id)t,
-			                rows_changed(b->rows, (enum table_id)t));
+		for (int t = 0; t < TABLE_COUNT && result == DB_OK; t++)
+			result = write_table(b, d, (enum table_id)t, bulk);
 		sql_literal(&b->sql, "COMMIT");
 	}
-	if (!buf_ok(&b->sql))
-		return DB_FAULT;
-	result = db_query(d, &b->sql);
+	if (result == DB_OK && !buf_ok(&b->sql))
+		result = DB_FAULT;
+	if (result == DB_OK)
+		result = db_query(d, &b->sql);
 	return result == DB_OK ? db_finish(d) : result;
 }

@@ -119,50 +119,162 @@ static void write_update(struct buf *sql, const struct table *t)
 	}
 }
 
-static void open_statement(struct buf *sql, const struct table *t, enum row_change change)
+static void open_insert(struct buf *sql, const struct table *t, enum row_change change)
 {
-	if (change == ROW_ENDED)
-		sql_literal(sql, "DELETE FROM ");
-	else
-		sql_literal(sql, "INSERT INTO ");
+	sql_literal(sql, "INSERT INTO ");
 	buf_add_text(sql, t->name);
-	if (change == ROW_ENDED)
-		sql_literal(sql, " WHERE ");
 	write_columns(sql, t, change);
-	if (change == ROW_ENDED)
-		sql_literal(sql, " IN (");
-	else
-		sql_literal(sql, " VALUES ");
+	sql_literal(sql, " VALUES ");
 }
 
-static void close_statement(struct buf *sql, const struct table *t, enum row_change change)
+/* "DELETE FROM holds WHERE account_id=… AND seq=…": each row by its key.  With a list of keys the database may prefer
+ * to read the whole table, and then waits for whoever holds any row of it. */
+static void write_delete(struct buf *sql, const struct table *t, const struct row *row)
+{
+	const char *before = " WHERE ";
+
+	sql_literal(sql, "DELETE FROM ");
+	buf_add_text(sql, t->name);
+	for (int i = 0; i < t->column_count; i++) {
+		if (!wanted(&t->columns[i], ROW_ENDED))
+			continue;
+		buf_add_text(sql, before);
+		buf_add_text(sql, t->columns[i].name);
+		buf_add_char(sql, '=');
+		if (row != NULL)
+			write_value(sql, &t->columns[i], row);
+		else
+			buf_add_char(sql, '?');
+		before = " AND ";
+	}
+}
+
+static void write_deletes(struct buf *sql, const struct table *t, const struct row *changed)
+{
+	for (const struct row *row = changed; row != NULL; row = row->written) {
+		if (row->change != ROW_ENDED)
+			continue;
+		write_delete(sql, t, row);
+		buf_add_char(sql, ';');
+	}
+}
+
+static void write_inserts(struct buf *sql, const struct table *t, enum row_change change, const struct row *changed)
+{
+	bool any = false;
+
+	for (const struct row *row = changed; row != NULL; row = row->written) {
+		if (row->change != change)
+			continue;
+		if (any)
+			buf_add_char(sql, ',');
+		else
+			open_insert(sql, t, change);
+		any = true;
+		write_row(sql, t, row, change);
+	}
+	if (any && change == ROW_CHANGED)
+		write_update(sql, t);
+	if (any)
+		buf_add_char(sql, ';');
+}
+
+void table_sql_write(struct buf *sql, enum table_id id, enum row_change change, const struct row *changed)
 {
 	if (change == ROW_ENDED)
-		buf_add_char(sql, ')');
+		write_deletes(sql, table_of(id), changed);
+	else
+		write_inserts(sql, table_of(id), change, changed);
+}
+
+/* ---- many rows at once ---------------------------------------------------------------------------- */
+
+#define CHANGES (ROW_ENDED + 1)
+
+int table_sql_number(enum table_id id, enum row_change change)
+{
+	_Static_assert(TABLE_COUNT * CHANGES <= DB_PREPARED_MAX, "a number for each statement");
+	return (int)id * CHANGES + (int)change;
+}
+
+void table_sql_statement(struct buf *sql, int number)
+{
+	const struct table *t = table_of((enum table_id)(number / CHANGES));
+	const enum row_change change = (enum row_change)(number % CHANGES);
+	char before = '(';
+
+	if (change == ROW_ENDED) {
+		write_delete(sql, t, NULL);
+		return;
+	}
+	open_insert(sql, t, change);
+	for (int i = 0; i < t->column_count; i++) {
+		if (!wanted(&t->columns[i], change))
+			continue;
+		buf_add_char(sql, before);
+		buf_add_char(sql, '?');
+		before = ',';
+	}
+	buf_add_char(sql, ')');
 	if (change == ROW_CHANGED)
 		write_update(sql, t);
-	buf_add_char(sql, ';');
 }
 
-void table_sql_write(struct buf *sql, enum table_id id, const struct row *changed)
+static bool fill_ints(struct db_values *v, const struct column *c, enum row_change change, const struct row *row,
+                      int count, struct arena *arena)
 {
-	static const enum row_change changes[] = {ROW_NEW, ROW_CHANGED, ROW_ENDED};
-	const struct table *t = table_of(id);
+	int64_t *ints = arena_alloc(arena, (size_t)count * sizeof(*ints));
 
-	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-		bool any = false;
+	if (ints == NULL)
+		return false;
+	v->type = DB_INT;
+	v->ints = ints;
+	for (; row != NULL; row = row->written)
+		if (row->change == change)
+			*ints++ = *(const int64_t *)((const char *)row + c->offset);
+	return true;
+}
 
-		for (const struct row *row = changed; row != NULL; row = row->written) {
-			if (row->change != changes[i])
-				continue;
-			if (any)
-				buf_add_char(sql, ',');
-			else
-				open_statement(sql, t, changes[i]);
-			any = true;
-			write_row(sql, t, row, changes[i]);
-		}
-		if (any)
-			close_statement(sql, t, changes[i]);
+static bool fill_texts(struct db_values *v, const struct column *c, enum row_change change, const struct row *row,
+                       int count, struct arena *arena)
+{
+	const char **texts = arena_alloc(arena, (size_t)count * sizeof(*texts));
+	unsigned long *lengths = arena_alloc(arena, (size_t)count * sizeof(*lengths));
+
+	if (texts == NULL || lengths == NULL)
+		return false;
+	v->type = c->type == COLUMN_TEXT ? DB_TEXT : DB_BYTES;
+	v->texts = texts;
+	v->lengths = lengths;
+	for (; row != NULL; row = row->written) {
+		const char *field = (const char *)row + c->offset;
+
+		if (row->change != change)
+			continue;
+		*texts = c->type == COLUMN_TEXT ? *(const char *const *)field : field;
+		*lengths++ = c->type == COLUMN_TEXT ? strlen(*texts) : c->size;
+		texts++;
 	}
+	return true;
+}
+
+struct db_values *table_sql_values(enum table_id id, enum row_change change, const struct row *changed, int count,
+                                   struct arena *arena, int *parameters)
+{
+	const struct table *t = table_of(id);
+	struct db_values *values = arena_alloc(arena, (size_t)t->column_count * sizeof(*values));
+	bool filled = values != NULL;
+
+	*parameters = 0;
+	for (int i = 0; i < t->column_count && filled; i++) {
+		const struct column *c = &t->columns[i];
+		struct db_values *v = &values[*parameters];
+
+		if (!wanted(c, change))
+			continue;
+		filled = c->type == COLUMN_INT ? fill_ints(v, c, change, changed, count, arena)
+		                               : fill_texts(v, c, change, changed, count, arena);
+		(*parameters)++;
+	}
+	return filled ? values : NULL;
 }

@@ -6,7 +6,7 @@ import tempfile
 
 import pytest
 
-from octroi import Octroi, build_dir, wait_until
+from octroi import INNODB_TRX_SECONDS, Octroi, build_dir, wait_until
 
 
 class Driver:
@@ -101,6 +101,21 @@ def test_errors_are_told_apart(d):
     assert d.query(0, "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1020")[0] == "RETRY"
     assert d.query(0, "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1226")[0] == "BUSY"
     assert d.query(0, "SIGNAL SQLSTATE '23000' SET MYSQL_ERRNO = 1062")[0] == "DUPLICATE"
+    for number in (1021, 1030, 1037, 1041, 1114, 1878):
+        assert d.query(0, f"SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = {number}")[0] == "FULL"
+    assert d.rows(0, "SELECT 1") == "1"
+
+
+def test_a_full_disk_does_not_fill_the_log(d):
+    for _ in range(500):
+        assert d.query(0, "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114")[0] == "FULL"
+    assert 1 <= d.log().count("database_full") < 250
+
+
+def test_a_commit_that_failed_may_have_taken_place(d):
+    """So it is as if its answer had been lost: somebody has to ask."""
+    for number in (1180, 1026, 3):
+        assert d.query(0, f"SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = {number}")[:2] == ("LOST", number)
     assert d.rows(0, "SELECT 1") == "1"
 
 
@@ -126,7 +141,8 @@ def test_a_deadlock(d):
         assert other.query(0, "BEGIN; INSERT INTO scratch VALUES (10, ''), (11, ''), (12, '')")[0] == "OK"
         other.start("query 0 UPDATE scratch SET text = 'c' WHERE id = 1")
         wait_until(lambda: d.rows(2, "SELECT COUNT(*) FROM information_schema.innodb_trx"
-                                     " WHERE trx_state = 'LOCK WAIT'") == "1", what="a waiting transaction")
+                                     " WHERE trx_state = 'LOCK WAIT'") == "1", what="a waiting transaction",
+                   every=INNODB_TRX_SECONDS)
         victim = d.query(0, "UPDATE scratch SET text = 'a' WHERE id = 10")
         waited = other.answer()
         assert sorted((victim[0], waited[0])) == ["OK", "RETRY"]

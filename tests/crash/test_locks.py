@@ -4,12 +4,12 @@ Whoever decided on what it read without the lock has read it by then, and would 
 """
 
 import concurrent.futures
-import subprocess
 
 import pytest
 
 import guard
 from octroi import Octroi, wait_until
+from rowlock import Lock
 from second import Second
 from swarm import Swarm
 
@@ -26,23 +26,6 @@ def o():
 def both(o):
     with Second(o) as second:
         yield o.internal_url, second.internal_url
-
-
-class Lock:
-    """Rows that are locked in the database, as somebody who is slow would."""
-
-    def __init__(self, o, rows):
-        self.process = subprocess.Popen(
-            ["mariadb", "--no-defaults", "--unbuffered", "--socket", o.env["OCTROI_DB_SOCKET"], "-u", "root", "-N",
-             o.env["OCTROI_DB_NAME"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.process.stdin.write(f"BEGIN; SELECT 'held' FROM {rows} FOR UPDATE;\n")
-        self.process.stdin.flush()
-        assert self.process.stdout.readline().strip() == "held"
-
-    def release(self):
-        self.process.stdin.close()
-        self.process.wait(30)
-        self.process.stdout.close()
 
 
 def at_once(o, urls, rows, requests):
@@ -94,3 +77,15 @@ def test_two_charges(o, both):
                       [("/api/guard/charge", "guard", {"account": account, "action": "a"})] * 2)
     assert [answer.status for answer in answers] == [200, 200], answers
     assert o.balance(account)[0] == EURO - sum(answer.json["costMicros"] for answer in answers)
+
+
+def test_holds_end_while_another_is_written(o, both):
+    """Whoever ends a hold waits for its account and for nobody else's holds."""
+    mine, others = (o.account(funds_micros=EURO) for _ in range(2))
+    ending, open_one = guard.hold(o, mine), guard.hold(o, others)
+    lock = Lock(o, f"holds WHERE account_id = {guard.key_of(others)}")
+    try:
+        assert o.post("/api/guard/settle", {"hold": ending, "inputTokens": 10}).status == 200
+    finally:
+        lock.release()
+    assert o.post("/api/guard/release", {"hold": open_one}).status == 200

@@ -23,7 +23,7 @@
 
 static const char *const names[] = {
 	[DB_OK] = "OK",     [DB_RETRY] = "RETRY", [DB_DUPLICATE] = "DUPLICATE",
-	[DB_BUSY] = "BUSY", [DB_LOST] = "LOST",   [DB_FAULT] = "FAULT",
+	[DB_BUSY] = "BUSY", [DB_FULL] = "FULL",   [DB_LOST] = "LOST", [DB_FAULT] = "FAULT",
 };
 
 static void add_row(struct buf *out, const struct db_row *row)

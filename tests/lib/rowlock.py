@@ -1,0 +1,48 @@
+"""Rows of octroi's database that a test holds locked, as somebody who is slow would; and other sessions of its own."""
+
+import os
+import pathlib
+import re
+import subprocess
+
+
+class Session:
+    """A connection to the database: root's, or octroi's own user's."""
+
+    def __init__(self, o, as_octroi=False):
+        environment = dict(os.environ)
+        user = "root"
+        if as_octroi:
+            conf = pathlib.Path(o.env["OCTROI_CONF"]).read_text()
+            user = re.search(r"^db_user = (.*)$", conf, re.M)[1]
+            environment["MYSQL_PWD"] = re.search(r"^db_password = (.*)$", conf, re.M)[1]
+        self.process = subprocess.Popen(
+            ["mariadb", "--no-defaults", "--unbuffered", "--socket", o.env["OCTROI_DB_SOCKET"], "-u", user, "-N",
+             o.env["OCTROI_DB_NAME"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            env=environment)
+
+    def ask(self, sql):
+        """The first line of what it answers, "" when the session has ended instead."""
+        try:
+            self.process.stdin.write(sql + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            return ""
+        return self.process.stdout.readline().strip()
+
+    def close(self):
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
+        self.process.wait(30)
+        self.process.stdout.close()
+
+
+class Lock(Session):
+    def __init__(self, o, rows):
+        super().__init__(o)
+        assert self.ask(f"BEGIN; SELECT 'held' FROM {rows} FOR UPDATE;") == "held"
+
+    def release(self):
+        self.close()
