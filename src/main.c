@@ -20,6 +20,8 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/digest.h"
+#include "base/json.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/sandbox.h"
@@ -30,6 +32,7 @@
 #include "ledger/pricestore.h"
 #include "options.h"
 #include "routes/router.h"
+#include "routes/token.h"
 #include "worker/prober.h"
 #include "worker/worker.h"
 
@@ -37,6 +40,8 @@
 #define READERS_DEFAULT 8
 /* One for the batch that is under way, one for sweeping and the price book beside it. */
 #define WRITERS 2
+/* One leads while another hands out the answers of the batch before. */
+#define LANES 2
 #define DRAIN_MS 5000
 #define TICK_US CLOCK_US_PER_SECOND
 #define HOUSEKEEPER_STACK_BYTES ((size_t)256 * 1024)
@@ -229,19 +234,21 @@ static int make_pools(struct program *p)
 	return p->readers != NULL ? 0 : -1;
 }
 
-static int make_ledger(struct program *p)
-{
-	const struct ledger_options options = options_ledger(&p->config, p->writers);
-
-	p->ledger = ledger_new(&options);
-	return p->ledger != NULL ? 0 : -1;
-}
-
 static int thread_count(const struct program *p)
 {
 	if (p->config.threads > 0)
 		return (int)p->config.threads;
 	return p->start == START_STDIN ? STDIN_THREADS : THREADS_DEFAULT;
+}
+
+static int make_ledger(struct program *p)
+{
+	struct ledger_options options = options_ledger(&p->config, p->writers);
+
+	/* With a single thread nobody could use them. */
+	options.lanes = thread_count(p) > 1 ? LANES : 0;
+	p->ledger = ledger_new(&options);
+	return p->ledger != NULL ? 0 : -1;
 }
 
 static int start_edge(struct program *p)
@@ -307,9 +314,10 @@ static int make_parts(struct program *p)
 
 static void free_parts(struct program *p)
 {
+	/* Its lanes write answers through the edge. */
+	ledger_free(p->ledger);
 	edge_free(p->edge);
 	router_free(p->router);
-	ledger_free(p->ledger);
 	if (p->readers != p->writers)
 		pool_free(p->readers);
 	pool_free(p->writers);
@@ -564,6 +572,9 @@ int main(int argc, char **argv)
 	int option;
 
 	(void)mallopt(M_ARENA_MAX, MALLOC_ARENAS);
+	digest_watch_memory(); /* first: the others use OpenSSL and jansson */
+	json_watch_memory();
+	token_watch_memory();
 	for (option = getopt(argc, argv, "c:tVh"); option != -1; option = getopt(argc, argv, "c:tVh")) {
 		switch (option) {
 		case 'c':

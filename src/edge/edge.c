@@ -108,6 +108,11 @@ void edge_free(struct edge *e)
 	free(e);
 }
 
+void edge_resume(const struct request *request)
+{
+	workers_resume(request->exchange);
+}
+
 void edge_reap(struct edge *e)
 {
 	lobby_reap(e->lobby);

@@ -16,8 +16,15 @@
 
 struct edge;
 
-/* Answers one request; called on a worker thread, several at a time. */
-typedef void edge_handler(void *context, const struct request *request, struct response *response);
+/* Answers one request; called on a worker thread, several at a time.  It fills in the response (EDGE_ANSWERED), or,
+ * where request->exchange is not NULL, keeps request and response for somebody who waits for nothing and who calls
+ * edge_resume once the response is there (EDGE_LATER); that may happen before it returns. */
+enum edge_result { EDGE_ANSWERED, EDGE_LATER };
+typedef enum edge_result edge_handler(void *context, const struct request *request, struct response *response);
+
+/* Writes the answer of a request that was left for later, and gives request and response up.  Any thread; never
+ * waits for the peer: one that takes no answers is cut. */
+void edge_resume(const struct request *request);
 
 struct edge_options {
 	int public_fd;   /* listening socket, or -1 */

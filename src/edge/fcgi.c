@@ -14,13 +14,21 @@
 #include "base/check.h"
 #include "base/log.h"
 
-/* What a loan's file may keep of its largest request, so that idle workers hold little memory. */
-#define FILE_KEPT_BYTES ((size_t)16 * 1024)
+/* What a tape may keep of its largest request, so that idle workers hold little memory. */
+#define TAPE_KEPT_BYTES ((size_t)16 * 1024)
+/* Of a record's header: its length, and where the lengths of content and padding stand. */
+#define HEADER_BYTES 8
+#define CONTENT_AT 4
+#define PADDING_AT 6
+
+struct fcgi_tape {
+	int file;
+	size_t length; /* of the request on it */
+};
 
 struct fcgi {
-	FCGX_Request request; /* its ipcFd is the file, or the connection while answering */
-	int file;
-	size_t file_length; /* of the request in it */
+	FCGX_Request request; /* its ipcFd is the tape's file, then none, and the connection while answering */
+	struct fcgi_tape *tape; /* until the body was taken */
 	bool lent;
 };
 
@@ -50,17 +58,36 @@ static int file_open(void)
 	return file;
 }
 
+struct fcgi_tape *fcgi_tape_new(void)
+{
+	struct fcgi_tape *tape = calloc(1, sizeof(*tape));
+
+	if (tape == NULL) {
+		log_event(LOG_LEVEL_ERROR, "fcgi_memory_failed", LOG_NUMBER("bytes", (int64_t)sizeof(*tape)));
+		return NULL;
+	}
+	tape->file = file_open();
+	if (tape->file >= 0)
+		return tape;
+	free(tape);
+	return NULL;
+}
+
+void fcgi_tape_free(struct fcgi_tape *tape)
+{
+	if (tape == NULL)
+		return;
+	if (tape->file >= 0)
+		close(tape->file);
+	free(tape);
+}
+
 struct fcgi *fcgi_new(void)
 {
 	struct fcgi *f = calloc(1, sizeof(*f));
 
 	if (f == NULL) {
 		log_event(LOG_LEVEL_ERROR, "fcgi_memory_failed", LOG_NUMBER("bytes", (int64_t)sizeof(*f)));
-		return NULL;
-	}
-	f->file = file_open();
-	if (f->file < 0) {
-		free(f);
 		return NULL;
 	}
 	FCGX_InitRequest(&f->request, -1, FCGI_FAIL_ACCEPT_ON_INTR);
@@ -72,45 +99,91 @@ void fcgi_free(struct fcgi *f)
 	if (f == NULL)
 		return;
 	CHECK(!f->lent);
-	if (f->file >= 0)
-		close(f->file);
 	free(f);
 }
 
-/* Puts the request into the file, read position at its beginning. */
-static int file_fill(struct fcgi *f, const unsigned char *bytes, size_t length)
+static bool tape_add(struct fcgi_tape *tape, const unsigned char *bytes, size_t length)
 {
-	if (f->file < 0)
-		f->file = file_open();
-	if (f->file < 0)
+	const off_t at = (off_t)tape->length;
+
+	tape->length += length;
+	return length == 0 || pwrite(tape->file, bytes, length, at) == (ssize_t)length;
+}
+
+/* libfcgi forgets the padding of the first record, and of one that ends a stream, and takes it for the next record:
+ * it is left out, or somebody could put there what nobody has looked at. */
+static bool tape_write(struct fcgi_tape *tape, const unsigned char *bytes, size_t length)
+{
+	size_t from = 0;
+
+	tape->length = 0;
+	for (size_t at = 0; length - at >= HEADER_BYTES;) {
+		unsigned char header[HEADER_BYTES];
+		size_t content, padding;
+
+		memcpy(header, bytes + at, HEADER_BYTES);
+		content = (size_t)header[CONTENT_AT] << 8 | header[CONTENT_AT + 1];
+		padding = header[PADDING_AT];
+		if (length - at - HEADER_BYTES < content + padding)
+			break; /* of a body over the cap the rest has not been waited for */
+		if (padding > 0 && (at == 0 || content == 0)) {
+			header[PADDING_AT] = 0;
+			if (!tape_add(tape, bytes + from, at - from) || !tape_add(tape, header, HEADER_BYTES) ||
+			    !tape_add(tape, bytes + at + HEADER_BYTES, content))
+				return false;
+			from = at + HEADER_BYTES + content + padding;
+		}
+		at += HEADER_BYTES + content + padding;
+	}
+	return tape_add(tape, bytes + from, length - from);
+}
+
+/* Puts the request onto the tape, read position at its beginning. */
+static int tape_fill(struct fcgi_tape *tape, const unsigned char *bytes, size_t length)
+{
+	if (tape->file < 0)
+		tape->file = file_open();
+	if (tape->file < 0)
 		return -1;
-	f->file_length = length;
-	if (pwrite(f->file, bytes, length, 0) == (ssize_t)length && lseek(f->file, 0, SEEK_SET) == 0)
+	if (tape_write(tape, bytes, length) && lseek(tape->file, 0, SEEK_SET) == 0)
 		return 0;
 	log_event(LOG_LEVEL_ERROR, "fcgi_file_failed", LOG_TEXT("error", strerror(errno)));
 	return -1;
 }
 
-int fcgi_begin(struct fcgi *f, const unsigned char *bytes, size_t length)
+static void tape_give_back(struct fcgi *f)
+{
+	struct fcgi_tape *tape = f->tape;
+
+	f->tape = NULL;
+	f->request.ipcFd = -1;
+	if (tape != NULL && tape->length > TAPE_KEPT_BYTES && ftruncate(tape->file, 0) < 0) {
+		close(tape->file);
+		tape->file = -1;
+	}
+}
+
+int fcgi_begin(struct fcgi *f, struct fcgi_tape *tape, const unsigned char *bytes, size_t length)
 {
 	int status;
 
 	CHECK(!f->lent);
-	if (file_fill(f, bytes, length) < 0)
+	if (tape_fill(tape, bytes, length) < 0)
 		return -1;
-	f->request.ipcFd = f->file;
+	f->request.ipcFd = tape->file;
 	/* FCGX_Accept_r first finishes "the request before", and closes ipcFd unless it is to be kept;
 	 * detached, it would at least not wait for a peer's end when it closes the file. */
 	f->request.keepConnection = 1;
 	(void)FCGX_Detach(&f->request);
 	status = FCGX_Accept_r(&f->request);
 	if (status == 0) {
+		f->tape = tape;
 		f->lent = true;
 		return 0;
 	}
 	/* libfcgi has closed what it was given: the file, which the next loan opens again. */
 	if (f->request.ipcFd < 0)
-		f->file = -1;
+		tape->file = -1;
 	f->request.ipcFd = -1;
 	log_event(LOG_LEVEL_ERROR, "fcgi_request_refused", LOG_NUMBER("code", status));
 	return -1;
@@ -126,9 +199,10 @@ size_t fcgi_body(struct fcgi *f, char *out, size_t max)
 {
 	int length;
 
-	CHECK(f->lent && max <= INT_MAX);
+	CHECK(f->lent && f->tape != NULL && max <= INT_MAX);
 	length = FCGX_GetStr(out, (int)max, f->request.in);
 	CHECK(length >= 0);
+	tape_give_back(f);
 	return (size_t)length;
 }
 
@@ -152,13 +226,9 @@ bool fcgi_end(struct fcgi *f)
 
 	CHECK(f->lent);
 	f->lent = false;
+	tape_give_back(f);
 	/* Not FCGX_Finish_r: it would write to, and perhaps close, what is not its own. */
 	FCGX_Free(&f->request, 0);
-	f->request.ipcFd = -1;
 	f->request.keepConnection = 1;
-	if (f->file_length > FILE_KEPT_BYTES && ftruncate(f->file, 0) < 0) {
-		close(f->file);
-		f->file = -1;
-	}
 	return keep;
 }

@@ -1,9 +1,10 @@
 /*
  * fcgi: the only file that knows libfcgi.  libfcgi's calls block and read ahead, so it never reads
- * from a connection: a loan feeds it the bytes of one whole request (frame.h said so) from a file in
- * memory, and gives it the connection only to write the answer to.  So it cannot wait for a peer,
- * swallow the next request, or close a descriptor that the lobby still counts.
- * One loan belongs to one worker thread.
+ * from a connection: a loan feeds it the bytes of one whole request (frame.h said so) from a tape, a
+ * file in memory, and gives it the connection only to write the answer to.  So it cannot wait for a
+ * peer, swallow the next request, or close a descriptor that the lobby still counts.
+ * One loan belongs to one thread at a time.  The tape is free again once the body was taken, so that
+ * a thread needs one tape however many loans wait for their answers.
  */
 #ifndef OCTROI_EDGE_FCGI_H
 #define OCTROI_EDGE_FCGI_H
@@ -12,21 +13,26 @@
 #include <stddef.h>
 
 struct fcgi;
+struct fcgi_tape;
 
 /* Once per process, before the first thread.  The handlers that libfcgi installs are taken back.
  * 0, or -1, logged. */
 int fcgi_init(void);
 
 /* NULL, logged, when there is no memory or no descriptor. */
+struct fcgi_tape *fcgi_tape_new(void);
+void fcgi_tape_free(struct fcgi_tape *tape); /* NULL is harmless */
+
+/* NULL, logged, when there is no memory. */
 struct fcgi *fcgi_new(void);
 void fcgi_free(struct fcgi *f); /* NULL is harmless */
 
-/* Reads the parameters of the one request that the bytes hold.  0; -1, logged, when libfcgi refuses
- * it.  After 0, fcgi_end must follow. */
-int fcgi_begin(struct fcgi *f, const unsigned char *bytes, size_t length);
+/* Reads, over the tape, the parameters of the one request that the bytes hold, or hold up to somewhere in its
+ * body.  0; -1, logged, when libfcgi refuses it.  After 0, fcgi_end must follow. */
+int fcgi_begin(struct fcgi *f, struct fcgi_tape *tape, const unsigned char *bytes, size_t length);
 /* "NAME=value", NULL at the end, until fcgi_end. */
 const char *const *fcgi_parameters(const struct fcgi *f);
-/* At most max bytes of the body; returns how many. */
+/* At most max bytes of the body; returns how many.  Gives the tape back. */
 size_t fcgi_body(struct fcgi *f, char *out, size_t max);
 /* Writes the answer and the end of the request to the connection, which must be blocking.
  * 0, or -1 when the peer did not take it: nothing more may be written there. */

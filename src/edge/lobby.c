@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -22,6 +23,8 @@
 /* Draining: a connection that was just accepted is given time to say what it wants. */
 #define NEWCOMER_US (500 * CLOCK_US_PER_MS)
 #define SWEEP_US (50 * CLOCK_US_PER_MS)
+/* Strangers that are passed over for the sake of what they have said and nobody has read yet. */
+#define PASSED_MAX 32
 
 /*
  * FREE  -> BUSY        accepted
@@ -56,6 +59,8 @@ struct lobby {
 	struct lock lock;
 	struct signal_cond empty;
 	struct connection *free;
+	/* In the order in which they came.  One that was served leaves when it closes or is looked at. */
+	struct connection *oldest, *youngest;
 	int touched; /* places ever used */
 	int open;
 	bool closed_doors; /* full, or out of descriptors */
@@ -156,6 +161,26 @@ void lobby_free(struct lobby *L)
 	free(L);
 }
 
+static void stranger_add(struct lobby *L, struct connection *c)
+{
+	lock_assert_held(&L->lock);
+	c->stranger = true;
+	c->younger = NULL;
+	c->older = L->youngest;
+	*(L->youngest != NULL ? &L->youngest->younger : &L->oldest) = c;
+	L->youngest = c;
+}
+
+static void stranger_remove(struct lobby *L, struct connection *c)
+{
+	lock_assert_held(&L->lock);
+	if (!c->stranger)
+		return;
+	c->stranger = false;
+	*(c->older != NULL ? &c->older->younger : &L->oldest) = c->younger;
+	*(c->younger != NULL ? &c->younger->older : &L->youngest) = c->older;
+}
+
 /* A place, BUSY; NULL when all are taken, and the doors stay closed until one is free. */
 static struct connection *place_take(struct lobby *L)
 {
@@ -187,6 +212,7 @@ static void place_give(struct lobby *L, struct connection *c)
 
 	lock_take(&L->lock);
 	CHECK(L->open > 0 && atomic_load(&c->state) >= BUSY);
+	stranger_remove(L, c);
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
@@ -240,8 +266,8 @@ static int connection_watch(struct lobby *L, struct connection *c, int operation
 	return epoll_ctl(L->epoll, operation, c->fd, &event);
 }
 
-/* Releases it for somebody else to look at: what came meanwhile is reported again. */
-static void connection_requeue(struct lobby *L, struct connection *c, int64_t due_us)
+/* What came meanwhile is reported again. */
+void lobby_requeue(struct lobby *L, struct connection *c, int64_t due_us)
 {
 	while (!lobby_release(c, due_us))
 		CHECK(connection_watch(L, c, EPOLL_CTL_MOD) == 0);
@@ -253,15 +279,61 @@ void lobby_close(struct lobby *L, struct connection *c)
 	place_give(L, c);
 }
 
+/* Whether all that its peer has said so far was read: else it is octroi that is slow. */
+static bool heard_out(const struct connection *c)
+{
+	struct pollfd p = {.fd = c->fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) == 0;
+}
+
+/* Takes the oldest stranger whom nobody has taken and who was heard out, or one who was not when that would be
+ * a long search; NULL when there is none. */
+static struct connection *stranger_take(struct lobby *L)
+{
+	struct connection *c, *next;
+	int passed = 0;
+
+	lock_take(&L->lock);
+	for (c = L->oldest; c != NULL; c = next) {
+		int state = IDLE;
+
+		next = c->younger;
+		if (!atomic_compare_exchange_strong(&c->state, &state, BUSY))
+			continue;
+		if (c->served)
+			stranger_remove(L, c);
+		else if (passed++ >= PASSED_MAX || heard_out(c))
+			break;
+		lobby_requeue(L, c, atomic_load(&c->due_us));
+	}
+	if (c != NULL)
+		stranger_remove(L, c);
+	lock_give(&L->lock);
+	return c;
+}
+
+/* Closes such a stranger; false when there is none. */
+static bool stranger_cut(struct lobby *L)
+{
+	struct connection *c = stranger_take(L);
+
+	if (c == NULL)
+		return false;
+	atomic_fetch_add(&L->timed_out, 1);
+	lobby_close(L, c);
+	return true;
+}
+
 bool lobby_gather(struct lobby *L, struct connection *c, const unsigned char *bytes, size_t length)
 {
 	size_t before = c->pending.capacity;
-	size_t gathered;
 
 	buf_add(&c->pending, bytes, length);
-	gathered = c->pending.capacity - before;
-	gathered += atomic_fetch_add(&L->gathered, gathered);
-	return buf_ok(&c->pending) && gathered <= GATHERED_MAX;
+	atomic_fetch_add(&L->gathered, c->pending.capacity - before);
+	while (atomic_load(&L->gathered) > GATHERED_MAX && stranger_cut(L))
+		;
+	return buf_ok(&c->pending) && atomic_load(&L->gathered) <= GATHERED_MAX;
 }
 
 void lobby_ungather(struct lobby *L, struct connection *c, size_t length)
@@ -294,6 +366,7 @@ static void connection_begin(struct lobby *L, struct connection *c, int fd, cons
 
 	lock_take(&L->lock);
 	c->fd = fd;
+	stranger_add(L, c);
 	lock_give(&L->lock);
 	c->listener = door->listener;
 	c->served = false;
@@ -311,7 +384,7 @@ static void connection_begin(struct lobby *L, struct connection *c, int fd, cons
 		return;
 	}
 	atomic_fetch_add(&L->accepted, 1);
-	connection_requeue(L, c, c->received_us + L->idle_timeout_ms * CLOCK_US_PER_MS);
+	lobby_requeue(L, c, c->received_us + L->idle_timeout_ms * CLOCK_US_PER_MS);
 }
 
 /* Whether accept may simply be tried again. */
@@ -328,6 +401,14 @@ static void accept_failed(struct lobby *L, int error)
 	lock_give(&L->lock);
 }
 
+/* Whether somebody is at the door: nobody is cut for the sake of nobody. */
+static bool door_waiting(const struct door *door)
+{
+	struct pollfd p = {.fd = door->fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) > 0;
+}
+
 static void door_accept(struct lobby *L, const struct door *door)
 {
 	while (!atomic_load(&L->draining)) {
@@ -335,6 +416,8 @@ static void door_accept(struct lobby *L, const struct door *door)
 		int fd = c != NULL ? accept4(door->fd, NULL, NULL, SOCK_CLOEXEC) : -1;
 		int error = errno;
 
+		if (c == NULL && door_waiting(door) && stranger_cut(L))
+			continue;
 		if (c == NULL)
 			return;
 		if (fd >= 0) {
@@ -382,7 +465,7 @@ static void reap_one(struct lobby *L, struct connection *c, int64_t now_us)
 	if (atomic_compare_exchange_strong(&c->state, &state, BUSY)) {
 		due_us = atomic_load(&c->due_us);
 		if (due_us > now_us) {
-			connection_requeue(L, c, due_us);
+			lobby_requeue(L, c, due_us);
 			return;
 		}
 		if (c->pending.length > 0)
@@ -448,7 +531,7 @@ static void sweep_one(struct lobby *L, struct connection *c, int64_t now_us)
 		return;
 	if (c->pending.length == 0 && (c->served || now_us - c->received_us >= NEWCOMER_US))
 		(void)shutdown(c->fd, SHUT_RD); /* wakes a worker, who reads to the end */
-	connection_requeue(L, c, atomic_load(&c->due_us));
+	lobby_requeue(L, c, atomic_load(&c->due_us));
 }
 
 bool lobby_empty_until(struct lobby *L, int64_t deadline_us)

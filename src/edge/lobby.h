@@ -5,6 +5,9 @@
  *
  * Nobody touches a connection but who took it: lobby_wait takes one, lobby_release or lobby_close
  * gives it back.  What happens to it meanwhile is remembered, not lost and not served twice.
+ *
+ * A connection over which no whole request has come is a stranger.  When all places are taken, or too much
+ * is gathered, the oldest stranger is cut: however many there are, they keep nobody out.
  */
 #ifndef OCTROI_EDGE_LOBBY_H
 #define OCTROI_EDGE_LOBBY_H
@@ -40,6 +43,8 @@ struct connection {
 	struct buf pending;  /* bytes of it so far, by lobby_gather only */
 	/* The lobby's lock. */
 	struct connection *next_free;
+	struct connection *older, *younger; /* among strangers, where stranger is set */
+	bool stranger;
 };
 
 struct lobby_options {
@@ -59,6 +64,8 @@ void lobby_free(struct lobby *L);
 struct connection *lobby_wait(struct lobby *L);
 /* Gives it back.  False: something came meanwhile, so it is still the caller's, to be looked at again. */
 bool lobby_release(struct connection *c, int64_t due_us);
+/* Gives it back for a worker to look at, if something came meanwhile. */
+void lobby_requeue(struct lobby *L, struct connection *c, int64_t due_us);
 /* Closes it; the caller no longer has it. */
 void lobby_close(struct lobby *L, struct connection *c);
 

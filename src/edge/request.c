@@ -326,14 +326,23 @@ static int target_build(struct request *r)
 
 const char *request_query(const struct request *r, const char *name, bool *bad)
 {
+	const size_t wanted = strlen(name);
 	const char *at = r->query;
 
 	while (*at != '\0') {
 		size_t length = strcspn(at, "&");
 		size_t name_length = strcspn(at, "=&");
 		bool ignored = false;
-		const char *key = decode(r->arena, at, name_length, DECODE_FORM, &ignored);
+		const char *key = NULL;
 
+		/* Encoded, a byte is one or three; so a long query of other names takes no memory. */
+		if (name_length >= wanted && name_length <= 3 * wanted) {
+			key = decode(r->arena, at, name_length, DECODE_FORM, &ignored);
+			if (key == NULL && !ignored) { /* the arena is exhausted: it may be this one */
+				*bad = true;
+				return NULL;
+			}
+		}
 		if (key != NULL && strcmp(key, name) == 0) {
 			size_t skipped = name_length < length ? name_length + 1 : length;
 			const char *value = decode(r->arena, at + skipped, length - skipped, DECODE_FORM, bad);

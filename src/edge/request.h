@@ -13,6 +13,8 @@
 
 #define REQUEST_ID_MAX 64
 
+struct exchange;
+
 enum request_listener { LISTENER_PUBLIC, LISTENER_INTERNAL };
 
 /* Why the edge already knows that the request cannot be served; the router renders it. */
@@ -38,6 +40,7 @@ struct request {
 	const char *const *parameters; /* "NAME=value" of those listed, each once, NULL at the end */
 	int64_t received_us;      /* clock_monotonic_us */
 	int64_t deadline_us;      /* monotonic: after that an answer is worth nothing */
+	struct exchange *exchange; /* the edge's; NULL: the handler has to answer before it returns */
 };
 
 /* A FastCGI parameter's value, NULL when absent.  Only names that src/edge/parameters.def lists may be

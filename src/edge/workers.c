@@ -2,6 +2,7 @@
 #include "edge/workers.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -9,19 +10,17 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/arena.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
-#include "edge/fcgi.h"
+#include "edge/exchange.h"
 #include "edge/frame.h"
 
 #define STACK_BYTES ((size_t)256 * 1024)
 #define SCRATCH_BYTES ((size_t)16 * 1024)
-#define ARENA_MAX ((size_t)1024 * 1024)
-#define ANSWER_MAX (RESPONSE_BODY_MAX + RESPONSE_HEADERS_MAX + 4096)
-#define ANSWER_KEPT_BYTES ((size_t)64 * 1024)
+/* Requests that wait for their answers without a thread; beyond that each takes its worker. */
+#define LATER_MAX 512
 /* Of a request that is refused, before and again after its answer; a peer with still more is cut. */
 #define DISCARD_MAX ((size_t)4 * 1024 * 1024)
 /* After a request's deadline its answer may still be on its way for that long. */
@@ -30,11 +29,10 @@
 struct worker {
 	struct workers *all;
 	pthread_t thread;
-	struct fcgi *fcgi;
-	struct arena *arena;
+	struct fcgi_tape *tape;
 	unsigned char *scratch;
-	struct response response;
-	struct buf answer; /* the response as it goes out */
+	struct exchange *exchange; /* of the request at hand */
+	struct exchange *spare;    /* for the next one, when that is left for later; NULL: none came free */
 };
 
 struct workers {
@@ -43,6 +41,7 @@ struct workers {
 	struct lobby *lobby;
 	struct worker *worker;
 	int started;
+	struct exchanges *exchanges;
 	_Atomic int64_t served, refused;
 	/* under the lock */
 	struct lock lock;
@@ -50,80 +49,77 @@ struct workers {
 	int running;
 };
 
+/* What becomes of a connection whose bytes were looked at. */
+enum progress {
+	CLOSE,
+	KEEP,
+	LATER /* it is somebody else's by now */
+};
+
 static void worker_clean(struct worker *w)
 {
-	fcgi_free(w->fcgi);
-	arena_free(w->arena);
+	if (w->exchange != NULL)
+		exchanges_give(w->all->exchanges, w->exchange);
+	if (w->spare != NULL)
+		exchanges_give(w->all->exchanges, w->spare);
+	fcgi_tape_free(w->tape);
 	free(w->scratch);
-	response_free(&w->response);
-	buf_free(&w->answer);
 }
 
 static int worker_init(struct worker *w, struct workers *W)
 {
 	w->all = W;
-	response_init(&w->response);
-	buf_init(&w->answer, ANSWER_MAX);
-	w->fcgi = fcgi_new();
-	w->arena = arena_new(ARENA_MAX);
+	w->tape = fcgi_tape_new();
+	w->exchange = exchanges_take(W->exchanges);
+	w->spare = NULL;
 	w->scratch = malloc(SCRATCH_BYTES);
-	return w->fcgi != NULL && w->arena != NULL && w->scratch != NULL ? 0 : -1;
+	return w->tape != NULL && w->exchange != NULL && w->scratch != NULL ? 0 : -1;
 }
 
-/* Calls the handler and writes what it answered.  0, or -1 when the connection is of no more use. */
-static int worker_answer(struct worker *w, struct connection *c, const struct request *request)
+/* Lets the request be answered later: then nothing of it, nor of the connection, is the worker's any more. */
+static void worker_offer(struct worker *w, struct exchange *x)
+{
+	if (w->spare == NULL)
+		w->spare = exchanges_take(w->all->exchanges);
+	if (w->spare == NULL)
+		return;
+	lobby_ungather(w->all->lobby, x->connection, x->connection->pending.length);
+	x->workers = w->all;
+	x->request.exchange = x;
+}
+
+/* Calls the handler and writes what it answered. */
+static enum progress worker_answer(struct worker *w, struct exchange *x)
 {
 	const struct edge_options *o = &w->all->options;
+	bool good;
 
-	response_reset(&w->response);
-	o->handler(o->context, request, &w->response);
-	buf_reset(&w->answer);
-	(void)response_render(&w->response, request->id, &w->answer);
-	if (!buf_ok(&w->answer) ||
-	    fcgi_answer(w->fcgi, c->fd, buf_text(&w->answer), w->answer.length) < 0)
-		return -1;
-	atomic_fetch_add(&w->all->served, 1);
-	return 0;
+	if (o->handler(o->context, &x->request, &x->response) == EDGE_LATER) {
+		w->exchange = w->spare;
+		w->spare = NULL;
+		return LATER;
+	}
+	good = exchange_answer(x) == 0;
+	if (good)
+		atomic_fetch_add(&w->all->served, 1);
+	return exchange_end(x) && good ? KEEP : CLOSE;
 }
 
-/* Builds the request from what libfcgi holds.  whole: it came to its end. */
-static int worker_build(struct worker *w, struct request *request, size_t length, bool whole)
+/* Serves the request in the bytes.  whole: they hold its end.  last: nothing has come behind it. */
+static enum progress worker_serve(struct worker *w, struct connection *c, const unsigned char *bytes,
+                                  size_t length, bool whole, bool last)
 {
-	/* No body is longer than the request that holds it; one byte over the cap shows that it is. */
-	size_t max = length < FRAME_BODY_MAX ? length : FRAME_BODY_MAX + 1;
-	char *body = arena_alloc(w->arena, max + 1);
-	size_t body_length;
+	struct exchange *x = w->exchange;
+	const int64_t deadline_us = c->received_us + w->all->options.request_timeout_ms * CLOCK_US_PER_MS;
 
-	if (body == NULL)
-		return -1;
-	body_length = fcgi_body(w->fcgi, body, max);
-	return request_build(request, fcgi_parameters(w->fcgi), body,
-	                     whole ? body_length : FRAME_BODY_MAX + 1);
-}
-
-/* Serves the request in the bytes.  True when the connection may carry another one. */
-static bool worker_serve(struct worker *w, struct connection *c, const unsigned char *bytes,
-                         size_t length, bool whole)
-{
-	struct request request = {.arena = w->arena, .listener = c->listener};
-	bool good, keep;
-
-	request.received_us = c->received_us;
-	request.deadline_us =
-		c->received_us + w->all->options.request_timeout_ms * CLOCK_US_PER_MS;
-	atomic_store(&c->due_us, request.deadline_us + WRITE_GRACE_US);
-	if (fcgi_begin(w->fcgi, bytes, length) < 0)
-		return false;
-	good = worker_build(w, &request, length, whole) == 0;
-	if (!good)
-		log_event(LOG_LEVEL_ERROR, "request_memory_failed", LOG_NUMBER("bytes", (int64_t)length));
-	good = good && worker_answer(w, c, &request) == 0;
-	keep = fcgi_end(w->fcgi);
-	arena_reset(w->arena);
-	if (w->answer.capacity > ANSWER_KEPT_BYTES)
-		buf_free(&w->answer);
+	atomic_store(&c->due_us, deadline_us + WRITE_GRACE_US);
+	if (exchange_begin(x, w->tape, c, bytes, length, whole) < 0)
+		return CLOSE;
 	c->served = true;
-	return good && keep;
+	x->request.deadline_us = deadline_us;
+	if (last)
+		worker_offer(w, x);
+	return worker_answer(w, x);
 }
 
 /* The connection was answered for the last time, but its peer may still be sending: closed at once,
@@ -134,8 +130,8 @@ static void worker_discard(struct connection *c)
 	c->discarding = true;
 }
 
-/* What to do about a request that is not simply served.  False: close the connection. */
-static bool worker_refuse(struct worker *w, struct connection *c, enum frame_verdict verdict,
+/* What to do about a request that is not simply served. */
+static enum progress worker_refuse(struct worker *w, struct connection *c, enum frame_verdict verdict,
                           const unsigned char *bytes)
 {
 	unsigned char end[FRAME_END_BYTES];
@@ -146,12 +142,12 @@ static bool worker_refuse(struct worker *w, struct connection *c, enum frame_ver
 	                          : verdict == FRAME_BAD ? "not FastCGI"
 	                                                 : "too big"));
 	if (verdict != FRAME_ROLE)
-		return false;
+		return CLOSE;
 	frame_refuse_role(bytes, end);
 	if (send(c->fd, end, sizeof(end), MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)sizeof(end))
-		return false;
+		return CLOSE;
 	worker_discard(c);
-	return true;
+	return KEEP;
 }
 
 /* The request in these bytes, which stay gathered, has more of a body than it may have. */
@@ -165,8 +161,8 @@ static bool worker_swallow_from(struct connection *c, const unsigned char *bytes
 	return c->swallowing;
 }
 
-/* Serves all requests that are whole; *eaten is how many bytes are done with.  False: close. */
-static bool worker_eat(struct worker *w, struct connection *c, const unsigned char *bytes,
+/* Serves all requests that are whole; *eaten is how many bytes are done with. */
+static enum progress worker_eat(struct worker *w, struct connection *c, const unsigned char *bytes,
                        size_t length, size_t *eaten)
 {
 	*eaten = 0;
@@ -177,96 +173,111 @@ static bool worker_eat(struct worker *w, struct connection *c, const unsigned ch
 		enum frame_verdict verdict = frame_inspect(at, left, &used);
 
 		if (verdict == FRAME_READY) {
-			if (!worker_serve(w, c, at, used, true))
-				return false;
+			enum progress served = worker_serve(w, c, at, used, true, used == left);
+
+			if (served != KEEP)
+				return served;
 			*eaten += used;
 			c->received_us = clock_monotonic_us();
 			continue;
 		}
 		if ((verdict == FRAME_MORE || verdict == FRAME_BODY) && left < LOBBY_GATHER_MAX)
-			return true;
+			return KEEP;
 		if (verdict == FRAME_BODY)
-			return worker_swallow_from(c, at, left);
+			return worker_swallow_from(c, at, left) ? KEEP : CLOSE;
 		*eaten = length;
 		return worker_refuse(w, c, verdict, at);
 	}
-	return true;
+	return KEEP;
 }
 
-static bool worker_receive(struct worker *w, struct connection *c, size_t length);
+static enum progress worker_receive(struct worker *w, struct connection *c, size_t length);
 
 /* The next bytes of a request whose body is too big.  At its end the answer is 413, and the connection
  * may carry another request: one that was closed instead could be given the next before its web server
  * has noticed.  A request without end is answered, and its connection closed, all the same. */
-static bool worker_swallow(struct worker *w, struct connection *c, size_t length)
+static enum progress worker_swallow(struct worker *w, struct connection *c, size_t length)
 {
 	size_t used = 0;
 	enum frame_verdict verdict = frame_walk(&c->walk, w->scratch, length, &used);
-	bool kept;
+	enum progress served;
 
 	c->discarded += length;
 	if (verdict == FRAME_BAD)
 		return worker_refuse(w, c, verdict, w->scratch);
 	if (verdict == FRAME_MORE && c->discarded <= DISCARD_MAX)
-		return true;
+		return KEEP;
 	c->swallowing = false;
 	c->discarded = 0;
-	kept = worker_serve(w, c, (const unsigned char *)c->pending.data, c->pending.length, false);
+	served = worker_serve(w, c, (const unsigned char *)c->pending.data, c->pending.length, false, false);
 	lobby_ungather(w->all->lobby, c, c->pending.length);
 	if (verdict == FRAME_MORE) {
 		worker_discard(c);
-		return true;
+		return KEEP;
 	}
-	if (!kept || used == length)
-		return kept;
+	if (served != KEEP || used == length)
+		return served;
 	memmove(w->scratch, w->scratch + used, length - used);
 	return worker_receive(w, c, length - used);
 }
 
-/* The next bytes of a connection, in scratch.  False: close. */
-static bool worker_receive(struct worker *w, struct connection *c, size_t length)
+/* The next bytes of a connection that has more than these, in scratch. */
+static enum progress worker_receive_more(struct worker *w, struct connection *c, size_t length)
 {
 	struct lobby *L = w->all->lobby;
+	enum progress progress;
+	size_t eaten;
+
+	if (!lobby_gather(L, c, w->scratch, length))
+		return worker_refuse(w, c, FRAME_TOO_BIG, w->scratch);
+	progress = worker_eat(w, c, (const unsigned char *)c->pending.data, c->pending.length, &eaten);
+	/* The last request may be forgotten already, with all before it. */
+	if (progress == KEEP && c->pending.length > 0)
+		lobby_ungather(L, c, eaten);
+	return progress;
+}
+
+/* The next bytes of a connection, in scratch. */
+static enum progress worker_receive(struct worker *w, struct connection *c, size_t length)
+{
+	enum progress progress;
 	size_t eaten;
 
 	if (c->swallowing)
 		return worker_swallow(w, c, length);
 	if (c->discarding) {
 		c->discarded += length;
-		return c->discarded <= DISCARD_MAX;
+		return c->discarded <= DISCARD_MAX ? KEEP : CLOSE;
 	}
-	if (c->pending.length > 0) {
-		if (!lobby_gather(L, c, w->scratch, length))
-			return worker_refuse(w, c, FRAME_TOO_BIG, w->scratch);
-		if (!worker_eat(w, c, (const unsigned char *)c->pending.data, c->pending.length, &eaten))
-			return false;
-		lobby_ungather(L, c, eaten);
-		return true;
-	}
+	if (c->pending.length > 0)
+		return worker_receive_more(w, c, length);
 	c->received_us = clock_monotonic_us();
-	if (!worker_eat(w, c, w->scratch, length, &eaten))
-		return false;
-	if (eaten < length && !lobby_gather(L, c, w->scratch + eaten, length - eaten))
+	progress = worker_eat(w, c, w->scratch, length, &eaten);
+	if (progress == KEEP && eaten < length && !lobby_gather(w->all->lobby, c, w->scratch + eaten, length - eaten))
 		return worker_refuse(w, c, FRAME_TOO_BIG, w->scratch);
-	return true;
+	return progress;
 }
 
-/* Takes in all that has come.  False: close. */
-static bool worker_look(struct worker *w, struct connection *c)
+/* Takes in all that has come. */
+static enum progress worker_look(struct worker *w, struct connection *c)
 {
 	for (;;) {
 		ssize_t length = recv(c->fd, w->scratch, SCRATCH_BYTES, MSG_DONTWAIT);
+		enum progress progress;
 
 		if (length < 0 && errno == EINTR)
 			continue;
 		if (length < 0)
-			return errno == EAGAIN || errno == EWOULDBLOCK;
-		if (length == 0 || !worker_receive(w, c, (size_t)length))
-			return false;
+			return errno == EAGAIN || errno == EWOULDBLOCK ? KEEP : CLOSE;
+		if (length == 0)
+			return CLOSE;
+		progress = worker_receive(w, c, (size_t)length);
+		if (progress != KEEP)
+			return progress;
 		if (lobby_draining(w->all->lobby) && c->pending.length == 0 && !c->discarding)
 			(void)shutdown(c->fd, SHUT_RD); /* reads on to what had come before that, then 0 */
 		else if ((size_t)length < SCRATCH_BYTES && !c->thorough)
-			return true; /* what comes from now on is a new event */
+			return KEEP; /* what comes from now on is a new event */
 	}
 }
 
@@ -281,11 +292,39 @@ static int64_t worker_due_us(const struct edge_options *o, const struct connecti
 static void worker_attend(struct worker *w, struct connection *c)
 {
 	do {
-		if (!worker_look(w, c)) {
+		switch (worker_look(w, c)) {
+		case CLOSE:
 			lobby_close(w->all->lobby, c);
 			return;
+		case LATER:
+			return;
+		case KEEP:
+			break;
 		}
 	} while (!lobby_release(c, worker_due_us(&w->all->options, c)));
+}
+
+/* Whether an answer of usual size goes out without waiting. */
+static bool takes_answers(const struct connection *c)
+{
+	struct pollfd p = {.fd = c->fd, .events = POLLOUT};
+
+	return poll(&p, 1, 0) == 1 && p.revents == POLLOUT;
+}
+
+void workers_resume(struct exchange *x)
+{
+	struct workers *W = x->workers;
+	struct connection *c = x->connection;
+	bool good = takes_answers(c) && exchange_answer(x) == 0;
+
+	if (good)
+		atomic_fetch_add(&W->served, 1);
+	if (exchange_end(x) && good)
+		lobby_requeue(W->lobby, c, worker_due_us(&W->options, c));
+	else
+		lobby_close(W->lobby, c);
+	exchanges_give(W->exchanges, x); /* after that all of W may go */
 }
 
 static void running_add(struct workers *W, int change)
@@ -366,7 +405,8 @@ struct workers *workers_start(const struct edge_options *options, struct lobby *
 	lock_init(&W->lock);
 	cond_init(&W->ended);
 	W->worker = calloc((size_t)options->threads, sizeof(*W->worker));
-	error = W->worker == NULL ? ENOMEM : workers_spawn(W);
+	W->exchanges = exchanges_new(options->threads * 2 + LATER_MAX);
+	error = W->worker == NULL || W->exchanges == NULL ? ENOMEM : workers_spawn(W);
 	if (error == 0)
 		return W;
 	lobby_quit(lobby);
@@ -394,7 +434,7 @@ bool workers_join(struct workers *W, int64_t deadline_us)
 		CHECK(pthread_join(w->thread, NULL) == 0);
 		worker_clean(w);
 	}
-	return true;
+	return W->exchanges == NULL || exchanges_back_until(W->exchanges, deadline_us);
 }
 
 void workers_free(struct workers *W)
@@ -402,6 +442,7 @@ void workers_free(struct workers *W)
 	if (W == NULL)
 		return;
 	CHECK(W->started == 0);
+	exchanges_free(W->exchanges);
 	cond_destroy(&W->ended);
 	lock_destroy(&W->lock);
 	free(W->worker);

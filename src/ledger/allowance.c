@@ -322,11 +322,14 @@ void allowance_set_plan(struct decide *d, struct slot *s, const char *plan, int6
 enum outcome allowance_check_seat(struct decide *d, struct slot *s, int64_t role)
 {
 	const struct workspaces_row *w = workspace_of(d, s);
-	const struct plan *p = runs(w) ? book_plan_of_version(d->book, w->plan, w->plan_version) : NULL;
+	const struct plan *p;
 
+	if (w == NULL)
+		return OUTCOME_OK;
 	/* A period turns for everybody in one transaction, so there is an end to how many there can be. */
-	if (w != NULL && w->managers + w->members >= ALLOWANCE_PEOPLE_MAX)
+	if (w->managers + w->members >= ALLOWANCE_PEOPLE_MAX)
 		return OUTCOME_SEATS_TAKEN;
+	p = runs(w) ? book_plan_of_version(d->book, w->plan, w->plan_version) : NULL;
 	if (p == NULL || role == PLAN_MANAGER || w->members < plan_seats(p, PLAN_MEMBER))
 		return OUTCOME_OK;
 	return OUTCOME_SEATS_TAKEN;

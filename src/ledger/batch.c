@@ -166,6 +166,11 @@ static void run(struct batch *b, struct db *d)
 			db_rollback(d);
 			return; /* the marker is there: the run before was committed, its answers stand */
 		}
+		if (result == DB_FULL) {
+			db_rollback(d);
+			fail_all(b); /* no command's fault, and no attempt makes room */
+			return;
+		}
 		/* An account that another process made first is seen by the next attempt. */
 		if (result == DB_FAULT ||
 		    (result == DB_DUPLICATE && ++duplicates > DUPLICATES_MAX)) {

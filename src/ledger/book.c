@@ -105,8 +105,8 @@ static void sort_plans(struct book *b)
 		qsort(b->plans, b->plan_count, sizeof(struct plan *), by_start);
 }
 
-/* Sorts the rows and makes the index; the book does not change any more after that. */
-static void seal(struct book *b)
+/* Sorts the rows and makes the index; the book does not change any more after that.  False when memory is short. */
+static bool seal(struct book *b)
 {
 	size_t slot_count = 16;
 
@@ -115,57 +115,73 @@ static void seal(struct book *b)
 	if (b->row_count > 0)
 		qsort(b->rows, b->row_count, sizeof(b->rows[0]), by_order);
 	b->items = calloc(b->row_count + 1, sizeof(b->items[0]));
-	CHECK(b->items != NULL);
+	if (b->items == NULL)
+		return false;
 	group_rows(b);
 	while (slot_count < b->item_count * 2)
 		slot_count *= 2;
 	b->slots = calloc(slot_count, sizeof(b->slots[0]));
-	CHECK(b->slots != NULL);
+	if (b->slots == NULL)
+		return false;
 	b->slot_mask = slot_count - 1;
 	for (size_t i = 0; i < b->item_count; i++)
 		index_item(b, i);
+	return true;
 }
 
 static struct book *book_new(void)
 {
 	struct book *b = calloc(1, sizeof(*b));
 
-	CHECK(b != NULL);
-	b->references = 1;
+	if (b != NULL)
+		b->references = 1;
 	return b;
 }
 
-/* Room for one more row, zeroed. */
+/* Room for one more row, zeroed; NULL when memory is short. */
 static struct price *add_row(struct book *b)
 {
 	if (b->row_count == b->row_capacity) {
-		b->row_capacity = b->row_capacity == 0 ? 64 : b->row_capacity * 2;
-		b->rows = reallocarray(b->rows, b->row_capacity, sizeof(b->rows[0]));
-		CHECK(b->rows != NULL);
+		const size_t capacity = b->row_capacity == 0 ? 64 : b->row_capacity * 2;
+		struct price *rows = reallocarray(b->rows, capacity, sizeof(b->rows[0]));
+
+		if (rows == NULL)
+			return NULL;
+		b->rows = rows;
+		b->row_capacity = capacity;
 	}
 	memset(&b->rows[b->row_count], 0, sizeof(b->rows[0]));
 	return &b->rows[b->row_count++];
 }
 
-/* Room for one more plan, zeroed. */
+/* Room for one more plan, zeroed; NULL when memory is short. */
 static struct plan *add_plan(struct book *b)
 {
-	struct plan *p = calloc(1, sizeof(*p));
+	struct plan *p;
 
-	CHECK(p != NULL);
 	if (b->plan_count == b->plan_capacity) {
-		b->plan_capacity = b->plan_capacity == 0 ? 16 : b->plan_capacity * 2;
-		b->plans = reallocarray(b->plans, b->plan_capacity, sizeof(struct plan *));
-		CHECK(b->plans != NULL);
+		const size_t capacity = b->plan_capacity == 0 ? 16 : b->plan_capacity * 2;
+		struct plan **plans = reallocarray(b->plans, capacity, sizeof(struct plan *));
+
+		if (plans == NULL)
+			return NULL;
+		b->plans = plans;
+		b->plan_capacity = capacity;
 	}
-	b->plans[b->plan_count++] = p;
+	p = calloc(1, sizeof(*p));
+	if (p != NULL)
+		b->plans[b->plan_count++] = p;
 	return p;
 }
 
 void book_add_plan(struct book *b, const struct plan *p)
 {
+	struct plan *added;
+
 	CHECK(plan_valid(p) && b->references == 1);
-	*add_plan(b) = *p;
+	added = add_plan(b);
+	CHECK(added != NULL);
+	*added = *p;
 	sort_plans(b);
 }
 
@@ -173,12 +189,15 @@ struct book *book_of(const struct price *prices, size_t count, int64_t latest_ve
 {
 	struct book *b = book_new();
 
+	CHECK(b != NULL);
 	for (size_t i = 0; i < count; i++) {
-		CHECK(price_valid(&prices[i]) && prices[i].version <= latest_version);
-		*add_row(b) = prices[i];
+		struct price *added = add_row(b);
+
+		CHECK(added != NULL && price_valid(&prices[i]) && prices[i].version <= latest_version);
+		*added = prices[i];
 	}
 	b->latest_version = latest_version;
-	seal(b);
+	CHECK(seal(b));
 	return b;
 }
 
@@ -268,6 +287,8 @@ static int read_rows(struct db *d, struct book *b)
 	for (; found == 1; found = db_row(d, &row)) {
 		struct price *p = add_row(b);
 
+		if (p == NULL)
+			return -1;
 		if (!read_row(&row, p)) {
 			/* A price that nobody can read must not make way for an older one. */
 			log_event(LOG_LEVEL_ERROR, "price_unreadable", LOG_TEXT("item", p->item),
@@ -338,6 +359,8 @@ static int read_plans(struct db *d, struct book *b)
 	for (; found == 1; found = db_row(d, &row)) {
 		struct plan *p = add_plan(b);
 
+		if (p == NULL)
+			return -1;
 		if (!read_plan(&row, p)) {
 			log_event(LOG_LEVEL_ERROR, "plan_unreadable", LOG_TEXT("plan", p->name),
 			          LOG_NUMBER("version", db_int(&row, PLAN_COLUMN_VERSION)));
@@ -368,6 +391,8 @@ struct book *book_load(struct db *d)
 	struct buf sql;
 	int result = -1;
 
+	if (b == NULL)
+		return NULL;
 	buf_init(&sql, 1024);
 	/* The version first: rows that are newer than it do no harm, but a version whose rows were
 	 * missed would never be asked for again. */
@@ -384,11 +409,10 @@ struct book *book_load(struct db *d)
 	if (db_finish(d) != DB_OK)
 		result = -1;
 	buf_free(&sql);
-	if (result != 0) {
+	if (result != 0 || !seal(b)) {
 		book_release(b);
 		return NULL;
 	}
-	seal(b);
 	return b;
 }
 

@@ -98,6 +98,7 @@ static void happen(struct decide *d, struct slot *s, enum kind k, const struct d
 {
 	switch (k) {
 	case DUE_HOLD:
+		CHECK(due->hold != NULL);
 		expire_hold(d, s, due->hold);
 		break;
 	case DUE_MONTH:
@@ -107,6 +108,7 @@ static void happen(struct decide *d, struct slot *s, enum kind k, const struct d
 		allowance_turn(d, s);
 		break;
 	case DUE_GRANT:
+		CHECK(due->grant != NULL);
 		expire_grant(d, s, due->grant);
 		break;
 	case DUE_SUSPENSION:

@@ -1,5 +1,6 @@
 #include "ledger/ledger.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/lock.h"
+#include "base/log.h"
 #include "db/sql.h"
 #include "ledger/batch.h"
 #include "ledger/queue.h"
@@ -15,11 +17,16 @@
 #define MARKER_LIFE_MS (3600 * 1000)
 #define PRUNE_MAX 10000
 #define SWEEP_MAX 256
+#define LANES_MAX 8
+/* A lane answers too: room for rendering. */
+#define LANE_STACK_BYTES ((size_t)256 * 1024)
 
 struct ledger {
 	struct ledger_options options;
 	char currency[4]; /* as Stripe writes it; options.billing.currency points here */
 	struct queue queue;
+	pthread_t lane[LANES_MAX];
+	int lanes; /* that run */
 	/* Owned by the thread that leads. */
 	struct batch batch;
 	struct command *commands[COMMANDS_MAX];
@@ -35,35 +42,6 @@ static void keep_currency(struct ledger *l, const char *currency)
 	for (size_t i = 0; i + 1 < sizeof(l->currency) && currency[i] != '\0'; i++)
 		l->currency[i] = (char)(currency[i] + (currency[i] >= 'A' && currency[i] <= 'Z' ? 'a' - 'A' : 0));
 	l->options.billing.currency = l->currency;
-}
-
-struct ledger *ledger_new(const struct ledger_options *options)
-{
-	struct ledger *l = calloc(1, sizeof(*l));
-
-	if (l == NULL)
-		return NULL;
-	l->options = *options;
-	keep_currency(l, options->billing.currency);
-	CHECK(options->batch_max > 0 && options->batch_max <= COMMANDS_MAX);
-	queue_init(&l->queue, options->queue_max);
-	lock_init(&l->lock);
-	if (batch_init(&l->batch, &l->options) == -1) {
-		ledger_free(l);
-		return NULL;
-	}
-	return l;
-}
-
-void ledger_free(struct ledger *l)
-{
-	if (l == NULL)
-		return;
-	batch_free(&l->batch);
-	book_release(l->book);
-	queue_destroy(&l->queue);
-	lock_destroy(&l->lock);
-	free(l);
 }
 
 static int size_class(int commands)
@@ -105,49 +83,94 @@ static void publish(struct ledger *l, int count)
 	book_release(old);
 }
 
-/* The work of a leader: everything that waits, as one transaction. */
-static void lead(struct ledger *l, int64_t deadline_us)
+/* Puts the commands of those who can still be answered in time together; how many.  A batch is given up when the
+ * first of them has no more time, so that nobody waits for another's. */
+static int gather(struct ledger *l, struct waiter *taken, int64_t *deadline_us)
 {
-	int count = 0, total;
-	struct waiter *taken = queue_take(&l->queue, l->options.batch_max, &total);
-	struct db *d;
+	const int64_t now_us = clock_monotonic_us();
+	int count = 0;
 
-	CHECK(total <= COMMANDS_MAX);
+	*deadline_us = INT64_MAX;
 	for (struct waiter *w = taken; w != NULL; w = w->next) {
-		if (w->deadline_us > deadline_us)
-			deadline_us = w->deadline_us;
+		if (w->deadline_us <= now_us) {
+			refuse(w->commands, w->count);
+			continue;
+		}
+		if (w->deadline_us < *deadline_us)
+			*deadline_us = w->deadline_us;
 		for (int i = 0; i < w->count; i++)
 			l->commands[count++] = &w->commands[i];
 	}
-	d = pool_take(l->options.pool, deadline_us);
+	return count;
+}
+
+/* The work of a leader: everything that waits, as one transaction.  own is the caller's waiter, or NULL. */
+static void lead(struct ledger *l, const struct waiter *own)
+{
+	int64_t deadline_us;
+	int count, total;
+	struct waiter *taken = queue_take(&l->queue, l->options.batch_max, &total);
+	struct db *d;
+
+	if (taken == NULL)
+		return;
+	CHECK(total <= COMMANDS_MAX);
+	count = gather(l, taken, &deadline_us);
+	d = count > 0 ? pool_take(l->options.pool, deadline_us) : NULL;
 	if (d != NULL) {
 		batch_run(&l->batch, d, l->commands, count, deadline_us);
 		pool_give(l->options.pool, d);
-	} else {
-		for (struct waiter *w = taken; w != NULL; w = w->next)
-			refuse(w->commands, w->count);
 	}
-	publish(l, count);
-	queue_finish(&l->queue, taken);
+	for (int i = 0; d == NULL && i < count; i++)
+		refuse(l->commands[i], 1);
+	if (count > 0)
+		publish(l, count);
+	queue_finish(&l->queue, taken, own);
 }
 
-static void submit(struct ledger *l, struct command *commands, int count, int64_t deadline_us)
+static void refuse_waiter(struct ledger *l, struct waiter *w)
 {
-	struct waiter w = {.commands = commands, .count = count, .deadline_us = deadline_us};
+	refuse(w->commands, w->count);
+	lock_take(&l->lock);
+	l->counts.refused_full++;
+	lock_give(&l->lock);
+}
 
-	switch (queue_wait(&l->queue, &w)) {
+static void submit(struct ledger *l, struct waiter *w)
+{
+	switch (queue_wait(&l->queue, w)) {
 	case QUEUE_LEAD:
-		lead(l, deadline_us);
+		lead(l, w);
 		break;
 	case QUEUE_DONE:
 		break;
 	case QUEUE_FULL:
 	case QUEUE_LATE:
-		refuse(commands, count);
-		lock_take(&l->lock);
-		l->counts.refused_full++;
-		lock_give(&l->lock);
+		refuse_waiter(l, w);
 		break;
+	case QUEUE_QUEUED:
+		UNREACHABLE("it waited");
+	}
+}
+
+bool ledger_post(struct ledger *l, struct waiter *w)
+{
+	for (int i = 0; i < w->count; i++)
+		command_prepare(&w->commands[i]);
+	if (l->lanes == 0) {
+		w->done = NULL;
+		submit(l, w);
+		return false;
+	}
+	switch (queue_post(&l->queue, w)) {
+	case QUEUE_QUEUED:
+		return true;
+	case QUEUE_LEAD:
+		lead(l, w);
+		return false;
+	default:
+		refuse_waiter(l, w);
+		return false;
 	}
 }
 
@@ -157,15 +180,80 @@ void ledger_submit_many(struct ledger *l, struct command *commands, int count, i
 		command_prepare(&commands[i]);
 	for (int done = 0; done < count; done += l->options.batch_max) {
 		const int left = count - done;
+		struct waiter w = {
+			.commands = commands + done,
+			.count = left < l->options.batch_max ? left : l->options.batch_max,
+			.deadline_us = deadline_us,
+		};
 
-		submit(l, commands + done,
-		       left < l->options.batch_max ? left : l->options.batch_max, deadline_us);
+		submit(l, &w);
 	}
 }
 
 void ledger_submit(struct ledger *l, struct command *command, int64_t deadline_us)
 {
 	ledger_submit_many(l, command, 1, deadline_us);
+}
+
+/* ---- life ---------------------------------------------------------------------------------------- */
+
+static void *lane_main(void *argument)
+{
+	struct ledger *l = argument;
+
+	while (queue_lead(&l->queue))
+		lead(l, NULL);
+	return NULL;
+}
+
+/* 0, or the error that kept the next one from starting.  Signals are the caller's: it has blocked them. */
+static int lanes_start(struct ledger *l)
+{
+	pthread_attr_t attributes;
+	int error = 0;
+
+	CHECK(l->options.lanes >= 0 && l->options.lanes <= LANES_MAX);
+	CHECK(pthread_attr_init(&attributes) == 0);
+	CHECK(pthread_attr_setstacksize(&attributes, LANE_STACK_BYTES) == 0);
+	while (l->lanes < l->options.lanes && error == 0) {
+		error = pthread_create(&l->lane[l->lanes], &attributes, lane_main, l);
+		l->lanes += error == 0 ? 1 : 0;
+	}
+	CHECK(pthread_attr_destroy(&attributes) == 0);
+	if (error != 0)
+		log_event(LOG_LEVEL_ERROR, "ledger_lanes_failed", LOG_TEXT("error", strerror(error)));
+	return error;
+}
+
+struct ledger *ledger_new(const struct ledger_options *options)
+{
+	struct ledger *l = calloc(1, sizeof(*l));
+
+	if (l == NULL)
+		return NULL;
+	l->options = *options;
+	keep_currency(l, options->billing.currency);
+	CHECK(options->batch_max > 0 && options->batch_max <= COMMANDS_MAX);
+	queue_init(&l->queue, options->queue_max, options->lanes > 0);
+	lock_init(&l->lock);
+	if (batch_init(&l->batch, &l->options) == 0 && lanes_start(l) == 0)
+		return l;
+	ledger_free(l);
+	return NULL;
+}
+
+void ledger_free(struct ledger *l)
+{
+	if (l == NULL)
+		return;
+	queue_close(&l->queue);
+	for (; l->lanes > 0; l->lanes--)
+		CHECK(pthread_join(l->lane[l->lanes - 1], NULL) == 0);
+	batch_free(&l->batch);
+	book_release(l->book);
+	queue_destroy(&l->queue);
+	lock_destroy(&l->lock);
+	free(l);
 }
 
 /* The ids of accounts that are due, in the arena; -1 on a fault. */

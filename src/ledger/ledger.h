@@ -6,11 +6,13 @@
 #ifndef OCTROI_LEDGER_LEDGER_H
 #define OCTROI_LEDGER_LEDGER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "db/pool.h"
 #include "ledger/book.h"
 #include "ledger/command.h"
+#include "ledger/queue.h"
 #include "ledger/terms.h"
 
 struct ledger;
@@ -18,6 +20,7 @@ struct ledger;
 struct ledger_options {
 	struct pool *pool;  /* lends the connection of each batch; outlives the ledger */
 	int batch_max, queue_max;
+	int lanes; /* threads of its own, at least 2, for ledger_post; 0: none */
 	int64_t holds_max;
 	bool capture_expired; /* a hold that nobody settled is charged its estimate */
 	micros action_price_micros; /* credits of an action without a price; 0: refused */
@@ -25,8 +28,9 @@ struct ledger_options {
 	struct terms_billing billing;
 };
 
+/* NULL, logged, when memory or threads are short. */
 struct ledger *ledger_new(const struct ledger_options *options);
-/* No thread may be inside. */
+/* No other thread may be inside. */
 void ledger_free(struct ledger *l);
 
 /*
@@ -36,6 +40,12 @@ void ledger_free(struct ledger *l);
  * same request id is safe.  Any thread; takes the ledger's lock.
  */
 void ledger_submit(struct ledger *l, struct command *command, int64_t deadline_us);
+/*
+ * The same for a thread that does not want to wait.  False: it is done, the answers are there.  True: w->done will be
+ * called with them, on another thread, perhaps before this returns; w and its commands must live until then.  Where
+ * there are no lanes it waits, and returns false.
+ */
+bool ledger_post(struct ledger *l, struct waiter *w);
 /* Many at once, in order; they may share a batch but fail on their own. */
 void ledger_submit_many(struct ledger *l, struct command *commands, int count, int64_t deadline_us);
 

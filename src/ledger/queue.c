@@ -2,32 +2,48 @@
 
 #include "base/check.h"
 
-void queue_init(struct queue *q, int max)
+void queue_init(struct queue *q, int max, bool lanes)
 {
 	lock_init(&q->lock);
+	cond_init(&q->lane);
 	q->head = NULL;
 	q->tail = &q->head;
 	q->waiting = 0;
 	q->max = max;
 	q->led = false;
+	q->lanes = lanes;
+	q->closed = false;
+	q->vacant = false;
 }
 
 void queue_destroy(struct queue *q)
 {
 	CHECK(q->head == NULL && !q->led);
+	cond_destroy(&q->lane);
 	lock_destroy(&q->lock);
 }
 
-static void append(struct queue *q, struct waiter *w)
+/* FULL, LEAD or QUEUED. */
+static enum queue_role enter(struct queue *q, struct waiter *w)
 {
-	lock_assert_held(&q->lock);
+	enum queue_role role = QUEUE_FULL;
+
 	bell_init(&w->bell);
 	w->role = QUEUE_LATE;
 	w->called = false;
 	w->next = NULL;
-	*q->tail = w;
-	q->tail = &w->next;
-	q->waiting += w->count;
+	lock_take(&q->lock);
+	if (q->waiting + w->count <= q->max || q->waiting == 0) {
+		role = q->led ? QUEUE_QUEUED : QUEUE_LEAD;
+		CHECK(q->led || q->head == NULL);
+		w->called = !q->led;
+		q->led = true;
+		*q->tail = w;
+		q->tail = &w->next;
+		q->waiting += w->count;
+	}
+	lock_give(&q->lock);
+	return role;
 }
 
 /* Takes a waiter that gave up out of the queue; false when it was called in the same moment. */
@@ -52,23 +68,12 @@ static bool leave(struct queue *q, struct waiter *w)
 
 enum queue_role queue_wait(struct queue *q, struct waiter *w)
 {
-	bool lead;
+	enum queue_role role;
 
-	lock_take(&q->lock);
-	if (q->waiting + w->count > q->max && q->waiting > 0) {
-		lock_give(&q->lock);
-		return QUEUE_FULL;
-	}
-	append(q, w);
-	lead = !q->led;
-	if (lead) {
-		CHECK(q->head == w);
-		w->called = true;
-		q->led = true;
-	}
-	lock_give(&q->lock);
-	if (lead)
-		return QUEUE_LEAD;
+	CHECK(w->done == NULL);
+	role = enter(q, w);
+	if (role != QUEUE_QUEUED)
+		return role;
 	if (!bell_wait_until(&w->bell, w->deadline_us) && leave(q, w))
 		return QUEUE_LATE;
 	/* Once a leader has taken the commands they cannot be called back: wait for their answers. */
@@ -76,24 +81,56 @@ enum queue_role queue_wait(struct queue *q, struct waiter *w)
 	return w->role;
 }
 
+enum queue_role queue_post(struct queue *q, struct waiter *w)
+{
+	CHECK(q->lanes && w->done != NULL);
+	return enter(q, w);
+}
+
+bool queue_lead(struct queue *q)
+{
+	bool lead;
+
+	lock_take(&q->lock);
+	while (!q->vacant && !q->closed)
+		(void)cond_wait_until(&q->lane, &q->lock, -1);
+	lead = q->vacant;
+	q->vacant = false;
+	lock_give(&q->lock);
+	return lead;
+}
+
+void queue_close(struct queue *q)
+{
+	lock_take(&q->lock);
+	q->closed = true;
+	cond_broadcast(&q->lane);
+	lock_give(&q->lock);
+}
+
 struct waiter *queue_take(struct queue *q, int commands_max, int *commands)
 {
 	struct waiter *first, *last;
 
+	*commands = 0;
 	lock_take(&q->lock);
-	CHECK(q->led && q->head != NULL);
+	CHECK(q->led);
 	first = last = q->head;
-	*commands = last->count;
-	while (last->next != NULL && *commands + last->next->count <= commands_max) {
-		last = last->next;
+	q->led = first != NULL;
+	if (first != NULL) {
+		*commands = last->count;
 		last->called = true;
-		*commands += last->count;
+		while (last->next != NULL && *commands + last->next->count <= commands_max) {
+			last = last->next;
+			last->called = true;
+			*commands += last->count;
+		}
+		q->head = last->next;
+		if (q->head == NULL)
+			q->tail = &q->head;
+		last->next = NULL;
+		q->waiting -= *commands;
 	}
-	q->head = last->next;
-	if (q->head == NULL)
-		q->tail = &q->head;
-	last->next = NULL;
-	q->waiting -= *commands;
 	lock_give(&q->lock);
 	return first;
 }
@@ -101,25 +138,42 @@ struct waiter *queue_take(struct queue *q, int commands_max, int *commands)
 static void wake(struct waiter *w, enum queue_role role)
 {
 	w->role = role;
-	bell_ring(&w->bell);
+	if (w->done != NULL)
+		w->done(w);
+	else
+		bell_ring(&w->bell);
 }
 
-void queue_finish(struct queue *q, struct waiter *taken)
+/* The next leader; NULL when nobody waits, or a lane was called. */
+static struct waiter *hand_over(struct queue *q)
 {
-	struct waiter *leader, *next;
+	struct waiter *leader;
 
 	lock_take(&q->lock);
 	leader = q->head;
+	q->led = leader != NULL;
+	if (leader != NULL && q->lanes) {
+		q->vacant = true;
+		cond_signal(&q->lane);
+		leader = NULL;
+	}
 	if (leader != NULL)
 		leader->called = true;
-	q->led = leader != NULL;
 	lock_give(&q->lock);
+	return leader;
+}
+
+void queue_finish(struct queue *q, struct waiter *taken, const struct waiter *own)
+{
+	struct waiter *leader = hand_over(q), *next;
+
 	/* The database first: the next batch is under way while the answers of this one go out. */
 	if (leader != NULL)
 		wake(leader, QUEUE_LEAD);
-	for (struct waiter *w = taken->next; w != NULL; w = next) {
-		next = w->next; /* once woken, the waiter's stack may go */
-		wake(w, QUEUE_DONE);
+	for (struct waiter *w = taken; w != NULL; w = next) {
+		next = w->next; /* once told, the waiter may go */
+		if (w != own)
+			wake(w, QUEUE_DONE);
 	}
 }
 

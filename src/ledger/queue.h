@@ -1,7 +1,10 @@
 /*
- * queue: threads that wait with their commands, and the one that leads.  As LevelDB's writer queue: the
- * thread at the head takes all that waits (bounded), works for all, and wakes them with their answers.
- * Every waiter stands on its thread's stack with a bell of its own, and is woken outside the lock.
+ * queue: commands that wait, and the one thread that leads.  As LevelDB's writer queue: whoever leads takes all
+ * that waits (bounded), works for all, and hands out the answers.  A waiter is a thread, with its commands on its
+ * stack and a bell of its own, or commands that nobody waits for, which are done by a call.
+ *
+ * Who comes when nobody leads leads itself.  After a leader the next one is a lane, a thread that does nothing else,
+ * or, where there are no lanes, the first that waits.
  */
 #ifndef OCTROI_LEDGER_QUEUE_H
 #define OCTROI_LEDGER_QUEUE_H
@@ -14,16 +17,21 @@
 #include "ledger/command.h"
 
 enum queue_role {
-	QUEUE_FULL, /* bounded at birth: nothing was queued */
-	QUEUE_LATE, /* the deadline passed before a leader took it */
-	QUEUE_DONE, /* a leader did the work; the answers are there */
-	QUEUE_LEAD  /* the caller leads; then queue_take, work, queue_finish */
+	QUEUE_FULL,   /* bounded at birth: nothing was queued */
+	QUEUE_LATE,   /* the deadline passed before a leader took it */
+	QUEUE_QUEUED, /* it will be done */
+	QUEUE_DONE,   /* a leader did the work; the answers are there */
+	QUEUE_LEAD    /* the caller leads; then queue_take, work, queue_finish */
 };
 
 struct waiter {
 	struct command *commands; /* an array */
 	int count;
 	int64_t deadline_us;
+	/* Called by the leader, outside the lock, once the answers are there; may free the waiter.  NULL: a thread
+	 * waits. */
+	void (*done)(struct waiter *w);
+	void *context;        /* done's */
 	struct bell bell;     /* rung when role is no longer QUEUE_LATE */
 	enum queue_role role; /* written before the bell rings */
 	bool called;          /* under the queue's lock: taken, or next to lead */
@@ -36,19 +44,29 @@ struct queue {
 	int waiting;                 /* commands in the queue */
 	int max;
 	bool led; /* some thread leads or has been called to */
+	bool lanes, closed;
+	bool vacant;             /* a lane is to lead */
+	struct signal_cond lane; /* vacant or closed */
 };
 
-void queue_init(struct queue *q, int max);
+void queue_init(struct queue *q, int max, bool lanes);
 void queue_destroy(struct queue *q);
 
-/* Waits for one of these.  Takes and gives the lock. */
+/* Waits for one of FULL, LATE, DONE and LEAD; done must be NULL.  Takes and gives the lock. */
 enum queue_role queue_wait(struct queue *q, struct waiter *w);
+/* Where there are lanes.  FULL, LEAD, or QUEUED: then done is called, perhaps before this returns. */
+enum queue_role queue_post(struct queue *q, struct waiter *w);
 
-/* For the leader: all that waits, its own included and first, up to commands_max commands (but at least
- * one waiter), linked by next.  *commands counts them. */
+/* For a lane: waits until it is to lead; false once the queue is closed. */
+bool queue_lead(struct queue *q);
+/* Lets every queue_lead return false; nobody may come any more. */
+void queue_close(struct queue *q);
+
+/* For the leader: all that waits, the longest first, up to commands_max commands (but at least one
+ * waiter), linked by next.  *commands counts them.  NULL when all have given up meanwhile; then nobody leads. */
 struct waiter *queue_take(struct queue *q, int commands_max, int *commands);
-/* Calls the next leader if anybody waits, then wakes the taken waiters. */
-void queue_finish(struct queue *q, struct waiter *taken);
+/* Calls the next leader if anybody waits, then tells the taken waiters, but for the caller's own (or NULL). */
+void queue_finish(struct queue *q, struct waiter *taken, const struct waiter *own);
 int queue_waiting(struct queue *q);
 
 #endif

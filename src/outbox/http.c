@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/memory.h"
 
 #define HEAD_MAX ((size_t)16 * 1024)
 #define CONNECT_MAX_MS 5000L
@@ -16,7 +17,8 @@ static pthread_once_t begun = PTHREAD_ONCE_INIT;
 
 static void begin(void)
 {
-	CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+	CHECK(curl_global_init_mem(CURL_GLOBAL_DEFAULT, memory_alloc, memory_free, memory_realloc, memory_copy,
+	                           memory_zeroed) == CURLE_OK);
 }
 
 /* ---- what comes back ------------------------------------------------------------------------- */
@@ -141,6 +143,24 @@ static struct curl_slist *list_headers(const struct http_request *request, bool 
 	return headers;
 }
 
+/* libcurl goes on without what it had no memory for, be it the query of the URL, with which Stripe is told whose
+ * invoices are wanted: an answer to such a request is none. */
+static CURLcode perform(CURL *curl, const struct http_request *request, struct curl_slist *headers,
+                        struct http_answer *answer)
+{
+	const bool was_short = memory_was_short();
+	CURLcode code = CURLE_UNKNOWN_OPTION;
+
+	memory_forget();
+	if (set_options(curl, request, headers, answer))
+		code = curl_easy_perform(curl);
+	if (memory_was_short())
+		code = CURLE_OUT_OF_MEMORY;
+	if (was_short)
+		memory_note();
+	return code;
+}
+
 int http_send(const struct http_request *request, struct http_answer *answer)
 {
 	CURLcode code = CURLE_OUT_OF_MEMORY;
@@ -155,11 +175,8 @@ int http_send(const struct http_request *request, struct http_answer *answer)
 	buf_init(&answer->head, HEAD_MAX);
 	headers = list_headers(request, &listed);
 	curl = curl_easy_init();
-	if (curl != NULL && listed) {
-		code = CURLE_UNKNOWN_OPTION;
-		if (set_options(curl, request, headers, answer))
-			code = curl_easy_perform(curl);
-	}
+	if (curl != NULL && listed)
+		code = perform(curl, request, headers, answer);
 	if (code == CURLE_OK)
 		code = curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	answer->status = code == CURLE_OK ? (int)status : 0;

@@ -219,7 +219,11 @@ static enum stripe_result send_once(const struct stripe *s, struct stripe_call *
 	buf_printf(&url, "%s%s", s->api_base, call->path);
 	if (call->get && call->form.length > 0)
 		buf_printf(&url, "?%s", buf_text(&call->form));
-	CHECK(buf_ok(&url));
+	if (!buf_ok(&url)) {
+		(void)snprintf(call->error, sizeof(call->error), "no memory for the request");
+		buf_free(&url);
+		return STRIPE_UNAVAILABLE;
+	}
 	request.url = buf_text(&url);
 	(void)snprintf(authorization, sizeof(authorization), "Authorization: Bearer %s",
 	               s->secret_key);
@@ -236,7 +240,9 @@ static enum stripe_result send_once(const struct stripe *s, struct stripe_call *
 	explicit_bzero(authorization, sizeof(authorization));
 	result = read_answer(s, call, &answer);
 	http_header(&answer, "Stripe-Should-Retry", should_retry);
-	if (answer.status != 0 && strcmp(should_retry, "true") == 0)
+	if (result == STRIPE_OK)
+		*again = false; /* done, whatever it says of repeating */
+	else if (answer.status != 0 && strcmp(should_retry, "true") == 0)
 		*again = true;
 	else if (answer.status != 0 && strcmp(should_retry, "false") == 0)
 		*again = false;
@@ -285,10 +291,15 @@ enum stripe_result stripe_send(const struct stripe *s, struct stripe_call *call)
 	enum stripe_result result = STRIPE_UNAVAILABLE;
 	bool again = true;
 
-	CHECK(buf_ok(&call->form) && (call->get || call->idempotency_key[0] != '\0'));
+	CHECK(call->get || call->idempotency_key[0] != '\0');
 	if (call->deadline_us < deadline_us)
 		deadline_us = call->deadline_us;
 	(void)snprintf(call->error, sizeof(call->error), "no time was left");
+	/* A form without some of its fields would be another request. */
+	if (!buf_ok(&call->form)) {
+		again = false;
+		(void)snprintf(call->error, sizeof(call->error), "no memory for the request");
+	}
 	while (again && call->attempts < ATTEMPTS_MAX) {
 		int64_t left_us;
 

@@ -5,6 +5,23 @@
 #include "db/reader.h"
 #include "routes/render.h"
 
+struct command *call_command(struct call *c, enum command_kind kind)
+{
+	struct command *command = arena_alloc(c->request->arena, sizeof(*command));
+
+	if (command != NULL)
+		command->kind = kind;
+	else
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+	return command;
+}
+
+void call_then(struct call *c, struct command *command, call_finish *finish)
+{
+	c->command = command;
+	c->finish = finish;
+}
+
 bool call_submit(struct call *c, struct command *command)
 {
 	ledger_submit(c->ledger, command, c->request->deadline_us);

@@ -19,6 +19,11 @@
 
 struct edge;
 struct metrics;
+struct router;
+struct call;
+
+/* Renders what the ledger answered with OK to the call's command. */
+typedef void call_finish(struct call *c);
 
 enum scope {
 	SCOPE_NONE, SCOPE_GUARD, SCOPE_APP, SCOPE_ADMIN, SCOPE_REPORT, SCOPE_BROWSER, SCOPE_SERVER
@@ -27,6 +32,7 @@ enum scope {
 struct call {
 	const struct request *request;
 	struct response *response;
+	struct router *router;
 	struct metrics *metrics;
 	struct edge *edge;      /* NULL until it runs */
 	const struct config *config;
@@ -45,8 +51,18 @@ struct call {
 	bool gate;              /* auth_request asks: it understands 2xx, 401 and 403 only */
 	enum outcome outcome;   /* OUTCOME_OK until something else is rendered */
 	const char *field;      /* what is wrong, beside INVALID_REQUEST of auth_admit; else NULL */
+	int route;              /* its place among the routes, for the figures */
+	/* By call_then. */
+	struct command *command;
+	call_finish *finish;
+	struct waiter waiter;
 };
 
+/* A command of this kind that lives as long as the call; NULL, rendered, when memory is short. */
+struct command *call_command(struct call *c, enum command_kind kind);
+/* The last thing that a handler does: the command is submitted once it has returned, and finish renders the answer,
+ * perhaps on another thread.  A refusal is rendered without it. */
+void call_then(struct call *c, struct command *command, call_finish *finish);
 /* Submits the command within the request's deadline.  False when it was refused, and rendered. */
 bool call_submit(struct call *c, struct command *command);
 /* A connection for reading; NULL when none came free, which is rendered then.  Give it back. */

@@ -171,27 +171,32 @@ static void put_hold(struct json_writer *w, const struct command *command, bool 
 	json_put_bool(w, "replayed", a->replayed);
 }
 
+static void finish_authorize(struct call *c)
+{
+	const struct command *command = c->command;
+	bool model = command->authorize.model_count > 0;
+	struct json_writer w;
+
+	CHECK(!model || command->answer.choice < command->authorize.model_count);
+	render_open(c, &w);
+	put_hold(&w, command, model,
+	         model ? command->authorize.models[command->answer.choice]
+	               : command->authorize.action);
+	render_close(&w);
+}
+
 void guard_authorize(struct call *c)
 {
-	struct command command = {.kind = COMMAND_AUTHORIZE};
-	struct json_writer w;
+	struct command *command = call_command(c, COMMAND_AUTHORIZE);
 	struct parse p;
-	bool model;
 
-	parse_authorize(&p, c, &command);
-	if (!parse_ok(&p)) {
+	if (command == NULL)
+		return;
+	parse_authorize(&p, c, command);
+	if (parse_ok(&p))
+		call_then(c, command, finish_authorize);
+	else
 		render_wrong(c, &p);
-		return;
-	}
-	if (!call_submit(c, &command))
-		return;
-	model = command.authorize.model_count > 0;
-	CHECK(!model || command.answer.choice < command.authorize.model_count);
-	render_open(c, &w);
-	put_hold(&w, &command, model,
-	         model ? command.authorize.models[command.answer.choice]
-	               : command.authorize.action);
-	render_close(&w);
 }
 
 /* ---- settle ---------------------------------------------------------------------------------- */
@@ -293,23 +298,28 @@ static void put_settlement(struct json_writer *w, const struct command *command)
 	json_close_record(w);
 }
 
+static void finish_settle(struct call *c)
+{
+	struct json_writer w;
+
+	render_open(c, &w);
+	put_settlement(&w, c->command);
+	render_close(&w);
+}
+
 static void settle_one(struct call *c)
 {
-	struct command command = {.kind = COMMAND_SETTLE};
-	struct json_writer w;
+	struct command *command = call_command(c, COMMAND_SETTLE);
 	struct parse p;
 
+	if (command == NULL)
+		return;
 	parse_record(&p, c->request, c->body, settle_members);
-	parse_settlement(&p, &command);
-	if (!parse_ok(&p)) {
+	parse_settlement(&p, command);
+	if (parse_ok(&p))
+		call_then(c, command, finish_settle);
+	else
 		render_wrong(c, &p);
-		return;
-	}
-	if (!call_submit(c, &command))
-		return;
-	render_open(c, &w);
-	put_settlement(&w, &command);
-	render_close(&w);
 }
 
 /* Of many settlements: how each was understood, and those that were as commands. */
@@ -434,49 +444,61 @@ void guard_settle(struct call *c)
 static const char *const release_members[] = {"hold", NULL};
 static const char *const extend_members[] = {"hold", "ttlSeconds", "maxOutputTokens", NULL};
 
+static void finish_release(struct call *c)
+{
+	const struct command *command = c->command;
+	struct json_writer w;
+
+	render_open(c, &w);
+	render_put_id(&w, "hold", &command->account, command->hold_seq);
+	json_put_bool(&w, "released", true);
+	put_figures(&w, &command->answer);
+	json_put_bool(&w, "replayed", command->answer.replayed);
+	render_close(&w);
+}
+
 void guard_release(struct call *c)
 {
-	struct command command = {.kind = COMMAND_RELEASE};
-	struct json_writer w;
+	struct command *command = call_command(c, COMMAND_RELEASE);
 	struct parse p;
 
+	if (command == NULL)
+		return;
 	parse_record(&p, c->request, c->body, release_members);
-	parse_hold(&p, &command);
-	if (!parse_ok(&p)) {
+	parse_hold(&p, command);
+	if (parse_ok(&p))
+		call_then(c, command, finish_release);
+	else
 		render_wrong(c, &p);
-		return;
-	}
-	if (!call_submit(c, &command))
-		return;
+}
+
+static void finish_extend(struct call *c)
+{
+	const struct answer *a = &c->command->answer;
+	struct json_writer w;
+
 	render_open(c, &w);
-	render_put_id(&w, "hold", &command.account, command.hold_seq);
-	json_put_bool(&w, "released", true);
-	put_figures(&w, &command.answer);
-	json_put_bool(&w, "replayed", command.answer.replayed);
+	put_hold(&w, c->command, a->provider[0] != '\0', a->item);
 	render_close(&w);
 }
 
 void guard_extend(struct call *c)
 {
-	struct command command = {.kind = COMMAND_EXTEND};
-	struct json_writer w;
+	struct command *command = call_command(c, COMMAND_EXTEND);
 	struct parse p;
 
+	if (command == NULL)
+		return;
 	parse_record(&p, c->request, c->body, extend_members);
-	parse_hold(&p, &command);
-	command.extend.max_output_tokens = parse_int(&p, "maxOutputTokens", 1, PRICE_TOKENS_MAX, 0);
+	parse_hold(&p, command);
+	command->extend.max_output_tokens = parse_int(&p, "maxOutputTokens", 1, PRICE_TOKENS_MAX, 0);
 	/* One that asks for nothing in particular asks for time. */
-	command.extend.ttl_us = parse_ttl(
-		&p, command.extend.max_output_tokens > 0 ? 0 : c->config->hold_ttl_seconds);
-	if (!parse_ok(&p)) {
+	command->extend.ttl_us = parse_ttl(
+		&p, command->extend.max_output_tokens > 0 ? 0 : c->config->hold_ttl_seconds);
+	if (parse_ok(&p))
+		call_then(c, command, finish_extend);
+	else
 		render_wrong(c, &p);
-		return;
-	}
-	if (!call_submit(c, &command))
-		return;
-	render_open(c, &w);
-	put_hold(&w, &command, command.answer.provider[0] != '\0', command.answer.item);
-	render_close(&w);
 }
 
 /* ---- charge ---------------------------------------------------------------------------------- */
@@ -515,23 +537,14 @@ static void put_charge_message(struct json_writer *w, const struct call *c, cons
 	json_put_text(w, "message", text);
 }
 
-void guard_charge(struct call *c)
+static void finish_charge(struct call *c)
 {
-	struct command command = {.kind = COMMAND_CHARGE};
-	const struct answer *a = &command.answer;
+	const struct answer *a = &c->command->answer;
 	struct json_writer w;
-	struct parse p;
 
-	parse_charge(&p, c, &command);
-	if (!parse_ok(&p)) {
-		render_wrong(c, &p);
-		return;
-	}
-	if (!call_submit(c, &command))
-		return;
 	render_open(c, &w);
 	json_put_bool(&w, "success", true);
-	render_put_id(&w, "usage", &command.account, a->seq);
+	render_put_id(&w, "usage", &c->command->account, a->seq);
 	json_put_minor(&w, "creditsConsumed", a->amount_micros, render_per_minor(a->unit));
 	json_put_minor(&w, "creditsRemaining", a->available_micros, render_per_minor(a->unit));
 	json_put_int(&w, "costMicros", a->amount_micros);
@@ -539,6 +552,20 @@ void guard_charge(struct call *c)
 	put_charge_message(&w, c, a);
 	json_put_bool(&w, "replayed", a->replayed);
 	render_close(&w);
+}
+
+void guard_charge(struct call *c)
+{
+	struct command *command = call_command(c, COMMAND_CHARGE);
+	struct parse p;
+
+	if (command == NULL)
+		return;
+	parse_charge(&p, c, command);
+	if (parse_ok(&p))
+		call_then(c, command, finish_charge);
+	else
+		render_wrong(c, &p);
 }
 
 /* ---- check ----------------------------------------------------------------------------------- */
@@ -554,30 +581,36 @@ static const char *check_value(struct call *c, struct parse *p, const char *para
 	return c->scope != SCOPE_SERVER ? parse_bytes(p, query, ITEM_MAX) : NULL;
 }
 
-void guard_check(struct call *c)
+static void finish_check(struct call *c)
 {
-	struct command command = {.kind = COMMAND_CHECK, .account_id = c->account};
 	char available[24];
-	struct parse p;
 
-	parse_query(&p, c->request);
-	command.account = id_account_key(c->account, strlen(c->account));
-	command.member = or_empty(check_value(c, &p, "OCTROI_MEMBER", "member"));
-	command.check.model = or_empty(check_value(c, &p, "OCTROI_MODEL", "model"));
-	command.check.input_tokens = c->config->estimate_input_tokens;
-	command.check.max_output_tokens = c->config->estimate_output_tokens;
-	if (command.member[0] != '\0' && !id_account_valid(command.member, strlen(command.member)))
-		parse_wrong(&p, "member", PARSE_ACCOUNT);
-	if (strlen(command.check.model) > ITEM_MAX)
-		parse_wrong(&p, "model", PARSE_BYTES);
-	if (!parse_ok(&p)) {
-		render_wrong(c, &p);
-		return;
-	}
-	if (!call_submit(c, &command))
-		return;
 	c->response->status = 204;
 	c->response->content_type = NULL;
-	snprintf(available, sizeof(available), "%lld", (long long)command.answer.available_micros);
+	snprintf(available, sizeof(available), "%lld", (long long)c->command->answer.available_micros);
 	response_header(c->response, "X-Octroi-Available-Micros", available);
+}
+
+void guard_check(struct call *c)
+{
+	struct command *command = call_command(c, COMMAND_CHECK);
+	struct parse p;
+
+	if (command == NULL)
+		return;
+	parse_query(&p, c->request);
+	command->account_id = c->account;
+	command->account = id_account_key(c->account, strlen(c->account));
+	command->member = or_empty(check_value(c, &p, "OCTROI_MEMBER", "member"));
+	command->check.model = or_empty(check_value(c, &p, "OCTROI_MODEL", "model"));
+	command->check.input_tokens = c->config->estimate_input_tokens;
+	command->check.max_output_tokens = c->config->estimate_output_tokens;
+	if (command->member[0] != '\0' && !id_account_valid(command->member, strlen(command->member)))
+		parse_wrong(&p, "member", PARSE_ACCOUNT);
+	if (strlen(command->check.model) > ITEM_MAX)
+		parse_wrong(&p, "model", PARSE_BYTES);
+	if (parse_ok(&p))
+		call_then(c, command, finish_check);
+	else
+		render_wrong(c, &p);
 }

@@ -213,12 +213,22 @@ bool parse_bool(struct parse *p, const char *name, bool fallback)
 	return fallback;
 }
 
+/* U+0000 to U+001F, U+007F to U+009F, and U+2028 and U+2029, which end a line as well, in UTF-8. */
+static bool control(const unsigned char *at, size_t left)
+{
+	if (at[0] < 0x20 || at[0] == 0x7f)
+		return true;
+	if (at[0] == 0xc2)
+		return left > 1 && at[1] < 0xa0;
+	return at[0] == 0xe2 && left > 2 && at[1] == 0x80 && (at[2] == 0xa8 || at[2] == 0xa9);
+}
+
 bool parse_plain(const char *text, size_t length, size_t max)
 {
 	if (length < 1 || length > max)
 		return false;
 	for (size_t i = 0; i < length; i++)
-		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+		if (control((const unsigned char *)text + i, length - i))
 			return false;
 	return true;
 }

@@ -71,7 +71,7 @@ const char *parse_small_record(struct parse *p, const char *name, size_t max);
 /* Bits of provider_bit() for a list of providers' names; 0 when absent. */
 unsigned parse_providers(struct parse *p, const char *name);
 
-/* Text of 1 to max bytes without control characters. */
+/* UTF-8 of 1 to max bytes without control characters and separators of lines: it stays on its line, in mails too. */
 bool parse_plain(const char *text, size_t length, size_t max);
 
 #endif

@@ -196,6 +196,7 @@ static void put_money_refusal(struct json_writer *w, const struct call *c, const
 
 static void put_declined(struct json_writer *w, const struct refusal *r)
 {
+	CHECK(r->code != NULL && r->invoice_url != NULL);
 	json_put_text(w, "code", r->code);
 	if (r->invoice_url[0] != '\0')
 		json_put_text(w, "invoiceUrl", r->invoice_url);

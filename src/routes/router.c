@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "routes/auth.h"
 #include "routes/call.h"
 #include "routes/language.h"
@@ -240,55 +241,125 @@ static bool read_body(struct call *c, const struct route *route)
 	return false;
 }
 
+/* GET or HEAD (RFC 9110 section 9.2.1). */
+static bool is_safe(const struct request *request)
+{
+	return strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+}
+
+/* Libraries take a shortage of memory for a text or a signature that is wrong, and a refusal is for ever; what was to
+ * be shown may lack a sentence.  Who was refused or shown something while memory was short is asked to come again;
+ * who has changed something is told so. */
+static void reconsider(struct call *c)
+{
+	const int status = c->response->status;
+
+	if (!memory_was_short() || status >= 500 || (status < 400 && !is_safe(c->request)))
+		return;
+	response_reset(c->response);
+	render_outcome(c, OUTCOME_UNAVAILABLE);
+}
+
 /* ---- a request ------------------------------------------------------------------------------- */
 
-static enum metrics_route serve(struct router *r, struct call *c)
+/* Up to the handler's end; what it left to be submitted is still to be done. */
+static void serve(struct call *c)
 {
 	enum outcome outcome = defect_outcome(c);
-	enum metrics_route place = METRICS_NO_ROUTE;
 	const struct route *route;
 
 	if (outcome == OUTCOME_OK)
-		place = find_route(c, &outcome);
-	if (place == METRICS_NO_ROUTE) {
+		c->route = (int)find_route(c, &outcome);
+	if (c->route == METRICS_NO_ROUTE) {
 		render_outcome(c, outcome);
-		return place;
+		reconsider(c);
+		return;
 	}
-	route = &routes[place];
+	route = &routes[c->route];
 	c->gate = route->caller == CALLER_GATE;
-	outcome = auth_admit(r->auth, route->caller, c);
+	outcome = auth_admit(c->router->auth, route->caller, c);
 	if (outcome != OUTCOME_OK)
 		render_outcome(c, outcome);
 	else if (read_body(c, route))
 		route->handler(c);
-	if (route->caller != CALLER_NOBODY)
-		response_header(c->response, "Cache-Control", "no-store");
-	if (strcmp(c->request->method, "HEAD") == 0)
-		buf_reset(&c->response->body);
-	return place;
+	if (c->finish == NULL)
+		reconsider(c);
 }
 
 /* One line and the counters.  Path and query are not told: they hold what callers sent. */
-static void note(struct router *r, const struct call *c, enum metrics_route place)
+static void note(const struct call *c)
 {
 	int64_t duration_us = clock_monotonic_us() - c->request->received_us;
-	bool known = place != METRICS_NO_ROUTE;
+	bool known = c->route != METRICS_NO_ROUTE;
 
-	metrics_note(r->metrics, place, c->response->status, c->outcome, duration_us);
+	metrics_note(c->metrics, (enum metrics_route)c->route, c->response->status, c->outcome, duration_us);
 	log_event(LOG_LEVEL_INFO, "request", LOG_TEXT("id", c->request->id),
-	          LOG_TEXT("method", known ? routes[place].method : "-"),
-	          LOG_TEXT("route", known ? routes[place].pattern : "-"),
+	          LOG_TEXT("method", known ? routes[c->route].method : "-"),
+	          LOG_TEXT("route", known ? routes[c->route].pattern : "-"),
 	          LOG_NUMBER("status", c->response->status),
 	          LOG_TEXT("outcome", outcome_name(c->outcome)),
 	          LOG_NUMBER("duration_us", duration_us), LOG_TEXT("account", c->account));
 }
 
-void router_handle(void *context, const struct request *request, struct response *response)
+/* What every answer has; then the call is over. */
+static void conclude(struct call *c)
 {
-	struct router *r = context;
-	struct call c = {
+	if (c->route != METRICS_NO_ROUTE && routes[c->route].caller != CALLER_NOBODY)
+		response_header(c->response, "Cache-Control", "no-store");
+	if (strcmp(c->request->method, "HEAD") == 0)
+		buf_reset(&c->response->body);
+	note(c); /* the account's name may lie in the body */
+	json_free(c->body);
+}
+
+/* The ledger has answered the command that the handler left. */
+static void finish(struct call *c)
+{
+	if (c->command->answer.outcome == OUTCOME_OK)
+		c->finish(c);
+	else
+		render_answer(c, c->command);
+	reconsider(c);
+	conclude(c);
+}
+
+static void answered(struct waiter *w)
+{
+	struct call *c = w->context;
+	const struct request *request = c->request;
+
+	memory_forget(); /* that of the thread which led */
+	finish(c);
+	edge_resume(request);
+}
+
+static enum edge_result submit(struct call *c)
+{
+	c->waiter = (struct waiter){
+		.commands = c->command,
+		.count = 1,
+		.deadline_us = c->request->deadline_us,
+		.done = answered,
+		.context = c,
+	};
+	if (c->request->exchange == NULL)
+		ledger_submit(c->ledger, c->command, c->request->deadline_us);
+	else if (ledger_post(c->ledger, &c->waiter))
+		return EDGE_LATER;
+	finish(c);
+	return EDGE_ANSWERED;
+}
+
+static struct call *call_new(struct router *r, const struct request *request, struct response *response)
+{
+	struct call *c = arena_alloc(request->arena, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	*c = (struct call){
 		.request = request,
 		.response = response,
+		.router = r,
 		.metrics = r->metrics,
 		.edge = __atomic_load_n(&r->edge, __ATOMIC_ACQUIRE),
 		.config = r->options.config,
@@ -301,9 +372,24 @@ void router_handle(void *context, const struct request *request, struct response
 		.person = "",
 		.outcome = OUTCOME_OK,
 		.french = language_french(request_parameter(request, "HTTP_ACCEPT_LANGUAGE")),
+		.route = METRICS_NO_ROUTE,
 	};
-	enum metrics_route place = serve(r, &c);
+	return c;
+}
 
-	note(r, &c, place); /* the account's name may lie in the body */
-	json_free(c.body);
+enum edge_result router_handle(void *context, const struct request *request, struct response *response)
+{
+	struct call *c = call_new(context, request, response);
+
+	if (c == NULL) {
+		response->status = 503; /* there is no room for a sentence either */
+		response->content_type = NULL;
+		return EDGE_ANSWERED;
+	}
+	memory_forget();
+	serve(c);
+	if (c->finish != NULL)
+		return submit(c);
+	conclude(c);
+	return EDGE_ANSWERED;
 }

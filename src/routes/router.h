@@ -23,7 +23,7 @@ struct router *router_new(const struct router_options *options);
 void router_free(struct router *r);
 
 /* An edge_handler; context is the router. */
-void router_handle(void *context, const struct request *request, struct response *response);
+enum edge_result router_handle(void *context, const struct request *request, struct response *response);
 
 /* For /metrics; set once the edge runs, NULL before. */
 void router_set_edge(struct router *r, struct edge *e);

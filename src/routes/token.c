@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "base/id.h"
 #include "base/json.h"
+#include "base/memory.h"
 
 #define TOKEN_ISSUER "octroi"
 #define TOKEN_MAX ((size_t)4096)
@@ -17,6 +18,11 @@
 #define HEADER_MAX 1024
 #define CLAIMS_MAX ((size_t)1024)
 #define SKEW_SECONDS 5
+
+void token_watch_memory(void)
+{
+	cjose_set_alloc_funcs(memory_alloc, memory_realloc, memory_free);
+}
 
 static cjose_jwk_t *key_of(const char *secret)
 {
@@ -73,7 +79,8 @@ const char *token_issue(struct arena *a, const char *secret, const char *account
 	    !write_claims(&claims, account, member, now_us / CLOCK_US_PER_SECOND, life_seconds))
 		goto done;
 	jws = cjose_jws_sign(key, header, (const uint8_t *)claims.data, claims.length, NULL);
-	if (jws != NULL && cjose_jws_export(jws, &text, NULL))
+	/* Where memory was short there may be a token without something of its header. */
+	if (jws != NULL && cjose_jws_export(jws, &text, NULL) && !memory_was_short())
 		token = arena_copy(a, text, strlen(text)); /* the jws owns text */
 done:
 	cjose_jws_release(jws);

@@ -14,6 +14,9 @@
 #define TOKEN_LIFE_MAX_SECONDS 900
 #define TOKEN_SECRET_MIN 32
 
+/* Before any other use: lets cjose allocate so that a shortage is noted (memory.h). */
+void token_watch_memory(void);
+
 /* The token, in the arena, or NULL when memory is short.  member may be "". */
 const char *token_issue(struct arena *a, const char *secret, const char *account,
                         const char *member, int64_t now_us, int64_t life_seconds);

@@ -23,12 +23,18 @@
 
 #define PATIENCE_MS 20000
 #define IDLE_CONNECTIONS_MAX 3000
+#define LATERS_MAX 600
 
 static char directory[] = "/tmp/octroi-test-edge-XXXXXX";
 static char socket_path[sizeof(directory) + 8];
 static char address[sizeof(directory) + 16];
 
 /* ---- the server ---- */
+
+struct later {
+	const struct request *request;
+	struct response *response;
+};
 
 static struct {
 	struct edge *edge;
@@ -37,6 +43,8 @@ static struct {
 	struct signal_cond changed;
 	int at_gate;    /* handlers that wait for the gate to open */
 	bool gate_open;
+	struct later later[LATERS_MAX]; /* requests that were left for later */
+	int laters;
 } server;
 
 static void gate_set(bool open)
@@ -69,9 +77,57 @@ static void gate_wait_for(int handlers)
 	lock_give(&server.lock);
 }
 
-static void handle(void *context, const struct request *r, struct response *response)
+static void keep_for_later(const struct request *r, struct response *response)
+{
+	lock_take(&server.lock);
+	assert_true(server.laters < LATERS_MAX);
+	server.later[server.laters++] = (struct later){r, response};
+	cond_broadcast(&server.changed);
+	lock_give(&server.lock);
+}
+
+static void wait_laters(int wanted)
+{
+	int64_t deadline_us = clock_monotonic_us() + PATIENCE_MS * CLOCK_US_PER_MS;
+
+	lock_take(&server.lock);
+	while (server.laters < wanted)
+		assert_true(cond_wait_until(&server.changed, &server.lock, deadline_us));
+	lock_give(&server.lock);
+}
+
+static int laters(void)
+{
+	int count;
+
+	lock_take(&server.lock);
+	count = server.laters;
+	lock_give(&server.lock);
+	return count;
+}
+
+/* Answers those that were kept, the last one first. */
+static void resume_laters(void)
+{
+	while (laters() > 0) {
+		struct later l;
+
+		lock_take(&server.lock);
+		l = server.later[--server.laters];
+		lock_give(&server.lock);
+		buf_printf(&l.response->body, "%s %s, later", l.request->method, l.request->path);
+		edge_resume(l.request);
+	}
+}
+
+static enum edge_result handle(void *context, const struct request *r, struct response *response)
 {
 	uint32_t sum = 0;
+
+	if (strcmp(r->path, "/later") == 0 && r->exchange != NULL) {
+		keep_for_later(r, response);
+		return EDGE_LATER;
+	}
 
 	assert_ptr_equal(context, &server);
 	if (strcmp(r->path, "/gate") == 0)
@@ -85,6 +141,7 @@ static void handle(void *context, const struct request *r, struct response *resp
 	if (strcmp(r->path, "/big") == 0)
 		for (int i = 0; i < 15000; i++)
 			buf_printf(&response->body, " this is line %10d of a long text that has no end\n", i);
+	return EDGE_ANSWERED;
 }
 
 static const struct edge_options usual = {
@@ -116,6 +173,7 @@ static int setup(void **state)
 	server.listener = -1;
 	server.at_gate = 0;
 	server.gate_open = false;
+	server.laters = 0;
 	return 0;
 }
 
@@ -289,6 +347,16 @@ static void wait_connections(int64_t wanted)
 	}
 }
 
+static void wait_accepted(int64_t wanted)
+{
+	int64_t deadline_us = clock_monotonic_us() + PATIENCE_MS * CLOCK_US_PER_MS;
+
+	while (counts().accepted != wanted) {
+		assert_true(clock_monotonic_us() < deadline_us);
+		poll(NULL, 0, 1);
+	}
+}
+
 /* ---- requests ---- */
 
 static const struct ask hello = {.method = "GET", .path = "/hello", .keep = true};
@@ -318,6 +386,177 @@ static void test_one_request(void **state)
 	assert_int_equal(counts().accepted, 1);
 }
 
+static const struct ask later = {.method = "GET", .path = "/later", .keep = true};
+
+static void test_later_takes_no_thread(void **state)
+{
+	struct edge_options one = usual;
+	int waiting, other;
+
+	(void)state;
+	one.threads = 1;
+	server_start(one);
+	waiting = client();
+	other = client();
+	for (int i = 0; i < 3; i++) {
+		send_request(waiting, 1, &later);
+		wait_laters(1);
+		send_request(other, 2, &hello);
+		expect_answer(other, 2, "GET /hello 0 0 0");
+		resume_laters();
+		expect_answer(waiting, 1, "GET /later, later");
+		send_request(waiting, 3, &hello);
+		expect_answer(waiting, 3, "GET /hello 0 0 0");
+	}
+	close(waiting);
+	close(other);
+	wait_connections(0);
+	assert_int_equal(counts().served, 9);
+}
+
+static void test_later_in_pieces(void **state)
+{
+	struct buf out;
+	int fd;
+
+	(void)state;
+	server_start(usual);
+	buf_init(&out, 10000);
+	add_request(&out, 5, &later);
+	fd = client();
+	for (size_t i = 0; i < out.length; i++)
+		assert_true(send_all(fd, out.data + i, 1));
+	wait_laters(1);
+	/* What comes meanwhile is looked at afterwards. */
+	send_request(fd, 6, &hello);
+	resume_laters();
+	expect_answer(fd, 5, "GET /later, later");
+	expect_answer(fd, 6, "GET /hello 0 0 0");
+	/* Two at once: the first has to be answered before the second is read. */
+	buf_reset(&out);
+	add_request(&out, 7, &later);
+	add_request(&out, 8, &later);
+	assert_true(send_all(fd, out.data, out.length));
+	expect_answer(fd, 7, "GET /later 0 0 0");
+	wait_laters(1);
+	resume_laters();
+	expect_answer(fd, 8, "GET /later, later");
+	buf_free(&out);
+	close(fd);
+}
+
+static void test_later_and_the_peer_is_gone(void **state)
+{
+	struct ask once = {.method = "GET", .path = "/later"};
+	int fd = -1;
+
+	(void)state;
+	server_start(usual);
+	fd = client();
+	send_request(fd, 1, &later);
+	wait_laters(1);
+	close(fd);
+	resume_laters();
+	wait_connections(0);
+	fd = client();
+	send_request(fd, 1, &once);
+	wait_laters(1);
+	resume_laters();
+	expect_answer(fd, 1, "GET /later, later");
+	assert_true(ended(fd)); /* it was not to be kept */
+	close(fd);
+	wait_connections(0);
+}
+
+/* One that sends and sends and reads nothing may not make anybody wait. */
+static void test_later_and_answers_are_not_taken(void **state)
+{
+	int fd, sent = 0;
+
+	(void)state;
+	server_start(usual);
+	fd = client();
+	wait_connections(1);
+	while (counts().connections > 0) {
+		struct buf out;
+
+		buf_init(&out, 10000);
+		add_request(&out, 1, &later);
+		if (!send_all(fd, out.data, out.length)) {
+			buf_free(&out);
+			break;
+		}
+		buf_free(&out);
+		sent++;
+		while (laters() == 0 && counts().connections > 0)
+			poll(NULL, 0, 1);
+		resume_laters();
+		assert_true(sent < 100000);
+	}
+	assert_true(sent > 1);
+	wait_connections(0);
+	close(fd);
+}
+
+static void test_laters_are_bounded(void **state)
+{
+	static int fds[LATERS_MAX];
+	int direct = 0;
+
+	(void)state;
+	server_start(usual);
+	for (int i = 0; i < LATERS_MAX; i++) {
+		fds[i] = client();
+		send_request(fds[i], 1, &later);
+	}
+	wait_laters(512);
+	while (counts().served + laters() < LATERS_MAX)
+		poll(NULL, 0, 1);
+	direct = (int)counts().served;
+	assert_in_range(direct, LATERS_MAX - 512 - 2 * usual.threads, LATERS_MAX - 512);
+	resume_laters();
+	for (int i = 0; i < LATERS_MAX; i++) {
+		expect_answer(fds[i], 1, "GET /later");
+		close(fds[i]);
+	}
+	wait_connections(0);
+}
+
+static void *drain(void *argument)
+{
+	bool *drained = argument;
+
+	*drained = edge_drain(server.edge, PATIENCE_MS);
+	return NULL;
+}
+
+static void test_later_is_answered_before_the_end(void **state)
+{
+	int waiting, idle;
+	bool drained = false;
+	pthread_t thread;
+
+	(void)state;
+	server_start(usual);
+	waiting = client();
+	idle = client();
+	send_request(idle, 1, &hello);
+	expect_answer(idle, 1, "GET /hello");
+	send_request(waiting, 1, &later);
+	wait_laters(1);
+	assert_int_equal(pthread_create(&thread, NULL, drain, &drained), 0);
+	assert_true(ended(idle)); /* the drain has begun */
+	resume_laters();
+	expect_answer(waiting, 1, "GET /later, later");
+	assert_true(ended(waiting));
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_true(drained);
+	edge_free(server.edge);
+	server.edge = NULL;
+	close(idle);
+	close(waiting);
+}
+
 static void test_kept_alive(void **state)
 {
 	int fd;
@@ -334,6 +573,52 @@ static void test_kept_alive(void **state)
 	close(fd);
 	wait_connections(0);
 	assert_int_equal(counts().served, 200); /* the last is counted after it is answered */
+}
+
+static void add_padded(struct buf *out, int type, const void *content, size_t length, const struct buf *padding)
+{
+	assert_true(padding->length <= 255);
+	add_record(out, type, 1, content, length, (unsigned char)padding->length);
+	memcpy(out->data + out->length - padding->length, padding->data, padding->length);
+}
+
+/* libfcgi forgets some padding, and reads what stands there as records that nobody has looked at. */
+static void test_padding_is_no_record(void **state)
+{
+	static const unsigned char begin[8] = {0, RESPONDER, 1};
+	struct buf out, good, evil, request, body;
+	int fd;
+
+	(void)state;
+	buf_init(&out, 10000);
+	buf_init(&good, 1000);
+	buf_init(&evil, 1000);
+	buf_init(&request, 1000);
+	buf_init(&body, 1000);
+	add_pair(&good, "REQUEST_METHOD", "POST");
+	add_pair(&good, "REQUEST_URI", "/good");
+	add_pair(&evil, "REQUEST_METHOD", "POST");
+	add_pair(&evil, "REQUEST_URI", "/evil");
+	add_stream(&request, PARAMS, 1, evil.data, evil.length, 1000);
+	add_stream(&request, STDIN, 1, NULL, 0, 1000);
+	add_stream(&body, STDIN, 1, "evil", 4, 1000);
+	add_padded(&out, BEGIN_REQUEST, begin, sizeof(begin), &request);
+	add_record(&out, PARAMS, 1, good.data, good.length, 5);
+	add_padded(&out, PARAMS, NULL, 0, &body);
+	add_record(&out, STDIN, 1, "abc", 3, 3);
+	add_record(&out, STDIN, 1, NULL, 0, 9);
+	server_start(usual);
+	fd = client();
+	for (int i = 0; i < 3; i++) {
+		assert_true(send_all(fd, out.data, out.length));
+		expect_answer(fd, 1, "POST /good 0 3 96354");
+	}
+	close(fd);
+	buf_free(&out);
+	buf_free(&good);
+	buf_free(&evil);
+	buf_free(&request);
+	buf_free(&body);
 }
 
 static void test_pipelined(void **state)
@@ -706,6 +991,78 @@ static void test_no_more_than_connections_max(void **state)
 	wait_connections(0);
 }
 
+/* More strangers than there are places, silent or half said: those who were served keep theirs, the newest strangers
+ * are served once they speak, and the oldest have been cut. */
+static void test_strangers_keep_nobody_out(void **state)
+{
+	enum { PLACES = 40, STRANGERS = 200, NEWEST = 4 };
+	struct edge_options options = usual;
+	int known[2], strangers[STRANGERS];
+	struct buf half;
+
+	(void)state;
+	options.connections_max = PLACES;
+	server_start(options);
+	buf_init(&half, 100000);
+	add_request(&half, 1, &hello);
+	for (int i = 0; i < 2; i++) {
+		known[i] = client();
+		send_request(known[i], 1, &hello);
+		expect_answer(known[i], 1, "GET /hello 0 0 0");
+	}
+	for (int i = 0; i < STRANGERS; i++) {
+		strangers[i] = client();
+		assert_true(send_all(strangers[i], half.data, i % 2 == 0 ? half.length / 2 : 0));
+	}
+	for (int i = 0; i < 2; i++) {
+		send_request(known[i], 2, &hello);
+		expect_answer(known[i], 2, "GET /hello 0 0 0");
+	}
+	for (int i = STRANGERS - NEWEST; i < STRANGERS; i++) {
+		size_t said = i % 2 == 0 ? half.length / 2 : 0;
+
+		assert_true(send_all(strangers[i], half.data + said, half.length - said));
+		expect_answer(strangers[i], 1, "GET /hello 0 0 0");
+	}
+	wait_accepted(STRANGERS + 2);
+	assert_true(counts().connections <= PLACES);
+	for (int i = 0; i < STRANGERS; i++)
+		close(strangers[i]);
+	for (int i = 0; i < 2; i++)
+		close(known[i]);
+	buf_free(&half);
+	wait_connections(0);
+}
+
+/* More half requests than may be gathered: the oldest are given up, and a long one is still taken. */
+static void test_half_requests_keep_nobody_out(void **state)
+{
+	enum { STRANGERS = 700 };
+	static char body[100 * 1024];
+	const struct ask post = {.method = "POST", .path = "/hello", .body = body, .body_length = sizeof(body)};
+	int strangers[STRANGERS], last;
+	struct buf out;
+
+	(void)state;
+	server_start(usual);
+	memset(body, 'x', sizeof(body));
+	buf_init(&out, 2 * sizeof(body));
+	add_request(&out, 1, &post);
+	for (int i = 0; i < STRANGERS; i++) {
+		strangers[i] = client();
+		(void)send_all(strangers[i], out.data, out.length - 100);
+	}
+	last = client();
+	assert_true(send_all(last, out.data, out.length));
+	expect_answer(last, 1, "POST /hello 0 102400");
+	assert_true(counts().timed_out > 0);
+	close(last);
+	for (int i = 0; i < STRANGERS; i++)
+		close(strangers[i]);
+	buf_free(&out);
+	wait_connections(0);
+}
+
 struct swarm {
 	pthread_t thread;
 	uint32_t seed;
@@ -959,7 +1316,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_one_request),
+		TEST(test_later_takes_no_thread),
+		TEST(test_later_in_pieces),
+		TEST(test_later_and_the_peer_is_gone),
+		TEST(test_later_and_answers_are_not_taken),
+		TEST(test_laters_are_bounded),
+		TEST(test_later_is_answered_before_the_end),
 		TEST(test_kept_alive),
+		TEST(test_padding_is_no_record),
 		TEST(test_pipelined),
 		TEST(test_byte_by_byte),
 		TEST(test_large_bodies),
@@ -974,6 +1338,8 @@ int main(void)
 		TEST(test_peer_that_does_not_read),
 		TEST(test_idle_connections_cost_no_worker),
 		TEST(test_no_more_than_connections_max),
+		TEST(test_strangers_keep_nobody_out),
+		TEST(test_half_requests_keep_nobody_out),
 		TEST(test_swarm),
 		TEST(test_drain_answers_what_it_has),
 		TEST(test_drain_ends_in_time),

@@ -142,6 +142,24 @@ static void test_texts(void **state)
 	expect_wrong(&p, "a", PARSE_TEXT);
 }
 
+/* What ends a line in a mail's header, or in what shows it; their neighbours are text as any other. */
+static void test_texts_stay_on_their_line(void **state)
+{
+	static const char *const bad[] = {"\x1f", "\x7f", "\xc2\x80", "\xc2\x85", "\xc2\x9f", "\xe2\x80\xa8",
+	                                  "x\xe2\x80\xa9y"};
+	static const char *const good[] = {" ", "~", "\xc2\xa0", "\xc3\x85", "\xe2\x80\xa7", "\xe2\x80\xaa",
+	                                   "\xe2\x81\xa8", "\xf0\x9f\x98\x80"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(parse_plain(bad[i], strlen(bad[i]), 10));
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_true(parse_plain(good[i], strlen(good[i]), 10));
+	assert_false(parse_plain("", 0, 10));
+	assert_true(parse_plain("1234567890", 10, 10));
+	assert_false(parse_plain("12345678901", 11, 10));
+}
+
 static void test_the_first_wrong_one_is_kept(void **state)
 {
 	struct parse p = of("{\"a\":5,\"b\":6}");
@@ -393,6 +411,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_unknown_members, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_integers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_texts, set_up, tear_down),
+		cmocka_unit_test(test_texts_stay_on_their_line),
 		cmocka_unit_test_setup_teardown(test_the_first_wrong_one_is_kept, set_up,
 	                                        tear_down),
 		cmocka_unit_test_setup_teardown(test_others, set_up, tear_down),

@@ -229,6 +229,29 @@ static void test_queries(void **state)
 	assert_false(bad);
 }
 
+/* A query of nothing but other names takes no memory; one that takes it all has not been read. */
+static void test_long_queries(void **state)
+{
+	static char uri[65000] = "/?";
+	bool bad;
+
+	(void)state;
+	memset(uri + 2, '&', sizeof(uri) - 20);
+	memcpy(uri + sizeof(uri) - 18, "limit=5", 8);
+	assert_int_equal(build(uri, NULL, NULL, NULL), REQUEST_SOUND);
+	for (int i = 0; i < 100; i++)
+		assert_null(query("account", &bad));
+	assert_false(bad);
+	assert_string_equal(query("limit", &bad), "5");
+	assert_false(bad);
+	while (arena_alloc(request.arena, 1) != NULL)
+		;
+	assert_null(query("limit", &bad));
+	assert_true(bad);
+	assert_null(query("account", &bad));
+	assert_false(bad);
+}
+
 static enum request_defect build_body(const char *content_length, const char *body, size_t length)
 {
 	static char parameter[100];
@@ -333,6 +356,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_duplicates_and_forgeries, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_request_ids, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_queries, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_long_queries, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bodies, setup, teardown),
 		cmocka_unit_test(test_response),
 		cmocka_unit_test(test_answer_that_outgrew),

@@ -1,0 +1,175 @@
+#include "edge/exchange.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "edge/frame.h"
+
+#define ARENA_MAX ((size_t)1024 * 1024)
+#define ANSWER_MAX (RESPONSE_BODY_MAX + RESPONSE_HEADERS_MAX + 4096)
+#define ANSWER_KEPT_BYTES ((size_t)64 * 1024)
+
+struct exchanges {
+	int max;
+	/* under the lock */
+	struct lock lock;
+	struct signal_cond back; /* all of them */
+	struct exchange *free;
+	int taken;
+};
+
+struct exchange *exchange_new(void)
+{
+	struct exchange *x = calloc(1, sizeof(*x));
+
+	if (x == NULL)
+		goto fail;
+	response_init(&x->response);
+	buf_init(&x->answer, ANSWER_MAX);
+	x->fcgi = fcgi_new();
+	x->arena = arena_new(ARENA_MAX);
+	if (x->fcgi != NULL && x->arena != NULL)
+		return x;
+fail:
+	log_event(LOG_LEVEL_ERROR, "exchange_memory_failed", LOG_NUMBER("bytes", (int64_t)sizeof(*x)));
+	exchange_free(x);
+	return NULL;
+}
+
+void exchange_free(struct exchange *x)
+{
+	if (x == NULL)
+		return;
+	fcgi_free(x->fcgi);
+	arena_free(x->arena);
+	response_free(&x->response);
+	buf_free(&x->answer);
+	free(x);
+}
+
+/* Builds the request from what libfcgi holds. */
+static int build(struct exchange *x, size_t length, bool whole)
+{
+	/* No body is longer than the request that holds it; one byte over the cap shows that it is. */
+	size_t max = length < FRAME_BODY_MAX ? length : FRAME_BODY_MAX + 1;
+	char *body = arena_alloc(x->arena, max + 1);
+	size_t body_length;
+
+	if (body == NULL)
+		return -1;
+	body_length = fcgi_body(x->fcgi, body, max);
+	return request_build(&x->request, fcgi_parameters(x->fcgi), body, whole ? body_length : FRAME_BODY_MAX + 1);
+}
+
+int exchange_begin(struct exchange *x, struct fcgi_tape *tape, struct connection *c, const unsigned char *bytes,
+                   size_t length, bool whole)
+{
+	if (fcgi_begin(x->fcgi, tape, bytes, length) < 0)
+		return -1;
+	x->connection = c;
+	x->request = (struct request){
+		.arena = x->arena,
+		.listener = c->listener,
+		.received_us = c->received_us,
+	};
+	response_reset(&x->response);
+	if (build(x, length, whole) == 0)
+		return 0;
+	log_event(LOG_LEVEL_ERROR, "request_memory_failed", LOG_NUMBER("bytes", (int64_t)length));
+	(void)exchange_end(x);
+	return -1;
+}
+
+int exchange_answer(struct exchange *x)
+{
+	buf_reset(&x->answer);
+	(void)response_render(&x->response, x->request.id, &x->answer);
+	if (!buf_ok(&x->answer))
+		return -1;
+	return fcgi_answer(x->fcgi, x->connection->fd, buf_text(&x->answer), x->answer.length);
+}
+
+bool exchange_end(struct exchange *x)
+{
+	bool keep = fcgi_end(x->fcgi);
+
+	arena_reset(x->arena);
+	if (x->answer.capacity > ANSWER_KEPT_BYTES)
+		buf_free(&x->answer);
+	return keep;
+}
+
+struct exchanges *exchanges_new(int max)
+{
+	struct exchanges *pool = calloc(1, sizeof(*pool));
+
+	if (pool == NULL)
+		return NULL;
+	lock_init(&pool->lock);
+	cond_init(&pool->back);
+	pool->max = max;
+	return pool;
+}
+
+void exchanges_free(struct exchanges *pool)
+{
+	if (pool == NULL)
+		return;
+	CHECK(pool->taken == 0);
+	while (pool->free != NULL) {
+		struct exchange *x = pool->free;
+
+		pool->free = x->next_free;
+		exchange_free(x);
+	}
+	cond_destroy(&pool->back);
+	lock_destroy(&pool->lock);
+	free(pool);
+}
+
+struct exchange *exchanges_take(struct exchanges *pool)
+{
+	struct exchange *x;
+	bool room;
+
+	lock_take(&pool->lock);
+	room = pool->taken < pool->max;
+	x = room ? pool->free : NULL;
+	if (x != NULL)
+		pool->free = x->next_free;
+	pool->taken += room ? 1 : 0;
+	lock_give(&pool->lock);
+	if (x != NULL || !room)
+		return x;
+	x = exchange_new();
+	if (x == NULL)
+		exchanges_give(pool, NULL);
+	return x;
+}
+
+void exchanges_give(struct exchanges *pool, struct exchange *x)
+{
+	lock_take(&pool->lock);
+	if (x != NULL) {
+		x->next_free = pool->free;
+		pool->free = x;
+	}
+	pool->taken--;
+	if (pool->taken == 0)
+		cond_broadcast(&pool->back);
+	lock_give(&pool->lock);
+}
+
+bool exchanges_back_until(struct exchanges *pool, int64_t deadline_us)
+{
+	bool back;
+
+	lock_take(&pool->lock);
+	while (pool->taken > 0 && cond_wait_until(&pool->back, &pool->lock, deadline_us))
+		;
+	back = pool->taken == 0;
+	lock_give(&pool->lock);
+	return back;
+}
