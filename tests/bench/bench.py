@@ -1,100 +1,134 @@
 #!/usr/bin/python3
-"""How much of what a FastCGI responder that does nothing holds does the guard hold?
+"""How much of what a FastCGI responder that does nothing holds does the guard hold, and what does it cost?
 
-    OCTROI_BUILD=build tests/bench/bench.py [--seconds 2] [--rounds 3] [--accounts 100000] [--connections 16,64,256]
+    make bench                          the short form, a few minutes
+    make bench-all                      everything that BENCHMARKS.md shows
+    OCTROI_BUILD=build tests/bench/bench.py --only guard --connections 64 --sides null,octroi
 
-Both stand behind nginx with the same configuration, and one thread of wrk asks both the same: to
-authorize, then to settle what was granted.  Everything runs on this one machine, so wrk, nginx and the
-database take their share of it; compare the ratio, not the figures, with another machine's.  What is compared is
-measured in turn, several times, and the medians are shown, because a machine is seldom at rest.  The database is
-durable (innodb_flush_log_at_trx_commit = 1).  Prints a table; the exit status says whether all was answered as it
-should be and the ledger is sound.
+Compared side by side, behind nginx with the same configuration and on the same durable MariaDB
+(innodb_flush_log_at_trx_commit = 1): a responder that does nothing (null), octroi with batches of one ("one by one"),
+the same guard in PHP, and octroi.  wrk, nginx and the database take their share of this one machine, so compare
+ratios, not figures, with another machine's.  What is compared is measured in turn, several times, and the medians are
+shown.
+
+Each measurement leaves BUILD/bench/NAME.json; publish.py makes BENCHMARKS.md's tables and pictures of these.  The exit
+status says whether all was answered as it should be; the ledgers are audited at the end.
 """
 
 import argparse
+import contextlib
+import json
 import pathlib
 import shutil
-import statistics
-import subprocess
+import signal
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
-from octroi import Octroi, build_dir, wait_until  # noqa: E402
-from second import Second  # noqa: E402
-from swarm import Swarm  # noqa: E402
+import growth  # noqa: E402
+import instructions  # noqa: E402
+import load  # noqa: E402
+import machine  # noqa: E402
+import measures  # noqa: E402
+import sides  # noqa: E402
+from octroi import Octroi, build_dir  # noqa: E402
 
-SCRIPT = pathlib.Path(__file__).with_name("guard.lua")
-NULL_THREADS = 400
-
-
-class Null(Second):
-    """The responder that does nothing, behind an nginx with octroi's configuration."""
-
-    def _start_octroi(self, state):
-        program = shutil.copy(build_dir() / "tests" / "bench" / "null_responder", self.home)
-        process = self._launch("null", [program, str(self.run / "internal.sock"), str(NULL_THREADS)])
-        wait_until(lambda: (self.run / "internal.sock").exists(), 10, "the null responder")
-        return process.pid
-
-
-def fund(o, accounts):
-    """Makes bench:1 to bench:N, each with plenty."""
-    with Swarm([o.internal_url], 64) as swarm:
-        for first in range(1, accounts + 1, 10_000):
-            answers = swarm.run(swarm.request("POST", f"/api/accounts/bench:{i}/transactions", o.keys["admin"], {
-                "type": "ADJUSTMENT", "amountMicros": 10**15, "description": "bench", "requestId": "bench"})
-                for i in range(first, min(first + 10_000, accounts + 1)))
-            assert {a.status for a in answers} <= {200, 201}, answers[0]
+MEASUREMENTS = {
+    "guard": measures.guard,
+    "credits": measures.credits,
+    "one-connection": measures.one_connection,
+    "memory": measures.memory,
+    "instructions": instructions.measure,
+    "growth": growth.measure,
+}
+SIDES = {
+    "null": lambda o, options: sides.Null(o),
+    "one by one": lambda o, options: sides.OneByOne(o),
+    "php": lambda o, options: sides.Php(o, options.accounts, load.BALANCE_MICROS, options.php_children),
+    "octroi": lambda o, options: contextlib.nullcontext(sides.Reference(o)),
+}
+DB_SETTINGS = {"max_connections": 400, "innodb_buffer_pool_size": "1G", "innodb_log_file_size": "1G"}
 
 
-def wrk(url, connections, seconds, key, accounts, mode):
-    """Requests per second, p50 and p99 in ms, answers that were no success, and broken connections."""
-    done = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(SCRIPT), url, "--",
-                           key, str(accounts), mode], stdout=subprocess.PIPE, text=True, check=True, timeout=seconds + 60)
-    line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT"))
-    requests, micros, p50, p99, refused, broken = map(int, line.split()[1:])
-    return requests * 1e6 / micros, p50 / 1000, p99 / 1000, refused, broken
+class Bench:
+    """The options, octroi and what it is compared with, all running; bad counts what was not answered as it should be."""
+
+    def __init__(self, options, o, stack):
+        self.options, self.o, self.bad, self.machine = options, o, 0, machine.shape(o)
+        self.sides = {name: stack.enter_context(SIDES[name](o, options)) for name in options.sides}
+
+    def load(self, side, connections, accounts, work="guard", key="guard"):
+        run = load.wrk(side, connections, self.options.seconds, side.keys[key], accounts, work)
+        self.bad += run.refused + run.broken
+        return run
+
+    def another(self):
+        """One more octroi, with a database of its own."""
+        return start_octroi(self.options, audit=False)
+
+    def keep(self, name, found):
+        """Leaves a measurement's data as JSON."""
+        directory = build_dir() / "bench"
+        directory.mkdir(exist_ok=True)
+        (directory / f"{name}.json").write_text(json.dumps({
+            "machine": self.machine, "options": vars(self.options), **found}, indent=1) + "\n")
 
 
-def measure(o, null, options, connections):
-    """Prints the rows of one number of connections; how many answers were not as they should be."""
-    kinds = {"null": (null.internal_url, 1, "null"), "many": (o.internal_url, options.accounts, "octroi"),
-             "one": (o.internal_url, 1, "octroi")}
-    found = {kind: [] for kind in kinds}
-    for _ in range(options.rounds):
-        for kind, (url, accounts, mode) in kinds.items():
-            found[kind].append(wrk(url, connections, options.seconds, o.keys["guard"], accounts, mode))
-    bad = 0
-    for kind in ("many", "one"):
-        rate, p50, p99 = (statistics.median(column) for column in list(zip(*found[kind]))[:3])
-        ceiling, _, null_p99 = (statistics.median(column) for column in list(zip(*found["null"]))[:3])
-        ratio = statistics.median(ours[0] / nulls[0] for ours, nulls in zip(found[kind], found["null"]))
-        refused, broken = (sum(column) for column in list(zip(*found[kind]))[3:])
-        bad += refused + broken
-        print(f"{connections:11} {kinds[kind][1]:9} {rate:11.0f} {p50:8.2f} {p99:8.2f} {ceiling:8.0f} {null_p99:8.2f} {ratio:6.2f}"
-              + (f"  {refused} refused, {broken} broken" if refused + broken else ""), flush=True)
-    return bad
+def start_octroi(options, **more):
+    """An octroi as all measurements have it."""
+    return Octroi("nginx", settings={"threads": options.threads, "log_level": "warning"}, db_settings=DB_SETTINGS, **more)
 
 
-def main():
+def parse(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="guard,credits,one-connection", help=", ".join(MEASUREMENTS) + ", or all")
+    parser.add_argument("--sides", default="null,one by one,php,octroi")
     parser.add_argument("--seconds", type=int, default=2, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each kind")
     parser.add_argument("--accounts", type=int, default=100_000)
     parser.add_argument("--connections", default="16,64,256")
+    parser.add_argument("--singles", type=int, default=300, help="requests of each kind and round, one after the other")
+    parser.add_argument("--memory-requests", type=int, default=2_000_000)
+    parser.add_argument("--instruction-requests", type=int, default=300)
+    parser.add_argument("--grown-accounts", type=int, default=1_000_000)
+    parser.add_argument("--grown-usages", type=int, default=8, help="of each of these accounts")
+    parser.add_argument("--grown-depth", type=int, default=1_000_000, help="transactions of one account")
     parser.add_argument("--threads", type=int, default=0, help="octroi's workers (its default otherwise)")
-    options = parser.parse_args()
-    if not shutil.which("wrk"):
-        sys.exit("wrk is missing: apt-get install wrk")
-    failures = 0
-    with Octroi("nginx", settings={"threads": options.threads, "log_level": "warning"}) as o, Null(o) as null:
-        fund(o, options.accounts)
-        print(f"{'connections':>11} {'accounts':>9} {'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'null/s':>8}"
-              f" {'p99 ms':>8} {'ratio':>6}")
-        for connections in map(int, options.connections.split(",")):
-            failures += measure(o, null, options, connections)
-    return 1 if failures else 0
+    parser.add_argument("--php-children", type=int, default=sides.PHP_CHILDREN)
+    options = parser.parse_args(arguments)
+    options.only = list(MEASUREMENTS) if options.only == "all" else options.only.split(",")
+    options.sides = options.sides.split(",")
+    options.connections = [int(text) for text in options.connections.split(",")]
+    for name, known in ((options.only, MEASUREMENTS), (options.sides, SIDES)):
+        if set(name) - set(known):
+            parser.error(f"unknown: {', '.join(set(name) - set(known))}")
+    return options
+
+
+def check_tools(options):
+    needed = {"wrk": "wrk"}
+    if "instructions" in options.only:
+        needed["valgrind"] = "valgrind"
+    for command, package in needed.items():
+        if not shutil.which(command):
+            sys.exit(f"{command} is missing: apt-get install {package}")
+    if "php" in options.sides and sides.php_fpm() is None:
+        sys.exit("PHP-FPM with PDO is missing: apt-get install php-fpm php-mysql (or leave php out of --sides)")
+
+
+def main():
+    options = parse()
+    check_tools(options)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # everything that was started is stopped
+    with start_octroi(options) as o:
+        growth.grow(o, options.accounts, load.BALANCE_MICROS)
+        with contextlib.ExitStack() as stack:
+            bench = Bench(options, o, stack)
+            for name in options.only:
+                MEASUREMENTS[name](bench)
+    if bench.bad:
+        print(f"{bench.bad} requests were not answered as they should be")
+    return 1 if bench.bad else 0
 
 
 if __name__ == "__main__":

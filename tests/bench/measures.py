@@ -1,0 +1,113 @@
+"""What is measured.  Each function takes a Bench (bench.py), prints what it finds and keeps it as JSON."""
+
+import pathlib
+import statistics
+
+import costs
+import load
+import single
+
+CREDITS_CONNECTIONS = 64
+MEMORY_CONNECTIONS = 256
+MEMORY_STEP = 100_000  # requests between two looks
+PARTS = ("octroi", "php", "null", "mariadbd", "nginx", "wrk")
+
+COLUMNS = (("side", 10), ("accounts", 9), ("conns", 5), ("req/s", 7), ("p50 ms", 7), ("p99 ms", 8), ("to null", 7),
+           ("to php", 6), ("CPU to null", 11), ("bad", 4), ("CPU µs a request", 0))
+
+
+def show_head(title):
+    print(f"\n{title}\n" + " ".join(f"{name:>{width}}" for name, width in COLUMNS), flush=True)
+
+
+def show_row(row):
+    ratios = ["" if row.get(name) is None else f"{row[name]:.2f}" for name in ("to_null", "to_php", "processor_to_null")]
+    cpu = ", ".join(f"{part} {row['cpu_us'][part]:.0f}" for part in PARTS if part in row["cpu_us"])
+    cells = (row["side"], row["accounts"] or "-", row["connections"], f"{row['rate']:.0f}", f"{row['p50_ms']:.2f}",
+             f"{row['p99_ms']:.2f}", *ratios, row["refused"] + row["broken"], cpu)
+    print(" ".join(f"{cell:>{width}}" for cell, (_, width) in zip(cells, COLUMNS)), flush=True)
+
+
+def processor_ratio(found, runs, null):
+    """What null costs to what these cost, in processor time: what the ratio of rates is where that is all that is short.  It
+    hardly depends on what else the machine does."""
+    if null not in found:
+        return None
+    ours, theirs = (sum(load.summary(each)["cpu_us"].values()) for each in (runs, found[null]))
+    return theirs / ours if ours else None
+
+
+def row_of(name, accounts, connections, found, runs, null, php):
+    """A row of figures; null and php: the keys in found of what it is compared with."""
+    return {"side": name, "accounts": accounts, "connections": connections, **load.summary(runs),
+            "to_null": load.ratio(runs, found.get(null)), "to_php": load.ratio(runs, found.get(php)),
+            "processor_to_null": processor_ratio(found, runs, null)}
+
+
+def guard(bench):
+    """authorize and settle, by number of connections, over many accounts and on one."""
+    rows = []
+    show_head("authorize and settle")
+    for connections in bench.options.connections:
+        cases = {}
+        for side in bench.sides.values():
+            for accounts in (0,) if side.name == "null" else dict.fromkeys((bench.options.accounts, 1)):
+                cases[side.name, accounts] = lambda s=side, a=accounts: bench.load(s, connections, max(a, 1))
+        found = load.in_turn(bench.options.rounds, cases)
+        for (name, accounts), runs in found.items():
+            rows.append(row_of(name, accounts, connections, found, runs, ("null", 0), ("php", accounts)))
+            show_row(rows[-1])
+    bench.keep("guard", {"rows": rows})
+
+
+def credits(bench):
+    """GET /api/credits of many accounts."""
+    found = load.in_turn(bench.options.rounds, {
+        (side.name, 0): lambda s=side: bench.load(s, CREDITS_CONNECTIONS, bench.options.accounts, "credits", "app")
+        for side in bench.sides.values() if side.name in ("null", "octroi")})
+    rows = [row_of(name, bench.options.accounts * (name != "null"), CREDITS_CONNECTIONS, found, runs, ("null", 0), None)
+            for (name, _), runs in found.items()]
+    show_head("GET /api/credits")
+    for row in rows:
+        show_row(row)
+    bench.keep("credits", {"rows": rows})
+
+
+def data_directory(o):
+    return pathlib.Path(o.env["OCTROI_DB_SOCKET"]).parents[1] / "db"
+
+
+def one_connection(bench):
+    """Request after request: the median authorize beside that of null and an fdatasync."""
+    pairs = {side.name: [] for side in bench.sides.values()}
+    syncs = []
+    count = bench.options.singles
+    for _ in range(bench.options.rounds):
+        syncs.append(single.append_us(data_directory(bench.o), count))
+        for side in bench.sides.values():
+            with single.Connection(side.url, bench.o.keys["guard"]) as connection:
+                pairs[side.name] += [single.guard(connection, f"bench:{i % bench.options.accounts + 1}") for i in range(count)]
+    found = {"fdatasync_us": round(statistics.median(syncs), 1),
+             "sides": {name: {"authorize": single.percentiles([asked for asked, _ in taken]),
+                              "settle": single.percentiles([settled for _, settled in taken])}
+                       for name, taken in pairs.items()}}
+    print(f"\none connection; appending 4 KiB and fdatasync take {found['fdatasync_us']:.0f} µs")
+    for name, row in found["sides"].items():
+        print(f"{name:>10}  authorize {row['authorize']['p50_us']:.0f} µs (p99 {row['authorize']['p99_us']:.0f})"
+              f", settle {row['settle']['p50_us']:.0f} µs (p99 {row['settle']['p99_us']:.0f})", flush=True)
+    bench.keep("one-connection", found)
+
+
+def memory(bench):
+    """octroi's resident memory under 256 connections, every so many requests."""
+    side, done, samples = bench.sides["octroi"], 0, []
+    pid = side.parts["octroi"]
+    print(f"\noctroi's resident memory, {MEMORY_CONNECTIONS} connections", flush=True)
+    while done < bench.options.memory_requests:
+        began = done
+        while done < min(began + MEMORY_STEP, bench.options.memory_requests):
+            done += bench.load(side, MEMORY_CONNECTIONS, bench.options.accounts).requests
+        samples.append({"requests": done, "kib": costs.resident_kib(pid)})
+        print(f"{done:>10} requests  {samples[-1]['kib'] / 1024:.1f} MiB", flush=True)
+    bench.keep("memory", {"connections": MEMORY_CONNECTIONS, "samples": samples,
+                          "most_kib": costs.resident_kib(pid, "VmHWM")})
