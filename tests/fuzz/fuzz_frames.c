@@ -1,5 +1,5 @@
 /* A FastCGI byte stream: judged, walked over in two pieces, and what is ready read by libfcgi and built into a
- * request, as the edge does. */
+ * request, as the edge does.  What libfcgi hands over is what a reading of its own finds in the records. */
 #include "fuzz.h"
 
 #include "edge/fcgi.h"
@@ -23,37 +23,93 @@ static void walk(const uint8_t *bytes, size_t length)
 	MUST(v != FRAME_READY || used == used_whole);
 }
 
-static void serve(struct fcgi *f, const uint8_t *bytes, size_t length)
+enum { PARAMETERS = 4, BODY = 5 };
+
+/* The content of all records of that type, one behind the other; its length. */
+static size_t gather(const uint8_t *bytes, size_t length, unsigned type, uint8_t *out)
+{
+	size_t total = 0;
+
+	for (size_t at = 0; at + 8 <= length;) {
+		const size_t content = (size_t)bytes[at + 4] << 8 | bytes[at + 5];
+
+		if (bytes[at + 1] == type) {
+			memcpy(out + total, bytes + at + 8, content);
+			total += content;
+		}
+		at += 8 + content + bytes[at + 6];
+	}
+	return total;
+}
+
+static size_t read_length(const uint8_t *pairs, size_t *at)
+{
+	size_t value = pairs[(*at)++];
+
+	if (value < 128)
+		return value;
+	value &= 127;
+	for (int i = 0; i < 3; i++)
+		value = value << 8 | pairs[(*at)++];
+	return value;
+}
+
+/* libfcgi says the role before them. */
+static void check_parameters(const char *const *had, const uint8_t *pairs, size_t length)
+{
+	for (size_t at = 0; at < length; had++) {
+		size_t name, value;
+
+		if (strcmp(*had, "FCGI_ROLE=RESPONDER") == 0)
+			had++;
+		name = read_length(pairs, &at);
+		value = read_length(pairs, &at);
+		MUST(*had != NULL && strlen(*had) == name + 1 + value && (*had)[name] == '=');
+		MUST(memcmp(*had, pairs + at, name) == 0 && memcmp(*had + name + 1, pairs + at + name, value) == 0);
+		at += name + value;
+	}
+	MUST(*had == NULL || strcmp(*had, "FCGI_ROLE=RESPONDER") == 0);
+}
+
+static void serve(struct fcgi *f, struct fcgi_tape *tape, const uint8_t *bytes, size_t length)
 {
 	struct arena *arena = arena_new(1024 * 1024);
 	struct request r = {.arena = arena};
+	uint8_t *sent = malloc(length + 1);
+	size_t body_length;
 	char *body;
 
-	MUST(arena != NULL);
-	if (fcgi_begin(f, bytes, length) == 0) {
+	MUST(arena != NULL && sent != NULL);
+	if (fcgi_begin(f, tape, bytes, length) == 0) {
 		body = arena_alloc(arena, length + 1);
 		MUST(body != NULL);
-		(void)request_build(&r, fcgi_parameters(f), body, fcgi_body(f, body, length));
+		check_parameters(fcgi_parameters(f), sent, gather(bytes, length, PARAMETERS, sent));
+		body_length = fcgi_body(f, body, length);
+		MUST(body_length == gather(bytes, length, BODY, sent) && memcmp(body, sent, body_length) == 0);
+		(void)request_build(&r, fcgi_parameters(f), body, body_length);
 		MUST(r.defect != REQUEST_SOUND || r.path[0] == '/');
 		(void)fcgi_end(f);
 	}
+	free(sent);
 	arena_free(arena);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
 	static struct fcgi *f;
+	static struct fcgi_tape *tape;
 	size_t used = 0;
 
 	if (f == NULL) {
 		MUST(fcgi_init() == 0);
 		f = fcgi_new();
-		MUST(f != NULL);
+		tape = fcgi_tape_new();
+		MUST(f != NULL && tape != NULL);
 	}
 	walk(bytes, length);
 	while (length > 0 && frame_inspect(bytes, length, &used) == FRAME_READY) {
 		MUST(used > 0 && used <= length);
-		serve(f, bytes, used);
+		serve(f, tape, bytes, used);
 		bytes += used;
 		length -= used;
 	}

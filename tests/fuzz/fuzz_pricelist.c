@@ -3,6 +3,31 @@
 
 #include "ledger/pricelist.h"
 
+/* Nothing costs nothing, more never costs less, and what a cost comes to is an amount. */
+static void check_cost(const struct price *p)
+{
+	static const int64_t counts[] = {0, 1, 999, 128000, 200001, 5000000};
+	const int64_t none = 0;
+
+	for (int unit = UNIT_MONEY; unit <= UNIT_CREDIT; unit++)
+		for (int c = 0; c < PRICE_CLASSES; c++) {
+			micros before = none;
+
+			for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+				struct tokens t = {{0}};
+				micros cost = -1;
+
+				t.count[c] = counts[i];
+				if (!price_of_tokens(p, (enum account_unit)unit, &t, &cost))
+					break;
+				MUST(cost >= 0 && cost <= MONEY_AMOUNT_MAX_MICROS && (i > 0 || cost == 0));
+				/* A tier above may be cheaper, and then all tokens are. */
+				MUST(p->tier_count > 1 || cost >= before);
+				before = cost;
+			}
+		}
+}
+
 static int visit(void *context, const struct pricelist_entry *e)
 {
 	(void)context;
@@ -12,6 +37,7 @@ static int visit(void *context, const struct pricelist_entry *e)
 
 		p.terms = (struct price_terms){1050000, 1080000, 10000};
 		MUST(price_valid(&p));
+		check_cost(&p);
 	}
 	return 0;
 }
