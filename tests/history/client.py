@@ -88,7 +88,8 @@ class Operation:
 
 class Client:
     """One process.  plan: urls, keys, accounts (rich and poor ones), history, progress, seed, connections,
-    deadline (seconds), left_unknown (share of the unknown that is not repeated)."""
+    deadline (seconds), left_unknown (share of the unknown that is not repeated), rate (calls per second, whether
+    the ones before are answered or not; 0: the next as soon as a connection is free)."""
 
     def __init__(self, plan):
         self.plan = plan
@@ -102,10 +103,14 @@ class Client:
         with open(plan["progress"], "r+b") as file:
             self.progress = mmap.mmap(file.fileno(), PROGRESS.size)
         self.answers = 0
+        self.sent, self.began = 0, time.monotonic()
 
     def run(self):
         while not self.stopping.is_set():
             self.under_way = []
+            if self.plan["rate"]:
+                self.swarm.run([], self.came, self.due)
+                continue
             first = [request for _ in range(self.plan["connections"]) for request in self.begin()]
             self.swarm.run(first, self.came)
         self.history.close()
@@ -117,6 +122,7 @@ class Client:
         kind, account, body = operation.kind, urllib.parse.quote(operation.account, safe=""), operation.body
         operation.attempt = self.history.call(operation.name, operation.account, kind, {**body, "micros": operation.micros})
         operation.sent_ns = time.monotonic_ns()
+        self.sent += 1
         self.under_way.append(operation)
         if kind == "read":
             return self.swarm.request("GET", f"/api/credits?account={account}", self.plan["keys"]["app"])
@@ -143,9 +149,23 @@ class Client:
 
     def next(self):
         """The beginning of something else, unless it is time to end."""
-        if self.stopping.is_set() or len(self.under_way) > ROUND:
+        if self.plan["rate"] or self.over():
             return []
         return self.begin()
+
+    def over(self):
+        return self.stopping.is_set() or len(self.under_way) > ROUND
+
+    def due(self):
+        """As many beginnings as the rate has room for; what follows an answer is counted, and sent without asking.
+        What could not be asked in time is not made up for, but for a second of it."""
+        if self.over():
+            return None
+        requests, rate, now = [], self.plan["rate"], time.monotonic()
+        self.began = max(self.began, now - self.sent / rate - 1)
+        while self.sent < rate * (now - self.began) and len(self.under_way) <= ROUND:
+            requests += self.begin()
+        return requests
 
     # -- what is asked ------------------------------------------------------------------------------
 
@@ -243,9 +263,11 @@ class Client:
 
 
 class Load:
-    """Client processes on accounts of their own, between entering and leaving or start() and stop()."""
+    """Client processes on accounts of their own, between entering and leaving or start() and stop().
+    rate: calls per second of all of them together; 0: as many as are answered."""
 
-    def __init__(self, o, directory, processes=2, connections=12, accounts=6, seed=1, urls=None, deadline=15, left_unknown=0.05):
+    def __init__(self, o, directory, processes=2, connections=12, accounts=6, seed=1, urls=None, deadline=15, left_unknown=0.05,
+                 rate=0):
         self.directory = pathlib.Path(directory)
         self.files = [self.directory / f"{n}.history" for n in range(processes + 1)]
         self._progress, self._processes = [], []
@@ -260,7 +282,7 @@ class Load:
             self._plans.append({
                 "urls": urls or [o.internal_url], "keys": o.keys, "accounts": self.accounts, "seed": seed * 1000 + n,
                 "history": str(self.files[n + 1]), "progress": str(progress), "connections": connections,
-                "deadline": deadline, "left_unknown": left_unknown})
+                "deadline": deadline, "left_unknown": left_unknown, "rate": rate / processes})
 
     def _fund(self, o):
         """Rich accounts and poor ones, which are refused now and then; written down like everything else."""
@@ -293,14 +315,17 @@ class Load:
     def answers(self):
         return sum(PROGRESS.unpack_from(progress)[0] for progress in self._progress)
 
+    def failed(self):
+        """How many clients have ended by themselves."""
+        return sum(process.poll() is not None for process in self._processes)
+
     def served_since(self, monotonic_ns):
         """Whether something was answered that was asked after that."""
         return any(PROGRESS.unpack_from(progress)[1] > monotonic_ns for progress in self._progress)
 
     def wait_for(self, more, seconds=60):
         wanted = self.answers() + more
-        wait_until(lambda: self.answers() >= wanted or any(p.poll() is not None for p in self._processes), seconds,
-                   f"{more} more answers")
+        wait_until(lambda: self.answers() >= wanted or self.failed(), seconds, f"{more} more answers")
 
     def stop(self, seconds=120):
         """Ends the clients; what is under way is finished first."""
