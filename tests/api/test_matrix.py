@@ -19,7 +19,7 @@ import guard
 from conftest import SETTINGS, TOKEN_SECRET
 from contract import routes
 from octroi import Octroi
-from snapshot import changes, snapshot
+from snapshot import changes, let_expire, snapshot
 
 FUNDS = 5_000_000
 KEYS = {
@@ -173,6 +173,7 @@ def test_every_route_for_every_caller(server):
     [line] = [line for line in listed.splitlines() if "to be revoked" in line and "revoked" in line]
     server.ctl("key", "revoke", line.split()[0])
     callers = strangers(server, own, revoked) + known(server, own)
+    let_expire(server)
     before = snapshot(server)
     check(server, callers, own, foreign)
     assert changes(before, snapshot(server)) == []

@@ -18,7 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import guard  # noqa: E402
 from fake_stripe import FakeStripe  # noqa: E402
-from octroi import Octroi, wait_until  # noqa: E402
+from octroi import INNODB_TRX_SECONDS, Octroi, wait_until  # noqa: E402
 
 EURO = 1_000_000
 CENTS = 2000
@@ -151,7 +151,7 @@ def test_killed_before_the_order(shop, stripe):
     account, id = shop.account(), guard.request_id("kill")
     lock = Lock(shop, account)
     thread = in_background(lambda: topup(shop, account, id))
-    wait_until(lambda: waits_for_lock(shop), 20, "the order's transaction")
+    wait_until(lambda: waits_for_lock(shop), 20, "the order's transaction", INNODB_TRX_SECONDS)
     shop.kill()
     lock.release()
     thread.join(30)
@@ -173,7 +173,7 @@ def test_killed_between_event_and_credit(shop, stripe, type):
     sent = []
     thread = threading.Thread(target=lambda: sent.append(stripe.send(event)))
     thread.start()
-    wait_until(lambda: waits_for_lock(shop), 20, "the event's transaction")
+    wait_until(lambda: waits_for_lock(shop), 20, "the event's transaction", INNODB_TRX_SECONDS)
     shop.kill()
     lock.release()
     thread.join(30)

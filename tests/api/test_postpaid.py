@@ -391,6 +391,8 @@ def test_an_invoice_with_another_line_is_not_paid(shop, stripe, clock):
 def test_what_does_not_fit_is_not_booked(shop, stripe, clock):
     c = Customer(shop, stripe, cents=2700, card=False)
     assert c.pay().status == 402
+    # The worker tries, too, and would find an invoice that is paid meanwhile.
+    wait_until(lambda: c.outbox()[0][3].startswith("declined"), 30, "the worker's attempt")
     [invoice] = c.invoices()
     stripe.pay_invoice(invoice["id"])
     [paid] = [e for e in stripe.undelivered if e["type"] == "invoice.paid"]

@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import guard  # noqa: E402
 from fake_stripe import FakeStripe  # noqa: E402
-from octroi import Octroi, wait_until  # noqa: E402
+from octroi import INNODB_TRX_SECONDS, Octroi, wait_until  # noqa: E402
 from second import Second  # noqa: E402
 from test_postpaid import PAID, Customer, next_month  # noqa: E402
 from timetravel import Clock  # noqa: E402
@@ -89,7 +89,7 @@ def test_killed_between_an_answer_and_the_note_of_it(shop, stripe, clock, table,
     stop.wait_reached()
     with holding(shop, table, c.id):
         stop.release()
-        wait_until(lambda: waits_for_lock(shop), 30, "waiting for the lock")
+        wait_until(lambda: waits_for_lock(shop), 30, "waiting for the lock", INNODB_TRX_SECONDS)
         shop.kill()
     shop.start()
     clock.forward(minutes=5)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import pathlib
 import re
 import signal
@@ -190,7 +191,9 @@ def faults(o, account):
     o.sql("RENAME TABLE topups TO topups_away")
     o.post(f"/api/credits/topup?account={account}", {"amount": 2000})
     o.sql("RENAME TABLE topups_away TO topups")
-    for number in (signal.SIGABRT, signal.SIGSEGV, signal.SIGTERM):  # what a bug does, and what an operator does
+    # What a bug does, and what an operator does; a sanitizer would report the second as its own finding.
+    numbers = (signal.SIGABRT, signal.SIGSEGV, signal.SIGTERM)
+    for number in numbers[::2] if "OCTROI_SANITIZER" in os.environ else numbers:
         o.kill("octroi", number)
         o.start()
     return said

@@ -66,7 +66,10 @@ def free_port():
                 continue
 
 
-def wait_until(condition, seconds=10, what="condition"):
+INNODB_TRX_SECONDS = 0.2  # information_schema.innodb_trx is not renewed while it is asked for every 0.1 s
+
+
+def wait_until(condition, seconds=10, what="condition", every=0.02):
     """Waits until condition() is true, and returns its value; AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -74,7 +77,7 @@ def wait_until(condition, seconds=10, what="condition"):
         if value:
             return value
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.02)
+        time.sleep(every)
 
 
 class Answer:
@@ -295,11 +298,11 @@ class Octroi:
             raise RuntimeError(f"{text!r}: {done.stderr.strip()}")
         return [tuple(_sql_value(field) for field in line.split("\t")) for line in done.stdout.split("\n")[:-1]]
 
-    def ctl(self, *arguments, check=True, input=None):
+    def ctl(self, *arguments, check=True, input=None, timeout=120):
         """octroictl with this octroi's configuration; a CompletedProcess with text stdout and stderr."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("OCTROI_")}
         done = subprocess.run([self.env["OCTROI_CTL"], *map(str, arguments)], env=environment, input=input,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout)
         if check and done.returncode != 0:
             raise RuntimeError(f"octroictl {shlex.join(map(str, arguments))} failed ({done.returncode}): "
                                f"{done.stdout}{done.stderr}")

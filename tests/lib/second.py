@@ -17,9 +17,11 @@ from octroi import alive, free_port, wait_until
 
 
 class Second:
-    def __init__(self, first):
-        """first: a running Octroi behind nginx, whose configuration this one shares but for its sockets."""
+    def __init__(self, first, settings=None):
+        """first: a running Octroi behind nginx, whose configuration this one shares but for its sockets and
+        settings (keys of octroi.conf)."""
         self._processes = []
+        self._settings = {f"OCTROI_{key.upper()}": str(value) for key, value in (settings or {}).items()}
         self.conf = pathlib.Path(first.env["OCTROI_CONF"])
         state = self.conf.parent
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="octroi-second-"))
@@ -30,7 +32,7 @@ class Second:
             shutil.chown(self.run, "www-data", "www-data")
         try:
             self.pid = self._start_octroi(state)
-            self._start_nginx(state, first)
+            self.server_pid = self._start_nginx(state, first)
         except BaseException:
             self.close()
             raise
@@ -45,8 +47,8 @@ class Second:
 
     def _start_octroi(self, state):
         as_daemon = ["setpriv", "--reuid=www-data", "--regid=www-data", "--init-groups"] if os.geteuid() == 0 else []
-        process = self._launch("octroi", [*as_daemon, str(state / "bin" / "octroi"), "-c", str(self.conf)], {
-            "OCTROI_LISTEN": f"unix:{self.run}/octroi.sock", "OCTROI_LISTEN_INTERNAL": f"unix:{self.run}/internal.sock",
+        process = self._launch("octroi", [*as_daemon, *self._under(), str(state / "bin" / "octroi"), "-c", str(self.conf)], {
+            **self._settings, "OCTROI_LISTEN": f"unix:{self.run}/octroi.sock", "OCTROI_LISTEN_INTERNAL": f"unix:{self.run}/internal.sock",
             "OCTROI_LOG": "stderr"})
         wait_until(lambda: (self.run / "internal.sock").exists() or process.poll() is not None, 30, "the second octroi")
         assert process.poll() is None, (self.home / "octroi.log").read_text()
@@ -64,13 +66,24 @@ class Second:
             for old, new in ((first.url, public), (first.internal_url, internal)):
                 text = re.sub(rf"127\.0\.0\.1:{old.rsplit(':', 1)[1]}\b", f"127.0.0.1:{new}", text)
             file.write_text(text)
+        self._configure_web(web)
         (self.run / "nginx").mkdir()
         if os.geteuid() == 0:
             shutil.chown(self.run / "nginx", "www-data", "www-data")
         program = pathlib.Path(f"/proc/{first.server_pid}/exe").readlink()
-        self._launch("nginx", [str(program), "-e", str(self.home / "server.log"), "-c", str(web / "nginx.conf")])
+        process = self._launch("nginx", [str(program), "-e", str(self.home / "server.log"), "-c", str(web / "nginx.conf")])
         self.internal_url = f"http://127.0.0.1:{internal}"
         wait_until(lambda: self._listens(internal), 30, "the second nginx")
+        return process.pid
+
+    # For classes derived from this one:
+
+    def _under(self):
+        """The command that octroi runs under, such as valgrind."""
+        return []
+
+    def _configure_web(self, web):
+        """Changes nginx's files, in the directory web, before it starts."""
 
     @staticmethod
     def _listens(port):

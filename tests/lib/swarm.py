@@ -18,6 +18,8 @@ import urllib.parse
 
 from octroi import Answer
 
+TURN_SECONDS = 0.004  # between two calls of on_turn
+
 
 class Lost:
     """No answer: the connection broke, could not be made, or nothing came in time."""
@@ -148,9 +150,10 @@ class Swarm:
             if connection.socket is None:
                 connection.open()
 
-    def run(self, requests, on_answer=None):
+    def run(self, requests, on_answer=None, on_turn=None):
         """Sends all requests, as many at once as there are connections.  on_answer(index, answer) is
-        called as each comes; what it returns, if anything, is a list of further requests."""
+        called as each comes; what it returns, if anything, is a list of further requests.  on_turn() is called
+        every few milliseconds, whatever is answered, and returns further requests too, until it returns None."""
         requests = list(requests)
         answers = [None] * len(requests)
         waiting = collections.deque(range(len(requests)))
@@ -168,13 +171,19 @@ class Swarm:
             def deliver(connection, answer):
                 answers[connection.index] = answer
                 free.append(connection)
-                more = on_answer(connection.index, answer) if on_answer else None
+                add(on_answer(connection.index, answer) if on_answer else None)
+
+            def add(more):
                 for request in more or ():
                     waiting.append(len(requests))
                     requests.append(request)
                     answers.append(None)
 
-            while waiting or busy:
+            while waiting or busy or on_turn:
+                if on_turn:
+                    more = on_turn()
+                    add(more)
+                    on_turn = on_turn if more is not None else None
                 while waiting and free:
                     connection = free.pop()
                     connection.index = waiting.popleft()
@@ -184,7 +193,7 @@ class Swarm:
                         continue
                     busy[connection.socket.fileno()] = connection
                     poll.register(connection.socket, select.EPOLLIN)
-                for descriptor, _ in poll.poll(0.5):
+                for descriptor, _ in poll.poll(TURN_SECONDS if on_turn else 0.5):
                     self._receive(busy[descriptor], finish)
                 overdue = time.monotonic() - self.timeout
                 for connection in [c for c in busy.values() if c.sent_at < overdue]:

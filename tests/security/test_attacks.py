@@ -239,7 +239,7 @@ def test_a_browser_carries_nothing_by_itself(o):
     assert o.get("/api/credits", key=token, public=True).headers["cache-control"] == "no-store"
 
 
-CONTROLS = ["\n", "\r", "\r\nX-Evil: 1", "\t", "\0", "\x01", "\x1f", "\x7f"]
+CONTROLS = ["\n", "\r", "\r\nX-Evil: 1", "\t", "\0", "\x01", "\x1f", "\x7f", "\x85", "\u2028", "\u2029"]
 
 
 def test_no_line_ends_in_what_may_become_one(o):

@@ -127,6 +127,7 @@ def test_decide_has_no_state(name):
 EXPORTS_TOO = {
     "src/base/lock.c": ("cond_",),
     "src/base/money.c": ("decimal_",),
+    "src/edge/exchange.c": ("exchanges_",),
     "src/ledger/command.c": ("provider_",),
     "src/routes/clerk.c": ("webhooks_",),
     "src/main.c": ("main",),
