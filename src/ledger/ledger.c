@@ -197,12 +197,29 @@ void ledger_submit(struct ledger *l, struct command *command, int64_t deadline_u
 
 /* ---- life ---------------------------------------------------------------------------------------- */
 
+/* No leader could take them in time: said at the deadline, not when the leader at last has its answer. */
+static void tell_late(struct ledger *l, struct waiter *late)
+{
+	struct waiter *next;
+
+	for (struct waiter *w = late; w != NULL; w = next) {
+		next = w->next;
+		refuse_waiter(l, w);
+		w->done(w);
+	}
+}
+
 static void *lane_main(void *argument)
 {
 	struct ledger *l = argument;
+	struct waiter *late;
 
-	while (queue_lead(&l->queue))
-		lead(l, NULL);
+	while (queue_lead(&l->queue, &late)) {
+		if (late != NULL)
+			tell_late(l, late);
+		else
+			lead(l, NULL);
+	}
 	return NULL;
 }
 

@@ -1,6 +1,11 @@
 #include "ledger/queue.h"
 
 #include "base/check.h"
+#include "base/clock.h"
+
+/* How often a lane that has nothing to do looks for posted commands that are late: while somebody leads, and else. */
+#define LOOK_LED_US (100 * CLOCK_US_PER_MS)
+#define LOOK_US CLOCK_US_PER_SECOND
 
 void queue_init(struct queue *q, int max, bool lanes)
 {
@@ -87,17 +92,46 @@ enum queue_role queue_post(struct queue *q, struct waiter *w)
 	return enter(q, w);
 }
 
-bool queue_lead(struct queue *q)
+/* Takes out the posted waiters whose deadline has passed, linked; a waiting thread leaves by itself. */
+static struct waiter *take_late(struct queue *q, int64_t now_us)
 {
-	bool lead;
+	struct waiter *late = NULL, **end = &late, **at = &q->head;
 
+	lock_assert_held(&q->lock);
+	while (*at != NULL) {
+		struct waiter *w = *at;
+
+		if (w->done == NULL || w->called || w->deadline_us > now_us) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		q->waiting -= w->count;
+		w->next = NULL;
+		*end = w;
+		end = &w->next;
+	}
+	q->tail = at;
+	return late;
+}
+
+bool queue_lead(struct queue *q, struct waiter **late)
+{
+	bool go_on;
+
+	*late = NULL;
 	lock_take(&q->lock);
-	while (!q->vacant && !q->closed)
-		(void)cond_wait_until(&q->lane, &q->lock, -1);
-	lead = q->vacant;
-	q->vacant = false;
+	while (!q->vacant && !q->closed && *late == NULL) {
+		const int64_t now_us = clock_monotonic_us();
+
+		*late = take_late(q, now_us);
+		if (*late == NULL)
+			(void)cond_wait_until(&q->lane, &q->lock, now_us + (q->led ? LOOK_LED_US : LOOK_US));
+	}
+	go_on = q->vacant || *late != NULL;
+	q->vacant = q->vacant && *late != NULL;
 	lock_give(&q->lock);
-	return lead;
+	return go_on;
 }
 
 void queue_close(struct queue *q)

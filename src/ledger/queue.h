@@ -54,11 +54,13 @@ void queue_destroy(struct queue *q);
 
 /* Waits for one of FULL, LATE, DONE and LEAD; done must be NULL.  Takes and gives the lock. */
 enum queue_role queue_wait(struct queue *q, struct waiter *w);
-/* Where there are lanes.  FULL, LEAD, or QUEUED: then done is called, perhaps before this returns. */
+/* Where there are lanes.  FULL, LEAD, or QUEUED: then done is called, perhaps before this returns; role is DONE, or
+ * LATE when no leader took it before its deadline. */
 enum queue_role queue_post(struct queue *q, struct waiter *w);
 
-/* For a lane: waits until it is to lead; false once the queue is closed. */
-bool queue_lead(struct queue *q);
+/* For a lane: waits until it is to lead, or until posted waiters are late: then it has *late, linked by next, no
+ * longer queued, and tells them.  False once the queue is closed. */
+bool queue_lead(struct queue *q, struct waiter **late);
 /* Lets every queue_lead return false; nobody may come any more. */
 void queue_close(struct queue *q);
 
