@@ -260,6 +260,7 @@ static int start_edge(struct program *p)
 		.threads = thread_count(p),
 		.connections_max = (int)c->connections_max,
 		.request_timeout_ms = c->request_timeout_ms,
+		.overrun_ms = c->db_timeout_ms + 1000, /* what the database was just asked ends in this */
 		.idle_timeout_ms = c->idle_timeout_ms,
 		.handler = router_handle,
 		.context = p->router,

@@ -32,6 +32,7 @@ struct edge_options {
 	int threads;
 	int connections_max;
 	int64_t request_timeout_ms; /* from a request's first byte to its answer */
+	int64_t overrun_ms;         /* for which the handler may be held up beyond that; then the connection is cut */
 	int64_t idle_timeout_ms;    /* of a kept-alive connection; longer than nginx's 60 s */
 	edge_handler *handler;
 	void *context;

@@ -23,7 +23,7 @@
 #define LATER_MAX 512
 /* Of a request that is refused, before and again after its answer; a peer with still more is cut. */
 #define DISCARD_MAX ((size_t)4 * 1024 * 1024)
-/* After a request's deadline its answer may still be on its way for that long. */
+/* Once the handler is due its answer may still be on its way for that long. */
 #define WRITE_GRACE_US CLOCK_US_PER_SECOND
 
 struct worker {
@@ -112,7 +112,7 @@ static enum progress worker_serve(struct worker *w, struct connection *c, const 
 	struct exchange *x = w->exchange;
 	const int64_t deadline_us = c->received_us + w->all->options.request_timeout_ms * CLOCK_US_PER_MS;
 
-	atomic_store(&c->due_us, deadline_us + WRITE_GRACE_US);
+	atomic_store(&c->due_us, deadline_us + w->all->options.overrun_ms * CLOCK_US_PER_MS + WRITE_GRACE_US);
 	if (exchange_begin(x, w->tape, c, bytes, length, whole) < 0)
 		return CLOSE;
 	c->served = true;
