@@ -13,13 +13,11 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "edge/frame.h"
 
 /* What a tape may keep of its largest request, so that idle workers hold little memory. */
 #define TAPE_KEPT_BYTES ((size_t)16 * 1024)
 /* Of a record's header: its length, and where the lengths of content and padding stand. */
-#define HEADER_BYTES 8
-#define CONTENT_AT 4
-#define PADDING_AT 6
 
 struct fcgi_tape {
 	int file;
@@ -117,23 +115,23 @@ static bool tape_write(struct fcgi_tape *tape, const unsigned char *bytes, size_
 	size_t from = 0;
 
 	tape->length = 0;
-	for (size_t at = 0; length - at >= HEADER_BYTES;) {
-		unsigned char header[HEADER_BYTES];
-		size_t content, padding;
+	for (size_t at = 0; length - at >= FRAME_HEADER_BYTES;) {
+		const struct frame_record r = frame_record(bytes + at);
+		const size_t next = at + FRAME_HEADER_BYTES + r.content_length + r.padding_length;
 
-		memcpy(header, bytes + at, HEADER_BYTES);
-		content = (size_t)header[CONTENT_AT] << 8 | header[CONTENT_AT + 1];
-		padding = header[PADDING_AT];
-		if (length - at - HEADER_BYTES < content + padding)
+		if (next > length)
 			break; /* of a body over the cap the rest has not been waited for */
-		if (padding > 0 && (at == 0 || content == 0)) {
-			header[PADDING_AT] = 0;
-			if (!tape_add(tape, bytes + from, at - from) || !tape_add(tape, header, HEADER_BYTES) ||
-			    !tape_add(tape, bytes + at + HEADER_BYTES, content))
+		if (r.padding_length > 0 && (at == 0 || r.content_length == 0)) {
+			unsigned char header[FRAME_HEADER_BYTES];
+
+			memcpy(header, bytes + at, sizeof(header));
+			header[FRAME_PADDING_AT] = 0;
+			if (!tape_add(tape, bytes + from, at - from) || !tape_add(tape, header, sizeof(header)) ||
+			    !tape_add(tape, bytes + at + FRAME_HEADER_BYTES, r.content_length))
 				return false;
-			from = at + HEADER_BYTES + content + padding;
+			from = next;
 		}
-		at += HEADER_BYTES + content + padding;
+		at = next;
 	}
 	return tape_add(tape, bytes + from, length - from);
 }

@@ -6,20 +6,12 @@
 
 #include "base/check.h"
 
-#define HEADER_BYTES 8
 #define BEGIN_BYTES 8
 #define VERSION 1
 #define ROLE_RESPONDER 1
 #define UNKNOWN_ROLE 3
 
 enum record_type { BEGIN_REQUEST = 1, END_REQUEST = 3, PARAMS = 4, STDIN = 5 };
-
-struct record {
-	unsigned type;
-	unsigned id;
-	size_t content_length;
-	size_t padding_length;
-};
 
 /* Where the walk through the name-value pairs stands; pairs cross record borders freely. */
 struct pairs {
@@ -31,13 +23,13 @@ struct pairs {
 	size_t total; /* content of all PARAMS records so far */
 };
 
-static struct record record_read(const unsigned char *header)
+struct frame_record frame_record(const unsigned char header[FRAME_HEADER_BYTES])
 {
-	return (struct record){
+	return (struct frame_record){
 		.type = header[1],
 		.id = (unsigned)header[2] << 8 | header[3],
 		.content_length = (size_t)header[4] << 8 | header[5],
-		.padding_length = header[6],
+		.padding_length = header[FRAME_PADDING_AT],
 	};
 }
 
@@ -130,24 +122,24 @@ static bool pairs_whole(const struct pairs *p)
 /* The first record.  FRAME_READY: it is whole and acceptable. */
 static enum frame_verdict begin_inspect(const unsigned char *bytes, size_t length)
 {
-	struct record r;
+	struct frame_record r;
 	unsigned role;
 
 	if (length > 0 && bytes[0] != VERSION)
 		return FRAME_BAD;
-	if (length < HEADER_BYTES)
+	if (length < FRAME_HEADER_BYTES)
 		return FRAME_MORE;
-	r = record_read(bytes);
+	r = frame_record(bytes);
 	if (r.type != BEGIN_REQUEST || r.id == 0 || r.content_length != BEGIN_BYTES)
 		return FRAME_BAD;
-	if (length < HEADER_BYTES + BEGIN_BYTES + r.padding_length)
+	if (length < FRAME_HEADER_BYTES + BEGIN_BYTES + r.padding_length)
 		return FRAME_MORE;
-	role = (unsigned)bytes[HEADER_BYTES] << 8 | bytes[HEADER_BYTES + 1];
+	role = (unsigned)bytes[FRAME_HEADER_BYTES] << 8 | bytes[FRAME_HEADER_BYTES + 1];
 	return role == ROLE_RESPONDER ? FRAME_READY : FRAME_ROLE;
 }
 
 /* One PARAMS record, of whose content the first there bytes have come. */
-static enum frame_verdict params_inspect(struct pairs *p, const struct record *r,
+static enum frame_verdict params_inspect(struct pairs *p, const struct frame_record *r,
                                          const unsigned char *content, size_t there)
 {
 	if (r->content_length == 0)
@@ -168,17 +160,17 @@ static enum frame_verdict streams_inspect(const unsigned char *bytes, size_t len
 	for (;;) {
 		enum frame_verdict so_far = stream == PARAMS ? FRAME_MORE : FRAME_BODY;
 		enum frame_verdict verdict = FRAME_MORE;
-		struct record r;
+		struct frame_record r;
 		size_t there;
 
 		if (at < length && bytes[at] != VERSION)
 			return FRAME_BAD;
-		if (length - at < HEADER_BYTES)
+		if (length - at < FRAME_HEADER_BYTES)
 			return so_far;
-		r = record_read(bytes + at);
+		r = frame_record(bytes + at);
 		if (r.type != stream || r.id != id)
 			return FRAME_BAD;
-		at += HEADER_BYTES;
+		at += FRAME_HEADER_BYTES;
 		there = length - at;
 		if (stream == PARAMS)
 			verdict = params_inspect(&pairs, &r, bytes + at, there);
@@ -200,12 +192,12 @@ static enum frame_verdict streams_inspect(const unsigned char *bytes, size_t len
 enum frame_verdict frame_inspect(const unsigned char *bytes, size_t length, size_t *used)
 {
 	enum frame_verdict verdict = begin_inspect(bytes, length);
-	struct record begin;
+	struct frame_record begin;
 
 	if (verdict != FRAME_READY)
 		return verdict;
-	begin = record_read(bytes);
-	return streams_inspect(bytes, length, HEADER_BYTES + BEGIN_BYTES + begin.padding_length, begin.id,
+	begin = frame_record(bytes);
+	return streams_inspect(bytes, length, FRAME_HEADER_BYTES + BEGIN_BYTES + begin.padding_length, begin.id,
 	                       used);
 }
 
@@ -214,7 +206,7 @@ enum frame_verdict frame_walk(struct frame_walk *walk, const unsigned char *byte
 {
 	for (size_t at = 0; at < length;) {
 		size_t part = length - at < walk->skip ? length - at : walk->skip;
-		struct record r;
+		struct frame_record r;
 
 		at += part;
 		walk->skip -= part;
@@ -227,9 +219,9 @@ enum frame_verdict frame_walk(struct frame_walk *walk, const unsigned char *byte
 		walk->header[walk->header_length++] = bytes[at++];
 		if (walk->header[0] != VERSION)
 			return FRAME_BAD;
-		if (walk->header_length < HEADER_BYTES)
+		if (walk->header_length < FRAME_HEADER_BYTES)
 			continue;
-		r = record_read(walk->header);
+		r = frame_record(walk->header);
 		walk->header_length = 0;
 		walk->skip = r.content_length + r.padding_length;
 		walk->last = r.type == STDIN && r.content_length == 0;
@@ -249,6 +241,6 @@ void frame_refuse_role(const unsigned char *bytes, unsigned char out[FRAME_END_B
 	out[1] = END_REQUEST;
 	out[2] = bytes[2];
 	out[3] = bytes[3];
-	out[5] = FRAME_END_BYTES - HEADER_BYTES;
-	out[HEADER_BYTES + 4] = UNKNOWN_ROLE;
+	out[5] = FRAME_END_BYTES - FRAME_HEADER_BYTES;
+	out[FRAME_HEADER_BYTES + 4] = UNKNOWN_ROLE;
 }

@@ -13,6 +13,19 @@
 #define FRAME_PARAMS_MAX (64 * 1024)
 #define FRAME_BODY_MAX (128 * 1024)
 
+#define FRAME_HEADER_BYTES 8
+#define FRAME_PADDING_AT 6 /* in a header */
+
+/* A record's header; its content and its padding follow it. */
+struct frame_record {
+	unsigned type;
+	unsigned id;
+	size_t content_length;
+	size_t padding_length;
+};
+
+struct frame_record frame_record(const unsigned char header[FRAME_HEADER_BYTES]);
+
 enum frame_verdict {
 	FRAME_MORE,    /* nothing wrong so far, not whole yet */
 	FRAME_READY,   /* parameters and body are all there */
@@ -28,7 +41,7 @@ enum frame_verdict frame_inspect(const unsigned char *bytes, size_t length, size
 /* A walk from record to record, to find where a request ends of which no more is wanted.
  * Zero-initialised before the request's first byte. */
 struct frame_walk {
-	unsigned char header[8];
+	unsigned char header[FRAME_HEADER_BYTES];
 	size_t header_length; /* of a header that has come in part */
 	size_t skip;          /* of the current record */
 	bool last;            /* the current record is the request's end */
