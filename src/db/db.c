@@ -391,7 +391,8 @@ static enum db_result refuse(struct db *d)
 	return DB_FAULT;
 }
 
-static enum db_result query(struct db *d, const struct buf *sql, bool streaming)
+/* Ends what came before, and forgets how that went unless it went wrong just now. */
+static enum db_result begin(struct db *d)
 {
 	enum db_result result = d->pending ? db_finish(d) : DB_OK;
 
@@ -401,6 +402,15 @@ static enum db_result query(struct db *d, const struct buf *sql, bool streaming)
 	d->failed = DB_OK;
 	d->number = 0;
 	d->error[0] = '\0';
+	return DB_OK;
+}
+
+static enum db_result query(struct db *d, const struct buf *sql, bool streaming)
+{
+	enum db_result result = begin(d);
+
+	if (result != DB_OK)
+		return result;
 	if (!buf_ok(sql))
 		return refuse(d);
 	CHECK(sql->length > 0);
@@ -496,14 +506,9 @@ bool db_bulk_possible(const struct db *d)
 /* Why the statement failed; that of no memory for it has no connection to ask. */
 static enum db_result fail_prepared(struct db *d, MYSQL_STMT *statement)
 {
-	char text[ERROR_TEXT_MAX] = "no memory for a statement";
-	unsigned number = CR_OUT_OF_MEMORY;
-
-	if (statement != NULL) {
-		number = mysql_stmt_errno(statement);
-		snprintf(text, sizeof(text), "%s", mysql_stmt_error(statement));
-	}
-	return fail_with(d, number, text);
+	if (statement == NULL)
+		return fail_with(d, CR_OUT_OF_MEMORY, "no memory for a statement");
+	return fail_with(d, mysql_stmt_errno(statement), mysql_stmt_error(statement));
 }
 
 static enum db_result prepare(struct db *d, int number, db_statement *sql)
@@ -544,7 +549,7 @@ static MYSQL_BIND bind_of(const struct db_values *v)
 enum db_result db_bulk(struct db *d, int number, db_statement *sql, const struct db_values *values, int parameters,
                        int rows)
 {
-	enum db_result result = d->pending ? db_finish(d) : DB_OK;
+	enum db_result result = begin(d);
 	MYSQL_BIND binds[DB_PARAMETERS_MAX];
 	unsigned count_rows = (unsigned)rows;
 	MYSQL_STMT *statement;
@@ -552,8 +557,6 @@ enum db_result db_bulk(struct db *d, int number, db_statement *sql, const struct
 	CHECK(number >= 0 && number < DB_PREPARED_MAX && parameters > 0 && parameters <= DB_PARAMETERS_MAX && rows > 0);
 	if (result != DB_OK)
 		return result;
-	drop_result(d);
-	d->failed = DB_OK;
 	if (d->mysql == NULL) {
 		keep_error(d, CR_SERVER_LOST, "the connection of this transaction is gone");
 		return d->failed = DB_LOST;
