@@ -70,6 +70,15 @@ static void put_figures(struct json_writer *w, const struct answer *a)
 	json_put_int(w, "availableMicros", a->available_micros);
 }
 
+/* Has a body that was understood done, and refuses another. */
+static void submit_parsed(struct call *c, struct command *command, call_finish *finish, struct parse *p)
+{
+	if (parse_ok(p))
+		call_then(c, command, finish);
+	else
+		render_wrong(c, p);
+}
+
 /* ---- authorize ------------------------------------------------------------------------------- */
 
 static const char *const authorize_members[] = {
@@ -193,10 +202,7 @@ void guard_authorize(struct call *c)
 	if (command == NULL)
 		return;
 	parse_authorize(&p, c, command);
-	if (parse_ok(&p))
-		call_then(c, command, finish_authorize);
-	else
-		render_wrong(c, &p);
+	submit_parsed(c, command, finish_authorize, &p);
 }
 
 /* ---- settle ---------------------------------------------------------------------------------- */
@@ -316,10 +322,7 @@ static void settle_one(struct call *c)
 		return;
 	parse_record(&p, c->request, c->body, settle_members);
 	parse_settlement(&p, command);
-	if (parse_ok(&p))
-		call_then(c, command, finish_settle);
-	else
-		render_wrong(c, &p);
+	submit_parsed(c, command, finish_settle, &p);
 }
 
 /* Of many settlements: how each was understood, and those that were as commands. */
@@ -466,10 +469,7 @@ void guard_release(struct call *c)
 		return;
 	parse_record(&p, c->request, c->body, release_members);
 	parse_hold(&p, command);
-	if (parse_ok(&p))
-		call_then(c, command, finish_release);
-	else
-		render_wrong(c, &p);
+	submit_parsed(c, command, finish_release, &p);
 }
 
 static void finish_extend(struct call *c)
@@ -495,10 +495,7 @@ void guard_extend(struct call *c)
 	/* One that asks for nothing in particular asks for time. */
 	command->extend.ttl_us = parse_ttl(
 		&p, command->extend.max_output_tokens > 0 ? 0 : c->config->hold_ttl_seconds);
-	if (parse_ok(&p))
-		call_then(c, command, finish_extend);
-	else
-		render_wrong(c, &p);
+	submit_parsed(c, command, finish_extend, &p);
 }
 
 /* ---- charge ---------------------------------------------------------------------------------- */
@@ -562,10 +559,7 @@ void guard_charge(struct call *c)
 	if (command == NULL)
 		return;
 	parse_charge(&p, c, command);
-	if (parse_ok(&p))
-		call_then(c, command, finish_charge);
-	else
-		render_wrong(c, &p);
+	submit_parsed(c, command, finish_charge, &p);
 }
 
 /* ---- check ----------------------------------------------------------------------------------- */
@@ -609,8 +603,5 @@ void guard_check(struct call *c)
 		parse_wrong(&p, "member", PARSE_ACCOUNT);
 	if (strlen(command->check.model) > ITEM_MAX)
 		parse_wrong(&p, "model", PARSE_BYTES);
-	if (parse_ok(&p))
-		call_then(c, command, finish_check);
-	else
-		render_wrong(c, &p);
+	submit_parsed(c, command, finish_check, &p);
 }
