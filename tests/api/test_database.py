@@ -6,7 +6,8 @@ import tempfile
 
 import pytest
 
-from octroi import INNODB_TRX_SECONDS, Octroi, build_dir, wait_until
+from octroi import Octroi, build_dir, wait_until
+from rowlock import wait_for_waiting
 
 
 class Driver:
@@ -140,9 +141,7 @@ def test_a_deadlock(d):
     with Driver(d.o) as other:  # another process, because one of the two waits
         assert other.query(0, "BEGIN; INSERT INTO scratch VALUES (10, ''), (11, ''), (12, '')")[0] == "OK"
         other.start("query 0 UPDATE scratch SET text = 'c' WHERE id = 1")
-        wait_until(lambda: d.rows(2, "SELECT COUNT(*) FROM information_schema.innodb_trx"
-                                     " WHERE trx_state = 'LOCK WAIT'") == "1", what="a waiting transaction",
-                   every=INNODB_TRX_SECONDS)
+        wait_for_waiting(d.o)
         victim = d.query(0, "UPDATE scratch SET text = 'a' WHERE id = 10")
         waited = other.answer()
         assert sorted((victim[0], waited[0])) == ["OK", "RETRY"]

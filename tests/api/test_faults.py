@@ -50,7 +50,7 @@ class Load:
         self.repeated = 0
         self.wrong = []
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(connections,))
+        self._thread = threading.Thread(target=self._run, args=(connections,), daemon=True)
 
     def start(self):
         self._thread.start()

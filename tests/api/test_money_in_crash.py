@@ -8,7 +8,6 @@ lock held in the database stops a transaction before it.
 import http.client
 import pathlib
 import random
-import subprocess
 import sys
 import threading
 
@@ -18,7 +17,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import guard  # noqa: E402
 from fake_stripe import FakeStripe  # noqa: E402
-from octroi import INNODB_TRX_SECONDS, Octroi, wait_until  # noqa: E402
+from octroi import Octroi, wait_until  # noqa: E402
+from rowlock import Lock, wait_for_waiting  # noqa: E402
 
 EURO = 1_000_000
 CENTS = 2000
@@ -78,25 +78,8 @@ def credits(shop, account):
     return [int(amount) for amount, in rows]
 
 
-class Lock:
-    """Holds an account's row in the database, as somebody who is slow would."""
-
-    def __init__(self, shop, account):
-        self.process = subprocess.Popen(
-            ["mariadb", "--no-defaults", "--unbuffered", "--socket", shop.env["OCTROI_DB_SOCKET"], "-u", "root", "-N",
-             shop.env["OCTROI_DB_NAME"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.process.stdin.write(f"BEGIN; SELECT 'held' FROM accounts WHERE id = {guard.key_of(account)} FOR UPDATE;\n")
-        self.process.stdin.flush()
-        assert self.process.stdout.readline().strip() == "held"
-
-    def release(self):
-        self.process.stdin.close()
-        self.process.wait(30)
-        self.process.stdout.close()
-
-
-def waits_for_lock(shop):
-    return shop.sql("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'") != [("0",)]
+def locked(shop, account):
+    return Lock(shop, f"accounts WHERE id = {guard.key_of(account)}")
 
 
 @pytest.mark.parametrize("path, point", [
@@ -149,11 +132,10 @@ def test_a_caller_that_does_not_repeat(shop, stripe, point):
 
 def test_killed_before_the_order(shop, stripe):
     account, id = shop.account(), guard.request_id("kill")
-    lock = Lock(shop, account)
-    thread = in_background(lambda: topup(shop, account, id))
-    wait_until(lambda: waits_for_lock(shop), 20, "the order's transaction", INNODB_TRX_SECONDS)
-    shop.kill()
-    lock.release()
+    with locked(shop, account):
+        thread = in_background(lambda: topup(shop, account, id))
+        wait_for_waiting(shop)
+        shop.kill()
     thread.join(30)
     shop.start()
     session = repeated(shop, account, id)
@@ -169,13 +151,12 @@ def test_killed_between_event_and_credit(shop, stripe, type):
     session = topup(shop, account).json["url"].rsplit("/", 1)[1]
     stripe.pay(session)
     [event] = [e for e in stripe.undelivered if e["type"] == type]
-    lock = Lock(shop, account)
     sent = []
     thread = threading.Thread(target=lambda: sent.append(stripe.send(event)))
-    thread.start()
-    wait_until(lambda: waits_for_lock(shop), 20, "the event's transaction", INNODB_TRX_SECONDS)
-    shop.kill()
-    lock.release()
+    with locked(shop, account):
+        thread.start()
+        wait_for_waiting(shop)
+        shop.kill()
     thread.join(30)
     assert sent != [200], "answered before it was committed"
     shop.start()

@@ -14,7 +14,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import guard  # noqa: E402
 from fake_stripe import FakeStripe  # noqa: E402
-from octroi import INNODB_TRX_SECONDS, Octroi, wait_until  # noqa: E402
+from octroi import Octroi, wait_until  # noqa: E402
+from rowlock import Lock, wait_for_waiting  # noqa: E402
 from second import Second  # noqa: E402
 from test_postpaid import PAID, Customer, next_month  # noqa: E402
 from timetravel import Clock  # noqa: E402
@@ -78,49 +79,23 @@ def test_killed_at_a_request(shop, stripe, clock, step, point):
     assert_once(c, 1000 + len(step))
 
 
-@pytest.mark.parametrize("table, after", [("outbox", "/v1/invoices/in_[^/]+/pay"), ("statements", "/v1/invoices"),
-                                          ("statements", "/v1/invoices/in_[^/]+/finalize"),
-                                          ("statements", "/v1/invoices/in_[^/]+/pay")])
-def test_killed_between_an_answer_and_the_note_of_it(shop, stripe, clock, table, after):
-    """A lock in the database stops what follows the answer."""
+@pytest.mark.parametrize("rows, after", [("outbox WHERE account_id", "/v1/invoices/in_[^/]+/pay"),
+                                         ("accounts WHERE id", "/v1/invoices"),
+                                         ("accounts WHERE id", "/v1/invoices/in_[^/]+/finalize"),
+                                         ("accounts WHERE id", "/v1/invoices/in_[^/]+/pay")])
+def test_killed_between_an_answer_and_the_note_of_it(shop, stripe, clock, rows, after):
+    """A lock in the database stops what follows the answer; that of a statement first needs its account."""
     c = Customer(shop, stripe, cents=1300)
     stop = stripe.stop_at(after, "after")
     next_month(clock)
     stop.wait_reached()
-    with holding(shop, table, c.id):
+    with Lock(shop, f"{rows} = {guard.key_of(c.id)}"):
         stop.release()
-        wait_until(lambda: waits_for_lock(shop), 30, "waiting for the lock", INNODB_TRX_SECONDS)
+        wait_for_waiting(shop)
         shop.kill()
     shop.start()
     clock.forward(minutes=5)
     assert_once(c, 1300)
-
-
-class holding:
-    """Holds a lock on the account's rows of a table; of statements on the account itself, which comes first."""
-
-    def __init__(self, shop, table, account):
-        key = guard.key_of(account)
-        what = f"outbox WHERE account_id={key}" if table == "outbox" else f"accounts WHERE id={key}"
-        self.statement = f"BEGIN; SELECT 1 FROM {what} FOR UPDATE; SELECT 'held';\n"
-        self.shop = shop
-
-    def __enter__(self):
-        self.process = subprocess.Popen(
-            ["mariadb", "--no-defaults", "--unbuffered", "--socket", self.shop.env["OCTROI_DB_SOCKET"], "-u", "root",
-             "-N", "-B", self.shop.env["OCTROI_DB_NAME"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.process.stdin.write(self.statement)
-        self.process.stdin.flush()
-        while self.process.stdout.readline().strip() != "held":
-            assert self.process.poll() is None
-        return self
-
-    def __exit__(self, *_):
-        self.process.communicate("ROLLBACK;\n", timeout=30)
-
-
-def waits_for_lock(shop):
-    return shop.sql("SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_state='LOCK WAIT'")
 
 
 @pytest.mark.parametrize("step", STEPS)

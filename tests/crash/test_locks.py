@@ -8,8 +8,8 @@ import concurrent.futures
 import pytest
 
 import guard
-from octroi import Octroi, wait_until
-from rowlock import Lock
+from octroi import Octroi
+from rowlock import Lock, wait_for_waiting
 from second import Second
 from swarm import Swarm
 
@@ -34,16 +34,11 @@ def at_once(o, urls, rows, requests):
         with Swarm([url], 1) as swarm:
             return swarm.run([swarm.request("POST", path, o.keys[key], body)])[0]
 
-    lock = Lock(o, rows)
-    try:
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            asked = [pool.submit(ask, url, *request) for url, request in zip(urls, requests)]
-            # Not information_schema.innodb_trx, which is not renewed while somebody keeps asking.
-            wait_until(lambda: o.sql("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")[0][1] == "2", 20, "both waiting")
-            lock.release()
-            return [answer.result(30) for answer in asked]
-    finally:
+    with Lock(o, rows) as lock, concurrent.futures.ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(ask, url, *request) for url, request in zip(urls, requests)]
+        wait_for_waiting(o, 2)
         lock.release()
+        return [answer.result(30) for answer in asked]
 
 
 def test_the_last_of_a_campaign(o, both):
@@ -83,9 +78,6 @@ def test_holds_end_while_another_is_written(o, both):
     """Whoever ends a hold waits for its account and for nobody else's holds."""
     mine, others = (o.account(funds_micros=EURO) for _ in range(2))
     ending, open_one = guard.hold(o, mine), guard.hold(o, others)
-    lock = Lock(o, f"holds WHERE account_id = {guard.key_of(others)}")
-    try:
+    with Lock(o, f"holds WHERE account_id = {guard.key_of(others)}"):
         assert o.post("/api/guard/settle", {"hold": ending, "inputTokens": 10}).status == 200
-    finally:
-        lock.release()
     assert o.post("/api/guard/release", {"hold": open_one}).status == 200

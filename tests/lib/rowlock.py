@@ -5,6 +5,8 @@ import pathlib
 import re
 import subprocess
 
+from octroi import wait_until
+
 
 class Session:
     """A connection to the database: root's, or octroi's own user's."""
@@ -40,9 +42,26 @@ class Session:
 
 
 class Lock(Session):
+    """rows: as behind FROM.  Released once, or at the end of its with, or with its session."""
+
     def __init__(self, o, rows):
         super().__init__(o)
         assert self.ask(f"BEGIN; SELECT 'held' FROM {rows} FOR UPDATE;") == "held"
 
     def release(self):
         self.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.release()
+
+
+def wait_for_waiting(o, sessions=1):
+    """Until that many of them wait for a lock.
+
+    Not by information_schema.innodb_trx, which is not renewed while somebody keeps asking.
+    """
+    wait_until(lambda: int(o.sql("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")[0][1]) >= sessions, 30,
+               f"{sessions} waiting for a lock")
