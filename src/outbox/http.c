@@ -11,6 +11,7 @@
 #include "base/memory.h"
 
 #define HEAD_MAX ((size_t)16 * 1024)
+#define DATE_MAX_SECONDS INT64_C(253402300799) /* the end of the year 9999 */
 #define CONNECT_MAX_MS 5000L
 
 static pthread_once_t begun = PTHREAD_ONCE_INIT;
@@ -77,7 +78,8 @@ static void read_date(struct http_answer *answer)
 
 	http_header(answer, "Date", text);
 	date = text[0] != '\0' ? curl_getdate(text, NULL) : -1;
-	answer->date_us = date > 0 ? (int64_t)date * CLOCK_US_PER_SECOND : 0;
+	/* libcurl reads years that no clock has; those are no date. */
+	answer->date_us = date > 0 && date <= DATE_MAX_SECONDS ? (int64_t)date * CLOCK_US_PER_SECOND : 0;
 }
 
 /* ---- the request ----------------------------------------------------------------------------- */
