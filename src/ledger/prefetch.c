@@ -294,14 +294,16 @@ static void open_named(struct buf *sql, enum table_id table)
 	sql_literal(sql, " IN (");
 }
 
-/* Nothing of an account that does not exist, nobody of one that has no workspace; and what is read with the others
- * of its account. */
-static bool is_elsewhere(const struct reading *r, const struct slot *s)
+/* Nothing of an account that does not exist, nobody of one that has no workspace, no usage of a hold that is open; and
+ * what is read with the others of its account. */
+static bool is_elsewhere(const struct reading *r, struct slot *s, const void *key)
 {
 	const int64_t now_us = r->batch->now_us;
 
 	if (r->table == TABLE_MEMBERS)
 		return !has_workspace(s, now_us) || needs_members(s, now_us);
+	if (r->table == TABLE_USAGES && rows_find(r->batch->rows, s, TABLE_HOLDS, key) != NULL)
+		return true; /* it is still a hold */
 	return s->account == NULL || (r->table == TABLE_HOLDS && is_due(s, now_us));
 }
 
@@ -311,7 +313,7 @@ static bool add_named(void *context, struct slot *s, const void *key)
 	struct buf *sql = &r->batch->sql;
 	const struct column *c = table_key(r->table);
 
-	if (s != NULL && is_elsewhere(r, s))
+	if (s != NULL && is_elsewhere(r, s, key))
 		return true;
 	if (r->any)
 		buf_add_char(sql, ',');
@@ -384,11 +386,11 @@ static void note_loaded(struct batch *b)
 	}
 }
 
-/* Of every table that is loaded so; how many statements there are then, and whose rows they return. */
+/* Of every table that is loaded so, but for usages; how many statements there are then, and whose rows they return. */
 static int add_selects(struct batch *b, enum table_load load, enum table_id *order, int count)
 {
 	for (int t = 0; t < TABLE_COUNT; t++)
-		if (table_of((enum table_id)t)->load == load && add_named_select(b, (enum table_id)t))
+		if (t != TABLE_USAGES && table_of((enum table_id)t)->load == load && add_named_select(b, (enum table_id)t))
 			order[count++] = (enum table_id)t;
 	return count;
 }
@@ -409,6 +411,15 @@ static enum db_result read_all(struct batch *b, struct db *d, const enum table_i
 			result = load(b, d, order[i]);
 	}
 	return result == DB_OK ? db_finish(d) : result;
+}
+
+/* Of holds that were not found; there are seldom any. */
+static enum db_result prefetch_usages(struct batch *b, struct db *d)
+{
+	static const enum table_id order[] = {TABLE_USAGES};
+
+	buf_reset(&b->sql);
+	return read_all(b, d, order, add_named_select(b, TABLE_USAGES) ? 1 : 0);
 }
 
 /* ---- members ------------------------------------------------------------------------------------- */
@@ -502,6 +513,8 @@ enum db_result prefetch_rows(struct batch *b, struct db *d)
 		order[count++] = TABLE_HOLDS;
 	count = add_selects(b, LOAD_NAMED, order, count);
 	result = read_all(b, d, order, count);
+	if (result == DB_OK)
+		result = prefetch_usages(b, d);
 	if (result == DB_OK)
 		result = prefetch_members(b, d);
 	if (result != DB_OK)
