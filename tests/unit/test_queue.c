@@ -20,6 +20,17 @@ static struct waiter posted(struct command *command, int *calls, int64_t deadlin
 		.commands = command, .count = 1, .deadline_us = deadline_us, .done = count_call, .context = calls};
 }
 
+/* A queue whose first comer leads, and is at work for itself. */
+static struct waiter *begin(struct queue *q, struct waiter *first)
+{
+	int commands;
+
+	queue_init(q, QUEUE_MAX, true);
+	assert_int_equal(queue_post(q, first), QUEUE_LEAD);
+	assert_ptr_equal(queue_take(q, QUEUE_MAX, &commands), first);
+	return first;
+}
+
 struct lane {
 	struct queue *queue;
 	struct waiter *late;
@@ -59,10 +70,7 @@ static void test_late_ones_are_taken_out_while_another_leads(void **state)
 	struct lane l;
 
 	(void)state;
-	queue_init(&q, QUEUE_MAX, true);
-	assert_int_equal(queue_post(&q, &first), QUEUE_LEAD);
-	taken = queue_take(&q, QUEUE_MAX, &commands);
-	assert_ptr_equal(taken, &first);
+	taken = begin(&q, &first);
 	assert_int_equal(queue_post(&q, &late), QUEUE_QUEUED);
 	assert_int_equal(queue_post(&q, &waits), QUEUE_QUEUED);
 	assert_int_equal(queue_post(&q, &late_too), QUEUE_QUEUED);
@@ -94,23 +102,20 @@ static void test_late_ones_are_taken_out_while_another_leads(void **state)
 static void test_a_lane_waits_until_one_is_late(void **state)
 {
 	struct command command;
-	int calls = 0, commands;
+	int calls = 0;
 	struct waiter first = posted(&command, &calls, FOREVER_US);
 	struct waiter late = posted(&command, &calls, 0);
-	struct waiter *taken;
 	struct queue q;
 	struct lane l;
 
 	(void)state;
-	queue_init(&q, QUEUE_MAX, true);
-	assert_int_equal(queue_post(&q, &first), QUEUE_LEAD);
-	taken = queue_take(&q, QUEUE_MAX, &commands);
+	begin(&q, &first);
 	late.deadline_us = clock_monotonic_us() + LATE_US;
 	assert_int_equal(queue_post(&q, &late), QUEUE_QUEUED);
 	l = run_lane(&q);
 	assert_true(clock_monotonic_us() >= late.deadline_us);
 	assert_ptr_equal(l.late, &late);
-	queue_finish(&q, taken, NULL);
+	queue_finish(&q, &first, NULL);
 	queue_destroy(&q);
 }
 
@@ -121,20 +126,16 @@ static void test_a_leader_finds_nobody_left(void **state)
 	int calls = 0, commands;
 	struct waiter first = posted(&command, &calls, FOREVER_US);
 	struct waiter late = posted(&command, &calls, 0);
-	struct waiter *taken;
 	struct queue q;
 
 	(void)state;
-	queue_init(&q, QUEUE_MAX, true);
-	assert_int_equal(queue_post(&q, &first), QUEUE_LEAD);
-	taken = queue_take(&q, QUEUE_MAX, &commands);
+	begin(&q, &first);
 	assert_int_equal(queue_post(&q, &late), QUEUE_QUEUED);
 	assert_ptr_equal(run_lane(&q).late, &late);
-	queue_finish(&q, taken, NULL);
+	queue_finish(&q, &first, NULL);
 	assert_int_equal(queue_post(&q, &first), QUEUE_LEAD);
-	taken = queue_take(&q, QUEUE_MAX, &commands);
-	assert_ptr_equal(taken, &first);
-	queue_finish(&q, taken, NULL);
+	assert_ptr_equal(queue_take(&q, QUEUE_MAX, &commands), &first);
+	queue_finish(&q, &first, NULL);
 	queue_close(&q);
 	assert_false(run_lane(&q).go_on);
 	queue_destroy(&q);
