@@ -386,11 +386,12 @@ static void note_loaded(struct batch *b)
 	}
 }
 
-/* Of every table that is loaded so, but for usages; how many statements there are then, and whose rows they return. */
+/* Of every table but usages that is loaded so; how many statements there are then, and whose rows they return. */
 static int add_selects(struct batch *b, enum table_load load, enum table_id *order, int count)
 {
 	for (int t = 0; t < TABLE_COUNT; t++)
-		if (t != TABLE_USAGES && table_of((enum table_id)t)->load == load && add_named_select(b, (enum table_id)t))
+		if (t != TABLE_USAGES && table_of((enum table_id)t)->load == load &&
+		    add_named_select(b, (enum table_id)t))
 			order[count++] = (enum table_id)t;
 	return count;
 }
