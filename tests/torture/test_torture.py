@@ -152,8 +152,9 @@ def test_a_call_of_the_start_fails(stage, tallies, way):
             assert stage.call("GET", "/readyz").status == 200
             stage.stop()
         else:
-            assert stage.process.returncode != 0 and len(stage.log()) > said, (stage.process.returncode, stage.told())
-            assert stage.process.returncode != -11, (stage.told(), stage.log()[said:])
+            assert stage.process.returncode != 0, stage.told()
+            if stage.failed_for() not in torture.LIBRARIES_THAT_END:
+                assert len(stage.log()) > said and stage.process.returncode != -11, (stage.told(), stage.log()[said:])
     stage.start()
 
 

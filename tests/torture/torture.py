@@ -283,9 +283,10 @@ class Tortured:
 # Names, times and figures that differ from one playing to the next.
 _VOLATILE = [(re.compile(pattern), name) for pattern, name in (
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"), (r"\d{4}-\d\d-\d\d", "DAY"),
+    (r"(?<![\w-])[\w-]{32}(?![\w-])", "ID"),  # before THEIRS: it may begin like one of those
     (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "TOKEN"), (r"\bp\d+x\d+\b", "PLAYED"),
     (r"\b(cs|pi|cus|evt|in|ch|bps|price|sub|msg|user|http://127\.0\.0\.1:\d+/\S*)_[\w]+", "THEIRS"),
-    (r"FAKE-\d+", "NUMBER"), (r"http://127\.0\.0\.1:\d+[^\"\s]*", "THERE"), (r"(?<![\w-])[\w-]{32}(?![\w-])", "ID"))]
+    (r"FAKE-\d+", "NUMBER"), (r"http://127\.0\.0\.1:\d+[^\"\s]*", "THERE"),)]
 _LEFT_OUT = ("replayed", "requestId", "expiresIn", "nextCursor", "referralCode", "key", "forecast")
 
 
@@ -484,7 +485,8 @@ class Play:
 
     def _wrong(self, at, what):
         told = "\n    ".join(self.v.told())
-        raise Wrong(f"{self.names[at]}: {what}\n  right is {self.right[at]}\n  {self.faults.get(at)} failed\n    {told}")
+        raise Wrong(f"{self.names[at]}: {what}\n  right is {self.right[at]}\n  {self.faults.get(at)} failed\n    {told}"
+                    f"\n  octroi: exit status {self.v.process.poll()}\n{self.v.log()[-1500:]}")
 
     # -- all, or some -------------------------------------------------------------------------------
 
