@@ -6,7 +6,9 @@
 #undef json_type
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -32,9 +34,57 @@ struct scan {
 	const char *problem;
 };
 
+/*
+ * jansson 2.14 does not look whether its buffer for a string could grow (lex_save in load.c); when the closing quote is
+ * lost so, it copies what lies behind the buffer over what lies behind another block.  A block that such a buffer grows
+ * to is therefore never refused: where memory is short it comes from here, for as long as load() takes to give the
+ * document up.  Beyond that, and where another library has jansson read, the process ends.
+ */
+static _Thread_local struct {
+	_Alignas(16) char bytes[8192];
+	size_t used;
+	bool open;
+} reserve;
+
+/* The buffer begins with 16 bytes and doubles. */
+static bool may_be_grown_buffer(size_t bytes)
+{
+	return bytes >= 32 && (bytes & (bytes - 1)) == 0;
+}
+
+static void *reserve_take(size_t bytes)
+{
+	static const char complaint[] = "octroi: no memory to read JSON with\n";
+	void *memory = reserve.bytes + reserve.used;
+
+	if (!reserve.open || bytes > sizeof(reserve.bytes) - reserve.used) {
+		if (write(STDERR_FILENO, complaint, sizeof(complaint) - 1) < 0) {
+			/* Nobody is left to tell. */
+		}
+		abort();
+	}
+	reserve.used += bytes;
+	return memory;
+}
+
+static void *jansson_alloc(size_t bytes)
+{
+	void *memory = memory_alloc(bytes);
+
+	return memory == NULL && may_be_grown_buffer(bytes) ? reserve_take(bytes) : memory;
+}
+
+static void jansson_free(void *memory)
+{
+	const uintptr_t at = (uintptr_t)memory, low = (uintptr_t)reserve.bytes;
+
+	if (at < low || at >= low + sizeof(reserve.bytes))
+		memory_free(memory);
+}
+
 void json_watch_memory(void)
 {
-	json_set_alloc_funcs(memory_alloc, memory_free);
+	json_set_alloc_funcs(jansson_alloc, jansson_free);
 }
 
 static json_t *unwrap(const struct json *value)
@@ -211,9 +261,12 @@ static struct json *load(const char *bytes, size_t length, size_t flags, char er
 	json_t *root;
 
 	memory_forget();
+	reserve.open = true;
 	root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | flags, &details);
+	reserve.open = false;
 	if (memory_was_short()) {
 		json_decref(root);
+		reserve.used = 0; /* nothing of it is in use */
 		snprintf(error, JSON_ERROR_MAX, "the JSON %s", sentence(json_error_out_of_memory));
 		return NULL;
 	}

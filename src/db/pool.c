@@ -64,6 +64,8 @@ static void put_back(struct pool *p, struct db *d, bool first_to_lend)
 {
 	lock_take(&p->lock);
 	CHECK(p->free_count < p->size);
+	for (int i = 0; i < p->free_count; i++)
+		CHECK(p->free[i] != d); /* two would use it at once */
 	if (first_to_lend) {
 		p->free[p->free_count] = d;
 	} else {
