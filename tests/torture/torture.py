@@ -525,17 +525,26 @@ class Play:
 
     # -- leaks ------------------------------------------------------------------------------------
 
+    def _growth(self, faults):
+        """What was there after each of several playings; by how many descriptors and blocks it grew each time at least."""
+        seen, descriptors, blocks = [], 1, 1
+        while len(seen) < LEAK_ROUNDS and (descriptors > 0 or blocks > 0):
+            self.play(faults)
+            seen.append(self.v.belongings())
+            if len(seen) > 2:
+                descriptors, blocks = (min(other[i] - one[i] for one, other in zip(seen[1:], seen[2:])) for i in range(2))
+        return seen, descriptors, blocks
+
     def leaks(self):
         """Plays the suspicious faults again and again: those that leave more behind each time."""
         found = []
         suspects = list(self.suspects.values())
         for at, fault in suspects:
-            seen, descriptors, blocks = [], 1, 1
-            while len(seen) < LEAK_ROUNDS and (descriptors > 0 or blocks > 0):
-                self.play({at: fault})
-                seen.append(self.v.belongings())
-                if len(seen) > 2:
-                    descriptors, blocks = (min(other[i] - one[i] for one, other in zip(seen[1:], seen[2:])) for i in range(2))
+            seen, descriptors, blocks = self._growth({at: fault})
+            if descriptors > 0 or blocks > 0:
+                # What other threads give back, once a second, is not counted; nor is it the fault's.
+                usual = self._growth({})
+                descriptors, blocks = descriptors - max(usual[1], 0), blocks - max(usual[2], 0)
             if descriptors <= 0 < blocks <= LEAKS_OF_LIBRARIES.get(self.v.failed_for(), 0):
                 self.tally["leaked by a library"] += 1
             elif descriptors > 0 or blocks > 0:
