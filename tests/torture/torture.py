@@ -225,12 +225,14 @@ class Tortured:
         return tuple((frame.module, frame.offset) for frame in self.c.frame[:LEAK_CALLERS])
 
     def failed_for(self):
-        """The library that octroi had called when it failed, "" when it was octroi's own call."""
+        """The library that octroi had called when it failed, whatever libc did between, "" when it was octroi's own call."""
         names = [self._library(frame.module) for frame in self.c.frame[:self.c.frames]]
         if names[:1] == ["octroi"] and names[1:2] != ["octroi"] and self.told()[1].startswith("memory_"):
             names = names[1:]  # octroi's allocator for that library
-        own = names.index("octroi") if "octroi" in names else len(names)
-        return names[own - 1] if own > 0 else ""
+        called = names[:names.index("octroi")] if "octroi" in names else names
+        while len(called) > 1 and called[-1] == "libc.so.6":
+            called.pop()
+        return called[-1] if called else ""
 
     @functools.lru_cache(maxsize=None)
     def _place(self, module, offset):
