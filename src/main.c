@@ -573,7 +573,10 @@ int main(int argc, char **argv)
 	int option;
 
 	(void)mallopt(M_ARENA_MAX, MALLOC_ARENAS);
-	digest_watch_memory(); /* first: the others use OpenSSL and jansson */
+	if (digest_watch_memory() < 0) { /* first: the others use OpenSSL and jansson */
+		(void)complain("no memory for OpenSSL", "");
+		return EXIT_FAILURE;
+	}
 	json_watch_memory();
 	token_watch_memory();
 	for (option = getopt(argc, argv, "c:tVh"); option != -1; option = getopt(argc, argv, "c:tVh")) {

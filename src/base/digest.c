@@ -19,6 +19,10 @@
 #include "base/memory.h"
 
 #define GETENTROPY_MAX 256
+/* What libssl asks for at its own beginning. */
+#define BEGUN                                                                                      \
+	(OPENSSL_INIT_ADD_ALL_CIPHERS | OPENSSL_INIT_ADD_ALL_DIGESTS | OPENSSL_INIT_LOAD_CONFIG |  \
+	 OPENSSL_INIT_LOAD_CRYPTO_STRINGS)
 
 /* Fetched once and never freed: a fetch by name takes locks. */
 static pthread_once_t digest_once = PTHREAD_ONCE_INIT;
@@ -45,15 +49,19 @@ static void watched_free(void *memory, const char *file, int line)
 	memory_free(memory);
 }
 
-void digest_watch_memory(void)
-{
-	CHECK(CRYPTO_set_mem_functions(watched_alloc, watched_realloc, watched_free) == 1);
-}
-
 static void digest_fetch(void)
 {
 	digest_mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	CHECK(digest_mac != NULL);
+}
+
+int digest_watch_memory(void)
+{
+	CHECK(CRYPTO_set_mem_functions(watched_alloc, watched_realloc, watched_free) == 1);
+	if (OPENSSL_init_crypto(BEGUN, NULL) != 1)
+		return -1;
+	/* It may have begun without what it fetches from. */
+	CHECK(pthread_once(&digest_once, digest_fetch) == 0);
+	return digest_mac != NULL ? 0 : -1;
 }
 
 void digest_sha256_pieces(const struct digest_piece *pieces, size_t count,
@@ -90,7 +98,7 @@ int digest_hmac_sha256_pieces(const void *key, size_t key_length, const struct d
 
 	if (key_length < DIGEST_KEY_MIN_BYTES)
 		return -1;
-	CHECK(pthread_once(&digest_once, digest_fetch) == 0);
+	CHECK(pthread_once(&digest_once, digest_fetch) == 0 && digest_mac != NULL);
 	context = EVP_MAC_CTX_new(digest_mac);
 	done = context != NULL && EVP_MAC_init(context, key, key_length, parameters) == 1;
 	for (size_t i = 0; i < count && done; i++)

@@ -12,8 +12,9 @@
 #define DIGEST_BYTES 32
 #define DIGEST_KEY_MIN_BYTES 32
 
-/* Before any other use of OpenSSL, also by other libraries: lets it allocate so that a shortage is noted (memory.h). */
-void digest_watch_memory(void);
+/* Before any other use of OpenSSL, also by other libraries: lets it allocate so that a shortage is noted (memory.h),
+ * and begins it.  -1 when memory was short for that: it never tries again, and others do not look whether it has. */
+int digest_watch_memory(void);
 
 void digest_sha256(const void *bytes, size_t length, unsigned char out[DIGEST_BYTES]);
 /* Over several pieces: one call per record instead of a copy. */

@@ -247,7 +247,7 @@ struct ledger *ledger_new(const struct ledger_options *options)
 	struct ledger *l = calloc(1, sizeof(*l));
 
 	if (l == NULL)
-		return NULL;
+		goto fail;
 	l->options = *options;
 	keep_currency(l, options->billing.currency);
 	CHECK(options->batch_max > 0 && options->batch_max <= COMMANDS_MAX);
@@ -255,6 +255,8 @@ struct ledger *ledger_new(const struct ledger_options *options)
 	lock_init(&l->lock);
 	if (batch_init(&l->batch, &l->options) == 0 && lanes_start(l) == 0)
 		return l;
+fail:
+	log_event(LOG_LEVEL_ERROR, "ledger_failed", LOG_NUMBER("bytes", (int64_t)sizeof(*l)));
 	ledger_free(l);
 	return NULL;
 }
