@@ -577,8 +577,8 @@ int main(int argc, char **argv)
 		(void)complain("no memory for OpenSSL", "");
 		return EXIT_FAILURE;
 	}
-	json_watch_memory();
 	token_watch_memory();
+	json_watch_memory(); /* last: cjose has set jansson's allocator as well */
 	for (option = getopt(argc, argv, "c:tVh"); option != -1; option = getopt(argc, argv, "c:tVh")) {
 		switch (option) {
 		case 'c':
