@@ -38,7 +38,7 @@ struct scan {
  * jansson 2.14 does not look whether its buffer for a string could grow (lex_save in load.c); when the closing quote is
  * lost so, it copies what lies behind the buffer over what lies behind another block.  A block that such a buffer grows
  * to is therefore never refused: where memory is short it comes from here, for as long as load() takes to give the
- * document up.  Beyond that, and where another library has jansson read, the process ends.
+ * document up; beyond that the process ends.  Where another library has jansson read it is refused all the same.
  */
 static _Thread_local struct {
 	_Alignas(16) char bytes[8192];
@@ -57,7 +57,9 @@ static void *reserve_take(size_t bytes)
 	static const char complaint[] = "octroi: no memory to read JSON with\n";
 	void *memory = reserve.bytes + reserve.used;
 
-	if (!reserve.open || bytes > sizeof(reserve.bytes) - reserve.used) {
+	if (!reserve.open)
+		return NULL;
+	if (bytes > sizeof(reserve.bytes) - reserve.used) {
 		if (write(STDERR_FILENO, complaint, sizeof(complaint) - 1) < 0) {
 			/* Nobody is left to tell. */
 		}
