@@ -17,7 +17,6 @@
 
 /* What a tape may keep of its largest request, so that idle workers hold little memory. */
 #define TAPE_KEPT_BYTES ((size_t)16 * 1024)
-/* Of a record's header: its length, and where the lengths of content and padding stand. */
 
 struct fcgi_tape {
 	int file;
