@@ -353,17 +353,20 @@ static bool begins_with(const struct buf *sql, const char *word)
 	return sql->length >= length && strncasecmp(sql->data, word, length) == 0;
 }
 
+static enum db_result transaction_gone(struct db *d)
+{
+	keep_error(d, CR_SERVER_LOST, "the connection of this transaction is gone");
+	return d->failed = DB_LOST;
+}
+
 static enum db_result ready(struct db *d, const struct buf *sql)
 {
 	if (d->mysql != NULL && !db_in_transaction(d) && stale(d))
 		db_disconnect(d);
 	if (d->mysql != NULL)
 		return DB_OK;
-	if (begins_with(sql, "COMMIT") || begins_with(sql, "ROLLBACK")) {
-		keep_error(d, CR_SERVER_LOST, "the connection of this transaction is gone");
-		d->failed = DB_LOST;
-		return DB_LOST;
-	}
+	if (begins_with(sql, "COMMIT") || begins_with(sql, "ROLLBACK"))
+		return transaction_gone(d);
 	return connect_now(d);
 }
 
@@ -557,10 +560,8 @@ enum db_result db_bulk(struct db *d, int number, db_statement *sql, const struct
 	CHECK(number >= 0 && number < DB_PREPARED_MAX && parameters > 0 && parameters <= DB_PARAMETERS_MAX && rows > 0);
 	if (result != DB_OK)
 		return result;
-	if (d->mysql == NULL) {
-		keep_error(d, CR_SERVER_LOST, "the connection of this transaction is gone");
-		return d->failed = DB_LOST;
-	}
+	if (d->mysql == NULL)
+		return transaction_gone(d);
 	if (d->prepared[number] == NULL)
 		result = prepare(d, number, sql);
 	if (result != DB_OK)
