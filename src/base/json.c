@@ -259,21 +259,18 @@ static const char *sentence(enum json_error_code code)
 static struct json *load(const char *bytes, size_t length, size_t flags, char error[JSON_ERROR_MAX])
 {
 	json_error_t details;
-	const bool was_short = memory_was_short();
+	const bool before = memory_watch();
 	json_t *root;
 
-	memory_forget();
 	reserve.open = true;
 	root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | flags, &details);
 	reserve.open = false;
-	if (memory_was_short()) {
+	if (memory_watched(before)) {
 		json_decref(root);
 		reserve.used = 0; /* nothing of it is in use */
 		snprintf(error, JSON_ERROR_MAX, "the JSON %s", sentence(json_error_out_of_memory));
 		return NULL;
 	}
-	if (was_short)
-		memory_note();
 	if (root == NULL)
 		snprintf(error, JSON_ERROR_MAX, "the JSON %s (line %d)",
 		         sentence(json_error_code(&details)), details.line);

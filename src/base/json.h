@@ -30,7 +30,8 @@ enum json_type {
 	JSON_RECORD
 };
 
-/* Before any other use: lets jansson allocate so that a shortage is noted (memory.h). */
+/* Before any other use: lets jansson allocate so that a shortage is noted (memory.h).  After token_watch_memory:
+ * cjose sets jansson's allocator, too. */
 void json_watch_memory(void);
 
 /* NULL with a sentence in error, which quotes nothing of the bytes, when they are not such a

@@ -51,3 +51,19 @@ bool memory_was_short(void)
 {
 	return was_short;
 }
+
+bool memory_watch(void)
+{
+	const bool before = was_short;
+
+	was_short = false;
+	return before;
+}
+
+bool memory_watched(bool before)
+{
+	const bool since = was_short;
+
+	was_short = since || before;
+	return since;
+}

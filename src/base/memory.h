@@ -24,4 +24,9 @@ void memory_forget(void);
 /* Whether it was since then. */
 bool memory_was_short(void);
 
+/* Around a piece of work: memory_watch answers what was noted before it, which memory_watched takes back in;
+ * it tells whether memory was short in between. */
+bool memory_watch(void);
+bool memory_watched(bool before);
+
 #endif

@@ -150,16 +150,13 @@ static struct curl_slist *list_headers(const struct http_request *request, bool 
 static CURLcode perform(CURL *curl, const struct http_request *request, struct curl_slist *headers,
                         struct http_answer *answer)
 {
-	const bool was_short = memory_was_short();
+	const bool before = memory_watch();
 	CURLcode code = CURLE_UNKNOWN_OPTION;
 
-	memory_forget();
 	if (set_options(curl, request, headers, answer))
 		code = curl_easy_perform(curl);
-	if (memory_was_short())
+	if (memory_watched(before))
 		code = CURLE_OUT_OF_MEMORY;
-	if (was_short)
-		memory_note();
 	return code;
 }
 

@@ -41,6 +41,26 @@ static void test_refusals_are_noted(void **state)
 	assert_true(memory_was_short());
 }
 
+static void test_a_watch_keeps_what_was_noted_before(void **state)
+{
+	bool before;
+
+	(void)state;
+	memory_note();
+	before = memory_watch();
+	assert_false(memory_was_short());
+	assert_false(memory_watched(before));
+	assert_true(memory_was_short());
+	memory_forget();
+	before = memory_watch();
+	memory_note();
+	assert_true(memory_watched(before));
+	assert_true(memory_was_short());
+	memory_forget();
+	assert_false(memory_watched(memory_watch()));
+	assert_false(memory_was_short());
+}
+
 static void test_nothing_is_not_refused(void **state)
 {
 	(void)state;
@@ -76,6 +96,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refusals_are_noted),
+		cmocka_unit_test(test_a_watch_keeps_what_was_noted_before),
 		cmocka_unit_test(test_nothing_is_not_refused),
 		cmocka_unit_test(test_each_thread_has_its_own),
 	};
