@@ -1,5 +1,7 @@
 -- wrk's script: what an account has, asked for one account after another at random.
 -- Arguments: key, number of accounts.
+dofile("done.lua")
+
 local accounts
 
 function init(arguments)
@@ -10,10 +12,4 @@ end
 
 function request()
 	return wrk.format("GET", "/api/credits?account=bench:" .. math.random(accounts))
-end
-
-function done(summary, latency)
-	io.write(string.format("RESULT %d %d %d %d %d %d\n", summary.requests, summary.duration, latency:percentile(50),
-		latency:percentile(99), summary.errors.status, summary.errors.connect + summary.errors.read +
-		summary.errors.write + summary.errors.timeout))
 end

@@ -1,5 +1,7 @@
 -- wrk's script: each connection's request is an authorize, or the settle of a hold that came back.
 -- Arguments: guard key, number of accounts, "null" when the answers name no hold.
+dofile("done.lua")
+
 local account, settle = "{\"account\":\"bench:%d\",\"model\":\"gpt-4o\",\"inputTokens\":500,\"maxOutputTokens\":200}",
 	"{\"hold\":\"%s\",\"inputTokens\":480,\"outputTokens\":150}"
 local held = {}
@@ -29,10 +31,4 @@ function response(status, headers, body)
 	if hold then
 		held[#held + 1] = hold
 	end
-end
-
-function done(summary, latency)
-	io.write(string.format("RESULT %d %d %d %d %d %d\n", summary.requests, summary.duration, latency:percentile(50),
-		latency:percentile(99), summary.errors.status, summary.errors.connect + summary.errors.read +
-		summary.errors.write + summary.errors.timeout))
 end

@@ -44,8 +44,9 @@ def wrk(side, connections, seconds, key, accounts, work="guard"):
     """A Run of `work`: guard (authorize, then settle what was granted) or credits (GET /api/credits)."""
     began, own = costs.cpu_seconds(side.parts), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(HERE / f"{work}.lua"), side.url,
-         "--", key, str(accounts), side.mode], stdout=subprocess.PIPE, text=True, check=True, timeout=seconds + 60)
+        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", f"{work}.lua", side.url,
+         "--", key, str(accounts), side.mode],
+        cwd=HERE, stdout=subprocess.PIPE, text=True, check=True, timeout=seconds + 60)
     _drain(side, key, work)
     spent = costs.cpu_seconds(side.parts)
     line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT"))

@@ -1,0 +1,6 @@
+-- What wrk's scripts tell load.py in the end: requests, microseconds, two percentiles, refusals, what broke.
+function done(summary, latency)
+	io.write(string.format("RESULT %d %d %d %d %d %d\n", summary.requests, summary.duration, latency:percentile(50),
+		latency:percentile(99), summary.errors.status, summary.errors.connect + summary.errors.read +
+		summary.errors.write + summary.errors.timeout))
+end
