@@ -25,6 +25,8 @@
 #define SWEEP_US (50 * CLOCK_US_PER_MS)
 /* Strangers that are passed over for the sake of what they have said and nobody has read yet. */
 #define PASSED_MAX 32
+/* A web server connects first and writes then: so long it is given before it is cut for another's place. */
+#define HEARING_MS 20
 
 /*
  * FREE  -> BUSY        accepted
@@ -52,6 +54,7 @@ struct lobby {
 	int64_t idle_timeout_ms;
 	struct connection *connections; /* connections_max places, touched in order */
 	atomic_bool draining;
+	atomic_bool hearing; /* somebody waits for a stranger to speak */
 	_Atomic int64_t accepted, timed_out;
 	_Atomic size_t gathered;
 	_Atomic int64_t complained_us; /* of accept, at most once a second */
@@ -279,17 +282,19 @@ void lobby_close(struct lobby *L, struct connection *c)
 	place_give(L, c);
 }
 
-/* Whether all that its peer has said so far was read: else it is octroi that is slow. */
-static bool heard_out(const struct connection *c)
+/* Whether all that its peer has said so far was read, else it is octroi that is slow; and whether it had the time to
+ * say anything. */
+static bool heard_out(const struct connection *c, int64_t hearing_ms)
 {
+	const int64_t left_ms = hearing_ms - (clock_monotonic_us() - c->received_us) / CLOCK_US_PER_MS;
 	struct pollfd p = {.fd = c->fd, .events = POLLIN};
 
-	return poll(&p, 1, 0) == 0;
+	return poll(&p, 1, c->pending.length == 0 && left_ms > 0 ? (int)left_ms : 0) == 0;
 }
 
 /* Takes the oldest stranger whom nobody has taken and who was heard out, or one who was not when that would be
  * a long search; NULL when there is none. */
-static struct connection *stranger_take(struct lobby *L)
+static struct connection *stranger_take(struct lobby *L, int64_t hearing_ms)
 {
 	struct connection *c, *next;
 	int passed = 0;
@@ -301,10 +306,18 @@ static struct connection *stranger_take(struct lobby *L)
 		next = c->younger;
 		if (!atomic_compare_exchange_strong(&c->state, &state, BUSY))
 			continue;
-		if (c->served)
+		if (c->served) {
 			stranger_remove(L, c);
-		else if (passed++ >= PASSED_MAX || heard_out(c))
-			break;
+		} else {
+			bool cut;
+
+			lock_give(&L->lock);
+			cut = passed++ >= PASSED_MAX || heard_out(c, hearing_ms);
+			lock_take(&L->lock);
+			if (cut)
+				break;
+			next = c->younger; /* it is still listed, and nobody else's */
+		}
 		lobby_requeue(L, c, atomic_load(&c->due_us));
 	}
 	if (c != NULL)
@@ -314,9 +327,9 @@ static struct connection *stranger_take(struct lobby *L)
 }
 
 /* Closes such a stranger; false when there is none. */
-static bool stranger_cut(struct lobby *L)
+static bool stranger_cut(struct lobby *L, int64_t hearing_ms)
 {
-	struct connection *c = stranger_take(L);
+	struct connection *c = stranger_take(L, hearing_ms);
 
 	if (c == NULL)
 		return false;
@@ -331,7 +344,7 @@ bool lobby_gather(struct lobby *L, struct connection *c, const unsigned char *by
 
 	buf_add(&c->pending, bytes, length);
 	atomic_fetch_add(&L->gathered, c->pending.capacity - before);
-	while (atomic_load(&L->gathered) > GATHERED_MAX && stranger_cut(L))
+	while (atomic_load(&L->gathered) > GATHERED_MAX && stranger_cut(L, 0))
 		;
 	return buf_ok(&c->pending) && atomic_load(&L->gathered) <= GATHERED_MAX;
 }
@@ -409,6 +422,18 @@ static bool door_waiting(const struct door *door)
 	return poll(&p, 1, 0) > 0;
 }
 
+/* Makes room by cutting a stranger.  False when there is none, or another worker is at it and goes on accepting. */
+static bool door_clear(struct lobby *L)
+{
+	bool cut;
+
+	if (atomic_exchange(&L->hearing, true))
+		return false;
+	cut = stranger_cut(L, HEARING_MS);
+	atomic_store(&L->hearing, false);
+	return cut;
+}
+
 static void door_accept(struct lobby *L, const struct door *door)
 {
 	while (!atomic_load(&L->draining)) {
@@ -416,7 +441,7 @@ static void door_accept(struct lobby *L, const struct door *door)
 		int fd = c != NULL ? accept4(door->fd, NULL, NULL, SOCK_CLOEXEC) : -1;
 		int error = errno;
 
-		if (c == NULL && door_waiting(door) && stranger_cut(L))
+		if (c == NULL && door_waiting(door) && door_clear(L))
 			continue;
 		if (c == NULL)
 			return;

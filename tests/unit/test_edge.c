@@ -1034,6 +1034,38 @@ static void test_strangers_keep_nobody_out(void **state)
 	wait_connections(0);
 }
 
+/* Who connects and says something a moment later is not cut in between, however many come after it. */
+static void test_strangers_are_given_time_to_speak(void **state)
+{
+	enum { PLACES = 4, STRANGERS = 40, HEARING_MS = 20 };
+	struct edge_options options = usual;
+	int64_t since_us[STRANGERS];
+	int strangers[STRANGERS];
+
+	(void)state;
+	options.connections_max = PLACES;
+	server_start(options);
+	for (int i = 0; i < STRANGERS; i++) {
+		since_us[i] = clock_monotonic_us();
+		strangers[i] = client();
+	}
+	for (int i = 0; i < STRANGERS - PLACES; i++) {
+		struct pollfd end = {.fd = strangers[i], .events = POLLIN};
+		int64_t lived_us;
+
+		assert_int_equal(poll(&end, 1, 10000), 1);
+		lived_us = clock_monotonic_us() - since_us[i];
+		assert_true(lived_us >= HEARING_MS * CLOCK_US_PER_MS);
+		close(strangers[i]);
+	}
+	for (int i = STRANGERS - PLACES; i < STRANGERS; i++) {
+		send_request(strangers[i], 1, &hello);
+		expect_answer(strangers[i], 1, "GET /hello 0 0 0");
+		close(strangers[i]);
+	}
+	wait_connections(0);
+}
+
 /* More half requests than may be gathered: the oldest are given up, and a long one is still taken. */
 static void test_half_requests_keep_nobody_out(void **state)
 {
@@ -1339,6 +1371,7 @@ int main(void)
 		TEST(test_idle_connections_cost_no_worker),
 		TEST(test_no_more_than_connections_max),
 		TEST(test_strangers_keep_nobody_out),
+		TEST(test_strangers_are_given_time_to_speak),
 		TEST(test_half_requests_keep_nobody_out),
 		TEST(test_swarm),
 		TEST(test_drain_answers_what_it_has),
