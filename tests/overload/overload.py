@@ -28,6 +28,7 @@ import pathlib
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -40,7 +41,7 @@ import fastcgi  # noqa: E402
 from askers import Askers  # noqa: E402
 from checker import check  # noqa: E402
 from client import UNKNOWN, Load  # noqa: E402
-from crowd import Crowd, storm  # noqa: E402
+from crowd import Crowd, knock, storm  # noqa: E402
 from guard import key_of  # noqa: E402
 from octroi import Octroi, alive, wait_until  # noqa: E402
 from rowlock import Lock, Session  # noqa: E402
@@ -117,7 +118,7 @@ class Trial:
     def __init__(self, o, sizes, load, watch):
         self.o, self.sizes, self.load, self.watch = o, sizes, load, watch
         self.socket = socket_of(o)
-        self.window = None
+        self.window = self.elsewhere = None
         self.note = ""
 
     def go_on(self):
@@ -153,12 +154,30 @@ def idle_and_slow(t):
         return len(crowd)
 
 
+def listens(path):
+    with contextlib.suppress(OSError), knock(path):
+        return True
+    return False
+
+
 def storms(t):
-    """One after the other without a pause, to the socket and to nginx in turn."""
-    made = 0
+    """One after the other without a pause, to the socket and to nginx in turn; before that as many upon a server that has
+    nothing to do with octroi."""
+    s = t.sizes
+    with tempfile.TemporaryDirectory(prefix="octroi-bystander-") as directory:
+        other = os.path.join(directory, "socket")
+        bystander = subprocess.Popen([sys.executable, str(TESTS / "overload" / "bystander.py"), other])
+        try:
+            wait_until(lambda: listens(other), 30, "a bystander")
+            begun = time.monotonic_ns()
+            for _ in range(s.storms):
+                storm(other, s.storm)
+            t.elsewhere = (begun, time.monotonic_ns())
+        finally:
+            bystander.kill()
+            bystander.wait()
     with t.beside():
-        for n in range(t.sizes.storms):
-            made += storm(t.socket if n % 4 else t.o.internal_url, t.sizes.storm)
+        made = sum(storm(t.socket if n % 4 else t.o.internal_url, s.storm) for n in range(s.storms))
         t.load.wait_for(1)
     return made
 
@@ -281,24 +300,30 @@ def database_silent(t):
         return t.sizes.asks
 
 
-def disk_full(t):
+def disk_full(t, binary_log=False):
     """Filled until charges fail, and freed again; where mariadbd has ended itself of it, it is started again."""
-    o, ended = t.o, 0
+    o, ended, fills = t.o, 0, max(1, t.sizes.fills // (10 if binary_log else 1))
     with Askers(o) as askers:
         with t.beside():
-            for _ in range(t.sizes.fills):
+            for _ in range(fills):
                 def refused():
                     o.fill()
                     return askers.ask(t.sizes.asks) == t.sizes.asks
                 wait_until(refused, 120, "a disk that is full")
                 o.free()
                 ended += make_serve(o)
-                if ended == 0:
+                if ended == 0 and not binary_log:
                     askers.must_not_be_there()
                 t.load.wait_for(10, 120)
                 askers.repeat()
-        t.note = f"filled {t.sizes.fills} times, mariadbd ended itself {ended} times"
+        t.note = f"filled {fills} times, mariadbd ended itself {ended} times"
         return t.sizes.asks
+
+
+def disk_full_binary_log(t):
+    """As disk_full, and mariadbd, which waits a minute for room for its binary log, may do then what was refused
+    meanwhile."""
+    return disk_full(t, binary_log=True)
 
 
 def make_serve(o):
@@ -325,6 +350,7 @@ class Scene:
     settings: object = None  # of octroi, by the sizes
     active: int = 0          # connections of the load, where it is not that of all
     small_disk: bool = False
+    binary_log: bool = False  # there, too
 
 
 SCENES = [
@@ -337,6 +363,7 @@ SCENES = [
     Scene("database gone", database_gone, False),
     Scene("database silent", database_silent, False),
     Scene("disk full", disk_full, False, small_disk=True),
+    Scene("binary log full", disk_full_binary_log, False, small_disk=True, binary_log=True),
 ]
 
 
@@ -366,6 +393,8 @@ def play(o, scene, sizes, seed=1):
         row.descriptors = (before[1], watch.descriptors_max, after[1])
         row.alone, row.beside = calls.p99(alone), calls.p99(t.window)
         row.longest, row.no_answer, row.note = calls.longest(t.window), calls.without_answer(), t.note
+        if t.elsewhere:
+            row.note = f"p99 beside the same upon another server {milliseconds(calls.p99(t.elsewhere))}"
         row.problems = check(o, load.files, row.counts)
         o.audit()
     finally:
@@ -410,10 +439,11 @@ def table(rows):
 
 
 @contextlib.contextmanager
-def stage(small_disk=False):
+def stage(small_disk=False, binary_log=False):
     """An octroi for scenes."""
     kind = SmallDisk if small_disk else Octroi
-    with kind("nginx", db_settings={"max_user_connections": USER_CONNECTIONS}, audit=False) as o:
+    log = {"log_bin": "binary", "sync_binlog": 1} if binary_log else {}
+    with kind("nginx", db_settings={"max_user_connections": USER_CONNECTIONS, **log}, audit=False) as o:
         yield o
 
 
@@ -438,12 +468,15 @@ def main():
     sizes = Sizes() if options.short else dataclasses.replace(LONG, seconds=options.seconds)
     raise_descriptor_limit(sizes.idle + sizes.slow + 4096)
     rows = []
-    for small_disk in (False, True):
-        chosen = [scene for scene in SCENES if scene.small_disk == small_disk and scene.name in (options.scenes or [scene.name])]
-        if not chosen or small_disk and why_not():
-            print(f"not played: {', '.join(scene.name for scene in chosen)}: {why_not()}" if chosen else "", file=sys.stderr)
+    for place in ((False, False), (True, False), (True, True)):
+        chosen = [scene for scene in SCENES if place == (scene.small_disk, scene.binary_log)
+                  and scene.name in (options.scenes or [scene.name])]
+        if chosen and place[0] and why_not():
+            print(f"not played: {', '.join(scene.name for scene in chosen)}: {why_not()}", file=sys.stderr)
             continue
-        with stage(small_disk) as o:
+        if not chosen:
+            continue
+        with stage(*place) as o:
             for scene in chosen:
                 rows.append(played(o, scene, sizes, options.seed))
                 print(" ".join(map(str, line(rows[-1]))), *rows[-1].problems[:20], sep="\n  ", file=sys.stderr, flush=True)

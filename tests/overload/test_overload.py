@@ -38,4 +38,4 @@ def test_disk_full():
     if reason:
         pytest.skip(reason)
     with overload.stage(small_disk=True) as o:
-        played(o, next(scene for scene in overload.SCENES if scene.small_disk))
+        played(o, next(scene for scene in overload.SCENES if scene.name == "disk full"))
