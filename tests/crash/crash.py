@@ -54,7 +54,7 @@ STATEMENTS = {"lock": LOCK, "grants": GRANTS, "commit": COMMIT, "any": b""}
 CUTS = [(name, moment) for name in STATEMENTS for moment in (BEFORE, DURING, AFTER)]
 STRIPE_POINTS = list(itertools.product((r"/v1/customers", r"/v1/checkout/sessions"), ("before", "after")))
 # Time for whoever is answered too early to be answered, before octroi is killed.
-HELD_SECONDS = 0.02
+HELD_SECONDS = 0.1
 SETTINGS = {"request_timeout_ms": 5000, "db_timeout_ms": 2500}
 
 
