@@ -45,11 +45,12 @@ from crowd import Crowd, knock, storm  # noqa: E402
 from guard import key_of  # noqa: E402
 from octroi import Octroi, alive, wait_until  # noqa: E402
 from rowlock import Lock, Session  # noqa: E402
-from smalldisk import SmallDisk, why_not  # noqa: E402
+from smalldisk import SIZE_MIB, SmallDisk, why_not  # noqa: E402
 from swarm import Swarm, raise_descriptor_limit  # noqa: E402
 from watch import Calls, Watch  # noqa: E402
 
 RESIDENT_KIB_MAX = 96 * 1024
+ROOM_BYTES = 64 << 20  # that mariadbd needs to start and to work
 DESCRIPTORS_OTHER = 200  # octroi's own: a file for each worker, database, log, sockets
 KEPT_BY_NGINX = 64 * os.cpu_count()  # connections beside those that it uses, 64 of each of its processes
 DEFAULTS = {"connections_max": 20000, "queue_max": 4096, "holds_max": 10000, "threads": 64}
@@ -77,7 +78,8 @@ class Sizes:
     strangers: int = 300
     rounds: int = 2      # of a queue that is full, of connections that are refused
     holds: int = 60      # holds_max, when it is to be reached
-    fills: int = 2       # of the disk
+    fills: int = 2       # of the disk, at most: until what the load has written leaves too little to fill
+    disk_mib: int = SIZE_MIB
     asks: int = 16
     away: float = 0      # seconds without database
     request_ms: int = 3000  # request_timeout_ms
@@ -85,7 +87,7 @@ class Sizes:
 
 
 LONG = Sizes(seconds=30, answers=2000, active=200, idle=10_000, slow=2_000, pause=1, storms=100, storm=1_000, limit=1_000,
-             strangers=5_000, rounds=20, holds=10_000, fills=20, asks=200, away=150, request_ms=10_000, db_ms=10_000)
+             strangers=5_000, rounds=20, holds=10_000, fills=20, disk_mib=2048, asks=200, away=150, request_ms=10_000, db_ms=10_000)
 
 
 @dataclasses.dataclass
@@ -302,10 +304,10 @@ def database_silent(t):
 
 def disk_full(t, binary_log=False):
     """Filled until charges fail, and freed again; where mariadbd has ended itself of it, it is started again."""
-    o, ended, fills = t.o, 0, max(1, t.sizes.fills // (10 if binary_log else 1))
+    o, ended, filled, fills_max = t.o, 0, 0, max(1, t.sizes.fills // (10 if binary_log else 1))
     with Askers(o) as askers:
         with t.beside():
-            for _ in range(fills):
+            while filled < fills_max and o.free_bytes() > ROOM_BYTES:
                 def refused():
                     o.fill()
                     return askers.ask(t.sizes.asks) == t.sizes.asks
@@ -316,7 +318,9 @@ def disk_full(t, binary_log=False):
                     askers.must_not_be_there()
                 t.load.wait_for(10, 120)
                 askers.repeat()
-        t.note = f"filled {fills} times, mariadbd ended itself {ended} times"
+                filled += 1
+        assert filled > 0
+        t.note = f"filled {filled} times, mariadbd ended itself {ended} times"
         return t.sizes.asks
 
 
@@ -439,11 +443,11 @@ def table(rows):
 
 
 @contextlib.contextmanager
-def stage(small_disk=False, binary_log=False):
-    """An octroi for scenes."""
-    kind = SmallDisk if small_disk else Octroi
+def stage(disk_mib=0, binary_log=False):
+    """An octroi for scenes, its database on a disk of that size, 0: where it always is."""
     log = {"log_bin": "binary", "sync_binlog": 1} if binary_log else {}
-    with kind("nginx", db_settings={"max_user_connections": USER_CONNECTIONS, **log}, audit=False) as o:
+    more = {"db_settings": {"max_user_connections": USER_CONNECTIONS, **log}, "audit": False}
+    with SmallDisk("nginx", size_mib=disk_mib, **more) if disk_mib else Octroi("nginx", **more) as o:
         yield o
 
 
@@ -476,7 +480,7 @@ def main():
             continue
         if not chosen:
             continue
-        with stage(*place) as o:
+        with stage(sizes.disk_mib if place[0] else 0, place[1]) as o:
             for scene in chosen:
                 rows.append(played(o, scene, sizes, options.seed))
                 print(" ".join(map(str, line(rows[-1]))), *rows[-1].problems[:20], sep="\n  ", file=sys.stderr, flush=True)

@@ -16,8 +16,8 @@ DB_SETTINGS = {"innodb_log_file_size": "16M", "innodb_buffer_pool_size": "64M"}
 NAMESPACE = ["unshare", "--user", "--map-current-user", "--keep-caps", "--mount", "--"]
 
 
-def _mount(directory, under=()):
-    return subprocess.run([*under, "mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m,mode=755", "octroi-test", str(directory)],
+def _mount(directory, under=(), size_mib=SIZE_MIB):
+    return subprocess.run([*under, "mount", "-t", "tmpfs", "-o", f"size={size_mib}m,mode=755", "octroi-test", str(directory)],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -40,10 +40,14 @@ def why_not(under=()):
 class SmallDisk(Octroi):
     """As Octroi, and fill() and free()."""
 
+    def __init__(self, *arguments, size_mib=SIZE_MIB, **more):
+        self.size_mib = size_mib
+        super().__init__(*arguments, **more)
+
     def _first_start(self, settings, db_settings):
         self.disk = self.dir / "db"
         self.disk.mkdir(parents=True)
-        done = _mount(self.disk)
+        done = _mount(self.disk, size_mib=self.size_mib)
         if done.returncode != 0:
             raise RuntimeError(f"mount: {done.stdout}")
         super()._first_start(settings, {**DB_SETTINGS, **db_settings})

@@ -37,5 +37,5 @@ def test_disk_full():
         return
     if reason:
         pytest.skip(reason)
-    with overload.stage(small_disk=True) as o:
+    with overload.stage(SIZES.disk_mib) as o:
         played(o, next(scene for scene in overload.SCENES if scene.name == "disk full"))
