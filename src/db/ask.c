@@ -1,8 +1,11 @@
 #include "db/ask.h"
 
+#include "base/clock.h"
 #include "db/sql.h"
 
 #define SQL_MAX ((size_t)8 * 1024)
+/* A connection that the server has closed is found out at once; a server that is silent has had its time. */
+#define FOUND_OUT_US CLOCK_US_PER_SECOND
 
 void ask_init(struct ask *q, struct db *d, struct arena *a)
 {
@@ -13,10 +16,12 @@ void ask_init(struct ask *q, struct db *d, struct arena *a)
 
 static int sent(struct ask *q, enum db_result (*query)(struct db *d, const struct buf *sql))
 {
-	bool was_connected = db_connected(q->db);
+	const int64_t began_us = clock_monotonic_us();
+	const bool was_connected = db_connected(q->db);
 	enum db_result result = query(q->db, &q->sql);
+	const bool at_once = clock_monotonic_us() - began_us < FOUND_OUT_US;
 
-	if (result == DB_RETRY || (result == DB_LOST && was_connected))
+	if (result == DB_RETRY || (result == DB_LOST && was_connected && at_once))
 		result = query(q->db, &q->sql);
 	return result == DB_OK ? 0 : -1;
 }

@@ -49,8 +49,10 @@ void pool_free(struct pool *p)
 struct db *pool_take(struct pool *p, int64_t deadline_us)
 {
 	struct db *d = NULL;
-	bool waiting = true;
+	bool waiting = clock_monotonic_us() < deadline_us;
 
+	if (!waiting)
+		return NULL;
 	lock_take(&p->lock);
 	while (p->free_count == 0 && waiting)
 		waiting = cond_wait_until(&p->returned, &p->lock, deadline_us);

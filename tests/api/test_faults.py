@@ -220,6 +220,24 @@ def test_the_database_stalls(o):
     load.finish()
 
 
+@pytest.mark.parametrize("ask", (lambda o, account: o.get(f"/api/credits?account={account}"),
+                                 lambda o, account: o.post("/api/guard/charge", {"account": account, "action": "a"})),
+                         ids=("credits", "charge"))
+def test_nobody_waits_twice_for_a_silent_database(ask):
+    """Once for what it was asked, and no more: neither again over another connection, nor for the next question."""
+    with Octroi("nginx", settings={**SETTINGS, "request_timeout_ms": 6000, "db_timeout_ms": 6000}) as o:
+        account = o.account(funds_micros=FUNDS)
+        assert ask(o, account).status == 200
+        o.kill("db", signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            answer = ask(o, account)
+            seconds = time.monotonic() - began
+        finally:
+            o.kill("db", signal.SIGCONT)
+        assert answer.status == 503 and seconds < 11, (answer, seconds)
+
+
 def test_a_full_queue_refuses_at_once():
     """Bounded: with the database stalled, what does not fit is told so and not kept waiting."""
     with Octroi("nginx", settings={**SETTINGS, "queue_max": 8, "threads": 64, "request_timeout_ms": 4000,
