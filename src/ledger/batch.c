@@ -41,10 +41,11 @@ void batch_free(struct batch *b)
 	buf_free(&b->sql);
 }
 
-/* In time order, so that markers are inserted side by side and pruned by range. */
-static void new_id(unsigned char id[BATCH_ID_BYTES])
+/* In time order, so that markers are inserted side by side and pruned by range: by the database's clock, or another
+ * octroi, whose machine is ahead, would prune those of this one too soon. */
+static void new_id(unsigned char id[BATCH_ID_BYTES], int64_t now_us)
 {
-	const uint64_t ms = (uint64_t)(clock_wall_us() / CLOCK_US_PER_MS);
+	const uint64_t ms = (uint64_t)(now_us / CLOCK_US_PER_MS);
 
 	for (int i = 0; i < 8; i++)
 		id[i] = (unsigned char)(ms >> (56 - 8 * i));
@@ -92,6 +93,8 @@ static enum db_result attempt(struct batch *b, struct db *d, enum phase *phase)
 	result = prefetch_begin(b, d);
 	if (result != DB_OK)
 		return result;
+	if (!b->unknown)
+		new_id(b->id, b->now_us);
 	*phase = PHASE_ROWS;
 	result = prefetch_rows(b, d);
 	if (result != DB_OK)
@@ -151,7 +154,6 @@ static void run(struct batch *b, struct db *d)
 	int attempts = 0, duplicates = 0;
 
 	b->unknown = false;
-	new_id(b->id);
 	for (;;) {
 		enum phase phase;
 		const enum db_result result = attempt(b, d, &phase);

@@ -15,6 +15,7 @@
 
 #define COMMANDS_MAX 1024 /* of one batch */
 #define MARKER_LIFE_MS (3600 * 1000)
+#define MARKER_TIME_DIGITS 16 /* hexadecimal; batch.c begins each id with its milliseconds */
 #define PRUNE_MAX 10000
 #define SWEEP_MAX 256
 #define LANES_MAX 8
@@ -340,20 +341,18 @@ int ledger_sweep(struct ledger *l, int max, int64_t deadline_us)
 
 int ledger_prune(struct ledger *l, int64_t deadline_us)
 {
-	const uint64_t cutoff_ms = (uint64_t)(clock_wall_us() / CLOCK_US_PER_MS - MARKER_LIFE_MS);
 	struct db *d = pool_take(l->options.pool, deadline_us);
-	unsigned char id[8];
 	struct buf sql;
 	int removed = -1;
 
 	if (d == NULL)
 		return -1;
-	for (int i = 0; i < 8; i++)
-		id[i] = (unsigned char)(cutoff_ms >> (56 - 8 * i));
 	buf_init(&sql, 256);
-	sql_literal(&sql, "DELETE FROM batches WHERE id<");
-	sql_bytes(&sql, id, sizeof(id));
-	sql_literal(&sql, " LIMIT ");
+	sql_literal(&sql, "DELETE FROM batches WHERE id<UNHEX(LPAD(HEX(CAST(UNIX_TIMESTAMP(NOW(6))*1000 AS UNSIGNED)-");
+	sql_int(&sql, MARKER_LIFE_MS);
+	sql_literal(&sql, "),");
+	sql_int(&sql, MARKER_TIME_DIGITS);
+	sql_literal(&sql, ",'0')) LIMIT ");
 	sql_int(&sql, PRUNE_MAX);
 	if (db_query(d, &sql) == DB_OK) {
 		removed = (int)db_affected(d);
