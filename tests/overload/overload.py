@@ -87,7 +87,7 @@ class Sizes:
 
 
 LONG = Sizes(seconds=30, answers=2000, active=200, idle=10_000, slow=2_000, pause=1, storms=100, storm=1_000, limit=1_000,
-             strangers=5_000, rounds=20, holds=10_000, fills=20, disk_mib=2048, asks=200, away=150, request_ms=10_000, db_ms=10_000)
+             strangers=5_000, rounds=20, holds=10_000, fills=5, disk_mib=2048, asks=200, away=150, request_ms=10_000, db_ms=10_000)
 
 
 @dataclasses.dataclass
@@ -304,7 +304,7 @@ def database_silent(t):
 
 def disk_full(t, binary_log=False):
     """Filled until charges fail, and freed again; where mariadbd has ended itself of it, it is started again."""
-    o, ended, filled, fills_max = t.o, 0, 0, max(1, t.sizes.fills // (10 if binary_log else 1))
+    o, ended, filled, fills_max = t.o, 0, 0, 1 if binary_log else t.sizes.fills
     with Askers(o) as askers:
         with t.beside():
             while filled < fills_max and o.free_bytes() > ROOM_BYTES:
