@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "edge/turnstile.h"
 
 /* All gathered bytes together: a flood of half requests must not take the machine's memory. */
 #define GATHERED_MAX ((size_t)64 * 1024 * 1024)
@@ -27,6 +28,10 @@
 #define PASSED_MAX 32
 /* A web server connects first and writes then: so long it is given before it is cut for another's place. */
 #define HEARING_MS 20
+/* Of threads that wait for events at once: no more can run than there are processors, but while one lets a stranger
+ * speak another has to be there. */
+#define WAITING_MIN 2
+#define WAITING_MAX 16
 
 /*
  * FREE  -> BUSY        accepted
@@ -58,6 +63,7 @@ struct lobby {
 	_Atomic int64_t accepted, timed_out;
 	_Atomic size_t gathered;
 	_Atomic int64_t complained_us; /* of accept, at most once a second */
+	struct turnstile turnstile;
 	/* under the lock */
 	struct lock lock;
 	struct signal_cond empty;
@@ -120,6 +126,15 @@ static int lobby_init(struct lobby *L, const struct lobby_options *options)
 	return doors_init(L, options);
 }
 
+static int waiting_max(void)
+{
+	const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (processors < WAITING_MIN)
+		return WAITING_MIN;
+	return processors < WAITING_MAX ? (int)processors : WAITING_MAX;
+}
+
 struct lobby *lobby_new(const struct lobby_options *options)
 {
 	struct lobby *L = calloc(1, sizeof(*L));
@@ -133,6 +148,7 @@ struct lobby *lobby_new(const struct lobby_options *options)
 	L->idle_timeout_ms = options->idle_timeout_ms;
 	lock_init(&L->lock);
 	cond_init(&L->empty);
+	turnstile_init(&L->turnstile, waiting_max());
 	if (lobby_init(L, options) == 0)
 		return L;
 fail:
@@ -159,6 +175,7 @@ void lobby_free(struct lobby *L)
 	if (L->wake >= 0)
 		close(L->wake);
 	free(L->connections);
+	turnstile_destroy(&L->turnstile);
 	cond_destroy(&L->empty);
 	lock_destroy(&L->lock);
 	free(L);
@@ -458,7 +475,8 @@ static void door_accept(struct lobby *L, const struct door *door)
 	}
 }
 
-struct connection *lobby_wait(struct lobby *L)
+/* Accepts connections by the way. */
+static struct connection *wait_inside(struct lobby *L)
 {
 	for (;;) {
 		struct epoll_event event;
@@ -477,6 +495,18 @@ struct connection *lobby_wait(struct lobby *L)
 		if (connection_take(event.data.ptr, event.events))
 			return event.data.ptr;
 	}
+}
+
+struct connection *lobby_wait(struct lobby *L)
+{
+	struct connection *c;
+
+	turnstile_enter(&L->turnstile);
+	c = wait_inside(L);
+	if (c == NULL)
+		turnstile_open(&L->turnstile);
+	turnstile_leave(&L->turnstile);
+	return c;
 }
 
 /* A connection whose time has come.  Idle: closed.  Taken: its worker is stuck in a write. */
