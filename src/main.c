@@ -214,7 +214,7 @@ static enum log_level level_of(const char *name)
 static int make_pools(struct program *p)
 {
 	const struct config *c = &p->config;
-	const struct db_options options = {
+	struct db_options options = {
 		.socket = c->db_socket,
 		.host = c->db_host,
 		.user = c->db_user,
@@ -227,9 +227,11 @@ static int make_pools(struct program *p)
 	int readers = c->db_connections > 0 ? (int)c->db_connections : READERS_DEFAULT;
 	bool one = p->start == START_STDIN && c->db_connections == 0;
 
+	options.manual_commit = !one;
 	p->writers = pool_new(&options, one ? 1 : WRITERS);
 	if (p->writers == NULL)
 		return -1;
+	options.manual_commit = false;
 	p->readers = one ? p->writers : pool_new(&options, readers);
 	return p->readers != NULL ? 0 : -1;
 }

@@ -29,6 +29,7 @@ struct db {
 	MYSQL_RES *result;     /* the current one; NULL for statements that have none */
 	bool streaming;        /* rows of this query come one by one from the server */
 	bool pending;          /* results of the query are still to be read */
+	int unread;            /* answers to what was sent in bulk */
 	enum db_result failed; /* of this query: the first failure, else DB_OK */
 	int64_t used_us;       /* monotonic */
 	int64_t affected;
@@ -38,6 +39,7 @@ struct db {
 
 	char *socket, *host, *user, *password, *name, *tls_ca;
 	unsigned port, timeout_seconds;
+	bool manual_commit;
 };
 
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
@@ -76,6 +78,7 @@ struct db *db_new(const struct db_options *options)
 	d->name = copy_of(options->name);
 	d->tls_ca = copy_of(options->tls_ca);
 	d->port = options->port;
+	d->manual_commit = options->manual_commit;
 	/* The connector knows whole seconds only, and 0 as "for ever". */
 	d->timeout_seconds = (unsigned)((options->timeout_ms + 999) / 1000);
 	d->used_us = clock_monotonic_us();
@@ -100,6 +103,7 @@ void db_disconnect(struct db *d)
 {
 	drop_result(d);
 	d->pending = false;
+	d->unread = 0;
 	for (int i = 0; i < DB_PREPARED_MAX; i++)
 		drop_prepared(d, i);
 	if (d->mysql != NULL)
@@ -291,11 +295,13 @@ static bool set_session(const struct db *d, MYSQL *m)
 		lock_wait = 1;
 	buf_init(&sql, 1024);
 	sql_literal(&sql, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;"
-	                  "SET NAMES utf8mb4, autocommit = 1, time_zone = '+00:00', sql_mode = "
+	                  "SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = "
 	                  "'STRICT_ALL_TABLES,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
 	                  "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
 	                  "innodb_lock_wait_timeout = ");
 	sql_int(&sql, lock_wait);
+	sql_literal(&sql, ", autocommit = ");
+	sql_int(&sql, d->manual_commit ? 0 : 1);
 	done = buf_ok(&sql) && mysql_real_query(m, sql.data, sql.length) == 0;
 	while (done && mysql_more_results(m))
 		done = mysql_next_result(m) == 0;
@@ -394,11 +400,24 @@ static enum db_result refuse(struct db *d)
 	return DB_FAULT;
 }
 
+/* The answers to what was sent in bulk: all of them, or the next query would take one for its own. */
+static enum db_result read_unread(struct db *d)
+{
+	while (d->unread > 0) {
+		d->unread--;
+		if (mysql_read_query_result(d->mysql) != 0)
+			fail(d);
+	}
+	return d->failed;
+}
+
 /* Ends what came before, and forgets how that went unless it went wrong just now. */
 static enum db_result begin(struct db *d)
 {
 	enum db_result result = d->pending ? db_finish(d) : DB_OK;
 
+	if (result == DB_OK && d->unread > 0)
+		result = read_unread(d);
 	if (result != DB_OK)
 		return result;
 	drop_result(d);
@@ -549,31 +568,48 @@ static MYSQL_BIND bind_of(const struct db_values *v)
 	return bind; /* the connector only reads what it points to */
 }
 
+/* Sends it; read_unread reads the answer. */
+static bool send_bulk(struct db *d, MYSQL_STMT *statement, const struct db_values *values, int parameters, int rows)
+{
+	MYSQL_BIND binds[DB_PARAMETERS_MAX];
+	unsigned count_rows = (unsigned)rows;
+	my_bool yes = 1, no = 0;
+	bool sent;
+
+	for (int i = 0; i < parameters; i++)
+		binds[i] = bind_of(&values[i]);
+	sent = mysql_stmt_attr_set(statement, STMT_ATTR_ARRAY_SIZE, &count_rows) == 0 &&
+	       mysql_stmt_bind_param(statement, binds) == 0 &&
+	       mysql_options(d->mysql, MARIADB_OPT_SKIP_READ_RESPONSE, &yes) == 0 && mysql_stmt_execute(statement) == 0;
+	if (mysql_options(d->mysql, MARIADB_OPT_SKIP_READ_RESPONSE, &no) != 0)
+		return false;
+	d->unread += sent ? 1 : 0;
+	return sent;
+}
+
 enum db_result db_bulk(struct db *d, int number, db_statement *sql, const struct db_values *values, int parameters,
                        int rows)
 {
-	enum db_result result = begin(d);
-	MYSQL_BIND binds[DB_PARAMETERS_MAX];
-	unsigned count_rows = (unsigned)rows;
-	MYSQL_STMT *statement;
+	enum db_result result = d->unread > 0 ? DB_OK : begin(d);
 
 	CHECK(number >= 0 && number < DB_PREPARED_MAX && parameters > 0 && parameters <= DB_PARAMETERS_MAX && rows > 0);
 	if (result != DB_OK)
 		return result;
 	if (d->mysql == NULL)
 		return transaction_gone(d);
-	if (d->prepared[number] == NULL)
-		result = prepare(d, number, sql);
+	if (d->prepared[number] == NULL) {
+		result = read_unread(d);
+		if (result == DB_OK)
+			result = prepare(d, number, sql);
+	}
 	if (result != DB_OK)
 		return result;
-	statement = d->prepared[number];
-	for (int i = 0; i < parameters; i++)
-		binds[i] = bind_of(&values[i]);
 	count(&counters.queries);
-	if (mysql_stmt_attr_set(statement, STMT_ATTR_ARRAY_SIZE, &count_rows) != 0 ||
-	    mysql_stmt_bind_param(statement, binds) != 0 || mysql_stmt_execute(statement) != 0) {
-		result = fail_prepared(d, statement);
+	if (!send_bulk(d, d->prepared[number], values, parameters, rows)) {
+		result = fail_prepared(d, d->prepared[number]);
 		drop_prepared(d, number); /* the next one begins anew */
+	} else if (!d->manual_commit) {
+		result = read_unread(d);
 	}
 	d->used_us = clock_monotonic_us();
 	return result;
@@ -585,6 +621,7 @@ void db_rollback(struct db *d)
 
 	if (d->pending)
 		db_finish(d);
+	(void)read_unread(d);
 	if (!db_in_transaction(d))
 		return;
 	buf_init(&sql, 64);

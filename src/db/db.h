@@ -19,6 +19,9 @@ struct db_options {
 	const char *user, *password, *name, *tls_ca;
 	unsigned port;
 	int64_t timeout_ms; /* for connecting, each read, each write */
+	/* Every statement begins a transaction, or belongs to one, and only COMMIT makes it last; else every statement
+	 * outside of one lasts.  db_bulk needs not wait for answers then. */
+	bool manual_commit;
 };
 
 enum db_result {
@@ -45,7 +48,7 @@ int64_t db_idle_us(const struct db *d); /* since the last use */
  * connection can be used.
  *
  * Connects when there is no connection, or when the server closed it while it was idle.  So a
- * transaction starts with BEGIN in one db_query, and the loss of its connection is always told: by
+ * transaction starts in one db_query, and the loss of its connection is always told: by
  * DB_LOST of the db_query, db_next or db_finish in which it was noticed.  A query that begins with
  * COMMIT or ROLLBACK never opens a connection (DB_LOST).  Results left over from the query before
  * are drained first; when one of them turns out to have failed, that failure is returned and sql is
@@ -84,7 +87,10 @@ struct db_values { /* of one parameter, a value for each row */
 /* Whether the server that is connected knows them. */
 bool db_bulk_possible(const struct db *d);
 /* Executes the statement for each row; sql (literals and '?') is called for when it is not prepared yet.  Within a
- * transaction only: never connects, DB_LOST when the connection is gone.  Results as db_query's, and none are left. */
+ * transaction only: never connects, DB_LOST when the connection is gone.  Results as db_query's, and none are left; but
+ * with manual_commit what was sent and failed may be told by the next call only, which then does nothing.  What is sent
+ * after something that failed is executed all the same, perhaps in a new transaction if the failure ended the old one
+ * (1213 does): so it must not last without a COMMIT. */
 typedef void db_statement(struct buf *sql, int number);
 enum db_result db_bulk(struct db *d, int number, db_statement *sql, const struct db_values *values, int parameters,
                        int rows);

@@ -354,6 +354,7 @@ int ledger_prune(struct ledger *l, int64_t deadline_us)
 	sql_int(&sql, MARKER_TIME_DIGITS);
 	sql_literal(&sql, ",'0')) LIMIT ");
 	sql_int(&sql, PRUNE_MAX);
+	sql_literal(&sql, ";COMMIT");
 	if (db_query(d, &sql) == DB_OK) {
 		removed = (int)db_affected(d);
 		if (db_finish(d) != DB_OK)
@@ -372,7 +373,7 @@ static struct book *fresh_book(struct db *d, struct book *known)
 	struct buf sql;
 
 	buf_init(&sql, 128);
-	sql_literal(&sql, "SELECT COALESCE(MAX(id),0) FROM price_versions");
+	sql_literal(&sql, "SELECT COALESCE(MAX(id),0) FROM price_versions;COMMIT");
 	if (db_query(d, &sql) == DB_OK) {
 		if (db_row(d, &row) == 1)
 			version = db_int(&row, 0);

@@ -204,3 +204,60 @@ def test_too_many_connections(o):
         assert d.query(1, "SELECT 1")[:2] == ("BUSY", 1226)
         d("disconnect 0")
         wait_until(lambda: d.query(1, "SELECT 1")[0] == "OK", what="room for a connection")
+
+
+# ---- in bulk --------------------------------------------------------------------------------------------
+
+MANUAL = 3
+
+
+def test_in_bulk_without_waiting_for_the_answer(o, d):
+    """A failure is told by the next call, whatever that is, and what it wanted is not done."""
+    assert d.rows(0, "SELECT @@autocommit") == "1"
+    assert d.rows(MANUAL, "SELECT @@autocommit; SELECT COUNT(*) FROM scratch") == "0;2"
+    assert d(f"bulk {MANUAL} 0 11,12 INSERT INTO scratch(id) VALUES (?)")[0] == "OK"
+    assert d(f"bulk {MANUAL} 0 13,14 INSERT INTO scratch(id) VALUES (?)")[0] == "OK"
+    assert d.query(MANUAL, "COMMIT")[0] == "OK"
+    assert o.sql("SELECT COUNT(*) FROM scratch WHERE id > 10") == [("4",)]
+    assert d.rows(MANUAL, "SELECT COUNT(*) FROM scratch WHERE id = 1 FOR UPDATE") == "1"
+    assert d(f"bulk {MANUAL} 0 15,11 INSERT INTO scratch(id) VALUES (?)")[0] == "OK"
+    assert d(f"bulk {MANUAL} 0 16 INSERT INTO scratch(id) VALUES (?)")[0] == "OK"
+    assert d.query(MANUAL, "COMMIT")[:2] == ("DUPLICATE", 1062)
+    assert d(f"rollback {MANUAL}")[3:] == (False, True)
+    assert o.sql("SELECT COUNT(*) FROM scratch WHERE id > 10") == [("4",)]
+    # With a connection that commits by itself it is told at once.
+    assert d.query(0, "BEGIN; SELECT 1")[0] == "OK"
+    assert d("bulk 0 1 17,11 INSERT INTO scratch(id) VALUES (?)")[:2] == ("DUPLICATE", 1062)
+    assert d("rollback 0")[3:] == (False, True)
+
+
+def test_what_was_sent_behind_a_deadlock_does_not_last(o, d):
+    """The server ends the transaction of a deadlock's victim, and executes what came behind in a new one."""
+    with Driver(o) as other:
+        assert d.rows(MANUAL, "BEGIN; SELECT id FROM scratch WHERE id = 1 FOR UPDATE") == "1"
+        assert d(f"bulk {MANUAL} 0 20 INSERT INTO scratch(id) VALUES (?)")[0] == "OK"
+        # The other has more to lose, so it is not the victim.
+        assert other.query(0, "BEGIN; UPDATE scratch SET text = 'b' WHERE id = 2;"
+                              " INSERT INTO scratch SELECT 1000 + seq, 'b' FROM seq_1_to_100")[0] == "OK"
+        other.start("query 0 UPDATE scratch SET text = 'b' WHERE id = 1")
+        wait_for_waiting(o)
+        assert d(f"bulk {MANUAL} 1 2 UPDATE scratch SET text = 'a' WHERE id = ?")[0] == "OK"
+        assert d(f"bulk {MANUAL} 0 21 INSERT INTO scratch(id) VALUES (?)")[0] == "OK"
+        assert d.query(MANUAL, "COMMIT")[:2] == ("RETRY", 1213)
+        assert d(f"rollback {MANUAL}")[3:] == (False, True)
+        assert other.answer()[0] == "OK"
+        assert other.query(0, "COMMIT")[0] == "OK"
+    assert o.sql("SELECT id, text FROM scratch WHERE id < 1000") == [("1", "b"), ("2", "b")]
+
+
+def test_a_connection_lost_in_the_middle_of_much(o, d):
+    assert d.rows(MANUAL, "SELECT id FROM scratch WHERE id = 1 FOR UPDATE") == "1"
+    assert d(f"bulk {MANUAL} 0 20 INSERT INTO scratch(id) VALUES (?)")[0] == "OK"
+    connection = d.rows(0, "SELECT trx_mysql_thread_id FROM information_schema.innodb_trx")
+    o.sql(f"KILL {connection}")
+    result = d(f"bulk {MANUAL} 0 21 INSERT INTO scratch(id) VALUES (?)")
+    if result[0] == "OK":  # it was sent before the server hung up
+        result = d.query(MANUAL, "COMMIT")
+    assert (result[0], result[4]) == ("LOST", False)
+    assert d(f"bulk {MANUAL} 0 22 INSERT INTO scratch(id) VALUES (?)")[0] == "LOST"
+    assert o.sql("SELECT COUNT(*) FROM scratch WHERE id >= 20") == [("0",)]

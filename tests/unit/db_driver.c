@@ -1,12 +1,13 @@
 /*
  * db_driver: database connections that do what they are told on stdin, for tests that watch the
  * other side (tests/api/test_database.py).  Arguments: socket user password database timeout_ms.
- * One line each; N is one of four connections:
+ * One line each; N is one of four connections, of which the last has manual_commit:
  *
  *   query N SQL    runs it and reads all: `RESULT errno rows in_transaction connected`, rows of all
  *   results as fields joined by "," and rows by ";" stream N SQL   the same, streamed, but reads
  *   only the first row finish N       reads what is left: as query, without rows rollback N
  *   db_rollback disconnect N counts         queries connects retries lost faults
+ *   bulk N K INTS SQL   statement number K for each of the integers, joined by ","
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -19,6 +20,8 @@
 #include "db/db.h"
 
 #define CONNECTIONS 4
+#define STATEMENTS 8
+#define INTS_MAX 16
 #define SQL_BYTES_MAX 65536
 
 static const char *const names[] = {
@@ -69,6 +72,28 @@ static void query(struct db *d, const char *text, bool stream)
 	buf_free(&rows);
 }
 
+static const char *statements[STATEMENTS];
+
+static void add_statement(struct buf *sql, int number)
+{
+	buf_add_text(sql, statements[number]);
+}
+
+static void bulk(struct db *d, char *rest)
+{
+	static const struct buf none;
+	const int number = (int)strtol(strsep(&rest, " "), NULL, 10) % STATEMENTS;
+	char *texts = strsep(&rest, " ");
+	int64_t ints[INTS_MAX];
+	const struct db_values values = {.type = DB_INT, .ints = ints};
+	int count = 0;
+
+	statements[number] = rest;
+	while (texts != NULL && count < INTS_MAX)
+		ints[count++] = strtoll(strsep(&texts, ","), NULL, 10);
+	report(d, db_bulk(d, number, add_statement, &values, 1, count), &none);
+}
+
 static void run(struct db *const *connections, char *line)
 {
 	static const struct buf none;
@@ -88,6 +113,11 @@ static void run(struct db *const *connections, char *line)
 	if (strcmp(word, "query") == 0 || strcmp(word, "stream") == 0) {
 		CHECK(rest != NULL);
 		query(d, rest, word[0] == 's');
+		return;
+	}
+	if (strcmp(word, "bulk") == 0) {
+		CHECK(rest != NULL);
+		bulk(d, rest);
 		return;
 	}
 	if (strcmp(word, "rollback") == 0)
@@ -113,8 +143,10 @@ int main(int argc, char **argv)
 	                              .name = argv[4],
 	                              .timeout_ms = strtoll(argv[5], NULL, 10)};
 	log_open(NULL, LOG_LEVEL_DEBUG);
-	for (int i = 0; i < CONNECTIONS; i++)
+	for (int i = 0; i < CONNECTIONS; i++) {
+		options.manual_commit = i == CONNECTIONS - 1;
 		connections[i] = db_new(&options);
+	}
 	while (getline(&line, &capacity, stdin) > 0) {
 		line[strcspn(line, "\n")] = '\0';
 		run(connections, line);
