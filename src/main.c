@@ -38,10 +38,11 @@
 
 #define THREADS_DEFAULT 64
 #define READERS_DEFAULT 8
-/* One for the batch that is under way, one for sweeping and the price book beside it. */
-#define WRITERS 2
-/* One leads while another hands out the answers of the batch before. */
-#define LANES 2
+/* Batches that may be under way at once; a lane more leads or looks for late ones meanwhile, and a connection more is
+ * there for sweeping and the price book. */
+#define UNDER_WAY 4
+#define LANES (UNDER_WAY + 1)
+#define WRITERS (UNDER_WAY + 1)
 #define DRAIN_MS 5000
 #define TICK_US CLOCK_US_PER_SECOND
 #define HOUSEKEEPER_STACK_BYTES ((size_t)256 * 1024)

@@ -19,10 +19,12 @@
 /* How far an attempt came. */
 enum phase { PHASE_BEGIN, PHASE_ROWS, PHASE_PERSIST };
 
-int batch_init(struct batch *b, const struct ledger_options *options)
+int batch_init(struct batch *b, const struct ledger_options *options, void (*committing)(void *context), void *context)
 {
 	memset(b, 0, sizeof(*b));
 	b->options = options;
+	b->committing = committing;
+	b->context = context;
 	buf_init(&b->sql, SQL_MAX);
 	b->arena = arena_new(ARENA_MAX);
 	if (b->arena == NULL)
@@ -153,6 +155,10 @@ static void run(struct batch *b, struct db *d)
 {
 	int attempts = 0, duplicates = 0;
 
+	if (clock_monotonic_us() >= b->deadline_us) {
+		fail_all(b); /* the first half of a batch took its time */
+		return;
+	}
 	b->unknown = false;
 	for (;;) {
 		enum phase phase;
@@ -199,5 +205,6 @@ void batch_run(struct batch *b, struct db *d, struct command **commands, int cou
 	b->commands = commands;
 	b->count = count;
 	b->deadline_us = deadline_us;
+	b->retries = b->splits = b->unknowns = 0;
 	run(b, d);
 }

@@ -32,21 +32,27 @@ struct batch {
 	bool unknown;       /* an earlier run may have been committed under this id */
 	int64_t now_us;     /* the database's */
 
-	int64_t retries, splits, unknowns; /* counters since the beginning */
+	void (*committing)(void *context);
+	void *context;
+
+	int64_t retries, splits, unknowns; /* of this run */
 };
 
-/* 0, or -1 when memory is short. */
-int batch_init(struct batch *b, const struct ledger_options *options);
+/* 0, or -1 when memory is short.  committing is called before the last message of an attempt, which commits; so perhaps
+ * more than once in a run. */
+int batch_init(struct batch *b, const struct ledger_options *options, void (*committing)(void *context), void *context);
 void batch_free(struct batch *b);
 
 /* Runs the commands on the connection; every command has its answer afterwards, whatever happened. */
 void batch_run(struct batch *b, struct db *d, struct command **commands, int count, int64_t deadline_us);
 
-/* The steps.  prefetch_begin: BEGIN, the marker if the batch is unknown, the accounts locked, the clock and
- * the price version; prefetch_rows: what belongs to the accounts and commands. */
+/* The steps.  prefetch_begin: BEGIN, the marker if the batch is unknown, the accounts locked, the clock, the price
+ * version and what the commands name; prefetch_rows: what the accounts, as they are, want besides. */
 enum db_result prefetch_begin(struct batch *b, struct db *d);
 enum db_result prefetch_rows(struct batch *b, struct db *d);
-/* Writes what changed and commits, in one round trip; rolls back when nothing did. */
+/* Writes what changed and commits; rolls back when nothing did. */
 enum db_result persist(struct batch *b, struct db *d);
+/* The row that says that the batch was committed, to b->sql. */
+void batch_add_marker(struct batch *b);
 
 #endif

@@ -19,8 +19,19 @@
 #define PRUNE_MAX 10000
 #define SWEEP_MAX 256
 #define LANES_MAX 8
+#define FLIGHTS_MAX (LANES_MAX - 1)
 /* A lane answers too: room for rendering. */
 #define LANE_STACK_BYTES ((size_t)256 * 1024)
+
+/* Of a batch that is under way, the thread's that runs it. */
+struct flight {
+	struct batch batch;
+	struct command *commands[COMMANDS_MAX];
+	struct ledger *ledger;
+	int count;   /* of the commands that were taken */
+	bool passed; /* another leads */
+	bool taken;  /* under the ledger's lock */
+};
 
 struct ledger {
 	struct ledger_options options;
@@ -28,9 +39,8 @@ struct ledger {
 	struct queue queue;
 	pthread_t lane[LANES_MAX];
 	int lanes; /* that run */
-	/* Owned by the thread that leads. */
-	struct batch batch;
-	struct command *commands[COMMANDS_MAX];
+	struct flight flight[FLIGHTS_MAX];
+	int flights;
 	/* Shared, under lock. */
 	struct lock lock;
 	struct book *book;
@@ -62,23 +72,24 @@ static void refuse(struct command *commands, int count)
 	}
 }
 
-/* What the leader learned, for everybody. */
-static void publish(struct ledger *l, int count)
+/* What the batch taught, for everybody. */
+static void publish(struct ledger *l, struct flight *f, int count)
 {
 	struct book *old = NULL;
+	struct batch *b = &f->batch;
 
 	lock_take(&l->lock);
 	l->counts.batches++;
 	l->counts.commands += count;
 	l->counts.batch_size[size_class(count)]++;
-	l->counts.retries = l->batch.retries;
-	l->counts.splits = l->batch.splits;
-	l->counts.unknown_commits = l->batch.unknowns;
+	l->counts.retries += b->retries;
+	l->counts.splits += b->splits;
+	l->counts.unknown_commits += b->unknowns;
 	for (int i = 0; i < count; i++)
-		l->counts.outcome[l->commands[i]->answer.outcome]++;
-	if (l->batch.book != l->book) {
+		l->counts.outcome[f->commands[i]->answer.outcome]++;
+	if (b->book != l->book) {
 		old = l->book;
-		l->book = book_hold(l->batch.book);
+		l->book = book_hold(b->book);
 	}
 	lock_give(&l->lock);
 	book_release(old);
@@ -86,7 +97,7 @@ static void publish(struct ledger *l, int count)
 
 /* Puts the commands of those who can still be answered in time together; how many.  A batch is given up when the
  * first of them has no more time, so that nobody waits for another's. */
-static int gather(struct ledger *l, struct waiter *taken, int64_t *deadline_us)
+static int gather(struct flight *f, struct waiter *taken, int64_t *deadline_us)
 {
 	const int64_t now_us = clock_monotonic_us();
 	int count = 0;
@@ -100,33 +111,81 @@ static int gather(struct ledger *l, struct waiter *taken, int64_t *deadline_us)
 		if (w->deadline_us < *deadline_us)
 			*deadline_us = w->deadline_us;
 		for (int i = 0; i < w->count; i++)
-			l->commands[count++] = &w->commands[i];
+			f->commands[count++] = &w->commands[i];
 	}
 	return count;
+}
+
+/* The queue lets no more lead than there are. */
+static struct flight *take_flight(struct ledger *l, int count)
+{
+	struct flight *f = NULL;
+
+	lock_take(&l->lock);
+	for (int i = 0; i < l->flights && f == NULL; i++)
+		if (!l->flight[i].taken)
+			f = &l->flight[i];
+	CHECK(f != NULL);
+	f->taken = true;
+	lock_give(&l->lock);
+	f->count = count;
+	f->passed = false;
+	return f;
+}
+
+static void give_flight(struct ledger *l, struct flight *f)
+{
+	lock_take(&l->lock);
+	f->taken = false;
+	lock_give(&l->lock);
+}
+
+/* The next one may lead, if its batch would not be smaller than this one: a round trip costs what it costs, however
+ * many share it. */
+static void pass(void *context)
+{
+	struct flight *f = context;
+
+	if (f->passed || queue_waiting(&f->ledger->queue) < f->count)
+		return;
+	queue_pass(&f->ledger->queue);
+	f->passed = true;
+}
+
+static void run_flight(struct ledger *l, struct flight *f, struct waiter *taken)
+{
+	int64_t deadline_us;
+	const int count = gather(f, taken, &deadline_us);
+	struct db *d = count > 0 ? pool_take(l->options.pool, deadline_us) : NULL;
+
+	if (d != NULL) {
+		batch_run(&f->batch, d, f->commands, count, deadline_us);
+		pool_give(l->options.pool, d);
+	}
+	for (int i = 0; d == NULL && i < count; i++)
+		refuse(f->commands[i], 1);
+	if (count > 0)
+		publish(l, f, count);
 }
 
 /* The work of a leader: everything that waits, as one transaction.  own is the caller's waiter, or NULL. */
 static void lead(struct ledger *l, const struct waiter *own)
 {
-	int64_t deadline_us;
-	int count, total;
+	int total;
 	struct waiter *taken = queue_take(&l->queue, l->options.batch_max, &total);
-	struct db *d;
+	struct flight *f;
+	bool passed;
 
 	if (taken == NULL)
 		return;
 	CHECK(total <= COMMANDS_MAX);
-	count = gather(l, taken, &deadline_us);
-	d = count > 0 ? pool_take(l->options.pool, deadline_us) : NULL;
-	if (d != NULL) {
-		batch_run(&l->batch, d, l->commands, count, deadline_us);
-		pool_give(l->options.pool, d);
-	}
-	for (int i = 0; d == NULL && i < count; i++)
-		refuse(l->commands[i], 1);
-	if (count > 0)
-		publish(l, count);
-	queue_finish(&l->queue, taken, own);
+	f = take_flight(l, total);
+	if (total >= l->options.batch_max)
+		pass(f); /* it could not have taken more */
+	run_flight(l, f, taken);
+	passed = f->passed;
+	give_flight(l, f);
+	queue_finish(&l->queue, taken, own, passed);
 }
 
 static void refuse_waiter(struct ledger *l, struct waiter *w)
@@ -243,6 +302,18 @@ static int lanes_start(struct ledger *l)
 	return error;
 }
 
+static int flights_init(struct ledger *l)
+{
+	int result = 0;
+
+	CHECK(l->flights > 0 && l->flights <= FLIGHTS_MAX);
+	for (int i = 0; i < l->flights && result == 0; i++) {
+		l->flight[i].ledger = l;
+		result = batch_init(&l->flight[i].batch, &l->options, pass, &l->flight[i]);
+	}
+	return result;
+}
+
 struct ledger *ledger_new(const struct ledger_options *options)
 {
 	struct ledger *l = calloc(1, sizeof(*l));
@@ -252,9 +323,11 @@ struct ledger *ledger_new(const struct ledger_options *options)
 	l->options = *options;
 	keep_currency(l, options->billing.currency);
 	CHECK(options->batch_max > 0 && options->batch_max <= COMMANDS_MAX);
-	queue_init(&l->queue, options->queue_max, options->lanes > 0);
+	/* One lane is left to look for those that are late, and to lead while the others give answers. */
+	l->flights = options->lanes > 0 ? options->lanes - 1 : 1;
+	queue_init(&l->queue, options->queue_max, l->flights, options->lanes > 0);
 	lock_init(&l->lock);
-	if (batch_init(&l->batch, &l->options) == 0 && lanes_start(l) == 0)
+	if (flights_init(l) == 0 && lanes_start(l) == 0)
 		return l;
 fail:
 	log_event(LOG_LEVEL_ERROR, "ledger_failed", LOG_NUMBER("bytes", (int64_t)sizeof(*l)));
@@ -269,7 +342,8 @@ void ledger_free(struct ledger *l)
 	queue_close(&l->queue);
 	for (; l->lanes > 0; l->lanes--)
 		CHECK(pthread_join(l->lane[l->lanes - 1], NULL) == 0);
-	batch_free(&l->batch);
+	for (int i = 0; i < l->flights; i++)
+		batch_free(&l->flight[i].batch);
 	book_release(l->book);
 	queue_destroy(&l->queue);
 	lock_destroy(&l->lock);

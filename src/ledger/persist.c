@@ -1,7 +1,7 @@
 /*
  * persist: last of the three steps.  Of tables of which few rows changed one round trip writes the batch's marker, the
- * rows and the COMMIT; where many changed they go ahead, in bulk.  So a lost connection leaves exactly one question,
- * which the marker answers.
+ * rows and the COMMIT; where many changed they go ahead, in bulk, and the COMMIT is not sent before all of them have
+ * been written.  So a lost connection leaves exactly one question, which the marker answers.
  */
 #include "ledger/batch.h"
 
@@ -11,7 +11,7 @@
 /* From so many rows on a message of their own costs less than their text. */
 #define BULK_MIN 8
 
-static void add_marker(struct batch *b)
+void batch_add_marker(struct batch *b)
 {
 	sql_literal(&b->sql, "INSERT INTO batches (id) VALUES (");
 	sql_bytes(&b->sql, b->id, sizeof(b->id));
@@ -66,14 +66,16 @@ enum db_result persist(struct batch *b, struct db *d)
 		const bool bulk = db_bulk_possible(d);
 
 		if (!b->unknown)
-			add_marker(b);
+			batch_add_marker(b);
 		for (int t = 0; t < TABLE_COUNT && result == DB_OK; t++)
 			result = write_table(b, d, (enum table_id)t, bulk);
 		sql_literal(&b->sql, "COMMIT");
 	}
 	if (result == DB_OK && !buf_ok(&b->sql))
 		result = DB_FAULT;
-	if (result == DB_OK)
+	if (result == DB_OK) {
+		b->committing(b->context);
 		result = db_query(d, &b->sql);
+	}
 	return result == DB_OK ? db_finish(d) : result;
 }

@@ -1,6 +1,7 @@
 /*
  * prefetch: first of the three steps.  Locks the accounts of the batch by primary key in one global
- * order, reads the database's clock after that, and loads every row that a decision may look at.
+ * order, reads the database's clock after that, and loads every row that a decision may look at: in one
+ * round trip unless something of an account is due, or it has a workspace.
  */
 #include "ledger/batch.h"
 
@@ -144,9 +145,15 @@ static bool needs_members(const struct slot *s, int64_t now_us)
 	return w != NULL && (s->wants_members || (w->period_end_us != 0 && w->period_end_us <= now_us));
 }
 
-static bool needs_grants(const struct slot *s, int64_t now_us)
+static bool wants_grants(const struct slot *s, int64_t now_us)
 {
-	return s->account != NULL && (s->wants_grants || is_due(s, now_us));
+	(void)now_us;
+	return s->wants_grants;
+}
+
+static bool needs_grants_too(const struct slot *s, int64_t now_us)
+{
+	return is_due(s, now_us) && !s->wants_grants;
 }
 
 /* Reads the current result into the rows. */
@@ -201,7 +208,7 @@ static enum db_result read_clock(struct batch *b, struct db *d, int64_t *version
 		return DB_LOST;
 	b->now_us = db_int(&row, 0);
 	*version = db_int(&row, 1);
-	return db_finish(d);
+	return DB_OK;
 }
 
 /* Prices that were added since the last batch are seen by this one. */
@@ -219,47 +226,9 @@ static enum db_result renew_book(struct batch *b, struct db *d, int64_t version)
 	return DB_OK;
 }
 
-enum db_result prefetch_begin(struct batch *b, struct db *d)
-{
-	enum db_result result;
-	int64_t version = 0;
+/* ---- rows ---------------------------------------------------------------------------------------- */
 
-	rows_reset(b->rows);
-	arena_reset(b->arena);
-	if (!name_everything(b))
-		return SHORT_OF_MEMORY;
-	result = name_referrers(b, d);
-	if (result != DB_OK)
-		return result;
-	rows_sort_slots(b->rows);
-	buf_reset(&b->sql);
-	sql_literal(&b->sql, "BEGIN;");
-	if (b->unknown) {
-		sql_literal(&b->sql, "INSERT INTO batches (id) VALUES (");
-		sql_bytes(&b->sql, b->id, sizeof(b->id));
-		sql_literal(&b->sql, ");");
-	}
-	table_sql_select(&b->sql, TABLE_ACCOUNTS);
-	sql_literal(&b->sql, "id IN (");
-	add_accounts(b, every_slot);
-	sql_literal(&b->sql, ") ORDER BY id FOR UPDATE;"
-	                     "SELECT CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED),"
-	                     "(SELECT COALESCE(MAX(id),0) FROM price_versions)");
-	if (!buf_ok(&b->sql))
-		return SHORT_OF_MEMORY;
-	result = db_query(d, &b->sql);
-	if (result == DB_OK)
-		result = skip_to_result(d, b->unknown ? 2 : 1);
-	if (result == DB_OK)
-		result = load(b, d, TABLE_ACCOUNTS);
-	if (result == DB_OK)
-		result = read_clock(b, d, &version);
-	if (result == DB_OK)
-		result = renew_book(b, d, version);
-	return result;
-}
-
-/* One statement of prefetch_rows, and the table whose rows it returns. */
+/* A statement that reads what commands name, and the table whose rows it returns. */
 struct reading {
 	struct batch *batch;
 	enum table_id table;
@@ -294,17 +263,15 @@ static void open_named(struct buf *sql, enum table_id table)
 	sql_literal(sql, " IN (");
 }
 
-/* Nothing of an account that does not exist, nobody of one that has no workspace, no usage of a hold that is open; and
- * what is read with the others of its account. */
+/* Nobody of an account that has no workspace, or whose members are all read; no usage of a hold that is open. */
 static bool is_elsewhere(const struct reading *r, struct slot *s, const void *key)
 {
 	const int64_t now_us = r->batch->now_us;
 
 	if (r->table == TABLE_MEMBERS)
 		return !has_workspace(s, now_us) || needs_members(s, now_us);
-	if (r->table == TABLE_USAGES && rows_find(r->batch->rows, s, TABLE_HOLDS, key) != NULL)
-		return true; /* it is still a hold */
-	return s->account == NULL || (r->table == TABLE_HOLDS && is_due(s, now_us));
+	return r->table == TABLE_USAGES &&
+	       (s->account == NULL || rows_find(r->batch->rows, s, TABLE_HOLDS, key) != NULL);
 }
 
 static bool add_named(void *context, struct slot *s, const void *key)
@@ -396,22 +363,87 @@ static int add_selects(struct batch *b, enum table_load load, enum table_id *ord
 	return count;
 }
 
-/* Sends the statements, and reads what they return, the rows of these tables. */
-static enum db_result read_all(struct batch *b, struct db *d, const enum table_id *order, int count)
+/* Sends the statements. */
+static enum db_result send(struct batch *b, struct db *d)
 {
-	enum db_result result = DB_OK;
-
-	if (count == 0)
-		return DB_OK;
 	if (!buf_ok(&b->sql))
 		return SHORT_OF_MEMORY;
 	b->sql.length--; /* the last ';' would be an empty statement */
+	return db_query(d, &b->sql);
+}
+
+/* Sends the statements, and reads what they return, the rows of these tables. */
+static enum db_result read_all(struct batch *b, struct db *d, const enum table_id *order, int count)
+{
+	enum db_result result;
+
+	if (count == 0)
+		return DB_OK;
+	result = send(b, d);
 	for (int i = 0; i < count && result == DB_OK; i++) {
-		result = i == 0 ? db_query(d, &b->sql) : skip_to_result(d, 1);
+		if (i > 0)
+			result = skip_to_result(d, 1);
 		if (result == DB_OK)
 			result = load(b, d, order[i]);
 	}
 	return result == DB_OK ? db_finish(d) : result;
+}
+
+static void add_lock(struct batch *b)
+{
+	table_sql_select(&b->sql, TABLE_ACCOUNTS);
+	sql_literal(&b->sql, "id IN (");
+	add_accounts(b, every_slot);
+	sql_literal(&b->sql, ") ORDER BY id FOR UPDATE;"
+	                     "SELECT CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED),"
+	                     "(SELECT COALESCE(MAX(id),0) FROM price_versions);");
+}
+
+/* The results of add_lock. */
+static enum db_result read_lock(struct batch *b, struct db *d, int64_t *version)
+{
+	enum db_result result = load(b, d, TABLE_ACCOUNTS);
+
+	return result == DB_OK ? read_clock(b, d, version) : result;
+}
+
+enum db_result prefetch_begin(struct batch *b, struct db *d)
+{
+	enum table_id order[TABLE_COUNT];
+	enum db_result result;
+	int64_t version = 0;
+	int count = 0;
+
+	rows_reset(b->rows);
+	arena_reset(b->arena);
+	if (!name_everything(b))
+		return SHORT_OF_MEMORY;
+	result = name_referrers(b, d);
+	if (result != DB_OK)
+		return result;
+	rows_sort_slots(b->rows);
+	buf_reset(&b->sql);
+	sql_literal(&b->sql, "BEGIN;");
+	if (b->unknown)
+		batch_add_marker(b);
+	add_lock(b);
+	count = add_selects(b, LOAD_GLOBAL, order, count);
+	if (add_account_select(b, TABLE_GRANTS, wants_grants))
+		order[count++] = TABLE_GRANTS;
+	count = add_selects(b, LOAD_NAMED, order, count);
+	result = send(b, d);
+	if (result == DB_OK)
+		result = skip_to_result(d, b->unknown ? 2 : 1);
+	if (result == DB_OK)
+		result = read_lock(b, d, &version);
+	for (int i = 0; i < count && result == DB_OK; i++) {
+		result = skip_to_result(d, 1);
+		if (result == DB_OK)
+			result = load(b, d, order[i]);
+	}
+	if (result == DB_OK)
+		result = db_finish(d);
+	return result == DB_OK ? renew_book(b, d, version) : result;
 }
 
 /* Of holds that were not found; there are seldom any. */
@@ -496,23 +528,32 @@ static void find_zones(struct batch *b)
 	}
 }
 
+/* All open holds of an account of which something is due, those that were named among them, in their order. */
+static void forget_due_holds(struct batch *b)
+{
+	for (int i = 0; i < rows_slot_count(b->rows); i++) {
+		struct slot *s = rows_slot_at(b->rows, i);
+
+		if (is_due(s, b->now_us))
+			rows_forget_holds(b->rows, s);
+	}
+}
+
 enum db_result prefetch_rows(struct batch *b, struct db *d)
 {
-	/* Due holds come by account, named ones beside them. */
-	enum table_id order[TABLE_COUNT + 1];
+	enum table_id order[3];
 	enum db_result result;
 	int count = 0;
 
 	note_loaded(b);
+	forget_due_holds(b);
 	buf_reset(&b->sql);
-	count = add_selects(b, LOAD_GLOBAL, order, count);
 	if (add_account_select(b, TABLE_WORKSPACES, has_workspace))
 		order[count++] = TABLE_WORKSPACES;
-	if (add_account_select(b, TABLE_GRANTS, needs_grants))
+	if (add_account_select(b, TABLE_GRANTS, needs_grants_too))
 		order[count++] = TABLE_GRANTS;
 	if (add_account_select(b, TABLE_HOLDS, is_due))
 		order[count++] = TABLE_HOLDS;
-	count = add_selects(b, LOAD_NAMED, order, count);
 	result = read_all(b, d, order, count);
 	if (result == DB_OK)
 		result = prefetch_usages(b, d);

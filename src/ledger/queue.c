@@ -7,7 +7,7 @@
 #define LOOK_LED_US (100 * CLOCK_US_PER_MS)
 #define LOOK_US CLOCK_US_PER_SECOND
 
-void queue_init(struct queue *q, int max, bool lanes)
+void queue_init(struct queue *q, int max, int under_way_max, bool lanes)
 {
 	lock_init(&q->lock);
 	cond_init(&q->lane);
@@ -15,7 +15,10 @@ void queue_init(struct queue *q, int max, bool lanes)
 	q->tail = &q->head;
 	q->waiting = 0;
 	q->max = max;
+	q->under_way = 0;
+	q->under_way_max = under_way_max;
 	q->led = false;
+	q->blocked = false;
 	q->lanes = lanes;
 	q->closed = false;
 	q->vacant = false;
@@ -23,7 +26,7 @@ void queue_init(struct queue *q, int max, bool lanes)
 
 void queue_destroy(struct queue *q)
 {
-	CHECK(q->head == NULL && !q->led);
+	CHECK(q->head == NULL && !q->led && q->under_way == 0);
 	cond_destroy(&q->lane);
 	lock_destroy(&q->lock);
 }
@@ -152,6 +155,7 @@ struct waiter *queue_take(struct queue *q, int commands_max, int *commands)
 	first = last = q->head;
 	q->led = first != NULL;
 	if (first != NULL) {
+		q->under_way++;
 		*commands = last->count;
 		last->called = true;
 		while (last->next != NULL && *commands + last->next->count <= commands_max) {
@@ -179,28 +183,47 @@ static void wake(struct waiter *w, enum queue_role role)
 }
 
 /* The next leader; NULL when nobody waits, or a lane was called. */
-static struct waiter *hand_over(struct queue *q)
+static struct waiter *call_next(struct queue *q)
 {
-	struct waiter *leader;
+	struct waiter *leader = q->head;
 
-	lock_take(&q->lock);
-	leader = q->head;
+	lock_assert_held(&q->lock);
+	q->blocked = false;
 	q->led = leader != NULL;
 	if (leader != NULL && q->lanes) {
 		q->vacant = true;
 		cond_signal(&q->lane);
-		leader = NULL;
+		return NULL;
 	}
 	if (leader != NULL)
 		leader->called = true;
-	lock_give(&q->lock);
 	return leader;
 }
 
-void queue_finish(struct queue *q, struct waiter *taken, const struct waiter *own)
+void queue_pass(struct queue *q)
 {
-	struct waiter *leader = hand_over(q), *next;
+	struct waiter *leader = NULL;
 
+	lock_take(&q->lock);
+	CHECK(q->led && !q->blocked);
+	if (q->under_way < q->under_way_max)
+		leader = call_next(q);
+	else
+		q->blocked = true;
+	lock_give(&q->lock);
+	if (leader != NULL)
+		wake(leader, QUEUE_LEAD);
+}
+
+void queue_finish(struct queue *q, struct waiter *taken, const struct waiter *own, bool passed)
+{
+	struct waiter *leader = NULL, *next;
+
+	lock_take(&q->lock);
+	q->under_way--;
+	if (!passed || q->blocked)
+		leader = call_next(q);
+	lock_give(&q->lock);
 	/* The database first: the next batch is under way while the answers of this one go out. */
 	if (leader != NULL)
 		wake(leader, QUEUE_LEAD);

@@ -4,7 +4,8 @@
  * stack and a bell of its own, or commands that nobody waits for, which are done by a call.
  *
  * Who comes when nobody leads leads itself.  After a leader the next one is a lane, a thread that does nothing else,
- * or, where there are no lanes, the first that waits.
+ * or, where there are no lanes, the first that waits.  A leader may let the next one lead before its own batch is done:
+ * a few may be under way at once, each with what its own leader took.
  */
 #ifndef OCTROI_LEDGER_QUEUE_H
 #define OCTROI_LEDGER_QUEUE_H
@@ -43,13 +44,15 @@ struct queue {
 	struct waiter *head, **tail; /* not taken yet */
 	int waiting;                 /* commands in the queue */
 	int max;
-	bool led; /* some thread leads or has been called to */
+	int under_way, under_way_max; /* batches that were taken and are not finished */
+	bool led;     /* some thread leads or has been called to */
+	bool blocked; /* a leader has passed, and whoever finishes calls the next */
 	bool lanes, closed;
 	bool vacant;             /* a lane is to lead */
 	struct signal_cond lane; /* vacant or closed */
 };
 
-void queue_init(struct queue *q, int max, bool lanes);
+void queue_init(struct queue *q, int max, int under_way_max, bool lanes);
 void queue_destroy(struct queue *q);
 
 /* Waits for one of FULL, LATE, DONE and LEAD; done must be NULL.  Takes and gives the lock. */
@@ -67,8 +70,11 @@ void queue_close(struct queue *q);
 /* For the leader: all that waits, the longest first, up to commands_max commands (but at least one
  * waiter), linked by next.  *commands counts them.  NULL when all have given up meanwhile; then nobody leads. */
 struct waiter *queue_take(struct queue *q, int commands_max, int *commands);
-/* Calls the next leader if anybody waits, then tells the taken waiters, but for the caller's own (or NULL). */
-void queue_finish(struct queue *q, struct waiter *taken, const struct waiter *own);
+/* For the leader, once, between take and finish: calls the next leader if anybody waits, at once or, when as many
+ * batches are under way as may be, as soon as one is finished.  The caller leads no more. */
+void queue_pass(struct queue *q);
+/* Passes unless the caller has, then tells the taken waiters, but for the caller's own (or NULL). */
+void queue_finish(struct queue *q, struct waiter *taken, const struct waiter *own, bool passed);
 int queue_waiting(struct queue *q);
 
 #endif

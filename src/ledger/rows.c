@@ -320,6 +320,13 @@ bool rows_load(struct rows *r, struct slot *s, struct row *row)
 	return place(r, s, row);
 }
 
+void rows_forget_holds(struct rows *r, struct slot *s)
+{
+	for (struct holds_row *h = s->holds; h != NULL; h = (struct holds_row *)h->row.next)
+		find(r, s, TABLE_HOLDS, &h->seq)->row = NULL;
+	s->holds = NULL;
+}
+
 struct row *rows_alloc(struct rows *r, enum table_id table)
 {
 	struct row *row = arena_alloc(r->arena, table_of(table)->row_size);

@@ -54,6 +54,8 @@ void rows_each_wanted(struct rows *r, enum table_id table,
 
 /* Takes in a row that prefetch read (change ROW_CLEAN). */
 bool rows_load(struct rows *r, struct slot *s, struct row *row);
+/* As if none of the account's holds had been read, but they stay wanted. */
+void rows_forget_holds(struct rows *r, struct slot *s);
 /* An empty row of the table, not yet known to the batch.  Never NULL: when memory is short the rows are
  * marked failed and a spare row is lent, so that decide needs no ladder; the batch is then thrown away. */
 struct row *rows_alloc(struct rows *r, enum table_id table);

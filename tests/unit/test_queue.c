@@ -25,7 +25,7 @@ static struct waiter *begin(struct queue *q, struct waiter *first)
 {
 	int commands;
 
-	queue_init(q, QUEUE_MAX, true);
+	queue_init(q, QUEUE_MAX, 1, true);
 	assert_int_equal(queue_post(q, first), QUEUE_LEAD);
 	assert_ptr_equal(queue_take(q, QUEUE_MAX, &commands), first);
 	return first;
@@ -85,7 +85,7 @@ static void test_late_ones_are_taken_out_while_another_leads(void **state)
 	assert_int_equal(queue_waiting(&q), 1);
 	assert_int_equal(queue_post(&q, &last), QUEUE_QUEUED);
 
-	queue_finish(&q, taken, NULL);
+	queue_finish(&q, taken, NULL, false);
 	assert_int_equal(calls, 1);
 	l = run_lane(&q); /* it was called to lead */
 	assert_true(l.go_on);
@@ -93,7 +93,7 @@ static void test_late_ones_are_taken_out_while_another_leads(void **state)
 	taken = queue_take(&q, QUEUE_MAX, &commands);
 	assert_ptr_equal(taken, &waits);
 	assert_ptr_equal(waits.next, &last);
-	queue_finish(&q, taken, NULL);
+	queue_finish(&q, taken, NULL, false);
 	assert_int_equal(calls, 3);
 	queue_destroy(&q);
 }
@@ -115,7 +115,7 @@ static void test_a_lane_waits_until_one_is_late(void **state)
 	l = run_lane(&q);
 	assert_true(clock_monotonic_us() >= late.deadline_us);
 	assert_ptr_equal(l.late, &late);
-	queue_finish(&q, &first, NULL);
+	queue_finish(&q, &first, NULL, false);
 	queue_destroy(&q);
 }
 
@@ -132,12 +132,44 @@ static void test_a_leader_finds_nobody_left(void **state)
 	begin(&q, &first);
 	assert_int_equal(queue_post(&q, &late), QUEUE_QUEUED);
 	assert_ptr_equal(run_lane(&q).late, &late);
-	queue_finish(&q, &first, NULL);
+	queue_finish(&q, &first, NULL, false);
 	assert_int_equal(queue_post(&q, &first), QUEUE_LEAD);
 	assert_ptr_equal(queue_take(&q, QUEUE_MAX, &commands), &first);
-	queue_finish(&q, &first, NULL);
+	queue_finish(&q, &first, NULL, false);
 	queue_close(&q);
 	assert_false(run_lane(&q).go_on);
+	queue_destroy(&q);
+}
+
+/* While its batch is under way the next one leads; no more than two batches are, and whoever finishes calls then. */
+static void test_a_leader_passes(void **state)
+{
+	struct command command;
+	int calls = 0, commands;
+	struct waiter w[4];
+	struct queue q;
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++)
+		w[i] = posted(&command, &calls, FOREVER_US);
+	queue_init(&q, QUEUE_MAX, 2, true);
+	assert_int_equal(queue_post(&q, &w[0]), QUEUE_LEAD);
+	assert_ptr_equal(queue_take(&q, QUEUE_MAX, &commands), &w[0]);
+	queue_pass(&q);
+	assert_int_equal(queue_post(&q, &w[1]), QUEUE_LEAD); /* nobody waited */
+	assert_ptr_equal(queue_take(&q, QUEUE_MAX, &commands), &w[1]);
+	assert_int_equal(queue_post(&q, &w[2]), QUEUE_QUEUED);
+	queue_pass(&q);
+	assert_false(q.vacant); /* two are under way */
+	assert_int_equal(queue_post(&q, &w[3]), QUEUE_QUEUED);
+	queue_finish(&q, &w[0], NULL, true);
+	assert_int_equal(calls, 1);
+	assert_true(run_lane(&q).go_on);
+	assert_ptr_equal(queue_take(&q, QUEUE_MAX, &commands), &w[2]);
+	assert_int_equal(commands, 2);
+	queue_finish(&q, &w[1], NULL, true);
+	queue_finish(&q, &w[2], NULL, false);
+	assert_int_equal(calls, 4);
 	queue_destroy(&q);
 }
 
@@ -147,6 +179,7 @@ int main(void)
 		cmocka_unit_test(test_late_ones_are_taken_out_while_another_leads),
 		cmocka_unit_test(test_a_lane_waits_until_one_is_late),
 		cmocka_unit_test(test_a_leader_finds_nobody_left),
+		cmocka_unit_test(test_a_leader_passes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
