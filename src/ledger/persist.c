@@ -9,7 +9,7 @@
 #include "ledger/table_sql.h"
 
 /* From so many rows on a message of their own costs less than their text. */
-#define BULK_MIN 8
+#define BULK_MIN 4
 
 void batch_add_marker(struct batch *b)
 {

@@ -237,6 +237,15 @@ def queue_full(t):
         return QUEUE_ASKERS
 
 
+def shut_out(o, mine):
+    """Ends octroi's connections but for mine; true once there was none, and one for reading was refused."""
+    others = o.sql(f"SELECT id FROM information_schema.processlist WHERE user = 'octroi' AND id <> {mine}")
+    for id, in others:
+        with contextlib.suppress(RuntimeError):  # gone by itself
+            o.sql(f"KILL {id}")
+    return not others and o.get("/readyz", key=None).status == 503
+
+
 def connections_refused(t):
     """Somebody else has the only connection to the database that octroi's user may have."""
     o = t.o
@@ -247,10 +256,7 @@ def connections_refused(t):
                 mine = other.ask("SELECT CONNECTION_ID();")
                 o.sql("SET GLOBAL max_user_connections = 1")
                 try:
-                    for id, in o.sql(f"SELECT id FROM information_schema.processlist WHERE user = 'octroi' AND id <> {mine}"):
-                        with contextlib.suppress(RuntimeError):  # gone by itself
-                            o.sql(f"KILL {id}")
-                    wait_until(lambda: o.get("/readyz", key=None).status == 503, 60, "a refusal")
+                    wait_until(lambda: shut_out(o, mine), 60, "a refusal")
                     assert askers.ask(t.sizes.asks) == t.sizes.asks
                 finally:
                     o.sql(f"SET GLOBAL max_user_connections = {USER_CONNECTIONS}")
