@@ -63,7 +63,7 @@ struct program {
 	enum start start;
 	int public_fd, internal_fd; /* -1: none */
 	const char *sandbox;        /* for the log */
-	struct pool *writers;       /* the ledger's */
+	struct pool *writers;       /* the ledger's, and nobody else's: what it does lasts by COMMIT only */
 	struct pool *readers;       /* the routes'; the same one when there is only one connection */
 	struct ledger *ledger;
 	struct router *router;
@@ -347,14 +347,14 @@ static bool housekeeping_wanted(struct program *p, int64_t *served)
 static bool store_terms(struct program *p)
 {
 	const struct price_terms terms = options_prices(&p->config);
-	struct db *d = pool_take(p->writers, clock_monotonic_us() + TICK_US);
+	struct db *d = pool_take(p->readers, clock_monotonic_us() + TICK_US);
 	struct pricestore_report report;
 	enum pricestore_result result;
 
 	if (d == NULL)
 		return false;
 	result = pricestore_reprice(d, &terms, &report);
-	pool_give(p->writers, d);
+	pool_give(p->readers, d);
 	if (result == PRICESTORE_STORED)
 		log_event(LOG_LEVEL_INFO, "price_terms_changed", LOG_NUMBER("version", report.version),
 		          LOG_NUMBER("prices", report.stored));
@@ -376,7 +376,7 @@ static void *housekeeper_main(void *argument)
 			terms_stored = store_terms(p);
 		if (housekeeping_wanted(p, &served)) {
 			router_housekeep(p->router);
-			(void)prober_due(&p->config, p->writers, &looks_us);
+			(void)prober_due(&p->config, p->readers, &looks_us);
 			if (p->start == START_STDIN && worker_review(&p->work) == 0)
 				(void)worker_run(&p->work, 1, INT64_MAX);
 		}

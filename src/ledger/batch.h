@@ -53,6 +53,6 @@ enum db_result prefetch_rows(struct batch *b, struct db *d);
 /* Writes what changed and commits; rolls back when nothing did. */
 enum db_result persist(struct batch *b, struct db *d);
 /* The row that says that the batch was committed, to b->sql. */
-void batch_add_marker(struct batch *b);
+void persist_marker(struct batch *b);
 
 #endif

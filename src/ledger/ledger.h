@@ -20,7 +20,7 @@ struct ledger;
 struct ledger_options {
 	struct pool *pool;  /* lends the connection of each batch; outlives the ledger */
 	int batch_max, queue_max;
-	int lanes; /* threads of its own, at least 2, for ledger_post, one more than batches at once; 0: none, and one */
+	int lanes; /* threads of its own for ledger_post, one more than batches at once; 0: none, and one batch */
 	int64_t holds_max;
 	bool capture_expired; /* a hold that nobody settled is charged its estimate */
 	micros action_price_micros; /* credits of an action without a price; 0: refused */

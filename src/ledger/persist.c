@@ -11,7 +11,7 @@
 /* From so many rows on a message of their own costs less than their text. */
 #define BULK_MIN 4
 
-void batch_add_marker(struct batch *b)
+void persist_marker(struct batch *b)
 {
 	sql_literal(&b->sql, "INSERT INTO batches (id) VALUES (");
 	sql_bytes(&b->sql, b->id, sizeof(b->id));
@@ -66,7 +66,7 @@ enum db_result persist(struct batch *b, struct db *d)
 		const bool bulk = db_bulk_possible(d);
 
 		if (!b->unknown)
-			batch_add_marker(b);
+			persist_marker(b);
 		for (int t = 0; t < TABLE_COUNT && result == DB_OK; t++)
 			result = write_table(b, d, (enum table_id)t, bulk);
 		sql_literal(&b->sql, "COMMIT");

@@ -425,7 +425,7 @@ enum db_result prefetch_begin(struct batch *b, struct db *d)
 	buf_reset(&b->sql);
 	sql_literal(&b->sql, "BEGIN;");
 	if (b->unknown)
-		batch_add_marker(b);
+		persist_marker(b);
 	add_lock(b);
 	count = add_selects(b, LOAD_GLOBAL, order, count);
 	if (add_account_select(b, TABLE_GRANTS, wants_grants))

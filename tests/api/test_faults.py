@@ -8,7 +8,6 @@ nothing else.
 
 import collections
 import random
-import re
 import signal
 import threading
 import time
@@ -125,10 +124,6 @@ class Load:
         assert {usage: took for usage, took in ended.items() if usage not in self.charged} == self.settled
         assert self.charged <= set(ended)
         return self
-
-
-def metric(o, name):
-    return int(re.search(rf"^{name} (\d+)", o.get("/metrics", key="report").text, re.M)[1])
 
 
 @pytest.mark.parametrize("how", ["killed", "orderly"])
@@ -278,7 +273,7 @@ def test_commits_whose_answer_is_lost(o):
             wait_until(lambda: between.left() == 0, 60, "all COMMITs that are to be cut")
             load.finish()
             assert min(between.cut.values()) > 15, between.cut
-            assert metric(o, "octroi_unknown_commits_total") >= 40
+            assert o.metric("octroi_unknown_commits_total") >= 40
             # octroi itself found out: nobody had to ask again.
             assert load.repeated == 0
         finally:

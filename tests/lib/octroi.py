@@ -335,6 +335,9 @@ class Octroi:
         assert shown.status == 200, shown
         return tuple(shown.json[name] for name in ("balanceMicros", "heldMicros", "availableMicros"))
 
+    def metric(self, name):
+        return int(re.search(rf"^{name} (\d+)", self.get("/metrics", key="report").text, re.M)[1])
+
     def audit(self):
         """Asserts that `octroictl audit` finds nothing; its output."""
         done = self.ctl("audit", check=False)
