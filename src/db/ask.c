@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "db/sql.h"
 
-#define SQL_MAX ((size_t)8 * 1024)
+#define SQL_MAX ((size_t)128 * 1024)
 /* A connection that the server has closed is found out at once; a server that is silent has had its time. */
 #define FOUND_OUT_US CLOCK_US_PER_SECOND
 

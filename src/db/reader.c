@@ -1,5 +1,6 @@
 #include "db/reader.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -29,20 +30,24 @@
 	" ON g.account_id=l.account_id AND g.seq=l.grant_seq"                                      \
 	" WHERE l.account_id=w.account_id AND l.period_start_us=w.period_start_us)"
 
+/* What take_account takes. */
+#define ACCOUNT_SELECT                                                                             \
+	"SELECT CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED),a.id IS NOT NULL,a.unit,"           \
+	"a.mode,a.status,a.byok,a.balance_micros,a.held_micros,a.hard_limit_micros,"               \
+	"a.soft_limit_micros,a.open_holds,a.due_at_us,a.created_at_us,a.external_id,"              \
+	"p.email,p.name,p.locale,p.time_zone,IF(w.plan<>'',w.plan,b.plan)" WORKSPACE_COLUMNS
+#define ACCOUNT_JOINS                                                                              \
+	" LEFT JOIN profiles p ON p.account_id=a.id"                                               \
+	" LEFT JOIN billing b ON b.account_id=a.id"                                                \
+	" LEFT JOIN workspaces w ON w.account_id=a.id AND a.workspace=1"                           \
+	" LEFT JOIN plans n ON n.name=w.plan AND n.version=w.plan_version"
+
 /* Always one row, so that the database's clock is answered for absent accounts too. */
 static void sql_account(struct ask *q, const struct account_key *key)
 {
-	sql_literal(&q->sql,
-	            "SELECT CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED),a.id IS NOT NULL,a.unit,"
-	            "a.mode,a.status,a.byok,a.balance_micros,a.held_micros,a.hard_limit_micros,"
-	            "a.soft_limit_micros,a.open_holds,a.due_at_us,a.created_at_us,a.external_id,"
-	            "p.email,p.name,p.locale,p.time_zone,IF(w.plan<>'',w.plan,b.plan)" WORKSPACE_COLUMNS
-	            " FROM (SELECT 1) one LEFT JOIN accounts a ON a.id=");
+	sql_literal(&q->sql, ACCOUNT_SELECT " FROM (SELECT 1) one LEFT JOIN accounts a ON a.id=");
 	ask_key(q, key);
-	sql_literal(&q->sql, " LEFT JOIN profiles p ON p.account_id=a.id"
-	                     " LEFT JOIN billing b ON b.account_id=a.id"
-	                     " LEFT JOIN workspaces w ON w.account_id=a.id AND a.workspace=1"
-	                     " LEFT JOIN plans n ON n.name=w.plan AND n.version=w.plan_version");
+	sql_literal(&q->sql, ACCOUNT_JOINS);
 }
 
 /* -1 when memory is short. */
@@ -165,13 +170,21 @@ static void sql_page(struct ask *q, int64_t before_seq, int limit)
 	sql_int(&q->sql, (int64_t)limit + 1);
 }
 
-static void sql_transactions(struct ask *q, const struct account_key *key, int64_t before_seq,
+/* The last column is nobody's but the caller's. */
+static void sql_tag(struct ask *q, int tag)
+{
+	sql_literal(&q->sql, ",");
+	sql_int(&q->sql, tag);
+}
+
+static void sql_transactions(struct ask *q, int tag, const struct account_key *key, int64_t before_seq,
                              int limit)
 {
 	sql_literal(&q->sql,
 	            "SELECT seq,type,amount_micros,balance_before_micros,balance_after_micros,"
-	            "created_at_us,description,reference,metadata "
-	            "FROM transactions WHERE account_id=");
+	            "created_at_us,description,reference,metadata");
+	sql_tag(q, tag);
+	sql_literal(&q->sql, " FROM transactions WHERE account_id=");
 	ask_key(q, key);
 	sql_page(q, before_seq, limit);
 }
@@ -209,14 +222,16 @@ static void sql_item(struct ask *q, int64_t kind, const char *item)
 /* What was released, or expired at no cost, was never used. */
 #define WAS_USED " FROM usages WHERE state<>1 AND settlement<>0 AND account_id="
 
-static void sql_usages(struct ask *q, const struct account_key *key, int64_t before_seq,
+static void sql_usages(struct ask *q, int tag, const struct account_key *key, int64_t before_seq,
                        const struct reader_usage_filter *filter, int limit)
 {
 	sql_literal(&q->sql,
 	            "SELECT seq,kind,settlement,cost_micros,created_at_us,ended_at_us,quantity,"
 	            "source,input_tokens,cache_read_tokens,"
 	            "cache_write_tokens+cache_write_1h_tokens,output_tokens,item,member,conversation_id,"
-	            "IF(settled_message_id='',message_id,settled_message_id)" WAS_USED);
+	            "IF(settled_message_id='',message_id,settled_message_id)");
+	sql_tag(q, tag);
+	sql_literal(&q->sql, WAS_USED);
 	ask_key(q, key);
 	if (filter->member != NULL) {
 		sql_literal(&q->sql, " AND member");
@@ -284,7 +299,7 @@ int reader_transactions(struct db *d, struct arena *a, const struct account_key 
 
 	CHECK(limit > 0);
 	ask_init(&q, d, a);
-	sql_transactions(&q, key, before_seq, limit);
+	sql_transactions(&q, 0, key, before_seq, limit);
 	if (ask_send(&q) == 0)
 		result = read_page(&q, limit, take_transaction, sizeof(**rows), &page, count, more);
 	*rows = page;
@@ -301,7 +316,7 @@ int reader_usages(struct db *d, struct arena *a, const struct account_key *key, 
 
 	CHECK(limit > 0);
 	ask_init(&q, d, a);
-	sql_usages(&q, key, before_seq, filter, limit);
+	sql_usages(&q, 0, key, before_seq, filter, limit);
 	if (ask_send(&q) == 0)
 		result = read_page(&q, limit, take_usage, sizeof(**rows), &page, count, more);
 	*rows = page;
@@ -310,12 +325,14 @@ int reader_usages(struct db *d, struct arena *a, const struct account_key *key, 
 
 /* ---- people -------------------------------------------------------------------------------------- */
 
-static void sql_members(struct ask *q, const struct account_key *key)
+static void sql_members(struct ask *q, int tag, const struct account_key *key)
 {
 	sql_literal(&q->sql,
 	            "SELECT member_id,role,created_at_us,removed_at_us,quota_micros,held_micros,limit_micros,"
 	            "daily_limit_micros,monthly_limit_micros,period_until_us,period_micros,day_until_us,day_micros,"
-	            "month_until_us,month_micros FROM members WHERE account_id=");
+	            "month_until_us,month_micros");
+	sql_tag(q, tag);
+	sql_literal(&q->sql, " FROM members WHERE account_id=");
 	ask_key(q, key);
 }
 
@@ -342,7 +359,7 @@ int reader_members(struct db *d, struct arena *a, const struct account_key *key,
 
 	CHECK(limit > 0);
 	ask_init(&q, d, a);
-	sql_members(&q, key);
+	sql_members(&q, 0, key);
 	sql_literal(&q.sql, " AND member_id>");
 	sql_text(&q.sql, after);
 	sql_literal(&q.sql, " ORDER BY member_id LIMIT ");
@@ -360,7 +377,7 @@ int reader_member(struct db *d, struct arena *a, const struct account_key *key, 
 	int count = -1;
 
 	ask_init(&q, d, a);
-	sql_members(&q, key);
+	sql_members(&q, 0, key);
 	sql_literal(&q.sql, " AND member_id");
 	sql_equals(&q, id);
 	if (ask_send(&q) == 0)
@@ -369,63 +386,190 @@ int reader_member(struct db *d, struct arena *a, const struct account_key *key, 
 	return ask_end(&q, count < 0 ? -1 : 0);
 }
 
-/* ---- overview ------------------------------------------------------------------------------------ */
+/* ---- overviews ----------------------------------------------------------------------------------- */
 
-static int read_overview(struct ask *q, struct reader_overview *out)
+/* Of many accounts at once: a statement costs the database more than the rows of one account. */
+struct overviews {
+	struct reader_overview *const *wanted;
+	int count;
+};
+
+static void sql_accounts(struct ask *q, const struct overviews *o)
 {
-	void *transactions = NULL;
-	void *usages = NULL;
-	bool more;
+	sql_literal(&q->sql, ACCOUNT_SELECT ",a.id FROM accounts a" ACCOUNT_JOINS " WHERE a.id IN (");
+	for (int i = 0; i < o->count; i++) {
+		if (i > 0)
+			sql_literal(&q->sql, ",");
+		ask_key(q, &o->wanted[i]->key);
+	}
+	sql_literal(&q->sql, ");");
+}
 
-	if (read_account(q, &out->account) < 0 || ask_next(q) < 0 ||
-	    read_page(q, OVERVIEW_ROWS, take_transaction, sizeof(*out->transactions), &transactions,
-	              &out->transaction_count, &more) < 0 ||
-	    ask_next(q) < 0 ||
-	    read_page(q, OVERVIEW_ROWS, take_usage, sizeof(*out->usages), &usages,
-	              &out->usage_count, &more) < 0)
-		return -1;
-	out->transactions = transactions;
-	out->usages = usages;
+static void sql_next_of(struct ask *q, int i)
+{
+	if (i > 0)
+		sql_literal(&q->sql, " UNION ALL ");
+	sql_literal(&q->sql, "(");
+}
+
+static void sql_lists(struct ask *q, const struct overviews *o)
+{
+	for (int i = 0; i < o->count; i++) {
+		sql_next_of(q, i);
+		sql_transactions(q, i, &o->wanted[i]->key, 0, OVERVIEW_ROWS);
+		sql_literal(&q->sql, ")");
+	}
+	sql_literal(&q->sql, ";");
+	for (int i = 0; i < o->count; i++) {
+		const struct reader_usage_filter filter = {.member = o->wanted[i]->of_member};
+
+		sql_next_of(q, i);
+		sql_usages(q, i, &o->wanted[i]->key, 0, &filter, OVERVIEW_ROWS);
+		sql_literal(&q->sql, ")");
+	}
+}
+
+/* False when nobody asks for a member. */
+static bool sql_own_members(struct ask *q, const struct overviews *o)
+{
+	bool any = false;
+
+	for (int i = 0; i < o->count; i++) {
+		if (o->wanted[i]->of_member == NULL)
+			continue;
+		buf_add_text(&q->sql, any ? " UNION ALL " : ";");
+		any = true;
+		sql_members(q, i, &o->wanted[i]->key);
+		sql_literal(&q->sql, " AND member_id");
+		sql_equals(q, o->wanted[i]->of_member);
+	}
+	return any;
+}
+
+/* What one of them has no room for is its own misfortune. */
+static void take_for(struct ask *q, struct reader_overview *o, ask_taker *take, const struct db_row *row, void *out)
+{
+	q->arena = o->arena;
+	if (take(q, row, out) < 0)
+		o->failed = true;
+}
+
+/* Two may ask for the same account. */
+static int take_accounts(struct ask *q, const struct db_row *row, void *out)
+{
+	const struct overviews *o = out;
+	const unsigned id = row->count - 1;
+
+	CHECK(row->length[id] == sizeof(o->wanted[0]->key.bytes));
+	for (int i = 0; i < o->count; i++)
+		if (memcmp(o->wanted[i]->key.bytes, row->field[id], row->length[id]) == 0)
+			take_for(q, o->wanted[i], take_account, row, &o->wanted[i]->account);
 	return 0;
 }
 
-/* The member's row, where one was asked for. */
-static int read_own(struct ask *q, struct reader_overview *out)
+static struct reader_overview *tagged(const struct overviews *o, const struct db_row *row)
 {
-	int count;
+	const int64_t tag = db_int(row, row->count - 1);
 
-	if (ask_next(q) < 0)
-		return -1;
-	count = ask_rows(q, 1, take_member, &out->member, sizeof(out->member));
-	out->member_found = count == 1;
-	return count < 0 ? -1 : 0;
+	CHECK(tag >= 0 && tag < o->count);
+	return o->wanted[tag];
 }
 
-int reader_overview(struct db *d, struct arena *a, const struct account_key *key,
-                    const char *member, struct reader_overview *out)
+/* Each has room for one more than it shows. */
+static int take_transactions(struct ask *q, const struct db_row *row, void *out)
 {
-	const struct reader_usage_filter filter = {.member = member};
+	struct reader_overview *o = tagged(out, row);
+
+	CHECK(o->transaction_count <= OVERVIEW_ROWS);
+	take_for(q, o, take_transaction, row, &o->transactions[o->transaction_count++]);
+	return 0;
+}
+
+static int take_usages(struct ask *q, const struct db_row *row, void *out)
+{
+	struct reader_overview *o = tagged(out, row);
+
+	CHECK(o->usage_count <= OVERVIEW_ROWS);
+	take_for(q, o, take_usage, row, &o->usages[o->usage_count++]);
+	return 0;
+}
+
+static int take_own_member(struct ask *q, const struct db_row *row, void *out)
+{
+	struct reader_overview *o = tagged(out, row);
+
+	o->member_found = true;
+	take_for(q, o, take_member, row, &o->member);
+	return 0;
+}
+
+static int newest_first(int64_t a, int64_t b)
+{
+	return (a < b) - (a > b);
+}
+
+static int compare_transactions(const void *a, const void *b)
+{
+	return newest_first(((const struct reader_transaction *)a)->seq, ((const struct reader_transaction *)b)->seq);
+}
+
+static int compare_usages(const void *a, const void *b)
+{
+	return newest_first(((const struct reader_usage *)a)->seq, ((const struct reader_usage *)b)->seq);
+}
+
+/* In which order the rows of several SELECTs come is the database's affair. */
+static void sort_lists(struct reader_overview *o)
+{
+	qsort(o->transactions, (size_t)o->transaction_count, sizeof(o->transactions[0]), compare_transactions);
+	qsort(o->usages, (size_t)o->usage_count, sizeof(o->usages[0]), compare_usages);
+	if (o->transaction_count > OVERVIEW_ROWS)
+		o->transaction_count = OVERVIEW_ROWS;
+	if (o->usage_count > OVERVIEW_ROWS)
+		o->usage_count = OVERVIEW_ROWS;
+}
+
+int reader_overview_init(struct reader_overview *o, struct arena *a, const struct account_key *key,
+                         const char *of_member)
+{
+	memset(o, 0, sizeof(*o));
+	o->key = *key;
+	o->of_member = of_member;
+	o->arena = a;
+	o->transactions = arena_alloc(a, (OVERVIEW_ROWS + 1) * sizeof(*o->transactions));
+	o->usages = arena_alloc(a, (OVERVIEW_ROWS + 1) * sizeof(*o->usages));
+	return o->transactions != NULL && o->usages != NULL ? 0 : -1;
+}
+
+static int read_overviews(struct ask *q, struct overviews *o, bool members)
+{
+	if (ask_each(q, take_accounts, o) < 0 || ask_next(q) < 0 || ask_each(q, take_transactions, o) < 0 ||
+	    ask_next(q) < 0 || ask_each(q, take_usages, o) < 0)
+		return -1;
+	return !members || (ask_next(q) == 0 && ask_each(q, take_own_member, o) == 0) ? 0 : -1;
+}
+
+void reader_overviews(struct db *d, struct reader_overview *const *wanted, int count)
+{
+	struct overviews o = {.wanted = wanted, .count = count};
 	struct ask q;
 	int result = -1;
+	bool members;
 
-	memset(out, 0, sizeof(*out));
-	ask_init(&q, d, a);
-	sql_account(&q, key);
-	sql_literal(&q.sql, ";");
-	sql_transactions(&q, key, 0, OVERVIEW_ROWS);
-	sql_literal(&q.sql, ";");
-	sql_usages(&q, key, 0, &filter, OVERVIEW_ROWS);
-	if (member != NULL) {
-		sql_literal(&q.sql, ";");
-		sql_members(&q, key);
-		sql_literal(&q.sql, " AND member_id");
-		sql_equals(&q, member);
-	}
+	CHECK(count > 0 && count <= READER_OVERVIEWS_MAX);
+	ask_init(&q, d, NULL);
+	sql_accounts(&q, &o);
+	sql_lists(&q, &o);
+	members = sql_own_members(&q, &o);
 	if (ask_send(&q) == 0)
-		result = read_overview(&q, out);
-	if (result == 0 && member != NULL)
-		result = read_own(&q, out);
-	return ask_end(&q, result);
+		result = read_overviews(&q, &o, members);
+	result = ask_end(&q, result);
+	for (int i = 0; i < count; i++) {
+		if (result < 0)
+			wanted[i]->failed = true;
+		else
+			sort_lists(wanted[i]);
+	}
 }
 
 /* ---- sums ------------------------------------------------------------------------------------ */

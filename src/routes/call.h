@@ -19,6 +19,7 @@
 
 struct edge;
 struct metrics;
+struct overviews;
 struct router;
 struct call;
 
@@ -38,6 +39,7 @@ struct call {
 	const struct config *config;
 	struct ledger *ledger;
 	struct pool *readers;
+	struct overviews *overviews;
 	const struct stripe *stripe; /* NULL: payments are not set up */
 	struct bulkhead *slow;       /* a handler that waits for Stripe enters it */
 	enum scope scope;

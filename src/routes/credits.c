@@ -5,6 +5,7 @@
 #include "ledger/code.h"
 #include "routes/call.h"
 #include "routes/cursor.h"
+#include "routes/overviews.h"
 #include "routes/parse.h"
 #include "routes/people.h"
 #include "routes/render.h"
@@ -36,13 +37,10 @@ static bool is_due(const struct reader_account *a)
 
 static int read_overview(struct call *c, const struct account_key *key, struct reader_overview *out)
 {
-	struct db *d = call_reader(c);
-	int result;
+	int result = reader_overview_init(out, c->request->arena, key, own_member(c));
 
-	if (d == NULL)
-		return -1;
-	result = reader_overview(d, c->request->arena, key, own_member(c), out);
-	pool_give(c->readers, d);
+	if (result == 0)
+		result = overviews_read(c->overviews, out, c->request->deadline_us);
 	if (result < 0)
 		render_outcome(c, OUTCOME_UNAVAILABLE);
 	return result;

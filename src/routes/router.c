@@ -13,6 +13,7 @@
 #include "routes/call.h"
 #include "routes/language.h"
 #include "routes/metrics.h"
+#include "routes/overviews.h"
 #include "routes/render.h"
 
 #define SEGMENTS_MAX 2
@@ -40,6 +41,7 @@ struct router {
 	struct router_options options;
 	struct auth *auth;
 	struct metrics *metrics;
+	struct overviews *overviews;
 	struct stripe stripe;
 	struct bulkhead slow;
 	struct edge *edge;     /* atomic: set while workers run */
@@ -54,6 +56,8 @@ struct router *router_new(const struct router_options *options)
 	r->options = *options;
 	r->auth = auth_new(options->config, options->readers);
 	r->metrics = metrics_new();
+	r->overviews = overviews_new(options->readers);
+	CHECK(r->overviews != NULL);
 	r->stripe = (struct stripe){
 		.api_base = options->config->stripe_api_base,
 		.secret_key = options->config->stripe_secret_key,
@@ -69,6 +73,7 @@ void router_free(struct router *r)
 		return;
 	auth_free(r->auth);
 	metrics_free(r->metrics);
+	overviews_free(r->overviews);
 	free(r);
 }
 
@@ -365,6 +370,7 @@ static struct call *call_new(struct router *r, const struct request *request, st
 		.config = r->options.config,
 		.ledger = r->options.ledger,
 		.readers = r->options.readers,
+		.overviews = r->overviews,
 		.stripe = r->stripe.secret_key[0] != '\0' ? &r->stripe : NULL,
 		.slow = &r->slow,
 		.account = "",

@@ -1,6 +1,7 @@
 """What a customer sees: balance, transactions, usages, summary, prices."""
 
 import base64
+import concurrent.futures
 import datetime
 import hashlib
 import json
@@ -9,6 +10,8 @@ import re
 import pytest
 
 import guard
+from octroi import wait_until
+from rowlock import Session
 from guard import authorize, charge, cost, hold, request_id, settle
 
 FUNDS = 9_876_543
@@ -70,6 +73,48 @@ def test_overview(server):
     assert usage["totalTokens"] == 120
     assert (usage["costMicros"], usage["cost"], usage["settlement"]) == (took, took / 10_000, "exact")
     assert recent(usage["createdAt"])
+
+
+def ask_all(o, asked):
+    """Everybody at once, each over a connection of its own."""
+    with concurrent.futures.ThreadPoolExecutor(len(asked)) as pool:
+        answers = list(pool.map(lambda more: o.get(**more), asked))
+    assert {a.status for a in answers} == {200}, answers
+    return [a.json for a in answers]
+
+
+def test_many_who_ask_at_once_see_their_own(server):
+    """They are asked of the database together; nobody sees another's, whoever it is that asks."""
+    asked = []
+    for n in range(12):
+        account = server.account(funds_micros=FUNDS + n)
+        for i in range(n):
+            member = ("ann", "bob")[i % 2]
+            settle(server, hold(server, account, member=member, conversationId=f"{account}-{i}"), inputTokens=i, outputTokens=n)
+        asked.append({"path": f"/api/credits?account={account}"})
+        for member in (None, "bob"):
+            asked.append({"path": "/api/credits", "key": None, "public": True,
+                          "headers": {"Authorization": f"Bearer {token(server, account, member)}"}})
+    alone = [server.get(**more).json for more in asked]
+    assert [len(said["usages"]) for said in alone[:9]] == [0, 0, 0, 1, 1, 0, 2, 2, 1]
+    assert [len(said["usages"]) for said in alone[-3:]] == [10, 10, 5]
+    for _ in range(3):
+        assert ask_all(server, asked) == alone
+
+
+def test_many_who_ask_at_once_cost_one_question(nginx):
+    accounts = [nginx.account(funds_micros=FUNDS) for _ in range(40)]
+    asked = [{"path": f"/api/credits?account={account}"} for account in accounts]
+    ask_all(nginx, asked)  # what is made at first sight is made
+    other = Session(nginx)
+    assert other.ask("LOCK TABLES transactions WRITE; SELECT 'held';") == "held"
+    before = nginx.metric("octroi_database_queries_total")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        answers = pool.submit(ask_all, nginx, asked)
+        wait_until(lambda: nginx.metric("octroi_edge_connections") >= len(asked), 30, "all of them to have come")
+        other.close()
+        assert [said["account"] for said in answers.result(60)] == accounts
+    assert nginx.metric("octroi_database_queries_total") - before < len(asked) / 2
 
 
 @pytest.mark.parametrize("language, funds, unit, text", [

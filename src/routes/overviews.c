@@ -1,0 +1,85 @@
+#include "routes/overviews.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "ledger/queue.h"
+
+#define WAITING_MAX 4096
+
+struct overviews {
+	struct pool *readers;
+	struct queue queue;
+};
+
+struct overviews *overviews_new(struct pool *readers)
+{
+	struct overviews *o = calloc(1, sizeof(*o));
+
+	if (o == NULL)
+		return NULL;
+	o->readers = readers;
+	queue_init(&o->queue, WAITING_MAX, 1, false);
+	return o;
+}
+
+void overviews_free(struct overviews *o)
+{
+	if (o == NULL)
+		return;
+	queue_destroy(&o->queue);
+	free(o);
+}
+
+static struct reader_overview *wanted_of(const struct waiter *w)
+{
+	return w->context;
+}
+
+/* What all of the taken want, within the time that the least patient has. */
+static void read_all(struct overviews *o, const struct waiter *taken)
+{
+	struct reader_overview *wanted[READER_OVERVIEWS_MAX];
+	int64_t deadline_us = INT64_MAX;
+	struct db *d;
+	int count = 0;
+
+	for (const struct waiter *w = taken; w != NULL; w = w->next) {
+		wanted[count++] = wanted_of(w);
+		if (w->deadline_us < deadline_us)
+			deadline_us = w->deadline_us;
+	}
+	d = pool_take(o->readers, deadline_us);
+	for (int i = 0; d == NULL && i < count; i++)
+		wanted[i]->failed = true;
+	if (d == NULL)
+		return;
+	reader_overviews(d, wanted, count);
+	pool_give(o->readers, d);
+}
+
+static void lead(struct overviews *o, const struct waiter *own)
+{
+	int count;
+	struct waiter *taken = queue_take(&o->queue, READER_OVERVIEWS_MAX, &count);
+
+	CHECK(taken == own); /* who leads is the first that waits */
+	read_all(o, taken);
+	queue_finish(&o->queue, taken, own, false);
+}
+
+int overviews_read(struct overviews *o, struct reader_overview *wanted, int64_t deadline_us)
+{
+	struct waiter w = {.count = 1, .deadline_us = deadline_us, .context = wanted};
+
+	switch (queue_wait(&o->queue, &w)) {
+	case QUEUE_LEAD:
+		lead(o, &w);
+		break;
+	case QUEUE_DONE:
+		break;
+	default:
+		wanted->failed = true;
+	}
+	return wanted->failed ? -1 : 0;
+}
