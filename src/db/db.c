@@ -131,6 +131,11 @@ bool db_connected(const struct db *d)
 	return d->mysql != NULL;
 }
 
+bool db_manual_commit(const struct db *d)
+{
+	return d->manual_commit;
+}
+
 int64_t db_idle_us(const struct db *d)
 {
 	return clock_monotonic_us() - d->used_us;

@@ -40,6 +40,7 @@ void db_free(struct db *d);
 /* Closes the connection; the next use opens another. */
 void db_disconnect(struct db *d);
 bool db_connected(const struct db *d);
+bool db_manual_commit(const struct db *d); /* as in the options: a transaction needs no BEGIN */
 int64_t db_idle_us(const struct db *d); /* since the last use */
 
 /*

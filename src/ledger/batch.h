@@ -46,7 +46,7 @@ void batch_free(struct batch *b);
 /* Runs the commands on the connection; every command has its answer afterwards, whatever happened. */
 void batch_run(struct batch *b, struct db *d, struct command **commands, int count, int64_t deadline_us);
 
-/* The steps.  prefetch_begin: BEGIN, the marker if the batch is unknown, the accounts locked, the clock, the price
+/* The steps.  prefetch_begin: the transaction begun, the marker if the batch is unknown, the accounts locked, the clock, the price
  * version and what the commands name; prefetch_rows: what the accounts, as they are, want besides. */
 enum db_result prefetch_begin(struct batch *b, struct db *d);
 enum db_result prefetch_rows(struct batch *b, struct db *d);

@@ -423,7 +423,8 @@ enum db_result prefetch_begin(struct batch *b, struct db *d)
 		return result;
 	rows_sort_slots(b->rows);
 	buf_reset(&b->sql);
-	sql_literal(&b->sql, "BEGIN;");
+	if (!db_manual_commit(d))
+		sql_literal(&b->sql, "BEGIN;");
 	if (b->unknown)
 		persist_marker(b);
 	add_lock(b);
@@ -433,7 +434,7 @@ enum db_result prefetch_begin(struct batch *b, struct db *d)
 	count = add_selects(b, LOAD_NAMED, order, count);
 	result = send(b, d);
 	if (result == DB_OK)
-		result = skip_to_result(d, b->unknown ? 2 : 1);
+		result = skip_to_result(d, (db_manual_commit(d) ? 0 : 1) + (b->unknown ? 1 : 0));
 	if (result == DB_OK)
 		result = read_lock(b, d, &version);
 	for (int i = 0; i < count && result == DB_OK; i++) {

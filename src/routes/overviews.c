@@ -19,7 +19,7 @@ struct overviews *overviews_new(struct pool *readers)
 	if (o == NULL)
 		return NULL;
 	o->readers = readers;
-	queue_init(&o->queue, WAITING_MAX, 1, false);
+	queue_init(&o->queue, WAITING_MAX, 2, false);
 	return o;
 }
 
@@ -64,8 +64,9 @@ static void lead(struct overviews *o, const struct waiter *own)
 	struct waiter *taken = queue_take(&o->queue, READER_OVERVIEWS_MAX, &count);
 
 	CHECK(taken == own); /* who leads is the first that waits */
+	queue_pass(&o->queue);
 	read_all(o, taken);
-	queue_finish(&o->queue, taken, own, false);
+	queue_finish(&o->queue, taken, own, true);
 }
 
 int overviews_read(struct overviews *o, struct reader_overview *wanted, int64_t deadline_us)
