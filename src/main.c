@@ -38,11 +38,6 @@
 
 #define THREADS_DEFAULT 64
 #define READERS_DEFAULT 8
-/* Batches that may be under way at once; a lane more leads or looks for late ones meanwhile, and a connection more is
- * there for sweeping and the price book. */
-#define UNDER_WAY 4
-#define LANES (UNDER_WAY + 1)
-#define WRITERS (UNDER_WAY + 1)
 #define DRAIN_MS 5000
 #define TICK_US CLOCK_US_PER_SECOND
 #define HOUSEKEEPER_STACK_BYTES ((size_t)256 * 1024)
@@ -229,7 +224,7 @@ static int make_pools(struct program *p)
 	bool one = p->start == START_STDIN && c->db_connections == 0;
 
 	options.manual_commit = !one;
-	p->writers = pool_new(&options, one ? 1 : WRITERS);
+	p->writers = pool_new(&options, one ? 1 : LEDGER_CONNECTIONS);
 	if (p->writers == NULL)
 		return -1;
 	options.manual_commit = false;
@@ -249,7 +244,7 @@ static int make_ledger(struct program *p)
 	struct ledger_options options = options_ledger(&p->config, p->writers);
 
 	/* With a single thread nobody could use them. */
-	options.lanes = thread_count(p) > 1 ? LANES : 0;
+	options.lanes = thread_count(p) > 1;
 	p->ledger = ledger_new(&options);
 	return p->ledger != NULL ? 0 : -1;
 }

@@ -40,14 +40,15 @@ struct batch {
 
 /* 0, or -1 when memory is short.  committing is called before the last message of an attempt, which commits; so perhaps
  * more than once in a run. */
-int batch_init(struct batch *b, const struct ledger_options *options, void (*committing)(void *context), void *context);
+int batch_init(struct batch *b, const struct ledger_options *options, void (*committing)(void *context),
+               void *context);
 void batch_free(struct batch *b);
 
 /* Runs the commands on the connection; every command has its answer afterwards, whatever happened. */
 void batch_run(struct batch *b, struct db *d, struct command **commands, int count, int64_t deadline_us);
 
-/* The steps.  prefetch_begin: the transaction begun, the marker if the batch is unknown, the accounts locked, the clock, the price
- * version and what the commands name; prefetch_rows: what the accounts, as they are, want besides. */
+/* The steps.  prefetch_begin: the transaction begun, the marker if the batch is unknown, the accounts locked, the
+ * clock, the price version and what the commands name; prefetch_rows: what the accounts, as they are, want besides. */
 enum db_result prefetch_begin(struct batch *b, struct db *d);
 enum db_result prefetch_rows(struct batch *b, struct db *d);
 /* Writes what changed and commits; rolls back when nothing did. */

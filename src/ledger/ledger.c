@@ -18,8 +18,6 @@
 #define MARKER_TIME_DIGITS 16 /* hexadecimal; batch.c begins each id with its milliseconds */
 #define PRUNE_MAX 10000
 #define SWEEP_MAX 256
-#define LANES_MAX 8
-#define FLIGHTS_MAX (LANES_MAX - 1)
 /* A lane answers too: room for rendering. */
 #define LANE_STACK_BYTES ((size_t)256 * 1024)
 
@@ -37,9 +35,9 @@ struct ledger {
 	struct ledger_options options;
 	char currency[4]; /* as Stripe writes it; options.billing.currency points here */
 	struct queue queue;
-	pthread_t lane[LANES_MAX];
+	pthread_t lane[LEDGER_LANES];
 	int lanes; /* that run */
-	struct flight flight[FLIGHTS_MAX];
+	struct flight flight[LEDGER_UNDER_WAY];
 	int flights;
 	/* Shared, under lock. */
 	struct lock lock;
@@ -289,10 +287,9 @@ static int lanes_start(struct ledger *l)
 	pthread_attr_t attributes;
 	int error = 0;
 
-	CHECK(l->options.lanes >= 0 && l->options.lanes <= LANES_MAX);
 	CHECK(pthread_attr_init(&attributes) == 0);
 	CHECK(pthread_attr_setstacksize(&attributes, LANE_STACK_BYTES) == 0);
-	while (l->lanes < l->options.lanes && error == 0) {
+	while (l->options.lanes && l->lanes < LEDGER_LANES && error == 0) {
 		error = pthread_create(&l->lane[l->lanes], &attributes, lane_main, l);
 		l->lanes += error == 0 ? 1 : 0;
 	}
@@ -306,7 +303,6 @@ static int flights_init(struct ledger *l)
 {
 	int result = 0;
 
-	CHECK(l->flights > 0 && l->flights <= FLIGHTS_MAX);
 	for (int i = 0; i < l->flights && result == 0; i++) {
 		l->flight[i].ledger = l;
 		result = batch_init(&l->flight[i].batch, &l->options, pass, &l->flight[i]);
@@ -323,9 +319,8 @@ struct ledger *ledger_new(const struct ledger_options *options)
 	l->options = *options;
 	keep_currency(l, options->billing.currency);
 	CHECK(options->batch_max > 0 && options->batch_max <= COMMANDS_MAX);
-	/* One lane is left to look for those that are late, and to lead while the others give answers. */
-	l->flights = options->lanes > 0 ? options->lanes - 1 : 1;
-	queue_init(&l->queue, options->queue_max, l->flights, options->lanes > 0);
+	l->flights = options->lanes ? LEDGER_UNDER_WAY : 1;
+	queue_init(&l->queue, options->queue_max, l->flights, options->lanes);
 	lock_init(&l->lock);
 	if (flights_init(l) == 0 && lanes_start(l) == 0)
 		return l;

@@ -17,10 +17,16 @@
 
 struct ledger;
 
+/* Batches that may be under way at once where there are lanes; a lane more leads or looks for late ones meanwhile, and
+ * a connection more is there for sweeping and the price book. */
+#define LEDGER_UNDER_WAY 4
+#define LEDGER_LANES (LEDGER_UNDER_WAY + 1)
+#define LEDGER_CONNECTIONS (LEDGER_UNDER_WAY + 1)
+
 struct ledger_options {
 	struct pool *pool;  /* lends the connection of each batch; outlives the ledger */
 	int batch_max, queue_max;
-	int lanes; /* threads of its own for ledger_post, one more than batches at once; 0: none, and one batch */
+	bool lanes; /* threads of its own, for ledger_post; without, one batch is under way at a time */
 	int64_t holds_max;
 	bool capture_expired; /* a hold that nobody settled is charged its estimate */
 	micros action_price_micros; /* credits of an action without a price; 0: refused */

@@ -173,7 +173,7 @@ def test_too_few_connections(o):
     o.sql(f"ALTER USER {user} WITH MAX_USER_CONNECTIONS 9")
     try:
         assert state(o, "connections") == "problem"
-        with changed_conf(o, db_connections="4") as conf:
+        with changed_conf(o, db_connections="3") as conf:
             assert state(o, "connections", conf=conf) == "ok"
     finally:
         o.sql(f"ALTER USER {user} WITH MAX_USER_CONNECTIONS 0")

@@ -189,12 +189,23 @@ int reader_account(struct db *d, struct arena *a, const struct account_key *key,
 	return database_away ? -1 : 0;
 }
 
-int reader_overview(struct db *d, struct arena *a, const struct account_key *key,
-                    const char *member, struct reader_overview *out)
+int reader_overview_init(struct reader_overview *o, struct arena *a, const struct account_key *key,
+                         const char *of_member)
 {
-	memset(out, 0, sizeof(*out));
-	filtered.member = member;
-	return reader_account(d, a, key, &out->account);
+	(void)a;
+	(void)key;
+	memset(o, 0, sizeof(*o));
+	filtered.member = of_member;
+	return 0;
+}
+
+void reader_overviews(struct db *d, struct reader_overview *const *wanted, int count)
+{
+	(void)d;
+	for (int i = 0; i < count; i++) {
+		wanted[i]->account = account;
+		wanted[i]->failed = database_away;
+	}
 }
 
 int reader_transactions(struct db *d, struct arena *a, const struct account_key *key,
