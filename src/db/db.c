@@ -620,6 +620,11 @@ enum db_result db_bulk(struct db *d, int number, db_statement *sql, const struct
 	return result;
 }
 
+enum db_result db_bulk_end(struct db *d)
+{
+	return d->unread > 0 ? read_unread(d) : DB_OK;
+}
+
 void db_rollback(struct db *d)
 {
 	struct buf sql;

@@ -96,6 +96,9 @@ typedef void db_statement(struct buf *sql, int number);
 enum db_result db_bulk(struct db *d, int number, db_statement *sql, const struct db_values *values, int parameters,
                        int rows);
 
+/* Waits until all that was sent in bulk has been answered: DB_OK, or the first failure. */
+enum db_result db_bulk_end(struct db *d);
+
 /* Ends the transaction, if there is one, undoing it; closes the connection when that fails. */
 void db_rollback(struct db *d);
 bool db_in_transaction(const struct db *d);

@@ -13,6 +13,8 @@
 #define SQL_MAX (16 * 1024 * 1024) /* MariaDB's max_allowed_packet unless it was lowered */
 #define ATTEMPTS_MAX 40
 #define DUPLICATES_MAX 3
+/* A batch that was begun in time is not given up for a moment: those who wait longest are in each while many wait. */
+#define LATE_US CLOCK_US_PER_SECOND
 #define NAP_MS 5
 #define NAP_LOST_MS 50
 
@@ -86,6 +88,11 @@ static void decide_all(struct batch *b)
 		decide(&d, rows_slot(b->rows, &b->commands[i]->account), b->commands[i]);
 }
 
+bool batch_is_late(const struct batch *b)
+{
+	return clock_monotonic_us() >= b->deadline_us + LATE_US;
+}
+
 /* The three steps, once. */
 static enum db_result attempt(struct batch *b, struct db *d, enum phase *phase)
 {
@@ -98,12 +105,14 @@ static enum db_result attempt(struct batch *b, struct db *d, enum phase *phase)
 	if (!b->unknown)
 		new_id(b->id, b->now_us);
 	*phase = PHASE_ROWS;
-	result = prefetch_rows(b, d);
+	result = batch_is_late(b) ? DB_RETRY : prefetch_rows(b, d);
 	if (result != DB_OK)
 		return result;
 	decide_all(b);
 	if (rows_failed(b->rows))
 		return DB_FAULT;
+	if (batch_is_late(b))
+		return DB_RETRY;
 	*phase = PHASE_PERSIST;
 	return persist(b, d);
 }

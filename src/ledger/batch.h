@@ -53,6 +53,9 @@ enum db_result prefetch_begin(struct batch *b, struct db *d);
 enum db_result prefetch_rows(struct batch *b, struct db *d);
 /* Writes what changed and commits; rolls back when nothing did. */
 enum db_result persist(struct batch *b, struct db *d);
+/* Whether the deadline has passed by a second.  Nothing more is asked of the database then: each question may take a
+ * db_timeout. */
+bool batch_is_late(const struct batch *b);
 /* The row that says that the batch was committed, to b->sql. */
 void persist_marker(struct batch *b);
 

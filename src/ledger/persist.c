@@ -73,6 +73,10 @@ enum db_result persist(struct batch *b, struct db *d)
 	}
 	if (result == DB_OK && !buf_ok(&b->sql))
 		result = DB_FAULT;
+	if (result == DB_OK)
+		result = db_bulk_end(d);
+	if (result == DB_OK && batch_is_late(b))
+		result = DB_RETRY;
 	if (result == DB_OK) {
 		b->committing(b->context);
 		result = db_query(d, &b->sql);
