@@ -85,7 +85,7 @@ static void publish(struct ledger *l, struct flight *f, int count)
 	l->counts.unknown_commits += b->unknowns;
 	for (int i = 0; i < count; i++)
 		l->counts.outcome[f->commands[i]->answer.outcome]++;
-	if (b->book != l->book) {
+	if (b->book != NULL && b->book != l->book) { /* a batch that failed may never have had one */
 		old = l->book;
 		l->book = book_hold(b->book);
 	}

@@ -156,7 +156,8 @@ static bool needs_grants_too(const struct slot *s, int64_t now_us)
 	return is_due(s, now_us) && !s->wants_grants;
 }
 
-/* Reads the current result into the rows. */
+/* Reads the current result into the rows.  Of an account that was not there when it was to be locked nothing is known,
+ * though it may be made, with a hold, before the next statement. */
 static enum db_result load(struct batch *b, struct db *d, enum table_id table)
 {
 	struct db_row from;
@@ -177,6 +178,8 @@ static enum db_result load(struct batch *b, struct db *d, enum table_id table)
 		/* The first column of every other table is the account's key. */
 		memcpy(key.bytes, (const char *)row + table_of(table)->columns[0].offset, sizeof(key.bytes));
 		s = rows_slot(b->rows, &key);
+		if (s != NULL && s->account == NULL && table != TABLE_ACCOUNTS)
+			continue;
 		if (s == NULL || !rows_load(b->rows, s, row))
 			return SHORT_OF_MEMORY;
 	}

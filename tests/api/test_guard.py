@@ -1,11 +1,13 @@
 """Authorize before, settle after: what is reserved, what is charged, what is refused and why."""
 
+import concurrent.futures
 import datetime
 
 import pytest
 
 import guard
 from guard import authorize, charge, cost, extend, hold, release, settle
+from rowlock import Lock, wait_for_waiting
 
 FUNDS = 10_000_000
 ESTIMATE = cost("gpt-4o", input=500, output=2000)
@@ -341,6 +343,26 @@ def test_written_in_bulk_or_one_by_one_is_the_same(nginx):
                                f" WHERE account_id = {key} ORDER BY seq"), nginx.balance(account)))
     assert rows[0] == rows[1]
     assert [(row[3], row[4]) for row in rows[1][0]] == [(text.encode().hex().upper(),) * 2 for text in texts]
+
+
+def test_an_account_that_is_made_while_another_is_waited_for(nginx):
+    """Its hold is there when holds are read, but it was not when accounts were locked."""
+    first, second = sorted((nginx.account(funds_micros=FUNDS) for _ in range(2)), key=guard.key_of)
+    holds = [hold(nginx, account) for account in (first, second)]
+    where = f"id = {guard.key_of(first)}"
+    nginx.sql(f"CREATE TABLE kept SELECT * FROM accounts WHERE {where}; DELETE FROM accounts WHERE {where}")
+    try:
+        with Lock(nginx, f"accounts WHERE id = {guard.key_of(second)}") as lock, \
+                concurrent.futures.ThreadPoolExecutor(1) as pool:
+            body = {"settlements": [{"hold": h, "inputTokens": 1, "outputTokens": 1} for h in holds]}
+            answer = pool.submit(nginx.post, "/api/guard/settle", body)
+            wait_for_waiting(nginx)
+            nginx.sql("INSERT INTO accounts SELECT * FROM kept")
+            lock.release()
+            assert [result["status"] for result in answer.result(60).json["results"]] == [404, 200]
+        assert settle(nginx, holds[0], inputTokens=1, outputTokens=1).status == 200
+    finally:
+        nginx.sql("DROP TABLE kept")
 
 
 def test_five_hundred_settlements_in_one_call_and_no_more(nginx):
