@@ -421,8 +421,8 @@ static enum db_result begin(struct db *d)
 {
 	enum db_result result = d->pending ? db_finish(d) : DB_OK;
 
-	if (result == DB_OK && d->unread > 0)
-		result = read_unread(d);
+	if (result == DB_OK)
+		result = db_bulk_end(d);
 	if (result != DB_OK)
 		return result;
 	drop_result(d);

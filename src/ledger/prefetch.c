@@ -375,6 +375,19 @@ static enum db_result send(struct batch *b, struct db *d)
 	return db_query(d, &b->sql);
 }
 
+/* What the next statements return, the rows of these tables. */
+static enum db_result load_next(struct batch *b, struct db *d, const enum table_id *order, int count)
+{
+	enum db_result result = DB_OK;
+
+	for (int i = 0; i < count && result == DB_OK; i++) {
+		result = skip_to_result(d, 1);
+		if (result == DB_OK)
+			result = load(b, d, order[i]);
+	}
+	return result;
+}
+
 /* Sends the statements, and reads what they return, the rows of these tables. */
 static enum db_result read_all(struct batch *b, struct db *d, const enum table_id *order, int count)
 {
@@ -383,12 +396,10 @@ static enum db_result read_all(struct batch *b, struct db *d, const enum table_i
 	if (count == 0)
 		return DB_OK;
 	result = send(b, d);
-	for (int i = 0; i < count && result == DB_OK; i++) {
-		if (i > 0)
-			result = skip_to_result(d, 1);
-		if (result == DB_OK)
-			result = load(b, d, order[i]);
-	}
+	if (result == DB_OK)
+		result = load(b, d, order[0]);
+	if (result == DB_OK)
+		result = load_next(b, d, order + 1, count - 1);
 	return result == DB_OK ? db_finish(d) : result;
 }
 
@@ -440,11 +451,8 @@ enum db_result prefetch_begin(struct batch *b, struct db *d)
 		result = skip_to_result(d, (db_manual_commit(d) ? 0 : 1) + (b->unknown ? 1 : 0));
 	if (result == DB_OK)
 		result = read_lock(b, d, &version);
-	for (int i = 0; i < count && result == DB_OK; i++) {
-		result = skip_to_result(d, 1);
-		if (result == DB_OK)
-			result = load(b, d, order[i]);
-	}
+	if (result == DB_OK)
+		result = load_next(b, d, order, count);
 	if (result == DB_OK)
 		result = db_finish(d);
 	return result == DB_OK ? renew_book(b, d, version) : result;

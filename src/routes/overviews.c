@@ -6,6 +6,7 @@
 #include "ledger/queue.h"
 
 #define WAITING_MAX 4096
+#define UNDER_WAY_MAX 2 /* questions at once: one answer may take its time */
 
 struct overviews {
 	struct pool *readers;
@@ -19,7 +20,7 @@ struct overviews *overviews_new(struct pool *readers)
 	if (o == NULL)
 		return NULL;
 	o->readers = readers;
-	queue_init(&o->queue, WAITING_MAX, 2, false);
+	queue_init(&o->queue, WAITING_MAX, UNDER_WAY_MAX, false);
 	return o;
 }
 
@@ -31,11 +32,6 @@ void overviews_free(struct overviews *o)
 	free(o);
 }
 
-static struct reader_overview *wanted_of(const struct waiter *w)
-{
-	return w->context;
-}
-
 /* What all of the taken want, within the time that the least patient has. */
 static void read_all(struct overviews *o, const struct waiter *taken)
 {
@@ -45,7 +41,7 @@ static void read_all(struct overviews *o, const struct waiter *taken)
 	int count = 0;
 
 	for (const struct waiter *w = taken; w != NULL; w = w->next) {
-		wanted[count++] = wanted_of(w);
+		wanted[count++] = w->context;
 		if (w->deadline_us < deadline_us)
 			deadline_us = w->deadline_us;
 	}
