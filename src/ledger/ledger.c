@@ -117,13 +117,11 @@ static int gather(struct flight *f, struct waiter *taken, int64_t *deadline_us)
 /* The queue lets no more lead than there are. */
 static struct flight *take_flight(struct ledger *l, int count)
 {
-	struct flight *f = NULL;
+	struct flight *f = l->flight;
 
 	lock_take(&l->lock);
-	for (int i = 0; i < l->flights && f == NULL; i++)
-		if (!l->flight[i].taken)
-			f = &l->flight[i];
-	CHECK(f != NULL);
+	for (; f->taken; f++)
+		CHECK(f + 1 < l->flight + l->flights);
 	f->taken = true;
 	lock_give(&l->lock);
 	f->count = count;
