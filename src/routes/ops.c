@@ -10,6 +10,7 @@
 #include "routes/call.h"
 #include "routes/metrics.h"
 #include "routes/openapi.h"
+#include "routes/overviews.h"
 #include "routes/render.h"
 #include "worker/worker.h"
 
@@ -169,6 +170,12 @@ static void write_database(struct call *c, struct buf *out)
 	              "Statements that failed otherwise.", counts.faults);
 }
 
+static void write_overviews(struct overviews *o, struct buf *out)
+{
+	metrics_value(out, "octroi_credits_waiting", "gauge", "Calls of GET /api/credits that wait for the database.",
+	              overviews_waiting(o));
+}
+
 static void write_edge(struct edge *e, struct buf *out)
 {
 	struct edge_counts counts;
@@ -198,5 +205,6 @@ void ops_metrics(struct call *c)
 	metrics_write(c->metrics, out);
 	write_ledger(c->ledger, out);
 	write_database(c, out);
+	write_overviews(c->overviews, out);
 	write_edge(c->edge, out);
 }

@@ -1,5 +1,6 @@
 #include "routes/overviews.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -10,6 +11,7 @@
 
 struct overviews {
 	struct pool *readers;
+	atomic_int waiting;
 	struct queue queue;
 };
 
@@ -69,6 +71,7 @@ int overviews_read(struct overviews *o, struct reader_overview *wanted, int64_t 
 {
 	struct waiter w = {.count = 1, .deadline_us = deadline_us, .context = wanted};
 
+	atomic_fetch_add(&o->waiting, 1);
 	switch (queue_wait(&o->queue, &w)) {
 	case QUEUE_LEAD:
 		lead(o, &w);
@@ -78,5 +81,11 @@ int overviews_read(struct overviews *o, struct reader_overview *wanted, int64_t 
 	default:
 		wanted->failed = true;
 	}
+	atomic_fetch_sub(&o->waiting, 1);
 	return wanted->failed ? -1 : 0;
+}
+
+int overviews_waiting(struct overviews *o)
+{
+	return atomic_load(&o->waiting);
 }

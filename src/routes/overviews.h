@@ -18,5 +18,7 @@ void overviews_free(struct overviews *o); /* nobody may be reading; NULL is harm
 
 /* Fills it in.  0, or -1 when it failed, or nobody had asked before the monotonic deadline.  Any thread; waits. */
 int overviews_read(struct overviews *o, struct reader_overview *wanted, int64_t deadline_us);
+/* How many are in overviews_read.  Any thread. */
+int overviews_waiting(struct overviews *o);
 
 #endif

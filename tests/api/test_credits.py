@@ -108,10 +108,10 @@ def test_many_who_ask_at_once_cost_one_question(nginx):
     ask_all(nginx, asked)  # what is made at first sight is made
     other = Session(nginx)
     assert other.ask("LOCK TABLES transactions WRITE; SELECT 'held';") == "held"
-    before = nginx.metric("octroi_database_queries_total")
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         answers = pool.submit(ask_all, nginx, asked)
-        wait_until(lambda: nginx.metric("octroi_edge_connections") >= len(asked), 30, "all of them to have come")
+        wait_until(lambda: nginx.metric("octroi_credits_waiting") == len(asked), 30, "all of them to wait")
+        before = nginx.metric("octroi_database_queries_total")
         other.close()
         assert [said["account"] for said in answers.result(60)] == accounts
     assert nginx.metric("octroi_database_queries_total") - before < len(asked) / 2
