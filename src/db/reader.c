@@ -177,12 +177,15 @@ static void sql_tag(struct ask *q, int tag)
 	sql_int(&q->sql, tag);
 }
 
+/* What take_transaction takes. */
+#define TRANSACTION_SELECT                                                                         \
+	"SELECT seq,type,amount_micros,balance_before_micros,balance_after_micros,created_at_us,"  \
+	"description,reference,metadata"
+
 static void sql_transactions(struct ask *q, int tag, const struct account_key *key, int64_t before_seq,
                              int limit)
 {
-	sql_literal(&q->sql,
-	            "SELECT seq,type,amount_micros,balance_before_micros,balance_after_micros,"
-	            "created_at_us,description,reference,metadata");
+	sql_literal(&q->sql, TRANSACTION_SELECT);
 	sql_tag(q, tag);
 	sql_literal(&q->sql, " FROM transactions WHERE account_id=");
 	ask_key(q, key);
@@ -220,18 +223,21 @@ static void sql_item(struct ask *q, int64_t kind, const char *item)
 }
 
 /* What was released, or expired at no cost, was never used. */
-#define WAS_USED " FROM usages WHERE state<>1 AND settlement<>0 AND account_id="
+#define WAS_USED " FROM usages WHERE state<>1 AND settlement<>0 AND "
+#define WAS_USED_BY WAS_USED "account_id="
+
+/* What take_usage takes. */
+#define USAGE_SELECT                                                                               \
+	"SELECT seq,kind,settlement,cost_micros,created_at_us,ended_at_us,quantity,source,"        \
+	"input_tokens,cache_read_tokens,cache_write_tokens+cache_write_1h_tokens,output_tokens,"   \
+	"item,member,conversation_id,IF(settled_message_id='',message_id,settled_message_id)"
 
 static void sql_usages(struct ask *q, int tag, const struct account_key *key, int64_t before_seq,
                        const struct reader_usage_filter *filter, int limit)
 {
-	sql_literal(&q->sql,
-	            "SELECT seq,kind,settlement,cost_micros,created_at_us,ended_at_us,quantity,"
-	            "source,input_tokens,cache_read_tokens,"
-	            "cache_write_tokens+cache_write_1h_tokens,output_tokens,item,member,conversation_id,"
-	            "IF(settled_message_id='',message_id,settled_message_id)");
+	sql_literal(&q->sql, USAGE_SELECT);
 	sql_tag(q, tag);
-	sql_literal(&q->sql, WAS_USED);
+	sql_literal(&q->sql, WAS_USED_BY);
 	ask_key(q, key);
 	if (filter->member != NULL) {
 		sql_literal(&q->sql, " AND member");
@@ -388,42 +394,114 @@ int reader_member(struct db *d, struct arena *a, const struct account_key *key, 
 
 /* ---- overviews ----------------------------------------------------------------------------------- */
 
-/* Of many accounts at once: a statement costs the database more than the rows of one account. */
+/*
+ * Of many accounts at once: a statement costs the database more than the rows of one account, and a SELECT within a
+ * UNION hardly less.  So where many ask, the transactions of all are read together, unless they have too many, and
+ * their last usages by number: those are the numbers of holds, of which the account knows the last.  Whose newest rows
+ * need not be among these is asked for with a SELECT of his own; where few ask, everybody is.
+ */
+#define TOGETHER_MIN 3
+#define TRANSACTIONS_EACH (2 * OVERVIEW_ROWS)
+#define RELEASED_EACH 4 /* numbers of holds that were never used */
+
 struct overviews {
 	struct reader_overview *const *wanted;
 	int count;
+	int rows;    /* of transactions that were read together */
+	int results; /* taken of the message that is under way */
+	bool lists[2]; /* of transactions, of usages: whether it asks for any */
 };
 
-static void sql_accounts(struct ask *q, const struct overviews *o)
+static void sql_keys(struct ask *q, const struct overviews *o)
 {
-	sql_literal(&q->sql, ACCOUNT_SELECT ",a.id FROM accounts a" ACCOUNT_JOINS " WHERE a.id IN (");
 	for (int i = 0; i < o->count; i++) {
 		if (i > 0)
 			sql_literal(&q->sql, ",");
 		ask_key(q, &o->wanted[i]->key);
 	}
-	sql_literal(&q->sql, ");");
+	sql_literal(&q->sql, ")");
 }
 
-static void sql_next_of(struct ask *q, int i)
+static void sql_accounts(struct ask *q, const struct overviews *o)
 {
-	if (i > 0)
+	sql_literal(&q->sql, ACCOUNT_SELECT ",a.hold_seq,a.id FROM accounts a" ACCOUNT_JOINS " WHERE a.id IN (");
+	sql_keys(q, o);
+}
+
+static int transactions_max(const struct overviews *o)
+{
+	return o->count * TRANSACTIONS_EACH;
+}
+
+static void sql_transactions_of_all(struct ask *q, const struct overviews *o)
+{
+	sql_literal(&q->sql, ";" TRANSACTION_SELECT ",account_id FROM transactions WHERE account_id IN (");
+	sql_keys(q, o);
+	sql_literal(&q->sql, " ORDER BY account_id DESC,seq DESC LIMIT ");
+	sql_int(&q->sql, (int64_t)transactions_max(o) + 1);
+}
+
+/* Of what a member used the numbers say nothing. */
+static bool is_numbered(const struct reader_overview *o)
+{
+	return o->account.found && o->of_member == NULL;
+}
+
+/* The number above which its newest usages are, unless more holds than a few were released. */
+static int64_t usages_above(const struct reader_overview *o)
+{
+	return o->hold_seq - o->account.open_holds - OVERVIEW_ROWS - RELEASED_EACH;
+}
+
+/* False when there is nobody to ask for. */
+static bool sql_last_usages(struct ask *q, const struct overviews *o)
+{
+	bool any = false;
+
+	sql_literal(&q->sql, USAGE_SELECT ",account_id" WAS_USED "(");
+	for (int i = 0; i < o->count; i++) {
+		if (!is_numbered(o->wanted[i]))
+			continue;
+		if (any)
+			sql_literal(&q->sql, " OR ");
+		any = true;
+		sql_literal(&q->sql, "account_id=");
+		ask_key(q, &o->wanted[i]->key);
+		sql_literal(&q->sql, " AND seq>");
+		sql_int(&q->sql, usages_above(o->wanted[i]));
+	}
+	sql_literal(&q->sql, ") ORDER BY account_id DESC,seq DESC");
+	return any;
+}
+
+/* The next SELECT of a UNION, which is a statement of its own. */
+static void sql_next(struct ask *q, bool *any)
+{
+	if (*any)
 		sql_literal(&q->sql, " UNION ALL ");
+	else if (q->sql.length > 0)
+		sql_literal(&q->sql, ";");
+	*any = true;
 	sql_literal(&q->sql, "(");
 }
 
-static void sql_lists(struct ask *q, const struct overviews *o)
+/* The lists of those of whom they are not known. */
+static void sql_lists(struct ask *q, struct overviews *o)
 {
+	o->lists[0] = o->lists[1] = false;
 	for (int i = 0; i < o->count; i++) {
-		sql_next_of(q, i);
+		if (o->wanted[i]->transactions_known)
+			continue;
+		sql_next(q, &o->lists[0]);
 		sql_transactions(q, i, &o->wanted[i]->key, 0, OVERVIEW_ROWS);
 		sql_literal(&q->sql, ")");
 	}
-	sql_literal(&q->sql, ";");
 	for (int i = 0; i < o->count; i++) {
 		const struct reader_usage_filter filter = {.member = o->wanted[i]->of_member};
 
-		sql_next_of(q, i);
+		if (o->wanted[i]->usages_known)
+			continue;
+		sql_next(q, &o->lists[1]);
 		sql_usages(q, i, &o->wanted[i]->key, 0, &filter, OVERVIEW_ROWS);
 		sql_literal(&q->sql, ")");
 	}
@@ -437,11 +515,11 @@ static bool sql_own_members(struct ask *q, const struct overviews *o)
 	for (int i = 0; i < o->count; i++) {
 		if (o->wanted[i]->of_member == NULL)
 			continue;
-		buf_add_text(&q->sql, any ? " UNION ALL " : ";");
-		any = true;
+		sql_next(q, &any);
 		sql_members(q, i, &o->wanted[i]->key);
 		sql_literal(&q->sql, " AND member_id");
 		sql_equals(q, o->wanted[i]->of_member);
+		sql_literal(&q->sql, ")");
 	}
 	return any;
 }
@@ -454,16 +532,58 @@ static void take_for(struct ask *q, struct reader_overview *o, ask_taker *take, 
 		o->failed = true;
 }
 
-/* Two may ask for the same account. */
+/* Whether the row, whose last column is the account's id, is of that account.  Two may ask for the same. */
+static bool is_of(const struct db_row *row, const struct reader_overview *o)
+{
+	const unsigned id = row->count - 1;
+
+	CHECK(row->length[id] == sizeof(o->key.bytes));
+	return memcmp(o->key.bytes, row->field[id], sizeof(o->key.bytes)) == 0;
+}
+
 static int take_accounts(struct ask *q, const struct db_row *row, void *out)
 {
 	const struct overviews *o = out;
-	const unsigned id = row->count - 1;
 
-	CHECK(row->length[id] == sizeof(o->wanted[0]->key.bytes));
 	for (int i = 0; i < o->count; i++)
-		if (memcmp(o->wanted[i]->key.bytes, row->field[id], row->length[id]) == 0)
+		if (is_of(row, o->wanted[i])) {
 			take_for(q, o->wanted[i], take_account, row, &o->wanted[i]->account);
+			o->wanted[i]->hold_seq = db_int(row, row->count - 2);
+		}
+	return 0;
+}
+
+/* Each has room for one more than it shows. */
+static void add_transaction(struct ask *q, struct reader_overview *o, const struct db_row *row)
+{
+	if (o->transaction_count <= OVERVIEW_ROWS)
+		take_for(q, o, take_transaction, row, &o->transactions[o->transaction_count++]);
+}
+
+static void add_usage(struct ask *q, struct reader_overview *o, const struct db_row *row)
+{
+	if (o->usage_count <= OVERVIEW_ROWS)
+		take_for(q, o, take_usage, row, &o->usages[o->usage_count++]);
+}
+
+static int take_transaction_of_all(struct ask *q, const struct db_row *row, void *out)
+{
+	struct overviews *o = out;
+
+	o->rows++;
+	for (int i = 0; i < o->count; i++)
+		if (is_of(row, o->wanted[i]))
+			add_transaction(q, o->wanted[i], row);
+	return 0;
+}
+
+static int take_last_usage(struct ask *q, const struct db_row *row, void *out)
+{
+	const struct overviews *o = out;
+
+	for (int i = 0; i < o->count; i++)
+		if (is_numbered(o->wanted[i]) && is_of(row, o->wanted[i]))
+			add_usage(q, o->wanted[i], row);
 	return 0;
 }
 
@@ -475,22 +595,15 @@ static struct reader_overview *tagged(const struct overviews *o, const struct db
 	return o->wanted[tag];
 }
 
-/* Each has room for one more than it shows. */
 static int take_transactions(struct ask *q, const struct db_row *row, void *out)
 {
-	struct reader_overview *o = tagged(out, row);
-
-	CHECK(o->transaction_count <= OVERVIEW_ROWS);
-	take_for(q, o, take_transaction, row, &o->transactions[o->transaction_count++]);
+	add_transaction(q, tagged(out, row), row);
 	return 0;
 }
 
 static int take_usages(struct ask *q, const struct db_row *row, void *out)
 {
-	struct reader_overview *o = tagged(out, row);
-
-	CHECK(o->usage_count <= OVERVIEW_ROWS);
-	take_for(q, o, take_usage, row, &o->usages[o->usage_count++]);
+	add_usage(q, tagged(out, row), row);
 	return 0;
 }
 
@@ -541,29 +654,109 @@ int reader_overview_init(struct reader_overview *o, struct arena *a, const struc
 	return o->transactions != NULL && o->usages != NULL ? 0 : -1;
 }
 
-static int read_overviews(struct ask *q, struct overviews *o, bool members)
+/* Of whom all transactions were read, or as many as are shown. */
+static void note_transactions(const struct overviews *o)
 {
-	if (ask_each(q, take_accounts, o) < 0 || ask_next(q) < 0 || ask_each(q, take_transactions, o) < 0 ||
-	    ask_next(q) < 0 || ask_each(q, take_usages, o) < 0)
+	for (int i = 0; i < o->count; i++) {
+		struct reader_overview *w = o->wanted[i];
+
+		w->transactions_known = o->rows <= transactions_max(o) || w->transaction_count >= OVERVIEW_ROWS;
+		if (!w->transactions_known)
+			w->transaction_count = 0;
+	}
+}
+
+static void note_usages(const struct overviews *o)
+{
+	for (int i = 0; i < o->count; i++) {
+		struct reader_overview *w = o->wanted[i];
+
+		w->usages_known = !w->account.found || (is_numbered(w) && (usages_above(w) <= 0 ||
+		                                                           w->usage_count >= OVERVIEW_ROWS));
+		if (!w->usages_known)
+			w->usage_count = 0;
+	}
+}
+
+static int take_next(struct ask *q, struct overviews *o, ask_taker *take)
+{
+	if (o->results++ > 0 && ask_next(q) < 0)
 		return -1;
-	return !members || (ask_next(q) == 0 && ask_each(q, take_own_member, o) == 0) ? 0 : -1;
+	return ask_each(q, take, o);
+}
+
+static int take_lists(struct ask *q, struct overviews *o)
+{
+	if (o->lists[0] && take_next(q, o, take_transactions) < 0)
+		return -1;
+	return o->lists[1] ? take_next(q, o, take_usages) : 0;
+}
+
+/* The accounts; of few their lists, of many their transactions. */
+static int read_accounts(struct db *d, struct overviews *o, bool many)
+{
+	struct ask q;
+	bool members;
+	int result = -1;
+
+	ask_init(&q, d, NULL);
+	o->results = 0;
+	sql_accounts(&q, o);
+	if (many)
+		sql_transactions_of_all(&q, o);
+	else
+		sql_lists(&q, o);
+	members = sql_own_members(&q, o);
+	if (ask_send(&q) == 0 && take_next(&q, o, take_accounts) == 0 &&
+	    (many ? take_next(&q, o, take_transaction_of_all) : take_lists(&q, o)) == 0)
+		result = members ? take_next(&q, o, take_own_member) : 0;
+	return ask_end(&q, result);
+}
+
+static int read_last_usages(struct db *d, struct overviews *o)
+{
+	struct ask q;
+	int result = 0;
+
+	ask_init(&q, d, NULL);
+	o->results = 0;
+	if (sql_last_usages(&q, o))
+		result = ask_send(&q) == 0 ? take_next(&q, o, take_last_usage) : -1;
+	return ask_end(&q, result);
+}
+
+/* The lists that are not known by now. */
+static int read_lists(struct db *d, struct overviews *o)
+{
+	struct ask q;
+	int result = 0;
+
+	ask_init(&q, d, NULL);
+	o->results = 0;
+	sql_lists(&q, o);
+	if (o->lists[0] || o->lists[1])
+		result = ask_send(&q) == 0 ? take_lists(&q, o) : -1;
+	return ask_end(&q, result);
+}
+
+static int read_together(struct db *d, struct overviews *o)
+{
+	if (read_accounts(d, o, true) < 0)
+		return -1;
+	note_transactions(o);
+	if (read_last_usages(d, o) < 0)
+		return -1;
+	note_usages(o);
+	return read_lists(d, o);
 }
 
 void reader_overviews(struct db *d, struct reader_overview *const *wanted, int count)
 {
 	struct overviews o = {.wanted = wanted, .count = count};
-	struct ask q;
-	int result = -1;
-	bool members;
+	int result;
 
 	CHECK(count > 0 && count <= READER_OVERVIEWS_MAX);
-	ask_init(&q, d, NULL);
-	sql_accounts(&q, &o);
-	sql_lists(&q, &o);
-	members = sql_own_members(&q, &o);
-	if (ask_send(&q) == 0)
-		result = read_overviews(&q, &o, members);
-	result = ask_end(&q, result);
+	result = count < TOGETHER_MIN ? read_accounts(d, &o, false) : read_together(d, &o);
 	for (int i = 0; i < count; i++) {
 		if (result < 0)
 			wanted[i]->failed = true;
@@ -576,7 +769,7 @@ void reader_overviews(struct db *d, struct reader_overview *const *wanted, int c
 
 static void sql_span(struct ask *q, const struct account_key *key, const struct reader_span *span)
 {
-	sql_literal(&q->sql, WAS_USED);
+	sql_literal(&q->sql, WAS_USED_BY);
 	ask_key(q, key);
 	sql_literal(&q->sql, " AND ended_at_us>=");
 	sql_int(&q->sql, span->from_us);

@@ -92,11 +92,14 @@ struct reader_overview {
 	struct reader_transaction *transactions;
 	struct reader_usage *usages;
 	int transaction_count, usage_count;
+	/* While it is read. */
+	int64_t hold_seq;
+	bool transactions_known, usages_known;
 };
 /* 0, or -1 when memory is short. */
 int reader_overview_init(struct reader_overview *o, struct arena *a, const struct account_key *key,
                          const char *of_member);
-/* Reads many at once, in one round trip; each into its own arena, and fails on its own or with all. */
+/* Reads many at once, in three round trips at most; each into its own arena, and fails on its own or with all. */
 #define READER_OVERVIEWS_MAX 64
 void reader_overviews(struct db *d, struct reader_overview *const *wanted, int count);
 

@@ -12,7 +12,7 @@ import pytest
 import guard
 from octroi import wait_until
 from rowlock import Session
-from guard import authorize, charge, cost, hold, request_id, settle
+from guard import authorize, charge, cost, hold, release, request_id, settle
 
 FUNDS = 9_876_543
 
@@ -102,19 +102,48 @@ def test_many_who_ask_at_once_see_their_own(server):
         assert ask_all(server, asked) == alone
 
 
+def ask_together(o, asked):
+    """As ask_all, all but the first asked of the database together; how many statements those took as well."""
+    other = Session(o)
+    assert other.ask("LOCK TABLES transactions WRITE; SELECT 'held';") == "held"
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        answers = pool.submit(ask_all, o, asked)
+        wait_until(lambda: o.metric("octroi_credits_waiting") == len(asked), 30, "all of them to wait")
+        before = o.metric("octroi_database_queries_total")
+        other.close()
+        said = answers.result(60)
+    return said, o.metric("octroi_database_queries_total") - before
+
+
 def test_many_who_ask_at_once_cost_one_question(nginx):
     accounts = [nginx.account(funds_micros=FUNDS) for _ in range(40)]
     asked = [{"path": f"/api/credits?account={account}"} for account in accounts]
     ask_all(nginx, asked)  # what is made at first sight is made
-    other = Session(nginx)
-    assert other.ask("LOCK TABLES transactions WRITE; SELECT 'held';") == "held"
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        answers = pool.submit(ask_all, nginx, asked)
-        wait_until(lambda: nginx.metric("octroi_credits_waiting") == len(asked), 30, "all of them to wait")
-        before = nginx.metric("octroi_database_queries_total")
-        other.close()
-        assert [said["account"] for said in answers.result(60)] == accounts
-    assert nginx.metric("octroi_database_queries_total") - before < len(asked) / 2
+    said, statements = ask_together(nginx, asked)
+    assert [answer["account"] for answer in said] == accounts
+    assert statements < len(asked) / 2
+
+
+def test_many_of_whom_some_have_much_see_all_of_theirs(nginx):
+    """Who has had very many transactions, whose last holds were released or are open, and who asks twice."""
+    rich, patient, fickle = (nginx.account(funds_micros=FUNDS) for _ in range(3))
+    others = [nginx.account(funds_micros=FUNDS + n) for n in range(10)]
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda n: nginx.fund(rich, n), range(1, 401)))
+    for n in range(14):
+        settle(nginx, hold(nginx, patient, member=("ann", "bob")[n % 2]), inputTokens=n, outputTokens=1)
+        settle(nginx, hold(nginx, fickle), inputTokens=n, outputTokens=1)
+    for _ in range(20):
+        hold(nginx, patient, model="gpt-4o-mini", maxOutputTokens=1)
+        assert release(nginx, hold(nginx, fickle)).status == 200
+    asked = [{"path": f"/api/credits?account={account}"} for account in (rich, *others, patient, rich, fickle)]
+    asked.append({"path": "/api/credits", "key": None, "public": True,
+                  "headers": {"Authorization": f"Bearer {token(nginx, patient, 'bob')}"}})
+    alone = [nginx.get(**more).json for more in asked]
+    assert [len(said["transactions"]) for said in alone[:2]] == [10, 1]
+    assert [len(said["usages"]) for said in alone[-5:]] == [0, 10, 0, 10, 7]
+    for _ in range(3):
+        assert ask_together(nginx, asked)[0] == alone
 
 
 @pytest.mark.parametrize("language, funds, unit, text", [
