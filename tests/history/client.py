@@ -109,19 +109,17 @@ class Client:
         while not self.stopping.is_set():
             self.under_way = []
             if self.plan["rate"]:
-                self.swarm.run([], self.came, self.due)
+                self.swarm.run([], self.came, self.due, self.goes)
                 continue
             first = [request for _ in range(self.plan["connections"]) for request in self.begin()]
-            self.swarm.run(first, self.came)
+            self.swarm.run(first, self.came, on_send=self.goes)
         self.history.close()
 
     # -- sending -----------------------------------------------------------------------------------
 
     def send(self, operation):
-        """The operation as a request of the swarm's."""
+        """The operation as a request of the swarm's, which sends it once a connection is free."""
         kind, account, body = operation.kind, urllib.parse.quote(operation.account, safe=""), operation.body
-        operation.attempt = self.history.call(operation.name, operation.account, kind, {**body, "micros": operation.micros})
-        operation.sent_ns = time.monotonic_ns()
         self.sent += 1
         self.under_way.append(operation)
         if kind == "read":
@@ -129,6 +127,12 @@ class Client:
         if kind == "transaction":
             return self.swarm.request("POST", f"/api/accounts/{account}/transactions", self.plan["keys"]["admin"], body)
         return self.swarm.request("POST", f"/api/guard/{kind}", self.plan["keys"]["guard"], body)
+
+    def goes(self, index):
+        """Before it is sent: a call begins when it does, not when it is thought of."""
+        o = self.under_way[index]
+        o.attempt = self.history.call(o.name, o.account, o.kind, {**o.body, "micros": o.micros})
+        o.sent_ns = time.monotonic_ns()
 
     def came(self, index, answer):
         """What follows an answer: requests."""

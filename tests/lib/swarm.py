@@ -150,10 +150,11 @@ class Swarm:
             if connection.socket is None:
                 connection.open()
 
-    def run(self, requests, on_answer=None, on_turn=None):
+    def run(self, requests, on_answer=None, on_turn=None, on_send=None):
         """Sends all requests, as many at once as there are connections.  on_answer(index, answer) is
         called as each comes; what it returns, if anything, is a list of further requests.  on_turn() is called
-        every few milliseconds, whatever is answered, and returns further requests too, until it returns None."""
+        every few milliseconds, whatever is answered, and returns further requests too, until it returns None.
+        on_send(index) is called before a request goes out."""
         requests = list(requests)
         answers = [None] * len(requests)
         waiting = collections.deque(range(len(requests)))
@@ -187,6 +188,8 @@ class Swarm:
                 while waiting and free:
                     connection = free.pop()
                     connection.index = waiting.popleft()
+                    if on_send:
+                        on_send(connection.index)
                     failure = self._send(connection, requests[connection.index])
                     if failure:
                         deliver(connection, failure)
