@@ -78,31 +78,6 @@ int reader_usages(struct db *d, struct arena *a, const struct account_key *key, 
                   const struct reader_usage_filter *filter, int limit,
                   struct reader_usage **rows, int *count, bool *more);
 
-/* What GET /api/credits shows: account, last 10 transactions, last 10 usages (of one member, and its row, unless
- * of_member is NULL). */
-struct reader_overview {
-	struct account_key key;
-	const char *of_member;
-	struct arena *arena;
-	bool failed;
-	/* Of an account that is not found its clock is not known either. */
-	struct reader_account account;
-	struct reader_member member;
-	bool member_found;
-	struct reader_transaction *transactions;
-	struct reader_usage *usages;
-	int transaction_count, usage_count;
-	/* While it is read. */
-	int64_t hold_seq;
-	bool transactions_known, usages_known;
-};
-/* 0, or -1 when memory is short. */
-int reader_overview_init(struct reader_overview *o, struct arena *a, const struct account_key *key,
-                         const char *of_member);
-/* Reads many at once, in three round trips at most; each into its own arena, and fails on its own or with all. */
-#define READER_OVERVIEWS_MAX 64
-void reader_overviews(struct db *d, struct reader_overview *const *wanted, int count);
-
 enum reader_grouping { GROUP_DAY, GROUP_MODEL, GROUP_MEMBER, GROUP_ACTION };
 struct reader_sum {
 	const char *name; /* "2026-11-21", a model, a member, an action; "" where there is none */

@@ -1,6 +1,7 @@
 /*
  * credits: what an account's owner sees of it.
  */
+#include "db/overview.h"
 #include "db/reader.h"
 #include "ledger/code.h"
 #include "routes/call.h"
@@ -35,9 +36,9 @@ static bool is_due(const struct reader_account *a)
 
 /* ---- GET /api/credits ------------------------------------------------------------------------ */
 
-static int read_overview(struct call *c, const struct account_key *key, struct reader_overview *out)
+static int read_overview(struct call *c, const struct account_key *key, struct overview *out)
 {
-	int result = reader_overview_init(out, c->request->arena, key, own_member(c));
+	int result = overview_init(out, c->request->arena, key, own_member(c));
 
 	if (result == 0)
 		result = overviews_read(c->overviews, out, c->request->deadline_us);
@@ -85,7 +86,7 @@ static bool ask_spendable(struct call *c, const struct account_key *key, micros 
 	return true;
 }
 
-static void put_member(struct json_writer *w, const struct call *c, const struct reader_overview *o)
+static void put_member(struct json_writer *w, const struct call *c, const struct overview *o)
 {
 	if (!o->member_found || o->member.removed_at_us != 0)
 		return;
@@ -95,7 +96,7 @@ static void put_member(struct json_writer *w, const struct call *c, const struct
 }
 
 static void put_overview(struct json_writer *w, const struct call *c, const struct account_key *key,
-                         const struct reader_overview *o)
+                         const struct overview *o)
 {
 	const struct reader_account *a = &o->account;
 	char formatted[RENDER_AMOUNT_MAX];
@@ -128,7 +129,7 @@ static void put_overview(struct json_writer *w, const struct call *c, const stru
 void credits_show(struct call *c)
 {
 	struct account_key key = own_key(c);
-	struct reader_overview overview;
+	struct overview overview;
 	micros spendable = 0;
 	struct json_writer w;
 

@@ -37,7 +37,7 @@ void overviews_free(struct overviews *o)
 /* What all of the taken want, within the time that the least patient has. */
 static void read_all(struct overviews *o, const struct waiter *taken)
 {
-	struct reader_overview *wanted[READER_OVERVIEWS_MAX];
+	struct overview *wanted[OVERVIEW_ASKERS_MAX];
 	int64_t deadline_us = INT64_MAX;
 	struct db *d;
 	int count = 0;
@@ -52,14 +52,14 @@ static void read_all(struct overviews *o, const struct waiter *taken)
 		wanted[i]->failed = true;
 	if (d == NULL)
 		return;
-	reader_overviews(d, wanted, count);
+	overview_read(d, wanted, count);
 	pool_give(o->readers, d);
 }
 
 static void lead(struct overviews *o, const struct waiter *own)
 {
 	int count;
-	struct waiter *taken = queue_take(&o->queue, READER_OVERVIEWS_MAX, &count);
+	struct waiter *taken = queue_take(&o->queue, OVERVIEW_ASKERS_MAX, &count);
 
 	CHECK(taken == own); /* who leads is the first that waits */
 	queue_pass(&o->queue);
@@ -67,7 +67,7 @@ static void lead(struct overviews *o, const struct waiter *own)
 	queue_finish(&o->queue, taken, own, true);
 }
 
-int overviews_read(struct overviews *o, struct reader_overview *wanted, int64_t deadline_us)
+int overviews_read(struct overviews *o, struct overview *wanted, int64_t deadline_us)
 {
 	struct waiter w = {.count = 1, .deadline_us = deadline_us, .context = wanted};
 

@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
+#include "db/overview.h"
 #include "db/pool.h"
-#include "db/reader.h"
 
 struct overviews;
 
@@ -17,7 +17,7 @@ struct overviews *overviews_new(struct pool *readers);
 void overviews_free(struct overviews *o); /* nobody may be reading; NULL is harmless */
 
 /* Fills it in.  0, or -1 when it failed, or nobody had asked before the monotonic deadline.  Any thread; waits. */
-int overviews_read(struct overviews *o, struct reader_overview *wanted, int64_t deadline_us);
+int overviews_read(struct overviews *o, struct overview *wanted, int64_t deadline_us);
 /* How many are in overviews_read.  Any thread. */
 int overviews_waiting(struct overviews *o);
 

@@ -8,6 +8,7 @@
 #include "base/digest.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "db/overview.h"
 #include "db/reader.h"
 #include "db/schema.h"
 #include "edge/frame.h"
@@ -189,8 +190,7 @@ int reader_account(struct db *d, struct arena *a, const struct account_key *key,
 	return database_away ? -1 : 0;
 }
 
-int reader_overview_init(struct reader_overview *o, struct arena *a, const struct account_key *key,
-                         const char *of_member)
+int overview_init(struct overview *o, struct arena *a, const struct account_key *key, const char *of_member)
 {
 	(void)a;
 	(void)key;
@@ -199,7 +199,7 @@ int reader_overview_init(struct reader_overview *o, struct arena *a, const struc
 	return 0;
 }
 
-void reader_overviews(struct db *d, struct reader_overview *const *wanted, int count)
+void overview_read(struct db *d, struct overview *const *wanted, int count)
 {
 	(void)d;
 	for (int i = 0; i < count; i++) {

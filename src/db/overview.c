@@ -1,0 +1,381 @@
+#include "db/overview.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "db/sql.h"
+#include "db/view.h"
+
+/*
+ * Of many accounts at once: a statement costs the database more than the rows of one account, and a SELECT within a
+ * UNION hardly less.  So where many ask, the transactions of all are read together, unless they have too many, and
+ * their last usages by number: those are the numbers of holds, of which the account knows the last.  Whose newest rows
+ * need not be among these is asked for with a SELECT of his own; where few ask, everybody is.
+ */
+#define OVERVIEW_ROWS 10
+#define TOGETHER_MIN 3
+#define TRANSACTIONS_EACH (2 * OVERVIEW_ROWS)
+#define RELEASED_EACH 4 /* numbers of holds that were never used */
+
+struct askers {
+	struct overview *const *wanted;
+	int count;
+	int rows;      /* of transactions that were read together */
+	int results;   /* taken of the message that is under way */
+	bool lists[2]; /* of transactions, of usages: whether it asks for any */
+};
+
+static void sql_keys(struct ask *q, const struct askers *o)
+{
+	for (int i = 0; i < o->count; i++) {
+		if (i > 0)
+			sql_literal(&q->sql, ",");
+		ask_key(q, &o->wanted[i]->key);
+	}
+	sql_literal(&q->sql, ")");
+}
+
+static void sql_accounts(struct ask *q, const struct askers *o)
+{
+	sql_literal(&q->sql, VIEW_ACCOUNT_SELECT ",a.hold_seq,a.id FROM accounts a" VIEW_ACCOUNT_JOINS
+	                     " WHERE a.id IN (");
+	sql_keys(q, o);
+}
+
+static int transactions_max(const struct askers *o)
+{
+	return o->count * TRANSACTIONS_EACH;
+}
+
+static void sql_transactions_of_all(struct ask *q, const struct askers *o)
+{
+	sql_literal(&q->sql, ";" VIEW_TRANSACTION_SELECT ",account_id FROM transactions FORCE INDEX (PRIMARY)"
+	                     " WHERE account_id IN (");
+	sql_keys(q, o);
+	sql_literal(&q->sql, " ORDER BY account_id DESC,seq DESC LIMIT ");
+	sql_int(&q->sql, (int64_t)transactions_max(o) + 1);
+}
+
+/* Of what a member used the numbers say nothing. */
+static bool is_numbered(const struct overview *o)
+{
+	return o->account.found && o->of_member == NULL;
+}
+
+/* The number above which its newest usages are, unless more holds than a few were released. */
+static int64_t usages_above(const struct overview *o)
+{
+	return o->hold_seq - o->account.open_holds - OVERVIEW_ROWS - RELEASED_EACH;
+}
+
+/* False when there is nobody to ask for. */
+static bool sql_last_usages(struct ask *q, const struct askers *o)
+{
+	bool any = false;
+
+	sql_literal(&q->sql, VIEW_USAGE_SELECT ",account_id FROM usages FORCE INDEX (PRIMARY) WHERE " VIEW_IS_USED "(");
+	for (int i = 0; i < o->count; i++) {
+		if (!is_numbered(o->wanted[i]))
+			continue;
+		if (any)
+			sql_literal(&q->sql, " OR ");
+		any = true;
+		sql_literal(&q->sql, "account_id=");
+		ask_key(q, &o->wanted[i]->key);
+		sql_literal(&q->sql, " AND seq>");
+		sql_int(&q->sql, usages_above(o->wanted[i]));
+	}
+	sql_literal(&q->sql, ") ORDER BY account_id DESC,seq DESC");
+	return any;
+}
+
+/* The next SELECT of a UNION, which is a statement of its own. */
+static void sql_next(struct ask *q, bool *any)
+{
+	if (*any)
+		sql_literal(&q->sql, " UNION ALL ");
+	else if (q->sql.length > 0)
+		sql_literal(&q->sql, ";");
+	*any = true;
+	sql_literal(&q->sql, "(");
+}
+
+/* The lists of those of whom they are not known. */
+static void sql_lists(struct ask *q, struct askers *o)
+{
+	o->lists[0] = o->lists[1] = false;
+	for (int i = 0; i < o->count; i++) {
+		if (o->wanted[i]->transactions_known)
+			continue;
+		sql_next(q, &o->lists[0]);
+		view_ask_transactions(q, i, &o->wanted[i]->key, 0, OVERVIEW_ROWS);
+		sql_literal(&q->sql, ")");
+	}
+	for (int i = 0; i < o->count; i++) {
+		const struct reader_usage_filter filter = {.member = o->wanted[i]->of_member};
+
+		if (o->wanted[i]->usages_known)
+			continue;
+		sql_next(q, &o->lists[1]);
+		view_ask_usages(q, i, &o->wanted[i]->key, 0, &filter, OVERVIEW_ROWS);
+		sql_literal(&q->sql, ")");
+	}
+}
+
+/* False when nobody asks for a member. */
+static bool sql_own_members(struct ask *q, const struct askers *o)
+{
+	bool any = false;
+
+	for (int i = 0; i < o->count; i++) {
+		if (o->wanted[i]->of_member == NULL)
+			continue;
+		sql_next(q, &any);
+		view_ask_members(q, i, &o->wanted[i]->key);
+		sql_literal(&q->sql, " AND member_id");
+		view_ask_equals(q, o->wanted[i]->of_member);
+		sql_literal(&q->sql, ")");
+	}
+	return any;
+}
+
+/* What one of them has no room for is its own misfortune. */
+static void take_for(struct ask *q, struct overview *o, ask_taker *take, const struct db_row *row, void *out)
+{
+	q->arena = o->arena;
+	if (take(q, row, out) < 0)
+		o->failed = true;
+}
+
+/* Whether the row, whose last column is the account's id, is of that account.  Two may ask for the same. */
+static bool is_of(const struct db_row *row, const struct overview *o)
+{
+	const unsigned id = row->count - 1;
+
+	CHECK(row->length[id] == sizeof(o->key.bytes));
+	return memcmp(o->key.bytes, row->field[id], sizeof(o->key.bytes)) == 0;
+}
+
+static int take_accounts(struct ask *q, const struct db_row *row, void *out)
+{
+	const struct askers *o = out;
+
+	for (int i = 0; i < o->count; i++)
+		if (is_of(row, o->wanted[i])) {
+			take_for(q, o->wanted[i], view_account, row, &o->wanted[i]->account);
+			o->wanted[i]->hold_seq = db_int(row, row->count - 2);
+		}
+	return 0;
+}
+
+/* Each has room for one more than it shows. */
+static void add_transaction(struct ask *q, struct overview *o, const struct db_row *row)
+{
+	if (o->transaction_count <= OVERVIEW_ROWS)
+		take_for(q, o, view_transaction, row, &o->transactions[o->transaction_count++]);
+}
+
+static void add_usage(struct ask *q, struct overview *o, const struct db_row *row)
+{
+	if (o->usage_count <= OVERVIEW_ROWS)
+		take_for(q, o, view_usage, row, &o->usages[o->usage_count++]);
+}
+
+static int take_transaction_of_all(struct ask *q, const struct db_row *row, void *out)
+{
+	struct askers *o = out;
+
+	o->rows++;
+	for (int i = 0; i < o->count; i++)
+		if (is_of(row, o->wanted[i]))
+			add_transaction(q, o->wanted[i], row);
+	return 0;
+}
+
+static int take_last_usage(struct ask *q, const struct db_row *row, void *out)
+{
+	const struct askers *o = out;
+
+	for (int i = 0; i < o->count; i++)
+		if (is_numbered(o->wanted[i]) && is_of(row, o->wanted[i]))
+			add_usage(q, o->wanted[i], row);
+	return 0;
+}
+
+static struct overview *tagged(const struct askers *o, const struct db_row *row)
+{
+	const int64_t tag = db_int(row, row->count - 1);
+
+	CHECK(tag >= 0 && tag < o->count);
+	return o->wanted[tag];
+}
+
+static int take_transactions(struct ask *q, const struct db_row *row, void *out)
+{
+	add_transaction(q, tagged(out, row), row);
+	return 0;
+}
+
+static int take_usages(struct ask *q, const struct db_row *row, void *out)
+{
+	add_usage(q, tagged(out, row), row);
+	return 0;
+}
+
+static int take_own_member(struct ask *q, const struct db_row *row, void *out)
+{
+	struct overview *o = tagged(out, row);
+
+	o->member_found = true;
+	take_for(q, o, view_member, row, &o->member);
+	return 0;
+}
+
+static int newest_first(int64_t a, int64_t b)
+{
+	return (a < b) - (a > b);
+}
+
+static int compare_transactions(const void *a, const void *b)
+{
+	return newest_first(((const struct reader_transaction *)a)->seq, ((const struct reader_transaction *)b)->seq);
+}
+
+static int compare_usages(const void *a, const void *b)
+{
+	return newest_first(((const struct reader_usage *)a)->seq, ((const struct reader_usage *)b)->seq);
+}
+
+/* In which order the rows of several SELECTs come is the database's affair. */
+static void sort_lists(struct overview *o)
+{
+	qsort(o->transactions, (size_t)o->transaction_count, sizeof(o->transactions[0]), compare_transactions);
+	qsort(o->usages, (size_t)o->usage_count, sizeof(o->usages[0]), compare_usages);
+	if (o->transaction_count > OVERVIEW_ROWS)
+		o->transaction_count = OVERVIEW_ROWS;
+	if (o->usage_count > OVERVIEW_ROWS)
+		o->usage_count = OVERVIEW_ROWS;
+}
+
+int overview_init(struct overview *o, struct arena *a, const struct account_key *key, const char *of_member)
+{
+	memset(o, 0, sizeof(*o));
+	o->key = *key;
+	o->of_member = of_member;
+	o->arena = a;
+	o->transactions = arena_alloc(a, (OVERVIEW_ROWS + 1) * sizeof(*o->transactions));
+	o->usages = arena_alloc(a, (OVERVIEW_ROWS + 1) * sizeof(*o->usages));
+	return o->transactions != NULL && o->usages != NULL ? 0 : -1;
+}
+
+/* Of whom all transactions were read, or as many as are shown. */
+static void note_transactions(const struct askers *o)
+{
+	for (int i = 0; i < o->count; i++) {
+		struct overview *w = o->wanted[i];
+
+		w->transactions_known = o->rows <= transactions_max(o) || w->transaction_count >= OVERVIEW_ROWS;
+		if (!w->transactions_known)
+			w->transaction_count = 0;
+	}
+}
+
+static void note_usages(const struct askers *o)
+{
+	for (int i = 0; i < o->count; i++) {
+		struct overview *w = o->wanted[i];
+
+		w->usages_known = !w->account.found || (is_numbered(w) && (usages_above(w) <= 0 ||
+		                                                           w->usage_count >= OVERVIEW_ROWS));
+		if (!w->usages_known)
+			w->usage_count = 0;
+	}
+}
+
+static int take_next(struct ask *q, struct askers *o, ask_taker *take)
+{
+	if (o->results++ > 0 && ask_next(q) < 0)
+		return -1;
+	return ask_each(q, take, o);
+}
+
+static int take_lists(struct ask *q, struct askers *o)
+{
+	if (o->lists[0] && take_next(q, o, take_transactions) < 0)
+		return -1;
+	return o->lists[1] ? take_next(q, o, take_usages) : 0;
+}
+
+/* The accounts; of few their lists, of many their transactions. */
+static int read_accounts(struct db *d, struct askers *o, bool many)
+{
+	struct ask q;
+	bool members;
+	int result = -1;
+
+	ask_init(&q, d, NULL);
+	o->results = 0;
+	sql_accounts(&q, o);
+	if (many)
+		sql_transactions_of_all(&q, o);
+	else
+		sql_lists(&q, o);
+	members = sql_own_members(&q, o);
+	if (ask_send(&q) == 0 && take_next(&q, o, take_accounts) == 0 &&
+	    (many ? take_next(&q, o, take_transaction_of_all) : take_lists(&q, o)) == 0)
+		result = members ? take_next(&q, o, take_own_member) : 0;
+	return ask_end(&q, result);
+}
+
+static int read_last_usages(struct db *d, struct askers *o)
+{
+	struct ask q;
+	int result = 0;
+
+	ask_init(&q, d, NULL);
+	o->results = 0;
+	if (sql_last_usages(&q, o))
+		result = ask_send(&q) == 0 ? take_next(&q, o, take_last_usage) : -1;
+	return ask_end(&q, result);
+}
+
+/* The lists that are not known by now. */
+static int read_lists(struct db *d, struct askers *o)
+{
+	struct ask q;
+	int result = 0;
+
+	ask_init(&q, d, NULL);
+	o->results = 0;
+	sql_lists(&q, o);
+	if (o->lists[0] || o->lists[1])
+		result = ask_send(&q) == 0 ? take_lists(&q, o) : -1;
+	return ask_end(&q, result);
+}
+
+static int read_together(struct db *d, struct askers *o)
+{
+	if (read_accounts(d, o, true) < 0)
+		return -1;
+	note_transactions(o);
+	if (read_last_usages(d, o) < 0)
+		return -1;
+	note_usages(o);
+	return read_lists(d, o);
+}
+
+void overview_read(struct db *d, struct overview *const *wanted, int count)
+{
+	struct askers o = {.wanted = wanted, .count = count};
+	int result;
+
+	CHECK(count > 0 && count <= OVERVIEW_ASKERS_MAX);
+	result = count < TOGETHER_MIN ? read_accounts(d, &o, false) : read_together(d, &o);
+	for (int i = 0; i < count; i++) {
+		if (result < 0)
+			wanted[i]->failed = true;
+		else
+			sort_lists(wanted[i]);
+	}
+}

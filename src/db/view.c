@@ -1,0 +1,195 @@
+#include "db/view.h"
+
+#include <stddef.h>
+
+#include "db/sql.h"
+
+/* Rows of usages and of prices say with 0 and 1 whether an item is a model or an action. */
+#define KIND_MODEL 0
+#define KIND_ACTION 1
+
+/* ---- accounts ------------------------------------------------------------------------------------ */
+
+#define NO_LIMIT (-1) /* as in the database */
+#define ACCOUNT_COLUMNS 19
+/* -1 when memory is short. */
+static int take_workspace(struct ask *q, const struct db_row *row, struct reader_workspace *w)
+{
+	int64_t *const numbers[] = {&w->changing, &w->period_start_us, &w->period_end_us, &w->granted_micros,
+	                            &w->carried_micros, &w->reserved_micros, &w->managers, &w->members,
+	                            &w->daily_limit_micros, &w->monthly_limit_micros, &w->day_until_us,
+	                            &w->day_micros, &w->month_until_us, &w->month_micros, &w->statement_at_us,
+	                            &w->past_due_at_us, &w->suspend_at_us, &w->seats, &w->left_micros};
+
+	w->found = row->field[ACCOUNT_COLUMNS] != NULL;
+	w->daily_limit_micros = NO_LIMIT;
+	w->monthly_limit_micros = NO_LIMIT;
+	if (!w->found)
+		return 0;
+	w->time_zone = ask_text(q, row, ACCOUNT_COLUMNS);
+	w->plan = ask_text(q, row, ACCOUNT_COLUMNS + 1);
+	w->next_plan = ask_text(q, row, ACCOUNT_COLUMNS + 2);
+	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		*numbers[i] = db_int(row, ACCOUNT_COLUMNS + 3 + i);
+	return w->time_zone != NULL && w->plan != NULL && w->next_plan != NULL ? 0 : -1;
+}
+
+int view_account(struct ask *q, const struct db_row *row, void *out)
+{
+	struct reader_account *account = out;
+
+	account->now_us = db_int(row, 0);
+	account->found = db_int(row, 1) != 0;
+	if (!account->found)
+		return 0;
+	account->unit = db_int(row, 2);
+	account->mode = db_int(row, 3);
+	account->status = db_int(row, 4);
+	account->byok = db_int(row, 5);
+	account->balance_micros = db_int(row, 6);
+	account->held_micros = db_int(row, 7);
+	account->hard_limit_micros = db_int(row, 8);
+	account->soft_limit_micros = db_int(row, 9);
+	account->open_holds = db_int(row, 10);
+	account->due_at_us = db_int(row, 11);
+	account->created_at_us = db_int(row, 12);
+	account->external_id = ask_text(q, row, 13);
+	account->email = ask_text(q, row, 14);
+	account->name = ask_text(q, row, 15);
+	account->locale = ask_text(q, row, 16);
+	account->time_zone = ask_text(q, row, 17);
+	account->plan = ask_text(q, row, 18);
+	if (take_workspace(q, row, &account->workspace) < 0)
+		return -1;
+	return account->external_id != NULL && account->email != NULL && account->name != NULL &&
+	       account->locale != NULL && account->time_zone != NULL && account->plan != NULL
+	               ? 0
+	               : -1;
+}
+
+/* ---- transactions and usages ----------------------------------------------------------------------- */
+
+static void sql_page(struct ask *q, int64_t before_seq, int limit)
+{
+	if (before_seq > 0) {
+		sql_literal(&q->sql, " AND seq<");
+		sql_int(&q->sql, before_seq);
+	}
+	sql_literal(&q->sql, " ORDER BY seq DESC LIMIT ");
+	sql_int(&q->sql, (int64_t)limit + 1);
+}
+
+static void sql_tag(struct ask *q, int tag)
+{
+	sql_literal(&q->sql, ",");
+	sql_int(&q->sql, tag);
+}
+
+void view_ask_transactions(struct ask *q, int tag, const struct account_key *key, int64_t before_seq, int limit)
+{
+	sql_literal(&q->sql, VIEW_TRANSACTION_SELECT);
+	sql_tag(q, tag);
+	sql_literal(&q->sql, " FROM transactions WHERE account_id=");
+	ask_key(q, key);
+	sql_page(q, before_seq, limit);
+}
+
+int view_transaction(struct ask *q, const struct db_row *row, void *out)
+{
+	struct reader_transaction *t = out;
+
+	t->seq = db_int(row, 0);
+	t->type = db_int(row, 1);
+	t->amount_micros = db_int(row, 2);
+	t->balance_before_micros = db_int(row, 3);
+	t->balance_after_micros = db_int(row, 4);
+	t->created_at_us = db_int(row, 5);
+	t->description = ask_text(q, row, 6);
+	t->reference = ask_text(q, row, 7);
+	t->metadata = ask_text(q, row, 8);
+	return t->description != NULL && t->reference != NULL && t->metadata != NULL ? 0 : -1;
+}
+
+void view_ask_equals(struct ask *q, const char *text)
+{
+	sql_literal(&q->sql, "=");
+	sql_text(&q->sql, text);
+}
+
+static void sql_item(struct ask *q, int64_t kind, const char *item)
+{
+	sql_literal(&q->sql, " AND kind=");
+	sql_int(&q->sql, kind);
+	sql_literal(&q->sql, " AND item");
+	view_ask_equals(q, item);
+}
+
+void view_ask_usages(struct ask *q, int tag, const struct account_key *key, int64_t before_seq,
+                     const struct reader_usage_filter *filter, int limit)
+{
+	sql_literal(&q->sql, VIEW_USAGE_SELECT);
+	sql_tag(q, tag);
+	sql_literal(&q->sql, VIEW_WAS_USED);
+	ask_key(q, key);
+	if (filter->member != NULL) {
+		sql_literal(&q->sql, " AND member");
+		view_ask_equals(q, filter->member);
+	}
+	if (filter->model != NULL)
+		sql_item(q, KIND_MODEL, filter->model);
+	if (filter->action != NULL)
+		sql_item(q, KIND_ACTION, filter->action);
+	sql_page(q, before_seq, limit);
+}
+
+int view_usage(struct ask *q, const struct db_row *row, void *out)
+{
+	struct reader_usage *u = out;
+
+	u->seq = db_int(row, 0);
+	u->kind = db_int(row, 1);
+	u->settlement = db_int(row, 2);
+	u->cost_micros = db_int(row, 3);
+	u->created_at_us = db_int(row, 4);
+	u->ended_at_us = db_int(row, 5);
+	u->quantity = db_int(row, 6);
+	u->source = db_int(row, 7);
+	u->input_tokens = db_int(row, 8);
+	u->cache_read_tokens = db_int(row, 9);
+	u->cache_write_tokens = db_int(row, 10);
+	u->output_tokens = db_int(row, 11);
+	u->item = ask_text(q, row, 12);
+	u->member = ask_text(q, row, 13);
+	u->conversation_id = ask_text(q, row, 14);
+	u->message_id = ask_text(q, row, 15);
+	if (u->item == NULL || u->member == NULL || u->conversation_id == NULL)
+		return -1;
+	return u->message_id != NULL ? 0 : -1;
+}
+
+/* ---- people ---------------------------------------------------------------------------------------- */
+
+void view_ask_members(struct ask *q, int tag, const struct account_key *key)
+{
+	sql_literal(&q->sql,
+	            "SELECT member_id,role,created_at_us,removed_at_us,quota_micros,held_micros,limit_micros,"
+	            "daily_limit_micros,monthly_limit_micros,period_until_us,period_micros,day_until_us,day_micros,"
+	            "month_until_us,month_micros");
+	sql_tag(q, tag);
+	sql_literal(&q->sql, " FROM members WHERE account_id=");
+	ask_key(q, key);
+}
+
+int view_member(struct ask *q, const struct db_row *row, void *out)
+{
+	struct reader_member *m = out;
+	int64_t *const numbers[] = {&m->role, &m->created_at_us, &m->removed_at_us, &m->quota_micros,
+	                            &m->held_micros, &m->limit_micros, &m->daily_limit_micros,
+	                            &m->monthly_limit_micros, &m->period_until_us, &m->period_micros,
+	                            &m->day_until_us, &m->day_micros, &m->month_until_us, &m->month_micros};
+
+	m->id = ask_text(q, row, 0);
+	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		*numbers[i] = db_int(row, 1 + i);
+	return m->id != NULL ? 0 : -1;
+}
