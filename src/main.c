@@ -41,8 +41,8 @@
 #define DRAIN_MS 5000
 #define TICK_US CLOCK_US_PER_SECOND
 #define HOUSEKEEPER_STACK_BYTES ((size_t)256 * 1024)
-/* malloc would give each of hundreds of threads an arena of its own. */
-#define MALLOC_ARENAS 4
+/* malloc would give each of hundreds of threads an arena of its own; each keeps what its busiest moment took. */
+#define MALLOC_ARENAS 2
 #define PASSED_FD_FIRST 3
 
 /* As a process of mod_fcgid: one request at a time, killed 3 s after SIGTERM, and one of many, so

@@ -12,12 +12,14 @@
 #define ANSWER_KEPT_BYTES ((size_t)64 * 1024)
 
 struct exchanges {
-	int max;
+	int threads, later_max;
 	/* under the lock */
 	struct lock lock;
 	struct signal_cond back; /* all of them */
 	struct exchange *free;
-	int taken;
+	int made;  /* as many as threads and left, or more */
+	int taken; /* left ones among them */
+	int left;
 };
 
 struct exchange *exchange_new(void)
@@ -101,7 +103,22 @@ bool exchange_end(struct exchange *x)
 	return keep;
 }
 
-struct exchanges *exchanges_new(int max)
+/* Makes another one.  False, logged, when memory is short. */
+static bool pool_grow(struct exchanges *pool)
+{
+	struct exchange *x = exchange_new();
+
+	if (x == NULL)
+		return false;
+	lock_take(&pool->lock);
+	x->next_free = pool->free;
+	pool->free = x;
+	pool->made++;
+	lock_give(&pool->lock);
+	return true;
+}
+
+struct exchanges *exchanges_new(int threads, int later_max)
 {
 	struct exchanges *pool = calloc(1, sizeof(*pool));
 
@@ -109,7 +126,13 @@ struct exchanges *exchanges_new(int max)
 		return NULL;
 	lock_init(&pool->lock);
 	cond_init(&pool->back);
-	pool->max = max;
+	pool->threads = threads;
+	pool->later_max = later_max;
+	while (pool->made < threads)
+		if (!pool_grow(pool)) {
+			exchanges_free(pool);
+			return NULL;
+		}
 	return pool;
 }
 
@@ -132,30 +155,48 @@ void exchanges_free(struct exchanges *pool)
 struct exchange *exchanges_take(struct exchanges *pool)
 {
 	struct exchange *x;
-	bool room;
 
 	lock_take(&pool->lock);
-	room = pool->taken < pool->max;
-	x = room ? pool->free : NULL;
-	if (x != NULL)
-		pool->free = x->next_free;
-	pool->taken += room ? 1 : 0;
+	x = pool->free;
+	CHECK(x != NULL);
+	pool->free = x->next_free;
+	pool->taken++;
 	lock_give(&pool->lock);
-	if (x != NULL || !room)
-		return x;
-	x = exchange_new();
-	if (x == NULL)
-		exchanges_give(pool, NULL);
 	return x;
+}
+
+static void count_left(struct exchanges *pool, struct exchange *x, bool left)
+{
+	lock_assert_held(&pool->lock);
+	if (x->left != left)
+		pool->left += left ? 1 : -1;
+	x->left = left;
+}
+
+bool exchanges_leave(struct exchanges *pool, struct exchange *x)
+{
+	bool room, enough;
+
+	lock_take(&pool->lock);
+	room = pool->left < pool->later_max;
+	if (room)
+		count_left(pool, x, true);
+	enough = pool->made >= pool->threads + pool->left;
+	lock_give(&pool->lock);
+	if (!room || enough || pool_grow(pool))
+		return room;
+	lock_take(&pool->lock);
+	count_left(pool, x, false);
+	lock_give(&pool->lock);
+	return false;
 }
 
 void exchanges_give(struct exchanges *pool, struct exchange *x)
 {
 	lock_take(&pool->lock);
-	if (x != NULL) {
-		x->next_free = pool->free;
-		pool->free = x;
-	}
+	count_left(pool, x, false);
+	x->next_free = pool->free;
+	pool->free = x;
 	pool->taken--;
 	if (pool->taken == 0)
 		cond_broadcast(&pool->back);

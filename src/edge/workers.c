@@ -31,8 +31,6 @@ struct worker {
 	pthread_t thread;
 	struct fcgi_tape *tape;
 	unsigned char *scratch;
-	struct exchange *exchange; /* of the request at hand */
-	struct exchange *spare;    /* for the next one, when that is left for later; NULL: none came free */
 };
 
 struct workers {
@@ -58,10 +56,6 @@ enum progress {
 
 static void worker_clean(struct worker *w)
 {
-	if (w->exchange != NULL)
-		exchanges_give(w->all->exchanges, w->exchange);
-	if (w->spare != NULL)
-		exchanges_give(w->all->exchanges, w->spare);
 	fcgi_tape_free(w->tape);
 	free(w->scratch);
 }
@@ -70,18 +64,14 @@ static int worker_init(struct worker *w, struct workers *W)
 {
 	w->all = W;
 	w->tape = fcgi_tape_new();
-	w->exchange = exchanges_take(W->exchanges);
-	w->spare = NULL;
 	w->scratch = malloc(SCRATCH_BYTES);
-	return w->tape != NULL && w->exchange != NULL && w->scratch != NULL ? 0 : -1;
+	return w->tape != NULL && w->scratch != NULL ? 0 : -1;
 }
 
 /* Lets the request be answered later: then nothing of it, nor of the connection, is the worker's any more. */
 static void worker_offer(struct worker *w, struct exchange *x)
 {
-	if (w->spare == NULL)
-		w->spare = exchanges_take(w->all->exchanges);
-	if (w->spare == NULL)
+	if (!exchanges_leave(w->all->exchanges, x))
 		return;
 	lobby_ungather(w->all->lobby, x->connection, x->connection->pending.length);
 	x->workers = w->all;
@@ -92,29 +82,30 @@ static void worker_offer(struct worker *w, struct exchange *x)
 static enum progress worker_answer(struct worker *w, struct exchange *x)
 {
 	const struct edge_options *o = &w->all->options;
-	bool good;
+	bool good, keep;
 
-	if (o->handler(o->context, &x->request, &x->response) == EDGE_LATER) {
-		w->exchange = w->spare;
-		w->spare = NULL;
+	if (o->handler(o->context, &x->request, &x->response) == EDGE_LATER)
 		return LATER;
-	}
 	good = exchange_answer(x) == 0;
 	if (good)
 		atomic_fetch_add(&w->all->served, 1);
-	return exchange_end(x) && good ? KEEP : CLOSE;
+	keep = exchange_end(x) && good;
+	exchanges_give(w->all->exchanges, x);
+	return keep ? KEEP : CLOSE;
 }
 
 /* Serves the request in the bytes.  whole: they hold its end.  last: nothing has come behind it. */
 static enum progress worker_serve(struct worker *w, struct connection *c, const unsigned char *bytes,
                                   size_t length, bool whole, bool last)
 {
-	struct exchange *x = w->exchange;
+	struct exchange *x = exchanges_take(w->all->exchanges);
 	const int64_t deadline_us = c->received_us + w->all->options.request_timeout_ms * CLOCK_US_PER_MS;
 
 	atomic_store(&c->due_us, deadline_us + w->all->options.overrun_ms * CLOCK_US_PER_MS + WRITE_GRACE_US);
-	if (exchange_begin(x, w->tape, c, bytes, length, whole) < 0)
+	if (exchange_begin(x, w->tape, c, bytes, length, whole) < 0) {
+		exchanges_give(w->all->exchanges, x);
 		return CLOSE;
+	}
 	c->served = true;
 	x->request.deadline_us = deadline_us;
 	if (last)
@@ -405,7 +396,7 @@ struct workers *workers_start(const struct edge_options *options, struct lobby *
 	lock_init(&W->lock);
 	cond_init(&W->ended);
 	W->worker = calloc((size_t)options->threads, sizeof(*W->worker));
-	W->exchanges = exchanges_new(options->threads * 2 + LATER_MAX);
+	W->exchanges = exchanges_new(options->threads, LATER_MAX);
 	error = W->worker == NULL || W->exchanges == NULL ? ENOMEM : workers_spawn(W);
 	if (error == 0)
 		return W;
