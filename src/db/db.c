@@ -40,6 +40,7 @@ struct db {
 	char *socket, *host, *user, *password, *name, *tls_ca;
 	unsigned port, timeout_seconds;
 	bool manual_commit;
+	bool doubtful; /* a statement failed, so a transaction may be open that no answer told of */
 };
 
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
@@ -104,6 +105,7 @@ void db_disconnect(struct db *d)
 	drop_result(d);
 	d->pending = false;
 	d->unread = 0;
+	d->doubtful = false;
 	for (int i = 0; i < DB_PREPARED_MAX; i++)
 		drop_prepared(d, i);
 	if (d->mysql != NULL)
@@ -148,7 +150,7 @@ bool db_in_transaction(const struct db *d)
 	if (d->mysql == NULL)
 		return false;
 	CHECK(mariadb_get_infov(d->mysql, MARIADB_CONNECTION_SERVER_STATUS, &status) == 0);
-	return (status & SERVER_STATUS_IN_TRANS) != 0;
+	return d->doubtful || (status & SERVER_STATUS_IN_TRANS) != 0;
 }
 
 static enum db_result result_of(unsigned number)
@@ -238,6 +240,7 @@ static enum db_result fail_with(struct db *d, unsigned number, const char *text)
 	keep_error(d, number, text);
 	drop_result(d);
 	d->pending = false;
+	d->doubtful = d->manual_commit;
 	if (result == DB_RETRY)
 		count(&counters.retries);
 	if (result == DB_FAULT || result == DB_FULL)
@@ -638,6 +641,7 @@ void db_rollback(struct db *d)
 	sql_literal(&sql, "ROLLBACK");
 	if (db_query(d, &sql) != DB_OK || db_finish(d) != DB_OK)
 		db_disconnect(d);
+	d->doubtful = false;
 	buf_free(&sql);
 }
 

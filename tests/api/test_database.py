@@ -135,6 +135,15 @@ def test_a_lock_that_is_not_had_in_time(d):
     assert d("rollback 0")[3:] == (False, True)
 
 
+def test_a_lock_that_is_not_had_leaves_no_other_held(o, d):
+    """The first statement fails, so no answer ever told of the transaction that it began; it locked a row before."""
+    assert d.query(0, "BEGIN; SELECT id FROM scratch WHERE id = 2 FOR UPDATE")[3]
+    assert d.query(MANUAL, "UPDATE scratch SET text = 'y' WHERE id IN (1, 2)") == ("RETRY", 1205, "", True, True)
+    assert d(f"rollback {MANUAL}")[3:] == (False, True)
+    assert d.rows(1, "SELECT id FROM scratch WHERE id = 1 FOR UPDATE NOWAIT") == "1"
+    assert d("rollback 0")[3:] == (False, True)
+
+
 def test_a_deadlock(d):
     d.query(0, "BEGIN; UPDATE scratch SET text = 'a' WHERE id = 1")
     d.query(1, "BEGIN; UPDATE scratch SET text = 'b' WHERE id = 2")
