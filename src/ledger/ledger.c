@@ -26,9 +26,9 @@ struct flight {
 	struct batch batch;
 	struct command *commands[COMMANDS_MAX];
 	struct ledger *ledger;
-	int count;   /* of the commands that were taken */
-	bool passed; /* another leads */
-	bool taken;  /* under the ledger's lock */
+	struct waiter *taken;
+	int count; /* of their commands */
+	bool busy; /* under the ledger's lock */
 };
 
 struct ledger {
@@ -95,13 +95,13 @@ static void publish(struct ledger *l, struct flight *f, int count)
 
 /* Puts the commands of those who can still be answered in time together; how many.  A batch is given up when the
  * first of them has no more time, so that nobody waits for another's. */
-static int gather(struct flight *f, struct waiter *taken, int64_t *deadline_us)
+static int gather(struct flight *f, int64_t *deadline_us)
 {
 	const int64_t now_us = clock_monotonic_us();
 	int count = 0;
 
 	*deadline_us = INT64_MAX;
-	for (struct waiter *w = taken; w != NULL; w = w->next) {
+	for (struct waiter *w = f->taken; w != NULL; w = w->next) {
 		if (w->deadline_us <= now_us) {
 			refuse(w->commands, w->count);
 			continue;
@@ -115,24 +115,24 @@ static int gather(struct flight *f, struct waiter *taken, int64_t *deadline_us)
 }
 
 /* The queue lets no more lead than there are. */
-static struct flight *take_flight(struct ledger *l, int count)
+static struct flight *take_flight(struct ledger *l, struct waiter *taken, int count)
 {
 	struct flight *f = l->flight;
 
 	lock_take(&l->lock);
-	for (; f->taken; f++)
+	for (; f->busy; f++)
 		CHECK(f + 1 < l->flight + l->flights);
-	f->taken = true;
+	f->busy = true;
 	lock_give(&l->lock);
+	f->taken = taken;
 	f->count = count;
-	f->passed = false;
 	return f;
 }
 
 static void give_flight(struct ledger *l, struct flight *f)
 {
 	lock_take(&l->lock);
-	f->taken = false;
+	f->busy = false;
 	lock_give(&l->lock);
 }
 
@@ -142,16 +142,13 @@ static void pass(void *context)
 {
 	struct flight *f = context;
 
-	if (f->passed || queue_waiting(&f->ledger->queue) < f->count)
-		return;
-	queue_pass(&f->ledger->queue);
-	f->passed = true;
+	queue_pass(&f->ledger->queue, f->taken, f->count);
 }
 
-static void run_flight(struct ledger *l, struct flight *f, struct waiter *taken)
+static void run_flight(struct ledger *l, struct flight *f)
 {
 	int64_t deadline_us;
-	const int count = gather(f, taken, &deadline_us);
+	const int count = gather(f, &deadline_us);
 	struct db *d = count > 0 ? pool_take(l->options.pool, deadline_us) : NULL;
 
 	if (d != NULL) {
@@ -170,18 +167,16 @@ static void lead(struct ledger *l, const struct waiter *own)
 	int total;
 	struct waiter *taken = queue_take(&l->queue, l->options.batch_max, &total);
 	struct flight *f;
-	bool passed;
 
 	if (taken == NULL)
 		return;
 	CHECK(total <= COMMANDS_MAX);
-	f = take_flight(l, total);
+	f = take_flight(l, taken, total);
 	if (total >= l->options.batch_max)
 		pass(f); /* it could not have taken more */
-	run_flight(l, f, taken);
-	passed = f->passed;
+	run_flight(l, f);
 	give_flight(l, f);
-	queue_finish(&l->queue, taken, own, passed);
+	queue_finish(&l->queue, taken, own);
 }
 
 static void refuse_waiter(struct ledger *l, struct waiter *w)

@@ -39,6 +39,7 @@ static enum queue_role enter(struct queue *q, struct waiter *w)
 	bell_init(&w->bell);
 	w->role = QUEUE_LATE;
 	w->called = false;
+	w->passed = false;
 	w->next = NULL;
 	lock_take(&q->lock);
 	if (q->waiting + w->count <= q->max || q->waiting == 0) {
@@ -200,28 +201,31 @@ static struct waiter *call_next(struct queue *q)
 	return leader;
 }
 
-void queue_pass(struct queue *q)
+void queue_pass(struct queue *q, struct waiter *taken, int waiting_min)
 {
 	struct waiter *leader = NULL;
 
 	lock_take(&q->lock);
-	CHECK(q->led && !q->blocked);
-	if (q->under_way < q->under_way_max)
-		leader = call_next(q);
-	else
-		q->blocked = true;
+	if (!taken->passed && q->waiting >= waiting_min) {
+		CHECK(q->led && !q->blocked);
+		taken->passed = true;
+		if (q->under_way < q->under_way_max)
+			leader = call_next(q);
+		else
+			q->blocked = true;
+	}
 	lock_give(&q->lock);
 	if (leader != NULL)
 		wake(leader, QUEUE_LEAD);
 }
 
-void queue_finish(struct queue *q, struct waiter *taken, const struct waiter *own, bool passed)
+void queue_finish(struct queue *q, struct waiter *taken, const struct waiter *own)
 {
 	struct waiter *leader = NULL, *next;
 
 	lock_take(&q->lock);
 	q->under_way--;
-	if (!passed || q->blocked)
+	if (!taken->passed || q->blocked)
 		leader = call_next(q);
 	lock_give(&q->lock);
 	/* The database first: the next batch is under way while the answers of this one go out. */

@@ -36,6 +36,7 @@ struct waiter {
 	struct bell bell;     /* rung when role is no longer QUEUE_LATE */
 	enum queue_role role; /* written before the bell rings */
 	bool called;          /* under the queue's lock: taken, or next to lead */
+	bool passed;          /* so too, of the first that a leader took: another leads */
 	struct waiter *next;
 };
 
@@ -70,11 +71,12 @@ void queue_close(struct queue *q);
 /* For the leader: all that waits, the longest first, up to commands_max commands (but at least one
  * waiter), linked by next.  *commands counts them.  NULL when all have given up meanwhile; then nobody leads. */
 struct waiter *queue_take(struct queue *q, int commands_max, int *commands);
-/* For the leader, once, between take and finish: calls the next leader if anybody waits, at once or, when as many
- * batches are under way as may be, as soon as one is finished.  The caller leads no more. */
-void queue_pass(struct queue *q);
+/* For the leader, between take and finish: calls the next leader, at once or, when as many batches are under way as
+ * may be, as soon as one is finished.  The caller leads no more.  Does nothing while fewer commands than waiting_min
+ * wait, or when it has passed. */
+void queue_pass(struct queue *q, struct waiter *taken, int waiting_min);
 /* Passes unless the caller has, then tells the taken waiters, but for the caller's own (or NULL). */
-void queue_finish(struct queue *q, struct waiter *taken, const struct waiter *own, bool passed);
+void queue_finish(struct queue *q, struct waiter *taken, const struct waiter *own);
 int queue_waiting(struct queue *q);
 
 #endif

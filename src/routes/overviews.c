@@ -62,9 +62,9 @@ static void lead(struct overviews *o, const struct waiter *own)
 	struct waiter *taken = queue_take(&o->queue, OVERVIEW_ASKERS_MAX, &count);
 
 	CHECK(taken == own); /* who leads is the first that waits */
-	queue_pass(&o->queue);
+	queue_pass(&o->queue, taken, 0);
 	read_all(o, taken);
-	queue_finish(&o->queue, taken, own, true);
+	queue_finish(&o->queue, taken, own);
 }
 
 int overviews_read(struct overviews *o, struct overview *wanted, int64_t deadline_us)

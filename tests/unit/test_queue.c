@@ -85,7 +85,7 @@ static void test_late_ones_are_taken_out_while_another_leads(void **state)
 	assert_int_equal(queue_waiting(&q), 1);
 	assert_int_equal(queue_post(&q, &last), QUEUE_QUEUED);
 
-	queue_finish(&q, taken, NULL, false);
+	queue_finish(&q, taken, NULL);
 	assert_int_equal(calls, 1);
 	l = run_lane(&q); /* it was called to lead */
 	assert_true(l.go_on);
@@ -93,7 +93,7 @@ static void test_late_ones_are_taken_out_while_another_leads(void **state)
 	taken = queue_take(&q, QUEUE_MAX, &commands);
 	assert_ptr_equal(taken, &waits);
 	assert_ptr_equal(waits.next, &last);
-	queue_finish(&q, taken, NULL, false);
+	queue_finish(&q, taken, NULL);
 	assert_int_equal(calls, 3);
 	queue_destroy(&q);
 }
@@ -115,7 +115,7 @@ static void test_a_lane_waits_until_one_is_late(void **state)
 	l = run_lane(&q);
 	assert_true(clock_monotonic_us() >= late.deadline_us);
 	assert_ptr_equal(l.late, &late);
-	queue_finish(&q, &first, NULL, false);
+	queue_finish(&q, &first, NULL);
 	queue_destroy(&q);
 }
 
@@ -132,10 +132,10 @@ static void test_a_leader_finds_nobody_left(void **state)
 	begin(&q, &first);
 	assert_int_equal(queue_post(&q, &late), QUEUE_QUEUED);
 	assert_ptr_equal(run_lane(&q).late, &late);
-	queue_finish(&q, &first, NULL, false);
+	queue_finish(&q, &first, NULL);
 	assert_int_equal(queue_post(&q, &first), QUEUE_LEAD);
 	assert_ptr_equal(queue_take(&q, QUEUE_MAX, &commands), &first);
-	queue_finish(&q, &first, NULL, false);
+	queue_finish(&q, &first, NULL);
 	queue_close(&q);
 	assert_false(run_lane(&q).go_on);
 	queue_destroy(&q);
@@ -155,20 +155,24 @@ static void test_a_leader_passes(void **state)
 	queue_init(&q, QUEUE_MAX, 2, true);
 	assert_int_equal(queue_post(&q, &w[0]), QUEUE_LEAD);
 	assert_ptr_equal(queue_take(&q, QUEUE_MAX, &commands), &w[0]);
-	queue_pass(&q);
-	assert_int_equal(queue_post(&q, &w[1]), QUEUE_LEAD); /* nobody waited */
+	queue_pass(&q, &w[0], 1);
+	assert_true(q.led); /* nobody waits */
+	queue_pass(&q, &w[0], 0);
+	assert_int_equal(queue_post(&q, &w[1]), QUEUE_LEAD);
+	queue_pass(&q, &w[0], 0); /* it has passed */
+	assert_true(q.led);
 	assert_ptr_equal(queue_take(&q, QUEUE_MAX, &commands), &w[1]);
 	assert_int_equal(queue_post(&q, &w[2]), QUEUE_QUEUED);
-	queue_pass(&q);
+	queue_pass(&q, &w[1], 1);
 	assert_false(q.vacant); /* two are under way */
 	assert_int_equal(queue_post(&q, &w[3]), QUEUE_QUEUED);
-	queue_finish(&q, &w[0], NULL, true);
+	queue_finish(&q, &w[0], NULL);
 	assert_int_equal(calls, 1);
 	assert_true(run_lane(&q).go_on);
 	assert_ptr_equal(queue_take(&q, QUEUE_MAX, &commands), &w[2]);
 	assert_int_equal(commands, 2);
-	queue_finish(&q, &w[1], NULL, true);
-	queue_finish(&q, &w[2], NULL, false);
+	queue_finish(&q, &w[1], NULL);
+	queue_finish(&q, &w[2], NULL);
 	assert_int_equal(calls, 4);
 	queue_destroy(&q);
 }
