@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "ledger/statement.h"
 #include "ledger/workspace.h"
 
 /* What a line of the journal is about. */
@@ -108,6 +107,42 @@ static micros take(struct decide *d, struct slot *s, struct grants_row *g, micro
 	return amount - part;
 }
 
+void effects_post(struct decide *d, struct slot *s, struct workspaces_row *w, enum outbox_kind kind,
+                  int64_t subject_seq, int64_t at_us)
+{
+	struct outbox_row *o = (struct outbox_row *)rows_alloc(d->rows, TABLE_OUTBOX);
+
+	memcpy(o->account_id, s->key.bytes, sizeof(o->account_id));
+	o->seq = ++w->outbox_seq;
+	o->kind = kind;
+	o->subject_seq = subject_seq;
+	o->state = OUTBOX_PENDING;
+	o->next_at_us = at_us;
+	o->created_at_us = at_us;
+	rows_add(d->rows, s, &o->row);
+	rows_touch(d->rows, &w->row);
+}
+
+/* The balance has moved: an account that falls below its soft limit is told once, until it is above again. */
+static void watch_soft_limit(struct decide *d, struct slot *s, micros before)
+{
+	const micros limit = s->account->soft_limit_micros, balance = s->account->balance_micros;
+	struct workspaces_row *w = workspace_of(d, s);
+
+	if (w == NULL)
+		return;
+	if (limit <= 0 || s->account->mode != MODE_POSTPAID || balance >= -limit) {
+		if (w->soft_alert_at_us != 0)
+			rows_touch(d->rows, &w->row);
+		w->soft_alert_at_us = 0;
+		return;
+	}
+	if (w->soft_alert_at_us != 0 && before < -limit)
+		return; /* told */
+	w->soft_alert_at_us = d->now_us;
+	effects_post(d, s, w, OUTBOX_SOFT_LIMIT, 0, d->now_us);
+}
+
 /* Takes amount from the grant first_seq (0: none), then from all in the order of spending; what they do not
  * cover becomes debt. */
 static void debit(struct decide *d, struct slot *s, micros amount, int64_t first_seq, const struct movement *m)
@@ -122,7 +157,7 @@ static void debit(struct decide *d, struct slot *s, micros amount, int64_t first
 		amount = take(d, s, g, amount, m);
 	if (amount > 0)
 		enter(d, s, -amount, 0, m);
-	statement_watch(d, s, before);
+	watch_soft_limit(d, s, before);
 }
 
 static struct grants_row *new_grant(struct decide *d, struct slot *s, micros amount, int64_t type, int64_t priority,

@@ -47,6 +47,9 @@ struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct hol
 /* Sets what a usage costs now, moving the difference to what it cost before. */
 void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros cost, int64_t at_us);
 
+/* Something of an account with a workspace is to be done outside, from at_us on: src/worker does it. */
+void effects_post(struct decide *d, struct slot *s, struct workspaces_row *w, enum outbox_kind kind,
+                  int64_t subject_seq, int64_t at_us);
 /* Something of the account falls due then. */
 void effects_due(struct accounts_row *account, int64_t at_us);
 /* Keeps the answer under the command's request id. */

@@ -46,23 +46,6 @@ bool statement_small(const struct decide *d, const struct statement_amount *amou
 	return amount->minor <= 0 || amount->minor < d->billing.statement_min_minor;
 }
 
-/* To be worked off by src/worker. */
-static void post(struct decide *d, struct slot *s, struct workspaces_row *w, enum outbox_kind kind, int64_t subject_seq,
-                 int64_t at_us)
-{
-	struct outbox_row *o = (struct outbox_row *)rows_alloc(d->rows, TABLE_OUTBOX);
-
-	memcpy(o->account_id, s->key.bytes, sizeof(o->account_id));
-	o->seq = ++w->outbox_seq;
-	o->kind = kind;
-	o->subject_seq = subject_seq;
-	o->state = OUTBOX_PENDING;
-	o->next_at_us = at_us;
-	o->created_at_us = at_us;
-	rows_add(d->rows, s, &o->row);
-	rows_touch(d->rows, &w->row);
-}
-
 struct statements_row *statement_make(struct decide *d, struct slot *s, const struct statement_amount *amount,
                                       int64_t to_us)
 {
@@ -81,7 +64,7 @@ struct statements_row *statement_make(struct decide *d, struct slot *s, const st
 	w->statement_from_us = to_us;
 	if (t->state == STATEMENT_OPEN) {
 		w->stated_micros += amount->micros; /* both within the balance, which has bounds */
-		post(d, s, w, OUTBOX_STATEMENT, t->seq, to_us);
+		effects_post(d, s, w, OUTBOX_STATEMENT, t->seq, to_us);
 	}
 	rows_add(d->rows, s, &t->row);
 	rows_touch(d->rows, &w->row);
@@ -196,23 +179,4 @@ void statement_answer(const struct slot *s, const struct statements_row *t, stru
 	a->amount_minor = t->amount_minor;
 	a->statement_state = (enum statement_state)t->state;
 	effects_figures(s, a);
-}
-
-void statement_watch(struct decide *d, struct slot *s, micros before)
-{
-	const micros limit = s->account->soft_limit_micros, balance = s->account->balance_micros;
-	struct workspaces_row *w = workspace_of(d, s);
-
-	if (w == NULL)
-		return;
-	if (limit <= 0 || s->account->mode != MODE_POSTPAID || balance >= -limit) {
-		if (w->soft_alert_at_us != 0)
-			rows_touch(d->rows, &w->row);
-		w->soft_alert_at_us = 0;
-		return;
-	}
-	if (w->soft_alert_at_us != 0 && before < -limit)
-		return; /* told */
-	w->soft_alert_at_us = d->now_us;
-	post(d, s, w, OUTBOX_SOFT_LIMIT, 0, d->now_us);
 }

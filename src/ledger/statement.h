@@ -25,8 +25,6 @@ void statement_schedule(struct decide *d, struct slot *s);
 void statement_month(struct decide *d, struct slot *s);
 /* workspace.suspend_at_us has come: the account is suspended until it pays. */
 void statement_suspend(struct decide *d, struct slot *s);
-/* The balance has moved: an account that falls below its soft limit is told once, until it is above again. */
-void statement_watch(struct decide *d, struct slot *s, micros before);
 
 /* A new one, to be charged unless it is small; the account has a workspace. */
 struct statements_row *statement_make(struct decide *d, struct slot *s, const struct statement_amount *amount,
