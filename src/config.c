@@ -19,6 +19,7 @@
 #define VARIABLE_PREFIX "OCTROI_"
 #define FILE_SUFFIX "_file"
 #define NAME_MAX_BYTES 64
+#define CONNECTIONS_DEFAULT 8
 #define DECIMAL_SCALE 6
 #define TOKEN_SECRET_MIN_BYTES 32
 
@@ -497,6 +498,11 @@ void config_topup_url(const struct config *c, char url[CONFIG_URL_MAX])
 		snprintf(url, CONFIG_URL_MAX, "%s", c->topup_url);
 	else if (length > 0)
 		snprintf(url, CONFIG_URL_MAX, "%.*s/billing", kept, c->public_url);
+}
+
+int config_connections(const struct config *c)
+{
+	return c->db_connections > 0 ? (int)c->db_connections : CONNECTIONS_DEFAULT;
 }
 
 void config_each(const struct config *c, void (*visit)(void *context, const char *name, const char *value),

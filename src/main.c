@@ -37,7 +37,6 @@
 #include "worker/worker.h"
 
 #define THREADS_DEFAULT 64
-#define READERS_DEFAULT 8
 #define DRAIN_MS 5000
 #define TICK_US CLOCK_US_PER_SECOND
 #define HOUSEKEEPER_STACK_BYTES ((size_t)256 * 1024)
@@ -220,7 +219,6 @@ static int make_pools(struct program *p)
 		.port = (unsigned)c->db_port,
 		.timeout_ms = c->db_timeout_ms,
 	};
-	int readers = c->db_connections > 0 ? (int)c->db_connections : READERS_DEFAULT;
 	bool one = p->start == START_STDIN && c->db_connections == 0;
 
 	options.manual_commit = !one;
@@ -228,7 +226,7 @@ static int make_pools(struct program *p)
 	if (p->writers == NULL)
 		return -1;
 	options.manual_commit = false;
-	p->readers = one ? p->writers : pool_new(&options, readers);
+	p->readers = one ? p->writers : pool_new(&options, config_connections(c));
 	return p->readers != NULL ? 0 : -1;
 }
 

@@ -11,7 +11,6 @@
 #include "options.h"
 
 #define VALUE_MAX 1024
-#define CONNECTIONS_DEFAULT 8
 #define CONNECTIONS_BESIDE (LEDGER_CONNECTIONS + 1) /* and octroictl's own */
 #define PACKET_MIN (INT64_C(8) << 20) /* the largest batch, in hexadecimal, with its metadata */
 #define SKEW_WARNING_US CLOCK_US_PER_SECOND
@@ -118,10 +117,7 @@ static void check_session(struct doctor *D, struct buf *sql)
 
 static void check_connections(struct doctor *D, struct buf *sql)
 {
-	const struct config *config = D->ctl->config;
-	const int64_t readers =
-		config->db_connections > 0 ? config->db_connections : CONNECTIONS_DEFAULT;
-	const int64_t needed = readers + CONNECTIONS_BESIDE;
+	const int64_t needed = config_connections(D->ctl->config) + CONNECTIONS_BESIDE;
 	struct value all, mine;
 	int64_t most;
 
