@@ -21,10 +21,14 @@
 struct askers {
 	struct overview *const *wanted;
 	int count;
-	int rows;      /* of transactions that were read together */
-	int results;   /* taken of the message that is under way */
-	bool lists[2]; /* of transactions, of usages: whether it asks for any */
+	int rows;    /* of transactions that were read together */
+	int results; /* taken of the message that is under way */
+	bool transactions, usages, members; /* whether it asks for any, each with a SELECT of his own */
 };
+
+/* A message: its statements, false when there is nobody to ask for; and what takes their results in. */
+typedef bool writer(struct ask *q, struct askers *o);
+typedef int taker(struct ask *q, struct askers *o);
 
 static void sql_keys(struct ask *q, const struct askers *o)
 {
@@ -69,8 +73,7 @@ static int64_t usages_above(const struct overview *o)
 	return o->hold_seq - o->account.open_holds - OVERVIEW_ROWS - RELEASED_EACH;
 }
 
-/* False when there is nobody to ask for. */
-static bool sql_last_usages(struct ask *q, const struct askers *o)
+static bool sql_last_usages(struct ask *q, struct askers *o)
 {
 	bool any = false;
 
@@ -102,13 +105,13 @@ static void sql_next(struct ask *q, bool *any)
 }
 
 /* The lists of those of whom they are not known. */
-static void sql_lists(struct ask *q, struct askers *o)
+static bool sql_lists(struct ask *q, struct askers *o)
 {
-	o->lists[0] = o->lists[1] = false;
+	o->transactions = o->usages = false;
 	for (int i = 0; i < o->count; i++) {
 		if (o->wanted[i]->transactions_known)
 			continue;
-		sql_next(q, &o->lists[0]);
+		sql_next(q, &o->transactions);
 		view_ask_transactions(q, i, &o->wanted[i]->key, 0, OVERVIEW_ROWS);
 		sql_literal(&q->sql, ")");
 	}
@@ -117,27 +120,43 @@ static void sql_lists(struct ask *q, struct askers *o)
 
 		if (o->wanted[i]->usages_known)
 			continue;
-		sql_next(q, &o->lists[1]);
+		sql_next(q, &o->usages);
 		view_ask_usages(q, i, &o->wanted[i]->key, 0, &filter, OVERVIEW_ROWS);
 		sql_literal(&q->sql, ")");
 	}
+	return o->transactions || o->usages;
 }
 
-/* False when nobody asks for a member. */
-static bool sql_own_members(struct ask *q, const struct askers *o)
+static void sql_own_members(struct ask *q, struct askers *o)
 {
-	bool any = false;
-
+	o->members = false;
 	for (int i = 0; i < o->count; i++) {
 		if (o->wanted[i]->of_member == NULL)
 			continue;
-		sql_next(q, &any);
+		sql_next(q, &o->members);
 		view_ask_members(q, i, &o->wanted[i]->key);
 		sql_literal(&q->sql, " AND member_id");
 		view_ask_equals(q, o->wanted[i]->of_member);
 		sql_literal(&q->sql, ")");
 	}
-	return any;
+}
+
+/* The accounts of few, and their lists. */
+static bool sql_few(struct ask *q, struct askers *o)
+{
+	sql_accounts(q, o);
+	(void)sql_lists(q, o);
+	sql_own_members(q, o);
+	return true;
+}
+
+/* The accounts of many, and their transactions. */
+static bool sql_many(struct ask *q, struct askers *o)
+{
+	sql_accounts(q, o);
+	sql_transactions_of_all(q, o);
+	sql_own_members(q, o);
+	return true;
 }
 
 /* What one of them has no room for is its own misfortune. */
@@ -302,67 +321,57 @@ static int take_next(struct ask *q, struct askers *o, ask_taker *take)
 
 static int take_lists(struct ask *q, struct askers *o)
 {
-	if (o->lists[0] && take_next(q, o, take_transactions) < 0)
+	if (o->transactions && take_next(q, o, take_transactions) < 0)
 		return -1;
-	return o->lists[1] ? take_next(q, o, take_usages) : 0;
+	return o->usages ? take_next(q, o, take_usages) : 0;
 }
 
-/* The accounts; of few their lists, of many their transactions. */
-static int read_accounts(struct db *d, struct askers *o, bool many)
+static int take_own_members(struct ask *q, struct askers *o)
 {
-	struct ask q;
-	bool members;
-	int result = -1;
-
-	ask_init(&q, d, NULL);
-	o->results = 0;
-	sql_accounts(&q, o);
-	if (many)
-		sql_transactions_of_all(&q, o);
-	else
-		sql_lists(&q, o);
-	members = sql_own_members(&q, o);
-	if (ask_send(&q) == 0 && take_next(&q, o, take_accounts) == 0 &&
-	    (many ? take_next(&q, o, take_transaction_of_all) : take_lists(&q, o)) == 0)
-		result = members ? take_next(&q, o, take_own_member) : 0;
-	return ask_end(&q, result);
+	return o->members ? take_next(q, o, take_own_member) : 0;
 }
 
-static int read_last_usages(struct db *d, struct askers *o)
+static int take_few(struct ask *q, struct askers *o)
 {
-	struct ask q;
-	int result = 0;
-
-	ask_init(&q, d, NULL);
-	o->results = 0;
-	if (sql_last_usages(&q, o))
-		result = ask_send(&q) == 0 ? take_next(&q, o, take_last_usage) : -1;
-	return ask_end(&q, result);
+	if (take_next(q, o, take_accounts) < 0 || take_lists(q, o) < 0)
+		return -1;
+	return take_own_members(q, o);
 }
 
-/* The lists that are not known by now. */
-static int read_lists(struct db *d, struct askers *o)
+static int take_many(struct ask *q, struct askers *o)
+{
+	if (take_next(q, o, take_accounts) < 0 || take_next(q, o, take_transaction_of_all) < 0)
+		return -1;
+	return take_own_members(q, o);
+}
+
+static int take_last_usages(struct ask *q, struct askers *o)
+{
+	return take_next(q, o, take_last_usage);
+}
+
+/* One round trip, if there is anybody to ask for. */
+static int read_by(struct db *d, struct askers *o, writer *write, taker *take)
 {
 	struct ask q;
 	int result = 0;
 
 	ask_init(&q, d, NULL);
 	o->results = 0;
-	sql_lists(&q, o);
-	if (o->lists[0] || o->lists[1])
-		result = ask_send(&q) == 0 ? take_lists(&q, o) : -1;
+	if (write(&q, o))
+		result = ask_send(&q) == 0 ? take(&q, o) : -1;
 	return ask_end(&q, result);
 }
 
 static int read_together(struct db *d, struct askers *o)
 {
-	if (read_accounts(d, o, true) < 0)
+	if (read_by(d, o, sql_many, take_many) < 0)
 		return -1;
 	note_transactions(o);
-	if (read_last_usages(d, o) < 0)
+	if (read_by(d, o, sql_last_usages, take_last_usages) < 0)
 		return -1;
 	note_usages(o);
-	return read_lists(d, o);
+	return read_by(d, o, sql_lists, take_lists); /* what is not known by now */
 }
 
 void overview_read(struct db *d, struct overview *const *wanted, int count)
@@ -371,7 +380,7 @@ void overview_read(struct db *d, struct overview *const *wanted, int count)
 	int result;
 
 	CHECK(count > 0 && count <= OVERVIEW_ASKERS_MAX);
-	result = count < TOGETHER_MIN ? read_accounts(d, &o, false) : read_together(d, &o);
+	result = count < TOGETHER_MIN ? read_by(d, &o, sql_few, take_few) : read_together(d, &o);
 	for (int i = 0; i < count; i++) {
 		if (result < 0)
 			wanted[i]->failed = true;

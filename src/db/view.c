@@ -8,6 +8,14 @@
 #define KIND_MODEL 0
 #define KIND_ACTION 1
 
+/* Into each the value of the next column, from first on. */
+static void take_numbers(const struct db_row *row, unsigned first, int64_t *const *numbers, size_t count)
+{
+	for (unsigned i = 0; i < count; i++)
+		*numbers[i] = db_int(row, first + i);
+}
+#define TAKE_NUMBERS(row, first, numbers) take_numbers(row, first, numbers, sizeof(numbers) / sizeof((numbers)[0]))
+
 /* ---- accounts ------------------------------------------------------------------------------------ */
 
 #define NO_LIMIT (-1) /* as in the database */
@@ -29,30 +37,23 @@ static int take_workspace(struct ask *q, const struct db_row *row, struct reader
 	w->time_zone = ask_text(q, row, ACCOUNT_COLUMNS);
 	w->plan = ask_text(q, row, ACCOUNT_COLUMNS + 1);
 	w->next_plan = ask_text(q, row, ACCOUNT_COLUMNS + 2);
-	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		*numbers[i] = db_int(row, ACCOUNT_COLUMNS + 3 + i);
+	TAKE_NUMBERS(row, ACCOUNT_COLUMNS + 3, numbers);
 	return w->time_zone != NULL && w->plan != NULL && w->next_plan != NULL ? 0 : -1;
 }
 
 int view_account(struct ask *q, const struct db_row *row, void *out)
 {
 	struct reader_account *account = out;
+	int64_t *const numbers[] = {&account->unit, &account->mode, &account->status, &account->byok,
+	                            &account->balance_micros, &account->held_micros, &account->hard_limit_micros,
+	                            &account->soft_limit_micros, &account->open_holds, &account->due_at_us,
+	                            &account->created_at_us};
 
 	account->now_us = db_int(row, 0);
 	account->found = db_int(row, 1) != 0;
 	if (!account->found)
 		return 0;
-	account->unit = db_int(row, 2);
-	account->mode = db_int(row, 3);
-	account->status = db_int(row, 4);
-	account->byok = db_int(row, 5);
-	account->balance_micros = db_int(row, 6);
-	account->held_micros = db_int(row, 7);
-	account->hard_limit_micros = db_int(row, 8);
-	account->soft_limit_micros = db_int(row, 9);
-	account->open_holds = db_int(row, 10);
-	account->due_at_us = db_int(row, 11);
-	account->created_at_us = db_int(row, 12);
+	TAKE_NUMBERS(row, 2, numbers);
 	account->external_id = ask_text(q, row, 13);
 	account->email = ask_text(q, row, 14);
 	account->name = ask_text(q, row, 15);
@@ -97,13 +98,10 @@ void view_ask_transactions(struct ask *q, int tag, const struct account_key *key
 int view_transaction(struct ask *q, const struct db_row *row, void *out)
 {
 	struct reader_transaction *t = out;
+	int64_t *const numbers[] = {&t->seq, &t->type, &t->amount_micros, &t->balance_before_micros,
+	                            &t->balance_after_micros, &t->created_at_us};
 
-	t->seq = db_int(row, 0);
-	t->type = db_int(row, 1);
-	t->amount_micros = db_int(row, 2);
-	t->balance_before_micros = db_int(row, 3);
-	t->balance_after_micros = db_int(row, 4);
-	t->created_at_us = db_int(row, 5);
+	TAKE_NUMBERS(row, 0, numbers);
 	t->description = ask_text(q, row, 6);
 	t->reference = ask_text(q, row, 7);
 	t->metadata = ask_text(q, row, 8);
@@ -145,26 +143,16 @@ void view_ask_usages(struct ask *q, int tag, const struct account_key *key, int6
 int view_usage(struct ask *q, const struct db_row *row, void *out)
 {
 	struct reader_usage *u = out;
+	int64_t *const numbers[] = {&u->seq, &u->kind, &u->settlement, &u->cost_micros, &u->created_at_us,
+	                            &u->ended_at_us, &u->quantity, &u->source, &u->input_tokens,
+	                            &u->cache_read_tokens, &u->cache_write_tokens, &u->output_tokens};
 
-	u->seq = db_int(row, 0);
-	u->kind = db_int(row, 1);
-	u->settlement = db_int(row, 2);
-	u->cost_micros = db_int(row, 3);
-	u->created_at_us = db_int(row, 4);
-	u->ended_at_us = db_int(row, 5);
-	u->quantity = db_int(row, 6);
-	u->source = db_int(row, 7);
-	u->input_tokens = db_int(row, 8);
-	u->cache_read_tokens = db_int(row, 9);
-	u->cache_write_tokens = db_int(row, 10);
-	u->output_tokens = db_int(row, 11);
+	TAKE_NUMBERS(row, 0, numbers);
 	u->item = ask_text(q, row, 12);
 	u->member = ask_text(q, row, 13);
 	u->conversation_id = ask_text(q, row, 14);
 	u->message_id = ask_text(q, row, 15);
-	if (u->item == NULL || u->member == NULL || u->conversation_id == NULL)
-		return -1;
-	return u->message_id != NULL ? 0 : -1;
+	return u->item != NULL && u->member != NULL && u->conversation_id != NULL && u->message_id != NULL ? 0 : -1;
 }
 
 /* ---- people ---------------------------------------------------------------------------------------- */
@@ -189,7 +177,6 @@ int view_member(struct ask *q, const struct db_row *row, void *out)
 	                            &m->day_until_us, &m->day_micros, &m->month_until_us, &m->month_micros};
 
 	m->id = ask_text(q, row, 0);
-	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		*numbers[i] = db_int(row, 1 + i);
+	TAKE_NUMBERS(row, 1, numbers);
 	return m->id != NULL ? 0 : -1;
 }
