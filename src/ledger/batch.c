@@ -88,7 +88,9 @@ static void decide_all(struct batch *b)
 		decide(&d, rows_slot(b->rows, &b->commands[i]->account), b->commands[i]);
 }
 
-bool batch_is_late(const struct batch *b)
+/* The deadline has passed by a second.  Nothing more is asked of the database then: each question may take a
+ * db_timeout. */
+static bool is_late(const struct batch *b)
 {
 	return clock_monotonic_us() >= b->deadline_us + LATE_US;
 }
@@ -105,16 +107,22 @@ static enum db_result attempt(struct batch *b, struct db *d, enum phase *phase)
 	if (!b->unknown)
 		new_id(b->id, b->now_us);
 	*phase = PHASE_ROWS;
-	result = batch_is_late(b) ? DB_RETRY : prefetch_rows(b, d);
+	result = is_late(b) ? DB_RETRY : prefetch_rows(b, d);
 	if (result != DB_OK)
 		return result;
 	decide_all(b);
 	if (rows_failed(b->rows))
 		return DB_FAULT;
-	if (batch_is_late(b))
+	if (is_late(b))
 		return DB_RETRY;
 	*phase = PHASE_PERSIST;
-	return persist(b, d);
+	result = persist_rows(b, d);
+	if (result == DB_OK && is_late(b))
+		result = DB_RETRY;
+	if (result != DB_OK)
+		return result;
+	b->committing(b->context);
+	return persist_commit(b, d);
 }
 
 static void run(struct batch *b, struct db *d);

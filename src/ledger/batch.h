@@ -38,8 +38,7 @@ struct batch {
 	int64_t retries, splits, unknowns; /* of this run */
 };
 
-/* 0, or -1 when memory is short.  committing is called before the last message of an attempt, which commits; so perhaps
- * more than once in a run. */
+/* 0, or -1 when memory is short.  committing is called before persist_commit, so perhaps more than once in a run. */
 int batch_init(struct batch *b, const struct ledger_options *options, void (*committing)(void *context),
                void *context);
 void batch_free(struct batch *b);
@@ -51,11 +50,10 @@ void batch_run(struct batch *b, struct db *d, struct command **commands, int cou
  * clock, the price version and what the commands name; prefetch_rows: what the accounts, as they are, want besides. */
 enum db_result prefetch_begin(struct batch *b, struct db *d);
 enum db_result prefetch_rows(struct batch *b, struct db *d);
-/* Writes what changed and commits; rolls back when nothing did. */
-enum db_result persist(struct batch *b, struct db *d);
-/* Whether the deadline has passed by a second.  Nothing more is asked of the database then: each question may take a
- * db_timeout. */
-bool batch_is_late(const struct batch *b);
+/* persist_rows writes what of the changes goes ahead of the last message, which persist_commit sends: the rest and the
+ * COMMIT, or a ROLLBACK when nothing changed. */
+enum db_result persist_rows(struct batch *b, struct db *d);
+enum db_result persist_commit(struct batch *b, struct db *d);
 /* The row that says that the batch was committed, to b->sql. */
 void persist_marker(struct batch *b);
 

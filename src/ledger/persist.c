@@ -55,7 +55,7 @@ static enum db_result write_table(struct batch *b, struct db *d, enum table_id t
 	return result;
 }
 
-enum db_result persist(struct batch *b, struct db *d)
+enum db_result persist_rows(struct batch *b, struct db *d)
 {
 	enum db_result result = DB_OK;
 
@@ -73,13 +73,12 @@ enum db_result persist(struct batch *b, struct db *d)
 	}
 	if (result == DB_OK && !buf_ok(&b->sql))
 		result = DB_FAULT;
-	if (result == DB_OK)
-		result = db_bulk_end(d);
-	if (result == DB_OK && batch_is_late(b))
-		result = DB_RETRY;
-	if (result == DB_OK) {
-		b->committing(b->context);
-		result = db_query(d, &b->sql);
-	}
+	return result == DB_OK ? db_bulk_end(d) : result;
+}
+
+enum db_result persist_commit(struct batch *b, struct db *d)
+{
+	const enum db_result result = db_query(d, &b->sql);
+
 	return result == DB_OK ? db_finish(d) : result;
 }
