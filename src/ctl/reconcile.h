@@ -2,8 +2,9 @@
  * reconcile: Stripe's payments, refunds and disputes set against the ledger's orders.  What Stripe knows
  * and the ledger does not (a lost webhook) is brought in by the same commands as a webhook would, so that
  * it takes effect once, whatever else arrives and however often this runs.  What then still differs is a
- * finding for a person.  reconcile.c runs it, reconcile_orders.c looks at orders one by one, reconcile_api.c
- * reads Stripe's lists; nobody but ctl_stripe.c and these includes this.  One thread.
+ * finding for a person.  reconcile_run.c runs it, reconcile_orders.c looks at orders one by one, reconcile_api.c
+ * reads Stripe's lists, reconcile.c is what these need; nobody but ctl_stripe.c and these includes this.
+ * One thread.
  */
 #ifndef OCTROI_CTL_RECONCILE_H
 #define OCTROI_CTL_RECONCILE_H

@@ -1,7 +1,7 @@
 /*
  * audit_state: an audit under way.  The audit_*.c files share it and nobody else includes it:
- * audit.c runs it, audit_journal.c follows entries, audit_rows.c looks at all other rows,
- * audit_orders.c at what came in by payments, bonuses and codes, audit_workspaces.c at plans, people and
+ * audit_run.c runs it, audit.c reports what is found, audit_journal.c follows entries, audit_rows.c looks at all other
+ * rows, audit_orders.c at what came in by payments, bonuses and codes, audit_workspaces.c at plans, people and
  * statements, audit_explain.c names the rows when sums differ.
  */
 #ifndef OCTROI_LEDGER_AUDIT_STATE_H
@@ -58,6 +58,8 @@ struct audit {
 	struct subject subjects[AUDIT_CHUNK];
 	int count; /* of subjects */
 };
+
+#define AUDIT_ROW_MAX (ID_ACCOUNT_MAX + 64) /* how a finding names a row */
 
 /* A finding about row seq of the account (seq 0: the account's own row), or about a row named
  * otherwise. */

@@ -1,0 +1,59 @@
+#include "base/clock.h"
+#include "ctl/reconcile.h"
+#include "inbox/inbox.h"
+
+static void with_charge(struct stripe_call *call)
+{
+	stripe_put(call, "expand[0]", "data.latest_charge");
+}
+
+static void of_subscriptions(struct stripe_call *call)
+{
+	stripe_put(call, "types[0]", "customer.subscription.created");
+	stripe_put(call, "types[1]", "customer.subscription.updated");
+	stripe_put(call, "types[2]", "customer.subscription.deleted");
+}
+
+/* A plan is what the newest event of its subscription says; those that came before change nothing. */
+static void take_event(struct reconcile *R, const struct json *event)
+{
+	const struct inbox in = {
+		.ledger = ctl_ledger(R->ctl),
+		.readers = R->ctl->pool,
+		.plans = R->ctl->config->plan_prices,
+		.livemode = inbox_livemode(R->ctl->config->stripe_secret_key),
+	};
+	struct inbox_result r;
+	struct buf body;
+
+	if (R->dry_run)
+		return;
+	buf_init(&body, (size_t)1 << 20);
+	json_dump(event, &body);
+	if (buf_ok(&body)) {
+		inbox_take(&in, R->arena, event, buf_text(&body),
+		           clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US, &r);
+		if (r.outcome == OUTCOME_OK && !r.replayed && r.state == EVENT_APPLIED) {
+			R->subscriptions++;
+			reconcile_tell(R, &r.account, 0, stripe_text(event, "id"),
+			               "an event of a subscription was missing", "taken in");
+		}
+		if (r.outcome == OUTCOME_UNAVAILABLE) {
+			R->failed = true;
+			(void)ctl_fail("the database did not answer in time; repeating is safe");
+		}
+	}
+	buf_free(&body);
+}
+
+int reconcile_run(struct reconcile *R)
+{
+	reconcile_api_each(R, "/v1/payment_intents", with_charge, reconcile_orders_payment);
+	reconcile_orders_paid(R);
+	reconcile_api_each(R, "/v1/refunds", NULL, reconcile_orders_refund);
+	reconcile_api_each(R, "/v1/disputes", NULL, reconcile_orders_dispute);
+	reconcile_orders_open(R);
+	reconcile_api_each(R, "/v1/events", of_subscriptions, take_event);
+	reconcile_orders_compare(R);
+	return R->failed ? CTL_FAILED : CTL_OK;
+}

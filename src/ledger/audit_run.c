@@ -1,0 +1,371 @@
+#include "ledger/audit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/log.h"
+#include "db/sql.h"
+#include "ledger/audit_state.h"
+#include "ledger/command.h"
+#include "ledger/table_sql.h"
+
+#define SQL_MAX 16384
+
+/* Accounts after low (unless first) up to high (unless last); only: that one. */
+struct range {
+	bool first, last, only;
+	unsigned char low[ID_KEY_BYTES], high[ID_KEY_BYTES];
+};
+
+/* Room for a row of any table. */
+union any_row {
+	struct row row;
+	struct accounts_row account;
+	struct entries_row entry;
+	struct grants_row grant;
+	struct holds_row hold;
+	struct usages_row usage;
+	struct transactions_row transaction;
+	struct requests_row request;
+};
+
+/* Tables in the order of their results; what entries say must be known before the others are
+ * compared. */
+static const enum table_id streamed[] = {TABLE_ENTRIES, TABLE_GRANTS,       TABLE_HOLDS,
+                                         TABLE_USAGES,  TABLE_TRANSACTIONS, TABLE_REQUESTS};
+
+#define STREAMED ((int)(sizeof(streamed) / sizeof(streamed[0])))
+
+/* ---- rows from the database ------------------------------------------------------------------ */
+
+/* Texts stay in the database's buffer: until the next row. */
+static void read_row(const struct db_row *from, enum table_id id, union any_row *to)
+{
+	const struct table *t = table_of(id);
+
+	table_row_clear(&to->row, id);
+	for (int i = 0; i < t->column_count; i++) {
+		const struct column *c = &t->columns[i];
+		char *field = (char *)to + c->offset;
+
+		CHECK((unsigned)i < from->count && from->field[i] != NULL);
+		switch (c->type) {
+		case COLUMN_INT:
+			*(int64_t *)(void *)field = db_int(from, (unsigned)i);
+			break;
+		case COLUMN_TEXT:
+			*(const char **)(void *)field = from->field[i];
+			break;
+		case COLUMN_BYTES:
+			CHECK(from->length[i] == c->size);
+			memcpy(field, from->field[i], c->size);
+			break;
+		}
+	}
+}
+
+/* The subject of a row, *at moving on with the rows, which come in the order of accounts. */
+static struct subject *subject_of(struct audit *A, const unsigned char id[ID_KEY_BYTES], int *at)
+{
+	while (*at < A->count && memcmp(A->subjects[*at].row.id, id, ID_KEY_BYTES) < 0)
+		++*at;
+	if (*at < A->count && memcmp(A->subjects[*at].row.id, id, ID_KEY_BYTES) == 0)
+		return &A->subjects[*at];
+	return NULL;
+}
+
+static void find_orphan(struct audit *A, enum table_id table, const unsigned char id[ID_KEY_BYTES])
+{
+	char row[AUDIT_ROW_MAX] = "account id 0x";
+	size_t length = strlen(row);
+
+	for (int i = 0; i < ID_KEY_BYTES; i++)
+		(void)snprintf(row + length + (size_t)i * 2, 3, "%02x", id[i]);
+	audit_find_row(A, "orphan", table_of(table)->name, row, "there is no such account");
+}
+
+static void take_request(struct audit *A, struct subject *s, const struct requests_row *q,
+                         const struct db_row *from)
+{
+	const unsigned columns = (unsigned)table_of(TABLE_REQUESTS)->column_count;
+	int64_t amount[2];
+	const int64_t *amounts[2] = {NULL, NULL};
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (from->field[columns + i] == NULL)
+			continue;
+		amount[i] = db_int(from, columns + i);
+		amounts[i] = &amount[i];
+	}
+	audit_rows_request(A, s, q, amounts[0], amounts[1]);
+}
+
+static void take_row(struct audit *A, enum table_id table, const struct db_row *from, int *at)
+{
+	union any_row row;
+	unsigned char id[ID_KEY_BYTES];
+	struct subject *s;
+
+	/* The account's id is the first column of all of them. */
+	CHECK(from->field[0] != NULL && from->length[0] == sizeof(id));
+	memcpy(id, from->field[0], sizeof(id));
+	s = subject_of(A, id, at);
+	if (s == NULL) {
+		find_orphan(A, table, id);
+		return;
+	}
+	read_row(from, table, &row);
+	if (table == TABLE_ENTRIES)
+		audit_journal_entry(A, s, &row.entry);
+	else if (table == TABLE_GRANTS)
+		audit_rows_grant(A, s, &row.grant);
+	else if (table == TABLE_HOLDS)
+		audit_rows_hold(A, s, &row.hold);
+	else if (table == TABLE_USAGES)
+		audit_rows_usage(A, s, &row.usage);
+	else if (table == TABLE_TRANSACTIONS)
+		audit_rows_transaction(A, s, &row.transaction);
+	else
+		take_request(A, s, &row.request, from);
+}
+
+/* ---- statements ------------------------------------------------------------------------------ */
+
+/* The condition on the accounts of a range; column is a literal. */
+#define add_range(sql, range, column)                                          \
+	do {                                                                   \
+		if ((range)->only) {                                           \
+			sql_literal((sql), column " = ");                      \
+			sql_bytes((sql), (range)->low, ID_KEY_BYTES);          \
+		} else {                                                       \
+			sql_literal((sql), column " >= ''");                   \
+			if (!(range)->first) {                                 \
+				sql_literal((sql), " AND " column " > ");      \
+				sql_bytes((sql), (range)->low, ID_KEY_BYTES);  \
+			}                                                      \
+			if (!(range)->last) {                                  \
+				sql_literal((sql), " AND " column " <= ");     \
+				sql_bytes((sql), (range)->high, ID_KEY_BYTES); \
+			}                                                      \
+		}                                                              \
+	} while (0)
+
+static void add_rows(struct buf *sql, enum table_id id, const struct range *range)
+{
+	table_sql_select(sql, id);
+	add_range(sql, range, "account_id");
+	sql_literal(sql, " ORDER BY account_id, seq;");
+}
+
+/* Requests with the amounts of the transaction and of the usage that they may name. */
+static void add_requests(struct buf *sql, const struct range *range)
+{
+	const struct table *t = table_of(TABLE_REQUESTS);
+
+	sql_literal(sql, "SELECT ");
+	for (int i = 0; i < t->column_count; i++) {
+		sql_literal(sql, "q.");
+		buf_add_text(sql, t->columns[i].name);
+		sql_literal(sql, ",");
+	}
+	sql_literal(sql, "t.amount_micros, u.cost_micros FROM requests q FORCE INDEX (PRIMARY)"
+	                 " LEFT JOIN transactions t ON q.command = ");
+	sql_int(sql, COMMAND_TRANSACTION);
+	sql_literal(sql, " AND t.account_id = q.account_id AND t.seq = q.seq"
+	                 " LEFT JOIN usages u ON q.command = ");
+	sql_int(sql, COMMAND_CHARGE);
+	sql_literal(sql, " AND u.account_id = q.account_id AND u.seq = q.seq WHERE ");
+	add_range(sql, range, "q.account_id");
+	sql_literal(sql, " ORDER BY q.account_id, q.request_key");
+}
+
+static int run(struct audit *A, const struct buf *sql)
+{
+	return db_query(A->db, sql) == DB_OK && db_finish(A->db) == DB_OK ? 0 : -1;
+}
+
+/* ---- a chunk of accounts --------------------------------------------------------------------- */
+
+static void take_account(struct audit *A, const struct db_row *from)
+{
+	struct subject *s = &A->subjects[A->count++];
+	union any_row row;
+
+	read_row(from, TABLE_ACCOUNTS, &row);
+	memset(s, 0, sizeof(*s));
+	s->row = row.account;
+	(void)snprintf(s->name, sizeof(s->name), "%s", row.account.external_id);
+	s->row.external_id = s->name;
+	s->due_us = INT64_MAX;
+	A->report->accounts++;
+	audit_rows_account(A, s);
+}
+
+/* The next accounts of the range, whose high and last follow from them. */
+static int load_accounts(struct audit *A, struct range *range)
+{
+	struct buf sql;
+	struct db_row row;
+	int more = -1;
+
+	range->last = true;
+	A->count = 0;
+	buf_init(&sql, SQL_MAX);
+	table_sql_select(&sql, TABLE_ACCOUNTS);
+	add_range(&sql, range, "id");
+	sql_literal(&sql, " ORDER BY id LIMIT ");
+	sql_int(&sql, AUDIT_CHUNK);
+	if (db_query(A->db, &sql) == DB_OK)
+		for (more = db_row(A->db, &row); more == 1; more = db_row(A->db, &row))
+			take_account(A, &row);
+	buf_free(&sql);
+	if (db_finish(A->db) != DB_OK || more != 0)
+		return -1;
+	if (!range->only && A->count == AUDIT_CHUNK) {
+		range->last = false;
+		memcpy(range->high, A->subjects[A->count - 1].row.id, ID_KEY_BYTES);
+	}
+	return 0;
+}
+
+/* Reads the current result to its end. */
+static int take_table(struct audit *A, enum table_id table)
+{
+	struct db_row row;
+	int at = 0;
+	int more;
+
+	for (more = db_row(A->db, &row); more == 1; more = db_row(A->db, &row))
+		take_row(A, table, &row, &at);
+	if (table == TABLE_ENTRIES)
+		for (int i = 0; i < A->count; i++)
+			audit_journal_end(A, &A->subjects[i]);
+	return more;
+}
+
+static int stream(struct audit *A, const struct range *range)
+{
+	struct buf sql;
+	bool more = true;
+	int result = -1;
+
+	buf_init(&sql, SQL_MAX);
+	for (int i = 0; i < STREAMED - 1; i++)
+		add_rows(&sql, streamed[i], range);
+	add_requests(&sql, range);
+	if (db_query_stream(A->db, &sql) != DB_OK)
+		goto done;
+	for (int i = 0; i < STREAMED; i++) {
+		CHECK(more);
+		if (take_table(A, streamed[i]) != 0 || db_next(A->db, &more) != DB_OK)
+			goto done;
+	}
+	result = 0;
+done:
+	buf_free(&sql);
+	return db_finish(A->db) == DB_OK ? result : -1;
+}
+
+/* The digest of all chain heads so far, and this one. */
+static void add_head(struct audit_report *r, const struct subject *s)
+{
+	const struct digest_piece pieces[] = {
+		{r->head, sizeof(r->head)},
+		{s->row.id, sizeof(s->row.id)},
+		{s->row.chain_head, sizeof(s->row.chain_head)},
+	};
+	unsigned char head[DIGEST_BYTES];
+
+	digest_sha256_pieces(pieces, sizeof(pieces) / sizeof(pieces[0]), head);
+	memcpy(r->head, head, sizeof(r->head));
+}
+
+static int finish_chunk(struct audit *A)
+{
+	for (int i = 0; i < A->count; i++) {
+		struct subject *s = &A->subjects[i];
+
+		audit_rows_end(A, s);
+		add_head(A->report, s);
+		if (audit_explain(A, s) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- the run --------------------------------------------------------------------------------- */
+
+/* One snapshot for everything that follows. */
+static int begin(struct audit *A)
+{
+	struct buf sql;
+	struct db_row row;
+	int found = -1;
+
+	buf_init(&sql, SQL_MAX);
+	sql_literal(&sql, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
+	                  "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
+	if (run(A, &sql) == 0) {
+		buf_reset(&sql);
+		sql_literal(&sql, "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)");
+		if (db_query(A->db, &sql) == DB_OK)
+			found = db_row(A->db, &row);
+		if (found == 1)
+			A->now_us = db_int(&row, 0);
+	}
+	buf_free(&sql);
+	if (db_finish(A->db) != DB_OK || found != 1)
+		return -1;
+	A->book = book_load(A->db);
+	return A->book != NULL ? 0 : -1;
+}
+
+static int run_chunks(struct audit *A, struct range *range)
+{
+	for (;;) {
+		if (load_accounts(A, range) != 0 || stream(A, range) != 0 || finish_chunk(A) != 0)
+			return -1;
+		if (range->last || range->only)
+			return 0;
+		range->first = false;
+		memcpy(range->low, range->high, sizeof(range->low));
+	}
+}
+
+int audit_run(struct db *d, const char *account,
+              void (*found)(void *context, const struct audit_finding *f), void *context,
+              struct audit_report *r)
+{
+	const int64_t start_us = clock_monotonic_us();
+	struct range range = {.first = true, .only = account != NULL};
+	struct account_key key = {{0}};
+	struct audit *A = calloc(1, sizeof(*A));
+	int result = -1;
+
+	memset(r, 0, sizeof(*r));
+	if (A == NULL) {
+		log_event(LOG_LEVEL_ERROR, "audit_failed", LOG_TEXT("message", "out of memory"));
+		return -1;
+	}
+	*A = (struct audit){.db = d, .report = r, .found = found, .context = context};
+	if (account != NULL) {
+		key = id_account_key(account, strlen(account));
+		memcpy(range.low, key.bytes, sizeof(range.low));
+	}
+	seal_draw(&A->key);
+	if (begin(A) == 0)
+		result = run_chunks(A, &range);
+	if (result == 0)
+		result = audit_orders(A, account != NULL ? &key : NULL);
+	if (result == 0)
+		result = audit_workspaces(A, account != NULL ? &key : NULL);
+	db_rollback(d);
+	book_release(A->book);
+	free(A);
+	r->duration_us = clock_monotonic_us() - start_us;
+	return result;
+}
