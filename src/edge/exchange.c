@@ -108,13 +108,12 @@ static bool pool_grow(struct exchanges *pool)
 {
 	struct exchange *x = exchange_new();
 
+	lock_assert_held(&pool->lock);
 	if (x == NULL)
 		return false;
-	lock_take(&pool->lock);
 	x->next_free = pool->free;
 	pool->free = x;
 	pool->made++;
-	lock_give(&pool->lock);
 	return true;
 }
 
@@ -128,12 +127,14 @@ struct exchanges *exchanges_new(int threads, int later_max)
 	cond_init(&pool->back);
 	pool->threads = threads;
 	pool->later_max = later_max;
-	while (pool->made < threads)
-		if (!pool_grow(pool)) {
-			exchanges_free(pool);
-			return NULL;
-		}
-	return pool;
+	lock_take(&pool->lock);
+	while (pool->made < threads && pool_grow(pool))
+		;
+	lock_give(&pool->lock);
+	if (pool->made == threads)
+		return pool;
+	exchanges_free(pool);
+	return NULL;
 }
 
 void exchanges_free(struct exchanges *pool)
@@ -165,36 +166,20 @@ struct exchange *exchanges_take(struct exchanges *pool)
 	return x;
 }
 
-static void count_left(struct exchanges *pool, struct exchange *x, bool left)
-{
-	lock_assert_held(&pool->lock);
-	if (x->left != left)
-		pool->left += left ? 1 : -1;
-	x->left = left;
-}
-
 bool exchanges_leave(struct exchanges *pool, struct exchange *x)
 {
-	bool room, enough;
-
 	lock_take(&pool->lock);
-	room = pool->left < pool->later_max;
-	if (room)
-		count_left(pool, x, true);
-	enough = pool->made >= pool->threads + pool->left;
+	x->left = pool->left < pool->later_max && (pool->made > pool->threads + pool->left || pool_grow(pool));
+	pool->left += x->left ? 1 : 0;
 	lock_give(&pool->lock);
-	if (!room || enough || pool_grow(pool))
-		return room;
-	lock_take(&pool->lock);
-	count_left(pool, x, false);
-	lock_give(&pool->lock);
-	return false;
+	return x->left;
 }
 
 void exchanges_give(struct exchanges *pool, struct exchange *x)
 {
 	lock_take(&pool->lock);
-	count_left(pool, x, false);
+	pool->left -= x->left ? 1 : 0;
+	x->left = false;
 	x->next_free = pool->free;
 	pool->free = x;
 	pool->taken--;
