@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "db/ask.h"
 #include "db/sql.h"
+#include "db/view.h"
 
 #define NOW "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)"
 /* As in ledger/command.h and transactions.def: */
@@ -14,8 +15,8 @@
 #define GIVEN "1,2,3,4"      /* grants.type: bonuses, PLAN_ALLOWANCE */
 #define OF_USE "0,3"         /* entries.kind: usage, reversal */
 #define OF_PERIOD "0"        /* allowances.reason */
-/* What was released, or expired at no cost, was never used; what is the customer's own key's was not the platform's. */
-#define USED "u.state<>1 AND u.settlement<>0"
+#define USED VIEW_IS_USED("u.")
+/* What is the customer's own key's was not the platform's. */
 #define OF_PLATFORM USED " AND u.source=0"
 
 static void sql_span(struct ask *q, const struct reader_span *span)

@@ -77,7 +77,8 @@ static bool sql_last_usages(struct ask *q, struct askers *o)
 {
 	bool any = false;
 
-	sql_literal(&q->sql, VIEW_USAGE_SELECT ",account_id FROM usages FORCE INDEX (PRIMARY) WHERE " VIEW_IS_USED "(");
+	sql_literal(&q->sql, VIEW_USAGE_SELECT ",account_id FROM usages FORCE INDEX (PRIMARY) WHERE "
+	                     VIEW_IS_USED("") " AND (");
 	for (int i = 0; i < o->count; i++) {
 		if (!is_numbered(o->wanted[i]))
 			continue;

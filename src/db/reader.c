@@ -1,6 +1,5 @@
 #include "db/reader.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -75,7 +74,7 @@ int reader_referrer(struct db *d, struct arena *a, const struct account_key *low
 
 /* ---- transactions and usages ------------------------------------------------------------------- */
 
-/* Reads the rows of a page that was asked for with sql_page. */
+/* Reads the rows of a page that was asked for with one row more than its limit. */
 static int read_page(struct ask *q, int limit, ask_taker *take, size_t size, void **rows, int *count,
                      bool *more)
 {

@@ -39,9 +39,9 @@ ask_taker view_transaction;
  * others follow.  The last column is nobody's but the caller's. */
 void view_ask_transactions(struct ask *q, int tag, const struct account_key *key, int64_t before_seq, int limit);
 
-/* What was released, or expired at no cost, was never used. */
-#define VIEW_IS_USED "state<>1 AND settlement<>0 AND "
-#define VIEW_WAS_USED " FROM usages WHERE " VIEW_IS_USED "account_id="
+/* What was released, or expired at no cost, was never used.  The alias is of usages, as "u.", or "". */
+#define VIEW_IS_USED(alias) alias "state<>1 AND " alias "settlement<>0"
+#define VIEW_WAS_USED " FROM usages WHERE " VIEW_IS_USED("") " AND account_id="
 
 /* What view_usage takes. */
 #define VIEW_USAGE_SELECT                                                                          \
