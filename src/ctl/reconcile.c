@@ -32,14 +32,29 @@ void reconcile_tell(struct reconcile *R, const struct account_key *account, int6
 	listing_text(R->list, "done", "done", done != NULL ? done : "");
 }
 
+void reconcile_unanswered(struct reconcile *R)
+{
+	R->failed = true;
+	(void)ctl_fail("the database did not answer in time; repeating is safe");
+}
+
+struct inbox reconcile_inbox(struct reconcile *R)
+{
+	return (struct inbox){
+		.ledger = ctl_ledger(R->ctl),
+		.readers = R->ctl->pool,
+		.plans = R->ctl->config->plan_prices,
+		.livemode = stripe_is_live(&R->stripe),
+	};
+}
+
 bool reconcile_submit(struct reconcile *R, struct command *command, const char *object)
 {
 	const struct answer *a = &command->answer;
 
 	ledger_submit(ctl_ledger(R->ctl), command, clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US);
 	if (a->outcome == OUTCOME_UNAVAILABLE) {
-		R->failed = true;
-		(void)ctl_fail("the database did not answer in time; repeating is safe");
+		reconcile_unanswered(R);
 		return false;
 	}
 	if (a->outcome != OUTCOME_OK || a->event_state == EVENT_PARKED)

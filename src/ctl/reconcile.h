@@ -16,6 +16,7 @@
 #include "ctl/ctl.h"
 #include "ctl/listing.h"
 #include "db/reader.h"
+#include "inbox/inbox.h"
 #include "outbox/stripe.h"
 
 /* A succeeded payment of ours at Stripe, and what was taken back of it. */
@@ -60,6 +61,10 @@ bool reconcile_order(struct reconcile *R, const struct account_key *account, int
 /* A row of the list.  done: what was brought in; NULL: a difference that remains. */
 void reconcile_tell(struct reconcile *R, const struct account_key *account, int64_t seq,
                     const char *object, const char *finding, const char *done);
+/* The database did not answer in time: R failed. */
+void reconcile_unanswered(struct reconcile *R);
+/* Takes events in, or up again, as the webhook does. */
+struct inbox reconcile_inbox(struct reconcile *R);
 /* Submits; true when it was decided.  A parked one is told as a difference. */
 bool reconcile_submit(struct reconcile *R, struct command *command, const char *object);
 

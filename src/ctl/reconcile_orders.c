@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "ctl/reconcile.h"
 #include "db/sql.h"
-#include "inbox/inbox.h"
 
 #define ABANDONED_US (INT64_C(25) * 3600 * CLOCK_US_PER_SECOND) /* a session lives a day */
 #define ORDERS_PAGE 500
@@ -68,17 +67,10 @@ static struct reconcile_payment *find(struct reconcile *R, const char *id)
 /* Events that came before their payment was known can be taken up now. */
 static void take_parked(struct reconcile *R, const char *payment_id)
 {
-	const struct inbox in = {
-		.ledger = ctl_ledger(R->ctl),
-		.readers = R->ctl->pool,
-		.plans = R->ctl->config->plan_prices,
-		.livemode = stripe_is_live(&R->stripe),
-	};
+	const struct inbox in = reconcile_inbox(R);
 
-	if (inbox_resolve(&in, payment_id, clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US) != 0) {
-		R->failed = true;
-		(void)ctl_fail("the database did not answer in time; repeating is safe");
-	}
+	if (inbox_resolve(&in, payment_id, clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US) != 0)
+		reconcile_unanswered(R);
 }
 
 static void credit(struct reconcile *R, const struct reconcile_payment *p,

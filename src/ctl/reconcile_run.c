@@ -1,6 +1,5 @@
 #include "base/clock.h"
 #include "ctl/reconcile.h"
-#include "inbox/inbox.h"
 
 static void with_charge(struct stripe_call *call)
 {
@@ -17,12 +16,7 @@ static void of_subscriptions(struct stripe_call *call)
 /* A plan is what the newest event of its subscription says; those that came before change nothing. */
 static void take_event(struct reconcile *R, const struct json *event)
 {
-	const struct inbox in = {
-		.ledger = ctl_ledger(R->ctl),
-		.readers = R->ctl->pool,
-		.plans = R->ctl->config->plan_prices,
-		.livemode = inbox_livemode(R->ctl->config->stripe_secret_key),
-	};
+	const struct inbox in = reconcile_inbox(R);
 	struct inbox_result r;
 	struct buf body;
 
@@ -38,10 +32,8 @@ static void take_event(struct reconcile *R, const struct json *event)
 			reconcile_tell(R, &r.account, 0, stripe_text(event, "id"),
 			               "an event of a subscription was missing", "taken in");
 		}
-		if (r.outcome == OUTCOME_UNAVAILABLE) {
-			R->failed = true;
-			(void)ctl_fail("the database did not answer in time; repeating is safe");
-		}
+		if (r.outcome == OUTCOME_UNAVAILABLE)
+			reconcile_unanswered(R);
 	}
 	buf_free(&body);
 }
