@@ -10,7 +10,7 @@ import pytest
 from octroi import Octroi, wait_until
 
 SQL = pathlib.Path(__file__).resolve().parents[2] / "sql"
-FILES = {2: "002_money_in.sql", 3: "003_workspaces.sql"}
+FILES = {2: "002_money_in.sql", 3: "003_workspaces.sql", 4: "004_paid_periods.sql"}
 NEVER = 2**63 - 1  # nothing of an account is due
 HOLD = {"model": "gpt-4o", "inputTokens": 500, "maxOutputTokens": 2000, "ttlSeconds": 86400}
 
@@ -61,7 +61,7 @@ def old():
 
 # Every third of the second file; of the third, every one.
 @pytest.mark.parametrize("version, done", [(2, n) for n in range(0, len(statements(2)), 3)] +
-                         [(3, n) for n in range(len(statements(3)))])
+                         [(version, n) for version in (3, 4) for n in range(len(statements(version)))])
 def test_upgrade_after_an_interruption(old, version, done):
     downgrade(old, version - 1)
     for statement in statements(version)[:done]:

@@ -277,7 +277,12 @@ def test_sql_literal_takes_literals_only():
 
 # ---- attacks -------------------------------------------------------------------------------------------
 
-ATTACKS = re.findall(r"^\| (.*?) \| (.*?) \| (.*) \|$", text("tests/README.md").split("\n## Attacks\n")[1].split("\n## ")[0], re.M)[1:]
+def attack_rows(table):
+    return re.findall(r"^\| (.*?) \| (.*?) \| (.*) \|$", table, re.M)[1:]
+
+
+GAINS = attack_rows(text("tests/security/GAINS.md"))
+ATTACKS = attack_rows(text("tests/README.md").split("\n## Attacks\n")[1].split("\n## ")[0]) + GAINS
 ATTACK_TESTS = sorted({(attack, test) for attack, _, tests in ATTACKS for test in tests.split(", ")})
 
 
