@@ -1,0 +1,144 @@
+"""The shape of the source in figures: `make shape` prints them, test_shape.py holds them.
+
+Only C under src/ counts: .c, .h and .def.  A room is a folder.  A unit is a file with the header of its name.
+"""
+
+import collections
+import functools
+import re
+import subprocess
+import sys
+
+from source import TOP, code, functions, sources, text
+
+COMMENT = re.compile(r"/\*(.*?)\*/|//([^\n]*)", re.S)
+# What a sentence of a comment may not begin with: its subject is a noun, and comes first.
+OPENINGS = re.compile(r"(What|Who|Whoever|Whom|Whose|Whatever|That which|Those who|So too|So is|So are|Nor|Neither|He|She|They|It|"
+                      r"This|These|Likewise|The same|Such|Some|Else|Now|Then)\b(?!')")
+ASSERTS = re.compile(r"\b(CHECK|UNREACHABLE|_Static_assert|static_assert|lock_assert_held)\b\s*\(")
+
+
+def room(name):
+    return "/".join(name.split("/")[1:-1]) or "."
+
+
+def lines_by_room():
+    counted = collections.Counter()
+    for name in sources(".c", ".h", ".def"):
+        counted[room(name)] += text(name).count("\n")
+    return counted
+
+
+def unit(name):
+    return re.sub(r"\.(c|h)$", "", name.removeprefix("src/"))
+
+
+def circles():
+    """Groups of units that include each other, directly or by way of others."""
+    uses = collections.defaultdict(set)
+    for name in sources(".c", ".h"):
+        for included in re.findall(r'^\s*#\s*include\s+"([^"]+)\.h"', text(name), re.M):
+            if included != unit(name):
+                uses[unit(name)].add(included)
+    found, index, low, stack = [], {}, {}, []
+
+    def visit(one):
+        index[one] = low[one] = len(index)
+        stack.append(one)
+        for other in uses[one]:
+            if other not in index:
+                visit(other)
+                low[one] = min(low[one], low[other])
+            elif other in stack:
+                low[one] = min(low[one], index[other])
+        if low[one] == index[one]:
+            group = stack[stack.index(one):]
+            del stack[stack.index(one):]
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for one in sorted(uses):
+        if one not in index:
+            visit(one)
+    return found
+
+
+@functools.cache
+def all_functions():
+    return [(name, *found) for name in sources(".c") for found in functions(name)]
+
+
+def long_functions(most=70):
+    return [(name, function, length) for name, function, _, length in all_functions() if length > most]
+
+
+def asserts_per_function():
+    """By room: assertions that can fail, for each function."""
+    asserted, counted = collections.Counter(), collections.Counter()
+    for name in sources(".c"):
+        asserted[room(name)] += len(ASSERTS.findall(code(name)))
+        counted[room(name)] += sum(1 for _ in functions(name))
+    return {place: asserted[place] / counted[place] for place in counted}
+
+
+def unformatted():
+    """Files that clang-format would change; None where there is no clang-format."""
+    try:
+        done = subprocess.run(["clang-format", "--output-replacements-xml", *sources(".c", ".h")], cwd=TOP,
+                              stdout=subprocess.PIPE, text=True, check=True)
+    except FileNotFoundError:
+        return None
+    documents = done.stdout.split("<?xml")[1:]
+    return [name for name, document in zip(sources(".c", ".h"), documents) if "<replacement " in document]
+
+
+def comments():
+    """(file, text) of each comment, its lines joined."""
+    for name in sources(".c", ".h", ".def"):
+        for match in COMMENT.finditer(text(name)):
+            said = re.sub(r"\s*\n\s*\*?\s*", " ", match[1] or match[2] or "").strip()
+            if said and not re.fullmatch(r"-+.*-+", said):
+                yield name, said
+
+
+def forbidden_openings():
+    return [(name, said) for name, said in comments() if OPENINGS.match(said)]
+
+
+def whats():
+    """"what" for each 1,000 words of comments."""
+    words = [word.lower() for _, said in comments() for word in re.findall(r"[A-Za-z]+", said)]
+    return 1000 * words.count("what") / len(words)
+
+
+def shared_static_names():
+    """Names of static functions that stand in more than one file."""
+    where = collections.defaultdict(set)
+    for name in sources(".c"):
+        for function in re.findall(r"^static [^;={]*?\b(\w+)\([^;]*?\)\n\{", code(name), re.M | re.S):
+            where[function].add(name)
+    return {function: sorted(found) for function, found in where.items() if len(found) > 1}
+
+
+def main():
+    by_room = lines_by_room()
+    whole = sum(by_room.values())
+    for place, count in by_room.most_common():
+        print(f"{count:7} lines {100 * count / whole:5.1f} %  {place}")
+    asserted = asserts_per_function()
+    print(f"{whole:7} lines in all; the biggest room has {100 * max(by_room.values()) / whole:.1f} %")
+    print(f"{len(circles()):7} circles between units", *("\n          " + " ".join(group) for group in circles()))
+    print(f"{len(long_functions()):7} of {len(all_functions())} functions with more than 70 lines")
+    for place in sorted(asserted):
+        print(f"{asserted[place]:7.2f} assertions for each function in {place}")
+    changed = unformatted()
+    print("      ? files that clang-format would change: it is not installed" if changed is None
+          else f"{len(changed):7} files that clang-format would change")
+    print(f"{len(forbidden_openings()):7} comments that begin with a forbidden word")
+    print(f'{whats():7.2f} "what" for each 1,000 words of comments')
+    print(f"{len(shared_static_names()):7} names of static functions that stand in more than one file")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
