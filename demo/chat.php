@@ -11,6 +11,12 @@ declare(strict_types=1);
 
 const MODEL = 'gpt-4o';
 const MAX_OUTPUT_TOKENS = 200;
+const SETTLE_TRIES = 4;
+
+/* The provider has refused the request, or was not reached: it bills nothing. */
+final class Refused extends RuntimeException
+{
+}
 
 /* Posts JSON; [status, stream], [0, null] when there is no answer. */
 function post(string $url, string $key, array $document): array
@@ -20,6 +26,7 @@ function post(string $url, string $key, array $document): array
         'header' => "Content-Type: application/json\r\nAuthorization: Bearer $key",
         'content' => json_encode($document, JSON_THROW_ON_ERROR),
         'timeout' => 30,
+        'follow_location' => 0, // a key goes to nobody else
         'ignore_errors' => true, // a refusal has a body too
     ]]);
     $stream = @fopen($url, 'r', false, $context);
@@ -30,12 +37,28 @@ function post(string $url, string $key, array $document): array
     return [$status, $stream];
 }
 
-/* Calls octroi; [status, answer].  When it cannot be reached nothing may be spent: 503. */
+/* Calls octroi; [status, answer].  Without an answer nothing may be spent: 503. */
 function octroi(string $path, array $document): array
 {
     [$status, $stream] = post(getenv('OCTROI_INTERNAL_URL') . $path, getenv('OCTROI_GUARD_KEY'), $document);
     $answer = $stream ? json_decode(stream_get_contents($stream), true) : null;
     return is_array($answer) ? [$status, $answer] : [503, ['error' => 'UNAVAILABLE']];
+}
+
+/* A settlement has one effect however often it is sent; it is repeated until octroi has taken or refused it. */
+function settle(array $settlement): array
+{
+    for ($try = 0; $try < SETTLE_TRIES; $try++) {
+        if ($try > 0) {
+            sleep($try);
+        }
+        [$status, $answer] = octroi('/api/guard/settle', $settlement);
+        if ($status >= 200 && $status < 500) {
+            return [$status, $answer];
+        }
+    }
+    error_log('not settled: ' . json_encode($settlement)); // to be sent again by a person
+    return [$status, $answer];
 }
 
 /* Asks the provider; $say gets the answer as it comes.  The usage object, null if none came. */
@@ -47,7 +70,7 @@ function completion(string $prompt, int $most, bool $stream, callable $say): ?ar
     }
     [$status, $response] = post(getenv('PROVIDER_URL') . '/v1/chat/completions', getenv('PROVIDER_KEY'), $document);
     if ($status !== 200) {
-        throw new RuntimeException("the provider answered $status");
+        throw new Refused("the provider answered $status");
     }
     if (!$stream) {
         $answer = json_decode(stream_get_contents($response), true, 64, JSON_THROW_ON_ERROR);
@@ -75,18 +98,21 @@ function guarded_chat(string $prompt, bool $stream, callable $say): array
         'account' => getenv('DEMO_ACCOUNT'), 'requestId' => bin2hex(random_bytes(16)), 'model' => MODEL,
         'inputBytes' => strlen($prompt), 'maxOutputTokens' => MAX_OUTPUT_TOKENS,
     ]);
-    if ($status !== 200) {
-        return [$status, $hold];
+    // Only an open hold is a permission.
+    if ($status !== 200 || !isset($hold['hold'], $hold['maxOutputTokens']) || ($hold['holdState'] ?? 'open') !== 'open') {
+        return [$status !== 200 ? $status : 503, $hold];
     }
-    $settle = ['hold' => $hold['hold'], 'outcome' => 'complete'];
+    $settle = ['hold' => $hold['hold'], 'outcome' => 'partial'];
     try {
         $usage = completion($prompt, $hold['maxOutputTokens'], $stream, $say);
-        $settle = ($usage ? ['usage' => $usage] : ['outcome' => 'partial']) + $settle;
-    } catch (RuntimeException | JsonException $e) {
+        $settle = ($usage ? ['usage' => $usage, 'outcome' => 'complete'] : []) + $settle;
+    } catch (Refused $e) {
         error_log('provider: ' . $e->getMessage());
         $settle['outcome'] = 'failed';
+    } catch (Throwable $e) { // half an answer was used, too
+        error_log('provider: ' . $e->getMessage());
     }
-    [$status, $settled] = octroi('/api/guard/settle', $settle);
+    [$status, $settled] = settle($settle);
     if ($status === 200 && $settle['outcome'] === 'failed') {
         [$status, $settled] = [502, ['error' => 'PROVIDER_FAILED']];
     }

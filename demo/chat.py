@@ -9,16 +9,33 @@ Nothing but the standard library.  Where octroi is and with which key comes from
 OCTROI_INTERNAL_URL, OCTROI_GUARD_KEY, PROVIDER_URL, PROVIDER_KEY, DEMO_ACCOUNT.
 """
 
+import http.client
 import http.server
 import json
 import os
 import sys
+import time
 import urllib.error
 import urllib.request
 import uuid
 
 MODEL = "gpt-4o"
 MAX_OUTPUT_TOKENS = 200
+SETTLE_TRIES = 4
+
+
+class Refused(Exception):
+    """The provider has refused the request, or was not reached: it bills nothing."""
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A key goes to nobody else."""
+
+    def redirect_request(self, *arguments):
+        return None
+
+
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect)
 
 
 def post(url, key, document):
@@ -26,20 +43,34 @@ def post(url, key, document):
     request = urllib.request.Request(url, json.dumps(document).encode(), {
         "Content-Type": "application/json", "Authorization": "Bearer " + key})
     try:
-        response = urllib.request.urlopen(request, timeout=30)
+        response = OPENER.open(request, timeout=30)
         return response.status, response
     except urllib.error.HTTPError as e:
         return e.code, e
 
 
 def octroi(path, document):
-    """Calls octroi; (status, answer).  When it cannot be reached nothing may be spent: 503."""
+    """Calls octroi; (status, answer).  Without an answer nothing may be spent: 503."""
     try:
         status, response = post(os.environ["OCTROI_INTERNAL_URL"] + path, os.environ["OCTROI_GUARD_KEY"], document)
         with response:
-            return status, json.load(response)
-    except (OSError, ValueError):
-        return 503, {"error": "UNAVAILABLE"}
+            answer = json.load(response)
+        if isinstance(answer, dict):
+            return status, answer
+    except (OSError, ValueError, http.client.HTTPException):
+        pass
+    return 503, {"error": "UNAVAILABLE"}
+
+
+def settle(settlement):
+    """A settlement has one effect however often it is sent; it is repeated until octroi has taken or refused it."""
+    for attempt in range(SETTLE_TRIES):
+        time.sleep(attempt)
+        status, answer = octroi("/api/guard/settle", settlement)
+        if 200 <= status < 500:
+            return status, answer
+    print("not settled:", json.dumps(settlement), file=sys.stderr, flush=True)  # to be sent again by a person
+    return status, answer
 
 
 def completion(prompt, most, stream, say):
@@ -47,10 +78,13 @@ def completion(prompt, most, stream, say):
     document = {"model": MODEL, "messages": [{"role": "user", "content": prompt}], "max_tokens": most}
     if stream:
         document.update(stream=True, stream_options={"include_usage": True})
-    status, response = post(os.environ["PROVIDER_URL"] + "/v1/chat/completions", os.environ["PROVIDER_KEY"], document)
+    try:
+        status, response = post(os.environ["PROVIDER_URL"] + "/v1/chat/completions", os.environ["PROVIDER_KEY"], document)
+    except OSError as e:
+        raise Refused(str(e)) from e
     with response:
         if status != 200:
-            raise OSError(f"the provider answered {status}")
+            raise Refused(f"the provider answered {status}")
         if not stream:
             answer = json.load(response)
             say(answer["choices"][0]["message"]["content"])
@@ -71,17 +105,20 @@ def guarded_chat(prompt, stream, say):
     status, hold = octroi("/api/guard/authorize", {
         "account": os.environ["DEMO_ACCOUNT"], "requestId": str(uuid.uuid4()), "model": MODEL,
         "inputBytes": len(prompt.encode()), "maxOutputTokens": MAX_OUTPUT_TOKENS})
-    if status != 200:
-        return status, hold
-    settle = {"hold": hold["hold"], "outcome": "complete"}
+    # Only an open hold is a permission.
+    if status != 200 or not {"hold", "maxOutputTokens"} <= hold.keys() or hold.get("holdState", "open") != "open":
+        return status if status != 200 else 503, hold
+    settlement = {"hold": hold["hold"], "outcome": "partial"}
     try:
         usage = completion(prompt, hold["maxOutputTokens"], stream, say)
-        settle.update({"usage": usage} if usage else {"outcome": "partial"})
-    except (OSError, ValueError, KeyError) as e:
+        settlement.update({"usage": usage, "outcome": "complete"} if usage else {})
+    except Refused as e:
         print(f"provider: {e!r}", file=sys.stderr, flush=True)
-        settle["outcome"] = "failed"
-    status, settled = octroi("/api/guard/settle", settle)
-    if status == 200 and settle["outcome"] == "failed":
+        settlement["outcome"] = "failed"
+    except Exception as e:  # half an answer was used, too
+        print(f"provider: {e!r}", file=sys.stderr, flush=True)
+    status, settled = settle(settlement)
+    if status == 200 and settlement["outcome"] == "failed":
         status, settled = 502, {"error": "PROVIDER_FAILED"}
     return status, {"hold": hold["hold"], "reservedMicros": hold["reservedMicros"], **settled}
 
