@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import signal
 import threading
 
@@ -256,6 +257,55 @@ def guarding(server, port):
     (o.dir / f"{server}.d" / "guarded.conf").write_text(conf)
     o.start()
     return o
+
+
+@pytest.fixture(scope="module")
+def example(application):
+    """The example that stands in nginx/guarded.conf, but for its addresses."""
+    found = re.search(r"^#\t(location .*?\n)#\t\}\n", (TOP / "nginx/guarded.conf").read_text(), re.M | re.S)
+    conf = re.sub(r"^#\t?", "", found[1], flags=re.M) + "}\n"
+    with Octroi("nginx", settings={"trust_server_params": "on"}) as o:
+        (o.dir / "users").write_text(USERS)
+        (o.dir / "users").chmod(0o644)
+        for there, here in (("/etc/nginx/users", str(o.dir / "users")), ("http://ai", f"http://127.0.0.1:{application}")):
+            assert there in conf
+            conf = conf.replace(there, here)
+        (o.dir / "nginx.d").mkdir()
+        (o.dir / "nginx.d" / "guarded.conf").write_text("include octroi/guarded.conf;\n" + conf)
+        o.start()
+        o.account("ws:alice", funds_micros=EUROS)
+        o.account("ws:bob")
+        yield o
+
+
+def basic(user, password):
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+@pytest.mark.parametrize("headers, status", [
+    ({}, 401), (basic("alice", "wrong"), 401), (basic("alice", ""), 401), (basic("mallory", "secret"), 401),
+    (basic("alice", "secret"), 200), (basic("bob", "secret"), 402),
+    ({"X-Forwarded-User": "alice", "Remote-User": "alice", "X-Octroi-Account": "ws:alice"}, 401)])
+def test_the_example_believes_no_made_up_name(example, headers, status):
+    seen = len(Application.seen)
+    answer = example.get("/ai/chat", key=None, headers=headers, public=True)
+    assert answer.status == status, answer
+    assert len(Application.seen) - seen == (1 if status == 200 else 0)
+
+
+def test_no_other_permission_stands_in_for_the_password(example):
+    """A location that is content with any of its conditions does not start."""
+    conf = example.dir / "nginx.d" / "guarded.conf"
+    good = conf.read_text()
+    conf.write_text(good.replace("auth_basic ai;", "auth_basic ai; satisfy any;"))
+    try:
+        with pytest.raises(RuntimeError):
+            example.start()
+        assert '"satisfy" directive is duplicate' in example.log("server.log")
+    finally:
+        conf.write_text(good)
+        example.start()
+    assert example.get("/ai/chat", key=None, headers=basic("alice", "secret"), public=True).status == 200
 
 
 @pytest.fixture(scope="module")
