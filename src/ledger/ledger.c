@@ -42,6 +42,7 @@ struct ledger {
 	/* Shared, under lock. */
 	struct lock lock;
 	struct book *book;
+	int64_t book_at_us; /* when it was last seen to be the database's; monotonic */
 	struct ledger_counts counts;
 };
 
@@ -450,23 +451,40 @@ static struct book *fresh_book(struct db *d, struct book *known)
 	return book_load(d);
 }
 
-struct book *ledger_book(struct ledger *l, int64_t deadline_us)
+/* The book that is known, held, or NULL; *young: it is not to be asked for again. */
+static struct book *known_book(struct ledger *l, int64_t since_us, bool *young)
 {
-	struct book *known, *fresh = NULL, *old = NULL;
-	struct db *d = pool_take(l->options.pool, deadline_us);
+	struct book *known;
 
-	if (d == NULL)
-		return NULL;
 	lock_take(&l->lock);
 	known = l->book != NULL ? book_hold(l->book) : NULL;
+	*young = known != NULL && l->book_at_us > since_us;
 	lock_give(&l->lock);
-	fresh = fresh_book(d, known);
-	pool_give(l->options.pool, d);
+	return known;
+}
+
+struct book *ledger_book(struct ledger *l, int64_t age_us, int64_t deadline_us)
+{
+	const int64_t now_us = clock_monotonic_us();
+	struct book *known, *fresh = NULL, *old = NULL;
+	struct db *d;
+	bool young;
+
+	known = known_book(l, age_us > 0 ? now_us - age_us : INT64_MAX, &young);
+	if (young)
+		return known;
+	d = pool_take(l->options.pool, deadline_us);
+	if (d != NULL) {
+		fresh = fresh_book(d, known);
+		pool_give(l->options.pool, d);
+	}
 	lock_take(&l->lock);
 	if (fresh != NULL && fresh != l->book) {
 		old = l->book;
 		l->book = book_hold(fresh);
 	}
+	if (fresh != NULL)
+		l->book_at_us = now_us;
 	lock_give(&l->lock);
 	book_release(old);
 	book_release(known);

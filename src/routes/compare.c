@@ -238,7 +238,7 @@ void compare_show(struct call *c)
 
 	if (!parse_comparison(c, &s))
 		return;
-	book = ledger_book(c->ledger, c->request->deadline_us);
+	book = ledger_book(c->ledger, 0, c->request->deadline_us);
 	if (book == NULL) {
 		render_outcome(c, OUTCOME_UNAVAILABLE);
 		return;

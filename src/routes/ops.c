@@ -2,12 +2,14 @@
  * ops: for whoever runs octroi: is it alive, is it ready, what does it do.
  */
 #include "base/clock.h"
+#include "base/digest.h"
 #include "db/probes.h"
 #include "db/reader.h"
 #include "db/schema.h"
 #include "edge/edge.h"
 #include "outbox/probe.h"
 #include "routes/call.h"
+#include "routes/etag.h"
 #include "routes/metrics.h"
 #include "routes/openapi.h"
 #include "routes/overviews.h"
@@ -20,7 +22,11 @@
 
 void ops_openapi(struct call *c)
 {
-	buf_add_text(&c->response->body, openapi_json);
+	unsigned char digest[DIGEST_BYTES];
+
+	digest_sha256(openapi_json, strlen(openapi_json), digest);
+	if (!etag_known(c, digest))
+		buf_add_text(&c->response->body, openapi_json);
 }
 
 void ops_healthz(struct call *c)

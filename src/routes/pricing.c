@@ -2,10 +2,12 @@
  * pricing: the price list as customers pay it, and what a request would cost.
  */
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/money.h"
 #include "ledger/book.h"
 #include "routes/call.h"
 #include "routes/cursor.h"
+#include "routes/etag.h"
 #include "routes/parse.h"
 #include "routes/render.h"
 
@@ -13,13 +15,16 @@
 
 #define ITEM_MAX (PRICE_ITEM_MAX - 1)
 #define TOKENS_PER_MILLION INT64_C(1000000)
-#define LIMIT_MAX 10000
+#define LIMIT_MAX 1000
+#define LIMIT_USUAL 100
 /* The list is cut where the next entry might not fit; the rest follows with the cursor. */
 #define BODY_SOFT_MAX (RESPONSE_BODY_MAX - 16 * 1024)
+/* Anybody may ask, so the database is asked once a second at most. */
+#define BOOK_AGE_US CLOCK_US_PER_SECOND
 
 static struct book *take_book(struct call *c)
 {
-	struct book *book = ledger_book(c->ledger, c->request->deadline_us);
+	struct book *book = ledger_book(c->ledger, BOOK_AGE_US, c->request->deadline_us);
 
 	if (book == NULL)
 		render_outcome(c, OUTCOME_UNAVAILABLE);
@@ -149,14 +154,46 @@ static void parse_list_query(struct parse *p, const struct call *c, struct listi
 	l->c = c;
 	l->model = parse_bytes(p, "model", ITEM_MAX);
 	l->provider = parse_bytes(p, "provider", PRICE_PROVIDER_MAX - 1);
-	l->left = parse_int(p, "limit", 1, LIMIT_MAX, LIMIT_MAX);
+	l->left = parse_int(p, "limit", 1, LIMIT_MAX, LIMIT_USUAL);
 	cursor = parse_text(p, "cursor", 1, 64);
 	if (cursor != NULL && cursor_parse(cursor, CURSOR_PRICES, NULL, &l->first) < 0)
 		parse_wrong(p, "cursor", PARSE_CURSOR);
 }
 
+/* Counts the prices of the book that have begun: the list changes when another one begins. */
+static int count_begun(void *context, const struct price *p)
+{
+	int64_t *begun = context;
+
+	*begun += p->starts_at_us <= clock_wall_us() ? 1 : 0;
+	return 0;
+}
+
+/* With its NUL, so that no two lists of texts have the same bytes. */
+static struct digest_piece piece_of(const char *text)
+{
+	const char *given = text != NULL ? text : "";
+
+	return (struct digest_piece){given, strlen(given) + 1};
+}
+
+/* A digest of all that the answer is made of: the program, the prices that have begun, the settings, the query. */
+static void identify(const struct call *c, const struct listing *l, const struct book *book,
+                     unsigned char digest[DIGEST_BYTES])
+{
+	int64_t numbers[] = {
+		book_version(book), c->config->credit_value, c->config->action_price, l->first, l->left, 0,
+	};
+	const struct digest_piece pieces[] = {piece_of(OCTROI_VERSION), piece_of(c->config->currency), piece_of(l->model),
+	                                      piece_of(l->provider), {numbers, sizeof(numbers)}};
+
+	book_each_row(book, count_begun, &numbers[sizeof(numbers) / sizeof(numbers[0]) - 1]);
+	digest_sha256_pieces(pieces, sizeof(pieces) / sizeof(pieces[0]), digest);
+}
+
 void pricing_list(struct call *c)
 {
+	unsigned char digest[DIGEST_BYTES];
 	struct listing l = {.first = 0};
 	char cursor[CURSOR_MAX];
 	struct json_writer w;
@@ -171,6 +208,11 @@ void pricing_list(struct call *c)
 	book = take_book(c);
 	if (book == NULL)
 		return;
+	identify(c, &l, book, digest);
+	if (etag_known(c, digest)) {
+		book_release(book);
+		return;
+	}
 	l.w = &w;
 	render_open(c, &w);
 	json_put_text(&w, "currency", c->config->currency);

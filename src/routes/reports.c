@@ -149,7 +149,7 @@ void reports_capacity(struct call *c)
 	result = insight_workspaces(d, c->request->arena, cursor != NULL ? &after : NULL, limit, &rows, &count, &more);
 	pool_give(c->readers, d);
 	if (result == 0)
-		book = ledger_book(c->ledger, c->request->deadline_us);
+		book = ledger_book(c->ledger, 0, c->request->deadline_us);
 	if (book == NULL)
 		render_outcome(c, OUTCOME_UNAVAILABLE);
 	else

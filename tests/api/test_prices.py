@@ -6,6 +6,7 @@ import fractions
 import json
 import os
 import random
+import time
 
 import pytest
 
@@ -22,13 +23,23 @@ def o():
         yield mine
 
 
+def seen(o, version):
+    """The public list may be a second late."""
+    wait_until(lambda: o.get("/api/pricing?limit=1", key=None).json["priceVersion"] >= version, 10, "the price list")
+    return version
+
+
 def set_model(o, model, input, output, *more, provider="openai"):
     done = o.ctl("price", "set", model, "--provider", provider, "--input", input, "--output", output, "--json", *more)
-    return json.loads(done.stdout)
+    stored = json.loads(done.stdout)
+    seen(o, int(o.sql("SELECT MAX(id) FROM price_versions")[0][0]))
+    return stored
 
 
 def set_action(o, name, credits, *more):
-    return json.loads(o.ctl("price", "set", "--action", name, credits, "--json", *more).stdout)
+    stored = json.loads(o.ctl("price", "set", "--action", name, credits, "--json", *more).stdout)
+    seen(o, int(o.sql("SELECT MAX(id) FROM price_versions")[0][0]))
+    return stored
 
 
 def listed(o, *more):
@@ -40,7 +51,10 @@ def listed(o, *more):
 
 def import_list(o, prices, *more, check=True):
     done = o.ctl("price", "import", "-", "--json", *more, input=json.dumps(prices), check=check)
-    return json.loads(done.stdout) if done.stdout else done
+    if not done.stdout:
+        return done
+    seen(o, int(o.sql("SELECT MAX(id) FROM price_versions")[0][0]))
+    return json.loads(done.stdout)
 
 
 def estimate(o, model, input, output, unit="money"):
@@ -305,3 +319,66 @@ def test_all_of_litellm(o):
         assert estimate(o, model, 1000, 500) == whole, f"seed {SEED}: {model}"
     again = json.loads(o.ctl("price", "import", LITELLM, "--json").stdout)
     assert (again["stored"], again["unchanged"]) == (0, said["accepted"])
+
+
+# ---- a list for everybody --------------------------------------------------------------------------------
+
+
+def test_the_public_list_is_short_and_goes_on(o):
+    """Pages of 100 unless more is asked for, 1,000 at most, each model once."""
+    import_list(o, {f"paged-{i:04}": {"mode": "chat", "litellm_provider": "openai", "input_cost_per_token": 1e-06,
+                                      "output_cost_per_token": 2e-06} for i in range(1200)})
+    page = o.get("/api/pricing", key=None)
+    assert len(page.json["models"]) + len(page.json["actions"]) == 100 and len(page.body) < 40_000
+    for limit, size in ((1000, 1000), (7, 7)):
+        page = o.get(f"/api/pricing?limit={limit}", key=None).json
+        assert len(page["models"]) == size
+    assert o.get("/api/pricing?limit=1001", key=None).status == 400
+    names, cursor = [], ""
+    while cursor is not None:
+        page = o.get("/api/pricing?limit=1000" + cursor, key=None).json
+        names += [row["model"] for row in page["models"]]
+        cursor = page["nextCursor"] and "&cursor=" + page["nextCursor"]
+    assert len(names) == len(set(names)) > 1200
+    one = o.get("/api/pricing?model=paged-0007", key=None).json
+    assert ([row["model"] for row in one["models"]], one["nextCursor"]) == (["paged-0007"], None)
+
+
+def test_a_list_that_is_kept_is_not_sent_again(o):
+    first = o.get("/api/pricing?limit=5", key=None, public=True)
+    tag = first.headers["etag"]
+    assert (first.headers["cache-control"], tag[0], tag[-1]) == ("public, max-age=60", '"', '"')
+    for kept in (tag, f'"other", W/{tag}', "*"):
+        again = o.get("/api/pricing?limit=5", key=None, public=True, headers={"If-None-Match": kept})
+        assert (again.status, again.body, again.headers["etag"]) == (304, b"", tag), again
+    for query, kept in (("?limit=5", '"other"'), ("?limit=5", tag[1:-1]), ("?limit=6", tag), ("?limit=5&model=gpt-4o", tag),
+                        ("?limit=5&provider=openai", tag), ("?limit=5&cursor=" + first.json["nextCursor"], tag)):
+        assert o.get("/api/pricing" + query, key=None, public=True, headers={"If-None-Match": kept}).status == 200, query
+    set_model(o, "kept-new", "1", "1")
+    new = o.get("/api/pricing?limit=5", key=None, public=True, headers={"If-None-Match": tag})
+    assert new.status == 200 and new.headers["etag"] != tag
+
+
+def test_a_price_that_begins_makes_another_list(o):
+    """Nobody changes anything then: only time does."""
+    now = int(o.sql("SELECT UNIX_TIMESTAMP()")[0][0])
+    starts = o.sql(f"SELECT DATE_FORMAT(FROM_UNIXTIME({now + 3}), '%Y-%m-%dT%TZ')")[0][0]
+    set_model(o, "begins", "7", "7", "--starts", starts)
+    query = "/api/pricing?model=begins"
+    tag = o.get(query, key=None).headers["etag"]
+    wait_until(lambda: o.get(query, key=None, headers={"If-None-Match": tag}).status == 200, 20, "the new price")
+    assert o.get(query, key=None).json["models"][0]["model"] == "begins"
+
+
+def test_anybody_asks_the_database_once_a_second_at_most(o):
+    """However often the list and the estimates are asked for, the version of the price book is."""
+    def asked():
+        return int(o.sql("SHOW GLOBAL STATUS LIKE 'Com_select'")[0][1])
+
+    o.get("/api/pricing?limit=1", key=None)
+    before, began = asked(), time.monotonic()
+    for _ in range(300):
+        assert o.get("/api/pricing?limit=1", key=None, headers={"If-None-Match": "*"}).status == 304
+        assert o.post("/api/pricing/estimate", {"model": "gpt-4o"}, key=None).status == 200
+    # The housekeeper and the probes of the harness ask a few times a second, too.
+    assert asked() - before < 30 * (1 + time.monotonic() - began)

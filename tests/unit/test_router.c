@@ -113,7 +113,7 @@ int ledger_prune(struct ledger *l, int64_t deadline_us)
 	return 0;
 }
 
-struct book *ledger_book(struct ledger *l, int64_t deadline_us)
+struct book *ledger_book(struct ledger *l, int64_t age_us, int64_t deadline_us)
 {
 	static const struct price prices[] = {
 		{.kind = PRICE_MODEL,
