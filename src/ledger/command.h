@@ -138,7 +138,8 @@ struct command {
 			struct command_labels labels;
 		} authorize;
 		struct {
-			bool has_usage;
+			bool has_usage;             /* something was counted */
+			bool assumed;               /* the class of some of it is a guess, usage.h */
 			struct tokens tokens;
 			enum settle_outcome outcome;
 			const char *message_id;     /* "" when none */

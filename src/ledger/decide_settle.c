@@ -39,6 +39,8 @@ static enum outcome compute(const struct decide *d, const struct command *c,
 		*cost = h->reserved_micros;
 		return OUTCOME_OK;
 	}
+	if (c->settle.assumed)
+		*settlement = SETTLEMENT_ESTIMATED;
 	p = book_price_of_version(d->book, PRICE_MODEL, h->item, h->price_version);
 	if (p == NULL)
 		return OUTCOME_UNAVAILABLE;

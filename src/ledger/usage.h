@@ -1,12 +1,16 @@
 /*
- * usage: a provider's usage object, verbatim, to four disjoint token classes (cache writes of an
- * hour apart).  Which field includes which is the provider's business and is undone here:
- *   OpenAI chat       prompt_tokens includes cached_tokens and cache_write_tokens OpenAI responses
- *   input_tokens includes them, in input_tokens_details Anthropic         input_tokens,
- *   cache_read_input_tokens, cache_creation_input_tokens are disjoint Gemini
- *   promptTokenCount includes cachedContentTokenCount; thoughts beside candidates
- * Sources: openai-openapi CompletionUsage and ResponseUsage, anthropic-sdk-typescript messages.ts,
- * js-genai types.ts.  Pure.
+ * usage: a provider's usage object, verbatim, to five disjoint token classes.  Which member includes which is the
+ * provider's business, and is undone here; usage_members.def lists the members and where they are documented.
+ *
+ * Nothing that is counted is free, and nothing is counted twice:
+ * - Spellings of one count must agree.  A part is never larger than its whole.
+ * - The parts are held against the total.  A total that says more charges the rest as output: xAI and Gemini's
+ *   gateways count reasoning there only.  A total that says less is refused, but for the omissions that
+ *   usage.c names.
+ * - An unknown member that counts tokens is refused where no total covers it.
+ * - null is absent.  An object in which nothing is counted is no usage.
+ *
+ * Searches, seconds and pages are not tokens, and are not read.  Pure.
  */
 #ifndef OCTROI_LEDGER_USAGE_H
 #define OCTROI_LEDGER_USAGE_H
@@ -14,8 +18,16 @@
 #include "base/json.h"
 #include "ledger/price.h"
 
-/* 0, or -1 with *field the name of what is wrong: negative, fractional or overflowing counts, parts
- * larger than their whole, or a shape that is none of the four. */
-int usage_read(const struct json *usage, struct tokens *tokens, const char **field);
+#define USAGE_FIELD_MAX 64
+
+struct usage {
+	struct tokens tokens;
+	bool counted;  /* some token was */
+	bool assumed;  /* the total says more than the members name: the rest is taken for output */
+	char field[USAGE_FIELD_MAX]; /* of a refusal */
+};
+
+/* 0, or -1 with u->field the name of what is wrong, "usage" for the object itself. */
+int usage_read(const struct json *usage, struct usage *u);
 
 #endif

@@ -17,7 +17,6 @@
 #define TTL_MIN_SECONDS 10
 #define TTL_MAX_SECONDS 86400
 #define SETTLEMENTS_MAX 500
-#define FIELD_MAX 64
 #define BYTES_MAX (PRICE_TOKENS_MAX * 16)
 
 static const char *or_empty(const char *text)
@@ -231,14 +230,18 @@ static int outcome_number(const char *name)
 /* Reads the provider's object; what is wrong inside is named "usage.prompt_tokens". */
 static void parse_usage_object(struct parse *p, struct command *command)
 {
-	const char *field = NULL;
-	char inner[FIELD_MAX];
+	char inner[sizeof("usage.") + USAGE_FIELD_MAX];
 	const char *named = NULL;
+	struct usage usage;
 
-	if (usage_read(json_get(p->record, "usage"), &command->settle.tokens, &field) == 0)
+	if (usage_read(json_get(p->record, "usage"), &usage) == 0) {
+		command->settle.has_usage = usage.counted;
+		command->settle.assumed = usage.assumed;
+		command->settle.tokens = usage.tokens;
 		return;
-	if (strcmp(field, "usage") != 0) {
-		snprintf(inner, sizeof(inner), "usage.%s", field);
+	}
+	if (strcmp(usage.field, "usage") != 0) {
+		snprintf(inner, sizeof(inner), "usage.%s", usage.field);
 		named = arena_copy(p->request->arena, inner, strlen(inner));
 	}
 	parse_wrong(p, named != NULL ? named : "usage", PARSE_COUNTS);
@@ -258,7 +261,6 @@ static void parse_usage(struct parse *p, struct command *command)
 	};
 	bool provided = parse_given(p, "usage");
 
-	command->settle.has_usage = provided;
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
 		if (!parse_given(p, counts[i].name))
 			continue;

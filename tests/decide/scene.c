@@ -549,6 +549,7 @@ read_settle(const struct words *w, struct command *c)
 	c->hold_seq = integer(w->word[2]);
 	c->settle.outcome = flag(w, "failed") ? SETTLE_FAILED : flag(w, "partial") ? SETTLE_PARTIAL : SETTLE_COMPLETE;
 	c->settle.message_id = text_or(w, "message", "");
+	c->settle.assumed = flag(w, "assumed");
 	for (int i = 0; i < PRICE_CLASSES; i++) {
 		c->settle.has_usage = c->settle.has_usage || option(w, names[i]) != NULL;
 		c->settle.tokens.count[i] = number(w, names[i], 0);

@@ -6,15 +6,18 @@
 
 static void check_usage(const struct json *j)
 {
-	struct tokens t;
-	const char *field = NULL;
+	bool counted = false;
+	struct usage u;
 
-	if (usage_read(j, &t, &field) != 0) {
-		MUST(field != NULL);
+	if (usage_read(j, &u) != 0) {
+		MUST(u.field[0] != '\0');
 		return;
 	}
-	for (int i = 0; i < PRICE_CLASSES; i++)
-		MUST(t.count[i] >= 0);
+	for (int i = 0; i < PRICE_CLASSES; i++) {
+		MUST(u.tokens.count[i] >= 0 && u.tokens.count[i] <= PRICE_TOKENS_MAX);
+		counted = counted || u.tokens.count[i] > 0;
+	}
+	MUST(counted == u.counted && (counted || !u.assumed));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)

@@ -106,10 +106,10 @@ def usage_object(rng, tokens):
 
 def settlement_body(name, c):
     body = {"hold": oracle.public_id(name, c["hold"])}
+    if c["shape"] is not None:
+        body["usage"] = c["shape"]
     if c["tokens"] is not None:
-        if c["shape"] is not None:
-            body["usage"] = c["shape"]
-        else:
+        if c["shape"] is None:
             body.update(zip(("inputTokens", "cacheReadTokens", "cacheWriteTokens"), c["tokens"]),
                         outputTokens=c["tokens"][4])
     if c["outcome"] != "complete" or c["spelled"]:
@@ -294,8 +294,10 @@ class Generator:
     def settle(self, a):
         r = self.rng
         tokens = self.tokens() if r.random() < 0.8 else None
-        return {"command": "settle", "hold": self.hold_of(a), "tokens": tokens,
-                "shape": usage_object(r, tokens) if tokens else None, "spelled": r.random() < 0.2,
+        shape = usage_object(r, tokens) if tokens else None
+        # A provider's object in which nothing is counted is no usage; the caller's own zeros are.
+        return {"command": "settle", "hold": self.hold_of(a), "tokens": tokens if shape is None or any(tokens) else None,
+                "shape": shape, "spelled": r.random() < 0.2,
                 "outcome": r.choices(oracle.OUTCOMES, (6, 2, 2))[0], "message": r.choice(("", "", "m1"))}
 
     def release(self, a):

@@ -221,7 +221,8 @@ def test_usage_is_read_back():
     cases = [draw_usage(r) for _ in range(CASES)]
     answers = drive([f"usage {json.dumps(usage)}" for usage, _ in cases])
     for (usage, tokens), answer in zip(cases, answers, strict=True):
-        assert answer == " ".join(map(str, tokens)), f"seed {SEED}: {usage}"
+        nothing = "" if any(tokens) else " nothing"
+        assert answer == " ".join(map(str, tokens)) + nothing, f"seed {SEED}: {usage}"
 
 
 BAD_COUNTS = ("-1", "1.0", "1e3", "0.5", "1000000001", "9223372036854775807", "true", "false", '"5"', "[]", "{}")
@@ -263,10 +264,9 @@ def test_parts_larger_than_their_whole_are_refused():
 
 
 def test_usage_of_no_known_shape_is_refused():
-    shapes = ["{}", "[]", "null", "5", '"prompt_tokens"', '{"tokens": 5}', '{"total_tokens": 5}',
-              '{"totalTokenCount": 5}',
+    shapes = ["[]", "null", "5", '"prompt_tokens"', '{"tokens": 5}', '{"something": "else"}',
               '{"usage": {"prompt_tokens": 5}}', '{"prompt_tokens_details": {"cached_tokens": 1}}',
-              '{"prompt_tokens": 5, "prompt_tokens_details": []}', '{"input_tokens": 5, "cache_creation": 5}',
+              '{"prompt_tokens": 5, "prompt_tokens_details": 5}', '{"input_tokens": 5, "cache_creation": []}',
               # The one says that reads are part of the input, the other that they are not.
               '{"input_tokens": 5, "input_tokens_details": {"cached_tokens": 1}, "cache_read_input_tokens": 1}']
     for shape, answer in zip(shapes, drive([f"usage {s}" for s in shapes]), strict=True):

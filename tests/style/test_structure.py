@@ -89,12 +89,12 @@ PURE_NOUNS = ("effects", "refusal", "price", "usage", "entry", "order", "bonus",
 PURE = [name for name in sources(".c", under="src/ledger/")
         if re.fullmatch(rf"src/ledger/(decide(_\w+)?|{'|'.join(PURE_NOUNS)})\.c", name)]
 PURE_ALLOWED = re.compile(r"""
-    (decide|effects|refusal|order|bonus|guesses|referral|rows|money|price|entry|digest_sha256|json_(get|int|type|size|at|text|bool)|provider
+    (decide|effects|refusal|order|bonus|guesses|referral|rows|money|price|entry|digest_sha256|json_(get|int|type|size|at|text|bool|each)|provider
      |plan|workspace|limits|allowance|statement|customer|diagnosis|forecast|wording)(_\w+)?
     | zone_(name|local|instant|add_months|local_day|local_month|next_day|next_month)
     | book_price_(at|of_version) | book_plan(_at|_of_version)? | outcome_name | command_\w+ | check_failed | names_\w+
     | buf_(add_(char|int|text)|printf) | decimal_\w+ | table_(of|row_clear)
-    | (__)?(memcpy|memset|memcmp|memmove|strcmp|strlen|strnlen|strncat|strncmp|strchr)(_chk)?
+    | (__)?(memcpy|memset|memcmp|memmove|strcmp|strlen|strnlen|strncat|strncmp|strchr|strspn)(_chk)?
     | __u?(div|mod|mul|divmod)\w*ti[34] | __stack_chk_fail
     | _?_(asan|ubsan|tsan|gcov|sanitizer)_\w+ | __sanitizer_\w+ | _GLOBAL_OFFSET_TABLE_ | llvm_\w+ | _Unwind_\w+
     | __gcc_personality_v0

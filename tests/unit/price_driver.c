@@ -6,8 +6,8 @@
  *   tokens UNIT TERMS TIERS input cache_read cache_write cache_write_1h output   -> micros, or none
  *   fit UNIT TERMS TIERS input wanted available                                  -> output tokens
  *   action UNIT TERMS credits_micros quantity                                    -> micros, or none
- *   usage JSON                                -> the five counts, or `refused FIELD` list PATH
- *   -> an entry per line, in JSON, and a line `end N`
+ *   usage JSON      -> the five counts, then `nothing` and `assumed` as they are; or `refused FIELD`
+ *   list PATH       -> an entry per line, in JSON, and a line `end N`
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -121,15 +121,15 @@ static void do_usage(void)
 {
 	char error[JSON_ERROR_MAX];
 	struct json *usage = json_parse(rest, strlen(rest), false, error);
-	const char *field = NULL;
-	struct tokens t;
+	struct usage u;
 
 	CHECK(usage != NULL);
-	if (usage_read(usage, &t, &field) != 0)
-		printf("refused %s\n", field);
+	if (usage_read(usage, &u) != 0)
+		printf("refused %s\n", u.field);
 	else
-		printf("%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", t.count[0],
-		       t.count[1], t.count[2], t.count[3], t.count[4]);
+		printf("%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "%s%s\n", u.tokens.count[0],
+		       u.tokens.count[1], u.tokens.count[2], u.tokens.count[3], u.tokens.count[4],
+		       u.counted ? "" : " nothing", u.assumed ? " assumed" : "");
 	json_free(usage);
 }
 
