@@ -32,6 +32,8 @@ enum account_status { STATUS_ACTIVE, STATUS_SUSPENDED, STATUS_PAST_DUE, STATUS_U
 enum hold_source { SOURCE_PLATFORM, SOURCE_BYOK };
 enum settle_outcome { SETTLE_COMPLETE, SETTLE_PARTIAL, SETTLE_FAILED };
 enum settlement { SETTLEMENT_NONE, SETTLEMENT_EXACT, SETTLEMENT_PARTIAL, SETTLEMENT_ESTIMATED, SETTLEMENT_LATE };
+/* What has become of the hold of a repeated authorize; NONE of any other answer. */
+enum hold_state { HOLD_STATE_NONE, HOLD_STATE_OPEN, HOLD_STATE_SETTLED, HOLD_STATE_RELEASED, HOLD_STATE_EXPIRED };
 /* usages.state: how a hold ended.  An expired one may still be settled, late. */
 enum usage_state { USAGE_SETTLED, USAGE_RELEASED, USAGE_EXPIRED };
 /* usages.outcome beside enum settle_outcome: ended without a settlement. */
@@ -98,6 +100,7 @@ struct answer {
 	enum hold_source source;
 	char provider[PRICE_PROVIDER_MAX];
 	int64_t max_output_tokens, price_version, expires_at_us;
+	enum hold_state hold_state; /* of a repeated AUTHORIZE */
 	enum settlement settlement;
 	struct tokens tokens;
 	const char *field;          /* of INVALID_REQUEST: a literal */

@@ -21,8 +21,29 @@ int decide_needs(enum command_kind kind)
 	return rules[kind].needs;
 }
 
+/* By now, what was due being done. */
+static enum hold_state hold_state(const struct decide *d, struct slot *s, const struct requests_row *q)
+{
+	static const enum hold_state ended[] = {
+		[USAGE_SETTLED] = HOLD_STATE_SETTLED,
+		[USAGE_RELEASED] = HOLD_STATE_RELEASED,
+		[USAGE_EXPIRED] = HOLD_STATE_EXPIRED,
+	};
+	const struct usages_row *u;
+
+	/* Where this batch placed the hold there was nothing to read, unless it has ended since. */
+	if (q->row.change != ROW_CLEAN && !rows_wanted(d->rows, s, TABLE_USAGES, &q->seq))
+		return HOLD_STATE_OPEN;
+	u = rows_usage(d->rows, s, q->seq);
+	if (u == NULL)
+		return HOLD_STATE_OPEN;
+	CHECK(u->state >= USAGE_SETTLED && u->state <= USAGE_EXPIRED);
+	return ended[u->state];
+}
+
 /* The answer that the request id was given before. */
-static void recall(const struct requests_row *q, const struct command *c, struct answer *a)
+static void recall(const struct decide *d, struct slot *s, const struct requests_row *q, const struct command *c,
+                   struct answer *a)
 {
 	if (q->command != (int64_t)c->kind ||
 	    memcmp(q->fingerprint, c->fingerprint, sizeof(q->fingerprint)) != 0) {
@@ -41,6 +62,8 @@ static void recall(const struct requests_row *q, const struct command *c, struct
 	a->available_micros = q->available_micros;
 	a->max_output_tokens = q->max_output_tokens;
 	a->expires_at_us = q->expires_at_us;
+	if (c->kind == COMMAND_AUTHORIZE)
+		a->hold_state = hold_state(d, s, q);
 }
 
 /* Whether the command's webhook event has been dealt with before. */
@@ -73,7 +96,7 @@ void decide(struct decide *d, struct slot *s, struct command *c)
 	if (c->request_id != NULL)
 		q = rows_request(d->rows, s, c->request_key);
 	if (q != NULL) {
-		recall(q, c, &c->answer);
+		recall(d, s, q, c, &c->answer);
 		return;
 	}
 	if (seen(d, c))

@@ -38,6 +38,14 @@ static const char *const limits[] = {
 static const char *const roles[] = {"member", "manager"};
 static const char *const sources[] = {[SOURCE_PLATFORM] = "platform", [SOURCE_BYOK] = "byok"};
 
+static const char *const hold_states[] = {
+	[HOLD_STATE_NONE] = "",
+	[HOLD_STATE_OPEN] = "open",
+	[HOLD_STATE_SETTLED] = "settled",
+	[HOLD_STATE_RELEASED] = "released",
+	[HOLD_STATE_EXPIRED] = "expired",
+};
+
 #define LENGTH(list) ((int)(sizeof(list) / sizeof((list)[0])))
 
 static const char *name_of(const char *const *list, int length, int64_t number)
@@ -96,6 +104,11 @@ const char *names_role(int64_t role)
 const char *names_source(int64_t source)
 {
 	return name_of(sources, LENGTH(sources), source);
+}
+
+const char *names_hold_state(int64_t state)
+{
+	return name_of(hold_states, LENGTH(hold_states), state);
 }
 
 int names_to_transaction(const char *name)

@@ -17,6 +17,7 @@ const char *names_status_reason(int64_t status);
 const char *names_limit(int64_t limit);
 const char *names_role(int64_t role);
 const char *names_source(int64_t source);
+const char *names_hold_state(int64_t state);
 
 /* The number, or -1. */
 int names_to_transaction(const char *name);

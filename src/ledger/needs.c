@@ -67,3 +67,13 @@ bool needs_name(struct rows *rows, struct slot *s, const struct command *c)
 		ok = ok && rows_want(rows, s, TABLE_REQUESTS, c->request_key);
 	return ok && name_orders(rows, s, c, needs) && name_people(rows, s, c, needs);
 }
+
+bool needs_name_replayed(struct rows *rows, struct slot *s, const struct command *c)
+{
+	const struct requests_row *q;
+
+	if (c->kind != COMMAND_AUTHORIZE || c->request_id == NULL)
+		return true;
+	q = rows_request(rows, s, c->request_key);
+	return q == NULL || q->command != COMMAND_AUTHORIZE || rows_want(rows, s, TABLE_USAGES, &q->seq);
+}

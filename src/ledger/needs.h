@@ -9,5 +9,7 @@
 
 /* Names them for a command that command_prepare has prepared; false when memory is short. */
 bool needs_name(struct rows *rows, struct slot *s, const struct command *c);
+/* Once requests are read: the usage that the hold of an earlier answer has become, if it has ended. */
+bool needs_name_replayed(struct rows *rows, struct slot *s, const struct command *c);
 
 #endif

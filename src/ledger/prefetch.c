@@ -1,7 +1,7 @@
 /*
  * prefetch: first of the three steps.  Locks the accounts of the batch by primary key in one global
  * order, reads the database's clock after that, and loads every row that a decision may look at: in one
- * round trip unless something of an account is due, or it has a workspace.
+ * round trip unless something of an account is due, it has a workspace, or an authorize is repeated.
  */
 #include "ledger/batch.h"
 
@@ -274,7 +274,8 @@ static bool is_elsewhere(const struct reading *r, struct slot *s, const void *ke
 	if (r->table == TABLE_MEMBERS)
 		return !has_workspace(s, now_us) || needs_members(s, now_us);
 	return r->table == TABLE_USAGES &&
-	       (s->account == NULL || rows_find(r->batch->rows, s, TABLE_HOLDS, key) != NULL);
+	       (s->account == NULL || (rows_wanted(r->batch->rows, s, TABLE_HOLDS, key) &&
+	                               rows_find(r->batch->rows, s, TABLE_HOLDS, key) != NULL));
 }
 
 static bool add_named(void *context, struct slot *s, const void *key)
@@ -458,11 +459,14 @@ enum db_result prefetch_begin(struct batch *b, struct db *d)
 	return result == DB_OK ? renew_book(b, d, version) : result;
 }
 
-/* Of holds that were not found; there are seldom any. */
+/* Of holds that were not found, and of an authorize that is repeated; there are seldom any. */
 static enum db_result prefetch_usages(struct batch *b, struct db *d)
 {
 	static const enum table_id order[] = {TABLE_USAGES};
 
+	for (int i = 0; i < b->count; i++)
+		if (!needs_name_replayed(b->rows, rows_slot_known(b->rows, &b->commands[i]->account), b->commands[i]))
+			return SHORT_OF_MEMORY;
 	buf_reset(&b->sql);
 	return read_all(b, d, order, add_named_select(b, TABLE_USAGES) ? 1 : 0);
 }

@@ -177,6 +177,8 @@ static void put_hold(struct json_writer *w, const struct command *command, bool 
 	json_put_int(w, "priceVersion", a->price_version);
 	json_put_time(w, "expiresAt", a->expires_at_us);
 	json_put_bool(w, "replayed", a->replayed);
+	if (a->hold_state != HOLD_STATE_NONE)
+		json_put_text(w, "holdState", names_hold_state(a->hold_state));
 }
 
 static void finish_authorize(struct call *c)

@@ -233,6 +233,7 @@ def ask_guard(ask, o):
     first, second, third, fourth = (authorize({**model, "requestId": rid if i == 0 else guard.request_id()}).json["hold"]
                                     for i in range(4))
     authorize({**model, "requestId": rid, "inputTokens": 1}, 409)
+    assert authorize({**model, "requestId": rid}).json["holdState"] == "open"
     authorize({**model, "byok": ["openai"]})
     action = authorize({"account": credit, "action": "debrief"}).json["hold"]
     authorize({"account": account, "model": "unheard-of"}, 422)

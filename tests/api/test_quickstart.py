@@ -224,6 +224,20 @@ def test_demo_pages_pay_for_what_they_use(server):
             assert refused.json["guard"]["error"] == "INSUFFICIENT_CREDITS"
 
 
+def test_a_page_that_is_sent_twice_is_answered_once():
+    """The provider is not asked again for a request whose hold has ended."""
+    with Octroi("nginx", demo=True) as o:
+        for page in ("/demo/chat.php", "/demo/chat-py"):
+            for stream in (False, True):
+                asked = {"prompt": "Hello", "stream": stream, "requestId": f"{page}-{stream}"}
+                assert o.call("POST", page, json=asked, key=None, public=True).status == 200
+                left = o.balance("demo:alice")
+                again = o.call("POST", page, json=asked, key=None, public=True)
+                assert again.status == 409, again
+                assert (again.json["reply"], again.json["guard"]["holdState"]) == ("", "settled")
+                assert o.balance("demo:alice") == left
+
+
 def test_the_source_tree_stays_clean():
     """What quickstart and the build leave in the source tree is ignored by git."""
     if shutil.which("git") is None:

@@ -1,21 +1,26 @@
 """A request id repeated: one effect and the same answer, for ever; with another content, a conflict."""
 
+import concurrent.futures
 import itertools
 
 import pytest
 
 import guard
 from guard import authorize, charge, cost, hold, request_id, settle
+from rowlock import Lock, wait_for_waiting
 
 FUNDS = 10_000_000
 ESTIMATE = cost("gpt-4o", input=500, output=2000)
 
 
-def same(first, again):
-    """again is first's answer, but for replayed."""
+def same(first, again, hold_state=None):
+    """again is first's answer, but for replayed and, of an authorize, what has become of the hold."""
     assert again.status == first.status, again
     said = dict(again.json)
     assert said.pop("replayed") is True
+    if "decision" in first.json:
+        assert "holdState" not in first.json
+        assert said.pop("holdState") == (hold_state or "open")
     assert said == {k: v for k, v in first.json.items() if k != "replayed"}
 
 
@@ -27,8 +32,95 @@ def test_authorize_repeated(server):
         same(first, authorize(server, account, **body))
     assert server.sql(f"SELECT COUNT(*) FROM holds WHERE account_id = {guard.key_of(account)}") == [("1",)]
     settle(server, first.json["hold"], inputTokens=1, outputTokens=1)
-    same(first, authorize(server, account, **body))  # for ever: also when the hold has ended
+    same(first, authorize(server, account, **body), "settled")  # for ever: also when the hold has ended
     assert server.sql(f"SELECT COUNT(*) FROM holds WHERE account_id = {guard.key_of(account)}") == [("0",)]
+
+
+@pytest.mark.parametrize("end, state", [
+    (lambda o, h: settle(o, h, inputTokens=1, outputTokens=1), "settled"),
+    (lambda o, h: settle(o, h, outcome="partial"), "settled"),
+    (lambda o, h: settle(o, h, outcome="failed"), "released"),
+    (guard.release, "released"),
+], ids=["settled", "partial", "failed", "released"])
+def test_what_became_of_the_hold(nginx, end, state):
+    account, rid = nginx.account(funds_micros=FUNDS), request_id()
+    first = authorize(nginx, account, requestId=rid)
+    same(first, authorize(nginx, account, requestId=rid), "open")
+    guard.extend(nginx, first.json["hold"], ttlSeconds=900)
+    same(first, authorize(nginx, account, requestId=rid), "open")
+    assert end(nginx, first.json["hold"]).status == 200
+    for _ in range(2):
+        same(first, authorize(nginx, account, requestId=rid), state)
+    assert nginx.balance(account)[1] == 0
+
+
+def test_a_hold_that_expired_and_was_not_swept(nginx):
+    account, rid = nginx.account(funds_micros=FUNDS), request_id()
+    body = dict(requestId=rid, ttlSeconds=60)
+    first = authorize(nginx, account, **body)
+    guard.pass_time(nginx, account, 61)
+    same(first, authorize(nginx, account, **body), "expired")
+    assert nginx.balance(account) == (FUNDS, 0, FUNDS)
+    assert settle(nginx, first.json["hold"], inputTokens=1, outputTokens=1).json["settlement"] == "late"
+    same(first, authorize(nginx, account, **body), "settled")
+
+
+def test_states_of_many_kinds_of_hold(nginx):
+    """Of an action, of the account's own key, and of a member of a workspace, whose row is read with the usage."""
+    account = nginx.account(funds_micros=FUNDS, unit="credit")
+    assert nginx.call("PUT", f"/api/accounts/{account}/members/user:7", key="app", json={"role": "member"}).status == 200
+    for fields in (dict(model=None, action="debrief"), dict(byok=["openai"]), dict(member="user:7")):
+        body = dict(requestId=request_id(), **fields)
+        first = authorize(nginx, account, **body)
+        same(first, authorize(nginx, account, **body), "open")
+        assert settle(nginx, first.json["hold"], inputTokens=1, outputTokens=1).status == 200
+        same(first, authorize(nginx, account, **body), "settled")
+
+
+def test_repeated_together_with_the_settlement(nginx):
+    """In one batch or in several: the state is one that the hold had, and never goes back."""
+    for _ in range(10):
+        account, rid = nginx.account(funds_micros=FUNDS), request_id()
+        first = authorize(nginx, account, requestId=rid)
+        with concurrent.futures.ThreadPoolExecutor(9) as pool:
+            with Lock(nginx, f"accounts WHERE id = {guard.key_of(account)}"):
+                again = [pool.submit(authorize, nginx, account, requestId=rid) for _ in range(4)]
+                settled = pool.submit(settle, nginx, first.json["hold"], inputTokens=1, outputTokens=1)
+                again += [pool.submit(authorize, nginx, account, requestId=rid) for _ in range(4)]
+                wait_for_waiting(nginx)
+            assert settled.result().status == 200
+            for answer in (a.result() for a in again):
+                same(first, answer, answer.json["holdState"])
+                assert answer.json["holdState"] in ("open", "settled")
+        same(first, authorize(nginx, account, requestId=rid), "settled")
+
+
+def test_first_and_repeated_in_one_batch(nginx):
+    account, rid = nginx.account(funds_micros=FUNDS), request_id()
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: authorize(nginx, account, requestId=rid), range(16)))
+    first = next(a for a in answers if not a.json["replayed"])
+    for answer in answers:
+        if answer is not first:
+            same(first, answer, "open")
+    assert nginx.balance(account) == (FUNDS, ESTIMATE, FUNDS - ESTIMATE)
+
+
+def test_only_a_repetition_looks_for_the_end_of_the_hold(nginx):
+    """The first request reads no usage: the guard's path is as long as it was."""
+    account, rid = nginx.account(funds_micros=FUNDS), request_id()
+    readings = ("SELECT COUNT(*) FROM mysql.general_log WHERE CONVERT(argument USING utf8mb4) LIKE '%FROM usages%'"
+                f" AND LOWER(CONVERT(argument USING utf8mb4)) LIKE '%{guard.key_of(account)}%'"
+                " AND argument NOT LIKE '%general_log%'")
+    nginx.sql("SET GLOBAL log_output = 'TABLE'; SET GLOBAL general_log = ON")
+    try:
+        counts = []
+        for _ in range(2):
+            assert authorize(nginx, account, requestId=rid).status == 200
+            counts.append(int(nginx.sql(readings)[0][0]))
+    finally:
+        nginx.sql("SET GLOBAL general_log = OFF")
+    assert counts == [0, 1]
 
 
 DIFFERENT = [
@@ -129,7 +221,7 @@ def test_repeated_after_a_restart(restartable, how):
     if how == "killed":
         o.kill("db")
     o.start()
-    same(granted, authorize(o, account, requestId=rid))
+    same(granted, authorize(o, account, requestId=rid), "settled")
     same(settled, settle(o, granted.json["hold"], inputTokens=7, outputTokens=8, messageId="m"))
     same(charged, charge(o, account, "debrief", requestId=charge_rid))
     assert authorize(o, account, requestId=rid, inputTokens=5).status == 409

@@ -327,6 +327,23 @@ want_rows(struct scene *s, struct slot *slot, struct command *c)
 	want_referrer(s, c);
 }
 
+/* As prefetch does once requests are read. */
+static void
+load_replayed(struct scene *s, struct slot *slot, const struct command *c)
+{
+	struct naming n = {s, slot, TABLE_USAGES};
+	const struct requests_row *q;
+
+	if (c->kind != COMMAND_AUTHORIZE || c->request_id == NULL)
+		return;
+	q = rows_request(s->rows, slot, c->request_key);
+	if (q == NULL || rows_wanted(s->rows, slot, TABLE_USAGES, &q->seq))
+		return;
+	assert_true(needs_name_replayed(s->rows, slot, c));
+	if (rows_wanted(s->rows, slot, TABLE_USAGES, &q->seq))
+		load_named(&n, slot, &q->seq);
+}
+
 /* ---- what must hold after every batch -------------------------------------------------------------- */
 
 static void
@@ -914,6 +931,8 @@ said(const struct answer *a, const char *name)
 		return names_settlement(a->settlement);
 	if (strcmp(name, "source") == 0)
 		return names_source(a->source);
+	if (strcmp(name, "hold") == 0)
+		return names_hold_state(a->hold_state);
 	if (strcmp(name, "provider") == 0)
 		return a->provider;
 	if (strcmp(name, "kind") == 0)
@@ -982,6 +1001,8 @@ run_batch(struct scene *s)
 	load_tables(s, NULL, LOAD_GLOBAL, false);
 	for (int i = 0; i < rows_slot_count(s->rows); i++)
 		load_account(s, rows_slot_at(s->rows, i));
+	for (int i = 0; i < s->count; i++)
+		load_replayed(s, rows_slot(s->rows, &s->batch[i]->account), s->batch[i]);
 	for (int i = 0; i < s->count; i++)
 		decide(&d, rows_slot(s->rows, &s->batch[i]->account), s->batch[i]);
 	assert_false(rows_failed(s->rows));

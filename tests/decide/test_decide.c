@@ -273,6 +273,53 @@ test_check(void **state)
 	PLAY(&priced_actions, unpriced);
 }
 
+/* A batch is what shares a moment, so each state is also reached in the batch that asks for it. */
+static void
+test_what_became_of_the_hold(void **state)
+{
+	static const char *const lines[] = {
+		"give a 10000 rid=g -> OK",
+		"authorize a gpt in=100 out=10 rid=x -> OK seq=1 amount=140 replayed=0 hold=",
+		"authorize a gpt in=100 out=10 rid=x -> OK seq=1 amount=140 replayed=1 hold=open available=9860",
+		"settle a 1 in=1 -> OK",
+		"authorize a gpt in=100 out=10 rid=x -> OK seq=1 amount=140 replayed=1 hold=settled available=9860",
+		"pass 1",
+		"authorize a gpt in=100 out=10 rid=x -> OK seq=1 amount=140 replayed=1 hold=settled available=9860",
+		"authorize a gpt in=100 out=10 rid=r -> OK seq=2",
+		"pass 1",
+		"authorize a gpt in=100 out=10 rid=r -> OK replayed=1 hold=open",
+		"pass 1",
+		"authorize a gpt in=100 out=10 rid=r -> OK replayed=1 hold=open",
+		"release a 2 -> OK",
+		"authorize a gpt in=100 out=10 rid=r -> OK replayed=1 hold=released",
+		"authorize a gpt in=101 out=10 rid=r -> CONFLICT hold=",
+		"pass 1",
+		"authorize a gpt in=100 out=10 rid=r -> OK replayed=1 hold=released",
+		"authorize a gpt in=100 out=10 rid=f -> OK seq=3",
+		"settle a 3 failed -> OK",
+		"authorize a gpt in=100 out=10 rid=f -> OK replayed=1 hold=released",
+		"authorize a gpt in=100 out=10 ttl=60 rid=e -> OK seq=4",
+		"pass 61",
+		/* Expired, and not swept. */
+		"authorize a gpt in=100 out=10 ttl=60 rid=e -> OK seq=4 amount=140 replayed=1 hold=expired",
+		"pass 1",
+		"authorize a gpt in=100 out=10 ttl=60 rid=e -> OK seq=4 replayed=1 hold=expired",
+		"settle a 4 in=1 -> OK settlement=late",
+		"authorize a gpt in=100 out=10 ttl=60 rid=e -> OK seq=4 replayed=1 hold=settled",
+		"authorize a gpt in=100 out=10 byok=openai rid=b -> OK seq=5 source=byok",
+		"pass 1",
+		"authorize a gpt in=100 out=10 byok=openai rid=b -> OK seq=5 source=byok replayed=1 hold=open",
+		"settle a 5 in=1 -> OK amount=0",
+		"pass 1",
+		"authorize a gpt in=100 out=10 byok=openai rid=b -> OK seq=5 source=byok replayed=1 hold=settled",
+		"give a 10000 rid=g -> OK replayed=1 hold=",
+		"see a open=0 held=0 requests=6",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
 static void
 test_request_ids(void **state)
 {
@@ -1151,6 +1198,7 @@ main(void)
 		cmocka_unit_test(test_holds_of_actions),
 		cmocka_unit_test(test_charge),
 		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_what_became_of_the_hold),
 		cmocka_unit_test(test_request_ids),
 		cmocka_unit_test(test_holds_expire),
 		cmocka_unit_test(test_expired_holds_are_captured),

@@ -609,6 +609,12 @@ def malformed(c):
     return None
 
 
+def hold_state(a, name):
+    """What has become of a hold by now."""
+    states = {SETTLED: "settled", RELEASED: "released", EXPIRED: "expired"}
+    return next((states[u.state] for u in a.usages if public_id(a.name, u.hold.seq) == name), "open")
+
+
 def apply(a, c, book, now):
     """Decides a command on the account; the answer.  Members that begin with "_" are not what makes two
     requests the same."""
@@ -622,7 +628,8 @@ def apply(a, c, book, now):
         known, answer = a.requests[rid]
         if known != content:
             return not_ok(409, "CONFLICT")
-        return {**answer, "replayed": True}
+        became = {"holdState": hold_state(a, answer["hold"])} if c["command"] == "authorize" else {}
+        return {**answer, "replayed": True, **became}
     answer = COMMANDS[c["command"]](a, c, book, now)
     if rid is not None and answer["status"] == 200:
         a.requests[rid] = (content, answer)

@@ -926,6 +926,7 @@ static void test_authorize_is_answered(void **state)
 	                          .max_output_tokens = 2000,
 	                          .price_version = 7,
 	                          .replayed = true,
+	                          .hold_state = HOLD_STATE_SETTLED,
 	                          .expires_at_us = INT64_C(1795222800000000)};
 	assert_int_equal(guard("authorize", body), 200);
 	assert_string_equal(buf_text(&response.body),
@@ -934,7 +935,8 @@ static void test_authorize_is_answered(void **state)
 	                    "\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\",\"reservedMicros\":"
 	                    "20660,\"balanceMicros\":7,"
 	                    "\"availableMicros\":-3,\"maxOutputTokens\":2000,\"priceVersion\":7,"
-	                    "\"expiresAt\":\"2026-11-21T01:00:00.000Z\",\"replayed\":true}");
+	                    "\"expiresAt\":\"2026-11-21T01:00:00.000Z\",\"replayed\":true,"
+	                    "\"holdState\":\"settled\"}");
 	expect_header("Cache-Control: no-store\r\n");
 	answers = (struct answer){.outcome = OUTCOME_TOO_MANY_HOLDS};
 	assert_int_equal(guard("authorize", body), 429);
