@@ -1,5 +1,6 @@
 """./quickstart: what it promises about data, processes, settings and the system around it."""
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -236,6 +237,17 @@ def test_a_page_that_is_sent_twice_is_answered_once():
                 assert again.status == 409, again
                 assert (again.json["reply"], again.json["guard"]["holdState"]) == ("", "settled")
                 assert o.balance("demo:alice") == left
+
+
+def test_a_page_that_is_sent_twice_at_once_is_answered_once():
+    """One hold pays for one answer, also while it is open."""
+    with Octroi("nginx", demo=True) as o, concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for page in ("/demo/chat.php", "/demo/chat-py"):
+            asked = {"prompt": "Hello", "requestId": f"{page}-at-once"}
+            answers = list(pool.map(lambda _, page=page, asked=asked: o.call("POST", page, json=asked, key=None,
+                                                                             public=True), range(8)))
+            assert sorted(a.status for a in answers) == [200] + 7 * [409], answers
+            assert all(a.json["guard"]["holdState"] in ("open", "settled") for a in answers if a.status == 409)
 
 
 def test_the_source_tree_stays_clean():
