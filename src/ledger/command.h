@@ -142,7 +142,8 @@ struct command {
 		} authorize;
 		struct {
 			bool has_usage;             /* something was counted */
-			bool assumed;               /* the class of some of it is a guess, usage.h */
+			bool no_input;              /* usage.h */
+			int64_t rest;               /* usage.h */
 			struct tokens tokens;
 			enum settle_outcome outcome;
 			const char *message_id;     /* "" when none */

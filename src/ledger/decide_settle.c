@@ -16,11 +16,34 @@ struct terms_of_hold {
 	const char *item;
 	int64_t price_version;
 	micros reserved_micros;
+	int64_t input_tokens; /* as it was asked for; 0 once it has ended */
 };
+
+/* What is charged for: the counts, and what they do not say.  Of a rest it is not known what it was: it is what costs
+ * more.  An input that is not counted is what it was said to be at most. */
+static struct tokens charged(const struct decide *d, const struct command *c, const struct terms_of_hold *h)
+{
+	struct tokens t = c->settle.tokens;
+	const struct price *p;
+	int64_t rest = c->settle.rest;
+
+	if ((rest == 0 && !c->settle.no_input) || h->source == SOURCE_BYOK || h->kind != PRICE_MODEL)
+		return t;
+	if (c->settle.no_input)
+		t.count[PRICE_INPUT] = h->input_tokens;
+	if (rest > t.count[PRICE_OUTPUT])
+		rest = t.count[PRICE_OUTPUT];
+	p = book_price_of_version(d->book, PRICE_MODEL, h->item, h->price_version);
+	if (p != NULL && price_input_is_dearer(p)) {
+		t.count[PRICE_INPUT] += rest;
+		t.count[PRICE_OUTPUT] -= rest;
+	}
+	return t;
+}
 
 /* OK with cost and settlement, INVALID_REQUEST, or UNAVAILABLE when the pinned price is gone. */
 static enum outcome compute(const struct decide *d, const struct command *c,
-                            const struct terms_of_hold *h, micros *cost,
+                            const struct terms_of_hold *h, const struct tokens *tokens, micros *cost,
                             enum settlement *settlement)
 {
 	const struct price *p;
@@ -39,12 +62,12 @@ static enum outcome compute(const struct decide *d, const struct command *c,
 		*cost = h->reserved_micros;
 		return OUTCOME_OK;
 	}
-	if (c->settle.assumed)
+	if (c->settle.rest > 0 || c->settle.no_input)
 		*settlement = SETTLEMENT_ESTIMATED;
 	p = book_price_of_version(d->book, PRICE_MODEL, h->item, h->price_version);
 	if (p == NULL)
 		return OUTCOME_UNAVAILABLE;
-	return price_of_tokens(p, c->answer.unit, &c->settle.tokens, cost)
+	return price_of_tokens(p, c->answer.unit, tokens, cost)
 	               ? OUTCOME_OK
 	               : OUTCOME_INVALID_REQUEST;
 }
@@ -61,22 +84,26 @@ static void fill_answer(const struct slot *s, const struct usages_row *u, struct
 	                             u->cache_write_1h_tokens, u->output_tokens}};
 }
 
-static bool same_settlement(const struct usages_row *u, const struct command *c)
+static bool same_settlement(const struct decide *d, const struct usages_row *u, const struct command *c)
 {
 	const struct tokens stored = {{u->input_tokens, u->cache_read_tokens, u->cache_write_tokens,
 	                               u->cache_write_1h_tokens, u->output_tokens}};
+	/* An input that neither says is the same, whatever was taken for it. */
+	const struct terms_of_hold terms = {(enum price_kind)u->kind, (enum hold_source)u->source, u->item,
+	                                    u->price_version, u->reserved_micros, u->input_tokens};
+	const struct tokens tokens = charged(d, c, &terms);
 
 	return u->outcome == (int64_t)c->settle.outcome &&
 	       (u->has_usage != 0) == c->settle.has_usage &&
-	       memcmp(&stored, &c->settle.tokens, sizeof(stored)) == 0 &&
+	       memcmp(&stored, &tokens, sizeof(stored)) == 0 &&
 	       strcmp(u->settled_message_id, c->settle.message_id) == 0;
 }
 
 /* Writes the settlement into the usage, which has just ended or is settled late. */
 static void book(struct decide *d, struct slot *s, const struct command *c, struct usages_row *u,
-                 micros cost, enum settlement settlement)
+                 const struct tokens *tokens, micros cost, enum settlement settlement)
 {
-	const int64_t *count = c->settle.tokens.count;
+	const int64_t *count = tokens->count;
 
 	effects_account(d, s, c);
 	u->outcome = c->settle.outcome;
@@ -97,13 +124,14 @@ static void book(struct decide *d, struct slot *s, const struct command *c, stru
 static void settle_open(struct decide *d, struct slot *s, struct command *c, struct holds_row *h)
 {
 	const struct terms_of_hold terms = {(enum price_kind)h->kind, (enum hold_source)h->source,
-	                                    h->item, h->price_version, h->reserved_micros};
+	                                    h->item, h->price_version, h->reserved_micros, h->input_tokens};
+	const struct tokens tokens = charged(d, c, &terms);
 	const bool release = c->settle.outcome == SETTLE_FAILED && !c->settle.has_usage;
 	enum settlement settlement;
 	struct usages_row *u;
 	micros cost;
 
-	c->answer.outcome = compute(d, c, &terms, &cost, &settlement);
+	c->answer.outcome = compute(d, c, &terms, &tokens, &cost, &settlement);
 	if (c->answer.outcome == OUTCOME_OK && !effects_fits(s->account, -cost))
 		c->answer.outcome = OUTCOME_INVALID_REQUEST;
 	if (c->answer.outcome != OUTCOME_OK)
@@ -111,7 +139,7 @@ static void settle_open(struct decide *d, struct slot *s, struct command *c, str
 
 	/* From here on it succeeds. */
 	u = effects_end_hold(d, s, h, release ? USAGE_RELEASED : USAGE_SETTLED, d->now_us);
-	book(d, s, c, u, cost, settlement);
+	book(d, s, c, u, &tokens, cost, settlement);
 	fill_answer(s, u, &c->answer);
 }
 
@@ -119,11 +147,12 @@ static void settle_expired(struct decide *d, struct slot *s, struct command *c,
                            struct usages_row *u)
 {
 	const struct terms_of_hold terms = {(enum price_kind)u->kind, (enum hold_source)u->source,
-	                                    u->item, u->price_version, u->reserved_micros};
+	                                    u->item, u->price_version, u->reserved_micros, 0};
+	const struct tokens tokens = charged(d, c, &terms);
 	enum settlement settlement;
 	micros cost;
 
-	c->answer.outcome = compute(d, c, &terms, &cost, &settlement);
+	c->answer.outcome = compute(d, c, &terms, &tokens, &cost, &settlement);
 	if (c->answer.outcome == OUTCOME_OK && !effects_fits(s->account, u->cost_micros - cost))
 		c->answer.outcome = OUTCOME_INVALID_REQUEST;
 	if (c->answer.outcome != OUTCOME_OK)
@@ -132,7 +161,7 @@ static void settle_expired(struct decide *d, struct slot *s, struct command *c,
 	/* From here on it succeeds. */
 	u->state = USAGE_SETTLED;
 	rows_touch(d->rows, &u->row);
-	book(d, s, c, u, cost, SETTLEMENT_LATE);
+	book(d, s, c, u, &tokens, cost, SETTLEMENT_LATE);
 	fill_answer(s, u, &c->answer);
 }
 
@@ -152,7 +181,7 @@ void decide_settle(struct decide *d, struct slot *s, struct command *c)
 		const bool released = u->state == USAGE_RELEASED &&
 		                      c->settle.outcome == SETTLE_FAILED && !c->settle.has_usage;
 
-		c->answer.outcome = released || same_settlement(u, c) ? OUTCOME_OK
+		c->answer.outcome = released || same_settlement(d, u, c) ? OUTCOME_OK
 		                                                      : OUTCOME_SETTLEMENT_CONFLICT;
 		c->answer.replayed = c->answer.outcome == OUTCOME_OK;
 		if (c->answer.replayed)

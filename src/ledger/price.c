@@ -149,6 +149,11 @@ bool price_of_tokens(const struct price *p, enum account_unit unit, const struct
 	return scale_up(pico, &ratio, cost);
 }
 
+bool price_input_is_dearer(const struct price *p)
+{
+	return p->tier[0].pico[PRICE_INPUT] > p->tier[0].pico[PRICE_OUTPUT];
+}
+
 bool price_of_action(const struct price *p, enum account_unit unit, int64_t quantity, micros *cost)
 {
 	struct ratio ratio = {.numerator = 1, .denominator = 1};

@@ -78,6 +78,9 @@ bool price_valid(const struct price *p);
 bool price_of_tokens(const struct price *p, enum account_unit unit, const struct tokens *t,
                      micros *cost) __attribute__((warn_unused_result));
 
+/* Whether a token that may be either costs more as input, as of models that only embed. */
+bool price_input_is_dearer(const struct price *p);
+
 /* The same for quantity (>= 1) actions; money accounts pay credits x credit_value, rounded up. */
 bool price_of_action(const struct price *p, enum account_unit unit, int64_t quantity, micros *cost)
 	__attribute__((warn_unused_result));

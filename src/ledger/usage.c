@@ -211,7 +211,7 @@ static void read_iterations(struct reading *r, const struct json *list)
 		}
 		for (int c = 0; c < PRICE_CLASSES; c++)
 			r->iterations.count[c] += entry.tokens.count[c];
-		r->u->assumed = r->u->assumed || entry.assumed;
+		r->u->rest += entry.rest;
 	}
 }
 
@@ -400,7 +400,7 @@ static int64_t output_side(struct reading *r, int64_t input, int64_t read, int64
 	if (!total->given)
 		return reasoning > output ? output + reasoning : output;
 	if (rest >= 0) {
-		r->u->assumed = r->u->assumed || (rest > 0 && rest != reasoning);
+		r->u->rest += rest != reasoning ? rest : 0;
 		return output + rest;
 	}
 	if (is_left_out(r, -rest, read, write))
@@ -464,9 +464,13 @@ static void add_up(struct reading *r)
 	/* Writes of which nothing more is said are of five minutes. */
 	count[PRICE_CACHE_WRITE_1H] = r->said[ROLE_WRITE_1H].count;
 	count[PRICE_CACHE_WRITE] = write.count - count[PRICE_CACHE_WRITE_1H];
-	for (int c = 0; c < PRICE_CLASSES; c++)
+	for (int c = 0; c < PRICE_CLASSES; c++) {
 		if (r->iterations.count[c] > count[c])
 			count[c] = r->iterations.count[c];
+		input += c != PRICE_OUTPUT ? r->iterations.count[c] : 0;
+	}
+	r->u->no_input = input == 0 && count[PRICE_OUTPUT] > 0 && !r->said[ROLE_INPUT].given &&
+	                 !r->said[ROLE_TOTAL].given;
 }
 
 /* Copied: it may be a name of the caller's own, and lives no longer than the object. */

@@ -4,9 +4,8 @@
  *
  * Nothing that is counted is free, and nothing is counted twice:
  * - Spellings of one count must agree.  A part is never larger than its whole.
- * - The parts are held against the total.  A total that says more charges the rest as output: xAI and Gemini's
- *   gateways count reasoning there only.  A total that says less is refused, but for the omissions that
- *   usage.c names.
+ * - The parts are held against the total.  The rest of a total that says more is output: xAI and Gemini's gateways
+ *   count reasoning there only.  A total that says less is refused, but for the omissions that usage.c names.
  * - An unknown member that counts tokens is refused where no total covers it.
  * - null is absent.  An object in which nothing is counted is no usage.
  *
@@ -23,7 +22,8 @@
 struct usage {
 	struct tokens tokens;
 	bool counted;  /* some token was */
-	bool assumed;  /* the total says more than the members name: the rest is taken for output */
+	bool no_input; /* an output was, and nothing is said of an input, as in the last event of a stream */
+	int64_t rest;  /* what the total says more than the members name; taken for output, and in its count */
 	char field[USAGE_FIELD_MAX]; /* of a refusal */
 };
 

@@ -238,7 +238,8 @@ static void parse_usage_object(struct parse *p, struct command *command)
 
 	if (usage_read(json_get(p->record, "usage"), &usage) == 0) {
 		command->settle.has_usage = usage.counted;
-		command->settle.assumed = usage.assumed;
+		command->settle.no_input = usage.no_input;
+		command->settle.rest = usage.rest;
 		command->settle.tokens = usage.tokens;
 		return;
 	}

@@ -89,6 +89,18 @@ def test_nothing_counted_is_no_usage(nginx, usage):
     assert nginx.balance(account) == (FUNDS - 2 * ESTIMATE, 0, FUNDS - 2 * ESTIMATE)
 
 
+def test_an_input_that_is_not_counted_is_what_was_asked_for(nginx):
+    """The last event of Anthropic's stream may name the output only."""
+    account = nginx.account(funds_micros=FUNDS)
+    held = hold(nginx, account, inputTokens=1000, maxOutputTokens=9000)
+    answer = settle(nginx, held, usage={"output_tokens": 5000})
+    assert (answer.json["costMicros"], answer.json["settlement"]) == (REFERENCE, "estimated")
+    assert settle(nginx, held, usage={"output_tokens": 5000}).json == {**answer.json, "replayed": True}
+    # One that says that there was none is believed.
+    none = settle(nginx, hold(nginx, account), usage={"input_tokens": 0, "output_tokens": 5000})
+    assert (none.json["costMicros"], none.json["settlement"]) == (cost("gpt-4o", output=5000), "exact")
+
+
 def test_a_failure_that_used_something_pays_for_it(nginx):
     account = nginx.account(funds_micros=FUNDS)
     answer = settle(nginx, hold(nginx, account), outcome="failed", usage={"prompt_tokens": 1000, "completion_tokens": 5000})

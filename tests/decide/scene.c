@@ -31,6 +31,7 @@ static const struct price prices[] = {
 	MODEL("mini", "openai", 1, 0,                 100000,  50000,      125000,      200000,      400000),
 	MODEL("claude", "anthropic", 1, 0,            3000000, 300000,     3750000,     6000000,     15000000),
 	MODEL("free", "nobody", 1, 0,                 0,       0,          0,           0,           0),
+	MODEL("embed", "openai", 1, 0,                1000000, 1000000,    1000000,     1000000,     0),
 	{.kind = PRICE_MODEL, .item = "huge", .provider = "openai", .version = 1,
 	 .terms = {.margin_ppm = 1000000, .rate_ppm = 1000000, .credit_value_ppm = 1},
 	 .tier_count = 1, .tier = {{0, {PRICE_PICO_MAX, 0, 0, 0, PRICE_PICO_MAX}}}},
@@ -566,7 +567,8 @@ read_settle(const struct words *w, struct command *c)
 	c->hold_seq = integer(w->word[2]);
 	c->settle.outcome = flag(w, "failed") ? SETTLE_FAILED : flag(w, "partial") ? SETTLE_PARTIAL : SETTLE_COMPLETE;
 	c->settle.message_id = text_or(w, "message", "");
-	c->settle.assumed = flag(w, "assumed");
+	c->settle.no_input = flag(w, "noinput");
+	c->settle.rest = number(w, "rest", 0);
 	for (int i = 0; i < PRICE_CLASSES; i++) {
 		c->settle.has_usage = c->settle.has_usage || option(w, names[i]) != NULL;
 		c->settle.tokens.count[i] = number(w, names[i], 0);

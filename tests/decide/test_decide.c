@@ -88,7 +88,7 @@ test_own_keys(void **state)
 		"authorize a free in=500 out=100 -> OK source=platform provider=nobody",
 		"see a held=0 open=5 byok=3",
 		"extend a 2 out=9999 -> OK amount=0 output=9999",
-		"settle a 2 in=1 out=1 assumed -> OK amount=0 settlement=exact",
+		"settle a 2 in=1 out=1 rest=1 -> OK amount=0 settlement=exact",
 		"check a model=claude in=500 out=1 -> OK",
 		"check a model=gpt-unheard-of -> OK",
 		"account a byok=none -> OK",
@@ -125,10 +125,10 @@ test_settle(void **state)
 		"settle a 4 in=1 -> SETTLEMENT_CONFLICT",
 		"settle a 5 in=10 failed -> OK amount=10",
 		"authorize a gpt in=500 out=100 -> OK seq=6",
-		"settle a 6 in=100 out=1 assumed -> OK amount=104 settlement=estimated",
-		"settle a 6 in=100 out=1 -> OK amount=104 settlement=estimated replayed=1",
+		"settle a 6 in=100 out=1 rest=1 -> OK amount=104 settlement=estimated",
+		"settle a 6 in=100 out=1 rest=1 -> OK amount=104 settlement=estimated replayed=1",
 		"authorize a gpt in=500 out=100 -> OK seq=7",
-		"settle a 7 in=100 out=1 partial assumed -> OK amount=104 settlement=estimated",
+		"settle a 7 in=100 out=1 partial rest=1 -> OK amount=104 settlement=estimated",
 		"settle a 8 in=10 -> NOT_FOUND",
 		"settle b 1 in=10 -> NOT_FOUND",
 		"see a balance=8278 held=0 open=0 usages=settled:500,settled:104,settled:900,released:0,settled:10,settled:104,settled:104 grants=8278",
@@ -136,6 +136,42 @@ test_settle(void **state)
 		"release a 1 -> HOLD_ENDED",
 		"release a 4 -> OK replayed=1",
 		"release a 8 -> NOT_FOUND",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+static void
+test_settle_what_is_not_said(void **state)
+{
+	static const char *const lines[] = {
+		"give a 1000000 -> OK",
+		/* A rest costs what is dearer. */
+		"authorize a gpt in=500 out=100 -> OK seq=1",
+		"settle a 1 in=100 out=50 rest=40 -> OK amount=300 settlement=estimated",
+		"authorize a embed in=500 -> OK seq=2 amount=500",
+		"settle a 2 in=100 out=50 rest=40 -> OK amount=140 settlement=estimated",
+		"settle a 2 in=100 out=50 rest=40 -> OK amount=140 settlement=estimated replayed=1",
+		"settle a 2 in=100 out=50 -> SETTLEMENT_CONFLICT",
+		"authorize a embed in=500 -> OK seq=3",
+		"settle a 3 out=50 rest=50 -> OK amount=50 settlement=estimated",
+		"authorize a embed in=500 -> OK seq=4",
+		"settle a 4 out=50 rest=9000 -> OK amount=50 settlement=estimated",
+		/* An input that is not counted is what it was said to be. */
+		"authorize a gpt in=500 out=100 -> OK seq=5",
+		"settle a 5 out=50 noinput -> OK amount=700 settlement=estimated",
+		"settle a 5 out=50 noinput -> OK amount=700 settlement=estimated replayed=1",
+		"settle a 5 out=51 noinput -> SETTLEMENT_CONFLICT",
+		"settle a 5 out=50 -> SETTLEMENT_CONFLICT",
+		/* Once it has expired that is not known any more; own keys and actions cost what they do. */
+		"authorize a gpt in=500 out=100 ttl=60 -> OK seq=6",
+		"pass 61",
+		"settle a 6 out=50 noinput -> OK amount=200 settlement=late",
+		"settle a 6 out=50 noinput -> OK amount=200 settlement=late replayed=1",
+		"authorize a gpt in=500 out=100 byok=openai -> OK seq=7",
+		"settle a 7 out=50 rest=50 noinput -> OK amount=0 settlement=exact",
+		"settle a 7 out=50 rest=50 noinput -> OK amount=0 settlement=exact replayed=1",
 	};
 
 	(void)state;
@@ -1193,6 +1229,7 @@ main(void)
 		cmocka_unit_test(test_fit),
 		cmocka_unit_test(test_own_keys),
 		cmocka_unit_test(test_settle),
+		cmocka_unit_test(test_settle_what_is_not_said),
 		cmocka_unit_test(test_settle_each_class_of_tokens),
 		cmocka_unit_test(test_settle_above_the_hold),
 		cmocka_unit_test(test_holds_of_actions),

@@ -17,7 +17,8 @@ static void check_usage(const struct json *j)
 		MUST(u.tokens.count[i] >= 0 && u.tokens.count[i] <= PRICE_TOKENS_MAX);
 		counted = counted || u.tokens.count[i] > 0;
 	}
-	MUST(counted == u.counted && (counted || !u.assumed));
+	MUST(counted == u.counted && u.rest >= 0 && (counted || (u.rest == 0 && !u.no_input)));
+	MUST(!u.no_input || u.tokens.count[PRICE_INPUT] == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)

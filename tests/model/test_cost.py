@@ -222,7 +222,7 @@ def test_usage_is_read_back():
     answers = drive([f"usage {json.dumps(usage)}" for usage, _ in cases])
     for (usage, tokens), answer in zip(cases, answers, strict=True):
         nothing = "" if any(tokens) else " nothing"
-        assert answer == " ".join(map(str, tokens)) + nothing, f"seed {SEED}: {usage}"
+        assert answer == " ".join(map(str, tokens)) + nothing + " rest=0", f"seed {SEED}: {usage}"
 
 
 BAD_COUNTS = ("-1", "1.0", "1e3", "0.5", "1000000001", "9223372036854775807", "true", "false", '"5"', "[]", "{}")
@@ -279,7 +279,8 @@ def test_bare_and_streamed_usage():
                   'usage {"input_tokens": null, "output_tokens": 7, "cache_read_input_tokens": null}',
                   'usage {"input_tokens": 5, "output_tokens": 7, "cache_creation_input_tokens": 9, '
                   '"cache_creation": {"ephemeral_1h_input_tokens": 4}}',
-                  ]) == ["5 0 0 0 7", "0 0 0 0 7", "5 0 0 0 0", "0 0 0 0 7", "5 0 5 4 7"]
+                  ]) == ["5 0 0 0 7 rest=0", "0 0 0 0 7 noinput rest=0", "5 0 0 0 0 rest=0", "0 0 0 0 7 noinput rest=0",
+                      "5 0 5 4 7 rest=0"]
 
 
 # ---- LiteLLM -----------------------------------------------------------------------------------------

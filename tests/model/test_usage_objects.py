@@ -24,7 +24,7 @@ PATHS = (*oracle.INPUT, *oracle.OUTPUT, *oracle.TOTAL, *oracle.READ_INSIDE, *ora
 USUAL = (("prompt_tokens", "completion_tokens", "total_tokens"), ("input_tokens", "output_tokens", "total_tokens"),
          ("input_tokens", "output_tokens"), ("promptTokenCount", "candidatesTokenCount", "totalTokenCount"),
          ("promptTokenCount", "responseTokenCount", "totalTokenCount"), ("inputTokens", "outputTokens", "totalTokens"),
-         ("prompt_eval_count", "eval_count"), ("billed_units.input_tokens", "billed_units.output_tokens"))
+         ("output_tokens",), ("prompt_eval_count", "eval_count"), ("billed_units.input_tokens", "billed_units.output_tokens"))
 
 
 def put(usage, path, value):
@@ -64,19 +64,22 @@ def readings(r, count, drawn=draw):
 
 
 def taken(answer):
-    """(counts, counted, assumed), or None."""
+    """(counts, counted, no_input, rest), or None."""
     words = answer.split()
-    return None if words[0] == "refused" else (tuple(map(int, words[:5])), "nothing" not in words, "assumed" in words)
+    if words[0] == "refused":
+        return None
+    return tuple(map(int, words[:5])), "nothing" not in words, "noinput" in words, int(words[-1].removeprefix("rest="))
 
 
 def test_any_object_is_read_as_the_contract_says():
     r = random.Random(SEED + 10)
-    seen = {"taken": 0, "refused": 0, "assumed": 0, "nothing": 0}
+    seen = {"taken": 0, "refused": 0, "rest": 0, "nothing": 0, "noinput": 0}
     for usage, answer in readings(r, CASES):
         said, expected = taken(answer), oracle.read(usage)
         assert said == expected, f"seed {SEED}: {json.dumps(usage)}: {answer}, not {expected}"
         seen["refused" if said is None else "taken"] += 1
-        seen["assumed"] += said is not None and said[2]
+        seen["noinput"] += said is not None and said[2]
+        seen["rest"] += said is not None and said[3] > 0
         seen["nothing"] += said is not None and not said[1]
     assert min(seen.values()) > 20 and seen["taken"] > CASES / 10, seen
 
@@ -96,7 +99,7 @@ def test_no_count_is_free():
         said = taken(answer)
         if said is None or oracle.is_billed(usage):  # Cohere's other counts are of what it does not bill
             continue
-        (new, read, write, hour, output), _, _ = said
+        new, read, write, hour, output = said[0]
         input = new + read + write + hour
         about = f"seed {SEED}: {json.dumps(usage)}: {answer}"
         counts = dict(flatten(usage))
@@ -105,8 +108,8 @@ def test_no_count_is_free():
                     else input if path in oracle.INPUT or path.split(".")[0] in oracle.INPUT_DETAILS else input + output)
             assert count <= side, (path, about)
         assert input + output >= max((counts.get(p, 0) for p in oracle.TOTAL)), about
-        for prompt, completion, *_ in USUAL:
-            assert counts.get(prompt, 0) + counts.get(completion, 0) <= input + output, about
+        for names in USUAL:
+            assert sum(counts.get(n, 0) for n in names[:2]) <= input + output, about
         # A discount needs a count that says so.
         assert read <= max([counts.get(p, 0) for p in (*oracle.READ_INSIDE, *oracle.READ_BESIDE)] + [0]), about
 

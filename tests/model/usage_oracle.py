@@ -1,7 +1,7 @@
 """What a provider's usage object says, by a reading of its own: from what src/ledger/usage.h promises, not from its code.
 
-read(object) is None where it must be refused, else (the five counts, whether anything was counted, whether the rest of
-a total was taken for output).
+read(object) is None where it must be refused, else (the five counts, whether anything was counted, whether it counts an
+output and says nothing of an input, the rest of a total that was taken for output).
 """
 
 LIMIT = 10**9
@@ -106,14 +106,14 @@ def _output(usage, input, read, write, tool):
     reasoning, total = one(usage, *REASONING) or 0, one(usage, *TOTAL, limit=5 * LIMIT)
     named = answer + thoughts
     if total is None:
-        return (named if reasoning <= named else named + reasoning), False, reasoning
+        return (named if reasoning <= named else named + reasoning), 0, reasoning
     rest = total - input - named
     if rest >= 0:
-        return named + rest, rest not in (0, reasoning), reasoning
+        return named + rest, rest if rest != reasoning else 0, reasoning
     if -rest in (read, write, read + write, tool):
-        return named, False, reasoning
+        return named, 0, reasoning
     if -rest == thoughts <= answer:
-        return answer, False, reasoning
+        return answer, 0, reasoning
     raise Refused("total")
 
 
@@ -129,7 +129,7 @@ def _read(usage):
         raise Refused("cache")
     if beside:
         input += read + write
-    output, assumed, reasoning = _output(usage, input, read, write, tool)
+    output, left, reasoning = _output(usage, input, read, write, tool)
     total = one(usage, *TOTAL, limit=5 * LIMIT)
     lost = unlisted(usage)
     if lost is not None and (total is None or lost > total):
@@ -143,4 +143,5 @@ def _read(usage):
     counts = (input - read - write, read, write - hour, hour, output)
     if max(counts) > LIMIT:
         raise Refused("beyond counting")
-    return counts, any(counts), assumed
+    no_input = output > 0 and sum(counts[:4]) == 0 and not any_given(usage, (*INPUT, *TOTAL))
+    return counts, any(counts), no_input, left

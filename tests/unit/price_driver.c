@@ -6,7 +6,7 @@
  *   tokens UNIT TERMS TIERS input cache_read cache_write cache_write_1h output   -> micros, or none
  *   fit UNIT TERMS TIERS input wanted available                                  -> output tokens
  *   action UNIT TERMS credits_micros quantity                                    -> micros, or none
- *   usage JSON      -> the five counts, then `nothing` and `assumed` as they are; or `refused FIELD`
+ *   usage JSON      -> the five counts, `nothing`, `noinput`, `rest=N` as they are; or `refused FIELD`
  *   list PATH       -> an entry per line, in JSON, and a line `end N`
  */
 #include <errno.h>
@@ -127,9 +127,9 @@ static void do_usage(void)
 	if (usage_read(usage, &u) != 0)
 		printf("refused %s\n", u.field);
 	else
-		printf("%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "%s%s\n", u.tokens.count[0],
-		       u.tokens.count[1], u.tokens.count[2], u.tokens.count[3], u.tokens.count[4],
-		       u.counted ? "" : " nothing", u.assumed ? " assumed" : "");
+		printf("%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "%s%s rest=%" PRId64 "\n",
+		       u.tokens.count[0], u.tokens.count[1], u.tokens.count[2], u.tokens.count[3], u.tokens.count[4],
+		       u.counted ? "" : " nothing", u.no_input ? " noinput" : "", u.rest);
 	json_free(usage);
 }
 
