@@ -2,7 +2,7 @@
 /*
  * A PHP application that asks octroi before each request to a language model and settles after it.
  *
- *     POST /demo/chat.php   {"prompt":"…","stream":false}
+ *     POST /demo/chat.php   {"prompt":"…","stream":false,"requestId":"…"}
  *
  * Nothing but PHP's own streams.  Where octroi is and with which key comes from the environment:
  * OCTROI_INTERNAL_URL, OCTROI_GUARD_KEY, PROVIDER_URL, PROVIDER_KEY, DEMO_ACCOUNT.
@@ -91,16 +91,20 @@ function completion(string $prompt, int $most, bool $stream, callable $say): ?ar
     return $usage;
 }
 
-/* One request, paid for.  [status, what the guard said]. */
-function guarded_chat(string $prompt, bool $stream, callable $say): array
+/* One request, paid for.  [status, what the guard said].  A page that repeats it sends the same $id. */
+function guarded_chat(string $prompt, string $id, bool $stream, callable $say): array
 {
     [$status, $hold] = octroi('/api/guard/authorize', [
-        'account' => getenv('DEMO_ACCOUNT'), 'requestId' => bin2hex(random_bytes(16)), 'model' => MODEL,
+        'account' => getenv('DEMO_ACCOUNT'), 'requestId' => $id, 'model' => MODEL,
         'inputBytes' => strlen($prompt), 'maxOutputTokens' => MAX_OUTPUT_TOKENS,
     ]);
-    // Only an open hold is a permission.
-    if ($status !== 200 || !isset($hold['hold'], $hold['maxOutputTokens']) || ($hold['holdState'] ?? 'open') !== 'open') {
+    // Only a new hold is a permission.
+    if ($status !== 200 || !isset($hold['hold'], $hold['maxOutputTokens'])) {
         return [$status !== 200 ? $status : 503, $hold];
+    }
+    if (!empty($hold['replayed'])) {
+        // Asked before.  The hold is for that one answer, also while it is open: another would be free.
+        return [409, ['error' => 'CONFLICT', 'hold' => $hold['hold'], 'holdState' => $hold['holdState']]];
     }
     $settle = ['hold' => $hold['hold'], 'outcome' => 'partial'];
     try {
@@ -113,6 +117,11 @@ function guarded_chat(string $prompt, bool $stream, callable $say): array
         error_log('provider: ' . $e->getMessage());
     }
     [$status, $settled] = settle($settle);
+    if ($status === 400 && isset($settle['usage'])) {
+        // An object that contradicts itself: what was reserved is charged.
+        error_log('usage: ' . ($settled['field'] ?? ''));
+        [$status, $settled] = settle(['hold' => $hold['hold'], 'outcome' => 'partial']);
+    }
     if ($status === 200 && $settle['outcome'] === 'failed') {
         [$status, $settled] = [502, ['error' => 'PROVIDER_FAILED']];
     }
@@ -130,20 +139,21 @@ if ($_SERVER['REQUEST_METHOD'] !== 'POST') {
     reply(405, ['error' => 'METHOD_NOT_ALLOWED']);
 }
 $asked = json_decode(file_get_contents('php://input'), true);
-if (!is_string($asked['prompt'] ?? null)) {
+$id = $asked['requestId'] ?? bin2hex(random_bytes(16));
+if (!is_string($asked['prompt'] ?? null) || !is_string($id)) {
     reply(400, ['error' => 'INVALID_REQUEST']);
 }
 // A browser that goes away does not spare the settlement.
 ignore_user_abort(true);
 $words = [];
 if (($asked['stream'] ?? false) !== true) {
-    [$status, $guard] = guarded_chat($asked['prompt'], false, function (string $word) use (&$words) {
+    [$status, $guard] = guarded_chat($asked['prompt'], $id, false, function (string $word) use (&$words) {
         $words[] = $word;
     });
     reply($status, ['reply' => implode('', $words), 'guard' => $guard]);
 }
 // Streamed: the refusal comes before the first word, the figures after the last.
-[$status, $guard] = guarded_chat($asked['prompt'], true, function (string $word) use (&$words) {
+[$status, $guard] = guarded_chat($asked['prompt'], $id, true, function (string $word) use (&$words) {
     if (!$words) {
         header('Content-Type: text/event-stream');
         header('X-Accel-Buffering: no');

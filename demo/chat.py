@@ -3,7 +3,7 @@
 
     demo/chat.py PORT        serves on 127.0.0.1:PORT, behind the web server
 
-    POST /demo/chat-py   {"prompt":"…","stream":false}
+    POST /demo/chat-py   {"prompt":"…","stream":false,"requestId":"…"}
 
 Nothing but the standard library.  Where octroi is and with which key comes from the environment:
 OCTROI_INTERNAL_URL, OCTROI_GUARD_KEY, PROVIDER_URL, PROVIDER_KEY, DEMO_ACCOUNT.
@@ -100,14 +100,17 @@ def completion(prompt, most, stream, say):
         return usage
 
 
-def guarded_chat(prompt, stream, say):
-    """One request, paid for.  (status, what the guard said)."""
+def guarded_chat(prompt, request_id, stream, say):
+    """One request, paid for.  (status, what the guard said).  A page that repeats it sends the same request_id."""
     status, hold = octroi("/api/guard/authorize", {
-        "account": os.environ["DEMO_ACCOUNT"], "requestId": str(uuid.uuid4()), "model": MODEL,
+        "account": os.environ["DEMO_ACCOUNT"], "requestId": request_id, "model": MODEL,
         "inputBytes": len(prompt.encode()), "maxOutputTokens": MAX_OUTPUT_TOKENS})
-    # Only an open hold is a permission.
-    if status != 200 or not {"hold", "maxOutputTokens"} <= hold.keys() or hold.get("holdState", "open") != "open":
+    # Only a new hold is a permission.
+    if status != 200 or not {"hold", "maxOutputTokens"} <= hold.keys():
         return status if status != 200 else 503, hold
+    if hold.get("replayed"):
+        # Asked before.  The hold is for that one answer, also while it is open: another would be free.
+        return 409, {"error": "CONFLICT", "hold": hold["hold"], "holdState": hold["holdState"]}
     settlement = {"hold": hold["hold"], "outcome": "partial"}
     try:
         usage = completion(prompt, hold["maxOutputTokens"], stream, say)
@@ -118,6 +121,10 @@ def guarded_chat(prompt, stream, say):
     except Exception as e:  # half an answer was used, too
         print(f"provider: {e!r}", file=sys.stderr, flush=True)
     status, settled = settle(settlement)
+    if status == 400 and "usage" in settlement:
+        # An object that contradicts itself: what was reserved is charged.
+        print(f"usage: {settled.get('field')}", file=sys.stderr, flush=True)
+        status, settled = settle({"hold": hold["hold"], "outcome": "partial"})
     if status == 200 and settlement["outcome"] == "failed":
         status, settled = 502, {"error": "PROVIDER_FAILED"}
     return status, {"hold": hold["hold"], "reservedMicros": hold["reservedMicros"], **settled}
@@ -134,18 +141,19 @@ class Page(http.server.BaseHTTPRequestHandler):
         try:
             asked = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
             prompt, stream = asked["prompt"], asked.get("stream") is True
-            if not isinstance(prompt, str):
+            request_id = asked.get("requestId", str(uuid.uuid4()))
+            if not isinstance(prompt, str) or not isinstance(request_id, str):
                 raise TypeError("prompt")
         except (ValueError, KeyError, TypeError, AttributeError):
             self.reply(400, {"error": "INVALID_REQUEST"})
             return
         words = []
         if not stream:
-            status, guard = guarded_chat(prompt, False, words.append)
+            status, guard = guarded_chat(prompt, request_id, False, words.append)
             self.reply(status, {"reply": "".join(words), "guard": guard})
             return
         # Streamed: the refusal comes before the first word, the figures after the last.
-        status, guard = guarded_chat(prompt, True, lambda word: self.stream_word(words, word))
+        status, guard = guarded_chat(prompt, request_id, True, lambda word: self.stream_word(words, word))
         if not words:
             self.reply(status, {"reply": "", "guard": guard})
             return

@@ -14,8 +14,8 @@ import readme
 from octroi import build_dir
 
 LANGUAGES = ("php", "python")
-FAULTS = [name for name in readme.FAULTS]
-OTHERS = ["answers", "settle fails twice", "settle fails", "provider fails"]
+FAULTS = list(readme.FAULTS)
+OTHERS = ["answers", "settle fails twice", "settle fails", "provider fails", "usage refused"]
 
 
 def play(language, world):
@@ -77,6 +77,12 @@ def test_a_settlement_is_repeated_and_then_written_down(played, language):
 def test_a_provider_that_breaks_off_is_paid_for(played, language):
     *_, (path, _, settled) = played[language, "provider fails"]["seen"]
     assert (path, settled) == ("/api/guard/settle", {"hold": "h1", "outcome": "partial"})
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_usage_object_that_is_refused_is_not_free(played, language):
+    *_, (_, _, first), (_, _, second) = played[language, "usage refused"]["seen"]
+    assert first["usage"] == readme.USAGE and second == {"hold": "h1", "outcome": "partial"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="octroi's own start needs root in a network of its own")

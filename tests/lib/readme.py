@@ -46,6 +46,7 @@ FAULTS = {
     "less than promised": "short",
     "a redirect": "redirect",
     "a hold that has ended": (200, json.dumps({**HOLD, "replayed": True, "holdState": "settled"})),
+    "the hold of another call": (200, json.dumps({**HOLD, "replayed": True, "holdState": "open"})),
     "a hold that has expired": (200, json.dumps({**HOLD, "replayed": True, "holdState": "expired"})),
 }
 
@@ -88,8 +89,8 @@ def loopback_up():
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, fault, settle_failures=0):
-        self.fault, self.settle_failures = fault, settle_failures
+    def __init__(self, fault, settle_failures=0, contradiction=False):
+        self.fault, self.settle_failures, self.contradiction = fault, settle_failures, contradiction
         self.seen = []
         super().__init__(("127.0.0.1", PORT), Handler)
 
@@ -124,6 +125,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(*FAULTS["no key"])
         elif self.path == "/api/guard/authorize":
             self.answer(200, json.dumps(HOLD))
+        elif self.server.contradiction and "usage" in asked:
+            self.answer(400, '{"error":"INVALID_REQUEST","field":"usage.total_tokens"}')
         elif self.server.settle_failures > 0:
             self.server.settle_failures -= 1
             self.answer(*FAULTS["unavailable"])
@@ -181,7 +184,8 @@ def main(language, world):
     if FAULTS.get(world, "") is None:
         print(json.dumps({**run(language, KEY), "seen": []}))
         return
-    server = Server(FAULTS.get(world), settle_failures={"settle fails twice": 2, "settle fails": 99}.get(world, 0))
+    server = Server(FAULTS.get(world), settle_failures={"settle fails twice": 2, "settle fails": 99}.get(world, 0),
+                    contradiction=world == "usage refused")
     threading.Thread(target=server.serve_forever, daemon=True).start()
     key = "" if world == "no key" else KEY
     print(json.dumps({**run(language, key, provider_fails=world == "provider fails"), "seen": server.seen}))
