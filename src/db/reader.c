@@ -374,6 +374,23 @@ int reader_manager(struct db *d, const struct account_key *key, const char *memb
 	return ask_end(&q, result);
 }
 
+int reader_removed(struct db *d, const struct account_key *key, const char *member, bool *removed)
+{
+	struct ask q;
+	int64_t count = 0;
+	int result = -1;
+
+	ask_init(&q, d, NULL);
+	sql_literal(&q.sql, "SELECT COUNT(*) FROM members WHERE removed_at_us<>0 AND account_id=");
+	sql_bytes(&q.sql, key->bytes, sizeof(key->bytes));
+	sql_literal(&q.sql, " AND member_id=");
+	sql_text(&q.sql, member);
+	if (ask_send(&q) == 0 && ask_rows(&q, 1, take_number, &count, sizeof(count)) == 1)
+		result = 0;
+	*removed = count > 0;
+	return ask_end(&q, result);
+}
+
 /* ---- orders ------------------------------------------------------------------------------------ */
 
 static int take_topup(struct ask *q, const struct db_row *row, void *out)

@@ -117,5 +117,7 @@ int reader_billing(struct db *d, struct arena *a, const struct account_key *key,
 
 /* Whether the person is a manager of the account, and not removed. */
 int reader_manager(struct db *d, const struct account_key *key, const char *member, bool *manager);
+/* Whether it was removed and has not joined again. */
+int reader_removed(struct db *d, const struct account_key *key, const char *member, bool *removed);
 
 #endif

@@ -119,6 +119,7 @@ struct command {
 	struct account_key account;
 	const char *account_id;     /* the application's; NULL where a hold's id named the account */
 	const char *member;         /* "" when none */
+	bool by_customer;           /* member asks itself, or the account's owner, and not the application for it */
 	int64_t hold_seq;           /* for NEEDS_HOLD */
 	int64_t topup_seq;          /* for NEEDS_TOPUP: the order */
 	int64_t statement_seq;      /* for NEEDS_STATEMENT */

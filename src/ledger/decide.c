@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "ledger/effects.h"
+#include "ledger/refusal.h"
 
 struct rule {
 	int needs;
@@ -93,6 +94,11 @@ void decide(struct decide *d, struct slot *s, struct command *c)
 	if (s->account != NULL && !s->refreshed)
 		decide_refresh(d, s);
 	effects_figures(s, &c->answer);
+	/* Before a stored answer: it is not for who has left since. */
+	if (c->by_customer && refusal_removed(d, s, c->member, &c->answer)) {
+		c->answer.outcome = OUTCOME_FORBIDDEN;
+		return;
+	}
 	if (c->request_id != NULL)
 		q = rows_request(d->rows, s, c->request_key);
 	if (q != NULL) {

@@ -194,7 +194,7 @@ void decide_authorize(struct decide *d, struct slot *s, struct command *c)
 	struct holds_row *h;
 
 	CHECK(c->authorize.model_count > 0 || c->authorize.action != NULL);
-	if (refusal_suspended(s, a))
+	if (refusal_suspended(s, a) || refusal_removed(d, s, c->member, a))
 		return;
 	limits_verdict(d, s, c->member, &verdict);
 	a->outcome = choose(d, s, c, verdict.available_micros, &choice);

@@ -44,7 +44,7 @@ void decide_charge(struct decide *d, struct slot *s, struct command *c)
 	struct limits_verdict verdict;
 	micros cost;
 
-	if (refusal_suspended(s, a))
+	if (refusal_suspended(s, a) || refusal_removed(d, s, c->member, a))
 		return;
 	if (p == NULL) {
 		a->outcome = OUTCOME_UNKNOWN_ACTION;

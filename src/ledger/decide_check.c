@@ -28,7 +28,7 @@ void decide_check(struct decide *d, struct slot *s, struct command *c)
 	struct limits_verdict verdict;
 	micros needed = 1;
 
-	if (refusal_suspended(s, a))
+	if (refusal_suspended(s, a) || refusal_removed(d, s, c->member, a))
 		return;
 	if (c->check.model[0] != '\0') {
 		const struct price *p =

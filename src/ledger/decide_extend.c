@@ -1,5 +1,6 @@
 /*
- * extend: a hold that lives longer or covers more output, at the price it was placed at.
+ * extend: a hold that lives longer or covers more output, at the price it was placed at.  All that keeps a hold from
+ * being placed keeps it from being extended, too: else one that is open would outlast any refusal.
  */
 #include "ledger/decide.h"
 
@@ -7,6 +8,7 @@
 
 #include "ledger/effects.h"
 #include "ledger/limits.h"
+#include "ledger/refusal.h"
 
 /* What the hold would reserve with that many output tokens; OK or INVALID_REQUEST or UNAVAILABLE. */
 static enum outcome reserve(const struct decide *d, const struct holds_row *h,
@@ -23,6 +25,31 @@ static enum outcome reserve(const struct decide *d, const struct holds_row *h,
 	if (p == NULL)
 		return OUTCOME_UNAVAILABLE;
 	return price_of_tokens(p, unit, &t, reserved) ? OUTCOME_OK : OUTCOME_INVALID_REQUEST;
+}
+
+/* The plan that the account is on by now need not be that of when the hold was placed. */
+static bool in_plan(const struct decide *d, const struct slot *s, const struct holds_row *h)
+{
+	const struct plan *plan = limits_plan(d, s);
+
+	return plan == NULL || h->source == SOURCE_BYOK || h->kind == PRICE_ACTION || plan_allows_model(plan, h->item);
+}
+
+/* Whether it would be refused to a hold that is placed now; one that only reserves less is not. */
+static bool refuse(struct decide *d, struct slot *s, const struct command *c, const struct holds_row *h, micros more,
+                   struct limits_verdict *verdict, struct answer *a)
+{
+	if (refusal_suspended(s, a) || refusal_removed(d, s, h->member, a))
+		return true;
+	if (!in_plan(d, s, h)) {
+		a->outcome = OUTCOME_MODEL_NOT_IN_PLAN;
+		return true;
+	}
+	limits_verdict(d, s, h->member, verdict);
+	if (h->source == SOURCE_BYOK || more <= verdict->available_micros || (more < 0 && c->extend.ttl_us == 0))
+		return false;
+	limits_refuse(verdict, more > 0 ? more : 0, a);
+	return true;
 }
 
 void decide_extend(struct decide *d, struct slot *s, struct command *c)
@@ -44,11 +71,8 @@ void decide_extend(struct decide *d, struct slot *s, struct command *c)
 	a->field = "maxOutputTokens";
 	if (a->outcome != OUTCOME_OK)
 		return;
-	limits_verdict(d, s, h->member, &verdict);
-	if (reserved > h->reserved_micros && reserved - h->reserved_micros > verdict.available_micros) {
-		limits_refuse(&verdict, reserved - h->reserved_micros, a);
+	if (refuse(d, s, c, h, reserved - h->reserved_micros, &verdict, a))
 		return;
-	}
 
 	/* From here on it succeeds. */
 	verdict.available_micros -= reserved - h->reserved_micros;

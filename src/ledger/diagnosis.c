@@ -235,6 +235,14 @@ static enum diagnosis_done valid_card(const struct diagnosis_facts *f)
 	return done(f->card == CARD_VALID);
 }
 
+/* A limit that begins anew by itself. */
+static bool limit_renews(enum diagnosis_case what)
+{
+	return what == DIAGNOSIS_MEMBER_LIMIT_REACHED || what == DIAGNOSIS_MEMBER_DAILY_LIMIT_REACHED ||
+	       what == DIAGNOSIS_MEMBER_MONTHLY_LIMIT_REACHED || what == DIAGNOSIS_DAILY_LIMIT_REACHED ||
+	       what == DIAGNOSIS_MONTHLY_LIMIT_REACHED;
+}
+
 struct checklist_entry {
 	const char *name;
 	bool shown;

@@ -38,7 +38,8 @@ struct diagnosis_facts {
 	micros typical_micros;                  /* 0: the customer's own key pays */
 	/* The guard's verdict of it; LIMIT_NONE: it would pass. */
 	enum limit_kind limit;
-	bool of_member;
+	bool of_member;                         /* the limit is the member's own */
+	bool member_removed;                    /* and so gets no verdict */
 	micros limit_micros, limit_used_micros;
 	int64_t resets_at_us;
 	bool on_plan;

@@ -86,7 +86,8 @@ int examine_verdict(const struct examine_options *o, const struct account_key *k
 	if (a->outcome == OUTCOME_UNAVAILABLE)
 		return -1;
 	f->typical_micros = a->needed_micros;
-	if (a->outcome == OUTCOME_OK)
+	f->member_removed = a->outcome == OUTCOME_MEMBER_REMOVED;
+	if (a->outcome == OUTCOME_OK || f->member_removed)
 		return 0;
 	CHECK(outcome_status(a->outcome) == 402);
 	f->limit = a->limit;

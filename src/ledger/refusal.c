@@ -1,6 +1,7 @@
 #include "ledger/refusal.h"
 
 #include "ledger/limits.h"
+#include "ledger/workspace.h"
 
 bool refusal_suspended(const struct slot *s, struct answer *a)
 {
@@ -9,6 +10,16 @@ bool refusal_suspended(const struct slot *s, struct answer *a)
 		return false;
 	a->outcome = OUTCOME_ACCOUNT_SUSPENDED;
 	a->limit = LIMIT_SUSPENDED;
+	return true;
+}
+
+bool refusal_removed(struct decide *d, struct slot *s, const char *member, struct answer *a)
+{
+	const struct members_row *m = workspace_member(d, s, member);
+
+	if (m == NULL || m->removed_at_us == 0)
+		return false;
+	a->outcome = OUTCOME_MEMBER_REMOVED;
 	return true;
 }
 

@@ -1,5 +1,5 @@
 /*
- * refusal: what a 402 says, so that a user interface can act on it; and what an action costs.  Pure.
+ * refusal: who may not spend at all, suspended or removed; and what an action costs.  Pure.
  */
 #ifndef OCTROI_LEDGER_REFUSAL_H
 #define OCTROI_LEDGER_REFUSAL_H
@@ -8,6 +8,10 @@
 
 /* Whether the account may spend at all; else the refusal is in the answer. */
 bool refusal_suspended(const struct slot *s, struct answer *a);
+
+/* Whether the member was removed from the account and has not joined again; then that is the refusal.  Who never was a
+ * member is not refused. */
+bool refusal_removed(struct decide *d, struct slot *s, const char *member, struct answer *a);
 
 /* The action's price: the plan's (written to standard), or the list's, or the configured one for actions without
  * (to standard too), or NULL when such actions are refused. */

@@ -19,7 +19,7 @@ static void about_account(const struct call *c, struct command *command)
 {
 	command->account = id_account_key(c->account, strlen(c->account));
 	command->account_id = c->account;
-	command->member = c->member;
+	call_asks(c, command);
 }
 
 static enum account_unit offered_unit(const struct config *config)

@@ -40,18 +40,37 @@ struct db *call_reader(struct call *c)
 	return d;
 }
 
+void call_asks(const struct call *c, struct command *command)
+{
+	command->member = c->member;
+	command->by_customer = c->scope == SCOPE_BROWSER || c->scope == SCOPE_SERVER;
+}
+
 bool call_touch(struct call *c, const struct account_key *key)
 {
 	struct command command = {
-		.kind = COMMAND_TOUCH, .account = *key, .account_id = c->account, .member = "",
+		.kind = COMMAND_TOUCH, .account = *key, .account_id = c->account,
 		.touch = {.create = c->scope != SCOPE_REPORT},
 	};
 
+	call_asks(c, &command);
 	if (!call_submit(c, &command))
 		return false;
 	if (command.answer.absent)
 		render_outcome(c, OUTCOME_NOT_FOUND);
 	return !command.answer.absent;
+}
+
+enum outcome call_may_read(const struct call *c, struct db *d, const struct account_key *key,
+                           const struct reader_account *account)
+{
+	bool removed = false;
+
+	if (c->member[0] == '\0' || !account->workspace.found)
+		return OUTCOME_OK;
+	if (reader_removed(d, key, c->member, &removed) < 0)
+		return OUTCOME_UNAVAILABLE;
+	return removed ? OUTCOME_FORBIDDEN : OUTCOME_OK;
 }
 
 int call_manages(struct call *c, bool *manages)

@@ -18,6 +18,7 @@
 #include "outbox/stripe.h"
 
 struct edge;
+struct reader_account;
 struct metrics;
 struct overviews;
 struct router;
@@ -73,6 +74,13 @@ struct db *call_reader(struct call *c);
 /* Makes the caller's account on first sight (who may only read, makes none), and does what was due.  False when
  * there is no account then, and that is rendered. */
 bool call_touch(struct call *c, const struct account_key *key);
+
+/* The command is the caller's own: of its member, and with a request id of its own where it is a customer. */
+void call_asks(const struct call *c, struct command *command);
+/* What a read may answer, once the account is known: OK, FORBIDDEN to a member that was removed, or UNAVAILABLE.  Only
+ * an account with a workspace has members, so others cost no statement. */
+enum outcome call_may_read(const struct call *c, struct db *d, const struct account_key *key,
+                           const struct reader_account *account);
 
 /* Whether the caller may see and change what concerns the whole account: its owner and its managers, not
  * every member.  False, rendered, when it may not, or nobody can tell. */

@@ -111,13 +111,19 @@ static bool read_use(struct call *c, struct comparison *s)
 {
 	struct reader_account account;
 	struct db *d = call_reader(c);
+	enum outcome outcome = OUTCOME_UNAVAILABLE;
 	bool span = true;
 	int result;
 
 	if (d == NULL)
 		return false;
 	result = reader_account(d, c->request->arena, &s->key, &account);
+	if (result == 0)
+		outcome = call_may_read(c, d, &s->key, &account);
+	if (result == 0 && outcome != OUTCOME_OK)
+		result = -1;
 	if (result == 0) {
+		outcome = OUTCOME_UNAVAILABLE;
 		s->unit = (enum account_unit)account.unit;
 		span = span_complete(c, spending_zone(c, &account), account.now_us, &s->span);
 	}
@@ -125,7 +131,7 @@ static bool read_use(struct call *c, struct comparison *s)
 		result = insight_usages(d, &s->key, &s->span, s->of, USAGES_MAX, add, s, &s->more);
 	pool_give(c->readers, d);
 	if (result < 0)
-		render_outcome(c, OUTCOME_UNAVAILABLE);
+		render_outcome(c, outcome);
 	return result == 0 && span;
 }
 

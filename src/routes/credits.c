@@ -68,18 +68,18 @@ static void put_referral_code(struct json_writer *w, const struct call *c, const
 }
 
 /* What the caller itself can still spend: the guard's own verdict, in which limits, quotas and what is reserved for
- * others have their say.  False, rendered, on a fault. */
+ * others have their say.  False, rendered, on a fault, and for a member that was removed. */
 static bool ask_spendable(struct call *c, const struct account_key *key, micros *spendable)
 {
 	struct command command = {
-		.kind = COMMAND_CHECK, .account = *key, .account_id = c->account, .member = c->member,
-		.check = {.model = ""},
+		.kind = COMMAND_CHECK, .account = *key, .account_id = c->account, .check = {.model = ""},
 	};
 	const struct answer *a = &command.answer;
 
+	call_asks(c, &command);
 	ledger_submit(c->ledger, &command, c->request->deadline_us);
-	if (a->outcome == OUTCOME_UNAVAILABLE) {
-		render_outcome(c, OUTCOME_UNAVAILABLE);
+	if (a->outcome == OUTCOME_UNAVAILABLE || a->outcome == OUTCOME_FORBIDDEN) {
+		render_outcome(c, a->outcome);
 		return false;
 	}
 	*spendable = a->outcome != OUTCOME_ACCOUNT_SUSPENDED && a->available_micros > 0 ? a->available_micros : 0;
@@ -178,10 +178,13 @@ static void parse_page(struct parse *p, const struct call *c, enum cursor_kind k
 static struct db *open_page(struct call *c, struct page *page)
 {
 	struct db *d = call_reader(c);
+	enum outcome outcome = OUTCOME_UNAVAILABLE;
 
 	if (d == NULL)
 		return NULL;
-	if (reader_account(d, c->request->arena, &page->key, &page->account) < 0)
+	if (reader_account(d, c->request->arena, &page->key, &page->account) == 0)
+		outcome = call_may_read(c, d, &page->key, &page->account);
+	if (outcome != OUTCOME_OK)
 		goto fail;
 	if (!page->account.found || !is_due(&page->account))
 		return d;
@@ -189,7 +192,7 @@ static struct db *open_page(struct call *c, struct page *page)
 	return call_touch(c, &page->key) ? call_reader(c) : NULL;
 fail:
 	pool_give(c->readers, d);
-	render_outcome(c, OUTCOME_UNAVAILABLE);
+	render_outcome(c, outcome);
 	return NULL;
 }
 

@@ -67,12 +67,16 @@ static int read_summary(struct call *c, struct summary *s)
 {
 	struct reader_account account;
 	struct db *d = call_reader(c);
+	enum outcome outcome = OUTCOME_UNAVAILABLE;
 	int result = -1;
 
 	if (d == NULL)
 		return -1;
-	if (reader_account(d, c->request->arena, &s->key, &account) < 0)
+	if (reader_account(d, c->request->arena, &s->key, &account) == 0)
+		outcome = call_may_read(c, d, &s->key, &account);
+	if (outcome != OUTCOME_OK)
 		goto done;
+	outcome = OUTCOME_UNAVAILABLE;
 	s->now_us = account.now_us;
 	if (s->span.from_us == 0)
 		s->span.from_us = month_start(s->now_us);
@@ -85,7 +89,7 @@ static int read_summary(struct call *c, struct summary *s)
 done:
 	pool_give(c->readers, d);
 	if (result < 0)
-		render_outcome(c, OUTCOME_UNAVAILABLE);
+		render_outcome(c, outcome);
 	return result;
 }
 

@@ -24,6 +24,19 @@ static void refuse_without_secret(struct call *c)
 	render_refusal(c, &r);
 }
 
+/* Whether the member may have one: not if it was removed, nor as long as nobody can tell; rendered then. */
+static bool is_welcome(struct call *c, const char *account, const char *member)
+{
+	struct command command = {
+		.kind = COMMAND_TOUCH,
+		.account = id_account_key(account, strlen(account)),
+		.account_id = account,
+		.member = member,
+	};
+
+	return member == NULL || call_submit(c, &command);
+}
+
 void tokens_issue(struct call *c)
 {
 	/* In whole seconds, as the token has it, so that expiresAt is the moment the token says. */
@@ -48,6 +61,8 @@ void tokens_issue(struct call *c)
 		return;
 	}
 	c->account = account;
+	if (!is_welcome(c, account, member))
+		return;
 	token = token_issue(c->request->arena, c->config->token_secret, account,
 	                    member != NULL ? member : "", now_us, life);
 	if (token == NULL) {

@@ -357,11 +357,11 @@ void topups_open(struct call *c)
 {
 	struct command command = {.kind = COMMAND_TOPUP,
 	                          .account = own_key(c),
-	                          .account_id = c->account,
-	                          .member = ""};
+	                          .account_id = c->account};
 	struct buf page;
 	bool known;
 
+	call_asks(c, &command);
 	if (!parse_order(c, &command))
 		return;
 	buf_init(&page, URL_MAX_BYTES);

@@ -232,6 +232,33 @@ def test_limits(o, diagnose):
         o.call("PUT", f"/api/credits/settings?account={account}", json={f"{period}LimitMicros": None})
 
 
+def test_a_member_s_own_daily_and_monthly_limit(o, diagnose):
+    """It is told that the limit is its own: raising the account's would not help it."""
+    account = o.account(unit="credit", funds_micros=100 * CREDIT)
+    o.call("PUT", f"/api/accounts/{account}/members/user:1", json={"role": "member"})
+    guard.charge(o, account, "debrief", quantity=2, member="user:1")
+    for period, french in (("day", "La limite journalière de ce membre est atteinte"),
+                           ("month", "La limite mensuelle de ce membre est atteinte")):
+        name = {"day": "daily", "month": "monthly"}[period]
+        path = f"/api/accounts/{account}/members/user:1"
+        assert o.call("PUT", path, json={"limitMicros": 2 * CREDIT, "period": period}).status == 200
+        said = diagnose(account, "user:1")
+        assert (said["case"], said["nextAction"]["id"]) == (f"member_{name}_limit_reached", "ask_manager")
+        assert said["figures"]["limit"]["ofMember"] and said["figures"]["limit"]["kind"] == name
+        assert said["title"] == f"This member's {name} limit is reached" and "2 credits" in said["explanation"]
+        assert "it is not the account's limit" in said["explanation"]
+        assert done(said)["limit_raised"] is False and done(said)["or_limit_renewed"] is False
+        assert diagnose(account, "user:1", french=True)["title"] == french
+        shown = o.ctl("account", "diagnose", account, "--member", "user:1", "--lang", "en").stdout
+        assert f"This member's {name} limit is reached" in shown and "Ask a manager" in shown, shown
+        assert diagnose(account)["case"] == "nothing_wrong"
+        # The account's own limit, when it is the tighter one, is told as such.
+        o.call("PUT", f"/api/credits/settings?account={account}", json={f"{name}LimitMicros": CREDIT})
+        assert diagnose(account, "user:1")["case"] == f"{name}_limit_reached"
+        o.call("PUT", f"/api/credits/settings?account={account}", json={f"{name}LimitMicros": None})
+        assert o.call("PUT", path, json={"limitMicros": None, "period": period}).status == 200
+
+
 def test_the_plan_s_credits_are_used_up(o, clock, diagnose):
     clock.set("2027-09-10 12:00:00")
     plans.add(o, "tiny", pool_micros=3 * CREDIT)

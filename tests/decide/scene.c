@@ -892,6 +892,7 @@ read_command(struct scene *s, const struct words *w)
 	}
 	read_event(w, c);
 	c->request_id = option(w, "rid");
+	c->by_customer = flag(w, "customer");
 	command_prepare(c);
 	return c;
 }

@@ -11,6 +11,7 @@
  *     pass 600                      that many seconds pass
  *     see a balance=5 grants=0,5    what the rows of an account say
  *     forget                        the price book loses all prices
+ *     charge a debrief customer     with the word "customer", the customer asks itself, not the application
  *     code SPRING amount=5 uses=2   octroictl makes a code
  *     plan team scope=seat seat=30  octroictl sets a plan, from now on
  *     at 2026-03-28T12:00:00Z       it is that time now (not before)

@@ -1105,6 +1105,75 @@ test_events(void **state)
 	PLAY(&standard, lines);
 }
 
+/* What refuses a hold refuses to extend one; but what only makes it smaller. */
+static void
+test_extend_is_guarded(void **state)
+{
+	static const char *const lines[] = {
+		"plan small pool=0 model=mini",
+		"account a -> OK", "member a u member -> OK", "give a 100000 -> OK",
+		"authorize a gpt in=100 out=100 ttl=60 member=u -> OK seq=1 amount=500",
+		"authorize a gpt in=100 out=100 ttl=60 member=u byok=openai -> OK seq=2 amount=0",
+		"authorize a x action=debrief ttl=60 -> OK seq=3",
+		"account a status=suspended -> OK",
+		"extend a 1 ttl=600 -> ACCOUNT_SUSPENDED kind=suspended", "extend a 1 out=99 -> ACCOUNT_SUSPENDED",
+		"extend a 2 ttl=600 -> ACCOUNT_SUSPENDED", "extend a 3 ttl=600 -> ACCOUNT_SUSPENDED",
+		"account a status=active -> OK",
+		/* Limits. */
+		"member a u limit=400 -> OK",
+		"extend a 1 ttl=600 -> MEMBER_LIMIT_REACHED kind=member needed=0 available=-100",
+		"extend a 1 out=101 -> MEMBER_LIMIT_REACHED needed=4 available=-100",
+		"extend a 1 out=99 ttl=600 -> MEMBER_LIMIT_REACHED needed=0",
+		"extend a 1 out=75 ttl=600 -> OK amount=400 available=0", "extend a 1 out=99 -> MEMBER_LIMIT_REACHED needed=96",
+		"extend a 2 ttl=600 out=9 -> OK amount=0",
+		"member a u limit=-1 daily=300 -> OK", "extend a 1 ttl=600 -> SPENDING_LIMIT_REACHED kind=daily ofmember=1",
+		"extend a 1 out=70 -> OK amount=380",
+		"member a u daily=-1 -> OK", "account a monthly=5 -> OK",
+		"extend a 1 ttl=600 -> SPENDING_LIMIT_REACHED kind=monthly ofmember=0",
+		"extend a 2 ttl=600 -> OK", "account a monthly=-1 -> OK", "extend a 1 ttl=600 -> OK",
+		/* The plan's models. */
+		"account a plan=small -> OK", "extend a 1 ttl=600 -> MODEL_NOT_IN_PLAN", "extend a 2 ttl=600 -> OK",
+		"extend a 3 ttl=600 -> OK",
+		/* Its member. */
+		"member a u remove -> OK", "extend a 1 ttl=600 -> MEMBER_REMOVED", "extend a 2 ttl=600 -> MEMBER_REMOVED",
+		"extend a 3 ttl=600 -> OK", "see a open=3", "settle a 1 in=100 out=10 -> OK amount=140",
+		"release a 2 -> OK", "extend a 2 ttl=600 -> HOLD_ENDED",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+/* A member that was removed is served by no command; who never was one, and who joins again, is. */
+static void
+test_removed_member(void **state)
+{
+	static const char *const lines[] = {
+		"account a email=m -> OK", "give a 1000000 -> OK", "member a u member -> OK", "member a v manager -> OK",
+		"charge a other member=u rid=r1 -> OK amount=10000",
+		"topup a 1000 member=u rid=t1 customer -> OK seq=1",
+		"member a u remove -> OK",
+		"authorize a gpt in=1 member=u -> MEMBER_REMOVED", "authorize a gpt in=1 member=u byok=openai -> MEMBER_REMOVED",
+		"charge a other member=u -> MEMBER_REMOVED", "check a member=u -> MEMBER_REMOVED",
+		"touch a member=u -> MEMBER_REMOVED", "touch a member=u create -> MEMBER_REMOVED",
+		/* What was booked is told to the application; the customer itself is told nothing any more. */
+		"charge a other member=u rid=r1 -> OK amount=10000 replayed=1",
+		"topup a 1000 member=u rid=t1 customer -> FORBIDDEN", "topup a 1000 member=u customer -> FORBIDDEN",
+		"touch a member=u customer -> FORBIDDEN", "check a member=u customer -> FORBIDDEN",
+		"bonus a member=u customer -> FORBIDDEN", "redeem a SPRING member=u customer -> FORBIDDEN",
+		"refer a b member=u customer -> FORBIDDEN",
+		"touch a member=v customer -> OK", "check a member=v customer -> OK", "touch a customer -> OK",
+		"charge a other member=v -> OK", "charge a other member=stranger -> OK", "charge a other -> OK",
+		"touch b member=u customer -> OK",
+		"member a u member -> OK", "charge a other member=u -> OK", "touch a member=u customer -> OK",
+		"topup a 1000 member=u rid=t1 customer -> OK seq=1 replayed=1",
+		"account a status=suspended -> OK", "member a u remove -> OK", "charge a other member=u -> ACCOUNT_SUSPENDED",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
 /* All orders of what can be known of one order: 7! of them, each fact twice, end the same. */
 #define FACTS 7
 
@@ -1172,25 +1241,29 @@ test_every_outcome_was_seen(void **state)
 {
 	static const struct {
 		enum command_kind kind;
-		enum outcome outcomes[12]; /* ends with OK, which every command can answer */
+		enum outcome outcomes[16]; /* ends with OK, which every command can answer */
 	} possible[COMMAND_COUNT] = {
 		{COMMAND_AUTHORIZE, {OUTCOME_INSUFFICIENT_CREDITS, OUTCOME_HARD_LIMIT_REACHED, OUTCOME_ACCOUNT_SUSPENDED,
 		                     OUTCOME_INVALID_REQUEST, OUTCOME_CONFLICT, OUTCOME_UNKNOWN_MODEL,
-		                     OUTCOME_UNKNOWN_ACTION, OUTCOME_TOO_MANY_HOLDS}},
+		                     OUTCOME_UNKNOWN_ACTION, OUTCOME_TOO_MANY_HOLDS, OUTCOME_MEMBER_REMOVED}},
 		{COMMAND_SETTLE, {OUTCOME_NOT_FOUND, OUTCOME_SETTLEMENT_CONFLICT, OUTCOME_INVALID_REQUEST,
 		                  OUTCOME_UNAVAILABLE}},
 		{COMMAND_RELEASE, {OUTCOME_NOT_FOUND, OUTCOME_HOLD_ENDED}},
 		{COMMAND_EXTEND, {OUTCOME_NOT_FOUND, OUTCOME_HOLD_ENDED, OUTCOME_INSUFFICIENT_CREDITS,
-		                  OUTCOME_HARD_LIMIT_REACHED, OUTCOME_INVALID_REQUEST, OUTCOME_UNAVAILABLE}},
+		                  OUTCOME_HARD_LIMIT_REACHED, OUTCOME_INVALID_REQUEST, OUTCOME_UNAVAILABLE,
+		                  OUTCOME_ACCOUNT_SUSPENDED, OUTCOME_MEMBER_LIMIT_REACHED,
+		                  OUTCOME_SPENDING_LIMIT_REACHED, OUTCOME_MODEL_NOT_IN_PLAN, OUTCOME_MEMBER_REMOVED}},
 		{COMMAND_CHARGE, {OUTCOME_INSUFFICIENT_CREDITS, OUTCOME_HARD_LIMIT_REACHED, OUTCOME_ACCOUNT_SUSPENDED,
-		                  OUTCOME_INVALID_REQUEST, OUTCOME_CONFLICT, OUTCOME_UNKNOWN_ACTION}},
+		                  OUTCOME_INVALID_REQUEST, OUTCOME_CONFLICT, OUTCOME_UNKNOWN_ACTION,
+		                  OUTCOME_MEMBER_REMOVED}},
 		{COMMAND_CHECK, {OUTCOME_INSUFFICIENT_CREDITS, OUTCOME_HARD_LIMIT_REACHED, OUTCOME_ACCOUNT_SUSPENDED,
-		                 OUTCOME_UNKNOWN_MODEL, OUTCOME_UNKNOWN_ACTION}},
+		                 OUTCOME_UNKNOWN_MODEL, OUTCOME_UNKNOWN_ACTION, OUTCOME_MEMBER_REMOVED,
+		                 OUTCOME_FORBIDDEN}},
 		{COMMAND_TRANSACTION, {OUTCOME_INVALID_REQUEST, OUTCOME_CONFLICT}},
 		{COMMAND_ACCOUNT, {OUTCOME_ACCOUNT_CONFLICT}},
 		{COMMAND_MEMBER, {OUTCOME_NOT_FOUND}},
-		{COMMAND_TOUCH, {OUTCOME_OK}},
-		{COMMAND_TOPUP, {OUTCOME_INVALID_REQUEST, OUTCOME_CONFLICT}},
+		{COMMAND_TOUCH, {OUTCOME_MEMBER_REMOVED, OUTCOME_FORBIDDEN}},
+		{COMMAND_TOPUP, {OUTCOME_INVALID_REQUEST, OUTCOME_CONFLICT, OUTCOME_FORBIDDEN}},
 		{COMMAND_TOPUP_NOTE, {OUTCOME_NOT_FOUND}},
 		{COMMAND_PAYMENT, {OUTCOME_OK}},
 		{COMMAND_REFUND, {OUTCOME_OK}},
@@ -1198,12 +1271,15 @@ test_every_outcome_was_seen(void **state)
 		{COMMAND_SUBSCRIPTION, {OUTCOME_OK}},
 		{COMMAND_EVENT, {OUTCOME_OK}},
 		{COMMAND_BONUS, {OUTCOME_BONUS_CLAIMED, OUTCOME_BONUS_NOT_OFFERED, OUTCOME_BONUS_EXHAUSTED,
-		                 OUTCOME_EMAIL_NEEDED, OUTCOME_PAYMENT_FIRST, OUTCOME_UNAVAILABLE}},
+		                 OUTCOME_EMAIL_NEEDED, OUTCOME_PAYMENT_FIRST, OUTCOME_UNAVAILABLE,
+		                 OUTCOME_FORBIDDEN}},
 		{COMMAND_SIGNUP, {OUTCOME_OK}},
 		{COMMAND_REDEEM, {OUTCOME_CODE_UNKNOWN, OUTCOME_CODE_USED, OUTCOME_CODE_EXHAUSTED,
-		                  OUTCOME_CODE_OTHER_UNIT, OUTCOME_TOO_MANY_GUESSES, OUTCOME_CONFLICT}},
+		                  OUTCOME_CODE_OTHER_UNIT, OUTCOME_TOO_MANY_GUESSES, OUTCOME_CONFLICT,
+		                  OUTCOME_FORBIDDEN}},
 		{COMMAND_REFER, {OUTCOME_OWN_CODE, OUTCOME_CODE_UNKNOWN, OUTCOME_REFERRED_ALREADY,
-		                 OUTCOME_REFERRED_LATE, OUTCOME_TOO_MANY_GUESSES, OUTCOME_CONFLICT}},
+		                 OUTCOME_REFERRED_LATE, OUTCOME_TOO_MANY_GUESSES, OUTCOME_CONFLICT,
+		                 OUTCOME_FORBIDDEN}},
 	};
 	bool expected[COMMAND_COUNT][OUTCOME_COUNT] = {{false}};
 
@@ -1260,6 +1336,8 @@ main(void)
 		cmocka_unit_test(test_disputes),
 		cmocka_unit_test(test_subscriptions),
 		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_extend_is_guarded),
+		cmocka_unit_test(test_removed_member),
 		cmocka_unit_test(test_every_order_of_facts),
 		cmocka_unit_test(test_every_outcome_was_seen),
 	};

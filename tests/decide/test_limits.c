@@ -75,8 +75,8 @@ static void test_member_limits(void **state)
 	      "at 2026-03-11T10:00:00Z", "charge a debrief member=u -> OK available=0",
 	      "charge a other member=u -> MEMBER_LIMIT_REACHED kind=member ofmember=1 limit=4000000 used=4000000 needed=1000000 available=0 resets=1778400",
 	      "at 2026-04-01T00:00:00Z", "charge a debrief member=u -> OK available=1000000",
-	      /* Leaving lifts no limit, and joining again brings the same use back. */
-	      "member a u remove -> OK", "charge a debrief member=u -> SPENDING_LIMIT_REACHED kind=daily",
+	      /* Who has left spends nothing, and joining again brings the same use back. */
+	      "member a u remove -> OK", "charge a debrief member=u -> MEMBER_REMOVED",
 	      "member a u member -> OK", "charge a debrief member=u -> SPENDING_LIMIT_REACHED kind=daily",
 	      "member a u limit=-1 daily=-1 -> OK", "charge a debrief member=u -> OK",
 	      "member a w known limit=5 -> NOT_FOUND", "member a w remove -> NOT_FOUND");

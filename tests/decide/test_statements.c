@@ -199,10 +199,12 @@ test_declined(void **state)
 		"pass 172799",
 		"touch a -> OK",
 		"see a status=2",
+		"authorize a gpt in=1 out=1 byok=openai ttl=900000 -> OK seq=1",
 		"pass 1",
 		"touch a -> OK",
 		"see a status=3",
 		"authorize a gpt in=1 out=1 -> ACCOUNT_SUSPENDED kind=suspended",
+		"extend a 1 ttl=60 -> ACCOUNT_SUSPENDED kind=suspended",
 		/* Not while another one is not paid. */
 		"statement_paid a 1 invoice=in_1 minor=1000 -> OK credited=1",
 		"see a status=3 statements=paid:1000,failed:200 failures=2,1",

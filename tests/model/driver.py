@@ -163,7 +163,7 @@ def to_http(name, c):
         body.update({"maxOutputTokens": c["output"]} if c["output"] else {})
         return "POST", "/api/guard/extend", "guard", body
     if kind == "check":
-        query = f"account={quoted}" + (f"&model={c['model']}" if c["model"] else "")
+        query = f"account={quoted}" + "".join(f"&{name}={c[name]}" for name in ("member", "model") if c[name])
         return "GET", "/api/guard/check?" + query, "guard", None
     if kind == "transaction":
         body = {"type": c["type"], "amountMicros": c["amount"], "description": c["description"],
@@ -314,7 +314,7 @@ class Generator:
                 "action": r.choice(ACTIONS), "quantity": r.choice((1, 1, 2, 30)), "labels": self.labels()}
 
     def check(self, a):
-        return {"command": "check", "model": self.rng.choice(("", *MODELS, *UNPRICED)), "input": ESTIMATE[0],
+        return {"command": "check", "member": self.rng.choice(("", "", "user:1")), "model": self.rng.choice(("", *MODELS, *UNPRICED)), "input": ESTIMATE[0],
                 "output": ESTIMATE[1]}
 
     def transaction(self, a):

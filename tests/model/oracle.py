@@ -336,6 +336,10 @@ def suspended(a):
     return {"status": 402, "error": "ACCOUNT_SUSPENDED", "limit": {"kind": "suspended"}}
 
 
+def was_removed(a, member):
+    return a.members.get(member, (None, False))[1]
+
+
 def invalid(field):
     return {"status": 400, "error": "INVALID_REQUEST", "field": field}
 
@@ -404,6 +408,8 @@ def fitting(price, unit, input, wanted, available):
 def authorize(a, c, book, now):
     if a.status == "suspended":
         return suspended(a)
+    if was_removed(a, c["member"]):
+        return not_ok(403, "MEMBER_REMOVED")
     chosen = choose(a, c, book)
     if isinstance(chosen, dict):
         return chosen
@@ -500,8 +506,14 @@ def extend(a, c, book, now):
         reserved = book.pinned["model", h.item, h.version].cost((h.input_tokens, 0, 0, 0, output), a.unit)
         if reserved is None:
             return invalid("maxOutputTokens")
-    if reserved > h.reserved and reserved - h.reserved > a.available:
-        return refusal(a, reserved - h.reserved)
+    if a.status == "suspended":
+        return suspended(a)
+    if was_removed(a, h.member):
+        return not_ok(403, "MEMBER_REMOVED")
+    more = reserved - h.reserved
+    # As if it were placed now; only what makes it smaller, and no longer, is free.
+    if h.source == "platform" and more > a.available and (more >= 0 or c["ttl"]):
+        return refusal(a, max(more, 0))
     h.reserved, h.max_output = reserved, output
     if c["ttl"]:
         h.expires = now + c["ttl"]
@@ -511,6 +523,8 @@ def extend(a, c, book, now):
 def charge(a, c, book, now):
     if a.status == "suspended":
         return suspended(a)
+    if was_removed(a, c["member"]):
+        return not_ok(403, "MEMBER_REMOVED")
     price = book.action(c["action"])
     if price is None:
         return not_ok(422, "UNKNOWN_ACTION")
@@ -549,6 +563,8 @@ def transaction(a, c, book, now):
 def check(a, c, book, now):
     if a.status == "suspended":
         return gate(suspended(a))
+    if was_removed(a, c["member"]):
+        return gate(not_ok(403, "MEMBER_REMOVED"))
     needed = 1
     if c["model"]:
         if own_provider(book, c["model"], a.byok):

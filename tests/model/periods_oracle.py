@@ -446,12 +446,16 @@ class Account:
     def suspended(self):
         return "ACCOUNT_SUSPENDED" if self.status in ("suspended", "unpaid") else None
 
+    def removed(self, member):
+        p = self.people.get(member)
+        return "MEMBER_REMOVED" if p is not None and not p.present else None
+
     # ---- the guard -------------------------------------------------------------------------------------
 
     def authorize(self, now, models, input, output, ttl, member="", fit=0):
         """A token of either kind costs a micro of every model; fit: the least output that will do, 0 for none."""
-        if self.suspended():
-            return self.suspended()
+        if self.suspended() or self.removed(member):
+            return self.suspended() or self.removed(member)
         if self.run is not None and self.run.plan.models:
             models = [m for m in models if m in self.run.plan.models]
             if not models:
@@ -498,19 +502,24 @@ class Account:
             return "NOT_FOUND"
         if h.state != "open":
             return "HOLD_ENDED"
-        reserved = h.input + output if output and h.model != "act" else h.reserved
-        if reserved > h.reserved:
-            refused = self.refusal(h.member, reserved - h.reserved, now)
-            if refused:
-                return refused
+        if self.suspended() or self.removed(h.member):
+            return self.suspended() or self.removed(h.member)
+        if self.run is not None and self.run.plan.models and h.model not in (*self.run.plan.models, "act"):
+            return "MODEL_NOT_IN_PLAN"
+        more = (h.input + output if output and h.model != "act" else h.reserved) - h.reserved
+        # As if it were placed now; only what makes it smaller, and no longer, is free.
+        refused = self.refusal(h.member, max(more, 0), now)
+        if more > self.verdict(h.member, now)[0] and (more >= 0 or ttl):
+            return refused
+        reserved = h.reserved + more
         h.reserved = reserved
         if ttl:
             h.expires = now + ttl
         return f"OK {h.seq} {reserved}"
 
     def charge(self, now, quantity, member=""):
-        if self.suspended():
-            return self.suspended()
+        if self.suspended() or self.removed(member):
+            return self.suspended() or self.removed(member)
         cost = quantity * (self.run.plan.action if self.run is not None and self.run.plan.action else 1)
         refused = self.refusal(member, cost, now)
         if refused:

@@ -23,19 +23,21 @@ static enum diagnosis_case expected(const struct diagnosis_facts *f)
 		return DIAGNOSIS_SUSPENDED;
 	case STATUS_PAST_DUE:
 	case STATUS_UNPAID:
-		return DIAGNOSIS_CARD_PROBLEM;
+		return f->member_removed ? DIAGNOSIS_MEMBER_REMOVED : DIAGNOSIS_CARD_PROBLEM;
 	case STATUS_ACTIVE:
 		break;
 	}
+	if (f->member_removed)
+		return DIAGNOSIS_MEMBER_REMOVED;
 	switch (f->limit) {
 	case LIMIT_HARD:
 		return DIAGNOSIS_HARD_LIMIT_REACHED;
 	case LIMIT_MEMBER:
 		return DIAGNOSIS_MEMBER_LIMIT_REACHED;
 	case LIMIT_DAILY:
-		return DIAGNOSIS_DAILY_LIMIT_REACHED;
+		return f->of_member ? DIAGNOSIS_MEMBER_DAILY_LIMIT_REACHED : DIAGNOSIS_DAILY_LIMIT_REACHED;
 	case LIMIT_MONTHLY:
-		return DIAGNOSIS_MONTHLY_LIMIT_REACHED;
+		return f->of_member ? DIAGNOSIS_MEMBER_MONTHLY_LIMIT_REACHED : DIAGNOSIS_MONTHLY_LIMIT_REACHED;
 	case LIMIT_BALANCE:
 		return f->on_plan ? DIAGNOSIS_ALLOWANCE_USED_UP : DIAGNOSIS_PREPAID_USED_UP;
 	case LIMIT_NONE:
@@ -57,7 +59,7 @@ static void visit_all(void (*visit)(const struct diagnosis_facts *f, int *seen),
 			for (int limit = LIMIT_NONE; limit <= LIMIT_SUSPENDED; limit++)
 				for (int card = CARD_UNKNOWN; card <= CARD_EXPIRED; card++)
 					for (size_t b = 0; b < sizeof(balances) / sizeof(balances[0]); b++)
-						for (int bits = 0; bits < 8; bits++) {
+						for (int bits = 0; bits < 16; bits++) {
 							f.mode = (enum account_mode)mode;
 							f.status = (enum account_status)status;
 							f.limit = (enum limit_kind)limit;
@@ -66,6 +68,7 @@ static void visit_all(void (*visit)(const struct diagnosis_facts *f, int *seen),
 							f.on_plan = (bits & 1) != 0;
 							f.of_member = (bits & 2) != 0;
 							f.unpaid_micros = (bits & 4) != 0 ? 1 : 0;
+							f.member_removed = (bits & 8) != 0;
 							visit(&f, seen);
 						}
 }
