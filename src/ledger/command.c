@@ -131,6 +131,23 @@ static void name_key(const char **name, unsigned char key[ID_KEY_BYTES])
 		id_request_key(*name, strlen(*name), key);
 }
 
+/* The application's request ids are one space; each customer's, which it chooses itself, are another, or it could take
+ * those that the application is about to use.  No id has a NUL, so that no two spaces meet. */
+static void request_key(struct command *c)
+{
+	static const char space[] = "customer";
+	const struct digest_piece pieces[] = {
+		{space, sizeof(space)}, {c->member, strlen(c->member) + 1}, {c->request_id, strlen(c->request_id)}};
+	unsigned char digest[DIGEST_BYTES];
+
+	if (!c->by_customer) {
+		id_request_key(c->request_id, strlen(c->request_id), c->request_key);
+		return;
+	}
+	digest_sha256_pieces(pieces, sizeof(pieces) / sizeof(pieces[0]), digest);
+	memcpy(c->request_key, digest, sizeof(c->request_key));
+}
+
 void command_prepare(struct command *c)
 {
 	CHECK(c->kind < COMMAND_COUNT);
@@ -148,7 +165,7 @@ void command_prepare(struct command *c)
 	if (c->kind == COMMAND_REDEEM)
 		code_key(c->redeem.code, c->redeem.code_key);
 	if (c->request_id != NULL) {
-		id_request_key(c->request_id, strlen(c->request_id), c->request_key);
+		request_key(c);
 		fingerprint(c);
 	}
 }

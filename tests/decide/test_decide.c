@@ -1174,6 +1174,27 @@ test_removed_member(void **state)
 	PLAY(&standard, lines);
 }
 
+/* The application's request ids and those of each customer are spaces of their own. */
+static void
+test_whose_request_ids(void **state)
+{
+	static const char *const lines[] = {
+		"give a 1000000 -> OK",
+		"topup a 1000 rid=job-1 customer -> OK seq=1", "charge a other rid=job-1 -> OK replayed=0",
+		"topup a 1000 rid=job-1 customer -> OK seq=1 replayed=1", "topup a 1001 rid=job-1 customer -> CONFLICT",
+		"topup a 1000 rid=job-1 member=u customer -> OK seq=2 replayed=0",
+		"topup a 1000 rid=job-1 member=v customer -> OK seq=3 replayed=0",
+		"topup a 1000 rid=job-1 member=u customer -> OK seq=2 replayed=1",
+		/* The application's are one space, whichever member it names: as they always were. */
+		"charge a other rid=job-1 member=u -> CONFLICT", "topup a 1000 rid=job-1 -> CONFLICT",
+		"charge a other rid=job-1 -> OK replayed=1", "topup a 1000 rid=ujob-1 customer -> OK seq=4",
+		"see a requests=5",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
 /* All orders of what can be known of one order: 7! of them, each fact twice, end the same. */
 #define FACTS 7
 
@@ -1338,6 +1359,7 @@ main(void)
 		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_extend_is_guarded),
 		cmocka_unit_test(test_removed_member),
+		cmocka_unit_test(test_whose_request_ids),
 		cmocka_unit_test(test_every_order_of_facts),
 		cmocka_unit_test(test_every_outcome_was_seen),
 	};
