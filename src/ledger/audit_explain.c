@@ -115,13 +115,12 @@ static int explain_grants(struct audit *A, const struct subject *s, struct buf *
 		sql,
 		"SELECT g.seq, g.remaining_micros, CAST(COALESCE(e.total, 0) AS CHAR), "
 		"g.amount_micros,"
-		" CAST(COALESCE(e.given, 0) AS CHAR), g.type, t.type, g.created_at_us, e.first_us"
-		" FROM grants g LEFT JOIN (SELECT grant_seq, SUM(amount_micros) AS total,"
-		" SUM(GREATEST(amount_micros, 0)) AS given,"
-		" MIN(IF(amount_micros > 0, created_at_us, NULL)) AS first_us"
+		" CAST(COALESCE(f.amount_micros, 0) AS CHAR), g.type, t.type, g.created_at_us, f.created_at_us"
+		" FROM grants g LEFT JOIN (SELECT grant_seq, SUM(amount_micros) AS total, MIN(seq) AS first"
 		" FROM entries WHERE account_id = ");
 	put_account(sql, s);
 	sql_literal(sql, " AND grant_seq <> 0 GROUP BY grant_seq) e ON e.grant_seq = g.seq"
+	                 " LEFT JOIN entries f ON f.account_id = g.account_id AND f.seq = e.first"
 	                 " LEFT JOIN (SELECT grant_seq, MIN(type) AS type FROM transactions WHERE "
 	                 "account_id = ");
 	put_account(sql, s);

@@ -157,10 +157,12 @@ static void add_up(const struct audit *A, struct subject *s, const struct entrie
 		return;
 	}
 	audit_seal(A, &said->grant, e->grant_seq, ASPECT_REMAINING, e->amount_micros);
-	if (e->amount_micros > 0) {
-		audit_seal(A, &said->grant, e->grant_seq, ASPECT_AMOUNT, e->amount_micros);
-		audit_seal(A, &said->grant, e->grant_seq, ASPECT_TIME, e->created_at_us);
-	}
+	/* Its first entry makes a grant; another that gives is what a usage gives back to it. */
+	if (e->grant_seq <= s->grants_said)
+		return;
+	s->grants_said = e->grant_seq;
+	audit_seal(A, &said->grant, e->grant_seq, ASPECT_AMOUNT, e->amount_micros);
+	audit_seal(A, &said->grant, e->grant_seq, ASPECT_TIME, e->created_at_us);
 	if (e->kind == ENTRY_REVERSAL)
 		audit_seal(A, &said->grant, e->grant_seq, ASPECT_TYPE, TRANSACTION_REFUND + 1);
 }

@@ -34,6 +34,7 @@ struct subject {
 	bool gap;                /* entries are missing before the next one */
 	micros unpaired;         /* first half of a pair of debt entries */
 	audit_sum debt;          /* of entries that name no grant */
+	int64_t grants_said;     /* the last grant that an entry has named so far */
 	struct audit_seals said; /* by the journal */
 
 	/* the other tables */

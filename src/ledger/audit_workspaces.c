@@ -2,8 +2,8 @@
  * What plans, people, limits and statements must add up to.  Each check is one statement of SQL that answers the rows
  * that are wrong, and none on a sound ledger.  The numbers in them are those of the database: allowances.reason 0
  * begins a period, 1 is what was carried over, 2 an upgrade, 3 a seat; transactions.type 4 is PLAN_ALLOWANCE, 9
- * PAYMENT; statements.state 0 to 2 are owed, 3 is paid, 4 void, 5 carried; outbox.kind 0 is a statement;
- * accounts.status 2 is past due, 3 unpaid; members.role 1 is a manager.
+ * PAYMENT; entries.kind 0 is a usage; usages.settlement 4 is late; statements.state 0 to 2 are owed, 3 is paid, 4 void,
+ * 5 carried; outbox.kind 0 is a statement; accounts.status 2 is past due, 3 unpaid; members.role 1 is a manager.
  *
  * A window that has ended counts nothing any more, and is begun anew with the next cost; its sum is then not looked at.
  */
@@ -20,6 +20,9 @@
 /* What each member uses of its quota in the plan's period that workspace w is in. */
 #define QUOTA_LEFT \
 	"GREATEST(0, m.quota_micros - IF(m.period_until_us > w.period_start_us, m.period_micros, 0) - m.held_micros)"
+
+/* A window that was told what was used before may count all that a usage k was charged before it was settled late. */
+#define COUNTED "GREATEST(u.cost_micros, COALESCE(k.amount_micros, 0))"
 
 static const struct audit_query queries[] = {
 	/* ---- the account's workspace */
@@ -75,8 +78,10 @@ static const struct audit_query queries[] = {
 	 "SELECT w.account_id, 'windows' AS name, CONCAT('used ', w.day_micros, ' today and ', w.month_micros, ' this"
 	 " month, but its usages come to ', COALESCE(u.day, 0), ' and ', COALESCE(u.month, 0)) AS detail"
 	 " FROM workspaces w LEFT JOIN (SELECT w.account_id, SUM(IF(u.ended_at_us >= w.day_until_us - " TWO_DAYS_US
-	 ", u.cost_micros, 0)) AS day, SUM(IF(u.ended_at_us >= w.month_until_us - " TWO_MONTHS_US ", u.cost_micros, 0))"
-	 " AS month FROM workspaces w JOIN usages u ON u.account_id = w.account_id GROUP BY w.account_id) u"
+	 ", " COUNTED ", 0)) AS day, SUM(IF(u.ended_at_us >= w.month_until_us - " TWO_MONTHS_US ", " COUNTED ", 0))"
+	 " AS month FROM workspaces w JOIN usages u ON u.account_id = w.account_id"
+	 " LEFT JOIN captures k ON u.settlement = 4"
+	 " AND k.account_id = u.account_id AND k.seq = u.seq GROUP BY w.account_id) u"
 	 " ON u.account_id = w.account_id WHERE (w.day_until_us > " NOW_US " AND w.day_micros > COALESCE(u.day, 0))"
 	 " OR (w.month_until_us > " NOW_US " AND w.month_micros > COALESCE(u.month, 0))"},
 	{"window", "members",
@@ -93,6 +98,18 @@ static const struct audit_query queries[] = {
 	 " WHERE (m.day_until_us > " NOW_US " AND m.day_micros > COALESCE(u.day, 0))"
 	 " OR (m.month_until_us > " NOW_US " AND m.month_micros > COALESCE(u.month, 0))"
 	 " OR (m.period_until_us > " NOW_US " AND m.period_micros > COALESCE(u.period, 0))"},
+
+	/* ---- what was charged for expired holds */
+	{"capture", "captures",
+	 "SELECT c.account_id, CONCAT('seq ', c.seq) AS name, CONCAT(c.amount_micros, ' micros, ', c.debt_micros,"
+	 " ' of them debt, but its entries ', c.entry_first, ' to ', c.entry_last, ' took ', COALESCE(-e.total, 0),"
+	 " ' and ', COALESCE(-e.debt, 0)) AS detail FROM captures c LEFT JOIN (SELECT c.account_id, c.seq,"
+	 " SUM(e.amount_micros) AS total, SUM(IF(e.grant_seq = 0, e.amount_micros, 0)) AS debt, SUM(e.kind <> 0 OR"
+	 " e.usage_seq <> c.seq) AS others FROM captures c JOIN entries e ON e.account_id = c.account_id AND e.seq"
+	 " BETWEEN c.entry_first AND c.entry_last GROUP BY c.account_id, c.seq) e ON"
+	 " e.account_id = c.account_id AND e.seq = c.seq"
+	 " WHERE c.amount_micros <> COALESCE(-e.total, 0) OR c.debt_micros <> COALESCE(-e.debt, 0) OR"
+	 " COALESCE(e.others, 1) <> 0"},
 
 	/* ---- allowances */
 	{"allowance", "allowances",

@@ -178,25 +178,37 @@ static struct grants_row *new_grant(struct decide *d, struct slot *s, micros amo
 	return g;
 }
 
+/* What the grant has pays what was owed before it had it. */
+static void pay_debt(struct decide *d, struct slot *s, struct grants_row *g, micros debt, const struct movement *m)
+{
+	const micros paid = debt < g->remaining_micros ? debt : g->remaining_micros;
+	struct movement repay = *m;
+
+	if (paid == 0)
+		return;
+	repay.kind = ENTRY_DEBT;
+	repay.counterpart = COUNTERPART_DEBT;
+	g->remaining_micros -= paid;
+	enter(d, s, -paid, g->seq, &repay);
+	enter(d, s, paid, 0, &repay);
+}
+
+static micros debt_of(const struct slot *s)
+{
+	return s->account->balance_micros < 0 ? -s->account->balance_micros : 0;
+}
+
 /* Gives amount as a new grant, which first pays the account's debt. */
 static int64_t credit(struct decide *d, struct slot *s, micros amount, int64_t type, int64_t priority,
        int64_t expires_at_us, const struct movement *m)
 {
-	const micros debt = s->account->balance_micros < 0 ? -s->account->balance_micros : 0;
-	const micros paid = debt < amount ? debt : amount;
-	struct movement repay = *m;
+	const micros debt = debt_of(s);
 	struct grants_row *g;
 
 	CHECK(amount > 0 && s->grants_loaded);
 	g = new_grant(d, s, amount, type, priority, expires_at_us, m->at_us);
 	enter(d, s, amount, g->seq, m);
-	if (paid > 0) {
-		repay.kind = ENTRY_DEBT;
-		repay.counterpart = COUNTERPART_DEBT;
-		g->remaining_micros -= paid;
-		enter(d, s, -paid, g->seq, &repay);
-		enter(d, s, paid, 0, &repay);
-	}
+	pay_debt(d, s, g, debt, m);
 	return g->seq;
 }
 
@@ -332,22 +344,168 @@ struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct hol
 	return u;
 }
 
+/* ---- what was charged for an expired hold, and is given back -------------------------------------------- */
+
+/* The grant has the amount again.  Where it has expired since, this expires, too. */
+static void restore(struct decide *d, struct slot *s, struct grants_row *g, micros amount, const struct movement *m)
+{
+	const struct effects_transaction expiry = {
+		.type = TRANSACTION_ALLOWANCE_EXPIRY,
+		.amount_micros = -amount,
+		.description = "expired",
+		.at_us = m->at_us,
+	};
+	const micros debt = debt_of(s);
+
+	CHECK(amount > 0 && amount <= g->amount_micros - g->remaining_micros);
+	g->remaining_micros += amount;
+	rows_touch(d->rows, &g->row);
+	enter(d, s, amount, g->seq, m);
+	if (g->expires_at_us != 0 && g->expires_at_us <= m->at_us) {
+		effects_expire_grant(d, s, g, &expiry);
+		return;
+	}
+	pay_debt(d, s, g, debt, m);
+	effects_due(s->account, g->expires_at_us);
+}
+
+static struct grants_row *grant_of(struct slot *s, int64_t seq)
+{
+	struct grants_row *g = rows_grants(s);
+
+	while (g != NULL && g->seq != seq)
+		g = (struct grants_row *)g->row.next;
+	return g;
+}
+
+static micros smaller(micros a, micros b)
+{
+	return a < b ? a : b;
+}
+
+/* Whether a credit has paid debt by it since that entry. */
+static bool paid_debt_since(const struct entries_row *e, const struct entries_row *since)
+{
+	return e->kind == ENTRY_DEBT && e->grant_seq != 0 && e->transaction_seq != 0 && e->seq > since->seq;
+}
+
+/* The grants that have paid that debt since have it again: what is owed first is paid first, and the part that is given
+ * back was owed up to the until-th micro.  What of it no grant is known to have paid. */
+static micros restore_payers(struct decide *d, struct slot *s, micros amount, micros until,
+                             const struct entries_row *debt, const struct movement *m)
+{
+	const struct entries_row *const newest = s->entries;
+	micros skip = -until;
+
+	for (const struct entries_row *e = newest; e != NULL; e = (const struct entries_row *)e->row.next)
+		if (paid_debt_since(e, debt))
+			skip = add(skip, -e->amount_micros);
+	if (skip < 0)
+		skip = 0;
+	for (const struct entries_row *e = newest; e != NULL; e = (const struct entries_row *)e->row.next) {
+		struct grants_row *g;
+		micros part;
+
+		if (amount == 0 || !paid_debt_since(e, debt))
+			continue;
+		part = -e->amount_micros - smaller(skip, -e->amount_micros);
+		skip -= smaller(skip, -e->amount_micros);
+		g = grant_of(s, e->grant_seq);
+		if (g == NULL)
+			continue;
+		part = smaller(smaller(part, amount), g->amount_micros - g->remaining_micros);
+		if (part > 0)
+			restore(d, s, g, part, m);
+		amount -= part;
+	}
+	return amount;
+}
+
+/* What no grant paid repays what is still owed; the rest was paid by others since. */
+static micros give_back_debt(struct decide *d, struct slot *s, micros amount, const struct entries_row *debt,
+                             const struct movement *m)
+{
+	const micros owed = smaller(amount, debt_of(s));
+
+	if (owed > 0)
+		enter(d, s, owed, 0, m);
+	return restore_payers(d, s, amount - owed, -debt->balance_after_micros - owed, debt, m);
+}
+
+/* Gives back what the usage cost too much: what was taken last comes first.  What cannot be traced, of usages that were
+ * captured before there was a record of it, is a grant of its own. */
+static void give_back(struct decide *d, struct slot *s, const struct usages_row *u, micros amount,
+                      const struct movement *m)
+{
+	micros untraced = 0;
+
+	for (const struct entries_row *e = s->entries; e != NULL; e = (const struct entries_row *)e->row.next) {
+		const micros part = smaller(amount, -e->amount_micros);
+		struct grants_row *g;
+
+		if (amount == 0 || e->kind != ENTRY_USAGE || e->usage_seq != u->seq)
+			continue;
+		amount -= part;
+		if (e->grant_seq == 0) {
+			untraced = add(untraced, give_back_debt(d, s, part, e, m));
+			continue;
+		}
+		g = grant_of(s, e->grant_seq);
+		CHECK(g != NULL);
+		restore(d, s, g, part, m);
+	}
+	untraced = add(untraced, amount);
+	if (untraced > 0)
+		credit(d, s, untraced, TRANSACTION_REFUND, 0, 0, m);
+}
+
+static void cost_less(struct decide *d, struct slot *s, const struct usages_row *u, micros less, int64_t at_us)
+{
+	const struct movement m = {ENTRY_REVERSAL, COUNTERPART_USAGE, u->seq, 0, at_us};
+	const struct captures_row *c = rows_capture(d->rows, s, u->seq);
+
+	give_back(d, s, u, less, &m);
+	if (c != NULL)
+		workspace_given_back(d, s, u->member, c, less, at_us);
+	else
+		workspace_spent(d, s, u->member, -less, at_us);
+}
+
 void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros cost, int64_t at_us)
 {
 	const micros more = cost - u->cost_micros;
-	struct movement m = {ENTRY_USAGE, COUNTERPART_USAGE, u->seq, 0, at_us};
+	const struct movement m = {ENTRY_USAGE, COUNTERPART_USAGE, u->seq, 0, at_us};
 
 	CHECK(cost >= 0 && u->cost_micros >= 0);
 	if (more > 0) {
 		debit(d, s, more, 0, &m);
-	} else if (more < 0) {
-		m.kind = ENTRY_REVERSAL;
-		credit(d, s, -more, TRANSACTION_REFUND, 0, 0, &m);
-	}
-	if (more != 0)
 		workspace_spent(d, s, u->member, more, at_us);
+	} else if (more < 0) {
+		cost_less(d, s, u, -more, at_us);
+	}
 	u->cost_micros = cost;
 	rows_touch(d->rows, &u->row);
+}
+
+void effects_capture(struct decide *d, struct slot *s, struct usages_row *u, micros cost, int64_t at_us)
+{
+	const int64_t first = s->account->entry_seq + 1;
+	const micros owed = debt_of(s);
+	struct captures_row *c;
+
+	effects_cost(d, s, u, cost, at_us);
+	if (cost == 0)
+		return;
+	c = (struct captures_row *)rows_alloc(d->rows, TABLE_CAPTURES);
+	memcpy(c->account_id, s->key.bytes, sizeof(c->account_id));
+	c->seq = u->seq;
+	c->amount_micros = cost;
+	c->debt_micros = debt_of(s) - owed;
+	c->entry_first = first;
+	c->entry_last = s->account->entry_seq;
+	c->created_at_us = at_us;
+	workspace_note(d, s, u->member, c);
+	rows_add(d->rows, s, &c->row);
 }
 
 void effects_remember(struct decide *d, struct slot *s, const struct command *c)

@@ -44,8 +44,11 @@ void effects_reserve(struct decide *d, struct slot *s, struct holds_row *h, micr
 /* The open hold ends: its row moves to usages, in the given state, with nothing charged yet. */
 struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct holds_row *h,
                                     enum usage_state state, int64_t at_us);
-/* Sets what a usage costs now, moving the difference to what it cost before. */
+/* Sets what a usage costs now, moving the difference to what it cost before.  What it cost too much goes back to the
+ * grants that paid it, and out of the windows that counted it. */
 void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros cost, int64_t at_us);
+/* The same of a hold that has just expired, noting what that needs. */
+void effects_capture(struct decide *d, struct slot *s, struct usages_row *u, micros cost, int64_t at_us);
 
 /* Something of an account with a workspace is to be done outside, from at_us on: src/worker does it. */
 void effects_post(struct decide *d, struct slot *s, struct workspaces_row *w, enum outbox_kind kind,

@@ -55,6 +55,9 @@ bool needs_name(struct rows *rows, struct slot *s, const struct command *c)
 	if ((needs & NEEDS_HOLD) != 0)
 		ok = rows_want(rows, s, TABLE_HOLDS, &c->hold_seq) &&
 		     rows_want(rows, s, TABLE_USAGES, &c->hold_seq);
+	/* What is charged for an expired hold may have to be given back. */
+	if ((needs & NEEDS_HOLD) != 0 && (needs & NEEDS_GRANTS) != 0)
+		ok = ok && rows_want(rows, s, TABLE_CAPTURES, &c->hold_seq);
 	if ((needs & NEEDS_PROFILE) != 0)
 		ok = ok && rows_want(rows, s, TABLE_PROFILES, NULL);
 	if ((needs & NEEDS_MEMBERS) != 0)

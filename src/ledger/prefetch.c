@@ -266,13 +266,19 @@ static void open_named(struct buf *sql, enum table_id table)
 	sql_literal(sql, " IN (");
 }
 
-/* Nobody of an account that has no workspace, or whose members are all read; no usage of a hold that is open. */
+/* Nobody of an account that has no workspace, or whose members are all read; no usage of a hold that is open; no
+ * capture of a usage that costs nothing, or has been settled. */
 static bool is_elsewhere(const struct reading *r, struct slot *s, const void *key)
 {
 	const int64_t now_us = r->batch->now_us;
+	const struct usages_row *u;
 
 	if (r->table == TABLE_MEMBERS)
 		return !has_workspace(s, now_us) || needs_members(s, now_us);
+	if (r->table == TABLE_CAPTURES) {
+		u = (const struct usages_row *)rows_find(r->batch->rows, s, TABLE_USAGES, key);
+		return u == NULL || u->state != USAGE_EXPIRED || u->cost_micros == 0;
+	}
 	return r->table == TABLE_USAGES &&
 	       (s->account == NULL || (rows_wanted(r->batch->rows, s, TABLE_HOLDS, key) &&
 	                               rows_find(r->batch->rows, s, TABLE_HOLDS, key) != NULL));
@@ -471,6 +477,138 @@ static enum db_result prefetch_usages(struct batch *b, struct db *d)
 	return read_all(b, d, order, add_named_select(b, TABLE_USAGES) ? 1 : 0);
 }
 
+/* ---- what may be given back ------------------------------------------------------------------------ */
+
+/* Adds a condition about a capture, behind an OR where there is any; false: it needs none. */
+typedef bool add_condition(struct buf *sql, const struct slot *s, const struct captures_row *c, bool any);
+
+struct giving {
+	struct batch *batch;
+	add_condition *add;
+	bool any;
+};
+
+static bool add_given(void *context, struct slot *s, const void *key)
+{
+	struct giving *g = context;
+	const struct captures_row *c = (const struct captures_row *)rows_find(g->batch->rows, s, TABLE_CAPTURES, key);
+
+	if (c != NULL)
+		g->any = g->add(&g->batch->sql, s, c, g->any) || g->any;
+	return true;
+}
+
+static bool add_all_given(struct batch *b, add_condition *add)
+{
+	struct giving g = {b, add, false};
+
+	rows_each_wanted(b->rows, TABLE_CAPTURES, add_given, &g);
+	return g.any;
+}
+
+static void add_from(struct buf *sql, const struct slot *s, bool any)
+{
+	if (any)
+		sql_literal(sql, " OR ");
+	sql_literal(sql, "(account_id=");
+	sql_bytes(sql, s->key.bytes, sizeof(s->key.bytes));
+}
+
+static bool add_own_entries(struct buf *sql, const struct slot *s, const struct captures_row *c, bool any)
+{
+	add_from(sql, s, any);
+	sql_literal(sql, " AND seq BETWEEN ");
+	sql_int(sql, c->entry_first);
+	sql_literal(sql, " AND ");
+	sql_int(sql, c->entry_last);
+	buf_add_char(sql, ')');
+	return true;
+}
+
+static bool add_later_credits(struct buf *sql, const struct slot *s, const struct captures_row *c, bool any)
+{
+	if (c->debt_micros == 0)
+		return false;
+	add_from(sql, s, any);
+	sql_literal(sql, " AND seq>");
+	sql_int(sql, c->entry_last);
+	buf_add_char(sql, ')');
+	return true;
+}
+
+/* The entries of what was captured and, where part of it was debt, those by which credits have paid debt since: the
+ * second of a transaction that found one. */
+static enum db_result prefetch_entries(struct batch *b, struct db *d)
+{
+	static const enum table_id order[] = {TABLE_ENTRIES, TABLE_ENTRIES};
+	size_t start;
+	int count = 0;
+
+	buf_reset(&b->sql);
+	table_sql_select(&b->sql, TABLE_ENTRIES);
+	buf_add_char(&b->sql, '(');
+	if (!add_all_given(b, add_own_entries))
+		return DB_OK;
+	sql_literal(&b->sql, ") ORDER BY account_id,seq;");
+	count++;
+	start = b->sql.length;
+	table_sql_select(&b->sql, TABLE_ENTRIES);
+	sql_literal(&b->sql, "grant_seq<>0 AND (account_id,seq) IN (SELECT account_id,seq+1 FROM transactions WHERE"
+	                     " amount_micros>0 AND balance_before_micros<0 AND (");
+	if (add_all_given(b, add_later_credits)) {
+		sql_literal(&b->sql, ")) ORDER BY account_id,seq;");
+		count++;
+	} else {
+		b->sql.length = start;
+	}
+	return read_all(b, d, order, count);
+}
+
+/* Grants that paid, or paid debt, and have nothing left; the others are there.  Several entries may name one. */
+static enum db_result prefetch_paid_grants(struct batch *b, struct db *d)
+{
+	static const enum table_id order[] = {TABLE_GRANTS};
+	bool any = false;
+
+	buf_reset(&b->sql);
+	table_sql_select(&b->sql, TABLE_GRANTS);
+	sql_literal(&b->sql, "remaining_micros=0 AND (account_id,seq) IN (");
+	for (int i = 0; i < rows_slot_count(b->rows); i++) {
+		const struct slot *s = rows_slot_at(b->rows, i);
+
+		for (const struct entries_row *e = s->entries; e != NULL;
+		     e = (const struct entries_row *)e->row.next) {
+			if (e->grant_seq == 0)
+				continue;
+			if (any)
+				buf_add_char(&b->sql, ',');
+			buf_add_char(&b->sql, '(');
+			sql_bytes(&b->sql, s->key.bytes, sizeof(s->key.bytes));
+			buf_add_char(&b->sql, ',');
+			sql_int(&b->sql, e->grant_seq);
+			buf_add_char(&b->sql, ')');
+			any = true;
+		}
+	}
+	sql_literal(&b->sql, ");");
+	return read_all(b, d, order, any ? 1 : 0);
+}
+
+/* Seldom any: of usages that were charged when their hold expired, and are settled now. */
+static enum db_result prefetch_captures(struct batch *b, struct db *d)
+{
+	static const enum table_id order[] = {TABLE_CAPTURES};
+	enum db_result result;
+
+	buf_reset(&b->sql);
+	if (!add_named_select(b, TABLE_CAPTURES))
+		return DB_OK;
+	result = read_all(b, d, order, 1);
+	if (result == DB_OK)
+		result = prefetch_entries(b, d);
+	return result == DB_OK ? prefetch_paid_grants(b, d) : result;
+}
+
 /* ---- members ------------------------------------------------------------------------------------- */
 
 static bool want_member(struct batch *b, struct slot *s, const char *member)
@@ -573,6 +711,8 @@ enum db_result prefetch_rows(struct batch *b, struct db *d)
 	result = read_all(b, d, order, count);
 	if (result == DB_OK)
 		result = prefetch_usages(b, d);
+	if (result == DB_OK)
+		result = prefetch_captures(b, d);
 	if (result == DB_OK)
 		result = prefetch_members(b, d);
 	if (result != DB_OK)

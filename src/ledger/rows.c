@@ -292,6 +292,10 @@ static bool place(struct rows *r, struct slot *s, struct row *row)
 		s->workspace = (struct workspaces_row *)row;
 		return true;
 	case LOAD_NEVER:
+		if (row->table == TABLE_ENTRIES) {
+			row->next = (struct row *)s->entries;
+			s->entries = (struct entries_row *)row;
+		}
 		return true;
 	case LOAD_NAMED:
 	case LOAD_LATER:
@@ -394,6 +398,11 @@ struct topups_row *rows_topup(struct rows *r, struct slot *s, int64_t seq)
 struct statements_row *rows_statement(struct rows *r, struct slot *s, int64_t seq)
 {
 	return (struct statements_row *)rows_find(r, s, TABLE_STATEMENTS, &seq);
+}
+
+struct captures_row *rows_capture(struct rows *r, struct slot *s, int64_t seq)
+{
+	return (struct captures_row *)rows_find(r, s, TABLE_CAPTURES, &seq);
 }
 
 struct grants_row *rows_grants(struct slot *s)

@@ -24,6 +24,7 @@ struct slot {
 	struct holds_row *holds;      /* linked by row.next; what prefetch loaded last comes first */
 	struct members_row *members;  /* linked by row.next, removed ones too */
 	struct workspaces_row *workspace; /* NULL: it has none */
+	struct entries_row *entries;  /* of this batch, and what it may give back; linked by row.next, newest first */
 	const struct zone *zone;      /* its own, or the configured one */
 	bool grants_loaded, holds_loaded, members_loaded; /* all of them */
 	bool refreshed;               /* what was due has been done */
@@ -73,6 +74,7 @@ struct topups_row *rows_topup(struct rows *r, struct slot *s, int64_t seq);
 struct grants_row *rows_grants(struct slot *s);      /* head; must be loaded */
 struct holds_row *rows_open_holds(struct slot *s);   /* head; all must be loaded; skip ended ones */
 struct members_row *rows_members(struct slot *s);    /* head; all must be loaded */
+struct captures_row *rows_capture(struct rows *r, struct slot *s, int64_t seq);
 struct statements_row *rows_statement(struct rows *r, struct slot *s, int64_t seq);
 
 /* Changes, by decide.  rows_add: a row made by rows_alloc with its key filled in; it becomes visible. */

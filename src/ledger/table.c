@@ -36,6 +36,11 @@ static const struct column usages_columns[] = {
 #include "ledger/tables/usages.def"
 #undef ROW_STRUCT
 };
+static const struct column captures_columns[] = {
+#define ROW_STRUCT captures_row
+#include "ledger/tables/captures.def"
+#undef ROW_STRUCT
+};
 static const struct column requests_columns[] = {
 #define ROW_STRUCT requests_row
 #include "ledger/tables/requests.def"
@@ -156,6 +161,9 @@ static const char holds_list[] =
 	;
 static const char usages_list[] =
 #include "ledger/tables/usages.def"
+	;
+static const char captures_list[] =
+#include "ledger/tables/captures.def"
 	;
 static const char requests_list[] =
 #include "ledger/tables/requests.def"

@@ -52,6 +52,9 @@ struct holds_row { struct row row;
 struct usages_row { struct row row;
 #include "ledger/tables/usages.def"
 };
+struct captures_row { struct row row;
+#include "ledger/tables/captures.def"
+};
 struct requests_row { struct row row;
 #include "ledger/tables/requests.def"
 };

@@ -185,6 +185,52 @@ void workspace_spent(struct decide *d, struct slot *s, const char *member, micro
 	reserve(d, s, m, before, at_us);
 }
 
+void workspace_note(struct decide *d, struct slot *s, const char *member, struct captures_row *c)
+{
+	const struct workspaces_row *w = workspace_of(d, s);
+	const struct members_row *m = workspace_member(d, s, member);
+
+	if (w == NULL)
+		return;
+	c->period_end_us = w->period_end_us;
+	c->day_until_us = w->day_until_us;
+	c->month_until_us = w->month_until_us;
+	if (m == NULL)
+		return;
+	c->member_period_until_us = m->period_until_us;
+	c->member_day_until_us = m->day_until_us;
+	c->member_month_until_us = m->month_until_us;
+}
+
+static void leave(int64_t counted_us, int64_t until_us, micros *used, micros amount, int64_t at_us)
+{
+	if (counted_us == until_us && at_us < until_us)
+		count(used, -amount);
+}
+
+void workspace_given_back(struct decide *d, struct slot *s, const char *member, const struct captures_row *c,
+                          micros amount, int64_t at_us)
+{
+	struct workspaces_row *w = workspace_of(d, s);
+	struct members_row *m = workspace_member(d, s, member);
+	micros before;
+
+	if (w == NULL)
+		return;
+	leave(c->day_until_us, w->day_until_us, &w->day_micros, amount, at_us);
+	leave(c->month_until_us, w->month_until_us, &w->month_micros, amount, at_us);
+	rows_touch(d->rows, &w->row);
+	if (m == NULL)
+		return;
+	leave(c->member_day_until_us, m->day_until_us, &m->day_micros, amount, at_us);
+	leave(c->member_month_until_us, m->month_until_us, &m->month_micros, amount, at_us);
+	before = workspace_unused(m, at_us);
+	/* A plan that has begun or ended since began the member's period anew, even where that ends as before. */
+	if (c->period_end_us == w->period_end_us && c->created_at_us >= w->period_start_us)
+		leave(c->member_period_until_us, m->period_until_us, &m->period_micros, amount, at_us);
+	reserve(d, s, m, before, at_us);
+}
+
 int64_t workspace_due_us(const struct workspaces_row *w)
 {
 	const int64_t times[] = {w->period_end_us, w->statement_at_us, w->suspend_at_us};

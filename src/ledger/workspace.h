@@ -23,6 +23,12 @@ struct members_row *workspace_member(struct decide *d, struct slot *s, const cha
 void workspace_held(struct decide *d, struct slot *s, const struct holds_row *h, micros change, int64_t at_us);
 void workspace_spent(struct decide *d, struct slot *s, const char *member, micros change, int64_t at_us);
 
+/* The windows that have just counted a cost of the member; and what of it is taken back leaves those of them that still
+ * run, and no others. */
+void workspace_note(struct decide *d, struct slot *s, const char *member, struct captures_row *c);
+void workspace_given_back(struct decide *d, struct slot *s, const char *member, const struct captures_row *c,
+                          micros amount, int64_t at_us);
+
 /* What the member has used of the period that the time lies in. */
 micros workspace_used(const struct members_row *m, int64_t at_us);
 /* What is left of the member's own share of the period's allowance.  The sum over all members is what the workspace

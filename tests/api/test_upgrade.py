@@ -88,13 +88,13 @@ def upgraded():
         o.account("debtor", mode="postpaid", hardLimitMicros=50_000_000, timeZone="America/New_York")
         for member, role in (("ann", "manager"), ("bob", "member"), ("gone", "member")):
             assert o.call("PUT", f"/api/accounts/team/members/{member}", json={"role": role}, key="app").status == 200
-        assert o.call("DELETE", "/api/accounts/team/members/gone", key="app").status == 200
         o.holds = {}
         for account, member in (("plain", None), ("team", "bob"), ("team", "gone"), ("debtor", None)):
             body = {"account": account, **HOLD, **({"member": member} if member else {})}
             allowed = o.post("/api/guard/authorize", body)
             assert allowed.status == 200, allowed
             o.holds[account, member] = allowed.json["hold"]
+        assert o.call("DELETE", "/api/accounts/team/members/gone", key="app").status == 200
         charged = o.post("/api/guard/charge", {"account": "debtor", "action": "debrief"})
         assert charged.status == 200, charged
         downgrade(o, 2)

@@ -244,6 +244,53 @@ want_member_of(void *context, struct slot *slot, const void *key)
 	       rows_want(s->rows, slot, TABLE_MEMBERS, u->member);
 }
 
+struct loading {
+	struct scene *scene;
+	const struct slot *slot;
+};
+
+/* A capture, its entries and those by which debt was paid since, and the grants that they name and that are empty. */
+static bool
+load_capture(void *context, struct slot *slot, const void *key)
+{
+	const struct loading *l = context;
+	struct naming n = {l->scene, slot, TABLE_CAPTURES};
+	const struct usages_row *u;
+	const struct captures_row *c;
+
+	if (slot != l->slot)
+		return true;
+	u = (const struct usages_row *)rows_find(n.scene->rows, slot, TABLE_USAGES, key);
+	if (u == NULL || u->state != USAGE_EXPIRED || u->cost_micros == 0)
+		return true;
+	load_named(&n, slot, key);
+	c = (const struct captures_row *)rows_find(n.scene->rows, slot, TABLE_CAPTURES, key);
+	slot->entries = NULL;
+	for (const struct row *row = n.scene->table[TABLE_ENTRIES]; row != NULL && c != NULL; row = row->next) {
+		const struct entries_row *e = (const struct entries_row *)row;
+		const bool paid_debt = e->kind == ENTRY_DEBT && e->grant_seq != 0 && e->transaction_seq == e->seq - 1;
+
+		/* Of several captures of an account: once. */
+		if (belongs(row, &slot->key) && (paid_debt || e->kind == ENTRY_USAGE))
+			load_row(n.scene, slot, row);
+	}
+	return true;
+}
+
+static void
+load_captures(struct scene *s, struct slot *slot)
+{
+	struct loading l = {s, slot};
+
+	rows_each_wanted(s->rows, TABLE_CAPTURES, load_capture, &l);
+	for (const struct row *row = s->table[TABLE_GRANTS]; row != NULL && slot->entries != NULL; row = row->next) {
+		const struct grants_row *g = (const struct grants_row *)row;
+
+		if (belongs(row, &slot->key) && g->remaining_micros == 0)
+			load_row(s, slot, row);
+	}
+}
+
 static void
 load_members(struct scene *s, struct slot *slot)
 {
@@ -300,6 +347,7 @@ load_account(struct scene *s, struct slot *slot)
 	for (const struct row *row = s->table[TABLE_GRANTS]; row != NULL && slot->grants_loaded; row = row->next)
 		if (belongs(row, &slot->key) && ((const struct grants_row *)row)->remaining_micros > 0)
 			load_row(s, slot, row);
+	load_captures(s, slot);
 	slot->members_loaded = slot->workspace == NULL || slot->wants_members ||
 	                       (slot->workspace->period_end_us != 0 && slot->workspace->period_end_us <= s->now_us);
 	load_members(s, slot);

@@ -436,12 +436,49 @@ test_expired_holds_are_captured(void **state)
 		"touch a -> OK balance=200 available=200",
 		"see a usages=expired:600,expired:100,expired:100,expired:0 open=0 held=0 grants=200",
 		"settle a 1 in=500 -> OK amount=500 settlement=late balance=300",
-		"see a grants=200,100",
+		"see a grants=300",
 		"settle a 2 in=900 -> OK amount=900 settlement=late balance=-500",
 		"settle a 3 failed -> OK amount=0 settlement=late balance=-400",
-		"see a grants=0,0,0 usages=settled:500,settled:900,settled:0,expired:0",
+		"see a grants=0 usages=settled:500,settled:900,settled:0,expired:0",
 		"settle a 3 failed -> OK amount=0 settlement=late replayed=1",
 		"settle a 3 in=1 -> SETTLEMENT_CONFLICT",
+	};
+
+	(void)state;
+	PLAY(&capturing, lines);
+}
+
+/* What was captured too much goes back to where it came from. */
+static void
+test_what_is_given_back(void **state)
+{
+	static const char *const lines[] = {
+		/* To the grants that paid, the last one first; and a second usage gets its own. */
+		"give a 100 expires=5000 -> OK", "give a 100 expires=6000 -> OK", "give a 1000 -> OK",
+		"authorize a gpt in=150 ttl=60 -> OK seq=1", "authorize a gpt in=200 ttl=70 -> OK seq=2",
+		"pass 80", "settle a 1 in=60 -> OK amount=60 balance=940 settlement=late",
+		"see a grants=40,50,850 entries=9", "settle a 2 failed -> OK amount=0 balance=1140",
+		"see a grants=40,100,1000", "settle a 2 failed -> OK replayed=1", "see a grants=40,100,1000 entries=11",
+		/* What has expired since expires with its grant; the rest does not. */
+		"give b 100 expires=500 -> OK", "give b 100 -> OK", "authorize b gpt in=150 ttl=60 -> OK seq=1",
+		"pass 80", "touch b -> OK balance=50", "pass 500",
+		"settle b 1 in=10 -> OK amount=10 balance=100 available=100", "see b grants=0,100 transactions=3",
+		/* In the very transaction in which both fall due. */
+		"give c 100 expires=500 -> OK", "authorize c gpt in=100 ttl=60 -> OK seq=1", "pass 600",
+		"settle c 1 in=10 -> OK amount=10 balance=0", "see c grants=0 entries=4",
+		/* Its expiry is due again: it was, before it was spent. */
+		"give d 100 expires=500 -> OK", "authorize d gpt in=100 ttl=60 -> OK seq=1", "pass 80", "touch d -> OK balance=0",
+		"settle d 1 in=10 -> OK balance=90", "see d due=420", "pass 420", "touch d -> OK balance=0",
+		/* A debt is repaid; by what pays a debt of later, too. */
+		"give e 100 -> OK", "authorize e gpt in=100 ttl=60 -> OK seq=1", "take e 30 -> OK", "pass 80",
+		"touch e -> OK balance=-30", "settle e 1 in=90 -> OK balance=-20", "see e grants=0",
+		"give f 100 -> OK", "authorize f gpt in=100 ttl=60 -> OK seq=1", "pass 80", "touch f -> OK balance=0",
+		"take f 30 -> OK balance=-30", "settle f 1 in=90 -> OK balance=-20", "see f grants=0",
+		/* A debt that others have paid since: who paid that part of it has it again. */
+		"authorize g free in=1 ttl=9000 -> OK seq=1", "give g 100 -> OK", "authorize g gpt in=100 ttl=60 -> OK seq=2",
+		"take g 150 -> OK balance=-50", "pass 80", "touch g -> OK balance=-150",
+		"give g 40 -> OK balance=-110", "give g 60 expires=9000 -> OK balance=-50", "give g 70 -> OK balance=20",
+		"settle g 2 in=40 -> OK amount=40 balance=80", "see g grants=0,0,10,70",
 	};
 
 	(void)state;
@@ -1336,6 +1373,7 @@ main(void)
 		cmocka_unit_test(test_request_ids),
 		cmocka_unit_test(test_holds_expire),
 		cmocka_unit_test(test_expired_holds_are_captured),
+		cmocka_unit_test(test_what_is_given_back),
 		cmocka_unit_test(test_grants_are_spent_in_order),
 		cmocka_unit_test(test_grants_expire),
 		cmocka_unit_test(test_what_is_due_comes_in_order),

@@ -192,6 +192,7 @@ class Account:
         self.grants, self.holds, self.usages, self.entries, self.transactions = [], [], [], [], []
         self.requests = {}  # request id: (content, answer)
         self.seq = 0  # of holds and usages
+        self.now = 0
 
     def copy(self):
         other = copy.copy(self)
@@ -266,8 +267,52 @@ class Account:
         if more > 0:
             self.debit(more, ENTRY_USAGE, usage=u.hold.seq)
         elif more < 0:
-            self.credit(-more, ENTRY_REVERSAL, "REFUND", 0, 0, usage=u.hold.seq)
+            self.give_back(u, -more)
         u.cost = cost
+
+    def give_back(self, u, amount):
+        """What was taken last comes first: to the grant that paid, or to the debt."""
+        for at, e in reversed(list(enumerate(self.entries))):
+            if e.kind != ENTRY_USAGE or e.usage != u.hold.seq:
+                continue
+            part = min(amount, -e.amount)
+            amount -= part
+            if e.grant and part:
+                self.restore(self.grants[e.grant - 1], part, u)
+            elif part:
+                amount += self.give_back_debt(at, e, part, u)
+        if amount:
+            self.credit(amount, ENTRY_REVERSAL, "REFUND", 0, 0, usage=u.hold.seq)
+
+    def give_back_debt(self, at, debt, part, u):
+        """What is still owed is repaid; the rest goes to the grants that have paid debt since, the first debt first."""
+        owed = min(part, max(0, -self.balance))
+        payers = [(e.grant, -e.amount) for e in self.entries[at:] if e.kind == ENTRY_DEBT and e.grant and e.transaction]
+        end = sum(amount for _, amount in payers)
+        top = min(end, -debt.before - debt.amount - owed)  # what was owed up to there is given back, from there down
+        if owed:
+            self.enter(ENTRY_REVERSAL, owed, 0, u.hold.seq)
+        left = part - owed
+        for grant, amount in reversed(payers):
+            begin, g = end - amount, self.grants[grant - 1]
+            share = min(max(0, min(end, top) - begin), left, g.amount - g.remaining)
+            if share:
+                self.restore(g, share, u)
+            left -= share
+            end = begin
+        return left
+
+    def restore(self, g, part, u):
+        debt = max(0, -self.balance)
+        g.remaining += part
+        self.enter(ENTRY_REVERSAL, part, g.seq, u.hold.seq)
+        if g.expires and g.expires <= self.now:
+            self.transact("ALLOWANCE_EXPIRY", -g.remaining, 0, 0, "expired", grant=g)
+        elif debt:
+            paid = min(debt, g.remaining)
+            g.remaining -= paid
+            self.enter(ENTRY_DEBT, -paid, g.seq, u.hold.seq)
+            self.enter(ENTRY_DEBT, paid, 0, u.hold.seq)
 
     def fits(self, change):
         return abs(self.balance + change) <= BALANCE_MAX
@@ -300,6 +345,7 @@ class Account:
     def pass_time(self, now):
         """What fell due until now, in the order in which it did; at one moment holds come first, and grants
         in the order in which they would be spent."""
+        self.now = now
         while True:
             due = [(h.expires, 0, 0, h.seq, h) for h in self.holds if h.expires <= now]
             due += [(g.expires, 1, g.priority, g.seq, g) for g in self.grants

@@ -219,7 +219,7 @@ static const struct zone *zone_of(const struct slot *s)
 }
 
 /* Everything that a batch could see; which of it prefetch loads is the scenes' business (tests/decide). */
-static void load(struct slot *s)
+static void load(struct slot *s, bool settling)
 {
 	const struct accounts_row *a = (const struct accounts_row *)tables[TABLE_ACCOUNTS];
 
@@ -237,9 +237,12 @@ static void load(struct slot *s)
 		if (t == TABLE_HOLDS || (kind != LOAD_NAMED && kind != LOAD_ACCOUNT))
 			continue;
 		for (const struct row *row = tables[t]; row != NULL; row = row->next)
-			if (t != TABLE_GRANTS || ((const struct grants_row *)row)->remaining_micros > 0)
+			if (t != TABLE_GRANTS || settling || ((const struct grants_row *)row)->remaining_micros > 0)
 				load_row(s, row);
 	}
+	for (int i = 0; i < 2 && settling; i++)
+		for (const struct row *row = tables[i == 0 ? TABLE_CAPTURES : TABLE_ENTRIES]; row != NULL; row = row->next)
+			load_row(s, row);
 	s->zone = zone_of(s);
 }
 
@@ -509,7 +512,7 @@ static void do_command(void)
 	s = rows_slot(rows, &account);
 	named = needs_name(rows, s, &c);
 	CHECK(s != NULL && named);
-	load(s);
+	load(s, c.kind == COMMAND_SETTLE && capture);
 	decide(&d, s, &c);
 	CHECK(!rows_failed(rows));
 	for (int t = 0; t < TABLE_COUNT; t++)

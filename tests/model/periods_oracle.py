@@ -70,6 +70,8 @@ class Hold:
     cost: int = 0
     said: tuple = ()
     ended: int = 0
+    paid: tuple = ()      # the lines of the journal that a capture made, from first to last
+    counted: int = -1     # its line of the costs
 
 
 @dataclasses.dataclass
@@ -120,6 +122,7 @@ class Account:
         self.zone = ""
         self.journal = []     # (amount, grant, at)
         self.parts = {}       # grant: its amounts in the journal
+        self.payers = []      # (line of the journal, grant, amount) of debt that a credit has paid
         self.grants, self.holds, self.people = [], {}, {}
         self.allowances = []  # (plan, version, start, end, reason, member, amount, at)
         self.transactions = []
@@ -221,14 +224,20 @@ class Account:
         g = Grant(len(self.grants) + 1, type, PRIORITY[type] if priority is None else priority, expires, amount, at)
         self.grants.append(g)
         self.enter(amount, g.seq, at)
-        paid = min(debt, amount)
+        self.pay_debt(g, min(debt, amount), at)
+        return g
+
+    def pay_debt(self, g, paid, at):
         self.enter(-paid, g.seq, at)
         self.enter(paid, 0, at)
 
     def transact(self, type, amount, at, priority=None, expires=0):
         self.transactions.append((type, amount, at))
         if amount > 0:
-            self.credit(type, amount, at, priority, expires)
+            paid = min(amount, max(0, -self.balance()))
+            g = self.credit(type, amount, at, priority, expires)
+            if paid:
+                self.payers.append((len(self.journal), g, paid))
         else:
             self.debit(-amount, at)
 
@@ -237,16 +246,61 @@ class Account:
         self.transactions.append(("ALLOWANCE_EXPIRY", -rest, at))
         self.enter(-rest, g.seq, at)
 
-    def cost(self, hold, cost, at):
+    def cost(self, hold, cost, at, capture=False):
         change = cost - hold.cost
+        first = len(self.journal)
         if change > 0:
             self.debit(change, at)
         elif change < 0:
-            self.credit("REFUND", -change, at)
+            self.give_back(hold, -change, at)
         hold.cost = cost
-        if change and self.workspace:
+        if change > 0 and self.workspace:
             # Who does not belong to the account yet uses on nobody's account.
             self.costs.append((at, hold.member if hold.member in self.people else "", change, self.wall_zone()))
+        if capture and change:
+            hold.paid = (first, len(self.journal))
+            hold.counted = len(self.costs) - 1 if self.workspace else -1
+        # What was too much is as if it had never been used.
+        if change < 0 and hold.counted >= 0:
+            when, member, used, zone = self.costs[hold.counted]
+            self.costs[hold.counted] = (when, member, used + change, zone)
+
+    def give_back(self, hold, amount, at):
+        """What was taken last comes first: to the grant that paid, or to the debt."""
+        for line in range(hold.paid[1] - 1, hold.paid[0] - 1, -1):
+            taken, grant, _ = self.journal[line]
+            part = min(amount, -taken)
+            amount -= part
+            if grant and part:
+                self.put_back(self.grants[grant - 1], part, at)
+            elif part:
+                amount += self.give_back_debt(line, part, at)
+        if amount:
+            self.credit("REFUND", amount, at)
+
+    def give_back_debt(self, line, part, at):
+        """What is still owed is repaid; the rest goes to those who have paid since, the first debt first."""
+        owed = min(part, max(0, -self.balance()))
+        whole = -sum(amount for amount, _, _ in self.journal[:line + 1])
+        payers = [(g, paid) for when, g, paid in self.payers if when > line]
+        end = sum(paid for _, paid in payers)
+        top, left = min(end, whole - owed), part - owed
+        self.enter(owed, 0, at)
+        for g, paid in reversed(payers):
+            share = min(max(0, min(end, top) - (end - paid)), left, g.amount - self.remaining(g))
+            if share:
+                self.put_back(g, share, at)
+            left -= share
+            end -= paid
+        return left
+
+    def put_back(self, g, part, at):
+        debt = max(0, -self.balance())
+        self.enter(part, g.seq, at)
+        if g.expires and g.expires <= at:
+            self.expire(g, at)
+        else:
+            self.pay_debt(g, min(debt, self.remaining(g)), at)
 
     # ---- what time brings ------------------------------------------------------------------------------
 
@@ -273,7 +327,7 @@ class Account:
     def end_hold(self, h):
         h.state, h.ended = "expired", h.expires
         if self.capture:
-            self.cost(h, h.reserved, h.expires)
+            self.cost(h, h.reserved, h.expires, capture=True)
 
     def boundary(self, index):
         return zones.instant(self.wall_zone(), zones.add_months(self.run.anchor, index))
