@@ -346,9 +346,16 @@ struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct hol
 
 /* ---- what was charged for an expired hold, and is given back -------------------------------------------- */
 
-/* The grant has the amount again.  Where it has expired since, this expires, too. */
-static void restore(struct decide *d, struct slot *s, struct grants_row *g, micros amount, const struct movement *m)
+static micros smaller(micros a, micros b)
 {
+	return a < b ? a : b;
+}
+
+/* The grant has the amount again, as far as it lacks it; what it does not lack.  Where it has expired since, this
+ * expires, too. */
+static micros restore(struct decide *d, struct slot *s, struct grants_row *g, micros wanted, const struct movement *m)
+{
+	const micros amount = smaller(wanted, g->amount_micros - g->remaining_micros);
 	const struct effects_transaction expiry = {
 		.type = TRANSACTION_ALLOWANCE_EXPIRY,
 		.amount_micros = -amount,
@@ -357,16 +364,19 @@ static void restore(struct decide *d, struct slot *s, struct grants_row *g, micr
 	};
 	const micros debt = debt_of(s);
 
-	CHECK(amount > 0 && amount <= g->amount_micros - g->remaining_micros);
+	CHECK(amount >= 0);
+	if (amount == 0)
+		return wanted;
 	g->remaining_micros += amount;
 	rows_touch(d->rows, &g->row);
 	enter(d, s, amount, g->seq, m);
 	if (g->expires_at_us != 0 && g->expires_at_us <= m->at_us) {
 		effects_expire_grant(d, s, g, &expiry);
-		return;
+	} else {
+		pay_debt(d, s, g, debt, m);
+		effects_due(s->account, g->expires_at_us);
 	}
-	pay_debt(d, s, g, debt, m);
-	effects_due(s->account, g->expires_at_us);
+	return wanted - amount;
 }
 
 static struct grants_row *grant_of(struct slot *s, int64_t seq)
@@ -376,11 +386,6 @@ static struct grants_row *grant_of(struct slot *s, int64_t seq)
 	while (g != NULL && g->seq != seq)
 		g = (struct grants_row *)g->row.next;
 	return g;
-}
-
-static micros smaller(micros a, micros b)
-{
-	return a < b ? a : b;
 }
 
 /* Whether a credit has paid debt by it since that entry. */
@@ -413,10 +418,8 @@ static micros restore_payers(struct decide *d, struct slot *s, micros amount, mi
 		g = grant_of(s, e->grant_seq);
 		if (g == NULL)
 			continue;
-		part = smaller(smaller(part, amount), g->amount_micros - g->remaining_micros);
-		if (part > 0)
-			restore(d, s, g, part, m);
-		amount -= part;
+		part = smaller(part, amount);
+		amount -= part - restore(d, s, g, part, m);
 	}
 	return amount;
 }
@@ -452,7 +455,7 @@ static void give_back(struct decide *d, struct slot *s, const struct usages_row 
 		}
 		g = grant_of(s, e->grant_seq);
 		CHECK(g != NULL);
-		restore(d, s, g, part, m);
+		untraced = add(untraced, restore(d, s, g, part, m));
 	}
 	untraced = add(untraced, amount);
 	if (untraced > 0)

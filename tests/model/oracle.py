@@ -272,17 +272,22 @@ class Account:
 
     def give_back(self, u, amount):
         """What was taken last comes first: to the grant that paid, or to the debt."""
+        untraced = 0
         for at, e in reversed(list(enumerate(self.entries))):
             if e.kind != ENTRY_USAGE or e.usage != u.hold.seq:
                 continue
             part = min(amount, -e.amount)
             amount -= part
             if e.grant and part:
-                self.restore(self.grants[e.grant - 1], part, u)
+                g = self.grants[e.grant - 1]
+                lacks = min(part, g.amount - g.remaining)
+                untraced += part - lacks
+                if lacks:
+                    self.restore(g, lacks, u)
             elif part:
-                amount += self.give_back_debt(at, e, part, u)
-        if amount:
-            self.credit(amount, ENTRY_REVERSAL, "REFUND", 0, 0, usage=u.hold.seq)
+                untraced += self.give_back_debt(at, e, part, u)
+        if amount + untraced:
+            self.credit(amount + untraced, ENTRY_REVERSAL, "REFUND", 0, 0, usage=u.hold.seq)
 
     def give_back_debt(self, at, debt, part, u):
         """What is still owed is repaid; the rest goes to the grants that have paid debt since, the first debt first."""

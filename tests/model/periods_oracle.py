@@ -267,16 +267,21 @@ class Account:
 
     def give_back(self, hold, amount, at):
         """What was taken last comes first: to the grant that paid, or to the debt."""
+        untraced = 0
         for line in range(hold.paid[1] - 1, hold.paid[0] - 1, -1):
             taken, grant, _ = self.journal[line]
             part = min(amount, -taken)
             amount -= part
             if grant and part:
-                self.put_back(self.grants[grant - 1], part, at)
+                g = self.grants[grant - 1]
+                lacks = min(part, g.amount - self.remaining(g))
+                untraced += part - lacks
+                if lacks:
+                    self.put_back(g, lacks, at)
             elif part:
-                amount += self.give_back_debt(line, part, at)
-        if amount:
-            self.credit("REFUND", amount, at)
+                untraced += self.give_back_debt(line, part, at)
+        if amount + untraced:
+            self.credit("REFUND", amount + untraced, at)
 
     def give_back_debt(self, line, part, at):
         """What is still owed is repaid; the rest goes to those who have paid since, the first debt first."""
