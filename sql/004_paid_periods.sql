@@ -3,6 +3,9 @@
 
 -- ---- reads ----------------------------------------------------------------------------------------------
 
+-- Sums of an account's time read the usages of that time.
+ALTER TABLE usages ADD INDEX IF NOT EXISTS ended (account_id, ended_at_us);
+
 -- ---- plans and subscriptions ----------------------------------------------------------------------------
 
 -- ---- payments, statements, orders -----------------------------------------------------------------------

@@ -38,6 +38,7 @@
 
 #define THREADS_DEFAULT 64
 #define DRAIN_MS 5000
+#define STATEMENT_PERCENT 90 /* of db_timeout_ms: the database gives a read up before its connection is */
 #define TICK_US CLOCK_US_PER_SECOND
 #define HOUSEKEEPER_STACK_BYTES ((size_t)256 * 1024)
 /* malloc would give each of hundreds of threads an arena of its own; each keeps what its busiest moment took. */
@@ -59,6 +60,7 @@ struct program {
 	const char *sandbox;        /* for the log */
 	struct pool *writers;       /* the ledger's, and nobody else's: what it does lasts by COMMIT only */
 	struct pool *readers;       /* the routes'; the same one when there is only one connection */
+	struct pool *key_reader;    /* of API keys; likewise */
 	struct ledger *ledger;
 	struct router *router;
 	struct edge *edge;
@@ -226,8 +228,10 @@ static int make_pools(struct program *p)
 	if (p->writers == NULL)
 		return -1;
 	options.manual_commit = false;
+	options.statement_ms = c->db_timeout_ms * STATEMENT_PERCENT / 100;
 	p->readers = one ? p->writers : pool_new(&options, config_connections(c));
-	return p->readers != NULL ? 0 : -1;
+	p->key_reader = one ? p->writers : pool_new(&options, 1);
+	return p->readers != NULL && p->key_reader != NULL ? 0 : -1;
 }
 
 static int thread_count(const struct program *p)
@@ -301,6 +305,9 @@ static int make_parts(struct program *p)
 		return -1;
 	options.ledger = p->ledger;
 	options.readers = p->readers;
+	options.key_reader = p->key_reader;
+	options.workers = thread_count(p);
+	options.reader_count = p->readers != p->writers ? config_connections(&p->config) : 1;
 	options.slow_max = (int)p->config.slow_max;
 	if (options.slow_max >= thread_count(p))
 		options.slow_max = thread_count(p) - 1; /* some are left for the guard, where there are any */
@@ -317,6 +324,8 @@ static void free_parts(struct program *p)
 	router_free(p->router);
 	if (p->readers != p->writers)
 		pool_free(p->readers);
+	if (p->key_reader != p->writers)
+		pool_free(p->key_reader);
 	pool_free(p->writers);
 }
 
@@ -424,8 +433,10 @@ static void tick(struct program *p)
 		idle_ms = STDIN_DB_IDLE_MS;
 	edge_reap(p->edge);
 	pool_reap(p->writers, idle_ms);
-	if (p->readers != p->writers)
+	if (p->readers != p->writers) {
 		pool_reap(p->readers, idle_ms);
+		pool_reap(p->key_reader, idle_ms);
+	}
 	log_flush();
 }
 

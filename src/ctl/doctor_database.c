@@ -11,7 +11,7 @@
 #include "options.h"
 
 #define VALUE_MAX 1024
-#define CONNECTIONS_BESIDE (LEDGER_CONNECTIONS + 1) /* and octroictl's own */
+#define CONNECTIONS_BESIDE (LEDGER_CONNECTIONS + 2) /* that of the API keys, and octroictl's own */
 #define PACKET_MIN (INT64_C(8) << 20) /* the largest batch, in hexadecimal, with its metadata */
 #define SKEW_WARNING_US CLOCK_US_PER_SECOND
 #define SKEW_PROBLEM_US (5 * CLOCK_US_PER_SECOND)

@@ -39,6 +39,7 @@ struct db {
 
 	char *socket, *host, *user, *password, *name, *tls_ca;
 	unsigned port, timeout_seconds;
+	int64_t statement_ms;
 	bool manual_commit;
 	bool doubtful; /* a statement failed, so a transaction may be open that no answer told of */
 };
@@ -80,6 +81,7 @@ struct db *db_new(const struct db_options *options)
 	d->tls_ca = copy_of(options->tls_ca);
 	d->port = options->port;
 	d->manual_commit = options->manual_commit;
+	d->statement_ms = options->statement_ms;
 	/* The connector knows whole seconds only, and 0 as "for ever". */
 	d->timeout_seconds = (unsigned)((options->timeout_ms + 999) / 1000);
 	d->used_us = clock_monotonic_us();
@@ -310,6 +312,13 @@ static bool set_session(const struct db *d, MYSQL *m)
 	sql_int(&sql, lock_wait);
 	sql_literal(&sql, ", autocommit = ");
 	sql_int(&sql, d->manual_commit ? 0 : 1);
+	if (d->statement_ms > 0) {
+		/* A client that goes away does not end what the server has begun.  MariaDB runs such a comment; other
+		 * servers do not know the variable. */
+		sql_literal(&sql, " /" "*M!100101 , max_statement_time = ");
+		sql_int(&sql, (d->statement_ms + 999) / 1000);
+		sql_literal(&sql, " *" "/");
+	}
 	done = buf_ok(&sql) && mysql_real_query(m, sql.data, sql.length) == 0;
 	while (done && mysql_more_results(m))
 		done = mysql_next_result(m) == 0;

@@ -19,6 +19,7 @@ struct db_options {
 	const char *user, *password, *name, *tls_ca;
 	unsigned port;
 	int64_t timeout_ms; /* for connecting, each read, each write */
+	int64_t statement_ms; /* after which the server itself ends a statement (MariaDB only); 0: never */
 	/* Every statement begins a transaction, or belongs to one, and only COMMIT makes it last; else every statement
 	 * outside of one lasts.  db_bulk needs not wait for answers then. */
 	bool manual_commit;

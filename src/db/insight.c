@@ -151,7 +151,9 @@ static void sql_account(struct ask *q, const struct account_key *key)
 	sql_literal(&q->sql, " AND type IN (" MONEY_IN ") ORDER BY seq DESC LIMIT 1;"
 	                     "SELECT u.kind,u.item FROM usages u WHERE u.account_id=");
 	ask_key(q, key);
-	sql_literal(&q->sql, " AND " OF_PLATFORM " ORDER BY u.seq DESC LIMIT 1");
+	sql_literal(&q->sql, " AND " OF_PLATFORM);
+	view_ask_scanned(q, key, 0);
+	sql_literal(&q->sql, " ORDER BY u.seq DESC LIMIT 1");
 }
 
 int insight_account(struct db *d, struct arena *a, const struct account_key *key, struct insight_account *out)
@@ -219,7 +221,8 @@ int insight_usages(struct db *d, const struct account_key *key, const struct rea
 		sql_literal(&q.sql, " AND u.item=");
 		sql_text(&q.sql, model);
 	}
-	sql_literal(&q.sql, " ORDER BY u.seq DESC LIMIT ");
+	/* By the index of the time that is asked for, not through the whole history. */
+	sql_literal(&q.sql, " ORDER BY u.ended_at_us DESC,u.seq DESC LIMIT ");
 	sql_int(&q.sql, limit + 1);
 	if (ask_send_stream(&q) == 0)
 		result = ask_each(&q, take_usage, &v);

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/money.h"
 #include "db/ask.h"
 #include "db/sql.h"
 #include "db/view.h"
@@ -111,20 +112,56 @@ int reader_transactions(struct db *d, struct arena *a, const struct account_key 
 	return ask_end(&q, result);
 }
 
+static int take_number(struct ask *q, const struct db_row *row, void *out)
+{
+	(void)q;
+	*(int64_t *)out = db_int(row, 0);
+	return 0;
+}
+
+/* The number of the account's newest hold. */
+static int read_newest(struct ask *q, int64_t *seq)
+{
+	*seq = 0;
+	return ask_rows(q, 1, take_number, seq, sizeof(*seq)) >= 0 && ask_next(q) == 0 ? 0 : -1;
+}
+
+static int read_usages(struct ask *q, int64_t *before_seq, int limit, void **page, int *count, bool *more)
+{
+	int64_t newest_seq = 0;
+
+	if (ask_send(q) < 0 || (*before_seq == 0 && read_newest(q, &newest_seq) < 0))
+		return -1;
+	if (*before_seq == 0)
+		*before_seq = newest_seq + 1;
+	return read_page(q, limit, view_usage, sizeof(struct reader_usage), page, count, more);
+}
+
 int reader_usages(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq,
                   const struct reader_usage_filter *filter, int limit,
-                  struct reader_usage **rows, int *count, bool *more)
+                  struct reader_usage **rows, int *count, bool *more, int64_t *next_seq)
 {
 	struct ask q;
 	void *page = NULL;
-	int result = -1;
+	int64_t floor_seq;
+	int result;
 
 	CHECK(limit > 0);
 	ask_init(&q, d, a);
+	if (before_seq == 0) {
+		sql_literal(&q.sql, "SELECT hold_seq FROM accounts WHERE id=");
+		ask_key(&q, key);
+		sql_literal(&q.sql, ";");
+	}
 	view_ask_usages(&q, 0, key, before_seq, filter, limit);
-	if (ask_send(&q) == 0)
-		result = read_page(&q, limit, view_usage, sizeof(**rows), &page, count, more);
+	result = read_usages(&q, &before_seq, limit, &page, count, more);
 	*rows = page;
+	floor_seq = before_seq - 1 - VIEW_SCAN_MAX;
+	*next_seq = *count > 0 ? (*rows)[*count - 1].seq : 0;
+	if (!*more && floor_seq > 0) {
+		*more = true;
+		*next_seq = floor_seq + 1;
+	}
 	return ask_end(&q, result);
 }
 
@@ -200,12 +237,16 @@ static void sql_grouping(struct ask *q, enum reader_grouping by)
 	}
 }
 
-static void sql_summary(struct ask *q, const struct account_key *key,
-                        const struct reader_span *span, enum reader_grouping by, int limit)
+static void sql_total(struct ask *q, const struct account_key *key, const struct reader_span *span)
 {
 	sql_literal(&q->sql, "SELECT COALESCE(SUM(cost_micros),0)");
 	sql_span(q, key, span);
-	sql_literal(&q->sql, ";SELECT ");
+}
+
+static void sql_summary(struct ask *q, const struct account_key *key,
+                        const struct reader_span *span, enum reader_grouping by, int limit)
+{
+	sql_literal(&q->sql, "SELECT ");
 	sql_grouping(q, by);
 	sql_literal(&q->sql, " name,COUNT(*),SUM(input_tokens+cache_read_tokens+cache_write_tokens+"
 	                     "cache_write_1h_tokens),SUM(output_tokens),SUM(cost_micros) cost");
@@ -215,13 +256,6 @@ static void sql_summary(struct ask *q, const struct account_key *key,
 	else
 		sql_literal(&q->sql, " GROUP BY name ORDER BY cost DESC,name LIMIT ");
 	sql_int(&q->sql, limit);
-}
-
-static int take_number(struct ask *q, const struct db_row *row, void *out)
-{
-	(void)q;
-	*(int64_t *)out = db_int(row, 0);
-	return 0;
 }
 
 static int take_sum(struct ask *q, const struct db_row *row, void *out)
@@ -248,25 +282,52 @@ static int take_day(struct ask *q, const struct db_row *row, void *out)
 	return s->name != NULL ? 0 : -1;
 }
 
+static int read_groups(struct db *d, struct arena *a, const struct account_key *key, const struct reader_span *span,
+                       enum reader_grouping by, int limit, struct reader_sum *rows)
+{
+	struct ask q;
+	int count = -1;
+
+	ask_init(&q, d, a);
+	sql_summary(&q, key, span, by, limit);
+	if (ask_send(&q) == 0)
+		count = ask_rows(&q, limit, by == GROUP_DAY ? take_day : take_sum, rows, sizeof(*rows));
+	return ask_end(&q, count < 0 ? -1 : 0) < 0 ? -1 : count;
+}
+
+static int read_total(struct db *d, const struct account_key *key, const struct reader_span *span,
+                      int64_t *total_micros)
+{
+	struct ask q;
+	int result = -1;
+
+	ask_init(&q, d, NULL);
+	sql_total(&q, key, span);
+	if (ask_send(&q) == 0 && ask_rows(&q, 1, take_number, total_micros, sizeof(*total_micros)) == 1)
+		result = 0;
+	return ask_end(&q, result);
+}
+
 int reader_summary(struct db *d, struct arena *a, const struct account_key *key,
                    const struct reader_span *span, enum reader_grouping by, int limit,
                    struct reader_sum **rows, int *count, int64_t *total_micros)
 {
-	ask_taker *take = by == GROUP_DAY ? take_day : take_sum;
-	struct ask q;
-	int result = -1;
-
 	*count = 0;
+	*total_micros = 0;
 	*rows = arena_alloc(a, (size_t)limit * sizeof(**rows));
-	ask_init(&q, d, a);
-	sql_summary(&q, key, span, by, limit);
-	if (*rows != NULL && ask_send(&q) == 0 &&
-	    ask_rows(&q, 1, take_number, total_micros, sizeof(*total_micros)) == 1 &&
-	    ask_next(&q) == 0) {
-		*count = ask_rows(&q, limit, take, *rows, sizeof(**rows));
-		result = *count < 0 ? -1 : 0;
+	if (*rows == NULL)
+		return -1;
+	*count = read_groups(d, a, key, span, by, limit, *rows);
+	if (*count < 0)
+		return -1;
+	if (*count == limit)
+		return read_total(d, key, span, total_micros); /* there may be further groups */
+	for (int i = 0; i < *count; i++) {
+		const bool fits = money_add(*total_micros, (*rows)[i].cost_micros, total_micros);
+
+		CHECK(fits); /* the ledger has summed them up before */
 	}
-	return ask_end(&q, result);
+	return 0;
 }
 
 int reader_used(struct db *d, const struct account_key *key, const struct zone *z, int64_t now_us,
@@ -284,8 +345,7 @@ int reader_used(struct db *d, const struct account_key *key, const struct zone *
 
 		if (i > 0)
 			sql_literal(&q.sql, ";");
-		sql_literal(&q.sql, "SELECT COALESCE(SUM(cost_micros),0)");
-		sql_span(&q, key, &span);
+		sql_total(&q, key, &span);
 	}
 	if (ask_send(&q) == 0 && ask_rows(&q, 1, take_number, day_micros, sizeof(*day_micros)) == 1 &&
 	    ask_next(&q) == 0 && ask_rows(&q, 1, take_number, month_micros, sizeof(*month_micros)) == 1)

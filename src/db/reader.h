@@ -74,9 +74,11 @@ int reader_transactions(struct db *d, struct arena *a, const struct account_key 
                         int64_t before_seq, int limit, struct reader_transaction **rows, int *count,
                         bool *more);
 struct reader_usage_filter { const char *member, *model, *action; }; /* NULL: any */
+/* Likewise, of the thousand numbers of holds below before_seq: there may be fewer rows than limit, or none, though
+ * others follow.  Those are below *next_seq then. */
 int reader_usages(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq,
                   const struct reader_usage_filter *filter, int limit,
-                  struct reader_usage **rows, int *count, bool *more);
+                  struct reader_usage **rows, int *count, bool *more, int64_t *next_seq);
 
 enum reader_grouping { GROUP_DAY, GROUP_MODEL, GROUP_MEMBER, GROUP_ACTION };
 struct reader_sum {

@@ -122,6 +122,19 @@ static void sql_item(struct ask *q, int64_t kind, const char *item)
 	view_ask_equals(q, item);
 }
 
+void view_ask_scanned(struct ask *q, const struct account_key *key, int64_t before_seq)
+{
+	sql_literal(&q->sql, " AND seq>");
+	if (before_seq > 0) {
+		sql_int(&q->sql, before_seq - 1 - VIEW_SCAN_MAX);
+		return;
+	}
+	sql_literal(&q->sql, "(SELECT hold_seq FROM accounts WHERE id=");
+	ask_key(q, key);
+	sql_literal(&q->sql, ")-");
+	sql_int(&q->sql, VIEW_SCAN_MAX);
+}
+
 void view_ask_usages(struct ask *q, int tag, const struct account_key *key, int64_t before_seq,
                      const struct reader_usage_filter *filter, int limit)
 {
@@ -137,6 +150,7 @@ void view_ask_usages(struct ask *q, int tag, const struct account_key *key, int6
 		sql_item(q, KIND_MODEL, filter->model);
 	if (filter->action != NULL)
 		sql_item(q, KIND_ACTION, filter->action);
+	view_ask_scanned(q, key, before_seq);
 	sql_page(q, before_seq, limit);
 }
 

@@ -49,9 +49,14 @@ void view_ask_transactions(struct ask *q, int tag, const struct account_key *key
 	"input_tokens,cache_read_tokens,cache_write_tokens+cache_write_1h_tokens,output_tokens,"   \
 	"item,member,conversation_id,IF(settled_message_id='',message_id,settled_message_id)"
 ask_taker view_usage;
-/* As of transactions. */
+/* As of transactions, but at most VIEW_SCAN_MAX numbers of holds are looked through: a page may have fewer rows than
+ * its limit, or none, though others follow. */
+#define VIEW_SCAN_MAX 1000
 void view_ask_usages(struct ask *q, int tag, const struct account_key *key, int64_t before_seq,
                      const struct reader_usage_filter *filter, int limit);
+
+/* " AND seq>…": the VIEW_SCAN_MAX numbers of holds below before_seq (0: the newest). */
+void view_ask_scanned(struct ask *q, const struct account_key *key, int64_t before_seq);
 
 ask_taker view_member;
 /* "SELECT ... WHERE account_id=...", to be gone on with. */

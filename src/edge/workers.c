@@ -20,7 +20,7 @@
 #define STACK_BYTES ((size_t)256 * 1024)
 #define SCRATCH_BYTES ((size_t)16 * 1024)
 /* Requests that wait for their answers without a thread; beyond that each takes its worker. */
-#define LATER_MAX 512
+#define LATER_MAX 1024
 /* Of a request that is refused, before and again after its answer; a peer with still more is cut. */
 #define DISCARD_MAX ((size_t)4 * 1024 * 1024)
 /* Once the handler is due its answer may still be on its way for that long. */

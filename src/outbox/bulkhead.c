@@ -1,24 +1,61 @@
 #include "outbox/bulkhead.h"
 
+#include <string.h>
+
 #include "base/check.h"
 
-void bulkhead_init(struct bulkhead *b, int places)
+static const struct account_key nobody;
+
+void bulkhead_init(struct bulkhead *b, int places, int share)
 {
-	CHECK(places > 0);
-	atomic_init(&b->free, places);
+	CHECK(places > 0 && share > 0);
+	lock_init(&b->lock);
+	b->places = places < BULKHEAD_PLACES_MAX ? places : BULKHEAD_PLACES_MAX;
+	b->share = share;
+	b->taken = 0;
 }
 
-bool bulkhead_enter(struct bulkhead *b)
+void bulkhead_destroy(struct bulkhead *b)
 {
-	int free = atomic_load(&b->free);
-
-	while (free > 0)
-		if (atomic_compare_exchange_weak(&b->free, &free, free - 1))
-			return true;
-	return false;
+	CHECK(b->taken == 0);
+	lock_destroy(&b->lock);
 }
 
-void bulkhead_leave(struct bulkhead *b)
+static bool is_same(const struct account_key *a, const struct account_key *b)
 {
-	atomic_fetch_add(&b->free, 1);
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+static bool has_share(const struct bulkhead *b, const struct account_key *who)
+{
+	int taken = 0;
+
+	lock_assert_held(&b->lock);
+	for (int i = 0; i < b->taken; i++)
+		taken += is_same(&b->who[i], who) ? 1 : 0;
+	return taken < b->share;
+}
+
+bool bulkhead_enter(struct bulkhead *b, const struct account_key *who)
+{
+	bool entered;
+
+	lock_take(&b->lock);
+	entered = b->taken < b->places && (who == NULL || has_share(b, who));
+	if (entered)
+		b->who[b->taken++] = who != NULL ? *who : nobody;
+	lock_give(&b->lock);
+	return entered;
+}
+
+void bulkhead_leave(struct bulkhead *b, const struct account_key *who)
+{
+	int i = 0;
+
+	lock_take(&b->lock);
+	while (i < b->taken && !is_same(&b->who[i], who != NULL ? who : &nobody))
+		i++;
+	CHECK(i < b->taken);
+	b->who[i] = b->who[--b->taken];
+	lock_give(&b->lock);
 }

@@ -1,20 +1,30 @@
 /*
- * bulkhead: places for requests that wait for somebody else's server, fewer than there are workers, so
- * that however slow that server is, the guard's requests find a worker.  Thread-safe; never waits.
+ * bulkhead: places for requests that hold a worker for long, because they wait for another server or read many rows.
+ * There are fewer places than workers, so the guard's requests find a worker.  One account has a share of them, so that
+ * it cannot take those of all others.  Thread-safe, own lock; never waits.
  */
 #ifndef OCTROI_OUTBOX_BULKHEAD_H
 #define OCTROI_OUTBOX_BULKHEAD_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 
+#include "base/id.h"
+#include "base/lock.h"
+
+#define BULKHEAD_PLACES_MAX 1024
+
 struct bulkhead {
-	_Atomic int free;
+	struct lock lock;
+	int places, share, taken;
+	struct account_key who[BULKHEAD_PLACES_MAX]; /* of the places that are taken, in any order */
 };
 
-void bulkhead_init(struct bulkhead *b, int places);
-/* False when all places are taken: to be refused at once.  Leave it after true. */
-bool bulkhead_enter(struct bulkhead *b);
-void bulkhead_leave(struct bulkhead *b);
+/* share: places that one account may have at once; both at least 1, places cut to BULKHEAD_PLACES_MAX. */
+void bulkhead_init(struct bulkhead *b, int places, int share);
+void bulkhead_destroy(struct bulkhead *b); /* nobody is in it */
+/* False when all places are taken, or the account's share: to be refused at once.  Leave it after true.  who NULL: of
+ * no account, without a share. */
+bool bulkhead_enter(struct bulkhead *b, const struct account_key *who);
+void bulkhead_leave(struct bulkhead *b, const struct account_key *who);
 
 #endif

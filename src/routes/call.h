@@ -54,6 +54,7 @@ struct call {
 	bool gate;              /* auth_request asks: it understands 2xx, 401 and 403 only */
 	enum outcome outcome;   /* OUTCOME_OK until something else is rendered */
 	const char *field;      /* what is wrong, beside INVALID_REQUEST of auth_admit; else NULL */
+	bool delayed;           /* refused for asking too much: the answer has time */
 	int route;              /* its place among the routes, for the figures */
 	/* By call_then. */
 	struct command *command;
@@ -88,13 +89,14 @@ bool call_may_manage(struct call *c);
 /* The same, only told: -1, rendered, when nobody can tell. */
 int call_manages(struct call *c, bool *manages);
 
-/* A place among those that may wait for Stripe; false, rendered, when there is none, or no Stripe.  Leave c->slow
- * after true. */
+/* A place among those that may wait for Stripe; false, rendered, when there is none, or the account has its share, or
+ * there is no Stripe.  Leave it after true. */
 bool call_enter_slow(struct call *c);
+void call_leave_slow(struct call *c);
 
 typedef void route_handler(struct call *c);
 
-#define ROUTE(method, pattern, caller, listener, handler) route_handler handler;
+#define ROUTE(method, pattern, caller, listener, handler, cost, rows) route_handler handler;
 #include "routes/routes.def"
 #undef ROUTE
 

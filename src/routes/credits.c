@@ -156,7 +156,7 @@ void credits_show(struct call *c)
 struct page {
 	struct account_key key;
 	struct reader_account account;
-	int64_t before_seq;
+	int64_t before_seq, next_seq; /* next_seq: where the page after begins */
 	int limit, count;
 	bool more;
 };
@@ -196,8 +196,7 @@ fail:
 	return NULL;
 }
 
-static void put_next(struct json_writer *w, const struct page *page, enum cursor_kind kind,
-                     int64_t last_seq)
+static void put_next(struct json_writer *w, const struct page *page, enum cursor_kind kind)
 {
 	char cursor[CURSOR_MAX];
 
@@ -205,7 +204,7 @@ static void put_next(struct json_writer *w, const struct page *page, enum cursor
 		json_put_null(w, "nextCursor");
 		return;
 	}
-	cursor_format(kind, &page->key, last_seq, cursor);
+	cursor_format(kind, &page->key, page->next_seq, cursor);
 	json_put_text(w, "nextCursor", cursor);
 }
 
@@ -239,7 +238,8 @@ void credits_transactions(struct call *c)
 	for (int i = 0; i < page.count; i++)
 		show_transaction(&w, NULL, &page.key, page.account.unit, &rows[i]);
 	json_close_list(&w);
-	put_next(&w, &page, CURSOR_TRANSACTIONS, page.count > 0 ? rows[page.count - 1].seq : 0);
+	page.next_seq = page.count > 0 ? rows[page.count - 1].seq : 0;
+	put_next(&w, &page, CURSOR_TRANSACTIONS);
 	render_close(&w);
 }
 
@@ -250,7 +250,7 @@ static void put_usages(struct json_writer *w, const struct page *page,
 	for (int i = 0; i < page->count; i++)
 		show_usage(w, &page->key, page->account.unit, &rows[i]);
 	json_close_list(w);
-	put_next(w, page, CURSOR_USAGES, page->count > 0 ? rows[page->count - 1].seq : 0);
+	put_next(w, page, CURSOR_USAGES);
 }
 
 void credits_usages(struct call *c)
@@ -277,7 +277,7 @@ void credits_usages(struct call *c)
 	if (d == NULL)
 		return;
 	result = reader_usages(d, c->request->arena, &page.key, page.before_seq, &filter,
-	                       page.limit, &rows, &page.count, &page.more);
+	                       page.limit, &rows, &page.count, &page.more, &page.next_seq);
 	pool_give(c->readers, d);
 	if (result < 0) {
 		render_outcome(c, OUTCOME_UNAVAILABLE);

@@ -237,7 +237,7 @@ static void refresh(struct jwks *j, bool wait, const struct jwks_patience *patie
 {
 	const int64_t fetches = j->fetches;
 
-	if (patience->slow == NULL || !(may_fetch(j) || (wait && j->fetching)) || !bulkhead_enter(patience->slow))
+	if (patience->slow == NULL || !(may_fetch(j) || (wait && j->fetching)) || !bulkhead_enter(patience->slow, NULL))
 		return;
 	if (j->fetching) {
 		while (j->fetches == fetches && cond_wait_until(&j->done, &j->lock, patience->deadline_us))
@@ -245,7 +245,7 @@ static void refresh(struct jwks *j, bool wait, const struct jwks_patience *patie
 	} else {
 		renew(j, patience->deadline_us);
 	}
-	bulkhead_leave(patience->slow);
+	bulkhead_leave(patience->slow, NULL);
 }
 
 enum outcome jwks_find(struct jwks *j, struct arena *a, const char *kid, const struct jwks_patience *patience,

@@ -11,7 +11,7 @@
 static const struct {
 	const char *method, *pattern;
 } routes[METRICS_ROUTES] = {
-#define ROUTE(method, pattern, caller, listener, handler) {#method, pattern},
+#define ROUTE(method, pattern, caller, listener, handler, cost, rows) {#method, pattern},
 #include "routes/routes.def"
 #undef ROUTE
 	{"", ""},

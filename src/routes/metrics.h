@@ -13,7 +13,7 @@
 struct metrics;
 
 enum metrics_route {
-#define ROUTE(method, pattern, caller, listener, handler) METRICS_##handler,
+#define ROUTE(method, pattern, caller, listener, handler, cost, rows) METRICS_##handler,
 #include "routes/routes.def"
 #undef ROUTE
 	METRICS_NO_ROUTE, /* no such path, or not with that method */

@@ -133,5 +133,5 @@ void pay_now(struct call *c)
 		return;
 	if (find_statements(c, &payment) && charge_all(c, &payment))
 		answer_paid(c, &payment);
-	bulkhead_leave(c->slow);
+	call_leave_slow(c);
 }

@@ -184,8 +184,10 @@ static void identify(const struct call *c, const struct listing *l, const struct
 	int64_t numbers[] = {
 		book_version(book), c->config->credit_value, c->config->action_price, l->first, l->left, 0,
 	};
-	const struct digest_piece pieces[] = {piece_of(OCTROI_VERSION), piece_of(c->config->currency), piece_of(l->model),
-	                                      piece_of(l->provider), {numbers, sizeof(numbers)}};
+	const struct digest_piece pieces[] = {
+		piece_of(OCTROI_VERSION), piece_of(c->config->currency), piece_of(l->model), piece_of(l->provider),
+		{numbers, sizeof(numbers)},
+	};
 
 	book_each_row(book, count_begun, &numbers[sizeof(numbers) / sizeof(numbers[0]) - 1]);
 	digest_sha256_pieces(pieces, sizeof(pieces) / sizeof(pieces[0]), digest);

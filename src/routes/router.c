@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "routes/auth.h"
 #include "routes/call.h"
+#include "routes/delay.h"
 #include "routes/language.h"
 #include "routes/metrics.h"
 #include "routes/overviews.h"
@@ -22,17 +23,19 @@
 #define PRUNE_EVERY_US (60 * CLOCK_US_PER_SECOND)
 
 enum listener { ANY, INTERNAL };
+enum cost { COST_FREE, COST_GUARD, COST_READ, COST_SPAN, COST_REPORT, COST_SLOW, COST_EVENT, COST_COUNT };
 
 struct route {
 	const char *method, *pattern;
 	enum caller caller;
 	enum listener listener;
 	route_handler *handler;
+	enum cost cost;
 };
 
 static const struct route routes[METRICS_NO_ROUTE] = {
-#define ROUTE(method, pattern, caller, listener, handler)                                          \
-	{#method, pattern, CALLER_##caller, listener, handler},
+#define ROUTE(method, pattern, caller, listener, handler, cost, rows) \
+	{#method, pattern, CALLER_##caller, listener, handler, COST_##cost},
 #include "routes/routes.def"
 #undef ROUTE
 };
@@ -43,10 +46,34 @@ struct router {
 	struct metrics *metrics;
 	struct overviews *overviews;
 	struct stripe stripe;
-	struct bulkhead slow;
+	struct bulkhead slow, reads, spans, reports;
+	struct bulkhead *lanes[COST_COUNT]; /* where a request of that cost has to enter; NULL: nowhere */
+	struct delay *delay;
 	struct edge *edge;     /* atomic: set while workers run */
 	int64_t pruned_us;     /* owned by the housekeeping thread */
 };
+
+/* A page asks for so many things at once. */
+#define SHARE_MIN 4
+
+static int at_least(int least, int places)
+{
+	return places > least ? places : least;
+}
+
+static void init_lanes(struct router *r)
+{
+	const int workers = at_least(1, r->options.workers), readers = at_least(1, r->options.reader_count);
+	const int slow = at_least(1, r->options.slow_max);
+
+	bulkhead_init(&r->slow, slow, at_least(1, slow / 4));
+	bulkhead_init(&r->reads, at_least(1, workers * 3 / 4), at_least(SHARE_MIN, workers / 8));
+	bulkhead_init(&r->spans, at_least(1, readers / 2), 1);
+	bulkhead_init(&r->reports, at_least(1, readers / 4), at_least(1, readers / 4));
+	r->lanes[COST_READ] = &r->reads;
+	r->lanes[COST_SPAN] = &r->spans;
+	r->lanes[COST_REPORT] = &r->reports;
+}
 
 struct router *router_new(const struct router_options *options)
 {
@@ -54,7 +81,12 @@ struct router *router_new(const struct router_options *options)
 
 	CHECK(r != NULL);
 	r->options = *options;
-	r->auth = auth_new(options->config, options->readers);
+	r->delay = delay_new();
+	if (r->delay == NULL) {
+		free(r);
+		return NULL;
+	}
+	r->auth = auth_new(options->config, options->key_reader);
 	r->metrics = metrics_new();
 	r->overviews = overviews_new(options->readers);
 	CHECK(r->overviews != NULL);
@@ -63,7 +95,7 @@ struct router *router_new(const struct router_options *options)
 		.secret_key = options->config->stripe_secret_key,
 		.timeout_ms = options->config->stripe_timeout_ms,
 	};
-	bulkhead_init(&r->slow, options->slow_max > 0 ? options->slow_max : 1);
+	init_lanes(r);
 	return r;
 }
 
@@ -71,9 +103,14 @@ void router_free(struct router *r)
 {
 	if (r == NULL)
 		return;
+	delay_free(r->delay);
 	auth_free(r->auth);
 	metrics_free(r->metrics);
 	overviews_free(r->overviews);
+	bulkhead_destroy(&r->slow);
+	bulkhead_destroy(&r->reads);
+	bulkhead_destroy(&r->spans);
+	bulkhead_destroy(&r->reports);
 	free(r);
 }
 
@@ -267,6 +304,32 @@ static void reconsider(struct call *c)
 
 /* ---- a request ------------------------------------------------------------------------------- */
 
+/* The account in whose name the request reads, in *key; NULL for a route that is of none, or of any. */
+static const struct account_key *payer(const struct call *c, struct account_key *key)
+{
+	if (c->account[0] == '\0')
+		return NULL;
+	*key = id_account_key(c->account, strlen(c->account));
+	return key;
+}
+
+/* Runs the handler where there is a place for what it costs; none is waited for. */
+static void run(struct call *c, const struct route *route)
+{
+	struct bulkhead *lane = c->router->lanes[route->cost];
+	struct account_key key;
+	const struct account_key *who = payer(c, &key);
+
+	if (lane != NULL && !bulkhead_enter(lane, who)) {
+		render_outcome(c, OUTCOME_RATE_LIMITED);
+		c->delayed = true;
+		return;
+	}
+	route->handler(c);
+	if (lane != NULL)
+		bulkhead_leave(lane, who);
+}
+
 /* Up to the handler's end; what it left to be submitted is still to be done. */
 static void serve(struct call *c)
 {
@@ -286,7 +349,7 @@ static void serve(struct call *c)
 	if (outcome != OUTCOME_OK)
 		render_outcome(c, outcome);
 	else if (read_body(c, route))
-		route->handler(c);
+		run(c, route);
 	if (c->finish == NULL)
 		reconsider(c);
 }
@@ -397,5 +460,7 @@ enum edge_result router_handle(void *context, const struct request *request, str
 	if (c->finish != NULL)
 		return submit(c);
 	conclude(c);
+	if (c->delayed && request->exchange != NULL && delay_answer(c->router->delay, request))
+		return EDGE_LATER;
 	return EDGE_ANSWERED;
 }

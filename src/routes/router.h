@@ -15,8 +15,10 @@ struct router;
 struct router_options {
 	const struct config *config;
 	struct ledger *ledger;
+	int workers, reader_count; /* threads that serve; connections in readers */
 	int slow_max;         /* handlers that may wait for Stripe at once; at least 1 */
 	struct pool *readers; /* never the ledger's batch connection, except with one connection for all */
+	struct pool *key_reader; /* for API keys alone, so that no read delays whoever shows one; likewise */
 };
 
 struct router *router_new(const struct router_options *options);

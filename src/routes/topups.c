@@ -376,7 +376,7 @@ void topups_open(struct call *c)
 	if (!call_enter_slow(c))
 		return;
 	serve_order(c, &command);
-	bulkhead_leave(c->slow);
+	call_leave_slow(c);
 }
 
 /* ---- POST /api/credits/portal -------------------------------------------------------------------- */
@@ -442,7 +442,7 @@ void topups_portal(struct call *c)
 	else if (!failed)
 		render_said(c, OUTCOME_NOT_FOUND, NULL, "This account has not paid anything yet.",
 		            "Ce compte n'a encore rien payé.");
-	bulkhead_leave(c->slow);
+	call_leave_slow(c);
 }
 
 /* ---- GET /api/credits/invoices ------------------------------------------------------------------- */
@@ -534,5 +534,5 @@ void topups_invoices(struct call *c)
 		serve_invoices(c, customer, &page);
 	else if (!failed)
 		put_invoices(c, NULL);
-	bulkhead_leave(c->slow);
+	call_leave_slow(c);
 }

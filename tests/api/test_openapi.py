@@ -4,6 +4,7 @@ The document is held against routes.def and outcomes.def; the answers of a runni
 against the document, until each status and each field that it promises has been seen.
 """
 
+import concurrent.futures
 import json
 import pathlib
 import sys
@@ -17,6 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import clerk  # noqa: E402
 import guard  # noqa: E402
 import plans  # noqa: E402
+import rowlock  # noqa: E402
 from conftest import CLERK_WEBHOOK_SECRET, SETTINGS, STRIPE_WEBHOOK_SECRET  # noqa: E402
 from contract import DOCUMENT, Contract, outcomes, routes  # noqa: E402
 from fake_stripe import FakeStripe, sign  # noqa: E402
@@ -504,6 +506,43 @@ def ask_without_a_database(ask, o):
     ask("POST", "/api/webhooks/stripe", None, 503, body=body, headers=stripe_headers(body))
 
 
+# Where a request has to find a place before it is served (routes.def), and what takes the places while the database does
+# not answer: path, which of the accounts.
+CROWDS = {"READ": ("GET", "/api/credits/transactions?account={}", range(40)),
+          "SPAN": ("GET", "/api/credits/summary?account={}", range(8)),
+          "REPORT": ("GET", "/api/admin/reports/capacity", range(4)),
+          "SLOW": ("POST", "/api/credits/topup?account={}", [0] * 4)}
+
+
+def ask_when_it_is_too_much(contract, stripe):
+    """Of each route that says so: all places are taken, and nobody is asked to wait for one."""
+    with Octroi("nginx", settings=stripe.settings(threads="48")) as o:
+        ask = Asker(o, contract)
+        accounts = [o.account(name) for name in ["a"] + [f"crowd{i}" for i in range(9)]]
+        refused = [(method, path, operation) for method, path, operation in contract.operations()
+                   if "429" in operation["responses"] and not path.startswith("/api/guard") and "redeem" not in path]
+        for scope in ("app", "report", "admin"):
+            o.get("/metrics", key=scope)
+        session = rowlock.Session(o)
+        assert session.ask("LOCK TABLES accounts WRITE; SELECT 'held';") == "held"
+        with concurrent.futures.ThreadPoolExecutor(80) as pool:
+            try:
+                crowds = {name: [pool.submit(o.call, method, path.format(accounts[i % len(accounts)]), key="admin", timeout=60,
+                                             json={"amount": 2000} if method == "POST" else None) for i in which]
+                          for name, (method, path, which) in CROWDS.items()}
+                for name, crowd in crowds.items():
+                    wait_until(lambda: any(one.done() and one.result().status == 429 for one in crowd), 8, f"a crowd of {name}")
+                asked = [pool.submit(ask, method, path, "admin", 429, query="?account=a", account="a",
+                                     json=bodies(Unasked(), "a")[operation["operationId"]][3]()
+                                     if operation["operationId"] in bodies(Unasked(), "a") else None)
+                         for method, path, operation in refused]
+                answers = [one.result() for one in asked]
+            finally:
+                session.close()
+        assert len(answers) >= 15
+        assert {answer.json["error"] for answer in answers} == {"RATE_LIMITED"}
+
+
 class Unasked:
     """Stands in for an octroi where a body must name some hold."""
 
@@ -548,6 +587,7 @@ def test_every_status_and_every_field_is_answered_as_promised():
         ask_with_other_settings(ask, o)
         o.audit()
         ask_without_a_database(ask, o)
+        ask_when_it_is_too_much(contract, stripe)
     documented = {(method, path, int(status)) for method, path, operation in contract.operations()
                   for status in operation["responses"]}
     assert documented - contract.answered == set()

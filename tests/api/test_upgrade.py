@@ -28,9 +28,9 @@ def undo(o, version):
         if created:
             o.sql(f"DROP TABLE IF EXISTS {created[1]}")
         elif altered:
-            columns = re.findall(r"ADD COLUMN IF NOT EXISTS (\w+)", statement)
-            assert columns, f"this test does not know how to undo {statement}"
-            o.sql(f"ALTER TABLE {altered[1]} " + ", ".join(f"DROP COLUMN IF EXISTS {c}" for c in columns))
+            added = re.findall(r"ADD (COLUMN|INDEX) IF NOT EXISTS (\w+)", statement)
+            assert added, f"this test does not know how to undo {statement}"
+            o.sql(f"ALTER TABLE {altered[1]} " + ", ".join(f"DROP {what} IF EXISTS {name}" for what, name in added))
         else:
             assert re.match(r"INSERT |UPDATE ", statement), statement
     o.sql(f"DELETE FROM schema_versions WHERE version = {version}")

@@ -29,7 +29,7 @@ INT64 = 2**63
 
 def routes():
     """(method, path as OpenAPI writes it, caller, listener, handler) of routes.def."""
-    found = re.findall(r'^ROUTE\((\w+), "([^"]+)", (\w+), (\w+), (\w+)\)$', ROUTES.read_text(), re.M)
+    found = re.findall(r'^ROUTE\((\w+), "([^"]+)", (\w+), (\w+), (\w+), \w+, \d+\)$', ROUTES.read_text(), re.M)
     assert found
     names = {"/api/accounts/{}": ["account"], "/api/accounts/{}/members": ["account"], "/api/accounts/{}/members/{}": ["account", "member"],
              "/api/accounts/{}/transactions": ["account"]}

@@ -234,13 +234,14 @@ int reader_transactions(struct db *d, struct arena *a, const struct account_key 
 
 int reader_usages(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq,
                   const struct reader_usage_filter *filter, int limit, struct reader_usage **rows,
-                  int *count, bool *more)
+                  int *count, bool *more, int64_t *next_seq)
 {
 	(void)d;
 	(void)a;
 	(void)key;
 	(void)before_seq;
 	(void)limit;
+	*next_seq = 0;
 	filtered = *filter;
 	*rows = NULL;
 	*count = 0;

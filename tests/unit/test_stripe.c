@@ -134,16 +134,29 @@ static void test_other_protocols(void **state)
 
 static void test_bulkhead(void **state)
 {
-	struct bulkhead b;
+	const struct account_key one = {{1}}, other = {{2}};
+	static struct bulkhead b;
 
 	(void)state;
-	bulkhead_init(&b, 2);
-	assert_true(bulkhead_enter(&b));
-	assert_true(bulkhead_enter(&b));
-	assert_false(bulkhead_enter(&b));
-	bulkhead_leave(&b);
-	assert_true(bulkhead_enter(&b));
-	assert_false(bulkhead_enter(&b));
+	bulkhead_init(&b, 3, 2);
+	assert_true(bulkhead_enter(&b, &one));
+	assert_true(bulkhead_enter(&b, &one));
+	assert_false(bulkhead_enter(&b, &one)); /* its share */
+	assert_true(bulkhead_enter(&b, &other));
+	assert_false(bulkhead_enter(&b, &other)); /* all places */
+	assert_false(bulkhead_enter(&b, NULL));
+	bulkhead_leave(&b, &one);
+	assert_true(bulkhead_enter(&b, NULL));
+	bulkhead_leave(&b, &one);
+	assert_true(bulkhead_enter(&b, &one));
+	bulkhead_leave(&b, NULL);
+	bulkhead_leave(&b, &one);
+	bulkhead_leave(&b, &other);
+	for (int i = 0; i < 3; i++) /* nobody's have no share */
+		assert_true(bulkhead_enter(&b, NULL));
+	for (int i = 0; i < 3; i++)
+		bulkhead_leave(&b, NULL);
+	bulkhead_destroy(&b);
 }
 
 int main(void)
