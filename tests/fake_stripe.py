@@ -299,6 +299,26 @@ class FakeStripe:
                 self.emit("checkout.session.completed", session, lost=lost)
             return intent
 
+    def buy_by_link(self, cents, reference=None, customer=None, metadata=None, currency="eur", mode="payment"):
+        """Somebody buys something else of the same merchant, by a Payment Link; reference: what the buyer wrote behind
+        ?client_reference_id=; metadata: the merchant's, of the link.  The session, complete and paid."""
+        with self.lock:
+            session = self.new(
+                "checkout.session", "cs_live" if self.livemode else "cs_test", mode=mode, status="open",
+                payment_status="unpaid", amount_total=cents, amount_subtotal=cents, currency=currency,
+                customer=customer, client_reference_id=reference, metadata=metadata or {},
+                success_url="https://merchant.example", cancel_url=None, payment_intent=None, invoice=None,
+                subscription=None, payment_link="plink_fake", expires_at=self.now() + 86400,
+                _payment_intent_data={"metadata": metadata or {}}, _invoice_creation={})
+            session["url"] = f"{self.url}/c/pay/{session['id']}"
+            if mode == "payment":
+                self.pay(session["id"])
+            else:
+                session.update(status="complete", payment_status="paid" if mode == "subscription" else
+                               "no_payment_required", url=None)
+                self.emit("checkout.session.completed", session)
+            return session
+
     def _paid(self, session, intent, lost):
         charge = self.new("charge", "ch", amount=intent["amount"], amount_refunded=0, currency=intent["currency"],
                           customer=intent["customer"], payment_intent=intent["id"], paid=True, refunded=False,

@@ -88,6 +88,7 @@ static void credit(struct reconcile *R, const struct reconcile_payment *p,
 	command.payment.currency = stripe_text(intent, "currency");
 	command.payment.customer_id = customer;
 	command.payment.session_id = "";
+	command.payment.named = true;
 	command.payment.livemode = stripe_is_live(&R->stripe);
 	if (!reconcile_submit(R, &command, p->id) || !command.answer.credited)
 		return;
@@ -308,6 +309,7 @@ static void expire(struct reconcile *R, const struct named *n, const struct read
 	command.payment.livemode = row->livemode != 0;
 	command.payment.customer_id = "";
 	command.payment.session_id = "";
+	command.payment.named = true;
 	if (!R->dry_run && reconcile_submit(R, &command, row->session_id))
 		R->expired++;
 }

@@ -121,6 +121,8 @@ static bool read_order(struct stripe_event *e)
 	struct command *c = &e->command;
 	const char *name = e->order[0] != '\0' ? e->order : e->reference;
 
+	if (c->kind == COMMAND_PAYMENT)
+		c->payment.named = e->order[0] != '\0';
 	return id_public_parse(name, strlen(name), &c->account, &c->topup_seq) == 0;
 }
 

@@ -87,10 +87,13 @@ static void read_session(struct stripe_event *e, const char *type, const struct 
 {
 	struct command *c = &e->command;
 	const char *status = text_at(o, "payment_status");
-	const bool paid = is(status, "paid") || is(status, "no_payment_required");
 
 	if (!is(text_at(o, "mode"), "payment")) {
 		ignore(e, "a session that is no payment");
+		return;
+	}
+	if (is(status, "no_payment_required")) {
+		ignore(e, "a session without a payment");
 		return;
 	}
 	read_metadata(e, o);
@@ -103,7 +106,7 @@ static void read_session(struct stripe_event *e, const char *type, const struct 
 	c->payment.currency = currency_at(o);
 	if (is(type, "checkout.session.completed") ||
 	    is(type, "checkout.session.async_payment_succeeded"))
-		c->payment.state = paid ? TOPUP_PAID : TOPUP_PENDING;
+		c->payment.state = is(status, "paid") ? TOPUP_PAID : TOPUP_PENDING;
 	else if (is(type, "checkout.session.async_payment_failed"))
 		c->payment.state = TOPUP_FAILED;
 	else if (is(type, "checkout.session.expired"))

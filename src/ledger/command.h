@@ -209,6 +209,7 @@ struct command {
 			int64_t amount_minor;
 			const char *currency, *customer_id, *session_id; /* "" when not said */
 			bool livemode;
+			bool named;                 /* metadata, which need the secret key, name the order */
 		} payment;
 		/* A refund as it is now; object_id "": amount_minor is what was refunded of the charge in all. */
 		struct {

@@ -14,7 +14,7 @@ static const char *mismatch(struct decide *d, const struct slot *s, const struct
 	const char *why = order_mismatch(t, c->dispute.currency, c->dispute.livemode);
 
 	if (why == NULL)
-		why = order_payment_mismatch(d, s, c);
+		why = order_payment_mismatch(d, s, t, c);
 	if (why != NULL)
 		return why;
 	if (c->dispute.amount_minor < 0 || c->dispute.amount_minor > ORDER_MINOR_MAX)

@@ -20,6 +20,19 @@ static const char *customer_mismatch(struct decide *d, struct slot *s, const str
 	return NULL;
 }
 
+/* A buyer may choose the client_reference_id of anything that the same merchant sells.  So the session has to be the
+ * order's own; until that one is noted, and where the fact names none, the metadata decide. */
+static const char *session_mismatch(struct decide *d, const struct topups_row *t, const struct command *c)
+{
+	const char *session = c->payment.session_id;
+
+	if (session[0] != '\0' && t->session_id[0] != '\0')
+		return strcmp(session, t->session_id) != 0 ? "another session than the order's" : NULL;
+	if (!c->payment.named && !order_knows_payment(d, c))
+		return "nothing but the buyer's word says that it is the order's";
+	return NULL;
+}
+
 /* NULL, or why the command is to wait for a person. */
 static const char *mismatch(struct decide *d, struct slot *s, const struct topups_row *t,
                             const struct command *c)
@@ -30,12 +43,11 @@ static const char *mismatch(struct decide *d, struct slot *s, const struct topup
 		return why;
 	if (c->payment.state == TOPUP_PAID && c->payment.amount_minor != t->amount_minor)
 		return "another amount than the order's";
-	why = order_payment_mismatch(d, s, c);
+	why = order_payment_mismatch(d, s, t, c);
+	if (why == NULL)
+		why = session_mismatch(d, t, c);
 	if (why != NULL)
 		return why;
-	if (t->state == TOPUP_PAID && c->payment.state == TOPUP_PAID && t->payment_id[0] != '\0' &&
-	    c->payment_id[0] != '\0' && strcmp(t->payment_id, c->payment_id) != 0)
-		return "the order was paid by another payment";
 	if (s->account == NULL || s->account->unit != t->unit)
 		return "the account's unit has changed since the order";
 	return customer_mismatch(d, s, c);

@@ -22,7 +22,7 @@ static const char *mismatch(struct decide *d, const struct slot *s, const struct
 	const char *why = order_mismatch(t, c->refund.currency, c->refund.livemode);
 
 	if (why == NULL)
-		why = order_payment_mismatch(d, s, c);
+		why = order_payment_mismatch(d, s, t, c);
 	if (why != NULL)
 		return why;
 	if (c->refund.amount_minor < 0 || c->refund.amount_minor > ORDER_MINOR_MAX)

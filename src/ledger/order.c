@@ -47,13 +47,22 @@ static const struct payments_row *payment_of(struct decide *d, const struct comm
 	                                              c->payment_key);
 }
 
-const char *order_payment_mismatch(struct decide *d, const struct slot *s, const struct command *c)
+bool order_knows_payment(struct decide *d, const struct command *c)
+{
+	return payment_of(d, c) != NULL;
+}
+
+const char *order_payment_mismatch(struct decide *d, const struct slot *s, const struct topups_row *t,
+                                   const struct command *c)
 {
 	const struct payments_row *p = payment_of(d, c);
 
 	if (p != NULL && (p->topup_seq != c->topup_seq ||
 	                  memcmp(p->account_id, s->key.bytes, sizeof(p->account_id)) != 0))
 		return "this payment belongs to another order";
+	if (t->state == TOPUP_PAID && t->payment_id[0] != '\0' && c->payment_id[0] != '\0' &&
+	    strcmp(t->payment_id, c->payment_id) != 0)
+		return "the order was paid by another payment";
 	return NULL;
 }
 

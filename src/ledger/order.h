@@ -20,7 +20,10 @@ bool order_claims(const struct topups_row *t, struct order_claims *claims);
 /* NULL, or why a fact in that currency and mode is not one about this order (also when t is NULL). */
 const char *order_mismatch(const struct topups_row *t, const char *currency, bool livemode);
 /* NULL, or why the command's payment is not this order's. */
-const char *order_payment_mismatch(struct decide *d, const struct slot *s, const struct command *c);
+const char *order_payment_mismatch(struct decide *d, const struct slot *s, const struct topups_row *t,
+                                   const struct command *c);
+/* Whether it is known whose the command's payment is. */
+bool order_knows_payment(struct decide *d, const struct command *c);
 /* Remembers that the command's payment is this order's. */
 void order_keep_payment(struct decide *d, struct slot *s, struct topups_row *t,
                         const struct command *c);

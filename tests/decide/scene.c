@@ -774,6 +774,7 @@ read_fact(const struct words *w, struct command *c)
 		c->payment.livemode = flag(w, "live");
 		c->payment.customer_id = text_or(w, "cus", "");
 		c->payment.session_id = text_or(w, "session", "");
+		c->payment.named = !flag(w, "unnamed");
 	} else if (c->kind == COMMAND_REFUND) {
 		c->refund.status = status_of(w);
 		c->refund.amount_minor = amount;
