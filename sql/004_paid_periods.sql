@@ -10,6 +10,31 @@ ALTER TABLE usages ADD INDEX IF NOT EXISTS ended (account_id, ended_at_us);
 
 -- ---- payments, statements, orders -----------------------------------------------------------------------
 
+-- What was paid for, enum payment_kind; topup_seq is the number of that top-up, statement or period.
+ALTER TABLE payments ADD COLUMN IF NOT EXISTS kind TINYINT NOT NULL DEFAULT 0;
+ALTER TABLE refunds ADD COLUMN IF NOT EXISTS kind TINYINT NOT NULL DEFAULT 0;
+ALTER TABLE disputes ADD COLUMN IF NOT EXISTS kind TINYINT NOT NULL DEFAULT 0;
+
+-- The payment of a statement, the grant that it made, and what was refunded, disputed and taken back, as in topups.
+-- invoice_id: Stripe tells of an invoice's payment by the invoice alone.
+ALTER TABLE statements
+  ADD COLUMN IF NOT EXISTS payment_id VARCHAR(255) NOT NULL DEFAULT '',
+  ADD COLUMN IF NOT EXISTS grant_seq BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS refunds_live_minor BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS refunds_known_minor BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS charge_refunded_minor BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS disputes_minor BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS refunded_micros BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS disputed_micros BIGINT NOT NULL DEFAULT 0,
+  ADD KEY IF NOT EXISTS invoice (invoice_id);
+UPDATE statements s JOIN transactions x ON x.account_id = s.account_id AND x.seq = s.transaction_seq
+  SET s.grant_seq = x.grant_seq WHERE s.state = 3 AND s.grant_seq = 0;
+
+-- Of the debt: what was taken back of paid statements and nobody has paid since; what allowances do not pay.
+ALTER TABLE workspaces
+  ADD COLUMN IF NOT EXISTS overdue_micros BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS arrears_micros BIGINT NOT NULL DEFAULT 0;
+
 -- ---- guard ----------------------------------------------------------------------------------------------
 
 -- What an expired hold was charged, and where it was counted: so that what is too much of it, once it is settled late,

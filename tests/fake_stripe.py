@@ -236,10 +236,11 @@ class FakeStripe:
             raise invalid(f"No such {kind}: '{id}'", param, "resource_missing", 404 if param == "id" else 400)
         return self.objects[kind][id]
 
-    def _shape(self, kind, made):
-        """The object as this endpoint's api_version shows it."""
+    def _shape(self, kind, made, version=None, expand=()):
+        """The object as this api_version shows it, the endpoint's unless given; its payments only where they are
+        asked for, never in an event."""
         shown = copy.deepcopy(made)
-        old = self.api_version[:10] < SHAPE_BREAK
+        old = (version or self.api_version)[:10] < SHAPE_BREAK
         if kind == "charge" and old:
             shown["invoice"] = None
         if kind == "invoice" and old:
@@ -250,13 +251,20 @@ class FakeStripe:
             intent, subscription = shown.pop("_payment_intent", None), shown.pop("_subscription", None)
             shown["parent"] = {"type": "subscription_details",
                                "subscription_details": {"subscription": subscription}} if subscription else None
-            shown["payments"] = {"object": "list", "has_more": False, "data": [
-                {"payment": {"type": "payment_intent", "payment_intent": intent}}] if intent else []}
+            if "payments" in expand:
+                shown["payments"] = {"object": "list", "has_more": False, "data": [
+                    self.invoice_payment(made)] if intent else []}
         if kind == "subscription" and old:
             item = shown["items"]["data"][0]
             shown["current_period_start"] = item.pop("current_period_start")
             shown["current_period_end"] = item.pop("current_period_end")
         return shown
+
+    def invoice_payment(self, invoice):
+        return {"id": "inpay_" + invoice["_payment_intent"][3:], "object": "invoice_payment", "created": self.now(),
+                "livemode": self.livemode, "invoice": invoice["id"], "currency": invoice["currency"],
+                "amount_paid": invoice["amount_paid"], "amount_requested": invoice["total"], "is_default": True,
+                "status": "paid", "payment": {"type": "payment_intent", "payment_intent": invoice["_payment_intent"]}}
 
     def emit(self, type, made, previous=None, lost=False, created=None):
         """An event about an object as it is now; lost: Stripe never delivers it."""
@@ -411,6 +419,8 @@ class FakeStripe:
         self.emit("charge.succeeded", charge, lost=lost)
         self.emit("payment_intent.succeeded", intent, lost=lost)
         self.emit("invoice.paid", invoice, lost=lost)
+        if self.api_version[:10] >= SHAPE_BREAK:
+            self.emit("invoice_payment.paid", self.invoice_payment(invoice), lost=lost)
         return invoice
 
     def _post_invoice(self, params):
@@ -442,7 +452,7 @@ class FakeStripe:
 
     def _act_on_invoice(self, invoice, action, params):
         allowed = {"finalize": {"auto_advance"}, "pay": {"payment_method", "off_session"}, "void": set()}[action]
-        if unknown := set(params) - allowed:
+        if unknown := set(params) - allowed - {"expand"}:
             raise invalid(f"Received unknown parameter: {sorted(unknown)[0]}", sorted(unknown)[0], "parameter_unknown")
         if action == "finalize":
             if invoice["status"] != "draft":
@@ -580,7 +590,8 @@ class FakeStripe:
                 if unknown:
                     raise invalid(f"Received unknown parameter: {sorted(unknown)[0]}", sorted(unknown)[0],
                                   "parameter_unknown")
-            return self._post(route, params)
+            made = self._post(route, params)
+            return self._expanded(made, params, "") if made["object"] == "invoice" else made
         if unknown := set(params) - LIST_PARAMETERS:
             raise invalid(f"Received unknown parameter: {sorted(unknown)[0]}", sorted(unknown)[0], "parameter_unknown")
         return self._get(route, params)
@@ -667,8 +678,8 @@ class FakeStripe:
         raise invalid(f"Unrecognized request URL (GET: /v1/{route})", status=404)
 
     def _expanded(self, made, params, prefix):
-        shown = self._shape(made["object"], made)
         expand = params.get("expand", [])
+        shown = self._shape(made["object"], made, expand=[e.removeprefix(prefix) for e in expand])
         if f"{prefix}latest_charge" in expand and shown.get("latest_charge"):
             shown["latest_charge"] = copy.deepcopy(self.objects["charge"][shown["latest_charge"]])
         return shown

@@ -64,3 +64,11 @@ bool reconcile_submit(struct reconcile *R, struct command *command, const char *
 		               NULL);
 	return true;
 }
+
+void reconcile_take_parked(struct reconcile *R, const char *payment_id)
+{
+	const struct inbox in = reconcile_inbox(R);
+
+	if (inbox_resolve(&in, payment_id, clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US) != 0)
+		reconcile_unanswered(R);
+}

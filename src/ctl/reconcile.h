@@ -2,9 +2,9 @@
  * reconcile: Stripe's payments, refunds and disputes set against the ledger's orders.  What Stripe knows
  * and the ledger does not (a lost webhook) is brought in by the same commands as a webhook would, so that
  * it takes effect once, whatever else arrives and however often this runs.  What then still differs is a
- * finding for a person.  reconcile_run.c runs it, reconcile_orders.c looks at orders one by one, reconcile_api.c
- * reads Stripe's lists, reconcile.c is what these need; nobody but ctl_stripe.c and these includes this.
- * One thread.
+ * finding for a person.  reconcile_run.c runs it, reconcile_orders.c looks at orders one by one,
+ * reconcile_statements.c at statements, reconcile_api.c reads Stripe's lists, reconcile.c is what these need.  Only
+ * ctl_stripe.c and these include this.  One thread.
  */
 #ifndef OCTROI_CTL_RECONCILE_H
 #define OCTROI_CTL_RECONCILE_H
@@ -23,7 +23,8 @@
 struct reconcile_payment {
 	char id[64];
 	struct account_key account;
-	int64_t topup_seq;
+	enum payment_kind kind;
+	int64_t topup_seq; /* of what it paid for */
 	int64_t amount_minor, refunded_minor, disputed_minor;
 	bool older; /* begun before since_us: its disputes may be too, and are not all known */
 };
@@ -67,6 +68,12 @@ void reconcile_unanswered(struct reconcile *R);
 struct inbox reconcile_inbox(struct reconcile *R);
 /* Submits; true when it was decided.  A parked one is told as a difference. */
 bool reconcile_submit(struct reconcile *R, struct command *command, const char *object);
+
+/* Refunds and disputes that waited until it was known whose this payment is. */
+void reconcile_take_parked(struct reconcile *R, const char *payment_id);
+
+/* Statements whose payment is not known: whether their invoices are paid, and by what. */
+void reconcile_statements(struct reconcile *R);
 
 /* Stripe's PaymentIntent, with its charge expanded. */
 void reconcile_orders_payment(struct reconcile *R, const struct json *intent);

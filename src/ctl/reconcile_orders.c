@@ -16,6 +16,7 @@ static struct command command_for(const struct reconcile_payment *p, enum comman
 		.account = p->account,
 		.member = "",
 		.topup_seq = p->topup_seq,
+		.payment_kind = p->kind,
 		.payment_id = p->id,
 	};
 }
@@ -64,15 +65,6 @@ static struct reconcile_payment *find(struct reconcile *R, const char *id)
 	return bsearch(&wanted, R->payments, R->sorted, sizeof(*R->payments), by_id);
 }
 
-/* Events that came before their payment was known can be taken up now. */
-static void take_parked(struct reconcile *R, const char *payment_id)
-{
-	const struct inbox in = reconcile_inbox(R);
-
-	if (inbox_resolve(&in, payment_id, clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US) != 0)
-		reconcile_unanswered(R);
-}
-
 static void credit(struct reconcile *R, const struct reconcile_payment *p,
                    const struct json *intent)
 {
@@ -94,7 +86,7 @@ static void credit(struct reconcile *R, const struct reconcile_payment *p,
 		return;
 	R->credited++;
 	reconcile_tell(R, &p->account, p->topup_seq, p->id, "paid, not credited", "credited");
-	take_parked(R, p->id);
+	reconcile_take_parked(R, p->id);
 }
 
 /* Ours is what carries one of our orders' names. */
@@ -145,10 +137,11 @@ static int take_owner(void *context, const struct db_row *row)
 
 	memcpy(p->account.bytes, row->field[0], sizeof(p->account.bytes));
 	p->topup_seq = db_int(row, 1);
+	p->kind = (enum payment_kind)db_int(row, 2);
 	return CTL_OK;
 }
 
-/* The order that a payment belongs to: one of the list, or one from before. */
+/* What a payment paid for: an order of the list, one from before, or a statement. */
 static bool find_owner(struct reconcile *R, const char *id, struct reconcile_payment *p)
 {
 	const struct reconcile_payment *listed = find(R, id);
@@ -163,7 +156,7 @@ static bool find_owner(struct reconcile *R, const char *id, struct reconcile_pay
 	(void)snprintf(p->id, sizeof(p->id), "%s", id);
 	id_request_key(id, strlen(id), key);
 	buf_init(&sql, 256);
-	sql_literal(&sql, "SELECT account_id, topup_seq FROM payments WHERE payment_key = ");
+	sql_literal(&sql, "SELECT account_id, topup_seq, kind FROM payments WHERE payment_key = ");
 	sql_bytes(&sql, key, sizeof(key));
 	if (ctl_rows(R->ctl, &sql, take_owner, p) != CTL_OK)
 		R->failed = true;
@@ -171,15 +164,49 @@ static bool find_owner(struct reconcile *R, const char *id, struct reconcile_pay
 	return !R->failed && p->topup_seq > 0;
 }
 
+/* What was taken back of it so far. */
+struct taken {
+	micros refunded_micros, disputed_micros;
+	bool found;
+};
+
+static int take_taken(void *context, const struct db_row *row)
+{
+	struct taken *t = context;
+
+	*t = (struct taken){db_int(row, 0), db_int(row, 1), true};
+	return CTL_OK;
+}
+
+static bool read_taken(struct reconcile *R, const struct command *command, struct taken *t)
+{
+	struct buf sql;
+
+	*t = (struct taken){.found = false};
+	buf_init(&sql, 256);
+	sql_literal(&sql, "SELECT refunded_micros, disputed_micros FROM ");
+	if (command->payment_kind == PAYMENT_OF_STATEMENT)
+		sql_literal(&sql, "statements");
+	else
+		sql_literal(&sql, "topups");
+	sql_literal(&sql, " WHERE account_id = ");
+	sql_bytes(&sql, command->account.bytes, sizeof(command->account.bytes));
+	sql_literal(&sql, " AND seq = ");
+	sql_int(&sql, command->topup_seq);
+	if (ctl_rows(R->ctl, &sql, take_taken, t) != CTL_OK)
+		R->failed = true;
+	buf_free(&sql);
+	return !R->failed && t->found;
+}
+
 /* Submits it, and tells when money moved. */
 static void bring_in(struct reconcile *R, struct command *command, const char *object,
                      const char *finding)
 {
-	struct reader_topup before, after;
+	struct taken before, after;
 
-	if (!reconcile_order(R, &command->account, command->topup_seq, &before) || R->dry_run ||
-	    !reconcile_submit(R, command, object) ||
-	    !reconcile_order(R, &command->account, command->topup_seq, &after) ||
+	if (R->dry_run || !read_taken(R, command, &before) ||
+	    !reconcile_submit(R, command, object) || !read_taken(R, command, &after) ||
 	    (before.refunded_micros == after.refunded_micros &&
 	     before.disputed_micros == after.disputed_micros))
 		return;

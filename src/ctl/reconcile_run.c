@@ -42,6 +42,7 @@ int reconcile_run(struct reconcile *R)
 {
 	reconcile_api_each(R, "/v1/payment_intents", with_charge, reconcile_orders_payment);
 	reconcile_orders_paid(R);
+	reconcile_statements(R);
 	reconcile_api_each(R, "/v1/refunds", NULL, reconcile_orders_refund);
 	reconcile_api_each(R, "/v1/disputes", NULL, reconcile_orders_dispute);
 	reconcile_orders_open(R);

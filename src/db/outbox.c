@@ -144,7 +144,8 @@ static int find_reviewed(struct db *d, const char *declined, struct reviewed row
 	                  " WHERE o.state IN (" PENDING "," PARKED ") AND o.kind=" OF_STATEMENT
 	                  " AND o.claimed_until_us<=" NOW " AND (o.state=" PARKED " OR o.next_at_us>" NOW ")"
 	                  " AND (s.state IN (" SETTLED ") OR (s.state=" FAILED
-	                  " AND LEAST(a.balance_micros,0)+w.stated_micros>0 AND LOCATE(");
+	                  " AND w.stated_micros>GREATEST(0,-a.balance_micros,w.arrears_micros)-w.overdue_micros"
+	                  " AND LOCATE(");
 	sql_text(&sql, declined);
 	sql_literal(&sql, ",o.error)=1)) LIMIT ");
 	sql_int(&sql, REVIEW_MAX);

@@ -23,9 +23,15 @@ int inbox_livemode(const char *secret_key)
 
 /* ---- look-ups ---------------------------------------------------------------------------------- */
 
-/* Runs a statement that answers an account's key and a number, at most once. */
+/* What a look-up answers: an account's key, the number of something of it, and what that is (enum payment_kind). */
+struct found {
+	struct account_key account;
+	int64_t number, kind;
+};
+
+/* Runs a statement that answers that, at most once. */
 static enum finding look_up(const struct inbox *in, const struct buf *sql, int64_t deadline_us,
-                            struct account_key *account, int64_t *number)
+                            struct found *found)
 {
 	struct db *d = pool_take(in->readers, deadline_us);
 	enum finding finding = NOT_ASKED;
@@ -41,8 +47,9 @@ static enum finding look_up(const struct inbox *in, const struct buf *sql, int64
 	if (result == DB_OK)
 		got = db_row(d, &row);
 	if (got == 1) {
-		memcpy(account->bytes, row.field[0], sizeof(account->bytes));
-		*number = db_int(&row, 1);
+		memcpy(found->account.bytes, row.field[0], sizeof(found->account.bytes));
+		found->number = db_int(&row, 1);
+		found->kind = db_int(&row, 2);
 	}
 	if (got >= 0 && db_finish(d) == DB_OK)
 		finding = got == 1 ? FOUND : NOT_FOUND;
@@ -54,14 +61,39 @@ static enum finding find_payment(const struct inbox *in, struct command *c, int6
 {
 	unsigned char key[ID_KEY_BYTES];
 	enum finding finding;
+	struct found found;
 	struct buf sql;
 
 	id_request_key(c->payment_id, strlen(c->payment_id), key);
 	buf_init(&sql, SQL_MAX);
-	sql_literal(&sql, "SELECT account_id,topup_seq FROM payments WHERE payment_key=");
+	sql_literal(&sql, "SELECT account_id,topup_seq,kind FROM payments WHERE payment_key=");
 	sql_bytes(&sql, key, sizeof(key));
-	finding = look_up(in, &sql, deadline_us, &c->account, &c->topup_seq);
+	finding = look_up(in, &sql, deadline_us, &found);
 	buf_free(&sql);
+	if (finding == FOUND) {
+		c->account = found.account;
+		c->topup_seq = found.number;
+		c->payment_kind = (enum payment_kind)found.kind;
+	}
+	return finding;
+}
+
+/* The statement of an invoice. */
+static enum finding find_invoice(const struct inbox *in, struct stripe_event *e, int64_t deadline_us)
+{
+	enum finding finding;
+	struct found found;
+	struct buf sql;
+
+	buf_init(&sql, SQL_MAX);
+	sql_literal(&sql, "SELECT account_id,seq,0 FROM statements WHERE invoice_id=");
+	sql_text(&sql, e->invoice);
+	finding = look_up(in, &sql, deadline_us, &found);
+	buf_free(&sql);
+	if (finding == FOUND) {
+		e->command.account = found.account;
+		e->command.statement_seq = found.number;
+	}
 	return finding;
 }
 
@@ -69,16 +101,16 @@ static enum finding find_customer(const struct inbox *in, struct stripe_event *e
                                   int64_t deadline_us)
 {
 	enum finding finding;
-	int64_t ignored;
+	struct found found;
 	struct buf sql;
 
 	buf_init(&sql, SQL_MAX);
-	sql_literal(&sql, "SELECT account_id,topup_seq FROM billing WHERE customer_id=");
+	sql_literal(&sql, "SELECT account_id,0,0 FROM billing WHERE customer_id=");
 	sql_text(&sql, e->customer);
-	finding = e->customer[0] == '\0'
-	                  ? NOT_FOUND
-	                  : look_up(in, &sql, deadline_us, &e->command.account, &ignored);
+	finding = e->customer[0] == '\0' ? NOT_FOUND : look_up(in, &sql, deadline_us, &found);
 	buf_free(&sql);
+	if (finding == FOUND)
+		e->command.account = found.account;
 	if (finding == NOT_FOUND && id_account_valid(e->user, strlen(e->user))) {
 		e->command.account = id_account_key(e->user, strlen(e->user));
 		e->command.account_id = NULL; /* it has to be there */
@@ -155,6 +187,8 @@ static enum finding locate_payment(const struct inbox *in, struct stripe_event *
 		return FOUND;
 	}
 	finding = payment[0] != '\0' ? find_payment(in, &e->command, deadline_us) : NOT_FOUND;
+	if (finding == FOUND && e->command.kind == COMMAND_PAYMENT && e->command.payment_kind != PAYMENT_OF_TOPUP)
+		set_aside(&e->command, EVENT_IGNORED, "the payment of an invoice, which tells of itself", "");
 	if (finding == NOT_FOUND && is_of_others(e))
 		set_aside(&e->command, EVENT_IGNORED, "a payment that is no order's, such as an invoice's", "");
 	else if (finding == NOT_FOUND)
@@ -195,6 +229,16 @@ static enum finding locate_statement(struct stripe_event *e)
 	return FOUND;
 }
 
+/* Of an invoice that is no statement's, or of one that has not been noted yet: then the worker says what paid it. */
+static enum finding locate_invoice(const struct inbox *in, struct stripe_event *e, int64_t deadline_us)
+{
+	const enum finding finding = find_invoice(in, e, deadline_us);
+
+	if (finding == NOT_FOUND)
+		set_aside(&e->command, EVENT_IGNORED, "an invoice that is no statement's", "");
+	return finding;
+}
+
 /* Fills in the account, or parks; NOT_ASKED when the database could not be asked. */
 static enum finding locate(const struct inbox *in, struct arena *a, struct stripe_event *e,
                            int64_t deadline_us)
@@ -207,6 +251,8 @@ static enum finding locate(const struct inbox *in, struct arena *a, struct strip
 		park(c, "of a connected account", "");
 		return FOUND;
 	}
+	if (e->invoice[0] != '\0')
+		return locate_invoice(in, e, deadline_us);
 	if (c->kind == COMMAND_STATEMENT_PAID || c->kind == COMMAND_STATEMENT_NOTE)
 		return locate_statement(e);
 	if (c->kind == COMMAND_SUBSCRIPTION)

@@ -272,6 +272,38 @@ static void read_subscription(struct stripe_event *e, const char *type, const st
 	read_items(c, o);
 }
 
+/* The payment intent of an entry of invoice.payments, or of an invoice_payment. */
+static const char *payment_at(const struct json *invoice_payment)
+{
+	return id_at(json_get(invoice_payment, "payment"), "payment_intent");
+}
+
+/* What paid the invoice, as far as it says so: payment_intent, or since basil payments, where they are expanded. */
+static const char *payment_of_invoice(const struct json *o)
+{
+	const struct json *payments = json_get(json_get(o, "payments"), "data");
+	const char *payment = id_at(o, "payment_intent");
+
+	if (payment[0] == '\0' && payments != NULL && json_type(payments) == JSON_LIST && json_size(payments) > 0)
+		payment = payment_at(json_at(payments, 0));
+	return payment;
+}
+
+/* It names its invoice only, which says whose it is. */
+static void read_invoice_payment(struct stripe_event *e, const char *type, const struct json *o)
+{
+	struct command *c = &e->command;
+
+	e->invoice = id_at(o, "invoice");
+	if (!is(type, "invoice_payment.paid") || e->invoice[0] == '\0' || payment_at(o)[0] == '\0') {
+		ignore(e, "nothing that names a payment");
+		return;
+	}
+	c->kind = COMMAND_STATEMENT_NOTE;
+	c->payment_id = payment_at(o);
+	c->statement_note.invoice_id = e->invoice;
+}
+
 /* One that octroi made of a statement says whose it is. */
 static void read_invoice(struct stripe_event *e, const char *type, const struct json *o)
 {
@@ -282,6 +314,7 @@ static void read_invoice(struct stripe_event *e, const char *type, const struct 
 	e->user = text_at(metadata, "account");
 	if (e->order[0] != '\0' && is(type, "invoice.paid")) {
 		c->kind = COMMAND_STATEMENT_PAID;
+		c->payment_id = payment_of_invoice(o);
 		c->statement_paid.invoice_id = text_at(o, "id");
 		c->statement_paid.amount_minor = int_at(o, "total", NO_AMOUNT);
 		c->statement_paid.currency = currency_at(o);
@@ -323,6 +356,8 @@ static void read_object(struct stripe_event *e, const char *type, const struct j
 		read_subscription(e, type, o);
 	else if (starts(type, "invoice."))
 		read_invoice(e, type, o);
+	else if (starts(type, "invoice_payment."))
+		read_invoice_payment(e, type, o);
 	else
 		ignore(e, "a type that octroi has no use for");
 }
@@ -365,7 +400,7 @@ int stripe_event_read(const struct json *event, const char *body, struct stripe_
 	struct command_event *from = &e->command.event;
 
 	memset(e, 0, sizeof(*e));
-	e->order = e->reference = e->user = e->customer = "";
+	e->order = e->reference = e->user = e->customer = e->invoice = "";
 	from->provider = PROVIDER_STRIPE;
 	from->id = text_at(event, "id");
 	from->type = text_within(json_get(event, "type"), TYPE_MAX_BYTES);

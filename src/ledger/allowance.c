@@ -158,6 +158,7 @@ static void begin(struct decide *d, struct slot *s, const struct plan *p, micros
 
 	CHECK(w->period_start_us <= at_us && at_us < w->period_end_us);
 	name_plan(w, p);
+	workspace_fall_behind(d, s);
 	seat_everybody(d, s, p, at_us);
 	w->carried_micros = carried >= 0 ? give(d, s, ALLOWANCE_CARRIED, "", carried, at_us) : 0;
 	w->granted_micros = give(d, s, ALLOWANCE_PERIOD, "", plan_allowance(p, w->managers, w->members), at_us);

@@ -1,10 +1,36 @@
 /*
  * What money that came in must add up to: orders, payments, refunds, disputes, bonuses and codes.  Each
  * check is one statement of SQL that answers the rows that are wrong, and none on a sound ledger.  The
- * numbers in them are those of the database: topups.state 4 is paid; transactions.type 0 is TOP_UP, 1
- * SIGNUP_BONUS, 2 PROMO_BONUS, 3 REFERRAL_BONUS, 6 REFUND, 7 DISPUTE; refunds.status 1 and 2 are refunds that stand.
+ * numbers in them are those of the database: topups.state 4 is paid, statements.state 3; payments.kind 0 is of a
+ * top-up, 1 of a statement; transactions.type 0 is TOP_UP, 1 SIGNUP_BONUS, 2 PROMO_BONUS,
+ * 3 REFERRAL_BONUS, 6 REFUND, 7 DISPUTE; refunds.status 1 and 2 are refunds that stand.
  */
 #include "ledger/audit_state.h"
+
+/* What was paid for counts what its refunds and disputes come to; payments.kind says which table. */
+#define REFUNDS_OF(table, kind) \
+	{"refund", table, \
+	 "SELECT t.account_id, CONCAT('seq ', t.seq) AS name, CONCAT('it counts ', t.refunds_live_minor, ' of '," \
+	 " t.refunds_known_minor, ' refunded, but its refunds come to ', COALESCE(r.live, 0), ' of '," \
+	 " COALESCE(r.known, 0)) AS detail FROM " table " t LEFT JOIN (SELECT account_id, topup_seq," \
+	 " SUM(amount_minor) AS known, SUM(IF(status IN (1, 2), amount_minor, 0)) AS live FROM refunds WHERE kind = " kind \
+	 " GROUP BY account_id, topup_seq) r ON r.account_id = t.account_id AND r.topup_seq = t.seq" \
+	 " WHERE t.refunds_known_minor <> COALESCE(r.known, 0) OR t.refunds_live_minor <> COALESCE(r.live, 0)"}
+#define DISPUTES_OF(table, kind) \
+	{"dispute", table, \
+	 "SELECT t.account_id, CONCAT('seq ', t.seq) AS name, CONCAT('it counts ', t.disputes_minor," \
+	 " ' disputed, but its disputes come to ', COALESCE(d.live, 0)) AS detail FROM " table " t LEFT JOIN" \
+	 " (SELECT account_id, topup_seq, SUM(IF(withdrawn = 1 AND reinstated = 0, amount_minor, 0)) AS live" \
+	 " FROM disputes WHERE kind = " kind " GROUP BY account_id, topup_seq) d ON d.account_id = t.account_id" \
+	 " AND d.topup_seq = t.seq WHERE t.disputes_minor <> COALESCE(d.live, 0)"}
+#define CLAWBACK_OF(table, paid) \
+	{"clawback", table, \
+	 "SELECT account_id, CONCAT('seq ', seq) AS name, CONCAT(refunded_micros, ' taken back for refunds and '," \
+	 " disputed_micros, ' for disputes is not what they say') AS detail FROM " table " WHERE IF(" paid "," \
+	 " refunded_micros <> CAST(amount_micros AS DECIMAL(38, 0)) * (refunds_live_minor +" \
+	 " GREATEST(0, charge_refunded_minor - refunds_known_minor)) DIV amount_minor OR" \
+	 " disputed_micros <> CAST(amount_micros AS DECIMAL(38, 0)) * disputes_minor DIV amount_minor," \
+	 " refunded_micros <> 0 OR disputed_micros <> 0)"}
 
 static const struct audit_query queries[] = {
 	{"order", "topups",
@@ -27,35 +53,46 @@ static const struct audit_query queries[] = {
          " IF(p.payment_key IS NULL, 'not known', 'another order\\'s')) AS detail FROM topups t"
          " LEFT JOIN payments p ON p.payment_key = UNHEX(LEFT(SHA2(t.payment_id, 256), 32))"
          " WHERE t.payment_id <> '' AND"
-         " (p.payment_key IS NULL OR p.account_id <> t.account_id OR p.topup_seq <> t.seq)"},
+         " (p.payment_key IS NULL OR p.account_id <> t.account_id OR p.kind <> 0 OR p.topup_seq <> t.seq)"},
 	{"payment", "payments",
          "SELECT p.account_id, p.payment_id AS name, 'its order is not there' AS detail FROM payments p"
-         " LEFT JOIN topups t ON t.account_id = p.account_id AND t.seq = p.topup_seq WHERE t.seq IS NULL"},
-	{"refund", "topups",
-         "SELECT t.account_id, CONCAT('seq ', t.seq) AS name, CONCAT('it counts ', t.refunds_live_minor, ' of ',"
-         " t.refunds_known_minor, ' refunded, but its refunds come to ', COALESCE(r.live, 0), ' of ',"
-         " COALESCE(r.known, 0)) AS detail FROM topups t LEFT JOIN (SELECT account_id, topup_seq,"
-         " SUM(amount_minor) AS known, SUM(IF(status IN (1, 2), amount_minor, 0)) AS live FROM refunds"
-         " GROUP BY account_id, topup_seq) r ON r.account_id = t.account_id AND r.topup_seq = t.seq"
-         " WHERE t.refunds_known_minor <> COALESCE(r.known, 0) OR t.refunds_live_minor <> COALESCE(r.live, 0)"},
-	{"dispute", "topups",
-         "SELECT t.account_id, CONCAT('seq ', t.seq) AS name, CONCAT('it counts ', t.disputes_minor,"
-         " ' disputed, but its disputes come to ', COALESCE(d.live, 0)) AS detail FROM topups t LEFT JOIN"
-         " (SELECT account_id, topup_seq, SUM(IF(withdrawn = 1 AND reinstated = 0, amount_minor, 0)) AS live"
-         " FROM disputes GROUP BY account_id, topup_seq) d ON d.account_id = t.account_id AND d.topup_seq = t.seq"
-         " WHERE t.disputes_minor <> COALESCE(d.live, 0)"},
-	{"clawback", "topups",
-         "SELECT account_id, CONCAT('seq ', seq) AS name, CONCAT(refunded_micros, ' taken back for refunds and ',"
-         " disputed_micros, ' for disputes is not what they say') AS detail FROM topups WHERE state = 4 AND"
-         " (refunded_micros <> CAST(amount_micros AS DECIMAL(38, 0)) * (refunds_live_minor +"
-         " GREATEST(0, charge_refunded_minor - refunds_known_minor)) DIV amount_minor OR"
-         " disputed_micros <> CAST(amount_micros AS DECIMAL(38, 0)) * disputes_minor DIV amount_minor)"},
+         " LEFT JOIN topups t ON t.account_id = p.account_id AND t.seq = p.topup_seq WHERE p.kind = 0 AND t.seq IS NULL"},
+	{"payment", "statements",
+         "SELECT t.account_id, CONCAT('seq ', t.seq) AS name, CONCAT('payment ', t.payment_id, ' is ',"
+         " IF(p.payment_key IS NULL, 'not known', 'another''s')) AS detail FROM statements t"
+         " LEFT JOIN payments p ON p.payment_key = UNHEX(LEFT(SHA2(t.payment_id, 256), 32))"
+         " WHERE t.payment_id <> '' AND"
+         " (p.payment_key IS NULL OR p.account_id <> t.account_id OR p.kind <> 1 OR p.topup_seq <> t.seq)"},
+	{"payment", "payments",
+         "SELECT p.account_id, p.payment_id AS name, 'its statement is not there' AS detail FROM payments p"
+         " LEFT JOIN statements t ON t.account_id = p.account_id AND t.seq = p.topup_seq WHERE p.kind = 1 AND t.seq IS"
+         " NULL"},
+	REFUNDS_OF("topups", "0"),
+	REFUNDS_OF("statements", "1"),
+	DISPUTES_OF("topups", "0"),
+	DISPUTES_OF("statements", "1"),
+	CLAWBACK_OF("topups", "state = 4"),
+	CLAWBACK_OF("statements", "state = 3"),
 	{"clawback", "transactions",
          "SELECT account_id, 'all' AS name, CONCAT('what Stripe paid less what it took back differs from the"
          " orders by ', SUM(v), ' micros') AS detail FROM (SELECT account_id, amount_micros AS v FROM transactions"
          " WHERE actor = 'stripe' AND type IN (0, 6, 7) UNION ALL SELECT account_id,"
-         " refunded_micros + disputed_micros - amount_micros FROM topups WHERE state = 4) s"
-         " GROUP BY account_id HAVING SUM(v) <> 0"},
+         " refunded_micros + disputed_micros - amount_micros FROM topups WHERE state = 4 UNION ALL SELECT account_id,"
+         " refunded_micros + disputed_micros FROM statements) s GROUP BY account_id HAVING SUM(v) <> 0"},
+	{"overdue", "workspaces",
+         "SELECT w.account_id, 'overdue' AS name, CONCAT(w.overdue_micros, ' micros are overdue and ',"
+         " w.arrears_micros, ' in arrears, but ', GREATEST(0, -a.balance_micros, w.arrears_micros), ' are owed and ',"
+         " COALESCE(t.taken, 0), ' were taken back of statements') AS detail FROM workspaces w"
+         " JOIN accounts a ON a.id = w.account_id LEFT JOIN (SELECT account_id, SUM(refunded_micros + disputed_micros)"
+         " AS taken FROM statements GROUP BY account_id) t ON t.account_id = w.account_id WHERE w.arrears_micros < 0 OR"
+         " w.overdue_micros < 0 OR w.overdue_micros > LEAST(COALESCE(t.taken, 0), GREATEST(0, -a.balance_micros,"
+         " w.arrears_micros))"},
+	{"arrears", "workspaces",
+         "SELECT w.account_id, 'arrears' AS name, CONCAT('its grants have ', COALESCE(g.rest, 0), ' micros left beside a"
+         " balance of ', a.balance_micros, ' and arrears of ', w.arrears_micros) AS detail FROM workspaces w"
+         " JOIN accounts a ON a.id = w.account_id LEFT JOIN (SELECT account_id, SUM(remaining_micros) AS rest FROM grants"
+         " GROUP BY account_id) g ON g.account_id = w.account_id WHERE COALESCE(g.rest, 0) <> GREATEST(0,"
+         " a.balance_micros + w.arrears_micros)"},
 	{"bonus", "campaigns",
          "SELECT CAST('' AS BINARY(16)) AS account_id, c.name, CONCAT('it counts ', c.grants, ' bonuses of ',"
          " c.granted_micros, ' micros, but the claims are ', COALESCE(k.n, 0), ' of ', COALESCE(k.v, 0)) AS detail"

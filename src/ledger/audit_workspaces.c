@@ -171,12 +171,13 @@ static const struct audit_query queries[] = {
 	 " micros, but its transaction ', t.transaction_seq, ' is ', COALESCE(CONCAT('of type ', x.type, ', ',"
 	 " x.amount_micros, ' micros'), 'not there')) AS detail FROM statements t LEFT JOIN transactions x ON"
 	 " x.account_id = t.account_id AND x.seq = t.transaction_seq WHERE IF(t.state = 3, x.seq IS NULL OR x.type <>"
-	 " 9 OR x.amount_micros <> t.amount_micros, t.transaction_seq <> 0)"},
+	 " 9 OR x.amount_micros <> t.amount_micros OR x.grant_seq <> t.grant_seq, t.transaction_seq <> 0 OR"
+	 " t.grant_seq <> 0)"},
 	{"statement", "statements",
 	 "SELECT account_id, CONCAT('seq ', seq) AS name, CONCAT('state ', state, ', ', amount_micros, ' micros, ',"
 	 " amount_minor, ' ', currency, ' from ', from_us, ' to ', to_us) AS detail FROM statements WHERE state NOT"
 	 " BETWEEN 0 AND 5 OR amount_micros < 0 OR amount_minor < 0 OR from_us > to_us OR (state BETWEEN 0 AND 3 AND"
-	 " (amount_micros = 0 OR amount_minor = 0)) OR (state = 2 AND failures = 0)"},
+	 " (amount_micros = 0 OR amount_minor = 0)) OR (state = 2 AND failures = 0 AND failure <> 'overdue')"},
 	{"statement", "transactions",
 	 "SELECT x.account_id, CONCAT('seq ', x.seq) AS name, CONCAT('a payment of ', COUNT(t.seq), ' statements') AS"
 	 " detail FROM transactions x LEFT JOIN statements t ON t.account_id = x.account_id AND t.transaction_seq ="
@@ -190,9 +191,10 @@ static const struct audit_query queries[] = {
 	 " COALESCE(t.owed, 0) OR w.statement_seq <> COALESCE(t.n, 0) OR w.failed_statements <> COALESCE(t.failed, 0)"},
 	{"statement", "accounts",
 	 "SELECT a.id AS account_id, 'status' AS name, CONCAT('status ', a.status, ', but ', COALESCE(t.failed, 0), '"
-	 " of its statements were declined') AS detail FROM accounts a LEFT JOIN (SELECT account_id, SUM(state = 2) AS"
-	 " failed FROM statements GROUP BY account_id) t ON t.account_id = a.id WHERE a.status IN (2, 3) AND"
-	 " COALESCE(t.failed, 0) = 0"},
+	 " of its statements were declined and nothing is overdue') AS detail FROM accounts a LEFT JOIN (SELECT"
+	 " account_id, SUM(state = 2) AS failed FROM statements GROUP BY account_id) t ON t.account_id = a.id LEFT JOIN workspaces w ON"
+	 " w.account_id = a.id WHERE a.status IN (2, 3) AND COALESCE(t.failed, 0) = 0 AND COALESCE(w.overdue_micros, 0) ="
+	 " 0"},
 	{"statement", "outbox",
 	 "SELECT t.account_id, CONCAT('statement ', t.seq) AS name, CONCAT('state ', t.state, ', but ', COUNT(o.seq),"
 	 " ' rows of outbox are for it') AS detail FROM statements t LEFT JOIN outbox o ON o.account_id = t.account_id"

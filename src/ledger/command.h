@@ -47,6 +47,8 @@ enum transaction_type {
 	TRANSACTION_COUNT
 };
 
+/* payments.kind: what was paid for.  The number of it is topup_seq, in the command and in each row. */
+enum payment_kind { PAYMENT_OF_TOPUP, PAYMENT_OF_STATEMENT, PAYMENT_OF_PERIOD };
 /* topups.state.  Whatever order facts come in, the highest stands. */
 enum topup_state { TOPUP_OPEN, TOPUP_PENDING, TOPUP_EXPIRED, TOPUP_FAILED, TOPUP_PAID };
 /* refunds.status; likewise. */
@@ -121,7 +123,8 @@ struct command {
 	const char *member;         /* "" when none */
 	bool by_customer;           /* member asks itself, or the account's owner, and not the application for it */
 	int64_t hold_seq;           /* for NEEDS_HOLD */
-	int64_t topup_seq;          /* for NEEDS_TOPUP: the order */
+	int64_t topup_seq;          /* for NEEDS_TOPUP: the order, a top-up's or */
+	enum payment_kind payment_kind; /* another's */
 	int64_t statement_seq;      /* for NEEDS_STATEMENT */
 	const char *payment_id;     /* for NEEDS_PAYMENT: Stripe's payment intent, "" when not known */
 	const char *object_id;      /* for NEEDS_OBJECT: Stripe's refund, dispute or subscription */
@@ -264,7 +267,7 @@ struct command {
 		struct { const char *customer_key; } statement_begin;
 		/* What Stripe answered; NULL: leave.  The customer as that of TOPUP_NOTE.  voided: the invoice is void,
 		 * and another may be made.  failure: a charge was declined, the attempt-th (from 0) of this
-		 * statement, and this is Stripe's code. */
+		 * statement, and this is Stripe's code.  payment_id: a payment of that invoice. */
 		struct {
 			const char *customer_id, *gone_id, *invoice_id, *invoice_url, *failure;
 			bool livemode, voided;

@@ -8,18 +8,18 @@
 #include "ledger/effects.h"
 #include "ledger/order.h"
 
-static const char *mismatch(struct decide *d, const struct slot *s, const struct topups_row *t,
+static const char *mismatch(struct decide *d, const struct slot *s, const struct order *o,
                             const struct disputes_row *r, const struct command *c)
 {
-	const char *why = order_mismatch(t, c->dispute.currency, c->dispute.livemode);
+	const char *why = order_mismatch(o, c->dispute.currency, c->dispute.livemode);
 
 	if (why == NULL)
-		why = order_payment_mismatch(d, s, t, c);
+		why = order_payment_mismatch(d, s, o, c);
 	if (why != NULL)
 		return why;
 	if (c->dispute.amount_minor < 0 || c->dispute.amount_minor > ORDER_MINOR_MAX)
 		return "an amount that cannot be";
-	if (r != NULL && r->topup_seq != t->seq)
+	if (r != NULL && (r->kind != (int64_t)o->kind || r->topup_seq != o->seq))
 		return "this dispute was about another order";
 	return NULL;
 }
@@ -47,6 +47,7 @@ static void keep(struct decide *d, struct slot *s, struct disputes_row *r,
 		memcpy(r->dispute_key, c->object_key, sizeof(r->dispute_key));
 		r->dispute_id = c->object_id;
 		r->topup_seq = c->topup_seq;
+		r->kind = c->payment_kind;
 		r->created_at_us = d->now_us;
 		rows_add(d->rows, s, &r->row);
 	}
@@ -58,35 +59,35 @@ static void keep(struct decide *d, struct slot *s, struct disputes_row *r,
 
 void decide_dispute(struct decide *d, struct slot *s, struct command *c)
 {
-	struct topups_row *t = rows_topup(d->rows, s, c->topup_seq), order;
+	struct order o, order;
+	const bool known = order_find(d, s, c, &o);
 	struct disputes_row *r =
 		(struct disputes_row *)rows_find(d->rows, s, TABLE_DISPUTES, c->object_key);
 	struct disputes_row after = {.amount_minor = 0};
-	const char *why = mismatch(d, s, t, r, c);
+	const char *why = mismatch(d, s, known ? &o : NULL, r, c);
 	struct order_claims claims;
 
 	if (why != NULL) {
 		order_park(&c->answer, why);
 		return;
 	}
-	order = *t;
+	order = o;
 	if (r != NULL) {
 		after = *r;
 		order.disputes_minor -= live_minor(r);
 	}
 	learn(&after, c);
 	order.disputes_minor += live_minor(&after);
-	if (!order_claims(&order, &claims) || !order_fits(s, t, &claims)) {
+	if (!order_claims(&order, &claims) || !order_fits(s, &o, &claims)) {
 		order_park(&c->answer, "the balance would leave its range");
 		return;
 	}
 
 	/* From here on it succeeds. */
-	order_keep_payment(d, s, t, c);
-	t->disputes_minor = order.disputes_minor;
-	rows_touch(d->rows, &t->row);
+	order_keep_payment(d, s, &order, c);
+	order_write(d, &order);
 	keep(d, s, r, &after, c);
-	order_settle(d, s, t, &claims, c->object_id);
+	order_settle(d, s, &order, &claims, c->object_id);
 	c->answer.outcome = OUTCOME_OK;
 	effects_figures(s, &c->answer);
 }

@@ -9,6 +9,7 @@
 #include "ledger/effects.h"
 #include "ledger/order.h"
 #include "ledger/referral.h"
+#include "ledger/statement.h"
 
 static const char *customer_mismatch(struct decide *d, struct slot *s, const struct command *c)
 {
@@ -34,16 +35,16 @@ static const char *session_mismatch(struct decide *d, const struct topups_row *t
 }
 
 /* NULL, or why the command is to wait for a person. */
-static const char *mismatch(struct decide *d, struct slot *s, const struct topups_row *t,
+static const char *mismatch(struct decide *d, struct slot *s, const struct topups_row *t, const struct order *o,
                             const struct command *c)
 {
-	const char *why = order_mismatch(t, c->payment.currency, c->payment.livemode);
+	const char *why = order_mismatch(t != NULL ? o : NULL, c->payment.currency, c->payment.livemode);
 
 	if (why != NULL)
 		return why;
 	if (c->payment.state == TOPUP_PAID && c->payment.amount_minor != t->amount_minor)
 		return "another amount than the order's";
-	why = order_payment_mismatch(d, s, t, c);
+	why = order_payment_mismatch(d, s, o, c);
 	if (why == NULL)
 		why = session_mismatch(d, t, c);
 	if (why != NULL)
@@ -66,8 +67,10 @@ static void credit(struct decide *d, struct slot *s, struct topups_row *t, struc
 		.actor = "stripe",
 	};
 	struct billing_row *b = effects_billing(d, s);
+	struct order o;
 
 	rows_touch(d->rows, &s->account->row);
+	statement_relieve(d, s, t->amount_micros);
 	t->transaction_seq = effects_transact(d, s, &given);
 	t->grant_seq = s->account->grant_seq;
 	t->paid_at_us = d->now_us;
@@ -76,34 +79,35 @@ static void credit(struct decide *d, struct slot *s, struct topups_row *t, struc
 	if (a->first_payment)
 		b->first_paid_at_us = d->now_us;
 	a->amount_micros = t->amount_micros;
-	order_settle(d, s, t, claims, t->payment_id);
+	order_of_topup(t, &o);
+	order_settle(d, s, &o, claims, t->payment_id);
 }
 
 void decide_payment(struct decide *d, struct slot *s, struct command *c)
 {
 	struct topups_row *t = rows_topup(d->rows, s, c->topup_seq);
 	struct answer *a = &c->answer;
+	struct order o = {.row = NULL};
 	struct order_claims claims;
-	const char *why = mismatch(d, s, t, c);
+	const char *why;
 	bool pays;
 
+	if (t != NULL)
+		order_of_topup(t, &o);
+	why = mismatch(d, s, t, &o, c);
 	if (why != NULL) {
 		order_park(a, why);
 		return;
 	}
 	pays = c->payment.state == TOPUP_PAID && t->state != TOPUP_PAID;
 	/* What was refunded or disputed before is taken back at once. */
-	if (!order_claims(t, &claims) ||
-	    (pays &&
-	     (!effects_fits(s->account, t->amount_micros) ||
-	      !effects_fits(s->account, -claims.refunded_micros) ||
-	      !effects_fits(s->account, -claims.refunded_micros - claims.disputed_micros)))) {
+	if (!order_claims(&o, &claims) || (pays && !order_fits_paid(s, &o, &claims))) {
 		order_park(a, "the balance would leave its range");
 		return;
 	}
 
 	/* From here on it succeeds. */
-	order_keep_payment(d, s, t, c);
+	order_keep_payment(d, s, &o, c);
 	if (t->session_id[0] == '\0' && c->payment.session_id[0] != '\0') {
 		t->session_id = c->payment.session_id;
 		rows_touch(d->rows, &t->row);

@@ -16,18 +16,19 @@ static struct refunds_row *refund_of(struct decide *d, struct slot *s, const str
 	return (struct refunds_row *)rows_find(d->rows, s, TABLE_REFUNDS, c->object_key);
 }
 
-static const char *mismatch(struct decide *d, const struct slot *s, const struct topups_row *t,
+static const char *mismatch(struct decide *d, const struct slot *s, const struct order *o,
                             const struct refunds_row *r, const struct command *c)
 {
-	const char *why = order_mismatch(t, c->refund.currency, c->refund.livemode);
+	const char *why = order_mismatch(o, c->refund.currency, c->refund.livemode);
 
 	if (why == NULL)
-		why = order_payment_mismatch(d, s, t, c);
+		why = order_payment_mismatch(d, s, o, c);
 	if (why != NULL)
 		return why;
 	if (c->refund.amount_minor < 0 || c->refund.amount_minor > ORDER_MINOR_MAX)
 		return "an amount that cannot be";
-	if (r != NULL && (r->topup_seq != t->seq || r->amount_minor != c->refund.amount_minor))
+	if (r != NULL && (r->kind != (int64_t)o->kind || r->topup_seq != o->seq ||
+	                  r->amount_minor != c->refund.amount_minor))
 		return "this refund was of another order or amount";
 	return NULL;
 }
@@ -38,7 +39,7 @@ static int64_t live_minor(enum refund_status status, int64_t amount_minor)
 }
 
 /* The order's facts with this one. */
-static void learn(struct topups_row *after, const struct refunds_row *r, const struct command *c,
+static void learn(struct order *after, const struct refunds_row *r, const struct command *c,
                   enum refund_status status)
 {
 	const int64_t amount = c->refund.amount_minor;
@@ -65,6 +66,7 @@ static void keep(struct decide *d, struct slot *s, struct refunds_row *r, const 
 		memcpy(r->refund_key, c->object_key, sizeof(r->refund_key));
 		r->refund_id = c->object_id;
 		r->topup_seq = c->topup_seq;
+		r->kind = c->payment_kind;
 		r->amount_minor = c->refund.amount_minor;
 		r->created_at_us = d->now_us;
 		rows_add(d->rows, s, &r->row);
@@ -75,9 +77,10 @@ static void keep(struct decide *d, struct slot *s, struct refunds_row *r, const 
 
 void decide_refund(struct decide *d, struct slot *s, struct command *c)
 {
-	struct topups_row *t = rows_topup(d->rows, s, c->topup_seq), after;
+	struct order o, after;
+	const bool known = order_find(d, s, c, &o);
 	struct refunds_row *r = refund_of(d, s, c);
-	const char *why = mismatch(d, s, t, r, c);
+	const char *why = mismatch(d, s, known ? &o : NULL, r, c);
 	enum refund_status status = c->refund.status;
 	struct order_claims claims;
 
@@ -87,21 +90,18 @@ void decide_refund(struct decide *d, struct slot *s, struct command *c)
 	}
 	if (r != NULL && r->status > (int64_t)status)
 		status = (enum refund_status)r->status;
-	after = *t;
+	after = o;
 	learn(&after, r, c, status);
-	if (!order_claims(&after, &claims) || !order_fits(s, t, &claims)) {
+	if (!order_claims(&after, &claims) || !order_fits(s, &o, &claims)) {
 		order_park(&c->answer, "the balance would leave its range");
 		return;
 	}
 
 	/* From here on it succeeds. */
-	order_keep_payment(d, s, t, c);
-	t->charge_refunded_minor = after.charge_refunded_minor;
-	t->refunds_known_minor = after.refunds_known_minor;
-	t->refunds_live_minor = after.refunds_live_minor;
-	rows_touch(d->rows, &t->row);
+	order_keep_payment(d, s, &after, c);
+	order_write(d, &after);
 	keep(d, s, r, c, status);
-	order_settle(d, s, t, &claims, c->object_id[0] != '\0' ? c->object_id : c->payment_id);
+	order_settle(d, s, &after, &claims, c->object_id[0] != '\0' ? c->object_id : c->payment_id);
 	c->answer.outcome = OUTCOME_OK;
 	effects_figures(s, &c->answer);
 }

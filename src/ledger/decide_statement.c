@@ -9,11 +9,14 @@
 
 void decide_statement(struct decide *d, struct slot *s, struct command *c)
 {
+	const struct workspaces_row *w = s->account != NULL ? workspace_of(d, s) : NULL;
+	const micros overdue = w != NULL ? w->overdue_micros : 0;
 	struct answer *a = &c->answer;
 	struct statement_amount amount = {0, 0};
+	struct statements_row *t;
 
 	if (s->account != NULL)
-		statement_price(d, s, statement_owed(s, workspace_of(d, s)), &amount);
+		statement_price(d, s, statement_owed(s, w) + overdue, &amount);
 	a->outcome = OUTCOME_OK;
 	/* What is too small stays owed; it would be stated again and again. */
 	if (s->account == NULL || statement_small(d, &amount))
@@ -21,5 +24,7 @@ void decide_statement(struct decide *d, struct slot *s, struct command *c)
 
 	/* From here on it succeeds. */
 	(void)workspace_ensure(d, s);
-	statement_answer(s, statement_make(d, s, &amount, d->now_us), a);
+	t = statement_make(d, s, &amount, d->now_us);
+	statement_demand(d, s, t);
+	statement_answer(s, t, a);
 }

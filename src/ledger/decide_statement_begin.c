@@ -9,11 +9,11 @@
 #include "ledger/statement.h"
 #include "ledger/workspace.h"
 
-/* What is owed and in no other statement that is to be charged: at most this one's amount. */
+/* What is owed, is not overdue and in no other statement that is to be charged: at most this one's amount. */
 static micros left_of(const struct slot *s, const struct workspaces_row *w, const struct statements_row *t)
 {
-	const micros debt = s->account->balance_micros < 0 ? -s->account->balance_micros : 0;
-	const micros others = w->stated_micros - t->amount_micros;
+	const micros debt = effects_debt(s);
+	const micros others = w->stated_micros - t->amount_micros + w->overdue_micros;
 
 	if (debt <= others)
 		return 0;

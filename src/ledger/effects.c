@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "ledger/statement.h"
 #include "ledger/workspace.h"
 
 /* What a line of the journal is about. */
@@ -30,6 +31,14 @@ micros effects_available(const struct accounts_row *a)
 		return 0;
 	free_micros = add(a->balance_micros, -a->held_micros);
 	return a->mode == MODE_POSTPAID ? add(free_micros, a->hard_limit_micros) : free_micros;
+}
+
+micros effects_debt(const struct slot *s)
+{
+	const micros arrears = s->workspace != NULL ? s->workspace->arrears_micros : 0;
+	const micros below = s->account != NULL && s->account->balance_micros < 0 ? -s->account->balance_micros : 0;
+
+	return below > arrears ? below : arrears;
 }
 
 bool effects_fits(const struct accounts_row *a, micros change)
@@ -193,22 +202,36 @@ static void pay_debt(struct decide *d, struct slot *s, struct grants_row *g, mic
 	enter(d, s, paid, 0, &repay);
 }
 
-static micros debt_of(const struct slot *s)
+/* What a grant of that type pays of the debt, the rest of which stays beside it.  A postpaid account is charged for
+ * what it owed when the period began or a month was stated; its allowance is for the period. */
+static micros payable(const struct slot *s, int64_t type)
 {
-	return s->account->balance_micros < 0 ? -s->account->balance_micros : 0;
+	const micros debt = effects_debt(s);
+
+	if (type != TRANSACTION_PLAN_ALLOWANCE || s->account->mode != MODE_POSTPAID || s->workspace == NULL)
+		return debt;
+	return add(debt, -s->workspace->arrears_micros);
+}
+
+/* So much is owed now, after something was paid of it. */
+static void note_debt(struct decide *d, struct slot *s, micros debt)
+{
+	workspace_paid(d, s, debt);
+	statement_relieve(d, s, 0);
 }
 
 /* Gives amount as a new grant, which first pays the account's debt. */
 static int64_t credit(struct decide *d, struct slot *s, micros amount, int64_t type, int64_t priority,
        int64_t expires_at_us, const struct movement *m)
 {
-	const micros debt = debt_of(s);
+	const micros debt = effects_debt(s), due = payable(s, type);
 	struct grants_row *g;
 
 	CHECK(amount > 0 && s->grants_loaded);
 	g = new_grant(d, s, amount, type, priority, expires_at_us, m->at_us);
 	enter(d, s, amount, g->seq, m);
-	pay_debt(d, s, g, debt, m);
+	pay_debt(d, s, g, due, m);
+	note_debt(d, s, add(debt, -smaller(due, amount)));
 	return g->seq;
 }
 
@@ -362,7 +385,7 @@ static micros restore(struct decide *d, struct slot *s, struct grants_row *g, mi
 		.description = "expired",
 		.at_us = m->at_us,
 	};
-	const micros debt = debt_of(s);
+	const micros debt = effects_debt(s), due = payable(s, g->type);
 
 	CHECK(amount >= 0);
 	if (amount == 0)
@@ -373,7 +396,8 @@ static micros restore(struct decide *d, struct slot *s, struct grants_row *g, mi
 	if (g->expires_at_us != 0 && g->expires_at_us <= m->at_us) {
 		effects_expire_grant(d, s, g, &expiry);
 	} else {
-		pay_debt(d, s, g, debt, m);
+		pay_debt(d, s, g, due, m);
+		note_debt(d, s, add(debt, -smaller(due, amount)));
 		effects_due(s->account, g->expires_at_us);
 	}
 	return wanted - amount;
@@ -428,10 +452,12 @@ static micros restore_payers(struct decide *d, struct slot *s, micros amount, mi
 static micros give_back_debt(struct decide *d, struct slot *s, micros amount, const struct entries_row *debt,
                              const struct movement *m)
 {
-	const micros owed = smaller(amount, debt_of(s));
+	const micros owes = effects_debt(s), owed = smaller(amount, owes);
 
-	if (owed > 0)
+	if (owed > 0) {
 		enter(d, s, owed, 0, m);
+		note_debt(d, s, add(owes, -owed));
+	}
 	return restore_payers(d, s, amount - owed, -debt->balance_after_micros - owed, debt, m);
 }
 
@@ -493,7 +519,7 @@ void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros
 void effects_capture(struct decide *d, struct slot *s, struct usages_row *u, micros cost, int64_t at_us)
 {
 	const int64_t first = s->account->entry_seq + 1;
-	const micros owed = debt_of(s);
+	const micros owed = effects_debt(s);
 	struct captures_row *c;
 
 	effects_cost(d, s, u, cost, at_us);
@@ -503,7 +529,7 @@ void effects_capture(struct decide *d, struct slot *s, struct usages_row *u, mic
 	memcpy(c->account_id, s->key.bytes, sizeof(c->account_id));
 	c->seq = u->seq;
 	c->amount_micros = cost;
-	c->debt_micros = debt_of(s) - owed;
+	c->debt_micros = effects_debt(s) - owed;
 	c->entry_first = first;
 	c->entry_last = s->account->entry_seq;
 	c->created_at_us = at_us;

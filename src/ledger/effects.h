@@ -16,6 +16,8 @@
 /* What the account may still promise: balance, less what is held, plus the hard limit if postpaid.
  * account NULL: 0. */
 micros effects_available(const struct accounts_row *account);
+/* What the account owes: what no grant has paid.  Beside an allowance there can be a debt that it does not pay. */
+micros effects_debt(const struct slot *s);
 /* Whether a balance moved by change stays in range. */
 bool effects_fits(const struct accounts_row *account, micros change);
 

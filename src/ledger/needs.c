@@ -2,6 +2,14 @@
 
 #include "ledger/decide.h"
 
+/* What a payment was for. */
+static bool name_order(struct rows *rows, struct slot *s, const struct command *c)
+{
+	if (c->payment_kind == PAYMENT_OF_STATEMENT)
+		return rows_want(rows, s, TABLE_STATEMENTS, &c->topup_seq);
+	return rows_want(rows, s, TABLE_TOPUPS, &c->topup_seq);
+}
+
 /* What the commands of money coming in look at. */
 static bool name_orders(struct rows *rows, struct slot *s, const struct command *c, int needs)
 {
@@ -11,7 +19,7 @@ static bool name_orders(struct rows *rows, struct slot *s, const struct command 
 	if ((needs & NEEDS_BILLING) != 0)
 		ok = rows_want(rows, s, TABLE_BILLING, NULL);
 	if ((needs & NEEDS_TOPUP) != 0)
-		ok = ok && rows_want(rows, s, TABLE_TOPUPS, &c->topup_seq);
+		ok = ok && name_order(rows, s, c);
 	if ((needs & NEEDS_PAYMENT) != 0 && c->payment_id[0] != '\0')
 		ok = ok && rows_want(rows, NULL, TABLE_PAYMENTS, c->payment_key);
 	if (object != 0 && c->object_id[0] != '\0')

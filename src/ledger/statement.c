@@ -11,11 +11,9 @@
 
 micros statement_owed(const struct slot *s, const struct workspaces_row *w)
 {
-	const micros stated = w != NULL ? w->stated_micros : 0;
+	const micros debt = effects_debt(s), elsewhere = w != NULL ? w->stated_micros + w->overdue_micros : 0;
 
-	if (s->account == NULL || s->account->balance_micros >= 0)
-		return 0;
-	return -s->account->balance_micros > stated ? -s->account->balance_micros - stated : 0;
+	return debt > elsewhere ? debt - elsewhere : 0;
 }
 
 /* A millionth of the account's unit is worth *up / *down of the currency's smallest unit. */
@@ -62,6 +60,7 @@ struct statements_row *statement_make(struct decide *d, struct slot *s, const st
 	t->currency = d->billing.currency;
 	t->created_at_us = to_us;
 	w->statement_from_us = to_us;
+	workspace_fall_behind(d, s);
 	if (t->state == STATEMENT_OPEN) {
 		w->stated_micros += amount->micros; /* both within the balance, which has bounds */
 		effects_post(d, s, w, OUTBOX_STATEMENT, t->seq, to_us);
@@ -116,6 +115,22 @@ void statement_suspend(struct decide *d, struct slot *s)
 	rows_touch(d->rows, &s->account->row);
 }
 
+/* The account is past due from now on, and suspended when the days of grace are over. */
+static void begin_grace(struct decide *d, struct slot *s)
+{
+	struct workspaces_row *w = workspace_of(d, s);
+
+	if (w->past_due_at_us == 0)
+		w->past_due_at_us = d->now_us;
+	if (s->account->status == STATUS_ACTIVE) {
+		s->account->status = d->billing.grace_us > 0 ? STATUS_PAST_DUE : STATUS_UNPAID;
+		w->suspend_at_us = d->billing.grace_us > 0 ? d->now_us + d->billing.grace_us : 0;
+		effects_due(s->account, w->suspend_at_us);
+	}
+	rows_touch(d->rows, &w->row);
+	rows_touch(d->rows, &s->account->row);
+}
+
 void statement_fail(struct decide *d, struct slot *s, struct statements_row *t)
 {
 	struct workspaces_row *w = workspace_of(d, s);
@@ -124,16 +139,48 @@ void statement_fail(struct decide *d, struct slot *s, struct statements_row *t)
 		w->failed_statements++;
 	t->state = STATEMENT_FAILED;
 	t->failures++;
-	if (w->past_due_at_us == 0)
-		w->past_due_at_us = d->now_us;
-	if (s->account->status == STATUS_ACTIVE) {
-		s->account->status = d->billing.grace_us > 0 ? STATUS_PAST_DUE : STATUS_UNPAID;
-		w->suspend_at_us = d->billing.grace_us > 0 ? d->now_us + d->billing.grace_us : 0;
-		effects_due(s->account, w->suspend_at_us);
-	}
+	begin_grace(d, s);
 	rows_touch(d->rows, &t->row);
+}
+
+void statement_taken_back(struct decide *d, struct slot *s, micros debt)
+{
+	struct workspaces_row *w = workspace_of(d, s);
+	struct statement_amount amount;
+
+	CHECK(w != NULL && debt >= 0);
+	statement_price(d, s, w->overdue_micros + debt, &amount);
+	if (statement_small(d, &amount))
+		return;
+	w->overdue_micros += debt; /* both are parts of the debt, which has bounds */
+	begin_grace(d, s);
+}
+
+void statement_relieve(struct decide *d, struct slot *s, micros paid)
+{
+	struct workspaces_row *w = workspace_of(d, s);
+	struct statement_amount amount;
+
+	if (w == NULL || w->overdue_micros == 0)
+		return;
+	w->overdue_micros -= paid < w->overdue_micros ? paid : w->overdue_micros;
+	statement_price(d, s, w->overdue_micros, &amount);
+	if (statement_small(d, &amount))
+		w->overdue_micros = 0;
+	workspace_restore(d, s);
 	rows_touch(d->rows, &w->row);
-	rows_touch(d->rows, &s->account->row);
+}
+
+void statement_demand(struct decide *d, struct slot *s, struct statements_row *t)
+{
+	struct workspaces_row *w = workspace_of(d, s);
+
+	if (w->overdue_micros == 0)
+		return;
+	w->overdue_micros = 0;
+	w->failed_statements++;
+	t->state = STATEMENT_FAILED;
+	t->failure = "overdue";
 }
 
 void statement_settle(struct decide *d, struct slot *s, struct statements_row *t, enum statement_state state)
@@ -147,13 +194,7 @@ void statement_settle(struct decide *d, struct slot *s, struct statements_row *t
 		w->failed_statements--;
 	}
 	t->state = state;
-	if (w->failed_statements == 0) {
-		/* What a person has suspended a payment does not restore. */
-		if (s->account->status == STATUS_PAST_DUE || s->account->status == STATUS_UNPAID)
-			s->account->status = STATUS_ACTIVE;
-		w->past_due_at_us = 0;
-		w->suspend_at_us = 0;
-	}
+	workspace_restore(d, s);
 	rows_touch(d->rows, &t->row);
 	rows_touch(d->rows, &w->row);
 	rows_touch(d->rows, &s->account->row);

@@ -7,7 +7,7 @@
 
 #include "ledger/decide.h"
 
-/* What is owed now beyond the statements that are not settled yet; 0 when nothing is. */
+/* What is owed now beyond the statements that are not settled yet and what is overdue; 0 when nothing is. */
 micros statement_owed(const struct slot *s, const struct workspaces_row *w);
 
 /* What of a debt can be charged: whole smallest units of the currency, and the part of the debt that they pay. */
@@ -35,6 +35,14 @@ struct statements_row *statement_find(struct decide *d, struct slot *s, int64_t 
 bool statement_settled(const struct statements_row *t);
 /* A charge was declined: the account is past due. */
 void statement_fail(struct decide *d, struct slot *s, struct statements_row *t);
+/* A claw-back of a paid statement has left that much of debt: nobody's card is charged for it again by itself; until it
+ * is paid the account is past due.  What is too small to be charged joins the next statement. */
+void statement_taken_back(struct decide *d, struct slot *s, micros debt);
+/* Before a payment, or what comes back of a claw-back, is credited: it pays what is overdue first.  What is left is
+ * forgotten as overdue where it is too small to be charged. */
+void statement_relieve(struct decide *d, struct slot *s, micros paid);
+/* The new statement was asked for by its customer and holds what is overdue: it is that from now on. */
+void statement_demand(struct decide *d, struct slot *s, struct statements_row *t);
 /* It ends; an account with none that failed is past due no more. */
 void statement_settle(struct decide *d, struct slot *s, struct statements_row *t, enum statement_state state);
 /* OK, and the statement's figures. */

@@ -231,6 +231,45 @@ void workspace_given_back(struct decide *d, struct slot *s, const char *member, 
 	reserve(d, s, m, before, at_us);
 }
 
+/* ---- what is owed -------------------------------------------------------------------------------- */
+
+void workspace_paid(struct decide *d, struct slot *s, micros debt)
+{
+	struct workspaces_row *w = s->workspace;
+
+	if (w == NULL || (w->arrears_micros <= debt && w->overdue_micros <= debt))
+		return;
+	if (w->arrears_micros > debt)
+		w->arrears_micros = debt;
+	if (w->overdue_micros > debt)
+		w->overdue_micros = debt;
+	workspace_restore(d, s);
+	rows_touch(d->rows, &w->row);
+}
+
+void workspace_fall_behind(struct decide *d, struct slot *s)
+{
+	struct workspaces_row *w = s->workspace;
+
+	w->arrears_micros = effects_debt(s);
+	rows_touch(d->rows, &w->row);
+}
+
+void workspace_restore(struct decide *d, struct slot *s)
+{
+	struct workspaces_row *w = s->workspace;
+
+	if (w->failed_statements != 0 || w->overdue_micros != 0)
+		return;
+	/* What a person has suspended a payment does not restore. */
+	if (s->account->status == STATUS_PAST_DUE || s->account->status == STATUS_UNPAID)
+		s->account->status = STATUS_ACTIVE;
+	w->past_due_at_us = 0;
+	w->suspend_at_us = 0;
+	rows_touch(d->rows, &w->row);
+	rows_touch(d->rows, &s->account->row);
+}
+
 int64_t workspace_due_us(const struct workspaces_row *w)
 {
 	const int64_t times[] = {w->period_end_us, w->statement_at_us, w->suspend_at_us};

@@ -38,6 +38,13 @@ void workspace_set_quota(struct decide *d, struct slot *s, struct members_row *m
 /* The member's period begins anew then, with this share, and ends with the workspace's. */
 void workspace_restart(struct decide *d, struct slot *s, struct members_row *m, micros quota, int64_t at_us);
 
+/* So much is owed from now on, because a credit has come: neither arrears nor what is overdue is more. */
+void workspace_paid(struct decide *d, struct slot *s, micros debt);
+/* All that is owed now is arrears: allowances of later do not pay it. */
+void workspace_fall_behind(struct decide *d, struct slot *s);
+/* Past due no more, and suspended no more, once neither a declined statement nor anything overdue is left. */
+void workspace_restore(struct decide *d, struct slot *s);
+
 /* The earliest time at which something of it falls due; EFFECTS_NEVER_DUE. */
 int64_t workspace_due_us(const struct workspaces_row *w);
 

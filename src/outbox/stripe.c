@@ -317,3 +317,14 @@ enum stripe_result stripe_send(const struct stripe *s, struct stripe_call *call)
 		tell(call, result);
 	return result;
 }
+
+const char *stripe_invoice_payment(const struct json *invoice, size_t index)
+{
+	const struct json *payments = json_get(json_get(invoice, "payments"), "data"), *one;
+
+	if (payments == NULL || json_type(payments) != JSON_LIST || index >= json_size(payments))
+		return NULL;
+	one = json_at(payments, index);
+	return strcmp(stripe_text(one, "status"), "paid") == 0 ? stripe_text(json_get(one, "payment"), "payment_intent")
+	                                                       : "";
+}

@@ -74,6 +74,10 @@ bool stripe_is_live(const struct stripe *s);
 /* How many decimals Stripe's smallest unit of a currency (ISO 4217, any case) stands for: 2, 0 or 3. */
 int stripe_decimals(const char *currency);
 
+/* The payment intent of an invoice's payments, which have to be expanded; "" where that one is not paid, or by
+ * something else; NULL beyond the last. */
+const char *stripe_invoice_payment(const struct json *invoice, size_t index);
+
 /* A text or integer of an answer; "" and 0 when it is not there or is something else. */
 const char *stripe_text(const struct json *record, const char *name);
 int64_t stripe_int(const struct json *record, const char *name);

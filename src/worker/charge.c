@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "inbox/inbox.h"
 #include "worker/customer.h"
 
 #define INVOICE_PREFIX "in_"
@@ -109,22 +110,45 @@ static enum step begin(struct work *w)
 	return read_known(w);
 }
 
-/* The invoice is paid. */
-static enum step book(struct work *w, const struct json *invoice)
+/* Refunds and disputes that came before it was known whose the payment is. */
+static enum step take_up(struct work *w, const char *payment)
+{
+	const struct inbox in = {.ledger = w->o->ledger, .readers = w->o->readers, .plans = "", .livemode = -1};
+
+	if (payment[0] != '\0' && inbox_resolve(&in, payment, w->deadline_us) != 0)
+		return over(w, CHARGE_LATER, "what waits for this payment cannot be taken up");
+	return STEP_ON;
+}
+
+/* The invoice is paid, by that payment ("" where it does not say). */
+static enum step book_payment(struct work *w, const struct json *invoice, const char *payment)
 {
 	const struct json *livemode = json_get(invoice, "livemode");
 	struct command c = command_of(w, COMMAND_STATEMENT_PAID);
 	enum step step;
 
+	c.payment_id = payment;
 	c.statement_paid.amount_minor = stripe_int(invoice, "total");
 	c.statement_paid.currency = stripe_text(invoice, "currency");
 	c.statement_paid.invoice_id = stripe_text(invoice, "id");
 	c.statement_paid.livemode = livemode != NULL && json_type(livemode) == JSON_BOOL && json_bool(livemode);
 	step = submit(w, &c);
-	if (step != STEP_ON)
-		return step;
-	return c.answer.event_state == EVENT_PARKED ? over(w, CHARGE_PARKED, c.answer.note)
-	                                            : over(w, CHARGE_PAID, "");
+	if (step == STEP_ON && c.answer.event_state == EVENT_PARKED)
+		step = over(w, CHARGE_PARKED, c.answer.note);
+	return step == STEP_ON ? take_up(w, payment) : step;
+}
+
+/* The invoice is paid, by as many payments as it says. */
+static enum step book(struct work *w, const struct json *invoice)
+{
+	const char *payment = stripe_invoice_payment(invoice, 0);
+	enum step step = payment == NULL ? book_payment(w, invoice, "") : STEP_ON;
+
+	for (size_t i = 1; payment != NULL && step == STEP_ON; i++) {
+		step = book_payment(w, invoice, payment);
+		payment = stripe_invoice_payment(invoice, i);
+	}
+	return step == STEP_ON ? over(w, CHARGE_PAID, "") : step;
 }
 
 static enum step decline(struct work *w, const char *code)
@@ -197,9 +221,14 @@ static enum stripe_result get(const struct work *w, const char *path, struct str
 static enum stripe_result get_invoice(const struct work *w, struct stripe_call *call)
 {
 	char path[PATH_BYTES];
+	enum stripe_result result;
 
 	invoice_path(w, "", path);
-	return get(w, path, call);
+	stripe_begin(call, path, NULL, w->deadline_us);
+	stripe_put(call, "expand[0]", "payments");
+	result = stripe_send(w->o->stripe, call);
+	call->path = NULL;
+	return result;
 }
 
 static bool has_status(const struct json *invoice, const char *status)
@@ -444,6 +473,17 @@ static enum step explain(struct work *w, const struct stripe_call *refused)
 	return step;
 }
 
+/* Only what is read again says what paid it; a POST keeps its parameters, for its key's sake. */
+static enum step book_paid(struct work *w, const struct json *answer)
+{
+	struct stripe_call call;
+	enum stripe_result result = get_invoice(w, &call);
+	enum step step = book(w, result == STRIPE_OK && has_status(call.json, "paid") ? call.json : answer);
+
+	stripe_call_free(&call);
+	return step;
+}
+
 /* A declined attempt is answered again to the same key, so that the key counts the attempts. */
 static enum step pay(struct work *w)
 {
@@ -457,7 +497,7 @@ static enum step pay(struct work *w)
 	(void)snprintf(about, sizeof(about), "pay %s %lld %s", w->known.invoice_id, (long long)w->known.failures, card);
 	result = post_invoice(w, "/pay", about, "payment_method", card, &call);
 	if (result == STRIPE_OK && has_status(call.json, "paid"))
-		step = book(w, call.json);
+		step = book_paid(w, call.json);
 	else if (result == STRIPE_OK)
 		step = over(w, CHARGE_LATER, "the money is on its way");
 	else if (result == STRIPE_REFUSED && call.status != 401 && call.status != 403)

@@ -28,6 +28,16 @@ def ledger():
                 stripe.dispute(intent)
             stripe.deliver()
         o.post("/api/credits/topup?account=paid", {"amount": 500})
+        o.account("owing")
+        o.fund("owing", -10_000_000)
+        assert o.post("/api/credits/pay?account=owing", {}).status == 402
+        [customer] = [c for c in stripe.objects["customer"].values() if c["metadata"].get("user_id") == "owing"]
+        stripe.save_card(customer["id"], default=True)
+        assert o.post("/api/credits/pay?account=owing", {}).status == 200
+        [charge] = stripe.charges(customer["id"])
+        stripe.refund(charge["payment_intent"], 250)
+        stripe.dispute(charge["payment_intent"], amount=500)
+        stripe.deliver()
         claimed = o.post("/api/credits/claim-bonus?account=paid", {})
         assert claimed.status == 200, claimed
         made = o.ctl("code", "create", "--amount", "5", "--reason", "test", "--actor", "tester", "--json")
@@ -72,6 +82,30 @@ TAMPERED = [
      f"UPDATE topups SET charge_refunded_minor = 250 WHERE {of('refunded')}"),
     ("clawback", "transactions", f"UPDATE topups SET disputed_micros = disputed_micros - 1 WHERE {of('disputed')}",
      f"UPDATE topups SET disputed_micros = disputed_micros + 1 WHERE {of('disputed')}"),
+    ("payment", "statements", f"UPDATE statements SET payment_id = 'pi_other' WHERE {of('owing')}",
+     f"UPDATE statements SET payment_id = (SELECT payment_id FROM payments WHERE {of('owing')}) WHERE {of('owing')}"),
+    ("payment", "statements", f"UPDATE payments SET kind = 0 WHERE {of('owing')}",
+     f"UPDATE payments SET kind = 1 WHERE {of('owing')}"),
+    ("payment", "payments", f"UPDATE payments SET topup_seq = 9 WHERE {of('owing')}",
+     f"UPDATE payments SET topup_seq = 1 WHERE {of('owing')}"),
+    ("refund", "statements", f"UPDATE refunds SET amount_minor = 251 WHERE {of('owing')}",
+     f"UPDATE refunds SET amount_minor = 250 WHERE {of('owing')}"),
+    ("refund", "statements", f"UPDATE refunds SET kind = 0 WHERE {of('owing')}",
+     f"UPDATE refunds SET kind = 1 WHERE {of('owing')}"),
+    ("dispute", "statements", f"UPDATE disputes SET withdrawn = 0 WHERE {of('owing')}",
+     f"UPDATE disputes SET withdrawn = 1 WHERE {of('owing')}"),
+    ("clawback", "statements", f"UPDATE statements SET refunded_micros = refunded_micros - 1 WHERE {of('owing')}",
+     f"UPDATE statements SET refunded_micros = refunded_micros + 1 WHERE {of('owing')}"),
+    ("clawback", "transactions", f"UPDATE statements SET disputed_micros = disputed_micros - 1 WHERE {of('owing')}",
+     f"UPDATE statements SET disputed_micros = disputed_micros + 1 WHERE {of('owing')}"),
+    ("statement", "statements", f"UPDATE statements SET grant_seq = grant_seq + 1 WHERE {of('owing')}",
+     f"UPDATE statements SET grant_seq = grant_seq - 1 WHERE {of('owing')}"),
+    ("overdue", "workspaces", f"UPDATE workspaces SET overdue_micros = 7500001 WHERE {of('owing')}",
+     f"UPDATE workspaces SET overdue_micros = 7500000 WHERE {of('owing')}"),
+    ("statement", "accounts", f"UPDATE workspaces SET overdue_micros = 0 WHERE {of('owing')}",
+     f"UPDATE workspaces SET overdue_micros = 7500000 WHERE {of('owing')}"),
+    ("arrears", "workspaces", f"UPDATE workspaces SET arrears_micros = 7500001 WHERE {of('owing')}",
+     f"UPDATE workspaces SET arrears_micros = 0 WHERE {of('owing')}"),
     ("bonus", "campaigns", "UPDATE campaigns SET grants = 2", "UPDATE campaigns SET grants = 1"),
     ("bonus", "campaigns", "UPDATE campaigns SET granted_micros = granted_micros + 1",
      "UPDATE campaigns SET granted_micros = granted_micros - 1"),

@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import guard  # noqa: E402
+import plans  # noqa: E402
 from fake_stripe import FakeStripe  # noqa: E402
 from octroi import Octroi, wait_until  # noqa: E402
 from timetravel import Clock, instant_us  # noqa: E402
@@ -447,6 +448,33 @@ def test_who_may_pay(shop, stripe):
     for key, status in (("guard", 403), ("report", 403), ("app", 200), (None, 401)):
         assert shop.post(f"/api/credits/pay?account={account}", {}, key=key).status == status
     assert shop.post(f"/api/credits/pay?account={account}", {"amount": 5}).status == 400
+
+
+# -- with a plan ------------------------------------------------------------------------------------------------
+
+
+def test_an_allowance_does_not_pay_what_the_month_came_to(shop, stripe, clock):
+    """Month and period end at the same instant, and somebody looks only later."""
+    plans.add(shop, "team", pool_micros=500 * EURO)
+    clock.set("2031-01-10 12:00:00")
+    c = Customer(shop, stripe, unit="credit", plan="team")
+    shop.fund(c.id, -shop.balance(c.id)[0] - 800 * EURO)
+    next_month(clock)
+    assert c.wait(PAID) == [(PAID, 800, 0, "")]
+    assert c.charged() == [800] and c.balance() == 500 * EURO
+    shop.audit()
+    # So it is while it is not paid yet.
+    c.replace_card("card_declined")
+    shop.fund(c.id, -1300 * EURO)
+    next_month(clock)
+    assert c.wait(FAILED, 2)[-1][:2] == (FAILED, 800)
+    assert c.balance() == -300 * EURO and c.status() == "past_due"
+    shop.audit()
+    c.replace_card()
+    paid = c.pay()
+    assert (paid.status, paid.json["amount"], paid.json["balanceMicros"]) == (200, 800, 500 * EURO), paid
+    assert c.charged() == [800, 800] and c.status() == "active"
+    shop.audit()
 
 
 def test_under_mod_fcgid():

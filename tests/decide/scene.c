@@ -425,9 +425,20 @@ check_journal(const struct scene *s, const struct accounts_row *a, const char *l
 		wrong(line, "entries", seq, a->entry_seq);
 }
 
+static const struct workspaces_row *
+workspace_row(const struct scene *s, const unsigned char id[ID_KEY_BYTES])
+{
+	for (const struct row *row = s->table[TABLE_WORKSPACES]; row != NULL; row = row->next)
+		if (memcmp(((const struct workspaces_row *)row)->account_id, id, ID_KEY_BYTES) == 0)
+			return (const struct workspaces_row *)row;
+	return NULL;
+}
+
 static void
 check_account(const struct scene *s, const struct accounts_row *a, const char *line)
 {
+	const struct workspaces_row *w = workspace_row(s, a->id);
+	const micros arrears = w != NULL ? w->arrears_micros : 0;
 	micros granted = 0, held = 0;
 	int64_t open = 0;
 
@@ -439,22 +450,13 @@ check_account(const struct scene *s, const struct accounts_row *a, const char *l
 			held += ((const struct holds_row *)row)->reserved_micros;
 			open++;
 		}
-	if (a->balance_micros >= 0 ? granted != a->balance_micros : granted != 0)
+	if (granted != (a->balance_micros + arrears > 0 ? a->balance_micros + arrears : 0))
 		wrong(line, "grants, which cover the balance", a->balance_micros, granted);
 	if (a->held_micros != held)
 		wrong(line, "held, which is that of the open holds", held, a->held_micros);
 	if (a->open_holds != open)
 		wrong(line, "open holds", open, a->open_holds);
 	check_journal(s, a, line);
-}
-
-static const struct workspaces_row *
-workspace_row(const struct scene *s, const unsigned char id[ID_KEY_BYTES])
-{
-	for (const struct row *row = s->table[TABLE_WORKSPACES]; row != NULL; row = row->next)
-		if (memcmp(((const struct workspaces_row *)row)->account_id, id, ID_KEY_BYTES) == 0)
-			return (const struct workspaces_row *)row;
-	return NULL;
 }
 
 /* What the workspace counts of its members. */
@@ -705,6 +707,7 @@ read_statement(const struct words *w, struct command *c)
 		c->statement_paid.invoice_id = text_or(w, "invoice", "");
 		c->statement_paid.livemode = flag(w, "live");
 	}
+	c->payment_id = text_or(w, "pi", "");
 }
 
 static enum account_unit
@@ -765,6 +768,7 @@ read_fact(const struct words *w, struct command *c)
 	const char *currency = text_or(w, "currency", "eur");
 
 	c->topup_seq = integer(w->word[2]);
+	c->payment_kind = flag(w, "statement") ? PAYMENT_OF_STATEMENT : PAYMENT_OF_TOPUP;
 	c->payment_id = text_or(w, "pi", "");
 	c->object_id = text_or(w, "id", "");
 	if (c->kind == COMMAND_PAYMENT) {
@@ -1237,6 +1241,7 @@ see_workspace(struct scene *s, const struct words *w, const struct account_key *
 	} columns[] = {
 		{"reserved", ws->reserved_micros}, {"granted", ws->granted_micros}, {"carried", ws->carried_micros},
 		{"day", ws->day_micros}, {"month", ws->month_micros}, {"stated", ws->stated_micros},
+		{"overdue", ws->overdue_micros}, {"arrears", ws->arrears_micros},
 		{"outbox", count_rows(s, key, TABLE_OUTBOX)},
 		{"ends", ws->period_end_us == 0 ? 0 : (ws->period_end_us - s->now_us) / US},
 	};

@@ -304,6 +304,183 @@ test_soft_limit(void **state)
 	PLAY(&billing, lines);
 }
 
+/* What was paid is refunded and disputed: it is owed again, but nobody is charged for it without asking. */
+static void
+test_taken_back(void **state)
+{
+	static const char *const lines[] = {
+		OWES(1000),
+		"statement a -> OK seq=1",
+		"statement_note a 1 invoice=in_1 -> OK",
+		"statement_paid a 1 invoice=in_1 minor=1000 pi=p1 event=p1 -> OK event=applied credited=1 balance=0",
+		"statement_paid a 1 invoice=in_1 minor=1000 pi=p1 event=p2 -> OK event=ignored credited=0",
+		"refund a 1 statement id=r1 amount=400 pi=p1 event=e1 -> OK event=applied balance=-4000000",
+		"see a status=2 overdue=4000000 due=259200",
+		"refund a 1 statement id=r1 amount=400 pi=p1 event=e1 -> OK replayed=1 balance=-4000000",
+		"refund a 1 statement id=r1 amount=400 pi=p1 event=e2 -> OK balance=-4000000",
+		"refund a 1 statement amount=400 pi=p1 event=e3 -> OK balance=-4000000",
+		"dispute a 1 statement id=d1 amount=600 withdrawn pi=p1 event=e4 -> OK balance=-10000000",
+		"see a overdue=10000000",
+		/* It is in no statement by itself. */
+		"statement_begin a 1 -> OK state=3",
+		"pass 259200",
+		"touch a -> OK",
+		"see a status=3",
+		"authorize a gpt in=1 out=1 -> ACCOUNT_SUSPENDED kind=suspended",
+		"dispute a 1 statement id=d1 amount=600 reinstated pi=p1 event=e5 -> OK balance=-4000000",
+		"see a status=3 overdue=4000000",
+		"refund a 1 statement id=r1 amount=400 failed pi=p1 event=e6 -> OK balance=0",
+		"see a status=0 overdue=0",
+		/* What it is not about. */
+		"refund a 1 id=x1 amount=1 pi=p1 event=x1 -> OK event=parked",
+		"refund a 2 statement id=x2 amount=1 event=x2 -> OK event=parked",
+		"refund a 1 statement id=x3 amount=1 currency=usd pi=p1 event=x3 -> OK event=parked",
+		"refund a 1 statement id=x4 amount=1 live pi=p1 event=x4 -> OK event=parked",
+		"topup a 100 -> OK seq=1",
+		"refund a 1 id=r1 amount=400 event=x5 -> OK event=parked",
+		"payment a 1 amount=100 pi=p1 event=x6 -> OK event=parked credited=0",
+		/* A little joins the next statement. */
+		"refund a 1 statement id=r2 amount=49 pi=p1 -> OK balance=-490000",
+		"see a status=0 overdue=0",
+		"refund a 1 statement id=r2 amount=49 failed pi=p1 -> OK balance=0",
+		/* Facts that were there before it was paid are met with it. */
+		OWES(500),
+		"statement a -> OK seq=2 minor=500",
+		"statement_note a 2 invoice=in_2 -> OK",
+		"statement_note a 2 invoice=in_3 pi=p2 event=y1 -> OK event=parked",
+		"statement_note a 2 invoice=in_2 pi=p1 event=y2 -> OK event=parked",
+		"statement_note a 2 invoice=in_2 live pi=p2 event=y3 -> OK event=parked",
+		"statement_note a 2 invoice=in_2 pi=p2 event=y4 -> OK event=applied",
+		"statement_note a 2 invoice=in_2 pi=p2 event=y5 -> OK event=ignored",
+		"refund a 2 statement id=r3 amount=200 pi=p2 -> OK balance=-5000000",
+		"statement_paid a 2 invoice=in_2 minor=500 -> OK credited=1 balance=-2000000",
+		"see a status=2 overdue=2000000 stated=0",
+		/* What was paid too much goes first, and is no debt. */
+		"give a 2000000 -> OK balance=0",
+		"see a status=0 overdue=0",
+	};
+
+	(void)state;
+	PLAY(&billing, lines);
+}
+
+static void
+test_paid_again(void **state)
+{
+	static const char *const lines[] = {
+		"at 2026-01-20T10:00:00Z",
+		"account a mode=postpaid hard=100000000 -> OK",
+		OWES(1000),
+		"statement a -> OK seq=1",
+		"statement_note a 1 invoice=in_1 -> OK",
+		"statement_paid a 1 invoice=in_1 minor=1000 pi=p1 -> OK credited=1 balance=0",
+		"dispute a 1 statement id=d1 amount=1000 withdrawn pi=p1 -> OK balance=-10000000",
+		OWES(300),
+		/* The month states what was used since, and paying that pays nothing else. */
+		"at 2026-02-01T00:00:00Z",
+		"touch a -> OK",
+		"see a statements=paid:1000,open:300 overdue=10000000 stated=3000000 status=3",
+		"statement_begin a 2 -> OK minor=300 stale=0",
+		"statement_note a 2 invoice=in_2 -> OK",
+		"statement_paid a 2 invoice=in_2 minor=300 -> OK credited=1 balance=-10000000",
+		"see a overdue=10000000 status=3",
+		/* A top-up pays it first. */
+		"take a 1000000 -> OK",
+		"topup a 600 money=6000000 -> OK",
+		"payment a 1 amount=600 pi=p3 -> OK credited=1 balance=-5000000",
+		"see a overdue=4000000 status=3",
+		/* Asked for, it is stated with everything else, and past due until that is paid. */
+		"statement a -> OK seq=3 minor=500 state=2",
+		"see a overdue=0 stated=5000000 status=3 failures=0,0,0",
+		"statement_begin a 3 -> OK minor=500 state=2",
+		"statement_note a 3 invoice=in_3 -> OK state=2",
+		"statement_note a 3 failure=card_declined -> OK event=applied",
+		"see a status=3 failures=0,0,1",
+		"statement_paid a 3 invoice=in_3 minor=500 -> OK credited=1 balance=0",
+		"see a status=0 overdue=0 stated=0",
+		/* Won after it was paid again: the rest is credit. */
+		"dispute a 1 statement id=d1 amount=1000 reinstated pi=p1 -> OK balance=10000000",
+		"see a status=0 overdue=0",
+	};
+
+	(void)state;
+	PLAY(&billing, lines);
+}
+
+/* What was owed when the month or the period ended is charged; a new allowance does not pay it. */
+static void
+test_allowances_pay_no_arrears(void **state)
+{
+	static const char *const lines[] = {
+		"plan team pool=10000000 unit=credit",
+		"at 2026-01-20T10:00:00Z",
+		"account a mode=postpaid unit=credit hard=1000000000 plan=team -> OK balance=10000000",
+		"take a 90000000 -> OK balance=-80000000",
+		"at 2026-02-01T00:00:00Z",
+		"touch a -> OK balance=-70000000",
+		"see a grants=0,10000000 statements=open:80 stated=80000000 arrears=80000000",
+		"statement_begin a 1 -> OK minor=80 state=0",
+		/* The period's use is the allowance's. */
+		"take a 4000000 -> OK balance=-74000000",
+		"see a grants=0,6000000 arrears=80000000",
+		"statement_begin a 1 -> OK minor=80 state=0",
+		"statement_note a 1 invoice=in_1 -> OK",
+		"statement_paid a 1 invoice=in_1 minor=80 -> OK credited=1 balance=6000000",
+		"see a grants=0,6000000,0 arrears=0 stated=0",
+		"take a 60000000 -> OK balance=-54000000",
+		/* Within the period what was used in it may be paid by what is added to it; not what was stated. */
+		"at 2026-02-20T00:00:00Z",
+		"statement a -> OK seq=2 minor=54",
+		"take a 20000000 -> OK balance=-74000000",
+		"plan huge pool=25000000 unit=credit",
+		"account a plan=huge -> OK balance=-59000000",
+		"see a arrears=54000000 stated=54000000",
+		/* Who pays otherwise owes less. */
+		"give a 58000000 -> OK balance=-1000000",
+		"statement_begin a 2 -> OK state=5",
+		"see a arrears=1000000 stated=0",
+	};
+	static const char *const others[] = {
+		/* The month and the period end at different times. */
+		"plan team pool=10000000 unit=credit",
+		"at 2026-01-15T00:00:00Z",
+		"account a unit=credit -> OK",
+		"account a mode=postpaid hard=1000000000 -> OK",
+		"subscription a sub_1 plan=team start=2026-01-15T00:00:00Z at=1 -> OK",
+		"take a 80000000 -> OK balance=-70000000",
+		"at 2026-02-01T00:00:00Z",
+		"touch a -> OK",
+		"see a statements=open:70",
+		"take a 5000000 -> OK",
+		"at 2026-02-15T00:00:00Z",
+		"touch a -> OK balance=-65000000",
+		"see a grants=0,10000000 arrears=75000000",
+		"statement_begin a 1 -> OK minor=70",
+		"at 2026-03-01T00:00:00Z",
+		"touch a -> OK",
+		"see a statements=open:70,carried:5",
+		/* What a prepaid account owes nobody would be charged for: its allowance pays it. */
+		"account b unit=credit plan=team -> OK balance=10000000",
+		"take b 15000000 -> OK balance=-5000000",
+		"at 2026-04-01T00:00:00Z",
+		"touch b -> OK balance=5000000",
+		"see b grants=0,5000000 arrears=0",
+		/* It is one again: what was owed then is paid by whatever comes. */
+		"account b mode=postpaid hard=1000000000 -> OK",
+		"take b 25000000 -> OK balance=-20000000",
+		"at 2026-05-01T00:00:00Z",
+		"touch b -> OK balance=-10000000",
+		"account b mode=prepaid -> OK",
+		"see b grants=0,0,10000000 arrears=20000000",
+		"give b 20000000 -> OK balance=10000000",
+		"see b grants=0,0,10000000,0 arrears=0",
+	};
+
+	(void)state;
+	PLAY(&billing, lines);
+	PLAY(&billing, others);
+}
+
 /* After the others: these commands end in these ways, and in no other. */
 static void
 test_every_outcome_was_seen(void **state)
@@ -326,6 +503,8 @@ main(void)
 		cmocka_unit_test(test_credits),        cmocka_unit_test(test_charged_once),
 		cmocka_unit_test(test_paid_otherwise), cmocka_unit_test(test_declined),
 		cmocka_unit_test(test_suspended_by_a_person), cmocka_unit_test(test_without_grace),
+		cmocka_unit_test(test_taken_back),     cmocka_unit_test(test_paid_again),
+		cmocka_unit_test(test_allowances_pay_no_arrears),
 		cmocka_unit_test(test_soft_limit),     cmocka_unit_test(test_every_outcome_was_seen),
 	};
 

@@ -480,11 +480,13 @@ static void check_allowances(void)
 static void check_grants(void)
 {
 	const struct accounts_row *a = (const struct accounts_row *)tables[TABLE_ACCOUNTS];
+	const struct workspaces_row *w = (const struct workspaces_row *)tables[TABLE_WORKSPACES];
+	const micros arrears = w != NULL ? w->arrears_micros : 0;
 	micros left = 0;
 
 	for (const struct row *row = tables[TABLE_GRANTS]; row != NULL; row = row->next)
 		left += ((const struct grants_row *)row)->remaining_micros;
-	if (a != NULL && left != (a->balance_micros > 0 ? a->balance_micros : 0))
+	if (a != NULL && left != (a->balance_micros + arrears > 0 ? a->balance_micros + arrears : 0))
 		printf(" broken: grants leave %" PRId64, left);
 }
 

@@ -137,11 +137,26 @@ class Account:
         self.status, self.postpaid, self.hard = "active", False, 0
         self.statements, self.statement_from, self.statement_at = [], 0, 0
         self.suspend_at = 0
+        self.behind_from = None  # entries until a period began or a debt was stated: what was owed then
 
     # ---- sums ------------------------------------------------------------------------------------------
 
     def balance(self):
         return sum(amount for amount, _, _ in self.journal)
+
+    def debt(self):
+        """What no grant has paid."""
+        return -sum(amount for amount, grant, _ in self.journal if grant == 0)
+
+    def arrears(self):
+        """Of what was owed when the period began or a debt was stated, what has been owed all the time since."""
+        if self.behind_from is None:
+            return 0
+        least = owed = -sum(amount for amount, grant, _ in self.journal[:self.behind_from] if grant == 0)
+        for amount, grant, _ in self.journal[self.behind_from:]:
+            owed -= amount if grant == 0 else 0
+            least = min(least, owed)
+        return least
 
     def open_holds(self, member=None):
         return [h for h in self.holds.values() if h.state == "open" and member in (None, h.member)]
@@ -220,7 +235,7 @@ class Account:
         self.enter(-amount, 0, at)
 
     def credit(self, type, amount, at, priority=None, expires=0):
-        debt = max(0, -self.balance())
+        debt = self.debt() - (self.arrears() if type == "PLAN_ALLOWANCE" and self.postpaid else 0)
         g = Grant(len(self.grants) + 1, type, PRIORITY[type] if priority is None else priority, expires, amount, at)
         self.grants.append(g)
         self.enter(amount, g.seq, at)
@@ -359,6 +374,7 @@ class Account:
         r.carried, r.granted = carried, r.plan.allowance(self.count(MANAGER), self.count(MEMBER))
         r.seats = {MANAGER: 0, MEMBER: 0}
         self.period_from = len(self.costs)
+        self.behind_from = len(self.journal)
         for p in sorted(self.people.values(), key=lambda p: p.name):
             p.quota = 0
             if p.present:
@@ -632,11 +648,12 @@ class Account:
             self.statement_at = 0
 
     def owed(self):
-        return max(0, -self.balance() - self.stated())
+        return max(0, self.debt() - self.stated())
 
     def state_debt(self, owed, end):
         minor = owed // MINOR
         start, self.statement_from = self.statement_from or self.created, end
+        self.behind_from = len(self.journal)
         self.statements.append(Statement(len(self.statements) + 1, SMALL if minor < self.statement_min else OPEN, start,
                                          end, minor * MINOR, minor))
         return self.statements[-1]
@@ -658,7 +675,7 @@ class Account:
         t = self.statements[seq - 1]
         if t.state in UNSETTLED and not t.invoice:
             others = self.stated() - t.amount
-            minor = min(t.amount, max(0, -self.balance() - others)) // MINOR
+            minor = min(t.amount, max(0, self.debt() - others)) // MINOR
             if minor < t.minor:
                 if minor > 0:
                     t.amount, t.minor = minor * MINOR, minor

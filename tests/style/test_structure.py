@@ -14,7 +14,7 @@ ARROWS = {
     "ledger": {"db", "base"},
     "inbox": {"ledger", "db", "base"},
     "outbox": {"base"},
-    "worker": {"outbox", "ledger", "db", "base"},
+    "worker": {"inbox", "outbox", "ledger", "db", "base"},
     "routes": {"worker", "edge", "inbox", "outbox", "ledger", "db", "base"},
     "ctl": {"worker", "inbox", "outbox", "ledger", "db", "base"},
 }
