@@ -30,6 +30,14 @@ ALTER TABLE statements
 UPDATE statements s JOIN transactions x ON x.account_id = s.account_id AND x.seq = s.transaction_seq
   SET s.grant_seq = x.grant_seq WHERE s.state = 3 AND s.grant_seq = 0;
 
+-- When each order that can still be paid lapses, in seconds since 1970, with commas; orders that are open, pending or
+-- paid, which fix the account's unit.
+ALTER TABLE billing
+  ADD COLUMN IF NOT EXISTS open_orders VARCHAR(2047) NOT NULL DEFAULT '',
+  ADD COLUMN IF NOT EXISTS orders_live BIGINT NOT NULL DEFAULT 0;
+UPDATE billing b SET b.orders_live = (SELECT COUNT(*) FROM topups t WHERE t.account_id = b.account_id
+  AND t.state IN (0, 1, 4));
+
 -- Of the debt: what was taken back of paid statements and nobody has paid since; what allowances do not pay.
 ALTER TABLE workspaces
   ADD COLUMN IF NOT EXISTS overdue_micros BIGINT NOT NULL DEFAULT 0,

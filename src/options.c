@@ -34,6 +34,7 @@ struct ledger_options options_ledger(const struct config *c, struct pool *pool)
 		.batch_max = (int)c->batch_max,
 		.queue_max = (int)c->queue_max,
 		.holds_max = c->holds_max,
+		.orders_open_max = c->orders_open_max,
 		.capture_expired = strcmp(c->hold_expiry, "capture") == 0,
 		.action_price_micros = c->action_price,
 		.terms = options_prices(c),

@@ -192,9 +192,9 @@ static const struct audit_query queries[] = {
 	{"statement", "accounts",
 	 "SELECT a.id AS account_id, 'status' AS name, CONCAT('status ', a.status, ', but ', COALESCE(t.failed, 0), '"
 	 " of its statements were declined and nothing is overdue') AS detail FROM accounts a LEFT JOIN (SELECT"
-	 " account_id, SUM(state = 2) AS failed FROM statements GROUP BY account_id) t ON t.account_id = a.id LEFT JOIN workspaces w ON"
-	 " w.account_id = a.id WHERE a.status IN (2, 3) AND COALESCE(t.failed, 0) = 0 AND COALESCE(w.overdue_micros, 0) ="
-	 " 0"},
+	 " account_id, SUM(state = 2) AS failed FROM statements GROUP BY account_id) t ON t.account_id = a.id LEFT"
+	 " JOIN workspaces w ON w.account_id = a.id WHERE a.status IN (2, 3) AND COALESCE(t.failed, 0) = 0 AND"
+	 " COALESCE(w.overdue_micros, 0) = 0"},
 	{"statement", "outbox",
 	 "SELECT t.account_id, CONCAT('statement ', t.seq) AS name, CONCAT('state ', t.state, ', but ', COUNT(o.seq),"
 	 " ' rows of outbox are for it') AS detail FROM statements t LEFT JOIN outbox o ON o.account_id = t.account_id"

@@ -78,6 +78,7 @@ static void decide_all(struct batch *b)
 		.book = b->book,
 		.now_us = b->now_us,
 		.holds_max = b->options->holds_max,
+		.orders_open_max = b->options->orders_open_max,
 		.capture_expired = b->options->capture_expired,
 		.action_price_micros = b->options->action_price_micros,
 		.terms = b->options->terms,

@@ -17,7 +17,7 @@ struct decide {
 	struct rows *rows;
 	const struct book *book;
 	int64_t now_us; /* the database's clock, read after the accounts were locked */
-	int64_t holds_max;
+	int64_t holds_max, orders_open_max;
 	bool capture_expired;
 	micros action_price_micros;
 	struct price_terms terms;

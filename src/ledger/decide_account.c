@@ -87,14 +87,21 @@ static void set_limits(struct decide *d, struct slot *s, const struct command *c
 		w->monthly_limit_micros = c->account_change.monthly_limit_micros;
 }
 
+/* Something is, or will be, counted in the account's unit; an order that is open may be paid at any moment. */
+static bool unit_is_fixed(struct decide *d, struct slot *s)
+{
+	const struct workspaces_row *w = workspace_of(d, s);
+	const struct billing_row *b = rows_billing(d->rows, s);
+
+	return s->account->entry_seq > 0 || s->account->hold_seq > 0 || (w != NULL && w->plan[0] != '\0') ||
+	       (b != NULL && b->orders_live > 0);
+}
+
 static enum outcome check(struct decide *d, struct slot *s, const struct command *c)
 {
-	const struct accounts_row *a = s->account;
-	const struct workspaces_row *w = workspace_of(d, s);
-	enum account_unit unit = a != NULL ? (enum account_unit)a->unit : UNIT_MONEY;
+	enum account_unit unit = s->account != NULL ? (enum account_unit)s->account->unit : UNIT_MONEY;
 
-	if (c->account_change.set_unit && a != NULL && unit != c->account_change.unit &&
-	    (a->entry_seq > 0 || a->hold_seq > 0 || (w != NULL && w->plan[0] != '\0')))
+	if (c->account_change.set_unit && s->account != NULL && unit != c->account_change.unit && unit_is_fixed(d, s))
 		return OUTCOME_ACCOUNT_CONFLICT;
 	if (c->account_change.set_unit)
 		unit = c->account_change.unit;

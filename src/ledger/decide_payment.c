@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ledger/effects.h"
+#include "ledger/open_orders.h"
 #include "ledger/order.h"
 #include "ledger/referral.h"
 #include "ledger/statement.h"
@@ -83,6 +84,23 @@ static void credit(struct decide *d, struct slot *s, struct topups_row *t, struc
 	order_settle(d, s, &o, claims, t->payment_id);
 }
 
+/* Whether the order has been paid or can still be. */
+static bool is_live(int64_t state)
+{
+	return state == TOPUP_OPEN || state == TOPUP_PENDING || state == TOPUP_PAID;
+}
+
+static void raise_order(struct decide *d, struct slot *s, struct topups_row *t, enum topup_state state)
+{
+	struct billing_row *b = effects_billing(d, s);
+
+	if (t->state == TOPUP_OPEN)
+		open_orders_end(d, b, t);
+	b->orders_live += (int)is_live((int64_t)state) - (int)is_live(t->state);
+	t->state = state;
+	rows_touch(d->rows, &t->row);
+}
+
 void decide_payment(struct decide *d, struct slot *s, struct command *c)
 {
 	struct topups_row *t = rows_topup(d->rows, s, c->topup_seq);
@@ -108,15 +126,13 @@ void decide_payment(struct decide *d, struct slot *s, struct command *c)
 
 	/* From here on it succeeds. */
 	order_keep_payment(d, s, &o, c);
-	if (t->session_id[0] == '\0' && c->payment.session_id[0] != '\0') {
-		t->session_id = c->payment.session_id;
-		rows_touch(d->rows, &t->row);
-	}
 	a->outcome = OUTCOME_OK;
 	a->event_state = (int64_t)c->payment.state > t->state ? EVENT_APPLIED : EVENT_IGNORED;
 	a->note = a->event_state == EVENT_APPLIED ? "" : "nothing new";
-	if (a->event_state == EVENT_APPLIED) {
-		t->state = c->payment.state;
+	if (a->event_state == EVENT_APPLIED)
+		raise_order(d, s, t, c->payment.state);
+	if (t->session_id[0] == '\0' && c->payment.session_id[0] != '\0') {
+		t->session_id = c->payment.session_id;
 		rows_touch(d->rows, &t->row);
 	}
 	if (pays)

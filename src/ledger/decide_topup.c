@@ -7,6 +7,7 @@
 
 #include "ledger/customer.h"
 #include "ledger/effects.h"
+#include "ledger/open_orders.h"
 #include "ledger/order.h"
 
 /* What the money buys on this account, rounded down; false when that is nothing, or too much. */
@@ -36,6 +37,8 @@ void decide_topup(struct decide *d, struct slot *s, struct command *c)
 		a->field = "amount";
 		return;
 	}
+	if (open_orders_full(d, rows_billing(d->rows, s), a))
+		return;
 
 	/* From here on it succeeds. */
 	effects_account(d, s, c);
@@ -53,6 +56,8 @@ void decide_topup(struct decide *d, struct slot *s, struct command *c)
 	t->session_key = c->topup.session_key;
 	t->created_at_us = d->now_us;
 	rows_add(d->rows, s, &t->row);
+	open_orders_begin(d, b, t);
+	b->orders_live++;
 	a->outcome = OUTCOME_OK;
 	a->seq = t->seq;
 	a->amount_micros = credits;

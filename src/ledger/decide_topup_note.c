@@ -4,6 +4,8 @@
 #include "ledger/decide.h"
 
 #include "ledger/customer.h"
+#include "ledger/effects.h"
+#include "ledger/open_orders.h"
 
 void decide_topup_note(struct decide *d, struct slot *s, struct command *c)
 {
@@ -19,6 +21,8 @@ void decide_topup_note(struct decide *d, struct slot *s, struct command *c)
 	if (c->topup_note.session_id != NULL && t->session_id[0] == '\0') {
 		t->session_id = c->topup_note.session_id;
 		rows_touch(d->rows, &t->row);
+		if (t->state == TOPUP_OPEN)
+			open_orders_extend(d, effects_billing(d, s), t);
 	}
 	c->answer.outcome = OUTCOME_OK;
 	c->answer.seq = t->seq;

@@ -28,6 +28,7 @@ struct ledger_options {
 	int batch_max, queue_max;
 	bool lanes; /* threads of its own, for ledger_post; without, one batch is under way at a time */
 	int64_t holds_max;
+	int64_t orders_open_max;
 	bool capture_expired; /* a hold that nobody settled is charged its estimate */
 	micros action_price_micros; /* credits of an action without a price; 0: refused */
 	struct price_terms terms;   /* for such actions */

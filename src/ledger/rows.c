@@ -39,6 +39,7 @@ struct rows {
 	bool failed;
 	/* Lent when memory is short. */
 	struct spare spare[TABLE_COUNT];
+	char spare_text[ROWS_TEXT_MAX];
 };
 
 struct rows *rows_new(struct arena *arena)
@@ -341,6 +342,18 @@ struct row *rows_alloc(struct rows *r, enum table_id table)
 	}
 	table_row_clear(row, table);
 	return row;
+}
+
+char *rows_text(struct rows *r, size_t size)
+{
+	char *text;
+
+	CHECK(size <= sizeof(r->spare_text));
+	text = arena_alloc(r->arena, size);
+	if (text != NULL)
+		return text;
+	r->failed = true;
+	return r->spare_text;
 }
 
 bool rows_failed(const struct rows *r)

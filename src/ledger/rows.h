@@ -61,6 +61,9 @@ void rows_forget_holds(struct rows *r, struct slot *s);
  * marked failed and a spare row is lent, so that decide needs no ladder; the batch is then thrown away. */
 struct row *rows_alloc(struct rows *r, enum table_id table);
 bool rows_failed(const struct rows *r);
+/* Room for a text of a row, of at most ROWS_TEXT_MAX bytes; likewise never NULL. */
+#define ROWS_TEXT_MAX ((size_t)2048)
+char *rows_text(struct rows *r, size_t size);
 
 /* Look-ups for decide. */
 struct row *rows_find(struct rows *r, struct slot *s, enum table_id table, const void *key);

@@ -237,7 +237,8 @@ static void put_retry(struct call *c, const struct answer *a)
 	int64_t seconds = 1;
 	char text[24];
 
-	if (a != NULL && a->outcome == OUTCOME_TOO_MANY_GUESSES)
+	if (a != NULL && a->resets_at_us != 0 &&
+	    (a->outcome == OUTCOME_TOO_MANY_GUESSES || a->outcome == OUTCOME_RATE_LIMITED))
 		seconds = (a->resets_at_us - clock_wall_us()) / CLOCK_US_PER_SECOND + 1;
 	snprintf(text, sizeof(text), "%lld", (long long)(seconds > 0 ? seconds : 1));
 	response_header(c->response, "Retry-After", text);

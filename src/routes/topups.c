@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/money.h"
 #include "db/reader.h"
+#include "ledger/open_orders.h"
 #include "outbox/stripe.h"
 #include "routes/call.h"
 #include "routes/parse.h"
@@ -24,8 +25,6 @@
 #define INVOICE_PREFIX "in_"
 /* After Stripe's answer there must be time to note it. */
 #define NOTE_US CLOCK_US_PER_SECOND
-/* Stripe may forget an idempotency key after a day. */
-#define KEY_LIFE_US (INT64_C(23) * 3600 * CLOCK_US_PER_SECOND)
 
 /* ---- what all of them have in common ------------------------------------------------------------ */
 
@@ -327,10 +326,11 @@ static bool serve_session(struct call *c, struct order *o)
 	return !replace;
 }
 
-/* Stripe may have forgotten the order's key, and would make a second session under it. */
+/* It counts among those that can be paid no more, so that it must not get a session.  Stripe may even have forgotten
+ * the order's key. */
 static bool is_too_old(const struct order *o)
 {
-	return o->row.session_id[0] == '\0' && o->row.now_us - o->row.created_at_us > KEY_LIFE_US;
+	return o->row.session_id[0] == '\0' && o->row.now_us - o->row.created_at_us > OPEN_ORDERS_TRY_US;
 }
 
 static void serve_order(struct call *c, struct command *command)

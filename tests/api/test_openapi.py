@@ -314,6 +314,9 @@ def ask_payments(ask, o, stripe):
     url = ask("POST", "/api/credits/topup", "app", 200, query=f"?account={account}", json={"amount": 700}).json["url"]
     stripe.pay(stripe.session_of(url))
     stripe.deliver()
+    for n in range(11):
+        ask("POST", "/api/credits/topup", "app", 200 if n < 10 else 429, query=f"?account={other}", json={"amount": 500})
+    other = o.account()
     ask("POST", "/api/credits/portal", "app", 200, query=f"?account={account}", json={})
     ask("POST", "/api/credits/portal", "app", 404, query=f"?account={other}", json={})
     ask("GET", "/api/credits/invoices", "app", 200, query=f"?account={other}")

@@ -55,7 +55,7 @@ def own_stripe():
 
 @pytest.fixture(scope="module")
 def shop(stripe):
-    with shop_behind("nginx", stripe) as o:
+    with shop_behind("nginx", stripe, orders_open_max="100") as o:
         yield o
 
 
@@ -279,8 +279,8 @@ def test_an_order_without_a_session_is_not_taken_up_after_a_day(shop, stripe):
     stripe.trouble("/v1/checkout/sessions", status=500)
     assert topup(shop, account, requestId=id).status == 503
     stripe.calm()
-    shop.sql("UPDATE topups t JOIN accounts a ON a.id = t.account_id SET t.created_at_us = t.created_at_us - 86400000000 "
-             f"WHERE a.external_id = '{account}'")
+    shop.sql("UPDATE topups t JOIN accounts a ON a.id = t.account_id JOIN billing b ON b.account_id = t.account_id SET "
+             f"t.created_at_us = t.created_at_us - 86400000000, b.open_orders = '' WHERE a.external_id = '{account}'")
     assert topup(shop, account, requestId=id).status == 409
     assert [s for s in stripe.sessions() if s["metadata"]["user_id"] == account] == []
 

@@ -1041,6 +1041,7 @@ run_batch(struct scene *s)
 		.book = s->book,
 		.now_us = s->now_us,
 		.holds_max = s->rules->holds_max != 0 ? s->rules->holds_max : 1000,
+		.orders_open_max = s->rules->orders_open_max != 0 ? s->rules->orders_open_max : 100,
 		.capture_expired = s->rules->capture_expired,
 		.action_price_micros = s->rules->actions_need_prices ? 0 : 1000000,
 		.terms = TERMS,

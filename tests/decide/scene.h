@@ -33,7 +33,7 @@
 struct scene_rules {
 	bool capture_expired;
 	bool actions_need_prices;
-	int64_t holds_max; /* 0: plenty */
+	int64_t holds_max, orders_open_max; /* 0: plenty */
 	int64_t statement_min, grace_days;
 };
 

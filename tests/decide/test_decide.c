@@ -956,6 +956,76 @@ test_orders(void **state)
 	PLAY(&standard, lines);
 }
 
+/* Those that can still be paid; each lapses by itself, sooner while Stripe has no session for it. */
+static void
+test_open_orders(void **state)
+{
+	static const struct scene_rules two = {.orders_open_max = 2};
+	static const char *const lines[] = {
+		"topup a 500 -> OK seq=1",
+		"topup a 600 rid=r1 -> OK seq=2",
+		"topup a 500 -> RATE_LIMITED resets=900",
+		"topup a 600 rid=r1 -> OK seq=2 replayed=1",
+		"topup b 500 -> OK seq=1",
+		"topup_note a 1 cus=c1 session=s1 -> OK",
+		"pass 899",
+		"topup a 500 -> RATE_LIMITED resets=1",
+		"pass 1",
+		"topup a 500 -> OK seq=3",
+		"topup a 500 -> RATE_LIMITED resets=900",
+		"topup_note a 3 session=s3 -> OK",
+		"topup_note a 3 session=s4 -> OK",
+		"pass 900",
+		"topup a 500 -> RATE_LIMITED resets=85500",
+		/* An answer of Stripe's to one that has lapsed counts again. */
+		"topup_note a 2 session=s2 -> OK",
+		"payment a 1 expired session=s1 -> OK event=applied",
+		"payment a 1 expired session=s1 -> OK event=ignored",
+		"topup a 500 -> RATE_LIMITED",
+		"payment a 2 pending amount=600 pi=p2 session=s2 -> OK event=applied",
+		"topup a 500 -> OK seq=4",
+		"payment a 2 amount=600 pi=p2 session=s2 -> OK credited=1",
+		"topup a 500 -> RATE_LIMITED resets=900",
+		"payment a 4 amount=500 pi=p4 session=s4 -> OK credited=1",
+		"topup a 500 -> OK seq=5",
+		"pass 900",
+		"pass 85500",
+		"topup a 500 -> OK seq=6",
+		"topup a 500 -> OK seq=7",
+		"topup a 500 -> RATE_LIMITED",
+	};
+
+	(void)state;
+	PLAY(&two, lines);
+}
+
+/* An order that may be paid at any moment fixes the account's unit; nothing else is fixed by it. */
+static void
+test_units_of_orders(void **state)
+{
+	static const char *const lines[] = {
+		"plan team pool=5 unit=credit",
+		"topup a 500 -> OK",
+		"account a unit=credit -> ACCOUNT_CONFLICT",
+		"account a unit=credit plan=team -> ACCOUNT_CONFLICT",
+		"account a unit=money mode=postpaid -> OK",
+		"payment a 1 pending amount=500 -> OK",
+		"account a unit=credit -> ACCOUNT_CONFLICT",
+		"payment a 1 amount=500 -> OK credited=1 balance=500",
+		"account a unit=credit -> ACCOUNT_CONFLICT",
+		/* One that nobody can pay any more does not. */
+		"topup b 500 -> OK",
+		"topup b 500 -> OK",
+		"payment b 1 expired -> OK",
+		"account b unit=credit -> ACCOUNT_CONFLICT",
+		"payment b 2 failed -> OK",
+		"account b unit=credit -> OK",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
 static void
 test_payments(void **state)
 {
@@ -1008,6 +1078,7 @@ test_payments(void **state)
 		"dispute f 1 id=f9 amount=100 withdrawn pi=p8 event=f9 -> OK event=parked balance=500",
 		/* The unit changed between order and payment. */
 		"topup u 500 -> OK",
+		"payment u 1 expired -> OK",
 		"account u unit=credit -> OK",
 		"payment u 1 amount=500 event=u1 -> OK event=parked",
 		"see u balance=0",
@@ -1334,7 +1405,7 @@ test_every_outcome_was_seen(void **state)
 		{COMMAND_ACCOUNT, {OUTCOME_ACCOUNT_CONFLICT}},
 		{COMMAND_MEMBER, {OUTCOME_NOT_FOUND}},
 		{COMMAND_TOUCH, {OUTCOME_MEMBER_REMOVED, OUTCOME_FORBIDDEN}},
-		{COMMAND_TOPUP, {OUTCOME_INVALID_REQUEST, OUTCOME_CONFLICT, OUTCOME_FORBIDDEN}},
+		{COMMAND_TOPUP, {OUTCOME_INVALID_REQUEST, OUTCOME_CONFLICT, OUTCOME_FORBIDDEN, OUTCOME_RATE_LIMITED}},
 		{COMMAND_TOPUP_NOTE, {OUTCOME_NOT_FOUND}},
 		{COMMAND_PAYMENT, {OUTCOME_OK}},
 		{COMMAND_REFUND, {OUTCOME_OK}},
@@ -1403,6 +1474,8 @@ main(void)
 		cmocka_unit_test(test_codes),
 		cmocka_unit_test(test_referrals),
 		cmocka_unit_test(test_orders),
+		cmocka_unit_test(test_open_orders),
+		cmocka_unit_test(test_units_of_orders),
 		cmocka_unit_test(test_payments),
 		cmocka_unit_test(test_refunds),
 		cmocka_unit_test(test_disputes),
