@@ -102,6 +102,7 @@ static int take_debt(struct ask *q, const struct db_row *row, void *out)
 	i->stated_micros = db_int(row, 0);
 	i->unpaid_micros = db_int(row, 1);
 	i->customer = db_int(row, 2) != 0;
+	i->overdue_micros = db_int(row, 3);
 	return 0;
 }
 
@@ -141,7 +142,8 @@ static void sql_account(struct ask *q, const struct account_key *key)
 	sql_literal(&q->sql, "SELECT COALESCE((SELECT stated_micros FROM workspaces WHERE account_id=one.id),0),"
 	                     "COALESCE((SELECT SUM(amount_micros) FROM statements WHERE account_id=one.id AND state IN"
 	                     " (" UNSETTLED ")),0),EXISTS(SELECT 1 FROM billing WHERE account_id=one.id AND"
-	                     " customer_id<>'') FROM (SELECT ");
+	                     " customer_id<>''),COALESCE((SELECT overdue_micros FROM workspaces WHERE"
+	                     " account_id=one.id),0) FROM (SELECT ");
 	ask_key(q, key);
 	sql_literal(&q->sql, " id) one;SELECT state,failure,invoice_url FROM statements WHERE account_id=");
 	ask_key(q, key);

@@ -25,6 +25,7 @@ int insight_days(struct db *d, const struct account_key *key, const char *member
 struct insight_account {
 	int64_t stated_micros, unpaid_micros;      /* in statements that are not settled: of the debt; all of them */
 	int64_t charged_state;                     /* of the newest statement that was charged; -1: none */
+	int64_t overdue_micros;                    /* taken back of paid statements */
 	const char *failure, *invoice_url;         /* of that one */
 	bool customer;                             /* known at Stripe */
 	int64_t paid_type, paid_micros, paid_at_us; /* the newest top-up or payment */

@@ -20,6 +20,7 @@ struct reader_workspace {
 	int64_t managers, members, daily_limit_micros, monthly_limit_micros;
 	int64_t day_until_us, day_micros, month_until_us, month_micros;
 	int64_t statement_at_us, past_due_at_us, suspend_at_us;
+	int64_t arrears_micros; /* of the debt: what no allowance pays */
 	int64_t seats, left_micros; /* of its plan, 0: any number; what is left of this period's allowances */
 	const char *time_zone, *plan, *next_plan;
 };

@@ -27,7 +27,8 @@ static int take_workspace(struct ask *q, const struct db_row *row, struct reader
 	                            &w->carried_micros, &w->reserved_micros, &w->managers, &w->members,
 	                            &w->daily_limit_micros, &w->monthly_limit_micros, &w->day_until_us,
 	                            &w->day_micros, &w->month_until_us, &w->month_micros, &w->statement_at_us,
-	                            &w->past_due_at_us, &w->suspend_at_us, &w->seats, &w->left_micros};
+	                            &w->past_due_at_us, &w->suspend_at_us, &w->arrears_micros, &w->seats,
+	                            &w->left_micros};
 
 	w->found = row->field[ACCOUNT_COLUMNS] != NULL;
 	w->daily_limit_micros = NO_LIMIT;

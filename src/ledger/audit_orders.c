@@ -49,11 +49,11 @@ static const struct audit_query queries[] = {
          "SELECT b.account_id, 'open orders' AS name, CONCAT(b.n, ' are counted (', b.open_orders, '), but ',"
          " COALESCE(t.n, 0), ' of these can still be paid; ', b.orders_live, ' are open, pending or paid, but ',"
          " COALESCE(t.live, 0), ' of them are there') AS detail FROM (SELECT account_id, open_orders, orders_live,"
-         " IF(open_orders = '', 0, 1 + LENGTH(open_orders) - LENGTH(REPLACE(open_orders, ',', ''))) AS n FROM billing) b"
-         " LEFT JOIN (SELECT t.account_id, SUM(t.state = 0 AND FIND_IN_SET((t.created_at_us + IF(t.session_id = '',"
-         " 900000000, 87300000000)) DIV 1000000, b.open_orders) > 0) AS n, SUM(t.state IN (0, 1, 4)) AS live FROM topups t"
-         " JOIN billing b ON b.account_id = t.account_id GROUP BY t.account_id) t ON t.account_id = b.account_id"
-         " WHERE b.n <> COALESCE(t.n, 0) OR b.orders_live <> COALESCE(t.live, 0)"},
+         " IF(open_orders = '', 0, 1 + LENGTH(open_orders) - LENGTH(REPLACE(open_orders, ',', ''))) AS n FROM billing)"
+         " b LEFT JOIN (SELECT t.account_id, SUM(t.state = 0 AND FIND_IN_SET((t.created_at_us + IF(t.session_id ="
+         " '', 900000000, 87300000000)) DIV 1000000, b.open_orders) > 0) AS n, SUM(t.state IN (0, 1, 4)) AS live FROM"
+         " topups t JOIN billing b ON b.account_id = t.account_id GROUP BY t.account_id) t ON t.account_id ="
+         " b.account_id WHERE b.n <> COALESCE(t.n, 0) OR b.orders_live <> COALESCE(t.live, 0)"},
 	{"order", "transactions",
          "SELECT x.account_id, CONCAT('seq ', x.seq) AS name, 'a credit for a payment, but of no order' AS detail"
          " FROM transactions x LEFT JOIN topups t ON t.account_id = x.account_id AND t.transaction_seq = x.seq"

@@ -30,6 +30,7 @@ struct diagnosis_facts {
 	micros balance_micros, held_micros, available_micros, hard_limit_micros, soft_limit_micros;
 	micros used_micros;                     /* this month, in the account's time zone */
 	micros stated_micros, unpaid_micros;    /* in statements that are not settled: of the debt; all of them */
+	micros overdue_micros;                  /* taken back of paid statements, and within unpaid_micros */
 	int64_t statement_at_us;                /* the next one */
 	micros daily_limit_micros, monthly_limit_micros; /* the account's, or COMMAND_NO_LIMIT */
 	/* A typical request: one of what was used last, with the configured number of tokens; item "": any at all. */

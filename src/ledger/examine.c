@@ -46,7 +46,8 @@ static void note_account(const struct reader_account *a, struct diagnosis_facts 
 static void note_insight(const struct insight_account *i, struct diagnosis_facts *f)
 {
 	f->stated_micros = i->stated_micros;
-	f->unpaid_micros = i->unpaid_micros;
+	f->unpaid_micros = i->unpaid_micros + i->overdue_micros; /* of one debt */
+	f->overdue_micros = i->overdue_micros;
 	f->card = card_of(i);
 	f->card_code = i->charged_state == STATEMENT_PAID ? "" : i->failure;
 	f->invoice_url = i->charged_state == STATEMENT_PAID ? "" : i->invoice_url;

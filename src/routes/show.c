@@ -125,11 +125,12 @@ void show_limits_if_any(struct json_writer *w, const struct call *c, const struc
 void show_statement(struct json_writer *w, const struct reader_account *a)
 {
 	const struct reader_workspace *p = &a->workspace;
+	const micros below = a->balance_micros < 0 ? -a->balance_micros : 0;
 
 	if (!p->found || (a->mode != MODE_POSTPAID && p->past_due_at_us == 0))
 		return;
 	json_open_record(w, "statement");
-	json_put_int(w, "owedMicros", a->balance_micros < 0 ? -a->balance_micros : 0);
+	json_put_int(w, "owedMicros", below > p->arrears_micros ? below : p->arrears_micros);
 	json_put_time(w, "nextAt", p->statement_at_us);
 	if (p->past_due_at_us != 0)
 		json_put_time(w, "pastDueSince", p->past_due_at_us);

@@ -63,6 +63,10 @@ TAMPERED = [
      f"UPDATE topups SET transaction_seq = 0 WHERE {of('paid')} AND seq = 2"),
     ("order", "transactions", f"UPDATE topups SET state = 0, transaction_seq = 0 WHERE {of('paid')} AND seq = 1",
      f"UPDATE topups SET state = 4, transaction_seq = 1 WHERE {of('paid')} AND seq = 1"),
+    ("open_orders", "billing", f"UPDATE billing SET open_orders = CONCAT(open_orders, ',9999999999') WHERE {of('paid')}",
+     f"UPDATE billing SET open_orders = REPLACE(open_orders, ',9999999999', '') WHERE {of('paid')}"),
+    ("open_orders", "billing", f"UPDATE billing SET orders_live = 1 WHERE {of('paid')}",
+     f"UPDATE billing SET orders_live = 2 WHERE {of('paid')}"),
     ("payment", "topups", f"UPDATE topups SET payment_id = 'pi_other' WHERE {of('paid')} AND seq = 2",
      f"UPDATE topups SET payment_id = '' WHERE {of('paid')} AND seq = 2"),
     ("payment", "topups", f"UPDATE topups t, (SELECT payment_id p FROM topups WHERE {of('paid')} AND seq = 1) o "

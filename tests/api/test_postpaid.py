@@ -469,6 +469,7 @@ def test_an_allowance_does_not_pay_what_the_month_came_to(shop, stripe, clock):
     next_month(clock)
     assert c.wait(FAILED, 2)[-1][:2] == (FAILED, 800)
     assert c.balance() == -300 * EURO and c.status() == "past_due"
+    assert shop.get(f"/api/credits?account={c.id}").json["statement"]["owedMicros"] == 800 * EURO
     shop.audit()
     c.replace_card()
     paid = c.pay()

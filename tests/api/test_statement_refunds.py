@@ -92,6 +92,9 @@ def test_a_refund_is_owed_again(shop, stripe, clock, version, by):
     stripe.deliver()
     assert c.balance() == -50 * EURO and moved(c) == [("PAYMENT", 5000), ("REFUND", -5000)]
     assert c.status() == "past_due" and c.authorize().status == 200
+    said = shop.get(f"/api/credits/diagnosis?account={c.id}").json
+    assert said["case"] == "payment_taken_back" and said["figures"]["unpaidMicros"] == 50 * EURO
+    assert {step["id"]: step["done"] for step in said["checklist"]}["debt_paid"] is False
     clock.forward(days=3, seconds=1)
     assert c.authorize().json["error"] == "ACCOUNT_SUSPENDED" and c.status() == "suspended"
 

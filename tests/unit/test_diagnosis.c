@@ -23,7 +23,9 @@ static enum diagnosis_case expected(const struct diagnosis_facts *f)
 		return DIAGNOSIS_SUSPENDED;
 	case STATUS_PAST_DUE:
 	case STATUS_UNPAID:
-		return f->member_removed ? DIAGNOSIS_MEMBER_REMOVED : DIAGNOSIS_CARD_PROBLEM;
+		if (f->member_removed)
+			return DIAGNOSIS_MEMBER_REMOVED;
+		return f->overdue_micros > 0 ? DIAGNOSIS_PAYMENT_TAKEN_BACK : DIAGNOSIS_CARD_PROBLEM;
 	case STATUS_ACTIVE:
 		break;
 	}
@@ -59,7 +61,7 @@ static void visit_all(void (*visit)(const struct diagnosis_facts *f, int *seen),
 			for (int limit = LIMIT_NONE; limit <= LIMIT_SUSPENDED; limit++)
 				for (int card = CARD_UNKNOWN; card <= CARD_EXPIRED; card++)
 					for (size_t b = 0; b < sizeof(balances) / sizeof(balances[0]); b++)
-						for (int bits = 0; bits < 16; bits++) {
+						for (int bits = 0; bits < 32; bits++) {
 							f.mode = (enum account_mode)mode;
 							f.status = (enum account_status)status;
 							f.limit = (enum limit_kind)limit;
@@ -69,6 +71,7 @@ static void visit_all(void (*visit)(const struct diagnosis_facts *f, int *seen),
 							f.of_member = (bits & 2) != 0;
 							f.unpaid_micros = (bits & 4) != 0 ? 1 : 0;
 							f.member_removed = (bits & 8) != 0;
+							f.overdue_micros = (bits & 16) != 0 ? 1 : 0;
 							visit(&f, seen);
 						}
 }
