@@ -66,7 +66,8 @@ static const struct audit_query queries[] = {
          " (p.payment_key IS NULL OR p.account_id <> t.account_id OR p.kind <> 0 OR p.topup_seq <> t.seq)"},
 	{"payment", "payments",
          "SELECT p.account_id, p.payment_id AS name, 'its order is not there' AS detail FROM payments p"
-         " LEFT JOIN topups t ON t.account_id = p.account_id AND t.seq = p.topup_seq WHERE p.kind = 0 AND t.seq IS NULL"},
+         " LEFT JOIN topups t ON t.account_id = p.account_id AND t.seq = p.topup_seq WHERE p.kind = 0 AND t.seq IS"
+         " NULL"},
 	{"payment", "statements",
          "SELECT t.account_id, CONCAT('seq ', t.seq) AS name, CONCAT('payment ', t.payment_id, ' is ',"
          " IF(p.payment_key IS NULL, 'not known', 'another''s')) AS detail FROM statements t"
@@ -98,9 +99,10 @@ static const struct audit_query queries[] = {
          " w.overdue_micros < 0 OR w.overdue_micros > LEAST(COALESCE(t.taken, 0), GREATEST(0, -a.balance_micros,"
          " w.arrears_micros))"},
 	{"arrears", "workspaces",
-         "SELECT w.account_id, 'arrears' AS name, CONCAT('its grants have ', COALESCE(g.rest, 0), ' micros left beside a"
-         " balance of ', a.balance_micros, ' and arrears of ', w.arrears_micros) AS detail FROM workspaces w"
-         " JOIN accounts a ON a.id = w.account_id LEFT JOIN (SELECT account_id, SUM(remaining_micros) AS rest FROM grants"
+         "SELECT w.account_id, 'arrears' AS name, CONCAT('its grants have ', COALESCE(g.rest, 0), ' micros left beside"
+         " a balance of ', a.balance_micros, ' and arrears of ', w.arrears_micros) AS detail FROM workspaces w"
+         " JOIN accounts a ON a.id = w.account_id"
+         " LEFT JOIN (SELECT account_id, SUM(remaining_micros) AS rest FROM grants"
          " GROUP BY account_id) g ON g.account_id = w.account_id WHERE COALESCE(g.rest, 0) <> GREATEST(0,"
          " a.balance_micros + w.arrears_micros)"},
 	{"bonus", "campaigns",

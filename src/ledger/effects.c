@@ -23,6 +23,11 @@ static micros add(micros a, micros b)
 	return sum;
 }
 
+static micros smaller(micros a, micros b)
+{
+	return a < b ? a : b;
+}
+
 micros effects_available(const struct accounts_row *a)
 {
 	micros free_micros;
@@ -368,11 +373,6 @@ struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct hol
 }
 
 /* ---- what was charged for an expired hold, and is given back -------------------------------------------- */
-
-static micros smaller(micros a, micros b)
-{
-	return a < b ? a : b;
-}
 
 /* The grant has the amount again, as far as it lacks it; what it does not lack.  Where it has expired since, this
  * expires, too. */

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "ledger/effects.h"
 #include "ledger/statement.h"
+#include "ledger/workspace.h"
 
 /* ---- rows ---------------------------------------------------------------------------------------- */
 
@@ -203,6 +204,7 @@ static void move(struct decide *d, struct slot *s, const struct order *o, struct
 	what->amount_micros = change;
 	if (change < 0) {
 		effects_claw_back(d, s, what, o->grant_seq);
+		workspace_owes(d, s, effects_debt(s) - before);
 		if (o->kind == PAYMENT_OF_STATEMENT)
 			statement_taken_back(d, s, effects_debt(s) - before);
 	} else if (change > 0) {

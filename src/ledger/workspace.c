@@ -247,6 +247,17 @@ void workspace_paid(struct decide *d, struct slot *s, micros debt)
 	rows_touch(d->rows, &w->row);
 }
 
+void workspace_owes(struct decide *d, struct slot *s, micros debt)
+{
+	struct workspaces_row *w = workspace_of(d, s);
+
+	if (w == NULL || debt == 0)
+		return;
+	CHECK(debt > 0);
+	w->arrears_micros = sum(w->arrears_micros, debt);
+	rows_touch(d->rows, &w->row);
+}
+
 void workspace_fall_behind(struct decide *d, struct slot *s)
 {
 	struct workspaces_row *w = s->workspace;

@@ -40,6 +40,8 @@ void workspace_restart(struct decide *d, struct slot *s, struct members_row *m, 
 
 /* So much is owed from now on, because a credit has come: neither arrears nor what is overdue is more. */
 void workspace_paid(struct decide *d, struct slot *s, micros debt);
+/* A claw-back has left that much of debt: arrears too, for an allowance is for use and not for payments. */
+void workspace_owes(struct decide *d, struct slot *s, micros debt);
 /* All that is owed now is arrears: allowances of later do not pay it. */
 void workspace_fall_behind(struct decide *d, struct slot *s);
 /* Past due no more, and suspended no more, once neither a declined statement nor anything overdue is left. */

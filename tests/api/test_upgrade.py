@@ -28,7 +28,7 @@ def undo(o, version):
         if created:
             o.sql(f"DROP TABLE IF EXISTS {created[1]}")
         elif altered:
-            added = re.findall(r"ADD (COLUMN|INDEX) IF NOT EXISTS (\w+)", statement)
+            added = re.findall(r"ADD (COLUMN|INDEX|KEY) IF NOT EXISTS (\w+)", statement)
             assert added, f"this test does not know how to undo {statement}"
             o.sql(f"ALTER TABLE {altered[1]} " + ", ".join(f"DROP {what} IF EXISTS {name}" for what, name in added))
         else:

@@ -23,7 +23,8 @@
 
 #define PATIENCE_MS 20000
 #define IDLE_CONNECTIONS_MAX 3000
-#define LATERS_MAX 600
+#define LATERS_MAX 1100
+#define LATER 1024 /* of workers.c */
 
 static char directory[] = "/tmp/octroi-test-edge-XXXXXX";
 static char socket_path[sizeof(directory) + 8];
@@ -509,11 +510,11 @@ static void test_laters_are_bounded(void **state)
 		fds[i] = client();
 		send_request(fds[i], 1, &later);
 	}
-	wait_laters(512);
+	wait_laters(LATER);
 	while (counts().served + laters() < LATERS_MAX)
 		poll(NULL, 0, 1);
 	direct = (int)counts().served;
-	assert_in_range(direct, LATERS_MAX - 512 - 2 * usual.threads, LATERS_MAX - 512);
+	assert_in_range(direct, LATERS_MAX - LATER - 2 * usual.threads, LATERS_MAX - LATER);
 	resume_laters();
 	for (int i = 0; i < LATERS_MAX; i++) {
 		expect_answer(fds[i], 1, "GET /later");

@@ -127,6 +127,7 @@ struct book *ledger_book(struct ledger *l, int64_t age_us, int64_t deadline_us)
 	};
 
 	(void)l;
+	(void)age_us;
 	(void)deadline_us;
 	return database_away ? NULL : book_of(prices, 1, 7);
 }
