@@ -8,6 +8,82 @@ ALTER TABLE usages ADD INDEX IF NOT EXISTS ended (account_id, ended_at_us);
 
 -- ---- plans and subscriptions ----------------------------------------------------------------------------
 
+-- What a paid invoice of a subscription pays for: a plan, or a plan instead of a smaller one (instead_of), from
+-- start_us to end_us; what it gave, and what became of that.  seq is made of the invoice's id.
+CREATE TABLE IF NOT EXISTS paid_periods (
+  account_id BINARY(16) NOT NULL,
+  seq BIGINT NOT NULL,
+  subscription_key BINARY(16) NOT NULL DEFAULT '',
+  invoice_id VARCHAR(255) NOT NULL DEFAULT '',
+  payment_id VARCHAR(255) NOT NULL DEFAULT '',
+  plan VARCHAR(64) NOT NULL DEFAULT '',
+  instead_of VARCHAR(64) NOT NULL DEFAULT '',
+  start_us BIGINT NOT NULL DEFAULT 0,
+  end_us BIGINT NOT NULL DEFAULT 0,
+  amount_minor BIGINT NOT NULL DEFAULT 0,
+  currency VARCHAR(3) NOT NULL DEFAULT '',
+  livemode TINYINT NOT NULL DEFAULT 0,
+  running TINYINT NOT NULL DEFAULT 0,
+  grant_seq BIGINT NOT NULL DEFAULT 0,
+  granted_micros BIGINT NOT NULL DEFAULT 0,
+  returned_micros BIGINT NOT NULL DEFAULT 0,
+  lapsed_micros BIGINT NOT NULL DEFAULT 0,
+  taken_micros BIGINT NOT NULL DEFAULT 0,
+  owed_micros BIGINT NOT NULL DEFAULT 0,
+  refunds_live_minor BIGINT NOT NULL DEFAULT 0,
+  refunds_known_minor BIGINT NOT NULL DEFAULT 0,
+  charge_refunded_minor BIGINT NOT NULL DEFAULT 0,
+  disputes_minor BIGINT NOT NULL DEFAULT 0,
+  created_at_us BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (account_id, seq),
+  KEY seq (seq)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- The invoice that an allowance comes from; 0: none, a person set the plan.
+ALTER TABLE allowances ADD COLUMN IF NOT EXISTS paid_seq BIGINT NOT NULL DEFAULT 0;
+
+-- subscribed: the plan is a subscription's, and a period begins when it is paid.  What the running period gives is
+-- earned_micros until rate_from_us, and from then on rate_micros for each whole_us (the month that it is part of).
+ALTER TABLE workspaces
+  ADD COLUMN IF NOT EXISTS subscribed TINYINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS rate_micros BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS rate_from_us BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS earned_micros BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS whole_us BIGINT NOT NULL DEFAULT 0;
+
+-- Stripe's anchor of its months, the end of its trial, the event from which on its plan is this, and who pays it.
+ALTER TABLE subscriptions
+  ADD COLUMN IF NOT EXISTS anchor_at_us BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS trial_end_us BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS plan_at_us BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS customer_id VARCHAR(255) NOT NULL DEFAULT '';
+
+-- A plan that a subscription brought keeps the period that runs; the next one begins when it is paid.
+-- It is paid as far as Stripe said that its period goes, and at least until the end of that month.
+UPDATE workspaces w JOIN billing b ON b.account_id = w.account_id
+  SET w.subscribed = 1, w.rate_micros = w.granted_micros, w.rate_from_us = w.period_start_us,
+    w.earned_micros = 0, w.whole_us = w.period_end_us - w.period_start_us
+  WHERE w.subscribed = 0 AND w.plan <> '' AND w.period_end_us > w.period_start_us AND b.subscription_id <> ''
+    AND b.subscription_live = 1 AND b.plan = w.plan
+    AND EXISTS (SELECT 1 FROM subscriptions s WHERE s.account_id = b.account_id
+      AND s.subscription_key = UNHEX(LEFT(SHA2(b.subscription_id, 256), 32)))
+    AND NOT EXISTS (SELECT 1 FROM schema_versions v WHERE v.version >= 4);
+
+INSERT IGNORE INTO paid_periods (account_id, seq, subscription_key, plan, start_us, end_us, running, granted_micros,
+    created_at_us)
+  SELECT w.account_id, CAST(CONV(LEFT(SHA2(b.subscription_id, 256), 15), 16, 10) AS SIGNED), s.subscription_key, w.plan,
+    w.period_start_us, IF(s.status IN ('active', 'trialing'), GREATEST(w.period_end_us, s.period_end_at_us),
+      w.period_end_us), 1, w.granted_micros, w.period_start_us
+  FROM workspaces w JOIN billing b ON b.account_id = w.account_id
+    JOIN subscriptions s ON s.account_id = b.account_id
+      AND s.subscription_key = UNHEX(LEFT(SHA2(b.subscription_id, 256), 32))
+  WHERE w.subscribed = 1 AND NOT EXISTS (SELECT 1 FROM schema_versions v WHERE v.version >= 4);
+
+UPDATE allowances l JOIN workspaces w ON w.account_id = l.account_id AND w.period_start_us = l.period_start_us
+    JOIN paid_periods p ON p.account_id = w.account_id AND p.invoice_id = ''
+  SET l.paid_seq = p.seq
+  WHERE w.subscribed = 1 AND l.reason <> 1 AND NOT EXISTS (SELECT 1 FROM schema_versions v WHERE v.version >= 4);
+
 -- ---- payments, statements, orders -----------------------------------------------------------------------
 
 -- What was paid for, enum payment_kind; topup_seq is the number of that top-up, statement or period.

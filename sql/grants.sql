@@ -20,6 +20,7 @@ GRANT UPDATE ON octroi.signups TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.redemptions TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.campaigns TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.codes TO 'octroi'@'localhost';
+GRANT UPDATE ON octroi.paid_periods TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.workspaces TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.statements TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.outbox TO 'octroi'@'localhost';

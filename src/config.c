@@ -384,11 +384,19 @@ static int probes_check(struct loading *g, const struct config *c)
 static int values_check(struct loading *g, const struct config *c)
 {
 	static const char *const expiries[] = {"release", "capture", NULL};
+	static const char *const upgrades[] = {"prorated", "full", "next_period", NULL};
+	static const char *const free_periods[] = {"none", "trials", "all", NULL};
 	static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
 	static const char *const sandboxes[] = {"auto", "on", "off", NULL};
 
 	if (!one_of(c->hold_expiry, expiries))
 		return complain(g, "hold_expiry must be release or capture, not \"%.10s\"", c->hold_expiry);
+	if (!one_of(c->plan_upgrade, upgrades))
+		return complain(g, "plan_upgrade must be prorated, full or next_period, not \"%.16s\"",
+		                c->plan_upgrade);
+	if (!one_of(c->plan_free_periods, free_periods))
+		return complain(g, "plan_free_periods must be none, trials or all, not \"%.10s\"",
+		                c->plan_free_periods);
 	if (!one_of(c->log_level, levels))
 		return complain(g, "log_level must be error, warning, info or debug, not \"%.10s\"", c->log_level);
 	if (!one_of(c->sandbox, sandboxes))

@@ -27,6 +27,20 @@ const struct zone *options_zone(const struct config *c)
 	return z;
 }
 
+static enum plan_upgrade plan_upgrade(const struct config *c)
+{
+	if (strcmp(c->plan_upgrade, "full") == 0)
+		return UPGRADE_FULL;
+	return strcmp(c->plan_upgrade, "next_period") == 0 ? UPGRADE_NEXT_PERIOD : UPGRADE_PRORATED;
+}
+
+static enum plan_free_periods free_periods(const struct config *c)
+{
+	if (strcmp(c->plan_free_periods, "all") == 0)
+		return FREE_ALL;
+	return strcmp(c->plan_free_periods, "trials") == 0 ? FREE_TRIALS : FREE_NONE;
+}
+
 struct ledger_options options_ledger(const struct config *c, struct pool *pool)
 {
 	return (struct ledger_options){
@@ -43,6 +57,8 @@ struct ledger_options options_ledger(const struct config *c, struct pool *pool)
 			.decimals = stripe_decimals(c->currency),
 			.statement_min_minor = c->statement_min,
 			.grace_us = c->past_due_grace_days * DAY_SECONDS * CLOCK_US_PER_SECOND,
+			.plan_upgrade = plan_upgrade(c),
+			.plan_free_periods = free_periods(c),
 			.zone = options_zone(c),
 		},
 	};

@@ -18,7 +18,9 @@ As a program: fake_stripe.py [--port N] [--webhook-url URL] serves until it is s
 """
 
 import argparse
+import calendar
 import copy
+import datetime
 import hashlib
 import hmac
 import http.client
@@ -52,6 +54,27 @@ POST_PARAMETERS = {
 }
 LIST_PARAMETERS = {"limit", "starting_after", "ending_before", "created", "customer", "expand", "types", "type",
                    "delivery_success", "status", "payment_intent", "charge", "subscription"}
+
+
+def add_months(seconds, months):
+    """As Stripe counts: the same day of the month and time of day in UTC, or that month's last day."""
+    at = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    year, month = divmod(at.year * 12 + at.month - 1 + months, 12)
+    day = min(at.day, calendar.monthrange(year, month + 1)[1])
+    return int(at.replace(year=year, month=month + 1, day=day).timestamp())
+
+
+def _line_shape(line, old):
+    """A line of an invoice as an endpoint's api_version shows it; of subscriptions, others are as they are."""
+    if "_price" not in line:
+        return line
+    shown = {key: value for key, value in line.items() if not key.startswith("_")}
+    if old:
+        return shown | {"type": "invoiceitem" if line["_proration"] else "subscription", "proration": line["_proration"],
+                        "subscription": line["_subscription"], "price": {"id": line["_price"], "object": "price"}}
+    kind = "invoice_item_details" if line["_proration"] else "subscription_item_details"
+    return shown | {"parent": {"type": kind, kind: {"proration": line["_proration"], "subscription": line["_subscription"]}},
+                    "pricing": {"type": "price_details", "price_details": {"price": line["_price"], "product": "prod_1"}}}
 
 
 class Refusal(Exception):
@@ -153,12 +176,16 @@ class FakeStripe:
         self.serial = itertools.count(1)
         self.objects = {kind: {} for kind in ("customer", "checkout.session", "payment_intent", "charge", "refund",
                                               "dispute", "invoice", "invoiceitem", "payment_method", "event",
-                                              "billing_portal.session", "subscription")}
+                                              "billing_portal.session", "subscription", "invoice_payment")}
         self.keys = {}       # Idempotency-Key -> {"what", "answer" or None while under way}
         self.requests = []   # dicts: method, path, pairs, params, headers, status
         self.undelivered = []
         self.troubles, self.stops = [], []
         self.clock_skew = 0
+        self.time = None              # the time of Stripe's objects, where a test sets it
+        self.shows_payments = False   # an invoice's payments, in new versions
+        self.prices = {}              # of subscriptions: id -> (amount, "month" | "year" | "week")
+        self.webhook_events = ["*"]   # what the webhook endpoint is enabled for
         self._server = _Server(("127.0.0.1", port), self)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -223,7 +250,7 @@ class FakeStripe:
     # -- state ------------------------------------------------------------------------------------
 
     def now(self):
-        return int(time.time() + self.clock_skew)
+        return int(time.time() + self.clock_skew) if self.time is None else self.time
 
     def new(self, kind, prefix, **fields):
         made = {"id": f"{prefix}_{'' if prefix.startswith('cs_') else 'fake'}{next(self.serial):06d}{secrets.token_hex(6)}",
@@ -243,12 +270,16 @@ class FakeStripe:
         old = (version or self.api_version)[:10] < SHAPE_BREAK
         if kind == "charge" and old:
             shown["invoice"] = None
+        if kind == "invoice":
+            shown["lines"]["data"] = [_line_shape(line, old) for line in shown["lines"]["data"]]
         if kind == "invoice" and old:
             shown["paid"] = shown["status"] == "paid"
             shown["payment_intent"] = shown.pop("_payment_intent", None)
             shown["subscription"] = shown.pop("_subscription", None)
         if kind == "invoice" and not old:
             intent, subscription = shown.pop("_payment_intent", None), shown.pop("_subscription", None)
+            if not self.shows_payments:
+                intent = None  # Stripe shows them to those who ask for them
             shown["parent"] = {"type": "subscription_details",
                                "subscription_details": {"subscription": subscription}} if subscription else None
             if "payments" in expand:
@@ -535,6 +566,157 @@ class FakeStripe:
                 self.emit("charge.dispute.funds_reinstated", dispute, lost=lost)
             self.emit("charge.dispute.closed", dispute, lost=lost)
 
+    # -- subscriptions ----------------------------------------------------------------------------
+
+    def _boundary(self, sub, after):
+        """The end of the period that begins then."""
+        interval = self.prices[sub["_price"]][1]
+        if interval == "week":
+            return after + 7 * 86400
+        step, months = (12 if interval == "year" else 1), 0
+        while add_months(sub["billing_cycle_anchor"], months) <= after:
+            months += step
+        return add_months(sub["billing_cycle_anchor"], months)
+
+    def _line(self, sub, price, amount, start, end, proration=False):
+        return {"id": f"il_fake{next(self.serial):06d}", "object": "line_item", "amount": amount, "currency": "eur",
+                "discount_amounts": [], "period": {"start": start, "end": end}, "quantity": sub["_quantity"],
+                "_price": price, "_subscription": sub["id"], "_proration": proration}
+
+    def _invoice(self, sub, reason, lines, discount=0):
+        for line in lines:
+            if discount and line["amount"] > 0:
+                line["discount_amounts"] = [{"amount": line["amount"] * discount // 100, "discount": "di_1"}]
+        total = sum(line["amount"] - sum(d["amount"] for d in line["discount_amounts"]) for line in lines)
+        return self.new("invoice", "in", number=f"FAKE-{next(self.serial):04d}", status="open", currency="eur",
+                        customer=sub["customer"], total=total, amount_due=max(total, 0), amount_paid=0,
+                        billing_reason=reason, metadata={}, auto_advance=True, hosted_invoice_url=None, invoice_pdf=None,
+                        _payment_intent=None, _subscription=sub["id"],
+                        lines={"object": "list", "data": lines, "has_more": False})
+
+    def _tell(self, sub, what, previous=None, lost=False):
+        self.emit(f"customer.subscription.{what}", sub, previous=previous, lost=lost)
+
+    def _settle(self, invoice, lost=False):
+        """The invoice is paid: with a card, or, where nothing is due, at once."""
+        if invoice["total"] > 0:
+            self._collect(invoice, lost)
+            payment = self.new("invoice_payment", "inpay", invoice=invoice["id"], status="paid", is_default=True,
+                               amount_paid=invoice["total"], amount_requested=invoice["total"], currency="eur",
+                               payment={"type": "payment_intent", "payment_intent": invoice["_payment_intent"]})
+            if self.api_version[:10] >= SHAPE_BREAK:
+                self.emit("invoice_payment.paid", payment, lost=lost)
+        else:
+            invoice["status"] = "paid"
+            self.emit("invoice.paid", invoice, lost=lost)
+        self.emit("invoice.payment_succeeded", invoice, lost=lost)
+
+    def _set_price(self, sub, price):
+        sub["_price"] = price
+        sub["items"]["data"][0]["price"] = {"id": price, "object": "price"}
+
+    def _set_period(self, sub, start, end):
+        sub["items"]["data"][0].update(current_period_start=start, current_period_end=end)
+
+    def subscribe(self, customer, price, quantity=1, anchor=None, trial_days=0, discount=0, pays=True, metadata=None,
+                  lost=False):
+        """A customer subscribes; anchor: of a first period that is no whole one.  The subscription."""
+        with self.lock:
+            now = self.now()
+            trial_end = now + trial_days * 86400 if trial_days else None
+            sub = self.new("subscription", "sub", customer=customer, status="incomplete", metadata=metadata or {},
+                           billing_cycle_anchor=trial_end or anchor or now, trial_end=trial_end, cancel_at_period_end=False,
+                           items={"object": "list", "data": [{"id": "si_1", "object": "subscription_item",
+                                                              "quantity": quantity}]},
+                           _price=price, _quantity=quantity, _pending=[], _discount=discount)
+            self._set_price(sub, price)
+            amount = self.prices[price][0] * quantity
+            end = trial_end or (anchor if anchor and anchor > now else self._boundary(sub, now))
+            if anchor and anchor > now:
+                whole = anchor - add_months(anchor, -12 if self.prices[price][1] == "year" else -1)
+                amount = amount * (anchor - now) // whole
+            self._set_period(sub, now, end)
+            invoice = self._invoice(sub, "subscription_create",
+                                    [self._line(sub, price, 0 if trial_end else amount, now, end)], discount)
+            sub["latest_invoice"] = invoice["id"]
+            self._tell(sub, "created", lost=lost)
+            if pays:
+                sub["status"] = "trialing" if trial_end else "active"
+                self._settle(invoice, lost)
+                self._tell(sub, "updated", {"status": "incomplete"}, lost)
+            else:
+                self.emit("invoice.payment_failed", invoice, lost=lost)
+            return sub
+
+    def renew(self, sub, pays=True, lost=False):
+        """The next period begins; its invoice."""
+        with self.lock:
+            start = sub["items"]["data"][0]["current_period_end"]
+            end = self._boundary(sub, start)
+            self._set_period(sub, start, end)
+            lines = sub["_pending"] + [self._line(sub, sub["_price"], self.prices[sub["_price"]][0] * sub["_quantity"],
+                                                  start, end)]
+            sub["_pending"] = []
+            invoice = self._invoice(sub, "subscription_cycle", lines, sub["_discount"])
+            sub["latest_invoice"] = invoice["id"]
+            was, sub["status"] = sub["status"], "active"
+            self._tell(sub, "updated", {"current_period_start": 1}, lost)
+            if pays:
+                self._settle(invoice, lost)
+            else:
+                sub["status"] = "past_due"
+                self.emit("invoice.payment_failed", invoice, lost=lost)
+                self._tell(sub, "updated", {"status": was}, lost)
+            return invoice
+
+    def pay_subscription(self, sub, invoice, lost=False):
+        """An invoice that was not paid at once is paid, by the customer or by a later attempt."""
+        with self.lock:
+            self._settle(invoice, lost)
+            if sub["latest_invoice"] == invoice["id"]:
+                was, sub["status"] = sub["status"], "active"
+                self._tell(sub, "updated", {"status": was}, lost)
+
+    def change(self, sub, price=None, quantity=None, prorate="always_invoice", pays=True, lost=False):
+        """Another price or quantity now.  prorate: always_invoice, create_prorations (on the next invoice) or none.  The
+        invoice, if there is one."""
+        with self.lock:
+            now, item = self.now(), sub["items"]["data"][0]
+            start, end = item["current_period_start"], item["current_period_end"]
+            old, was = sub["_price"], sub["_quantity"]
+            part = lambda amount: amount * (end - now) // (end - start)  # noqa: E731
+            credit = self._line(sub, old, -part(self.prices[old][0] * was), now, end, True)
+            self._set_price(sub, price or old)
+            sub["_quantity"] = item["quantity"] = quantity or was
+            debit = self._line(sub, sub["_price"], part(self.prices[sub["_price"]][0] * sub["_quantity"]), now, end, True)
+            self._tell(sub, "updated", {"items": {"data": [{"price": {"id": old}, "quantity": was}]}}, lost)
+            if prorate == "create_prorations":
+                sub["_pending"] += [credit, debit]
+            if prorate != "always_invoice":
+                return None
+            lines, sub["_pending"] = sub["_pending"] + [credit, debit], []
+            invoice = self._invoice(sub, "subscription_update", lines)
+            sub["latest_invoice"] = invoice["id"]
+            if pays:
+                self._settle(invoice, lost)
+            else:
+                sub["status"] = "past_due"
+                self.emit("invoice.payment_failed", invoice, lost=lost)
+                self._tell(sub, "updated", {"status": "active"}, lost)
+            return invoice
+
+    def cancel(self, sub, at_period_end=False, lost=False):
+        with self.lock:
+            if at_period_end:
+                sub["cancel_at_period_end"] = True
+                self._tell(sub, "updated", {"cancel_at_period_end": False}, lost)
+            else:
+                sub["status"] = "canceled"
+                self._tell(sub, "deleted", None, lost)
+
+    def intent_of(self, invoice):
+        return invoice["_payment_intent"]
+
     # -- webhooks ---------------------------------------------------------------------------------
 
     @staticmethod
@@ -663,9 +845,14 @@ class FakeStripe:
     def _get(self, route, params):
         kinds = {"customers": "customer", "checkout/sessions": "checkout.session", "invoices": "invoice",
                  "payment_intents": "payment_intent", "events": "event", "refunds": "refund", "disputes": "dispute",
-                 "charges": "charge"}
+                 "charges": "charge", "subscriptions": "subscription", "invoice_payments": "invoice_payment"}
         if route == "balance":
             return {"object": "balance", "livemode": self.livemode, "available": [], "pending": []}
+        if route == "webhook_endpoints":
+            endpoints = [] if self.webhook_url is None else [
+                {"id": "we_1", "object": "webhook_endpoint", "status": "enabled", "url": self.webhook_url,
+                 "enabled_events": list(self.webhook_events)}]
+            return {"object": "list", "url": f"/v1/{route}", "has_more": False, "data": endpoints}
         if match := re.fullmatch(r"customers/(\w+)/payment_methods", route):
             self.get("customer", match[1])
             return {"object": "list", "url": f"/v1/{route}", "has_more": False,

@@ -16,6 +16,7 @@ static const char *const states[] = {
 	[EVENT_APPLIED] = "applied",
 	[EVENT_IGNORED] = "ignored",
 	[EVENT_PARKED] = "parked",
+	[EVENT_WAITING] = "waiting",
 };
 static const char *const providers[] = {[PROVIDER_STRIPE] = "stripe", [PROVIDER_CLERK] = "clerk"};
 

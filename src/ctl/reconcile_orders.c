@@ -205,6 +205,10 @@ static void bring_in(struct reconcile *R, struct command *command, const char *o
 {
 	struct taken before, after;
 
+	if (command->payment_kind == PAYMENT_OF_PERIOD) {
+		(void)(R->dry_run || reconcile_submit(R, command, object));
+		return;
+	}
 	if (R->dry_run || !read_taken(R, command, &before) ||
 	    !reconcile_submit(R, command, object) || !read_taken(R, command, &after) ||
 	    (before.refunded_micros == after.refunded_micros &&

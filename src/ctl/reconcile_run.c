@@ -11,9 +11,12 @@ static void of_subscriptions(struct stripe_call *call)
 	stripe_put(call, "types[0]", "customer.subscription.created");
 	stripe_put(call, "types[1]", "customer.subscription.updated");
 	stripe_put(call, "types[2]", "customer.subscription.deleted");
+	stripe_put(call, "types[3]", "invoice.paid");
+	stripe_put(call, "types[4]", "invoice_payment.paid");
 }
 
-/* A plan is what the newest event of its subscription says; those that came before change nothing. */
+/* A plan is what the newest event of its subscription says, and a period is given for its invoice; those that came
+ * before change nothing. */
 static void take_event(struct reconcile *R, const struct json *event)
 {
 	const struct inbox in = reconcile_inbox(R);
@@ -40,13 +43,14 @@ static void take_event(struct reconcile *R, const struct json *event)
 
 int reconcile_run(struct reconcile *R)
 {
+	/* These make known what payments of subscriptions are of. */
+	reconcile_api_each(R, "/v1/events", of_subscriptions, take_event);
 	reconcile_api_each(R, "/v1/payment_intents", with_charge, reconcile_orders_payment);
 	reconcile_orders_paid(R);
 	reconcile_statements(R);
 	reconcile_api_each(R, "/v1/refunds", NULL, reconcile_orders_refund);
 	reconcile_api_each(R, "/v1/disputes", NULL, reconcile_orders_dispute);
 	reconcile_orders_open(R);
-	reconcile_api_each(R, "/v1/events", of_subscriptions, take_event);
 	reconcile_orders_compare(R);
 	return R->failed ? CTL_FAILED : CTL_OK;
 }

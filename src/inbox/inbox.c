@@ -6,7 +6,9 @@
 #include "base/log.h"
 #include "db/sql.h"
 #include "inbox/stripe_event.h"
+#include "inbox/stripe_invoice.h"
 
+#define RESOLVE_DEPTH 3
 #define RESOLVE_MAX 32 /* events of one payment in a go; the next delivery goes on */
 #define RESOLVE_ARENA_BYTES ((size_t)8 * 1024 * 1024)
 #define SQL_MAX ((size_t)4 * 1024)
@@ -87,7 +89,7 @@ static enum finding find_invoice(const struct inbox *in, struct stripe_event *e,
 
 	buf_init(&sql, SQL_MAX);
 	sql_literal(&sql, "SELECT account_id,seq,0 FROM statements WHERE invoice_id=");
-	sql_text(&sql, e->invoice);
+	sql_text(&sql, e->reference);
 	finding = look_up(in, &sql, deadline_us, &found);
 	buf_free(&sql);
 	if (finding == FOUND) {
@@ -116,6 +118,24 @@ static enum finding find_customer(const struct inbox *in, struct stripe_event *e
 		e->command.account_id = NULL; /* it has to be there */
 		return FOUND;
 	}
+	return finding;
+}
+
+/* The period that an invoice paid for, whose number is known. */
+static enum finding find_period(const struct inbox *in, struct command *c, int64_t deadline_us)
+{
+	enum finding finding;
+	struct found found;
+	struct buf sql;
+
+	buf_init(&sql, SQL_MAX);
+	sql_literal(&sql, "SELECT account_id,seq,0 FROM paid_periods WHERE seq=");
+	sql_int(&sql, c->topup_seq);
+	sql_literal(&sql, " ORDER BY account_id LIMIT 1");
+	finding = look_up(in, &sql, deadline_us, &found);
+	buf_free(&sql);
+	if (finding == FOUND)
+		c->account = found.account;
 	return finding;
 }
 
@@ -216,6 +236,49 @@ static enum finding locate_subscription(const struct inbox *in, struct arena *a,
 	return finding;
 }
 
+/* What a paid invoice is of.  It may come before its subscription does. */
+static enum finding locate_period(const struct inbox *in, struct arena *a, struct stripe_event *e, int64_t deadline_us)
+{
+	struct command *c = &e->command;
+	enum finding finding;
+	bool short_of_memory;
+	const char *why;
+
+	why = stripe_invoice_plans(e, in->plans, a, &short_of_memory);
+	if (short_of_memory)
+		return NOT_ASKED;
+	if (why != NULL && why[0] == '\0') {
+		set_aside(c, EVENT_IGNORED, "it pays for no plan, or for no greater one", "");
+		return FOUND;
+	}
+	finding = find_customer(in, e, deadline_us);
+	if (why != NULL)
+		park(c, why, "");
+	else if (finding == NOT_FOUND)
+		park(c, "its customer has no account", e->customer);
+	else if (in->livemode >= 0 && in->livemode != (int)e->livemode)
+		park(c, "another mode (live or test) than octroi's key", "");
+	else
+		c->event.subject = e->customer;
+	return finding;
+}
+
+/* Most invoices' payments are of no subscription, or of one that is no plan's; so this is kept without a word. */
+static enum finding locate_period_payment(const struct inbox *in, struct stripe_event *e, int64_t deadline_us)
+{
+	struct command *c = &e->command, known = {.payment_id = c->payment_id};
+	enum finding finding = find_period(in, c, deadline_us);
+
+	if (finding != NOT_FOUND)
+		return finding;
+	finding = find_payment(in, &known, deadline_us);
+	if (finding == FOUND)
+		set_aside(c, EVENT_IGNORED, "its payment is known", "");
+	else if (finding == NOT_FOUND)
+		set_aside(c, EVENT_WAITING, "its invoice is not known", e->reference);
+	return finding;
+}
+
 /* The statement that the invoice's metadata names. */
 static enum finding locate_statement(struct stripe_event *e)
 {
@@ -229,13 +292,17 @@ static enum finding locate_statement(struct stripe_event *e)
 	return FOUND;
 }
 
-/* Of an invoice that is no statement's, or of one that has not been noted yet: then the worker says what paid it. */
-static enum finding locate_invoice(const struct inbox *in, struct stripe_event *e, int64_t deadline_us)
+/* The payment of a statement's invoice, or of a subscription's; an invoice payment names its invoice and nothing else. */
+static enum finding locate_invoice_payment(const struct inbox *in, struct stripe_event *e, int64_t deadline_us)
 {
+	struct command *c = &e->command;
 	const enum finding finding = find_invoice(in, e, deadline_us);
 
 	if (finding == NOT_FOUND)
-		set_aside(&e->command, EVENT_IGNORED, "an invoice that is no statement's", "");
+		return locate_period_payment(in, e, deadline_us);
+	c->kind = COMMAND_STATEMENT_NOTE;
+	c->statement_note.invoice_id = e->reference;
+	c->statement_note.livemode = e->livemode;
 	return finding;
 }
 
@@ -251,18 +318,20 @@ static enum finding locate(const struct inbox *in, struct arena *a, struct strip
 		park(c, "of a connected account", "");
 		return FOUND;
 	}
-	if (e->invoice[0] != '\0')
-		return locate_invoice(in, e, deadline_us);
 	if (c->kind == COMMAND_STATEMENT_PAID || c->kind == COMMAND_STATEMENT_NOTE)
 		return locate_statement(e);
 	if (c->kind == COMMAND_SUBSCRIPTION)
 		return locate_subscription(in, a, e, deadline_us);
+	if (c->kind == COMMAND_PERIOD)
+		return locate_period(in, a, e, deadline_us);
+	if (c->kind == COMMAND_PERIOD_PAYMENT)
+		return locate_invoice_payment(in, e, deadline_us);
 	return locate_payment(in, e, deadline_us);
 }
 
 static void note(const struct stripe_event *e, const struct inbox_result *r)
 {
-	static const char *const names[] = {"applied", "ignored", "parked"};
+	static const char *const names[] = {"applied", "ignored", "parked", "waiting"};
 
 	log_event(r->state == EVENT_PARKED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "webhook_event",
 	          LOG_TEXT("event_id", e->command.event.id),
@@ -287,19 +356,33 @@ static bool apply(const struct inbox *in, struct arena *a, struct stripe_event *
 	return r->outcome == OUTCOME_OK;
 }
 
-/* Whether the event waits for a payment that has become known since it was looked for. */
+/* Whether the event waits for something that has become known since it was looked for. */
 static bool has_appeared(const struct inbox *in, const struct stripe_event *e, const char *payment,
                          int64_t deadline_us)
 {
+	const struct command *c = &e->command;
+	const char *subject = c->event.subject;
 	struct command probe = {.payment_id = payment};
+	struct stripe_event again = *e;
 
-	return e->command.kind == COMMAND_EVENT && e->command.event.subject != NULL &&
-	       e->command.event.subject[0] != '\0' &&
-	       strcmp(e->command.event.subject, payment) == 0 &&
-	       find_payment(in, &probe, deadline_us) == FOUND;
+	if (c->kind != COMMAND_EVENT || subject == NULL || subject[0] == '\0')
+		return false;
+	if (e->object != NULL)
+		return find_customer(in, &again, deadline_us) == FOUND;
+	if (c->event_only.state == EVENT_WAITING) {
+		probe.topup_seq = command_period_seq(subject);
+		return find_period(in, &probe, deadline_us) == FOUND;
+	}
+	return strcmp(subject, payment) == 0 && find_payment(in, &probe, deadline_us) == FOUND;
 }
 
-/* An event once.  After an event was parked its payment is looked for once more: whoever makes a payment known
+/* Kept until something is known. */
+static bool is_kept(const struct inbox_result *r)
+{
+	return r->state == EVENT_PARKED || r->state == EVENT_WAITING;
+}
+
+/* An event once.  After an event was parked what it waits for is looked for once more: the event that makes it known
  * looks for parked events after that, so one of the two sees the other. */
 static bool take_once(const struct inbox *in, struct arena *a, const struct json *event,
                       const char *body, int64_t deadline_us, struct stripe_event *e,
@@ -315,7 +398,7 @@ static bool take_once(const struct inbox *in, struct arena *a, const struct json
 	payment = e->command.payment_id != NULL ? e->command.payment_id : "";
 	if (!apply(in, a, e, deadline_us, r))
 		return false;
-	if (r->state == EVENT_PARKED && has_appeared(in, e, payment, deadline_us)) {
+	if (is_kept(r) && has_appeared(in, e, payment, deadline_us)) {
 		if (stripe_event_read(event, body, e, &r->field) != 0 ||
 		    !apply(in, a, e, deadline_us, r))
 			return false;
@@ -324,24 +407,10 @@ static bool take_once(const struct inbox *in, struct arena *a, const struct json
 	return true;
 }
 
-void inbox_take(const struct inbox *in, struct arena *a, const struct json *event, const char *body,
-                int64_t deadline_us, struct inbox_result *r)
-{
-	struct stripe_event e;
-
-	if (!take_once(in, a, event, body, deadline_us, &e, r))
-		return;
-	/* Also after a repeated event: the process may have died between the two. */
-	if (r->state != EVENT_PARKED && e.command.payment_id != NULL &&
-	    e.command.payment_id[0] != '\0' &&
-	    inbox_resolve(in, e.command.payment_id, deadline_us) != 0)
-		r->outcome = OUTCOME_UNAVAILABLE;
-}
-
 /* ---- what was parked --------------------------------------------------------------------------- */
 
 /* The bodies of the events that wait for it, in the arena; how many, or -1. */
-static int find_parked(const struct inbox *in, struct arena *a, const char *payment_id,
+static int find_parked(const struct inbox *in, struct arena *a, const char *subject,
                        int64_t deadline_us, const char *bodies[RESOLVE_MAX])
 {
 	struct db *d = pool_take(in->readers, deadline_us);
@@ -352,11 +421,13 @@ static int find_parked(const struct inbox *in, struct arena *a, const char *paym
 
 	if (d == NULL)
 		return -1;
-	id_request_key(payment_id, strlen(payment_id), key);
+	id_request_key(subject, strlen(subject), key);
 	buf_init(&sql, SQL_MAX);
-	sql_literal(&sql, "SELECT body FROM webhook_events WHERE state=");
+	sql_literal(&sql, "SELECT body FROM webhook_events WHERE state IN (");
 	sql_int(&sql, EVENT_PARKED);
-	sql_literal(&sql, " AND subject=");
+	buf_add_char(&sql, ',');
+	sql_int(&sql, EVENT_WAITING);
+	sql_literal(&sql, ") AND subject=");
 	sql_bytes(&sql, key, sizeof(key));
 	sql_literal(&sql, " ORDER BY created_at_us LIMIT ");
 	sql_int(&sql, RESOLVE_MAX);
@@ -374,11 +445,16 @@ static int find_parked(const struct inbox *in, struct arena *a, const char *paym
 	return count;
 }
 
-int inbox_resolve(const struct inbox *in, const char *payment_id, int64_t deadline_us)
+static int resolve_after(const struct inbox *in, const struct stripe_event *e, const struct inbox_result *r,
+                         int64_t deadline_us, int depth);
+
+/* What is parked until subject is known.  One may make known what others wait for: a subscription its invoice, that
+ * its payment, and that a refund; so deep, and no deeper, it goes. */
+static int resolve(const struct inbox *in, const char *subject, int64_t deadline_us, int depth)
 {
 	struct arena *a = arena_new(RESOLVE_ARENA_BYTES);
 	const char *bodies[RESOLVE_MAX];
-	int count = a != NULL ? find_parked(in, a, payment_id, deadline_us, bodies) : -1;
+	int count = a != NULL ? find_parked(in, a, subject, deadline_us, bodies) : -1;
 	int result = count < 0 ? -1 : 0;
 
 	for (int i = 0; i < count; i++) {
@@ -389,11 +465,50 @@ int inbox_resolve(const struct inbox *in, const char *payment_id, int64_t deadli
 
 		if (event == NULL)
 			continue; /* nothing but a valid event is parked; a person has changed the row */
-		if (!take_once(in, a, event, bodies[i], deadline_us, &e, &r) &&
-		    r.outcome != OUTCOME_INVALID_REQUEST)
+		if (take_once(in, a, event, bodies[i], deadline_us, &e, &r)) {
+			if (depth < RESOLVE_DEPTH && resolve_after(in, &e, &r, deadline_us, depth + 1) != 0)
+				result = -1;
+		} else if (r.outcome != OUTCOME_INVALID_REQUEST) {
 			result = -1;
+		}
 		json_free(event);
 	}
 	arena_free(a);
 	return result;
+}
+
+/* What the event has made known. */
+static int resolve_after(const struct inbox *in, const struct stripe_event *e, const struct inbox_result *r,
+                         int64_t deadline_us, int depth)
+{
+	const struct command *c = &e->command;
+	const bool period = c->kind == COMMAND_PERIOD;
+	const char *subjects[] = {
+		c->payment_id,
+		period ? c->period.invoice_id : NULL,
+		period || c->kind == COMMAND_SUBSCRIPTION ? e->customer : NULL,
+	};
+	int result = 0;
+
+	for (size_t i = 0; !is_kept(r) && i < sizeof(subjects) / sizeof(subjects[0]); i++)
+		if (subjects[i] != NULL && subjects[i][0] != '\0' && resolve(in, subjects[i], deadline_us, depth) != 0)
+			result = -1;
+	return result;
+}
+
+int inbox_resolve(const struct inbox *in, const char *payment_id, int64_t deadline_us)
+{
+	return resolve(in, payment_id, deadline_us, 0);
+}
+
+void inbox_take(const struct inbox *in, struct arena *a, const struct json *event, const char *body,
+                int64_t deadline_us, struct inbox_result *r)
+{
+	struct stripe_event e;
+
+	if (!take_once(in, a, event, body, deadline_us, &e, r))
+		return;
+	/* Also after a repeated event: the process may have died between the two. */
+	if (resolve_after(in, &e, r, deadline_us, 0) != 0)
+		r->outcome = OUTCOME_UNAVAILABLE;
 }

@@ -2,71 +2,19 @@
 
 #include <string.h>
 
-#include "base/clock.h"
+#include "inbox/stripe_invoice.h"
+#include "inbox/stripe_value.h"
 
-#define NAME_MAX_BYTES 255 /* columns of the database */
 #define TYPE_MAX_BYTES 128
 #define STATUS_MAX_BYTES 32
-#define SECONDS_MAX INT64_C(253402300799) /* year 9999 */
 #define NO_AMOUNT (-1)
 
-/* ---- values ------------------------------------------------------------------------------------ */
-
-/* A text of at most max bytes, "" for anything else. */
-static const char *text_within(const struct json *value, size_t max)
-{
-	size_t length;
-	const char *text;
-
-	if (value == NULL || json_type(value) != JSON_TEXT)
-		return "";
-	text = json_text(value, &length);
-	return length <= max ? text : "";
-}
-
-static const char *text_at(const struct json *record, const char *name)
-{
-	return text_within(json_get(record, name), NAME_MAX_BYTES);
-}
-
-/* The id of an object that may come expanded. */
-static const char *id_at(const struct json *record, const char *name)
-{
-	const struct json *value = json_get(record, name);
-
-	if (value != NULL && json_type(value) == JSON_RECORD)
-		return text_at(value, "id");
-	return text_within(value, NAME_MAX_BYTES);
-}
-
-static int64_t int_at(const struct json *record, const char *name, int64_t otherwise)
-{
-	const struct json *value = json_get(record, name);
-
-	return value != NULL && json_type(value) == JSON_INT ? json_int(value) : otherwise;
-}
+/* ---- what an event says ------------------------------------------------------------------------ */
 
 static bool is(const char *text, const char *other)
 {
 	return strcmp(text, other) == 0;
 }
-
-/* A currency has three letters; longer ones can be no order's. */
-static const char *currency_at(const struct json *record)
-{
-	const char *currency = text_at(record, "currency");
-
-	return strlen(currency) == 3 ? currency : "";
-}
-
-static int64_t seconds_at(const struct json *record, const char *name)
-{
-	const int64_t seconds = int_at(record, name, 0);
-
-	return seconds > 0 && seconds <= SECONDS_MAX ? seconds * CLOCK_US_PER_SECOND : 0;
-}
-
-/* ---- what an event says ------------------------------------------------------------------------ */
 
 static void ignore(struct stripe_event *e, const char *why)
 {
@@ -250,6 +198,14 @@ static void read_items(struct command *c, const struct json *o)
 	c->subscription.ends = ends_with_period(o, c->subscription.period_end_at_us);
 }
 
+/* The event tells what was before, where that has changed. */
+static bool has_changed_items(const struct json *event)
+{
+	const struct json *previous = json_get(json_get(event, "data"), "previous_attributes");
+
+	return json_get(previous, "items") != NULL || json_get(previous, "plan") != NULL;
+}
+
 static void read_subscription(struct stripe_event *e, const char *type, const struct json *o)
 {
 	struct command *c = &e->command;
@@ -269,6 +225,8 @@ static void read_subscription(struct stripe_event *e, const char *type, const st
 		at++;
 	c->subscription.live = !deleted && at < STATUSES && statuses[at].live;
 	c->subscription.rank = at + (deleted ? 200 : created ? 0 : 100);
+	c->subscription.anchor_at_us = seconds_at(o, "billing_cycle_anchor");
+	c->subscription.trial_end_us = seconds_at(o, "trial_end");
 	read_items(c, o);
 }
 
@@ -289,21 +247,6 @@ static const char *payment_of_invoice(const struct json *o)
 	return payment;
 }
 
-/* It names its invoice only, which says whose it is. */
-static void read_invoice_payment(struct stripe_event *e, const char *type, const struct json *o)
-{
-	struct command *c = &e->command;
-
-	e->invoice = id_at(o, "invoice");
-	if (!is(type, "invoice_payment.paid") || e->invoice[0] == '\0' || payment_at(o)[0] == '\0') {
-		ignore(e, "nothing that names a payment");
-		return;
-	}
-	c->kind = COMMAND_STATEMENT_NOTE;
-	c->payment_id = payment_at(o);
-	c->statement_note.invoice_id = e->invoice;
-}
-
 /* One that octroi made of a statement says whose it is. */
 static void read_invoice(struct stripe_event *e, const char *type, const struct json *o)
 {
@@ -322,10 +265,11 @@ static void read_invoice(struct stripe_event *e, const char *type, const struct 
 		/* The first that is heard of it; our own attempts are noted by whoever made them. */
 		c->kind = COMMAND_STATEMENT_NOTE;
 		c->statement_note.failure = "payment_failed";
+	} else if (e->order[0] == '\0' && (is(type, "invoice.paid") || is(type, "invoice.payment_succeeded"))) {
+		stripe_invoice_read(e, o);
 	} else {
-		ignore(e, e->order[0] != '\0'
-		                  ? "nothing that moves a statement"
-		                  : "invoices move nothing: payments and subscriptions tell of themselves");
+		ignore(e, e->order[0] != '\0' ? "nothing that moves a statement"
+		                              : "an invoice that is not paid, or not yet");
 	}
 }
 
@@ -354,10 +298,12 @@ static void read_object(struct stripe_event *e, const char *type, const struct j
 	         is(type, "customer.subscription.paused") ||
 	         is(type, "customer.subscription.resumed"))
 		read_subscription(e, type, o);
+	else if (is(type, "invoice_payment.paid"))
+		stripe_invoice_read_payment(e, o);
 	else if (starts(type, "invoice."))
 		read_invoice(e, type, o);
 	else if (starts(type, "invoice_payment."))
-		read_invoice_payment(e, type, o);
+		ignore(e, "nothing that names a payment");
 	else
 		ignore(e, "a type that octroi has no use for");
 }
@@ -377,6 +323,8 @@ static void set_livemode(struct stripe_event *e)
 		c->statement_paid.livemode = e->livemode;
 	else if (c->kind == COMMAND_STATEMENT_NOTE)
 		c->statement_note.livemode = e->livemode;
+	else if (c->kind == COMMAND_PERIOD)
+		c->period.livemode = e->livemode;
 }
 
 /* What the ledger cannot do without; an event that lacks it is nothing to repeat. */
@@ -400,7 +348,7 @@ int stripe_event_read(const struct json *event, const char *body, struct stripe_
 	struct command_event *from = &e->command.event;
 
 	memset(e, 0, sizeof(*e));
-	e->order = e->reference = e->user = e->customer = e->invoice = "";
+	e->order = e->reference = e->user = e->customer = "";
 	from->provider = PROVIDER_STRIPE;
 	from->id = text_at(event, "id");
 	from->type = text_within(json_get(event, "type"), TYPE_MAX_BYTES);
@@ -424,6 +372,8 @@ int stripe_event_read(const struct json *event, const char *body, struct stripe_
 		return -1;
 	e->livemode = json_bool(livemode);
 	read_object(e, from->type, object);
+	if (e->command.kind == COMMAND_SUBSCRIPTION)
+		e->command.subscription.changed = has_changed_items(event);
 	set_livemode(e);
 	*field = lacking(e);
 	return *field == NULL ? 0 : -1;

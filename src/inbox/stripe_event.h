@@ -15,7 +15,7 @@ struct stripe_event {
 	const char *reference;  /* the same from client_reference_id */
 	const char *user;       /* the account's own id from the metadata */
 	const char *customer;   /* Stripe's, of subscriptions */
-	const char *invoice;    /* of its payment, which names nothing else */
+	const struct json *object; /* of a PERIOD */
 	const char *connected;  /* a connected account's id: not ours */
 	bool livemode;
 };

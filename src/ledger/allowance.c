@@ -8,15 +8,12 @@
 
 /* ---- what is given --------------------------------------------------------------------------------- */
 
-/* An allowance of the running plan; what of it was given, which is all unless the balance would leave its range. */
-static micros give(struct decide *d, struct slot *s, enum allowance_reason reason, const char *member, micros amount,
-                   int64_t at_us)
+static struct allowances_row *note_allowance(struct decide *d, struct slot *s, enum allowance_reason reason,
+                                             micros amount, int64_t paid_seq, int64_t at_us)
 {
 	struct workspaces_row *w = workspace_of(d, s);
 	struct allowances_row *row = (struct allowances_row *)rows_alloc(d->rows, TABLE_ALLOWANCES);
 
-	if (!effects_fits(s->account, amount))
-		amount = EFFECTS_BALANCE_MAX - s->account->balance_micros;
 	memcpy(row->account_id, s->key.bytes, sizeof(row->account_id));
 	row->seq = ++w->allowance_seq;
 	row->plan = w->plan;
@@ -24,11 +21,26 @@ static micros give(struct decide *d, struct slot *s, enum allowance_reason reaso
 	row->period_start_us = w->period_start_us;
 	row->period_end_us = w->period_end_us;
 	row->reason = reason;
-	row->member = member;
 	row->amount_micros = amount;
 	row->created_at_us = at_us;
-	/* A plan that others have overtaken since may add to the same period once more, when there are more people. */
-	row->upgrade_seq = reason == ALLOWANCE_UPGRADE ? row->seq : 0;
+	row->paid_seq = paid_seq;
+	/* A plan that others have overtaken since may add to the same period once more, when there are more
+	 * people.  What is paid for is given once by its row of paid_periods. */
+	row->upgrade_seq = reason == ALLOWANCE_UPGRADE || reason == ALLOWANCE_LESS || paid_seq != 0 ? row->seq : 0;
+	rows_touch(d->rows, &w->row);
+	return row;
+}
+
+micros allowance_give(struct decide *d, struct slot *s, const struct allowance_given *what, int64_t at_us)
+{
+	struct workspaces_row *w = workspace_of(d, s);
+	micros amount = what->amount_micros;
+	struct allowances_row *row;
+
+	if (!effects_fits(s->account, amount))
+		amount = EFFECTS_BALANCE_MAX - s->account->balance_micros;
+	row = note_allowance(d, s, what->reason, amount, what->paid_seq, at_us);
+	row->member = what->member != NULL ? what->member : "";
 	if (amount > 0) {
 		const struct effects_transaction t = {
 			.type = TRANSACTION_PLAN_ALLOWANCE,
@@ -36,7 +48,7 @@ static micros give(struct decide *d, struct slot *s, enum allowance_reason reaso
 			.priority = effects_priority(TRANSACTION_PLAN_ALLOWANCE),
 			.expires_at_us = w->period_end_us,
 			.at_us = at_us,
-			.description = reason == ALLOWANCE_CARRIED ? "carried over" : "plan allowance",
+			.description = what->reason == ALLOWANCE_CARRIED ? "carried over" : "plan allowance",
 			.reference = w->plan,
 			.actor = "plan",
 		};
@@ -45,8 +57,28 @@ static micros give(struct decide *d, struct slot *s, enum allowance_reason reaso
 		row->grant_seq = s->account->grant_seq;
 	}
 	rows_add(d->rows, s, &row->row);
-	rows_touch(d->rows, &w->row);
 	return amount;
+}
+
+void allowance_take(struct decide *d, struct slot *s, micros amount, int64_t grant_seq, int64_t at_us)
+{
+	struct workspaces_row *w = workspace_of(d, s);
+	struct allowances_row *row = note_allowance(d, s, ALLOWANCE_LESS, -amount, 0, at_us);
+
+	if (amount > 0) {
+		const struct effects_transaction t = {
+			.type = TRANSACTION_REFUND,
+			.amount_micros = -amount,
+			.at_us = at_us,
+			.description = "smaller plan",
+			.reference = w->plan,
+			.actor = "plan",
+		};
+
+		row->transaction_seq = effects_claw_back(d, s, &t, grant_seq);
+	}
+	rows_add(d->rows, s, &row->row);
+	w->granted_micros -= amount;
 }
 
 /* ---- seats ----------------------------------------------------------------------------------------- */
@@ -142,7 +174,7 @@ static int64_t boundary(const struct decide *d, const struct workspaces_row *w, 
 	return zone_instant(workspace_zone(d, w), zone_add_months(w->anchor_local_us, index));
 }
 
-static void name_plan(struct workspaces_row *w, const struct plan *p)
+void allowance_name_plan(struct workspaces_row *w, const struct plan *p)
 {
 	w->plan = p->name;
 	w->plan_version = p->version;
@@ -150,25 +182,35 @@ static void name_plan(struct workspaces_row *w, const struct plan *p)
 	w->next_plan = "";
 }
 
-/* The period whose figures the workspace has begins to be granted, at at_us.  carried: what the one before left, -1
- * when there was none. */
-static void begin(struct decide *d, struct slot *s, const struct plan *p, micros carried, int64_t at_us)
+void allowance_begin(struct decide *d, struct slot *s, const struct plan *p, micros carried,
+                     const struct allowance_given *what, int64_t at_us)
 {
+	const struct allowance_given rest = {
+		.reason = ALLOWANCE_CARRIED, .amount_micros = carried, .paid_seq = what->paid_seq};
 	struct workspaces_row *w = workspace_of(d, s);
 
 	CHECK(w->period_start_us <= at_us && at_us < w->period_end_us);
-	name_plan(w, p);
+	allowance_name_plan(w, p);
 	workspace_fall_behind(d, s);
 	seat_everybody(d, s, p, at_us);
-	w->carried_micros = carried >= 0 ? give(d, s, ALLOWANCE_CARRIED, "", carried, at_us) : 0;
-	w->granted_micros = give(d, s, ALLOWANCE_PERIOD, "", plan_allowance(p, w->managers, w->members), at_us);
+	w->carried_micros = carried >= 0 ? allowance_give(d, s, &rest, at_us) : 0;
+	w->granted_micros = allowance_give(d, s, what, at_us);
 	rows_touch(d->rows, &w->row);
 	effects_due(s->account, w->period_end_us);
 	rows_touch(d->rows, &s->account->row);
 }
 
-/* There is no plan any more.  period_start_us is since when: the next one must not begin before. */
-static void end(struct decide *d, struct slot *s, int64_t at_us)
+/* A period that nothing was paid for: all that the plan gives to the people who are there. */
+static void begin(struct decide *d, struct slot *s, const struct plan *p, micros carried, int64_t at_us)
+{
+	const struct workspaces_row *w = workspace_of(d, s);
+	const struct allowance_given what = {.reason = ALLOWANCE_PERIOD,
+	                                     .amount_micros = plan_allowance(p, w->managers, w->members)};
+
+	allowance_begin(d, s, p, carried, &what, at_us);
+}
+
+void allowance_end(struct decide *d, struct slot *s, int64_t at_us)
 {
 	struct workspaces_row *w = workspace_of(d, s);
 
@@ -178,12 +220,13 @@ static void end(struct decide *d, struct slot *s, int64_t at_us)
 	w->period_start_us = at_us;
 	w->period_end_us = 0;
 	w->granted_micros = w->carried_micros = 0;
+	w->subscribed = 0;
+	w->rate_micros = w->rate_from_us = w->earned_micros = w->whole_us = 0;
 	seat_everybody(d, s, NULL, at_us);
 	rows_touch(d->rows, &w->row);
 }
 
-/* Expires what the period's allowances have left; the sum. */
-static micros expire(struct decide *d, struct slot *s, int64_t at_us)
+micros allowance_expire(struct decide *d, struct slot *s, int64_t at_us)
 {
 	micros left = 0;
 
@@ -214,9 +257,9 @@ void allowance_turn(struct decide *d, struct slot *s)
 	micros left;
 
 	CHECK(w->plan[0] != '\0' && at_us != 0);
-	left = expire(d, s, at_us);
+	left = allowance_expire(d, s, at_us);
 	if (p == NULL) {
-		end(d, s, at_us);
+		allowance_end(d, s, at_us);
 		return;
 	}
 	w->period_index++;
@@ -255,16 +298,14 @@ enum outcome allowance_check_plan(struct decide *d, struct slot *s, enum account
 	return OUTCOME_OK;
 }
 
-/* The first period: the one of now, counted from the anchor. */
-static void start(struct decide *d, struct slot *s, const struct plan *p, int64_t anchor_us)
+/* The first period: the month of now. */
+static void start(struct decide *d, struct slot *s, const struct plan *p)
 {
 	struct workspaces_row *w = workspace_of(d, s);
 	const struct zone *z = workspace_zone(d, w);
 	const int64_t ended_us = w->period_start_us;
 
-	if (anchor_us > d->now_us)
-		anchor_us = d->now_us; /* the sender's clock is ahead of ours */
-	w->anchor_local_us = anchor_us != 0 ? zone_local(z, anchor_us) : zone_local_month(zone_local(z, d->now_us));
+	w->anchor_local_us = zone_local_month(zone_local(z, d->now_us));
 	w->period_index = 0;
 	while (boundary(d, w, w->period_index + 1) <= d->now_us)
 		w->period_index++;
@@ -275,14 +316,8 @@ static void start(struct decide *d, struct slot *s, const struct plan *p, int64_
 	begin(d, s, p, -1, d->now_us);
 }
 
-/* The greater plan takes effect at once.  Quotas stay as they are until the period ends; the difference is for
- * everybody, and is given for the people who are there, so their seats are taken. */
-static void upgrade(struct decide *d, struct slot *s, const struct plan *p)
+void allowance_take_seats(struct workspaces_row *w, const struct plan *p)
 {
-	struct workspaces_row *w = workspace_of(d, s);
-	const micros more = plan_allowance(p, w->managers, w->members) - w->granted_micros;
-
-	name_plan(w, p);
 	for (int64_t role = PLAN_MEMBER; role <= PLAN_MANAGER; role++) {
 		const int64_t people = *people_of(w, role), seats = plan_seats(p, (enum plan_role)role);
 		const int64_t taken = people < seats ? people : seats;
@@ -290,10 +325,32 @@ static void upgrade(struct decide *d, struct slot *s, const struct plan *p)
 		if (*seats_of(w, role) < taken)
 			*seats_of(w, role) = taken;
 	}
-	w->granted_micros += give(d, s, ALLOWANCE_UPGRADE, "", more, d->now_us);
 }
 
-void allowance_set_plan(struct decide *d, struct slot *s, const char *plan, int64_t anchor_us)
+/* The greater plan takes effect at once.  Quotas stay as they are until the period ends; the difference is for
+ * everybody, and is given for the people who are there, so their seats are taken. */
+static void upgrade(struct decide *d, struct slot *s, const struct plan *p)
+{
+	struct workspaces_row *w = workspace_of(d, s);
+	const struct allowance_given more = {
+		.reason = ALLOWANCE_UPGRADE,
+		.amount_micros = plan_allowance(p, w->managers, w->members) - w->granted_micros,
+	};
+
+	allowance_name_plan(w, p);
+	allowance_take_seats(w, p);
+	w->granted_micros += allowance_give(d, s, &more, d->now_us);
+}
+
+/* A person sets the plan now, and no payment is asked for.  Months count from the end of the one that was paid. */
+static void leave_subscription(struct workspaces_row *w, const struct zone *z)
+{
+	w->subscribed = 0;
+	w->anchor_local_us = zone_local(z, w->period_end_us);
+	w->period_index = -1;
+}
+
+void allowance_set_plan(struct decide *d, struct slot *s, const char *plan)
 {
 	struct workspaces_row *w = workspace_of(d, s);
 	const struct plan *p = book_plan_at(d->book, plan, d->now_us);
@@ -308,8 +365,10 @@ void allowance_set_plan(struct decide *d, struct slot *s, const char *plan, int6
 		return;
 	}
 	CHECK(plan[0] == '\0' || p != NULL);
+	if (p != NULL && w->subscribed != 0)
+		leave_subscription(w, workspace_zone(d, w));
 	if (!runs(w)) {
-		start(d, s, p, anchor_us);
+		start(d, s, p);
 	} else if (p != NULL && plan_allowance(p, w->managers, w->members) > w->granted_micros) {
 		upgrade(d, s, p);
 	} else {
@@ -336,6 +395,20 @@ enum outcome allowance_check_seat(struct decide *d, struct slot *s, int64_t role
 	return OUTCOME_SEATS_TAKEN;
 }
 
+/* What pays for the running period; 0: a person set its plan. */
+static int64_t paying(struct slot *s, const struct workspaces_row *w)
+{
+	int64_t seq = 0;
+
+	if (w->subscribed == 0)
+		return 0;
+	for (const struct paid_periods_row *r = rows_periods(s); r != NULL;
+	     r = (const struct paid_periods_row *)r->row.next)
+		if (r->running != 0 && r->instead_of[0] == '\0')
+			seq = r->seq;
+	return seq;
+}
+
 static void join(struct decide *d, struct slot *s, const struct members_row *before, struct members_row *m)
 {
 	struct workspaces_row *w = workspace_of(d, s);
@@ -346,8 +419,13 @@ static void join(struct decide *d, struct slot *s, const struct members_row *bef
 	if (p == NULL || (before != NULL && before->removed_at_us >= w->period_start_us))
 		return;
 	quota = take_seat(w, p, m);
-	if (quota > 0)
-		w->granted_micros += give(d, s, ALLOWANCE_SEAT, m->member_id, quota, d->now_us);
+	if (quota > 0) {
+		const struct allowance_given seat = {
+			.reason = ALLOWANCE_SEAT, .member = m->member_id, .amount_micros = quota,
+			.paid_seq = paying(s, w)};
+
+		w->granted_micros += allowance_give(d, s, &seat, d->now_us);
+	}
 	workspace_set_quota(d, s, m, quota, d->now_us);
 }
 

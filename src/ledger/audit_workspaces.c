@@ -1,9 +1,10 @@
 /*
  * What plans, people, limits and statements must add up to.  Each check is one statement of SQL that answers the rows
  * that are wrong, and none on a sound ledger.  The numbers in them are those of the database: allowances.reason 0
- * begins a period, 1 is what was carried over, 2 an upgrade, 3 a seat; transactions.type 4 is PLAN_ALLOWANCE, 9
- * PAYMENT; entries.kind 0 is a usage; usages.settlement 4 is late; statements.state 0 to 2 are owed, 3 is paid, 4 void,
- * 5 carried; outbox.kind 0 is a statement; accounts.status 2 is past due, 3 unpaid; members.role 1 is a manager.
+ * begins a period, 1 is what was carried over, 2 an upgrade, 3 a seat, 4 what a smaller plan took back; transactions.type
+ * 4 is PLAN_ALLOWANCE, 6 REFUND, 7 DISPUTE, 9 PAYMENT; refunds.status 1 and 2 are refunds that stand; payments.kind 2 is a
+ * period's; entries.kind 0 is a usage; usages.settlement 4 is late; statements.state 0 to 2 are owed, 3 is paid, 4 void, 5
+ * carried; outbox.kind 0 is a statement; accounts.status 2 is past due, 3 unpaid; members.role 1 is a manager.
  *
  * A window that has ended counts nothing any more, and is begun anew with the next cost; its sum is then not looked at.
  */
@@ -119,10 +120,12 @@ static const struct audit_query queries[] = {
 	 " l.transaction_seq, ' is ', COALESCE(CONCAT('of type ', x.type, ', ', x.amount_micros, ' micros, grant ',"
 	 " x.grant_seq), 'not there')) AS detail FROM allowances l LEFT JOIN grants g ON g.account_id = l.account_id"
 	 " AND g.seq = l.grant_seq LEFT JOIN transactions x ON x.account_id = l.account_id AND x.seq ="
-	 " l.transaction_seq WHERE IF(l.amount_micros = 0, l.grant_seq <> 0 OR l.transaction_seq <> 0, l.amount_micros"
+	 " l.transaction_seq WHERE IF(l.reason = 4, l.amount_micros > 0 OR l.grant_seq <> 0 OR (l.amount_micros = 0) <>"
+	 " (l.transaction_seq = 0) OR (l.amount_micros < 0 AND (x.seq IS NULL OR x.type <> 6 OR x.amount_micros <>"
+	 " l.amount_micros)), IF(l.amount_micros = 0, l.grant_seq <> 0 OR l.transaction_seq <> 0, l.amount_micros"
 	 " < 0 OR g.seq IS NULL OR x.seq IS NULL OR g.type <> 4 OR x.type <> 4 OR g.amount_micros <> l.amount_micros"
 	 " OR x.amount_micros <> l.amount_micros OR x.grant_seq <> g.seq OR g.expires_at_us <> l.period_end_us OR"
-	 " x.created_at_us <> l.created_at_us)"},
+	 " x.created_at_us <> l.created_at_us))"},
 	{"allowance", "grants",
 	 "SELECT x.account_id, CONCAT('seq ', x.grant_seq) AS name, CONCAT('a plan''s allowance, transaction ', x.seq,"
 	 " ', that ', COUNT(l.seq), ' rows of allowances account for') AS detail FROM transactions x LEFT JOIN"
@@ -146,7 +149,7 @@ static const struct audit_query queries[] = {
 	 " w.period_end_us, ', but its allowances say ', COALESCE(CONCAT(l.plan, ' from ', l.period_start_us, ' to ',"
 	 " l.period_end_us), 'nothing')) AS detail FROM workspaces w LEFT JOIN allowances l ON l.account_id ="
 	 " w.account_id AND l.seq = (SELECT MAX(n.seq) FROM allowances n WHERE n.account_id = w.account_id AND"
-	 " n.reason IN (0, 2)) WHERE IF(w.plan = '', w.period_end_us <> 0, l.seq IS NULL OR l.plan <> w.plan OR"
+	 " n.reason IN (0, 2, 4)) WHERE IF(w.plan = '', w.period_end_us <> 0, l.seq IS NULL OR l.plan <> w.plan OR"
 	 " l.plan_version <> w.plan_version OR l.period_start_us <> w.period_start_us OR l.period_end_us <>"
 	 " w.period_end_us)"},
 	{"period", "allowances",
@@ -154,16 +157,99 @@ static const struct audit_query queries[] = {
 	 " begin it and ', SUM(reason = 1), ' carry over; it ends at ', MIN(period_end_us), ' to ',"
 	 " MAX(period_end_us)) AS detail FROM allowances GROUP BY account_id, period_start_us HAVING SUM(reason = 0)"
 	 " <> 1 OR SUM(reason = 1) > 1 OR MIN(period_end_us) <> MAX(period_end_us) OR MIN(period_end_us) <="
-	 " period_start_us OR MIN(reason) < 0 OR MAX(reason) > 3 OR MIN(created_at_us) < period_start_us OR"
+	 " period_start_us OR MIN(reason) < 0 OR MAX(reason) > 4 OR MIN(created_at_us) < period_start_us OR"
 	 " MAX(created_at_us) >= MAX(period_end_us)"},
-	/* What is carried over comes from the period before, so that one must be there and end here. */
+	/* What is carried over comes from the period before, so that one must be there and end here.  One that is paid
+	 * for may cut short what another subscription, or a person, began. */
 	{"period", "allowances",
 	 "SELECT account_id, CONCAT('period from ', period_start_us) AS name, CONCAT('the one before ended at ',"
-	 " COALESCE(before_us, 'no time')) AS detail FROM (SELECT account_id, period_start_us, carried, LAG(end_us)"
+	 " COALESCE(before_us, 'no time')) AS detail FROM (SELECT account_id, period_start_us, carried,"
+	 " paid, LAG(end_us)"
 	 " OVER (PARTITION BY account_id ORDER BY period_start_us) AS before_us FROM (SELECT account_id,"
-	 " period_start_us, MAX(period_end_us) AS end_us, SUM(reason = 1) AS carried FROM allowances GROUP BY"
-	 " account_id, period_start_us) p) p WHERE IF(carried > 0, COALESCE(before_us, 0) <> period_start_us,"
-	 " COALESCE(before_us, 0) > period_start_us)"},
+	 " period_start_us, MAX(period_end_us) AS end_us, SUM(reason = 1) AS carried, MAX(paid_seq) AS paid"
+	 " FROM allowances GROUP BY account_id, period_start_us) p) p WHERE IF(carried > 0, COALESCE(before_us, 0) <>"
+	 " period_start_us, paid = 0 AND COALESCE(before_us, 0) > period_start_us)"},
+
+	/* ---- what subscriptions paid for */
+	{"paid", "paid_periods",
+	 "SELECT p.account_id, p.invoice_id AS name, CONCAT('it gave ', p.granted_micros, ', but its"
+	 " allowances come to ',"
+	 " COALESCE(l.given, 0)) AS detail FROM paid_periods p LEFT JOIN (SELECT account_id, paid_seq,"
+	 " SUM(amount_micros)"
+	 " AS given FROM allowances WHERE paid_seq <> 0 AND reason <> 1 GROUP BY account_id, paid_seq) l ON"
+	 " l.account_id ="
+	 " p.account_id AND l.paid_seq = p.seq WHERE p.granted_micros <> COALESCE(l.given, 0)"},
+	{"paid", "paid_periods",
+	 "SELECT account_id, invoice_id AS name, CONCAT('of ', granted_micros, ' given, ', returned_micros,"
+	 " ' returned, ',"
+	 " lapsed_micros, ' lapsed, ', taken_micros, ' taken back, ', owed_micros, ' of them owed; from ',"
+	 " start_us, ' to ',"
+	 " end_us) AS detail FROM paid_periods WHERE LEAST(granted_micros, returned_micros, lapsed_micros,"
+	 " taken_micros,"
+	 " owed_micros, amount_minor) < 0 OR returned_micros + lapsed_micros + taken_micros >"
+	 " granted_micros OR owed_micros"
+	 " > taken_micros OR start_us >= end_us OR running NOT IN (0, 1)"},
+	{"paid", "allowances",
+	 "SELECT l.account_id, CONCAT('seq ', l.seq) AS name, CONCAT('paid by ', l.paid_seq, ', which is ',"
+	 " IF(p.seq IS NULL,"
+	 " 'not there', 'of another time or plan')) AS detail FROM allowances l LEFT JOIN paid_periods p ON"
+	 " p.account_id ="
+	 " l.account_id AND p.seq = l.paid_seq WHERE l.paid_seq <> 0 AND (p.seq IS NULL OR"
+	 " l.period_start_us >= p.end_us OR"
+	 " l.period_end_us <= p.start_us OR (l.reason = 0 AND p.instead_of <> ''))"},
+	{"paid", "workspaces",
+	 "SELECT w.account_id, 'period' AS name, CONCAT('from ', w.period_start_us, ' to ', w.period_end_us, ' by a"
+	 " subscription, but no paid invoice is of that time') AS detail FROM workspaces w WHERE"
+	 " w.subscribed <> 0 AND (w.plan"
+	 " = '' OR NOT EXISTS (SELECT 1 FROM paid_periods p WHERE p.account_id = w.account_id AND p.running = 1 AND"
+	 " p.instead_of = '' AND p.start_us < w.period_end_us AND p.end_us > w.period_start_us))"},
+	/* Upgrades that are given in full give more than their time. */
+	{"paid", "workspaces",
+	 "SELECT account_id, 'period' AS name, CONCAT('it gave ', granted_micros, ', but comes to ', earned, ' of ',"
+	 " rate_micros, ' a month') AS detail FROM (SELECT account_id, granted_micros, rate_micros, earned_micros +"
+	 " CAST(rate_micros AS DECIMAL(38, 0)) * (period_end_us - rate_from_us) DIV whole_us AS earned FROM"
+	 " workspaces WHERE"
+	 " subscribed <> 0 AND whole_us > 0) w WHERE granted_micros < earned OR granted_micros > GREATEST(earned,"
+	 " rate_micros)"},
+	{"paid", "paid_periods",
+	 "SELECT p.account_id, p.invoice_id AS name, 'its subscription is not known' AS detail FROM"
+	 " paid_periods p LEFT JOIN"
+	 " subscriptions s ON s.account_id = p.account_id AND s.subscription_key = p.subscription_key WHERE"
+	 " s.subscription_key IS NULL"},
+	{"payment", "payments",
+	 "SELECT p.account_id, p.payment_id AS name, 'the period that it paid is not there' AS detail FROM"
+	 " payments p LEFT"
+	 " JOIN paid_periods t ON t.account_id = p.account_id AND t.seq = p.topup_seq WHERE p.kind = 2 AND"
+	 " t.seq IS NULL"},
+	{"refund", "paid_periods",
+	 "SELECT p.account_id, p.invoice_id AS name, CONCAT('it counts ', p.refunds_live_minor, ' of ',"
+	 " p.refunds_known_minor, ' refunded and ', p.disputes_minor, ' disputed, but these come to ',"
+	 " COALESCE(r.live, 0),"
+	 " ' of ', COALESCE(r.known, 0), ' and ', COALESCE(d.live, 0)) AS detail FROM paid_periods p LEFT JOIN (SELECT"
+	 " account_id, topup_seq, SUM(amount_minor) AS known, SUM(IF(status IN (1, 2), amount_minor, 0)) AS"
+	 " live FROM refunds"
+	 " GROUP BY account_id, topup_seq) r ON r.account_id = p.account_id AND r.topup_seq = p.seq LEFT JOIN (SELECT"
+	 " account_id, topup_seq, SUM(IF(withdrawn = 1 AND reinstated = 0, amount_minor, 0)) AS live FROM"
+	 " disputes GROUP BY"
+	 " account_id, topup_seq) d ON d.account_id = p.account_id AND d.topup_seq = p.seq WHERE"
+	 " p.refunds_known_minor <>"
+	 " COALESCE(r.known, 0) OR p.refunds_live_minor <> COALESCE(r.live, 0) OR p.disputes_minor <>"
+	 " COALESCE(d.live, 0)"},
+	{"clawback", "paid_periods",
+	 "SELECT account_id, invoice_id AS name, CONCAT(taken_micros, ' of ', granted_micros, ' taken back"
+	 " is less than what"
+	 " was refunded or disputed') AS detail FROM (SELECT *, LEAST(amount_minor, refunds_live_minor + GREATEST(0,"
+	 " charge_refunded_minor - refunds_known_minor) + disputes_minor) AS lost FROM paid_periods) p"
+	 " WHERE amount_minor > 0"
+	 " AND taken_micros < granted_micros - returned_micros - lapsed_micros AND taken_micros + lapsed_micros <"
+	 " CAST(granted_micros AS DECIMAL(38, 0)) * lost DIV amount_minor"},
+	{"clawback", "transactions",
+	 "SELECT account_id, 'all' AS name, CONCAT('what refunds of subscriptions took back differs from"
+	 " their periods by ',"
+	 " SUM(v), ' micros') AS detail FROM (SELECT account_id, amount_micros AS v FROM transactions WHERE actor ="
+	 " 'subscription' AND type IN (6, 7) UNION ALL SELECT account_id, taken_micros FROM paid_periods) s"
+	 " GROUP BY account_id"
+	 " HAVING SUM(v) <> 0"},
 
 	/* ---- statements */
 	{"statement", "statements",

@@ -121,6 +121,17 @@ void command_event_key(enum event_provider provider, const char *id, unsigned ch
 	memcpy(key, digest, ID_KEY_BYTES);
 }
 
+int64_t command_period_seq(const char *invoice_id)
+{
+	unsigned char digest[DIGEST_BYTES];
+	uint64_t seq = 0;
+
+	digest_sha256(invoice_id, strlen(invoice_id), digest);
+	for (int i = 0; i < 8; i++)
+		seq = seq << 8 | digest[i];
+	return (int64_t)(seq >> 1);
+}
+
 /* The key of a name of Stripe's, zeros for none; never NULL afterwards. */
 static void name_key(const char **name, unsigned char key[ID_KEY_BYTES])
 {

@@ -54,12 +54,13 @@ enum topup_state { TOPUP_OPEN, TOPUP_PENDING, TOPUP_EXPIRED, TOPUP_FAILED, TOPUP
 /* refunds.status; likewise. */
 enum refund_status { REFUND_UNKNOWN, REFUND_PENDING, REFUND_SUCCEEDED, REFUND_FAILED };
 enum event_provider { PROVIDER_STRIPE, PROVIDER_CLERK };
-/* webhook_events.state. */
-enum event_state { EVENT_APPLIED, EVENT_IGNORED, EVENT_PARKED };
+/* webhook_events.state.  PARKED and WAITING keep the body until the subject is known; nobody need look at WAITING. */
+enum event_state { EVENT_APPLIED, EVENT_IGNORED, EVENT_PARKED, EVENT_WAITING };
 
 /* allowances.reason: PERIOD begins one; CARRIED is what the one before left and the plan lets stay; UPGRADE is what
- * a greater plan adds to a period that has begun, SEAT what a member who joins does. */
-enum allowance_reason { ALLOWANCE_PERIOD, ALLOWANCE_CARRIED, ALLOWANCE_UPGRADE, ALLOWANCE_SEAT };
+ * a greater plan adds to a period that has begun, SEAT what a member who joins does, LESS (negative) what a smaller
+ * plan takes back of a subscription's period. */
+enum allowance_reason { ALLOWANCE_PERIOD, ALLOWANCE_CARRIED, ALLOWANCE_UPGRADE, ALLOWANCE_SEAT, ALLOWANCE_LESS };
 /* statements.state.  OPEN: to be charged; SENT: Stripe has the invoice; FAILED: a charge was declined, and will be
  * tried again; VOID: nothing was owed any more when it was to be charged; CARRIED: too small to be charged, so
  * the next one includes it.  PAID, VOID and CARRIED are final. */
@@ -123,8 +124,8 @@ struct command {
 	const char *member;         /* "" when none */
 	bool by_customer;           /* member asks itself, or the account's owner, and not the application for it */
 	int64_t hold_seq;           /* for NEEDS_HOLD */
-	int64_t topup_seq;          /* for NEEDS_TOPUP: the order, a top-up's or */
-	enum payment_kind payment_kind; /* another's */
+	int64_t topup_seq;          /* for NEEDS_TOPUP: the order, a top-up's or another's; for NEEDS_PERIOD: the period */
+	enum payment_kind payment_kind; /* what topup_seq numbers */
 	int64_t statement_seq;      /* for NEEDS_STATEMENT */
 	const char *payment_id;     /* for NEEDS_PAYMENT: Stripe's payment intent, "" when not known */
 	const char *object_id;      /* for NEEDS_OBJECT: Stripe's refund, dispute or subscription */
@@ -231,9 +232,23 @@ struct command {
 			const char *customer_id, *status, *price_id, *plan;
 			bool live;                  /* the plan is in force */
 			bool ends;                  /* with the period that it is in */
+			bool changed;               /* what it costs, with this event */
 			int rank;                   /* among events of the same second */
+			int64_t anchor_at_us;       /* that Stripe counts its months from */
+			int64_t trial_end_us;       /* 0: no trial */
 			int64_t period_start_at_us, period_end_at_us; /* Stripe's; 0: not said */
 		} subscription;
+		/* A paid invoice of the subscription object_id pays for a plan from start to end; topup_seq is
+		 * command_period_seq of the invoice. */
+		struct {
+			const char *customer_id, *invoice_id, *currency;
+			const char *plan;           /* "": its price is no plan's */
+			const char *instead_of;     /* the plan that it replaces within a period; "": none */
+			int64_t start_us, end_us;
+			int64_t amount_minor;       /* what it costs, of which a refund is a part */
+			bool livemode;
+			bool free;                  /* nothing was paid for it */
+		} period;
 		/* BONUS, and SIGNUP, which is the issuer's word that a person signed up: it makes the account,
 		 * keeps e-mail and name, and gives the bonus if it may. */
 		struct {
@@ -291,6 +306,9 @@ void command_prepare(struct command *c);
 
 /* Key under which a webhook event is noted. */
 void command_event_key(enum event_provider provider, const char *id, unsigned char key[ID_KEY_BYTES]);
+
+/* Number of the period that an invoice pays for: 63 bits of a digest of its id. */
+int64_t command_period_seq(const char *invoice_id);
 
 /* Providers that may be the customer's own: "anthropic", "openai", …; 0 when unknown. */
 unsigned provider_bit(const char *provider);

@@ -75,7 +75,7 @@ static bool seen(struct decide *d, struct command *c)
 	if (c->event.id == NULL)
 		return false;
 	e = (const struct webhook_events_row *)rows_find(d->rows, NULL, TABLE_WEBHOOK_EVENTS, c->event_key);
-	if (e == NULL || e->state == EVENT_PARKED)
+	if (e == NULL || e->state == EVENT_PARKED || e->state == EVENT_WAITING)
 		return false;
 	c->answer.outcome = OUTCOME_OK;
 	c->answer.replayed = true;

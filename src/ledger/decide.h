@@ -42,6 +42,8 @@ struct decide {
 #define NEEDS_STATEMENT 4096
 /* All members of the account. */
 #define NEEDS_MEMBERS 8192
+/* The period that topup_seq names, and those that run. */
+#define NEEDS_PERIOD 32768
 /* The row of table TABLE_<NAME> that object_id names. */
 #define NEEDS_OBJECT(NAME) (TABLE_##NAME << 16)
 #define NEEDS_OBJECT_TABLE(needs) ((needs) >> 16)

@@ -135,6 +135,6 @@ void decide_account(struct decide *d, struct slot *s, struct command *c)
 	set_limits(d, s, c);
 	set_mode(d, s, c);
 	if (c->account_change.plan != NULL)
-		allowance_set_plan(d, s, c->account_change.plan, 0);
+		allowance_set_plan(d, s, c->account_change.plan);
 	effects_figures(s, &c->answer);
 }

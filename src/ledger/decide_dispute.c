@@ -7,6 +7,7 @@
 
 #include "ledger/effects.h"
 #include "ledger/order.h"
+#include "ledger/period_money.h"
 
 static const char *mismatch(struct decide *d, const struct slot *s, const struct order *o,
                             const struct disputes_row *r, const struct command *c)
@@ -57,7 +58,7 @@ static void keep(struct decide *d, struct slot *s, struct disputes_row *r,
 	r->reinstated = after->reinstated;
 }
 
-void decide_dispute(struct decide *d, struct slot *s, struct command *c)
+static void decide_of_order(struct decide *d, struct slot *s, struct command *c)
 {
 	struct order o, order;
 	const bool known = order_find(d, s, c, &o);
@@ -90,4 +91,12 @@ void decide_dispute(struct decide *d, struct slot *s, struct command *c)
 	order_settle(d, s, &order, &claims, c->object_id);
 	c->answer.outcome = OUTCOME_OK;
 	effects_figures(s, &c->answer);
+}
+
+void decide_dispute(struct decide *d, struct slot *s, struct command *c)
+{
+	if (c->payment_kind == PAYMENT_OF_PERIOD)
+		period_money_dispute(d, s, c);
+	else
+		decide_of_order(d, s, c);
 }

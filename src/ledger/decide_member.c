@@ -7,6 +7,7 @@
 
 #include "ledger/allowance.h"
 #include "ledger/effects.h"
+#include "ledger/period.h"
 #include "ledger/workspace.h"
 
 static struct members_row *new_member(struct decide *d, struct slot *s, const struct command *c)
@@ -58,6 +59,7 @@ void decide_member(struct decide *d, struct slot *s, struct command *c)
 	struct members_row *m = s->account != NULL ? workspace_member(d, s, c->member) : NULL;
 	const bool known = m != NULL, present = known && m->removed_at_us == 0;
 	struct members_row before;
+	micros granted;
 
 	c->answer.outcome = check(d, s, m, present, c);
 	if (c->answer.outcome != OUTCOME_OK)
@@ -75,6 +77,8 @@ void decide_member(struct decide *d, struct slot *s, struct command *c)
 		m->removed_at_us = d->now_us;
 	else
 		change(m, c);
+	granted = workspace_of(d, s)->granted_micros;
 	allowance_seat(d, s, known ? &before : NULL, m);
+	period_seated(d, s, workspace_of(d, s)->granted_micros - granted);
 	effects_figures(s, &c->answer);
 }

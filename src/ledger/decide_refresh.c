@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "ledger/allowance.h"
 #include "ledger/effects.h"
+#include "ledger/period.h"
 #include "ledger/statement.h"
 #include "ledger/workspace.h"
 
@@ -105,7 +106,7 @@ static void happen(struct decide *d, struct slot *s, enum kind k, const struct d
 		statement_month(d, s);
 		break;
 	case DUE_PERIOD:
-		allowance_turn(d, s);
+		period_turn(d, s);
 		break;
 	case DUE_GRANT:
 		CHECK(due->grant != NULL);

@@ -8,6 +8,7 @@
 
 #include "ledger/effects.h"
 #include "ledger/order.h"
+#include "ledger/period_money.h"
 
 static struct refunds_row *refund_of(struct decide *d, struct slot *s, const struct command *c)
 {
@@ -75,7 +76,7 @@ static void keep(struct decide *d, struct slot *s, struct refunds_row *r, const 
 	r->status = status;
 }
 
-void decide_refund(struct decide *d, struct slot *s, struct command *c)
+static void decide_of_order(struct decide *d, struct slot *s, struct command *c)
 {
 	struct order o, after;
 	const bool known = order_find(d, s, c, &o);
@@ -104,4 +105,12 @@ void decide_refund(struct decide *d, struct slot *s, struct command *c)
 	order_settle(d, s, &after, &claims, c->object_id[0] != '\0' ? c->object_id : c->payment_id);
 	c->answer.outcome = OUTCOME_OK;
 	effects_figures(s, &c->answer);
+}
+
+void decide_refund(struct decide *d, struct slot *s, struct command *c)
+{
+	if (c->payment_kind == PAYMENT_OF_PERIOD)
+		period_money_refund(d, s, c);
+	else
+		decide_of_order(d, s, c);
 }

@@ -1,6 +1,7 @@
 /*
- * subscription: what Stripe says about one, and the plan that the account is on because of it.  An older
- * event never wins, whenever it comes; nor does the end of a subscription that another has replaced.
+ * subscription: what Stripe says about one, and the plan that the account shows because of it.  An older
+ * event never wins, whenever it comes; nor does the end of a subscription that another has replaced.  It gives
+ * nothing: what is paid for does (decide_period.c).  A smaller plan takes back what is left of the greater one's time.
  */
 #include "ledger/decide.h"
 
@@ -9,6 +10,7 @@
 #include "ledger/allowance.h"
 #include "ledger/effects.h"
 #include "ledger/order.h"
+#include "ledger/period.h"
 #include "ledger/workspace.h"
 
 static const char *event_id(const struct command *c)
@@ -26,8 +28,8 @@ static bool is_newer(const struct subscriptions_row *r, const struct command *c)
 	return strcmp(r->event_id, event_id(c)) < 0;
 }
 
-static void keep(struct decide *d, struct slot *s, struct subscriptions_row *r,
-                 const struct command *c)
+static struct subscriptions_row *keep(struct decide *d, struct slot *s, struct subscriptions_row *r,
+                                      const struct command *c)
 {
 	if (r == NULL) {
 		r = (struct subscriptions_row *)rows_alloc(d->rows, TABLE_SUBSCRIPTIONS);
@@ -38,6 +40,11 @@ static void keep(struct decide *d, struct slot *s, struct subscriptions_row *r,
 		rows_add(d->rows, s, &r->row);
 	}
 	rows_touch(d->rows, &r->row);
+	if (r->plan_at_us == 0 || c->subscription.changed || strcmp(r->plan, c->subscription.plan) != 0)
+		r->plan_at_us = c->event.created_at_us;
+	r->anchor_at_us = c->subscription.anchor_at_us;
+	r->trial_end_us = c->subscription.trial_end_us;
+	r->customer_id = c->subscription.customer_id;
 	r->status = c->subscription.status;
 	r->price_id = c->subscription.price_id;
 	r->plan = c->subscription.plan;
@@ -45,6 +52,7 @@ static void keep(struct decide *d, struct slot *s, struct subscriptions_row *r,
 	r->event_at_us = c->event.created_at_us;
 	r->event_rank = c->subscription.rank;
 	r->event_id = event_id(c);
+	return r;
 }
 
 static bool decides_plan(const struct billing_row *b, const struct command *c)
@@ -78,7 +86,7 @@ static const char *mismatch(struct decide *d, struct slot *s, const struct comma
 	}
 }
 
-static void set_plan(struct decide *d, struct slot *s, struct billing_row *b, const struct command *c)
+static void set_plan(struct billing_row *b, const struct command *c)
 {
 	b->subscription_id = c->object_id;
 	b->subscription_live = c->subscription.live;
@@ -86,9 +94,6 @@ static void set_plan(struct decide *d, struct slot *s, struct billing_row *b, co
 	b->plan = c->subscription.live ? c->subscription.plan : "";
 	if (b->customer_id[0] == '\0')
 		b->customer_id = c->subscription.customer_id;
-	allowance_set_plan(d, s, granting_plan(d, c), c->subscription.period_start_at_us);
-	if (c->subscription.ends)
-		allowance_set_plan(d, s, "", 0);
 }
 
 void decide_subscription(struct decide *d, struct slot *s, struct command *c)
@@ -121,7 +126,10 @@ void decide_subscription(struct decide *d, struct slot *s, struct command *c)
 	}
 
 	/* From here on it succeeds. */
-	keep(d, s, r, c);
+	r = keep(d, s, r, c);
 	if (decides)
-		set_plan(d, s, effects_billing(d, s), c);
+		set_plan(effects_billing(d, s), c);
+	/* A period that another subscription pays for is not this one's to change. */
+	if (period_running(d, s, c->object_key) != NULL)
+		period_follow(d, s, r, granting_plan(d, c), c->subscription.ends);
 }

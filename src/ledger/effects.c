@@ -580,7 +580,7 @@ void effects_event(struct decide *d, const struct command *c)
 	memcpy(e->subject, c->subject_key, sizeof(e->subject));
 	e->state = c->answer.event_state;
 	e->note = text_of(c->answer.note);
-	e->body = e->state == EVENT_PARKED ? text_of(c->event.body) : "";
+	e->body = e->state == EVENT_PARKED || e->state == EVENT_WAITING ? text_of(c->event.body) : "";
 }
 
 struct profiles_row *effects_profile(struct decide *d, struct slot *s)

@@ -20,6 +20,10 @@ static bool name_orders(struct rows *rows, struct slot *s, const struct command 
 		ok = rows_want(rows, s, TABLE_BILLING, NULL);
 	if ((needs & NEEDS_TOPUP) != 0)
 		ok = ok && name_order(rows, s, c);
+	if ((needs & NEEDS_PERIOD) != 0) {
+		s->wants_periods = true;
+		ok = ok && rows_want(rows, s, TABLE_PAID_PERIODS, &c->topup_seq);
+	}
 	if ((needs & NEEDS_PAYMENT) != 0 && c->payment_id[0] != '\0')
 		ok = ok && rows_want(rows, NULL, TABLE_PAYMENTS, c->payment_key);
 	if (object != 0 && c->object_id[0] != '\0')

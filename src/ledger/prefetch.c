@@ -145,6 +145,12 @@ static bool needs_members(const struct slot *s, int64_t now_us)
 	return w != NULL && (s->wants_members || (w->period_end_us != 0 && w->period_end_us <= now_us));
 }
 
+/* The end of a period concerns what it was paid with. */
+static bool needs_periods(const struct slot *s, int64_t now_us)
+{
+	return has_workspace(s, now_us) && (s->wants_periods || is_due(s, now_us));
+}
+
 static bool wants_grants(const struct slot *s, int64_t now_us)
 {
 	(void)now_us;
@@ -332,7 +338,7 @@ static bool add_named_select(struct batch *b, enum table_id table)
 
 /* All rows of a table of the accounts that are wanted.  Of grants those that can still pay.  rows_load puts each hold
  * in front of the one before, so the last to expire must come first for decide_refresh to find them in the order of
- * expiry. */
+ * expiry; of periods the newest. */
 static bool add_account_select(struct batch *b, enum table_id table,
                                bool (*wanted)(const struct slot *s, int64_t now_us))
 {
@@ -341,6 +347,8 @@ static bool add_account_select(struct batch *b, enum table_id table,
 	table_sql_select(&b->sql, table);
 	if (table == TABLE_GRANTS)
 		sql_literal(&b->sql, "remaining_micros>0 AND ");
+	if (table == TABLE_PAID_PERIODS)
+		sql_literal(&b->sql, "running=1 AND ");
 	sql_literal(&b->sql, "account_id IN (");
 	if (!add_accounts(b, wanted)) {
 		b->sql.length = start;
@@ -349,6 +357,8 @@ static bool add_account_select(struct batch *b, enum table_id table,
 	buf_add_char(&b->sql, ')');
 	if (table == TABLE_HOLDS)
 		sql_literal(&b->sql, " ORDER BY expires_at_us DESC,seq DESC");
+	if (table == TABLE_PAID_PERIODS)
+		sql_literal(&b->sql, " ORDER BY created_at_us,start_us,seq");
 	buf_add_char(&b->sql, ';');
 	return true;
 }
@@ -360,6 +370,7 @@ static void note_loaded(struct batch *b)
 
 		s->grants_loaded = s->wants_grants || s->account == NULL || is_due(s, b->now_us);
 		s->holds_loaded = s->account == NULL || is_due(s, b->now_us);
+		s->periods_loaded = !has_workspace(s, b->now_us) || needs_periods(s, b->now_us);
 	}
 }
 
@@ -695,7 +706,7 @@ static void forget_due_holds(struct batch *b)
 
 enum db_result prefetch_rows(struct batch *b, struct db *d)
 {
-	enum table_id order[3];
+	enum table_id order[5];
 	enum db_result result;
 	int count = 0;
 
@@ -708,6 +719,10 @@ enum db_result prefetch_rows(struct batch *b, struct db *d)
 		order[count++] = TABLE_GRANTS;
 	if (add_account_select(b, TABLE_HOLDS, is_due))
 		order[count++] = TABLE_HOLDS;
+	if (add_account_select(b, TABLE_PAID_PERIODS, needs_periods))
+		order[count++] = TABLE_PAID_PERIODS;
+	if (add_named_select(b, TABLE_PAID_PERIODS))
+		order[count++] = TABLE_PAID_PERIODS;
 	result = read_all(b, d, order, count);
 	if (result == DB_OK)
 		result = prefetch_usages(b, d);

@@ -306,8 +306,16 @@ static bool place(struct rows *r, struct slot *s, struct row *row)
 	if (!rows_want(r, s, row->table, key))
 		return false;
 	w = find(r, s, row->table, key);
-	CHECK(w != NULL && w->row == NULL);
+	CHECK(w != NULL);
+	/* A period that a command names may run, and is then read twice. */
+	if (row->table == TABLE_PAID_PERIODS && w->row != NULL && row->change == ROW_CLEAN)
+		return true;
+	CHECK(w->row == NULL);
 	w->row = row;
+	if (row->table == TABLE_PAID_PERIODS) {
+		row->next = (struct row *)s->periods;
+		s->periods = (struct paid_periods_row *)row;
+	}
 	if (row->table == TABLE_HOLDS) {
 		row->next = (struct row *)s->holds;
 		s->holds = (struct holds_row *)row;
@@ -416,6 +424,17 @@ struct statements_row *rows_statement(struct rows *r, struct slot *s, int64_t se
 struct captures_row *rows_capture(struct rows *r, struct slot *s, int64_t seq)
 {
 	return (struct captures_row *)rows_find(r, s, TABLE_CAPTURES, &seq);
+}
+
+struct paid_periods_row *rows_period(struct rows *r, struct slot *s, int64_t seq)
+{
+	return (struct paid_periods_row *)rows_find(r, s, TABLE_PAID_PERIODS, &seq);
+}
+
+struct paid_periods_row *rows_periods(struct slot *s)
+{
+	CHECK(s->periods_loaded);
+	return s->periods;
 }
 
 struct grants_row *rows_grants(struct slot *s)

@@ -25,10 +25,12 @@ struct slot {
 	struct members_row *members;  /* linked by row.next, removed ones too */
 	struct workspaces_row *workspace; /* NULL: it has none */
 	struct entries_row *entries;  /* of this batch, and what it may give back; linked by row.next, newest first */
+	struct paid_periods_row *periods; /* linked by row.next; the newest comes first, some may not run any more */
 	const struct zone *zone;      /* its own, or the configured one */
 	bool grants_loaded, holds_loaded, members_loaded; /* all of them */
+	bool periods_loaded;          /* those that run */
 	bool refreshed;               /* what was due has been done */
-	bool wants_grants, wants_members; /* some command of the batch does */
+	bool wants_grants, wants_members, wants_periods; /* some command of the batch does */
 };
 
 /* Row memory comes from the arena, which must outlive the rows. */
@@ -78,6 +80,8 @@ struct grants_row *rows_grants(struct slot *s);      /* head; must be loaded */
 struct holds_row *rows_open_holds(struct slot *s);   /* head; all must be loaded; skip ended ones */
 struct members_row *rows_members(struct slot *s);    /* head; all must be loaded */
 struct captures_row *rows_capture(struct rows *r, struct slot *s, int64_t seq);
+struct paid_periods_row *rows_period(struct rows *r, struct slot *s, int64_t seq);
+struct paid_periods_row *rows_periods(struct slot *s); /* head; those that run must be loaded */
 struct statements_row *rows_statement(struct rows *r, struct slot *s, int64_t seq);
 
 /* Changes, by decide.  rows_add: a row made by rows_alloc with its key filled in; it becomes visible. */

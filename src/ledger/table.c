@@ -121,6 +121,11 @@ static const struct column workspaces_columns[] = {
 #include "ledger/tables/workspaces.def"
 #undef ROW_STRUCT
 };
+static const struct column paid_periods_columns[] = {
+#define ROW_STRUCT paid_periods_row
+#include "ledger/tables/paid_periods.def"
+#undef ROW_STRUCT
+};
 static const struct column allowances_columns[] = {
 #define ROW_STRUCT allowances_row
 #include "ledger/tables/allowances.def"
@@ -212,6 +217,9 @@ static const char codes_list[] =
 	;
 static const char workspaces_list[] =
 #include "ledger/tables/workspaces.def"
+	;
+static const char paid_periods_list[] =
+#include "ledger/tables/paid_periods.def"
 	;
 static const char allowances_list[] =
 #include "ledger/tables/allowances.def"

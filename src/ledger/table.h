@@ -103,6 +103,9 @@ struct codes_row { struct row row;
 struct workspaces_row { struct row row;
 #include "ledger/tables/workspaces.def"
 };
+struct paid_periods_row { struct row row;
+#include "ledger/tables/paid_periods.def"
+};
 struct allowances_row { struct row row;
 #include "ledger/tables/allowances.def"
 };

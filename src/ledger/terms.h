@@ -8,10 +8,16 @@
 
 #include "base/zone.h"
 
+/* When an upgrade within a paid period counts, once it is paid; and which periods that cost nothing are given. */
+enum plan_upgrade { UPGRADE_PRORATED, UPGRADE_FULL, UPGRADE_NEXT_PERIOD };
+enum plan_free_periods { FREE_NONE, FREE_TRIALS, FREE_ALL };
+
 struct terms_billing {
 	const char *currency; /* the ledger makes it lower case, as Stripe writes it */
 	int decimals;         /* of its smallest unit */
 	int64_t statement_min_minor, grace_us;
+	enum plan_upgrade plan_upgrade;
+	enum plan_free_periods plan_free_periods;
 	const struct zone *zone; /* of accounts without a time zone of their own */
 };
 

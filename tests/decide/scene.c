@@ -308,6 +308,18 @@ load_members(struct scene *s, struct slot *slot)
 			load_row(s, slot, row);
 }
 
+/* Those that run, and those that a command names. */
+static void
+load_periods(struct scene *s, struct slot *slot)
+{
+	struct naming n = {s, slot, TABLE_PAID_PERIODS};
+
+	for (const struct row *row = s->table[TABLE_PAID_PERIODS]; row != NULL && slot->periods_loaded; row = row->next)
+		if (slot->workspace != NULL && belongs(row, &slot->key) && ((const struct paid_periods_row *)row)->running != 0)
+			load_row(s, slot, row);
+	rows_each_wanted(s->rows, TABLE_PAID_PERIODS, load_named, &n);
+}
+
 /* As prefetch finds it: the workspace's, else that of a profile which is loaded. */
 static void
 set_zone(struct scene *s, struct slot *slot)
@@ -333,6 +345,7 @@ load_account(struct scene *s, struct slot *slot)
 	slot->grants_loaded = slot->wants_grants || account == NULL || due;
 	slot->holds_loaded = account == NULL || due;
 	slot->members_loaded = true;
+	slot->periods_loaded = account == NULL || account->workspace == 0 || due || slot->wants_periods;
 	slot->zone = zone_find("UTC");
 	if (account == NULL)
 		return;
@@ -351,6 +364,7 @@ load_account(struct scene *s, struct slot *slot)
 	slot->members_loaded = slot->workspace == NULL || slot->wants_members ||
 	                       (slot->workspace->period_end_us != 0 && slot->workspace->period_end_us <= s->now_us);
 	load_members(s, slot);
+	load_periods(s, slot);
 	set_zone(s, slot);
 }
 
@@ -486,6 +500,32 @@ check_workspace(const struct scene *s, const struct accounts_row *a, const char 
 		wrong(line, "reserved, which is what members have left", reserved, w->reserved_micros);
 	if (w->members != members || w->managers != managers)
 		wrong(line, "members", members, w->members);
+}
+
+/* What periods gave is accounted for, and never more is taken back than was given. */
+static void
+check_periods(const struct scene *s, const struct accounts_row *a, const char *line)
+{
+	for (const struct row *row = s->table[TABLE_PAID_PERIODS]; row != NULL; row = row->next) {
+		const struct paid_periods_row *p = (const struct paid_periods_row *)row;
+		micros given = 0;
+
+		if (memcmp(p->account_id, a->id, sizeof(a->id)) != 0)
+			continue;
+		if (p->returned_micros < 0 || p->lapsed_micros < 0 || p->owed_micros < 0 || p->owed_micros > p->taken_micros ||
+		    p->returned_micros + p->lapsed_micros + p->taken_micros > p->granted_micros)
+			wrong(line, "period's credits that are gone", p->granted_micros,
+			      p->returned_micros + p->lapsed_micros + p->taken_micros);
+		for (const struct row *r = s->table[TABLE_ALLOWANCES]; r != NULL; r = r->next) {
+			const struct allowances_row *l = (const struct allowances_row *)r;
+
+			if (memcmp(l->account_id, a->id, sizeof(a->id)) == 0 && l->paid_seq == p->seq &&
+			    l->reason != ALLOWANCE_CARRIED)
+				given += l->amount_micros;
+		}
+		if (given != p->granted_micros)
+			wrong(line, "period's allowances", p->granted_micros, given);
+	}
 }
 
 static void
@@ -760,7 +800,7 @@ state_of(const struct words *w)
 	return flag(w, "pending") ? TOPUP_PENDING : TOPUP_PAID;
 }
 
-/* Of order 1 unless it says another. */
+/* A fact about an order, or about the period that invoice inv paid for. */
 static void
 read_fact(const struct words *w, struct command *c)
 {
@@ -769,6 +809,10 @@ read_fact(const struct words *w, struct command *c)
 
 	c->topup_seq = integer(w->word[2]);
 	c->payment_kind = flag(w, "statement") ? PAYMENT_OF_STATEMENT : PAYMENT_OF_TOPUP;
+	if (option(w, "inv") != NULL) {
+		c->payment_kind = PAYMENT_OF_PERIOD;
+		c->topup_seq = command_period_seq(option(w, "inv"));
+	}
 	c->payment_id = text_or(w, "pi", "");
 	c->object_id = text_or(w, "id", "");
 	if (c->kind == COMMAND_PAYMENT) {
@@ -807,16 +851,43 @@ instant(const char *text)
 static void
 read_subscription(const struct words *w, struct command *c)
 {
+	const char *at = text_or(w, "at", "0");
+
 	c->object_id = w->word[2];
-	c->subscription.customer_id = "cus";
-	c->subscription.status = "status";
+	c->subscription.customer_id = text_or(w, "cus", "cus");
+	c->subscription.status = flag(w, "ended") ? "canceled" : "active";
 	c->subscription.price_id = "price";
 	c->subscription.plan = text_or(w, "plan", "");
 	c->subscription.live = !flag(w, "ended");
 	c->subscription.rank = (int)number(w, "rank", 0);
 	c->subscription.ends = flag(w, "cancelled");
 	c->subscription.period_start_at_us = instant(option(w, "start"));
-	c->event.created_at_us = number(w, "at", 0);
+	c->subscription.anchor_at_us = instant(option(w, "anchor"));
+	c->subscription.trial_end_us = instant(option(w, "trial"));
+	c->subscription.changed = flag(w, "changed");
+	c->event.created_at_us = strchr(at, 'T') != NULL ? instant(at) : integer(at);
+}
+
+static void
+read_period(const struct words *w, struct command *c)
+{
+	const char *invoice = text_or(w, "inv", "in");
+
+	c->object_id = c->kind == COMMAND_PERIOD ? w->word[2] : "";
+	c->topup_seq = command_period_seq(invoice);
+	c->payment_id = text_or(w, "pi", "");
+	if (c->kind != COMMAND_PERIOD)
+		return;
+	c->period.invoice_id = invoice;
+	c->period.customer_id = text_or(w, "cus", "cus");
+	c->period.currency = text_or(w, "currency", "eur");
+	c->period.plan = text_or(w, "plan", "");
+	c->period.instead_of = text_or(w, "instead", "");
+	c->period.start_us = instant(option(w, "start"));
+	c->period.end_us = instant(option(w, "end"));
+	c->period.amount_minor = number(w, "amount", 100);
+	c->period.livemode = flag(w, "live");
+	c->period.free = flag(w, "free");
 }
 
 /* An event that the command comes from. */
@@ -936,6 +1007,10 @@ read_command(struct scene *s, const struct words *w)
 	case COMMAND_SUBSCRIPTION:
 		read_subscription(w, c);
 		break;
+	case COMMAND_PERIOD:
+	case COMMAND_PERIOD_PAYMENT:
+		read_period(w, c);
+		break;
 	case COMMAND_EVENT:
 		c->event_only.state = flag(w, "parked") ? EVENT_PARKED : EVENT_IGNORED;
 		c->event_only.note = "";
@@ -978,7 +1053,7 @@ figure(const struct scene *s, const struct answer *a, const char *name, int64_t 
 	return false;
 }
 
-static const char *const event_states[] = {"applied", "ignored", "parked"};
+static const char *const event_states[] = {"applied", "ignored", "parked", "waiting"};
 
 static const char *
 said(const struct answer *a, const char *name)
@@ -1046,7 +1121,8 @@ run_batch(struct scene *s)
 		.action_price_micros = s->rules->actions_need_prices ? 0 : 1000000,
 		.terms = TERMS,
 		.billing = {.currency = "eur", .decimals = 2, .statement_min_minor = s->rules->statement_min,
-		            .grace_us = s->rules->grace_days * 86400 * US, .zone = zone_find("UTC")},
+		            .grace_us = s->rules->grace_days * 86400 * US, .plan_upgrade = s->rules->plan_upgrade,
+		            .plan_free_periods = s->rules->plan_free_periods, .zone = zone_find("UTC")},
 	};
 
 	if (s->count == 0)
@@ -1070,6 +1146,7 @@ run_batch(struct scene *s)
 		check_account(s, (const struct accounts_row *)row, s->text[s->count - 1]);
 		check_workspace(s, (const struct accounts_row *)row, s->text[s->count - 1]);
 		check_statements(s, (const struct accounts_row *)row, s->text[s->count - 1]);
+		check_periods(s, (const struct accounts_row *)row, s->text[s->count - 1]);
 	}
 	s->count = 0;
 }
@@ -1144,16 +1221,16 @@ billing_text(const struct scene *s, const struct account_key *key, const char *n
 static const char *
 events_of(struct scene *s)
 {
-	int count[3] = {0};
+	int count[4] = {0};
 	char *out = get(s, 64);
 
 	for (const struct row *row = s->table[TABLE_WEBHOOK_EVENTS]; row != NULL; row = row->next) {
 		const struct webhook_events_row *e = (const struct webhook_events_row *)row;
 
-		assert_in_range(e->state, 0, 2);
+		assert_in_range(e->state, 0, 3);
 		count[e->state]++;
-		/* Only a parked one keeps its body. */
-		assert_string_equal(e->body, e->state == EVENT_PARKED ? "body" : "");
+		/* Only one that is taken up again keeps its body. */
+		assert_string_equal(e->body, e->state == EVENT_PARKED || e->state == EVENT_WAITING ? "body" : "");
 	}
 	snprintf(out, 64, "%d,%d,%d", count[0], count[1], count[2]);
 	return out;
@@ -1170,7 +1247,7 @@ see_text(const struct words *w, const char *name, const char *found, const char 
 static const char *
 allowances_of(struct scene *s, const struct account_key *key)
 {
-	static const char *const reasons[] = {"period", "carried", "upgrade", "seat"};
+	static const char *const reasons[] = {"period", "carried", "upgrade", "seat", "less"};
 	char *out = get(s, 8192);
 	size_t length = 0;
 
@@ -1180,6 +1257,25 @@ allowances_of(struct scene *s, const struct account_key *key)
 		if (belongs(row, key))
 			length += (size_t)snprintf(out + length, 8192 - length, "%s%s:%lld", length > 0 ? "," : "",
 			                           reasons[a->reason], (long long)a->amount_micros);
+	}
+	return out;
+}
+
+/* "500:0:0:0:0": given, returned, lapsed, taken back, and owed of that, of each paid period. */
+static const char *
+periods_of(struct scene *s, const struct account_key *key)
+{
+	char *out = get(s, 8192);
+	size_t length = 0;
+
+	for (const struct row *row = s->table[TABLE_PAID_PERIODS]; row != NULL; row = row->next) {
+		const struct paid_periods_row *p = (const struct paid_periods_row *)row;
+
+		if (belongs(row, key))
+			length += (size_t)snprintf(out + length, 8192 - length, "%s%lld:%lld:%lld:%lld:%lld",
+			                           length > 0 ? "," : "", (long long)p->granted_micros,
+			                           (long long)p->returned_micros, (long long)p->lapsed_micros,
+			                           (long long)p->taken_micros, (long long)p->owed_micros);
 	}
 	return out;
 }
@@ -1231,6 +1327,7 @@ see_workspace(struct scene *s, const struct words *w, const struct account_key *
 
 	see_text(w, "allowances", allowances_of(s, key), line);
 	see_text(w, "statements", statements_of(s, key), line);
+	see_text(w, "periods", periods_of(s, key), line);
 	see_member(s, w, key, line);
 	if (number(w, "workspace", ws != NULL) != (ws != NULL))
 		wrong(line, "workspace", number(w, "workspace", 0), ws != NULL);

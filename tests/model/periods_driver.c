@@ -223,7 +223,7 @@ static void load(struct slot *s, bool settling)
 {
 	const struct accounts_row *a = (const struct accounts_row *)tables[TABLE_ACCOUNTS];
 
-	s->grants_loaded = s->holds_loaded = s->members_loaded = true;
+	s->grants_loaded = s->holds_loaded = s->members_loaded = s->periods_loaded = true;
 	s->zone = zone;
 	if (a == NULL)
 		return;
@@ -231,6 +231,9 @@ static void load(struct slot *s, bool settling)
 	load_holds(s);
 	for (const struct members_row *m = next_member(""); m != NULL; m = next_member(m->member_id))
 		load_row(s, &m->row);
+	for (const struct row *row = tables[TABLE_PAID_PERIODS]; row != NULL; row = row->next)
+		if (((const struct paid_periods_row *)row)->running != 0)
+			load_row(s, row);
 	for (int t = 0; t < TABLE_COUNT; t++) {
 		const enum table_load kind = table_of((enum table_id)t)->load;
 
@@ -322,14 +325,28 @@ static void read_member(struct command *c)
 
 static void read_subscription(struct command *c)
 {
-	c->object_id = "sub";
+	c->object_id = option("sub", "sub");
 	c->subscription.customer_id = "cus";
 	c->subscription.status = c->subscription.price_id = "";
 	c->subscription.plan = option("plan", "");
 	c->subscription.live = c->subscription.plan[0] != '\0';
-	c->subscription.period_start_at_us = number("start", 0);
+	c->subscription.anchor_at_us = number("start", 0);
 	c->event.created_at_us = now_us;
 	c->subscription.rank = ++events; /* of the same moment: one after the other */
+}
+
+static void read_period(struct command *c)
+{
+	c->object_id = option("sub", "sub");
+	c->topup_seq = command_period_seq(c->object_id);
+	c->period.customer_id = "cus";
+	c->period.invoice_id = c->object_id;
+	c->period.currency = "eur";
+	c->period.plan = option("plan", "");
+	c->period.instead_of = "";
+	c->period.start_us = number("start", 0);
+	c->period.end_us = number("end", 0);
+	c->period.amount_minor = 100;
 }
 
 static void read_charge(struct command *c)
@@ -384,6 +401,7 @@ static const struct verb {
 	{"account", COMMAND_ACCOUNT, read_account, false},
 	{"member", COMMAND_MEMBER, read_member, false},
 	{"subscription", COMMAND_SUBSCRIPTION, read_subscription, false},
+	{"pays", COMMAND_PERIOD, read_period, false},
 	{"touch", COMMAND_TOUCH, read_nothing, false},
 	{"statement", COMMAND_STATEMENT, read_nothing, true},
 	{"begin", COMMAND_STATEMENT_BEGIN, read_statement, true},

@@ -23,7 +23,8 @@ class History:
         self.zone = r.choice(ZONES)
         self.capture = r.random() < 0.3
         self.postpaid = r.random() < 0.25
-        self.subscribed = r.random() < 0.4  # the plan comes and goes with a subscription
+        self.subscribed = r.random() < 0.4  # the plan comes and goes with subscriptions
+        self.subscriptions = 0
         self.now = self.beginning()
         least, grace = r.choice((1, 1, 30)), r.choice((0, 3 * DAY))
         self.account = oracle.Account(self.zone, self.capture, least, grace)
@@ -123,19 +124,26 @@ class History:
     def plan(self):
         r, a, name = self.rng, self.account, self.rng.choice(("small", "great", "other", "small", "great", "other", ""))
         if self.subscribed:
-            start = self.now - r.choice((0, SECOND, r.randrange(3 * DAY), r.randrange(70 * DAY)))
-            wall = zones.date_of(zones.local(a.wall_zone(), start))
-            if r.random() < 0.6 and wall.day < 29:  # the last days of the month before
-                start -= (wall.day + r.randrange(3)) * DAY
-            self.do(f"subscription plan={name} start={start}", lambda: self.subscribe(name, start))
+            self.subscribe(name)
         elif r.random() < 0.05:
             self.do("account plan=nobody", lambda: a.check_plan("nobody", self.now))
         else:
             self.do(f"account plan={name}", lambda: self.set_plan(name, 0))
 
-    def subscribe(self, name, start):
-        if self.account.check_plan(name, self.now) == "OK":
-            self.account.set_plan(name, self.now, start)
+    def subscribe(self, name):
+        """The last one ends, with its period; where none runs another is paid, a month's or a year's."""
+        r, a = self.rng, self.account
+        if self.subscriptions:
+            self.do(f"subscription sub=s{self.subscriptions}", a.unsubscribe)
+        if not name or a.run is not None:
+            return
+        self.subscriptions += 1
+        months = r.choice((1, 1, 3, 12))
+        start = self.now - r.choice((0, SECOND, r.randrange(3 * DAY), r.randrange(27 * DAY)))
+        until = zones.add_months(start, months)
+        sub = f"sub=s{self.subscriptions} plan={name} start={start}"
+        self.do(f"subscription {sub}", lambda: None)
+        self.do(f"pays {sub} end={until}", lambda: a.pay_plan(name, self.now, start, months))
 
     def set_plan(self, name, anchor):
         refused = self.account.check_plan(name, self.now)

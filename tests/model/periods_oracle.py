@@ -97,6 +97,7 @@ class Running:
     end: int
     granted: int = 0
     carried: int = 0
+    paid_until: int = 0  # by a subscription; 0: a person set the plan
     seats: dict = dataclasses.field(default_factory=lambda: {MANAGER: 0, MEMBER: 0})
 
 
@@ -350,6 +351,8 @@ class Account:
             self.cost(h, h.reserved, h.expires, capture=True)
 
     def boundary(self, index):
+        if self.run.paid_until:  # Stripe's months are those of UTC
+            return min(zones.add_months(self.run.anchor, index), self.run.paid_until)
         return zones.instant(self.wall_zone(), zones.add_months(self.run.anchor, index))
 
     def give(self, reason, amount, at, member=""):
@@ -394,7 +397,7 @@ class Account:
         carried, self.last_end = min(left, r.plan.rollover), at
         plan = self.newest(self.next_plan if self.changing else r.plan.name, at)
         self.changing, self.next_plan = False, ""
-        if plan is None:
+        if plan is None or (r.paid_until and r.paid_until <= at):
             self.run, self.period_from = None, len(self.costs)
             self.month_from = (zones.next_month(self.wall_zone(), at), 0)
             for p in self.people.values():
@@ -413,6 +416,23 @@ class Account:
         if plan is None:
             return "UNKNOWN_PLAN"
         return "SEATS_TAKEN" if self.count(MEMBER) > plan.seats(MEMBER) else OK
+
+    def pay_plan(self, name, now, start, months):
+        """A subscription is paid from start on, that many months of UTC."""
+        until = zones.add_months(start, months)
+        if self.run is not None or until <= now or self.check_plan(name, now) != OK:
+            return
+        self.make_workspace()
+        self.run = Running(self.newest(name, now), start, 0, 0, 0, paid_until=until)
+        while self.boundary(self.run.index + 1) <= now:
+            self.run.index += 1
+        self.run.start = max(self.boundary(self.run.index), self.last_end)
+        self.run.end = self.boundary(self.run.index + 1)
+        self.begin_period(now, None)
+
+    def unsubscribe(self):
+        if self.run is not None and self.run.paid_until:
+            self.changing, self.next_plan = True, ""
 
     def set_plan(self, name, now, anchor=0):
         r = self.run
