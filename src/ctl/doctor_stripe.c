@@ -94,6 +94,119 @@ static void check_reachable(struct doctor *D)
 	stripe_call_free(&call);
 }
 
+/* ---- the webhook endpoint -------------------------------------------------------------------------- */
+
+#define ROUTE "/api/webhooks/stripe"
+#define MISSING_MAX 1024
+
+/* What octroi has to hear of. */
+static const struct {
+	const char *type;
+	bool of_plans; /* where plan_prices is set */
+} needed[] = {
+	{"checkout.session.completed", false},
+	{"checkout.session.async_payment_succeeded", false},
+	{"charge.refunded", false},
+	{"charge.dispute.funds_withdrawn", false},
+	{"charge.dispute.funds_reinstated", false},
+	{"invoice.paid", false},
+	{"invoice_payment.paid", true},
+	{"customer.subscription.created", true},
+	{"customer.subscription.updated", true},
+	{"customer.subscription.deleted", true},
+};
+
+static bool is_ours(const struct json *endpoint)
+{
+	const char *url = stripe_text(endpoint, "url");
+	const size_t length = strlen(url), route = strlen(ROUTE);
+
+	return length > route && strcmp(url + length - route, ROUTE) == 0 &&
+	       strcmp(stripe_text(endpoint, "status"), "enabled") == 0;
+}
+
+static bool hears(const struct json *endpoint, const char *type)
+{
+	const struct json *events = json_get(endpoint, "enabled_events");
+	const size_t count = events != NULL && json_type(events) == JSON_LIST ? json_size(events) : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct json *event = json_at(events, i);
+		const char *name = json_type(event) == JSON_TEXT ? json_text(event, NULL) : "";
+
+		if (strcmp(name, "*") == 0 || strcmp(name, type) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether any endpoint of ours is told of events of the type; *found counts those endpoints. */
+static bool is_heard(const struct json *endpoints, const char *type, int *found)
+{
+	const size_t count = endpoints != NULL && json_type(endpoints) == JSON_LIST ? json_size(endpoints) : 0;
+	bool heard = false;
+
+	*found = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (!is_ours(json_at(endpoints, i)))
+			continue;
+		++*found;
+		heard = heard || hears(json_at(endpoints, i), type);
+	}
+	return heard;
+}
+
+static void compare_events(struct doctor *D, const struct json *endpoints)
+{
+	const bool plans = D->ctl->config->plan_prices[0] != '\0';
+	struct buf missing;
+	int found = 0;
+
+	buf_init(&missing, MISSING_MAX);
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		if ((needed[i].of_plans && !plans) || is_heard(endpoints, needed[i].type, &found))
+			continue;
+		buf_add_text(&missing, missing.length > 0 ? ", " : "");
+		buf_add_text(&missing, needed[i].type);
+	}
+	if (found == 0)
+		doctor_say(D, "stripe webhook", DOCTOR_WARNING, "make one, with the events that README names",
+		           "Stripe has no enabled endpoint that ends in %s", ROUTE);
+	else if (missing.length > 0)
+		doctor_say(D, "stripe webhook", DOCTOR_PROBLEM, "enable these events on the endpoint at Stripe",
+		           "it is not told of %s", buf_text(&missing));
+	else
+		doctor_say(D, "stripe webhook", DOCTOR_OK, "", "it is told of all that octroi needs");
+	buf_free(&missing);
+}
+
+static void check_events(struct doctor *D)
+{
+	const struct stripe stripe = {
+		.api_base = D->ctl->config->stripe_api_base,
+		.secret_key = D->ctl->config->stripe_secret_key,
+		.timeout_ms = D->ctl->config->stripe_timeout_ms,
+	};
+	struct stripe_call call;
+
+	stripe_begin(&call, "/v1/webhook_endpoints", NULL, clock_monotonic_us() + PATIENCE_US);
+	stripe_put_int(&call, "limit", 100);
+	switch (stripe_send(&stripe, &call)) {
+	case STRIPE_OK:
+		compare_events(D, json_get(call.json, "data"));
+		break;
+	case STRIPE_REFUSED:
+		doctor_say(D, "stripe webhook", DOCTOR_WARNING, "let the key read webhook endpoints",
+		           "its events are not known: %s", call.error);
+		break;
+	case STRIPE_LIMITED:
+	case STRIPE_UNAVAILABLE:
+		doctor_say(D, "stripe webhook", DOCTOR_SKIPPED, "", "its events are not known: Stripe does not answer");
+		break;
+	}
+	stripe_call_free(&call);
+}
+
 void doctor_stripe(struct doctor *D)
 {
 	if (D->ctl->config->stripe_secret_key[0] == '\0') {
@@ -106,4 +219,5 @@ void doctor_stripe(struct doctor *D)
 	check_pages(D);
 	check_base(D);
 	check_reachable(D);
+	check_events(D);
 }

@@ -576,3 +576,27 @@ def test_a_person_sets_a_plan(shop, stripe, times):
     stripe.deliver()
     times.set("2027-04-01 00:00:00")
     assert balance(shop, account) == SMALL
+
+
+# ---- the endpoint --------------------------------------------------------------------------------------
+
+
+def test_the_doctor_names_missing_events(shop, stripe):
+    """Without these events nothing is given; the doctor asks Stripe which ones the endpoint is told of."""
+    def found():
+        checks = json.loads(shop.ctl("doctor", "--json", check=False).stdout)["checks"]
+        return next((c["state"], c["found"]) for c in checks if c["check"] == "stripe webhook")
+    assert found()[0] == "ok"
+    enabled = ["checkout.session.completed", "checkout.session.async_payment_succeeded", "charge.refunded",
+               "charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated", "customer.subscription.created",
+               "customer.subscription.updated", "customer.subscription.deleted"]
+    stripe.webhook_events = enabled
+    assert found() == ("problem", "it is not told of invoice.paid, invoice_payment.paid")
+    stripe.webhook_events = [*enabled, "invoice.paid", "invoice_payment.paid"]
+    assert found()[0] == "ok"
+    url, stripe.webhook_url = stripe.webhook_url, "https://elsewhere.example/hook"
+    assert found()[0] == "warning"
+    stripe.webhook_url, stripe.webhook_events = url, ["*"]
+    rule = stripe.trouble("/v1/webhook_endpoints", status=403, error={"message": "no right"})
+    assert found()[0] == "warning" and rule.seen == 1
+    stripe.calm()

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from octroi import Octroi, wait_until
+from timetravel import Clock
 
 SQL = pathlib.Path(__file__).resolve().parents[2] / "sql"
 FILES = {2: "002_money_in.sql", 3: "003_workspaces.sql", 4: "004_paid_periods.sql"}
@@ -166,3 +167,42 @@ def test_a_plan(upgraded):
     assert upgraded.balance("credits")[0] == 500_000_000
     shown = json.loads(upgraded.ctl("audit", "--json").stdout)
     assert shown["findings"] == []
+
+
+def test_a_subscriptions_period_goes_on(clean):
+    """A plan that a subscription brought keeps the period that runs, and of what was paid for longer the months that
+    follow; after that it begins anew when it is paid.  One that a person has set goes on by itself."""
+    o = clean
+    o.ctl("plan", "set", "solo", "--scope", "pool", "--pool", "500", "--unit", "credit")
+    for account in ("month", "year", "late", "person"):
+        o.account(account, unit="credit", plan="solo")
+    downgrade(o, 3)
+    for account, status, days in (("month", "active", 20), ("year", "active", 100), ("late", "past_due", 100)):
+        key = f"LEFT(UNHEX(SHA2('{account}', 256)), 16)"
+        o.sql(f"INSERT INTO billing (account_id, customer_id, plan, subscription_id, subscription_live) VALUES ({key},"
+              f" 'cus_{account}', 'solo', 'sub_{account}', 1) ON DUPLICATE KEY UPDATE plan = 'solo'")
+        o.sql("INSERT INTO subscriptions (account_id, subscription_key, subscription_id, status, plan, period_end_at_us)"
+              f" VALUES ({key}, LEFT(UNHEX(SHA2('sub_{account}', 256)), 16), 'sub_{account}', '{status}', 'solo',"
+              f" CAST(UNIX_TIMESTAMP(NOW() + INTERVAL {days} DAY) * 1000000 AS SIGNED))")
+    o.sql("UPDATE subscriptions s JOIN workspaces w ON w.account_id = s.account_id"
+          " SET s.period_end_at_us = w.period_end_us WHERE s.subscription_id = 'sub_month'")
+    upgrade(o)
+    o.audit()
+    clock = Clock(o)
+    assert [o.balance(a)[0] for a in ("month", "year", "late", "person")] == [500_000_000] * 4
+    clock.forward(days=32)
+    for account in ("month", "year", "late", "person"):
+        assert o.get(f"/api/credits?account={account}").status == 200
+        o.post("/api/guard/check", {"account": account})
+    assert [o.balance(a)[0] for a in ("month", "year", "late", "person")] == [0, 500_000_000, 0, 500_000_000]
+    clock.forward(days=100)
+    assert [o.balance(a)[0] for a in ("year", "person")] == [0, 500_000_000]
+    clock.release()
+    shown = json.loads(o.ctl("audit", "--json").stdout)
+    assert shown["findings"] == []
+
+
+@pytest.fixture
+def clean():
+    with Octroi("nginx") as o:
+        yield o
