@@ -45,7 +45,7 @@ SOURCES = {
     "pricelist": ["ledger/price.c", "ledger/pricelist.c"],
     "query": ["edge/request.c", "routes/parse.c"],
     "signatures": ["base/signature.c"],
-    "stripe_event": ["inbox/stripe_event.c"],
+    "stripe_event": ["inbox/stripe_event.c", "inbox/stripe_invoice.c"],
     "token": ["routes/token.c"],
 }
 SANITIZED = "-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
