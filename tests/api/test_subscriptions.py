@@ -600,3 +600,27 @@ def test_the_doctor_names_missing_events(shop, stripe):
     rule = stripe.trouble("/v1/webhook_endpoints", status=403, error={"message": "no right"})
     assert found()[0] == "warning" and rule.seen == 1
     stripe.calm()
+
+
+# ---- the audit -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table, change, back, check", [
+    ("paid_periods", "granted_micros = granted_micros + 1", "granted_micros = granted_micros - 1", "paid"),
+    ("paid_periods", "returned_micros = granted_micros + 1", "returned_micros = 0", "paid"),
+    ("paid_periods", "running = 0", "running = 1", "paid"),
+    ("paid_periods", "refunds_known_minor = 1", "refunds_known_minor = 0", "refund"),
+    ("paid_periods", "charge_refunded_minor = 300", "charge_refunded_minor = 0", "clawback"),
+    ("allowances", "paid_seq = paid_seq + 1", "paid_seq = paid_seq - 1", "paid"),
+    ("workspaces", "rate_micros = rate_micros + 1000", "rate_micros = rate_micros - 1000", "paid"),
+])
+def test_the_audit_sees(shop, stripe, times, table, change, back, check):
+    """Each row that says something else than the others is found; put right, none is."""
+    account, _ = subscribed(shop, stripe)
+    stripe.deliver()
+    shop.sql(f"UPDATE {table} SET {change} WHERE account_id = {key_of(account)}")
+    told = json.loads(shop.ctl("audit", "--json", "--account", account, check=False).stdout)["findings"]
+    shop.sql(f"UPDATE {table} SET {back} WHERE account_id = {key_of(account)}")
+    assert check in {finding["check"] for finding in told}, told
+    clean = json.loads(shop.ctl("audit", "--json", "--account", account, check=False).stdout)["findings"]
+    assert clean == []
