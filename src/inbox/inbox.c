@@ -292,7 +292,7 @@ static enum finding locate_statement(struct stripe_event *e)
 	return FOUND;
 }
 
-/* The payment of a statement's invoice, or of a subscription's; an invoice payment names its invoice and nothing else. */
+/* The payment of a statement's invoice, or of a subscription's: an invoice payment names its invoice, nothing else. */
 static enum finding locate_invoice_payment(const struct inbox *in, struct stripe_event *e, int64_t deadline_us)
 {
 	struct command *c = &e->command;

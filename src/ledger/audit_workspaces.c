@@ -1,10 +1,11 @@
 /*
  * What plans, people, limits and statements must add up to.  Each check is one statement of SQL that answers the rows
  * that are wrong, and none on a sound ledger.  The numbers in them are those of the database: allowances.reason 0
- * begins a period, 1 is what was carried over, 2 an upgrade, 3 a seat, 4 what a smaller plan took back; transactions.type
- * 4 is PLAN_ALLOWANCE, 6 REFUND, 7 DISPUTE, 9 PAYMENT; refunds.status 1 and 2 are refunds that stand; payments.kind 2 is a
- * period's; entries.kind 0 is a usage; usages.settlement 4 is late; statements.state 0 to 2 are owed, 3 is paid, 4 void, 5
- * carried; outbox.kind 0 is a statement; accounts.status 2 is past due, 3 unpaid; members.role 1 is a manager.
+ * begins a period, 1 is what was carried over, 2 an upgrade, 3 a seat, 4 what a smaller plan took back;
+ * transactions.type 4 is PLAN_ALLOWANCE, 6 REFUND, 7 DISPUTE, 9 PAYMENT; refunds.status 1 and 2 are refunds that stand;
+ * payments.kind 2 is a period's; entries.kind 0 is a usage; usages.settlement 4 is late; statements.state 0 to 2 are
+ * owed, 3 is paid, 4 void, 5 carried; outbox.kind 0 is a statement; accounts.status 2 is past due, 3 unpaid;
+ * members.role 1 is a manager.
  *
  * A window that has ended counts nothing any more, and is begun anew with the next cost; its sum is then not looked at.
  */

@@ -124,7 +124,7 @@ struct command {
 	const char *member;         /* "" when none */
 	bool by_customer;           /* member asks itself, or the account's owner, and not the application for it */
 	int64_t hold_seq;           /* for NEEDS_HOLD */
-	int64_t topup_seq;          /* for NEEDS_TOPUP: the order, a top-up's or another's; for NEEDS_PERIOD: the period */
+	int64_t topup_seq;          /* for NEEDS_TOPUP: the order, of any kind; for NEEDS_PERIOD: the period */
 	enum payment_kind payment_kind; /* what topup_seq numbers */
 	int64_t statement_seq;      /* for NEEDS_STATEMENT */
 	const char *payment_id;     /* for NEEDS_PAYMENT: Stripe's payment intent, "" when not known */

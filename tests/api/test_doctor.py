@@ -170,7 +170,7 @@ def test_setting(o, variable, bad, check, expected):
 
 def test_too_few_connections(o):
     user = f"'{o.env['OCTROI_DB_USER']}'@'localhost'"
-    o.sql(f"ALTER USER {user} WITH MAX_USER_CONNECTIONS 9")
+    o.sql(f"ALTER USER {user} WITH MAX_USER_CONNECTIONS 10")
     try:
         assert state(o, "connections") == "problem"
         with changed_conf(o, db_connections="3") as conf:

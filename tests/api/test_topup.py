@@ -234,7 +234,7 @@ def test_fifty_first_topups_at_once_make_one_customer(shop, stripe):
             answer = topup(shop, account, requestId=id)
             if answer.status == 200:
                 return answer
-            assert answer.status == 503 and answer.headers["retry-after"] == "1", answer
+            assert answer.status in (429, 503) and answer.headers["retry-after"] == "1", answer  # its share is taken
             time.sleep(0.05)
         raise AssertionError(answer)
     with concurrent.futures.ThreadPoolExecutor(50) as pool:
@@ -375,7 +375,7 @@ def test_the_guard_does_not_wait_for_stripe(own_stripe):
         # No place is left: the next one is told so, on every slow route.
         full = [topup(o, "full:1"), o.post("/api/credits/portal?account=full:1", {}),
                 o.get("/api/credits/invoices?account=full:1")]
-        assert [answer.status for answer in full] == [503] * 3, full
+        assert [answer.status for answer in full] == [429] * 3, full
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
             answers = list(pool.map(lambda _: authorize(o, account, maxOutputTokens=10).status, range(400)))
         assert set(answers) == {200}
