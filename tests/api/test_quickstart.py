@@ -12,7 +12,7 @@ import tempfile
 
 import pytest
 
-from octroi import PORT_TAKEN, QUICKSTART, TOP, Octroi, alive, build_dir, read_env, wait_until
+from octroi import (PORT_TAKEN, QUICKSTART, ROOTS_USER, TOP, Octroi, alive, build_dir, free_port, read_env, wait_until)
 
 ENV = """OCTROI_URL OCTROI_INTERNAL_URL OCTROI_GUARD_KEY OCTROI_APP_KEY OCTROI_ADMIN_KEY OCTROI_REPORT_KEY
 OCTROI_STRIPE_WEBHOOK_SECRET OCTROI_CLERK_WEBHOOK_SECRET OCTROI_CONF OCTROI_CTL OCTROI_DB_SOCKET OCTROI_DB_NAME
@@ -50,7 +50,8 @@ def listening(port):
 def test_env_names_everything_and_is_for_its_owner_only(own):
     path = own.dir / "env"
     assert path.stat().st_mode & 0o777 == 0o600
-    assert pathlib.Path(own.env["OCTROI_CONF"]).stat().st_mode & 0o777 == 0o600
+    conf = pathlib.Path(own.env["OCTROI_CONF"]).stat()
+    assert conf.st_mode & 0o777 == (0o640 if os.getuid() == 0 else 0o600) and conf.st_uid == os.getuid()
     for name in ENV:
         assert own.env.get(name), name
     shell = subprocess.run(["sh", "-c", f'set -eu; . "{path}"; echo "$OCTROI_URL"; "$OCTROI_CTL" audit'],
@@ -174,7 +175,6 @@ def test_a_directory_whose_name_is_too_long_for_sockets():
     environment = {"PATH": os.environ["PATH"], "OCTROI_BUILD": str(build_dir())}
     state = None
     try:
-        from octroi import free_port
         command = [str(QUICKSTART), "--dir", str(directory)]
         done = subprocess.run([*command, "--port", str(free_port()), "--no-demo"], env=environment,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
@@ -248,6 +248,220 @@ def test_a_page_that_is_sent_twice_at_once_is_answered_once():
                                                                              public=True), range(8)))
             assert sorted(a.status for a in answers) == [200] + 7 * [409], answers
             assert all(a.json["guard"]["holdState"] in ("open", "settled") for a in answers if a.status == 409)
+
+
+# ---- run by root ---------------------------------------------------------------------------------------
+
+DAEMONS = ("db", "log", "run", "tmp")  # the directories in which a daemon that was taken over can put anything
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="is about what root does")
+
+
+def shell(command, user=ROOTS_USER):
+    subprocess.run(["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "sh", "-ceu", command], check=True)
+
+
+class Canary:
+    """A file and a directory that only root can change."""
+
+    def __init__(self, home):
+        self.directory = pathlib.Path(home) / "roots"
+        self.directory.mkdir()
+        self.file = self.directory / "file"
+        self.file.write_text("root's\n")
+        self.file.chmod(0o600)
+        self.directory.chmod(0o700)
+        self.was = self.now()
+
+    def now(self):
+        return [(path.name, path.read_text(), os.lstat(path).st_uid, os.lstat(path).st_mode)
+                for path in sorted(self.directory.iterdir())], os.lstat(self.directory)[:6]
+
+    def assert_untouched(self):
+        assert self.now() == self.was
+
+
+@pytest.fixture
+def canary(tmp_path):
+    return Canary(tmp_path)
+
+
+@as_root
+def test_no_part_is_roots(own):
+    for pid in processes_of(own.dir):
+        assert pathlib.Path(f"/proc/{pid}").stat().st_uid != 0, pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    outside = [path for path in own.dir.rglob("*") if path.relative_to(own.dir).parts[0] not in DAEMONS]
+    assert len(outside) > 20
+    for path in outside:
+        assert path.is_symlink() or (path.lstat().st_uid, path.lstat().st_mode & 0o022) == (0, 0), path
+    for name in DAEMONS:
+        assert (own.dir / name).owner() == ROOTS_USER
+    refused = subprocess.run(["setpriv", "--reuid=www-data", "--regid=www-data", "--clear-groups", "cat",
+                              own.env["OCTROI_CONF"]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    assert refused.returncode != 0 and "ermission denied" in refused.stderr
+
+
+@as_root
+@pytest.mark.parametrize("to", ["file", "directory", "new"])
+def test_root_follows_no_link_of_a_daemons(own, canary, to):
+    """Under every name that root has ever written to, or a part's log has."""
+    target = {"file": canary.file, "directory": canary.directory, "new": canary.directory / "new"}[to]
+    own.stop()
+    names = [*(f"log/{part}.log" for part in ("mariadb", "octroi", "server", "provider", "python", "php")), "log/init.log",
+             "log/mariadb-install.log", "tmp/wrapper", "run/php.sh", "run/python.sh", "run/php.sock", "run/mariadb.sock",
+             "run/internal.sock", "run/octroi.sock", "run/nginx"]
+    try:
+        shell(f"cd '{own.dir}'; for name in {' '.join(names)}; do rm -rf $name; ln -s '{target}' $name; done")
+        own.quickstart(check=False)
+        canary.assert_untouched()
+    finally:
+        shell(f"cd '{own.dir}'; for name in {' '.join(names)}; do if [ -L $name ]; then rm $name; fi; done")
+    own.start()
+    canary.assert_untouched()
+    own.stop()
+    own.start()
+
+
+@as_root
+def test_a_name_of_the_database_is_no_command(own, canary):
+    evil = f"octroi; \\! touch {canary.directory}/new"
+    for key in ("db_name", "db_user", "db_password"):
+        good = dict(line.split(" = ", 1) for line in pathlib.Path(own.env["OCTROI_CONF"]).read_text().splitlines()
+                    if " = " in line)[key]
+        try:
+            refused = own.quickstart("--no-demo", "--set", f"{key}={evil}", check=False)
+            assert refused.returncode == 1 and f"{key} in {own.env['OCTROI_CONF']} may have letters" in refused.stdout
+            canary.assert_untouched()
+        finally:
+            own.start(**{key: good})
+    assert own.get("/readyz", key=None).status == 200
+
+
+@as_root
+def test_root_asks_no_database_that_a_daemon_shows_it(own):
+    """A link to the system's own, which believes root, in the place of the socket."""
+    run = pathlib.Path(own.env["OCTROI_DB_SOCKET"]).parent
+    peers = []
+    with socket.socket(socket.AF_UNIX) as false:
+        false.bind(str(run / "false.sock"))
+        os.chmod(run / "false.sock", 0o777)
+        false.listen()
+        false.settimeout(30)
+        shell(f"cd '{run}'; mv mariadb.sock true.sock; ln -s false.sock mariadb.sock")
+        try:
+            asking = subprocess.Popen([str(QUICKSTART), "--dir", str(own.dir), "--no-demo"], stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+                                      env={"PATH": os.environ["PATH"], "OCTROI_BUILD": str(build_dir())})
+            try:
+                while len(peers) < 3:
+                    connection, _ = false.accept()
+                    with connection:
+                        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+                        peers.append(int.from_bytes(credentials[4:8], "little"))
+            finally:
+                asking.terminate()
+                asking.wait()
+        finally:
+            shell(f"cd '{run}'; mv true.sock mariadb.sock")
+            (run / "false.sock").unlink()
+    own.start()
+    assert 0 not in peers
+
+
+@as_root
+@pytest.mark.parametrize("planted", [False, True])
+def test_a_directory_of_an_earlier_quickstart(canary, planted):
+    """Its daemons ran as www-data, which owned the configuration too."""
+    with Octroi("nginx") as o:
+        account = o.account(funds_micros=5 * EUROS)
+        (o.dir / "log" / "kept.log").write_text("kept\n")
+        o.stop()
+        subprocess.run(["chown", "-Rh", "www-data:www-data", o.env["OCTROI_CONF"], *(str(o.dir / name) for name in DAEMONS)],
+                       check=True)
+        os.chmod(o.env["OCTROI_CONF"], 0o600)
+        if planted:
+            shell(f"cd '{o.dir}'; ln -s '{canary.file}' log/server2.log; ln -s '{canary.directory}' db/more; rm -f log/server.log;"
+                  f" ln -s '{canary.file}' log/server.log; ln -sfn '{canary.directory}' run/nginx", "www-data")
+        o.stop()  # an older directory can be stopped as it is
+        said = o.quickstart("--no-demo", check=False)
+        canary.assert_untouched()
+        if planted:
+            shell(f"cd '{o.dir}'; rm -f log/server.log")
+            said.stdout += o.quickstart("--no-demo").stdout
+            canary.assert_untouched()
+        assert "Taking" in said.stdout and "which www-data could write to until now" in said.stdout
+        o._read_env()
+        assert o.balance(account)[0] == 5 * EUROS
+        assert o.log("kept.log") == "kept\n"
+        for name in DAEMONS:
+            assert (o.dir / name).owner() == ROOTS_USER
+            assert not (o.dir / f"{name}.old").exists() and not (o.dir / f"{name}.new").exists()
+        conf = pathlib.Path(o.env["OCTROI_CONF"]).stat()
+        assert (conf.st_uid, conf.st_mode & 0o777) == (0, 0o640)
+        o.stop()
+        o.start()
+        assert o.balance(account)[0] == 5 * EUROS
+
+
+@as_root
+def test_the_configuration_of_an_earlier_quickstart_is_no_command(canary):
+    with Octroi("nginx") as o:
+        o.stop()
+        conf = pathlib.Path(o.env["OCTROI_CONF"])
+        good = conf.read_text()
+        conf.write_text(good.replace("db_name = octroi", f"db_name = octroi; \\! touch {canary.directory}/new"))
+        shutil.chown(conf, "www-data", "www-data")
+        refused = o.quickstart("--no-demo", check=False)
+        assert refused.returncode == 1 and "db_name in" in refused.stdout, refused.stdout
+        canary.assert_untouched()
+        conf.write_text(good)
+        o.start()
+
+
+@as_root
+@pytest.mark.parametrize("owner,mode,why", [("www-data", 0o755, "belongs to www-data"), ("root", 0o777, "written to by others"),
+                                            ("root", 0o775, "written to by others")])
+def test_a_directory_of_somebody_elses_is_refused(owner, mode, why):
+    with tempfile.TemporaryDirectory(prefix="octroi-test-") as home:
+        os.chmod(home, 0o755)
+        directory = pathlib.Path(home) / "o"
+        directory.mkdir()
+        shutil.chown(directory, owner, owner)
+        directory.chmod(mode)
+        for command in ([], ["down"]):
+            done = subprocess.run([str(QUICKSTART), "--dir", str(directory), "--port", str(free_port()), *command],
+                                  env={"PATH": os.environ["PATH"], "OCTROI_BUILD": str(build_dir())},
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+            assert done.returncode == 1 and why in done.stdout, done.stdout
+            assert list(directory.iterdir()) == []
+
+
+@as_root
+def test_somebody_who_is_not_root():
+    with tempfile.TemporaryDirectory(prefix="octroi-test-") as home:
+        shutil.chown(home, "nobody", "nogroup")
+        command = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", str(QUICKSTART), "--dir", home + "/o"]
+        environment = {"PATH": os.environ["PATH"], "OCTROI_BUILD": str(build_dir())}
+        try:
+            done = subprocess.run([*command, "--port", str(free_port())], env=environment, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True, check=False)
+            assert done.returncode == 0 and done.stdout.count("  cost 0.0") == 4, done.stdout
+            pids = processes_of(home + "/o")
+            assert len(pids) >= 6 and all(pathlib.Path(f"/proc/{pid}").owner() == "nobody" for pid in pids)
+            assert pathlib.Path(home, "o", "octroi.conf").stat().st_mode & 0o777 == 0o600
+        finally:
+            subprocess.run([*command, "down"], env=environment, check=False, stdout=subprocess.DEVNULL)
+        assert processes_of(home + "/o") == []
+
+
+@as_root
+def test_a_port_that_is_roots_to_give():
+    with Octroi("nginx") as o:
+        port = next(port for port in range(1023, 600, -1) if not listening(port))
+        o.disconnect()
+        o.quickstart("--no-demo", "--port", str(port))
+        o._read_env()
+        assert o.url.endswith(f":{port}") and o.get("/healthz", key=None, public=True).status == 200
+        assert pathlib.Path(f"/proc/{o.server_pid}").owner() == ROOTS_USER
 
 
 def test_the_source_tree_stays_clean():

@@ -13,7 +13,7 @@ import threading
 import fastcgi
 import pytest
 
-from octroi import TOP, Octroi, alive, free_port, wait_until
+from octroi import Octroi, alive, free_port, wait_until
 
 EUROS = 1_000_000
 AUTHORIZE = "/api/guard/authorize"
@@ -250,7 +250,7 @@ def guarding(server, port):
     o.other_port = free_port()
     (o.dir / "users").write_text(USERS)
     conf = GUARDED[server]
-    for name, value in (("port", port), ("apache", TOP / "apache"), ("users", o.dir / "users"),
+    for name, value in (("port", port), ("apache", o.dir / "web" / "apache"), ("users", o.dir / "users"),
                         ("other_port", o.other_port)):
         conf = conf.replace("{%s}" % name, str(value))
     (o.dir / f"{server}.d").mkdir()
@@ -483,7 +483,7 @@ def test_apache_is_closed_without_the_program_until_it_is_reloaded(guarded_by_ap
     account = o.account(funds_micros=EUROS)
     assert ask(o, "/ai/chat", account).status == 200
     gate, = gates(o)
-    assert os.stat(f"/proc/{gate}").st_uid == os.stat(o.env["OCTROI_CONF"]).st_uid  # not root
+    assert os.stat(f"/proc/{gate}").st_uid == os.stat(o.env["OCTROI_DB_SOCKET"]).st_uid  # not root
     os.kill(gate, signal.SIGKILL)
     wait_until(lambda: not alive(gate), what="the program's end")
     closed(o, account)

@@ -9,7 +9,7 @@ import pathlib
 import shutil
 
 import growth
-from octroi import build_dir, wait_until
+from octroi import ROOTS_USER, build_dir, wait_until
 from second import Second
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -131,7 +131,7 @@ class Php(Second):
         (self.home / "php.ini").write_text(PHP_INI)
         (self.home / "pool.conf").write_text(PHP_POOL.format(
             home=self.home, socket=socket, children=self.children,
-            user="user = www-data\ngroup = www-data" if os.geteuid() == 0 else ""))
+            user=f"user = {ROOTS_USER}\ngroup = {ROOTS_USER}" if os.geteuid() == 0 else ""))
         process = self._launch("php", [str(php_fpm()), "-F", "-c", str(self.home / "php.ini"), "-y", str(self.home / "pool.conf")])
         wait_until(lambda: socket.exists() or process.poll() is not None, 30, "php-fpm")
         assert process.poll() is None, (self.home / "php.log").read_text()

@@ -34,6 +34,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 QUICKSTART = TOP / "quickstart"
 SERVERS = ("nginx", "apache", "apache-fcgid")
 PORT_TAKEN = 3  # quickstart's exit status for it
+ROOTS_USER = "octroi-quickstart"  # which the daemons run as where quickstart is root
 
 # A connection that idled longer may be closed by the server at any moment: a new one is opened
 # instead, so that no request is ever sent twice.
@@ -52,6 +53,18 @@ def build_dir():
     if not (path / "octroi").exists():
         raise RuntimeError(f"no octroi in {path}: set OCTROI_BUILD to a build directory, or run ./quickstart")
     return path.resolve()
+
+
+def as_daemon():
+    """What goes before a command that has to run as quickstart's daemons do."""
+    if os.geteuid() != 0:
+        return []
+    return ["setpriv", f"--reuid={ROOTS_USER}", f"--regid={ROOTS_USER}", "--init-groups"]
+
+
+def give_to_daemon(path):
+    if os.geteuid() == 0:
+        shutil.chown(path, ROOTS_USER, ROOTS_USER)
 
 
 def free_port():
@@ -114,7 +127,7 @@ class Octroi:
         self._audit_at_close = audit
         self._threads = threading.local()
         self._home = tempfile.mkdtemp(prefix="octroi-test-")
-        os.chmod(self._home, 0o755)  # the daemons run as www-data when the tests run as root
+        os.chmod(self._home, 0o755)  # the daemons run as another user when the tests run as root
         self.dir = pathlib.Path(self._home) / "o"
         self.env = {}
         try:

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 
-from octroi import alive, free_port, wait_until
+from octroi import alive, as_daemon, free_port, give_to_daemon, wait_until
 
 
 class Second:
@@ -28,8 +28,7 @@ class Second:
         os.chmod(self.home, 0o755)
         self.run = self.home / "run"
         self.run.mkdir()
-        if os.geteuid() == 0:
-            shutil.chown(self.run, "www-data", "www-data")
+        give_to_daemon(self.run)
         try:
             self.pid = self._start_octroi(state)
             self.server_pid = self._start_nginx(state, first)
@@ -46,8 +45,7 @@ class Second:
         return process
 
     def _start_octroi(self, state):
-        as_daemon = ["setpriv", "--reuid=www-data", "--regid=www-data", "--init-groups"] if os.geteuid() == 0 else []
-        process = self._launch("octroi", [*as_daemon, *self._under(), str(state / "bin" / "octroi"), "-c", str(self.conf)], {
+        process = self._launch("octroi", [*as_daemon(), *self._under(), str(state / "bin" / "octroi"), "-c", str(self.conf)], {
             **self._settings, "OCTROI_LISTEN": f"unix:{self.run}/octroi.sock", "OCTROI_LISTEN_INTERNAL": f"unix:{self.run}/internal.sock",
             "OCTROI_LOG": "stderr"})
         wait_until(lambda: (self.run / "internal.sock").exists() or process.poll() is not None, 30, "the second octroi")
@@ -62,16 +60,15 @@ class Second:
         for file in (web / "nginx.conf", web / "octroi" / "octroi.conf"):
             text = file.read_text()
             text = text.replace(f"{state}/run/nginx", f"{self.run}/nginx").replace(f"{state}/run/", f"{self.run}/")
-            text = text.replace(f"{state}/log/", f"{self.home}/")
+            text = text.replace(f"{state}/log/", f"{self.run}/")
             for old, new in ((first.url, public), (first.internal_url, internal)):
                 text = re.sub(rf"127\.0\.0\.1:{old.rsplit(':', 1)[1]}\b", f"127.0.0.1:{new}", text)
             file.write_text(text)
         self._configure_web(web)
         (self.run / "nginx").mkdir()
-        if os.geteuid() == 0:
-            shutil.chown(self.run / "nginx", "www-data", "www-data")
+        give_to_daemon(self.run / "nginx")
         program = pathlib.Path(f"/proc/{first.server_pid}/exe").readlink()
-        process = self._launch("nginx", [str(program), "-e", str(self.home / "server.log"), "-c", str(web / "nginx.conf")])
+        process = self._launch("nginx", [*as_daemon(), str(program), "-e", str(self.run / "server.log"), "-c", str(web / "nginx.conf")])
         self.internal_url = f"http://127.0.0.1:{internal}"
         wait_until(lambda: self._listens(internal), 30, "the second nginx")
         return process.pid

@@ -56,7 +56,7 @@ class Copy:
 
     def __init__(self, build=True):
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="octroi-sabotage-"))
-        os.chmod(self.home, 0o755)  # the daemons run as www-data when the tests run as root
+        os.chmod(self.home, 0o755)  # the daemons run as another user when the tests run as root
         self.tree, self.build = self.home / "tree", self.home / "build"
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("OCTROI_", "MAKE", "MFLAGS"))}
         self.environment.update(OCTROI_BUILD=str(self.build), PYTHONDONTWRITEBYTECODE="1")

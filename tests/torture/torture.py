@@ -32,7 +32,7 @@ sys.path[:0] = [str(HERE.parent / "lib"), str(HERE.parent)]
 
 import fastcgi  # noqa: E402
 from contract import Contract  # noqa: E402
-from octroi import Answer, alive, build_dir, wait_until  # noqa: E402
+from octroi import Answer, alive, as_daemon, build_dir, give_to_daemon, wait_until  # noqa: E402
 
 MEMORY, DATABASE, SYSTEM = 1, 2, 3
 FAILS, AFTERWARDS, EXHAUSTED, INTERRUPTED = range(4)
@@ -107,8 +107,7 @@ class Tortured:
         with open(page, "wb") as file:
             file.truncate(ctypes.sizeof(_Control))
         os.chmod(page, 0o666)
-        if os.geteuid() == 0:
-            shutil.chown(self.run, "www-data", "www-data")
+        give_to_daemon(self.run)
         self.library = compile_library(self.home)
         with open(page, "r+b") as file:
             self._map = mmap.mmap(file.fileno(), 0)
@@ -141,10 +140,9 @@ class Tortured:
             shutil.rmtree(self.home, ignore_errors=True)
 
     def command(self):
-        as_daemon = ["setpriv", "--reuid=www-data", "--regid=www-data", "--init-groups"] if os.geteuid() == 0 else []
         conf = pathlib.Path(self.o.env["OCTROI_CONF"])
         preload = [f"LD_PRELOAD={self.library}", f"TORTURE_CONTROL={self.page}"]
-        return [*as_daemon, "env", *preload, str(conf.parent / "bin" / "octroi"), "-c", str(conf)]
+        return [*as_daemon(), "env", *preload, str(conf.parent / "bin" / "octroi"), "-c", str(conf)]
 
     def environment(self):
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("OCTROI_", "LISTEN_", "NOTIFY_"))}
