@@ -71,6 +71,20 @@ static void check_secret(struct doctor *D)
 		doctor_say(D, "token_secret", DOCTOR_OK, "", "%zu characters", length);
 }
 
+/* What tells octroi's own pages from those of other sites, where browsers show by themselves who asks. */
+static void check_origin(struct doctor *D)
+{
+	const struct config *config = D->ctl->config;
+
+	if (!config->trust_server_params)
+		doctor_say(D, "own pages", DOCTOR_SKIPPED, "", "trust_server_params is off");
+	else if (config->public_url[0] != '\0')
+		doctor_say(D, "own pages", DOCTOR_OK, "", "those of %s may change something", config->public_url);
+	else
+		doctor_say(D, "own pages", DOCTOR_WARNING, "set public_url to the address that customers see",
+		           "public_url is not set: pages of every host name that leads here may change something");
+}
+
 /* ---- sockets --------------------------------------------------------------------------------- */
 
 static void check_tcp(struct doctor *D, const char *check, const char *address)
@@ -138,6 +152,7 @@ void doctor_files(struct doctor *D)
 	check_config(D);
 	check_time_zone(D);
 	check_secret(D);
+	check_origin(D);
 	check_listen(D, "listen", D->ctl->config->listen);
 	check_listen(D, "listen_internal", D->ctl->config->listen_internal);
 }

@@ -10,6 +10,7 @@
 #include "base/lock.h"
 #include "db/reader.h"
 #include "routes/jwks.h"
+#include "routes/origin.h"
 #include "routes/parse.h"
 #include "routes/token.h"
 
@@ -381,10 +382,14 @@ static enum outcome admit_server(const struct auth *a, struct call *c, bool *tru
 	return OUTCOME_OK;
 }
 
+static bool is_reading(const struct call *c)
+{
+	return strcmp(c->request->method, "GET") == 0 || strcmp(c->request->method, "HEAD") == 0;
+}
+
 static bool entitled(enum caller wanted, const struct call *c)
 {
-	bool reading =
-		strcmp(c->request->method, "GET") == 0 || strcmp(c->request->method, "HEAD") == 0;
+	bool reading = is_reading(c);
 	enum scope s = c->scope;
 
 	switch (wanted) {
@@ -458,6 +463,9 @@ enum outcome auth_admit(struct auth *a, enum caller wanted, struct call *c)
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	if (!entitled(wanted, c))
+		return OUTCOME_FORBIDDEN;
+	/* The browser shows the web server who asks by itself, a cookie or a password, whichever page had it ask. */
+	if (c->scope == SCOPE_SERVER && !is_reading(c) && origin_is_foreign(c->request, a->config->public_url))
 		return OUTCOME_FORBIDDEN;
 	return about_account ? choose_account(wanted, c) : OUTCOME_OK;
 }

@@ -263,7 +263,8 @@ static bool read_body(struct call *c, const struct route *route)
 		return true;
 	if (route->caller == CALLER_SIGNED)
 		return true;
-	if (c->request->body_length > 0 && !is_json(request_parameter(c->request, "CONTENT_TYPE"))) {
+	/* Also without a body: a page of another site cannot say JSON without asking first, which is not answered. */
+	if (!is_json(request_parameter(c->request, "CONTENT_TYPE"))) {
 		render_outcome(c, OUTCOME_UNSUPPORTED_MEDIA_TYPE);
 		return false;
 	}

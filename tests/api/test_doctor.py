@@ -121,6 +121,12 @@ def changed_conf(o, **settings):
         conf.unlink()
 
 
+@pytest.mark.parametrize("trust,url,expected", [("off", "", "skipped"), ("on", "https://a.example", "ok"), ("on", "", "warning")])
+def test_own_pages(o, trust, url, expected):
+    with changed_conf(o, trust_server_params=trust, public_url=url) as conf:
+        assert state(o, "own pages", conf=conf) == expected
+
+
 @pytest.mark.parametrize("mode,expected", [(0o600, "ok"), (0o640, "ok"), (0o644, "problem"), (0o660, "problem"),
                                            (0o602, "problem")])
 def test_mode_of_the_configuration(o, mode, expected):

@@ -37,7 +37,7 @@ SOURCES = {
     "decimal": ["base/clock.c", "base/money.c"],
     "dispatcher": ["routes/*.c", "inbox/*.c"],
     "frames": ["edge/fcgi.c", "edge/frame.c", "edge/request.c"],
-    "headers": ["edge/response.c", "routes/auth.c", "routes/language.c"],
+    "headers": ["edge/response.c", "routes/auth.c", "routes/language.c", "routes/origin.c"],
     "json": ["base/json.c", "ledger/usage.c"],
     "names": ["base/id.c", "ledger/code.c", "routes/cursor.c", "routes/language.c"],
     "outgoing": ["outbox/probe.c", "outbox/stripe.c", "routes/jwks.c"],

@@ -253,7 +253,7 @@ class Octroi:
 
     def call(self, method, path, json=None, key="", headers=None, body=None, public=False, timeout=30):
         """One request on this thread's kept-alive connection, to the internal server (public=True:
-        the public one).  json: sent as such; body: sent raw.  key: a scope ("guard", "app",
+        the public one).  json: sent as such; body: sent raw, without a Content-Type of its own.  key: a scope ("guard", "app",
         "admin", "report") or a whole key or token; None: no Authorization; by default guard for
         /api/guard/… and app for the rest.  Failures of the connection are raised, never retried."""
         sent = {"Connection": "keep-alive"}
@@ -266,6 +266,8 @@ class Octroi:
             sent["Content-Type"] = "application/json"
         elif isinstance(body, str):
             body = body.encode()
+        elif body is None and method in ("POST", "PUT"):
+            sent["Content-Type"] = "application/json"  # octroi wants to be told, also without a body
         sent.update(headers or {})
         connection = self._connection(self.url if public else self.internal_url, timeout)
         try:

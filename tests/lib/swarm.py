@@ -140,7 +140,7 @@ class Swarm:
             lines.append(f"{name}: {value}")
         if json is not None:
             body = json_module.dumps(json, separators=(",", ":")).encode()
-        if body or json is not None:
+        if body or json is not None or method in ("POST", "PUT"):
             lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 

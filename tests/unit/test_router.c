@@ -650,7 +650,7 @@ static void test_bodies(void **state)
 		{"", "{}", 415},
 		{"application/x-www-form-urlencoded", "hold=a", 415},
 		{"application/json", "", 400},
-		{"", "", 400},
+		{"", "", 415},
 		{"application/json", "[]", 400},
 		{"application/json", "null", 400},
 		{"application/json", "{}{}", 400},
