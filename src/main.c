@@ -208,10 +208,9 @@ static enum log_level level_of(const char *name)
 	return strcmp(name, "debug") == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
 }
 
-static int make_pools(struct program *p)
+static struct db_options database_options(const struct config *c)
 {
-	const struct config *c = &p->config;
-	struct db_options options = {
+	return (struct db_options){
 		.socket = c->db_socket,
 		.host = c->db_host,
 		.user = c->db_user,
@@ -221,6 +220,12 @@ static int make_pools(struct program *p)
 		.port = (unsigned)c->db_port,
 		.timeout_ms = c->db_timeout_ms,
 	};
+}
+
+static int make_pools(struct program *p)
+{
+	const struct config *c = &p->config;
+	struct db_options options = database_options(c);
 	bool one = p->start == START_STDIN && c->db_connections == 0;
 
 	options.manual_commit = !one;
@@ -570,11 +575,26 @@ static int run_configured(struct program *p)
 	return status;
 }
 
+/* Loads the configuration, and says what is wrong with it. */
+static int configure(struct program *p, const char *path)
+{
+	char error[CONFIG_ERROR_MAX];
+	struct db_options options;
+	const char *wrong;
+
+	if (config_load(&p->config, path, error) < 0)
+		return complain(error, "");
+	if (zone_find(p->config.time_zone) == NULL)
+		return complain("this machine does not know the time_zone", p->config.time_zone);
+	options = database_options(&p->config);
+	wrong = db_options_wrong(&options);
+	return wrong == NULL ? 0 : complain(wrong, "");
+}
+
 int main(int argc, char **argv)
 {
 	struct program p = {.public_fd = -1, .internal_fd = -1};
 	const char *path = NULL;
-	char error[CONFIG_ERROR_MAX];
 	bool test = false;
 	int status = EXIT_FAILURE;
 	int option;
@@ -605,14 +625,12 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc)
 		return usage(stderr);
-	if (config_load(&p.config, path, error) < 0)
-		(void)complain(error, "");
-	else if (zone_find(p.config.time_zone) == NULL)
-		(void)complain("this machine does not know the time_zone", p.config.time_zone);
-	else if (test)
-		status = printf("octroi: the configuration is good\n") > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-	else
-		status = run_configured(&p);
+	if (configure(&p, path) == 0) {
+		if (test)
+			status = printf("octroi: the configuration is good\n") > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+		else
+			status = run_configured(&p);
+	}
 	config_free(&p.config);
 	return status;
 }

@@ -66,6 +66,34 @@ static char *copy_of(const char *text)
 	return copy;
 }
 
+/* From this version on MariaDB's library does not compare a certificate's name with these hosts (CONC-712): any
+ * certificate of the same CA would do there. */
+#define UNCHECKED_SINCE 30402
+static const char *const unchecked_hosts[] = {"127.0.0.1", "::1"};
+
+static bool is_unchecked(const char *host)
+{
+	for (size_t i = 0; i < sizeof(unchecked_hosts) / sizeof(unchecked_hosts[0]); i++)
+		if (strcmp(host, unchecked_hosts[i]) == 0)
+			return mysql_get_client_version() >= UNCHECKED_SINCE;
+	return false;
+}
+
+static const char *wrong_options(const char *socket, const char *host, const char *tls_ca)
+{
+	if (tls_ca[0] == '\0' || socket[0] != '\0' || !is_unchecked(host))
+		return NULL;
+	return "db_tls_ca: for 127.0.0.1 and ::1 this MariaDB client library does not compare the name in the "
+	       "database's certificate; set db_socket, or db_host to a name that leads there";
+}
+
+const char *db_options_wrong(const struct db_options *options)
+{
+	return wrong_options(options->socket != NULL ? options->socket : "",
+	                     options->host != NULL ? options->host : "",
+	                     options->tls_ca != NULL ? options->tls_ca : "");
+}
+
 struct db *db_new(const struct db_options *options)
 {
 	struct db *d = calloc(1, sizeof(*d));
@@ -328,13 +356,15 @@ static bool set_session(const struct db *d, MYSQL *m)
 
 static enum db_result connect_now(struct db *d)
 {
-	MYSQL *m = mysql_init(NULL);
+	const char *wrong = wrong_options(d->socket, d->host, d->tls_ca);
+	MYSQL *m = wrong == NULL ? mysql_init(NULL) : NULL;
 	const char *socket = d->socket[0] != '\0' ? d->socket : NULL;
 	const char *host = socket == NULL && d->host[0] != '\0' ? d->host : NULL;
 	enum db_result result;
 
 	if (m == NULL) {
-		keep_error(d, CR_OUT_OF_MEMORY, "no memory for a connection");
+		keep_error(d, wrong != NULL ? CR_SSL_CONNECTION_ERROR : CR_OUT_OF_MEMORY,
+		           wrong != NULL ? wrong : "no memory for a connection");
 		count(&counters.faults);
 		log_seldom(d, DB_FAULT, "database_unreachable");
 		d->failed = DB_FAULT;

@@ -35,6 +35,10 @@ enum db_result {
 	DB_FAULT      /* anything else; logged here, with the server's sentence but no statement */
 };
 
+/* Why these options promise what the client library does not keep, as a sentence; NULL: it keeps it.  A connection with
+ * such options fails with that sentence. */
+const char *db_options_wrong(const struct db_options *options);
+
 /* The options' strings are copied.  No connection yet. */
 struct db *db_new(const struct db_options *options);
 void db_free(struct db *d);

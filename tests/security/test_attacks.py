@@ -1,5 +1,6 @@
 """Attacks that no other test makes.  tests/README.md lists all kinds, and which test makes each."""
 
+import ctypes
 import http.server
 import json
 import os
@@ -21,7 +22,7 @@ import fastcgi
 from daemon import environment
 from fake_stripe import FakeStripe, sign
 from issuer import Issuer
-from octroi import TOP, Octroi, wait_until
+from octroi import TOP, Octroi, build_dir, wait_until
 from snapshot import changes, snapshot
 
 CLERK_SECRET = "whsec_" + "Y2xlcmstYXR0YWNrcy1vbmx5LXNlY3JldC0wMTIzNDU="
@@ -395,6 +396,17 @@ def test_a_false_database_gets_no_file(home, daemon, impostor):
     assert b"canary of a file" not in false.heard and b"canary-password" not in false.heard
 
 
+def compares_names():
+    """Whether this machine's library does, for 127.0.0.1; where it does not, octroi does not start with db_tls_ca there."""
+    version = ctypes.CDLL("libmariadb.so.3").mysql_get_client_version
+    version.restype = ctypes.c_ulong
+    return version() < 30402
+
+
+compared = pytest.mark.skipif(not compares_names(), reason="this client library compares no name for 127.0.0.1")
+
+
+@compared
 def test_without_tls_nothing_is_said(home, daemon, impostor):
     """With db_tls_ca a server without TLS hears neither user nor proof of the password."""
     self_signed(home)
@@ -413,6 +425,7 @@ def self_signed(home, name="localhost"):
     return context
 
 
+@compared
 @pytest.mark.parametrize("whose", ["another's", "another name's"])
 def test_a_certificate_that_is_not_the_databases(home, daemon, impostor, whose):
     """Signed by nobody that octroi knows, or for another name: the user is not told."""
@@ -425,6 +438,31 @@ def test_a_certificate_that_is_not_the_databases(home, daemon, impostor, whose):
     assert b"canary-user" not in false.heard.replace(b"\0", b"")
 
 
+def client_version(home, number):
+    """A library that says it is of that version, before all others."""
+    (home / "version.c").write_text(f"unsigned long mysql_get_client_version(void) {{ return {number}; }}\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", home / "version.so", home / "version.c"], check=True)
+    return {"LD_PRELOAD": str(home / "version.so"),
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_library_that_compares_no_name_is_refused(home, impostor, host):
+    """Libraries of MariaDB 11.4.4 and later take any certificate of the CA for these hosts: nobody is told anything."""
+    context = self_signed(home, "elsewhere.example")
+    false = impostor(tls=context, ask_for="x")
+    conf = home / "octroi.conf"
+    conf.write_text(f"listen = unix:{home}/socket\ndb_host = {host}\ndb_port = {false.port}\ndb_user = canary-user\n"
+                    f"db_password = canary-password\ndb_tls_ca = {home}/cert\n")
+    for command in (["octroi", "-c"], ["octroi", "-t", "-c"], ["octroictl", "-c"]):
+        more = ["account", "list"] if command[0] == "octroictl" else []
+        refused = subprocess.run([build_dir() / command[0], *command[1:], conf, *more], capture_output=True, text=True, timeout=20,
+                                 check=False, env=environment(**client_version(home, 30405)), stdin=subprocess.DEVNULL)
+        assert refused.returncode != 0 and "does not compare the name" in refused.stderr, (command, refused)
+    assert false.greeted == 0 and b"canary" not in false.heard
+
+
+@compared
 def test_the_databases_own_certificate_is_believed(home, daemon, impostor):
     """So that the two above are about the certificate: with the right one the user is told."""
     context = self_signed(home, "127.0.0.1")
