@@ -52,7 +52,7 @@ static int take_referrer(struct ask *q, const struct db_row *row, void *out)
 }
 
 int reader_referrer(struct db *d, struct arena *a, const struct account_key *low, const struct account_key *high,
-                    struct reader_referrer *out)
+                    bool before, struct reader_referrer *out)
 {
 	struct reader_referrer found[2];
 	struct ask q;
@@ -65,6 +65,9 @@ int reader_referrer(struct db *d, struct arena *a, const struct account_key *low
 	ask_key(&q, low);
 	sql_literal(&q.sql, " AND ");
 	ask_key(&q, high);
+	if (before)
+		sql_literal(&q.sql, " AND a.created_at_us<(SELECT CAST(UNIX_TIMESTAMP(applied_at)*1000000 AS SIGNED)"
+		                    " FROM schema_versions WHERE version=4 AND applied_at>NOW()-INTERVAL 90 DAY)");
 	sql_literal(&q.sql, " LIMIT 2");
 	if (ask_send(&q) == 0)
 		count = ask_rows(&q, 2, take_referrer, found, sizeof(found[0]));

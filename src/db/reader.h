@@ -55,8 +55,10 @@ int reader_member(struct db *d, struct arena *a, const struct account_key *key, 
 
 /* The account whose key lies between two; found only if it is the only one. */
 struct reader_referrer { bool found; struct account_key key; const char *email; };
+/* before: the code was handed out before schema version 4.  Then the account was there, and that is at most 90 days
+ * ago. */
 int reader_referrer(struct db *d, struct arena *a, const struct account_key *low, const struct account_key *high,
-                    struct reader_referrer *out);
+                    bool before, struct reader_referrer *out);
 
 struct reader_transaction {
 	int64_t seq, type, created_at_us;

@@ -83,10 +83,59 @@ void code_show(const char *normal, char out[CODE_SHOWN_MAX])
 	out[at] = '\0';
 }
 
-void code_referral(const struct account_key *account, char out[CODE_MAX])
+/* ---- referral codes ------------------------------------------------------------------------------ */
+
+#define HALF_BITS (BITS * DIGITS / 2)
+#define HALF_MASK ((UINT32_C(1) << HALF_BITS) - 1)
+#define ROUNDS 10
+
+/* A keyed digest of one half: all its inputs have the same length, so that SHA-256 needs no HMAC around it. */
+static uint32_t scramble(const unsigned char key[DIGEST_BYTES], int round, uint32_t half)
+{
+	unsigned char bytes[DIGEST_BYTES + 5], digest[DIGEST_BYTES];
+	uint32_t value = 0;
+
+	memcpy(bytes, key, DIGEST_BYTES);
+	bytes[DIGEST_BYTES] = (unsigned char)round;
+	for (int i = 0; i < 4; i++)
+		bytes[DIGEST_BYTES + 1 + i] = (unsigned char)(half >> 8 * i);
+	digest_sha256(bytes, sizeof(bytes), digest);
+	for (int i = 0; i < 4; i++)
+		value = value << 8 | digest[i];
+	return value & HALF_MASK;
+}
+
+/* A Feistel network: without the key neither the bits of the code nor those of the account tell the others. */
+static uint64_t encrypt(const unsigned char key[DIGEST_BYTES], uint64_t bits)
+{
+	uint32_t left = (uint32_t)(bits >> HALF_BITS), right = (uint32_t)(bits & HALF_MASK);
+
+	for (int round = 0; round < ROUNDS; round++) {
+		const uint32_t next = left ^ scramble(key, round, right);
+
+		left = right;
+		right = next;
+	}
+	return (uint64_t)left << HALF_BITS | right;
+}
+
+static uint64_t decrypt(const unsigned char key[DIGEST_BYTES], uint64_t bits)
+{
+	uint32_t left = (uint32_t)(bits >> HALF_BITS), right = (uint32_t)(bits & HALF_MASK);
+
+	for (int round = ROUNDS - 1; round >= 0; round--) {
+		const uint32_t before = right ^ scramble(key, round, left);
+
+		right = left;
+		left = before;
+	}
+	return (uint64_t)left << HALF_BITS | right;
+}
+
+void code_referral(const unsigned char key[DIGEST_BYTES], const struct account_key *account, char out[CODE_MAX])
 {
 	out[0] = REFERRAL_MARK;
-	write_digits(first_bits(account->bytes), out + 1);
+	write_digits(encrypt(key, first_bits(account->bytes)), out + 1);
 }
 
 bool code_is_referral(const char *normal)
@@ -94,12 +143,8 @@ bool code_is_referral(const char *normal)
 	return normal[0] == REFERRAL_MARK && strlen(normal) == DIGITS + 1 && strspn(normal + 1, alphabet) == DIGITS;
 }
 
-void code_referral_range(const char *normal, struct account_key *low, struct account_key *high)
+static void make_range(uint64_t bits, struct account_key *low, struct account_key *high)
 {
-	uint64_t bits = 0;
-
-	for (int i = 0; i < DIGITS; i++)
-		bits = bits << BITS | (uint64_t)(strchr(alphabet, normal[1 + i]) - alphabet);
 	bits <<= 64 - BITS * DIGITS;
 	memset(low, 0, sizeof(*low));
 	memset(high, 0xff, sizeof(*high));
@@ -108,4 +153,24 @@ void code_referral_range(const char *normal, struct account_key *low, struct acc
 		high->bytes[i] = low->bytes[i];
 	}
 	high->bytes[7] |= (unsigned char)((1U << (64 - BITS * DIGITS)) - 1);
+}
+
+static uint64_t read_digits(const char *digits)
+{
+	uint64_t bits = 0;
+
+	for (int i = 0; i < DIGITS; i++)
+		bits = bits << BITS | (uint64_t)(strchr(alphabet, digits[i]) - alphabet);
+	return bits;
+}
+
+void code_referral_range(const unsigned char key[DIGEST_BYTES], const char *normal, struct account_key *low,
+                         struct account_key *high)
+{
+	make_range(decrypt(key, read_digits(normal + 1)), low, high);
+}
+
+void code_referral_range_plain(const char *normal, struct account_key *low, struct account_key *high)
+{
+	make_range(read_digits(normal + 1), low, high);
 }

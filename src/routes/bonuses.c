@@ -10,6 +10,7 @@
 #include "ledger/code.h"
 #include "ledger/identity.h"
 #include "routes/parse.h"
+#include "routes/referrals.h"
 #include "routes/render.h"
 
 #define CODE_TYPED_MAX 64
@@ -124,19 +125,32 @@ static void redeem(struct call *c, struct command *command, const char *code)
 		render_given(c, command, names_transaction(TRANSACTION_PROMO_BONUS));
 }
 
+static int look_up(struct db *d, const struct call *c, const unsigned char key[DIGEST_BYTES], const char *code,
+                   struct reader_referrer *referrer)
+{
+	struct account_key low, high;
+	int result;
+
+	code_referral_range(key, code, &low, &high);
+	result = reader_referrer(d, c->request->arena, &low, &high, false, referrer);
+	if (result < 0 || referrer->found)
+		return result;
+	code_referral_range_plain(code, &low, &high);
+	return reader_referrer(d, c->request->arena, &low, &high, true, referrer);
+}
+
 /* Whom the code names, and whether that is the same person as far as the application knows. */
-static int find_referrer(struct call *c, const struct command *command, const char *code,
+static int find_referrer(struct call *c, const struct command *command, const unsigned char key[DIGEST_BYTES],
+                         const char *code,
                          struct reader_referrer *referrer, bool *same_person)
 {
 	struct db *d = call_reader(c);
-	struct account_key low, high;
 	struct reader_account account = {.found = false};
 	int result;
 
 	if (d == NULL)
 		return -1;
-	code_referral_range(code, &low, &high);
-	result = reader_referrer(d, c->request->arena, &low, &high, referrer);
+	result = look_up(d, c, key, code, referrer);
 	if (result == 0)
 		result = reader_account(d, c->request->arena, &command->account, &account);
 	pool_give(c->readers, d);
@@ -169,9 +183,10 @@ static void render_referred(struct call *c, const struct command *command)
 static void refer(struct call *c, struct command *command, const char *code)
 {
 	struct reader_referrer referrer = {.found = false};
+	unsigned char key[DIGEST_BYTES];
 	bool same_person = false;
 
-	if (find_referrer(c, command, code, &referrer, &same_person) < 0)
+	if (!referrals_key(c, key) || find_referrer(c, command, key, code, &referrer, &same_person) < 0)
 		return;
 	if (!referrer.found) {
 		redeem(c, command, code); /* a wrong guess like any other */

@@ -21,6 +21,7 @@ struct edge;
 struct reader_account;
 struct metrics;
 struct overviews;
+struct referrals;
 struct router;
 struct call;
 
@@ -41,6 +42,7 @@ struct call {
 	struct ledger *ledger;
 	struct pool *readers;
 	struct overviews *overviews;
+	struct referrals *referrals;
 	const struct stripe *stripe; /* NULL: payments are not set up */
 	struct bulkhead *slow;       /* a handler that waits for Stripe enters it */
 	enum scope scope;

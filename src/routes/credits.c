@@ -9,6 +9,7 @@
 #include "routes/overviews.h"
 #include "routes/parse.h"
 #include "routes/people.h"
+#include "routes/referrals.h"
 #include "routes/render.h"
 #include "routes/show.h"
 
@@ -55,16 +56,20 @@ static bool is_low(const struct call *c, const struct reader_account *a)
 	return left < c->config->low_balance;
 }
 
-/* Where referrals are rewarded. */
-static void put_referral_code(struct json_writer *w, const struct call *c, const struct account_key *key)
+/* The account's code, as people read it: "" where referrals are not rewarded.  False, rendered, on a fault. */
+static bool make_referral_code(struct call *c, const struct account_key *account, char shown[CODE_SHOWN_MAX])
 {
-	char code[CODE_MAX], shown[CODE_SHOWN_MAX];
+	unsigned char key[DIGEST_BYTES];
+	char code[CODE_MAX];
 
+	shown[0] = '\0';
 	if (c->config->referral_amount == 0)
-		return;
-	code_referral(key, code);
+		return true;
+	if (!referrals_key(c, key))
+		return false;
+	code_referral(key, account, code);
 	code_show(code, shown);
-	json_put_text(w, "referralCode", shown);
+	return true;
 }
 
 /* What the caller itself can still spend: the guard's own verdict, in which limits, quotas and what is reserved for
@@ -96,7 +101,7 @@ static void put_member(struct json_writer *w, const struct call *c, const struct
 }
 
 static void put_overview(struct json_writer *w, const struct call *c, const struct account_key *key,
-                         const struct overview *o)
+                         const struct overview *o, const char *referral_code)
 {
 	const struct reader_account *a = &o->account;
 	char formatted[RENDER_AMOUNT_MAX];
@@ -115,7 +120,8 @@ static void put_overview(struct json_writer *w, const struct call *c, const stru
 	show_limits_if_any(w, c, a);
 	show_statement(w, a);
 	put_member(w, c, o);
-	put_referral_code(w, c, key);
+	if (referral_code[0] != '\0')
+		json_put_text(w, "referralCode", referral_code);
 	json_open_list(w, "transactions");
 	for (int i = 0; i < o->transaction_count; i++)
 		show_transaction(w, NULL, key, a->unit, &o->transactions[i]);
@@ -131,6 +137,7 @@ void credits_show(struct call *c)
 	struct account_key key = own_key(c);
 	struct overview overview;
 	micros spendable = 0;
+	char code[CODE_SHOWN_MAX];
 	struct json_writer w;
 
 	if (read_overview(c, &key, &overview) < 0)
@@ -144,8 +151,10 @@ void credits_show(struct call *c)
 	}
 	if (overview.account.workspace.found && !ask_spendable(c, &key, &spendable))
 		return;
+	if (!make_referral_code(c, &key, code))
+		return;
 	render_open(c, &w);
-	put_overview(&w, c, &key, &overview);
+	put_overview(&w, c, &key, &overview, code);
 	if (overview.account.workspace.found)
 		json_put_int(&w, "spendableMicros", spendable);
 	render_close(&w);

@@ -15,6 +15,7 @@
 #include "routes/language.h"
 #include "routes/metrics.h"
 #include "routes/overviews.h"
+#include "routes/referrals.h"
 #include "routes/render.h"
 
 #define SEGMENTS_MAX 2
@@ -45,6 +46,7 @@ struct router {
 	struct auth *auth;
 	struct metrics *metrics;
 	struct overviews *overviews;
+	struct referrals *referrals;
 	struct stripe stripe;
 	struct bulkhead slow, reads, spans, reports;
 	struct bulkhead *lanes[COST_COUNT]; /* where a request of that cost has to enter; NULL: nowhere */
@@ -89,7 +91,8 @@ struct router *router_new(const struct router_options *options)
 	r->auth = auth_new(options->config, options->key_reader);
 	r->metrics = metrics_new();
 	r->overviews = overviews_new(options->readers);
-	CHECK(r->overviews != NULL);
+	r->referrals = referrals_new();
+	CHECK(r->overviews != NULL && r->referrals != NULL);
 	r->stripe = (struct stripe){
 		.api_base = options->config->stripe_api_base,
 		.secret_key = options->config->stripe_secret_key,
@@ -107,6 +110,7 @@ void router_free(struct router *r)
 	auth_free(r->auth);
 	metrics_free(r->metrics);
 	overviews_free(r->overviews);
+	referrals_free(r->referrals);
 	bulkhead_destroy(&r->slow);
 	bulkhead_destroy(&r->reads);
 	bulkhead_destroy(&r->spans);
@@ -435,6 +439,7 @@ static struct call *call_new(struct router *r, const struct request *request, st
 		.ledger = r->options.ledger,
 		.readers = r->options.readers,
 		.overviews = r->overviews,
+		.referrals = r->referrals,
 		.stripe = r->stripe.secret_key[0] != '\0' ? &r->stripe : NULL,
 		.slow = &r->slow,
 		.account = "",

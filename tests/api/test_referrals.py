@@ -2,9 +2,12 @@
 transaction, once, whatever is delivered how often and in which order.  Stripe is played by tests/fake_stripe.py."""
 
 import concurrent.futures
+import hashlib
+import json
 import pathlib
 import random
 import sys
+import urllib.request
 
 import pytest
 
@@ -12,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from fake_stripe import FakeStripe  # noqa: E402
 from octroi import Octroi  # noqa: E402
+from second import Second  # noqa: E402
 
 REWARD = 5_000_000
 
@@ -133,3 +137,67 @@ def test_audit_sees_what_is_too_much(stripe):
             assert done.returncode == 1 and said in done.stdout, (broken, done.stdout)
             o.sql(repaired)
             o.audit()
+
+
+# ---- what a code tells ----------------------------------------------------------------------------------
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def plain_code(account):
+    """The code that an account had before schema version 4: anybody who knows its id can make it."""
+    bits = int.from_bytes(hashlib.sha256(account.encode()).digest()[:8], "big") >> 4
+    return "R" + "".join(ALPHABET[bits >> 5 * (11 - i) & 31] for i in range(12))
+
+
+def test_a_code_cannot_be_made_of_an_id(shop):
+    """Nor does it say whose it is, nor whether there is an account of that id."""
+    referrer, guesser = shop.account(), shop.account()
+    own = code_of(shop, referrer)
+    assert own.replace("-", "") != plain_code(referrer)
+    unknown = enter(shop, guesser, plain_code(referrer))
+    nobody = enter(shop, guesser, plain_code("nobody at all"))
+    assert unknown.status == nobody.status == 404 and unknown.json["error"] == nobody.json["error"], (unknown, nobody)
+    assert enter(shop, guesser, own).status == 200
+
+
+def test_codes_of_several_octroi_are_the_same(shop):
+    """Also of one that starts at the same moment: the database has the key."""
+    referrer = shop.account()
+    with Second(shop) as second:
+        asked = urllib.request.Request(f"{second.internal_url}/api/credits?account={referrer}",
+                                       headers={"Authorization": "Bearer " + shop.keys["app"]})
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            assert json.load(answer)["referralCode"] == code_of(shop, referrer)
+    assert shop.sql("SELECT name, LENGTH(value) FROM secrets") == [("referral", "32")]
+
+
+def test_codes_of_before(shop):
+    """They are taken for 90 days, and of accounts that were there before only."""
+    old, young, one, two = (shop.account() for _ in range(4))
+    applied, = shop.sql("SELECT applied_at FROM schema_versions WHERE version = 4")
+    try:
+        shop.sql(f"UPDATE accounts SET created_at_us = created_at_us - 86400000000 * 80 WHERE external_id = '{old}';"
+                 "UPDATE schema_versions SET applied_at = NOW() - INTERVAL 79 DAY WHERE version = 4")
+        assert enter(shop, one, plain_code(young)).status == 404
+        assert enter(shop, one, plain_code(old)).status == 200
+        shop.sql("UPDATE schema_versions SET applied_at = NOW() - INTERVAL 91 DAY WHERE version = 4;"
+                 f"UPDATE accounts SET created_at_us = created_at_us - 86400000000 * 80 WHERE external_id = '{old}'")
+        assert enter(shop, two, plain_code(old)).status == 404
+        assert enter(shop, two, code_of(shop, old)).status == 200
+    finally:
+        shop.sql(f"UPDATE schema_versions SET applied_at = '{applied[0]}' WHERE version = 4")
+
+
+def test_guesses_of_codes_are_bounded(shop):
+    guesser = shop.account()
+    answers = [enter(shop, guesser, plain_code(f"guess-{n}")).status for n in range(30)]
+    assert answers[0] == 404 and answers[-1] == 429 and set(answers) == {404, 429}
+
+
+def test_a_code_outlives_a_restart(shop):
+    referrer = shop.account()
+    before = code_of(shop, referrer)
+    shop.kill("octroi")
+    shop.start()
+    assert code_of(shop, referrer) == before

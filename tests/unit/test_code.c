@@ -56,30 +56,76 @@ static void test_random(void **state)
 
 static void test_referral(void **state)
 {
+	unsigned char secret[DIGEST_BYTES];
 	char code[CODE_MAX], shown[CODE_SHOWN_MAX], name[32];
 
 	(void)state;
+	digest_random(secret, sizeof(secret));
 	for (int i = 0; i < 1000; i++) {
 		struct account_key key, low, high;
 
 		snprintf(name, sizeof(name), "account-%d", i);
 		key = id_account_key(name, strlen(name));
-		code_referral(&key, code);
+		code_referral(secret, &key, code);
 		assert_true(code_is_referral(code));
 		code_show(code, shown);
 		assert_int_equal(strncmp(shown, "R-", 2), 0);
-		code_referral_range(code, &low, &high);
+		code_referral_range(secret, code, &low, &high);
 		assert_true(memcmp(&low, &key, sizeof(key)) <= 0);
 		assert_true(memcmp(&high, &key, sizeof(key)) >= 0);
 		assert_memory_equal(&low, &key, 7);
 		assert_memory_equal(&high, &key, 7);
+		/* What the account's id alone makes is another code, and does not name it. */
+		code_referral_range_plain(code, &low, &high);
+		assert_true(memcmp(&low, &key, sizeof(key)) > 0 || memcmp(&high, &key, sizeof(key)) < 0);
 		code[12] = code[12] == 'A' ? 'B' : 'A';
-		code_referral_range(code, &low, &high);
+		code_referral_range(secret, code, &low, &high);
 		assert_true(memcmp(&low, &key, sizeof(key)) > 0 || memcmp(&high, &key, sizeof(key)) < 0);
 	}
 	assert_false(code_is_referral("R123"));
 	assert_false(code_is_referral("R12345678901U"));
 	assert_false(code_is_referral("X123456789012"));
+}
+
+/* Made in Python, from what code.c says. */
+static void test_referral_is_as_documented(void **state)
+{
+	const struct account_key key = id_account_key("user:42", 7);
+	struct account_key low, high;
+	unsigned char secret[DIGEST_BYTES];
+	char code[CODE_MAX];
+
+	(void)state;
+	for (int i = 0; i < DIGEST_BYTES; i++)
+		secret[i] = (unsigned char)i;
+	code_referral(secret, &key, code);
+	assert_string_equal(code, "RG6ZVW54NASH3");
+	/* As it was before there was a secret. */
+	code_referral_range_plain("RX8ZX8EZ1WNYP", &low, &high);
+	assert_true(memcmp(&low, &key, sizeof(key)) <= 0 && memcmp(&high, &key, sizeof(key)) >= 0);
+}
+
+/* Codes of one secret say nothing about those of another; neighbours do not resemble each other. */
+static void test_referral_secrets(void **state)
+{
+	unsigned char secrets[2][DIGEST_BYTES] = {{0}, {1}};
+	struct account_key key = {{0}};
+	char one[CODE_MAX], other[CODE_MAX];
+	int same = 0;
+
+	(void)state;
+	for (int i = 0; i < 256; i++) {
+		key.bytes[6] = (unsigned char)i;
+		code_referral(secrets[0], &key, one);
+		code_referral(secrets[1], &key, other);
+		for (int d = 1; d <= 12; d++)
+			same += one[d] == other[d];
+		key.bytes[6] ^= 1;
+		code_referral(secrets[0], &key, other);
+		for (int d = 1; d <= 12; d++)
+			same += one[d] == other[d];
+	}
+	assert_in_range(same, 60, 350); /* of 6144 one in 32, by chance */
 }
 
 static void test_email(void **state)
@@ -163,6 +209,8 @@ int main(void)
 		cmocka_unit_test(test_normal),
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_referral),
+		cmocka_unit_test(test_referral_is_as_documented),
+		cmocka_unit_test(test_referral_secrets),
 		cmocka_unit_test(test_email),
 		cmocka_unit_test(test_claims),
 	};

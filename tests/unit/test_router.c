@@ -413,12 +413,13 @@ int reader_member(struct db *d, struct arena *a, const struct account_key *key, 
 }
 
 int reader_referrer(struct db *d, struct arena *a, const struct account_key *low,
-                    const struct account_key *high, struct reader_referrer *out)
+                    const struct account_key *high, bool before, struct reader_referrer *out)
 {
 	(void)d;
 	(void)a;
 	(void)low;
 	(void)high;
+	(void)before;
 	memset(out, 0, sizeof(*out));
 	return database_away ? -1 : 0;
 }

@@ -1,0 +1,51 @@
+#include "db/secrets.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "db/sql.h"
+
+#define SQL_MAX 512
+
+/* 1, 0 when there is none, -1 on a fault. */
+static int find(struct db *d, struct buf *sql, unsigned char key[DIGEST_BYTES])
+{
+	struct db_row row;
+	int found = -1;
+
+	buf_reset(sql);
+	sql_literal(sql, "SELECT value FROM secrets WHERE name = 'referral'");
+	if (db_query(d, sql) == DB_OK)
+		found = db_row(d, &row);
+	if (found == 1) {
+		CHECK(row.length[0] == DIGEST_BYTES);
+		memcpy(key, row.field[0], DIGEST_BYTES);
+	}
+	return db_finish(d) == DB_OK ? found : -1;
+}
+
+/* Another octroi may have been first: its key stands. */
+static int make(struct db *d, struct buf *sql)
+{
+	unsigned char key[DIGEST_BYTES];
+
+	digest_random(key, sizeof(key));
+	buf_reset(sql);
+	sql_literal(sql, "INSERT IGNORE INTO secrets (name, value) VALUES ('referral', ");
+	sql_bytes(sql, key, sizeof(key));
+	sql_literal(sql, ")");
+	return db_query(d, sql) == DB_OK && db_finish(d) == DB_OK ? 0 : -1;
+}
+
+int secrets_referral(struct db *d, unsigned char key[DIGEST_BYTES])
+{
+	struct buf sql;
+	int found;
+
+	buf_init(&sql, SQL_MAX);
+	found = find(d, &sql, key);
+	if (found == 0 && make(d, &sql) == 0)
+		found = find(d, &sql, key);
+	buf_free(&sql);
+	return found == 1 ? 0 : -1;
+}
