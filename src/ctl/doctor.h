@@ -16,6 +16,7 @@ struct doctor {
 	struct ctl *ctl;
 	const char *url, *internal_url, *key; /* NULL when not given */
 	struct listing *list;
+	bool tables; /* of this schema version, and they can be read */
 	int count[DOCTOR_STATE_COUNT];
 };
 

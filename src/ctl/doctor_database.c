@@ -314,7 +314,8 @@ void doctor_database(struct doctor *D)
 	check_connections(D, &sql);
 	check_packet(D, &sql);
 	check_rights(D, &sql);
-	if (check_schema(D)) {
+	D->tables = check_schema(D);
+	if (D->tables) {
 		check_prices(D);
 		doctor_money(D);
 	}

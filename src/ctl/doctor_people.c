@@ -2,9 +2,12 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/money.h"
 #include "ctl/doctor.h"
+#include "db/sql.h"
 #include "outbox/http.h"
 
+#define MICROS_DIGITS 6
 #define PATIENCE_US (10 * CLOCK_US_PER_SECOND)
 #define SET_BYTES_MAX ((size_t)256 * 1024)
 #define KEY_SET "/.well-known/jwks.json"
@@ -81,20 +84,70 @@ static void check_issuer(struct doctor *D)
 	buf_free(&url);
 }
 
-/* Where anybody signs up, only an address tells one person from another. */
+struct given {
+	int64_t micros, grants;
+};
+
+static int take_given(void *context, const struct db_row *row)
+{
+	struct given *g = context;
+
+	g->micros = db_int(row, 0);
+	g->grants = db_int(row, 1);
+	return CTL_OK;
+}
+
+/* Zeros before the first bonus, and where the tables cannot be read, which the doctor says elsewhere. */
+static struct given read_given(struct doctor *D)
+{
+	unsigned char key[ID_KEY_BYTES];
+	struct given g = {0};
+	struct buf sql;
+
+	id_request_key(D->ctl->config->bonus_campaign, strlen(D->ctl->config->bonus_campaign), key);
+	buf_init(&sql, 256);
+	sql_literal(&sql, "SELECT granted_micros, grants FROM campaigns WHERE id = ");
+	sql_bytes(&sql, key, sizeof(key));
+	if (!D->tables || ctl_rows(D->ctl, &sql, take_given, &g) != CTL_OK)
+		g = (struct given){0};
+	buf_free(&sql);
+	return g;
+}
+
+/* Only an address tells one person from another, and only a cap bounds what is lost where it does not. */
+static const char *bonus_advice(const struct config *c, const struct given *g)
+{
+	if (!c->bonus_needs_email && !c->bonus_after_first_payment)
+		return "set bonus_needs_email or bonus_after_first_payment: whoever makes an account without an e-mail "
+		       "address gets it again";
+	if (c->bonus_campaign_cap == 0)
+		return "set bonus_campaign_cap: nothing bounds what is given away";
+	if (g->micros > c->bonus_campaign_cap - c->bonus_amount)
+		return "raise bonus_campaign_cap or set bonus_amount = 0: nobody gets it any more";
+	return "";
+}
+
 static void check_bonus(struct doctor *D)
 {
 	const struct config *c = D->ctl->config;
+	struct given g;
+	const char *advice;
+	char amount[MONEY_TEXT_MAX], cap[MONEY_TEXT_MAX], sum[MONEY_TEXT_MAX];
 
-	if (c->bonus_amount == 0)
+	if (c->bonus_amount == 0) {
 		doctor_say(D, "sign-up bonus", DOCTOR_SKIPPED, "", "bonus_amount is 0: none is given");
-	else if (c->jwt_issuer[0] != '\0' && !c->bonus_needs_email && !c->bonus_after_first_payment)
-		doctor_say(D, "sign-up bonus", DOCTOR_WARNING,
-		           "set bonus_needs_email or bonus_after_first_payment, unless signing up "
-		           "demands a verified address",
-		           "whoever signs up without an e-mail address gets it, as often as they do");
-	else
-		doctor_say(D, "sign-up bonus", DOCTOR_OK, "", "campaign %s", c->bonus_campaign);
+		return;
+	}
+	g = read_given(D);
+	advice = bonus_advice(c, &g);
+	(void)decimal_format(c->bonus_amount, MICROS_DIGITS, 0, amount);
+	(void)decimal_format(c->bonus_campaign_cap, MICROS_DIGITS, 0, cap);
+	(void)decimal_format(g.micros, MICROS_DIGITS, 0, sum);
+	doctor_say(D, "sign-up bonus", advice[0] != '\0' ? DOCTOR_WARNING : DOCTOR_OK, advice,
+	           "%s for each, %s%s in all, %s; campaign %s has given %s to %lld", amount,
+	           c->bonus_campaign_cap != 0 ? "up to " : "without a cap", c->bonus_campaign_cap != 0 ? cap : "",
+	           c->bonus_needs_email ? "to verified addresses" : "also without an address", c->bonus_campaign,
+	           sum, (long long)g.grants);
 }
 
 void doctor_people(struct doctor *D)

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "ledger/effects.h"
+#include "ledger/identity.h"
 
 static struct campaigns_row *find_campaign(struct decide *d, const struct command *c)
 {
@@ -14,6 +15,15 @@ static bool is_claimed(struct decide *d, const struct command *c)
 {
 	for (int i = 0; i < c->bonus.claim_count; i++)
 		if (rows_find(d->rows, NULL, TABLE_CLAIMS, c->bonus.claim_key[i]) != NULL)
+			return true;
+	return false;
+}
+
+/* An address that cannot be compared is none here. */
+static bool has_address(const struct command *c)
+{
+	for (int i = 0; i < c->bonus.claim_count; i++)
+		if (c->bonus.claim_kind[i] == CLAIM_EMAIL)
 			return true;
 	return false;
 }
@@ -40,7 +50,7 @@ enum outcome bonus_refusal(struct decide *d, struct slot *s, const struct comman
 		return OUTCOME_BONUS_NOT_OFFERED;
 	if (is_claimed(d, c))
 		return OUTCOME_BONUS_CLAIMED;
-	if (c->bonus.needs_email && c->bonus.email[0] == '\0')
+	if (c->bonus.needs_email && !has_address(c))
 		return OUTCOME_EMAIL_NEEDED;
 	if (c->bonus.after_payment && !has_paid(d, s))
 		return OUTCOME_PAYMENT_FIRST;
@@ -106,4 +116,30 @@ int64_t bonus_give(struct decide *d, struct slot *s, const struct command *c)
 	count(d, c);
 	claim(d, s, c, seq);
 	return seq;
+}
+
+void bonus_know_email(struct decide *d, const unsigned char account_claim[ID_KEY_BYTES],
+                      const unsigned char email_claim[ID_KEY_BYTES])
+{
+	const struct claims_row *had = (const struct claims_row *)rows_find(d->rows, NULL, TABLE_CLAIMS, account_claim);
+	struct claims_row *row;
+
+	if (had == NULL || rows_find(d->rows, NULL, TABLE_CLAIMS, email_claim) != NULL)
+		return;
+	row = (struct claims_row *)rows_alloc(d->rows, TABLE_CLAIMS);
+	memcpy(row->id, email_claim, sizeof(row->id));
+	memcpy(row->campaign_id, had->campaign_id, sizeof(row->campaign_id));
+	row->kind = CLAIM_EMAIL;
+	memcpy(row->account_id, had->account_id, sizeof(row->account_id));
+	row->transaction_seq = had->transaction_seq;
+	row->amount_micros = had->amount_micros;
+	row->created_at_us = d->now_us;
+	rows_add(d->rows, NULL, &row->row);
+}
+
+void bonus_know_claims(struct decide *d, const struct command *c)
+{
+	for (int i = 0; i < c->bonus.claim_count; i++)
+		if (c->bonus.claim_kind[i] == CLAIM_EMAIL)
+			bonus_know_email(d, c->bonus.claim_key[0], c->bonus.claim_key[i]);
 }

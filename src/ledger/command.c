@@ -171,6 +171,8 @@ void command_prepare(struct command *c)
 		command_event_key(c->event.provider, c->event.id, c->event_key);
 	if (c->kind == COMMAND_BONUS || c->kind == COMMAND_SIGNUP)
 		identity_claims(c);
+	if (c->kind == COMMAND_ACCOUNT)
+		identity_known(c);
 	if (c->kind == COMMAND_ACCOUNT && c->account_change.time_zone != NULL)
 		c->account_change.zone = zone_find(c->account_change.time_zone);
 	if (c->kind == COMMAND_REDEEM)

@@ -185,6 +185,10 @@ struct command {
 			micros daily_limit_micros, monthly_limit_micros; /* or COMMAND_NO_LIMIT */
 			/* With a limit: what the account has used so far today and this month. */
 			micros day_micros, month_micros;
+			const char *campaign;       /* whose bonus an address has had, if its account has; NULL: none */
+			/* Made by ledger_submit, identity_known; both are there, or none */
+			unsigned char account_claim[ID_KEY_BYTES], email_claim[ID_KEY_BYTES];
+			bool has_claims;
 		} account_change;
 		/* must_exist: NOT_FOUND where the person is no member; else it joins. */
 		struct {

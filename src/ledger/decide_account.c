@@ -4,6 +4,7 @@
 #include "ledger/decide.h"
 
 #include "ledger/allowance.h"
+#include "ledger/bonus.h"
 #include "ledger/effects.h"
 #include "ledger/statement.h"
 #include "ledger/workspace.h"
@@ -131,6 +132,8 @@ void decide_account(struct decide *d, struct slot *s, struct command *c)
 	if (c->account_change.set_byok)
 		account->byok = c->account_change.byok;
 	set_profile(d, s, c);
+	if (c->account_change.has_claims)
+		bonus_know_email(d, c->account_change.account_claim, c->account_change.email_claim);
 	set_zone(d, s, c);
 	set_limits(d, s, c);
 	set_mode(d, s, c);

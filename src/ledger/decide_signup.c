@@ -29,6 +29,7 @@ void decide_signup(struct decide *d, struct slot *s, struct command *c)
 	a->note = refusal == OUTCOME_OK || c->bonus.amount_micros == 0 ? "" : outcome_name(refusal);
 	bonus_account(d, s, c);
 	keep_profile(d, s, c);
+	bonus_know_claims(d, c);
 	if (refusal == OUTCOME_OK) {
 		a->seq = bonus_give(d, s, c);
 		a->amount_micros = c->bonus.amount_micros;

@@ -15,24 +15,68 @@ static char lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-void identity_email(const char *email, char out[IDENTITY_EMAIL_MAX])
+static bool is_alphanumeric(char c)
 {
-	size_t length, at, kept = 0;
-	const char *domain;
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
 
-	out[0] = '\0';
+/* Names of letters, digits and hyphens, with a dot between them. */
+static bool is_domain(const char *text)
+{
+	char before = '.';
+
+	for (; *text != '\0'; before = *text++) {
+		const bool hyphen = *text == '-' && before != '.', dot = *text == '.' && is_alphanumeric(before);
+
+		if (!is_alphanumeric(*text) && !hyphen && !dot)
+			return false;
+	}
+	return is_alphanumeric(before);
+}
+
+/* What may stand before the @ without quotes; neither first nor last a dot, nor two in a row. */
+static bool is_local(const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		const bool edge = i == 0 || i + 1 == length || text[i - 1] == '.';
+
+		if (text[i] == '.' ? edge : !is_alphanumeric(text[i]) && strchr("!#$%&'*+-/=?^_`{|}~", text[i]) == NULL)
+			return false;
+	}
+	return length > 0;
+}
+
+/* Without blanks around it and a dot behind it, in lower case; its length, 0 when it is too long. */
+static size_t trim(const char *email, char out[IDENTITY_EMAIL_MAX])
+{
+	size_t length;
+
 	email += strspn(email, " \t\r\n");
 	length = strlen(email);
 	while (length > 0 && strchr(" \t\r\n", email[length - 1]) != NULL)
 		length--;
-	for (at = length; at > 0 && email[at - 1] != '@';)
-		at--;
-	if (at < 2 || at == length || length >= IDENTITY_EMAIL_MAX)
-		return;
+	if (length > 0 && email[length - 1] == '.')
+		length--;
+	if (length >= IDENTITY_EMAIL_MAX)
+		length = 0;
 	for (size_t i = 0; i < length; i++)
 		out[i] = lower(email[i]);
 	out[length] = '\0';
+	return length;
+}
+
+void identity_email(const char *email, char out[IDENTITY_EMAIL_MAX])
+{
+	size_t at = trim(email, out), kept = 0;
+	const char *domain;
+
+	while (at > 0 && out[at - 1] != '@')
+		at--;
 	domain = out + at;
+	if (at < 2 || !is_local(out, at - 1) || !is_domain(domain)) {
+		out[0] = '\0';
+		return;
+	}
 	if (strcmp(domain, "googlemail.com") == 0)
 		domain = "gmail.com";
 	/* The local part is shortened in place; the domain moves up behind it. */
@@ -49,7 +93,9 @@ bool identity_same_email(const char *a, const char *b)
 
 	identity_email(a, one);
 	identity_email(b, other);
-	return one[0] != '\0' && strcmp(one, other) == 0;
+	if (one[0] == '\0' && other[0] == '\0')
+		return trim(a, one) > 0 && trim(b, other) > 0 && strcmp(one, other) == 0;
+	return strcmp(one, other) == 0;
 }
 
 /* First half of the SHA-256 of kind, campaign and value, each behind a NUL. */
@@ -86,4 +132,18 @@ void identity_claims(struct command *c)
 		c->bonus.claim_kind[count++] = CLAIM_PERSON;
 	}
 	c->bonus.claim_count = count;
+}
+
+void identity_known(struct command *c)
+{
+	char email[IDENTITY_EMAIL_MAX] = "";
+
+	c->account_change.has_claims = false;
+	if (c->account_change.campaign != NULL && c->account_change.email != NULL)
+		identity_email(c->account_change.email, email);
+	if (email[0] == '\0')
+		return;
+	claim_key(CLAIM_ACCOUNT, c->account_change.campaign, c->account_id, c->account_change.account_claim);
+	claim_key(CLAIM_EMAIL, c->account_change.campaign, email, c->account_change.email_claim);
+	c->account_change.has_claims = true;
 }

@@ -12,13 +12,18 @@
 /* claims.kind: append only. */
 enum claim_kind { CLAIM_ACCOUNT, CLAIM_EMAIL, CLAIM_PERSON };
 
-/* An address as it is compared: no blanks around it, lower case, without a +tag; at gmail.com (and
- * googlemail.com, which is the same) without dots before the @.  "" when it is no address. */
+/* An address as it is compared: no blanks around it, no dot behind it, lower case, without a +tag; at gmail.com (and
+ * googlemail.com, which is the same) without dots before the @.  "" when it is no address, and when it is one that can
+ * be spelled in ways which are not known to be the same here: with quotes or comments, or beyond ASCII (a domain has to
+ * be given as DNS has it, xn--…). */
 void identity_email(const char *email, char out[IDENTITY_EMAIL_MAX]);
-/* Whether both are addresses and the same one. */
+/* Whether both are addresses and the same one; those that cannot be compared so are the same when they are spelled the
+ * same. */
 bool identity_same_email(const char *a, const char *b);
 
 /* The keys of a BONUS or SIGNUP. */
 void identity_claims(struct command *c);
+/* Those of an ACCOUNT with an address. */
+void identity_known(struct command *c);
 
 #endif

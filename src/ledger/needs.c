@@ -51,6 +51,9 @@ static bool name_people(struct rows *rows, struct slot *s, const struct command 
 		ok = ok && rows_want(rows, NULL, TABLE_CAMPAIGNS, c->bonus.campaign_key);
 	for (int i = 0; (needs & NEEDS_CLAIMS) != 0 && i < c->bonus.claim_count; i++)
 		ok = ok && rows_want(rows, NULL, TABLE_CLAIMS, c->bonus.claim_key[i]);
+	if (c->kind == COMMAND_ACCOUNT && c->account_change.has_claims)
+		ok = ok && rows_want(rows, NULL, TABLE_CLAIMS, c->account_change.account_claim) &&
+		     rows_want(rows, NULL, TABLE_CLAIMS, c->account_change.email_claim);
 	if ((needs & NEEDS_CODE) != 0)
 		ok = ok && rows_want(rows, NULL, TABLE_CODES, c->redeem.code_key) &&
 		     rows_want(rows, s, TABLE_REDEMPTIONS, c->redeem.code_key);

@@ -176,6 +176,7 @@ void accounts_put(struct call *c)
 		return;
 	parse_record(&p, c->request, c->body, account_members);
 	parse_change(&p, &command);
+	command.account_change.campaign = c->config->bonus_campaign;
 	if (!parse_ok(&p)) {
 		render_wrong(c, &p);
 		return;

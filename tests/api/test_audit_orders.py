@@ -16,7 +16,7 @@ from octroi import Octroi  # noqa: E402
 @pytest.fixture(scope="module")
 def ledger():
     """A ledger with an order of each kind, a bonus and a code."""
-    with FakeStripe() as stripe, Octroi("nginx", settings=stripe.settings(bonus_amount="10")) as o:
+    with FakeStripe() as stripe, Octroi("nginx", settings=stripe.settings(bonus_amount="10", bonus_needs_email="off")) as o:
         stripe.webhook_url = o.url + "/api/webhooks/stripe"
         for name in ("refunded", "disputed", "paid"):
             o.account(name)

@@ -3,6 +3,7 @@ many ask at once, of several octroi at once."""
 
 import concurrent.futures
 import json
+import pathlib
 import time
 import urllib.error
 import urllib.request
@@ -103,7 +104,7 @@ def test_many_at_once_get_one(nginx):
 
 def test_cap_is_exact_among_several_octroi():
     """Two octroi on one database, 120 claims of which 40 share addresses in pairs; the cap is worth 25."""
-    settings = {"bonus_amount": "2.5", "bonus_campaign_cap": "62.5", "bonus_campaign": "launch"}
+    settings = {"bonus_amount": "2.5", "bonus_campaign_cap": "62.5", "bonus_campaign": "launch", "bonus_needs_email": "off"}
     with Octroi("nginx", settings=settings) as o:
         accounts = [o.account(email=f"p{n // 2 if n < 40 else n}@example.com") for n in range(120)]
         with Second(o) as other, concurrent.futures.ThreadPoolExecutor(32) as pool:
@@ -137,14 +138,14 @@ def test_settings():
         assert claim(o, account).status == 200
     with Octroi("nginx", settings={"bonus_amount": "0"}) as o:
         assert claim(o, o.account()).json["error"] == "BONUS_NOT_OFFERED"
-    with Octroi("nginx", settings={"bonus_unit": "credit", "bonus_amount": "25"}) as o:
+    with Octroi("nginx", settings={"bonus_unit": "credit", "bonus_amount": "25", "bonus_needs_email": "off"}) as o:
         assert claim(o, o.account()).json["error"] == "BONUS_NOT_OFFERED"
         answer = claim(o, o.account(unit="credit"))
         assert (answer.status, answer.json["amount"], answer.json["balance"]) == (200, 25, 25)
 
 
 def test_another_campaign_is_another_bonus():
-    with Octroi("nginx") as o:
+    with Octroi("nginx", settings={"bonus_needs_email": "off"}) as o:
         account = o.account()
         assert claim(o, account).status == 200
         o.stop()
@@ -159,7 +160,7 @@ def test_once_per_person_with_tokens_of_an_issuer():
     """One person who is in two organisations is one person."""
     with Issuer() as issuer:
         key = issuer.key("k")
-        settings = {"jwt_issuer": issuer.url, "jwt_account_claim": "org_id", "jwt_member_claim": "sub"}
+        settings = {"jwt_issuer": issuer.url, "jwt_account_claim": "org_id", "jwt_member_claim": "sub", "bonus_needs_email": "off"}
         with Octroi("nginx", settings=settings) as o:
             def token(person, organisation):
                 return key.sign(issuer.claims(person, org_id=organisation, exp=int(time.time()) + 600))
@@ -177,3 +178,95 @@ def test_once_per_person_with_tokens_of_an_issuer():
 def test_settings_that_are_none(settings):
     with pytest.raises(RuntimeError):
         Octroi("nginx", settings=settings)
+
+
+# ---- once per person, whatever is known of whom and when --------------------------------------------------
+
+
+def put_email(o, account, email):
+    done = o.call("PUT", f"/api/accounts/{account}", json={"email": email})
+    assert done.status == 200, done
+
+
+def test_address_that_becomes_known_afterwards(nginx):
+    """The bonus was claimed without an address; the person comes again with one."""
+    first, again = nginx.account(), nginx.account(email="Later.On@gmail.com")
+    assert claim(nginx, first).status == 200
+    put_email(nginx, first, "lateron+x@googlemail.com")
+    assert claim(nginx, again).json["error"] == "BONUS_CLAIMED"
+    nginx.audit()
+
+
+def test_addresses_that_change_and_are_swapped(nginx):
+    """An address that an account with the bonus has ever had has had the bonus."""
+    one, two, three = nginx.account(email="swap1@example.com"), nginx.account(email="swap2@example.com"), nginx.account()
+    assert claim(nginx, one).status == 200
+    put_email(nginx, one, "swap3@example.com")
+    put_email(nginx, two, "swap1@example.com")
+    assert claim(nginx, two).json["error"] == "BONUS_CLAIMED"
+    put_email(nginx, one, "swap1@example.com")
+    put_email(nginx, two, "swap3@example.com")
+    assert claim(nginx, two).json["error"] == "BONUS_CLAIMED"
+    put_email(nginx, two, "swap2@example.com")
+    assert claim(nginx, two).status == 200  # its own, which nobody had
+    put_email(nginx, three, "swap2@example.com")
+    assert claim(nginx, three).json["error"] == "BONUS_CLAIMED"
+    for _ in range(3):  # what is known is not written again
+        put_email(nginx, one, "swap1@example.com")
+    nginx.audit()
+
+
+def test_an_address_that_comes_at_the_same_moment(nginx):
+    """Claims and addresses at once, in every order: once per address."""
+    pairs = [(nginx.account(), nginx.account(), f"race{n}@example.com") for n in range(20)]
+
+    def race(pair):
+        one, two, email = pair
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            done = [pool.submit(claim, nginx, one), pool.submit(put_email, nginx, one, email)]
+            for future in done:
+                future.result()
+        put_email(nginx, two, email)
+        first = nginx.balance(one)[0]
+        return first + (10_000_000 if claim(nginx, two).status == 200 else 0)
+
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+        assert set(pool.map(race, pairs)) == {10_000_000}
+    nginx.audit()
+
+
+def test_addresses_as_octroi_comes():
+    """Without any setting: 10 to each verified address, up to 1000 in all."""
+    with Octroi("nginx") as o:
+        assert claim(o, o.account()).json["error"] == "EMAIL_NEEDED"
+        for email in ("ada@gmail\u3002com", "a\u200bda@gmail.com", "\u00e9lan@example.com", "ada@b\u00fccher.example",
+                      "\u0430da@gmail.com", "ada@gmail..com"):
+            assert claim(o, o.account(email=email)).json["error"] == "EMAIL_NEEDED", email
+        assert claim(o, o.account(email="ada@gmail.com")).status == 200
+        for email in ("ada@gmail.com.", "A.D.A@GMAIL.COM", "ada+1@googlemail.com."):
+            assert claim(o, o.account(email=email)).json["error"] == "BONUS_CLAIMED", email
+        given = [claim(o, o.account(email=f"p{n}@example.com")).status for n in range(100)]
+        assert given == [200] * 99 + [409]
+        assert o.sql("SELECT granted_micros FROM campaigns") == [("1000000000",)]
+        done = o.ctl("doctor", "--json", check=False)
+        bonus, = (c for c in json.loads(done.stdout)["checks"] if c["check"] == "sign-up bonus")
+        assert bonus["state"] == "warning" and "raise bonus_campaign_cap" in bonus["advice"]
+        assert "10 for each, up to 1000 in all" in bonus["found"] and "has given 1000 to 100" in bonus["found"], bonus
+
+
+@pytest.mark.parametrize("settings, state, said", [
+    ({}, "ok", "10 for each, up to 1000 in all, to verified addresses; campaign signup has given 0 to 0"),
+    ({"bonus_campaign_cap": "0"}, "warning", "without a cap in all"),
+    ({"bonus_needs_email": "off"}, "warning", "also without an address"),
+    ({"bonus_needs_email": "off", "bonus_after_first_payment": "on"}, "ok", "also without an address"),
+    ({"bonus_amount": "0"}, "skipped", "none is given")])
+def test_doctor_says_what_is_given(nginx, settings, state, said, tmp_path):
+    conf = tmp_path / "octroi.conf"
+    text = pathlib.Path(nginx.env["OCTROI_CONF"]).read_text()
+    kept = [line for line in text.splitlines() if not line.startswith(("bonus_", "#"))]
+    conf.write_text("\n".join([*kept, "bonus_campaign = doctor", *(f"{k} = {v}" for k, v in settings.items())]) + "\n")
+    conf.chmod(0o600)
+    done = nginx.ctl("-c", conf, "doctor", "--json", check=False)
+    bonus, = (c for c in json.loads(done.stdout)["checks"] if c["check"] == "sign-up bonus")
+    assert bonus["state"] == state, bonus
+    assert said.replace("signup", "doctor") in bonus["found"], bonus

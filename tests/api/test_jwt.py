@@ -23,7 +23,7 @@ def issuer():
 @pytest.fixture(scope="module")
 def o(issuer):
     settings = {"jwt_issuer": issuer.url, "jwt_authorized_parties": f"https://other.example.com {PARTY}",
-                "token_secret": "a token secret that only the tests use, 2b7e1516"}
+                "token_secret": "a token secret that only the tests use, 2b7e1516", "bonus_needs_email": "off"}
     with Octroi("nginx", settings=settings) as made:
         yield made
 

@@ -18,7 +18,7 @@ EURO = 1_000_000
 
 @pytest.fixture(scope="module")
 def o():
-    with Octroi("nginx", settings={"bonus_amount": "1", "bonus_campaign_cap": "2"}) as octroi:
+    with Octroi("nginx", settings={"bonus_amount": "1", "bonus_campaign_cap": "2", "bonus_needs_email": "off"}) as octroi:
         yield octroi
 
 

@@ -144,7 +144,36 @@ static void test_email(void **state)
 		{"ada@mail.gmail.com", "ada@mail.gmail.com"},
 		{"a.b@notgmail.com", "a.b@notgmail.com"},
 		{"+tag@example.com", "+tag@example.com"},
-		{"\"a@b\"@example.com", "\"a@b\"@example.com"},
+		{"ada@gmail.com.", "ada@gmail.com"}, /* as DNS may write it */
+		{"A.da@GOOGLEMAIL.com.", "ada@gmail.com"},
+		{"ada@gmail.com..", ""},
+		{"ada@gmail..com", ""},
+		{"ada@.gmail.com", ""},
+		{"ada@-gmail.com", ""},
+		{"ada@gmail-.com", ""},
+		{"ada@gmail\xe3\x80\x82""com", ""}, /* U+3002, U+FF0E, U+FF61: dots of other scripts */
+		{"ada@gmail\xef\xbc\x8e""com", ""},
+		{"ada@gmail\xef\xbd\xa1""com", ""},
+		{"a\xe2\x80\x8b""da@gmail.com", ""}, /* zero-width space, joiner, soft hyphen, BOM */
+		{"ada@gm\xe2\x80\x8d""ail.com", ""},
+		{"a\xc2\xad""da@gmail.com", ""},
+		{"\xef\xbb\xbf""ada@gmail.com", ""},
+		{"\xc3\x89lan@example.com", ""}, /* É and é, one letter or two */
+		{"e\xcc\x81lan@example.com", ""},
+		{"ada@b\xc3\xbc""cher.example", ""},
+		{"ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example"},
+		{"ada@XN--BCHER-KVA.example", "ada@xn--bcher-kva.example"},
+		{"ada@\xef\xbd\x87mail.com", ""}, /* full-width g */
+		{"\xd0\xb0""da@gmail.com", ""}, /* Cyrillic a */
+		{"\"a@b\"@example.com", ""}, /* quotes and comments may be left out */
+		{"\"ada\"@example.com", ""},
+		{"ada(x)@example.com", ""},
+		{"ada @example.com", ""},
+		{".ada@gmail.com", ""},
+		{"ada.@gmail.com", ""},
+		{"a..da@gmail.com", ""},
+		{"ada@[127.0.0.1]", ""},
+		{"o'hara!#$%&*-/=?^_`{|}~@example.com", "o'hara!#$%&*-/=?^_`{|}~@example.com"},
 		{"", ""},
 		{"   ", ""},
 		{"ada", ""},
@@ -167,6 +196,10 @@ static void test_email(void **state)
 	assert_string_equal(out, "");
 	assert_true(identity_same_email("A.b+c@gmail.com", "ab@googlemail.com"));
 	assert_false(identity_same_email("", ""));
+	assert_false(identity_same_email(" ", ""));
+	/* Spelled the same they are the same, even where no other spelling is known. */
+	assert_true(identity_same_email("\xc3\xa9lan@example.com", " \xc3\xa9lan@EXAMPLE.com."));
+	assert_false(identity_same_email("\xc3\xa9lan@example.com", "elan@example.com"));
 	assert_false(identity_same_email("a@x.com", "a@y.com"));
 }
 
