@@ -142,26 +142,6 @@ CREATE TABLE IF NOT EXISTS captures (
 
 -- ---- journal, bonuses -----------------------------------------------------------------------------------
 
--- Usages and transactions are chained (src/ledger/record.h): record_before is the head before a row, zeros for rows
--- of before this version; record_entry counts the entries before it; record_late keeps the first end of a usage that
--- was settled late.  Usages up to accounts.record_from may be of before.
-ALTER TABLE accounts
-  ADD COLUMN IF NOT EXISTS record_from BIGINT NOT NULL DEFAULT 0,
-  ADD COLUMN IF NOT EXISTS record_head BINARY(32) NOT NULL DEFAULT 0x0000000000000000000000000000000000000000000000000000000000000000;
-
-ALTER TABLE usages
-  ADD COLUMN IF NOT EXISTS record_entry BIGINT NOT NULL DEFAULT 0,
-  ADD COLUMN IF NOT EXISTS record_before BINARY(32) NOT NULL DEFAULT 0x0000000000000000000000000000000000000000000000000000000000000000,
-  ADD COLUMN IF NOT EXISTS record_late VARCHAR(160) NOT NULL DEFAULT '';
-
-ALTER TABLE transactions
-  ADD COLUMN IF NOT EXISTS record_before BINARY(32) NOT NULL DEFAULT 0x0000000000000000000000000000000000000000000000000000000000000000;
-
--- version 0: an entry of before, whose hash does not cover record.
-ALTER TABLE entries
-  ADD COLUMN IF NOT EXISTS version TINYINT NOT NULL DEFAULT 0,
-  ADD COLUMN IF NOT EXISTS record BINARY(32) NOT NULL DEFAULT 0x0000000000000000000000000000000000000000000000000000000000000000;
-
 -- Secrets that every octroi on this database shares, made by the first that needs them.  referral: the key of referral
 -- codes.
 CREATE TABLE IF NOT EXISTS secrets (
