@@ -69,7 +69,7 @@ static void init_lanes(struct router *r)
 	const int slow = at_least(1, r->options.slow_max);
 
 	bulkhead_init(&r->slow, slow, at_least(1, slow / 4));
-	bulkhead_init(&r->reads, at_least(1, workers * 3 / 4), at_least(SHARE_MIN, workers / 8));
+	bulkhead_init(&r->reads, workers, at_least(SHARE_MIN, workers / 8));
 	bulkhead_init(&r->spans, at_least(1, readers / 2), 1);
 	bulkhead_init(&r->reports, at_least(1, readers / 4), at_least(1, readers / 4));
 	r->lanes[COST_READ] = &r->reads;
