@@ -257,9 +257,9 @@ static void ask_issuer(bool rsa, const char *kid)
 	enum outcome outcome;
 
 	MUST(arena != NULL);
-	bulkhead_init(&slow, 1);
+	bulkhead_init(&slow, 1, 1);
 	outcome = jwks_find(j, arena, kid, &(struct jwks_patience){&slow, FOREVER_US}, &jwk);
-	MUST(server.calls == 1 && bulkhead_enter(&slow));
+	MUST(server.calls == 1 && bulkhead_enter(&slow, NULL));
 	MUST((outcome == OUTCOME_UNAVAILABLE) ==
 	     (server.status != 200 || json_get(set, "keys") == NULL || json_type(json_get(set, "keys")) != JSON_LIST));
 	if (outcome == OUTCOME_OK) {
