@@ -2,10 +2,11 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
 import tempfile
 
-from octroi import Octroi
+from octroi import ROOTS_USER, Octroi
 
 SIZE_MIB = 192
 # Small enough for that disk, and as few files kept open in advance as possible.
@@ -50,6 +51,10 @@ class SmallDisk(Octroi):
         done = _mount(self.disk, size_mib=self.size_mib)
         if done.returncode != 0:
             raise RuntimeError(f"mount: {done.stdout}")
+        if os.geteuid() == 0:  # quickstart takes no directory of root's for a daemon's
+            subprocess.run(["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", ROOTS_USER],
+                           stderr=subprocess.DEVNULL)  # it may be there already
+            shutil.chown(self.disk, ROOTS_USER, ROOTS_USER)
         super()._first_start(settings, {**DB_SETTINGS, **db_settings})
 
     @property
