@@ -378,9 +378,14 @@ def test_a_directory_of_an_earlier_quickstart(canary, planted):
         subprocess.run(["chown", "-Rh", "www-data:www-data", o.env["OCTROI_CONF"], *(str(o.dir / name) for name in DAEMONS)],
                        check=True)
         os.chmod(o.env["OCTROI_CONF"], 0o600)
+        # Its web servers began as root.
+        (o.dir / "run" / "nginx" / "roots").mkdir(parents=True)
+        shutil.chown(o.dir / "run" / "nginx", "root", "root")
+        (o.dir / "log" / "roots.log").write_text("")
+        (o.dir / "log" / "roots.log").chmod(0o600)
         if planted:
             shell(f"cd '{o.dir}'; ln -s '{canary.file}' log/server2.log; ln -s '{canary.directory}' db/more; rm -f log/server.log;"
-                  f" ln -s '{canary.file}' log/server.log; ln -sfn '{canary.directory}' run/nginx", "www-data")
+                  f" ln -s '{canary.file}' log/server.log; ln -s '{canary.directory}' run/more; ln -s '{canary.file}' tmp/more", "www-data")
         o.stop()  # an older directory can be stopped as it is
         said = o.quickstart("--no-demo", check=False)
         canary.assert_untouched()
