@@ -43,6 +43,7 @@ struct ledger {
 	struct lock lock;
 	struct book *book;
 	int64_t book_at_us; /* when it was last seen to be the database's; monotonic */
+	bool book_asked;    /* somebody who takes an older one asks the database for it */
 	struct ledger_counts counts;
 };
 
@@ -451,14 +452,17 @@ static struct book *fresh_book(struct db *d, struct book *known)
 	return book_load(d);
 }
 
-/* The book that is known, held, or NULL; *young: it is not to be asked for again. */
-static struct book *known_book(struct ledger *l, int64_t since_us, bool *young)
+/* The book that is known, held, or NULL; *young: it is not to be asked for again.  One thread asks for those that take
+ * an older book, and the others go on with the one that is known: a database that does not answer keeps one waiting. */
+static struct book *known_book(struct ledger *l, int64_t age_us, int64_t now_us, bool *young)
 {
 	struct book *known;
 
 	lock_take(&l->lock);
 	known = l->book != NULL ? book_hold(l->book) : NULL;
-	*young = known != NULL && l->book_at_us > since_us;
+	*young = known != NULL && age_us > 0 && (l->book_asked || now_us - l->book_at_us < age_us);
+	if (age_us > 0 && !*young)
+		l->book_asked = true;
 	lock_give(&l->lock);
 	return known;
 }
@@ -470,7 +474,7 @@ struct book *ledger_book(struct ledger *l, int64_t age_us, int64_t deadline_us)
 	struct db *d;
 	bool young;
 
-	known = known_book(l, age_us > 0 ? now_us - age_us : INT64_MAX, &young);
+	known = known_book(l, age_us, now_us, &young);
 	if (young)
 		return known;
 	d = pool_take(l->options.pool, deadline_us);
@@ -485,6 +489,8 @@ struct book *ledger_book(struct ledger *l, int64_t age_us, int64_t deadline_us)
 	}
 	if (fresh != NULL)
 		l->book_at_us = now_us;
+	if (age_us > 0)
+		l->book_asked = false;
 	lock_give(&l->lock);
 	book_release(old);
 	book_release(known);

@@ -62,7 +62,8 @@ int ledger_sweep(struct ledger *l, int max, int64_t deadline_us);
 /* Removes up to 10,000 markers of batches that ended more than an hour ago; how many, or -1 on a fault. */
 int ledger_prune(struct ledger *l, int64_t deadline_us);
 
-/* The price book as the database had it at most age_us ago (0: as it has it now); NULL on a fault.  Release it. */
+/* The price book as the database had it at most age_us ago (0: as it has it now), or before that while another thread
+ * that takes such a book asks for it; NULL on a fault.  Release it. */
 struct book *ledger_book(struct ledger *l, int64_t age_us, int64_t deadline_us);
 
 struct ledger_counts {

@@ -6,12 +6,14 @@ import fractions
 import json
 import os
 import random
+import signal
 import time
 
 import pytest
 
 import guard
 from octroi import TOP, Octroi, wait_until
+from swarm import Swarm
 
 SEED = int(os.environ.get("OCTROI_SEED") or random.SystemRandom().randrange(2**32))
 LITELLM = TOP.parent / "shared" / "data" / "litellm_prices.json"
@@ -382,3 +384,21 @@ def test_anybody_asks_the_database_once_a_second_at_most(o):
         assert o.post("/api/pricing/estimate", {"model": "gpt-4o"}, key=None).status == 200
     # The housekeeper and the probes of the harness ask a few times a second, too.
     assert asked() - before < 30 * (1 + time.monotonic() - began)
+
+
+def test_a_silent_database_keeps_one_of_all_who_ask_waiting(restartable):
+    """The others see the list that is known, so that anybody's questions do not take the threads of the guard."""
+    o = restartable
+    assert o.get("/api/pricing?limit=1", key=None).status == 200
+    o.kill("db", signal.SIGSTOP)
+    try:
+        time.sleep(1.1)  # until the list that is known is to be asked for again
+        with Swarm([o.internal_url], 40, timeout=30) as swarm:
+            began, answered = time.monotonic(), []
+            swarm.run([swarm.request("GET", f"/api/pricing?limit={1 + i}") for i in range(40)],
+                      on_answer=lambda index, answer: answered.append((time.monotonic() - began, answer.status)))
+        early = [status for seconds, status in answered if seconds < 5]
+        assert len(early) >= 39 and set(early) == {200}, answered
+    finally:
+        o.kill("db", signal.SIGCONT)
+        wait_until(lambda: o.get("/readyz", key=None).status == 200, 30, "ready")
