@@ -13,7 +13,7 @@ import threading
 import fastcgi
 import pytest
 
-from octroi import Octroi, alive, free_port, wait_until
+from octroi import TOP, Octroi, alive, free_port, wait_until
 
 EUROS = 1_000_000
 AUTHORIZE = "/api/guard/authorize"
@@ -180,6 +180,25 @@ Include {apache}/guarded.conf
 	Require valid-user
 	RewriteEngine On
 	RewriteRule ^ - [E=OCTROI_ACCOUNT:ws:%{REMOTE_USER},E=OCTROI_MODEL:%{HTTP:X-Model}]
+	Include {apache}/require-credit.conf
+	ProxyPass http://127.0.0.1:{port}/ai
+</Location>
+<Location "/unverified">
+	RewriteEngine On
+	RewriteRule ^ - [E=OCTROI_ACCOUNT:ws:%{REMOTE_USER},E=OCTROI_MODEL:gpt-4o]
+	Include {apache}/require-credit.conf
+	ProxyPass http://127.0.0.1:{port}/ai
+</Location>
+<Location "/either">
+	AuthType Basic
+	AuthName members
+	AuthUserFile {users}
+	<RequireAny>
+		Require all granted
+		Require valid-user
+	</RequireAny>
+	RewriteEngine On
+	RewriteRule ^ - [E=OCTROI_ACCOUNT:ws:%{REMOTE_USER},E=OCTROI_MODEL:gpt-4o]
 	Include {apache}/require-credit.conf
 	ProxyPass http://127.0.0.1:{port}/ai
 </Location>
@@ -436,6 +455,43 @@ def test_apache_guards_by_who_is_logged_in(guarded_by_apache):
         assert as_member(o, user).status == 403
     refused = o.get("/members/page", key=None, public=True)
     assert refused.status == 401 and "json" not in refused.headers["content-type"]
+
+
+def made_up(o, path, credentials):
+    """What a location answers to a Basic header, and how often it let the application be asked."""
+    calls = len(Application.seen)
+    shown = base64.b64encode(credentials.encode()).decode() if isinstance(credentials, str) else credentials.decode()
+    answer = o.get(path, key=None, public=True, headers={"Authorization": "Basic " + shown})
+    return answer.status, len(Application.seen) - calls
+
+
+@pytest.mark.parametrize("credentials", ["alice:wrong", "alice:", "alice", ":secret", "ALICE:secret", "mallory:secret", "alice:secret\n",
+                                         b"YWxpY2U6c2VjcmV0Og==", b"", b"YWxpY2U"])
+def test_apache_believes_no_made_up_name(guarded_by_apache, credentials):
+    o = guarded_by_apache
+    o.account("ws:alice", funds_micros=EUROS)
+    assert made_up(o, "/members/page", credentials) == (401, 0)
+
+
+def test_apache_has_no_name_where_nothing_is_verified(guarded_by_apache):
+    """The guarded location of guarded.conf, without its four lines of authentication: REMOTE_USER is nobody's then."""
+    o = guarded_by_apache
+    o.account("ws:alice", funds_micros=EUROS)
+    for credentials in ("alice:secret", "alice:wrong", "alice:"):
+        status, asked = made_up(o, "/unverified", credentials)
+        assert status in (402, 403) and asked == 0
+    assert o.get("/unverified", key=None, public=True, headers={"REMOTE_USER": "alice", "Remote-User": "alice"}).status in (402, 403)
+    assert o.balance("ws:alice")[0] >= EUROS
+
+
+def test_apache_any_of_two_conditions_names_nobody(guarded_by_apache):
+    """RequireAny with another condition beside valid-user: a caller let in by the other has no name, whatever it says."""
+    o = guarded_by_apache
+    o.account("ws:alice", funds_micros=EUROS)
+    for credentials in ("alice:wrong", "mallory:secret"):
+        status, asked = made_up(o, "/either", credentials)
+        assert status in (401, 402, 403) and asked == 0
+    assert o.get("/either", key=None, public=True).status in (402, 403)
 
 
 @pytest.mark.parametrize("model,status", [("gpt-4o", 200), ("no-such-model", 403), ("gpt-4o,", 403), ("gpt-4o|204", 403),
