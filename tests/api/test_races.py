@@ -92,7 +92,7 @@ def test_one_request_id_a_thousand_times(nginx, processes):
         assert {a.status for a in answers} == {200}
         first = [a for a in answers if b'"replayed":true' not in a.body]
         assert len(first) == 1
-        bodies = {a.body.replace(b'"replayed":true', b'"replayed":false') for a in answers}
+        bodies = {a.body.replace(b'"replayed":true,"holdState":"open"', b'"replayed":false') for a in answers}
         assert len(bodies) == 1, bodies
         heads = [{k: v for k, v in a.headers.items() if k not in ("x-request-id", "date", "content-length")}
                  for a in answers]
@@ -164,5 +164,7 @@ def test_accounts_made_by_many_at_once(nginx):
         for _ in range(10):
             account = request_id("seen")
             answers = swarm.run([swarm.request("GET", f"/api/credits?account={account}", nginx.keys["app"])] * 100)
-            assert {a.status for a in answers} == {200}
+            # An account has a share of the reads; more of them at once are refused, by name.
+            assert {a.status for a in answers} <= {200, 429} and 200 in {a.status for a in answers}
+            assert {a.json["error"] for a in answers if a.status == 429} <= {"RATE_LIMITED"}
             assert nginx.sql(f"SELECT COUNT(*) FROM accounts WHERE external_id = '{account}'") == [("1",)]
