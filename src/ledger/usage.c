@@ -480,8 +480,7 @@ static void name_field(struct usage *u, const char *name)
 	const bool plain = length > 0 && length < sizeof(u->field) &&
 	                   strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") == length;
 
-	u->field[0] = '\0';
-	strncat(u->field, plain ? name : "usage", sizeof(u->field) - 1);
+	memcpy(u->field, plain ? name : "usage", plain ? length + 1 : sizeof("usage"));
 }
 
 int usage_read(const struct json *usage, struct usage *u)
