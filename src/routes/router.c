@@ -83,8 +83,8 @@ struct router *router_new(const struct router_options *options)
 
 	CHECK(r != NULL);
 	r->options = *options;
-	r->delay = delay_new();
-	if (r->delay == NULL) {
+	/* A process that serves one request at a time refuses none, and has no thread to spare. */
+	if (options->workers > 1 && (r->delay = delay_new()) == NULL) {
 		free(r);
 		return NULL;
 	}
@@ -466,7 +466,7 @@ enum edge_result router_handle(void *context, const struct request *request, str
 	if (c->finish != NULL)
 		return submit(c);
 	conclude(c);
-	if (c->delayed && request->exchange != NULL && delay_answer(c->router->delay, request))
+	if (c->delayed && c->router->delay != NULL && request->exchange != NULL && delay_answer(c->router->delay, request))
 		return EDGE_LATER;
 	return EDGE_ANSWERED;
 }

@@ -62,7 +62,7 @@ def repeated(shop, account, id, seconds=30):
             answer = topup(shop, account, id)
         except (OSError, http.client.HTTPException):
             return None
-        assert answer.status in (200, 502, 503), answer
+        assert answer.status in (200, 429, 502, 503), answer
         return answer.json["url"] if answer.status == 200 else None
     return wait_until(served, seconds, "the top-up").rsplit("/", 1)[1]
 

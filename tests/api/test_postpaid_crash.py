@@ -151,7 +151,7 @@ def test_many_pay_at_once(shop, stripe, clock):
         next_month(clock)
         asked = [pool.submit(elsewhere) for _ in range(4)] + [pool.submit(lambda: c.pay(timeout=60).status) for _ in range(4)]
         ticks = [pool.submit(shop.ctl, "tick", check=False) for _ in range(2)]
-        assert all(call.result() in (200, 503) for call in asked)
+        assert all(call.result() in (200, 429, 503) for call in asked)  # 429: the account has its share
         assert all(tick.result() is not None for tick in ticks)
     assert_once(c, 1700)
 

@@ -119,7 +119,7 @@ def test_a_crowd_in_any_order(shop, stripe):
 
 
 def test_audit_sees_what_is_too_much(stripe):
-    with FakeStripe() as own, Octroi("nginx", settings=own.settings(referral_amount="5"), audit=False) as o:
+    with FakeStripe() as own, Octroi("nginx", settings=own.settings(referral_amount="5", bonus_needs_email="off"), audit=False) as o:
         own.webhook_url = o.url + "/api/webhooks/stripe"
         referrer, referred = o.account(), o.account()
         enter(o, referred, code_of(o, referrer))

@@ -3,6 +3,7 @@
 Stripe is played by tests/fake_stripe.py; octroi is behind nginx.  The storm is 200 payments long here and 1,000
 with OCTROI_STORM=1000 (make storm)."""
 
+import copy
 import hashlib
 import hmac
 import json
@@ -363,7 +364,7 @@ def test_signed_nonsense(shop, stripe):
             if choose.random() < 0.2 and isinstance(at, dict):
                 del at[path[-1]]
             else:
-                at[path[-1]] = choose.choice(ODD)
+                at[path[-1]] = copy.deepcopy(choose.choice(ODD))  # it may be changed, too
         bodies.append(json.dumps(event).encode())
     with Swarm([shop.url], connections=16) as swarm:
         answers = swarm.run([swarm.request("POST", ROUTE, body=body, headers={

@@ -74,7 +74,7 @@ class Play(torture.Play):
 def stage():
     with FakeStripe() as stripe:
         settings = stripe.settings(token_secret=TOKEN_SECRET, clerk_webhook_secret=CLERK_SECRET, code_guesses_max=1000,
-                                   bonus_campaign_cap=0)
+                                   bonus_needs_email="off", bonus_campaign_cap=0)
         with Octroi("nginx", settings=settings) as o, Stage(o, stripe) as stage:
             yield stage
 

@@ -291,7 +291,7 @@ _VOLATILE = [(re.compile(pattern), name) for pattern, name in (
     (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "TOKEN"), (r"\bp\d+x\d+\b", "PLAYED"),
     (r"\b(cs|pi|cus|evt|in|ch|bps|price|sub|msg|user|http://127\.0\.0\.1:\d+/\S*)_[\w]+", "THEIRS"),
     (r"FAKE-\d+", "NUMBER"), (r"http://127\.0\.0\.1:\d+[^\"\s]*", "THERE"),)]
-_LEFT_OUT = ("replayed", "requestId", "expiresIn", "nextCursor", "referralCode", "key", "forecast")
+_LEFT_OUT = ("replayed", "holdState", "requestId", "expiresIn", "nextCursor", "referralCode", "key", "forecast")
 
 
 def essence(answer):
