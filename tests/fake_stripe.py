@@ -183,7 +183,6 @@ class FakeStripe:
         self.troubles, self.stops = [], []
         self.clock_skew = 0
         self.time = None              # the time of Stripe's objects, where a test sets it
-        self.shows_payments = False   # an invoice's payments, in new versions
         self.prices = {}              # of subscriptions: id -> (amount, "month" | "year" | "week")
         self.webhook_events = ["*"]   # what the webhook endpoint is enabled for
         self._server = _Server(("127.0.0.1", port), self)
@@ -278,8 +277,6 @@ class FakeStripe:
             shown["subscription"] = shown.pop("_subscription", None)
         if kind == "invoice" and not old:
             intent, subscription = shown.pop("_payment_intent", None), shown.pop("_subscription", None)
-            if not self.shows_payments:
-                intent = None  # Stripe shows them to those who ask for them
             shown["parent"] = {"type": "subscription_details",
                                "subscription_details": {"subscription": subscription}} if subscription else None
             if "payments" in expand:
