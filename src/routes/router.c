@@ -84,7 +84,8 @@ struct router *router_new(const struct router_options *options)
 	CHECK(r != NULL);
 	r->options = *options;
 	/* A process that serves one request at a time refuses none, and has no thread to spare. */
-	if (options->workers > 1 && (r->delay = delay_new()) == NULL) {
+	r->delay = options->workers > 1 ? delay_new() : NULL;
+	if (options->workers > 1 && r->delay == NULL) {
 		free(r);
 		return NULL;
 	}
@@ -466,7 +467,8 @@ enum edge_result router_handle(void *context, const struct request *request, str
 	if (c->finish != NULL)
 		return submit(c);
 	conclude(c);
-	if (c->delayed && c->router->delay != NULL && request->exchange != NULL && delay_answer(c->router->delay, request))
+	if (c->delayed && c->router->delay != NULL && request->exchange != NULL &&
+	    delay_answer(c->router->delay, request))
 		return EDGE_LATER;
 	return EDGE_ANSWERED;
 }
