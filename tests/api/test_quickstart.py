@@ -109,6 +109,16 @@ def test_down_spares_a_stranger_with_a_reused_process_id(own):
     own.start()
 
 
+def test_a_part_that_died_at_once_is_started_again(own):
+    """Its start time could not be read any more: the process of that number does not run."""
+    own.stop()
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (own.dir / "pids" / "server").write_text(f"{ended.pid} \n")
+    own.start()
+    assert listening(own.port)
+
+
 def test_set_writes_the_configuration_and_restarts_octroi_alone(own):
     estimate = {"model": "gpt-4o", "inputTokens": 1_000_000, "outputTokens": 0}
     pids = (own.pid, own.db_pid, own.server_pid)
