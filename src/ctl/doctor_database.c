@@ -157,7 +157,7 @@ static void check_packet(struct doctor *D, struct buf *sql)
 
 /* ---- rights ---------------------------------------------------------------------------------- */
 
-/* Rights by which this user could change the journal, wherever they were granted. */
+/* Rights by which this user could change the journal or who used what, wherever they were granted. */
 static void check_rights(struct doctor *D, struct buf *sql)
 {
 	struct value v, role;
@@ -179,7 +179,7 @@ static void check_rights(struct doctor *D, struct buf *sql)
 		"information_schema.schema_privileges"
 		" WHERE DATABASE() LIKE table_schema"
 		" UNION ALL SELECT grantee, privilege_type FROM information_schema.table_privileges"
-		" WHERE table_schema = DATABASE() AND table_name = 'entries') p"
+		" WHERE table_schema = DATABASE() AND table_name IN ('entries', 'transactions', 'usages')) p"
 		" WHERE privilege_type IN ('UPDATE', 'DELETE', 'DROP', 'ALTER', 'TRIGGER', 'SUPER')"
 		" AND grantee = CONCAT('''', LEFT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER()) - 1"
 		" - CHAR_LENGTH(SUBSTRING_INDEX(CURRENT_USER(), '@', -1))), '''@''',"
@@ -192,7 +192,7 @@ static void check_rights(struct doctor *D, struct buf *sql)
 		           "revoke them and run octroictl init --admin-user ADMIN --grants (shared "
 		           "hosting: not possible; "
 		           "keep the head that octroictl audit prints elsewhere)",
-		           "the database user may change the journal: %s", v.text);
+		           "the database user may change the journal, or who used what: %s", v.text);
 	else
 		doctor_say(D, "journal rights", DOCTOR_OK, "",
 		           "the database user can add to the journal, not change it");

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/digest.h"
+#include "base/hex.h"
 #include "edge/frame.h"
 
 #define ID_RANDOM_BYTES 16
@@ -148,17 +149,6 @@ static void id_choose(struct request *r)
 		r->id[2 * i + 1] = hex[random[i] & 15];
 	}
 	r->id[2 * sizeof(random)] = '\0';
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
 }
 
 /* Length in bytes of the UTF-8 sequence that begins here, 0 when it is none (RFC 3629). */

@@ -1,6 +1,8 @@
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/check.h"
 #include "db/sql.h"
 #include "ledger/audit_state.h"
 
@@ -70,6 +72,38 @@ void audit_seal(const struct audit *A, seal_sum *sum, int64_t seq, enum audit_as
                 int64_t value)
 {
 	seal_add(&A->key, sum, (int64_t)((uint64_t)seq * ASPECT_COUNT + aspect), value);
+}
+
+void audit_seal_sum(const struct audit *A, seal_sum *sum, int64_t seq, enum audit_aspect aspect, seal_sum value)
+{
+	seal_add_sum(&A->key, sum, (int64_t)((uint64_t)seq * ASPECT_COUNT + aspect), value);
+}
+
+/* ---- rows from the database ------------------------------------------------------------------ */
+
+void audit_read_row(const struct db_row *from, enum table_id id, union audit_row *to)
+{
+	const struct table *t = table_of(id);
+
+	table_row_clear(&to->row, id);
+	for (int i = 0; i < t->column_count; i++) {
+		const struct column *c = &t->columns[i];
+		char *field = (char *)to + c->offset;
+
+		CHECK((unsigned)i < from->count && from->field[i] != NULL);
+		switch (c->type) {
+		case COLUMN_INT:
+			*(int64_t *)(void *)field = db_int(from, (unsigned)i);
+			break;
+		case COLUMN_TEXT:
+			*(const char **)(void *)field = from->field[i];
+			break;
+		case COLUMN_BYTES:
+			CHECK(from->length[i] == c->size);
+			memcpy(field, from->field[i], c->size);
+			break;
+		}
+	}
 }
 
 /* ---- questions about many accounts at once --------------------------------------------------- */

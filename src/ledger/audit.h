@@ -7,6 +7,7 @@
 #define OCTROI_LEDGER_AUDIT_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 #include "db/db.h"
 
@@ -18,15 +19,21 @@ struct audit_finding {
 
 struct audit_report {
 	int64_t accounts, entries, grants, holds, usages, transactions, requests, findings;
+	int64_t compared; /* heads of a file */
 	int64_t overdue; /* open holds past their end that nobody has touched yet: no finding */
 	int64_t duration_us;
 	unsigned char head[32]; /* digest of all chain heads, to be kept elsewhere */
 };
 
-/* 0 when it ran (findings may be > 0), -1 on a fault.  account NULL: all; one that does not exist
- * is a report of no accounts.  found is called while the connection is in use: it must not use d.
- */
-int audit_run(struct db *d, const char *account,
+struct audit_request {
+	const char *account; /* NULL: all; one that does not exist is a report of no accounts */
+	FILE *heads;         /* audit_heads.h: to be written; NULL: no */
+	FILE *against;       /* a whole file of heads, to be compared with; NULL: none */
+};
+
+/* 0 when it ran (findings may be > 0), -1 on a fault.  found is called while the connection is in use: it must not use
+ * d. */
+int audit_run(struct db *d, const struct audit_request *request,
               void (*found)(void *context, const struct audit_finding *f), void *context,
               struct audit_report *report);
 

@@ -5,9 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/check.h"
+#include "base/hex.h"
 #include "db/sql.h"
 #include "ledger/audit_state.h"
 #include "ledger/entry.h"
+#include "ledger/record.h"
+#include "ledger/table_sql.h"
 
 #define SQL_MAX 8192
 
@@ -37,6 +41,83 @@ static const char *text(const struct db_row *row, unsigned column)
 static bool differ(const struct db_row *row, unsigned a, unsigned b)
 {
 	return strcmp(text(row, a), text(row, b)) != 0;
+}
+
+/* ---- records ---------------------------------------------------------------------------------- */
+
+/* The sum of the records that the entries of a row carry: hexadecimal numbers, with commas. */
+static seal_sum sum_of(const char *records)
+{
+	unsigned char bytes[RECORD_BYTES];
+	seal_sum sum = 0;
+
+	while (hex_read(records, bytes, sizeof(bytes))) {
+		sum += record_read(bytes);
+		records += 2 * sizeof(bytes);
+		records += *records == ',';
+	}
+	return sum;
+}
+
+static void check_record(struct audit *A, const struct subject *s, const struct db_row *row, enum table_id id)
+{
+	const struct table *t = table_of(id);
+	const int recorded = t->column_count - 1;
+	const char *records = row->field[t->column_count];
+	union audit_row r;
+	seal_sum sum = 0;
+
+	CHECK(strcmp(t->columns[recorded].name, "recorded") == 0);
+	audit_read_row(row, id, &r);
+	if (db_int(row, (unsigned)recorded))
+		sum = record_of(&r.row);
+	if (sum != (records != NULL ? sum_of(records) : 0))
+		audit_find(A, t->name[0] == 'u' ? "usage" : "transaction", t->name, s, db_int(row, 1),
+		           "it is not as its entries recorded it: some column was changed");
+}
+
+static void check_usage_record(struct audit *A, const struct subject *s, const struct db_row *row)
+{
+	check_record(A, s, row, TABLE_USAGES);
+}
+
+static void check_transaction_record(struct audit *A, const struct subject *s, const struct db_row *row)
+{
+	check_record(A, s, row, TABLE_TRANSACTIONS);
+}
+
+/* The column of entries that names rows of the table. */
+static void put_naming(struct buf *sql, enum table_id id)
+{
+	if (id == TABLE_USAGES)
+		sql_literal(sql, "usage_seq");
+	else
+		sql_literal(sql, "transaction_seq");
+}
+
+static int explain_records(struct audit *A, const struct subject *s, struct buf *sql, enum table_id id, take_row *check)
+{
+	const struct table *t = table_of(id);
+
+	buf_reset(sql);
+	sql_literal(sql, "SELECT ");
+	for (int i = 0; i < t->column_count; i++) {
+		sql_literal(sql, "r.");
+		buf_add_text(sql, t->columns[i].name);
+		sql_literal(sql, ",");
+	}
+	sql_literal(sql, "e.records FROM ");
+	buf_add_text(sql, t->name);
+	sql_literal(sql, " r LEFT JOIN (SELECT ");
+	put_naming(sql, id);
+	sql_literal(sql, " AS seq, GROUP_CONCAT(HEX(record)) AS records FROM entries WHERE account_id = ");
+	put_account(sql, s);
+	sql_literal(sql, " GROUP BY ");
+	put_naming(sql, id);
+	sql_literal(sql, ") e ON e.seq = r.seq WHERE r.account_id = ");
+	put_account(sql, s);
+	sql_literal(sql, " ORDER BY r.seq");
+	return ask(A, s, sql, check);
 }
 
 /* ---- usages ---------------------------------------------------------------------------------- */
@@ -74,7 +155,9 @@ static int explain_usages(struct audit *A, const struct subject *s, struct buf *
 	                 " WHERE e.usage_seq <> 0 AND u.seq IS NULL AND e.account_id = ");
 	put_account(sql, s);
 	sql_literal(sql, " ORDER BY e.seq");
-	return ask(A, s, sql, take_usage_missing);
+	if (ask(A, s, sql, take_usage_missing) != 0)
+		return -1;
+	return explain_records(A, s, sql, TABLE_USAGES, check_usage_record);
 }
 
 /* ---- grants ---------------------------------------------------------------------------------- */
@@ -193,7 +276,9 @@ static int explain_transactions(struct audit *A, const struct subject *s, struct
 	                 " WHERE e.transaction_seq <> 0 AND t.seq IS NULL AND e.account_id = ");
 	put_account(sql, s);
 	sql_literal(sql, " ORDER BY e.seq");
-	return ask(A, s, sql, take_transaction_missing);
+	if (ask(A, s, sql, take_transaction_missing) != 0)
+		return -1;
+	return explain_records(A, s, sql, TABLE_TRANSACTIONS, check_transaction_record);
 }
 
 /* ---- numbers of holds and usages ------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include "ledger/audit_state.h"
 #include "ledger/command.h"
 #include "ledger/entry.h"
+#include "ledger/record.h"
 
 static void find(struct audit *A, const char *check, const struct subject *s,
                  const struct entries_row *e, const char *detail)
@@ -76,6 +77,8 @@ static const char *usage_sense(const struct entries_row *e)
 		return "a usage can only take";
 	if (e->kind == ENTRY_REVERSAL && e->amount_micros <= 0)
 		return "a reversal can only give";
+	if (e->kind == ENTRY_RECORD && (e->amount_micros != 0 || e->grant_seq != 0))
+		return "an entry that only records moves nothing";
 	return NULL;
 }
 
@@ -107,13 +110,14 @@ static const char *debt_sense(const struct subject *s, const struct entries_row 
 
 static const char *sense(const struct subject *s, const struct entries_row *e)
 {
-	if (e->amount_micros == 0)
-		return "an entry moves something";
+	if (e->amount_micros == 0 && e->kind != ENTRY_RECORD)
+		return "an entry moves something, or records a usage";
 	if (e->grant_seq < 0)
 		return "grants are numbered from 1";
 	switch (e->kind) {
 	case ENTRY_USAGE:
 	case ENTRY_REVERSAL:
+	case ENTRY_RECORD:
 		return usage_sense(e);
 	case ENTRY_TRANSACTION:
 		return transaction_sense(s, e);
@@ -142,11 +146,15 @@ static void add_up(const struct audit *A, struct subject *s, const struct entrie
 {
 	struct audit_seals *said = &s->said;
 
-	if (e->kind == ENTRY_USAGE || e->kind == ENTRY_REVERSAL)
+	if (e->kind == ENTRY_USAGE || e->kind == ENTRY_REVERSAL || e->kind == ENTRY_RECORD) {
 		audit_seal(A, &said->usage, e->usage_seq, ASPECT_AMOUNT, e->amount_micros);
-	if (e->kind == ENTRY_TRANSACTION)
+		audit_seal_sum(A, &said->usage, e->usage_seq, ASPECT_RECORD, record_read(e->record));
+	}
+	if (e->kind == ENTRY_TRANSACTION) {
 		audit_seal(A, &said->transaction, e->transaction_seq, ASPECT_AMOUNT,
 		           e->amount_micros);
+		audit_seal_sum(A, &said->transaction, e->transaction_seq, ASPECT_RECORD, record_read(e->record));
+	}
 	if (e->transaction_seq == e->seq) {
 		audit_seal(A, &said->transaction, e->seq, ASPECT_BEFORE, e->balance_before_micros);
 		audit_seal(A, &said->transaction, e->seq, ASPECT_COUNTERPART, e->counterpart + 1);

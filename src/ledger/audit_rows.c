@@ -9,6 +9,7 @@
 #include "ledger/audit_state.h"
 #include "ledger/command.h"
 #include "ledger/entry.h"
+#include "ledger/record.h"
 
 static const int counterparts[TRANSACTION_COUNT] = {
 #define TRANSACTION(NAME, sign, priority, counterpart) \
@@ -254,6 +255,8 @@ void audit_rows_usage(struct audit *A, struct subject *s, const struct usages_ro
 	/* The journal has the cost with the other sign. */
 	if (u->cost_micros != INT64_MIN)
 		audit_seal(A, &s->found.usage, u->seq, ASPECT_AMOUNT, -u->cost_micros);
+	if (u->recorded)
+		audit_seal_sum(A, &s->found.usage, u->seq, ASPECT_RECORD, record_of(&u->row));
 	if (wrong != NULL)
 		audit_find(A, "usage", "usages", s, u->seq, "%s", wrong);
 	else
@@ -282,6 +285,8 @@ void audit_rows_transaction(struct audit *A, struct subject *s, const struct tra
 	audit_seal(A, sum, t->seq, ASPECT_AFTER, t->balance_after_micros);
 	audit_seal(A, sum, t->seq, ASPECT_COUNTERPART, audit_rows_counterpart(t->type) + 1);
 	audit_seal(A, sum, t->seq, ASPECT_TIME, t->created_at_us);
+	if (t->recorded)
+		audit_seal_sum(A, sum, t->seq, ASPECT_RECORD, record_of(&t->row));
 	/* A transaction that gives made the grant that it names. */
 	if (t->amount_micros > 0)
 		audit_seal(A, &s->said.grant, t->grant_seq, ASPECT_TYPE, t->type + 1);

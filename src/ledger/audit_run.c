@@ -21,18 +21,6 @@ struct range {
 	unsigned char low[ID_KEY_BYTES], high[ID_KEY_BYTES];
 };
 
-/* Room for a row of any table. */
-union any_row {
-	struct row row;
-	struct accounts_row account;
-	struct entries_row entry;
-	struct grants_row grant;
-	struct holds_row hold;
-	struct usages_row usage;
-	struct transactions_row transaction;
-	struct requests_row request;
-};
-
 /* Tables in the order of their results; what entries say must be known before the others are
  * compared. */
 static const enum table_id streamed[] = {TABLE_ENTRIES, TABLE_GRANTS,       TABLE_HOLDS,
@@ -41,32 +29,6 @@ static const enum table_id streamed[] = {TABLE_ENTRIES, TABLE_GRANTS,       TABL
 #define STREAMED ((int)(sizeof(streamed) / sizeof(streamed[0])))
 
 /* ---- rows from the database ------------------------------------------------------------------ */
-
-/* Texts stay in the database's buffer: until the next row. */
-static void read_row(const struct db_row *from, enum table_id id, union any_row *to)
-{
-	const struct table *t = table_of(id);
-
-	table_row_clear(&to->row, id);
-	for (int i = 0; i < t->column_count; i++) {
-		const struct column *c = &t->columns[i];
-		char *field = (char *)to + c->offset;
-
-		CHECK((unsigned)i < from->count && from->field[i] != NULL);
-		switch (c->type) {
-		case COLUMN_INT:
-			*(int64_t *)(void *)field = db_int(from, (unsigned)i);
-			break;
-		case COLUMN_TEXT:
-			*(const char **)(void *)field = from->field[i];
-			break;
-		case COLUMN_BYTES:
-			CHECK(from->length[i] == c->size);
-			memcpy(field, from->field[i], c->size);
-			break;
-		}
-	}
-}
 
 /* The subject of a row, *at moving on with the rows, which come in the order of accounts. */
 static struct subject *subject_of(struct audit *A, const unsigned char id[ID_KEY_BYTES], int *at)
@@ -106,7 +68,7 @@ static void take_request(struct audit *A, struct subject *s, const struct reques
 
 static void take_row(struct audit *A, enum table_id table, const struct db_row *from, int *at)
 {
-	union any_row row;
+	union audit_row row;
 	unsigned char id[ID_KEY_BYTES];
 	struct subject *s;
 
@@ -118,7 +80,7 @@ static void take_row(struct audit *A, enum table_id table, const struct db_row *
 		find_orphan(A, table, id);
 		return;
 	}
-	read_row(from, table, &row);
+	audit_read_row(from, table, &row);
 	if (table == TABLE_ENTRIES)
 		audit_journal_entry(A, s, &row.entry);
 	else if (table == TABLE_GRANTS)
@@ -193,9 +155,9 @@ static int run(struct audit *A, const struct buf *sql)
 static void take_account(struct audit *A, const struct db_row *from)
 {
 	struct subject *s = &A->subjects[A->count++];
-	union any_row row;
+	union audit_row row;
 
-	read_row(from, TABLE_ACCOUNTS, &row);
+	audit_read_row(from, TABLE_ACCOUNTS, &row);
 	memset(s, 0, sizeof(*s));
 	s->row = row.account;
 	(void)snprintf(s->name, sizeof(s->name), "%s", row.account.external_id);
@@ -291,6 +253,8 @@ static int finish_chunk(struct audit *A)
 
 		audit_rows_end(A, s);
 		add_head(A->report, s);
+		if (A->heads.file != NULL)
+			audit_heads_add(&A->heads, &s->row);
 		if (audit_explain(A, s) != 0)
 			return -1;
 	}
@@ -336,12 +300,24 @@ static int run_chunks(struct audit *A, struct range *range)
 	}
 }
 
-int audit_run(struct db *d, const char *account,
+/* What is asked once, after the accounts. */
+static int finish(struct audit *A, const struct audit_request *q, const struct account_key *only)
+{
+	if (audit_orders(A, only) != 0 || audit_workspaces(A, only) != 0)
+		return -1;
+	if (q->heads != NULL)
+		audit_heads_end(&A->heads);
+	if (q->against != NULL)
+		A->report->compared = audit_heads_compare(A, q->against);
+	return A->report->compared < 0 ? -1 : 0;
+}
+
+int audit_run(struct db *d, const struct audit_request *q,
               void (*found)(void *context, const struct audit_finding *f), void *context,
               struct audit_report *r)
 {
 	const int64_t start_us = clock_monotonic_us();
-	struct range range = {.first = true, .only = account != NULL};
+	struct range range = {.first = true, .only = q->account != NULL};
 	struct account_key key = {{0}};
 	struct audit *A = calloc(1, sizeof(*A));
 	int result = -1;
@@ -352,17 +328,17 @@ int audit_run(struct db *d, const char *account,
 		return -1;
 	}
 	*A = (struct audit){.db = d, .report = r, .found = found, .context = context};
-	if (account != NULL) {
-		key = id_account_key(account, strlen(account));
+	if (q->account != NULL) {
+		key = id_account_key(q->account, strlen(q->account));
 		memcpy(range.low, key.bytes, sizeof(range.low));
 	}
+	if (q->heads != NULL)
+		audit_heads_begin(&A->heads, q->heads);
 	seal_draw(&A->key);
 	if (begin(A) == 0)
 		result = run_chunks(A, &range);
 	if (result == 0)
-		result = audit_orders(A, account != NULL ? &key : NULL);
-	if (result == 0)
-		result = audit_workspaces(A, account != NULL ? &key : NULL);
+		result = finish(A, q, q->account != NULL ? &key : NULL);
 	db_rollback(d);
 	book_release(A->book);
 	free(A);

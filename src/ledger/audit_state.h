@@ -2,7 +2,7 @@
  * audit_state: an audit under way.  The audit_*.c files share it and nobody else includes it:
  * audit_run.c runs it, audit.c reports what is found, audit_journal.c follows entries, audit_rows.c looks at all other
  * rows, audit_orders.c at what came in by payments, bonuses and codes, audit_workspaces.c at plans, people and
- * statements, audit_explain.c names the rows when sums differ.
+ * statements, audit_explain.c names the rows when sums differ, audit_heads.c writes and compares heads.
  */
 #ifndef OCTROI_LEDGER_AUDIT_STATE_H
 #define OCTROI_LEDGER_AUDIT_STATE_H
@@ -11,6 +11,7 @@
 
 #include "base/id.h"
 #include "ledger/audit.h"
+#include "ledger/audit_heads.h"
 #include "ledger/book.h"
 #include "ledger/seal.h"
 #include "ledger/table.h"
@@ -58,6 +59,7 @@ struct audit {
 	int64_t now_us;
 	struct subject subjects[AUDIT_CHUNK];
 	int count; /* of subjects */
+	struct audit_heads heads; /* file NULL: none are written */
 };
 
 #define AUDIT_ROW_MAX (ID_ACCOUNT_MAX + 64) /* how a finding names a row */
@@ -99,10 +101,26 @@ enum audit_aspect {
 	ASPECT_AFTER,
 	ASPECT_COUNTERPART,
 	ASPECT_TIME,
+	ASPECT_RECORD,
 	ASPECT_COUNT
 };
 void audit_seal(const struct audit *A, seal_sum *sum, int64_t seq, enum audit_aspect aspect,
                 int64_t value);
+void audit_seal_sum(const struct audit *A, seal_sum *sum, int64_t seq, enum audit_aspect aspect, seal_sum value);
+
+/* Room for a row of any table that is streamed. */
+union audit_row {
+	struct row row;
+	struct accounts_row account;
+	struct entries_row entry;
+	struct grants_row grant;
+	struct holds_row hold;
+	struct usages_row usage;
+	struct transactions_row transaction;
+	struct requests_row request;
+};
+/* From a result whose first columns are the table's.  Texts stay in the database's buffer, until the next row. */
+void audit_read_row(const struct db_row *from, enum table_id id, union audit_row *to);
 
 /* Names the rows behind sums that differ; 0, or -1 on a fault.  Uses the connection: nothing may be
  * streaming. */

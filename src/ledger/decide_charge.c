@@ -32,6 +32,7 @@ static struct usages_row *new_usage(struct decide *d, struct slot *s, const stru
 	u->metadata = c->charge.labels.metadata;
 	u->created_at_us = d->now_us;
 	u->ended_at_us = d->now_us;
+	u->recorded = true;
 	return u;
 }
 
@@ -65,7 +66,7 @@ void decide_charge(struct decide *d, struct slot *s, struct command *c)
 	effects_account(d, s, c);
 	u = new_usage(d, s, c, p == &standard ? 0 : p->version, cost);
 	rows_add(d->rows, s, &u->row);
-	effects_cost(d, s, u, cost, d->now_us);
+	effects_cost(d, s, u, cost, 0, d->now_us);
 	u->balance_micros = s->account->balance_micros;
 	u->available_micros = effects_available(s->account);
 	a->outcome = OUTCOME_OK;

@@ -40,6 +40,8 @@ static void expire_hold(struct decide *d, struct slot *s, struct holds_row *h)
 	if (d->capture_expired && effects_fits(s->account, -estimate)) {
 		u->settlement = SETTLEMENT_ESTIMATED;
 		effects_capture(d, s, u, estimate, u->ended_at_us);
+	} else {
+		effects_cost(d, s, u, 0, 0, u->ended_at_us);
 	}
 	u->balance_micros = s->account->balance_micros;
 	u->available_micros = effects_available(s->account);

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "ledger/effects.h"
+#include "ledger/record.h"
 
 /* What an ended or open hold says about its price. */
 struct terms_of_hold {
@@ -101,7 +102,7 @@ static bool same_settlement(const struct decide *d, const struct usages_row *u, 
 
 /* Writes the settlement into the usage, which has just ended or is settled late. */
 static void book(struct decide *d, struct slot *s, const struct command *c, struct usages_row *u,
-                 const struct tokens *tokens, micros cost, enum settlement settlement)
+                 const struct tokens *tokens, micros cost, enum settlement settlement, seal_sum recorded)
 {
 	const int64_t *count = tokens->count;
 
@@ -116,7 +117,7 @@ static void book(struct decide *d, struct slot *s, const struct command *c, stru
 	u->output_tokens = count[PRICE_OUTPUT];
 	u->settled_message_id = c->settle.message_id;
 	u->ended_at_us = d->now_us;
-	effects_cost(d, s, u, cost, d->now_us);
+	effects_cost(d, s, u, cost, recorded, d->now_us);
 	u->balance_micros = s->account->balance_micros;
 	u->available_micros = effects_available(s->account);
 }
@@ -139,7 +140,7 @@ static void settle_open(struct decide *d, struct slot *s, struct command *c, str
 
 	/* From here on it succeeds. */
 	u = effects_end_hold(d, s, h, release ? USAGE_RELEASED : USAGE_SETTLED, d->now_us);
-	book(d, s, c, u, &tokens, cost, settlement);
+	book(d, s, c, u, &tokens, cost, settlement, 0);
 	fill_answer(s, u, &c->answer);
 }
 
@@ -150,6 +151,7 @@ static void settle_expired(struct decide *d, struct slot *s, struct command *c,
 	                                    u->item, u->price_version, u->reserved_micros, 0};
 	const struct tokens tokens = charged(d, c, &terms);
 	enum settlement settlement;
+	seal_sum recorded;
 	micros cost;
 
 	c->answer.outcome = compute(d, c, &terms, &tokens, &cost, &settlement);
@@ -159,9 +161,10 @@ static void settle_expired(struct decide *d, struct slot *s, struct command *c,
 		return;
 
 	/* From here on it succeeds. */
+	recorded = record_of(&u->row);
 	u->state = USAGE_SETTLED;
 	rows_touch(d->rows, &u->row);
-	book(d, s, c, u, &tokens, cost, SETTLEMENT_LATE);
+	book(d, s, c, u, &tokens, cost, SETTLEMENT_LATE, recorded);
 	fill_answer(s, u, &c->answer);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "ledger/record.h"
 #include "ledger/statement.h"
 #include "ledger/workspace.h"
 
@@ -11,6 +12,7 @@ struct movement {
 	enum entry_kind kind;
 	enum counterpart counterpart;
 	int64_t usage_seq, transaction_seq, at_us;
+	seal_sum *record; /* its first entry takes it and leaves 0; NULL: its row is not recorded */
 };
 
 /* Sums that a guard has checked. */
@@ -88,7 +90,7 @@ static void enter(struct decide *d, struct slot *s, micros amount, int64_t grant
 	struct accounts_row *a = s->account;
 	struct entries_row *e = (struct entries_row *)rows_alloc(d->rows, TABLE_ENTRIES);
 
-	CHECK(amount != 0);
+	CHECK((amount == 0) == (m->kind == ENTRY_RECORD));
 	memcpy(e->account_id, a->id, sizeof(e->account_id));
 	e->seq = ++a->entry_seq;
 	e->kind = m->kind;
@@ -100,6 +102,10 @@ static void enter(struct decide *d, struct slot *s, micros amount, int64_t grant
 	e->usage_seq = m->usage_seq;
 	e->transaction_seq = m->transaction_seq;
 	e->created_at_us = m->at_us;
+	if (m->record != NULL) {
+		record_write(*m->record, e->record);
+		*m->record = 0;
+	}
 	entry_hash(e, a->chain_head, e->hash);
 	memcpy(a->chain_head, e->hash, sizeof(a->chain_head));
 	a->balance_micros = e->balance_after_micros;
@@ -267,40 +273,44 @@ static const char *text_of(const char *text)
 	return text != NULL ? text : "";
 }
 
-/* The row beside the entries that its movement made; called after them. */
-static void record(struct decide *d, struct slot *s, const struct effects_transaction *t, int64_t seq,
-       int64_t grant_seq, micros before)
+/* The row beside the entries that its movement makes, before they are made. */
+static void add_transaction(struct decide *d, struct slot *s, const struct effects_transaction *t, int64_t grant_seq,
+                            seal_sum *record)
 {
 	struct transactions_row *row = (struct transactions_row *)rows_alloc(d->rows, TABLE_TRANSACTIONS);
 
 	memcpy(row->account_id, s->key.bytes, sizeof(row->account_id));
-	row->seq = seq;
+	row->seq = s->account->entry_seq + 1;
 	row->type = t->type;
 	row->amount_micros = t->amount_micros;
-	row->balance_before_micros = before;
-	row->balance_after_micros = s->account->balance_micros;
+	row->balance_before_micros = s->account->balance_micros;
+	row->balance_after_micros = add(s->account->balance_micros, t->amount_micros);
 	row->grant_seq = grant_seq;
 	row->description = text_of(t->description);
 	row->reference = text_of(t->reference);
 	row->actor = text_of(t->actor);
 	row->metadata = text_of(t->metadata);
 	row->created_at_us = t->at_us;
+	row->recorded = true;
 	rows_add(d->rows, s, &row->row);
-	CHECK(row->balance_after_micros == add(before, t->amount_micros));
+	*record = record_of(&row->row);
 }
 
 static int64_t transact(struct decide *d, struct slot *s, const struct effects_transaction *t, int64_t first_seq)
 {
-	const micros before = s->account->balance_micros;
 	const int64_t seq = s->account->entry_seq + 1;
-	const struct movement m = {ENTRY_TRANSACTION, counterpart_of(t->type), 0, seq, t->at_us};
-	int64_t grant_seq = first_seq;
+	const micros after = add(s->account->balance_micros, t->amount_micros);
+	seal_sum record;
+	const struct movement m = {ENTRY_TRANSACTION, counterpart_of(t->type), 0, seq, t->at_us, &record};
 
-	if (t->amount_micros > 0)
-		grant_seq = credit(d, s, t->amount_micros, t->type, t->priority, t->expires_at_us, &m);
-	else
+	if (t->amount_micros > 0) {
+		add_transaction(d, s, t, s->account->grant_seq + 1, &record);
+		(void)credit(d, s, t->amount_micros, t->type, t->priority, t->expires_at_us, &m);
+	} else {
+		add_transaction(d, s, t, first_seq, &record);
 		debit(d, s, -t->amount_micros, first_seq, &m);
-	record(d, s, t, seq, grant_seq, before);
+	}
+	CHECK(record == 0 && s->account->balance_micros == after);
 	return seq;
 }
 
@@ -318,15 +328,15 @@ int64_t effects_claw_back(struct decide *d, struct slot *s, const struct effects
 void effects_expire_grant(struct decide *d, struct slot *s, struct grants_row *g,
                      const struct effects_transaction *t)
 {
-	const micros before = s->account->balance_micros;
+	seal_sum record;
 	const int64_t seq = s->account->entry_seq + 1;
-	const struct movement m = {ENTRY_TRANSACTION, counterpart_of(t->type), 0, seq, t->at_us};
+	const struct movement m = {ENTRY_TRANSACTION, counterpart_of(t->type), 0, seq, t->at_us, &record};
 
 	CHECK(g->remaining_micros > 0 && t->amount_micros == -g->remaining_micros);
+	add_transaction(d, s, t, g->seq, &record);
 	g->remaining_micros = 0;
 	rows_touch(d->rows, &g->row);
 	enter(d, s, t->amount_micros, g->seq, &m);
-	record(d, s, t, seq, g->seq, before);
 }
 
 void effects_reserve(struct decide *d, struct slot *s, struct holds_row *h, micros change)
@@ -362,6 +372,7 @@ struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct hol
 	u->metadata = h->metadata;
 	u->created_at_us = h->created_at_us;
 	u->ended_at_us = at_us;
+	u->recorded = true;
 	rows_add(d->rows, s, &u->row);
 	rows_end(d->rows, &h->row);
 	CHECK(a->open_holds > 0 && a->held_micros >= h->reserved_micros);
@@ -488,32 +499,39 @@ static void give_back(struct decide *d, struct slot *s, const struct usages_row 
 		credit(d, s, untraced, TRANSACTION_REFUND, 0, 0, m);
 }
 
-static void cost_less(struct decide *d, struct slot *s, const struct usages_row *u, micros less, int64_t at_us)
+static void cost_less(struct decide *d, struct slot *s, const struct usages_row *u, micros less,
+                      const struct movement *m)
 {
-	const struct movement m = {ENTRY_REVERSAL, COUNTERPART_USAGE, u->seq, 0, at_us};
 	const struct captures_row *c = rows_capture(d->rows, s, u->seq);
 
-	give_back(d, s, u, less, &m);
+	give_back(d, s, u, less, m);
 	if (c != NULL)
-		workspace_given_back(d, s, u->member, c, less, at_us);
+		workspace_given_back(d, s, u->member, c, less, m->at_us);
 	else
-		workspace_spent(d, s, u->member, -less, at_us);
+		workspace_spent(d, s, u->member, -less, m->at_us);
 }
 
-void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros cost, int64_t at_us)
+void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros cost, seal_sum recorded, int64_t at_us)
 {
 	const micros more = cost - u->cost_micros;
-	const struct movement m = {ENTRY_USAGE, COUNTERPART_USAGE, u->seq, 0, at_us};
+	seal_sum record;
+	struct movement m = {ENTRY_USAGE, COUNTERPART_USAGE, u->seq, 0, at_us, u->recorded ? &record : NULL};
 
 	CHECK(cost >= 0 && u->cost_micros >= 0);
+	u->cost_micros = cost;
+	rows_touch(d->rows, &u->row);
+	record = record_of(&u->row) - recorded;
 	if (more > 0) {
 		debit(d, s, more, 0, &m);
 		workspace_spent(d, s, u->member, more, at_us);
 	} else if (more < 0) {
-		cost_less(d, s, u, -more, at_us);
+		m.kind = ENTRY_REVERSAL;
+		cost_less(d, s, u, -more, &m);
+	} else if (u->recorded) {
+		m.kind = ENTRY_RECORD;
+		enter(d, s, 0, 0, &m);
 	}
-	u->cost_micros = cost;
-	rows_touch(d->rows, &u->row);
+	CHECK(!u->recorded || record == 0);
 }
 
 void effects_capture(struct decide *d, struct slot *s, struct usages_row *u, micros cost, int64_t at_us)
@@ -522,7 +540,7 @@ void effects_capture(struct decide *d, struct slot *s, struct usages_row *u, mic
 	const micros owed = effects_debt(s);
 	struct captures_row *c;
 
-	effects_cost(d, s, u, cost, at_us);
+	effects_cost(d, s, u, cost, 0, at_us);
 	if (cost == 0)
 		return;
 	c = (struct captures_row *)rows_alloc(d->rows, TABLE_CAPTURES);

@@ -13,7 +13,8 @@ enum entry_kind {
 	ENTRY_USAGE,       /* usage_seq names the usage; amount < 0 */
 	ENTRY_TRANSACTION, /* transaction_seq names the transaction */
 	ENTRY_DEBT,        /* a grant pays an earlier debt: a pair that sums to zero */
-	ENTRY_REVERSAL     /* part of a captured estimate given back; usage_seq, amount > 0 */
+	ENTRY_REVERSAL,    /* part of a captured estimate given back; usage_seq, amount > 0 */
+	ENTRY_RECORD       /* a usage ends or changes and nothing moves; usage_seq, amount 0 */
 };
 
 /* Who stands on the other side of an entry, so that the whole journal sums to zero. */
@@ -25,7 +26,8 @@ enum counterpart {
 
 /* SHA-256 over the previous hash (32 zero bytes before the first entry) and the entry's fields: account
  * id, then seq, kind, counterpart, amount, balance before, balance after, grant_seq, usage_seq,
- * transaction_seq, created_at_us, each as eight bytes, most significant first.  Pure. */
+ * transaction_seq, created_at_us, each as eight bytes, most significant first; then the record, unless it is zero, as
+ * in entries that carry none and in those of versions before there were records.  Pure. */
 void entry_hash(const struct entries_row *e, const unsigned char previous[DIGEST_BYTES],
                 unsigned char out[DIGEST_BYTES]);
 

@@ -20,8 +20,13 @@ static uint64_t mix(uint64_t x)
 
 void seal_add(const struct seal_key *key, seal_sum *sum, int64_t number, int64_t value)
 {
+	/* A negative value is its complement, as the modulus wants it. */
+	seal_add_sum(key, sum, number, (seal_sum)value);
+}
+
+void seal_add_sum(const struct seal_key *key, seal_sum *sum, int64_t number, seal_sum value)
+{
 	const uint64_t weight = mix(mix((uint64_t)number ^ key->first) + key->second);
 
-	/* A negative value is its complement, as the modulus wants it. */
-	*sum += (seal_sum)weight * (seal_sum)value;
+	*sum += (seal_sum)weight * value;
 }

@@ -18,5 +18,7 @@ struct seal_key {
 
 void seal_draw(struct seal_key *key);
 void seal_add(const struct seal_key *key, seal_sum *sum, int64_t number, int64_t value);
+/* The same of a value that is a sum modulo 2^128 itself. */
+void seal_add_sum(const struct seal_key *key, seal_sum *sum, int64_t number, seal_sum value);
 
 #endif

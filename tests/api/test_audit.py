@@ -6,12 +6,16 @@ puts everything back.
 
 import hashlib
 import json
+import os
+import pathlib
 import re
+import subprocess
 import threading
 
 import pytest
 
-from octroi import Octroi
+from chain import chain_anew
+from octroi import TOP, Octroi
 
 TABLES = ("accounts", "grants", "holds", "usages", "entries", "transactions", "requests", "price_versions", "prices")
 
@@ -140,12 +144,24 @@ def test_unreachable_database_is_no_clean_ledger(ledger, tmp_path):
 
 
 ENTRY_FIELDS = ("kind", "counterpart", "amount_micros", "balance_before_micros", "balance_after_micros", "grant_seq",
-                "usage_seq", "transaction_seq", "created_at_us")
+                "usage_seq", "transaction_seq", "created_at_us", "record")
+
+# A usage's figures that repeat the answer to its settlement; nobody is charged by them.
+ANSWERS = {"balance_micros", "available_micros"}
+
+
+def columns(table):
+    """(type, name) of each column but the key."""
+    rows = re.findall(r"^(INT|TEXT|BYTES)\((\w+)(?:, \d+)?, (?!KEY)\w+\)$", (TOP / f"src/ledger/tables/{table}.def").read_text(),
+                      re.M)
+    assert len(rows) > 5
+    return rows
 
 
 @pytest.mark.parametrize("field", ENTRY_FIELDS)
 def test_entry_changed(ledger, field):
-    found = find(ledger, f"UPDATE entries SET {field} = {field} + 1 WHERE {MINE} AND seq = 3")
+    change = "CONCAT('x', SUBSTRING(record, 2))" if field == "record" else f"{field} + 1"
+    found = find(ledger, f"UPDATE entries SET {field} = {change} WHERE {MINE} AND seq = 3")
     assert names(found, "entries", "seq 3")
     assert "chain" in checks(found)
 
@@ -157,14 +173,11 @@ def test_entry_hash_changed(ledger):
 
 def test_entry_changed_and_hashed_anew(ledger):
     """Whoever knows how the hash is made still breaks the chain at the next entry."""
-    rows = ledger.sql(f"SELECT seq, kind, counterpart, amount_micros, balance_before_micros, balance_after_micros,"
-                      f" grant_seq, usage_seq, transaction_seq, created_at_us FROM entries WHERE {MINE} AND seq = 3")
-    fields = [int(value) for value in rows[0]]
-    fields[9] += 1
-    before = ledger.sql(f"SELECT HEX(hash) FROM entries WHERE {MINE} AND seq = 2")[0][0]
-    packed = bytes.fromhex(before) + bytes.fromhex(ONE[2:]) + b"".join(v.to_bytes(8, "big", signed=True) for v in fields)
-    found = find(ledger, f"UPDATE entries SET created_at_us = created_at_us + 1,"
-                         f" hash = 0x{hashlib.sha256(packed).hexdigest()} WHERE {MINE} AND seq = 3")
+    statement, = [s for s in chain_anew(ledger, f"{MINE} AND seq <= 3") if s.endswith("seq = 3")]
+    assert ledger.sql(f"SELECT LOWER(HEX(hash)) FROM entries WHERE {MINE} AND seq = 3")[0][0] in statement
+    changed, = [s for s in chain_anew(ledger, f"{MINE} AND seq <= 3", {"created_at_us": "created_at_us + (seq = 3)"})
+                if s.endswith("seq = 3")]
+    found = find(ledger, f"UPDATE entries SET created_at_us = created_at_us + 1 WHERE {MINE} AND seq = 3", changed)
     assert not any(f["check"] == "chain" and f["row"].endswith("seq 3") for f in found)
     assert any(f["check"] == "chain" and f["row"].endswith("seq 4") for f in found)
 
@@ -185,7 +198,7 @@ def test_entry_added(ledger):
     seq = last_entry(ledger) + 1
     found = find(ledger, f"INSERT INTO entries SELECT account_id, seq + 1, kind, counterpart, amount_micros,"
                          f" balance_after_micros, balance_after_micros + amount_micros, grant_seq, usage_seq,"
-                         f" transaction_seq, created_at_us, hash FROM entries WHERE {MINE} AND seq = {seq - 1}")
+                         f" transaction_seq, created_at_us, hash, record FROM entries WHERE {MINE} AND seq = {seq - 1}")
     assert names(found, "entries", f"seq {seq}")
 
 
@@ -278,6 +291,57 @@ def test_charge_changed(ledger):
                          f" WHERE {MINE} AND seq = {seq}")
     assert names(found, "usages", f"seq {seq}")
     assert names(found, "requests", "request_key [0-9a-f]{32}")
+
+
+@pytest.mark.parametrize("kind,name", [column for column in columns("usages") if column[1] not in ANSWERS])
+@pytest.mark.parametrize("state", ["settled", "released"])
+def test_any_column_of_a_usage_changed(ledger, state, kind, name):
+    """Who used what and when, also where nothing was charged."""
+    seq = one(ledger, f"SELECT MIN(seq) FROM usages WHERE {MINE} AND state = {0 if state == 'settled' else 1}")
+    change = f"IF({name} = 0, 1, 0)" if kind == "INT" else f"CONCAT({name}, 'x')"
+    found = find(ledger, f"UPDATE usages SET {name} = {change} WHERE {MINE} AND seq = {seq}")
+    assert names(found, "usages", f"seq {seq}")
+
+
+@pytest.mark.parametrize("kind,name", columns("transactions"))
+def test_any_column_of_a_transaction_changed(ledger, kind, name):
+    seq = one(ledger, f"SELECT MIN(seq) FROM transactions WHERE {MINE}")
+    change = f"{name} + 1" if kind == "INT" else f"CONCAT({name}, 'x')"
+    found = find(ledger, f"UPDATE transactions SET {name} = {change} WHERE {MINE} AND seq = {seq}")
+    assert names(found, "transactions", f"seq {seq}")
+
+
+def test_a_usage_changed_with_its_flag(ledger):
+    """Who says that the row is none of those that entries record has to explain the entries."""
+    found = find(ledger, f"UPDATE usages SET member = 'other', recorded = 0 WHERE {MINE} AND seq = 1")
+    assert names(found, "usages", "seq 1")
+
+
+def test_usages_exchanged(ledger):
+    """Two usages of one cost exchange who used them."""
+    first, second = [row[0] for row in ledger.sql(f"SELECT seq FROM usages WHERE {MINE} AND cost_micros = 0 ORDER BY seq LIMIT 2")]
+    found = find(ledger, f"UPDATE usages SET item = CASE seq WHEN {first} THEN (SELECT item FROM saved.usages WHERE {MINE} AND"
+                         f" seq = {second}) ELSE (SELECT item FROM saved.usages WHERE {MINE} AND seq = {first}) END,"
+                         f" created_at_us = IF(seq = {first}, created_at_us + 1, created_at_us - 1)"
+                         f" WHERE {MINE} AND seq IN ({first}, {second})")
+    assert names(found, "usages", f"seq {first}") and names(found, "usages", f"seq {second}")
+
+
+@pytest.mark.parametrize("change", ["member = 'other'", "item = 'o1'", "created_at_us = 1", "recorded = 0", "metadata = ''",
+                                    "reserved_micros = 0"])
+def test_octroi_itself_cannot_change_who_used_what(ledger, change):
+    """Its database user has no right to."""
+    conf = dict(line.split(" = ", 1) for line in pathlib.Path(ledger.env["OCTROI_CONF"]).read_text().splitlines() if " = " in line)
+    done = subprocess.run(["mariadb", "--no-defaults", "--socket", ledger.env["OCTROI_DB_SOCKET"], "-u", conf["db_user"],
+                           conf["db_name"]], input=f"UPDATE usages SET {change} WHERE {MINE} AND seq = 1", text=True, timeout=60,
+                          env={"PATH": os.environ["PATH"], "MYSQL_PWD": conf["db_password"]}, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1 and "UPDATE command denied" in done.stderr, done
+
+
+def test_octroi_may_change_what_it_has_to(ledger):
+    granted = re.search(r"GRANT UPDATE \((.*)\) ON octroi\.usages", (TOP / "sql/grants.sql").read_text())[1].split(", ")
+    varying = re.findall(r"^\w+\((\w+)(?:, 16)?, (?:KEY|VARYING)\)$", (TOP / "src/ledger/tables/usages.def").read_text(), re.M)
+    assert granted == varying
 
 
 def test_usage_removed(ledger):
@@ -379,6 +443,128 @@ def test_account_removed(ledger):
 def test_account_renamed(ledger):
     found_row = f"UPDATE accounts SET external_id = 'audit:one-other' WHERE {ROW}"
     assert "account" in checks(find(ledger, found_row))
+
+
+# ---- heads that were kept elsewhere ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def heads(ledger, tmp_path):
+    path = tmp_path / "heads"
+    done = ledger.ctl("audit", "--heads", path)
+    assert f"{path} has today's heads" in done.stdout and path.stat().st_mode & 0o777 == 0o600
+    return path
+
+
+def against(o, heads, *changes):
+    """Findings of a comparison after the changes, which are undone."""
+    try:
+        for change in changes:
+            o.sql(change)
+        done = o.ctl("audit", "--against", heads, "--json", check=False)
+    finally:
+        for table in TABLES if changes else ():
+            o.sql(f"DELETE FROM {table}; INSERT INTO {table} SELECT * FROM saved.{table}")
+    answer = json.loads(done.stdout)
+    assert (done.returncode == 1) == bool(answer["findings"]) and done.returncode in (0, 1), done
+    return answer["findings"], answer["report"]
+
+
+def test_heads_are_found_again(ledger, heads):
+    found, report = against(ledger, heads)
+    assert not found and report["headsCompared"] == report["accounts"] >= 3
+    text = heads.read_text().splitlines()
+    assert text[0] == "octroi heads 1" and len(text) == report["accounts"] + 2
+
+
+def test_heads_hold_while_the_ledger_lives(ledger, tmp_path):
+    """What the head of one day cannot do: entries that come since change nothing of it."""
+    with Octroi("nginx", audit=False) as o:
+        live(o, "heads:a")
+        o.account("heads:none")
+        path = tmp_path / "heads"
+        o.ctl("audit", "--heads", path)
+        live(o, "heads:b")
+        o.fund("heads:a", 5)
+        found, report = against(o, path)
+        assert not found and report["headsCompared"] == 2 < report["accounts"]
+        o.ctl("audit", "--against", path, "--heads", path)
+        assert against(o, path)[1]["headsCompared"] == 3
+
+
+def test_a_journal_cut_with_balances_put_right(ledger, heads):
+    """By root, who leaves a ledger in which nothing contradicts anything: the audit alone is clean."""
+    cut = [f"DELETE FROM {table} WHERE {MINE}" for table in ("usages", "holds", "requests", "transactions", "grants", "entries")]
+    nothing = (f"UPDATE accounts SET balance_micros = 0, held_micros = 0, open_holds = 0, hold_seq = 0, grant_seq = 0,"
+               f" entry_seq = 0, chain_head = 0x{'00' * 32} WHERE {ROW}")
+    try:
+        for change in (*cut, nothing):
+            ledger.sql(change)
+        assert ledger.ctl("audit", "--account", "audit:one").returncode == 0
+        done = ledger.ctl("audit", "--against", heads, "--json", check=False)
+    finally:
+        for table in TABLES:
+            ledger.sql(f"DELETE FROM {table}; INSERT INTO {table} SELECT * FROM saved.{table}")
+    found = json.loads(done.stdout)["findings"]
+    assert done.returncode == 1 and checks(found) == {"head"}
+    said = " ".join(f["detail"] for f in found)
+    assert all(name in said for name in ("entry_seq is 0", "hold_seq is 0", "grant_seq is 0", "is missing"))
+
+
+def test_a_journal_written_anew(ledger, heads):
+    """As long as before, each hash right: only the hash of then tells."""
+    changes = chain_anew(ledger, MINE, {"created_at_us": "created_at_us + 1"})
+    changes.insert(0, f"UPDATE entries SET created_at_us = created_at_us + 1 WHERE {MINE}")
+    found, _ = against(ledger, heads, *changes)
+    assert "chain" not in checks(found)
+    assert [f["row"] for f in found if f["check"] == "head"] == [f"account audit:one seq {last_entry(ledger)}"]
+
+
+def test_an_account_that_is_gone(ledger, heads):
+    found, _ = against(ledger, heads, f"DELETE FROM accounts WHERE {ROW}")
+    assert any(f["check"] == "head" and f["row"] == "account id 0x" + ONE[2:] for f in found)
+
+
+def test_no_heads_of_a_ledger_that_is_not_clean(ledger, heads, tmp_path):
+    was = heads.read_text()
+    try:
+        ledger.sql(f"UPDATE accounts SET balance_micros = balance_micros + 1 WHERE {ROW}")
+        done = ledger.ctl("audit", "--heads", heads, check=False)
+    finally:
+        ledger.sql("DELETE FROM accounts; INSERT INTO accounts SELECT * FROM saved.accounts")
+    assert done.returncode == 1 and f"{heads} was not written" in done.stdout
+    assert heads.read_text() == was and [path.name for path in tmp_path.iterdir()] == ["heads"]
+
+
+def spoil(text, how):
+    lines = text.splitlines(keepends=True)
+    if how == "cut off":
+        return "".join(lines[:-1])
+    if how == "a line less":
+        return "".join(lines[:1] + lines[2:])
+    if how == "a digit":
+        return text.replace(lines[1], lines[1].replace(" ", " 9", 1))
+    if how == "more":
+        return text + lines[1]
+    if how == "exchanged":
+        return "".join([lines[0], lines[2], lines[1], *lines[3:]])
+    if how == "long":
+        return lines[0] + "0" * 5000 + "\n"
+    return {"empty": "", "another": "octroi heads 2\n", "letters": lines[0] + "zz\n"}[how]
+
+
+@pytest.mark.parametrize("how", ["cut off", "a line less", "a digit", "more", "exchanged", "long", "empty", "another", "letters"])
+def test_a_file_of_heads_that_is_not_whole(ledger, heads, how):
+    heads.write_text(spoil(heads.read_text(), how))
+    done = ledger.ctl("audit", "--against", heads, check=False)
+    assert done.returncode == 2 and re.search(r"heads: line \d+: ", done.stderr), done
+
+
+def test_heads_are_of_all_accounts(ledger, heads, tmp_path):
+    assert "without --account" in ledger.ctl("audit", "--account", "audit:one", "--against", heads, check=False).stderr
+    for option, path in (("--against", tmp_path / "none"), ("--heads", tmp_path / "no" / "heads")):
+        done = ledger.ctl("audit", option, path, check=False)
+        assert done.returncode == 2 and "No such file" in done.stderr
 
 
 def test_everything_was_put_back(ledger):

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from chain import chain_anew
 from octroi import Octroi, wait_until
 from timetravel import Clock
 
@@ -42,6 +43,8 @@ def downgrade(o, version):
     for later in sorted(FILES, reverse=True):
         if later > version:
             undo(o, later)
+    for statement in chain_anew(o, recorded=False):
+        o.sql(statement)
 
 
 def upgrade(o):

@@ -345,6 +345,8 @@ class AccountCheck:
             balance = entry.after
             about = ("usage", entry.usage) if entry.usage else ("transaction", entry.transaction)
             self.sums[about] += entry.amount
+            if entry.amount == 0:
+                continue  # it records that a hold ended: who asked for that is not in the history
             first, _ = self.lines.get(about, (number, number))
             self.lines[about] = (first, number)
         for about in self.sums:

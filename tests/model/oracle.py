@@ -31,7 +31,7 @@ TRANSACTIONS = {
     "ADJUSTMENT": (8, 0, 50), "PAYMENT": (9, 1, 50),
 }
 
-ENTRY_USAGE, ENTRY_TRANSACTION, ENTRY_DEBT, ENTRY_REVERSAL = range(4)
+ENTRY_USAGE, ENTRY_TRANSACTION, ENTRY_DEBT, ENTRY_REVERSAL, ENTRY_RECORD = range(5)
 SETTLED, RELEASED, EXPIRED = range(3)
 OUTCOMES = ("complete", "partial", "failed")
 NO_OUTCOME = 3
@@ -268,6 +268,8 @@ class Account:
             self.debit(more, ENTRY_USAGE, usage=u.hold.seq)
         elif more < 0:
             self.give_back(u, -more)
+        else:
+            self.enter(ENTRY_RECORD, 0, 0, u.hold.seq)
         u.cost = cost
 
     def give_back(self, u, amount):
@@ -365,6 +367,8 @@ class Account:
             if self.capture and self.fits(-it.reserved):
                 u.settlement = "estimated"
                 self.charge_usage(u, it.reserved)
+            else:
+                self.charge_usage(u, 0)
             self.figures(u)
 
 
@@ -543,6 +547,7 @@ def release(a, c, book, now):
         return not_ok(409, "HOLD_ENDED")
     if h is not None:
         u = a.end(h, RELEASED)
+        a.charge_usage(u, 0)
         a.figures(u)
     return {"status": 200, "hold": public_id(a.name, c["hold"]), "released": True, "balanceMicros": a.balance,
             "availableMicros": a.available}

@@ -594,6 +594,8 @@ static void dump_journal(void)
 	for (const struct row *row = tables[TABLE_ENTRIES]; row != NULL; row = row->next) {
 		const struct entries_row *e = (const struct entries_row *)row;
 
+		if (e->kind == ENTRY_RECORD)
+			continue;
 		printf("entry %" PRId64 " %" PRId64 " %" PRId64 "\n", e->amount_micros, e->grant_seq, e->created_at_us);
 	}
 	for (const struct row *row = tables[TABLE_TRANSACTIONS]; row != NULL; row = row->next) {

@@ -214,9 +214,12 @@ def test_tables_are_those_of_the_manual():
 def granted():
     """table: rights beyond SELECT and INSERT, which hold for all."""
     rights = {}
-    for privileges, table in re.findall(r"^GRANT ([A-Z, ]+) ON octroi\.(\S+) TO 'octroi'@'localhost';$",
-                                        text("sql/grants.sql"), re.M):
-        rights.setdefault(table, set()).update(privileges.split(", "))
+    for verb, privileges, table in re.findall(r"^(GRANT|REVOKE) ([A-Z, ]+)(?: \([a-z0-9_, ]+\))? ON octroi\.(\S+)"
+                                              r" (?:TO|FROM) 'octroi'@'localhost';$", text("sql/grants.sql"), re.M):
+        if verb == "GRANT":
+            rights.setdefault(table, set()).update(privileges.split(", "))
+        else:
+            rights[table] -= set(privileges.split(", "))
     return rights
 
 

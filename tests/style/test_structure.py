@@ -84,12 +84,12 @@ def test_no_unknown_vendor():
 # ---- purity ------------------------------------------------------------------------------------------
 
 # What decides: no I/O, no clock, no memory of its own, no database.
-PURE_NOUNS = ("effects", "refusal", "price", "usage", "entry", "order", "open_orders", "bonus", "guesses", "referral", "plan", "workspace", "limits",
+PURE_NOUNS = ("effects", "refusal", "price", "usage", "entry", "record", "order", "open_orders", "bonus", "guesses", "referral", "plan", "workspace", "limits",
               "allowance", "period", "period_money", "statement", "customer", "diagnosis", "forecast")
 PURE = [name for name in sources(".c", under="src/ledger/")
         if re.fullmatch(rf"src/ledger/(decide(_\w+)?|{'|'.join(PURE_NOUNS)})\.c", name)]
 PURE_ALLOWED = re.compile(r"""
-    (decide|effects|refusal|open_orders|order|bonus|guesses|referral|rows|money|price|entry|digest_sha256|json_(get|int|type|size|at|text|bool|each)|provider
+    (decide|effects|refusal|open_orders|order|bonus|guesses|referral|rows|money|price|entry|record|digest_sha256|json_(get|int|type|size|at|text|bool|each)|provider
      |plan|workspace|limits|allowance|period|statement|customer|diagnosis|forecast|wording)(_\w+)?
     | zone_(name|local|instant|add_months|local_day|local_month|next_day|next_month)
     | book_price_(at|of_version) | book_plan(_at|_of_version)? | outcome_name | command_\w+ | check_failed | names_\w+

@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #include "ledger/entry.h"
+#include "ledger/record.h"
 #include "ledger/seal.h"
 
 static struct entries_row sample(void)
@@ -60,6 +61,77 @@ static void test_every_field_counts(void **state)
 	previous[31] ^= 0x80;
 	entry_hash(&e, previous, other);
 	assert_memory_not_equal(hash, other, sizeof(hash));
+}
+
+static struct usages_row sample_usage(void)
+{
+	struct usages_row u;
+
+	table_row_clear(&u.row, TABLE_USAGES);
+	memset(u.account_id, 0xAB, sizeof(u.account_id));
+	u.seq = 7;
+	u.member = "zoé";
+	u.item = "gpt-4o";
+	u.cost_micros = 12345;
+	u.recorded = 1;
+	return u;
+}
+
+/* The digest was made by Python's hashlib from the bytes that record.h describes. */
+static void test_record_is_as_documented(void **state)
+{
+	static const unsigned char expected[RECORD_BYTES] = {0x85, 0xd6, 0x94, 0x44, 0x7d, 0x8d, 0x4b, 0xd6,
+		0xf3, 0xc4, 0x7c, 0x5a, 0x19, 0xe7, 0x06, 0xa9};
+	struct usages_row u = sample_usage();
+	unsigned char bytes[RECORD_BYTES];
+
+	(void)state;
+	record_write(record_of(&u.row), bytes);
+	assert_memory_equal(bytes, expected, sizeof(bytes));
+	assert_true(record_read(bytes) == record_of(&u.row));
+}
+
+static void test_every_column_is_recorded(void **state)
+{
+	const struct table *t = table_of(TABLE_USAGES);
+	struct usages_row u = sample_usage();
+	const seal_sum before = record_of(&u.row);
+	int answers = 0;
+
+	(void)state;
+	for (int i = 0; i < t->column_count; i++) {
+		const struct column *c = &t->columns[i];
+		struct usages_row changed = sample_usage();
+		char *field = (char *)&changed + c->offset;
+
+		if (c->type == COLUMN_TEXT)
+			*(const char **)(void *)field = "another";
+		else
+			*(unsigned char *)field ^= 1;
+		if (strcmp(c->name, "balance_micros") == 0 || strcmp(c->name, "available_micros") == 0) {
+			assert_true(record_of(&changed.row) == before);
+			answers++;
+		} else {
+			assert_true(record_of(&changed.row) != before);
+		}
+	}
+	assert_int_equal(answers, 2);
+}
+
+/* What one column loses at its end another does not gain at its beginning. */
+static void test_columns_do_not_run_together(void **state)
+{
+	struct usages_row one = sample_usage(), other = sample_usage();
+
+	(void)state;
+	one.conversation_id = "ab";
+	one.message_id = "c";
+	other.conversation_id = "a";
+	other.message_id = "bc";
+	assert_true(record_of(&one.row) != record_of(&other.row));
+	other.conversation_id = "";
+	other.message_id = "abc";
+	assert_true(record_of(&one.row) != record_of(&other.row));
 }
 
 static void test_seal_knows_no_order_and_no_parts(void **state)
@@ -126,6 +198,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hash_is_as_documented),
 		cmocka_unit_test(test_every_field_counts),
+		cmocka_unit_test(test_record_is_as_documented),
+		cmocka_unit_test(test_every_column_is_recorded),
+		cmocka_unit_test(test_columns_do_not_run_together),
 		cmocka_unit_test(test_seal_knows_no_order_and_no_parts),
 		cmocka_unit_test(test_seal_differs),
 		cmocka_unit_test(test_keys_are_drawn_anew),

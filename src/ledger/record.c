@@ -1,0 +1,97 @@
+#include "ledger/record.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "base/digest.h"
+
+/* Room for a usage or a transaction with every text as long as its column. */
+#define RECORD_MAX 16384
+
+struct writer {
+	unsigned char bytes[RECORD_MAX];
+	size_t length;
+};
+
+static void write_bytes(struct writer *w, const void *bytes, size_t length)
+{
+	CHECK(length <= sizeof(w->bytes) - w->length);
+	memcpy(w->bytes + w->length, bytes, length);
+	w->length += length;
+}
+
+static void write_value(struct writer *w, const struct column *c, const void *value, size_t length)
+{
+	const unsigned char size[] = {(unsigned char)(length >> 8), (unsigned char)length};
+
+	CHECK(length <= UINT16_MAX);
+	write_bytes(w, c->name, strlen(c->name) + 1);
+	write_bytes(w, size, sizeof(size));
+	write_bytes(w, value, length);
+}
+
+static void write_int(struct writer *w, const struct column *c, int64_t value)
+{
+	unsigned char bytes[8];
+
+	if (value == 0)
+		return;
+	for (int i = 0; i < 8; i++)
+		bytes[i] = (unsigned char)((uint64_t)value >> (56 - 8 * i));
+	write_value(w, c, bytes, sizeof(bytes));
+}
+
+static bool is_recorded(const struct row *row, const struct column *c)
+{
+	if (row->table != TABLE_USAGES)
+		return true;
+	return strcmp(c->name, "balance_micros") != 0 && strcmp(c->name, "available_micros") != 0;
+}
+
+seal_sum record_of(const struct row *row)
+{
+	const struct table *t = table_of(row->table);
+	unsigned char digest[DIGEST_BYTES];
+	struct writer w;
+
+	w.length = 0;
+	for (int i = 0; i < t->column_count; i++) {
+		const struct column *c = &t->columns[i];
+		const char *field = (const char *)row + c->offset, *text;
+
+		if (!is_recorded(row, c))
+			continue;
+		switch (c->type) {
+		case COLUMN_INT:
+			write_int(&w, c, *(const int64_t *)(const void *)field);
+			break;
+		case COLUMN_TEXT:
+			text = *(const char *const *)(const void *)field;
+			if (text[0] != '\0')
+				write_value(&w, c, text, strlen(text));
+			break;
+		case COLUMN_BYTES:
+			write_value(&w, c, field, c->size);
+			break;
+		}
+	}
+	digest_sha256(w.bytes, w.length, digest);
+	return record_read(digest);
+}
+
+void record_write(seal_sum sum, unsigned char out[RECORD_BYTES])
+{
+	for (int i = RECORD_BYTES - 1; i >= 0; i--) {
+		out[i] = (unsigned char)sum;
+		sum >>= 8;
+	}
+}
+
+seal_sum record_read(const unsigned char bytes[RECORD_BYTES])
+{
+	seal_sum sum = 0;
+
+	for (int i = 0; i < RECORD_BYTES; i++)
+		sum = sum << 8 | bytes[i];
+	return sum;
+}
