@@ -46,10 +46,10 @@ static bool differ(const struct db_row *row, unsigned a, unsigned b)
 /* ---- records ---------------------------------------------------------------------------------- */
 
 /* The sum of the records that the entries of a row carry: hexadecimal numbers, with commas. */
-static seal_sum sum_of(const char *records)
+static record_sum sum_of(const char *records)
 {
 	unsigned char bytes[RECORD_BYTES];
-	seal_sum sum = 0;
+	record_sum sum = 0;
 
 	while (hex_read(records, bytes, sizeof(bytes))) {
 		sum += record_read(bytes);
@@ -65,7 +65,7 @@ static void check_record(struct audit *A, const struct subject *s, const struct 
 	const int recorded = t->column_count - 1;
 	const char *records = row->field[t->column_count];
 	union audit_row r;
-	seal_sum sum = 0;
+	record_sum sum = 0;
 
 	CHECK(strcmp(t->columns[recorded].name, "recorded") == 0);
 	audit_read_row(row, id, &r);

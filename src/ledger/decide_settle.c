@@ -8,7 +8,6 @@
 
 #include "base/check.h"
 #include "ledger/effects.h"
-#include "ledger/record.h"
 
 /* What an ended or open hold says about its price. */
 struct terms_of_hold {
@@ -102,7 +101,7 @@ static bool same_settlement(const struct decide *d, const struct usages_row *u, 
 
 /* Writes the settlement into the usage, which has just ended or is settled late. */
 static void book(struct decide *d, struct slot *s, const struct command *c, struct usages_row *u,
-                 const struct tokens *tokens, micros cost, enum settlement settlement, seal_sum recorded)
+                 const struct tokens *tokens, micros cost, enum settlement settlement, record_sum recorded)
 {
 	const int64_t *count = tokens->count;
 
@@ -151,7 +150,7 @@ static void settle_expired(struct decide *d, struct slot *s, struct command *c,
 	                                    u->item, u->price_version, u->reserved_micros, 0};
 	const struct tokens tokens = charged(d, c, &terms);
 	enum settlement settlement;
-	seal_sum recorded;
+	record_sum recorded;
 	micros cost;
 
 	c->answer.outcome = compute(d, c, &terms, &tokens, &cost, &settlement);

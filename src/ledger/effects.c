@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "ledger/record.h"
 #include "ledger/statement.h"
 #include "ledger/workspace.h"
 
@@ -12,7 +11,7 @@ struct movement {
 	enum entry_kind kind;
 	enum counterpart counterpart;
 	int64_t usage_seq, transaction_seq, at_us;
-	seal_sum *record; /* its first entry takes it and leaves 0; NULL: its row is not recorded */
+	record_sum *record; /* its first entry takes it and leaves 0; NULL: its row is not recorded */
 };
 
 /* Sums that a guard has checked. */
@@ -275,7 +274,7 @@ static const char *text_of(const char *text)
 
 /* The row beside the entries that its movement makes, before they are made. */
 static void add_transaction(struct decide *d, struct slot *s, const struct effects_transaction *t, int64_t grant_seq,
-                            seal_sum *record)
+                            record_sum *record)
 {
 	struct transactions_row *row = (struct transactions_row *)rows_alloc(d->rows, TABLE_TRANSACTIONS);
 
@@ -300,7 +299,7 @@ static int64_t transact(struct decide *d, struct slot *s, const struct effects_t
 {
 	const int64_t seq = s->account->entry_seq + 1;
 	const micros after = add(s->account->balance_micros, t->amount_micros);
-	seal_sum record;
+	record_sum record;
 	const struct movement m = {ENTRY_TRANSACTION, counterpart_of(t->type), 0, seq, t->at_us, &record};
 
 	if (t->amount_micros > 0) {
@@ -328,7 +327,7 @@ int64_t effects_claw_back(struct decide *d, struct slot *s, const struct effects
 void effects_expire_grant(struct decide *d, struct slot *s, struct grants_row *g,
                      const struct effects_transaction *t)
 {
-	seal_sum record;
+	record_sum record;
 	const int64_t seq = s->account->entry_seq + 1;
 	const struct movement m = {ENTRY_TRANSACTION, counterpart_of(t->type), 0, seq, t->at_us, &record};
 
@@ -511,10 +510,10 @@ static void cost_less(struct decide *d, struct slot *s, const struct usages_row 
 		workspace_spent(d, s, u->member, -less, m->at_us);
 }
 
-void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros cost, seal_sum recorded, int64_t at_us)
+void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros cost, record_sum recorded, int64_t at_us)
 {
 	const micros more = cost - u->cost_micros;
-	seal_sum record;
+	record_sum record;
 	struct movement m = {ENTRY_USAGE, COUNTERPART_USAGE, u->seq, 0, at_us, u->recorded ? &record : NULL};
 
 	CHECK(cost >= 0 && u->cost_micros >= 0);

@@ -7,7 +7,7 @@
 
 #include "ledger/decide.h"
 #include "ledger/entry.h"
-#include "ledger/seal.h"
+#include "ledger/record.h"
 
 /* A balance never leaves this range; guards refuse what would (effects_fits). */
 #define EFFECTS_BALANCE_MAX (2 * MONEY_AMOUNT_MAX_MICROS)
@@ -51,7 +51,7 @@ struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct hol
  * grants that paid it, and out of the windows that counted it.  The last of what changes a usage but the figures of its
  * answer, and called even if it costs nothing: its entry records the row.  recorded: its record_of before the change,
  * 0 when it has just ended. */
-void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros cost, seal_sum recorded,
+void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros cost, record_sum recorded,
                   int64_t at_us);
 /* The same of a hold that has just expired, noting what that needs. */
 void effects_capture(struct decide *d, struct slot *s, struct usages_row *u, micros cost, int64_t at_us);

@@ -48,7 +48,7 @@ static bool is_recorded(const struct row *row, const struct column *c)
 	return strcmp(c->name, "balance_micros") != 0 && strcmp(c->name, "available_micros") != 0;
 }
 
-seal_sum record_of(const struct row *row)
+record_sum record_of(const struct row *row)
 {
 	const struct table *t = table_of(row->table);
 	unsigned char digest[DIGEST_BYTES];
@@ -79,7 +79,7 @@ seal_sum record_of(const struct row *row)
 	return record_read(digest);
 }
 
-void record_write(seal_sum sum, unsigned char out[RECORD_BYTES])
+void record_write(record_sum sum, unsigned char out[RECORD_BYTES])
 {
 	for (int i = RECORD_BYTES - 1; i >= 0; i--) {
 		out[i] = (unsigned char)sum;
@@ -87,9 +87,9 @@ void record_write(seal_sum sum, unsigned char out[RECORD_BYTES])
 	}
 }
 
-seal_sum record_read(const unsigned char bytes[RECORD_BYTES])
+record_sum record_read(const unsigned char bytes[RECORD_BYTES])
 {
-	seal_sum sum = 0;
+	record_sum sum = 0;
 
 	for (int i = 0; i < RECORD_BYTES; i++)
 		sum = sum << 8 | bytes[i];

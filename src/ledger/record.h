@@ -8,17 +8,18 @@
 
 #include <stdbool.h>
 
-#include "ledger/seal.h"
 #include "ledger/table.h"
+
+__extension__ typedef unsigned __int128 record_sum;
 
 #define RECORD_BYTES 16 /* of entries.record: a sum, most significant byte first */
 
 /* Over each column that is neither 0 nor empty: its name, a NUL, the value's length as two bytes, the value (a number
  * as eight bytes).  So a later version may add columns.  A usage's balance_micros and available_micros are left out:
  * they repeat an answer, and are known after the entries are. */
-seal_sum record_of(const struct row *row);
+record_sum record_of(const struct row *row);
 
-void record_write(seal_sum sum, unsigned char out[RECORD_BYTES]);
-seal_sum record_read(const unsigned char bytes[RECORD_BYTES]);
+void record_write(record_sum sum, unsigned char out[RECORD_BYTES]);
+record_sum record_read(const unsigned char bytes[RECORD_BYTES]);
 
 #endif
