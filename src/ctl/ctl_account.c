@@ -9,9 +9,9 @@
 #include "ctl/diagnose.h"
 #include "ctl/listing.h"
 #include "ctl/target.h"
-#include "db/reader.h"
 #include "db/sql.h"
 #include "ledger/names.h"
+#include "queries/reader.h"
 
 #define DOCUMENT_MAX ((size_t)1 << 20)
 #define LIST_LIMIT 100

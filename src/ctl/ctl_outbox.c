@@ -3,8 +3,8 @@
 
 #include "ctl/ctl.h"
 #include "ctl/listing.h"
-#include "db/outbox.h"
 #include "db/sql.h"
+#include "queries/outbox.h"
 
 #define LIST_LIMIT 1000
 #define NAME_MAX_BYTES (ID_ACCOUNT_MAX + 24)

@@ -5,11 +5,11 @@
 #include "ctl/ctl.h"
 #include "ctl/listing.h"
 #include "ctl/target.h"
-#include "db/insight.h"
 #include "ledger/margins.h"
 #include "ledger/names.h"
 #include "ledger/plan_json.h"
 #include "outbox/stripe.h"
+#include "queries/insight.h"
 
 #define DOCUMENT_MAX ((size_t)16 << 20)
 #define ARENA_MAX ((size_t)64 << 20)

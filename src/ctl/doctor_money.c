@@ -1,9 +1,9 @@
 #include "base/clock.h"
 #include "ctl/doctor.h"
-#include "db/probes.h"
 #include "db/sql.h"
 #include "ledger/command.h"
 #include "outbox/probe.h"
+#include "queries/probes.h"
 
 #define LATE_US (3600 * CLOCK_US_PER_SECOND)
 

@@ -15,9 +15,9 @@
 #include "base/arena.h"
 #include "ctl/ctl.h"
 #include "ctl/listing.h"
-#include "db/reader.h"
 #include "inbox/inbox.h"
 #include "outbox/stripe.h"
+#include "queries/reader.h"
 
 /* A succeeded payment of ours at Stripe, and what was taken back of it. */
 struct reconcile_payment {

@@ -7,7 +7,7 @@
 #include "base/arena.h"
 #include "base/zone.h"
 #include "ctl/ctl.h"
-#include "db/reader.h"
+#include "queries/reader.h"
 
 /* CTL_OK, or CTL_FAILED, explained: whether it can be an account's (what: "account") or a member's id. */
 int target_check_id(const char *what, const char *id);

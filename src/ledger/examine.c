@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "db/insight.h"
+#include "queries/insight.h"
 
 static enum diagnosis_card card_of(const struct insight_account *i)
 {

@@ -6,9 +6,9 @@
 #define OCTROI_LEDGER_EXAMINE_H
 
 #include "base/zone.h"
-#include "db/reader.h"
 #include "ledger/diagnosis.h"
 #include "ledger/ledger.h"
+#include "queries/reader.h"
 
 /* Of the account, which was touched and then read; zone is its own.  Texts of the facts live in the arena.  0, or -1
  * on a fault. */

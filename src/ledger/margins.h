@@ -5,8 +5,8 @@
 #ifndef OCTROI_LEDGER_MARGINS_H
 #define OCTROI_LEDGER_MARGINS_H
 
-#include "db/insight.h"
 #include "ledger/report.h"
+#include "queries/insight.h"
 
 struct margins_options {
 	enum insight_grouping by;

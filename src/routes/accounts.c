@@ -3,8 +3,8 @@
  */
 #include "base/money.h"
 #include "base/zone.h"
-#include "db/reader.h"
 #include "ledger/plan.h"
+#include "queries/reader.h"
 #include "routes/call.h"
 #include "routes/parse.h"
 #include "routes/people.h"

@@ -2,8 +2,8 @@
  * admin: what an operator's pages show of the platform itself.
  */
 #include "base/check.h"
-#include "db/probes.h"
 #include "outbox/probe.h"
+#include "queries/probes.h"
 #include "routes/call.h"
 #include "routes/render.h"
 

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/lock.h"
-#include "db/reader.h"
+#include "queries/reader.h"
 #include "routes/jwks.h"
 #include "routes/origin.h"
 #include "routes/parse.h"

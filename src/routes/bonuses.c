@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "db/reader.h"
 #include "ledger/code.h"
 #include "ledger/identity.h"
+#include "queries/reader.h"
 #include "routes/parse.h"
 #include "routes/referrals.h"
 #include "routes/render.h"

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "db/reader.h"
+#include "queries/reader.h"
 #include "routes/render.h"
 
 struct command *call_command(struct call *c, enum command_kind kind)

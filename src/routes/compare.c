@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "db/insight.h"
 #include "ledger/book.h"
 #include "ledger/report.h"
+#include "queries/insight.h"
 #include "routes/call.h"
 #include "routes/parse.h"
 #include "routes/people.h"

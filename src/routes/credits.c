@@ -1,9 +1,9 @@
 /*
  * credits: what an account's owner sees of it.
  */
-#include "db/overview.h"
-#include "db/reader.h"
 #include "ledger/code.h"
+#include "queries/overview.h"
+#include "queries/reader.h"
 #include "routes/call.h"
 #include "routes/cursor.h"
 #include "routes/overviews.h"

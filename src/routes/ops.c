@@ -3,11 +3,11 @@
  */
 #include "base/clock.h"
 #include "base/digest.h"
-#include "db/probes.h"
-#include "db/reader.h"
 #include "db/schema.h"
 #include "edge/edge.h"
 #include "outbox/probe.h"
+#include "queries/probes.h"
+#include "queries/reader.h"
 #include "routes/call.h"
 #include "routes/etag.h"
 #include "routes/metrics.h"

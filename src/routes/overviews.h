@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-#include "db/overview.h"
 #include "db/pool.h"
+#include "queries/overview.h"
 
 struct overviews;
 

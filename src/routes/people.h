@@ -4,7 +4,7 @@
 #ifndef OCTROI_ROUTES_PEOPLE_H
 #define OCTROI_ROUTES_PEOPLE_H
 
-#include "db/reader.h"
+#include "queries/reader.h"
 #include "routes/call.h"
 #include "routes/parse.h"
 

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "db/insight.h"
 #include "ledger/book.h"
 #include "ledger/margins.h"
 #include "ledger/plan_json.h"
+#include "queries/insight.h"
 #include "routes/call.h"
 #include "routes/parse.h"
 #include "routes/render.h"

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "db/reader.h"
+#include "queries/reader.h"
 #include "routes/call.h"
 #include "routes/parse.h"
 #include "routes/people.h"

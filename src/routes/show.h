@@ -5,7 +5,7 @@
 #define OCTROI_ROUTES_SHOW_H
 
 #include "base/json.h"
-#include "db/reader.h"
+#include "queries/reader.h"
 #include "routes/call.h"
 
 /* balance less holds, plus the hard limit of a postpaid account: as the ledger reckons. */

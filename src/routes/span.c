@@ -1,6 +1,6 @@
 #include "routes/span.h"
 
-#include "db/insight.h"
+#include "queries/insight.h"
 #include "routes/render.h"
 
 void span_parse(struct parse *p, struct reader_span *span)

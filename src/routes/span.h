@@ -5,7 +5,7 @@
 #define OCTROI_ROUTES_SPAN_H
 
 #include "base/zone.h"
-#include "db/reader.h"
+#include "queries/reader.h"
 #include "routes/call.h"
 #include "routes/parse.h"
 

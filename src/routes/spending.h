@@ -5,7 +5,7 @@
 #define OCTROI_ROUTES_SPENDING_H
 
 #include "base/zone.h"
-#include "db/reader.h"
+#include "queries/reader.h"
 #include "routes/call.h"
 
 /* The account's time zone, or the configured one; never NULL. */

@@ -8,9 +8,9 @@
 #define OCTROI_WORKER_CHARGE_H
 
 #include "db/pool.h"
-#include "db/statements.h"
 #include "ledger/ledger.h"
 #include "outbox/stripe.h"
+#include "queries/statements.h"
 
 #define CHARGE_ERROR_MAX 256
 

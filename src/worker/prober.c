@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "db/probes.h"
+#include "queries/probes.h"
 
 /* Longer than a probe takes: whoever died in it leaves the provider to others after that. */
 #define LEASE_US (PROBER_PATIENCE_US + 20 * CLOCK_US_PER_SECOND)

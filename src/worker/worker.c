@@ -10,7 +10,7 @@
 #include "base/digest.h"
 #include "base/lock.h"
 #include "base/log.h"
-#include "db/outbox.h"
+#include "queries/outbox.h"
 
 /* How many rows are worked on at once; the first thread looks for work, and wakes the others when there is some. */
 #define THREADS 4

@@ -8,10 +8,10 @@
 #include "base/digest.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "db/overview.h"
-#include "db/reader.h"
 #include "db/schema.h"
 #include "edge/frame.h"
+#include "queries/overview.h"
+#include "queries/reader.h"
 #include "routes/router.h"
 #include "routes/token.h"
 

@@ -2,8 +2,8 @@
  * statements: what is known of a statement and of the account's customer at Stripe (tables statements, billing,
  * profiles), for whoever charges it.  Decides nothing.  One connection, its thread.
  */
-#ifndef OCTROI_DB_STATEMENTS_H
-#define OCTROI_DB_STATEMENTS_H
+#ifndef OCTROI_QUERIES_STATEMENTS_H
+#define OCTROI_QUERIES_STATEMENTS_H
 
 #include <stdbool.h>
 #include <stdint.h>

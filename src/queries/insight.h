@@ -3,8 +3,8 @@
  * Texts are in the caller's arena.  Times: from_us <= t < to_us, by when the use ended.  Every function returns 0, or
  * -1 on a fault (logged by db).
  */
-#ifndef OCTROI_DB_INSIGHT_H
-#define OCTROI_DB_INSIGHT_H
+#ifndef OCTROI_QUERIES_INSIGHT_H
+#define OCTROI_QUERIES_INSIGHT_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,7 +12,7 @@
 #include "base/arena.h"
 #include "base/id.h"
 #include "db/db.h"
-#include "db/reader.h"
+#include "queries/reader.h"
 
 #define INSIGHT_SPAN_MAX_US (INT64_C(400) * 86400 * 1000000)
 #define INSIGHT_CLASSES 5

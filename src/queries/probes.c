@@ -1,4 +1,4 @@
-#include "db/probes.h"
+#include "queries/probes.h"
 
 #include <stdio.h>
 

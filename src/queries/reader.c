@@ -1,4 +1,4 @@
-#include "db/reader.h"
+#include "queries/reader.h"
 
 #include <string.h>
 
@@ -7,7 +7,7 @@
 #include "base/money.h"
 #include "db/ask.h"
 #include "db/sql.h"
-#include "db/view.h"
+#include "queries/view.h"
 
 #define KEYS_FIRST 64
 #define US_PER_DAY (INT64_C(86400) * CLOCK_US_PER_SECOND)

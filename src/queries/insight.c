@@ -1,11 +1,11 @@
-#include "db/insight.h"
+#include "queries/insight.h"
 
 #include <string.h>
 
 #include "base/check.h"
 #include "db/ask.h"
 #include "db/sql.h"
-#include "db/view.h"
+#include "queries/view.h"
 
 #define NOW "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)"
 /* As in ledger/command.h and transactions.def: */

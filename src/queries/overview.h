@@ -2,8 +2,8 @@
  * overview: what GET /api/credits shows of an account: the account, its last 10 transactions and its last 10 usages (of
  * one member, and its row, unless of_member is NULL).  Read of many accounts at once, by one thread at a time.
  */
-#ifndef OCTROI_DB_OVERVIEW_H
-#define OCTROI_DB_OVERVIEW_H
+#ifndef OCTROI_QUERIES_OVERVIEW_H
+#define OCTROI_QUERIES_OVERVIEW_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,7 +11,7 @@
 #include "base/arena.h"
 #include "base/id.h"
 #include "db/db.h"
-#include "db/reader.h"
+#include "queries/reader.h"
 
 #define OVERVIEW_ASKERS_MAX 64
 

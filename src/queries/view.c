@@ -1,4 +1,4 @@
-#include "db/view.h"
+#include "queries/view.h"
 
 #include <stddef.h>
 

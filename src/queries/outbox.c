@@ -1,4 +1,4 @@
-#include "db/outbox.h"
+#include "queries/outbox.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "db/statements.h"
+#include "queries/statements.h"
 
 #include <stdio.h>
 

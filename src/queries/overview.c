@@ -1,11 +1,11 @@
-#include "db/overview.h"
+#include "queries/overview.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "db/sql.h"
-#include "db/view.h"
+#include "queries/view.h"
 
 /*
  * Of many accounts at once: a statement costs the database more than the rows of one account, and a SELECT within a

@@ -2,11 +2,11 @@
  * view: what readers show of accounts, transactions, usages and people: the SELECTs, and how their rows are taken in.
  * For reader.c, which reads one, and overview.c, which reads many.
  */
-#ifndef OCTROI_DB_VIEW_H
-#define OCTROI_DB_VIEW_H
+#ifndef OCTROI_QUERIES_VIEW_H
+#define OCTROI_QUERIES_VIEW_H
 
 #include "db/ask.h"
-#include "db/reader.h"
+#include "queries/reader.h"
 
 /* What view_account takes; of an account alias a, with the joins.  What is left of the allowances that this period's
  * rows name. */

@@ -2,8 +2,8 @@
  * probes: what was last found of the platform's keys at its providers (table probes), and who may find out next:
  * one process at a time, which claims the row.  States are names here.  One connection, its thread.
  */
-#ifndef OCTROI_DB_PROBES_H
-#define OCTROI_DB_PROBES_H
+#ifndef OCTROI_QUERIES_PROBES_H
+#define OCTROI_QUERIES_PROBES_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
  * outbox: what the ledger wants done outside (table outbox), and who does it next: one at a time, which claims the row
  * and says how it went.  A claim that has run out is anybody's.  One connection, its thread.
  */
-#ifndef OCTROI_DB_OUTBOX_H
-#define OCTROI_DB_OUTBOX_H
+#ifndef OCTROI_QUERIES_OUTBOX_H
+#define OCTROI_QUERIES_OUTBOX_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
  * reader: everything that is only read, on connections of its own (never the ledger's).  Rows come
  * back in the caller's arena.  Every function returns 0, or -1 on a fault (logged by db).
  */
-#ifndef OCTROI_DB_READER_H
-#define OCTROI_DB_READER_H
+#ifndef OCTROI_QUERIES_READER_H
+#define OCTROI_QUERIES_READER_H
 
 #include <stdbool.h>
 #include <stdint.h>
