@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "outbox/stripe.h"
+#include "clients/stripe.h"
 
 #define DAY_SECONDS 86400
 

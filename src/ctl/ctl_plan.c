@@ -2,13 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/stripe.h"
 #include "ctl/ctl.h"
 #include "ctl/listing.h"
 #include "ctl/plans.h"
 #include "ledger/book.h"
 #include "ledger/names.h"
 #include "ledger/plan_json.h"
-#include "outbox/stripe.h"
 
 #define PLAN_BYTES_MAX ((size_t)64 * 1024)
 

@@ -2,13 +2,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "clients/stripe.h"
 #include "ctl/ctl.h"
 #include "ctl/listing.h"
 #include "ctl/target.h"
 #include "ledger/margins.h"
 #include "ledger/names.h"
 #include "ledger/plan_json.h"
-#include "outbox/stripe.h"
 #include "queries/insight.h"
 
 #define DOCUMENT_MAX ((size_t)16 << 20)

@@ -1,8 +1,8 @@
 #include "base/clock.h"
+#include "clients/probe.h"
 #include "ctl/doctor.h"
 #include "db/sql.h"
 #include "ledger/command.h"
-#include "outbox/probe.h"
 #include "queries/probes.h"
 
 #define LATE_US (3600 * CLOCK_US_PER_SECOND)

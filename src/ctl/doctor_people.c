@@ -3,9 +3,9 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/money.h"
+#include "clients/http.h"
 #include "ctl/doctor.h"
 #include "db/sql.h"
-#include "outbox/http.h"
 
 #define MICROS_DIGITS 6
 #define PATIENCE_US (10 * CLOCK_US_PER_SECOND)

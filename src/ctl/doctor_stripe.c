@@ -1,8 +1,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "clients/stripe.h"
 #include "ctl/doctor.h"
-#include "outbox/stripe.h"
 
 #define PATIENCE_US (15 * CLOCK_US_PER_SECOND)
 #define HTTPS "https://"

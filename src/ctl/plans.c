@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/stripe.h"
 #include "ledger/plan_json.h"
 #include "options.h"
-#include "outbox/stripe.h"
 
 #define FILE_BYTES_MAX ((size_t)4 * 1024 * 1024)
 #define PLANS_MAX 1000

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "outbox/http.h"
+#include "clients/http.h"
 
 #define TIMEOUT_US (10 * CLOCK_US_PER_SECOND)
 #define URL_MAX 2048

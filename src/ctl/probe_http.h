@@ -1,5 +1,5 @@
 /*
- * probe_http: one HTTP request, to see how a web server treats it, by outbox/http.h.  Gives up after
+ * probe_http: one HTTP request, to see how a web server treats it, by clients/http.h.  Gives up after
  * 10 seconds.
  */
 #ifndef OCTROI_CTL_PROBE_HTTP_H

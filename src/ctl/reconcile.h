@@ -13,10 +13,10 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "clients/stripe.h"
 #include "ctl/ctl.h"
 #include "ctl/listing.h"
 #include "inbox/inbox.h"
-#include "outbox/stripe.h"
 #include "queries/reader.h"
 
 /* A succeeded payment of ours at Stripe, and what was taken back of it. */

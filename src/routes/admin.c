@@ -2,7 +2,7 @@
  * admin: what an operator's pages show of the platform itself.
  */
 #include "base/check.h"
-#include "outbox/probe.h"
+#include "clients/probe.h"
 #include "queries/probes.h"
 #include "routes/call.h"
 #include "routes/render.h"

@@ -8,14 +8,14 @@
 #include <stdbool.h>
 
 #include "base/json.h"
+#include "clients/bulkhead.h"
+#include "clients/stripe.h"
 #include "config.h"
 #include "db/pool.h"
 #include "edge/request.h"
 #include "edge/response.h"
 #include "ledger/ledger.h"
 #include "ledger/names.h"
-#include "outbox/bulkhead.h"
-#include "outbox/stripe.h"
 
 struct edge;
 struct reader_account;

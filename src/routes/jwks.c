@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "base/lock.h"
 #include "base/log.h"
-#include "outbox/http.h"
+#include "clients/http.h"
 
 #define FRESH_US (300 * CLOCK_US_PER_SECOND)
 /* While the issuer does not answer, its keys are believed for so long. */

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "clients/bulkhead.h"
 #include "ledger/outcome.h"
-#include "outbox/bulkhead.h"
 
 struct jwks;
 

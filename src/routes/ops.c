@@ -3,9 +3,9 @@
  */
 #include "base/clock.h"
 #include "base/digest.h"
+#include "clients/probe.h"
 #include "db/schema.h"
 #include "edge/edge.h"
-#include "outbox/probe.h"
 #include "queries/probes.h"
 #include "queries/reader.h"
 #include "routes/call.h"

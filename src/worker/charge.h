@@ -7,9 +7,9 @@
 #ifndef OCTROI_WORKER_CHARGE_H
 #define OCTROI_WORKER_CHARGE_H
 
+#include "clients/stripe.h"
 #include "db/pool.h"
 #include "ledger/ledger.h"
-#include "outbox/stripe.h"
 #include "queries/statements.h"
 
 #define CHARGE_ERROR_MAX 256

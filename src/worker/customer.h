@@ -5,7 +5,7 @@
 #ifndef OCTROI_WORKER_CUSTOMER_H
 #define OCTROI_WORKER_CUSTOMER_H
 
-#include "outbox/stripe.h"
+#include "clients/stripe.h"
 
 #define CUSTOMER_ID_MAX 256
 

@@ -5,9 +5,9 @@
 #ifndef OCTROI_WORKER_PROBER_H
 #define OCTROI_WORKER_PROBER_H
 
+#include "clients/probe.h"
 #include "config.h"
 #include "db/pool.h"
-#include "outbox/probe.h"
 
 /* What is configured; false when the provider has no key. */
 bool prober_target(const struct config *c, enum probe_provider provider, struct probe_target *target);

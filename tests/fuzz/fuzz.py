@@ -40,7 +40,7 @@ SOURCES = {
     "headers": ["edge/response.c", "routes/auth.c", "routes/language.c", "routes/origin.c"],
     "json": ["base/json.c", "ledger/usage.c"],
     "names": ["base/id.c", "ledger/code.c", "routes/cursor.c", "routes/language.c"],
-    "outgoing": ["outbox/probe.c", "outbox/stripe.c", "routes/jwks.c"],
+    "outgoing": ["clients/probe.c", "clients/stripe.c", "routes/jwks.c"],
     "parameters": ["edge/request.c"],
     "pricelist": ["ledger/price.c", "ledger/pricelist.c"],
     "query": ["edge/request.c", "routes/parse.c"],

@@ -11,7 +11,7 @@ int router_tests_main(void);
 
 #include <time.h>
 
-#include "outbox/http.h"
+#include "clients/http.h"
 
 int nanosleep(const struct timespec *wanted, struct timespec *left);
 

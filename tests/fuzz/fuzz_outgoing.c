@@ -6,15 +6,15 @@
 #include <ctype.h>
 #include <time.h>
 
-#include "outbox/http.h"
+#include "clients/http.h"
 #define http_send http_send_with_curl
-#include "outbox/http.c"
+#include "clients/http.c"
 #undef http_send
 
 #include "base/digest.h"
 #include "base/log.h"
-#include "outbox/probe.h"
-#include "outbox/stripe.h"
+#include "clients/probe.h"
+#include "clients/stripe.h"
 #include "routes/jwks.h"
 
 int http_send(const struct http_request *request, struct http_answer *answer);

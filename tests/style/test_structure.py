@@ -30,7 +30,7 @@ VENDORS = {
     "openssl/": "src/base/digest.c",
     "ini.h": "src/config.c",
     "cjose/": "src/routes/token.c",
-    "curl/": "src/outbox/http.c",
+    "curl/": "src/clients/http.c",
     "glib.h": "src/base/zone.c",
     "seccomp.h": "src/base/sandbox.c",
 }

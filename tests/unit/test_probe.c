@@ -4,7 +4,7 @@
  */
 #include "unit.h"
 
-#include "outbox/probe.h"
+#include "clients/probe.h"
 
 #define OPENAI(type, code) \
 	"{\"error\":{\"message\":\"You exceeded your current quota\",\"type\":" type ",\"param\":null,\"code\":" code "}}"

@@ -5,9 +5,9 @@
 #include "unit.h"
 
 #include "base/clock.h"
-#include "outbox/bulkhead.h"
-#include "outbox/http.h"
-#include "outbox/stripe.h"
+#include "clients/bulkhead.h"
+#include "clients/http.h"
+#include "clients/stripe.h"
 
 static void test_form(void **state)
 {

@@ -3,8 +3,8 @@
  * five tokens.  Says what it found as one of probe_states.def.  Never logs; no result holds the key, nor any
  * sentence of the provider's (those quote keys).  Thread-safe; waits on the calling thread.
  */
-#ifndef OCTROI_OUTBOX_PROBE_H
-#define OCTROI_OUTBOX_PROBE_H
+#ifndef OCTROI_CLIENTS_PROBE_H
+#define OCTROI_CLIENTS_PROBE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@ enum probe_provider { PROBE_OPENAI, PROBE_ANTHROPIC, PROBE_PROVIDERS };
 
 enum probe_state {
 #define STATE(NAME, name, up, ours, english, action, french, action_french) PROBE_##NAME,
-#include "outbox/probe_states.def"
+#include "clients/probe_states.def"
 #undef STATE
 	PROBE_STATES
 };

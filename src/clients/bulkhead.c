@@ -1,4 +1,4 @@
-#include "outbox/bulkhead.h"
+#include "clients/bulkhead.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "outbox/stripe.h"
+#include "clients/stripe.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
-#include "outbox/http.h"
+#include "clients/http.h"
 
 #define FORM_MAX ((size_t)32 * 1024)
 #define ANSWER_MAX ((size_t)8 * 1024 * 1024) /* a hundred events */

@@ -1,4 +1,4 @@
-#include "outbox/http.h"
+#include "clients/http.h"
 
 #include <curl/curl.h>
 #include <pthread.h>

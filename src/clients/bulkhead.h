@@ -3,8 +3,8 @@
  * There are fewer places than workers, so the guard's requests find a worker.  One account has a share of them, so that
  * it cannot take those of all others.  Thread-safe, own lock; never waits.
  */
-#ifndef OCTROI_OUTBOX_BULKHEAD_H
-#define OCTROI_OUTBOX_BULKHEAD_H
+#ifndef OCTROI_CLIENTS_BULKHEAD_H
+#define OCTROI_CLIENTS_BULKHEAD_H
 
 #include <stdbool.h>
 

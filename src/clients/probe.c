@@ -1,4 +1,4 @@
-#include "outbox/probe.h"
+#include "clients/probe.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "outbox/http.h"
+#include "clients/http.h"
 
 #define ANSWER_MAX ((size_t)2 * 1024 * 1024) /* a list of models */
 #define BODY_MAX ((size_t)4 * 1024)
@@ -20,7 +20,7 @@ static const char *const provider_names[PROBE_PROVIDERS] = {"openai", "anthropic
 static const struct probe_text texts[PROBE_STATES] = {
 #define STATE(NAME, name, up, ours, english, action, french, action_french) \
 	{name, up, ours, english, action, french, action_french},
-#include "outbox/probe_states.def"
+#include "clients/probe_states.def"
 #undef STATE
 };
 

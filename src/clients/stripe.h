@@ -3,8 +3,8 @@
  * Knows nothing of accounts or orders.  Never log a call or its key.  A struct stripe is read-only once
  * filled in, so threads share it; a call belongs to one thread, and waits on it.
  */
-#ifndef OCTROI_OUTBOX_STRIPE_H
-#define OCTROI_OUTBOX_STRIPE_H
+#ifndef OCTROI_CLIENTS_STRIPE_H
+#define OCTROI_CLIENTS_STRIPE_H
 
 #include <stdbool.h>
 #include <stdint.h>

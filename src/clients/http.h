@@ -4,8 +4,8 @@
  * and bodies may hold secrets: nothing of them is ever logged here.  Thread-safe; waits on the
  * calling thread, so never call it with a lock held.
  */
-#ifndef OCTROI_OUTBOX_HTTP_H
-#define OCTROI_OUTBOX_HTTP_H
+#ifndef OCTROI_CLIENTS_HTTP_H
+#define OCTROI_CLIENTS_HTTP_H
 
 #include <stdbool.h>
 #include <stddef.h>
