@@ -143,7 +143,7 @@ CREATE TABLE IF NOT EXISTS captures (
 -- ---- journal, bonuses -----------------------------------------------------------------------------------
 
 -- What became of a usage's or a transaction's row, and whether the row is among those that entries record: rows of older
--- versions are not.  src/ledger/record.h says how.
+-- versions are not.  src/ledger/rows/record.h says how.
 ALTER TABLE entries ADD COLUMN IF NOT EXISTS record BINARY(16) NOT NULL DEFAULT '';
 ALTER TABLE usages ADD COLUMN IF NOT EXISTS recorded TINYINT NOT NULL DEFAULT 0;
 ALTER TABLE transactions ADD COLUMN IF NOT EXISTS recorded TINYINT NOT NULL DEFAULT 0;

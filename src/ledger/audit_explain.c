@@ -10,8 +10,8 @@
 #include "db/sql.h"
 #include "ledger/audit_state.h"
 #include "ledger/entry.h"
-#include "ledger/record.h"
-#include "ledger/table_sql.h"
+#include "ledger/rows/record.h"
+#include "ledger/rows/table_sql.h"
 
 #define SQL_MAX 8192
 

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #include "base/digest.h"
-#include "ledger/table.h"
+#include "ledger/rows/table.h"
 
 #define AUDIT_HEADS_ERROR_MAX 160
 

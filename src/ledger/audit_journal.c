@@ -7,7 +7,7 @@
 #include "ledger/audit_state.h"
 #include "ledger/command.h"
 #include "ledger/entry.h"
-#include "ledger/record.h"
+#include "ledger/rows/record.h"
 
 static void find(struct audit *A, const char *check, const struct subject *s,
                  const struct entries_row *e, const char *detail)

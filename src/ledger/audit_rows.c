@@ -9,7 +9,7 @@
 #include "ledger/audit_state.h"
 #include "ledger/command.h"
 #include "ledger/entry.h"
-#include "ledger/record.h"
+#include "ledger/rows/record.h"
 
 static const int counterparts[TRANSACTION_COUNT] = {
 #define TRANSACTION(NAME, sign, priority, counterpart) \

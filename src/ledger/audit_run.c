@@ -11,7 +11,7 @@
 #include "db/sql.h"
 #include "ledger/audit_state.h"
 #include "ledger/command.h"
-#include "ledger/table_sql.h"
+#include "ledger/rows/table_sql.h"
 
 #define SQL_MAX 16384
 

@@ -13,8 +13,8 @@
 #include "ledger/audit.h"
 #include "ledger/audit_heads.h"
 #include "ledger/book.h"
+#include "ledger/rows/table.h"
 #include "ledger/seal.h"
-#include "ledger/table.h"
 
 #define AUDIT_CHUNK 256 /* accounts taken at a time */
 

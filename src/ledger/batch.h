@@ -14,7 +14,7 @@
 #include "ledger/book.h"
 #include "ledger/command.h"
 #include "ledger/ledger.h"
-#include "ledger/rows.h"
+#include "ledger/rows/rows.h"
 
 #define BATCH_ID_BYTES 16
 

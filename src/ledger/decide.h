@@ -10,7 +10,7 @@
 
 #include "ledger/book.h"
 #include "ledger/command.h"
-#include "ledger/rows.h"
+#include "ledger/rows/rows.h"
 #include "ledger/terms.h"
 
 struct decide {

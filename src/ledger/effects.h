@@ -7,7 +7,7 @@
 
 #include "ledger/decide.h"
 #include "ledger/entry.h"
-#include "ledger/record.h"
+#include "ledger/rows/record.h"
 
 /* A balance never leaves this range; guards refuse what would (effects_fits). */
 #define EFFECTS_BALANCE_MAX (2 * MONEY_AMOUNT_MAX_MICROS)

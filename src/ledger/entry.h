@@ -7,7 +7,7 @@
 #define OCTROI_LEDGER_ENTRY_H
 
 #include "base/digest.h"
-#include "ledger/table.h"
+#include "ledger/rows/table.h"
 
 enum entry_kind {
 	ENTRY_USAGE,       /* usage_seq names the usage; amount < 0 */

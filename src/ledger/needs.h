@@ -5,7 +5,7 @@
 #define OCTROI_LEDGER_NEEDS_H
 
 #include "ledger/command.h"
-#include "ledger/rows.h"
+#include "ledger/rows/rows.h"
 
 /* Names them for a command that command_prepare has prepared; false when memory is short. */
 bool needs_name(struct rows *rows, struct slot *s, const struct command *c);

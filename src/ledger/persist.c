@@ -6,7 +6,7 @@
 #include "ledger/batch.h"
 
 #include "db/sql.h"
-#include "ledger/table_sql.h"
+#include "ledger/rows/table_sql.h"
 
 /* From so many rows on a message of their own costs less than their text. */
 #define BULK_MIN 4

@@ -11,7 +11,7 @@
 #include "db/sql.h"
 #include "ledger/decide.h"
 #include "ledger/needs.h"
-#include "ledger/table_sql.h"
+#include "ledger/rows/table_sql.h"
 
 /* Room for the strings of a statement's rows is the arena's; a short one is a fault of this process. */
 #define SHORT_OF_MEMORY DB_FAULT

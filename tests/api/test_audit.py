@@ -340,7 +340,7 @@ def test_octroi_itself_cannot_change_who_used_what(ledger, change):
 
 def test_octroi_may_change_what_it_has_to(ledger):
     granted = re.search(r"GRANT UPDATE \((.*)\) ON octroi\.usages", (TOP / "sql/grants.sql").read_text())[1].split(", ")
-    varying = re.findall(r"^\w+\((\w+)(?:, 16)?, (?:KEY|VARYING)\)$", (TOP / "src/ledger/tables/usages.def").read_text(), re.M)
+    varying = re.findall(r"^\w+\((\w+)(?:, 16)?, (?:KEY|VARYING)\)$", (TOP / "src/ledger/rows/tables/usages.def").read_text(), re.M)
     assert granted == varying
 
 

@@ -23,7 +23,7 @@
 #include "ledger/command.h"
 #include "ledger/effects.h"
 #include "ledger/entry.h"
-#include "ledger/table.h"
+#include "ledger/rows/table.h"
 
 #define ACCOUNTS_MAX 10000000
 #define USAGES_MAX 1000

@@ -191,7 +191,7 @@ def columns_of_sql():
     return tables
 
 
-LEDGER_TABLES = [name for _, name, _ in definitions("src/ledger/tables/tables.def", "TABLE")]
+LEDGER_TABLES = [name for _, name, _ in definitions("src/ledger/rows/tables/tables.def", "TABLE")]
 
 
 def roles(table):

@@ -5,7 +5,7 @@
 #include "unit.h"
 
 #include "ledger/entry.h"
-#include "ledger/record.h"
+#include "ledger/rows/record.h"
 #include "ledger/seal.h"
 
 static struct entries_row sample(void)

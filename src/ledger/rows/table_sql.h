@@ -1,15 +1,15 @@
 /*
  * table_sql: the statements of a table, written from its columns.
  */
-#ifndef OCTROI_LEDGER_TABLE_SQL_H
-#define OCTROI_LEDGER_TABLE_SQL_H
+#ifndef OCTROI_LEDGER_ROWS_TABLE_SQL_H
+#define OCTROI_LEDGER_ROWS_TABLE_SQL_H
 
 #include <stdbool.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "db/db.h"
-#include "ledger/table.h"
+#include "ledger/rows/table.h"
 
 /* "SELECT <columns> FROM <table> FORCE INDEX (PRIMARY) WHERE " */
 void table_sql_select(struct buf *sql, enum table_id id);

@@ -1,4 +1,4 @@
-#include "ledger/record.h"
+#include "ledger/rows/record.h"
 
 #include <string.h>
 

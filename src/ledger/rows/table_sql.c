@@ -1,4 +1,4 @@
-#include "ledger/table_sql.h"
+#include "ledger/rows/table_sql.h"
 
 #include <string.h>
 

@@ -3,12 +3,12 @@
  * the first half of the SHA-256 of its columns, as a number modulo 2^128.  An entry carries the sum after a change of
  * the row less the sum before.  What all entries of a row carry comes to its sum.  Pure.
  */
-#ifndef OCTROI_LEDGER_RECORD_H
-#define OCTROI_LEDGER_RECORD_H
+#ifndef OCTROI_LEDGER_ROWS_RECORD_H
+#define OCTROI_LEDGER_ROWS_RECORD_H
 
 #include <stdbool.h>
 
-#include "ledger/table.h"
+#include "ledger/rows/table.h"
 
 __extension__ typedef unsigned __int128 record_sum;
 

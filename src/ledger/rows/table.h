@@ -2,15 +2,15 @@
  * table: the shape of the ledger's tables, made from the files of tables/: a struct per row and a description
  * of its columns from which statements are written.  Pure data.
  */
-#ifndef OCTROI_LEDGER_TABLE_H
-#define OCTROI_LEDGER_TABLE_H
+#ifndef OCTROI_LEDGER_ROWS_TABLE_H
+#define OCTROI_LEDGER_ROWS_TABLE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
 enum table_id {
 #define TABLE(NAME, name, load) TABLE_##NAME,
-#include "ledger/tables/tables.def"
+#include "ledger/rows/tables/tables.def"
 #undef TABLE
 	TABLE_COUNT
 };
@@ -35,85 +35,85 @@ struct row {
 #define TEXT(name, role) const char *name; /* never NULL; lives as long as the batch */
 #define BYTES(name, size, role) unsigned char name[size];
 struct accounts_row { struct row row;
-#include "ledger/tables/accounts.def"
+#include "ledger/rows/tables/accounts.def"
 };
 struct profiles_row { struct row row;
-#include "ledger/tables/profiles.def"
+#include "ledger/rows/tables/profiles.def"
 };
 struct members_row { struct row row;
-#include "ledger/tables/members.def"
+#include "ledger/rows/tables/members.def"
 };
 struct grants_row { struct row row;
-#include "ledger/tables/grants.def"
+#include "ledger/rows/tables/grants.def"
 };
 struct holds_row { struct row row;
-#include "ledger/tables/holds.def"
+#include "ledger/rows/tables/holds.def"
 };
 struct usages_row { struct row row;
-#include "ledger/tables/usages.def"
+#include "ledger/rows/tables/usages.def"
 };
 struct captures_row { struct row row;
-#include "ledger/tables/captures.def"
+#include "ledger/rows/tables/captures.def"
 };
 struct requests_row { struct row row;
-#include "ledger/tables/requests.def"
+#include "ledger/rows/tables/requests.def"
 };
 struct transactions_row { struct row row;
-#include "ledger/tables/transactions.def"
+#include "ledger/rows/tables/transactions.def"
 };
 struct entries_row { struct row row;
-#include "ledger/tables/entries.def"
+#include "ledger/rows/tables/entries.def"
 };
 struct billing_row { struct row row;
-#include "ledger/tables/billing.def"
+#include "ledger/rows/tables/billing.def"
 };
 struct topups_row { struct row row;
-#include "ledger/tables/topups.def"
+#include "ledger/rows/tables/topups.def"
 };
 struct payments_row { struct row row;
-#include "ledger/tables/payments.def"
+#include "ledger/rows/tables/payments.def"
 };
 struct refunds_row { struct row row;
-#include "ledger/tables/refunds.def"
+#include "ledger/rows/tables/refunds.def"
 };
 struct disputes_row { struct row row;
-#include "ledger/tables/disputes.def"
+#include "ledger/rows/tables/disputes.def"
 };
 struct subscriptions_row { struct row row;
-#include "ledger/tables/subscriptions.def"
+#include "ledger/rows/tables/subscriptions.def"
 };
 struct webhook_events_row { struct row row;
-#include "ledger/tables/webhook_events.def"
+#include "ledger/rows/tables/webhook_events.def"
 };
 struct signups_row { struct row row;
-#include "ledger/tables/signups.def"
+#include "ledger/rows/tables/signups.def"
 };
 struct redemptions_row { struct row row;
-#include "ledger/tables/redemptions.def"
+#include "ledger/rows/tables/redemptions.def"
 };
 struct campaigns_row { struct row row;
-#include "ledger/tables/campaigns.def"
+#include "ledger/rows/tables/campaigns.def"
 };
 struct claims_row { struct row row;
-#include "ledger/tables/claims.def"
+#include "ledger/rows/tables/claims.def"
 };
 struct codes_row { struct row row;
-#include "ledger/tables/codes.def"
+#include "ledger/rows/tables/codes.def"
 };
 struct workspaces_row { struct row row;
-#include "ledger/tables/workspaces.def"
+#include "ledger/rows/tables/workspaces.def"
 };
 struct paid_periods_row { struct row row;
-#include "ledger/tables/paid_periods.def"
+#include "ledger/rows/tables/paid_periods.def"
 };
 struct allowances_row { struct row row;
-#include "ledger/tables/allowances.def"
+#include "ledger/rows/tables/allowances.def"
 };
 struct statements_row { struct row row;
-#include "ledger/tables/statements.def"
+#include "ledger/rows/tables/statements.def"
 };
 struct outbox_row { struct row row;
-#include "ledger/tables/outbox.def"
+#include "ledger/rows/tables/outbox.def"
 };
 #undef INT
 #undef TEXT

@@ -1,4 +1,4 @@
-#include "ledger/rows.h"
+#include "ledger/rows/rows.h"
 
 #include <stdlib.h>
 #include <string.h>

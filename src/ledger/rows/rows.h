@@ -4,15 +4,15 @@
  * does I/O: prefetch fills the rows in, decide reads and changes them, persist writes what changed.
  * A batch's rows belong to the leader's thread.
  */
-#ifndef OCTROI_LEDGER_ROWS_H
-#define OCTROI_LEDGER_ROWS_H
+#ifndef OCTROI_LEDGER_ROWS_ROWS_H
+#define OCTROI_LEDGER_ROWS_ROWS_H
 
 #include <stdbool.h>
 
 #include "base/arena.h"
 #include "base/id.h"
 #include "base/zone.h"
-#include "ledger/table.h"
+#include "ledger/rows/table.h"
 
 struct rows;
 
