@@ -140,7 +140,7 @@ CREATE TABLE IF NOT EXISTS campaigns (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- One row per account, per normalised e-mail address and per person that had a campaign's bonus; the id is a
--- digest of the three and the campaign (src/ledger/identity.h), so that none can have it twice.
+-- digest of the three and the campaign (src/ledger/decide/identity.h), so that none can have it twice.
 CREATE TABLE IF NOT EXISTS claims (
   id BINARY(16) NOT NULL PRIMARY KEY,
   campaign_id BINARY(16) NOT NULL,

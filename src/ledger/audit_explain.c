@@ -9,7 +9,7 @@
 #include "base/hex.h"
 #include "db/sql.h"
 #include "ledger/audit_state.h"
-#include "ledger/entry.h"
+#include "ledger/decide/entry.h"
 #include "ledger/rows/record.h"
 #include "ledger/rows/table_sql.h"
 

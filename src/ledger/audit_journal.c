@@ -6,7 +6,7 @@
 #include "base/money.h"
 #include "ledger/audit_state.h"
 #include "ledger/command.h"
-#include "ledger/entry.h"
+#include "ledger/decide/entry.h"
 #include "ledger/rows/record.h"
 
 static void find(struct audit *A, const char *check, const struct subject *s,

@@ -8,7 +8,7 @@
 #include "base/money.h"
 #include "ledger/audit_state.h"
 #include "ledger/command.h"
-#include "ledger/entry.h"
+#include "ledger/decide/entry.h"
 #include "ledger/rows/record.h"
 
 static const int counterparts[TRANSACTION_COUNT] = {

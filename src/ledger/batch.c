@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
-#include "ledger/decide.h"
+#include "ledger/decide/decide.h"
 
 #define ARENA_MAX (64 * 1024 * 1024)
 #define SQL_MAX (16 * 1024 * 1024) /* MariaDB's max_allowed_packet unless it was lowered */

@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "base/digest.h"
 #include "ledger/code.h"
-#include "ledger/identity.h"
+#include "ledger/decide/identity.h"
 
 #define PIECES_MAX 64
 

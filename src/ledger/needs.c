@@ -1,6 +1,6 @@
 #include "ledger/needs.h"
 
-#include "ledger/decide.h"
+#include "ledger/decide/decide.h"
 
 /* What a payment was for. */
 static bool name_order(struct rows *rows, struct slot *s, const struct command *c)

@@ -9,7 +9,7 @@
 
 #include "base/check.h"
 #include "db/sql.h"
-#include "ledger/decide.h"
+#include "ledger/decide/decide.h"
 #include "ledger/needs.h"
 #include "ledger/rows/table_sql.h"
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "ledger/code.h"
-#include "ledger/identity.h"
+#include "ledger/decide/identity.h"
 #include "queries/reader.h"
 #include "routes/parse.h"
 #include "routes/referrals.h"

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/signature.h"
-#include "ledger/identity.h"
+#include "ledger/decide/identity.h"
 #include "routes/bonuses.h"
 #include "routes/parse.h"
 #include "routes/render.h"

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/money.h"
 #include "clients/stripe.h"
-#include "ledger/open_orders.h"
+#include "ledger/decide/open_orders.h"
 #include "queries/reader.h"
 #include "routes/call.h"
 #include "routes/parse.h"

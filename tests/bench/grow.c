@@ -21,8 +21,8 @@
 #include "base/check.h"
 #include "base/id.h"
 #include "ledger/command.h"
-#include "ledger/effects.h"
-#include "ledger/entry.h"
+#include "ledger/decide/effects.h"
+#include "ledger/decide/entry.h"
 #include "ledger/rows/table.h"
 
 #define ACCOUNTS_MAX 10000000

@@ -5,9 +5,9 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/zone.h"
-#include "ledger/effects.h"
-#include "ledger/entry.h"
 #include "ledger/code.h"
+#include "ledger/decide/effects.h"
+#include "ledger/decide/entry.h"
 #include "ledger/names.h"
 #include "ledger/needs.h"
 

@@ -28,7 +28,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "ledger/decide.h"
+#include "ledger/decide/decide.h"
 
 struct scene_rules {
 	bool capture_expired;

@@ -1,4 +1,4 @@
-"""The journal's hashes, made as src/ledger/entry.h describes: for tests that write entries as somebody else would."""
+"""The journal's hashes, made as src/ledger/decide/entry.h describes: for tests that write entries as somebody else would."""
 
 import hashlib
 

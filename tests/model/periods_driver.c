@@ -18,8 +18,8 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "ledger/decide.h"
-#include "ledger/effects.h"
+#include "ledger/decide/decide.h"
+#include "ledger/decide/effects.h"
 #include "ledger/names.h"
 #include "ledger/needs.h"
 

@@ -4,7 +4,7 @@
  */
 #include "unit.h"
 
-#include "ledger/entry.h"
+#include "ledger/decide/entry.h"
 #include "ledger/rows/record.h"
 #include "ledger/seal.h"
 

@@ -1,7 +1,7 @@
 #include "unit.h"
 
 #include "ledger/code.h"
-#include "ledger/identity.h"
+#include "ledger/decide/identity.h"
 
 static void test_normal(void **state)
 {

@@ -1,0 +1,32 @@
+/*
+ * bonus: the customer asks for the sign-up bonus.
+ */
+#include "ledger/decide/decide.h"
+
+#include <string.h>
+
+#include "ledger/decide/campaign.h"
+#include "ledger/decide/effects.h"
+
+/* The claims were named by the address that the account had before it was locked. */
+static bool is_current(struct decide *d, struct slot *s, const struct command *c)
+{
+	const struct profiles_row *p = rows_profile(d->rows, s);
+
+	return strcmp(p != NULL ? p->email : "", c->bonus.email) == 0;
+}
+
+void decide_bonus(struct decide *d, struct slot *s, struct command *c)
+{
+	struct answer *a = &c->answer;
+
+	a->outcome = is_current(d, s, c) ? bonus_refusal(d, s, c) : OUTCOME_UNAVAILABLE;
+	if (a->outcome != OUTCOME_OK)
+		return;
+
+	/* From here on it succeeds. */
+	bonus_account(d, s, c);
+	a->seq = bonus_give(d, s, c);
+	a->amount_micros = c->bonus.amount_micros;
+	effects_figures(s, a);
+}

@@ -1,0 +1,61 @@
+/*
+ * check: whether the account could spend now; reserves nothing and changes nothing.
+ */
+#include "ledger/decide/decide.h"
+
+#include "ledger/decide/limits.h"
+#include "ledger/decide/refusal.h"
+
+/* What one of the action costs; false, UNKNOWN_ACTION, where it has no price. */
+static bool price_action(const struct decide *d, const struct slot *s, const struct command *c, struct answer *a,
+                         micros *needed)
+{
+	struct price standard;
+	const struct price *p = refusal_action_price(d, s, c->check.action, &standard);
+
+	if (p != NULL && price_of_action(p, a->unit, 1, needed))
+		return true;
+	a->outcome = OUTCOME_UNKNOWN_ACTION;
+	return false;
+}
+
+void decide_check(struct decide *d, struct slot *s, struct command *c)
+{
+	struct answer *a = &c->answer;
+	const struct tokens t = {.count = {[PRICE_INPUT] = c->check.input_tokens,
+	                                   [PRICE_OUTPUT] = c->check.max_output_tokens}};
+	const struct plan *plan = limits_plan(d, s);
+	struct limits_verdict verdict;
+	micros needed = 1;
+
+	if (refusal_suspended(s, a) || refusal_removed(d, s, c->member, a))
+		return;
+	if (c->check.model[0] != '\0') {
+		const struct price *p =
+			book_price_at(d->book, PRICE_MODEL, c->check.model, d->now_us);
+		const unsigned own = s->account != NULL ? (unsigned)s->account->byok : 0;
+
+		a->outcome = OUTCOME_OK;
+		if ((own & provider_bit(p != NULL ? p->provider
+		                                  : provider_of_model(c->check.model))) != 0)
+			return;
+		if (p == NULL || !price_of_tokens(p, a->unit, &t, &needed)) {
+			a->outcome = OUTCOME_UNKNOWN_MODEL;
+			return;
+		}
+		if (plan != NULL && !plan_allows_model(plan, c->check.model)) {
+			a->outcome = OUTCOME_MODEL_NOT_IN_PLAN;
+			return;
+		}
+	} else if (c->check.action != NULL && !price_action(d, s, c, a, &needed)) {
+		return;
+	}
+	limits_verdict(d, s, c->member, &verdict);
+	if (needed > verdict.available_micros) {
+		limits_refuse(&verdict, needed, a);
+		return;
+	}
+	a->outcome = OUTCOME_OK;
+	a->needed_micros = needed;
+	a->available_micros = verdict.available_micros;
+}

@@ -1,0 +1,115 @@
+#include "ledger/decide/decide.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "ledger/decide/effects.h"
+#include "ledger/decide/refusal.h"
+
+struct rule {
+	int needs;
+	void (*decide)(struct decide *d, struct slot *s, struct command *c);
+};
+
+static const struct rule rules[COMMAND_COUNT] = {
+#define COMMAND(NAME, name, needs) [COMMAND_##NAME] = {needs, decide_##name},
+#include "ledger/commands.def"
+#undef COMMAND
+};
+
+int decide_needs(enum command_kind kind)
+{
+	return rules[kind].needs;
+}
+
+/* By now, what was due being done. */
+static enum hold_state hold_state(const struct decide *d, struct slot *s, const struct requests_row *q)
+{
+	static const enum hold_state ended[] = {
+		[USAGE_SETTLED] = HOLD_STATE_SETTLED,
+		[USAGE_RELEASED] = HOLD_STATE_RELEASED,
+		[USAGE_EXPIRED] = HOLD_STATE_EXPIRED,
+	};
+	const struct usages_row *u;
+
+	/* Where this batch placed the hold there was nothing to read, unless it has ended since. */
+	if (q->row.change != ROW_CLEAN && !rows_wanted(d->rows, s, TABLE_USAGES, &q->seq))
+		return HOLD_STATE_OPEN;
+	u = rows_usage(d->rows, s, q->seq);
+	if (u == NULL)
+		return HOLD_STATE_OPEN;
+	CHECK(u->state >= USAGE_SETTLED && u->state <= USAGE_EXPIRED);
+	return ended[u->state];
+}
+
+/* The answer that the request id was given before. */
+static void recall(const struct decide *d, struct slot *s, const struct requests_row *q, const struct command *c,
+                   struct answer *a)
+{
+	if (q->command != (int64_t)c->kind ||
+	    memcmp(q->fingerprint, c->fingerprint, sizeof(q->fingerprint)) != 0) {
+		a->outcome = OUTCOME_CONFLICT;
+		return;
+	}
+	a->outcome = OUTCOME_OK;
+	a->replayed = true;
+	a->seq = q->seq;
+	a->choice = (int)q->choice;
+	a->source = (enum hold_source)q->source;
+	strncat(a->provider, q->provider, sizeof(a->provider) - 1);
+	a->price_version = q->price_version;
+	a->amount_micros = q->amount_micros;
+	a->balance_micros = q->balance_micros;
+	a->available_micros = q->available_micros;
+	a->max_output_tokens = q->max_output_tokens;
+	a->expires_at_us = q->expires_at_us;
+	if (c->kind == COMMAND_AUTHORIZE)
+		a->hold_state = hold_state(d, s, q);
+}
+
+/* Whether the command's webhook event has been dealt with before. */
+static bool seen(struct decide *d, struct command *c)
+{
+	const struct webhook_events_row *e;
+
+	if (c->event.id == NULL)
+		return false;
+	e = (const struct webhook_events_row *)rows_find(d->rows, NULL, TABLE_WEBHOOK_EVENTS, c->event_key);
+	if (e == NULL || e->state == EVENT_PARKED || e->state == EVENT_WAITING)
+		return false;
+	c->answer.outcome = OUTCOME_OK;
+	c->answer.replayed = true;
+	c->answer.event_state = (enum event_state)e->state;
+	return true;
+}
+
+void decide(struct decide *d, struct slot *s, struct command *c)
+{
+	const struct requests_row *q = NULL;
+
+	memset(&c->answer, 0, sizeof(c->answer));
+	/* Two names with one key would need a collision of 128 bits of SHA-256. */
+	CHECK(s->account == NULL || c->account_id == NULL ||
+	      strcmp(s->account->external_id, c->account_id) == 0);
+	if (s->account != NULL && !s->refreshed)
+		decide_refresh(d, s);
+	effects_figures(s, &c->answer);
+	/* Before a stored answer: it is not for who has left since. */
+	if (c->by_customer && refusal_removed(d, s, c->member, &c->answer)) {
+		c->answer.outcome = OUTCOME_FORBIDDEN;
+		return;
+	}
+	if (c->request_id != NULL)
+		q = rows_request(d->rows, s, c->request_key);
+	if (q != NULL) {
+		recall(d, s, q, c, &c->answer);
+		return;
+	}
+	if (seen(d, c))
+		return;
+	rules[c->kind].decide(d, s, c);
+	if (c->event.id != NULL && c->answer.outcome == OUTCOME_OK)
+		effects_event(d, c);
+	if (c->request_id != NULL && c->answer.outcome == OUTCOME_OK)
+		effects_remember(d, s, c);
+}

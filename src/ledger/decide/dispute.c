@@ -1,0 +1,102 @@
+/*
+ * dispute: whether its money was withdrawn, and whether it came back.  Both facts only ever become true.
+ */
+#include "ledger/decide/decide.h"
+
+#include <string.h>
+
+#include "ledger/decide/effects.h"
+#include "ledger/decide/order.h"
+#include "ledger/decide/paid_period_money.h"
+
+static const char *mismatch(struct decide *d, const struct slot *s, const struct order *o,
+                            const struct disputes_row *r, const struct command *c)
+{
+	const char *why = order_mismatch(o, c->dispute.currency, c->dispute.livemode);
+
+	if (why == NULL)
+		why = order_payment_mismatch(d, s, o, c);
+	if (why != NULL)
+		return why;
+	if (c->dispute.amount_minor < 0 || c->dispute.amount_minor > ORDER_MINOR_MAX)
+		return "an amount that cannot be";
+	if (r != NULL && (r->kind != (int64_t)o->kind || r->topup_seq != o->seq))
+		return "this dispute was about another order";
+	return NULL;
+}
+
+static int64_t live_minor(const struct disputes_row *r)
+{
+	return r->withdrawn != 0 && r->reinstated == 0 ? r->amount_minor : 0;
+}
+
+/* What is known of the dispute with this. */
+static void learn(struct disputes_row *after, const struct command *c)
+{
+	if (c->dispute.amount_minor > after->amount_minor)
+		after->amount_minor = c->dispute.amount_minor;
+	after->withdrawn |= c->dispute.withdrawn;
+	after->reinstated |= c->dispute.reinstated;
+}
+
+static void keep(struct decide *d, struct slot *s, struct disputes_row *r,
+                 const struct disputes_row *after, const struct command *c)
+{
+	if (r == NULL) {
+		r = (struct disputes_row *)rows_alloc(d->rows, TABLE_DISPUTES);
+		memcpy(r->account_id, s->key.bytes, sizeof(r->account_id));
+		memcpy(r->dispute_key, c->object_key, sizeof(r->dispute_key));
+		r->dispute_id = c->object_id;
+		r->topup_seq = c->topup_seq;
+		r->kind = c->payment_kind;
+		r->created_at_us = d->now_us;
+		rows_add(d->rows, s, &r->row);
+	}
+	rows_touch(d->rows, &r->row);
+	r->amount_minor = after->amount_minor;
+	r->withdrawn = after->withdrawn;
+	r->reinstated = after->reinstated;
+}
+
+static void decide_of_order(struct decide *d, struct slot *s, struct command *c)
+{
+	struct order o, order;
+	const bool known = order_find(d, s, c, &o);
+	struct disputes_row *r =
+		(struct disputes_row *)rows_find(d->rows, s, TABLE_DISPUTES, c->object_key);
+	struct disputes_row after = {.amount_minor = 0};
+	const char *why = mismatch(d, s, known ? &o : NULL, r, c);
+	struct order_claims claims;
+
+	if (why != NULL) {
+		order_park(&c->answer, why);
+		return;
+	}
+	order = o;
+	if (r != NULL) {
+		after = *r;
+		order.disputes_minor -= live_minor(r);
+	}
+	learn(&after, c);
+	order.disputes_minor += live_minor(&after);
+	if (!order_claims(&order, &claims) || !order_fits(s, &o, &claims)) {
+		order_park(&c->answer, "the balance would leave its range");
+		return;
+	}
+
+	/* From here on it succeeds. */
+	order_keep_payment(d, s, &order, c);
+	order_write(d, &order);
+	keep(d, s, r, &after, c);
+	order_settle(d, s, &order, &claims, c->object_id);
+	c->answer.outcome = OUTCOME_OK;
+	effects_figures(s, &c->answer);
+}
+
+void decide_dispute(struct decide *d, struct slot *s, struct command *c)
+{
+	if (c->payment_kind == PAYMENT_OF_PERIOD)
+		period_money_dispute(d, s, c);
+	else
+		decide_of_order(d, s, c);
+}

@@ -1,0 +1,75 @@
+/*
+ * effects: the only functions that change a ledger row, all below a command's line of no return, so none
+ * of them can fail: their callers have checked every sum that they will make.
+ */
+#ifndef OCTROI_LEDGER_DECIDE_EFFECTS_H
+#define OCTROI_LEDGER_DECIDE_EFFECTS_H
+
+#include "ledger/decide/decide.h"
+#include "ledger/decide/entry.h"
+#include "ledger/rows/record.h"
+
+/* A balance never leaves this range; guards refuse what would (effects_fits). */
+#define EFFECTS_BALANCE_MAX (2 * MONEY_AMOUNT_MAX_MICROS)
+
+#define EFFECTS_NEVER_DUE INT64_MAX
+
+/* What the account may still promise: balance, less what is held, plus the hard limit if postpaid.
+ * account NULL: 0. */
+micros effects_available(const struct accounts_row *account);
+/* What the account owes: what no grant has paid.  Beside an allowance there can be a debt that it does not pay. */
+micros effects_debt(const struct slot *s);
+/* Whether a balance moved by change stays in range. */
+bool effects_fits(const struct accounts_row *account, micros change);
+
+/* The account's row, to be changed; made if it is not there. */
+struct accounts_row *effects_account(struct decide *d, struct slot *s, const struct command *c);
+
+/* A movement that is not usage, as the customer sees it; strings may be NULL. */
+struct effects_transaction {
+	enum transaction_type type;
+	micros amount_micros; /* > 0: a grant of priority and expiry; < 0: taken from the grants */
+	int64_t priority, expires_at_us, at_us;
+	const char *description, *reference, *actor, *metadata;
+};
+/* That of grants of this type unless something else is asked for. */
+int64_t effects_priority(enum transaction_type type);
+/* Books it; returns its seq. */
+int64_t effects_transact(struct decide *d, struct slot *s, const struct effects_transaction *t);
+/* The same for an amount that is taken back: from that grant first, whatever its turn. */
+int64_t effects_claw_back(struct decide *d, struct slot *s, const struct effects_transaction *t, int64_t grant_seq);
+/* Takes the rest of one grant; t's amount is minus that rest. */
+void effects_expire_grant(struct decide *d, struct slot *s, struct grants_row *g,
+                          const struct effects_transaction *t);
+
+/* The open hold reserves so much more, or less, from now on. */
+void effects_reserve(struct decide *d, struct slot *s, struct holds_row *h, micros change);
+/* The open hold ends: its row moves to usages, in the given state, with nothing charged yet. */
+struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct holds_row *h,
+                                    enum usage_state state, int64_t at_us);
+/* Sets what a usage costs now, moving the difference to what it cost before.  What it cost too much goes back to the
+ * grants that paid it, and out of the windows that counted it.  The last of what changes a usage but the figures of its
+ * answer, and called even if it costs nothing: its entry records the row.  recorded: its record_of before the change,
+ * 0 when it has just ended. */
+void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros cost, record_sum recorded,
+                  int64_t at_us);
+/* The same of a hold that has just expired, noting what that needs. */
+void effects_capture(struct decide *d, struct slot *s, struct usages_row *u, micros cost, int64_t at_us);
+
+/* Something of an account with a workspace is to be done outside, from at_us on: src/worker does it. */
+void effects_post(struct decide *d, struct slot *s, struct workspaces_row *w, enum outbox_kind kind,
+                  int64_t subject_seq, int64_t at_us);
+/* Something of the account falls due then. */
+void effects_due(struct accounts_row *account, int64_t at_us);
+/* Keeps the answer under the command's request id. */
+void effects_remember(struct decide *d, struct slot *s, const struct command *c);
+/* Notes the command's webhook event, with answer.event_state and .note. */
+void effects_event(struct decide *d, const struct command *c);
+/* What is known of the customer, to be changed; made if it is not there. */
+struct profiles_row *effects_profile(struct decide *d, struct slot *s);
+/* The account's row of billing, to be changed; made if it is not there. */
+struct billing_row *effects_billing(struct decide *d, struct slot *s);
+/* Balance and available after the command, into its answer. */
+void effects_figures(const struct slot *s, struct answer *a);
+
+#endif

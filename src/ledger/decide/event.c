@@ -1,0 +1,13 @@
+/*
+ * event: a webhook event that moves nothing is noted.
+ */
+#include "ledger/decide/decide.h"
+
+void decide_event(struct decide *d, struct slot *s, struct command *c)
+{
+	(void)d;
+	(void)s;
+	c->answer.outcome = OUTCOME_OK;
+	c->answer.event_state = c->event_only.state;
+	c->answer.note = c->event_only.note;
+}

@@ -1,0 +1,96 @@
+/*
+ * extend: a hold that lives longer or covers more output, at the price it was placed at.  All that keeps a hold from
+ * being placed keeps it from being extended, too: else one that is open would outlast any refusal.
+ */
+#include "ledger/decide/decide.h"
+
+#include <string.h>
+
+#include "ledger/decide/effects.h"
+#include "ledger/decide/limits.h"
+#include "ledger/decide/refusal.h"
+
+/* What the hold would reserve with that many output tokens; OK or INVALID_REQUEST or UNAVAILABLE. */
+static enum outcome reserve(const struct decide *d, const struct holds_row *h,
+                            enum account_unit unit, int64_t output, micros *reserved)
+{
+	const struct tokens t = {
+		.count = {[PRICE_INPUT] = h->input_tokens, [PRICE_OUTPUT] = output}};
+	const struct price *p;
+
+	*reserved = h->reserved_micros;
+	if (h->source == SOURCE_BYOK || h->kind == PRICE_ACTION || output == h->max_output_tokens)
+		return OUTCOME_OK;
+	p = book_price_of_version(d->book, PRICE_MODEL, h->item, h->price_version);
+	if (p == NULL)
+		return OUTCOME_UNAVAILABLE;
+	return price_of_tokens(p, unit, &t, reserved) ? OUTCOME_OK : OUTCOME_INVALID_REQUEST;
+}
+
+/* The plan that the account is on by now need not be that of when the hold was placed. */
+static bool in_plan(const struct decide *d, const struct slot *s, const struct holds_row *h)
+{
+	const struct plan *plan = limits_plan(d, s);
+
+	return plan == NULL || h->source == SOURCE_BYOK || h->kind == PRICE_ACTION || plan_allows_model(plan, h->item);
+}
+
+/* Whether it would be refused to a hold that is placed now; one that only reserves less is not. */
+static bool refuse(struct decide *d, struct slot *s, const struct command *c, const struct holds_row *h, micros more,
+                   struct limits_verdict *verdict, struct answer *a)
+{
+	if (refusal_suspended(s, a) || refusal_removed(d, s, h->member, a))
+		return true;
+	if (!in_plan(d, s, h)) {
+		a->outcome = OUTCOME_MODEL_NOT_IN_PLAN;
+		return true;
+	}
+	limits_verdict(d, s, h->member, verdict);
+	if (h->source == SOURCE_BYOK || more <= verdict->available_micros || (more < 0 && c->extend.ttl_us == 0))
+		return false;
+	limits_refuse(verdict, more > 0 ? more : 0, a);
+	return true;
+}
+
+void decide_extend(struct decide *d, struct slot *s, struct command *c)
+{
+	struct answer *a = &c->answer;
+	struct holds_row *h = rows_hold(d->rows, s, c->hold_seq);
+	struct limits_verdict verdict;
+	int64_t output;
+	micros reserved;
+
+	if (h == NULL) {
+		a->outcome = rows_usage(d->rows, s, c->hold_seq) != NULL ? OUTCOME_HOLD_ENDED
+		                                                         : OUTCOME_NOT_FOUND;
+		return;
+	}
+	output = c->extend.max_output_tokens > 0 ? c->extend.max_output_tokens
+	                                         : h->max_output_tokens;
+	a->outcome = reserve(d, h, a->unit, output, &reserved);
+	a->field = "maxOutputTokens";
+	if (a->outcome != OUTCOME_OK)
+		return;
+	if (refuse(d, s, c, h, reserved - h->reserved_micros, &verdict, a))
+		return;
+
+	/* From here on it succeeds. */
+	verdict.available_micros -= reserved - h->reserved_micros;
+	effects_reserve(d, s, h, reserved - h->reserved_micros);
+	h->max_output_tokens = output;
+	if (c->extend.ttl_us > 0)
+		h->expires_at_us = d->now_us + c->extend.ttl_us;
+	effects_due(s->account, h->expires_at_us);
+	rows_touch(d->rows, &h->row);
+	rows_touch(d->rows, &s->account->row);
+	a->amount_micros = reserved;
+	a->seq = h->seq;
+	a->source = (enum hold_source)h->source;
+	strncat(a->provider, h->provider, sizeof(a->provider) - 1);
+	a->max_output_tokens = output;
+	a->price_version = h->price_version;
+	a->expires_at_us = h->expires_at_us;
+	strncat(a->item, h->item, sizeof(a->item) - 1);
+	effects_figures(s, a);
+	a->available_micros = verdict.available_micros;
+}

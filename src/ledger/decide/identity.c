@@ -1,0 +1,149 @@
+#include "ledger/decide/identity.h"
+
+#include <string.h>
+
+#include "base/digest.h"
+
+/* Whose users own every spelling of their name with dots. */
+static bool ignores_dots(const char *domain)
+{
+	return strcmp(domain, "gmail.com") == 0;
+}
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool is_alphanumeric(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+/* Names of letters, digits and hyphens, with a dot between them. */
+static bool is_domain(const char *text)
+{
+	char before = '.';
+
+	for (; *text != '\0'; before = *text++) {
+		const bool hyphen = *text == '-' && before != '.', dot = *text == '.' && is_alphanumeric(before);
+
+		if (!is_alphanumeric(*text) && !hyphen && !dot)
+			return false;
+	}
+	return is_alphanumeric(before);
+}
+
+/* What may stand before the @ without quotes; neither first nor last a dot, nor two in a row. */
+static bool is_local(const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		const bool edge = i == 0 || i + 1 == length || text[i - 1] == '.';
+
+		if (text[i] == '.' ? edge : !is_alphanumeric(text[i]) && strchr("!#$%&'*+-/=?^_`{|}~", text[i]) == NULL)
+			return false;
+	}
+	return length > 0;
+}
+
+/* Without blanks around it and a dot behind it, in lower case; its length, 0 when it is too long. */
+static size_t trim(const char *email, char out[IDENTITY_EMAIL_MAX])
+{
+	size_t length;
+
+	email += strspn(email, " \t\r\n");
+	length = strlen(email);
+	while (length > 0 && strchr(" \t\r\n", email[length - 1]) != NULL)
+		length--;
+	if (length > 0 && email[length - 1] == '.')
+		length--;
+	if (length >= IDENTITY_EMAIL_MAX)
+		length = 0;
+	for (size_t i = 0; i < length; i++)
+		out[i] = lower(email[i]);
+	out[length] = '\0';
+	return length;
+}
+
+void identity_email(const char *email, char out[IDENTITY_EMAIL_MAX])
+{
+	size_t at = trim(email, out), kept = 0;
+	const char *domain;
+
+	while (at > 0 && out[at - 1] != '@')
+		at--;
+	domain = out + at;
+	if (at < 2 || !is_local(out, at - 1) || !is_domain(domain)) {
+		out[0] = '\0';
+		return;
+	}
+	if (strcmp(domain, "googlemail.com") == 0)
+		domain = "gmail.com";
+	/* The local part is shortened in place; the domain moves up behind it. */
+	for (size_t i = 0; i + 1 < at && (out[i] != '+' || i == 0); i++)
+		if (out[i] != '.' || !ignores_dots(domain))
+			out[kept++] = out[i];
+	out[kept++] = '@';
+	memmove(out + kept, domain, strlen(domain) + 1);
+}
+
+bool identity_same_email(const char *a, const char *b)
+{
+	char one[IDENTITY_EMAIL_MAX], other[IDENTITY_EMAIL_MAX];
+
+	identity_email(a, one);
+	identity_email(b, other);
+	if (one[0] == '\0' && other[0] == '\0')
+		return trim(a, one) > 0 && trim(b, other) > 0 && strcmp(one, other) == 0;
+	return strcmp(one, other) == 0;
+}
+
+/* First half of the SHA-256 of kind, campaign and value, each behind a NUL. */
+static void claim_key(enum claim_kind kind, const char *campaign, const char *value, unsigned char out[ID_KEY_BYTES])
+{
+	const unsigned char number = (unsigned char)kind;
+	const struct digest_piece pieces[] = {
+		{"octroi claim", sizeof("octroi claim")},
+		{&number, 1},
+		{campaign, strlen(campaign) + 1},
+		{value, strlen(value)},
+	};
+	unsigned char digest[DIGEST_BYTES];
+
+	digest_sha256_pieces(pieces, sizeof(pieces) / sizeof(pieces[0]), digest);
+	memcpy(out, digest, ID_KEY_BYTES);
+}
+
+void identity_claims(struct command *c)
+{
+	char email[IDENTITY_EMAIL_MAX];
+	int count = 0;
+
+	id_request_key(c->bonus.campaign, strlen(c->bonus.campaign), c->bonus.campaign_key);
+	claim_key(CLAIM_ACCOUNT, c->bonus.campaign, c->account_id, c->bonus.claim_key[count]);
+	c->bonus.claim_kind[count++] = CLAIM_ACCOUNT;
+	identity_email(c->bonus.email, email);
+	if (email[0] != '\0') {
+		claim_key(CLAIM_EMAIL, c->bonus.campaign, email, c->bonus.claim_key[count]);
+		c->bonus.claim_kind[count++] = CLAIM_EMAIL;
+	}
+	if (c->bonus.person[0] != '\0') {
+		claim_key(CLAIM_PERSON, c->bonus.campaign, c->bonus.person, c->bonus.claim_key[count]);
+		c->bonus.claim_kind[count++] = CLAIM_PERSON;
+	}
+	c->bonus.claim_count = count;
+}
+
+void identity_known(struct command *c)
+{
+	char email[IDENTITY_EMAIL_MAX] = "";
+
+	c->account_change.has_claims = false;
+	if (c->account_change.campaign != NULL && c->account_change.email != NULL)
+		identity_email(c->account_change.email, email);
+	if (email[0] == '\0')
+		return;
+	claim_key(CLAIM_ACCOUNT, c->account_change.campaign, c->account_id, c->account_change.account_claim);
+	claim_key(CLAIM_EMAIL, c->account_change.campaign, email, c->account_change.email_claim);
+	c->account_change.has_claims = true;
+}

@@ -1,0 +1,246 @@
+#include "ledger/decide/order.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "ledger/decide/bill.h"
+#include "ledger/decide/effects.h"
+#include "ledger/decide/workspace.h"
+
+/* ---- rows ---------------------------------------------------------------------------------------- */
+
+void order_of_topup(struct topups_row *t, struct order *o)
+{
+	*o = (struct order){
+		.row = &t->row,
+		.kind = PAYMENT_OF_TOPUP,
+		.seq = t->seq,
+		.paid = t->state == TOPUP_PAID,
+		.livemode = t->livemode != 0,
+		.amount_minor = t->amount_minor,
+		.amount_micros = t->amount_micros,
+		.currency = t->currency,
+		.payment_id = t->payment_id,
+		.grant_seq = t->grant_seq,
+	};
+#define FACT(name) o->name = t->name;
+	ORDER_FACTS(FACT)
+#undef FACT
+}
+
+void order_of_statement(struct statements_row *t, struct order *o)
+{
+	*o = (struct order){
+		.row = &t->row,
+		.kind = PAYMENT_OF_STATEMENT,
+		.seq = t->seq,
+		.paid = t->state == STATEMENT_PAID,
+		.livemode = t->livemode != 0,
+		.amount_minor = t->amount_minor,
+		.amount_micros = t->amount_micros,
+		.currency = t->currency,
+		.payment_id = t->payment_id,
+		.grant_seq = t->grant_seq,
+	};
+#define FACT(name) o->name = t->name;
+	ORDER_FACTS(FACT)
+#undef FACT
+}
+
+bool order_find(struct decide *d, struct slot *s, const struct command *c, struct order *o)
+{
+	struct statements_row *statement;
+	struct topups_row *topup;
+
+	if (c->payment_kind == PAYMENT_OF_STATEMENT) {
+		statement = statement_find(d, s, c->topup_seq);
+		if (statement != NULL)
+			order_of_statement(statement, o);
+		return statement != NULL;
+	}
+	topup = rows_topup(d->rows, s, c->topup_seq);
+	if (topup != NULL)
+		order_of_topup(topup, o);
+	return topup != NULL;
+}
+
+void order_write(struct decide *d, const struct order *o)
+{
+	if (o->kind == PAYMENT_OF_STATEMENT) {
+		struct statements_row *t = (struct statements_row *)o->row;
+
+		t->payment_id = o->payment_id;
+#define FACT(name) t->name = o->name;
+		ORDER_FACTS(FACT)
+#undef FACT
+	} else {
+		struct topups_row *t = (struct topups_row *)o->row;
+
+		t->payment_id = o->payment_id;
+#define FACT(name) t->name = o->name;
+		ORDER_FACTS(FACT)
+#undef FACT
+	}
+	rows_touch(d->rows, o->row);
+}
+
+/* ---- claims -------------------------------------------------------------------------------------- */
+
+/* The credits that part of the order's money stands for. */
+static bool share(const struct order *o, int64_t minor, micros *share_micros)
+{
+	__int128 exact;
+
+	CHECK(minor >= 0 && o->amount_minor > 0);
+	exact = (__int128)o->amount_micros * minor / o->amount_minor;
+	if (exact > MONEY_AMOUNT_MAX_MICROS)
+		return false;
+	*share_micros = (micros)exact;
+	return true;
+}
+
+/* Refunds that are known by themselves count as they stand, failed ones not at all; what the charge says
+ * beyond them is of refunds whose own events have not come. */
+bool order_claims(const struct order *o, struct order_claims *claims)
+{
+	const int64_t unknown = o->charge_refunded_minor - o->refunds_known_minor;
+
+	return share(o, o->refunds_live_minor + (unknown > 0 ? unknown : 0), &claims->refunded_micros) &&
+	       share(o, o->disputes_minor, &claims->disputed_micros);
+}
+
+const char *order_mismatch(const struct order *o, const char *currency, bool livemode)
+{
+	if (o == NULL)
+		return "no such order";
+	if (o->amount_minor <= 0)
+		return "nothing was to be paid";
+	if (strcmp(o->currency, currency) != 0)
+		return "another currency than the order's";
+	if (o->livemode != livemode)
+		return "another mode (live or test) than the order's";
+	return NULL;
+}
+
+/* ---- payments ------------------------------------------------------------------------------------ */
+
+static const struct payments_row *payment_of(struct decide *d, const struct command *c)
+{
+	if (c->payment_id[0] == '\0')
+		return NULL;
+	return (const struct payments_row *)rows_find(d->rows, NULL, TABLE_PAYMENTS,
+	                                              c->payment_key);
+}
+
+bool order_knows_payment(struct decide *d, const struct command *c)
+{
+	return payment_of(d, c) != NULL;
+}
+
+const char *order_payment_mismatch(struct decide *d, const struct slot *s, const struct order *o,
+                                   const struct command *c)
+{
+	const struct payments_row *p = payment_of(d, c);
+
+	if (p != NULL && (p->kind != (int64_t)o->kind || p->topup_seq != o->seq ||
+	                  memcmp(p->account_id, s->key.bytes, sizeof(p->account_id)) != 0))
+		return "this payment belongs to another order";
+	/* An invoice can be paid in parts; a session cannot. */
+	if (o->kind == PAYMENT_OF_TOPUP && o->paid && o->payment_id[0] != '\0' && c->payment_id[0] != '\0' &&
+	    strcmp(o->payment_id, c->payment_id) != 0)
+		return "the order was paid by another payment";
+	return NULL;
+}
+
+void order_keep_payment(struct decide *d, struct slot *s, struct order *o, const struct command *c)
+{
+	struct payments_row *p;
+
+	if (c->payment_id[0] == '\0')
+		return;
+	if (o->payment_id[0] == '\0') {
+		o->payment_id = c->payment_id;
+		order_write(d, o);
+	}
+	if (payment_of(d, c) != NULL)
+		return;
+	p = (struct payments_row *)rows_alloc(d->rows, TABLE_PAYMENTS);
+	memcpy(p->payment_key, c->payment_key, sizeof(p->payment_key));
+	memcpy(p->account_id, s->key.bytes, sizeof(p->account_id));
+	p->payment_id = c->payment_id;
+	p->topup_seq = o->seq;
+	p->kind = o->kind;
+	p->created_at_us = d->now_us;
+	rows_add(d->rows, NULL, &p->row);
+}
+
+/* ---- effects ------------------------------------------------------------------------------------- */
+
+/* How the balance moves when the claims are met; each part is within MONEY_AMOUNT_MAX_MICROS. */
+static micros change_of(const struct order *o, const struct order_claims *claims)
+{
+	return o->refunded_micros - claims->refunded_micros + o->disputed_micros -
+	       claims->disputed_micros;
+}
+
+bool order_fits(const struct slot *s, const struct order *o, const struct order_claims *claims)
+{
+	/* One after the other: each step has to fit. */
+	return !o->paid || (effects_fits(s->account, o->refunded_micros - claims->refunded_micros) &&
+	                    effects_fits(s->account, change_of(o, claims)));
+}
+
+bool order_fits_paid(const struct slot *s, const struct order *o, const struct order_claims *claims)
+{
+	return effects_fits(s->account, o->amount_micros) && effects_fits(s->account, -claims->refunded_micros) &&
+	       effects_fits(s->account, -claims->refunded_micros - claims->disputed_micros);
+}
+
+static void move(struct decide *d, struct slot *s, const struct order *o, struct effects_transaction *what,
+                 micros change)
+{
+	const micros before = effects_debt(s);
+
+	what->amount_micros = change;
+	if (change < 0) {
+		effects_claw_back(d, s, what, o->grant_seq);
+		workspace_owes(d, s, effects_debt(s) - before);
+		if (o->kind == PAYMENT_OF_STATEMENT)
+			statement_taken_back(d, s, effects_debt(s) - before);
+	} else if (change > 0) {
+		if (o->kind == PAYMENT_OF_STATEMENT)
+			statement_relieve(d, s, change);
+		effects_transact(d, s, what);
+	}
+}
+
+void order_settle(struct decide *d, struct slot *s, struct order *o, const struct order_claims *claims,
+                  const char *reference)
+{
+	/* What comes back is spent like the order's own credits. */
+	struct effects_transaction what = {
+		.priority = effects_priority(TRANSACTION_TOP_UP),
+		.at_us = d->now_us,
+		.reference = reference,
+		.actor = "stripe",
+	};
+
+	if (!o->paid)
+		return;
+	what.type = TRANSACTION_REFUND;
+	what.description = claims->refunded_micros > o->refunded_micros ? "refund" : "refund failed";
+	move(d, s, o, &what, o->refunded_micros - claims->refunded_micros);
+	what.type = TRANSACTION_DISPUTE;
+	what.description = claims->disputed_micros > o->disputed_micros ? "dispute" : "dispute won";
+	move(d, s, o, &what, o->disputed_micros - claims->disputed_micros);
+	o->refunded_micros = claims->refunded_micros;
+	o->disputed_micros = claims->disputed_micros;
+	order_write(d, o);
+}
+
+void order_park(struct answer *a, const char *note)
+{
+	a->outcome = OUTCOME_OK;
+	a->event_state = EVENT_PARKED;
+	a->note = note;
+}

@@ -1,0 +1,29 @@
+/*
+ * period_payment: with which payment the invoice of a period was paid, where the invoice itself does not say so.
+ */
+#include "ledger/decide/decide.h"
+
+#include "ledger/decide/order.h"
+#include "ledger/decide/paid_period.h"
+
+void decide_period_payment(struct decide *d, struct slot *s, struct command *c)
+{
+	struct paid_periods_row *r = rows_period(d->rows, s, c->topup_seq);
+	struct answer *a = &c->answer;
+
+	if (r == NULL) {
+		order_park(a, "its invoice is not known");
+		return;
+	}
+	if (period_payment_mismatch(d, s, c)) {
+		order_park(a, "this payment belongs to something else");
+		return;
+	}
+
+	/* From here on it succeeds. */
+	a->outcome = OUTCOME_OK;
+	if (!period_keep_payment(d, s, r, c)) {
+		a->event_state = EVENT_IGNORED;
+		a->note = "nothing new";
+	}
+}

@@ -1,0 +1,154 @@
+/*
+ * What falls due with time, done when the account is next touched.  Events are taken in the order of
+ * their times and booked at those times, so that the result does not depend on when somebody looked.
+ */
+#include "ledger/decide/decide.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "ledger/decide/allowance.h"
+#include "ledger/decide/bill.h"
+#include "ledger/decide/effects.h"
+#include "ledger/decide/paid_period.h"
+#include "ledger/decide/workspace.h"
+
+/* Prefetch read the holds so that the list is in the order of expiry. */
+static struct holds_row *next_hold(struct holds_row *h)
+{
+	while (h != NULL && (h->row.change == ROW_ENDED || h->row.change == ROW_DROPPED))
+		h = (struct holds_row *)h->row.next;
+	return h;
+}
+
+static struct grants_row *next_grant(struct slot *s)
+{
+	struct grants_row *first = NULL;
+
+	for (struct grants_row *g = rows_grants(s); g != NULL; g = (struct grants_row *)g->row.next)
+		if (g->expires_at_us != 0 && g->remaining_micros > 0 &&
+		    (first == NULL || g->expires_at_us < first->expires_at_us))
+			first = g;
+	return first;
+}
+
+static void expire_hold(struct decide *d, struct slot *s, struct holds_row *h)
+{
+	const micros estimate = h->reserved_micros;
+	struct usages_row *u = effects_end_hold(d, s, h, USAGE_EXPIRED, h->expires_at_us);
+
+	if (d->capture_expired && effects_fits(s->account, -estimate)) {
+		u->settlement = SETTLEMENT_ESTIMATED;
+		effects_capture(d, s, u, estimate, u->ended_at_us);
+	} else {
+		effects_cost(d, s, u, 0, 0, u->ended_at_us);
+	}
+	u->balance_micros = s->account->balance_micros;
+	u->available_micros = effects_available(s->account);
+}
+
+static void expire_grant(struct decide *d, struct slot *s, struct grants_row *g)
+{
+	const struct effects_transaction t = {
+		.type = TRANSACTION_ALLOWANCE_EXPIRY,
+		.amount_micros = -g->remaining_micros,
+		.description = "expired",
+		.at_us = g->expires_at_us,
+	};
+
+	effects_expire_grant(d, s, g, &t);
+}
+
+/* What may fall due; at the same time in this order. */
+enum kind { DUE_HOLD, DUE_MONTH, DUE_PERIOD, DUE_GRANT, DUE_SUSPENSION, DUE_KINDS };
+
+struct due {
+	struct holds_row *hold;
+	struct grants_row *grant;
+	int64_t at_us[DUE_KINDS]; /* EFFECTS_NEVER_DUE: nothing of the kind */
+};
+
+static int64_t at_or_never(int64_t at_us)
+{
+	return at_us != 0 ? at_us : EFFECTS_NEVER_DUE;
+}
+
+/* hold: the first that was not looked at yet. */
+static void look(struct decide *d, struct slot *s, struct holds_row *hold, struct due *due)
+{
+	const struct workspaces_row *w = workspace_of(d, s);
+
+	due->hold = next_hold(hold);
+	due->grant = next_grant(s);
+	due->at_us[DUE_HOLD] = due->hold != NULL ? due->hold->expires_at_us : EFFECTS_NEVER_DUE;
+	due->at_us[DUE_MONTH] = w != NULL ? at_or_never(w->statement_at_us) : EFFECTS_NEVER_DUE;
+	due->at_us[DUE_PERIOD] = w != NULL ? at_or_never(w->period_end_us) : EFFECTS_NEVER_DUE;
+	due->at_us[DUE_GRANT] = due->grant != NULL ? due->grant->expires_at_us : EFFECTS_NEVER_DUE;
+	due->at_us[DUE_SUSPENSION] = w != NULL ? at_or_never(w->suspend_at_us) : EFFECTS_NEVER_DUE;
+}
+
+static enum kind earliest(const struct due *due)
+{
+	int first = DUE_HOLD;
+
+	for (int k = first + 1; k < DUE_KINDS; k++)
+		if (due->at_us[k] < due->at_us[first])
+			first = k;
+	return (enum kind)first;
+}
+
+static void happen(struct decide *d, struct slot *s, enum kind k, const struct due *due)
+{
+	switch (k) {
+	case DUE_HOLD:
+		CHECK(due->hold != NULL);
+		expire_hold(d, s, due->hold);
+		break;
+	case DUE_MONTH:
+		statement_month(d, s);
+		break;
+	case DUE_PERIOD:
+		period_turn(d, s);
+		break;
+	case DUE_GRANT:
+		CHECK(due->grant != NULL);
+		expire_grant(d, s, due->grant);
+		break;
+	case DUE_SUSPENSION:
+		statement_suspend(d, s);
+		break;
+	case DUE_KINDS:
+		UNREACHABLE("no kind");
+	}
+}
+
+/* Of an account that has been postpaid since before there were statements. */
+static void begin_months(struct decide *d, struct slot *s)
+{
+	const struct workspaces_row *w = workspace_of(d, s);
+
+	if (w != NULL && w->statement_at_us == 0 && s->account->mode == MODE_POSTPAID)
+		statement_schedule(d, s);
+}
+
+void decide_refresh(struct decide *d, struct slot *s)
+{
+	struct due due;
+	enum kind next;
+	int64_t past_us = 0;
+
+	s->refreshed = true;
+	if (s->account->due_at_us > d->now_us)
+		return;
+	begin_months(d, s);
+	look(d, s, rows_open_holds(s), &due);
+	for (next = earliest(&due); due.at_us[next] <= d->now_us; next = earliest(&due)) {
+		CHECK(due.at_us[next] >= past_us); /* nothing falls due before what made it */
+		past_us = due.at_us[next];
+		happen(d, s, next, &due);
+		look(d, s, due.hold, &due);
+	}
+	/* Everything that is open has been loaded, so the bound becomes exact again. */
+	rows_touch(d->rows, &s->account->row);
+	s->account->due_at_us = due.at_us[next];
+}

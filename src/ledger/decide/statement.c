@@ -1,0 +1,30 @@
+/*
+ * statement: what is owed now becomes a statement, which is to be charged at once.
+ */
+#include "ledger/decide/decide.h"
+
+#include "ledger/decide/bill.h"
+#include "ledger/decide/effects.h"
+#include "ledger/decide/workspace.h"
+
+void decide_statement(struct decide *d, struct slot *s, struct command *c)
+{
+	const struct workspaces_row *w = s->account != NULL ? workspace_of(d, s) : NULL;
+	const micros overdue = w != NULL ? w->overdue_micros : 0;
+	struct answer *a = &c->answer;
+	struct statement_amount amount = {0, 0};
+	struct statements_row *t;
+
+	if (s->account != NULL)
+		statement_price(d, s, statement_owed(s, w) + overdue, &amount);
+	a->outcome = OUTCOME_OK;
+	/* What is too small stays owed; it would be stated again and again. */
+	if (s->account == NULL || statement_small(d, &amount))
+		return;
+
+	/* From here on it succeeds. */
+	(void)workspace_ensure(d, s);
+	t = statement_make(d, s, &amount, d->now_us);
+	statement_demand(d, s, t);
+	statement_answer(s, t, a);
+}

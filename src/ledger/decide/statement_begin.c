@@ -1,0 +1,61 @@
+/*
+ * statement_begin: before an invoice is made of a statement: what is still owed of it.  An invoice that is there
+ * already keeps its amount; whether that is still right is what stale says.
+ */
+#include "ledger/decide/decide.h"
+
+#include "ledger/decide/bill.h"
+#include "ledger/decide/customer.h"
+#include "ledger/decide/effects.h"
+#include "ledger/decide/workspace.h"
+
+/* What is owed, is not overdue and in no other statement that is to be charged: at most this one's amount. */
+static micros left_of(const struct slot *s, const struct workspaces_row *w, const struct statements_row *t)
+{
+	const micros debt = effects_debt(s);
+	const micros others = w->stated_micros - t->amount_micros + w->overdue_micros;
+
+	if (debt <= others)
+		return 0;
+	return debt - others < t->amount_micros ? debt - others : t->amount_micros;
+}
+
+static void lessen(struct decide *d, struct slot *s, struct statements_row *t, const struct statement_amount *amount)
+{
+	struct workspaces_row *w = workspace_of(d, s);
+
+	if (amount->minor == 0) {
+		statement_settle(d, s, t, STATEMENT_VOID);
+		return;
+	}
+	if (statement_small(d, amount))
+		statement_settle(d, s, t, STATEMENT_CARRIED);
+	else
+		w->stated_micros -= t->amount_micros - amount->micros;
+	t->amount_micros = amount->micros;
+	t->amount_minor = amount->minor;
+	rows_touch(d->rows, &w->row);
+	rows_touch(d->rows, &t->row);
+}
+
+void decide_statement_begin(struct decide *d, struct slot *s, struct command *c)
+{
+	struct statements_row *t = statement_find(d, s, c->statement_seq);
+	struct statement_amount left;
+
+	if (t == NULL) {
+		c->answer.outcome = OUTCOME_NOT_FOUND;
+		return;
+	}
+
+	/* From here on it succeeds. */
+	if (!statement_settled(t)) {
+		statement_price(d, s, left_of(s, workspace_of(d, s), t), &left);
+		if (t->invoice_id[0] != '\0')
+			c->answer.stale = left.minor < t->amount_minor;
+		else if (left.minor < t->amount_minor)
+			lessen(d, s, t, &left);
+		customer_keep_key(d, s, c->statement_begin.customer_key);
+	}
+	statement_answer(s, t, &c->answer);
+}

@@ -1,0 +1,293 @@
+#include "ledger/decide/workspace.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "ledger/decide/effects.h"
+
+struct workspaces_row *workspace_of(struct decide *d, struct slot *s)
+{
+	(void)d;
+	CHECK(s->workspace == NULL || (s->account != NULL && s->account->workspace != 0));
+	return s->workspace;
+}
+
+struct workspaces_row *workspace_ensure(struct decide *d, struct slot *s)
+{
+	struct workspaces_row *w = s->workspace;
+
+	CHECK(s->account != NULL);
+	if (w == NULL) {
+		w = (struct workspaces_row *)rows_alloc(d->rows, TABLE_WORKSPACES);
+		memcpy(w->account_id, s->key.bytes, sizeof(w->account_id));
+		w->time_zone = s->zone == d->billing.zone ? "" : zone_name(s->zone);
+		w->daily_limit_micros = COMMAND_NO_LIMIT;
+		w->monthly_limit_micros = COMMAND_NO_LIMIT;
+		rows_add(d->rows, s, &w->row);
+		s->workspace = w;
+		s->account->workspace = 1;
+		rows_touch(d->rows, &s->account->row);
+	}
+	rows_touch(d->rows, &w->row);
+	return w;
+}
+
+const struct zone *workspace_zone(const struct decide *d, const struct workspaces_row *w)
+{
+	struct account_key key;
+
+	memcpy(key.bytes, w->account_id, sizeof(key.bytes));
+	return rows_slot_known(d->rows, &key)->zone;
+}
+
+struct members_row *workspace_member(struct decide *d, struct slot *s, const char *member)
+{
+	if (s->workspace == NULL || member[0] == '\0')
+		return NULL;
+	if (rows_wanted(d->rows, s, TABLE_MEMBERS, member))
+		return rows_member(d->rows, s, member);
+	/* Of a workspace that was made in this batch all members are known. */
+	CHECK(s->members_loaded);
+	return NULL;
+}
+
+/* ---- windows ------------------------------------------------------------------------------------- */
+
+static micros sum(micros a, micros b)
+{
+	micros result = 0;
+	const bool fits = money_add(a, b, &result);
+
+	CHECK(fits); /* what is held and used comes from the balance, which has bounds */
+	return result;
+}
+
+/* Adds to a window's sum; one that takes back what an earlier window counted leaves nothing below zero. */
+static void count(micros *used, micros change)
+{
+	*used = sum(*used, change);
+	if (*used < 0)
+		*used = 0;
+}
+
+/* The window that the time lies in. */
+static void turn_day(const struct zone *z, int64_t *until_us, micros *used, int64_t at_us)
+{
+	if (at_us < *until_us)
+		return;
+	*until_us = zone_next_day(z, at_us);
+	*used = 0;
+}
+
+static void turn_month(const struct zone *z, int64_t *until_us, micros *used, int64_t at_us)
+{
+	if (at_us < *until_us)
+		return;
+	*until_us = zone_next_month(z, at_us);
+	*used = 0;
+}
+
+/* Without a plan a member's period is the month. */
+static void turn_period(const struct slot *s, struct members_row *m, int64_t at_us)
+{
+	if (at_us < m->period_until_us)
+		return;
+	m->period_until_us = s->workspace->period_end_us > at_us ? s->workspace->period_end_us
+	                                                          : zone_next_month(s->zone, at_us);
+	m->period_micros = 0;
+}
+
+/* ---- members ------------------------------------------------------------------------------------- */
+
+micros workspace_used(const struct members_row *m, int64_t at_us)
+{
+	return at_us < m->period_until_us ? m->period_micros : 0;
+}
+
+micros workspace_unused(const struct members_row *m, int64_t at_us)
+{
+	const micros unused = sum(m->quota_micros, -sum(workspace_used(m, at_us), m->held_micros));
+
+	return unused > 0 ? unused : 0;
+}
+
+static void reserve(struct decide *d, struct slot *s, struct members_row *m, micros before, int64_t at_us)
+{
+	s->workspace->reserved_micros = sum(s->workspace->reserved_micros, sum(workspace_unused(m, at_us), -before));
+	CHECK(s->workspace->reserved_micros >= 0);
+	rows_touch(d->rows, &m->row);
+	rows_touch(d->rows, &s->workspace->row);
+}
+
+void workspace_set_quota(struct decide *d, struct slot *s, struct members_row *m, micros quota, int64_t at_us)
+{
+	const micros before = workspace_unused(m, at_us);
+
+	m->quota_micros = quota;
+	reserve(d, s, m, before, at_us);
+}
+
+void workspace_restart(struct decide *d, struct slot *s, struct members_row *m, micros quota, int64_t at_us)
+{
+	/* As of the end of the period before, which is what is reserved until now. */
+	const micros before = workspace_unused(m, at_us - 1);
+
+	m->period_until_us = 0;
+	turn_period(s, m, at_us);
+	m->quota_micros = quota;
+	reserve(d, s, m, before, at_us);
+}
+
+/* What happens in the very moment in which the plan's period ends comes before that. */
+static int64_t within_period(const struct workspaces_row *w, int64_t at_us)
+{
+	return w->period_end_us != 0 && at_us >= w->period_end_us ? w->period_end_us - 1 : at_us;
+}
+
+void workspace_held(struct decide *d, struct slot *s, const struct holds_row *h, micros change, int64_t at_us)
+{
+	struct members_row *m = workspace_member(d, s, h->member);
+	micros before;
+
+	/* Holds from before it joined are not its own. */
+	if (m == NULL || h->seq <= m->from_seq)
+		return;
+	at_us = within_period(s->workspace, at_us);
+	before = workspace_unused(m, at_us);
+	m->held_micros = sum(m->held_micros, change);
+	CHECK(m->held_micros >= 0);
+	reserve(d, s, m, before, at_us);
+}
+
+void workspace_spent(struct decide *d, struct slot *s, const char *member, micros change, int64_t at_us)
+{
+	struct workspaces_row *w = workspace_of(d, s);
+	struct members_row *m = workspace_member(d, s, member);
+	micros before;
+
+	if (w == NULL)
+		return;
+	turn_day(s->zone, &w->day_until_us, &w->day_micros, at_us);
+	turn_month(s->zone, &w->month_until_us, &w->month_micros, at_us);
+	count(&w->day_micros, change);
+	count(&w->month_micros, change);
+	rows_touch(d->rows, &w->row);
+	if (m == NULL)
+		return;
+	turn_day(s->zone, &m->day_until_us, &m->day_micros, at_us);
+	turn_month(s->zone, &m->month_until_us, &m->month_micros, at_us);
+	at_us = within_period(w, at_us);
+	before = workspace_unused(m, at_us);
+	turn_period(s, m, at_us);
+	count(&m->period_micros, change);
+	count(&m->day_micros, change);
+	count(&m->month_micros, change);
+	reserve(d, s, m, before, at_us);
+}
+
+void workspace_note(struct decide *d, struct slot *s, const char *member, struct captures_row *c)
+{
+	const struct workspaces_row *w = workspace_of(d, s);
+	const struct members_row *m = workspace_member(d, s, member);
+
+	if (w == NULL)
+		return;
+	c->period_end_us = w->period_end_us;
+	c->day_until_us = w->day_until_us;
+	c->month_until_us = w->month_until_us;
+	if (m == NULL)
+		return;
+	c->member_period_until_us = m->period_until_us;
+	c->member_day_until_us = m->day_until_us;
+	c->member_month_until_us = m->month_until_us;
+}
+
+static void leave(int64_t counted_us, int64_t until_us, micros *used, micros amount, int64_t at_us)
+{
+	if (counted_us == until_us && at_us < until_us)
+		count(used, -amount);
+}
+
+void workspace_given_back(struct decide *d, struct slot *s, const char *member, const struct captures_row *c,
+                          micros amount, int64_t at_us)
+{
+	struct workspaces_row *w = workspace_of(d, s);
+	struct members_row *m = workspace_member(d, s, member);
+	micros before;
+
+	if (w == NULL)
+		return;
+	leave(c->day_until_us, w->day_until_us, &w->day_micros, amount, at_us);
+	leave(c->month_until_us, w->month_until_us, &w->month_micros, amount, at_us);
+	rows_touch(d->rows, &w->row);
+	if (m == NULL)
+		return;
+	leave(c->member_day_until_us, m->day_until_us, &m->day_micros, amount, at_us);
+	leave(c->member_month_until_us, m->month_until_us, &m->month_micros, amount, at_us);
+	before = workspace_unused(m, at_us);
+	/* A plan that has begun or ended since began the member's period anew, even where that ends as before. */
+	if (c->period_end_us == w->period_end_us && c->created_at_us >= w->period_start_us)
+		leave(c->member_period_until_us, m->period_until_us, &m->period_micros, amount, at_us);
+	reserve(d, s, m, before, at_us);
+}
+
+/* ---- what is owed -------------------------------------------------------------------------------- */
+
+void workspace_paid(struct decide *d, struct slot *s, micros debt)
+{
+	struct workspaces_row *w = s->workspace;
+
+	if (w == NULL || (w->arrears_micros <= debt && w->overdue_micros <= debt))
+		return;
+	if (w->arrears_micros > debt)
+		w->arrears_micros = debt;
+	if (w->overdue_micros > debt)
+		w->overdue_micros = debt;
+	workspace_restore(d, s);
+	rows_touch(d->rows, &w->row);
+}
+
+void workspace_owes(struct decide *d, struct slot *s, micros debt)
+{
+	struct workspaces_row *w = workspace_of(d, s);
+
+	if (w == NULL || debt == 0)
+		return;
+	CHECK(debt > 0);
+	w->arrears_micros = sum(w->arrears_micros, debt);
+	rows_touch(d->rows, &w->row);
+}
+
+void workspace_fall_behind(struct decide *d, struct slot *s)
+{
+	struct workspaces_row *w = s->workspace;
+
+	w->arrears_micros = effects_debt(s);
+	rows_touch(d->rows, &w->row);
+}
+
+void workspace_restore(struct decide *d, struct slot *s)
+{
+	struct workspaces_row *w = s->workspace;
+
+	if (w->failed_statements != 0 || w->overdue_micros != 0)
+		return;
+	/* What a person has suspended a payment does not restore. */
+	if (s->account->status == STATUS_PAST_DUE || s->account->status == STATUS_UNPAID)
+		s->account->status = STATUS_ACTIVE;
+	w->past_due_at_us = 0;
+	w->suspend_at_us = 0;
+	rows_touch(d->rows, &w->row);
+	rows_touch(d->rows, &s->account->row);
+}
+
+int64_t workspace_due_us(const struct workspaces_row *w)
+{
+	const int64_t times[] = {w->period_end_us, w->statement_at_us, w->suspend_at_us};
+	int64_t due_us = EFFECTS_NEVER_DUE;
+
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+		if (times[i] != 0 && times[i] < due_us)
+			due_us = times[i];
+	return due_us;
+}
