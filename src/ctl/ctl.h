@@ -14,7 +14,7 @@
 #include "config.h"
 #include "db/db.h"
 #include "ledger/ledger.h"
-#include "ledger/price.h"
+#include "prices/price.h"
 
 /* A command's result is the program's exit status. */
 enum ctl_exit {

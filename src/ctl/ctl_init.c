@@ -7,8 +7,8 @@
 #include "ctl/plans.h"
 #include "db/schema.h"
 #include "db/sql.h"
-#include "ledger/pricestore.h"
 #include "options.h"
+#include "prices/pricestore.h"
 
 #define GRANTS_MAX 65536
 #define PATH_BYTES_MAX 4096

@@ -6,9 +6,9 @@
 #include "ctl/ctl.h"
 #include "ctl/listing.h"
 #include "ctl/plans.h"
-#include "ledger/book.h"
 #include "ledger/names.h"
-#include "ledger/plan_json.h"
+#include "prices/book.h"
+#include "prices/plan_json.h"
 
 #define PLAN_BYTES_MAX ((size_t)64 * 1024)
 

@@ -7,10 +7,10 @@
 #include "base/json.h"
 #include "ctl/ctl.h"
 #include "ctl/listing.h"
-#include "ledger/book.h"
-#include "ledger/pricelist.h"
-#include "ledger/pricestore.h"
 #include "options.h"
+#include "prices/book.h"
+#include "prices/pricelist.h"
+#include "prices/pricestore.h"
 
 #define LIST_BYTES_MAX ((size_t)64 * 1024 * 1024)
 

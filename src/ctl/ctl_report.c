@@ -8,7 +8,7 @@
 #include "ctl/target.h"
 #include "ledger/margins.h"
 #include "ledger/names.h"
-#include "ledger/plan_json.h"
+#include "prices/plan_json.h"
 #include "queries/insight.h"
 
 #define DOCUMENT_MAX ((size_t)16 << 20)

@@ -6,9 +6,9 @@
 #include "ctl/doctor.h"
 #include "db/schema.h"
 #include "db/sql.h"
-#include "ledger/book.h"
 #include "ledger/ledger.h"
 #include "options.h"
+#include "prices/book.h"
 
 #define VALUE_MAX 1024
 #define CONNECTIONS_BESIDE (LEDGER_CONNECTIONS + 2) /* that of the API keys, and octroictl's own */

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "clients/stripe.h"
-#include "ledger/plan_json.h"
 #include "options.h"
+#include "prices/plan_json.h"
 
 #define FILE_BYTES_MAX ((size_t)4 * 1024 * 1024)
 #define PLANS_MAX 1000

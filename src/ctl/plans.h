@@ -6,7 +6,7 @@
 #define OCTROI_CTL_PLANS_H
 
 #include "ctl/ctl.h"
-#include "ledger/pricestore.h"
+#include "prices/pricestore.h"
 
 /* text: a list of plans, plan_json.h; all of them are stored, or none.  only_first: nothing if there is a plan
  * already. */

@@ -12,9 +12,9 @@
 #include "base/id.h"
 #include "ledger/audit.h"
 #include "ledger/audit_heads.h"
-#include "ledger/book.h"
 #include "ledger/rows/table.h"
 #include "ledger/seal.h"
+#include "prices/book.h"
 
 #define AUDIT_CHUNK 256 /* accounts taken at a time */
 

@@ -11,10 +11,10 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "db/db.h"
-#include "ledger/book.h"
 #include "ledger/command.h"
 #include "ledger/ledger.h"
 #include "ledger/rows/rows.h"
+#include "prices/book.h"
 
 #define BATCH_ID_BYTES 16
 

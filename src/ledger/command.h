@@ -12,7 +12,7 @@
 #include "base/money.h"
 #include "base/zone.h"
 #include "ledger/outcome.h"
-#include "ledger/price.h"
+#include "prices/price.h"
 
 #define COMMAND_MODELS_MAX 16
 #define COMMAND_METADATA_MAX 1024

@@ -10,10 +10,10 @@
 #include <stdint.h>
 
 #include "db/pool.h"
-#include "ledger/book.h"
 #include "ledger/command.h"
 #include "ledger/queue.h"
 #include "ledger/terms.h"
+#include "prices/book.h"
 
 struct ledger;
 

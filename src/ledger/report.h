@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "base/money.h"
-#include "ledger/plan.h"
+#include "prices/plan.h"
 
 /* Tenths of a percent that part is of whole (> 0), half away from zero; what does not fit is as much as fits. */
 int64_t report_tenths(__int128 part, __int128 whole);

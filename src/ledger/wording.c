@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "ledger/price.h"
+#include "prices/price.h"
 
 /* How people write money.  Everywhere an amount has cents, two of a unit's decimals. */
 static const struct currency {

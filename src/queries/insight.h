@@ -37,7 +37,7 @@ int insight_account(struct db *d, struct arena *a, const struct account_key *key
 /* Visits each use of models at the platform's price, the newest first, at most limit; *more when there are others.
  * model NULL: of any. */
 struct insight_usage {
-	int64_t tokens[INSIGHT_CLASSES]; /* in the order of enum price_class (ledger/price.h) */
+	int64_t tokens[INSIGHT_CLASSES]; /* in the order of enum price_class (prices/price.h) */
 	int64_t cost_micros;
 };
 int insight_usages(struct db *d, const struct account_key *key, const struct reader_span *span, const char *model,

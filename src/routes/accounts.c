@@ -3,7 +3,7 @@
  */
 #include "base/money.h"
 #include "base/zone.h"
-#include "ledger/plan.h"
+#include "prices/plan.h"
 #include "queries/reader.h"
 #include "routes/call.h"
 #include "routes/parse.h"

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "ledger/book.h"
 #include "ledger/report.h"
+#include "prices/book.h"
 #include "queries/insight.h"
 #include "routes/call.h"
 #include "routes/parse.h"

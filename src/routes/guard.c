@@ -4,7 +4,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/money.h"
-#include "ledger/usage.h"
+#include "prices/usage.h"
 #include "routes/call.h"
 #include "routes/parse.h"
 #include "routes/render.h"

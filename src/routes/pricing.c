@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/money.h"
-#include "ledger/book.h"
+#include "prices/book.h"
 #include "routes/call.h"
 #include "routes/cursor.h"
 #include "routes/etag.h"

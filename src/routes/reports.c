@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "ledger/book.h"
 #include "ledger/margins.h"
-#include "ledger/plan_json.h"
+#include "prices/book.h"
+#include "prices/plan_json.h"
 #include "queries/insight.h"
 #include "routes/call.h"
 #include "routes/parse.h"

@@ -2,7 +2,7 @@
 #include "fuzz.h"
 
 #include "base/json.h"
-#include "ledger/usage.h"
+#include "prices/usage.h"
 
 static void check_usage(const struct json *j)
 {

@@ -1,7 +1,7 @@
 /* A price list: every price that is taken is one that may be used; and prices.tiers as the database may hold them. */
 #include "fuzz.h"
 
-#include "ledger/pricelist.h"
+#include "prices/pricelist.h"
 
 /* Nothing costs nothing, more never costs less, and what a cost comes to is an amount. */
 static void check_cost(const struct price *p)

@@ -17,8 +17,8 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "ledger/pricelist.h"
-#include "ledger/usage.h"
+#include "prices/pricelist.h"
+#include "prices/usage.h"
 
 #define FILE_BYTES_MAX ((size_t)64 * 1024 * 1024)
 

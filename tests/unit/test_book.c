@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "ledger/book.h"
+#include "prices/book.h"
 
 static struct price price(enum price_kind kind, const char *item, int64_t version,
                           int64_t starts_at_us)

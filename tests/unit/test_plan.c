@@ -1,8 +1,8 @@
 #include "unit.h"
 
 #include "base/json.h"
-#include "ledger/book.h"
-#include "ledger/plan_json.h"
+#include "prices/book.h"
+#include "prices/plan_json.h"
 
 static struct json *parse(const char *text)
 {

@@ -1,7 +1,7 @@
 /* Drawn cases are compared with fractions in tests/model/test_cost.py; here are the borders. */
 #include "unit.h"
 
-#include "ledger/price.h"
+#include "prices/price.h"
 
 #define UNTOUCHED INT64_C(-777777)
 

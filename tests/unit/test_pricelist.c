@@ -1,7 +1,7 @@
 /* All of LiteLLM's list is compared in tests/model/test_cost.py; here is what it could hold. */
 #include "unit.h"
 
-#include "ledger/pricelist.h"
+#include "prices/pricelist.h"
 
 #define ENTRY(rest) "{\"m\":{\"litellm_provider\":\"p\",\"mode\":\"chat\"," rest "}}"
 #define CHAT "\"input_cost_per_token\":1e-6,\"output_cost_per_token\":2e-6"

@@ -4,7 +4,7 @@
  */
 #include "unit.h"
 
-#include "ledger/usage.h"
+#include "prices/usage.h"
 
 #define OBJECT_MAX 2048
 

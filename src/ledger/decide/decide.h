@@ -8,10 +8,10 @@
 #ifndef OCTROI_LEDGER_DECIDE_DECIDE_H
 #define OCTROI_LEDGER_DECIDE_DECIDE_H
 
-#include "ledger/book.h"
 #include "ledger/command.h"
 #include "ledger/rows/rows.h"
 #include "ledger/terms.h"
+#include "prices/book.h"
 
 struct decide {
 	struct rows *rows;

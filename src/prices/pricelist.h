@@ -15,20 +15,20 @@
  *     prices per image, second, search or audio token are not kept: such tokens count as text
  *     (other_prices).
  */
-#ifndef OCTROI_LEDGER_PRICELIST_H
-#define OCTROI_LEDGER_PRICELIST_H
+#ifndef OCTROI_PRICES_PRICELIST_H
+#define OCTROI_PRICES_PRICELIST_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/json.h"
-#include "ledger/price.h"
+#include "prices/price.h"
 
 enum pricelist_reason {
 	PRICELIST_ACCEPTED,
 #define REASON(NAME, name, sentence) PRICELIST_##NAME,
-#include "ledger/pricelist_reasons.def"
+#include "prices/pricelist_reasons.def"
 #undef REASON
 	PRICELIST_REASON_COUNT
 };

@@ -1,4 +1,4 @@
-#include "ledger/usage.h"
+#include "prices/usage.h"
 
 #include <string.h>
 
@@ -52,7 +52,7 @@ struct member {
 
 static const struct member members[] = {
 #define MEMBER(place, name, role, cache) {PLACE_##place, name, ROLE_##role, CACHE_##cache},
-#include "ledger/usage_members.def"
+#include "prices/usage_members.def"
 #undef MEMBER
 };
 

@@ -1,4 +1,4 @@
-#include "ledger/price.h"
+#include "prices/price.h"
 
 #include <string.h>
 

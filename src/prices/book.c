@@ -1,4 +1,4 @@
-#include "ledger/book.h"
+#include "prices/book.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "db/sql.h"
-#include "ledger/plan_json.h"
+#include "prices/plan_json.h"
 
 /* All prices of one item: rows[first] to rows[first + count - 1], by start, then version. */
 struct item {

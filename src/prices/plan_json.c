@@ -1,4 +1,4 @@
-#include "ledger/plan_json.h"
+#include "prices/plan_json.h"
 
 #include <string.h>
 

@@ -7,8 +7,8 @@
  * above_tokens, all of the request, output included, is priced by the highest such tier (LiteLLM,
  * llm_cost_calc/utils.py).
  */
-#ifndef OCTROI_LEDGER_PRICE_H
-#define OCTROI_LEDGER_PRICE_H
+#ifndef OCTROI_PRICES_PRICE_H
+#define OCTROI_PRICES_PRICE_H
 
 #include <stdbool.h>
 #include <stddef.h>

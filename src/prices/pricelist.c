@@ -1,4 +1,4 @@
-#include "ledger/pricelist.h"
+#include "prices/pricelist.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -40,14 +40,14 @@ struct reading {
 static const char *const reason_names[] = {
 	"accepted",
 #define REASON(NAME, name, sentence) name,
-#include "ledger/pricelist_reasons.def"
+#include "prices/pricelist_reasons.def"
 #undef REASON
 };
 
 static const char *const reason_sentences[] = {
 	"",
 #define REASON(NAME, name, sentence) sentence,
-#include "ledger/pricelist_reasons.def"
+#include "prices/pricelist_reasons.def"
 #undef REASON
 };
 

@@ -11,11 +11,11 @@
  *
  * Searches, seconds and pages are not tokens, and are not read.  Pure.
  */
-#ifndef OCTROI_LEDGER_USAGE_H
-#define OCTROI_LEDGER_USAGE_H
+#ifndef OCTROI_PRICES_USAGE_H
+#define OCTROI_PRICES_USAGE_H
 
 #include "base/json.h"
-#include "ledger/price.h"
+#include "prices/price.h"
 
 #define USAGE_FIELD_MAX 64
 

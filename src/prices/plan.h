@@ -2,14 +2,14 @@
  * plan: what an account on it gets each month and what it pays for actions.  A version of a plan never changes;
  * the book holds all of them.  Pure.
  */
-#ifndef OCTROI_LEDGER_PLAN_H
-#define OCTROI_LEDGER_PLAN_H
+#ifndef OCTROI_PRICES_PLAN_H
+#define OCTROI_PRICES_PLAN_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/money.h"
-#include "ledger/price.h"
+#include "prices/price.h"
 
 #define PLAN_NAME_MAX 64
 #define PLAN_TITLE_MAX 101

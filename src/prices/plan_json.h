@@ -2,11 +2,11 @@
  * plan_json: plans as JSON, in the database's columns and in files.  Figures are decimals of the plan's unit, numbers
  * or texts alike (json_parse with numbers_as_text).  Pure.
  */
-#ifndef OCTROI_LEDGER_PLAN_JSON_H
-#define OCTROI_LEDGER_PLAN_JSON_H
+#ifndef OCTROI_PRICES_PLAN_JSON_H
+#define OCTROI_PRICES_PLAN_JSON_H
 
 #include "base/json.h"
-#include "ledger/plan.h"
+#include "prices/plan.h"
 
 /* {"name", "title", "unit", "scope", "pool", "manager", "member", "managers", "seatsFrom", "seatsTo", "rollover",
  * "expectedManager", "expectedMember", "fee", "actions": {"name": credits}, "models": ["name"]}: what is missing is

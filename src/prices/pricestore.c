@@ -1,4 +1,4 @@
-#include "ledger/pricestore.h"
+#include "prices/pricestore.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,8 +7,8 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "db/sql.h"
-#include "ledger/book.h"
-#include "ledger/planstore.h"
+#include "prices/book.h"
+#include "prices/planstore.h"
 
 #define ATTEMPTS_MAX 20
 #define ROWS_PER_INSERT 200 /* some 200 KB, far below any max_allowed_packet */

@@ -3,16 +3,16 @@
  * added, with rows for what differs from the prices in force at its start.  Writers exclude each
  * other by the version's number, its primary key: whoever comes second waits, and starts again.
  */
-#ifndef OCTROI_LEDGER_PRICESTORE_H
-#define OCTROI_LEDGER_PRICESTORE_H
+#ifndef OCTROI_PRICES_PRICESTORE_H
+#define OCTROI_PRICES_PRICESTORE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "db/db.h"
-#include "ledger/plan.h"
-#include "ledger/price.h"
+#include "prices/plan.h"
+#include "prices/price.h"
 
 #define PRICESTORE_NOTE_MAX 255 /* characters */
 

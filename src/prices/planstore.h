@@ -2,11 +2,11 @@
  * planstore: plans on their way into the database.  A plan that differs from its newest version is written as a new
  * one, with the prices of the same version if there are any (pricestore).
  */
-#ifndef OCTROI_LEDGER_PLANSTORE_H
-#define OCTROI_LEDGER_PLANSTORE_H
+#ifndef OCTROI_PRICES_PLANSTORE_H
+#define OCTROI_PRICES_PLANSTORE_H
 
 #include "db/db.h"
-#include "ledger/book.h"
+#include "prices/book.h"
 
 struct planstore_report {
 	int64_t stored, unchanged;

@@ -1,4 +1,4 @@
-#include "ledger/plan.h"
+#include "prices/plan.h"
 
 #include <string.h>
 

@@ -4,14 +4,14 @@
  * (the higher version where two start together); a hold pins (item, version).  A book is shared by
  * reference count; the functions are thread-safe.
  */
-#ifndef OCTROI_LEDGER_BOOK_H
-#define OCTROI_LEDGER_BOOK_H
+#ifndef OCTROI_PRICES_BOOK_H
+#define OCTROI_PRICES_BOOK_H
 
 #include <stdint.h>
 
 #include "db/db.h"
-#include "ledger/plan.h"
-#include "ledger/price.h"
+#include "prices/plan.h"
+#include "prices/price.h"
 
 struct book;
 

@@ -1,10 +1,10 @@
-#include "ledger/planstore.h"
+#include "prices/planstore.h"
 
 #include <string.h>
 
 #include "base/check.h"
 #include "db/sql.h"
-#include "ledger/plan_json.h"
+#include "prices/plan_json.h"
 
 #define LISTS_BYTES_MAX ((size_t)64 * 1024)
 
