@@ -4,12 +4,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "audit/audit.h"
+#include "audit/audit_heads.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "ctl/ctl.h"
-#include "ledger/audit.h"
-#include "ledger/audit_heads.h"
 
 #define FINDING_MAX 4096
 #define PATH_BYTES_MAX 4096

@@ -157,7 +157,7 @@ def test_audit_checks_are_in_the_manual():
         if "/audit" in name:
             for match in re.finditer(r'\b(?:audit_find|audit_find_row|find)\(A, "(\w+)"', text(name)):
                 checks.add(match[1])
-    for name in ("src/ledger/audit_orders.c", "src/ledger/audit_workspaces.c"):
+    for name in ("src/audit/audit_orders.c", "src/audit/audit_workspaces.c"):
         checks |= set(re.findall(r'^\t\{"(\w+)", (?:"\w+"|table),', text(name), re.M))
     assert len(checks) > 10
     manual = text("man/octroictl.8").split(".Sh WHAT THE AUDIT PROVES")[1].split(".Sh ENV")[0]

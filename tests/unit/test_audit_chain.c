@@ -4,9 +4,9 @@
  */
 #include "unit.h"
 
+#include "audit/seal.h"
 #include "ledger/decide/entry.h"
 #include "ledger/rows/record.h"
-#include "ledger/seal.h"
 
 static struct entries_row sample(void)
 {

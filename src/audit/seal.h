@@ -5,8 +5,8 @@
  * for a chance of about 2^-64, which nobody can steer, because the key is drawn anew for every run.
  * Pure but for seal_draw.
  */
-#ifndef OCTROI_LEDGER_SEAL_H
-#define OCTROI_LEDGER_SEAL_H
+#ifndef OCTROI_AUDIT_SEAL_H
+#define OCTROI_AUDIT_SEAL_H
 
 #include <stdint.h>
 

@@ -9,7 +9,7 @@
  *
  * A window that has ended counts nothing any more, and is begun anew with the next cost; its sum is then not looked at.
  */
-#include "ledger/audit_state.h"
+#include "audit/audit_state.h"
 
 #define NOW_US "CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
 /* As long as a day can be at most, and a month, with a day and more that a change of time zones can add to a period.

@@ -5,7 +5,7 @@
  * top-up, 1 of a statement; transactions.type 0 is TOP_UP, 1 SIGNUP_BONUS, 2 PROMO_BONUS,
  * 3 REFERRAL_BONUS, 6 REFUND, 7 DISPUTE; refunds.status 1 and 2 are refunds that stand.
  */
-#include "ledger/audit_state.h"
+#include "audit/audit_state.h"
 
 /* What was paid for counts what its refunds and disputes come to; payments.kind says which table. */
 #define REFUNDS_OF(table, kind) \

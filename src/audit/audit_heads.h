@@ -6,8 +6,8 @@
  * entry_seq, chain_head (hexadecimal), hold_seq, grant_seq; then "end", the number of accounts and a digest of the
  * lines before.
  */
-#ifndef OCTROI_LEDGER_AUDIT_HEADS_H
-#define OCTROI_LEDGER_AUDIT_HEADS_H
+#ifndef OCTROI_AUDIT_AUDIT_HEADS_H
+#define OCTROI_AUDIT_AUDIT_HEADS_H
 
 #include <stdio.h>
 

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "audit/audit_state.h"
 #include "base/check.h"
 #include "base/hex.h"
 #include "db/sql.h"
-#include "ledger/audit_state.h"
 #include "ledger/decide/entry.h"
 #include "ledger/rows/record.h"
 #include "ledger/rows/table_sql.h"

@@ -3,8 +3,8 @@
  */
 #include <string.h>
 
+#include "audit/audit_state.h"
 #include "base/money.h"
-#include "ledger/audit_state.h"
 #include "ledger/command.h"
 #include "ledger/decide/entry.h"
 #include "ledger/rows/record.h"

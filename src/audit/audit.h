@@ -3,8 +3,8 @@
  * are taken a few hundred at a time and every table is read once, in the order of its primary key,
  * so that the time is linear and the memory bounded.  What is checked is listed in octroictl(8).
  */
-#ifndef OCTROI_LEDGER_AUDIT_H
-#define OCTROI_LEDGER_AUDIT_H
+#ifndef OCTROI_AUDIT_AUDIT_H
+#define OCTROI_AUDIT_AUDIT_H
 
 #include <stdint.h>
 #include <stdio.h>

@@ -4,16 +4,16 @@
  * rows, audit_orders.c at what came in by payments, bonuses and codes, audit_workspaces.c at plans, people and
  * statements, audit_explain.c names the rows when sums differ, audit_heads.c writes and compares heads.
  */
-#ifndef OCTROI_LEDGER_AUDIT_STATE_H
-#define OCTROI_LEDGER_AUDIT_STATE_H
+#ifndef OCTROI_AUDIT_AUDIT_STATE_H
+#define OCTROI_AUDIT_AUDIT_STATE_H
 
 #include <stdbool.h>
 
+#include "audit/audit.h"
+#include "audit/audit_heads.h"
+#include "audit/seal.h"
 #include "base/id.h"
-#include "ledger/audit.h"
-#include "ledger/audit_heads.h"
 #include "ledger/rows/table.h"
-#include "ledger/seal.h"
 #include "prices/book.h"
 
 #define AUDIT_CHUNK 256 /* accounts taken at a time */

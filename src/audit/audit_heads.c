@@ -1,11 +1,11 @@
-#include "ledger/audit_heads.h"
+#include "audit/audit_heads.h"
 
 #include <inttypes.h>
 #include <string.h>
 
+#include "audit/audit_state.h"
 #include "base/hex.h"
 #include "db/sql.h"
-#include "ledger/audit_state.h"
 
 #define FIRST_LINE "octroi heads 1\n"
 #define LINE_MAX_BYTES 256

@@ -1,15 +1,15 @@
-#include "ledger/audit.h"
+#include "audit/audit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/audit_state.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
 #include "db/sql.h"
-#include "ledger/audit_state.h"
 #include "ledger/command.h"
 #include "ledger/rows/table_sql.h"
 

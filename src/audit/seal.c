@@ -1,4 +1,4 @@
-#include "ledger/seal.h"
+#include "audit/seal.h"
 
 #include "base/digest.h"
 

@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "audit/audit_state.h"
 #include "base/check.h"
 #include "db/sql.h"
-#include "ledger/audit_state.h"
 
 #define SQL_MAX 16384
 #define DETAIL_MAX 320
