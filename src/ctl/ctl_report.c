@@ -6,10 +6,10 @@
 #include "ctl/ctl.h"
 #include "ctl/listing.h"
 #include "ctl/target.h"
-#include "ledger/margins.h"
 #include "ledger/names.h"
 #include "prices/plan_json.h"
 #include "queries/insight.h"
+#include "reports/margins.h"
 
 #define DOCUMENT_MAX ((size_t)16 << 20)
 #define ARENA_MAX ((size_t)64 << 20)

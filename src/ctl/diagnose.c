@@ -4,8 +4,8 @@
 
 #include "base/clock.h"
 #include "ctl/target.h"
-#include "ledger/diagnosis_json.h"
-#include "ledger/examine.h"
+#include "reports/diagnosis_json.h"
+#include "reports/examine.h"
 
 #define DOCUMENT_MAX ((size_t)64 * 1024)
 

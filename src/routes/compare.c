@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "ledger/report.h"
 #include "prices/book.h"
 #include "queries/insight.h"
+#include "reports/report.h"
 #include "routes/call.h"
 #include "routes/parse.h"
 #include "routes/people.h"

@@ -3,8 +3,8 @@
  */
 #include <string.h>
 
-#include "ledger/diagnosis_json.h"
-#include "ledger/examine.h"
+#include "reports/diagnosis_json.h"
+#include "reports/examine.h"
 #include "routes/call.h"
 #include "routes/render.h"
 #include "routes/spending.h"

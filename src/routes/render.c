@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/money.h"
-#include "ledger/wording.h"
+#include "reports/wording.h"
 
 #define MESSAGE_MAX ((size_t)1024)
 

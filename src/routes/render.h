@@ -5,7 +5,7 @@
 #ifndef OCTROI_ROUTES_RENDER_H
 #define OCTROI_ROUTES_RENDER_H
 
-#include "ledger/wording.h"
+#include "reports/wording.h"
 #include "routes/call.h"
 #include "routes/parse.h"
 

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "ledger/margins.h"
 #include "prices/book.h"
 #include "prices/plan_json.h"
 #include "queries/insight.h"
+#include "reports/margins.h"
 #include "routes/call.h"
 #include "routes/parse.h"
 #include "routes/render.h"

@@ -3,9 +3,9 @@
  */
 #include "base/check.h"
 #include "base/zone.h"
-#include "ledger/forecast.h"
 #include "queries/insight.h"
 #include "queries/reader.h"
+#include "reports/forecast.h"
 #include "routes/call.h"
 #include "routes/parse.h"
 #include "routes/people.h"

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "ledger/diagnosis.h"
+#include "reports/diagnosis.h"
 
 static const struct wording english = {.currency = "EUR", .french = false};
 static const struct wording french = {.currency = "USD", .french = true};

@@ -1,7 +1,7 @@
 #include "unit.h"
 
 #include "base/clock.h"
-#include "ledger/forecast.h"
+#include "reports/forecast.h"
 
 static const struct zone *zone(const char *name)
 {

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "ledger/report.h"
+#include "reports/report.h"
 
 #define CREDIT MONEY_MICROS_PER_UNIT
 

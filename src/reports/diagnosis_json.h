@@ -1,11 +1,11 @@
 /*
  * diagnosis_json: a diagnosis as JSON, the same in the API and of octroictl.
  */
-#ifndef OCTROI_LEDGER_DIAGNOSIS_JSON_H
-#define OCTROI_LEDGER_DIAGNOSIS_JSON_H
+#ifndef OCTROI_REPORTS_DIAGNOSIS_JSON_H
+#define OCTROI_REPORTS_DIAGNOSIS_JSON_H
 
 #include "base/json.h"
-#include "ledger/diagnosis.h"
+#include "reports/diagnosis.h"
 
 struct diagnosis_links { const char *topup_url; bool invoice; }; /* invoice: whether it may be shown */
 

@@ -1,4 +1,4 @@
-#include "ledger/examine.h"
+#include "reports/examine.h"
 
 #include <string.h>
 

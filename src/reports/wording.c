@@ -1,4 +1,4 @@
-#include "ledger/wording.h"
+#include "reports/wording.h"
 
 #include <stdio.h>
 #include <string.h>

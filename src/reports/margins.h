@@ -2,11 +2,11 @@
  * margins: what use brought in and what the provider was paid for it, by plan, workspace or model, read from the
  * database and reckoned by report.h.
  */
-#ifndef OCTROI_LEDGER_MARGINS_H
-#define OCTROI_LEDGER_MARGINS_H
+#ifndef OCTROI_REPORTS_MARGINS_H
+#define OCTROI_REPORTS_MARGINS_H
 
-#include "ledger/report.h"
 #include "queries/insight.h"
+#include "reports/report.h"
 
 struct margins_options {
 	enum insight_grouping by;

@@ -1,4 +1,4 @@
-#include "ledger/diagnosis.h"
+#include "reports/diagnosis.h"
 
 #include <string.h>
 
@@ -11,7 +11,7 @@ enum diagnosis_case diagnosis_case(const struct diagnosis_facts *f)
 #define CASE(NAME, name, action, condition, ...)                                                                      \
 	if (condition)                                                                                                 \
 		return DIAGNOSIS_##NAME;
-#include "ledger/diagnosis_cases.def"
+#include "reports/diagnosis_cases.def"
 #undef CASE
 	UNREACHABLE("the last case always holds");
 }
@@ -20,7 +20,7 @@ enum diagnosis_case diagnosis_case(const struct diagnosis_facts *f)
 
 enum action {
 #define ACTION(NAME, name, place, english, french) ACTION_##NAME,
-#include "ledger/diagnosis_actions.def"
+#include "reports/diagnosis_actions.def"
 #undef ACTION
 };
 
@@ -38,7 +38,7 @@ static struct case_words words_of(enum diagnosis_case what)
 #define CASE(NAME, name, action, condition, ...)                                                                      \
 	case DIAGNOSIS_##NAME:                                                                                         \
 		return (struct case_words){name, ACTION_##action, __VA_ARGS__};
-#include "ledger/diagnosis_cases.def"
+#include "reports/diagnosis_cases.def"
 #undef CASE
 	case DIAGNOSIS_CASES:
 		break;
@@ -58,7 +58,7 @@ static struct action_words action_of(enum diagnosis_case what)
 #define ACTION(NAME, name, place, english, french)                                                                    \
 	case ACTION_##NAME:                                                                                            \
 		return (struct action_words){name, place, english, french};
-#include "ledger/diagnosis_actions.def"
+#include "reports/diagnosis_actions.def"
 #undef ACTION
 	}
 	UNREACHABLE("no such action");
@@ -257,7 +257,7 @@ static int read_step(int wanted, enum diagnosis_case what, const struct diagnosi
 #define STEP(name, shown, done, english, french)                                                                      \
 	if (i++ == wanted)                                                                                             \
 		*out = (struct checklist_entry){name, shown, done, english, french};
-#include "ledger/diagnosis_steps.def"
+#include "reports/diagnosis_steps.def"
 #undef STEP
 	return i;
 }
@@ -267,7 +267,7 @@ int diagnosis_steps(void)
 	int i = 0;
 
 #define STEP(...) i++;
-#include "ledger/diagnosis_steps.def"
+#include "reports/diagnosis_steps.def"
 #undef STEP
 	return i;
 }

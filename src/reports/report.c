@@ -1,4 +1,4 @@
-#include "ledger/report.h"
+#include "reports/report.h"
 
 #include "base/check.h"
 
@@ -37,7 +37,7 @@ static enum report_verdict verdict(const struct report_capacity *c)
 #define VERDICT(NAME, name, condition, english, french)                                                               \
 	if (condition)                                                                                                 \
 		return REPORT_##NAME;
-#include "ledger/report_verdicts.def"
+#include "reports/report_verdicts.def"
 #undef VERDICT
 	UNREACHABLE("the last verdict always holds");
 }
@@ -46,7 +46,7 @@ static const struct {
 	const char *name, *english, *french;
 } verdicts[] = {
 #define VERDICT(NAME, name, condition, english, french) {name, english, french},
-#include "ledger/report_verdicts.def"
+#include "reports/report_verdicts.def"
 #undef VERDICT
 };
 

@@ -1,4 +1,4 @@
-#include "ledger/forecast.h"
+#include "reports/forecast.h"
 
 #include <string.h>
 

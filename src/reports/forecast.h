@@ -8,8 +8,8 @@
  * with a cost where that is later, but at least since a day ago.
  * Both are exact fractions, rounded down once, to a micro.
  */
-#ifndef OCTROI_LEDGER_FORECAST_H
-#define OCTROI_LEDGER_FORECAST_H
+#ifndef OCTROI_REPORTS_FORECAST_H
+#define OCTROI_REPORTS_FORECAST_H
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-#include "ledger/margins.h"
+#include "reports/margins.h"
 
 #include <string.h>
 

@@ -2,18 +2,18 @@
  * diagnosis: why an account's balance is what it is, and what to do: which of the cases of diagnosis_cases.def it is,
  * the steps of diagnosis_steps.def with those ticked that are done, and the one next action.  Pure.
  */
-#ifndef OCTROI_LEDGER_DIAGNOSIS_H
-#define OCTROI_LEDGER_DIAGNOSIS_H
+#ifndef OCTROI_REPORTS_DIAGNOSIS_H
+#define OCTROI_REPORTS_DIAGNOSIS_H
 
 #include "base/buf.h"
 #include "ledger/command.h"
-#include "ledger/wording.h"
+#include "reports/wording.h"
 
 #define DIAGNOSIS_TEXT_MAX 512
 
 enum diagnosis_case {
 #define CASE(NAME, name, action, condition, ...) DIAGNOSIS_##NAME,
-#include "ledger/diagnosis_cases.def"
+#include "reports/diagnosis_cases.def"
 #undef CASE
 	DIAGNOSIS_CASES
 };

@@ -1,4 +1,4 @@
-#include "ledger/diagnosis_json.h"
+#include "reports/diagnosis_json.h"
 
 #include "ledger/names.h"
 

@@ -2,13 +2,13 @@
  * examine: gathers the facts that a diagnosis is made from: the account's own row, what is stated and paid, its use
  * this month, and the guard's verdict of a typical request of it.
  */
-#ifndef OCTROI_LEDGER_EXAMINE_H
-#define OCTROI_LEDGER_EXAMINE_H
+#ifndef OCTROI_REPORTS_EXAMINE_H
+#define OCTROI_REPORTS_EXAMINE_H
 
 #include "base/zone.h"
-#include "ledger/diagnosis.h"
 #include "ledger/ledger.h"
 #include "queries/reader.h"
+#include "reports/diagnosis.h"
 
 /* Of the account, which was touched and then read; zone is its own.  Texts of the facts live in the arena.  0, or -1
  * on a fault. */

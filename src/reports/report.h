@@ -2,8 +2,8 @@
  * report: the arithmetic of an operator's reports: what people are expected to use, or do use, against what their plan
  * allows; and what use brought in against what it had been bought for.  Pure, in whole numbers.
  */
-#ifndef OCTROI_LEDGER_REPORT_H
-#define OCTROI_LEDGER_REPORT_H
+#ifndef OCTROI_REPORTS_REPORT_H
+#define OCTROI_REPORTS_REPORT_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,7 +18,7 @@ int64_t report_tenths(__int128 part, __int128 whole);
 
 enum report_verdict {
 #define VERDICT(NAME, name, condition, english, french) REPORT_##NAME,
-#include "ledger/report_verdicts.def"
+#include "reports/report_verdicts.def"
 #undef VERDICT
 	REPORT_VERDICTS
 };

@@ -1,8 +1,8 @@
 /*
  * wording: amounts and moments as people read them, in the two languages that octroi speaks.  Pure.
  */
-#ifndef OCTROI_LEDGER_WORDING_H
-#define OCTROI_LEDGER_WORDING_H
+#ifndef OCTROI_REPORTS_WORDING_H
+#define OCTROI_REPORTS_WORDING_H
 
 #include <stdbool.h>
 #include <stdint.h>
