@@ -4,8 +4,8 @@
 #include "base/check.h"
 #include "clients/probe.h"
 #include "queries/probes.h"
-#include "routes/call.h"
-#include "routes/render.h"
+#include "routes/api/call.h"
+#include "routes/api/render.h"
 
 /* ---- GET /api/admin/providers ---------------------------------------------------------------- */
 

@@ -9,9 +9,9 @@
 #include "ledger/code.h"
 #include "ledger/decide/identity.h"
 #include "queries/reader.h"
-#include "routes/parse.h"
+#include "routes/api/parse.h"
+#include "routes/api/render.h"
 #include "routes/referrals.h"
-#include "routes/render.h"
 
 #define CODE_TYPED_MAX 64
 #define DESCRIPTION_MAX 128

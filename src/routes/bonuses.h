@@ -4,7 +4,7 @@
 #ifndef OCTROI_ROUTES_BONUSES_H
 #define OCTROI_ROUTES_BONUSES_H
 
-#include "routes/call.h"
+#include "routes/api/call.h"
 
 /* Fills in a BONUS or SIGNUP command but for who asks: texts are "" then.  -1 when memory is short. */
 int bonuses_offer(const struct call *c, struct command *command);

@@ -10,9 +10,9 @@
 #include "base/log.h"
 #include "base/signature.h"
 #include "ledger/decide/identity.h"
+#include "routes/api/parse.h"
+#include "routes/api/render.h"
 #include "routes/bonuses.h"
-#include "routes/parse.h"
-#include "routes/render.h"
 
 #define EMAIL_BYTES_MAX 254
 #define NAME_BYTES_MAX 200

@@ -7,11 +7,11 @@
 #include "prices/book.h"
 #include "queries/insight.h"
 #include "reports/report.h"
-#include "routes/call.h"
-#include "routes/parse.h"
+#include "routes/api/call.h"
+#include "routes/api/parse.h"
+#include "routes/api/render.h"
+#include "routes/api/span.h"
 #include "routes/people.h"
-#include "routes/render.h"
-#include "routes/span.h"
 #include "routes/spending.h"
 
 #define MODELS_MAX 8

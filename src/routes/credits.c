@@ -4,13 +4,13 @@
 #include "ledger/code.h"
 #include "queries/overview.h"
 #include "queries/reader.h"
-#include "routes/call.h"
-#include "routes/cursor.h"
+#include "routes/api/call.h"
+#include "routes/api/cursor.h"
+#include "routes/api/parse.h"
+#include "routes/api/render.h"
 #include "routes/overviews.h"
-#include "routes/parse.h"
 #include "routes/people.h"
 #include "routes/referrals.h"
-#include "routes/render.h"
 #include "routes/show.h"
 
 #include <string.h>

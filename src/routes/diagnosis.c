@@ -5,8 +5,8 @@
 
 #include "reports/diagnosis_json.h"
 #include "reports/examine.h"
-#include "routes/call.h"
-#include "routes/render.h"
+#include "routes/api/call.h"
+#include "routes/api/render.h"
 #include "routes/spending.h"
 
 /* Just touched; not there yet: a server that reads from a lagging copy. */

@@ -5,9 +5,9 @@
 #include "base/clock.h"
 #include "base/money.h"
 #include "prices/usage.h"
-#include "routes/call.h"
-#include "routes/parse.h"
-#include "routes/render.h"
+#include "routes/api/call.h"
+#include "routes/api/parse.h"
+#include "routes/api/render.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -8,12 +8,12 @@
 #include "edge/edge.h"
 #include "queries/probes.h"
 #include "queries/reader.h"
-#include "routes/call.h"
-#include "routes/etag.h"
-#include "routes/metrics.h"
+#include "routes/api/call.h"
+#include "routes/api/etag.h"
+#include "routes/api/metrics.h"
+#include "routes/api/render.h"
 #include "routes/openapi.h"
 #include "routes/overviews.h"
-#include "routes/render.h"
 #include "worker/worker.h"
 
 #include <string.h>

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "routes/call.h"
-#include "routes/parse.h"
-#include "routes/render.h"
+#include "routes/api/call.h"
+#include "routes/api/parse.h"
+#include "routes/api/render.h"
 #include "worker/charge.h"
 
 #define STATEMENTS_MAX 24

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "routes/render.h"
+#include "routes/api/render.h"
 #include "routes/show.h"
 
 #define PAGE_DEFAULT 20

@@ -5,8 +5,8 @@
 #define OCTROI_ROUTES_PEOPLE_H
 
 #include "queries/reader.h"
-#include "routes/call.h"
-#include "routes/parse.h"
+#include "routes/api/call.h"
+#include "routes/api/parse.h"
 
 struct people {
 	const char *after;

@@ -5,11 +5,11 @@
 #include "base/digest.h"
 #include "base/money.h"
 #include "prices/book.h"
-#include "routes/call.h"
-#include "routes/cursor.h"
-#include "routes/etag.h"
-#include "routes/parse.h"
-#include "routes/render.h"
+#include "routes/api/call.h"
+#include "routes/api/cursor.h"
+#include "routes/api/etag.h"
+#include "routes/api/parse.h"
+#include "routes/api/render.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 
 #include "base/lock.h"
 #include "db/secrets.h"
-#include "routes/render.h"
+#include "routes/api/render.h"
 
 struct referrals {
 	struct lock lock;

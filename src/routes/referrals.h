@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 #include "base/digest.h"
-#include "routes/call.h"
+#include "routes/api/call.h"
 
 struct referrals;
 

@@ -9,10 +9,10 @@
 #include "prices/plan_json.h"
 #include "queries/insight.h"
 #include "reports/margins.h"
-#include "routes/call.h"
-#include "routes/parse.h"
-#include "routes/render.h"
-#include "routes/span.h"
+#include "routes/api/call.h"
+#include "routes/api/parse.h"
+#include "routes/api/render.h"
+#include "routes/api/span.h"
 #include "routes/spending.h"
 
 #define PAGE_DEFAULT 100

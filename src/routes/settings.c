@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "queries/reader.h"
-#include "routes/call.h"
-#include "routes/parse.h"
+#include "routes/api/call.h"
+#include "routes/api/parse.h"
+#include "routes/api/render.h"
 #include "routes/people.h"
-#include "routes/render.h"
 #include "routes/show.h"
 #include "routes/spending.h"
 

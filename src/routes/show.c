@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 #include "base/money.h"
-#include "routes/render.h"
+#include "routes/api/render.h"
 #include "routes/spending.h"
 
 /* Stripe's ids of Checkout sessions begin so. */

@@ -6,7 +6,7 @@
 
 #include "base/json.h"
 #include "queries/reader.h"
-#include "routes/call.h"
+#include "routes/api/call.h"
 
 /* balance less holds, plus the hard limit of a postpaid account: as the ledger reckons. */
 int64_t show_available(const struct reader_account *a);

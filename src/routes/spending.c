@@ -1,7 +1,7 @@
 #include "routes/spending.h"
 
 #include "options.h"
-#include "routes/render.h"
+#include "routes/api/render.h"
 
 const struct zone *spending_zone(const struct call *c, const struct reader_account *a)
 {

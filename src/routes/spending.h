@@ -6,7 +6,7 @@
 
 #include "base/zone.h"
 #include "queries/reader.h"
-#include "routes/call.h"
+#include "routes/api/call.h"
 
 /* The account's time zone, or the configured one; never NULL. */
 const struct zone *spending_zone(const struct call *c, const struct reader_account *a);

@@ -6,11 +6,11 @@
 #include "queries/insight.h"
 #include "queries/reader.h"
 #include "reports/forecast.h"
-#include "routes/call.h"
-#include "routes/parse.h"
+#include "routes/api/call.h"
+#include "routes/api/parse.h"
+#include "routes/api/render.h"
+#include "routes/api/span.h"
 #include "routes/people.h"
-#include "routes/render.h"
-#include "routes/span.h"
 #include "routes/spending.h"
 
 #include <string.h>

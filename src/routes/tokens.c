@@ -2,10 +2,10 @@
  * tokens: an application asks for one and hands it to its customer's browser.
  */
 #include "base/clock.h"
-#include "routes/call.h"
-#include "routes/parse.h"
-#include "routes/render.h"
-#include "routes/token.h"
+#include "routes/api/call.h"
+#include "routes/api/parse.h"
+#include "routes/api/render.h"
+#include "routes/auth/token.h"
 
 #include <string.h>
 

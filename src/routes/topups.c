@@ -13,9 +13,9 @@
 #include "clients/stripe.h"
 #include "ledger/decide/open_orders.h"
 #include "queries/reader.h"
-#include "routes/call.h"
-#include "routes/parse.h"
-#include "routes/render.h"
+#include "routes/api/call.h"
+#include "routes/api/parse.h"
+#include "routes/api/render.h"
 #include "worker/customer.h"
 
 #define URL_MAX_BYTES ((size_t)1024)

@@ -7,8 +7,8 @@
 #include "base/log.h"
 #include "base/signature.h"
 #include "inbox/inbox.h"
-#include "routes/call.h"
-#include "routes/render.h"
+#include "routes/api/call.h"
+#include "routes/api/render.h"
 
 #define SIGNATURE_FIELD "Stripe-Signature"
 

@@ -33,20 +33,20 @@ TARGETS = sorted(p.stem.removeprefix("fuzz_") for p in HERE.glob("fuzz_*.c"))
 # What each is for.
 SOURCES = {
     "config": ["config.c"],
-    "cursor": ["routes/cursor.c"],
+    "cursor": ["routes/api/cursor.c"],
     "decimal": ["base/clock.c", "base/money.c"],
     "dispatcher": ["routes/*.c", "inbox/*.c"],
     "frames": ["edge/fcgi.c", "edge/frame.c", "edge/request.c"],
-    "headers": ["edge/response.c", "routes/auth.c", "routes/language.c", "routes/origin.c"],
+    "headers": ["edge/response.c", "routes/auth/auth.c", "routes/api/language.c", "routes/auth/origin.c"],
     "json": ["base/json.c", "prices/usage.c"],
-    "names": ["base/id.c", "ledger/code.c", "routes/cursor.c", "routes/language.c"],
-    "outgoing": ["clients/probe.c", "clients/stripe.c", "routes/jwks.c"],
+    "names": ["base/id.c", "ledger/code.c", "routes/api/cursor.c", "routes/api/language.c"],
+    "outgoing": ["clients/probe.c", "clients/stripe.c", "routes/auth/jwks.c"],
     "parameters": ["edge/request.c"],
     "pricelist": ["prices/price.c", "prices/pricelist.c"],
-    "query": ["edge/request.c", "routes/parse.c"],
+    "query": ["edge/request.c", "routes/api/parse.c"],
     "signatures": ["base/signature.c"],
     "stripe_event": ["inbox/stripe_event.c", "inbox/stripe_invoice.c"],
-    "token": ["routes/token.c"],
+    "token": ["routes/auth/token.c"],
 }
 SANITIZED = "-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 COUNTED = "-g -O1 -fprofile-instr-generate -fcoverage-mapping"

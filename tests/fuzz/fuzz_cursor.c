@@ -3,7 +3,7 @@
  * that octroi gives out. */
 #include "fuzz.h"
 
-#include "routes/cursor.h"
+#include "routes/api/cursor.h"
 
 #define HEAD 10 /* the number, the list, the place where a cursor is changed */
 #define LISTS 9

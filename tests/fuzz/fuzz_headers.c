@@ -14,7 +14,7 @@ int router_tests_main(void);
 #include <strings.h>
 
 #include "base/id.h"
-#include "routes/language.h"
+#include "routes/api/language.h"
 
 enum line { AUTHORIZATION, KEY, REQUEST_ID, SERVER_ID, LANGUAGE, IDEMPOTENCY, ACCOUNT, MEMBER, EMAIL, NAME, LINES };
 

@@ -3,8 +3,8 @@
 
 #include "base/id.h"
 #include "ledger/code.h"
-#include "routes/cursor.h"
-#include "routes/language.h"
+#include "routes/api/cursor.h"
+#include "routes/api/language.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {

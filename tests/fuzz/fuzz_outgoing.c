@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "clients/probe.h"
 #include "clients/stripe.h"
-#include "routes/jwks.h"
+#include "routes/auth/jwks.h"
 
 int http_send(const struct http_request *request, struct http_answer *answer);
 int nanosleep(const struct timespec *wanted, struct timespec *left);

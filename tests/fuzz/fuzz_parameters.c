@@ -2,7 +2,7 @@
 #include "fuzz.h"
 
 #include "edge/request.h"
-#include "routes/language.h"
+#include "routes/api/language.h"
 
 #define LINES_MAX 64
 

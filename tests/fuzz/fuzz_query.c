@@ -7,7 +7,7 @@
 #include <iconv.h>
 
 #include "base/id.h"
-#include "routes/parse.h"
+#include "routes/api/parse.h"
 
 #define TARGET_MAX 4096
 #define ARENA_MAX ((size_t)4 * 1024 * 1024)

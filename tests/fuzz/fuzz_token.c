@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/json.h"
-#include "routes/token.h"
+#include "routes/auth/token.h"
 
 #define NOW_US INT64_C(1760000000000000)
 #define SECRET "0123456789abcdef0123456789abcdef"

@@ -34,9 +34,9 @@ static bool note_verified(cjose_jws_t *jws, const cjose_jwk_t *key, cjose_err *e
 }
 
 #define cjose_jws_verify note_verified
-#include "routes/token.c"
+#include "routes/auth/token.c"
 #undef cjose_jws_verify
-#include "routes/jwks.c"
+#include "routes/auth/jwks.c"
 
 #define LINE_MAX_BYTES ((size_t)2 * 1024 * 1024)
 #define NOW_S INT64_C(1795000000)

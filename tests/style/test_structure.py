@@ -29,7 +29,7 @@ VENDORS = {
     "jansson.h": "src/base/json.c",
     "openssl/": "src/base/digest.c",
     "ini.h": "src/config.c",
-    "cjose/": "src/routes/token.c",
+    "cjose/": "src/routes/auth/token.c",
     "curl/": "src/clients/http.c",
     "glib.h": "src/base/zone.c",
     "seccomp.h": "src/base/sandbox.c",

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
-#include "routes/token.h"
+#include "routes/auth/token.h"
 
 #define NOW_SECONDS INT64_C(1795000000)
 #define NOW (NOW_SECONDS * CLOCK_US_PER_SECOND)

@@ -2,9 +2,9 @@
 
 #include "ledger/command.h"
 #include "ledger/names.h"
-#include "routes/cursor.h"
-#include "routes/language.h"
-#include "routes/parse.h"
+#include "routes/api/cursor.h"
+#include "routes/api/language.h"
+#include "routes/api/parse.h"
 
 static struct arena *arena;
 static struct request request;

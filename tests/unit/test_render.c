@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "routes/render.h"
+#include "routes/api/render.h"
 
 static char currency[4];
 static char topup_url[64];

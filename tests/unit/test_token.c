@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
-#include "routes/token.h"
+#include "routes/auth/token.h"
 
 #define SECRET "a secret of the tests, 0123456789abcdef"
 #define OTHER "a secret of others,    0123456789abcdef"

@@ -1,8 +1,8 @@
 /*
  * language: which of the languages that octroi speaks a caller prefers.  Pure.
  */
-#ifndef OCTROI_ROUTES_LANGUAGE_H
-#define OCTROI_ROUTES_LANGUAGE_H
+#ifndef OCTROI_ROUTES_API_LANGUAGE_H
+#define OCTROI_ROUTES_API_LANGUAGE_H
 
 #include <stdbool.h>
 

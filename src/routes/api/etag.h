@@ -2,13 +2,13 @@
  * etag: answers that are the same for everybody, and may be kept for a while by browsers and caches (RFC 9110 section
  * 13.1.2, RFC 9111).
  */
-#ifndef OCTROI_ROUTES_ETAG_H
-#define OCTROI_ROUTES_ETAG_H
+#ifndef OCTROI_ROUTES_API_ETAG_H
+#define OCTROI_ROUTES_API_ETAG_H
 
 #include <stdbool.h>
 
 #include "base/digest.h"
-#include "routes/call.h"
+#include "routes/api/call.h"
 
 /* Names the answer by a digest of all that it is made of, and lets it be kept for a minute.  True: the caller has it
  * already, and 304 is the answer; nothing more is to be rendered. */

@@ -1,4 +1,4 @@
-#include "routes/delay.h"
+#include "routes/api/delay.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "routes/origin.h"
+#include "routes/auth/origin.h"
 
 #include <string.h>
 #include <strings.h>

@@ -1,9 +1,9 @@
-#include "routes/call.h"
+#include "routes/api/call.h"
 
 #include <string.h>
 
 #include "queries/reader.h"
-#include "routes/render.h"
+#include "routes/api/render.h"
 
 struct command *call_command(struct call *c, enum command_kind kind)
 {

@@ -2,8 +2,8 @@
  * cursor: where the next page of a list begins, opaque to the caller.  It says which list of which
  * owner it belongs to, so that a foreign one is refused.  Pure.
  */
-#ifndef OCTROI_ROUTES_CURSOR_H
-#define OCTROI_ROUTES_CURSOR_H
+#ifndef OCTROI_ROUTES_API_CURSOR_H
+#define OCTROI_ROUTES_API_CURSOR_H
 
 #include <stddef.h>
 #include <stdint.h>

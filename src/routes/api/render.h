@@ -2,12 +2,12 @@
  * render: what every answer has in common: refusals with their fields and headers, amounts as
  * people read them.  Writes into the call's response.
  */
-#ifndef OCTROI_ROUTES_RENDER_H
-#define OCTROI_ROUTES_RENDER_H
+#ifndef OCTROI_ROUTES_API_RENDER_H
+#define OCTROI_ROUTES_API_RENDER_H
 
 #include "reports/wording.h"
-#include "routes/call.h"
-#include "routes/parse.h"
+#include "routes/api/call.h"
+#include "routes/api/parse.h"
 
 #define RENDER_AMOUNT_MAX WORDING_MAX
 

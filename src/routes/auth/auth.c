@@ -1,4 +1,4 @@
-#include "routes/auth.h"
+#include "routes/auth/auth.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +9,10 @@
 #include "base/digest.h"
 #include "base/lock.h"
 #include "queries/reader.h"
-#include "routes/jwks.h"
-#include "routes/origin.h"
-#include "routes/parse.h"
-#include "routes/token.h"
+#include "routes/api/parse.h"
+#include "routes/auth/jwks.h"
+#include "routes/auth/origin.h"
+#include "routes/auth/token.h"
 
 #define KEY_PREFIX "oct_"
 #define BEARER "Bearer "

@@ -1,4 +1,4 @@
-#include "routes/language.h"
+#include "routes/api/language.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "routes/token.h"
+#include "routes/auth/token.h"
 
 #include <cjose/cjose.h>
 #include <string.h>

@@ -4,11 +4,11 @@
  * trusts them.  Fails closed: no answer from the database for an unknown key is "unavailable", never
  * "let in".
  */
-#ifndef OCTROI_ROUTES_AUTH_H
-#define OCTROI_ROUTES_AUTH_H
+#ifndef OCTROI_ROUTES_AUTH_AUTH_H
+#define OCTROI_ROUTES_AUTH_AUTH_H
 
 #include "ledger/outcome.h"
-#include "routes/call.h"
+#include "routes/api/call.h"
 
 struct auth;
 

@@ -1,7 +1,7 @@
-#include "routes/span.h"
+#include "routes/api/span.h"
 
 #include "queries/insight.h"
-#include "routes/render.h"
+#include "routes/api/render.h"
 
 void span_parse(struct parse *p, struct reader_span *span)
 {

@@ -1,8 +1,8 @@
 /*
  * origin: which page a browser's request comes from, for callers that a browser speaks for by itself.
  */
-#ifndef OCTROI_ROUTES_ORIGIN_H
-#define OCTROI_ROUTES_ORIGIN_H
+#ifndef OCTROI_ROUTES_AUTH_ORIGIN_H
+#define OCTROI_ROUTES_AUTH_ORIGIN_H
 
 #include <stdbool.h>
 

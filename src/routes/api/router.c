@@ -1,4 +1,4 @@
-#include "routes/router.h"
+#include "routes/api/router.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,14 +9,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "routes/auth.h"
-#include "routes/call.h"
-#include "routes/delay.h"
-#include "routes/language.h"
-#include "routes/metrics.h"
+#include "routes/api/call.h"
+#include "routes/api/delay.h"
+#include "routes/api/language.h"
+#include "routes/api/metrics.h"
+#include "routes/api/render.h"
+#include "routes/auth/auth.h"
 #include "routes/overviews.h"
 #include "routes/referrals.h"
-#include "routes/render.h"
 
 #define SEGMENTS_MAX 2
 #define SWEEP_ACCOUNTS 256
@@ -37,7 +37,7 @@ struct route {
 static const struct route routes[METRICS_NO_ROUTE] = {
 #define ROUTE(method, pattern, caller, listener, handler, cost, rows) \
 	{#method, pattern, CALLER_##caller, listener, handler, COST_##cost},
-#include "routes/routes.def"
+#include "routes/api/routes.def"
 #undef ROUTE
 };
 

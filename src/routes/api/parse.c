@@ -1,4 +1,4 @@
-#include "routes/parse.h"
+#include "routes/api/parse.h"
 
 #include <string.h>
 
@@ -15,7 +15,7 @@ static const struct {
 	const char *english, *french;
 } sentences[] = {
 #define WANT(NAME, english, french) {english, french},
-#include "routes/parse.def"
+#include "routes/api/parse.def"
 #undef WANT
 };
 

@@ -1,13 +1,13 @@
 /*
  * span: from and to of a query: times, at most 400 days apart, without which it is this month up to now.
  */
-#ifndef OCTROI_ROUTES_SPAN_H
-#define OCTROI_ROUTES_SPAN_H
+#ifndef OCTROI_ROUTES_API_SPAN_H
+#define OCTROI_ROUTES_API_SPAN_H
 
 #include "base/zone.h"
 #include "queries/reader.h"
-#include "routes/call.h"
-#include "routes/parse.h"
+#include "routes/api/call.h"
+#include "routes/api/parse.h"
 
 /* 0 where it is not given. */
 void span_parse(struct parse *p, struct reader_span *span);

@@ -2,8 +2,8 @@
  * call: one request on its way through a route: who calls, about which account, with which body.
  * Made by the router, seen by every handler; lives until the answer is rendered.
  */
-#ifndef OCTROI_ROUTES_CALL_H
-#define OCTROI_ROUTES_CALL_H
+#ifndef OCTROI_ROUTES_API_CALL_H
+#define OCTROI_ROUTES_API_CALL_H
 
 #include <stdbool.h>
 
@@ -99,7 +99,7 @@ void call_leave_slow(struct call *c);
 typedef void route_handler(struct call *c);
 
 #define ROUTE(method, pattern, caller, listener, handler, cost, rows) route_handler handler;
-#include "routes/routes.def"
+#include "routes/api/routes.def"
 #undef ROUTE
 
 #endif

@@ -3,8 +3,8 @@
  * as Clerk, signed with RS256 or ES256 (cjose; the only file that includes it).  Algorithms are pinned;
  * a token cannot choose one.  RFC 7515, RFC 7519, RFC 8725.  Pure, thread-safe.
  */
-#ifndef OCTROI_ROUTES_TOKEN_H
-#define OCTROI_ROUTES_TOKEN_H
+#ifndef OCTROI_ROUTES_AUTH_TOKEN_H
+#define OCTROI_ROUTES_AUTH_TOKEN_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -4,8 +4,8 @@
  * every ten seconds at most, so that tokens with made-up key ids cost the issuer nothing.  One thread
  * fetches at a time, in bounded time; while it does, the others go on with what is known.  Thread-safe.
  */
-#ifndef OCTROI_ROUTES_JWKS_H
-#define OCTROI_ROUTES_JWKS_H
+#ifndef OCTROI_ROUTES_AUTH_JWKS_H
+#define OCTROI_ROUTES_AUTH_JWKS_H
 
 #include <stdbool.h>
 #include <stdint.h>

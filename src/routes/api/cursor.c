@@ -1,4 +1,4 @@
-#include "routes/cursor.h"
+#include "routes/api/cursor.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "routes/etag.h"
+#include "routes/api/etag.h"
 
 #include <string.h>
 

@@ -4,8 +4,8 @@
  * something harmless, so a handler looks once, at the end.  Absent and null mean the same, but to
  * parse_null.  Values live as long as the request.
  */
-#ifndef OCTROI_ROUTES_PARSE_H
-#define OCTROI_ROUTES_PARSE_H
+#ifndef OCTROI_ROUTES_API_PARSE_H
+#define OCTROI_ROUTES_API_PARSE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 
 enum parse_want {
 #define WANT(NAME, english, french) PARSE_##NAME,
-#include "routes/parse.def"
+#include "routes/api/parse.def"
 #undef WANT
 	PARSE_WANTS
 };

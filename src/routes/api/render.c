@@ -1,4 +1,4 @@
-#include "routes/render.h"
+#include "routes/api/render.h"
 
 #include <stdio.h>
 #include <string.h>

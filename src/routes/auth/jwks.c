@@ -1,4 +1,4 @@
-#include "routes/jwks.h"
+#include "routes/auth/jwks.h"
 
 #include <stdlib.h>
 #include <string.h>
