@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "ctl/doctor.h"
+#include "ctl/doctor/doctor.h"
 
 int ctl_doctor(struct ctl *c)
 {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "ctl/doctor.h"
+#include "ctl/doctor/doctor.h"
 #include "db/schema.h"
 #include "db/sql.h"
 #include "ledger/ledger.h"

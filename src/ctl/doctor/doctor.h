@@ -4,8 +4,8 @@
  * doctor_money.c, doctor_http.c, doctor_stripe.c and doctor_people.c hold the checks; ctl_doctor.c
  * runs them, doctor.c says what they found.  One thread.
  */
-#ifndef OCTROI_CTL_DOCTOR_H
-#define OCTROI_CTL_DOCTOR_H
+#ifndef OCTROI_CTL_DOCTOR_DOCTOR_H
+#define OCTROI_CTL_DOCTOR_DOCTOR_H
 
 #include "ctl/ctl.h"
 #include "ctl/listing.h"

@@ -1,6 +1,6 @@
 #include "base/clock.h"
 #include "clients/probe.h"
-#include "ctl/doctor.h"
+#include "ctl/doctor/doctor.h"
 #include "db/sql.h"
 #include "ledger/command.h"
 #include "queries/probes.h"

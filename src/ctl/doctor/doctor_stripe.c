@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "clients/stripe.h"
-#include "ctl/doctor.h"
+#include "ctl/doctor/doctor.h"
 
 #define PATIENCE_US (15 * CLOCK_US_PER_SECOND)
 #define HTTPS "https://"

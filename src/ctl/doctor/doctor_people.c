@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "base/money.h"
 #include "clients/http.h"
-#include "ctl/doctor.h"
+#include "ctl/doctor/doctor.h"
 #include "db/sql.h"
 
 #define MICROS_DIGITS 6

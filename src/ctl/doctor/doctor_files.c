@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/zone.h"
-#include "ctl/doctor.h"
+#include "ctl/doctor/doctor.h"
 
 #define TOKEN_SECRET_MIN 32
 

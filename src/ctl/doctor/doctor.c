@@ -1,4 +1,4 @@
-#include "ctl/doctor.h"
+#include "ctl/doctor/doctor.h"
 
 #include <stdarg.h>
 #include <stdio.h>
