@@ -40,7 +40,7 @@ static void set_zone(struct decide *d, struct slot *s, const struct command *c)
 	w->time_zone = c->account_change.time_zone;
 	rows_touch(d->rows, &w->row);
 	if (s->account->mode == MODE_POSTPAID)
-		statement_schedule(d, s);
+		bill_schedule(d, s);
 }
 
 static void set_mode(struct decide *d, struct slot *s, const struct command *c)
@@ -49,7 +49,7 @@ static void set_mode(struct decide *d, struct slot *s, const struct command *c)
 		return;
 	s->account->mode = c->account_change.mode;
 	if (s->account->mode == MODE_POSTPAID || workspace_of(d, s) != NULL)
-		statement_schedule(d, s);
+		bill_schedule(d, s);
 }
 
 static bool sets_limit(bool set, micros limit)
@@ -133,7 +133,7 @@ void decide_account(struct decide *d, struct slot *s, struct command *c)
 		account->byok = c->account_change.byok;
 	set_profile(d, s, c);
 	if (c->account_change.has_claims)
-		bonus_know_email(d, c->account_change.account_claim, c->account_change.email_claim);
+		campaign_know_email(d, c->account_change.account_claim, c->account_change.email_claim);
 	set_zone(d, s, c);
 	set_limits(d, s, c);
 	set_mode(d, s, c);

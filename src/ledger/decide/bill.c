@@ -9,7 +9,7 @@
 #define PPM 1000000
 #define MINOR_MAX 99999999 /* of one invoice, by Stripe's rules; the rest is left for the next one */
 
-micros statement_owed(const struct slot *s, const struct workspaces_row *w)
+micros bill_owed(const struct slot *s, const struct workspaces_row *w)
 {
 	const micros debt = effects_debt(s), elsewhere = w != NULL ? w->stated_micros + w->overdue_micros : 0;
 
@@ -25,7 +25,7 @@ static void rate(const struct decide *d, const struct slot *s, __int128 *up, __i
 		*up *= 10;
 }
 
-void statement_price(const struct decide *d, const struct slot *s, micros owed, struct statement_amount *amount)
+void bill_price(const struct decide *d, const struct slot *s, micros owed, struct statement_amount *amount)
 {
 	__int128 up, down, minor;
 
@@ -39,12 +39,12 @@ void statement_price(const struct decide *d, const struct slot *s, micros owed, 
 	CHECK(amount->micros <= owed);
 }
 
-bool statement_small(const struct decide *d, const struct statement_amount *amount)
+bool bill_small(const struct decide *d, const struct statement_amount *amount)
 {
 	return amount->minor <= 0 || amount->minor < d->billing.statement_min_minor;
 }
 
-struct statements_row *statement_make(struct decide *d, struct slot *s, const struct statement_amount *amount,
+struct statements_row *bill_make(struct decide *d, struct slot *s, const struct statement_amount *amount,
                                       int64_t to_us)
 {
 	struct workspaces_row *w = workspace_of(d, s);
@@ -52,7 +52,7 @@ struct statements_row *statement_make(struct decide *d, struct slot *s, const st
 
 	memcpy(t->account_id, s->key.bytes, sizeof(t->account_id));
 	t->seq = ++w->statement_seq;
-	t->state = statement_small(d, amount) ? STATEMENT_CARRIED : STATEMENT_OPEN;
+	t->state = bill_small(d, amount) ? STATEMENT_CARRIED : STATEMENT_OPEN;
 	t->from_us = w->statement_from_us != 0 ? w->statement_from_us : s->account->created_at_us;
 	t->to_us = to_us;
 	t->amount_micros = amount->micros;
@@ -70,7 +70,7 @@ struct statements_row *statement_make(struct decide *d, struct slot *s, const st
 	return t;
 }
 
-void statement_schedule(struct decide *d, struct slot *s)
+void bill_schedule(struct decide *d, struct slot *s)
 {
 	struct workspaces_row *w = workspace_ensure(d, s);
 
@@ -86,15 +86,15 @@ void statement_schedule(struct decide *d, struct slot *s)
 	rows_touch(d->rows, &s->account->row);
 }
 
-void statement_month(struct decide *d, struct slot *s)
+void bill_month(struct decide *d, struct slot *s)
 {
 	struct workspaces_row *w = workspace_of(d, s);
 	struct statement_amount amount;
 
 	CHECK(w != NULL && w->statement_at_us != 0);
-	statement_price(d, s, statement_owed(s, w), &amount);
+	bill_price(d, s, bill_owed(s, w), &amount);
 	if (amount.minor > 0)
-		(void)statement_make(d, s, &amount, w->statement_at_us);
+		(void)bill_make(d, s, &amount, w->statement_at_us);
 	w->statement_from_us = w->statement_at_us;
 	w->statement_at_us = zone_next_month(workspace_zone(d, w), w->statement_at_us);
 	effects_due(s->account, w->statement_at_us);
@@ -102,7 +102,7 @@ void statement_month(struct decide *d, struct slot *s)
 	rows_touch(d->rows, &s->account->row);
 }
 
-void statement_suspend(struct decide *d, struct slot *s)
+void bill_suspend(struct decide *d, struct slot *s)
 {
 	struct workspaces_row *w = workspace_of(d, s);
 
@@ -131,7 +131,7 @@ static void begin_grace(struct decide *d, struct slot *s)
 	rows_touch(d->rows, &s->account->row);
 }
 
-void statement_fail(struct decide *d, struct slot *s, struct statements_row *t)
+void bill_fail(struct decide *d, struct slot *s, struct statements_row *t)
 {
 	struct workspaces_row *w = workspace_of(d, s);
 
@@ -143,20 +143,20 @@ void statement_fail(struct decide *d, struct slot *s, struct statements_row *t)
 	rows_touch(d->rows, &t->row);
 }
 
-void statement_taken_back(struct decide *d, struct slot *s, micros debt)
+void bill_taken_back(struct decide *d, struct slot *s, micros debt)
 {
 	struct workspaces_row *w = workspace_of(d, s);
 	struct statement_amount amount;
 
 	CHECK(w != NULL && debt >= 0);
-	statement_price(d, s, w->overdue_micros + debt, &amount);
-	if (statement_small(d, &amount))
+	bill_price(d, s, w->overdue_micros + debt, &amount);
+	if (bill_small(d, &amount))
 		return;
 	w->overdue_micros += debt; /* both are parts of the debt, which has bounds */
 	begin_grace(d, s);
 }
 
-void statement_relieve(struct decide *d, struct slot *s, micros paid)
+void bill_relieve(struct decide *d, struct slot *s, micros paid)
 {
 	struct workspaces_row *w = workspace_of(d, s);
 	struct statement_amount amount;
@@ -164,14 +164,14 @@ void statement_relieve(struct decide *d, struct slot *s, micros paid)
 	if (w == NULL || w->overdue_micros == 0)
 		return;
 	w->overdue_micros -= paid < w->overdue_micros ? paid : w->overdue_micros;
-	statement_price(d, s, w->overdue_micros, &amount);
-	if (statement_small(d, &amount))
+	bill_price(d, s, w->overdue_micros, &amount);
+	if (bill_small(d, &amount))
 		w->overdue_micros = 0;
 	workspace_restore(d, s);
 	rows_touch(d->rows, &w->row);
 }
 
-void statement_demand(struct decide *d, struct slot *s, struct statements_row *t)
+void bill_demand(struct decide *d, struct slot *s, struct statements_row *t)
 {
 	struct workspaces_row *w = workspace_of(d, s);
 
@@ -183,7 +183,7 @@ void statement_demand(struct decide *d, struct slot *s, struct statements_row *t
 	t->failure = "overdue";
 }
 
-void statement_settle(struct decide *d, struct slot *s, struct statements_row *t, enum statement_state state)
+void bill_settle(struct decide *d, struct slot *s, struct statements_row *t, enum statement_state state)
 {
 	struct workspaces_row *w = workspace_of(d, s);
 
@@ -200,19 +200,19 @@ void statement_settle(struct decide *d, struct slot *s, struct statements_row *t
 	rows_touch(d->rows, &s->account->row);
 }
 
-bool statement_settled(const struct statements_row *t)
+bool bill_settled(const struct statements_row *t)
 {
 	return t->state == STATEMENT_PAID || t->state == STATEMENT_VOID || t->state == STATEMENT_CARRIED;
 }
 
-struct statements_row *statement_find(struct decide *d, struct slot *s, int64_t seq)
+struct statements_row *bill_find(struct decide *d, struct slot *s, int64_t seq)
 {
 	if (s->account == NULL || workspace_of(d, s) == NULL)
 		return NULL;
 	return (struct statements_row *)rows_find(d->rows, s, TABLE_STATEMENTS, &seq);
 }
 
-void statement_answer(const struct slot *s, const struct statements_row *t, struct answer *a)
+void bill_answer(const struct slot *s, const struct statements_row *t, struct answer *a)
 {
 	a->outcome = OUTCOME_OK;
 	a->seq = t->seq;

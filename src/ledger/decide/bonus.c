@@ -20,13 +20,13 @@ void decide_bonus(struct decide *d, struct slot *s, struct command *c)
 {
 	struct answer *a = &c->answer;
 
-	a->outcome = is_current(d, s, c) ? bonus_refusal(d, s, c) : OUTCOME_UNAVAILABLE;
+	a->outcome = is_current(d, s, c) ? campaign_refusal(d, s, c) : OUTCOME_UNAVAILABLE;
 	if (a->outcome != OUTCOME_OK)
 		return;
 
 	/* From here on it succeeds. */
-	bonus_account(d, s, c);
-	a->seq = bonus_give(d, s, c);
+	campaign_account(d, s, c);
+	a->seq = campaign_give(d, s, c);
 	a->amount_micros = c->bonus.amount_micros;
 	effects_figures(s, a);
 }

@@ -44,7 +44,7 @@ static bool within_cap(struct decide *d, const struct command *c)
 	       (c->bonus.cap_micros == 0 || sum <= c->bonus.cap_micros);
 }
 
-enum outcome bonus_refusal(struct decide *d, struct slot *s, const struct command *c)
+enum outcome campaign_refusal(struct decide *d, struct slot *s, const struct command *c)
 {
 	if (c->bonus.amount_micros == 0 || (s->account != NULL && s->account->unit != (int64_t)c->bonus.unit))
 		return OUTCOME_BONUS_NOT_OFFERED;
@@ -59,7 +59,7 @@ enum outcome bonus_refusal(struct decide *d, struct slot *s, const struct comman
 	return effects_fits(s->account, c->bonus.amount_micros) ? OUTCOME_OK : OUTCOME_BONUS_NOT_OFFERED;
 }
 
-void bonus_account(struct decide *d, struct slot *s, const struct command *c)
+void campaign_account(struct decide *d, struct slot *s, const struct command *c)
 {
 	const bool there = s->account != NULL;
 
@@ -100,7 +100,7 @@ static void claim(struct decide *d, struct slot *s, const struct command *c, int
 	}
 }
 
-int64_t bonus_give(struct decide *d, struct slot *s, const struct command *c)
+int64_t campaign_give(struct decide *d, struct slot *s, const struct command *c)
 {
 	const struct effects_transaction t = {
 		.type = TRANSACTION_SIGNUP_BONUS,
@@ -118,7 +118,7 @@ int64_t bonus_give(struct decide *d, struct slot *s, const struct command *c)
 	return seq;
 }
 
-void bonus_know_email(struct decide *d, const unsigned char account_claim[ID_KEY_BYTES],
+void campaign_know_email(struct decide *d, const unsigned char account_claim[ID_KEY_BYTES],
                       const unsigned char email_claim[ID_KEY_BYTES])
 {
 	const struct claims_row *had = (const struct claims_row *)rows_find(d->rows, NULL, TABLE_CLAIMS, account_claim);
@@ -137,9 +137,9 @@ void bonus_know_email(struct decide *d, const unsigned char account_claim[ID_KEY
 	rows_add(d->rows, NULL, &row->row);
 }
 
-void bonus_know_claims(struct decide *d, const struct command *c)
+void campaign_know_claims(struct decide *d, const struct command *c)
 {
 	for (int i = 0; i < c->bonus.claim_count; i++)
 		if (c->bonus.claim_kind[i] == CLAIM_EMAIL)
-			bonus_know_email(d, c->bonus.claim_key[0], c->bonus.claim_key[i]);
+			campaign_know_email(d, c->bonus.claim_key[0], c->bonus.claim_key[i]);
 }

@@ -1,5 +1,5 @@
 /*
- * bonus: the sign-up bonus of a campaign, once per account, e-mail address and person, up to the
+ * campaign: the sign-up bonus of a campaign, once per account, e-mail address and person, up to the
  * campaign's cap.  For the commands that give it; both parts need NEEDS_GRANTS, NEEDS_BILLING and
  * NEEDS_CLAIMS.
  */
@@ -9,17 +9,17 @@
 #include "ledger/decide/decide.h"
 
 /* The guards: OUTCOME_OK when it may be given. */
-enum outcome bonus_refusal(struct decide *d, struct slot *s, const struct command *c);
+enum outcome campaign_refusal(struct decide *d, struct slot *s, const struct command *c);
 /* Below the line, the account there: gives it; the transaction's seq. */
-int64_t bonus_give(struct decide *d, struct slot *s, const struct command *c);
+int64_t campaign_give(struct decide *d, struct slot *s, const struct command *c);
 /* The account, made of the bonus's unit if it is not there. */
-void bonus_account(struct decide *d, struct slot *s, const struct command *c);
+void campaign_account(struct decide *d, struct slot *s, const struct command *c);
 
 /* An address has become known of an account: if the account has had the bonus, the address has had it, too, so that
  * another account with that address gets none.  The keys of claims are those of identity.h. */
-void bonus_know_email(struct decide *d, const unsigned char account_claim[ID_KEY_BYTES],
+void campaign_know_email(struct decide *d, const unsigned char account_claim[ID_KEY_BYTES],
                       const unsigned char email_claim[ID_KEY_BYTES]);
 /* The same of a SIGNUP. */
-void bonus_know_claims(struct decide *d, const struct command *c);
+void campaign_know_claims(struct decide *d, const struct command *c);
 
 #endif

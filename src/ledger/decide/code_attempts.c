@@ -11,7 +11,7 @@ static struct signups_row *find(struct decide *d, struct slot *s)
 	return (struct signups_row *)rows_find(d->rows, s, TABLE_SIGNUPS, NULL);
 }
 
-struct signups_row *guesses_row(struct decide *d, struct slot *s)
+struct signups_row *code_attempts_row(struct decide *d, struct slot *s)
 {
 	struct signups_row *p = find(d, s);
 
@@ -24,7 +24,7 @@ struct signups_row *guesses_row(struct decide *d, struct slot *s)
 	return p;
 }
 
-bool guesses_spent(struct decide *d, struct slot *s, int64_t max, struct answer *a)
+bool code_attempts_spent(struct decide *d, struct slot *s, int64_t max, struct answer *a)
 {
 	const struct signups_row *p = find(d, s);
 
@@ -35,12 +35,12 @@ bool guesses_spent(struct decide *d, struct slot *s, int64_t max, struct answer 
 	return true;
 }
 
-void guesses_count(struct decide *d, struct slot *s, const struct command *c)
+void code_attempts_count(struct decide *d, struct slot *s, const struct command *c)
 {
 	struct signups_row *p;
 
 	effects_account(d, s, c);
-	p = guesses_row(d, s);
+	p = code_attempts_row(d, s);
 	if (d->now_us - p->guesses_since_us >= WINDOW_US) {
 		p->guesses = 0;
 		p->guesses_since_us = d->now_us;

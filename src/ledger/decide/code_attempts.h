@@ -1,5 +1,5 @@
 /*
- * guesses: wrong codes of an account are counted, so that nobody finds one by trying.  The only refusal
+ * code_attempts: wrong codes of an account are counted, so that nobody finds one by trying.  The only refusal
  * that leaves a trace: a guess that changed nothing could be repeated for ever.  Needs NEEDS_SIGNUP.
  */
 #ifndef OCTROI_LEDGER_DECIDE_CODE_ATTEMPTS_H
@@ -8,10 +8,10 @@
 #include "ledger/decide/decide.h"
 
 /* Whether the account has guessed max times within the hour; then the answer says so. */
-bool guesses_spent(struct decide *d, struct slot *s, int64_t max, struct answer *a);
+bool code_attempts_spent(struct decide *d, struct slot *s, int64_t max, struct answer *a);
 /* Counts a wrong one; makes the account if it is not there. */
-void guesses_count(struct decide *d, struct slot *s, const struct command *c);
+void code_attempts_count(struct decide *d, struct slot *s, const struct command *c);
 /* The account's row of signups, made if need be, to be changed. */
-struct signups_row *guesses_row(struct decide *d, struct slot *s);
+struct signups_row *code_attempts_row(struct decide *d, struct slot *s);
 
 #endif

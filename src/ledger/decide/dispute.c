@@ -96,7 +96,7 @@ static void decide_of_order(struct decide *d, struct slot *s, struct command *c)
 void decide_dispute(struct decide *d, struct slot *s, struct command *c)
 {
 	if (c->payment_kind == PAYMENT_OF_PERIOD)
-		period_money_dispute(d, s, c);
+		paid_period_money_dispute(d, s, c);
 	else
 		decide_of_order(d, s, c);
 }

@@ -227,7 +227,7 @@ static micros payable(const struct slot *s, int64_t type)
 static void note_debt(struct decide *d, struct slot *s, micros debt)
 {
 	workspace_paid(d, s, debt);
-	statement_relieve(d, s, 0);
+	bill_relieve(d, s, 0);
 }
 
 /* Gives amount as a new grant, which first pays the account's debt. */

@@ -79,6 +79,6 @@ void decide_member(struct decide *d, struct slot *s, struct command *c)
 		change(m, c);
 	granted = workspace_of(d, s)->granted_micros;
 	allowance_seat(d, s, known ? &before : NULL, m);
-	period_seated(d, s, workspace_of(d, s)->granted_micros - granted);
+	paid_period_seated(d, s, workspace_of(d, s)->granted_micros - granted);
 	effects_figures(s, &c->answer);
 }

@@ -53,7 +53,7 @@ bool order_find(struct decide *d, struct slot *s, const struct command *c, struc
 	struct topups_row *topup;
 
 	if (c->payment_kind == PAYMENT_OF_STATEMENT) {
-		statement = statement_find(d, s, c->topup_seq);
+		statement = bill_find(d, s, c->topup_seq);
 		if (statement != NULL)
 			order_of_statement(statement, o);
 		return statement != NULL;
@@ -206,10 +206,10 @@ static void move(struct decide *d, struct slot *s, const struct order *o, struct
 		effects_claw_back(d, s, what, o->grant_seq);
 		workspace_owes(d, s, effects_debt(s) - before);
 		if (o->kind == PAYMENT_OF_STATEMENT)
-			statement_taken_back(d, s, effects_debt(s) - before);
+			bill_taken_back(d, s, effects_debt(s) - before);
 	} else if (change > 0) {
 		if (o->kind == PAYMENT_OF_STATEMENT)
-			statement_relieve(d, s, change);
+			bill_relieve(d, s, change);
 		effects_transact(d, s, what);
 	}
 }

@@ -37,7 +37,7 @@ static micros allowance_of(struct decide *d, struct slot *s, const char *plan, i
 	return p == NULL ? 0 : plan_allowance(p, w != NULL ? w->managers : 0, w != NULL ? w->members : 0);
 }
 
-micros period_monthly(struct decide *d, struct slot *s, const char *plan, const char *instead_of, int64_t at_us)
+micros paid_period_monthly(struct decide *d, struct slot *s, const char *plan, const char *instead_of, int64_t at_us)
 {
 	const micros more = allowance_of(d, s, plan, at_us) - allowance_of(d, s, instead_of, at_us);
 
@@ -165,7 +165,7 @@ static bool runs(const struct workspaces_row *w)
 	return w != NULL && w->plan[0] != '\0';
 }
 
-struct paid_periods_row *period_running(struct decide *d, struct slot *s, const unsigned char key[ID_KEY_BYTES])
+struct paid_periods_row *paid_period_running(struct decide *d, struct slot *s, const unsigned char key[ID_KEY_BYTES])
 {
 	const struct workspaces_row *w = workspace_of(d, s);
 
@@ -182,7 +182,7 @@ struct paid_periods_row *period_running(struct decide *d, struct slot *s, const 
 static void cut(struct decide *d, struct slot *s, const struct paid_periods_row *next)
 {
 	struct workspaces_row *w = workspace_of(d, s);
-	struct paid_periods_row *own = period_running(d, s, next->subscription_key);
+	struct paid_periods_row *own = paid_period_running(d, s, next->subscription_key);
 
 	if (own != NULL) {
 		change_rate(w, -w->rate_micros, within(w, next->start_us));
@@ -211,7 +211,7 @@ static void set_month(struct workspaces_row *w, const struct month *m, micros ra
 	w->earned_micros = 0;
 }
 
-void period_begin(struct decide *d, struct slot *s, struct paid_periods_row *r, int64_t anchor_us)
+void paid_period_begin(struct decide *d, struct slot *s, struct paid_periods_row *r, int64_t anchor_us)
 {
 	const struct plan *p = book_plan_at(d->book, r->plan, d->now_us);
 	const int64_t now_us = d->now_us > r->start_us ? d->now_us : r->start_us;
@@ -226,7 +226,7 @@ void period_begin(struct decide *d, struct slot *s, struct paid_periods_row *r, 
 	m = month_at(anchor_us, r, now_us);
 	w->anchor_local_us = anchor_us;
 	w->period_index = 0;
-	set_month(w, &m, period_monthly(d, s, r->plan, "", d->now_us));
+	set_month(w, &m, paid_period_monthly(d, s, r->plan, "", d->now_us));
 	what.amount_micros = earned(w);
 	r->running = 1;
 	allowance_begin(d, s, p, -1, &what, now_us > w->period_start_us ? now_us : w->period_start_us);
@@ -235,7 +235,7 @@ void period_begin(struct decide *d, struct slot *s, struct paid_periods_row *r, 
 	rows_touch(d->rows, &r->row);
 }
 
-void period_upgrade(struct decide *d, struct slot *s, struct paid_periods_row *r)
+void paid_period_upgrade(struct decide *d, struct slot *s, struct paid_periods_row *r)
 {
 	const struct plan *p = book_plan_at(d->book, r->plan, d->now_us);
 	struct workspaces_row *w = workspace_of(d, s);
@@ -250,7 +250,7 @@ void period_upgrade(struct decide *d, struct slot *s, struct paid_periods_row *r
 		w->next_plan = p->name;
 		return;
 	}
-	change_rate(w, period_monthly(d, s, r->plan, r->instead_of, d->now_us), within(w, r->start_us));
+	change_rate(w, paid_period_monthly(d, s, r->plan, r->instead_of, d->now_us), within(w, r->start_us));
 	target = earned(w);
 	if (d->billing.plan_upgrade == UPGRADE_FULL && target < w->rate_micros)
 		target = w->rate_micros;
@@ -289,11 +289,11 @@ static void become_smaller(struct decide *d, struct slot *s, const struct plan *
 	settle_less(d, s);
 }
 
-void period_follow(struct decide *d, struct slot *s, const struct subscriptions_row *r, const char *plan, bool ends)
+void paid_period_follow(struct decide *d, struct slot *s, const struct subscriptions_row *r, const char *plan, bool ends)
 {
 	struct workspaces_row *w = workspace_of(d, s);
 	const struct plan *p = book_plan_at(d->book, plan, d->now_us);
-	const micros rate = p != NULL ? period_monthly(d, s, plan, "", d->now_us) : 0;
+	const micros rate = p != NULL ? paid_period_monthly(d, s, plan, "", d->now_us) : 0;
 
 	if (!runs(w) || w->subscribed == 0)
 		return;
@@ -316,7 +316,7 @@ void period_follow(struct decide *d, struct slot *s, const struct subscriptions_
 
 /* ---- time ------------------------------------------------------------------------------------------ */
 
-void period_seated(struct decide *d, struct slot *s, micros quota)
+void paid_period_seated(struct decide *d, struct slot *s, micros quota)
 {
 	struct workspaces_row *w = workspace_of(d, s);
 	struct paid_periods_row *base = NULL;
@@ -368,7 +368,7 @@ static void add_upgrades(struct decide *d, struct slot *s, micros most, int64_t 
 	struct workspaces_row *w = workspace_of(d, s);
 
 	for (struct paid_periods_row *r = rows_periods(s); r != NULL; r = (struct paid_periods_row *)r->row.next) {
-		const micros more = period_monthly(d, s, r->plan, r->instead_of, at_us);
+		const micros more = paid_period_monthly(d, s, r->plan, r->instead_of, at_us);
 		const micros whole = least(kept(r, more), most - w->rate_micros);
 		const micros before = earned(w);
 
@@ -388,7 +388,7 @@ static void go_on(struct decide *d, struct slot *s, const struct plan *p, struct
 	const micros most = plan_allowance(p, w->managers, w->members);
 	struct allowance_given what = {.reason = ALLOWANCE_PERIOD, .paid_seq = base->seq};
 
-	set_month(w, &m, least(kept(base, period_monthly(d, s, base->plan, "", at_us)), most));
+	set_month(w, &m, least(kept(base, paid_period_monthly(d, s, base->plan, "", at_us)), most));
 	w->period_start_us = w->rate_from_us = at_us;
 	what.amount_micros = earned(w);
 	allowance_begin(d, s, p, carried, &what, at_us);
@@ -398,7 +398,7 @@ static void go_on(struct decide *d, struct slot *s, const struct plan *p, struct
 	add_upgrades(d, s, most, at_us);
 }
 
-void period_turn(struct decide *d, struct slot *s)
+void paid_period_turn(struct decide *d, struct slot *s)
 {
 	struct workspaces_row *w = workspace_of(d, s);
 	const int64_t at_us = w->period_end_us;
@@ -431,7 +431,7 @@ static const struct payments_row *payment_of(struct decide *d, const struct comm
 	               : (const struct payments_row *)rows_find(d->rows, NULL, TABLE_PAYMENTS, c->payment_key);
 }
 
-bool period_payment_mismatch(struct decide *d, const struct slot *s, const struct command *c)
+bool paid_period_payment_mismatch(struct decide *d, const struct slot *s, const struct command *c)
 {
 	const struct payments_row *p = payment_of(d, c);
 
@@ -439,7 +439,7 @@ bool period_payment_mismatch(struct decide *d, const struct slot *s, const struc
 	                     memcmp(p->account_id, s->key.bytes, sizeof(p->account_id)) != 0);
 }
 
-bool period_keep_payment(struct decide *d, struct slot *s, struct paid_periods_row *r, const struct command *c)
+bool paid_period_keep_payment(struct decide *d, struct slot *s, struct paid_periods_row *r, const struct command *c)
 {
 	struct payments_row *p;
 
@@ -474,7 +474,7 @@ static micros more_of(const struct paid_periods_row *r)
 	return least(claim_of(r) - r->taken_micros - r->lapsed_micros, had(r));
 }
 
-bool period_claim_fits(const struct slot *s, const struct paid_periods_row *r)
+bool paid_period_claim_fits(const struct slot *s, const struct paid_periods_row *r)
 {
 	const micros more = more_of(r);
 
@@ -538,7 +538,7 @@ static void give_back(struct decide *d, struct slot *s, struct paid_periods_row 
 	r->taken_micros -= own;
 }
 
-void period_claim(struct decide *d, struct slot *s, struct paid_periods_row *r, enum transaction_type type,
+void paid_period_claim(struct decide *d, struct slot *s, struct paid_periods_row *r, enum transaction_type type,
                   const char *reference)
 {
 	const micros more = more_of(r);

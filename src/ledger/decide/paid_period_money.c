@@ -15,7 +15,7 @@ static const char *mismatch(struct decide *d, const struct slot *s, const struct
 		return "another currency than the invoice's";
 	if ((p->livemode != 0) != livemode)
 		return "another mode (live or test) than the invoice's";
-	if (period_payment_mismatch(d, s, c))
+	if (paid_period_payment_mismatch(d, s, c))
 		return "this payment belongs to something else";
 	if (amount_minor < 0 || amount_minor > ORDER_MINOR_MAX)
 		return "an amount that cannot be";
@@ -26,7 +26,7 @@ static const char *mismatch(struct decide *d, const struct slot *s, const struct
 static bool settle(struct decide *d, struct slot *s, struct paid_periods_row *p, const struct paid_periods_row *after,
                    struct command *c, enum transaction_type type)
 {
-	if (!period_claim_fits(s, after)) {
+	if (!paid_period_claim_fits(s, after)) {
 		order_park(&c->answer, "the balance would leave its range");
 		return false;
 	}
@@ -34,7 +34,7 @@ static bool settle(struct decide *d, struct slot *s, struct paid_periods_row *p,
 	p->refunds_known_minor = after->refunds_known_minor;
 	p->refunds_live_minor = after->refunds_live_minor;
 	p->disputes_minor = after->disputes_minor;
-	period_claim(d, s, p, type, c->object_id[0] != '\0' ? c->object_id : c->payment_id);
+	paid_period_claim(d, s, p, type, c->object_id[0] != '\0' ? c->object_id : c->payment_id);
 	c->answer.outcome = OUTCOME_OK;
 	effects_figures(s, &c->answer);
 	return true;
@@ -81,7 +81,7 @@ static void keep_refund(struct decide *d, struct slot *s, struct refunds_row *r,
 	r->status = status;
 }
 
-void period_money_refund(struct decide *d, struct slot *s, struct command *c)
+void paid_period_money_refund(struct decide *d, struct slot *s, struct command *c)
 {
 	struct paid_periods_row *p = rows_period(d->rows, s, c->topup_seq), after;
 	const char *why = mismatch(d, s, p, c, c->refund.amount_minor, c->refund.currency, c->refund.livemode);
@@ -129,7 +129,7 @@ static void keep_dispute(struct decide *d, struct slot *s, struct disputes_row *
 	r->reinstated = known->reinstated;
 }
 
-void period_money_dispute(struct decide *d, struct slot *s, struct command *c)
+void paid_period_money_dispute(struct decide *d, struct slot *s, struct command *c)
 {
 	struct paid_periods_row *p = rows_period(d->rows, s, c->topup_seq), after;
 	struct disputes_row *r = (struct disputes_row *)rows_find(d->rows, s, TABLE_DISPUTES, c->object_key);

@@ -71,7 +71,7 @@ static void credit(struct decide *d, struct slot *s, struct topups_row *t, struc
 	struct order o;
 
 	rows_touch(d->rows, &s->account->row);
-	statement_relieve(d, s, t->amount_micros);
+	bill_relieve(d, s, t->amount_micros);
 	t->transaction_seq = effects_transact(d, s, &given);
 	t->grant_seq = s->account->grant_seq;
 	t->paid_at_us = d->now_us;

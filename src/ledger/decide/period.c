@@ -44,7 +44,7 @@ static const char *mismatch(struct decide *d, struct slot *s, const struct subsc
 		return "another customer than the subscription's";
 	if (known != NULL && strcmp(known->invoice_id, c->period.invoice_id) != 0)
 		return "another invoice of that number is known";
-	if (period_payment_mismatch(d, s, c))
+	if (paid_period_payment_mismatch(d, s, c))
 		return "this payment belongs to something else";
 	if (c->period.amount_minor < 0 || c->period.amount_minor > ORDER_MINOR_MAX)
 		return "an amount that cannot be";
@@ -73,7 +73,7 @@ static const char *begin_mismatch(struct decide *d, struct slot *s, const struct
 		return "the plan is for accounts of another unit";
 	if (w != NULL && w->members > plan_seats(p, PLAN_MEMBER))
 		return "the account has more members than the plan has seats";
-	if (!effects_fits(s->account, period_monthly(d, s, c->period.plan, "", d->now_us)))
+	if (!effects_fits(s->account, paid_period_monthly(d, s, c->period.plan, "", d->now_us)))
 		return "the plan's allowance does not fit the balance";
 	if (c->period.instead_of[0] != '\0')
 		return running == NULL ? "the period that it adds to is not paid" : NULL;
@@ -114,7 +114,7 @@ static struct paid_periods_row *keep(struct decide *d, struct slot *s, const str
 /* A period that was given before periods were paid for has no invoice.  This is it. */
 static struct paid_periods_row *adopt(struct decide *d, struct slot *s, const struct command *c)
 {
-	struct paid_periods_row *r = period_running(d, s, c->object_key);
+	struct paid_periods_row *r = paid_period_running(d, s, c->object_key);
 
 	if (r == NULL || c->period.instead_of[0] != '\0' || c->period.end_us > r->end_us + SAME_PERIOD_US)
 		return NULL;
@@ -145,14 +145,14 @@ static void give(struct decide *d, struct slot *s, const struct subscriptions_ro
 {
 	lead(d, s, r);
 	if (p->instead_of[0] != '\0')
-		period_upgrade(d, s, p);
+		paid_period_upgrade(d, s, p);
 	else
-		period_begin(d, s, p, r->anchor_at_us);
+		paid_period_begin(d, s, p, r->anchor_at_us);
 	/* What has been heard of it since: it costs less by now, or has ended. */
 	if (rows_billing(d->rows, s)->subscription_live == 0)
-		period_follow(d, s, r, "", true);
+		paid_period_follow(d, s, r, "", true);
 	else if (book_plan_at(d->book, r->plan, d->now_us) != NULL)
-		period_follow(d, s, r, r->plan, false);
+		paid_period_follow(d, s, r, r->plan, false);
 }
 
 static void ignore(struct answer *a, const char *note)
@@ -173,7 +173,7 @@ void decide_period(struct decide *d, struct slot *s, struct command *c)
 	if (why == NULL && p == NULL && s->account != NULL)
 		p = adopt(d, s, c);
 	if (why == NULL && p == NULL && !is_given_away(d, r, c)) {
-		running = period_running(d, s, c->object_key);
+		running = paid_period_running(d, s, c->object_key);
 		over = c->period.end_us <= d->now_us ||
 		       (c->period.instead_of[0] == '\0' && running != NULL && running->start_us > c->period.start_us);
 		why = over ? NULL : begin_mismatch(d, s, running, c);
@@ -198,6 +198,6 @@ void decide_period(struct decide *d, struct slot *s, struct command *c)
 		else
 			give(d, s, r, p);
 	}
-	period_keep_payment(d, s, p, c);
+	paid_period_keep_payment(d, s, p, c);
 	effects_figures(s, a);
 }

@@ -15,14 +15,14 @@ void decide_period_payment(struct decide *d, struct slot *s, struct command *c)
 		order_park(a, "its invoice is not known");
 		return;
 	}
-	if (period_payment_mismatch(d, s, c)) {
+	if (paid_period_payment_mismatch(d, s, c)) {
 		order_park(a, "this payment belongs to something else");
 		return;
 	}
 
 	/* From here on it succeeds. */
 	a->outcome = OUTCOME_OK;
-	if (!period_keep_payment(d, s, r, c)) {
+	if (!paid_period_keep_payment(d, s, r, c)) {
 		a->event_state = EVENT_IGNORED;
 		a->note = "nothing new";
 	}

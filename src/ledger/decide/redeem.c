@@ -63,10 +63,10 @@ void decide_redeem(struct decide *d, struct slot *s, struct command *c)
 	};
 	struct answer *a = &c->answer;
 
-	if (guesses_spent(d, s, c->redeem.guesses_max, a))
+	if (code_attempts_spent(d, s, c->redeem.guesses_max, a))
 		return;
 	if (!in_force(d, code)) {
-		guesses_count(d, s, c);
+		code_attempts_count(d, s, c);
 		a->outcome = OUTCOME_CODE_UNKNOWN;
 		return;
 	}

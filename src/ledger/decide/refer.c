@@ -33,7 +33,7 @@ void decide_refer(struct decide *d, struct slot *s, struct command *c)
 	struct signups_row *p;
 	struct answer *a = &c->answer;
 
-	if (guesses_spent(d, s, c->refer.guesses_max, a))
+	if (code_attempts_spent(d, s, c->refer.guesses_max, a))
 		return;
 	a->outcome = refusal(d, s, c);
 	if (a->outcome != OUTCOME_OK)
@@ -41,7 +41,7 @@ void decide_refer(struct decide *d, struct slot *s, struct command *c)
 
 	/* From here on it succeeds. */
 	effects_account(d, s, c);
-	p = guesses_row(d, s);
+	p = code_attempts_row(d, s);
 	memcpy(p->referrer_id, c->refer.referrer.bytes, sizeof(p->referrer_id));
 	p->referred_at_us = d->now_us;
 	p->reward_micros = c->refer.reward_micros;

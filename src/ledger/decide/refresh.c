@@ -105,17 +105,17 @@ static void happen(struct decide *d, struct slot *s, enum kind k, const struct d
 		expire_hold(d, s, due->hold);
 		break;
 	case DUE_MONTH:
-		statement_month(d, s);
+		bill_month(d, s);
 		break;
 	case DUE_PERIOD:
-		period_turn(d, s);
+		paid_period_turn(d, s);
 		break;
 	case DUE_GRANT:
 		CHECK(due->grant != NULL);
 		expire_grant(d, s, due->grant);
 		break;
 	case DUE_SUSPENSION:
-		statement_suspend(d, s);
+		bill_suspend(d, s);
 		break;
 	case DUE_KINDS:
 		UNREACHABLE("no kind");
@@ -128,7 +128,7 @@ static void begin_months(struct decide *d, struct slot *s)
 	const struct workspaces_row *w = workspace_of(d, s);
 
 	if (w != NULL && w->statement_at_us == 0 && s->account->mode == MODE_POSTPAID)
-		statement_schedule(d, s);
+		bill_schedule(d, s);
 }
 
 void decide_refresh(struct decide *d, struct slot *s)

@@ -22,16 +22,16 @@ static void keep_profile(struct decide *d, struct slot *s, const struct command 
 void decide_signup(struct decide *d, struct slot *s, struct command *c)
 {
 	struct answer *a = &c->answer;
-	const enum outcome refusal = bonus_refusal(d, s, c);
+	const enum outcome refusal = campaign_refusal(d, s, c);
 
 	a->outcome = OUTCOME_OK;
 	a->event_state = EVENT_APPLIED;
 	a->note = refusal == OUTCOME_OK || c->bonus.amount_micros == 0 ? "" : outcome_name(refusal);
-	bonus_account(d, s, c);
+	campaign_account(d, s, c);
 	keep_profile(d, s, c);
-	bonus_know_claims(d, c);
+	campaign_know_claims(d, c);
 	if (refusal == OUTCOME_OK) {
-		a->seq = bonus_give(d, s, c);
+		a->seq = campaign_give(d, s, c);
 		a->amount_micros = c->bonus.amount_micros;
 	}
 	effects_figures(s, a);

@@ -16,15 +16,15 @@ void decide_statement(struct decide *d, struct slot *s, struct command *c)
 	struct statements_row *t;
 
 	if (s->account != NULL)
-		statement_price(d, s, statement_owed(s, w) + overdue, &amount);
+		bill_price(d, s, bill_owed(s, w) + overdue, &amount);
 	a->outcome = OUTCOME_OK;
 	/* What is too small stays owed; it would be stated again and again. */
-	if (s->account == NULL || statement_small(d, &amount))
+	if (s->account == NULL || bill_small(d, &amount))
 		return;
 
 	/* From here on it succeeds. */
 	(void)workspace_ensure(d, s);
-	t = statement_make(d, s, &amount, d->now_us);
-	statement_demand(d, s, t);
-	statement_answer(s, t, a);
+	t = bill_make(d, s, &amount, d->now_us);
+	bill_demand(d, s, t);
+	bill_answer(s, t, a);
 }

@@ -25,11 +25,11 @@ static void lessen(struct decide *d, struct slot *s, struct statements_row *t, c
 	struct workspaces_row *w = workspace_of(d, s);
 
 	if (amount->minor == 0) {
-		statement_settle(d, s, t, STATEMENT_VOID);
+		bill_settle(d, s, t, STATEMENT_VOID);
 		return;
 	}
-	if (statement_small(d, amount))
-		statement_settle(d, s, t, STATEMENT_CARRIED);
+	if (bill_small(d, amount))
+		bill_settle(d, s, t, STATEMENT_CARRIED);
 	else
 		w->stated_micros -= t->amount_micros - amount->micros;
 	t->amount_micros = amount->micros;
@@ -40,7 +40,7 @@ static void lessen(struct decide *d, struct slot *s, struct statements_row *t, c
 
 void decide_statement_begin(struct decide *d, struct slot *s, struct command *c)
 {
-	struct statements_row *t = statement_find(d, s, c->statement_seq);
+	struct statements_row *t = bill_find(d, s, c->statement_seq);
 	struct statement_amount left;
 
 	if (t == NULL) {
@@ -49,13 +49,13 @@ void decide_statement_begin(struct decide *d, struct slot *s, struct command *c)
 	}
 
 	/* From here on it succeeds. */
-	if (!statement_settled(t)) {
-		statement_price(d, s, left_of(s, workspace_of(d, s), t), &left);
+	if (!bill_settled(t)) {
+		bill_price(d, s, left_of(s, workspace_of(d, s), t), &left);
 		if (t->invoice_id[0] != '\0')
 			c->answer.stale = left.minor < t->amount_minor;
 		else if (left.minor < t->amount_minor)
 			lessen(d, s, t, &left);
 		customer_keep_key(d, s, c->statement_begin.customer_key);
 	}
-	statement_answer(s, t, &c->answer);
+	bill_answer(s, t, &c->answer);
 }

@@ -58,7 +58,7 @@ static void keep_payment(struct decide *d, struct slot *s, struct statements_row
 
 void decide_statement_note(struct decide *d, struct slot *s, struct command *c)
 {
-	struct statements_row *t = statement_find(d, s, c->statement_seq);
+	struct statements_row *t = bill_find(d, s, c->statement_seq);
 	const char *why;
 
 	if (t == NULL) {
@@ -78,15 +78,15 @@ void decide_statement_note(struct decide *d, struct slot *s, struct command *c)
 	c->answer.event_state = EVENT_IGNORED;
 	c->answer.note = "nothing new";
 	keep_payment(d, s, t, c);
-	if (!statement_settled(t)) {
+	if (!bill_settled(t)) {
 		note_invoice(d, t, c);
 		/* Two may hear of one attempt. */
 		if (c->statement_note.failure != NULL && t->failures == c->statement_note.attempt) {
 			t->failure = c->statement_note.failure;
-			statement_fail(d, s, t);
+			bill_fail(d, s, t);
 			c->answer.event_state = EVENT_APPLIED;
 			c->answer.note = "";
 		}
 	}
-	statement_answer(s, t, &c->answer);
+	bill_answer(s, t, &c->answer);
 }

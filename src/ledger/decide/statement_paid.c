@@ -47,14 +47,14 @@ static void book(struct decide *d, struct slot *s, struct statements_row *t, con
 	t->transaction_seq = effects_transact(d, s, &payment);
 	t->grant_seq = s->account->grant_seq;
 	t->paid_at_us = d->now_us;
-	statement_settle(d, s, t, STATEMENT_PAID);
+	bill_settle(d, s, t, STATEMENT_PAID);
 	order_of_statement(t, &o);
 	order_settle(d, s, &o, claims, t->payment_id);
 }
 
 void decide_statement_paid(struct decide *d, struct slot *s, struct command *c)
 {
-	struct statements_row *t = statement_find(d, s, c->statement_seq);
+	struct statements_row *t = bill_find(d, s, c->statement_seq);
 	const char *why = mismatch(d, s, t, c);
 	struct answer *a = &c->answer;
 	struct order_claims claims;
@@ -79,6 +79,6 @@ void decide_statement_paid(struct decide *d, struct slot *s, struct command *c)
 	order_keep_payment(d, s, &o, c);
 	if (a->credited)
 		book(d, s, t, &claims);
-	statement_answer(s, t, a);
+	bill_answer(s, t, a);
 	a->seq = t->transaction_seq;
 }

@@ -130,6 +130,6 @@ void decide_subscription(struct decide *d, struct slot *s, struct command *c)
 	if (decides)
 		set_plan(effects_billing(d, s), c);
 	/* A period that another subscription pays for is not this one's to change. */
-	if (period_running(d, s, c->object_key) != NULL)
-		period_follow(d, s, r, granting_plan(d, c), c->subscription.ends);
+	if (paid_period_running(d, s, c->object_key) != NULL)
+		paid_period_follow(d, s, r, granting_plan(d, c), c->subscription.ends);
 }
