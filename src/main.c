@@ -31,8 +31,8 @@
 #include "edge/edge.h"
 #include "options.h"
 #include "prices/pricestore.h"
-#include "routes/api/router.h"
 #include "routes/auth/token.h"
+#include "routes/router.h"
 #include "worker/prober.h"
 #include "worker/worker.h"
 

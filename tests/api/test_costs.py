@@ -24,7 +24,7 @@ SPAN_HOURS = 6
 IN_SPAN = USAGES * SPAN_HOURS // (DAYS * 24)  # usages of the time that is asked for
 
 ROUTES = [dict(zip(("method", "path", "caller", "listener", "handler", "cost", "rows"), re.split(r", ?", match[1])))
-          for match in re.finditer(r"^ROUTE\((.*)\)$", (TOP / "src/routes/api/routes.def").read_text(), re.M)]
+          for match in re.finditer(r"^ROUTE\((.*)\)$", (TOP / "src/routes/routes.def").read_text(), re.M)]
 READS = [route for route in ROUTES if route["method"] == "GET"]
 
 

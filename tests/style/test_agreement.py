@@ -55,7 +55,7 @@ def test_setting_is_used(type, name, fallback, help):
 
 # ---- routes --------------------------------------------------------------------------------------------
 
-ROUTES = [(method, pattern.strip('"')) for method, pattern, *_ in definitions("src/routes/api/routes.def", "ROUTE")]
+ROUTES = [(method, pattern.strip('"')) for method, pattern, *_ in definitions("src/routes/routes.def", "ROUTE")]
 OPENAPI = json.loads(text("src/routes/openapi.json"))
 
 

@@ -12,8 +12,8 @@
 #include "edge/frame.h"
 #include "queries/overview.h"
 #include "queries/reader.h"
-#include "routes/api/router.h"
 #include "routes/auth/token.h"
+#include "routes/router.h"
 
 #define GUARD_KEY "oct_guard_0000000000000000000000000000000000000000000"
 #define APP_KEY "oct_app_0000000000000000000000000000000000000000000"

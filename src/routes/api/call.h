@@ -99,7 +99,7 @@ void call_leave_slow(struct call *c);
 typedef void route_handler(struct call *c);
 
 #define ROUTE(method, pattern, caller, listener, handler, cost, rows) route_handler handler;
-#include "routes/api/routes.def"
+#include "routes/routes.def"
 #undef ROUTE
 
 #endif

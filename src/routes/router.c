@@ -1,4 +1,4 @@
-#include "routes/api/router.h"
+#include "routes/router.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,11 +10,11 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "routes/api/call.h"
-#include "routes/api/delay.h"
 #include "routes/api/language.h"
-#include "routes/api/metrics.h"
 #include "routes/api/render.h"
 #include "routes/auth/auth.h"
+#include "routes/delay.h"
+#include "routes/metrics.h"
 #include "routes/overviews.h"
 #include "routes/referrals.h"
 
@@ -37,7 +37,7 @@ struct route {
 static const struct route routes[METRICS_NO_ROUTE] = {
 #define ROUTE(method, pattern, caller, listener, handler, cost, rows) \
 	{#method, pattern, CALLER_##caller, listener, handler, COST_##cost},
-#include "routes/api/routes.def"
+#include "routes/routes.def"
 #undef ROUTE
 };
 

@@ -2,8 +2,8 @@
  * metrics: what happened since the start, counted by every worker and shown to Prometheus. Counters
  * are atomic; nothing is locked.
  */
-#ifndef OCTROI_ROUTES_API_METRICS_H
-#define OCTROI_ROUTES_API_METRICS_H
+#ifndef OCTROI_ROUTES_METRICS_H
+#define OCTROI_ROUTES_METRICS_H
 
 #include <stdint.h>
 
@@ -14,7 +14,7 @@ struct metrics;
 
 enum metrics_route {
 #define ROUTE(method, pattern, caller, listener, handler, cost, rows) METRICS_##handler,
-#include "routes/api/routes.def"
+#include "routes/routes.def"
 #undef ROUTE
 	METRICS_NO_ROUTE, /* no such path, or not with that method */
 	METRICS_ROUTES

@@ -1,4 +1,4 @@
-#include "routes/api/metrics.h"
+#include "routes/metrics.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@ static const struct {
 	const char *method, *pattern;
 } routes[METRICS_ROUTES] = {
 #define ROUTE(method, pattern, caller, listener, handler, cost, rows) {#method, pattern},
-#include "routes/api/routes.def"
+#include "routes/routes.def"
 #undef ROUTE
 	{"", ""},
 };

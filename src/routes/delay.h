@@ -2,8 +2,8 @@
  * delay: answers that are given half a second later, without a thread for each.  A client that asks too much and is
  * refused at once asks again at once, and its refusals cost as much as what they refuse.  Own thread, own lock.
  */
-#ifndef OCTROI_ROUTES_API_DELAY_H
-#define OCTROI_ROUTES_API_DELAY_H
+#ifndef OCTROI_ROUTES_DELAY_H
+#define OCTROI_ROUTES_DELAY_H
 
 #include <stdbool.h>
 

@@ -1,4 +1,4 @@
-#include "routes/api/delay.h"
+#include "routes/delay.h"
 
 #include <pthread.h>
 #include <stdlib.h>

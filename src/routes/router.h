@@ -2,8 +2,8 @@
  * router: from a request to the one handler of routes.def that serves it, with the caller known and
  * entitled.  The edge calls router_handle on its worker threads.
  */
-#ifndef OCTROI_ROUTES_API_ROUTER_H
-#define OCTROI_ROUTES_API_ROUTER_H
+#ifndef OCTROI_ROUTES_ROUTER_H
+#define OCTROI_ROUTES_ROUTER_H
 
 #include "config.h"
 #include "db/pool.h"
