@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/audit_heads.h"
 #include "audit/audit_state.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -253,8 +254,8 @@ static int finish_chunk(struct audit *A)
 
 		audit_rows_end(A, s);
 		add_head(A->report, s);
-		if (A->heads.file != NULL)
-			audit_heads_add(&A->heads, &s->row);
+		if (A->heads != NULL)
+			audit_heads_add(A->heads, &s->row);
 		if (audit_explain(A, s) != 0)
 			return -1;
 	}
@@ -305,8 +306,8 @@ static int finish(struct audit *A, const struct audit_request *q, const struct a
 {
 	if (audit_orders(A, only) != 0 || audit_workspaces(A, only) != 0)
 		return -1;
-	if (q->heads != NULL)
-		audit_heads_end(&A->heads);
+	if (A->heads != NULL)
+		audit_heads_end(A->heads);
 	if (q->against != NULL)
 		A->report->compared = audit_heads_compare(A, q->against);
 	return A->report->compared < 0 ? -1 : 0;
@@ -320,6 +321,7 @@ int audit_run(struct db *d, const struct audit_request *q,
 	struct range range = {.first = true, .only = q->account != NULL};
 	struct account_key key = {{0}};
 	struct audit *A = calloc(1, sizeof(*A));
+	struct audit_heads heads;
 	int result = -1;
 
 	memset(r, 0, sizeof(*r));
@@ -332,8 +334,10 @@ int audit_run(struct db *d, const struct audit_request *q,
 		key = id_account_key(q->account, strlen(q->account));
 		memcpy(range.low, key.bytes, sizeof(range.low));
 	}
-	if (q->heads != NULL)
-		audit_heads_begin(&A->heads, q->heads);
+	if (q->heads != NULL) {
+		audit_heads_begin(&heads, q->heads);
+		A->heads = &heads;
+	}
 	seal_draw(&A->key);
 	if (begin(A) == 0)
 		result = run_chunks(A, &range);

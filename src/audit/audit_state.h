@@ -1,6 +1,6 @@
 /*
  * audit_state: an audit under way.  The audit_*.c files share it and nobody else includes it:
- * audit_run.c runs it, audit.c reports what is found, audit_journal.c follows entries, audit_rows.c looks at all other
+ * audit_run.c runs it, audit_state.c reports what is found, audit_journal.c follows entries, audit_rows.c looks at all other
  * rows, audit_orders.c at what came in by payments, bonuses and codes, audit_workspaces.c at plans, people and
  * statements, audit_explain.c names the rows when sums differ, audit_heads.c writes and compares heads.
  */
@@ -10,11 +10,12 @@
 #include <stdbool.h>
 
 #include "audit/audit.h"
-#include "audit/audit_heads.h"
 #include "audit/seal.h"
 #include "base/id.h"
 #include "ledger/rows/table.h"
 #include "prices/book.h"
+
+struct audit_heads;
 
 #define AUDIT_CHUNK 256 /* accounts taken at a time */
 
@@ -59,7 +60,7 @@ struct audit {
 	int64_t now_us;
 	struct subject subjects[AUDIT_CHUNK];
 	int count; /* of subjects */
-	struct audit_heads heads; /* file NULL: none are written */
+	struct audit_heads *heads; /* NULL: none are written */
 };
 
 #define AUDIT_ROW_MAX (ID_ACCOUNT_MAX + 64) /* how a finding names a row */

@@ -37,6 +37,20 @@ bool money_subtract(micros a, micros b, micros *difference)
 	return true;
 }
 
+micros money_sum(micros a, micros b)
+{
+	micros sum = 0;
+	const bool fits = money_add(a, b, &sum);
+
+	CHECK(fits);
+	return sum;
+}
+
+micros money_least(micros a, micros b)
+{
+	return a < b ? a : b;
+}
+
 bool money_multiply(micros amount, int64_t count, micros *product)
 {
 	micros result;

@@ -22,6 +22,9 @@ typedef int64_t micros;
 /* *sum = a + b, *difference = a - b.  False, nothing written, when it does not fit an int64. */
 bool money_add(micros a, micros b, micros *sum) __attribute__((warn_unused_result));
 bool money_subtract(micros a, micros b, micros *difference) __attribute__((warn_unused_result));
+/* a + b of amounts that are known to fit: another sum is a bug. */
+micros money_sum(micros a, micros b);
+micros money_least(micros a, micros b);
 /* *product = amount * count for count >= 0; false on overflow. */
 bool money_multiply(micros amount, int64_t count, micros *product)
         __attribute__((warn_unused_result));

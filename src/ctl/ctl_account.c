@@ -11,6 +11,7 @@
 #include "ctl/target.h"
 #include "db/sql.h"
 #include "ledger/names.h"
+#include "prices/price.h"
 #include "queries/reader.h"
 
 #define DOCUMENT_MAX ((size_t)1 << 20)
@@ -28,7 +29,7 @@ static int take_account(void *context, const struct db_row *row)
 
 	listing_row(l);
 	listing_text(l, "id", "id", row->field[0]);
-	listing_text(l, "unit", "unit", names_unit(db_int(row, 1)));
+	listing_text(l, "unit", "unit", price_unit_name(db_int(row, 1)));
 	listing_text(l, "mode", "mode", names_mode(db_int(row, 2)));
 	listing_text(l, "status", "status", names_status(db_int(row, 3)));
 	listing_amount(l, "balanceMicros", "balance", db_int(row, 4));
@@ -131,7 +132,7 @@ static struct listing *list_account(const char *name, const struct reader_accoun
 
 	listing_row(l);
 	listing_text(l, "id", "id", name);
-	listing_text(l, "unit", "unit", names_unit(a->unit));
+	listing_text(l, "unit", "unit", price_unit_name(a->unit));
 	listing_text(l, "mode", "mode", names_mode(a->mode));
 	listing_text(l, "status", "status", names_status(a->status));
 	if (names_status_reason(a->status)[0] != '\0')
@@ -420,7 +421,7 @@ static int fill_in(struct command *command, const struct texts *t)
 	     soft_set = false, byok_set = false;
 	int unit = 0, mode = 0, status = 0;
 
-	if (parse_name(t->unit, "--unit", names_to_unit, &unit_set, &unit) != CTL_OK ||
+	if (parse_name(t->unit, "--unit", price_unit_named, &unit_set, &unit) != CTL_OK ||
 	    parse_name(t->mode, "--mode", names_to_mode, &mode_set, &mode) != CTL_OK ||
 	    parse_name(t->status, "--status", names_to_status, &status_set, &status) != CTL_OK ||
 	    parse_limit(t->hard_limit, "--hard-limit", &hard_set,

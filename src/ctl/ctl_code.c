@@ -6,7 +6,6 @@
 #include "ctl/listing.h"
 #include "db/sql.h"
 #include "ledger/code.h"
-#include "ledger/names.h"
 
 #define COUNT_MAX 10000
 #define USES_MAX INT64_C(1000000000)
@@ -53,7 +52,7 @@ static int parse_numbers(const struct texts *t, struct making *p)
 
 static int parse_texts(const struct texts *t, struct making *p)
 {
-	p->unit = t->unit != NULL ? names_to_unit(t->unit) : UNIT_MONEY;
+	p->unit = t->unit != NULL ? price_unit_named(t->unit) : UNIT_MONEY;
 	p->batch = t->batch != NULL ? t->batch : "";
 	p->reason = t->reason != NULL ? t->reason : "";
 	p->actor = t->actor != NULL ? t->actor : "";
@@ -143,7 +142,7 @@ static void add_row(struct listing *l, const struct making *p, const char *code)
 	code_show(code, shown);
 	listing_row(l);
 	listing_text(l, "code", "code", shown);
-	listing_text(l, "unit", "unit", names_unit(p->unit));
+	listing_text(l, "unit", "unit", price_unit_name(p->unit));
 	listing_amount(l, "amountMicros", "amount", p->amount_micros);
 	listing_int(l, "usesMax", "uses", p->uses_max);
 	listing_int(l, "usesPerAccount", "per account", p->uses_per_account);
@@ -222,7 +221,7 @@ static int take_code(void *context, const struct db_row *row)
 	code_show(row->field[0], shown);
 	listing_row(l);
 	listing_text(l, "code", "code", shown);
-	listing_text(l, "unit", "unit", names_unit((int)db_int(row, 1)));
+	listing_text(l, "unit", "unit", price_unit_name((int)db_int(row, 1)));
 	listing_amount(l, "amountMicros", "amount", db_int(row, 2));
 	listing_int(l, "uses", "used", db_int(row, 3));
 	listing_int(l, "usesMax", "of", db_int(row, 4));

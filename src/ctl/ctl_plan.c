@@ -6,7 +6,6 @@
 #include "ctl/ctl.h"
 #include "ctl/listing.h"
 #include "ctl/plans.h"
-#include "ledger/names.h"
 #include "prices/book.h"
 #include "prices/plan_json.h"
 
@@ -188,7 +187,7 @@ static int list_plan(void *context, const struct plan *p)
 	listing_row(l);
 	listing_text(l, "name", "plan", p->name);
 	listing_text(l, "title", "title", p->title);
-	listing_text(l, "unit", "unit", names_unit(p->unit));
+	listing_text(l, "unit", "unit", price_unit_name(p->unit));
 	listing_text(l, "scope", "scope", plan_json_scope_name(p->scope));
 	listing_amount(l, "poolMicros", "pool", p->pool_micros);
 	listing_amount(l, "managerMicros", "manager", p->manager_micros);

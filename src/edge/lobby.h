@@ -18,8 +18,8 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "edge/edge.h"
 #include "edge/frame.h"
+#include "edge/options.h"
 
 /* A request that comes in pieces is gathered up to that: parameters, body and their framing. */
 #define LOBBY_GATHER_MAX ((size_t)256 * 1024)

@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "edge/edge.h"
 #include "edge/lobby.h"
+#include "edge/options.h"
 
 struct workers;
 

@@ -222,7 +222,7 @@ static enum finding locate_subscription(const struct inbox *in, struct arena *a,
 	struct command *c = &e->command;
 	enum finding finding = find_customer(in, e, deadline_us);
 	size_t length;
-	const char *plan = stripe_event_plan(in->plans, c->subscription.price_id, &length);
+	const char *plan = stripe_invoice_plan(in->plans, c->subscription.price_id, &length);
 
 	if (plan != NULL) {
 		c->subscription.plan = arena_copy(a, plan, length);

@@ -150,24 +150,6 @@ static const struct {
 };
 #define STATUSES ((int)(sizeof(statuses) / sizeof(statuses[0])))
 
-const char *stripe_event_plan(const char *plans, const char *price, size_t *length)
-{
-	const size_t price_length = strlen(price);
-
-	while (price_length > 0 && *plans != '\0') {
-		size_t pair = strcspn(plans, " \t,");
-
-		if (pair > price_length + 1 && strncmp(plans, price, price_length) == 0 &&
-		    plans[price_length] == '=') {
-			*length = pair - price_length - 1;
-			return plans + price_length + 1;
-		}
-		plans += pair;
-		plans += strspn(plans, " \t,");
-	}
-	return NULL;
-}
-
 /* Its end is known before it comes, and the event that it has come may come late. */
 static bool ends_with_period(const struct json *o, int64_t period_end_us)
 {

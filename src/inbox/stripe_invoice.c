@@ -71,7 +71,7 @@ static bool read_line(const struct json *line, const char *subscription, const c
 	memset(l, 0, sizeof(*l));
 	if (strcmp(id_at(source, "subscription"), subscription) != 0 || amount > INT32_MAX || amount < -INT32_MAX)
 		return false;
-	l->plan = stripe_event_plan(plans, line_price(line), &l->plan_length);
+	l->plan = stripe_invoice_plan(plans, line_price(line), &l->plan_length);
 	l->proration = flag_at(source, "proration");
 	l->start_us = seconds_at(period, "start");
 	l->end_us = seconds_at(period, "end");
@@ -188,6 +188,24 @@ const char *stripe_invoice_plans(struct stripe_event *e, const char *plans, stru
 	c->period.end_us = paid->end_us;
 	c->period.free = paid->amount_minor <= 0;
 	c->period.amount_minor = paid_minor(e, &all);
+	return NULL;
+}
+
+const char *stripe_invoice_plan(const char *plans, const char *price, size_t *length)
+{
+	const size_t price_length = strlen(price);
+
+	while (price_length > 0 && *plans != '\0') {
+		size_t pair = strcspn(plans, " \t,");
+
+		if (pair > price_length + 1 && strncmp(plans, price, price_length) == 0 &&
+		    plans[price_length] == '=') {
+			*length = pair - price_length - 1;
+			return plans + price_length + 1;
+		}
+		plans += pair;
+		plans += strspn(plans, " \t,");
+	}
 	return NULL;
 }
 

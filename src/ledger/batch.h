@@ -1,5 +1,5 @@
 /*
- * batch: commands of many threads as one transaction.  The three steps are prefetch.c, decide*.c and
+ * batch: commands of many threads as one transaction.  The three steps are prefetch.c, decide/ and
  * persist.c; batch_run puts them in order and decides what an error means.
  * A batch belongs to the leader's thread.
  */
@@ -12,7 +12,7 @@
 #include "base/buf.h"
 #include "db/db.h"
 #include "ledger/command.h"
-#include "ledger/ledger.h"
+#include "ledger/options.h"
 #include "ledger/rows/rows.h"
 #include "prices/book.h"
 

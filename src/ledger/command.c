@@ -159,6 +159,42 @@ static void request_key(struct command *c)
 	memcpy(c->request_key, digest, sizeof(c->request_key));
 }
 
+/* The keys of a BONUS or SIGNUP. */
+static void name_claims(struct command *c)
+{
+	char email[IDENTITY_EMAIL_MAX];
+	int count = 0;
+
+	id_request_key(c->bonus.campaign, strlen(c->bonus.campaign), c->bonus.campaign_key);
+	identity_claim(CLAIM_ACCOUNT, c->bonus.campaign, c->account_id, c->bonus.claim_key[count]);
+	c->bonus.claim_kind[count++] = CLAIM_ACCOUNT;
+	identity_email(c->bonus.email, email);
+	if (email[0] != '\0') {
+		identity_claim(CLAIM_EMAIL, c->bonus.campaign, email, c->bonus.claim_key[count]);
+		c->bonus.claim_kind[count++] = CLAIM_EMAIL;
+	}
+	if (c->bonus.person[0] != '\0') {
+		identity_claim(CLAIM_PERSON, c->bonus.campaign, c->bonus.person, c->bonus.claim_key[count]);
+		c->bonus.claim_kind[count++] = CLAIM_PERSON;
+	}
+	c->bonus.claim_count = count;
+}
+
+/* Those of an ACCOUNT with an address. */
+static void name_known_claims(struct command *c)
+{
+	char email[IDENTITY_EMAIL_MAX] = "";
+
+	c->account_change.has_claims = false;
+	if (c->account_change.campaign != NULL && c->account_change.email != NULL)
+		identity_email(c->account_change.email, email);
+	if (email[0] == '\0')
+		return;
+	identity_claim(CLAIM_ACCOUNT, c->account_change.campaign, c->account_id, c->account_change.account_claim);
+	identity_claim(CLAIM_EMAIL, c->account_change.campaign, email, c->account_change.email_claim);
+	c->account_change.has_claims = true;
+}
+
 void command_prepare(struct command *c)
 {
 	CHECK(c->kind < COMMAND_COUNT);
@@ -170,9 +206,9 @@ void command_prepare(struct command *c)
 	if (c->event.id != NULL)
 		command_event_key(c->event.provider, c->event.id, c->event_key);
 	if (c->kind == COMMAND_BONUS || c->kind == COMMAND_SIGNUP)
-		identity_claims(c);
+		name_claims(c);
 	if (c->kind == COMMAND_ACCOUNT)
-		identity_known(c);
+		name_known_claims(c);
 	if (c->kind == COMMAND_ACCOUNT && c->account_change.time_zone != NULL)
 		c->account_change.zone = zone_find(c->account_change.time_zone);
 	if (c->kind == COMMAND_REDEEM)

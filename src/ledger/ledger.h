@@ -9,10 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "db/pool.h"
 #include "ledger/command.h"
+#include "ledger/options.h"
 #include "ledger/queue.h"
-#include "ledger/terms.h"
 #include "prices/book.h"
 
 struct ledger;
@@ -22,18 +21,6 @@ struct ledger;
 #define LEDGER_UNDER_WAY 4
 #define LEDGER_LANES (LEDGER_UNDER_WAY + 1)
 #define LEDGER_CONNECTIONS (LEDGER_UNDER_WAY + 1)
-
-struct ledger_options {
-	struct pool *pool;  /* lends the connection of each batch; outlives the ledger */
-	int batch_max, queue_max;
-	bool lanes; /* threads of its own, for ledger_post; without, one batch is under way at a time */
-	int64_t holds_max;
-	int64_t orders_open_max;
-	bool capture_expired; /* a hold that nobody settled is charged its estimate */
-	micros action_price_micros; /* credits of an action without a price; 0: refused */
-	struct price_terms terms;   /* for such actions */
-	struct terms_billing billing;
-};
 
 /* NULL, logged, when memory or threads are short. */
 struct ledger *ledger_new(const struct ledger_options *options);

@@ -15,7 +15,6 @@ static const char *const settlements[] = {
 	[SETTLEMENT_PARTIAL] = "partial",     [SETTLEMENT_ESTIMATED] = "estimated",
 	[SETTLEMENT_LATE] = "late",
 };
-static const char *const units[] = {[UNIT_MONEY] = "money", [UNIT_CREDIT] = "credit"};
 static const char *const modes[] = {[MODE_PREPAID] = "prepaid", [MODE_POSTPAID] = "postpaid"};
 /* Whoever may not spend is suspended; why is said beside it. */
 static const char *const statuses[] = {
@@ -71,11 +70,6 @@ const char *names_settlement(int64_t settlement)
 	return name_of(settlements, LENGTH(settlements), settlement);
 }
 
-const char *names_unit(int64_t unit)
-{
-	return name_of(units, LENGTH(units), unit);
-}
-
 const char *names_mode(int64_t mode)
 {
 	return name_of(modes, LENGTH(modes), mode);
@@ -114,11 +108,6 @@ const char *names_hold_state(int64_t state)
 int names_to_transaction(const char *name)
 {
 	return number_of(transactions, LENGTH(transactions), name);
-}
-
-int names_to_unit(const char *name)
-{
-	return number_of(units, LENGTH(units), name);
 }
 
 int names_to_mode(const char *name)

@@ -9,7 +9,6 @@
 /* "" for a number that is none. */
 const char *names_transaction(int64_t type);
 const char *names_settlement(int64_t settlement);
-const char *names_unit(int64_t unit);
 const char *names_mode(int64_t mode);
 const char *names_status(int64_t status);
 /* Why the account may not spend: "manual" or "unpaid"; "" where it may. */
@@ -21,7 +20,6 @@ const char *names_hold_state(int64_t state);
 
 /* The number, or -1. */
 int names_to_transaction(const char *name);
-int names_to_unit(const char *name);
 int names_to_mode(const char *name);
 int names_to_status(const char *name); /* of those that a person sets: active, suspended */
 int names_to_role(const char *name);

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "ledger/names.h"
 
 static const char *const scopes[] = {[PLAN_POOL] = "pool", [PLAN_SEAT] = "seat", [PLAN_MIXED] = "mixed"};
 
@@ -127,7 +126,7 @@ static const char *read_names(const struct json *record, struct plan *p)
 		return "title";
 	if (json_get(record, "unit") != NULL && !read_text(json_get(record, "unit"), word, sizeof(word)))
 		return "unit";
-	found = names_to_unit(word);
+	found = price_unit_named(word);
 	if (found < 0)
 		return "unit";
 	p->unit = (enum account_unit)found;

@@ -71,6 +71,22 @@ bool price_valid(const struct price *p)
 	return false;
 }
 
+static const char *const units[] = {[UNIT_MONEY] = "money", [UNIT_CREDIT] = "credit"};
+#define UNITS ((int)(sizeof(units) / sizeof(units[0])))
+
+const char *price_unit_name(int64_t unit)
+{
+	return unit >= 0 && unit < UNITS ? units[unit] : "";
+}
+
+int price_unit_named(const char *name)
+{
+	for (int unit = 0; unit < UNITS; unit++)
+		if (strcmp(name, units[unit]) == 0)
+			return unit;
+	return -1;
+}
+
 /*
  * One micro-dollar is 10^6 pico-dollars; margin and rate are both parts per million, so their
  * scales cancel out: micros of currency = pico * margin_ppm / (rate_ppm * 10^6).  One credit is

@@ -52,6 +52,9 @@ struct price_tier {
 
 enum price_kind { PRICE_MODEL, PRICE_ACTION };
 enum account_unit { UNIT_MONEY, UNIT_CREDIT };
+/* "money", "credit"; "": there is no such unit.  -1: it is no unit's name. */
+const char *price_unit_name(int64_t unit);
+int price_unit_named(const char *name);
 
 struct price {
 	enum price_kind kind;

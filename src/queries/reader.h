@@ -12,27 +12,8 @@
 #include "base/id.h"
 #include "base/zone.h"
 #include "db/db.h"
+#include "queries/shown.h"
 
-/* The account's row in workspaces, if it has one.  Windows that have ended are not yet begun anew. */
-struct reader_workspace {
-	bool found;
-	int64_t changing, period_start_us, period_end_us, granted_micros, carried_micros, reserved_micros;
-	int64_t managers, members, daily_limit_micros, monthly_limit_micros;
-	int64_t day_until_us, day_micros, month_until_us, month_micros;
-	int64_t statement_at_us, past_due_at_us, suspend_at_us;
-	int64_t arrears_micros; /* of the debt: what no allowance pays */
-	int64_t seats, left_micros; /* of its plan, 0: any number; what is left of this period's allowances */
-	const char *time_zone, *plan, *next_plan;
-};
-struct reader_account {
-	bool found;
-	int64_t unit, mode, status, byok;
-	int64_t balance_micros, held_micros, hard_limit_micros, soft_limit_micros;
-	int64_t open_holds, due_at_us, created_at_us, now_us; /* now_us: the database's clock */
-	const char *external_id, *email, *name, *locale, *time_zone; /* "" when not known */
-	const char *plan; /* the workspace's, else the subscription's; "" for none */
-	struct reader_workspace workspace;
-};
 int reader_account(struct db *d, struct arena *a, const struct account_key *key,
                    struct reader_account *out);
 
@@ -40,14 +21,7 @@ int reader_account(struct db *d, struct arena *a, const struct account_key *key,
 int reader_used(struct db *d, const struct account_key *key, const struct zone *z, int64_t now_us,
                 int64_t *day_micros, int64_t *month_micros);
 
-/* People of an account, also removed ones. */
-struct reader_member {
-	int64_t role, created_at_us, removed_at_us, quota_micros, held_micros;
-	int64_t limit_micros, daily_limit_micros, monthly_limit_micros;
-	int64_t period_until_us, period_micros, day_until_us, day_micros, month_until_us, month_micros;
-	const char *id;
-};
-/* By id, bytewise, after the one named ("": from the first); *count at most limit, *more when there are others. */
+/* People of an account, also removed ones, by id, bytewise, after the one named ("": from the first); *count at most limit, *more when there are others. */
 int reader_members(struct db *d, struct arena *a, const struct account_key *key, const char *after, int limit,
                    struct reader_member **rows, int *count, bool *more);
 int reader_member(struct db *d, struct arena *a, const struct account_key *key, const char *id,
@@ -60,23 +34,11 @@ struct reader_referrer { bool found; struct account_key key; const char *email; 
 int reader_referrer(struct db *d, struct arena *a, const struct account_key *low, const struct account_key *high,
                     bool before, struct reader_referrer *out);
 
-struct reader_transaction {
-	int64_t seq, type, created_at_us;
-	int64_t amount_micros, balance_before_micros, balance_after_micros;
-	const char *description, *reference, *metadata;
-};
-struct reader_usage {
-	int64_t seq, kind, settlement, cost_micros, created_at_us, ended_at_us, quantity, source;
-	/* Writes to the cache: for five minutes and for an hour. */
-	int64_t input_tokens, cache_read_tokens, cache_write_tokens, output_tokens;
-	const char *item, *member, *conversation_id, *message_id;
-};
 /* The newest first, below before_seq (0: from the newest); *count at most limit; *more when there
  * are others. */
 int reader_transactions(struct db *d, struct arena *a, const struct account_key *key,
                         int64_t before_seq, int limit, struct reader_transaction **rows, int *count,
                         bool *more);
-struct reader_usage_filter { const char *member, *model, *action; }; /* NULL: any */
 /* Likewise, of the thousand numbers of holds below before_seq: there may be fewer rows than limit, or none, though
  * others follow.  Those are below *next_seq then. */
 int reader_usages(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq,

@@ -6,7 +6,7 @@
 #define OCTROI_QUERIES_VIEW_H
 
 #include "db/ask.h"
-#include "queries/reader.h"
+#include "queries/shown.h"
 
 /* What view_account takes; of an account alias a, with the joins.  What is left of the allowances that this period's
  * rows name. */

@@ -94,7 +94,7 @@ static void put_figures(struct json_writer *w, const struct diagnosis_facts *f, 
 
 	json_open_record(w, "figures");
 	json_put_text(w, "mode", names_mode(f->mode));
-	json_put_text(w, "unit", names_unit(f->unit));
+	json_put_text(w, "unit", price_unit_name(f->unit));
 	json_put_text(w, "currency", words->currency);
 	json_put_text(w, "status", names_status(f->status));
 	json_put_int(w, "balanceMicros", f->balance_micros);

@@ -8,7 +8,9 @@
 #include "routes/api/call.h"
 #include "routes/api/parse.h"
 #include "routes/api/render.h"
+#include "routes/api/steps.h"
 #include "routes/people.h"
+#include "routes/routes.h"
 #include "routes/show.h"
 #include "routes/spending.h"
 
@@ -151,7 +153,7 @@ static void parse_change(struct parse *p, struct command *command)
 		(enum account_mode)parse_name(p, "mode", names_to_mode, MODE_PREPAID);
 	command->account_change.set_unit = parse_given(p, "unit");
 	command->account_change.unit =
-		(enum account_unit)parse_name(p, "unit", names_to_unit, UNIT_MONEY);
+		(enum account_unit)parse_name(p, "unit", price_unit_named, UNIT_MONEY);
 	command->account_change.set_status = parse_given(p, "status");
 	command->account_change.status =
 		(enum account_status)parse_name(p, "status", names_to_status, STATUS_ACTIVE);
@@ -347,7 +349,9 @@ static int sign_of(int type)
 {
 	static const int signs[TRANSACTION_COUNT] = {
 #define TRANSACTION(NAME, sign, priority, counterpart) [TRANSACTION_##NAME] = (sign),
+#include "ledger/names.h"
 #include "ledger/transactions.def"
+#include "prices/price.h"
 #undef TRANSACTION
 	};
 

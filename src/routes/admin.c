@@ -6,6 +6,8 @@
 #include "queries/probes.h"
 #include "routes/api/call.h"
 #include "routes/api/render.h"
+#include "routes/api/steps.h"
+#include "routes/routes.h"
 
 /* ---- GET /api/admin/providers ---------------------------------------------------------------- */
 

@@ -11,7 +11,9 @@
 #include "queries/reader.h"
 #include "routes/api/parse.h"
 #include "routes/api/render.h"
+#include "routes/api/steps.h"
 #include "routes/referrals.h"
+#include "routes/routes.h"
 
 #define CODE_TYPED_MAX 64
 #define DESCRIPTION_MAX 128

@@ -12,7 +12,9 @@
 #include "ledger/decide/identity.h"
 #include "routes/api/parse.h"
 #include "routes/api/render.h"
+#include "routes/api/steps.h"
 #include "routes/bonuses.h"
+#include "routes/routes.h"
 
 #define EMAIL_BYTES_MAX 254
 #define NAME_BYTES_MAX 200

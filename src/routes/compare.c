@@ -11,7 +11,9 @@
 #include "routes/api/parse.h"
 #include "routes/api/render.h"
 #include "routes/api/span.h"
+#include "routes/api/steps.h"
 #include "routes/people.h"
+#include "routes/routes.h"
 #include "routes/spending.h"
 
 #define MODELS_MAX 8
@@ -194,7 +196,7 @@ static void put_comparison(struct call *c, const struct comparison *s)
 
 	render_open(c, &w);
 	json_put_text(&w, "account", c->account);
-	json_put_text(&w, "unit", names_unit(s->unit));
+	json_put_text(&w, "unit", price_unit_name(s->unit));
 	json_put_text(&w, "currency", c->config->currency);
 	json_put_time(&w, "from", s->span.from_us);
 	json_put_time(&w, "to", s->span.to_us);

@@ -8,9 +8,11 @@
 #include "routes/api/cursor.h"
 #include "routes/api/parse.h"
 #include "routes/api/render.h"
+#include "routes/api/steps.h"
 #include "routes/overviews.h"
 #include "routes/people.h"
 #include "routes/referrals.h"
+#include "routes/routes.h"
 #include "routes/show.h"
 
 #include <string.h>
@@ -109,7 +111,7 @@ static void put_overview(struct json_writer *w, const struct call *c, const stru
 	render_amount(c, a->unit, a->balance_micros, formatted);
 	json_put_text(w, "account", a->external_id);
 	json_put_text(w, "mode", names_mode(a->mode));
-	json_put_text(w, "unit", names_unit(a->unit));
+	json_put_text(w, "unit", price_unit_name(a->unit));
 	json_put_text(w, "currency", c->config->currency);
 	json_put_text(w, "balanceFormatted", formatted);
 	show_balance(w, a);

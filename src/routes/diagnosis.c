@@ -7,6 +7,8 @@
 #include "reports/examine.h"
 #include "routes/api/call.h"
 #include "routes/api/render.h"
+#include "routes/api/steps.h"
+#include "routes/routes.h"
 #include "routes/spending.h"
 
 /* Just touched; not there yet: a server that reads from a lagging copy. */

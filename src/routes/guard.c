@@ -8,6 +8,8 @@
 #include "routes/api/call.h"
 #include "routes/api/parse.h"
 #include "routes/api/render.h"
+#include "routes/api/steps.h"
+#include "routes/routes.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -11,9 +11,11 @@
 #include "routes/api/call.h"
 #include "routes/api/etag.h"
 #include "routes/api/render.h"
+#include "routes/api/steps.h"
 #include "routes/metrics.h"
 #include "routes/openapi.h"
 #include "routes/overviews.h"
+#include "routes/routes.h"
 #include "worker/worker.h"
 
 #include <string.h>

@@ -9,6 +9,8 @@
 #include "routes/api/call.h"
 #include "routes/api/parse.h"
 #include "routes/api/render.h"
+#include "routes/api/steps.h"
+#include "routes/routes.h"
 #include "worker/charge.h"
 
 #define STATEMENTS_MAX 24

@@ -5,11 +5,13 @@
 #include "base/digest.h"
 #include "base/money.h"
 #include "prices/book.h"
+#include "prices/price.h"
 #include "routes/api/call.h"
 #include "routes/api/cursor.h"
 #include "routes/api/etag.h"
 #include "routes/api/parse.h"
 #include "routes/api/render.h"
+#include "routes/routes.h"
 
 #include <string.h>
 
@@ -263,7 +265,7 @@ static void parse_estimate(struct parse *p, const struct call *c, struct estimat
 		parse_int(p, "inputTokens", 0, PRICE_TOKENS_MAX, c->config->estimate_input_tokens);
 	e->tokens.count[PRICE_OUTPUT] = parse_int(p, "outputTokens", 0, PRICE_TOKENS_MAX,
 	                                          c->config->estimate_output_tokens);
-	e->unit = (enum account_unit)parse_name(p, "unit", names_to_unit, UNIT_MONEY);
+	e->unit = (enum account_unit)parse_name(p, "unit", price_unit_named, UNIT_MONEY);
 }
 
 /* The terms of an action that has no price of its own, as the ledger has them. */
@@ -310,7 +312,7 @@ static void put_estimate(struct json_writer *w, const struct call *c, const stru
 		json_put_text(w, "action", e->action);
 		json_put_int(w, "quantity", e->quantity);
 	}
-	json_put_text(w, "unit", names_unit(e->unit));
+	json_put_text(w, "unit", price_unit_name(e->unit));
 	json_put_text(w, "currency", c->config->currency);
 	json_put_minor(w, "cost", e->cost, render_per_minor(e->unit));
 	json_put_int(w, "costMicros", e->cost);

@@ -6,6 +6,7 @@
 #include "base/lock.h"
 #include "db/secrets.h"
 #include "routes/api/render.h"
+#include "routes/api/steps.h"
 
 struct referrals {
 	struct lock lock;

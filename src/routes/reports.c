@@ -13,6 +13,8 @@
 #include "routes/api/parse.h"
 #include "routes/api/render.h"
 #include "routes/api/span.h"
+#include "routes/api/steps.h"
+#include "routes/routes.h"
 #include "routes/spending.h"
 
 #define PAGE_DEFAULT 100
@@ -67,7 +69,7 @@ static void put_plan(const struct plan_list *l, const struct plan *p, enum plan_
 	render_put_given(l->w, "title", p->title);
 	json_put_text(l->w, "scope", plan_json_scope_name(scope));
 	json_put_bool(l->w, "assumed", scope != p->scope);
-	json_put_text(l->w, "unit", names_unit(p->unit));
+	json_put_text(l->w, "unit", price_unit_name(p->unit));
 	json_put_int(l->w, "managers", p->managers_to);
 	json_put_int(l->w, "members", p->seats_to > 0 ? p->seats_to : p->seats_from);
 	put_capacity(l->w, l->c, &r, "expectedMicros");
@@ -95,7 +97,7 @@ static void put_workspace(struct json_writer *w, const struct call *c, const str
 	json_open_record(w, NULL);
 	json_put_text(w, "account", row->account);
 	json_put_text(w, "plan", row->plan);
-	json_put_text(w, "unit", names_unit(row->unit));
+	json_put_text(w, "unit", price_unit_name(row->unit));
 	json_put_int(w, "managers", row->managers);
 	json_put_int(w, "members", row->members);
 	json_put_time(w, "from", row->period_start_us);
@@ -232,7 +234,7 @@ void reports_members(struct call *c)
 		return;
 	render_open(c, &w);
 	json_put_text(&w, "account", m.name);
-	json_put_text(&w, "unit", names_unit(m.account.unit));
+	json_put_text(&w, "unit", price_unit_name(m.account.unit));
 	json_put_time(&w, "from", m.span.from_us);
 	json_put_time(&w, "to", m.span.to_us);
 	json_put_bool(&w, "complete", !m.more);

@@ -17,6 +17,7 @@
 #include "routes/metrics.h"
 #include "routes/overviews.h"
 #include "routes/referrals.h"
+#include "routes/routes.h"
 
 #define SEGMENTS_MAX 2
 #define SWEEP_ACCOUNTS 256

@@ -8,7 +8,9 @@
 #include "routes/api/call.h"
 #include "routes/api/parse.h"
 #include "routes/api/render.h"
+#include "routes/api/steps.h"
 #include "routes/people.h"
+#include "routes/routes.h"
 #include "routes/show.h"
 #include "routes/spending.h"
 

@@ -187,7 +187,7 @@ void show_account(struct json_writer *w, const struct call *c, const struct read
 {
 	json_put_text(w, "account", a->external_id);
 	json_put_text(w, "mode", names_mode(a->mode));
-	json_put_text(w, "unit", names_unit(a->unit));
+	json_put_text(w, "unit", price_unit_name(a->unit));
 	json_put_text(w, "currency", c->config->currency);
 	show_status(w, a);
 	show_balance(w, a);

@@ -2,6 +2,7 @@
 
 #include "options.h"
 #include "routes/api/render.h"
+#include "routes/api/steps.h"
 
 const struct zone *spending_zone(const struct call *c, const struct reader_account *a)
 {

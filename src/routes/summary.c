@@ -10,7 +10,9 @@
 #include "routes/api/parse.h"
 #include "routes/api/render.h"
 #include "routes/api/span.h"
+#include "routes/api/steps.h"
 #include "routes/people.h"
+#include "routes/routes.h"
 #include "routes/spending.h"
 
 #include <string.h>

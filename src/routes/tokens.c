@@ -5,7 +5,9 @@
 #include "routes/api/call.h"
 #include "routes/api/parse.h"
 #include "routes/api/render.h"
+#include "routes/api/steps.h"
 #include "routes/auth/token.h"
+#include "routes/routes.h"
 
 #include <string.h>
 

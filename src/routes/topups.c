@@ -16,6 +16,8 @@
 #include "routes/api/call.h"
 #include "routes/api/parse.h"
 #include "routes/api/render.h"
+#include "routes/api/steps.h"
+#include "routes/routes.h"
 #include "worker/customer.h"
 
 #define URL_MAX_BYTES ((size_t)1024)

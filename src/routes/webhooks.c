@@ -9,6 +9,7 @@
 #include "inbox/inbox.h"
 #include "routes/api/call.h"
 #include "routes/api/render.h"
+#include "routes/routes.h"
 
 #define SIGNATURE_FIELD "Stripe-Signature"
 

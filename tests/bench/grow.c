@@ -169,7 +169,7 @@ static void put_account(const struct history *h, const struct subject *s)
 	a.grant_seq = 1;
 	a.entry_seq = e.seq;
 	memcpy(a.chain_head, e.hash, sizeof(a.chain_head));
-	a.due_at_us = EFFECTS_NEVER_DUE;
+	a.due_at_us = DUE_NEVER;
 	a.created_at_us = start_us(h);
 	put_row(&a.row);
 }

@@ -685,7 +685,7 @@ read_account(const struct words *w, struct command *c)
 	const char *unit = option(w, "unit"), *mode = option(w, "mode"), *status = option(w, "status");
 
 	c->account_change.set_unit = unit != NULL;
-	c->account_change.unit = unit != NULL ? (enum account_unit)names_to_unit(unit) : UNIT_MONEY;
+	c->account_change.unit = unit != NULL ? (enum account_unit)price_unit_named(unit) : UNIT_MONEY;
 	c->account_change.set_mode = mode != NULL;
 	c->account_change.mode = mode != NULL ? (enum account_mode)names_to_mode(mode) : MODE_PREPAID;
 	c->account_change.set_status = status != NULL;
@@ -753,7 +753,7 @@ read_statement(const struct words *w, struct command *c)
 static enum account_unit
 unit_of(const struct words *w)
 {
-	return (enum account_unit)names_to_unit(text_or(w, "unit", "money"));
+	return (enum account_unit)price_unit_named(text_or(w, "unit", "money"));
 }
 
 static void

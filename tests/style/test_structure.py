@@ -6,19 +6,34 @@ import pytest
 
 from source import TOP, files, nm, over, sources, symbols, text
 
-# folder: the folders that it may include besides its own.  main.c builds the parts and may use all.
-ARROWS = {
+# room: the rooms that it may use besides its own.  main.c builds the parts and may use all.
+LEDGER = {"ledger/decide", "ledger/rows", "prices", "db", "base"}
+QUERIES = {"ledger", "db", "base"}
+WORKER = {"inbox", "clients", "queries"} | QUERIES
+API = {"reports", "prices", "clients", "queries", "ledger", "edge", "db", "base"}
+ROOMS = {
     "base": set(),
     "db": {"base"},
+    "prices": {"db", "base"},
+    "ledger/rows": {"db", "base"},
+    # Of ledger/ only the nouns of a command, which are as pure: PURE_OF_LEDGER.
+    "ledger/decide": {"ledger", "ledger/rows", "prices", "base"},
+    "ledger": LEDGER,
+    "audit": LEDGER | {"ledger"},
+    "queries": QUERIES,
+    "reports": {"queries", "ledger", "prices", "base"},
+    "clients": {"base"},
+    "inbox": QUERIES,
+    "worker": WORKER,
     "edge": {"base"},
-    "ledger": {"db", "base"},
-    "inbox": {"ledger", "db", "base"},
-    "outbox": {"base"},
-    "worker": {"inbox", "outbox", "ledger", "db", "base"},
-    "routes": {"worker", "edge", "inbox", "outbox", "ledger", "db", "base"},
-    "ctl": {"worker", "inbox", "outbox", "ledger", "db", "base"},
+    "routes/api": API,
+    "routes/auth": API | {"routes/api"},
+    "routes": API | {"routes/api", "routes/auth", "ledger/decide", "inbox", "worker"},
+    "ctl": WORKER | {"worker", "audit", "reports", "prices"},
+    "ctl/doctor": WORKER | {"ctl", "prices"},
 }
-CONFIG_READERS = {"worker", "routes", "ctl"}
+PURE_OF_LEDGER = {"command.h", "terms.h", "commands.def", "transactions.def"}
+CONFIG_READERS = {"worker", "routes", "routes/api", "ctl", "ctl/doctor"}
 
 VENDORS = {
     "mysql.h": "src/db/db.c",
@@ -43,22 +58,61 @@ def includes(name, quotes):
     return re.findall(pattern, text(name), re.M)
 
 
+def room_of(name):
+    """Of a path below src/; the lists of a room's tables belong to it."""
+    return name.rpartition("/")[0].removesuffix("/tables")
+
+
 @over(ALL)
-def test_arrows(name):
-    folder = name.split("/")[1] if name.count("/") > 1 else None
+def test_rooms(name):
+    room = room_of(name.removeprefix("src/"))
     for included in includes(name, quotes=True):
         assert (TOP / "src" / included).is_file(), f"{name}: \"{included}\" is not named from src/"
-        of = included.split("/")[0] if "/" in included else None
-        if folder is None or of == folder:
+        of = room_of(included)
+        if room in ("", of):
             continue
-        if of is None:
-            assert folder in CONFIG_READERS, f"{name} includes {included}"
-        else:
-            assert of in ARROWS[folder], f"{name} includes {included}: {folder} may use {sorted(ARROWS[folder])}"
+        if of == "":
+            assert room in CONFIG_READERS, f"{name} includes {included}"
+            continue
+        assert of in ROOMS[room], f"{name} includes {included}: {room} may use {sorted(ROOMS[room])}"
+        if (room, of) == ("ledger/decide", "ledger"):
+            assert included.removeprefix("ledger/") in PURE_OF_LEDGER, f"{name} includes {included}, which is not pure"
 
 
-def test_every_folder_has_its_arrows():
-    assert {name.split("/")[1] for name in ALL if name.count("/") > 1} == set(ARROWS)
+def test_every_room_is_listed():
+    assert {room_of(name.removeprefix("src/")) for name in ALL} - {""} == set(ROOMS)
+
+
+def test_every_room_says_what_lives_there():
+    """In a README of at most 15 lines that names the threads."""
+    for room in ROOMS:
+        lines = text(f"src/{room}/README.md").splitlines()
+        assert len(lines) <= 15 and lines[0] == f"# {room}" and "thread" in " ".join(lines).lower(), room
+
+
+def circles():
+    """Groups of units (a .c and its .h) that include each other."""
+    units = {name.removeprefix("src/").rpartition(".")[0] for name in sources(".c", ".h")}
+    uses = {unit: set() for unit in units}
+    for name in sources(".c", ".h"):
+        unit = name.removeprefix("src/").rpartition(".")[0]
+        uses[unit] |= {included[:-2] for included in includes(name, quotes=True) if included.endswith(".h")} - {unit}
+
+    def reached(unit):
+        seen, left = set(), [unit]
+        while left:
+            for used in uses.get(left.pop(), ()):
+                if used not in seen:
+                    seen.add(used)
+                    left.append(used)
+        return seen
+
+    beyond = {unit: reached(unit) for unit in units}
+    return {tuple(sorted(other for other in beyond[unit] if unit in beyond[other])) for unit in units if unit in beyond[unit]}
+
+
+def test_no_units_use_each_other():
+    assert not circles()
 
 
 @pytest.mark.parametrize("header", VENDORS)
@@ -83,14 +137,13 @@ def test_no_unknown_vendor():
 
 # ---- purity ------------------------------------------------------------------------------------------
 
-# What decides: no I/O, no clock, no memory of its own, no database.
-PURE_NOUNS = ("effects", "refusal", "price", "usage", "entry", "record", "order", "open_orders", "bonus", "guesses", "referral", "plan", "workspace", "limits",
-              "allowance", "period", "period_money", "statement", "customer", "diagnosis", "forecast")
-PURE = [name for name in sources(".c", under="src/ledger/")
-        if re.fullmatch(rf"src/ledger/(decide(_\w+)?|{'|'.join(PURE_NOUNS)})\.c", name)]
+# What decides, and what is as pure as that: no I/O, no clock, no memory of its own, no database.
+PURE = sources(".c", under="src/ledger/decide/") + [f"src/{name}.c" for name in (
+    "ledger/rows/record", "prices/price", "prices/plan", "prices/usage", "reports/diagnosis", "reports/diagnosis_json",
+    "reports/forecast", "reports/report", "reports/wording")]
 PURE_ALLOWED = re.compile(r"""
-    (decide|effects|refusal|open_orders|order|bonus|guesses|referral|rows|money|price|entry|record|digest_sha256|json_(get|int|type|size|at|text|bool|each)|provider
-     |plan|workspace|limits|allowance|period|statement|customer|diagnosis|forecast|wording)(_\w+)?
+    (decide|effects|funds|due|refusal|open_orders|order|campaign|code_attempts|referral|rows|money|price|entry|record|digest_sha256|json_(get|int|type|size|at|text|bool|each)|provider
+     |plan|workspace|limits|allowance|paid_period|bill|customer|identity|diagnosis|forecast|report|wording)(_\w+)?
     | zone_(name|local|instant|add_months|local_day|local_month|next_day|next_month)
     | book_price_(at|of_version) | book_plan(_at|_of_version)? | outcome_name | command_\w+ | check_failed | names_\w+
     | buf_(add_(char|int|text)|printf) | decimal_\w+ | table_(of|row_clear)
@@ -102,7 +155,7 @@ PURE_ALLOWED = re.compile(r"""
 
 
 def test_there_is_something_to_be_pure():
-    assert len(PURE) >= 12
+    assert len(PURE) >= 40
 
 
 @over(PURE)
@@ -128,7 +181,9 @@ EXPORTS_TOO = {
     "src/base/lock.c": ("cond_",),
     "src/base/money.c": ("decimal_",),
     "src/edge/exchange.c": ("exchanges_",),
+    "src/audit/audit_state.c": ("audit_",),
     "src/ledger/command.c": ("provider_",),
+    "src/routes/api/steps.c": ("call_",),
     "src/routes/clerk.c": ("webhooks_",),
     "src/main.c": ("main",),
     "src/ctl/octroictl.c": ("main",),
@@ -139,8 +194,10 @@ EXPORTS_TOO = {
 def test_exports_its_own_names_only(name):
     stem = name.rsplit("/", 1)[1][:-2]
     allowed = (stem + "_",) + EXPORTS_TOO.get(name, ())
+    if name.startswith("src/ledger/decide/"):
+        allowed += ("decide_",)
     for symbol in symbols(name, "-g", "--defined-only"):
-        assert symbol == stem or symbol.startswith(allowed) or re.match(r"__(asan|odr_asan|gcov)|DW\.ref", symbol), \
+        assert symbol in (stem, "decide") or symbol.startswith(allowed) or re.match(r"__(asan|odr_asan|gcov)|DW\.ref", symbol), \
             f"{name} exports {symbol}"
 
 

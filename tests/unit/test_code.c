@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include "ledger/code.h"
+#include "ledger/command.h"
 #include "ledger/decide/identity.h"
 
 static void test_normal(void **state)
@@ -210,7 +211,7 @@ static struct command claim(const char *account, const char *email, const char *
 	c.bonus.campaign = campaign;
 	c.bonus.email = email;
 	c.bonus.person = person;
-	identity_claims(&c);
+	command_prepare(&c);
 	return c;
 }
 

@@ -7,6 +7,7 @@
 #include "ledger/decide/bill.h"
 #include "ledger/decide/campaign.h"
 #include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 #include "ledger/decide/workspace.h"
 
 static void set_profile(struct decide *d, struct slot *s, const struct command *c)
@@ -139,5 +140,5 @@ void decide_account(struct decide *d, struct slot *s, struct command *c)
 	set_mode(d, s, c);
 	if (c->account_change.plan != NULL)
 		allowance_set_plan(d, s, c->account_change.plan);
-	effects_figures(s, &c->answer);
+	funds_figures(s, &c->answer);
 }

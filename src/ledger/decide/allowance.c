@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "ledger/decide/due.h"
 #include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 #include "ledger/decide/workspace.h"
 
 /* ---- what is given --------------------------------------------------------------------------------- */
@@ -37,8 +39,8 @@ micros allowance_give(struct decide *d, struct slot *s, const struct allowance_g
 	micros amount = what->amount_micros;
 	struct allowances_row *row;
 
-	if (!effects_fits(s->account, amount))
-		amount = EFFECTS_BALANCE_MAX - s->account->balance_micros;
+	if (!funds_fit(s->account, amount))
+		amount = FUNDS_BALANCE_MAX - s->account->balance_micros;
 	row = note_allowance(d, s, what->reason, amount, what->paid_seq, at_us);
 	row->member = what->member != NULL ? what->member : "";
 	if (amount > 0) {
@@ -196,7 +198,7 @@ void allowance_begin(struct decide *d, struct slot *s, const struct plan *p, mic
 	w->carried_micros = carried >= 0 ? allowance_give(d, s, &rest, at_us) : 0;
 	w->granted_micros = allowance_give(d, s, what, at_us);
 	rows_touch(d->rows, &w->row);
-	effects_due(s->account, w->period_end_us);
+	due_note(s->account, w->period_end_us);
 	rows_touch(d->rows, &s->account->row);
 }
 
@@ -293,7 +295,7 @@ enum outcome allowance_check_plan(struct decide *d, struct slot *s, enum account
 		return OUTCOME_PLAN_OTHER_UNIT;
 	if (w != NULL && w->members > plan_seats(p, PLAN_MEMBER))
 		return OUTCOME_SEATS_TAKEN;
-	if (!effects_fits(s->account, plan_allowance(p, w != NULL ? w->managers : 0, w != NULL ? w->members : 0)))
+	if (!funds_fit(s->account, plan_allowance(p, w != NULL ? w->managers : 0, w != NULL ? w->members : 0)))
 		return OUTCOME_INVALID_REQUEST;
 	return OUTCOME_OK;
 }

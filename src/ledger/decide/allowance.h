@@ -20,7 +20,7 @@ void allowance_set_plan(struct decide *d, struct slot *s, const char *plan);
 /* The period that ends at workspace.period_end_us ends, and the next begins. */
 void allowance_turn(struct decide *d, struct slot *s);
 
-/* For period.c, whose periods are paid for: */
+/* For paid_period.c, whose periods are paid for: */
 struct allowance_given {
 	enum allowance_reason reason;
 	const char *member; /* of a seat */

@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "ledger/decide/due.h"
 #include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 #include "ledger/decide/limits.h"
 #include "ledger/decide/refusal.h"
 
@@ -213,11 +215,11 @@ void decide_authorize(struct decide *d, struct slot *s, struct command *c)
 	account = effects_account(d, s, c);
 	h = new_hold(d, s, c, &choice);
 	account->open_holds++;
-	effects_due(account, h->expires_at_us);
+	due_note(account, h->expires_at_us);
 	rows_add(d->rows, s, &h->row);
 	effects_reserve(d, s, h, choice.reserved_micros);
-	CHECK(h->reserved_micros == 0 || effects_available(account) >= 0);
+	CHECK(h->reserved_micros == 0 || funds_available(account) >= 0);
 	fill_answer(a, h, &choice);
-	effects_figures(s, a);
+	funds_figures(s, a);
 	a->available_micros = verdict.available_micros - h->reserved_micros;
 }

@@ -3,7 +3,8 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "ledger/decide/effects.h"
+#include "ledger/decide/due.h"
+#include "ledger/decide/funds.h"
 #include "ledger/decide/workspace.h"
 
 #define PPM 1000000
@@ -11,7 +12,7 @@
 
 micros bill_owed(const struct slot *s, const struct workspaces_row *w)
 {
-	const micros debt = effects_debt(s), elsewhere = w != NULL ? w->stated_micros + w->overdue_micros : 0;
+	const micros debt = funds_debt(s), elsewhere = w != NULL ? w->stated_micros + w->overdue_micros : 0;
 
 	return debt > elsewhere ? debt - elsewhere : 0;
 }
@@ -63,7 +64,7 @@ struct statements_row *bill_make(struct decide *d, struct slot *s, const struct 
 	workspace_fall_behind(d, s);
 	if (t->state == STATEMENT_OPEN) {
 		w->stated_micros += amount->micros; /* both within the balance, which has bounds */
-		effects_post(d, s, w, OUTBOX_STATEMENT, t->seq, to_us);
+		due_post(d, s, w, OUTBOX_STATEMENT, t->seq, to_us);
 	}
 	rows_add(d->rows, s, &t->row);
 	rows_touch(d->rows, &w->row);
@@ -80,7 +81,7 @@ void bill_schedule(struct decide *d, struct slot *s)
 		if (w->statement_at_us == 0)
 			w->statement_from_us = d->now_us;
 		w->statement_at_us = zone_next_month(workspace_zone(d, w), d->now_us);
-		effects_due(s->account, w->statement_at_us);
+		due_note(s->account, w->statement_at_us);
 	}
 	rows_touch(d->rows, &w->row);
 	rows_touch(d->rows, &s->account->row);
@@ -97,7 +98,7 @@ void bill_month(struct decide *d, struct slot *s)
 		(void)bill_make(d, s, &amount, w->statement_at_us);
 	w->statement_from_us = w->statement_at_us;
 	w->statement_at_us = zone_next_month(workspace_zone(d, w), w->statement_at_us);
-	effects_due(s->account, w->statement_at_us);
+	due_note(s->account, w->statement_at_us);
 	rows_touch(d->rows, &w->row);
 	rows_touch(d->rows, &s->account->row);
 }
@@ -125,7 +126,7 @@ static void begin_grace(struct decide *d, struct slot *s)
 	if (s->account->status == STATUS_ACTIVE) {
 		s->account->status = d->billing.grace_us > 0 ? STATUS_PAST_DUE : STATUS_UNPAID;
 		w->suspend_at_us = d->billing.grace_us > 0 ? d->now_us + d->billing.grace_us : 0;
-		effects_due(s->account, w->suspend_at_us);
+		due_note(s->account, w->suspend_at_us);
 	}
 	rows_touch(d->rows, &w->row);
 	rows_touch(d->rows, &s->account->row);
@@ -219,5 +220,5 @@ void bill_answer(const struct slot *s, const struct statements_row *t, struct an
 	a->amount_micros = t->amount_micros;
 	a->amount_minor = t->amount_minor;
 	a->statement_state = (enum statement_state)t->state;
-	effects_figures(s, a);
+	funds_figures(s, a);
 }

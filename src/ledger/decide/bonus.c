@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "ledger/decide/campaign.h"
-#include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 
 /* The claims were named by the address that the account had before it was locked. */
 static bool is_current(struct decide *d, struct slot *s, const struct command *c)
@@ -28,5 +28,5 @@ void decide_bonus(struct decide *d, struct slot *s, struct command *c)
 	campaign_account(d, s, c);
 	a->seq = campaign_give(d, s, c);
 	a->amount_micros = c->bonus.amount_micros;
-	effects_figures(s, a);
+	funds_figures(s, a);
 }

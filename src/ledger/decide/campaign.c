@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 #include "ledger/decide/identity.h"
 
 static struct campaigns_row *find_campaign(struct decide *d, const struct command *c)
@@ -56,7 +57,7 @@ enum outcome campaign_refusal(struct decide *d, struct slot *s, const struct com
 		return OUTCOME_PAYMENT_FIRST;
 	if (!within_cap(d, c))
 		return OUTCOME_BONUS_EXHAUSTED;
-	return effects_fits(s->account, c->bonus.amount_micros) ? OUTCOME_OK : OUTCOME_BONUS_NOT_OFFERED;
+	return funds_fit(s->account, c->bonus.amount_micros) ? OUTCOME_OK : OUTCOME_BONUS_NOT_OFFERED;
 }
 
 void campaign_account(struct decide *d, struct slot *s, const struct command *c)

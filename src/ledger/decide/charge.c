@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 #include "ledger/decide/limits.h"
 #include "ledger/decide/refusal.h"
 
@@ -68,12 +69,12 @@ void decide_charge(struct decide *d, struct slot *s, struct command *c)
 	rows_add(d->rows, s, &u->row);
 	effects_cost(d, s, u, cost, 0, d->now_us);
 	u->balance_micros = s->account->balance_micros;
-	u->available_micros = effects_available(s->account);
+	u->available_micros = funds_available(s->account);
 	a->outcome = OUTCOME_OK;
 	a->seq = u->seq;
 	a->amount_micros = cost;
 	a->price_version = u->price_version;
 	a->settlement = SETTLEMENT_EXACT;
-	effects_figures(s, a);
+	funds_figures(s, a);
 	a->available_micros = verdict.available_micros - cost;
 }

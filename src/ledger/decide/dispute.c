@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 #include "ledger/decide/order.h"
 #include "ledger/decide/paid_period_money.h"
 
@@ -90,7 +90,7 @@ static void decide_of_order(struct decide *d, struct slot *s, struct command *c)
 	keep(d, s, r, &after, c);
 	order_settle(d, s, &order, &claims, c->object_id);
 	c->answer.outcome = OUTCOME_OK;
-	effects_figures(s, &c->answer);
+	funds_figures(s, &c->answer);
 }
 
 void decide_dispute(struct decide *d, struct slot *s, struct command *c)

@@ -4,6 +4,8 @@
 
 #include "base/check.h"
 #include "ledger/decide/bill.h"
+#include "ledger/decide/due.h"
+#include "ledger/decide/funds.h"
 #include "ledger/decide/workspace.h"
 
 /* What a line of the journal is about. */
@@ -13,48 +15,6 @@ struct movement {
 	int64_t usage_seq, transaction_seq, at_us;
 	record_sum *record; /* its first entry takes it and leaves 0; NULL: its row is not recorded */
 };
-
-/* Sums that a guard has checked. */
-static micros add(micros a, micros b)
-{
-	micros sum = 0;
-	const bool fits = money_add(a, b, &sum);
-
-	CHECK(fits);
-	return sum;
-}
-
-static micros smaller(micros a, micros b)
-{
-	return a < b ? a : b;
-}
-
-micros effects_available(const struct accounts_row *a)
-{
-	micros free_micros;
-
-	if (a == NULL)
-		return 0;
-	free_micros = add(a->balance_micros, -a->held_micros);
-	return a->mode == MODE_POSTPAID ? add(free_micros, a->hard_limit_micros) : free_micros;
-}
-
-micros effects_debt(const struct slot *s)
-{
-	const micros arrears = s->workspace != NULL ? s->workspace->arrears_micros : 0;
-	const micros below = s->account != NULL && s->account->balance_micros < 0 ? -s->account->balance_micros : 0;
-
-	return below > arrears ? below : arrears;
-}
-
-bool effects_fits(const struct accounts_row *a, micros change)
-{
-	micros balance;
-
-	if (!money_add(a == NULL ? 0 : a->balance_micros, change, &balance))
-		return false;
-	return balance >= -EFFECTS_BALANCE_MAX && balance <= EFFECTS_BALANCE_MAX;
-}
 
 struct accounts_row *effects_account(struct decide *d, struct slot *s, const struct command *c)
 {
@@ -69,18 +29,12 @@ struct accounts_row *effects_account(struct decide *d, struct slot *s, const str
 	a = (struct accounts_row *)rows_alloc(d->rows, TABLE_ACCOUNTS);
 	memcpy(a->id, s->key.bytes, sizeof(a->id));
 	a->external_id = c->account_id;
-	a->due_at_us = EFFECTS_NEVER_DUE;
+	a->due_at_us = DUE_NEVER;
 	a->created_at_us = d->now_us;
 	rows_add(d->rows, s, &a->row);
 	s->account = a;
 	s->refreshed = true;
 	return a;
-}
-
-void effects_due(struct accounts_row *a, int64_t at_us)
-{
-	if (at_us != 0 && at_us < a->due_at_us)
-		a->due_at_us = at_us;
 }
 
 /* Writes one line of the journal and moves the balance. */
@@ -96,7 +50,7 @@ static void enter(struct decide *d, struct slot *s, micros amount, int64_t grant
 	e->counterpart = m->counterpart;
 	e->amount_micros = amount;
 	e->balance_before_micros = a->balance_micros;
-	e->balance_after_micros = add(a->balance_micros, amount);
+	e->balance_after_micros = money_sum(a->balance_micros, amount);
 	e->grant_seq = grant_seq;
 	e->usage_seq = m->usage_seq;
 	e->transaction_seq = m->transaction_seq;
@@ -126,22 +80,6 @@ static micros take(struct decide *d, struct slot *s, struct grants_row *g, micro
 	return amount - part;
 }
 
-void effects_post(struct decide *d, struct slot *s, struct workspaces_row *w, enum outbox_kind kind,
-                  int64_t subject_seq, int64_t at_us)
-{
-	struct outbox_row *o = (struct outbox_row *)rows_alloc(d->rows, TABLE_OUTBOX);
-
-	memcpy(o->account_id, s->key.bytes, sizeof(o->account_id));
-	o->seq = ++w->outbox_seq;
-	o->kind = kind;
-	o->subject_seq = subject_seq;
-	o->state = OUTBOX_PENDING;
-	o->next_at_us = at_us;
-	o->created_at_us = at_us;
-	rows_add(d->rows, s, &o->row);
-	rows_touch(d->rows, &w->row);
-}
-
 /* The balance has moved: an account that falls below its soft limit is told once, until it is above again. */
 static void watch_soft_limit(struct decide *d, struct slot *s, micros before)
 {
@@ -159,7 +97,7 @@ static void watch_soft_limit(struct decide *d, struct slot *s, micros before)
 	if (w->soft_alert_at_us != 0 && before < -limit)
 		return; /* told */
 	w->soft_alert_at_us = d->now_us;
-	effects_post(d, s, w, OUTBOX_SOFT_LIMIT, 0, d->now_us);
+	due_post(d, s, w, OUTBOX_SOFT_LIMIT, 0, d->now_us);
 }
 
 /* Takes amount from the grant first_seq (0: none), then from all in the order of spending; what they do not
@@ -192,7 +130,7 @@ static struct grants_row *new_grant(struct decide *d, struct slot *s, micros amo
 	g->amount_micros = amount;
 	g->remaining_micros = amount;
 	g->created_at_us = at_us;
-	effects_due(s->account, expires_at_us);
+	due_note(s->account, expires_at_us);
 	rows_add(d->rows, s, &g->row);
 	return g;
 }
@@ -216,11 +154,11 @@ static void pay_debt(struct decide *d, struct slot *s, struct grants_row *g, mic
  * what it owed when the period began or a month was stated; its allowance is for the period. */
 static micros payable(const struct slot *s, int64_t type)
 {
-	const micros debt = effects_debt(s);
+	const micros debt = funds_debt(s);
 
 	if (type != TRANSACTION_PLAN_ALLOWANCE || s->account->mode != MODE_POSTPAID || s->workspace == NULL)
 		return debt;
-	return add(debt, -s->workspace->arrears_micros);
+	return money_sum(debt, -s->workspace->arrears_micros);
 }
 
 /* So much is owed now, after something was paid of it. */
@@ -234,14 +172,14 @@ static void note_debt(struct decide *d, struct slot *s, micros debt)
 static int64_t credit(struct decide *d, struct slot *s, micros amount, int64_t type, int64_t priority,
        int64_t expires_at_us, const struct movement *m)
 {
-	const micros debt = effects_debt(s), due = payable(s, type);
+	const micros debt = funds_debt(s), due = payable(s, type);
 	struct grants_row *g;
 
 	CHECK(amount > 0 && s->grants_loaded);
 	g = new_grant(d, s, amount, type, priority, expires_at_us, m->at_us);
 	enter(d, s, amount, g->seq, m);
 	pay_debt(d, s, g, due, m);
-	note_debt(d, s, add(debt, -smaller(due, amount)));
+	note_debt(d, s, money_sum(debt, -money_least(due, amount)));
 	return g->seq;
 }
 
@@ -283,7 +221,7 @@ static void add_transaction(struct decide *d, struct slot *s, const struct effec
 	row->type = t->type;
 	row->amount_micros = t->amount_micros;
 	row->balance_before_micros = s->account->balance_micros;
-	row->balance_after_micros = add(s->account->balance_micros, t->amount_micros);
+	row->balance_after_micros = money_sum(s->account->balance_micros, t->amount_micros);
 	row->grant_seq = grant_seq;
 	row->description = text_of(t->description);
 	row->reference = text_of(t->reference);
@@ -298,7 +236,7 @@ static void add_transaction(struct decide *d, struct slot *s, const struct effec
 static int64_t transact(struct decide *d, struct slot *s, const struct effects_transaction *t, int64_t first_seq)
 {
 	const int64_t seq = s->account->entry_seq + 1;
-	const micros after = add(s->account->balance_micros, t->amount_micros);
+	const micros after = money_sum(s->account->balance_micros, t->amount_micros);
 	record_sum record;
 	const struct movement m = {ENTRY_TRANSACTION, counterpart_of(t->type), 0, seq, t->at_us, &record};
 
@@ -340,8 +278,8 @@ void effects_expire_grant(struct decide *d, struct slot *s, struct grants_row *g
 
 void effects_reserve(struct decide *d, struct slot *s, struct holds_row *h, micros change)
 {
-	h->reserved_micros = add(h->reserved_micros, change);
-	s->account->held_micros = add(s->account->held_micros, change);
+	h->reserved_micros = money_sum(h->reserved_micros, change);
+	s->account->held_micros = money_sum(s->account->held_micros, change);
 	CHECK(h->reserved_micros >= 0);
 	workspace_held(d, s, h, change, d->now_us);
 	rows_touch(d->rows, &h->row);
@@ -388,14 +326,14 @@ struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct hol
  * expires, too. */
 static micros restore(struct decide *d, struct slot *s, struct grants_row *g, micros wanted, const struct movement *m)
 {
-	const micros amount = smaller(wanted, g->amount_micros - g->remaining_micros);
+	const micros amount = money_least(wanted, g->amount_micros - g->remaining_micros);
 	const struct effects_transaction expiry = {
 		.type = TRANSACTION_ALLOWANCE_EXPIRY,
 		.amount_micros = -amount,
 		.description = "expired",
 		.at_us = m->at_us,
 	};
-	const micros debt = effects_debt(s), due = payable(s, g->type);
+	const micros debt = funds_debt(s), due = payable(s, g->type);
 
 	CHECK(amount >= 0);
 	if (amount == 0)
@@ -407,8 +345,8 @@ static micros restore(struct decide *d, struct slot *s, struct grants_row *g, mi
 		effects_expire_grant(d, s, g, &expiry);
 	} else {
 		pay_debt(d, s, g, due, m);
-		note_debt(d, s, add(debt, -smaller(due, amount)));
-		effects_due(s->account, g->expires_at_us);
+		note_debt(d, s, money_sum(debt, -money_least(due, amount)));
+		due_note(s->account, g->expires_at_us);
 	}
 	return wanted - amount;
 }
@@ -438,7 +376,7 @@ static micros restore_payers(struct decide *d, struct slot *s, micros amount, mi
 
 	for (const struct entries_row *e = newest; e != NULL; e = (const struct entries_row *)e->row.next)
 		if (paid_debt_since(e, debt))
-			skip = add(skip, -e->amount_micros);
+			skip = money_sum(skip, -e->amount_micros);
 	if (skip < 0)
 		skip = 0;
 	for (const struct entries_row *e = newest; e != NULL; e = (const struct entries_row *)e->row.next) {
@@ -447,12 +385,12 @@ static micros restore_payers(struct decide *d, struct slot *s, micros amount, mi
 
 		if (amount == 0 || !paid_debt_since(e, debt))
 			continue;
-		part = -e->amount_micros - smaller(skip, -e->amount_micros);
-		skip -= smaller(skip, -e->amount_micros);
+		part = -e->amount_micros - money_least(skip, -e->amount_micros);
+		skip -= money_least(skip, -e->amount_micros);
 		g = grant_of(s, e->grant_seq);
 		if (g == NULL)
 			continue;
-		part = smaller(part, amount);
+		part = money_least(part, amount);
 		amount -= part - restore(d, s, g, part, m);
 	}
 	return amount;
@@ -462,11 +400,11 @@ static micros restore_payers(struct decide *d, struct slot *s, micros amount, mi
 static micros give_back_debt(struct decide *d, struct slot *s, micros amount, const struct entries_row *debt,
                              const struct movement *m)
 {
-	const micros owes = effects_debt(s), owed = smaller(amount, owes);
+	const micros owes = funds_debt(s), owed = money_least(amount, owes);
 
 	if (owed > 0) {
 		enter(d, s, owed, 0, m);
-		note_debt(d, s, add(owes, -owed));
+		note_debt(d, s, money_sum(owes, -owed));
 	}
 	return restore_payers(d, s, amount - owed, -debt->balance_after_micros - owed, debt, m);
 }
@@ -479,21 +417,21 @@ static void give_back(struct decide *d, struct slot *s, const struct usages_row 
 	micros untraced = 0;
 
 	for (const struct entries_row *e = s->entries; e != NULL; e = (const struct entries_row *)e->row.next) {
-		const micros part = smaller(amount, -e->amount_micros);
+		const micros part = money_least(amount, -e->amount_micros);
 		struct grants_row *g;
 
 		if (amount == 0 || e->kind != ENTRY_USAGE || e->usage_seq != u->seq)
 			continue;
 		amount -= part;
 		if (e->grant_seq == 0) {
-			untraced = add(untraced, give_back_debt(d, s, part, e, m));
+			untraced = money_sum(untraced, give_back_debt(d, s, part, e, m));
 			continue;
 		}
 		g = grant_of(s, e->grant_seq);
 		CHECK(g != NULL);
-		untraced = add(untraced, restore(d, s, g, part, m));
+		untraced = money_sum(untraced, restore(d, s, g, part, m));
 	}
-	untraced = add(untraced, amount);
+	untraced = money_sum(untraced, amount);
 	if (untraced > 0)
 		credit(d, s, untraced, TRANSACTION_REFUND, 0, 0, m);
 }
@@ -536,7 +474,7 @@ void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros
 void effects_capture(struct decide *d, struct slot *s, struct usages_row *u, micros cost, int64_t at_us)
 {
 	const int64_t first = s->account->entry_seq + 1;
-	const micros owed = effects_debt(s);
+	const micros owed = funds_debt(s);
 	struct captures_row *c;
 
 	effects_cost(d, s, u, cost, 0, at_us);
@@ -546,7 +484,7 @@ void effects_capture(struct decide *d, struct slot *s, struct usages_row *u, mic
 	memcpy(c->account_id, s->key.bytes, sizeof(c->account_id));
 	c->seq = u->seq;
 	c->amount_micros = cost;
-	c->debt_micros = effects_debt(s) - owed;
+	c->debt_micros = funds_debt(s) - owed;
 	c->entry_first = first;
 	c->entry_last = s->account->entry_seq;
 	c->created_at_us = at_us;
@@ -624,14 +562,4 @@ struct billing_row *effects_billing(struct decide *d, struct slot *s)
 	}
 	rows_touch(d->rows, &b->row);
 	return b;
-}
-
-void effects_figures(const struct slot *s, struct answer *a)
-{
-	if (s->account != NULL) {
-		a->unit = (enum account_unit)s->account->unit;
-		a->mode = (enum account_mode)s->account->mode;
-		a->balance_micros = s->account->balance_micros;
-	}
-	a->available_micros = effects_available(s->account);
 }

@@ -9,19 +9,6 @@
 #include "ledger/decide/entry.h"
 #include "ledger/rows/record.h"
 
-/* A balance never leaves this range; guards refuse what would (effects_fits). */
-#define EFFECTS_BALANCE_MAX (2 * MONEY_AMOUNT_MAX_MICROS)
-
-#define EFFECTS_NEVER_DUE INT64_MAX
-
-/* What the account may still promise: balance, less what is held, plus the hard limit if postpaid.
- * account NULL: 0. */
-micros effects_available(const struct accounts_row *account);
-/* What the account owes: what no grant has paid.  Beside an allowance there can be a debt that it does not pay. */
-micros effects_debt(const struct slot *s);
-/* Whether a balance moved by change stays in range. */
-bool effects_fits(const struct accounts_row *account, micros change);
-
 /* The account's row, to be changed; made if it is not there. */
 struct accounts_row *effects_account(struct decide *d, struct slot *s, const struct command *c);
 
@@ -56,11 +43,6 @@ void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros
 /* The same of a hold that has just expired, noting what that needs. */
 void effects_capture(struct decide *d, struct slot *s, struct usages_row *u, micros cost, int64_t at_us);
 
-/* Something of an account with a workspace is to be done outside, from at_us on: src/worker does it. */
-void effects_post(struct decide *d, struct slot *s, struct workspaces_row *w, enum outbox_kind kind,
-                  int64_t subject_seq, int64_t at_us);
-/* Something of the account falls due then. */
-void effects_due(struct accounts_row *account, int64_t at_us);
 /* Keeps the answer under the command's request id. */
 void effects_remember(struct decide *d, struct slot *s, const struct command *c);
 /* Notes the command's webhook event, with answer.event_state and .note. */
@@ -69,7 +51,5 @@ void effects_event(struct decide *d, const struct command *c);
 struct profiles_row *effects_profile(struct decide *d, struct slot *s);
 /* The account's row of billing, to be changed; made if it is not there. */
 struct billing_row *effects_billing(struct decide *d, struct slot *s);
-/* Balance and available after the command, into its answer. */
-void effects_figures(const struct slot *s, struct answer *a);
 
 #endif

@@ -6,7 +6,9 @@
 
 #include <string.h>
 
+#include "ledger/decide/due.h"
 #include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 #include "ledger/decide/limits.h"
 #include "ledger/decide/refusal.h"
 
@@ -80,7 +82,7 @@ void decide_extend(struct decide *d, struct slot *s, struct command *c)
 	h->max_output_tokens = output;
 	if (c->extend.ttl_us > 0)
 		h->expires_at_us = d->now_us + c->extend.ttl_us;
-	effects_due(s->account, h->expires_at_us);
+	due_note(s->account, h->expires_at_us);
 	rows_touch(d->rows, &h->row);
 	rows_touch(d->rows, &s->account->row);
 	a->amount_micros = reserved;
@@ -91,6 +93,6 @@ void decide_extend(struct decide *d, struct slot *s, struct command *c)
 	a->price_version = h->price_version;
 	a->expires_at_us = h->expires_at_us;
 	strncat(a->item, h->item, sizeof(a->item) - 1);
-	effects_figures(s, a);
+	funds_figures(s, a);
 	a->available_micros = verdict.available_micros;
 }

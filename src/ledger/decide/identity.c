@@ -98,8 +98,7 @@ bool identity_same_email(const char *a, const char *b)
 	return strcmp(one, other) == 0;
 }
 
-/* First half of the SHA-256 of kind, campaign and value, each behind a NUL. */
-static void claim_key(enum claim_kind kind, const char *campaign, const char *value, unsigned char out[ID_KEY_BYTES])
+void identity_claim(enum claim_kind kind, const char *campaign, const char *value, unsigned char out[ID_KEY_BYTES])
 {
 	const unsigned char number = (unsigned char)kind;
 	const struct digest_piece pieces[] = {
@@ -112,38 +111,4 @@ static void claim_key(enum claim_kind kind, const char *campaign, const char *va
 
 	digest_sha256_pieces(pieces, sizeof(pieces) / sizeof(pieces[0]), digest);
 	memcpy(out, digest, ID_KEY_BYTES);
-}
-
-void identity_claims(struct command *c)
-{
-	char email[IDENTITY_EMAIL_MAX];
-	int count = 0;
-
-	id_request_key(c->bonus.campaign, strlen(c->bonus.campaign), c->bonus.campaign_key);
-	claim_key(CLAIM_ACCOUNT, c->bonus.campaign, c->account_id, c->bonus.claim_key[count]);
-	c->bonus.claim_kind[count++] = CLAIM_ACCOUNT;
-	identity_email(c->bonus.email, email);
-	if (email[0] != '\0') {
-		claim_key(CLAIM_EMAIL, c->bonus.campaign, email, c->bonus.claim_key[count]);
-		c->bonus.claim_kind[count++] = CLAIM_EMAIL;
-	}
-	if (c->bonus.person[0] != '\0') {
-		claim_key(CLAIM_PERSON, c->bonus.campaign, c->bonus.person, c->bonus.claim_key[count]);
-		c->bonus.claim_kind[count++] = CLAIM_PERSON;
-	}
-	c->bonus.claim_count = count;
-}
-
-void identity_known(struct command *c)
-{
-	char email[IDENTITY_EMAIL_MAX] = "";
-
-	c->account_change.has_claims = false;
-	if (c->account_change.campaign != NULL && c->account_change.email != NULL)
-		identity_email(c->account_change.email, email);
-	if (email[0] == '\0')
-		return;
-	claim_key(CLAIM_ACCOUNT, c->account_change.campaign, c->account_id, c->account_change.account_claim);
-	claim_key(CLAIM_EMAIL, c->account_change.campaign, email, c->account_change.email_claim);
-	c->account_change.has_claims = true;
 }

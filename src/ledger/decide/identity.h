@@ -5,7 +5,9 @@
 #ifndef OCTROI_LEDGER_DECIDE_IDENTITY_H
 #define OCTROI_LEDGER_DECIDE_IDENTITY_H
 
-#include "ledger/command.h"
+#include <stdbool.h>
+
+#include "base/id.h"
 
 #define IDENTITY_EMAIL_MAX 255
 
@@ -21,9 +23,7 @@ void identity_email(const char *email, char out[IDENTITY_EMAIL_MAX]);
  * same. */
 bool identity_same_email(const char *a, const char *b);
 
-/* The keys of a BONUS or SIGNUP. */
-void identity_claims(struct command *c);
-/* Those of an ACCOUNT with an address. */
-void identity_known(struct command *c);
+/* The key of a claim: the first half of the SHA-256 of kind, campaign and value, each behind a NUL. */
+void identity_claim(enum claim_kind kind, const char *campaign, const char *value, unsigned char out[ID_KEY_BYTES]);
 
 #endif

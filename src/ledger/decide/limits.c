@@ -1,7 +1,7 @@
 #include "ledger/decide/limits.h"
 
 #include "base/check.h"
-#include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 #include "ledger/decide/workspace.h"
 
 /* In int128, clipped: a figure for comparison and display, never for a row. */
@@ -30,7 +30,7 @@ static void balance(const struct slot *s, struct limits_verdict *v)
 {
 	const struct accounts_row *a = s->account;
 
-	*v = (struct limits_verdict){.kind = LIMIT_BALANCE, .available_micros = effects_available(a)};
+	*v = (struct limits_verdict){.kind = LIMIT_BALANCE, .available_micros = funds_available(a)};
 	if (a == NULL)
 		return;
 	if (s->workspace != NULL)
@@ -83,7 +83,7 @@ static void share(const struct decide *d, const struct slot *s, const struct mem
 	const struct limits_verdict found = {
 		.kind = LIMIT_MEMBER,
 		.of_member = true,
-		.available_micros = left_of(effects_available(s->account), others, 0),
+		.available_micros = left_of(funds_available(s->account), others, 0),
 		.limit_micros = m != NULL ? m->quota_micros : 0,
 		.used_micros = m != NULL ? used_of(workspace_used(m, d->now_us), m->held_micros) : 0,
 		.resets_at_us = period_end(s, next_month_us),

@@ -7,6 +7,7 @@
 
 #include "ledger/decide/allowance.h"
 #include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 #include "ledger/decide/paid_period.h"
 #include "ledger/decide/workspace.h"
 
@@ -80,5 +81,5 @@ void decide_member(struct decide *d, struct slot *s, struct command *c)
 	granted = workspace_of(d, s)->granted_micros;
 	allowance_seat(d, s, known ? &before : NULL, m);
 	paid_period_seated(d, s, workspace_of(d, s)->granted_micros - granted);
-	effects_figures(s, &c->answer);
+	funds_figures(s, &c->answer);
 }

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "ledger/decide/bill.h"
 #include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 #include "ledger/decide/workspace.h"
 
 /* ---- rows ---------------------------------------------------------------------------------------- */
@@ -186,27 +187,27 @@ static micros change_of(const struct order *o, const struct order_claims *claims
 bool order_fits(const struct slot *s, const struct order *o, const struct order_claims *claims)
 {
 	/* One after the other: each step has to fit. */
-	return !o->paid || (effects_fits(s->account, o->refunded_micros - claims->refunded_micros) &&
-	                    effects_fits(s->account, change_of(o, claims)));
+	return !o->paid || (funds_fit(s->account, o->refunded_micros - claims->refunded_micros) &&
+	                    funds_fit(s->account, change_of(o, claims)));
 }
 
 bool order_fits_paid(const struct slot *s, const struct order *o, const struct order_claims *claims)
 {
-	return effects_fits(s->account, o->amount_micros) && effects_fits(s->account, -claims->refunded_micros) &&
-	       effects_fits(s->account, -claims->refunded_micros - claims->disputed_micros);
+	return funds_fit(s->account, o->amount_micros) && funds_fit(s->account, -claims->refunded_micros) &&
+	       funds_fit(s->account, -claims->refunded_micros - claims->disputed_micros);
 }
 
 static void move(struct decide *d, struct slot *s, const struct order *o, struct effects_transaction *what,
                  micros change)
 {
-	const micros before = effects_debt(s);
+	const micros before = funds_debt(s);
 
 	what->amount_micros = change;
 	if (change < 0) {
 		effects_claw_back(d, s, what, o->grant_seq);
-		workspace_owes(d, s, effects_debt(s) - before);
+		workspace_owes(d, s, funds_debt(s) - before);
 		if (o->kind == PAYMENT_OF_STATEMENT)
-			bill_taken_back(d, s, effects_debt(s) - before);
+			bill_taken_back(d, s, funds_debt(s) - before);
 	} else if (change > 0) {
 		if (o->kind == PAYMENT_OF_STATEMENT)
 			bill_relieve(d, s, change);

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "ledger/decide/allowance.h"
 #include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 #include "ledger/decide/workspace.h"
 
 #define ANCHOR_AHEAD_US (INT64_C(732) * 86400 * 1000000) /* a year's first, partial period begins before its anchor */
@@ -22,11 +23,6 @@ static micros share(micros amount, int64_t part, int64_t whole, bool up)
 	if (up && exact * whole < product)
 		exact++;
 	return exact > MONEY_AMOUNT_MAX_MICROS ? MONEY_AMOUNT_MAX_MICROS : (micros)exact;
-}
-
-static micros least(micros a, micros b)
-{
-	return a < b ? a : b;
 }
 
 static micros allowance_of(struct decide *d, struct slot *s, const char *plan, int64_t at_us)
@@ -127,12 +123,12 @@ static void settle_less(struct decide *d, struct slot *s)
 	micros less = w->granted_micros - earned(w), left = less;
 	int64_t grant_seq = 0;
 
-	if (less <= 0 || !effects_fits(s->account, -less)) {
+	if (less <= 0 || !funds_fit(s->account, -less)) {
 		allowance_take(d, s, 0, 0, d->now_us);
 		return;
 	}
 	for (struct paid_periods_row *r = rows_periods(s); r != NULL; r = (struct paid_periods_row *)r->row.next) {
-		const micros part = r->running != 0 ? least(left, had(r)) : 0;
+		const micros part = r->running != 0 ? money_least(left, had(r)) : 0;
 
 		if (part <= 0)
 			continue;
@@ -339,7 +335,7 @@ void paid_period_seated(struct decide *d, struct slot *s, micros quota)
 static void lapse(struct decide *d, struct slot *s, micros left, int64_t at_us)
 {
 	for (struct paid_periods_row *r = rows_periods(s); r != NULL; r = (struct paid_periods_row *)r->row.next) {
-		const micros part = r->running != 0 ? least(left, had(r)) : 0;
+		const micros part = r->running != 0 ? money_least(left, had(r)) : 0;
 
 		if (r->running == 0)
 			continue;
@@ -369,7 +365,7 @@ static void add_upgrades(struct decide *d, struct slot *s, micros most, int64_t 
 
 	for (struct paid_periods_row *r = rows_periods(s); r != NULL; r = (struct paid_periods_row *)r->row.next) {
 		const micros more = paid_period_monthly(d, s, r->plan, r->instead_of, at_us);
-		const micros whole = least(kept(r, more), most - w->rate_micros);
+		const micros whole = money_least(kept(r, more), most - w->rate_micros);
 		const micros before = earned(w);
 
 		if (r->running == 0 || r->instead_of[0] == '\0' || whole <= 0)
@@ -388,7 +384,7 @@ static void go_on(struct decide *d, struct slot *s, const struct plan *p, struct
 	const micros most = plan_allowance(p, w->managers, w->members);
 	struct allowance_given what = {.reason = ALLOWANCE_PERIOD, .paid_seq = base->seq};
 
-	set_month(w, &m, least(kept(base, paid_period_monthly(d, s, base->plan, "", at_us)), most));
+	set_month(w, &m, money_least(kept(base, paid_period_monthly(d, s, base->plan, "", at_us)), most));
 	w->period_start_us = w->rate_from_us = at_us;
 	what.amount_micros = earned(w);
 	allowance_begin(d, s, p, carried, &what, at_us);
@@ -414,7 +410,7 @@ void paid_period_turn(struct decide *d, struct slot *s)
 	}
 	left = allowance_expire(d, s, at_us);
 	base = base_at(s, at_us);
-	carried = p != NULL && base != NULL && old != NULL ? least(left, old->rollover_micros) : 0;
+	carried = p != NULL && base != NULL && old != NULL ? money_least(left, old->rollover_micros) : 0;
 	lapse(d, s, left - carried, p == NULL || base == NULL ? INT64_MAX : at_us);
 	if (p == NULL || base == NULL)
 		allowance_end(d, s, at_us);
@@ -471,14 +467,14 @@ static micros claim_of(const struct paid_periods_row *r)
 /* What is still to be taken: no more than what the customer has had or has; what lapsed is gone already. */
 static micros more_of(const struct paid_periods_row *r)
 {
-	return least(claim_of(r) - r->taken_micros - r->lapsed_micros, had(r));
+	return money_least(claim_of(r) - r->taken_micros - r->lapsed_micros, had(r));
 }
 
 bool paid_period_claim_fits(const struct slot *s, const struct paid_periods_row *r)
 {
 	const micros more = more_of(r);
 
-	return effects_fits(s->account, more > 0 ? -more : r->taken_micros);
+	return funds_fit(s->account, more > 0 ? -more : r->taken_micros);
 }
 
 /* What the running period's allowances have left. */
@@ -498,7 +494,7 @@ static micros left_of_period(struct decide *d, struct slot *s, const struct paid
 static void take(struct decide *d, struct slot *s, struct paid_periods_row *r, struct effects_transaction *t,
                  micros more)
 {
-	const micros own = least(more, left_of_period(d, s, r));
+	const micros own = money_least(more, left_of_period(d, s, r));
 
 	t->amount_micros = -more;
 	effects_claw_back(d, s, t, r->grant_seq);
@@ -512,7 +508,7 @@ static micros owed_back(const struct paid_periods_row *r)
 {
 	const micros due = claim_of(r) - r->lapsed_micros - (r->taken_micros - r->owed_micros);
 
-	return r->owed_micros - least(r->owed_micros, due > 0 ? due : 0);
+	return r->owed_micros - money_least(r->owed_micros, due > 0 ? due : 0);
 }
 
 /* The rest were credits of the period: they come back until its end, and not after it. */
@@ -528,7 +524,7 @@ static void give_back(struct decide *d, struct slot *s, struct paid_periods_row 
 	r->owed_micros -= owed;
 	r->taken_micros -= owed;
 	own = r->taken_micros - r->owed_micros;
-	own = least(own, r->taken_micros - claim_of(r));
+	own = money_least(own, r->taken_micros - claim_of(r));
 	if (own <= 0 || r->running == 0 || w == NULL || w->period_end_us <= d->now_us)
 		return;
 	t->amount_micros = own;

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 #include "ledger/decide/order.h"
 #include "ledger/decide/paid_period.h"
 
@@ -36,7 +36,7 @@ static bool settle(struct decide *d, struct slot *s, struct paid_periods_row *p,
 	p->disputes_minor = after->disputes_minor;
 	paid_period_claim(d, s, p, type, c->object_id[0] != '\0' ? c->object_id : c->payment_id);
 	c->answer.outcome = OUTCOME_OK;
-	effects_figures(s, &c->answer);
+	funds_figures(s, &c->answer);
 	return true;
 }
 

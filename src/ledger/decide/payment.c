@@ -8,6 +8,7 @@
 
 #include "ledger/decide/bill.h"
 #include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 #include "ledger/decide/open_orders.h"
 #include "ledger/decide/order.h"
 #include "ledger/decide/referral.h"
@@ -140,5 +141,5 @@ void decide_payment(struct decide *d, struct slot *s, struct command *c)
 	if (a->first_payment)
 		referral_pay(d, s);
 	a->seq = t->transaction_seq;
-	effects_figures(s, a);
+	funds_figures(s, a);
 }

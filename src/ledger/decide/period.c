@@ -8,6 +8,7 @@
 
 #include "ledger/decide/allowance.h"
 #include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 #include "ledger/decide/order.h"
 #include "ledger/decide/paid_period.h"
 #include "ledger/decide/workspace.h"
@@ -73,7 +74,7 @@ static const char *begin_mismatch(struct decide *d, struct slot *s, const struct
 		return "the plan is for accounts of another unit";
 	if (w != NULL && w->members > plan_seats(p, PLAN_MEMBER))
 		return "the account has more members than the plan has seats";
-	if (!effects_fits(s->account, paid_period_monthly(d, s, c->period.plan, "", d->now_us)))
+	if (!funds_fit(s->account, paid_period_monthly(d, s, c->period.plan, "", d->now_us)))
 		return "the plan's allowance does not fit the balance";
 	if (c->period.instead_of[0] != '\0')
 		return running == NULL ? "the period that it adds to is not paid" : NULL;
@@ -199,5 +200,5 @@ void decide_period(struct decide *d, struct slot *s, struct command *c)
 			give(d, s, r, p);
 	}
 	paid_period_keep_payment(d, s, p, c);
-	effects_figures(s, a);
+	funds_figures(s, a);
 }

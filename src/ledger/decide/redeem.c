@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "ledger/decide/code_attempts.h"
 #include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 
 static struct redemptions_row *find_redemption(struct decide *d, struct slot *s, const struct command *c)
 {
@@ -31,7 +32,7 @@ static enum outcome refusal(struct decide *d, struct slot *s, const struct comma
 		return OUTCOME_CODE_USED;
 	if (code->uses >= code->uses_max)
 		return OUTCOME_CODE_EXHAUSTED;
-	return effects_fits(s->account, code->amount_micros) ? OUTCOME_OK : OUTCOME_CODE_EXHAUSTED;
+	return funds_fit(s->account, code->amount_micros) ? OUTCOME_OK : OUTCOME_CODE_EXHAUSTED;
 }
 
 static void count(struct decide *d, struct slot *s, const struct command *c, struct codes_row *code)
@@ -81,5 +82,5 @@ void decide_redeem(struct decide *d, struct slot *s, struct command *c)
 	a->seq = effects_transact(d, s, &t);
 	count(d, s, c, code);
 	a->amount_micros = t.amount_micros;
-	effects_figures(s, a);
+	funds_figures(s, a);
 }

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "ledger/decide/code_attempts.h"
 #include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 
 static enum outcome refusal(struct decide *d, struct slot *s, const struct command *c)
 {
@@ -47,5 +48,5 @@ void decide_refer(struct decide *d, struct slot *s, struct command *c)
 	p->reward_micros = c->refer.reward_micros;
 	p->reward_unit = c->refer.unit;
 	a->amount_micros = p->reward_micros;
-	effects_figures(s, a);
+	funds_figures(s, a);
 }

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 
 /* Nothing for an account of another unit, or one whose balance could not hold it. */
 static void reward(struct decide *d, struct slot *s, const struct signups_row *p)
@@ -17,7 +18,7 @@ static void reward(struct decide *d, struct slot *s, const struct signups_row *p
 		.actor = "referral",
 	};
 
-	if (s->account->unit != p->reward_unit || !effects_fits(s->account, p->reward_micros))
+	if (s->account->unit != p->reward_unit || !funds_fit(s->account, p->reward_micros))
 		return;
 	effects_transact(d, s, &t);
 }

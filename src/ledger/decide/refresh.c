@@ -9,7 +9,9 @@
 #include "base/check.h"
 #include "ledger/decide/allowance.h"
 #include "ledger/decide/bill.h"
+#include "ledger/decide/due.h"
 #include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 #include "ledger/decide/paid_period.h"
 #include "ledger/decide/workspace.h"
 
@@ -37,14 +39,14 @@ static void expire_hold(struct decide *d, struct slot *s, struct holds_row *h)
 	const micros estimate = h->reserved_micros;
 	struct usages_row *u = effects_end_hold(d, s, h, USAGE_EXPIRED, h->expires_at_us);
 
-	if (d->capture_expired && effects_fits(s->account, -estimate)) {
+	if (d->capture_expired && funds_fit(s->account, -estimate)) {
 		u->settlement = SETTLEMENT_ESTIMATED;
 		effects_capture(d, s, u, estimate, u->ended_at_us);
 	} else {
 		effects_cost(d, s, u, 0, 0, u->ended_at_us);
 	}
 	u->balance_micros = s->account->balance_micros;
-	u->available_micros = effects_available(s->account);
+	u->available_micros = funds_available(s->account);
 }
 
 static void expire_grant(struct decide *d, struct slot *s, struct grants_row *g)
@@ -65,12 +67,12 @@ enum kind { DUE_HOLD, DUE_MONTH, DUE_PERIOD, DUE_GRANT, DUE_SUSPENSION, DUE_KIND
 struct due {
 	struct holds_row *hold;
 	struct grants_row *grant;
-	int64_t at_us[DUE_KINDS]; /* EFFECTS_NEVER_DUE: nothing of the kind */
+	int64_t at_us[DUE_KINDS]; /* DUE_NEVER: nothing of the kind */
 };
 
 static int64_t at_or_never(int64_t at_us)
 {
-	return at_us != 0 ? at_us : EFFECTS_NEVER_DUE;
+	return at_us != 0 ? at_us : DUE_NEVER;
 }
 
 /* hold: the first that was not looked at yet. */
@@ -80,11 +82,11 @@ static void look(struct decide *d, struct slot *s, struct holds_row *hold, struc
 
 	due->hold = next_hold(hold);
 	due->grant = next_grant(s);
-	due->at_us[DUE_HOLD] = due->hold != NULL ? due->hold->expires_at_us : EFFECTS_NEVER_DUE;
-	due->at_us[DUE_MONTH] = w != NULL ? at_or_never(w->statement_at_us) : EFFECTS_NEVER_DUE;
-	due->at_us[DUE_PERIOD] = w != NULL ? at_or_never(w->period_end_us) : EFFECTS_NEVER_DUE;
-	due->at_us[DUE_GRANT] = due->grant != NULL ? due->grant->expires_at_us : EFFECTS_NEVER_DUE;
-	due->at_us[DUE_SUSPENSION] = w != NULL ? at_or_never(w->suspend_at_us) : EFFECTS_NEVER_DUE;
+	due->at_us[DUE_HOLD] = due->hold != NULL ? due->hold->expires_at_us : DUE_NEVER;
+	due->at_us[DUE_MONTH] = w != NULL ? at_or_never(w->statement_at_us) : DUE_NEVER;
+	due->at_us[DUE_PERIOD] = w != NULL ? at_or_never(w->period_end_us) : DUE_NEVER;
+	due->at_us[DUE_GRANT] = due->grant != NULL ? due->grant->expires_at_us : DUE_NEVER;
+	due->at_us[DUE_SUSPENSION] = w != NULL ? at_or_never(w->suspend_at_us) : DUE_NEVER;
 }
 
 static enum kind earliest(const struct due *due)

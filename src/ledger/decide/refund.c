@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 #include "ledger/decide/order.h"
 #include "ledger/decide/paid_period_money.h"
 
@@ -104,7 +104,7 @@ static void decide_of_order(struct decide *d, struct slot *s, struct command *c)
 	keep(d, s, r, c, status);
 	order_settle(d, s, &after, &claims, c->object_id[0] != '\0' ? c->object_id : c->payment_id);
 	c->answer.outcome = OUTCOME_OK;
-	effects_figures(s, &c->answer);
+	funds_figures(s, &c->answer);
 }
 
 void decide_refund(struct decide *d, struct slot *s, struct command *c)

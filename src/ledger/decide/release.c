@@ -4,6 +4,7 @@
 #include "ledger/decide/decide.h"
 
 #include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 
 void decide_release(struct decide *d, struct slot *s, struct command *c)
 {
@@ -25,7 +26,7 @@ void decide_release(struct decide *d, struct slot *s, struct command *c)
 	u = effects_end_hold(d, s, h, USAGE_RELEASED, d->now_us);
 	effects_cost(d, s, u, 0, 0, d->now_us);
 	u->balance_micros = s->account->balance_micros;
-	u->available_micros = effects_available(s->account);
+	u->available_micros = funds_available(s->account);
 	c->answer.outcome = OUTCOME_OK;
-	effects_figures(s, &c->answer);
+	funds_figures(s, &c->answer);
 }

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 
 /* What an ended or open hold says about its price. */
 struct terms_of_hold {
@@ -118,7 +119,7 @@ static void book(struct decide *d, struct slot *s, const struct command *c, stru
 	u->ended_at_us = d->now_us;
 	effects_cost(d, s, u, cost, recorded, d->now_us);
 	u->balance_micros = s->account->balance_micros;
-	u->available_micros = effects_available(s->account);
+	u->available_micros = funds_available(s->account);
 }
 
 static void settle_open(struct decide *d, struct slot *s, struct command *c, struct holds_row *h)
@@ -132,7 +133,7 @@ static void settle_open(struct decide *d, struct slot *s, struct command *c, str
 	micros cost;
 
 	c->answer.outcome = compute(d, c, &terms, &tokens, &cost, &settlement);
-	if (c->answer.outcome == OUTCOME_OK && !effects_fits(s->account, -cost))
+	if (c->answer.outcome == OUTCOME_OK && !funds_fit(s->account, -cost))
 		c->answer.outcome = OUTCOME_INVALID_REQUEST;
 	if (c->answer.outcome != OUTCOME_OK)
 		return;
@@ -154,7 +155,7 @@ static void settle_expired(struct decide *d, struct slot *s, struct command *c,
 	micros cost;
 
 	c->answer.outcome = compute(d, c, &terms, &tokens, &cost, &settlement);
-	if (c->answer.outcome == OUTCOME_OK && !effects_fits(s->account, u->cost_micros - cost))
+	if (c->answer.outcome == OUTCOME_OK && !funds_fit(s->account, u->cost_micros - cost))
 		c->answer.outcome = OUTCOME_INVALID_REQUEST;
 	if (c->answer.outcome != OUTCOME_OK)
 		return;

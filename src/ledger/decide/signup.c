@@ -7,6 +7,7 @@
 
 #include "ledger/decide/campaign.h"
 #include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 
 static void keep_profile(struct decide *d, struct slot *s, const struct command *c)
 {
@@ -34,5 +35,5 @@ void decide_signup(struct decide *d, struct slot *s, struct command *c)
 		a->seq = campaign_give(d, s, c);
 		a->amount_micros = c->bonus.amount_micros;
 	}
-	effects_figures(s, a);
+	funds_figures(s, a);
 }

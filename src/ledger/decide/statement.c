@@ -4,7 +4,6 @@
 #include "ledger/decide/decide.h"
 
 #include "ledger/decide/bill.h"
-#include "ledger/decide/effects.h"
 #include "ledger/decide/workspace.h"
 
 void decide_statement(struct decide *d, struct slot *s, struct command *c)

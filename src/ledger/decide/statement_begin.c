@@ -6,13 +6,13 @@
 
 #include "ledger/decide/bill.h"
 #include "ledger/decide/customer.h"
-#include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 #include "ledger/decide/workspace.h"
 
 /* What is owed, is not overdue and in no other statement that is to be charged: at most this one's amount. */
 static micros left_of(const struct slot *s, const struct workspaces_row *w, const struct statements_row *t)
 {
-	const micros debt = effects_debt(s);
+	const micros debt = funds_debt(s);
 	const micros others = w->stated_micros - t->amount_micros + w->overdue_micros;
 
 	if (debt <= others)

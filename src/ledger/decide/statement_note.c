@@ -7,7 +7,6 @@
 
 #include "ledger/decide/bill.h"
 #include "ledger/decide/customer.h"
-#include "ledger/decide/effects.h"
 #include "ledger/decide/order.h"
 
 static void note_invoice(struct decide *d, struct statements_row *t, const struct command *c)

@@ -1,7 +1,7 @@
 /*
  * subscription: what Stripe says about one, and the plan that the account shows because of it.  An older
  * event never wins, whenever it comes; nor does the end of a subscription that another has replaced.  It gives
- * nothing: what is paid for does (decide_period.c).  A smaller plan takes back what is left of the greater one's time.
+ * nothing: what is paid for does (period.c).  A smaller plan takes back what is left of the greater one's time.
  */
 #include "ledger/decide/decide.h"
 

@@ -7,6 +7,7 @@
 
 #include "ledger/decide/customer.h"
 #include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 #include "ledger/decide/open_orders.h"
 #include "ledger/decide/order.h"
 
@@ -32,7 +33,7 @@ void decide_topup(struct decide *d, struct slot *s, struct command *c)
 
 	if (c->topup.amount_minor <= 0 || c->topup.amount_minor > ORDER_MINOR_MAX ||
 	    !credits_of(d, a->unit, c->topup.money_micros, &credits) ||
-	    !effects_fits(s->account, credits)) {
+	    !funds_fit(s->account, credits)) {
 		a->outcome = OUTCOME_INVALID_REQUEST;
 		a->field = "amount";
 		return;
@@ -61,5 +62,5 @@ void decide_topup(struct decide *d, struct slot *s, struct command *c)
 	a->outcome = OUTCOME_OK;
 	a->seq = t->seq;
 	a->amount_micros = credits;
-	effects_figures(s, a);
+	funds_figures(s, a);
 }

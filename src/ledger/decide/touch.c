@@ -4,6 +4,7 @@
 #include "ledger/decide/decide.h"
 
 #include "ledger/decide/effects.h"
+#include "ledger/decide/funds.h"
 #include "ledger/decide/refusal.h"
 
 void decide_touch(struct decide *d, struct slot *s, struct command *c)
@@ -14,5 +15,5 @@ void decide_touch(struct decide *d, struct slot *s, struct command *c)
 	if (s->account == NULL && c->touch.create)
 		effects_account(d, s, c);
 	c->answer.absent = s->account == NULL;
-	effects_figures(s, &c->answer);
+	funds_figures(s, &c->answer);
 }

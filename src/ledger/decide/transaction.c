@@ -2,6 +2,7 @@
  * transaction: a movement that is not usage: something given, or something taken back.
  */
 #include "ledger/decide/decide.h"
+#include "ledger/decide/funds.h"
 
 #include "base/check.h"
 #include "ledger/decide/effects.h"
@@ -25,7 +26,7 @@ static const char *wrong_field(const struct decide *d, const struct slot *s,
 
 	if (amount == 0 || amount > MONEY_AMOUNT_MAX_MICROS || amount < -MONEY_AMOUNT_MAX_MICROS ||
 	    (rule->sign > 0 && amount < 0) || (rule->sign < 0 && amount > 0) ||
-	    !effects_fits(s->account, amount))
+	    !funds_fit(s->account, amount))
 		return "amountMicros";
 	if (c->transaction.expires_at_us != 0 &&
 	    (amount < 0 || c->transaction.expires_at_us <= d->now_us))
@@ -61,5 +62,5 @@ void decide_transaction(struct decide *d, struct slot *s, struct command *c)
 	a->seq = effects_transact(d, s, &t);
 	a->amount_micros = t.amount_micros;
 	a->expires_at_us = t.expires_at_us;
-	effects_figures(s, a);
+	funds_figures(s, a);
 }

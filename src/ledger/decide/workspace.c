@@ -3,7 +3,8 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "ledger/decide/effects.h"
+#include "ledger/decide/due.h"
+#include "ledger/decide/funds.h"
 
 struct workspaces_row *workspace_of(struct decide *d, struct slot *s)
 {
@@ -53,19 +54,10 @@ struct members_row *workspace_member(struct decide *d, struct slot *s, const cha
 
 /* ---- windows ------------------------------------------------------------------------------------- */
 
-static micros sum(micros a, micros b)
-{
-	micros result = 0;
-	const bool fits = money_add(a, b, &result);
-
-	CHECK(fits); /* what is held and used comes from the balance, which has bounds */
-	return result;
-}
-
 /* Adds to a window's sum; one that takes back what an earlier window counted leaves nothing below zero. */
 static void count(micros *used, micros change)
 {
-	*used = sum(*used, change);
+	*used = money_sum(*used, change);
 	if (*used < 0)
 		*used = 0;
 }
@@ -106,14 +98,14 @@ micros workspace_used(const struct members_row *m, int64_t at_us)
 
 micros workspace_unused(const struct members_row *m, int64_t at_us)
 {
-	const micros unused = sum(m->quota_micros, -sum(workspace_used(m, at_us), m->held_micros));
+	const micros unused = money_sum(m->quota_micros, -money_sum(workspace_used(m, at_us), m->held_micros));
 
 	return unused > 0 ? unused : 0;
 }
 
 static void reserve(struct decide *d, struct slot *s, struct members_row *m, micros before, int64_t at_us)
 {
-	s->workspace->reserved_micros = sum(s->workspace->reserved_micros, sum(workspace_unused(m, at_us), -before));
+	s->workspace->reserved_micros = money_sum(s->workspace->reserved_micros, money_sum(workspace_unused(m, at_us), -before));
 	CHECK(s->workspace->reserved_micros >= 0);
 	rows_touch(d->rows, &m->row);
 	rows_touch(d->rows, &s->workspace->row);
@@ -154,7 +146,7 @@ void workspace_held(struct decide *d, struct slot *s, const struct holds_row *h,
 		return;
 	at_us = within_period(s->workspace, at_us);
 	before = workspace_unused(m, at_us);
-	m->held_micros = sum(m->held_micros, change);
+	m->held_micros = money_sum(m->held_micros, change);
 	CHECK(m->held_micros >= 0);
 	reserve(d, s, m, before, at_us);
 }
@@ -254,7 +246,7 @@ void workspace_owes(struct decide *d, struct slot *s, micros debt)
 	if (w == NULL || debt == 0)
 		return;
 	CHECK(debt > 0);
-	w->arrears_micros = sum(w->arrears_micros, debt);
+	w->arrears_micros = money_sum(w->arrears_micros, debt);
 	rows_touch(d->rows, &w->row);
 }
 
@@ -262,7 +254,7 @@ void workspace_fall_behind(struct decide *d, struct slot *s)
 {
 	struct workspaces_row *w = s->workspace;
 
-	w->arrears_micros = effects_debt(s);
+	w->arrears_micros = funds_debt(s);
 	rows_touch(d->rows, &w->row);
 }
 
@@ -284,7 +276,7 @@ void workspace_restore(struct decide *d, struct slot *s)
 int64_t workspace_due_us(const struct workspaces_row *w)
 {
 	const int64_t times[] = {w->period_end_us, w->statement_at_us, w->suspend_at_us};
-	int64_t due_us = EFFECTS_NEVER_DUE;
+	int64_t due_us = DUE_NEVER;
 
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
 		if (times[i] != 0 && times[i] < due_us)

@@ -47,7 +47,7 @@ void workspace_fall_behind(struct decide *d, struct slot *s);
 /* Past due no more, and suspended no more, once neither a declined statement nor anything overdue is left. */
 void workspace_restore(struct decide *d, struct slot *s);
 
-/* The earliest time at which something of it falls due; EFFECTS_NEVER_DUE. */
+/* The earliest time at which something of it falls due; DUE_NEVER. */
 int64_t workspace_due_us(const struct workspaces_row *w);
 
 #endif

@@ -1,4 +1,5 @@
 #include "ledger/decide/decide.h"
+#include "ledger/decide/funds.h"
 
 #include <string.h>
 
@@ -93,7 +94,7 @@ void decide(struct decide *d, struct slot *s, struct command *c)
 	      strcmp(s->account->external_id, c->account_id) == 0);
 	if (s->account != NULL && !s->refreshed)
 		decide_refresh(d, s);
-	effects_figures(s, &c->answer);
+	funds_figures(s, &c->answer);
 	/* Before a stored answer: it is not for who has left since. */
 	if (c->by_customer && refusal_removed(d, s, c->member, &c->answer)) {
 		c->answer.outcome = OUTCOME_FORBIDDEN;

@@ -1,4 +1,4 @@
-#include "routes/api/call.h"
+#include "routes/api/steps.h"
 
 #include <string.h>
 
