@@ -1,7 +1,7 @@
 /*
  * audit_state: an audit under way.  The audit_*.c files share it and nobody else includes it:
- * audit_run.c runs it, audit_state.c reports what is found, audit_journal.c follows entries, audit_rows.c looks at all other
- * rows, audit_orders.c at what came in by payments, bonuses and codes, audit_workspaces.c at plans, people and
+ * audit_run.c runs it, audit_state.c reports what is found, audit_journal.c follows entries, audit_rows.c looks at all
+ * other rows, audit_orders.c at what came in by payments, bonuses and codes, audit_workspaces.c at plans, people and
  * statements, audit_explain.c names the rows when sums differ, audit_heads.c writes and compares heads.
  */
 #ifndef OCTROI_AUDIT_AUDIT_STATE_H

@@ -21,7 +21,8 @@ int reader_account(struct db *d, struct arena *a, const struct account_key *key,
 int reader_used(struct db *d, const struct account_key *key, const struct zone *z, int64_t now_us,
                 int64_t *day_micros, int64_t *month_micros);
 
-/* People of an account, also removed ones, by id, bytewise, after the one named ("": from the first); *count at most limit, *more when there are others. */
+/* People of an account, also removed ones, by id, bytewise, after the one named ("": from the first); *count at most
+ * limit, *more when there are others. */
 int reader_members(struct db *d, struct arena *a, const struct account_key *key, const char *after, int limit,
                    struct reader_member **rows, int *count, bool *more);
 int reader_member(struct db *d, struct arena *a, const struct account_key *key, const char *id,

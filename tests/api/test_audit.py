@@ -152,7 +152,7 @@ ANSWERS = {"balance_micros", "available_micros"}
 
 def columns(table):
     """(type, name) of each column but the key."""
-    rows = re.findall(r"^(INT|TEXT|BYTES)\((\w+)(?:, \d+)?, (?!KEY)\w+\)$", (TOP / f"src/ledger/tables/{table}.def").read_text(),
+    rows = re.findall(r"^(INT|TEXT|BYTES)\((\w+)(?:, \d+)?, (?!KEY)\w+\)$", (TOP / f"src/ledger/rows/tables/{table}.def").read_text(),
                       re.M)
     assert len(rows) > 5
     return rows

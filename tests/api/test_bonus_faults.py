@@ -9,6 +9,7 @@ import threading
 import pytest
 
 import clerk
+from chain import forget_records
 from conftest import CLERK_WEBHOOK_SECRET, SETTINGS
 from octroi import Octroi, wait_until
 
@@ -69,6 +70,7 @@ class Crowd:
 @pytest.mark.parametrize("part", ["octroi", "db"])
 def test_killed_again_and_again(o, part):
     o.sql("DELETE FROM claims; DELETE FROM campaigns; UPDATE transactions SET actor = 'test' WHERE type = 1")
+    forget_records(o)
     code = json.loads(o.ctl("--json", "code", "create", "--amount", "1", "--uses", "60", "--reason", "r",
                             "--actor", "a").stdout)["codes"][0]["code"]
     crowd = Crowd(o, code)

@@ -98,7 +98,7 @@ def test_init_prints_grants_of_this_site(o):
     name = o.env["OCTROI_DB_NAME"]
     assert statements
     for statement in statements:
-        assert re.fullmatch(rf"GRANT [A-Z, ]+ ON `{name}`\.(\*|\w+) TO '{o.env['OCTROI_DB_USER']}'@'localhost';", statement)
+        assert re.fullmatch(rf"(GRANT|REVOKE) [A-Z, ]+( \([a-z0-9_, ]+\))? ON `{name}`\.(\*|\w+) (TO|FROM) '{o.env['OCTROI_DB_USER']}'@'localhost';", statement)
     o.sql("\n".join(statements))  # the database takes them
 
 

@@ -19,6 +19,7 @@ import clerk  # noqa: E402
 import guard  # noqa: E402
 import plans  # noqa: E402
 import rowlock  # noqa: E402
+from chain import forget_records  # noqa: E402
 from conftest import CLERK_WEBHOOK_SECRET, SETTINGS, STRIPE_WEBHOOK_SECRET  # noqa: E402
 from contract import DOCUMENT, Contract, outcomes, routes  # noqa: E402
 from fake_stripe import FakeStripe, sign  # noqa: E402
@@ -272,6 +273,7 @@ def ask_credits(ask, o):
     guard.charge(o, account, "debrief")
     o.fund(account, 5, metadata={"n": 1})
     o.sql(f"UPDATE transactions SET reference = 'cs_test_1' WHERE account_id = {guard.key_of(account)} AND metadata = ''")
+    forget_records(o, f"account_id = {guard.key_of(account)}")
     for who in (account, postpaid):
         ask("GET", "/api/credits", "app", 200, query=f"?account={who}")
     ask("GET", "/api/credits", "report", 404, query="?account=" + guard.request_id("nobody"))

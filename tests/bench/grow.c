@@ -21,6 +21,7 @@
 #include "base/check.h"
 #include "base/id.h"
 #include "ledger/command.h"
+#include "ledger/decide/due.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/entry.h"
 #include "ledger/rows/table.h"

@@ -25,3 +25,12 @@ def chain_anew(o, where="1 = 1", changed=None, recorded=True):
         statements.append(f"UPDATE entries SET hash = 0x{head[account].hex()} WHERE account_id = 0x{account} AND seq = {fields[0]}")
     statements += [f"UPDATE accounts SET chain_head = 0x{of.hex()} WHERE id = 0x{account}" for account, of in head.items()]
     return statements
+
+
+def forget_records(o, accounts="1 = 1"):
+    """Makes the journal of these accounts one of before there were records: tests that change usages or transactions."""
+    for statement in (f"UPDATE usages SET recorded = 0 WHERE {accounts}", f"UPDATE transactions SET recorded = 0 WHERE {accounts}",
+                      f"UPDATE entries SET record = '' WHERE {accounts}"):
+        o.sql(statement)
+    for statement in chain_anew(o, accounts):
+        o.sql(statement)

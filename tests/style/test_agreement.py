@@ -142,7 +142,8 @@ def test_options_of_a_command_are_in_its_synopsis(words, handler, synopsis, help
     """The file whose first word is the command's knows exactly the options that the table shows."""
     first = words.split()[0]
     shown = {option for other, _, s, _ in CTL if other.split()[0] == first for option in re.findall(r"--[\w-]+", s)}
-    taken = set(re.findall(r'= "(--[\w-]+)"', text(f"src/ctl/ctl_{first}.c")))
+    [path] = [name for name in sources(".c", under="src/ctl/") if name.endswith(f"/ctl_{first}.c")]
+    taken = set(re.findall(r'= "(--[\w-]+)"', text(path)))
     assert taken == shown, f"{first}: {sorted(taken ^ shown)}"
 
 
@@ -153,7 +154,7 @@ def test_transaction_types_are_in_the_manual():
 
 def test_audit_checks_are_in_the_manual():
     checks = set()
-    for name in sources(".c", under="src/ledger/"):
+    for name in sources(".c", under="src/audit/"):
         if "/audit" in name:
             for match in re.finditer(r'\b(?:audit_find|audit_find_row|find)\(A, "(\w+)"', text(name)):
                 checks.add(match[1])
@@ -195,8 +196,8 @@ LEDGER_TABLES = [name for _, name, _ in definitions("src/ledger/rows/tables/tabl
 
 
 def roles(table):
-    rows = re.findall(r"^(?:INT|TEXT|BYTES)\((\w+)(?:, \d+)?, (\w+)\)$", text(f"src/ledger/tables/{table}.def"), re.M)
-    assert len(rows) == len(re.findall(r"^(INT|TEXT|BYTES)\(", text(f"src/ledger/tables/{table}.def"), re.M))
+    rows = re.findall(r"^(?:INT|TEXT|BYTES)\((\w+)(?:, \d+)?, (\w+)\)$", text(f"src/ledger/rows/tables/{table}.def"), re.M)
+    assert len(rows) == len(re.findall(r"^(INT|TEXT|BYTES)\(", text(f"src/ledger/rows/tables/{table}.def"), re.M))
     return rows
 
 

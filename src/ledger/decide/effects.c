@@ -448,7 +448,8 @@ static void cost_less(struct decide *d, struct slot *s, const struct usages_row 
 		workspace_spent(d, s, u->member, -less, m->at_us);
 }
 
-void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros cost, record_sum recorded, int64_t at_us)
+void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros cost, record_sum recorded,
+                  int64_t at_us)
 {
 	const micros more = cost - u->cost_micros;
 	record_sum record;

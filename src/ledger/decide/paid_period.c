@@ -285,7 +285,8 @@ static void become_smaller(struct decide *d, struct slot *s, const struct plan *
 	settle_less(d, s);
 }
 
-void paid_period_follow(struct decide *d, struct slot *s, const struct subscriptions_row *r, const char *plan, bool ends)
+void paid_period_follow(struct decide *d, struct slot *s, const struct subscriptions_row *r, const char *plan,
+                        bool ends)
 {
 	struct workspaces_row *w = workspace_of(d, s);
 	const struct plan *p = book_plan_at(d->book, plan, d->now_us);

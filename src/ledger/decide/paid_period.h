@@ -1,9 +1,9 @@
 /*
- * paid_period: the periods of a subscription's plan, each given once its invoice is paid.  A row of paid_periods is what an
- * invoice pays for: a plan, or a plan instead of a smaller one, for some time.  A period is a month of Stripe's (UTC,
- * counted from the subscription's anchor) within that time.  What it gives is the time that each plan was in force
- * within it, so that plans that go back and forth give no more than the time they lasted.  Pure; changes rows as
- * effects do.
+ * paid_period: the periods of a subscription's plan, each given once its invoice is paid.  A row of paid_periods is
+ * what an invoice pays for: a plan, or a plan instead of a smaller one, for some time.  A period is a month of
+ * Stripe's (UTC, counted from the subscription's anchor) within that time.  What it gives is the time that each plan
+ * was in force within it, so that plans that go back and forth give no more than the time they lasted.  Pure; changes
+ * rows as effects do.
  */
 #ifndef OCTROI_LEDGER_DECIDE_PAID_PERIOD_H
 #define OCTROI_LEDGER_DECIDE_PAID_PERIOD_H

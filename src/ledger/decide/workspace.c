@@ -105,7 +105,9 @@ micros workspace_unused(const struct members_row *m, int64_t at_us)
 
 static void reserve(struct decide *d, struct slot *s, struct members_row *m, micros before, int64_t at_us)
 {
-	s->workspace->reserved_micros = money_sum(s->workspace->reserved_micros, money_sum(workspace_unused(m, at_us), -before));
+	const micros more = money_sum(workspace_unused(m, at_us), -before);
+
+	s->workspace->reserved_micros = money_sum(s->workspace->reserved_micros, more);
 	CHECK(s->workspace->reserved_micros >= 0);
 	rows_touch(d->rows, &m->row);
 	rows_touch(d->rows, &s->workspace->row);
