@@ -24,7 +24,8 @@ void paid_period_begin(struct decide *d, struct slot *s, struct paid_periods_row
 void paid_period_upgrade(struct decide *d, struct slot *s, struct paid_periods_row *r);
 /* The subscription of the running period costs by now what this plan costs: "" for no plan of ours, and then, or if it
  * ends, the period is the last.  A smaller plan takes back the time that is left of the greater one. */
-void paid_period_follow(struct decide *d, struct slot *s, const struct subscriptions_row *r, const char *plan, bool ends);
+void paid_period_follow(struct decide *d, struct slot *s, const struct subscriptions_row *r, const char *plan,
+                        bool ends);
 /* Of the running period somebody who joined was given so much. */
 void paid_period_seated(struct decide *d, struct slot *s, micros quota);
 /* The period that ends at workspace.period_end_us ends.  The next begins: when a person has set the plan, or as far as
