@@ -290,5 +290,7 @@ def test_a_payment_belongs_to_one(shop, stripe, clock):
     stolen = stripe.emit("invoice.paid", {**stripe.objects["invoice"][invoice["id"]], "_payment_intent": intent})
     stripe.deliver()
     [(note,)] = shop.sql(f"SELECT note FROM webhook_events WHERE event_id = '{stolen['id']}' AND state = 2")
-    assert note == "this payment belongs to another order" and other.balance() == -50 * EURO
+    assert note == "this payment belongs to another order"
+    # The worker may have asked Stripe by itself, which knows the invoice's own payment.
+    assert (other.balance(), moved(other)) in [(-50 * EURO, []), (0, [("PAYMENT", 5000)])]
     assert [s[0] for s in c.statements()] == [PAID]
