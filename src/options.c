@@ -8,6 +8,20 @@
 
 #define DAY_SECONDS 86400
 
+struct db_options options_database(const struct config *c)
+{
+	return (struct db_options){
+		.socket = c->db_socket,
+		.host = c->db_host,
+		.user = c->db_user,
+		.password = c->db_password,
+		.name = c->db_name,
+		.tls_ca = c->db_tls_ca,
+		.port = (unsigned)c->db_port,
+		.timeout_ms = c->db_timeout_ms,
+	};
+}
+
 struct price_terms options_prices(const struct config *c)
 {
 	return (struct price_terms){

@@ -1,5 +1,5 @@
 /*
- * options: from the configuration to what the ledger is made with, the same in octroi and octroictl.
+ * options: from the configuration to what the parts are made with, the same in octroi and octroictl.
  */
 #ifndef OCTROI_OPTIONS_H
 #define OCTROI_OPTIONS_H
@@ -8,6 +8,8 @@
 #include "config.h"
 #include "ledger/ledger.h"
 
+/* Strings in it are the configuration's. */
+struct db_options options_database(const struct config *c);
 struct price_terms options_prices(const struct config *c);
 /* Of accounts that have none of their own; UTC where the configured one is not known here, which is the doctor's to
  * complain about. */

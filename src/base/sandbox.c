@@ -2,8 +2,11 @@
 #include "base/sandbox.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+
+#include "base/log.h"
 
 int sandbox_keep_private(void)
 {
@@ -206,3 +209,20 @@ int sandbox_enter(void)
 }
 
 #endif
+
+const char *sandbox_confine(const char *wanted, const char **name)
+{
+	const bool demanded = strcmp(wanted, "on") == 0;
+	const char *why;
+
+	*name = wanted;
+	if (strcmp(wanted, "off") == 0)
+		return NULL;
+	*name = "seccomp";
+	if (sandbox_keep_private() == 0 && sandbox_enter() == 0)
+		return NULL;
+	*name = "none";
+	why = sandbox_built() ? strerror(errno) : "built without libseccomp";
+	log_event(demanded ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "sandbox_failed", LOG_TEXT("error", why));
+	return why;
+}

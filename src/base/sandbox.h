@@ -20,4 +20,8 @@ bool sandbox_built(void);
 /* Puts the filter in force, for good.  0, or -1 with errno (the kernel, or a container, has none). */
 int sandbox_enter(void);
 
+/* Both, as the setting says: "off", "on" or "auto".  NULL, or why there is no filter, which is logged; *name: what is
+ * in force, for the log. */
+const char *sandbox_confine(const char *wanted, const char **name);
+
 #endif

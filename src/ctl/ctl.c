@@ -183,23 +183,9 @@ int ctl_decimal(const char *text, const char *what, int64_t low, int64_t high, i
 
 /* ---- database -------------------------------------------------------------------------------- */
 
-struct db_options ctl_db_options(const struct config *config)
-{
-	return (struct db_options){
-		.socket = config->db_socket,
-		.host = config->db_host,
-		.user = config->db_user,
-		.password = config->db_password,
-		.name = config->db_name,
-		.tls_ca = config->db_tls_ca,
-		.port = (unsigned)config->db_port,
-		.timeout_ms = config->db_timeout_ms,
-	};
-}
-
 static struct db *connection(struct ctl *c, int64_t timeout_ms)
 {
-	struct db_options options = ctl_db_options(c->config);
+	struct db_options options = options_database(c->config);
 
 	if (c->db == NULL) {
 		if (timeout_ms > options.timeout_ms)
@@ -222,7 +208,7 @@ struct db *ctl_db_patient(struct ctl *c)
 struct ledger *ctl_ledger(struct ctl *c)
 {
 	const struct config *config = c->config;
-	const struct db_options options = ctl_db_options(config);
+	const struct db_options options = options_database(config);
 	struct ledger_options ledger;
 
 	if (c->ledger != NULL)

@@ -78,8 +78,6 @@ int ctl_decimal(const char *text, const char *what, int64_t low, int64_t high, i
 struct db *ctl_db(struct ctl *c);
 /* The same for statements that may take long (audits, migrations): gives up after an hour. */
 struct db *ctl_db_patient(struct ctl *c);
-/* Options for other connections to the same database (pools). */
-struct db_options ctl_db_options(const struct config *config);
 /* The ledger, on a connection of its own, decides as octroi itself would with this configuration.
  */
 struct ledger *ctl_ledger(struct ctl *c);

@@ -128,7 +128,7 @@ static int apply_grants(struct ctl *c, const struct init *init)
 static int connect_as(struct ctl *c, const char *admin)
 {
 	const char *password = getenv("OCTROI_DB_ADMIN_PASSWORD");
-	struct db_options options = ctl_db_options(c->config);
+	struct db_options options = options_database(c->config);
 
 	options.user = admin;
 	options.password = password != NULL ? password : "";

@@ -1,11 +1,11 @@
 /*
- * batch: commands of many threads as one transaction.  The three steps are prefetch.c, decide/ and
- * persist.c; batch_run puts them in order and decides what an error means.
- * A batch belongs to the leader's thread.
+ * batch: commands of many threads as one transaction, and what its three steps share: prefetch.c, decide/ and
+ * persist.c.  attempt.c puts them in order and decides what an error means.  A batch belongs to the leader's thread.
  */
 #ifndef OCTROI_LEDGER_BATCH_H
 #define OCTROI_LEDGER_BATCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/arena.h"
@@ -18,6 +18,9 @@
 
 #define BATCH_ID_BYTES 16
 
+/* How far an attempt came. */
+enum batch_phase { BATCH_BEGIN, BATCH_ROWS, BATCH_PERSIST };
+
 struct batch {
 	const struct ledger_options *options;
 	struct arena *arena;
@@ -25,6 +28,7 @@ struct batch {
 	struct buf sql;
 	struct book *book;  /* the newest that was seen; held */
 	int64_t deadline_us;
+	enum batch_phase phase;
 
 	struct command **commands;
 	int count;
@@ -38,23 +42,18 @@ struct batch {
 	int64_t retries, splits, unknowns; /* of this run */
 };
 
-/* 0, or -1 when memory is short.  committing is called before persist_commit, so perhaps more than once in a run. */
+/* 0, or -1 when memory is short.  committing is called before the COMMIT is sent, perhaps more than once in a run. */
 int batch_init(struct batch *b, const struct ledger_options *options, void (*committing)(void *context),
                void *context);
 void batch_free(struct batch *b);
 
-/* Runs the commands on the connection; every command has its answer afterwards, whatever happened. */
-void batch_run(struct batch *b, struct db *d, struct command **commands, int count, int64_t deadline_us);
-
-/* The steps.  prefetch_begin: the transaction begun, the marker if the batch is unknown, the accounts locked, the
- * clock, the price version and what the commands name; prefetch_rows: what the accounts, as they are, want besides. */
-enum db_result prefetch_begin(struct batch *b, struct db *d);
-enum db_result prefetch_rows(struct batch *b, struct db *d);
-/* persist_rows writes what of the changes goes ahead of the last message, which persist_commit sends: the rest and the
- * COMMIT, or a ROLLBACK when nothing changed. */
-enum db_result persist_rows(struct batch *b, struct db *d);
-enum db_result persist_commit(struct batch *b, struct db *d);
+/* A new id, in time order, so that markers are inserted side by side and pruned by range: by the database's clock, or
+ * another octroi, whose machine is ahead, would prune those of this one too soon. */
+void batch_new_id(struct batch *b);
+/* The deadline has passed by a second.  Nothing more is asked of the database then: each question may take a
+ * db_timeout. */
+bool batch_is_late(const struct batch *b);
 /* The row that says that the batch was committed, to b->sql. */
-void persist_marker(struct batch *b);
+void batch_marker(struct batch *b);
 
 #endif

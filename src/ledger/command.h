@@ -38,6 +38,8 @@ enum hold_state { HOLD_STATE_NONE, HOLD_STATE_OPEN, HOLD_STATE_SETTLED, HOLD_STA
 enum usage_state { USAGE_SETTLED, USAGE_RELEASED, USAGE_EXPIRED };
 /* usages.outcome beside enum settle_outcome: ended without a settlement. */
 #define SETTLE_NEVER 3
+/* members.role */
+enum member_role { ROLE_MEMBER, ROLE_MANAGER };
 enum limit_kind { LIMIT_NONE, LIMIT_BALANCE, LIMIT_HARD, LIMIT_MEMBER, LIMIT_DAILY, LIMIT_MONTHLY, LIMIT_SUSPENDED };
 
 enum transaction_type {
@@ -193,7 +195,7 @@ struct command {
 		/* must_exist: NOT_FOUND where the person is no member; else it joins. */
 		struct {
 			bool remove, must_exist, set_role, set_limit, set_daily_limit, set_monthly_limit;
-			int64_t role;               /* 0 member, 1 manager */
+			int64_t role;               /* enum member_role */
 			/* Each may be COMMAND_NO_LIMIT; limit_micros is of the plan's period, or of the month. */
 			micros limit_micros;
 			micros daily_limit_micros, monthly_limit_micros;

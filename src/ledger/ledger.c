@@ -10,6 +10,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "db/sql.h"
+#include "ledger/attempt.h"
 #include "ledger/batch.h"
 #include "ledger/queue.h"
 
@@ -154,7 +155,7 @@ static void run_flight(struct ledger *l, struct flight *f)
 	struct db *d = count > 0 ? pool_take(l->options.pool, deadline_us) : NULL;
 
 	if (d != NULL) {
-		batch_run(&f->batch, d, f->commands, count, deadline_us);
+		attempt_run(&f->batch, d, f->commands, count, deadline_us);
 		pool_give(l->options.pool, d);
 	}
 	for (int i = 0; d == NULL && i < count; i++)

@@ -34,7 +34,7 @@ static const char *const limits[] = {
 	[LIMIT_MEMBER] = "member",    [LIMIT_DAILY] = "daily",     [LIMIT_MONTHLY] = "monthly",
 	[LIMIT_SUSPENDED] = "suspended",
 };
-static const char *const roles[] = {"member", "manager"};
+static const char *const roles[] = {[ROLE_MEMBER] = "member", [ROLE_MANAGER] = "manager"};
 static const char *const sources[] = {[SOURCE_PLATFORM] = "platform", [SOURCE_BYOK] = "byok"};
 
 static const char *const hold_states[] = {

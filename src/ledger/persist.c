@@ -1,22 +1,10 @@
-/*
- * persist: last of the three steps.  Of tables of which few rows changed one round trip writes the batch's marker, the
- * rows and the COMMIT; where many changed they go ahead, in bulk, and the COMMIT is not sent before all of them have
- * been written.  So a lost connection leaves exactly one question, which the marker answers.
- */
-#include "ledger/batch.h"
+#include "ledger/persist.h"
 
 #include "db/sql.h"
 #include "ledger/rows/table_sql.h"
 
 /* From so many rows on a message of their own costs less than their text. */
 #define BULK_MIN 4
-
-void persist_marker(struct batch *b)
-{
-	sql_literal(&b->sql, "INSERT INTO batches (id) VALUES (");
-	sql_bytes(&b->sql, b->id, sizeof(b->id));
-	sql_literal(&b->sql, ");");
-}
 
 static int count_rows(const struct row *changed, enum row_change change)
 {
@@ -55,7 +43,9 @@ static enum db_result write_table(struct batch *b, struct db *d, enum table_id t
 	return result;
 }
 
-enum db_result persist_rows(struct batch *b, struct db *d)
+/* Writes what of the changes goes ahead of the last message, and that message: the rest and the COMMIT, or a ROLLBACK
+ * when nothing changed. */
+static enum db_result write_rows(struct batch *b, struct db *d)
 {
 	enum db_result result = DB_OK;
 
@@ -66,7 +56,7 @@ enum db_result persist_rows(struct batch *b, struct db *d)
 		const bool bulk = db_bulk_possible(d);
 
 		if (!b->unknown)
-			persist_marker(b);
+			batch_marker(b);
 		for (int t = 0; t < TABLE_COUNT && result == DB_OK; t++)
 			result = write_table(b, d, (enum table_id)t, bulk);
 		sql_literal(&b->sql, "COMMIT");
@@ -76,9 +66,19 @@ enum db_result persist_rows(struct batch *b, struct db *d)
 	return result == DB_OK ? db_bulk_end(d) : result;
 }
 
-enum db_result persist_commit(struct batch *b, struct db *d)
+enum db_result persist(struct batch *b, struct db *d)
 {
-	const enum db_result result = db_query(d, &b->sql);
+	enum db_result result;
 
+	if (batch_is_late(b))
+		return DB_RETRY;
+	b->phase = BATCH_PERSIST;
+	result = write_rows(b, d);
+	if (result == DB_OK && batch_is_late(b))
+		result = DB_RETRY;
+	if (result != DB_OK)
+		return result;
+	b->committing(b->context);
+	result = db_query(d, &b->sql);
 	return result == DB_OK ? db_finish(d) : result;
 }

@@ -3,7 +3,7 @@
  * order, reads the database's clock after that, and loads every row that a decision may look at: in one
  * round trip unless something of an account is due, it has a workspace, or an authorize is repeated.
  */
-#include "ledger/batch.h"
+#include "ledger/prefetch.h"
 
 #include <string.h>
 
@@ -439,7 +439,7 @@ static enum db_result read_lock(struct batch *b, struct db *d, int64_t *version)
 	return result == DB_OK ? read_clock(b, d, version) : result;
 }
 
-enum db_result prefetch_begin(struct batch *b, struct db *d)
+static enum db_result prefetch_begin(struct batch *b, struct db *d)
 {
 	enum table_id order[TABLE_COUNT];
 	enum db_result result;
@@ -458,7 +458,7 @@ enum db_result prefetch_begin(struct batch *b, struct db *d)
 	if (!db_manual_commit(d))
 		sql_literal(&b->sql, "BEGIN;");
 	if (b->unknown)
-		persist_marker(b);
+		batch_marker(b);
 	add_lock(b);
 	count = add_selects(b, LOAD_GLOBAL, order, count);
 	if (add_account_select(b, TABLE_GRANTS, wants_grants))
@@ -704,7 +704,7 @@ static void forget_due_holds(struct batch *b)
 	}
 }
 
-enum db_result prefetch_rows(struct batch *b, struct db *d)
+static enum db_result prefetch_rows(struct batch *b, struct db *d)
 {
 	enum table_id order[5];
 	enum db_result result;
@@ -734,4 +734,18 @@ enum db_result prefetch_rows(struct batch *b, struct db *d)
 		return result;
 	find_zones(b);
 	return referrers_known(b) ? DB_OK : DB_RETRY;
+}
+
+enum db_result prefetch(struct batch *b, struct db *d)
+{
+	enum db_result result;
+
+	b->phase = BATCH_BEGIN;
+	result = prefetch_begin(b, d);
+	if (result != DB_OK)
+		return result;
+	if (!b->unknown)
+		batch_new_id(b);
+	b->phase = BATCH_ROWS;
+	return batch_is_late(b) ? DB_RETRY : prefetch_rows(b, d);
 }

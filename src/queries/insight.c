@@ -5,19 +5,22 @@
 #include "base/check.h"
 #include "db/ask.h"
 #include "db/sql.h"
+#include "ledger/sql_numbers.h"
 #include "queries/view.h"
 
 #define NOW "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)"
-/* As in ledger/command.h and transactions.def: */
-#define UNSETTLED "0,1,2"    /* statements.state: open, sent, failed */
-#define CHARGED "(state IN (2,3) OR failures>0)" /* failed, paid; declined, and settled otherwise since */
-#define MONEY_IN "0,9"       /* transactions.type: TOP_UP, PAYMENT */
-#define GIVEN "1,2,3,4"      /* grants.type: bonuses, PLAN_ALLOWANCE */
-#define OF_USE "0,3"         /* entries.kind: usage, reversal */
-#define OF_PERIOD "0"        /* allowances.reason */
+#define UNSETTLED SQL(STATEMENT_OPEN) "," SQL(STATEMENT_SENT) "," SQL(STATEMENT_FAILED)
+/* Failed or paid; or declined, and settled otherwise since. */
+#define CHARGED "(state IN (" SQL(STATEMENT_FAILED) "," SQL(STATEMENT_PAID) ") OR failures>0)"
+#define MONEY_IN SQL(TRANSACTION_TOP_UP) "," SQL(TRANSACTION_PAYMENT)
+#define GIVEN \
+	SQL(TRANSACTION_SIGNUP_BONUS) "," SQL(TRANSACTION_PROMO_BONUS) "," SQL(TRANSACTION_REFERRAL_BONUS) \
+	"," SQL(TRANSACTION_PLAN_ALLOWANCE)
+#define OF_USE SQL(ENTRY_USAGE) "," SQL(ENTRY_REVERSAL)
+#define OF_PERIOD SQL(ALLOWANCE_PERIOD)
 #define USED VIEW_IS_USED("u.")
 /* What is the customer's own key's was not the platform's. */
-#define OF_PLATFORM USED " AND u.source=0"
+#define OF_PLATFORM USED " AND u.source=" SQL(SOURCE_PLATFORM)
 
 static void sql_span(struct ask *q, const struct reader_span *span)
 {
@@ -140,7 +143,8 @@ static int take_used(struct ask *q, const struct db_row *row, void *out)
 static void sql_account(struct ask *q, const struct account_key *key)
 {
 	sql_literal(&q->sql, "SELECT COALESCE((SELECT stated_micros FROM workspaces WHERE account_id=one.id),0),"
-	                     "COALESCE((SELECT SUM(amount_micros) FROM statements WHERE account_id=one.id AND state IN"
+	                     "COALESCE((SELECT SUM(amount_micros) FROM statements WHERE account_id=one.id"
+	                     " AND state IN"
 	                     " (" UNSETTLED ")),0),EXISTS(SELECT 1 FROM billing WHERE account_id=one.id AND"
 	                     " customer_id<>''),COALESCE((SELECT overdue_micros FROM workspaces WHERE"
 	                     " account_id=one.id),0) FROM (SELECT ");
@@ -214,9 +218,10 @@ int insight_usages(struct db *d, const struct account_key *key, const struct rea
 
 	CHECK(limit > 0);
 	ask_init(&q, d, NULL);
-	sql_literal(&q.sql, "SELECT u.input_tokens,u.cache_read_tokens,u.cache_write_tokens,u.cache_write_1h_tokens,"
+	sql_literal(&q.sql, "SELECT"
+		" u.input_tokens,u.cache_read_tokens,u.cache_write_tokens,u.cache_write_1h_tokens,"
 	                    "u.output_tokens,u.cost_micros FROM usages u WHERE " OF_PLATFORM
-	                    " AND u.kind=0 AND u.account_id=");
+	                    " AND u.kind=" SQL(PRICE_MODEL) " AND u.account_id=");
 	ask_key(&q, key);
 	sql_span(&q, span);
 	if (model != NULL) {
@@ -315,7 +320,8 @@ int insight_workspaces(struct db *d, struct arena *a, const struct account_key *
 	int result;
 
 	ask_init(&q, d, a);
-	sql_literal(&q.sql, "SELECT a.external_id,w.plan,a.unit,w.managers,w.members,w.period_start_us,w.period_end_us,"
+	sql_literal(&q.sql, "SELECT"
+		" a.external_id,w.plan,a.unit,w.managers,w.members,w.period_start_us,w.period_end_us,"
 	                    "w.granted_micros+w.carried_micros,(SELECT COALESCE(SUM(u.cost_micros),0) FROM usages u"
 	                    " WHERE u.account_id=w.account_id AND " USED " AND u.ended_at_us>=w.period_start_us"
 	                    " AND u.ended_at_us<w.period_end_us)," NOW
@@ -360,7 +366,8 @@ static void sql_after(struct ask *q, const char *after)
 }
 
 #define OF_ACCOUNT                                                                                                     \
-	" JOIN accounts a ON a.id=u.account_id LEFT JOIN workspaces w ON w.account_id=u.account_id AND a.workspace=1"  \
+	" JOIN accounts a ON a.id=u.account_id LEFT JOIN workspaces w ON w.account_id=u.account_id AND" \
+	" a.workspace=1" \
 	" LEFT JOIN price_versions v ON v.id=u.price_version WHERE " OF_PLATFORM
 
 static void sql_use(struct ask *q, const struct reader_span *span, enum insight_grouping by, const char *after)

@@ -4,17 +4,12 @@
 #include <string.h>
 
 #include "db/sql.h"
+#include "ledger/sql_numbers.h"
 
 #define SQL_MAX ((size_t)4 * 1024)
 #define NOW "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)"
 #define REVIEW_MAX 64
-/* Numbers of the database: enum outbox_state, enum outbox_kind and enum statement_state (ledger/command.h). */
-#define PENDING "0"
-#define DONE "1"
-#define PARKED "2"
-#define OF_STATEMENT "0"
-#define SETTLED "3,4,5"
-#define FAILED "2"
+#define SETTLED SQL(STATEMENT_PAID) "," SQL(STATEMENT_VOID) "," SQL(STATEMENT_CARRIED)
 
 /* Runs a statement; how many rows it changed, or -1. */
 static int64_t change(struct db *d, struct buf *sql)
@@ -49,10 +44,10 @@ static int find(struct db *d, bool statements, struct outbox_claim *claim, int64
 	buf_init(&sql, SQL_MAX);
 	sql_literal(&sql, "SELECT o.account_id,a.external_id,o.seq,o.kind,o.subject_seq,o.attempts,"
 	                  "o.claimed_until_us," NOW " FROM outbox o JOIN accounts a ON a.id=o.account_id"
-	                  " WHERE o.state=" PENDING
+	                  " WHERE o.state=" SQL(OUTBOX_PENDING)
 	                  " AND o.next_at_us<=" NOW " AND o.claimed_until_us<=" NOW);
 	if (!statements)
-		sql_literal(&sql, " AND o.kind<>" OF_STATEMENT);
+		sql_literal(&sql, " AND o.kind<>" SQL(OUTBOX_STATEMENT));
 	sql_literal(&sql, " ORDER BY o.next_at_us LIMIT 1");
 	if (db_query(d, &sql) == DB_OK)
 		got = db_row(d, &row);
@@ -88,7 +83,8 @@ int outbox_claim(struct db *d, bool statements, int64_t lease_us, struct outbox_
 		sql_literal(&sql, "UPDATE outbox SET attempts=attempts+1,claimed_until_us=");
 		sql_int(&sql, claim->until_us);
 		sql_row(&sql, &claim->account, claim->seq);
-		sql_literal(&sql, " AND state=" PENDING " AND next_at_us<=" NOW " AND claimed_until_us=");
+		sql_literal(&sql, " AND state=" SQL(OUTBOX_PENDING)
+			" AND next_at_us<=" NOW " AND claimed_until_us=");
 		sql_int(&sql, claimed_us);
 		sql_literal(&sql, " AND attempts=");
 		sql_int(&sql, claim->attempts);
@@ -117,7 +113,7 @@ int outbox_end(struct db *d, const struct outbox_claim *claim, const struct outb
 	sql_literal(&sql, ",error=");
 	sql_text(&sql, end->error);
 	sql_row(&sql, &claim->account, claim->seq);
-	sql_literal(&sql, " AND state=" PENDING " AND claimed_until_us=");
+	sql_literal(&sql, " AND state=" SQL(OUTBOX_PENDING) " AND claimed_until_us=");
 	sql_int(&sql, claim->until_us);
 	changed = change(d, &sql);
 	return changed < 0 ? -1 : changed > 0;
@@ -141,9 +137,11 @@ static int find_reviewed(struct db *d, const char *declined, struct reviewed row
 	sql_literal(&sql, "SELECT o.account_id,o.seq,s.state IN (" SETTLED ") FROM outbox o"
 	                  " JOIN statements s ON s.account_id=o.account_id AND s.seq=o.subject_seq"
 	                  " JOIN accounts a ON a.id=o.account_id JOIN workspaces w ON w.account_id=o.account_id"
-	                  " WHERE o.state IN (" PENDING "," PARKED ") AND o.kind=" OF_STATEMENT
-	                  " AND o.claimed_until_us<=" NOW " AND (o.state=" PARKED " OR o.next_at_us>" NOW ")"
-	                  " AND (s.state IN (" SETTLED ") OR (s.state=" FAILED
+	                  " WHERE o.state IN (" SQL(OUTBOX_PENDING) "," SQL(OUTBOX_PARKED) ") AND o.kind="
+	                  SQL(OUTBOX_STATEMENT)
+	                  " AND o.claimed_until_us<=" NOW " AND (o.state=" SQL(OUTBOX_PARKED)
+	                  " OR o.next_at_us>" NOW ")"
+	                  " AND (s.state IN (" SETTLED ") OR (s.state=" SQL(STATEMENT_FAILED)
 	                  " AND w.stated_micros>GREATEST(0,-a.balance_micros,w.arrears_micros)-w.overdue_micros"
 	                  " AND LOCATE(");
 	sql_text(&sql, declined);
@@ -172,11 +170,13 @@ int outbox_review(struct db *d, const char *declined)
 
 		buf_init(&sql, SQL_MAX);
 		if (rows[i].settled)
-			sql_literal(&sql, "UPDATE outbox SET state=" DONE ",error=''");
+			sql_literal(&sql, "UPDATE outbox SET state=" SQL(OUTBOX_DONE) ",error=''");
 		else
-			sql_literal(&sql, "UPDATE outbox SET state=" PENDING ",attempts=0,next_at_us=" NOW);
+			sql_literal(&sql, "UPDATE outbox SET state=" SQL(OUTBOX_PENDING)
+				",attempts=0,next_at_us=" NOW);
 		sql_row(&sql, &rows[i].account, rows[i].seq);
-		sql_literal(&sql, " AND state IN (" PENDING "," PARKED ") AND claimed_until_us<=" NOW);
+		sql_literal(&sql, " AND state IN (" SQL(OUTBOX_PENDING) "," SQL(OUTBOX_PARKED)
+			") AND claimed_until_us<=" NOW);
 		if (change(d, &sql) < 0)
 			return -1;
 	}
@@ -188,12 +188,13 @@ int64_t outbox_retry(struct db *d, const struct account_key *account, int64_t se
 	struct buf sql;
 
 	buf_init(&sql, SQL_MAX);
-	sql_literal(&sql, "UPDATE outbox SET state=" PENDING ",attempts=0,claimed_until_us=0,next_at_us=" NOW);
+	sql_literal(&sql, "UPDATE outbox SET state=" SQL(OUTBOX_PENDING)
+		",attempts=0,claimed_until_us=0,next_at_us=" NOW);
 	if (seq != 0) {
 		sql_row(&sql, account, seq);
-		sql_literal(&sql, " AND state=" PARKED);
+		sql_literal(&sql, " AND state=" SQL(OUTBOX_PARKED));
 	} else {
-		sql_literal(&sql, " WHERE state=" PARKED);
+		sql_literal(&sql, " WHERE state=" SQL(OUTBOX_PARKED));
 	}
 	return change(d, &sql);
 }

@@ -7,6 +7,7 @@
 #include "base/money.h"
 #include "db/ask.h"
 #include "db/sql.h"
+#include "ledger/sql_numbers.h"
 #include "queries/view.h"
 
 #define KEYS_FIRST 64
@@ -66,7 +67,8 @@ int reader_referrer(struct db *d, struct arena *a, const struct account_key *low
 	sql_literal(&q.sql, " AND ");
 	ask_key(&q, high);
 	if (before)
-		sql_literal(&q.sql, " AND a.created_at_us<(SELECT CAST(UNIX_TIMESTAMP(applied_at)*1000000 AS SIGNED)"
+		sql_literal(&q.sql, " AND a.created_at_us<(SELECT CAST(UNIX_TIMESTAMP(applied_at)*1000000 AS"
+			" SIGNED)"
 		                    " FROM schema_versions WHERE version=4 AND applied_at>NOW()-INTERVAL 90 DAY)");
 	sql_literal(&q.sql, " LIMIT 2");
 	if (ask_send(&q) == 0)
@@ -229,10 +231,10 @@ static void sql_grouping(struct ask *q, enum reader_grouping by)
 		sql_literal(&q->sql, "ended_at_us DIV 86400000000");
 		break;
 	case GROUP_MODEL:
-		sql_literal(&q->sql, "IF(kind=0,item,'')");
+		sql_literal(&q->sql, "IF(kind=" SQL(PRICE_MODEL) ",item,'')");
 		break;
 	case GROUP_ACTION:
-		sql_literal(&q->sql, "IF(kind=1,item,'')");
+		sql_literal(&q->sql, "IF(kind=" SQL(PRICE_ACTION) ",item,'')");
 		break;
 	case GROUP_MEMBER:
 		sql_literal(&q->sql, "member");
@@ -427,7 +429,8 @@ int reader_manager(struct db *d, const struct account_key *key, const char *memb
 	int result = -1;
 
 	ask_init(&q, d, NULL);
-	sql_literal(&q.sql, "SELECT COUNT(*) FROM members WHERE removed_at_us=0 AND role=1 AND account_id=");
+	sql_literal(&q.sql, "SELECT COUNT(*) FROM members WHERE removed_at_us=0 AND role=" SQL(ROLE_MANAGER)
+		" AND account_id=");
 	sql_bytes(&q.sql, key->bytes, sizeof(key->bytes));
 	sql_literal(&q.sql, " AND member_id=");
 	sql_text(&q.sql, member);

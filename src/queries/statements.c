@@ -3,9 +3,10 @@
 #include <stdio.h>
 
 #include "db/sql.h"
+#include "ledger/sql_numbers.h"
 
 #define SQL_MAX ((size_t)4 * 1024)
-#define UNSETTLED "0,1,2" /* enum statement_state (ledger/command.h) */
+#define UNSETTLED SQL(STATEMENT_OPEN) "," SQL(STATEMENT_SENT) "," SQL(STATEMENT_FAILED)
 
 static void take(const struct db_row *row, struct statements_known *k)
 {

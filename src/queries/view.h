@@ -6,6 +6,7 @@
 #define OCTROI_QUERIES_VIEW_H
 
 #include "db/ask.h"
+#include "ledger/sql_numbers.h"
 #include "queries/shown.h"
 
 /* What view_account takes; of an account alias a, with the joins.  What is left of the allowances that this period's
@@ -40,7 +41,7 @@ ask_taker view_transaction;
 void view_ask_transactions(struct ask *q, int tag, const struct account_key *key, int64_t before_seq, int limit);
 
 /* What was released, or expired at no cost, was never used.  The alias is of usages, as "u.", or "". */
-#define VIEW_IS_USED(alias) alias "state<>1 AND " alias "settlement<>0"
+#define VIEW_IS_USED(alias) alias "state<>" SQL(USAGE_RELEASED) " AND " alias "settlement<>" SQL(SETTLEMENT_NONE)
 #define VIEW_WAS_USED " FROM usages WHERE " VIEW_IS_USED("") " AND account_id="
 
 /* What view_usage takes. */

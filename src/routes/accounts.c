@@ -52,15 +52,10 @@ static bool path_account(struct call *c, struct command *command)
 /* There is no such account, or nobody can tell. */
 static void render_missing(struct call *c, int result)
 {
-	const struct refusal missing = {
-		.outcome = OUTCOME_NOT_FOUND,
-		.message = c->french ? "Workspace non trouvé" : "Workspace not found",
-	};
-
 	if (result < 0)
 		render_outcome(c, OUTCOME_UNAVAILABLE);
 	else
-		render_refusal(c, &missing);
+		render_said(c, OUTCOME_NOT_FOUND, NULL, SENTENCE_NO_WORKSPACE);
 }
 
 /* Answers the account as it is now. */

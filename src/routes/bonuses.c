@@ -41,9 +41,7 @@ int bonuses_offer(const struct call *c, struct command *command)
 	render_amount(c, unit, config->bonus_amount, amount);
 	if (unit == UNIT_MONEY)
 		render_amount_short(c, config->bonus_amount, amount);
-	(void)snprintf(text, sizeof(text),
-	               c->french ? "Bonus de bienvenue - %s de crédits gratuits" : "Welcome bonus - %s of free credits",
-	               amount);
+	sentence_fill(SENTENCE_WELCOME_BONUS, c->french, amount, text, sizeof(text));
 	command->bonus.campaign = config->bonus_campaign;
 	command->bonus.amount_micros = config->bonus_amount;
 	command->bonus.cap_micros = config->bonus_campaign_cap;

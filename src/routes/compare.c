@@ -220,7 +220,7 @@ static void render_unknown(struct call *c, const char *name)
 	struct buf message;
 
 	buf_init(&message, PRICE_ITEM_MAX + 64);
-	buf_printf(&message, c->french ? "Ce modèle n'a pas de prix : %s" : "This model has no price: %s", name);
+	sentence_put(&message, SENTENCE_NO_PRICE, c->french, (const char *const[]){name, NULL});
 	r.message = buf_text(&message);
 	render_refusal(c, &r);
 	buf_free(&message);

@@ -532,11 +532,10 @@ static void put_charge_message(struct json_writer *w, const struct call *c, cons
 
 	if (a->unit == UNIT_CREDIT) {
 		decimal_format(a->amount_micros, 6, 0, credits);
-		snprintf(text, sizeof(text),
-		         c->french ? "%s crédits consommés" : "%s credits used", credits);
+		sentence_fill(SENTENCE_CREDITS_USED, c->french, credits, text, sizeof(text));
 	} else {
 		render_amount(c, a->unit, a->amount_micros, money);
-		snprintf(text, sizeof(text), c->french ? "%s consommés" : "%s used", money);
+		sentence_fill(SENTENCE_MONEY_USED, c->french, money, text, sizeof(text));
 	}
 	json_put_text(w, "message", text);
 }

@@ -59,13 +59,9 @@ static void answer_declined(struct call *c, const struct charge_result *r)
 static void answer_failed(struct call *c, const struct charge_result *r)
 {
 	if (r->end == CHARGE_LATER)
-		render_said(c, OUTCOME_UNAVAILABLE, NULL,
-		            "The payment service does not answer. Try again; nothing is paid twice.",
-		            "Le service de paiement ne répond pas. Réessayez ; rien n'est payé deux fois.");
+		render_said(c, OUTCOME_UNAVAILABLE, NULL, SENTENCE_TRY_PAYING_AGAIN);
 	else
-		render_said(c, OUTCOME_UNAVAILABLE, NULL,
-		            "This payment needs to be looked at; the operator finds the reason in the log.",
-		            "Ce paiement doit être examiné ; l'exploitant en trouve la raison dans le journal.");
+		render_said(c, OUTCOME_UNAVAILABLE, NULL, SENTENCE_PAYMENT_UNCLEAR);
 }
 
 static bool charge_all(struct call *c, struct payment *p)

@@ -285,8 +285,7 @@ static bool read_body(struct call *c, const struct route *route)
 	}
 	if (json_type(c->body) == JSON_RECORD)
 		return true;
-	render_json_error(c, c->french ? "Le corps doit être un objet JSON."
-	                               : "The body must be a JSON object.");
+	render_json_error(c, sentence_text(SENTENCE_NO_JSON_OBJECT, c->french));
 	return false;
 }
 

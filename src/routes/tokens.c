@@ -17,13 +17,7 @@ static const char *const token_members[] = {"account", "member", "ttlSeconds", N
 
 static void refuse_without_secret(struct call *c)
 {
-	const struct refusal r = {
-		.outcome = OUTCOME_NOT_FOUND,
-		.message = c->french ? "Pas de jeton tant que token_secret n'est pas configuré."
-		                     : "No tokens are issued until token_secret is configured.",
-	};
-
-	render_refusal(c, &r);
+	render_said(c, OUTCOME_NOT_FOUND, NULL, SENTENCE_NO_TOKEN_SECRET);
 }
 
 /* Whether the member may have one: not if it was removed, nor as long as nobody can tell; rendered then. */

@@ -38,19 +38,9 @@ static struct account_key own_key(const struct call *c)
 static void render_failure(struct call *c, enum stripe_result result)
 {
 	if (result == STRIPE_REFUSED)
-		render_said(
-			c, OUTCOME_UNAVAILABLE, NULL,
-			"The payment service refused this. Nothing was charged; the operator finds the reason "
-			"in the log.",
-			"Le service de paiement a refusé cette demande. Rien n'a été débité ; l'exploitant "
-			"en trouve la raison dans le journal.");
+		render_said(c, OUTCOME_UNAVAILABLE, NULL, SENTENCE_STRIPE_REFUSED);
 	else
-		render_said(
-			c, OUTCOME_UNAVAILABLE, NULL,
-			"The payment service does not answer. Nothing was charged; try again, with the same "
-			"request id.",
-			"Le service de paiement ne répond pas. Rien n'a été débité ; réessayez, avec le même "
-			"identifiant de requête.");
+		render_said(c, OUTCOME_UNAVAILABLE, NULL, SENTENCE_STRIPE_SILENT);
 }
 
 static int64_t stripe_deadline(const struct call *c)
@@ -121,12 +111,8 @@ static void render_limit(struct call *c, bool low, int64_t limit)
 		.outcome = OUTCOME_INVALID_REQUEST, .field = "amount", .message = message};
 
 	render_amount_short(c, limit * MONEY_MICROS_PER_MINOR, amount);
-	if (c->french)
-		(void)snprintf(message, sizeof(message), "Le montant %s d'une recharge est de %s",
-		               low ? "minimum" : "maximum", amount);
-	else
-		(void)snprintf(message, sizeof(message), "%s top-up is %s",
-		               low ? "Minimum" : "Maximum", amount);
+	sentence_fill(low ? SENTENCE_TOPUP_MINIMUM : SENTENCE_TOPUP_MAXIMUM, c->french, amount, message,
+	              sizeof(message));
 	render_refusal(c, &r);
 }
 
@@ -154,8 +140,7 @@ static bool parse_order(struct call *c, struct command *command)
 	command->topup.money_micros = amount * MONEY_MICROS_PER_MINOR;
 	if (command->topup.amount_minor > 0)
 		return true;
-	render_said(c, OUTCOME_INVALID_REQUEST, "amount", "This currency has no cents.",
-	            "Cette monnaie n'a pas de centimes.");
+	render_said(c, OUTCOME_INVALID_REQUEST, "amount", SENTENCE_NO_CENTS);
 	return false;
 }
 
@@ -296,8 +281,7 @@ static void answer_session(struct call *c, const struct order *o, const struct j
 	struct json_writer w;
 
 	if (url[0] == '\0') { /* paid, or expired, since */
-		render_said(c, OUTCOME_CONFLICT, NULL, "This top-up has ended; ask for a new one.",
-		            "Cette recharge est terminée ; demandez-en une nouvelle.");
+		render_said(c, OUTCOME_CONFLICT, NULL, SENTENCE_TOPUP_ENDED);
 		return;
 	}
 	render_open(c, &w);
@@ -370,9 +354,7 @@ void topups_open(struct call *c)
 	known = c->config->topup_success_url[0] != '\0' || billing_page(c, &page);
 	buf_free(&page);
 	if (!known) {
-		render_said(c, OUTCOME_UNAVAILABLE, NULL,
-		            "Payments are not set up: public_url is not known.",
-		            "Les paiements ne sont pas configurés : public_url est inconnue.");
+		render_said(c, OUTCOME_UNAVAILABLE, NULL, SENTENCE_NO_PUBLIC_URL);
 		return;
 	}
 	if (!call_enter_slow(c))
@@ -442,8 +424,7 @@ void topups_portal(struct call *c)
 	if (customer != NULL)
 		serve_portal(c, customer);
 	else if (!failed)
-		render_said(c, OUTCOME_NOT_FOUND, NULL, "This account has not paid anything yet.",
-		            "Ce compte n'a encore rien payé.");
+		render_said(c, OUTCOME_NOT_FOUND, NULL, SENTENCE_NEVER_PAID);
 	call_leave_slow(c);
 }
 

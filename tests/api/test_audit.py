@@ -152,8 +152,9 @@ ANSWERS = {"balance_micros", "available_micros"}
 
 def columns(table):
     """(type, name) of each column but the key."""
-    rows = re.findall(r"^(INT|TEXT|BYTES)\((\w+)(?:, \d+)?, (?!KEY)\w+\)$", (TOP / f"src/ledger/rows/tables/{table}.def").read_text(),
-                      re.M)
+    text = (TOP / "src/ledger/rows/columns.def").read_text()
+    lines = text.split(f"#define {table.upper()}_COLUMNS(")[1].split("\n\n")[0]
+    rows = re.findall(r"^\t(INT|TEXT|BYTES)\((\w+)(?:, \d+)?, (?!KEY)\w+\)", lines, re.M)
     assert len(rows) > 5
     return rows
 
@@ -340,7 +341,8 @@ def test_octroi_itself_cannot_change_who_used_what(ledger, change):
 
 def test_octroi_may_change_what_it_has_to(ledger):
     granted = re.search(r"GRANT UPDATE \((.*)\) ON octroi\.usages", (TOP / "sql/grants.sql").read_text())[1].split(", ")
-    varying = re.findall(r"^\w+\((\w+)(?:, 16)?, (?:KEY|VARYING)\)$", (TOP / "src/ledger/rows/tables/usages.def").read_text(), re.M)
+    lines = (TOP / "src/ledger/rows/columns.def").read_text().split("#define USAGES_COLUMNS(")[1].split("\n\n")[0]
+    varying = re.findall(r"^\t\w+\((\w+)(?:, 16)?, (?:KEY|VARYING)\)", lines, re.M)
     assert granted == varying
 
 

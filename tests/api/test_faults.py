@@ -294,3 +294,21 @@ def test_two_processes_meet_on_the_same_rows(o):
         answers = swarm.run(requests)
     assert {a.status for a in answers} == {200}
     assert len({a.json["hold"] for a in answers}) == 3000
+
+
+@pytest.mark.parametrize("change,back", [("balance_micros = balance_micros + 1", "balance_micros = balance_micros - 1"),
+                                         ("held_micros = -1", "held_micros = 0")])
+def test_rows_that_contradict_each_other_move_no_money(o, change, back):
+    """Somebody has changed them: nothing is decided by them, nobody else is held up, and it works again once they agree."""
+    wrong, right = o.account(funds_micros=FUNDS), o.account(funds_micros=FUNDS)
+    o.sql(f"UPDATE accounts SET {change} WHERE external_id = '{wrong}'")
+    try:
+        for _ in range(3):
+            refused = o.post("/api/guard/charge", {"account": wrong, "action": "debrief"})
+            assert refused.status == 503 and refused.json["error"] == "UNAVAILABLE", refused
+            assert o.post("/api/guard/charge", {"account": right, "action": "debrief"}).status == 200
+        assert o.sql(f"SELECT COUNT(*) FROM usages WHERE account_id = {key_of(wrong)}") == [("0",)]
+    finally:
+        o.sql(f"UPDATE accounts SET {back} WHERE external_id = '{wrong}'")
+    assert f'event=account_inconsistent account="{wrong}"' in o.log()
+    assert o.post("/api/guard/charge", {"account": wrong, "action": "debrief"}).status == 200

@@ -192,12 +192,16 @@ def columns_of_sql():
     return tables
 
 
-LEDGER_TABLES = [name for _, name, _ in definitions("src/ledger/rows/tables/tables.def", "TABLE")]
+LEDGER_TABLES = [name for _, name, _ in definitions("src/ledger/rows/tables.def", "TABLE")]
 
 
 def roles(table):
-    rows = re.findall(r"^(?:INT|TEXT|BYTES)\((\w+)(?:, \d+)?, (\w+)\)$", text(f"src/ledger/rows/tables/{table}.def"), re.M)
-    assert len(rows) == len(re.findall(r"^(INT|TEXT|BYTES)\(", text(f"src/ledger/rows/tables/{table}.def"), re.M))
+    """(column, role) of a table of the ledger."""
+    lists = re.findall(rf"^#define {table.upper()}_COLUMNS\(INT, TEXT, BYTES\) \\\n((?:\t.*\\\n)*\t.*\n)",
+                       text("src/ledger/rows/columns.def"), re.M)
+    assert len(lists) == 1, table
+    rows = re.findall(r"^\t(?:INT|TEXT|BYTES)\((\w+)(?:, \d+)?, (\w+)\)", lists[0], re.M)
+    assert len(rows) == len(re.findall(r"\b(INT|TEXT|BYTES)\(", lists[0]))
     return rows
 
 
@@ -255,6 +259,28 @@ BUILT = {"src/ctl/ctl_init.c"}
 # A character; the tables' own descriptions, and what write_update puts before them: literals of the source.
 HARMLESS = re.compile(r"'[^']+'|before|t->(name|column_list|columns\[i\]\.name)|table_of\(\w+\)->column_list"
                       r"|first->name|key->name|table_of\(table\)->columns\[0\]\.name|query->sql")
+
+
+# Columns whose numbers are those of an enum; other numbers are amounts, times, flags.
+ENUMERATED = "state|status|kind|type|settlement|outcome|reason|source|mode|unit|role|command|scope|provider"
+
+
+def digits_of_enums(statement):
+    return re.findall(rf"\b(?:{ENUMERATED})\)?\s*(?:=|<>|<=?|>=?|(?:NOT )?IN ?\(|(?:NOT )?BETWEEN)\s*\d", statement)
+
+
+def test_digits_are_found():
+    for wrong in ("t.state = 4", "u.source=0", "type IN (0, 6)", "state NOT BETWEEN 0 AND 5", "MAX(reason) > 4", "x.type <> 9"):
+        assert digits_of_enums(wrong), wrong
+    for right in ("state = ", "failures = 0", "arrears_micros < 0", "running = 1", "state IN (", "kind=item"):
+        assert not digits_of_enums(right), right
+
+
+@over(sources(".c", ".h"))
+def test_no_number_of_an_enum_in_a_statement(name):
+    """They are SQL(NAME), which the compiler holds to the enum (ledger/sql_numbers.h), or sql_int of it."""
+    for literal in re.findall(r'"((?:[^"\\\n]|\\.)*)"', re.sub(r'"\s*"', "", text(name))):
+        assert not digits_of_enums(literal), f"{name}: {literal}"
 
 
 @over(sources(".c"))

@@ -130,7 +130,7 @@ def test_names_exist(document):
 
 
 def test_a_name_that_does_not_exist_is_found():
-    assert not re.search(r"\bno_such_name_anywhere\b", tree()) and re.search(r"\bbatch_run\b", tree())
+    assert not re.search(r"\bno_such_name_anywhere\b", tree()) and re.search(r"\battempt_run\b", tree())
 
 
 # ---- decisions -------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from source import TOP, files, nm, over, sources, symbols, text
 # room: the rooms that it may use besides its own.  main.c builds the parts and may use all.
 LEDGER = {"ledger/decide", "ledger/rows", "prices", "db", "base"}
 QUERIES = {"ledger", "db", "base"}
-WORKER = {"inbox", "clients", "queries"} | QUERIES
+WORKER = {"inbox", "clients", "queries", "prices"} | QUERIES
 API = {"reports", "prices", "clients", "queries", "ledger", "edge", "db", "base"}
 ROOMS = {
     "base": set(),
@@ -32,7 +32,7 @@ ROOMS = {
     "ctl": WORKER | {"worker", "audit", "reports", "prices"},
     "ctl/doctor": WORKER | {"ctl", "prices"},
 }
-PURE_OF_LEDGER = {"command.h", "terms.h", "commands.def", "transactions.def"}
+PURE_OF_LEDGER = {"command.h", "terms.h", "commands.def", "needs.def", "transactions.def"}
 CONFIG_READERS = {"worker", "routes", "routes/api", "ctl", "ctl/doctor"}
 
 VENDORS = {

@@ -24,26 +24,21 @@ struct decide {
 	struct terms_billing billing;
 };
 
-#define NEEDS_GRANTS 1
-#define NEEDS_HOLD 2
-#define NEEDS_PROFILE 4
-#define NEEDS_MEMBER 8
-#define NEEDS_BILLING 16
-#define NEEDS_TOPUP 32
-#define NEEDS_PAYMENT 64
-#define NEEDS_SIGNUP 128
-#define NEEDS_CLAIMS 256
-#define NEEDS_CODE 512
-/* The account that referred this one, locked with its grants as if the command concerned both. */
-#define NEEDS_REFERRER 1024
-/* The account that refer.referrer names, likewise: a payment may follow in the same batch. */
-#define NEEDS_NAMED_REFERRER 2048
-/* The statement that statement_seq names. */
-#define NEEDS_STATEMENT 4096
-/* All members of the account. */
-#define NEEDS_MEMBERS 8192
-/* The period that topup_seq names, and those that run. */
-#define NEEDS_PERIOD 32768
+/* NEEDS_<NAME>, to be combined: needs.def. */
+enum need {
+#define NEED(NAME) NEED_##NAME,
+#include "ledger/needs.def"
+#undef NEED
+	NEED_COUNT
+};
+enum needs {
+#define NEED(NAME) NEEDS_##NAME = 1 << NEED_##NAME,
+#include "ledger/needs.def"
+#undef NEED
+	NEEDS_NOTHING = 0
+};
+_Static_assert(NEED_COUNT <= 16, "NEEDS_OBJECT uses the bits above");
+
 /* The row of table TABLE_<NAME> that object_id names. */
 #define NEEDS_OBJECT(NAME) (TABLE_##NAME << 16)
 #define NEEDS_OBJECT_TABLE(needs) ((needs) >> 16)

@@ -27,6 +27,10 @@ struct spare {
 		struct workspaces_row workspace;
 	};
 };
+#define TABLE(NAME, name, load) \
+	_Static_assert(sizeof(struct name##_row) <= sizeof(struct spare), "struct spare lacks room for " #name);
+#include "ledger/rows/tables.def"
+#undef TABLE
 
 struct rows {
 	struct arena *arena;

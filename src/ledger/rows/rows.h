@@ -11,27 +11,9 @@
 
 #include "base/arena.h"
 #include "base/id.h"
-#include "base/zone.h"
-#include "ledger/rows/table.h"
+#include "ledger/rows/slot.h"
 
 struct rows;
-
-/* Everything of one account within a batch. */
-struct slot {
-	struct account_key key;
-	struct accounts_row *account; /* NULL: not in the database (yet) */
-	struct grants_row *grants;    /* in the order in which they are spent; linked by row.next */
-	struct holds_row *holds;      /* linked by row.next; what prefetch loaded last comes first */
-	struct members_row *members;  /* linked by row.next, removed ones too */
-	struct workspaces_row *workspace; /* NULL: it has none */
-	struct entries_row *entries;  /* of this batch, and what it may give back; linked by row.next, newest first */
-	struct paid_periods_row *periods; /* linked by row.next; the newest comes first, some may not run any more */
-	const struct zone *zone;      /* its own, or the configured one */
-	bool grants_loaded, holds_loaded, members_loaded; /* all of them */
-	bool periods_loaded;          /* those that run */
-	bool refreshed;               /* what was due has been done */
-	bool wants_grants, wants_members, wants_periods; /* some command of the batch does */
-};
 
 /* Row memory comes from the arena, which must outlive the rows. */
 struct rows *rows_new(struct arena *arena);

@@ -1,6 +1,6 @@
 /*
- * table: the shape of the ledger's tables, made from the files of tables/: a struct per row and a description
- * of its columns from which statements are written.  Pure data.
+ * table: the shape of the ledger's tables, made from tables.def and columns.def: a struct per row and a description of
+ * its columns, from which statements are written.  Pure data.
  */
 #ifndef OCTROI_LEDGER_ROWS_TABLE_H
 #define OCTROI_LEDGER_ROWS_TABLE_H
@@ -8,9 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ledger/rows/columns.def"
+
 enum table_id {
 #define TABLE(NAME, name, load) TABLE_##NAME,
-#include "ledger/rows/tables/tables.def"
+#include "ledger/rows/tables.def"
 #undef TABLE
 	TABLE_COUNT
 };
@@ -31,93 +33,19 @@ struct row {
 	struct row *written; /* next in the batch's list of changed rows */
 };
 
-#define INT(name, role) int64_t name;
-#define TEXT(name, role) const char *name; /* never NULL; lives as long as the batch */
-#define BYTES(name, size, role) unsigned char name[size];
-struct accounts_row { struct row row;
-#include "ledger/rows/tables/accounts.def"
-};
-struct profiles_row { struct row row;
-#include "ledger/rows/tables/profiles.def"
-};
-struct members_row { struct row row;
-#include "ledger/rows/tables/members.def"
-};
-struct grants_row { struct row row;
-#include "ledger/rows/tables/grants.def"
-};
-struct holds_row { struct row row;
-#include "ledger/rows/tables/holds.def"
-};
-struct usages_row { struct row row;
-#include "ledger/rows/tables/usages.def"
-};
-struct captures_row { struct row row;
-#include "ledger/rows/tables/captures.def"
-};
-struct requests_row { struct row row;
-#include "ledger/rows/tables/requests.def"
-};
-struct transactions_row { struct row row;
-#include "ledger/rows/tables/transactions.def"
-};
-struct entries_row { struct row row;
-#include "ledger/rows/tables/entries.def"
-};
-struct billing_row { struct row row;
-#include "ledger/rows/tables/billing.def"
-};
-struct topups_row { struct row row;
-#include "ledger/rows/tables/topups.def"
-};
-struct payments_row { struct row row;
-#include "ledger/rows/tables/payments.def"
-};
-struct refunds_row { struct row row;
-#include "ledger/rows/tables/refunds.def"
-};
-struct disputes_row { struct row row;
-#include "ledger/rows/tables/disputes.def"
-};
-struct subscriptions_row { struct row row;
-#include "ledger/rows/tables/subscriptions.def"
-};
-struct webhook_events_row { struct row row;
-#include "ledger/rows/tables/webhook_events.def"
-};
-struct signups_row { struct row row;
-#include "ledger/rows/tables/signups.def"
-};
-struct redemptions_row { struct row row;
-#include "ledger/rows/tables/redemptions.def"
-};
-struct campaigns_row { struct row row;
-#include "ledger/rows/tables/campaigns.def"
-};
-struct claims_row { struct row row;
-#include "ledger/rows/tables/claims.def"
-};
-struct codes_row { struct row row;
-#include "ledger/rows/tables/codes.def"
-};
-struct workspaces_row { struct row row;
-#include "ledger/rows/tables/workspaces.def"
-};
-struct paid_periods_row { struct row row;
-#include "ledger/rows/tables/paid_periods.def"
-};
-struct allowances_row { struct row row;
-#include "ledger/rows/tables/allowances.def"
-};
-struct statements_row { struct row row;
-#include "ledger/rows/tables/statements.def"
-};
-struct outbox_row { struct row row;
-#include "ledger/rows/tables/outbox.def"
-};
-#undef INT
-#undef TEXT
-#undef BYTES
+#define ROW_INT(name, role) int64_t name;
+#define ROW_TEXT(name, role) const char *name; /* never NULL; lives as long as the batch */
+#define ROW_BYTES(name, size, role) unsigned char name[size];
+#define TABLE(NAME, name, load) \
+	struct name##_row { \
+		struct row row; \
+		NAME##_COLUMNS(ROW_INT, ROW_TEXT, ROW_BYTES) \
+	};
+#include "ledger/rows/tables.def"
+#undef TABLE
+#undef ROW_INT
+#undef ROW_TEXT
+#undef ROW_BYTES
 
 enum column_type { COLUMN_INT, COLUMN_TEXT, COLUMN_BYTES };
 enum column_role { COLUMN_KEY, COLUMN_FIXED, COLUMN_VARYING };

@@ -83,35 +83,27 @@ static micros shortfall(const struct answer *a)
 /* The seed's sentence for credits: what is left rounded down, what is needed rounded up. */
 static void credits_message(const struct call *c, const struct answer *a, struct buf *out)
 {
-	int64_t left = money_floor_div(a->available_micros, MONEY_MICROS_PER_UNIT);
-	int64_t needed = -money_floor_div(-a->needed_micros, MONEY_MICROS_PER_UNIT);
+	char left[MONEY_TEXT_MAX], needed[MONEY_TEXT_MAX];
 
-	if (c->french)
-		buf_printf(out,
-		           "Crédits IA insuffisants pour votre équipe. "
-		           "Il reste %lld crédits, %lld nécessaires.",
-		           (long long)left, (long long)needed);
-	else
-		buf_printf(out,
-		           "Not enough AI credits for your team. %lld credits left, %lld needed.",
-		           (long long)left, (long long)needed);
+	decimal_format(money_floor_div(a->available_micros, MONEY_MICROS_PER_UNIT), 0, 0, left);
+	decimal_format(-money_floor_div(-a->needed_micros, MONEY_MICROS_PER_UNIT), 0, 0, needed);
+	sentence_put(out, SENTENCE_CREDITS_MISSING, c->french, (const char *const[]){left, needed, NULL});
 }
 
 /* "The daily spending limit of 100 credits": which limit it is. */
 static void name_limit(const struct call *c, const struct answer *a, struct buf *out)
 {
 	char limit[RENDER_AMOUNT_MAX];
+	enum sentence name;
 
 	render_amount(c, a->unit, a->limit_micros, limit);
 	if (a->limit == LIMIT_MEMBER)
-		buf_printf(out, c->french ? "La limite de %s de ce membre" : "This member's limit of %s", limit);
-	else if (c->french)
-		buf_printf(out, "La limite de dépenses %s de %s%s",
-		           a->limit == LIMIT_DAILY ? "journalière" : "mensuelle", limit,
-		           a->of_member ? " de ce membre" : "");
+		name = SENTENCE_MEMBER_LIMIT;
+	else if (a->limit == LIMIT_DAILY)
+		name = a->of_member ? SENTENCE_MEMBER_DAILY_LIMIT : SENTENCE_DAILY_LIMIT;
 	else
-		buf_printf(out, "%s %s spending limit of %s", a->of_member ? "This member's" : "The",
-		           a->limit == LIMIT_DAILY ? "daily" : "monthly", limit);
+		name = a->of_member ? SENTENCE_MEMBER_MONTHLY_LIMIT : SENTENCE_MONTHLY_LIMIT;
+	sentence_put(out, name, c->french, (const char *const[]){limit, NULL});
 }
 
 /* Up to what people see of the unit (what would not fit any more stays as it is). */
@@ -130,14 +122,11 @@ static void limit_message(const struct call *c, const struct answer *a, struct b
 	render_amount(c, a->unit, a->available_micros > 0 ? a->available_micros : 0, left);
 	render_amount(c, a->unit, round_up(a->needed_micros, a->unit), needed);
 	name_limit(c, a, out);
-	buf_printf(out, c->french ? " est atteinte. Il reste %s, %s nécessaires." : " is reached. %s left, %s needed.",
-	           left, needed);
+	sentence_put(out, SENTENCE_LIMIT_REACHED, c->french, (const char *const[]){left, needed, NULL});
 	if (a->resets_at_us == 0)
 		return;
-	buf_add_text(out, c->french ? " Elle se renouvelle le " : " It resets at ");
 	wording_moment(c->french, a->resets_at_us, moment);
-	buf_add_text(out, moment);
-	buf_add_char(out, '.');
+	sentence_put(out, SENTENCE_LIMIT_RESETS, c->french, (const char *const[]){moment, NULL});
 }
 
 static void put_message(struct json_writer *w, const struct call *c, const struct refusal *r)
@@ -300,10 +289,10 @@ void render_wrong(struct call *c, const struct parse *p)
 	buf_free(&message);
 }
 
-void render_said(struct call *c, enum outcome outcome, const char *field, const char *english, const char *french)
+void render_said(struct call *c, enum outcome outcome, const char *field, enum sentence sentence)
 {
 	const struct refusal r = {
-		.outcome = outcome, .field = field, .message = c->french ? french : english};
+		.outcome = outcome, .field = field, .message = sentence_text(sentence, c->french)};
 
 	render_refusal(c, &r);
 }

@@ -8,6 +8,7 @@
 #include "reports/wording.h"
 #include "routes/api/call.h"
 #include "routes/api/parse.h"
+#include "routes/api/sentence.h"
 
 #define RENDER_AMOUNT_MAX WORDING_MAX
 
@@ -27,7 +28,7 @@ void render_refusal_members(struct json_writer *w, const struct call *c, const s
 
 void render_outcome(struct call *c, enum outcome outcome);
 /* In other words than the outcome's own; field as in struct refusal. */
-void render_said(struct call *c, enum outcome outcome, const char *field, const char *english, const char *french);
+void render_said(struct call *c, enum outcome outcome, const char *field, enum sentence sentence);
 void render_wrong(struct call *c, const struct parse *p);
 /* The ledger's refusal. */
 struct refusal render_refused(const struct command *command);

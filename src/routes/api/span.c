@@ -19,7 +19,6 @@ bool span_complete(struct call *c, const struct zone *z, int64_t now_us, struct 
 		span->from_us = zone_instant(z, zone_local_month(zone_local(z, span->to_us - 1)));
 	if (span->to_us - span->from_us <= INSIGHT_SPAN_MAX_US)
 		return true;
-	render_said(c, OUTCOME_INVALID_REQUEST, "from", "From and to must be at most 400 days apart.",
-	            "from et to doivent être séparés d'au plus 400 jours.");
+	render_said(c, OUTCOME_INVALID_REQUEST, "from", SENTENCE_SPAN_TOO_LONG);
 	return false;
 }

@@ -108,15 +108,12 @@ bool call_enter_slow(struct call *c)
 	const struct account_key key = id_account_key(c->account, strlen(c->account));
 
 	if (c->stripe == NULL) {
-		render_said(c, OUTCOME_UNAVAILABLE, NULL, "Payments are not set up on this server.",
-		            "Les paiements ne sont pas configurés sur ce serveur.");
+		render_said(c, OUTCOME_UNAVAILABLE, NULL, SENTENCE_NO_PAYMENTS);
 		return false;
 	}
 	if (bulkhead_enter(c->slow, &key))
 		return true;
-	render_said(c, OUTCOME_RATE_LIMITED, NULL,
-	            "Too many payments are being prepared; try again.",
-	            "Trop de paiements sont en préparation ; réessayez.");
+	render_said(c, OUTCOME_RATE_LIMITED, NULL, SENTENCE_PAYMENTS_BUSY);
 	return false;
 }
 

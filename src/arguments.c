@@ -1,0 +1,40 @@
+#include "arguments.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static int usage(FILE *out)
+{
+	fprintf(out, "usage: octroi [-c FILE] [-t | -V | -h]\n"
+	             "  -c FILE  configuration (default $OCTROI_CONF, then /etc/octroi/octroi.conf)\n"
+	             "  -t       check the configuration and exit\n"
+	             "  -V       print the version and exit\n"
+	             "  -h       print this and exit\n");
+	return out == stdout ? EXIT_SUCCESS : 2;
+}
+
+int arguments_read(int argc, char **argv, struct arguments *a)
+{
+	int option;
+
+	*a = (struct arguments){0};
+	for (option = getopt(argc, argv, "c:tVh"); option != -1; option = getopt(argc, argv, "c:tVh")) {
+		switch (option) {
+		case 'c':
+			a->path = optarg;
+			break;
+		case 't':
+			a->test = true;
+			break;
+		case 'V':
+			printf("octroi %s\n", OCTROI_VERSION);
+			return EXIT_SUCCESS;
+		case 'h':
+			return usage(stdout);
+		default:
+			return usage(stderr);
+		}
+	}
+	return optind < argc ? usage(stderr) : -1;
+}
