@@ -1136,9 +1136,13 @@ run_batch(struct scene *s)
 		load_account(s, rows_slot_at(s->rows, i));
 	for (int i = 0; i < s->count; i++)
 		load_replayed(s, rows_slot(s->rows, &s->batch[i]->account), s->batch[i]);
+	for (int i = 0; i < rows_slot_count(s->rows); i++)
+		assert_null(slot_check(rows_slot_at(s->rows, i)));
 	for (int i = 0; i < s->count; i++)
 		decide(&d, rows_slot(s->rows, &s->batch[i]->account), s->batch[i]);
 	assert_false(rows_failed(s->rows));
+	for (int i = 0; i < rows_slot_count(s->rows); i++)
+		assert_null(slot_check(rows_slot_at(s->rows, i)));
 	persist_rows(s);
 	for (int i = 0; i < s->count; i++)
 		check_answer(s, s->batch[i], s->expected[i], s->text[i]);
