@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 
 from source import TOP, definitions, files, over, sources, text
 
@@ -30,20 +31,18 @@ def test_setting_is_in_the_manual(type, name, fallback, help):
     assert (f"default \\(lq{default}\\(rq." if default else "default empty.") in entry[1]
 
 
-@over(KEYS)
-def test_setting_is_in_the_readme(type, name, fallback, help):
-    row = re.search(rf"^\| `{name}` \| (.*?) ?\| (.*) \|$", text("README.md"), re.M)
-    assert row, f"README's table lacks {name}"
-    default = shown_default(type, fallback)
-    assert row[1].strip() == (f"`{default}`" if default else "")
-    assert row[2] == help
+def test_settings_page_is_made_of_the_list():
+    done = subprocess.run(["/usr/bin/python3", str(TOP / "docs/settings.py")], stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout == text("docs/settings.md"), "run make settings"
+    for type, name, fallback, help in KEYS:
+        default = shown_default(type, fallback)
+        assert f"| `{name}` | {f'`{default}`' if default else ''} | {help} |\n" in done.stdout, name
 
 
 def test_no_setting_is_made_up():
     names = {name for _, name, _, _ in KEYS}
     assert set(re.findall(r"^\.It Ic (\w+)$", text("man/octroi.conf.5"), re.M)) == names
-    table = text("README.md").split("## Settings")[1].split("\n## ")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", table, re.M)) == names
+    assert set(re.findall(r"^\| `(\w+)` \|", text("docs/settings.md"), re.M)) == names
 
 
 @over(KEYS)
@@ -75,8 +74,16 @@ def test_openapi_knows_every_outcome():
         assert name == "OK" or f'"{name}"' in described, name
 
 
-@over(["README.md", "DESIGN.md", "src/README.md", "sql/README.md", "man/octroi.8",
-                                      "man/octroictl.8"])
+PAGES = [name for name in files() if re.fullmatch(r"docs/[a-z]+\.md", name)]
+
+
+def test_readme_is_short_and_names_every_page():
+    assert text("README.md").count("\n") <= 200 and len(PAGES) > 5
+    for page in PAGES:
+        assert page in text("README.md"), page
+
+
+@over(["README.md", "DESIGN.md", "src/README.md", "sql/README.md", "man/octroi.8", "man/octroictl.8", *PAGES])
 def test_documents_name_routes_that_exist(document):
     patterns = {pattern for _, pattern in ROUTES}
     prefixes = {pattern[:i] for pattern in patterns for i in range(len(pattern)) if pattern[i] == "/"}
@@ -348,7 +355,7 @@ def test_no_path_of_a_machine_and_no_secret():
 
 
 def test_files_exist_that_documents_name():
-    for document in ("README.md", "DESIGN.md", "src/README.md", "sql/README.md", "tests/README.md"):
+    for document in ("README.md", "DESIGN.md", "src/README.md", "sql/README.md", "tests/README.md", *PAGES):
         if document not in files():
             continue
         for path in re.findall(r"`((?:src|sql|tests|man|nginx|apache|demo)/[\w./-]*\w)`", text(document)):

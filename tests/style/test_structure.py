@@ -90,31 +90,6 @@ def test_every_room_says_what_lives_there():
         assert len(lines) <= 15 and lines[0] == f"# {room}" and "thread" in " ".join(lines).lower(), room
 
 
-def circles():
-    """Groups of units (a .c and its .h) that include each other."""
-    units = {name.removeprefix("src/").rpartition(".")[0] for name in sources(".c", ".h")}
-    uses = {unit: set() for unit in units}
-    for name in sources(".c", ".h"):
-        unit = name.removeprefix("src/").rpartition(".")[0]
-        uses[unit] |= {included[:-2] for included in includes(name, quotes=True) if included.endswith(".h")} - {unit}
-
-    def reached(unit):
-        seen, left = set(), [unit]
-        while left:
-            for used in uses.get(left.pop(), ()):
-                if used not in seen:
-                    seen.add(used)
-                    left.append(used)
-        return seen
-
-    beyond = {unit: reached(unit) for unit in units}
-    return {tuple(sorted(other for other in beyond[unit] if unit in beyond[other])) for unit in units if unit in beyond[unit]}
-
-
-def test_no_units_use_each_other():
-    assert not circles()
-
-
 @pytest.mark.parametrize("header", VENDORS)
 def test_vendor_header_is_in_one_file(header):
     users = [name for name in ALL for found in includes(name, quotes=False)
