@@ -259,6 +259,25 @@ def test_no_statement_for_which_there_is_no_right():
                 assert verb.split()[0] in rights.get(table, set()), f"{name}: {verb} {table}"
 
 
+# ---- events of the log ---------------------------------------------------------------------------------
+
+def logged():
+    """The names of all events: after a level, and those that db.c and schema.c hand on."""
+    found = set()
+    for name in sources(".c"):
+        for call in re.findall(r"\blog_event\((.*?)(?:LOG_TEXT|LOG_NUMBER)", text(name), re.S):
+            found |= set(re.findall(r'"([a-z]+(?:_[a-z]+)*)",', call))
+        found |= set(re.findall(r'\b(?:log_seldom|log_failure|report)\([^;]*?"((?:database|schema)_\w+)"', text(name), re.S))
+        found |= set(re.findall(r'"(database_\w+)" : "database_\w+"', text(name)))
+        found |= set(re.findall(r'"database_\w+" : "(database_\w+)"', text(name)))
+    return found
+
+
+def test_every_event_of_the_log_is_explained():
+    explained = re.findall(r"^\| `(\w+)` \|", text("docs/log.md"), re.M)
+    assert len(explained) == len(set(explained)) and set(explained) == logged()
+
+
 # ---- statements ----------------------------------------------------------------------------------------
 
 # Who may: the names of a site's database and user, checked letter by letter before (plain() in ctl_init.c).
