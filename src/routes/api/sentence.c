@@ -39,14 +39,15 @@ void sentence_put(struct buf *out, enum sentence s, bool french, const char *con
 	CHECK(*values == NULL);
 }
 
+/* Without memory of its own: there may be none. */
 void sentence_fill(enum sentence s, bool french, const char *value, char *out, size_t size)
 {
-	const char *const values[] = {value, NULL};
-	struct buf text;
+	const char *words = words_of(s, french);
+	const size_t before = strcspn(words, "%"), length = strlen(value);
+	const char *after = words + before + 1;
 
-	buf_init(&text, size);
-	sentence_put(&text, s, french, values);
-	CHECK(buf_ok(&text) && text.length < size);
-	memcpy(out, buf_text(&text), text.length + 1);
-	buf_free(&text);
+	CHECK(words[before] == '%' && strchr(after, '%') == NULL && before + length + strlen(after) < size);
+	memcpy(out, words, before);
+	memcpy(out + before, value, length);
+	memcpy(out + before + length, after, strlen(after) + 1);
 }
