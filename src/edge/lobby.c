@@ -382,9 +382,11 @@ void lobby_ungather(struct lobby *L, struct connection *c, size_t length)
 
 static void accept_complain(struct lobby *L, int error)
 {
-	int64_t now_us = clock_monotonic_us();
+	const int64_t now_us = clock_monotonic_us();
+	int64_t last_us = atomic_load(&L->complained_us);
 
-	if (now_us - atomic_exchange(&L->complained_us, now_us) >= CLOCK_US_PER_SECOND)
+	if (now_us - last_us >= CLOCK_US_PER_SECOND &&
+	    atomic_compare_exchange_strong(&L->complained_us, &last_us, now_us))
 		log_event(LOG_LEVEL_ERROR, "accept_failed", LOG_TEXT("error", strerror(error)));
 }
 
