@@ -46,9 +46,9 @@ static const struct key {
 
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
 
-/* What was said about a key, before it is believed. */
+/* The text given for a key, before it is checked. */
 struct said {
-	char *text; /* NULL: nothing */
+	char *text; /* NULL: none */
 	char where[CONFIG_ERROR_MAX / 2]; /* "octroi.conf:12" or "OCTROI_THREADS" */
 };
 
@@ -61,7 +61,7 @@ struct loading {
 	char *error; /* CONFIG_ERROR_MAX bytes, "" so far */
 };
 
-/* The first complaint stands.  Always -1. */
+/* Keeps the first complaint.  Always returns -1. */
 static int complain(struct loading *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static int complain(struct loading *g, const char *format, ...)
 {
@@ -163,7 +163,7 @@ static const char *variable(const struct key *key, const char *suffix, char name
 	return getenv(name);
 }
 
-/* What the environment says of a key, directly or by a file, replaces all that the file said. */
+/* Reads the environment.  A key's variable, direct or naming a file, replaces all that the file said about the key. */
 static int environment_read(struct loading *g)
 {
 	for (size_t i = 0; i < KEY_COUNT; i++) {
@@ -250,7 +250,7 @@ static int switch_parse(const char *text, bool *value)
 	return *value || strcmp(text, "off") == 0 ? 0 : -1;
 }
 
-/* Neither control characters nor another length than the key wants. */
+/* True without control characters and with a length that the key allows. */
 static bool text_good(const struct key *key, const char *text)
 {
 	int64_t length = (int64_t)strlen(text);
@@ -270,7 +270,7 @@ static void range_format(const struct key *key, char out[2 * MONEY_TEXT_MAX + 8]
 	snprintf(out, 2 * MONEY_TEXT_MAX + 8, "%s to %s", low, high);
 }
 
-/* Puts the value where it belongs.  A text is quoted in complaints unless it is a secret. */
+/* Stores the value in the key's field of c.  A text is quoted in complaints unless it is a secret. */
 static int value_set(struct loading *g, struct config *c, const struct key *key, const char *text,
                      const char *where)
 {
@@ -312,8 +312,8 @@ static bool one_of(const char *text, const char *const *words)
 	return false;
 }
 
-/* Whether the URL's host is exactly the given one, with or without a port: neither the beginning of a
- * longer name nor the user of another host ("http://localhost:1@evil.example"). */
+/* True if the URL's host is exactly the given one, with or without a port.  Not so for the beginning of a longer
+ * name, or the user of another host ("http://localhost:1@evil.example"). */
 static bool host_is(const char *url, const char *start)
 {
 	const size_t length = strlen(start);
@@ -326,7 +326,7 @@ static bool host_is(const char *url, const char *start)
 	return *url == '\0' || *url == '/' || *url == '?';
 }
 
-/* What is believed, or told a secret, is spoken to over TLS or on this machine. */
+/* True for TLS or this machine.  Required where octroi believes the answers or sends a secret. */
 static bool is_trusted_url(const char *url)
 {
 	return strncmp(url, "https://", 8) == 0 || host_is(url, "http://127.0.0.1") ||
@@ -366,7 +366,7 @@ static int webhooks_check(struct loading *g, const struct config *c)
 	return 0;
 }
 
-/* A key of ours goes there. */
+/* Checks the keys of the platform, and the URLs to which they are sent. */
 static int probes_check(struct loading *g, const struct config *c)
 {
 	if (strpbrk(c->openai_api_key, " \t") != NULL)
@@ -380,7 +380,7 @@ static int probes_check(struct loading *g, const struct config *c)
 	return 0;
 }
 
-/* What a range cannot say. */
+/* Checks the rules that a key's range cannot express. */
 static int values_check(struct loading *g, const struct config *c)
 {
 	static const char *const expiries[] = {"release", "capture", NULL};

@@ -34,7 +34,7 @@ void config_free(struct config *c);
 /* Where customers top up: topup_url, else the billing page of public_url; "" when neither is set. */
 void config_topup_url(const struct config *c, char url[CONFIG_URL_MAX]);
 
-/* How many connections for reading: db_connections, else its default. */
+/* Number of connections for reading: db_connections, else its default. */
 int config_connections(const struct config *c);
 
 /* Visits every key as text, secrets as "(set)" or "". */

@@ -1,6 +1,6 @@
 /*
- * octroi: the FastCGI responder.  Reads the configuration, builds the parts, runs them until a signal says to stop, and
- * takes them down in the opposite order.
+ * octroi: the FastCGI responder.  Reads the configuration, builds the parts, runs them until a signal says to stop,
+ * and takes them down.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -31,13 +31,13 @@
 
 #define THREADS_DEFAULT 64
 #define DRAIN_MS 5000
-#define STATEMENT_PERCENT 90 /* of db_timeout_ms: the database gives a read up before its connection is */
+#define STATEMENT_PERCENT 90 /* of db_timeout_ms: the database gives up a read before the connection's timeout */
 #define TICK_US CLOCK_US_PER_SECOND
-/* malloc would give each of hundreds of threads an arena of its own; each keeps what its busiest moment took. */
+/* malloc would give each of hundreds of threads an arena of its own, which keeps the memory of its busiest moment. */
 #define MALLOC_ARENAS 2
 
-/* As a process of mod_fcgid: one request at a time, killed 3 s after SIGTERM, and one of many, so
- * that it should not keep a database connection that it does not use. */
+/* A process of mod_fcgid serves one request at a time and is killed 3 s after SIGTERM.  It is one of many, so it
+ * should not keep a database connection that it does not use. */
 #define STDIN_THREADS 1
 #define STDIN_DRAIN_MS 2500
 #define STDIN_DB_IDLE_MS 10000
@@ -46,9 +46,9 @@ struct program {
 	struct config config;
 	struct sockets sockets;
 	const char *sandbox;        /* for the log */
-	struct pool *writers;       /* the ledger's, and nobody else's: what it does lasts by COMMIT only */
-	struct pool *readers;       /* the routes'; the same one when there is only one connection */
-	struct pool *key_reader;    /* of API keys; likewise */
+	struct pool *writers;       /* the ledger's alone: a change lasts by COMMIT only */
+	struct pool *readers;       /* the routes'; equal to writers when there is only one connection */
+	struct pool *key_reader;    /* for API keys; equal to writers where readers is */
 	struct ledger *ledger;
 	struct router *router;
 	struct edge *edge;
@@ -104,7 +104,7 @@ static int make_ledger(struct program *p)
 {
 	struct ledger_options options = options_ledger(&p->config, p->writers);
 
-	/* With a single thread nobody could use them. */
+	/* A single thread has no use for lanes. */
 	options.lanes = thread_count(p) > 1;
 	p->ledger = ledger_new(&options);
 	return p->ledger != NULL ? 0 : -1;
@@ -119,7 +119,7 @@ static int start_edge(struct program *p)
 		.threads = thread_count(p),
 		.connections_max = (int)c->connections_max,
 		.request_timeout_ms = c->request_timeout_ms,
-		.overrun_ms = c->db_timeout_ms + 1000, /* what the database was just asked ends in this */
+		.overrun_ms = c->db_timeout_ms + 1000, /* a statement that the database has begun ends in this */
 		.idle_timeout_ms = c->idle_timeout_ms,
 		.handler = router_handle,
 		.context = p->router,
@@ -137,7 +137,7 @@ static int start_edge(struct program *p)
 	return 0;
 }
 
-/* What is to be done outside; its threads are started with the edge. */
+/* Sets up the work outside.  Its threads are started after the edge. */
 static void set_work(struct program *p)
 {
 	const struct config *c = &p->config;
@@ -175,7 +175,7 @@ static int make_parts(struct program *p)
 
 static void free_parts(struct program *p)
 {
-	/* Its lanes write answers through the edge. */
+	/* The ledger goes first: its lanes write answers through the edge. */
 	ledger_free(p->ledger);
 	edge_free(p->edge);
 	router_free(p->router);
@@ -188,8 +188,8 @@ static void free_parts(struct program *p)
 
 /* ---- housekeeping --------------------------------------------------------------------------------- */
 
-/* Under mod_fcgid a process that serves nobody leaves the database alone; others, or octroictl tick,
- * do what is due. */
+/* Under mod_fcgid a process that serves no requests leaves the database alone.  Others, or octroictl tick, do the
+ * work that is due. */
 static bool housekeeping_wanted(void *context)
 {
 	struct program *p = context;
@@ -224,7 +224,7 @@ static struct housekeeper *start_housekeeper(struct program *p)
 	return housekeeper_start(&options);
 }
 
-/* Each second, on the main thread: nothing that waits. */
+/* Runs each second, on the main thread: nothing here may wait. */
 static void tick(struct program *p)
 {
 	int64_t idle_ms = p->config.db_idle_ms;
@@ -242,7 +242,7 @@ static void tick(struct program *p)
 
 /* ---- signals -------------------------------------------------------------------------------------- */
 
-/* Blocked before the first thread, so that only the main thread takes them, when it waits for them. */
+/* Blocks the signals before the first thread, so that only the main thread takes them, when it waits for them. */
 static void signals_block(sigset_t *set)
 {
 	static const int ours[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP};
@@ -255,7 +255,7 @@ static void signals_block(sigset_t *set)
 	CHECK(sigaction(SIGPIPE, &ignore, NULL) == 0);
 }
 
-/* Until a signal says to stop: SIGTERM, SIGINT, or SIGUSR1, which is how mod_fcgid asks. */
+/* Serves until a signal says to stop: SIGTERM, SIGINT, or SIGUSR1, which mod_fcgid sends. */
 static int serve(struct program *p, const sigset_t *signals)
 {
 	int64_t next_us = clock_monotonic_us() + TICK_US;
@@ -279,7 +279,7 @@ static int serve(struct program *p, const sigset_t *signals)
 
 /* ---- life ----------------------------------------------------------------------------------------- */
 
-/* True when every thread has ended, so that what they used may be freed. */
+/* True when every thread has ended, so that the parts may be freed. */
 static bool stop(struct program *p, int number)
 {
 	int64_t drain_ms = p->sockets.from == SOCKETS_STDIN ? STDIN_DRAIN_MS : DRAIN_MS;
@@ -297,7 +297,7 @@ static bool stop(struct program *p, int number)
 	return drained && stopped;
 }
 
-/* Before the first thread, and after the last thing that the sandbox forbids: listening.  -1 when the
+/* Called before the first thread, and after listening, the last thing that the sandbox forbids.  -1 when the
  * configuration demands a filter that cannot be had. */
 static int confine(struct program *p)
 {
@@ -329,7 +329,7 @@ static int run(struct program *p)
 	log_flush();
 	number = serve(p, &signals);
 	if (!stop(p, number))
-		_exit(EXIT_SUCCESS); /* a thread still waits for the database, and uses what we would free */
+		_exit(EXIT_SUCCESS); /* a thread still waits for the database, and uses the parts */
 	return EXIT_SUCCESS;
 }
 
@@ -349,7 +349,7 @@ static int run_configured(struct program *p)
 	return status;
 }
 
-/* Loads the configuration, and says what is wrong with it. */
+/* Loads the configuration, and complains of its first fault. */
 static int configure(struct program *p, const char *path)
 {
 	char error[CONFIG_ERROR_MAX];

@@ -42,8 +42,8 @@ static long number_of(const char *text)
 	return errno == 0 && *end == '\0' ? number : 0;
 }
 
-/* Whether the at-th name of LISTEN_FDNAMES ("public:internal") says that the socket is the internal
- * one; without names that is the second. */
+/* True if the at-th name of LISTEN_FDNAMES ("public:internal") says that the socket is the internal one.  Without
+ * names that is the second socket. */
 static bool passed_internal(const char *names, int at)
 {
 	if (names == NULL || strstr(names, "internal") == NULL)
@@ -73,8 +73,8 @@ static int take_passed(struct sockets *s)
 	return (int)count;
 }
 
-/* The router serves internal routes on the public socket too unless the key says that there is
- * another one; a socket that systemd passed says so as well. */
+/* The router serves internal routes on the public socket too, unless listen_internal is set.  A passed internal
+ * socket sets it. */
 static int name_internal(struct config *c)
 {
 	if (c->listen_internal[0] != '\0')

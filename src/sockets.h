@@ -1,6 +1,6 @@
 /*
- * sockets: where octroi listens, by how it was started: with sockets passed by systemd (LISTEN_FDS), with one as
- * standard input (mod_fcgid, spawn-fcgi), else where the configuration names; and what systemd is told.
+ * sockets: finds the listening sockets, by how octroi was started.  Either systemd has passed them (LISTEN_FDS), or
+ * one is standard input (mod_fcgid, spawn-fcgi), else the configuration names them.  Notifies systemd.
  */
 #ifndef OCTROI_SOCKETS_H
 #define OCTROI_SOCKETS_H
@@ -14,12 +14,12 @@ struct sockets {
 	int public_fd, internal_fd; /* -1: none */
 };
 
-/* Opens or takes them; 0, or -1, explained on stderr or in the log.  A passed internal socket is named in c. */
+/* Opens or takes the sockets; 0, or -1, explained on stderr or in the log.  A passed internal socket is named in c. */
 int sockets_find(struct sockets *s, struct config *c);
-/* In words, for the log. */
+/* The sockets' origin in words, for the log. */
 const char *sockets_name(const struct sockets *s);
 
-/* Tells systemd (Type=notify), if it asked to be told. */
+/* Tells systemd (Type=notify) the state, if systemd asked to be told. */
 void sockets_notify(const char *state);
 
 #endif

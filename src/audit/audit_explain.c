@@ -1,6 +1,6 @@
 /*
- * Names the rows behind sums that differ.  Runs only for accounts that are wrong, so it may take
- * its time: the database groups the account's journal once for each question.
+ * Names the rows behind sums that differ.  Runs only for accounts that are wrong, so it may be slow:
+ * the database groups the account's journal once for each question.
  */
 #include <stdio.h>
 #include <string.h>
@@ -45,7 +45,7 @@ static bool differ(const struct db_row *row, unsigned a, unsigned b)
 
 /* ---- records ---------------------------------------------------------------------------------- */
 
-/* The sum of the records that the entries of a row carry: hexadecimal numbers, with commas. */
+/* The sum of the records in the entries of a row; the text is hexadecimal numbers, with commas. */
 static record_sum sum_of(const char *records)
 {
 	unsigned char bytes[RECORD_BYTES];
@@ -162,8 +162,8 @@ static int explain_usages(struct audit *A, const struct subject *s, struct buf *
 
 /* ---- grants ---------------------------------------------------------------------------------- */
 
-/* seq, remaining, entries' total; amount, entries' gifts; type, type of the transaction (or
- * reversal) that made it; created_at, that of the first gift. */
+/* Columns: seq; remaining, entries' total; amount, entries' gifts; type, type of the transaction
+ * (or reversal) that made the grant; created_at, that of the first gift. */
 static void take_grant(struct audit *A, const struct subject *s, const struct db_row *row)
 {
 	const int64_t seq = db_int(row, 0);
@@ -224,8 +224,8 @@ static int explain_grants(struct audit *A, const struct subject *s, struct buf *
 
 /* ---- transactions ---------------------------------------------------------------------------- */
 
-/* seq; amount, entries' total; before, first entry's; after, last entry's; created_at, first
- * entry's; type, first entry's counterpart. */
+/* Columns: seq; amount, entries' total; before, first entry's; after, last entry's; created_at,
+ * first entry's; type, first entry's counterpart. */
 static void take_transaction(struct audit *A, const struct subject *s, const struct db_row *row)
 {
 	static const char *const names[] = {"amount_micros", "balance_before_micros",
@@ -295,7 +295,7 @@ static void take_stray(struct audit *A, const struct subject *s, const struct db
 	           "the account has only numbered up to hold_seq %lld", (long long)s->row.hold_seq);
 }
 
-/* A seq that ends a run of missing ones: it and its predecessor. */
+/* Columns: the seq before a run of missing ones, and the seq after it. */
 static void take_gap(struct audit *A, const struct subject *s, const struct db_row *row)
 {
 	const int64_t after = db_int(row, 0);

@@ -19,7 +19,7 @@ struct head {
 
 /* ---- writing ---------------------------------------------------------------------------------- */
 
-/* Each line's digest covers those of the lines before. */
+/* The digest after a line covers all lines before it. */
 static void chain(unsigned char digest[DIGEST_BYTES], const char *line)
 {
 	const struct digest_piece pieces[] = {{digest, DIGEST_BYTES}, {line, strlen(line)}};
@@ -68,7 +68,7 @@ void audit_heads_end(struct audit_heads *h)
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 
-/* A number from 0 that ends at the character; what follows it, or NULL. */
+/* Reads a number >= 0 that the character end follows; returns the text after that, or NULL. */
 static const char *read_number(const char *at, char end, int64_t *value)
 {
 	*value = 0;
@@ -145,7 +145,7 @@ int audit_heads_check(FILE *file, char error[AUDIT_HEADS_ERROR_MAX])
 
 /* ---- comparing -------------------------------------------------------------------------------- */
 
-/* The next heads of a whole file; how many. */
+/* Reads the next heads of a whole file; returns their number. */
 static int read_heads(FILE *file, struct head heads[COMPARE_MAX])
 {
 	char line[LINE_MAX_BYTES];

@@ -1,5 +1,5 @@
 /*
- * The journal of one account, entry by entry: numbers, chain, balances, the sense of each line.
+ * Checks the journal of one account, entry by entry: numbers, chain, balances, the sense of each entry.
  */
 #include <string.h>
 
@@ -37,7 +37,7 @@ static void check_sequence(struct audit *A, struct subject *s, const struct entr
 	missing(A, s, s->last.seq + 1, e->seq - 1);
 }
 
-/* Beyond a gap neither the hash nor the balance of the entry before is known. */
+/* After a gap, the hash and the balance of the entry before are not known. */
 static void check_chain(struct audit *A, const struct subject *s, const struct entries_row *e)
 {
 	unsigned char hash[DIGEST_BYTES];
@@ -95,7 +95,7 @@ static const char *transaction_sense(const struct subject *s, const struct entri
 	return NULL;
 }
 
-/* A grant pays what was owed: out of the grant, then into the debt. */
+/* A grant pays a debt by two entries: out of the grant, then into the debt. */
 static const char *debt_sense(const struct subject *s, const struct entries_row *e)
 {
 	if (e->counterpart != COUNTERPART_DEBT)
@@ -141,7 +141,7 @@ static void check_sense(struct audit *A, struct subject *s, const struct entries
 		s->unpaired = -e->amount_micros;
 }
 
-/* What the journal says of usages, grants and transactions. */
+/* Adds the entry to the journal's seals of usages, grants and transactions. */
 static void add_up(const struct audit *A, struct subject *s, const struct entries_row *e)
 {
 	struct audit_seals *said = &s->said;
@@ -165,7 +165,7 @@ static void add_up(const struct audit *A, struct subject *s, const struct entrie
 		return;
 	}
 	audit_seal(A, &said->grant, e->grant_seq, ASPECT_REMAINING, e->amount_micros);
-	/* Its first entry makes a grant; another that gives is what a usage gives back to it. */
+	/* A grant's first entry makes it; a later entry that gives is the return of a usage. */
 	if (e->grant_seq <= s->grants_said)
 		return;
 	s->grants_said = e->grant_seq;
@@ -175,7 +175,7 @@ static void add_up(const struct audit *A, struct subject *s, const struct entrie
 		audit_seal(A, &said->grant, e->grant_seq, ASPECT_TYPE, TRANSACTION_REFUND + 1);
 }
 
-/* Another entry, or none, follows the last one. */
+/* Seals the balance after a transaction, once its last entry has passed. */
 static void leave_last(const struct audit *A, struct subject *s, int64_t next_transaction)
 {
 	if (s->last.transaction_seq != 0 && s->last.transaction_seq != next_transaction)

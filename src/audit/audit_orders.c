@@ -1,11 +1,11 @@
 /*
- * What money that came in must add up to: orders, payments, refunds, disputes, bonuses and codes.  Each
- * check is one statement of SQL that answers the rows that are wrong, and none on a sound ledger.
+ * Checks the sums of incoming money: orders, payments, refunds, disputes, bonuses and codes.  Each check
+ * is one statement of SQL that answers the wrong rows, and none on a sound ledger.
  */
 #include "audit/audit_state.h"
 #include "ledger/sql_numbers.h"
 
-/* What was paid for counts what its refunds and disputes come to; payments.kind says which table. */
+/* An order or a statement counts the sums of its refunds and disputes; kind, as payments.kind, says which table. */
 #define REFUNDS_OF(table, kind) \
 	{"refund", table, \
 	 "SELECT t.account_id, CONCAT('seq ', t.seq) AS name, CONCAT('it counts ', t.refunds_live_minor, ' of '," \

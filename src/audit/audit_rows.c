@@ -1,6 +1,6 @@
 /*
- * Everything but the journal: grants, holds, usages, transactions, requests and the account's own
- * row.
+ * Checks all rows beside the journal: grants, holds, usages, transactions, requests and the account's
+ * own row.
  */
 #include <stdio.h>
 #include <string.h>
@@ -44,7 +44,7 @@ void audit_rows_account(struct audit *A, const struct subject *s)
 		           (long long)a->status);
 }
 
-/* Whether the seqs of holds and usages are 1 to hold_seq, each once. */
+/* True if the seqs of holds and usages are 1 to hold_seq, each once. */
 static bool numbers_complete(const struct audit *A, const struct subject *s)
 {
 	const int64_t last = s->row.hold_seq;
@@ -119,7 +119,7 @@ static void take_number(const struct audit *A, struct subject *s, int64_t seq)
 		s->stray = true;
 }
 
-/* What so many actions cost by the price that was pinned; false when no such price says.  An action
+/* The cost of so many actions by the pinned price; false when there is no such price.  An action
  * without a price of its own was priced by the configuration, which the database does not hold. */
 static bool action_price(const struct audit *A, const struct subject *s, const char *item,
                          int64_t version, int64_t quantity, micros *cost)
@@ -137,7 +137,7 @@ static bool model_price(const struct audit *A, const struct subject *s, const ch
 	return p != NULL && price_of_tokens(p, (enum account_unit)s->row.unit, t, cost);
 }
 
-/* Price and reservation as the hold was placed or extended. */
+/* Checks the reservation against the price pinned when the hold was placed or extended. */
 static void check_reserved(struct audit *A, const struct subject *s, const struct holds_row *h)
 {
 	const struct tokens t = {
@@ -200,7 +200,7 @@ static const char *usage_sense(const struct usages_row *u)
 	}
 }
 
-/* What the usage must have cost: *cost, or false when its price is not there. */
+/* The cost that the usage must have; false when its price is not there. */
 static bool usage_cost(const struct audit *A, const struct subject *s, const struct usages_row *u,
                        micros *cost)
 {
@@ -292,7 +292,7 @@ void audit_rows_transaction(struct audit *A, struct subject *s, const struct tra
 		audit_seal(A, &s->said.grant, t->grant_seq, ASPECT_TYPE, t->type + 1);
 }
 
-/* What a request id that took effect must point at. */
+/* A request id that took effect must name a row of the account.  NULL, or the error. */
 static const char *request_sense(const struct subject *s, const struct requests_row *q,
                                  const int64_t *transaction_micros, const int64_t *usage_micros)
 {

@@ -16,14 +16,14 @@
 
 #define SQL_MAX 16384
 
-/* Accounts after low (unless first) up to high (unless last); only: that one. */
+/* Accounts after low (unless first) up to high (unless last); only: the account low. */
 struct range {
 	bool first, last, only;
 	unsigned char low[ID_KEY_BYTES], high[ID_KEY_BYTES];
 };
 
-/* Tables in the order of their results; what entries say must be known before the others are
- * compared. */
+/* Tables in the order of their results.  Entries come first: the other tables are compared with
+ * them. */
 static const enum table_id streamed[] = {TABLE_ENTRIES, TABLE_GRANTS,       TABLE_HOLDS,
                                          TABLE_USAGES,  TABLE_TRANSACTIONS, TABLE_REQUESTS};
 
@@ -31,7 +31,7 @@ static const enum table_id streamed[] = {TABLE_ENTRIES, TABLE_GRANTS,       TABL
 
 /* ---- rows from the database ------------------------------------------------------------------ */
 
-/* The subject of a row, *at moving on with the rows, which come in the order of accounts. */
+/* The subject of a row, or NULL.  *at advances with the rows, which come in the order of accounts. */
 static struct subject *subject_of(struct audit *A, const unsigned char id[ID_KEY_BYTES], int *at)
 {
 	while (*at < A->count && memcmp(A->subjects[*at].row.id, id, ID_KEY_BYTES) < 0)
@@ -73,7 +73,7 @@ static void take_row(struct audit *A, enum table_id table, const struct db_row *
 	unsigned char id[ID_KEY_BYTES];
 	struct subject *s;
 
-	/* The account's id is the first column of all of them. */
+	/* The account's id is the first column of all these tables. */
 	CHECK(from->field[0] != NULL && from->length[0] == sizeof(id));
 	memcpy(id, from->field[0], sizeof(id));
 	s = subject_of(A, id, at);
@@ -168,7 +168,7 @@ static void take_account(struct audit *A, const struct db_row *from)
 	audit_rows_account(A, s);
 }
 
-/* The next accounts of the range, whose high and last follow from them. */
+/* Loads the next accounts of the range, and sets its high and last from them. */
 static int load_accounts(struct audit *A, struct range *range)
 {
 	struct buf sql;
@@ -233,7 +233,7 @@ done:
 	return db_finish(A->db) == DB_OK ? result : -1;
 }
 
-/* The digest of all chain heads so far, and this one. */
+/* Adds the account's chain head to the digest of all chain heads so far. */
 static void add_head(struct audit_report *r, const struct subject *s)
 {
 	const struct digest_piece pieces[] = {
@@ -264,7 +264,7 @@ static int finish_chunk(struct audit *A)
 
 /* ---- the run --------------------------------------------------------------------------------- */
 
-/* One snapshot for everything that follows. */
+/* Begins one snapshot for the whole audit, and reads its time and its book. */
 static int begin(struct audit *A)
 {
 	struct buf sql;
@@ -301,7 +301,7 @@ static int run_chunks(struct audit *A, struct range *range)
 	}
 }
 
-/* What is asked once, after the accounts. */
+/* Makes the checks that are made once, after the accounts. */
 static int finish(struct audit *A, const struct audit_request *q, const struct account_key *only)
 {
 	if (audit_orders(A, only) != 0 || audit_workspaces(A, only) != 0)

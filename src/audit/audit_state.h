@@ -1,8 +1,9 @@
 /*
- * audit_state: an audit under way.  The audit_*.c files share it and nobody else includes it:
- * audit_run.c runs it, audit_state.c reports what is found, audit_journal.c follows entries, audit_rows.c looks at all
- * other rows, audit_orders.c at what came in by payments, bonuses and codes, audit_workspaces.c at plans, people and
- * statements, audit_explain.c names the rows when sums differ, audit_heads.c writes and compares heads.
+ * audit_state: the state of an audit under way.  Only the audit_*.c files include it.
+ * - audit_run.c runs the audit.  audit_state.c reports findings.
+ * - audit_journal.c checks entries, and audit_rows.c all other rows.
+ * - audit_orders.c checks payments, bonuses and codes; audit_workspaces.c checks plans, people and statements.
+ * - audit_explain.c names the rows when sums differ.  audit_heads.c writes and compares heads.
  */
 #ifndef OCTROI_AUDIT_AUDIT_STATE_H
 #define OCTROI_AUDIT_AUDIT_STATE_H
@@ -21,12 +22,12 @@ struct audit_heads;
 
 __extension__ typedef __int128 audit_sum; /* no sum of rows that hold int64 can overflow it */
 
-/* What each row says, set against what the journal says of it. */
+/* Seals of usages, grants and transactions: one set by the journal's entries, and one by the rows themselves. */
 struct audit_seals {
 	seal_sum usage, grant, transaction;
 };
 
-/* One account, and what its rows add up to as they stream past. */
+/* One account, and the sums of its rows as they stream past. */
 struct subject {
 	struct accounts_row row; /* external_id points to name */
 	char name[ID_ACCOUNT_MAX + 1];
@@ -35,8 +36,8 @@ struct subject {
 	struct entries_row last;
 	bool gap;                /* entries are missing before the next one */
 	micros unpaired;         /* first half of a pair of debt entries */
-	audit_sum debt;          /* of entries that name no grant */
-	int64_t grants_said;     /* the last grant that an entry has named so far */
+	audit_sum debt;          /* sum of the entries that name no grant */
+	int64_t grants_said;     /* the highest grant_seq of the entries so far */
 	struct audit_seals said; /* by the journal */
 
 	/* the other tables */
@@ -45,9 +46,9 @@ struct subject {
 	int64_t grants, holds, usages; /* rows */
 	int64_t grants_max;            /* highest seq; the primary key keeps them apart */
 	seal_sum numbers;              /* every seq of holds and usages, once */
-	bool stray;                    /* one of these is none of 1 to hold_seq */
-	bool incomplete;               /* they are not 1 to hold_seq, each once */
-	int64_t due_us;                /* the earliest */
+	bool stray;                    /* one of these seqs is not in 1 to hold_seq */
+	bool incomplete;               /* the seqs are not 1 to hold_seq, each once */
+	int64_t due_us;                /* the earliest end of an open hold, or of a grant with a remainder */
 };
 
 struct audit {
@@ -60,22 +61,22 @@ struct audit {
 	int64_t now_us;
 	struct subject subjects[AUDIT_CHUNK];
 	int count; /* of subjects */
-	struct audit_heads *heads; /* NULL: none are written */
+	struct audit_heads *heads; /* NULL: no heads are written */
 };
 
-#define AUDIT_ROW_MAX (ID_ACCOUNT_MAX + 64) /* how a finding names a row */
+#define AUDIT_ROW_MAX (ID_ACCOUNT_MAX + 64) /* bytes of a row's name in a finding */
 
-/* A finding about row seq of the account (seq 0: the account's own row), or about a row named
- * otherwise. */
+/* Report a finding: audit_find about row seq of the account (seq 0: the account's own row),
+ * audit_find_row about the row of that name. */
 void audit_find(struct audit *A, const char *check, const char *table, const struct subject *s,
                 int64_t seq, const char *format, ...) __attribute__((format(printf, 6, 7)));
 void audit_find_row(struct audit *A, const char *check, const char *table, const char *row,
                     const char *format, ...) __attribute__((format(printf, 5, 6)));
-/* In decimal, for a finding. */
+/* The sum in decimal, for a finding; the result points into text. */
 #define AUDIT_SUM_MAX 48
 const char *audit_sum_text(audit_sum sum, char text[AUDIT_SUM_MAX]);
 
-/* An entry, in order; then the end of the account's journal. */
+/* Check an entry, in order; then the end of the account's journal. */
 void audit_journal_entry(struct audit *A, struct subject *s, const struct entries_row *e);
 void audit_journal_end(struct audit *A, struct subject *s);
 
@@ -84,16 +85,16 @@ void audit_rows_grant(struct audit *A, struct subject *s, const struct grants_ro
 void audit_rows_hold(struct audit *A, struct subject *s, const struct holds_row *h);
 void audit_rows_usage(struct audit *A, struct subject *s, const struct usages_row *u);
 void audit_rows_transaction(struct audit *A, struct subject *s, const struct transactions_row *t);
-/* Who stands on the other side of transactions of that type; -1: there is no such type. */
+/* The counterpart of transactions of that type; -1: there is no such type. */
 int audit_rows_counterpart(int64_t type);
-/* The request's row, and the amounts of the transaction and the usage that it may name (NULL:
- * none). */
+/* Checks the request's row against the amounts of the transaction and the usage that it may name
+ * (NULL: none). */
 void audit_rows_request(struct audit *A, struct subject *s, const struct requests_row *q,
                         const int64_t *transaction_micros, const int64_t *usage_micros);
-/* All rows of the account have been seen: sums against the account's row. */
+/* Compares the sums with the account's row, after all its rows have been seen. */
 void audit_rows_end(struct audit *A, struct subject *s);
 
-/* What can be said of a usage, a grant or a transaction; each has a weight of its own. */
+/* The sealed aspects of a usage, a grant or a transaction; each has a weight of its own. */
 enum audit_aspect {
 	ASPECT_AMOUNT,
 	ASPECT_REMAINING,
@@ -120,7 +121,8 @@ union audit_row {
 	struct transactions_row transaction;
 	struct requests_row request;
 };
-/* From a result whose first columns are the table's.  Texts stay in the database's buffer, until the next row. */
+/* Reads a row of a result whose first columns are the table's.  Texts stay in the database's buffer, until the next
+ * row. */
 void audit_read_row(const struct db_row *from, enum table_id id, union audit_row *to);
 
 /* Names the rows behind sums that differ; 0, or -1 on a fault.  Uses the connection: nothing may be
@@ -132,10 +134,11 @@ struct audit_query {
 	const char *check, *table;
 	const char *sql;
 };
-/* Asks them about all accounts, or about only one; 0, or -1 on a fault. */
+/* Asks the queries about all accounts, or about only one; 0, or -1 on a fault. */
 int audit_ask(struct audit *A, const struct audit_query *queries, size_t count, const struct account_key *only);
 
-/* Orders, bonuses and codes; workspaces, plans and statements: of all accounts, or of only one; 0, or -1 on a fault. */
+/* audit_orders checks orders, bonuses and codes; audit_workspaces checks workspaces, plans and statements.  Both check
+ * all accounts, or only one; 0, or -1 on a fault. */
 int audit_orders(struct audit *A, const struct account_key *only);
 int audit_workspaces(struct audit *A, const struct account_key *only);
 

@@ -1,26 +1,27 @@
 /*
- * What plans, people, limits and statements must add up to.  Each check is one statement of SQL that answers the rows
- * that are wrong, and none on a sound ledger.
+ * Checks the sums of plans, people, limits and statements.  Each check is one statement of SQL that answers the wrong
+ * rows, and none on a sound ledger.
  *
- * A window that has ended counts nothing any more, and is begun anew with the next cost; its sum is then not looked at.
+ * The sum of a window that has ended is not checked: it counts nothing any more, and begins anew with the next cost.
  */
 #include "audit/audit_state.h"
 #include "ledger/sql_numbers.h"
 
 #define NOW_US "CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
-/* As long as a day can be at most, and a month, with a day and more that a change of time zones can add to a period.
- * An account's windows may count twice as long: with a limit comes what was used so far today, in another zone. */
+/* The greatest length of a day (25 hours) and a month (33 days): a change of time zones can add a day and more to a
+ * period.  An account's windows may count twice as long: a limit starts with the use so far today, in another zone. */
 #define DAY_US "90000000000"
 #define MONTH_US "2851200000000"
 #define TWO_DAYS_US "180000000000"
 #define TWO_MONTHS_US "5702400000000"
 
-/* What each member uses of its quota in the plan's period that workspace w is in. */
+/* The rest of each member's quota, after its use and holds, in the plan's period that workspace w is in. */
 #define QUOTA_LEFT \
 	"GREATEST(0, m.quota_micros - IF(m.period_until_us > w.period_start_us, m.period_micros, 0) -" \
 	" m.held_micros)"
 
-/* A window that was told what was used before may count all that a usage k was charged before it was settled late. */
+/* The most that a window may count of usage u.  A window that started with earlier use may count all of capture k,
+ * which was charged before u was settled late. */
 #define COUNTED "GREATEST(u.cost_micros, COALESCE(k.amount_micros, 0))"
 
 static const struct audit_query queries[] = {
@@ -83,7 +84,7 @@ static const struct audit_query queries[] = {
 	 " used ', day_micros, ', ', month_micros) AS detail FROM workspaces WHERE LEAST(daily_limit_micros,"
 	 " monthly_limit_micros) < -1 OR LEAST(day_micros, month_micros) < 0"},
 
-	/* ---- windows: what was counted is not more than what the usages say */
+	/* ---- windows: they count no more than the usages */
 	{"window", "workspaces",
 	 "SELECT w.account_id, 'windows' AS name, CONCAT('used ', w.day_micros, ' today and ',"
 	 " w.month_micros, ' this"
@@ -112,7 +113,7 @@ static const struct audit_query queries[] = {
 	 " OR (m.month_until_us > " NOW_US " AND m.month_micros > COALESCE(u.month, 0))"
 	 " OR (m.period_until_us > " NOW_US " AND m.period_micros > COALESCE(u.period, 0))"},
 
-	/* ---- what was charged for expired holds */
+	/* ---- charges for expired holds */
 	{"capture", "captures",
 	 "SELECT c.account_id, CONCAT('seq ', c.seq) AS name, CONCAT(c.amount_micros, ' micros, ', c.debt_micros,"
 	 " ' of them debt, but its entries ', c.entry_first, ' to ', c.entry_last, ' took ', COALESCE(-e.total, 0),"
@@ -190,8 +191,8 @@ static const struct audit_query queries[] = {
 	 " period_start_us OR MIN(reason) < " SQL(ALLOWANCE_PERIOD) " OR MAX(reason) > " SQL(ALLOWANCE_LESS)
 	 " OR MIN(created_at_us) < period_start_us OR"
 	 " MAX(created_at_us) >= MAX(period_end_us)"},
-	/* What is carried over comes from the period before, so that one must be there and end here.  One that is paid
-	 * for may cut short what another subscription, or a person, began. */
+	/* A carried amount comes from the period before, so that period must be there and end here.  A paid period may
+	 * cut short a period that another subscription, or a person, began. */
 	{"period", "allowances",
 	 "SELECT account_id, CONCAT('period from ', period_start_us) AS name, CONCAT('the one before ended at ',"
 	 " COALESCE(before_us, 'no time')) AS detail FROM (SELECT account_id, period_start_us, carried,"
@@ -203,7 +204,7 @@ static const struct audit_query queries[] = {
 	 " COALESCE(before_us, 0) <>"
 	 " period_start_us, paid = 0 AND COALESCE(before_us, 0) > period_start_us)"},
 
-	/* ---- what subscriptions paid for */
+	/* ---- periods that subscriptions paid for */
 	{"paid", "paid_periods",
 	 "SELECT p.account_id, p.invoice_id AS name, CONCAT('it gave ', p.granted_micros, ', but its"
 	 " allowances come to ',"

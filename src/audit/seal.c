@@ -20,7 +20,7 @@ static uint64_t mix(uint64_t x)
 
 void seal_add(const struct seal_key *key, seal_sum *sum, int64_t number, int64_t value)
 {
-	/* A negative value is its complement, as the modulus wants it. */
+	/* The conversion turns a negative value into its complement, as modulo 2^128 requires. */
 	seal_add_sum(key, sum, number, (seal_sum)value);
 }
 

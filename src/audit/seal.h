@@ -1,9 +1,9 @@
 /*
- * seal: tells in constant memory whether two streams of (number, value) pairs say the same,
- * whatever their order and however a value is split: the sum of value times a secret 64-bit weight
- * of the number, modulo 2^128.  Sums over the same totals per number are equal; others differ but
- * for a chance of about 2^-64, which nobody can steer, because the key is drawn anew for every run.
- * Pure but for seal_draw.
+ * seal: tells in constant memory whether two streams of (number, value) pairs agree, in any order
+ * and with values split in any way.  A seal is the sum of value times a secret 64-bit weight of the
+ * number, modulo 2^128.  Streams with the same totals per number have equal seals.  Other streams
+ * have equal seals with a chance of about 2^-64.  Nobody can steer it: the key is drawn anew for
+ * every run.  Pure, except for seal_draw.
  */
 #ifndef OCTROI_AUDIT_SEAL_H
 #define OCTROI_AUDIT_SEAL_H
@@ -18,7 +18,7 @@ struct seal_key {
 
 void seal_draw(struct seal_key *key);
 void seal_add(const struct seal_key *key, seal_sum *sum, int64_t number, int64_t value);
-/* The same of a value that is a sum modulo 2^128 itself. */
+/* Adds as seal_add does, but a value that is itself a sum modulo 2^128. */
 void seal_add_sum(const struct seal_key *key, seal_sum *sum, int64_t number, seal_sum value);
 
 #endif

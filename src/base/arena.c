@@ -18,7 +18,7 @@ struct block {
 	_Alignas(max_align_t) unsigned char bytes[];
 };
 
-/* A: newest block first; the last of the chain is the one that a reset keeps. */
+/* Newest block first; the last block of the chain is the one that a reset keeps. */
 struct arena {
 	struct block *newest;
 	size_t max_bytes;
@@ -84,7 +84,7 @@ void arena_free(struct arena *a)
 	free(a);
 }
 
-/* A block with room for bytes; the rest of the one before is given up until the reset. */
+/* A block with room for bytes; the rest of the block before is given up until the reset. */
 static struct block *arena_room(struct arena *a, size_t bytes)
 {
 	struct block *b = a->newest;
@@ -103,7 +103,7 @@ void *arena_alloc(struct arena *a, size_t bytes)
 	struct block *b;
 	void *memory;
 
-	/* Before any arithmetic on it: a size near SIZE_MAX must not wrap. */
+	/* Checked before any arithmetic: a size near SIZE_MAX must not wrap. */
 	if (bytes > a->max_bytes)
 		return NULL;
 	rounded = round_up(bytes > 0 ? bytes : 1);

@@ -1,6 +1,6 @@
 /*
- * arena: memory that lives as long as one batch or one request and is given back at once.  Born
- * with a maximum; asking for more than that is answered with NULL, never by growing.
+ * arena: memory that lives as long as one batch or one request and is given back at once.  An arena
+ * is made with a maximum; a request for more is answered with NULL, never by growing.
  * One arena belongs to one thread at a time; there is no lock.
  */
 #ifndef OCTROI_BASE_ARENA_H

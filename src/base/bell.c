@@ -18,7 +18,7 @@ void bell_init(struct bell *b)
 void bell_ring(struct bell *b)
 {
 	atomic_store(&b->rung, 1);
-	/* The waiter may be gone by now; then this wakes nobody, or somebody who looks again. */
+	/* The waiter may be gone by now.  The call then wakes no thread, or one that looks again. */
 	(void)syscall(SYS_futex, &b->rung, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 

@@ -1,6 +1,6 @@
 /*
- * bell: one thread waits until another rings.  Unlike a condition it remembers, and whoever is woken
- * takes no lock, which the ringer of many bells would still hold (futex(2)).
+ * bell: one thread waits until another rings (futex(2)).  Unlike a condition, a bell remembers that it
+ * was rung.  The woken thread takes no lock: the ringer of many bells would still hold it.
  */
 #ifndef OCTROI_BASE_BELL_H
 #define OCTROI_BASE_BELL_H
@@ -14,7 +14,7 @@ struct bell {
 };
 
 void bell_init(struct bell *b);
-/* Whoever was woken may give the bell's memory up at once, even before bell_ring returns. */
+/* The woken thread may give the bell's memory up at once, even before bell_ring returns. */
 void bell_ring(struct bell *b);
 /* True when it rang, false when the monotonic deadline (clock_monotonic_us) passed; negative: for ever. */
 bool bell_wait_until(struct bell *b, int64_t deadline_us);

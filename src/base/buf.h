@@ -1,7 +1,7 @@
 /*
- * buf: a byte buffer born with a maximum.  An append that would pass the maximum, or for which
- * there is no memory, marks the buffer failed; later appends are ignored, and the writer looks
- * once, at the end, with buf_ok.  (After curl's dynbuf.)  Not locked: one thread at a time.
+ * buf: a byte buffer made with a maximum.  An append that would pass the maximum, or for which
+ * there is no memory, marks the buffer failed.  Later appends are ignored; the writer checks once,
+ * at the end, with buf_ok.  (After curl's dynbuf.)  Not locked: one thread at a time.
  */
 #ifndef OCTROI_BASE_BUF_H
 #define OCTROI_BASE_BUF_H

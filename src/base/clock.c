@@ -24,7 +24,7 @@ struct civil {
 	int offset_minutes; /* east of UTC */
 };
 
-/* What is left of a text that is being read. */
+/* The unread rest of a text. */
 struct cursor {
 	const char *at;
 	const char *end;
@@ -157,7 +157,7 @@ static bool take_date(struct cursor *c, struct civil *t)
 	       take_number(c, 2, 1, days_in_month(t->year, t->month), &t->day);
 }
 
-/* One digit or more; what is finer than a microsecond is dropped. */
+/* One digit or more; digits finer than a microsecond are dropped. */
 static bool take_fraction(struct cursor *c, int *fraction_us)
 {
 	int unit = 100000;

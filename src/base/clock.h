@@ -1,6 +1,6 @@
 /*
  * clock: times are int64 microseconds since 1970 UTC (time_us).  The ledger decides by the
- * database's clock only; these serve deadlines (monotonic), logs and signatures (wall).
+ * database's clock only; the clocks here serve deadlines (monotonic), logs and signatures (wall).
  * Thread-safe.
  */
 #ifndef OCTROI_BASE_CLOCK_H
@@ -21,8 +21,8 @@ int64_t clock_wall_us(void);
 /* "2026-11-21T00:47:00.123Z" (RFC 3339, milliseconds, rounded down).  time_us from year 0001 to
  * 9999.  Returns the length. */
 size_t clock_format(int64_t time_us, char out[CLOCK_RFC3339_MAX]);
-/* RFC 3339 with Z or a numeric offset, fraction optional; or a date alone (midnight UTC).  What is
- * finer than a microsecond is dropped, a leap second refused.  0 or -1. */
+/* RFC 3339 with Z or a numeric offset, fraction optional; or a date alone (midnight UTC).  Digits
+ * finer than a microsecond are dropped, a leap second is refused.  0 or -1. */
 int clock_parse(const char *text, size_t length, int64_t *time_us);
 
 #endif

@@ -1,6 +1,6 @@
 #define _GNU_SOURCE
-/* OpenSSL prefers its EVP functions, which allocate for each hash; where octroi hashes there is nobody to be told
- * that memory is short. */
+/* OpenSSL prefers its EVP functions, which allocate for each hash.  The callers here have no way to report that memory
+ * is short. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "base/digest.h"
 
@@ -19,7 +19,7 @@
 #include "base/memory.h"
 
 #define GETENTROPY_MAX 256
-/* What libssl asks for at its own beginning. */
+/* The options that libssl asks for when it begins. */
 #define BEGUN                                                                                      \
 	(OPENSSL_INIT_ADD_ALL_CIPHERS | OPENSSL_INIT_ADD_ALL_DIGESTS | OPENSSL_INIT_LOAD_CONFIG |  \
 	 OPENSSL_INIT_LOAD_CRYPTO_STRINGS)
@@ -59,7 +59,7 @@ int digest_watch_memory(void)
 	CHECK(CRYPTO_set_mem_functions(watched_alloc, watched_realloc, watched_free) == 1);
 	if (OPENSSL_init_crypto(BEGUN, NULL) != 1)
 		return -1;
-	/* It may have begun without what it fetches from. */
+	/* OpenSSL may have begun without the providers that EVP_MAC_fetch needs. */
 	CHECK(pthread_once(&digest_once, digest_fetch) == 0);
 	return digest_mac != NULL ? 0 : -1;
 }
@@ -183,7 +183,7 @@ int digest_unbase64url(const char *text, size_t length, void *out, size_t max)
 			byte[written++] = (unsigned char)(pending >> bits & 0xff);
 		}
 	}
-	/* Else one value would have several names. */
+	/* Unused bits must be zero, or one value would have several names. */
 	if ((pending & ((1U << bits) - 1)) != 0)
 		return -1;
 	return (int)written;

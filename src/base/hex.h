@@ -7,10 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* 0 to 15, of either case; -1: it is no digit. */
+/* 0 to 15, of either case; -1 when c is no digit. */
 int hex_digit(char c);
 
-/* Reads so many bytes from the beginning of the text, two digits each; false when there are not as many digits. */
+/* Reads count bytes from the beginning of the text, two digits each; false when there are fewer digits. */
 bool hex_read(const char *text, unsigned char *bytes, size_t count);
 
 #endif

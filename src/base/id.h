@@ -1,7 +1,7 @@
 /*
  * id: the names that cross the HTTP border.  An account's key is derived from the application's own
- * id; a hold is named by its account's key and its number within the account, so that naming a hold
- * names the row to lock and no index is needed to find it.  Pure, thread-safe.
+ * id.  A hold's name holds its account's key and its number within the account.  So the name of a
+ * hold gives the row to lock, and no index is needed to find it.  Pure, thread-safe.
  */
 #ifndef OCTROI_BASE_ID_H
 #define OCTROI_BASE_ID_H

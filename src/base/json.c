@@ -1,6 +1,6 @@
 #include "base/json.h"
 
-/* jansson has a typedef of the name that is a function here; it is not needed. */
+/* jansson has a typedef json_type, which is a function here; the typedef is not needed. */
 #define json_type jansson_type
 #include <jansson.h>
 #undef json_type
@@ -17,8 +17,8 @@
 
 /*
  * A struct json * is a json_t * by another name.  jansson rounds a number with a fraction or an
- * exponent to a binary one; so such numbers are turned into strings before jansson sees them.  A
- * string that begins with NUL, which no other string of a document may contain, is a fraction.
+ * exponent to a binary one.  So such numbers are turned into strings before jansson sees them.  A
+ * string that begins with NUL is a fraction; no other string of a document may contain a NUL.
  */
 #define FRACTION_MARK "\\u0000"
 /* The shortest fraction ("1e1") grows by the mark and two quotes, the shortest number by two. */
@@ -35,10 +35,11 @@ struct scan {
 };
 
 /*
- * jansson 2.14 does not look whether its buffer for a string could grow (lex_save in load.c); when the closing quote is
- * lost so, it copies what lies behind the buffer over what lies behind another block.  A block that such a buffer grows
- * to is therefore never refused: where memory is short it comes from here, for as long as load() takes to give the
- * document up; beyond that the process ends.  Where another library has jansson read it is refused all the same.
+ * jansson 2.14 does not check that its buffer for a string could grow (lex_save in load.c).  If the closing quote is
+ * lost so, jansson copies the bytes behind the buffer over the bytes behind another block.  So a block that such a
+ * buffer grows to is never refused within load(): where memory is short, the block comes from reserve, until load() has
+ * given the document up.  When reserve is used up, the process ends.  Where another library calls jansson, such a block
+ * is refused all the same.
  */
 static _Thread_local struct {
 	_Alignas(16) char bytes[8192];
@@ -125,7 +126,7 @@ static bool scan_digits(struct scan *s)
 	return s->at > first;
 }
 
-/* From the opening quote to after the closing one; an unfinished string is jansson's to refuse. */
+/* From the opening quote to after the closing one; jansson refuses an unfinished string. */
 static bool scan_string(struct scan *s)
 {
 	const char *first = s->at++;
@@ -135,7 +136,7 @@ static bool scan_string(struct scan *s)
 			return scan_fail(s, "contains a NUL character");
 		if (s->end - s->at >= 6 && memcmp(s->at, "\\u0000", 6) == 0)
 			return scan_fail(s, "contains a NUL character");
-		/* What a backslash stands before ends no string and begins no escape. */
+		/* The character after a backslash ends no string and begins no escape. */
 		if (*s->at == '\\' && s->end - s->at >= 2 && s->at[1] != '\0')
 			s->at++;
 		s->at++;
@@ -146,7 +147,7 @@ static bool scan_string(struct scan *s)
 	return true;
 }
 
-/* The grammar of RFC 8259; *fraction tells whether it is more than an integer. */
+/* The grammar of RFC 8259; *fraction is true if the number has a fraction or an exponent. */
 static bool scan_number_text(struct scan *s, bool *fraction)
 {
 	*fraction = false;
@@ -203,7 +204,7 @@ static bool scan_number(struct scan *s)
 	return true;
 }
 
-/* Checks what must be known before jansson recurses; false with the problem set. */
+/* Checks the bytes before jansson recurses; false with the problem set. */
 static bool scan_document(struct scan *s)
 {
 	int depth = 0;
@@ -254,8 +255,8 @@ static const char *sentence(enum json_error_code code)
 	}
 }
 
-/* Where memory was short jansson may answer with a document that lacks something.
- * The rewriting turns no line ends over, so the line is right in both texts. */
+/* Where memory was short, jansson may return an incomplete document, which is refused here.
+ * The rewriting changes no line ends, so the line is right in both texts. */
 static struct json *load(const char *bytes, size_t length, size_t flags, char error[JSON_ERROR_MAX])
 {
 	json_error_t details;
@@ -267,7 +268,7 @@ static struct json *load(const char *bytes, size_t length, size_t flags, char er
 	reserve.open = false;
 	if (memory_watched(before)) {
 		json_decref(root);
-		reserve.used = 0; /* nothing of it is in use */
+		reserve.used = 0; /* no block of the reserve is in use */
 		snprintf(error, JSON_ERROR_MAX, "the JSON %s", sentence(json_error_out_of_memory));
 		return NULL;
 	}
@@ -491,7 +492,7 @@ static void put_escaped(struct buf *out, unsigned char c)
 		buf_printf(out, "\\u%04x", c);
 }
 
-/* Bytes that are not UTF-8 become U+FFFD: what is written is always JSON. */
+/* Bytes that are not UTF-8 become U+FFFD, so that the output is always JSON. */
 static void put_quoted(struct buf *out, const char *text)
 {
 	const unsigned char *at = (const unsigned char *)text;
@@ -513,7 +514,7 @@ static void put_quoted(struct buf *out, const char *text)
 	buf_add_char(out, '"');
 }
 
-/* What stands before every value: a comma after the member before, and the key. */
+/* Writes the beginning of every value: a comma after the member before, and the key. */
 static void put_start(struct json_writer *w, const char *key)
 {
 	CHECK(w->depth > 0 || key == NULL);
@@ -613,7 +614,7 @@ void json_put_minor(struct json_writer *w, const char *key, int64_t amount_micro
 	int decimals = 4;
 	int64_t parts = 10000;
 
-	/* A minor unit smaller than that has fewer decimals than four. */
+	/* A minor unit of fewer than 10,000 micros has fewer decimals than four. */
 	while (parts > per_minor) {
 		parts /= 10;
 		decimals--;

@@ -30,13 +30,13 @@ enum json_type {
 	JSON_RECORD
 };
 
-/* Before any other use: lets jansson allocate so that a shortage is noted (memory.h).  After token_watch_memory:
- * cjose sets jansson's allocator, too. */
+/* Makes jansson allocate so that a shortage is noted (memory.h).  Call it before any other use of jansson, but after
+ * token_watch_memory: cjose sets jansson's allocator, too. */
 void json_watch_memory(void);
 
-/* NULL with a sentence in error, which quotes nothing of the bytes, when they are not such a
- * document.  numbers_as_text makes every number a JSON_TEXT of its own decimal text (for price
- * lists: nothing ever rounds a price). */
+/* NULL when the bytes are not such a document, with a sentence in error that quotes none of them.
+ * numbers_as_text makes every number a JSON_TEXT of its own decimal text (for price lists: nothing
+ * ever rounds a price). */
 struct json *json_parse(const char *bytes, size_t length, bool numbers_as_text,
                         char error[JSON_ERROR_MAX]);
 void json_free(struct json *document); /* the root only; NULL is harmless */
@@ -49,7 +49,7 @@ int64_t json_int(const struct json *value);                      /* value must b
 const char *json_text(const struct json *value, size_t *length); /* value must be JSON_TEXT */
 size_t json_size(const struct json *list_or_record);
 const struct json *json_at(const struct json *list, size_t index);
-/* Visits every member in order until visit returns non-zero, which is returned; else 0. */
+/* Visits the members in order.  Stops at the first non-zero result of visit and returns it; else 0. */
 int json_each(const struct json *record,
               int (*visit)(void *context, const char *key, const struct json *value),
               void *context);

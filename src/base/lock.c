@@ -7,9 +7,9 @@
 #include "base/clock.h"
 
 /*
- * owner and held may be read by a thread that does not hold the lock (in order to be aborted), so
- * both are accessed atomically.  owner is stored before held, and read after it: a thread that
- * reads held as true never reads an owner older than that.
+ * owner and held are accessed atomically, because a thread that does not hold the lock may read them
+ * (and is then aborted).  owner is stored before held, and read after held.  So a thread that reads
+ * held as true never reads an older owner.
  */
 static void lock_mark(struct lock *l)
 {
@@ -44,7 +44,7 @@ void lock_destroy(struct lock *l)
 
 void lock_take(struct lock *l)
 {
-	CHECK(!lock_is_mine(l)); /* else this thread waits for itself */
+	CHECK(!lock_is_mine(l)); /* or this thread would wait for itself */
 	CHECK(pthread_mutex_lock(&l->mutex) == 0);
 	lock_mark(l);
 }

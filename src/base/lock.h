@@ -1,6 +1,6 @@
 /*
- * lock: a mutex that knows its owner, and a condition with a monotonic deadline.  After Varnish's
- * Lck_AssertHeld: functions that need a lock say so in code.  Any failure of pthread is a bug
+ * lock: a mutex that knows its owner, and a condition with a monotonic deadline.  Functions that need
+ * a lock assert that in code, after Varnish's Lck_AssertHeld.  Any failure of pthread is a bug
  * (abort).
  */
 #ifndef OCTROI_BASE_LOCK_H

@@ -21,9 +21,9 @@
 #define LOG_PATIENCE_MS 1000 /* for a non-blocking descriptor that takes nothing */
 
 /*
- * 64 KiB in two halves: one collects lines while the other is written without the lock, so that a
- * slow disk or reader stops one thread and not all.  Lines for which neither has room are dropped,
- * counted, and the count is written as soon as writing works again.
+ * 64 KiB in two halves: one collects lines while the other is written without the lock.  So a slow
+ * disk or reader stops one thread and not all.  Lines for which neither half has room are dropped
+ * and counted.  The count is written as soon as writing works again.
  */
 static struct {
 	struct lock lock;
@@ -71,7 +71,7 @@ static bool is_name_character(char c)
 	       c == '_' || c == '.' || c == '-';
 }
 
-/* Keys and events are literals of the program; should one not be, it still forges nothing. */
+/* Keys and events are literals of the program; a name that is not one could still forge nothing. */
 static void line_name(struct line *l, const char *name)
 {
 	for (; *name != '\0'; name++) {
@@ -80,7 +80,7 @@ static void line_name(struct line *l, const char *name)
 	}
 }
 
-/* One character of a value: printable ASCII as it is, all else by an escape. */
+/* One character of a value: printable ASCII unchanged, any other byte as an escape. */
 static bool line_character(struct line *l, unsigned char c, size_t limit)
 {
 	char escape[8];
@@ -202,7 +202,7 @@ static int64_t write_lines(const char *bytes, size_t length)
 	return count_lines(bytes + taken, length - taken);
 }
 
-/* Gives the lock while it writes the half, after a line that says what was dropped before. */
+/* Writes a line with the number of lines dropped before, and the half; gives the lock meanwhile. */
 static void write_half(int half)
 {
 	int64_t said = out.dropped;
@@ -223,7 +223,7 @@ static void write_half(int half)
 	out.lengths[half] = 0;
 }
 
-/* Writes what is collected; gives the lock meanwhile.  Nobody may be writing. */
+/* Writes the collected lines; gives the lock meanwhile.  No other thread may be writing. */
 static void write_out(void)
 {
 	lock_assert_held(&out.lock);
@@ -239,7 +239,7 @@ static void write_out(void)
 	cond_broadcast(&out.written);
 }
 
-/* Writes out and returns with the lock held and nobody writing. */
+/* Writes the collected lines; returns with the lock held and no thread writing. */
 static void drain(void)
 {
 	lock_assert_held(&out.lock);
@@ -343,7 +343,7 @@ void log_event_fields(enum log_level level, const char *event, const struct log_
 	collect(&l);
 	if (level == LOG_LEVEL_ERROR) {
 		if (out.writing)
-			out.again = true; /* whoever writes now will write this line next */
+			out.again = true; /* the thread that writes now will write this line next */
 		else
 			write_out();
 	}

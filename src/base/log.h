@@ -1,9 +1,9 @@
 /*
  * log: one line per event, logfmt (time=… level=… event=… key=value …), to stderr or a file.  Lines
- * are collected in a bounded buffer and written by whoever fills it or by log_flush; what does not
- * fit is counted and said.  Values are quoted, cut at 1 KiB and escaped to ASCII, so no input can
- * forge a line.  Never pass a secret: keys, tokens and signatures have no place in any field.
- * Thread-safe, own lock.
+ * are collected in a bounded buffer, and written by the thread that fills it or by log_flush.  Lines
+ * that do not fit are dropped, and their count is logged.  Values are quoted, cut at 1 KiB and
+ * escaped to ASCII, so no input can forge a line.  Never pass a secret: keys, tokens and signatures
+ * have no place in any field.  Thread-safe, own lock.
  */
 #ifndef OCTROI_BASE_LOG_H
 #define OCTROI_BASE_LOG_H
@@ -18,8 +18,8 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 int log_open(const char *path, enum log_level level);
 /* Opens the path again (log rotation).  0, or -1 with errno and the old file still in use. */
 int log_reopen(void);
-/* Writes out what is collected.  Errors are written at once, by whoever writes already or by the
- * caller. */
+/* Writes the collected lines.  Errors are written at once, by a thread that is writing already or by
+ * the caller. */
 void log_flush(void);
 
 struct log_field {

@@ -1,7 +1,7 @@
 /*
- * memory: the allocator with a memory of its own: whether it had to refuse this thread.  Libraries that are
- * given these functions may report a shortage as anything else, such as a text that is malformed or a signature
- * that does not fit; whoever is about to say so to a caller asks here first.
+ * memory: the allocator, with a note of whether it had to refuse this thread.  Libraries that are given these
+ * functions may report a shortage as another error, such as a malformed text or a signature that does not fit.
+ * A function that is about to report such an error asks here first.
  * Any thread; the note is the calling thread's own.
  */
 #ifndef OCTROI_BASE_MEMORY_H
@@ -21,11 +21,11 @@ void memory_free(void *memory);
 void memory_note(void);
 /* Forgets that memory was short. */
 void memory_forget(void);
-/* Whether it was since then. */
+/* True if memory was short since memory_forget. */
 bool memory_was_short(void);
 
-/* Around a piece of work: memory_watch answers what was noted before it, which memory_watched takes back in;
- * it tells whether memory was short in between. */
+/* Called before and after a piece of work.  memory_watch returns the note of before and clears it.  memory_watched
+ * takes that note back in, and returns true if memory was short in between. */
 bool memory_watch(void);
 bool memory_watched(bool before);
 

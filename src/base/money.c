@@ -113,7 +113,7 @@ static int take_exponent(const char *text, size_t length, size_t *position, int 
 	return 0;
 }
 
-/* Takes the zeros at both ends away, so that the number of digits tells the size of the value. */
+/* Removes the zeros at both ends, so that the number of digits tells the size of the value. */
 static void trim_zeros(struct decimal *d)
 {
 	int leading = 0;

@@ -1,6 +1,6 @@
 /*
  * money: amounts in int64 micros (a millionth of the account's unit) and the only arithmetic
- * allowed on them.  Every function that can overflow says so; none wraps, none rounds silently,
+ * allowed on them.  Every function that can overflow reports it; none wraps, none rounds silently,
  * none uses floating point.  All functions are pure and safe in any thread.
  */
 #ifndef OCTROI_BASE_MONEY_H
@@ -19,10 +19,10 @@ typedef int64_t micros;
 
 #define MONEY_TEXT_MAX 32 /* bytes that decimal_format writes at most, NUL included */
 
-/* *sum = a + b, *difference = a - b.  False, nothing written, when it does not fit an int64. */
+/* *sum = a + b, *difference = a - b.  False, and nothing written, when the result does not fit an int64. */
 bool money_add(micros a, micros b, micros *sum) __attribute__((warn_unused_result));
 bool money_subtract(micros a, micros b, micros *difference) __attribute__((warn_unused_result));
-/* a + b of amounts that are known to fit: another sum is a bug. */
+/* a + b of amounts that are known to fit: a sum that does not fit is a bug. */
 micros money_sum(micros a, micros b);
 micros money_least(micros a, micros b);
 /* *product = amount * count for count >= 0; false on overflow. */
@@ -35,11 +35,10 @@ int64_t money_floor_div(micros amount, int64_t per_minor);
 
 /*
  * Decimal text, optionally signed, optionally with a fraction and an exponent ("12", "-0.5",
- * "1.25e-06"), times 10^scale (0 to 18), exactly; digits beyond the scale are rounded half away
- * from zero when round is true and refused otherwise (zeros there change nothing and pass).  0 and
- * *value, or -1 for anything else (empty, blanks, no digit on a side of the point, other
- * characters, more than 64 bytes, out of int64).  money_parse is decimal_parse with scale 6, no
- * rounding.
+ * "1.25e-06"), times 10^scale (0 to 18), exactly.  Digits beyond the scale are rounded half away
+ * from zero when round is true, and refused otherwise; zeros there pass.  0 and *value, or -1 for
+ * any other text: empty, blanks, no digit on a side of the point, other characters, more than 64
+ * bytes, out of int64.  money_parse is decimal_parse with scale 6, no rounding.
  */
 int decimal_parse(const char *text, size_t length, int scale, bool round, int64_t *value);
 int money_parse(const char *text, size_t length, micros *amount);

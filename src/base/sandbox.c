@@ -27,10 +27,10 @@ int sandbox_keep_private(void)
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A system call that is on none of the lists fails as if this kernel did not have it, for that is what
- * a newer C library is prepared for.  Measured with strace over the tests of tests/api, and what
- * the C library's resolver, OpenSSL and libcurl do beyond that.  Names, because a libseccomp that is
- * older than a call does not know its macro. */
+/* A system call that is on none of the lists fails as if this kernel did not have it: a newer C library
+ * is prepared for that.  The calls were measured with strace over the tests of tests/api; further calls
+ * of the C library's resolver, OpenSSL and libcurl were added.  The lists hold names, because a
+ * libseccomp that is older than a call does not know its macro. */
 static const char *const allowed[] = {
 	/* files and sockets that are open */
 	"read", "readv", "pread64", "preadv", "write", "writev", "pwrite64", "pwritev", "lseek", "_llseek",
@@ -54,20 +54,20 @@ static const char *const allowed[] = {
 	/* signals */
 	"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigreturn", "rt_sigtimedwait", "rt_sigtimedwait_time64",
 	"sigaltstack",
-	/* time, chance, and who and where this is */
+	/* time, random numbers, and the identity of process and machine */
 	"clock_gettime", "clock_gettime64", "clock_getres", "gettimeofday", "time", "getrandom", "getpid", "getppid",
 	"getuid", "geteuid", "getgid", "getegid", "getuid32", "geteuid32", "getgid32", "getegid32", "uname",
 	"sysinfo", "getrusage", "times", "getrlimit", "ugetrlimit",
 };
 
-/* What nobody but an intruder asks for: the process ends at once, and there is nothing to try again
- * with.  The ledger survives that as it survives any kill. */
+/* Calls that only an intruder makes.  The process ends at once, so that the intruder cannot try again.
+ * The ledger survives that as it survives any kill. */
 static const char *const deadly[] = {
 	/* other programs and processes */
 	"execve", "execveat", "fork", "vfork", "kill", "tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "ptrace",
 	"process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_open", "pidfd_getfd", "pidfd_send_signal",
 	"kcmp", "wait4", "waitid",
-	/* a door of one's own */
+	/* listening for connections */
 	"listen",
 	/* more rights, another view of the system, the kernel */
 	"setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid", "setfsgid", "setgroups",
@@ -81,8 +81,8 @@ static const char *const deadly[] = {
 	"fchmodat", "chown", "lchown", "fchownat", "mknod", "mknodat", "truncate",
 };
 
-/* Rules that look at one argument: the bits of mask have to be value.  Arguments of type int leave
- * the upper half of the register undefined, hence no plain comparison. */
+/* Rules that look at one argument: its bits of mask must equal value.  A plain comparison would not do,
+ * because arguments of type int leave the upper half of the register undefined. */
 struct rule {
 	const char *name;
 	uint64_t mask, value;
@@ -102,13 +102,13 @@ static const struct rule rules[] = {
 	{"socket", INT, AF_UNIX, 0, false},
 	{"socket", INT, AF_INET, 0, false},
 	{"socket", INT, AF_INET6, 0, false},
-	{"socket", INT, AF_NETLINK, 0, false}, /* the resolver asks which addresses this machine has */
-	/* Threads.  clone3 keeps its flags in memory, where no filter sees them: it does not exist, and
-	 * the C library takes clone instead. */
+	{"socket", INT, AF_NETLINK, 0, false}, /* the resolver asks for this machine's addresses */
+	/* Threads.  clone3 keeps its flags in memory, where no filter sees them.  So clone3 fails as
+	 * unknown, and the C library uses clone instead. */
 	{"clone", CLONE_THREAD, CLONE_THREAD, 0, false},
 	{"clone", CLONE_THREAD, 0, 0, true},
-	/* Code comes from files: names are resolved and the database's users proved by libraries that are
-	 * loaded when they are first needed. */
+	/* Code is mapped from files: the libraries that resolve names and authenticate the database's users
+	 * are loaded when they are first needed. */
 	{"mmap", PROT_EXEC, 0, 2, false},
 	{"mmap", WRITE_AND_EXECUTE, PROT_EXEC, 2, false},
 	{"mmap", WRITE_AND_EXECUTE, WRITE_AND_EXECUTE, 2, true},
@@ -134,7 +134,7 @@ static int add(scmp_filter_ctx filter, uint32_t action, const char *name, unsign
 	const int number = seccomp_syscall_resolve_name(name);
 
 	if (number == __NR_SCMP_ERROR)
-		return 0; /* libseccomp is older than it: then nothing here uses it */
+		return 0; /* the call is newer than libseccomp: then nothing here uses it */
 	return seccomp_rule_add_array(filter, action, number, count, &compare);
 }
 
@@ -156,7 +156,7 @@ static int add_rules(scmp_filter_ctx filter)
 		            SCMP_CMP64(rules[i].argument, SCMP_CMP_MASKED_EQ, rules[i].mask, rules[i].value));
 	if (error != 0)
 		return error;
-	/* abort signals its own process, and so may we. */
+	/* abort signals its own process, so tgkill is allowed for this one. */
 	return add(filter, SCMP_ACT_ALLOW, "tgkill", 1,
 	           SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, INT, (uint64_t)(uint32_t)getpid()));
 }
@@ -166,7 +166,7 @@ static int fill(scmp_filter_ctx filter)
 	int error = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 
 	if (error == 0)
-		error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: each call passes it */
+		error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: every call passes */
 	if (error == 0)
 		error = add_names(filter, SCMP_ACT_ALLOW, allowed, sizeof(allowed) / sizeof(allowed[0]));
 	if (error == 0)

@@ -107,7 +107,7 @@ struct key {
 	size_t length;
 };
 
-/* The bytes that a secret signs with; false when they are too few, too many, or no base64. */
+/* The secret's key; false when it has too few or too many bytes, or (Svix) is no base64. */
 static bool read_key(const struct span *secret, enum signature_kind kind, struct key *key)
 {
 	struct span text = *secret;
@@ -128,7 +128,7 @@ static bool read_key(const struct span *secret, enum signature_kind kind, struct
 	decoded = unbase64(&text, key->bytes, sizeof(key->bytes));
 	if (decoded < SVIX_KEY_MIN_BYTES)
 		return false;
-	/* HMAC fills a short key up with zeros itself (RFC 2104), so these do not change the result. */
+	/* HMAC itself fills a short key up with zeros (RFC 2104), so the zeros here do not change the result. */
 	key->length = decoded < DIGEST_KEY_MIN_BYTES ? DIGEST_KEY_MIN_BYTES : (size_t)decoded;
 	return true;
 }
@@ -159,7 +159,7 @@ static void to_hex(const unsigned char digest[DIGEST_BYTES], char hex[HEX_CHARAC
 	}
 }
 
-/* The one t and whether there is any v1; false when the header is not of that form. */
+/* Reads the time t; false unless the header has exactly one t and at least one v1. */
 static bool read_stripe_header(const char *header, struct span *time)
 {
 	struct span item;
@@ -179,7 +179,7 @@ static bool read_stripe_header(const char *header, struct span *time)
 	return any && time->text != NULL;
 }
 
-/* Whether one of the header's v1 is this; v0 is a decoy, unreadable ones are passed over. */
+/* True if one of the header's v1 equals hex.  v0 is a decoy; a v1 of another length is passed over. */
 static bool has_v1(const char *header, const char hex[HEX_CHARACTERS])
 {
 	struct span item;

@@ -14,10 +14,10 @@
 #define US INT64_C(1000000)
 #define DAY_S INT64_C(86400)
 #define DAY_US (DAY_S * US)
-/* No wall clock is further from UTC. */
+/* No local time is further from UTC. */
 #define OFFSET_MAX_S (27 * INT64_C(3600))
 
-#define DATABASE "/usr/share/zoneinfo" /* unless TZDIR says where, as GLib has it */
+#define DATABASE "/usr/share/zoneinfo" /* unless TZDIR names another, as for GLib */
 #define PATH_BYTES_MAX 512
 #define ZONES_MAX 1024                  /* the database has some 600 names */
 #define PLACES (2 * ZONES_MAX)          /* a power of two */
@@ -35,8 +35,8 @@ static struct {
 
 /* ---- names ---------------------------------------------------------------------------------------- */
 
-/* "America/Port-au-Prince", "Etc/GMT+5": every part of a name of the database begins with a capital, and nothing
- * else that lies in its folder does (posix/, right/, localtime, leapseconds, zone.tab). */
+/* "America/Port-au-Prince", "Etc/GMT+5": every part of a name of the database begins with a capital.  The other
+ * files of its folder do not (posix/, right/, localtime, leapseconds, zone.tab). */
 static bool plausible(const char *name)
 {
 	bool begins = true;
@@ -54,7 +54,7 @@ static bool plausible(const char *name)
 	return !begins;
 }
 
-/* GLib would also take a rule ("CET-1CEST") for a name; only what the database has is one. */
+/* GLib would also take a rule ("CET-1CEST") for a name; only a file of the database is a name here. */
 static bool exists(const char *name)
 {
 	const char *directory = getenv("TZDIR");
@@ -68,7 +68,7 @@ static bool exists(const char *name)
 	return length > 0 && length < (int)sizeof(path) && stat(path, &found) == 0 && S_ISREG(found.st_mode);
 }
 
-/* FNV-1a; where the name is, or belongs. */
+/* The place where the name is, or belongs (FNV-1a). */
 static struct zone **place_of(const char *name)
 {
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -125,7 +125,8 @@ static int64_t floor_div(int64_t a, int64_t b)
 	return a / b - (a % b < 0);
 }
 
-/* The stretch of time that the instant is in, within which the offset does not change; they are numbered in order. */
+/* The number of the stretch of time that the instant is in.  Within a stretch the offset does not change; stretches are
+ * numbered in order. */
 static int stretch(const struct zone *z, int64_t s)
 {
 	return g_time_zone_find_interval(z->times, G_TIME_TYPE_UNIVERSAL, s);
@@ -136,7 +137,7 @@ static int64_t offset(const struct zone *z, int64_t s)
 	return g_time_zone_get_offset(z->times, stretch(z, s));
 }
 
-/* The first second of another stretch after from; limit when there is none before it. */
+/* The first second after from that is in another stretch; limit when there is none before it. */
 static int64_t next_change(const struct zone *z, int64_t from, int64_t limit)
 {
 	const int now = stretch(z, from);
@@ -253,8 +254,8 @@ static int64_t next_local_month(int64_t local_us)
 	return zone_add_months(zone_local_month(local_us), 1);
 }
 
-/* The first instant after time_us whose local time is of another unit, of which from begins and next ends one:
- * where the offset holds until then, or a change of the offset. */
+/* The first instant after time_us whose local time is in another unit (day, month).  from gives a unit's beginning,
+ * next its end.  That instant is the unit's end if the offset holds until then, or else a change of the offset. */
 static int64_t next_unit(const struct zone *z, int64_t time_us, int64_t (*from)(int64_t local_us),
                          int64_t (*next)(int64_t local_us))
 {

@@ -1,7 +1,7 @@
 /*
- * zone: time zones of the IANA database, and the calendar in them.  A zone is read once and stays for the
- * life of the process; it never changes then, so the arithmetic is pure and any thread may use it.  Only
- * zone_find reads files (and takes a lock).
+ * zone: time zones of the IANA database, and the calendar in them.  A zone is read once, stays for the life
+ * of the process and never changes.  So the arithmetic is pure, and any thread may use it.  Only zone_find
+ * reads files (and takes a lock).
  */
 #ifndef OCTROI_BASE_ZONE_H
 #define OCTROI_BASE_ZONE_H
@@ -16,12 +16,12 @@ struct zone;
 const struct zone *zone_find(const char *name);
 const char *zone_name(const struct zone *z);
 
-/* What clocks on the wall show, as microseconds since 1970-01-01 00:00 on that wall; and the instant at which
- * they do: the first, where that happens twice; the end of the gap, where it never does. */
+/* zone_local: the zone's local time, as microseconds since 1970-01-01 00:00 local time.  zone_instant: the instant
+ * of a local time.  A local time that occurs twice has its first instant; one that never occurs, the end of the gap. */
 int64_t zone_local(const struct zone *z, int64_t time_us);
 int64_t zone_instant(const struct zone *z, int64_t local_us);
 
-/* A local time months later (>= 0): the same day of the month and time of day, or that month's last day. */
+/* The local time months (>= 0) later: the same time of day, on the same day of the month or on that month's last. */
 int64_t zone_add_months(int64_t local_us, int64_t months);
 /* The local midnight of the same day, and of the first of the same month. */
 int64_t zone_local_day(int64_t local_us);

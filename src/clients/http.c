@@ -22,7 +22,7 @@ static void begin(void)
 	                           memory_zeroed) == CURLE_OK);
 }
 
-/* ---- what comes back ------------------------------------------------------------------------- */
+/* ---- the answer ------------------------------------------------------------------------------ */
 
 static size_t take_body(char *bytes, size_t size, size_t count, void *context)
 {
@@ -78,7 +78,7 @@ static void read_date(struct http_answer *answer)
 
 	http_header(answer, "Date", text);
 	date = text[0] != '\0' ? curl_getdate(text, NULL) : -1;
-	/* libcurl reads years that no clock has; those are no date. */
+	/* libcurl accepts years after 9999; such a date counts as none. */
 	answer->date_us = date > 0 && date <= DATE_MAX_SECONDS ? (int64_t)date * CLOCK_US_PER_SECOND : 0;
 }
 
@@ -87,7 +87,7 @@ static void read_date(struct http_answer *answer)
 static bool set_bounds(CURL *curl, const struct http_request *request)
 {
 	const int64_t left_ms = (request->deadline_us - clock_monotonic_us()) / CLOCK_US_PER_MS;
-	const long timeout_ms = left_ms > 1 ? (long)left_ms : 1; /* 0 would stand for ever */
+	const long timeout_ms = left_ms > 1 ? (long)left_ms : 1; /* 0 would mean no timeout */
 
 	return curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, timeout_ms) == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
@@ -145,8 +145,8 @@ static struct curl_slist *list_headers(const struct http_request *request, bool 
 	return headers;
 }
 
-/* libcurl goes on without what it had no memory for, be it the query of the URL, with which Stripe is told whose
- * invoices are wanted: an answer to such a request is none. */
+/* libcurl goes on without the parts that it had no memory for.  A missing part may be the query of the URL, which tells
+ * Stripe whose invoices are wanted.  An answer after a shortage of memory therefore counts as none. */
 static CURLcode perform(CURL *curl, const struct http_request *request, struct curl_slist *headers,
                         struct http_answer *answer)
 {

@@ -1,8 +1,8 @@
 /*
- * http: one HTTP request to somebody else's server (libcurl; the only file that includes it).  Bounded
- * in time and in bytes, follows no redirect, uses no proxy of the environment, verifies TLS.  Headers
- * and bodies may hold secrets: nothing of them is ever logged here.  Thread-safe; waits on the
- * calling thread, so never call it with a lock held.
+ * http: one HTTP request to another server, by libcurl, which only http.c includes.  Bounded in time and
+ * in bytes, follows no redirect, uses no proxy of the environment, verifies TLS.  Headers and bodies may
+ * hold secrets: nothing of them is ever logged here.  Thread-safe; waits on the calling thread, so never
+ * call it with a lock held.
  */
 #ifndef OCTROI_CLIENTS_HTTP_H
 #define OCTROI_CLIENTS_HTTP_H
@@ -23,7 +23,7 @@ struct http_request {
 	const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", NULL after the last */
 	const char *body;                      /* NULL: none */
 	size_t body_length;
-	int64_t deadline_us; /* monotonic: gives up then */
+	int64_t deadline_us; /* monotonic; the request ends then */
 	size_t answer_max;   /* of the body; a larger one is no answer */
 	bool discard;        /* the body is read and dropped, whatever its size */
 };
@@ -33,7 +33,7 @@ struct http_answer {
 	struct buf body; /* http_answer_free gives it back */
 	struct buf head; /* header lines */
 	int64_t date_us; /* of the Date header, to the second; 0: none */
-	char error[HTTP_ERROR_MAX]; /* when there was no answer; never holds what was sent */
+	char error[HTTP_ERROR_MAX]; /* when there was no answer; never holds a part of the request */
 };
 
 /* 0, or -1 when there was no answer.  answer is initialised here; free it in both cases. */

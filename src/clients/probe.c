@@ -53,7 +53,7 @@ enum probe_state probe_state_find(const char *name)
 
 /* ---- the verdict ----------------------------------------------------------------------------- */
 
-/* By the error's code, or its type where there is no such code.  429 may be money, and 400 too. */
+/* States by the error's code, or by its type where there is no such code.  429 and 400 may be about money. */
 static const struct {
 	const char *code;
 	enum probe_state state;
@@ -85,7 +85,7 @@ static const struct {
 	{"timeout_error", PROBE_OVERLOADED},
 };
 
-/* What only the sentence tells, by how it begins.  The last means that the model did answer, too long. */
+/* States that only the beginning of the sentence tells.  The last entry means that the model did answer, too long. */
 static const struct {
 	const char *start, *type;
 	enum probe_state state;
@@ -106,7 +106,7 @@ static const char *text_of(const struct json *record, const char *name)
 	return value != NULL && json_type(value) == JSON_TEXT ? json_text(value, NULL) : "";
 }
 
-/* Codes are words; anything else is not kept, for it might be the key. */
+/* True for a code, which is a word.  Any other text is not kept: it might be the key. */
 static bool is_code(const char *text)
 {
 	const size_t length = strlen(text);
@@ -132,7 +132,7 @@ static enum probe_state find_sentence(const char *sentence, const char *type)
 	return PROBE_UNEXPECTED;
 }
 
-/* Of an error that says nothing known.  429 alone does not tell a rate from money. */
+/* The state of an error without a known code or sentence.  429 alone does not tell a rate limit from lack of money. */
 static enum probe_state by_status(int status)
 {
 	switch (status) {
@@ -165,14 +165,14 @@ static enum probe_state error_verdict(const struct probe_answer *answer, const s
 		state = find_sentence(text_of(error, "message"), type);
 	if (state == PROBE_UNEXPECTED)
 		state = by_status(answer->status);
-	/* Anthropic's monthly cap of a tier looks like a rate, but does not say when to come again. */
+	/* Anthropic's monthly cap of a tier looks like a rate limit, but has no Retry-After header. */
 	if (state == PROBE_RATE_LIMITED && strcmp(type, "rate_limit_error") == 0 &&
 	    !answer->retry_after)
 		state = PROBE_BILLING_HARD_LIMIT_REACHED;
 	return state;
 }
 
-/* A portal's page of 200 is no success. */
+/* True if json has the form that the call expects.  A portal's page with status 200 is no success. */
 static bool is_success(enum probe_call call, const struct json *json)
 {
 	static const struct {
@@ -202,7 +202,7 @@ enum probe_state probe_verdict(const struct probe_answer *answer, char detail[PR
 	else if (answer->status / 100 == 2 && is_success(answer->call, json))
 		state = PROBE_HEALTHY;
 	else if (answer->status >= 500)
-		state = by_status(answer->status); /* a gateway of the provider's writes HTML */
+		state = by_status(answer->status); /* the provider's gateway answers in HTML */
 	json_free(json);
 	return state;
 }
@@ -250,7 +250,7 @@ static void write_body(const struct probe_target *target, enum probe_call call, 
 	json_close_record(&w);
 }
 
-/* Whether OpenAI refused max_tokens, which newer models do not know. */
+/* True if OpenAI refused max_tokens, which newer models do not know. */
 static bool wants_other_limit(const struct http_answer *answer)
 {
 	char why[JSON_ERROR_MAX];
@@ -294,7 +294,7 @@ static void judge(struct asking *g, enum probe_call call, const struct http_answ
 	g->other_limit = call == PROBE_COMPLETE && wants_other_limit(answer);
 }
 
-/* One request; its verdict is in the result. */
+/* Makes one request; its verdict is in the result. */
 static void ask(struct asking *g, enum probe_call call, const char *limit)
 {
 	const struct probe_target *target = g->target;
@@ -334,8 +334,8 @@ static void ask(struct asking *g, enum probe_call call, const char *limit)
 	buf_free(&body);
 }
 
-/* Whether the cheap call leaves open how the dear one ends: a key that may use models need not be allowed to
- * list them, and a model may be unknown to the one and served by the other. */
+/* True if the cheap call leaves open how the dear one ends.  A key that may use models need not be allowed to
+ * list them.  A model may be unknown to the cheap call and served by the dear one. */
 static bool goes_on(enum probe_state state)
 {
 	return state == PROBE_HEALTHY || state == PROBE_PERMISSION ||

@@ -1,7 +1,7 @@
 /*
- * probe: asks a provider whether the platform's own key works: first what costs nothing, then a completion of
- * five tokens.  Says what it found as one of probe_states.def.  Never logs; no result holds the key, nor any
- * sentence of the provider's (those quote keys).  Thread-safe; waits on the calling thread.
+ * probe: asks a provider whether the platform's own key works.  The first call costs nothing; the second is a
+ * completion of five tokens.  The result is a state of probe_states.def.  Never logs.  No result holds the key,
+ * or a sentence of the provider's, which may quote keys.  Thread-safe; waits on the calling thread.
  */
 #ifndef OCTROI_CLIENTS_PROBE_H
 #define OCTROI_CLIENTS_PROBE_H
@@ -32,13 +32,13 @@ struct probe_result {
 	enum probe_state state;
 	int http_status;    /* of the answer that decided; 0: none came */
 	int64_t latency_ms; /* of that request */
-	char detail[PROBE_DETAIL_MAX]; /* the provider's own code, or why there was no answer; or "" */
+	char detail[PROBE_DETAIL_MAX]; /* the provider's own code, or the reason for no answer, or "" */
 };
 
-/* At most three requests, over by the monotonic deadline. */
+/* Makes at most three requests, and ends by the monotonic deadline. */
 void probe_run(const struct probe_target *target, int64_t deadline_us, struct probe_result *result);
 
-/* What was asked for; says what a success must look like. */
+/* The call that was made; it decides the form of a success. */
 enum probe_call { PROBE_LIST_MODELS, PROBE_COMPLETE, PROBE_COUNT_TOKENS, PROBE_MESSAGE };
 
 struct probe_answer {
@@ -49,7 +49,7 @@ struct probe_answer {
 	bool retry_after; /* the header came */
 };
 
-/* Pure: by the error's code, its type, its sentence, and only then the status.  detail: as of the result. */
+/* Judges by the error's code, its type, its sentence, and only then the status.  detail: as in the result.  Pure. */
 enum probe_state probe_verdict(const struct probe_answer *answer, char detail[PROBE_DETAIL_MAX]);
 
 const char *probe_provider_name(enum probe_provider provider);
@@ -64,7 +64,7 @@ struct probe_text {
 	const char *message_french, *action_french;
 };
 const struct probe_text *probe_text(enum probe_state state);
-/* PROBE_UNCHECKED for a name that is not known. */
+/* PROBE_UNCHECKED for an unknown name. */
 enum probe_state probe_state_find(const char *name);
 
 #endif

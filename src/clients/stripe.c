@@ -42,7 +42,7 @@ void stripe_call_free(struct stripe_call *call)
 	call->json = NULL;
 }
 
-/* As application/x-www-form-urlencoded. */
+/* Adds text as application/x-www-form-urlencoded. */
 static void put_encoded(struct buf *b, const char *text)
 {
 	static const char hex[] = "0123456789ABCDEF";
@@ -146,7 +146,7 @@ int64_t stripe_int(const struct json *record, const char *name)
 	return value != NULL && json_type(value) == JSON_INT ? json_int(value) : 0;
 }
 
-/* What is said of an error, unless it quotes the key: it is for the log and the operator's terminal. */
+/* Copies a text of an error, unless it quotes the key: the copy is for the log and the operator's terminal. */
 static void read_told(const struct stripe *s, const struct json *error, const char *name, char *told, size_t size)
 {
 	const char *text = stripe_text(error, name);
@@ -163,7 +163,7 @@ static void read_error(const struct stripe *s, struct stripe_call *call, const s
 	read_told(s, error, "type", call->type, sizeof(call->type));
 	read_told(s, error, "code", call->code, sizeof(call->code));
 	read_told(s, error, "param", call->param, sizeof(call->param));
-	/* Of a key that is wrong Stripe's sentence quotes parts. */
+	/* Stripe's sentence about a wrong key quotes parts of it. */
 	if (answer->status == 401)
 		(void)snprintf(call->error, sizeof(call->error), "the secret key is not accepted");
 	else
@@ -241,7 +241,7 @@ static enum stripe_result send_once(const struct stripe *s, struct stripe_call *
 	result = read_answer(s, call, &answer);
 	http_header(&answer, "Stripe-Should-Retry", should_retry);
 	if (result == STRIPE_OK)
-		*again = false; /* done, whatever it says of repeating */
+		*again = false; /* done, whatever the header says */
 	else if (answer.status != 0 && strcmp(should_retry, "true") == 0)
 		*again = true;
 	else if (answer.status != 0 && strcmp(should_retry, "false") == 0)
@@ -254,7 +254,7 @@ static enum stripe_result send_once(const struct stripe *s, struct stripe_call *
 	return result;
 }
 
-/* Half of what has grown, and a random part of the other half. */
+/* Waits half of a pause that doubles with each attempt, and a random part of the other half. */
 static void pause_before(int attempt)
 {
 	const int64_t whole_us = PAUSE_FIRST_US << (attempt - 1);
@@ -273,8 +273,8 @@ static void pause_before(int attempt)
 
 static void tell(const struct stripe_call *call, enum stripe_result result)
 {
-	/* That a bank declines is no trouble of ours; another refusal is our own mistake or the operator's; the
-	 * rest passes. */
+	/* A bank's refusal (402) is no fault of octroi.  Another refusal is a mistake of octroi or its operator.  The
+	 * other failures pass. */
 	log_event(call->status == 402         ? LOG_LEVEL_INFO
 	          : result == STRIPE_REFUSED ? LOG_LEVEL_ERROR
 	                                     : LOG_LEVEL_WARNING, "stripe_failed",
@@ -308,7 +308,7 @@ enum stripe_result stripe_send(const struct stripe *s, struct stripe_call *call)
 		left_us = deadline_us - clock_monotonic_us();
 		if (left_us < ATTEMPT_MIN_US)
 			break;
-		/* One that hangs leaves time for another. */
+		/* A first attempt that hangs leaves time for another. */
 		result = send_once(s, call, deadline_us - (call->attempts == 0 ? left_us / 2 : 0),
 		                   &again);
 		call->attempts++;

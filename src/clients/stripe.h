@@ -26,9 +26,9 @@ struct stripe {
 
 enum stripe_result {
 	STRIPE_OK,         /* 2xx with a JSON record */
-	STRIPE_REFUSED,    /* it will not do that, however often asked (4xx) */
+	STRIPE_REFUSED,    /* 4xx: a repeat would be refused too */
 	STRIPE_LIMITED,    /* 429 */
-	STRIPE_UNAVAILABLE /* no usable answer in time; what was asked may have been done */
+	STRIPE_UNAVAILABLE /* no usable answer in time; the request may have been done */
 };
 
 /* form: the body of a POST or the query of a GET; stripe_put fills it, stripe_call_free frees it. */
@@ -43,7 +43,7 @@ struct stripe_call {
 	struct json *json; /* NULL unless STRIPE_OK */
 	int64_t date_us;   /* of Stripe's clock, to the second; 0: not said */
 	char type[STRIPE_CODE_MAX], code[STRIPE_CODE_MAX], param[STRIPE_CODE_MAX]; /* of an error */
-	char error[STRIPE_ERROR_MAX]; /* why not, for the operator; holds no secret */
+	char error[STRIPE_ERROR_MAX]; /* the reason, for the operator; holds no secret */
 };
 
 void stripe_begin(struct stripe_call *call, const char *path, const char *idempotency_key,
@@ -56,29 +56,30 @@ void stripe_put(struct stripe_call *call, const char *name, const char *value);
 void stripe_put_int(struct stripe_call *call, const char *name, int64_t value);
 
 /*
- * Sends it, again with the same idempotency key when Stripe says so, or says nothing against it (no
- * answer, 409, 5xx), at most three times, with growing, random pauses, all within the time that the
- * call has.  Anything but STRIPE_OK is logged here, once.
+ * Sends the call, at most three times, with growing, random pauses, all within the time that the call
+ * has.  A repeat has the same idempotency key.  The call is repeated when Stripe says so, or, if Stripe
+ * does not say, after no answer, 409 or 5xx.  Any result but STRIPE_OK is logged here, once.
  */
 enum stripe_result stripe_send(const struct stripe *s, struct stripe_call *call);
 
-/* A new idempotency key; and one that follows from a kept one and what the request is about, for a request that
- * has to be another one when that changes. */
+/* stripe_new_key: a new idempotency key.  stripe_derive_key: a key that follows from the key kept and from about, the
+ * subject of a request.  A request that must be a new one when its subject changes needs such a key. */
 void stripe_new_key(char key[STRIPE_KEY_MAX]);
 void stripe_derive_key(const char *kept, const char *about, char key[STRIPE_KEY_MAX]);
-/* Whether text may stand in a path or as an id of Stripe: prefix, then 1 to 200 of A-Z a-z 0-9 _. */
+/* True if text may stand in a path or as an id of Stripe: prefix, then at least one more, at most 200 characters
+ * in all, of A-Z a-z 0-9 _. */
 bool stripe_id_valid(const char *text, const char *prefix);
-/* Whether the key is a live one. */
+/* True if secret_key is a live one. */
 bool stripe_is_live(const struct stripe *s);
 
-/* How many decimals Stripe's smallest unit of a currency (ISO 4217, any case) stands for: 2, 0 or 3. */
+/* The decimals of Stripe's smallest unit of a currency (ISO 4217, any case): 2, 0 or 3. */
 int stripe_decimals(const char *currency);
 
-/* The payment intent of an invoice's payments, which have to be expanded; "" where that one is not paid, or by
- * something else; NULL beyond the last. */
+/* The payment intent of payment index of an invoice, whose payments must be expanded; "" where that payment is not
+ * paid, or not paid by a payment intent; NULL beyond the last. */
 const char *stripe_invoice_payment(const struct json *invoice, size_t index);
 
-/* A text or integer of an answer; "" and 0 when it is not there or is something else. */
+/* A text or integer of an answer; "" and 0 when it is missing or of another type. */
 const char *stripe_text(const struct json *record, const char *name);
 int64_t stripe_int(const struct json *record, const char *name);
 

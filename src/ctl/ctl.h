@@ -1,8 +1,8 @@
 /*
- * ctl: what every command of octroictl works with: the configuration, one connection to the
- * database, its own arguments.  Commands are the rows of ctl_commands.def; ctl_foo.c holds those
- * whose first word is foo. They print to stdout (listing.h for rows) and complain to stderr.  One
- * thread.
+ * ctl: the state that each command of octroictl gets: the configuration, one connection to the
+ * database, its own arguments.  Commands are the rows of ctl_commands.def; ctl_foo.c holds the
+ * commands whose first word is foo.  A command prints to stdout (listing.h for rows), and its errors
+ * to stderr.  One thread.
  */
 #ifndef OCTROI_CTL_CTL_H
 #define OCTROI_CTL_CTL_H
@@ -27,7 +27,7 @@ struct ctl {
 	const struct config *config;
 	const char *command; /* its row's words, "key create" */
 	bool json;           /* --json was given */
-	int argc;            /* what follows the command's words */
+	int argc;            /* arguments after the command's words */
 	char **argv;
 	struct db *db; /* made when first asked for, like the two below; ctl_close frees them */
 	struct pool *pool;
@@ -50,13 +50,13 @@ struct ctl_list {
 struct ctl_option {
 	const char *name;
 	const char **value; /* takes an argument: "--label TEXT" or "--label=TEXT" */
-	struct ctl_list *list; /* the same, any number of times */
+	struct ctl_list *list; /* takes an argument, any number of times */
 	bool *flag;
 };
 
-/* Takes the arguments apart: options anywhere, until "--"; the rest are operands, from min to max
- * of them.  options ends with a NULL name; NULL: none.  How many operands, or -1, explained on
- * stderr. */
+/* Takes the arguments apart.  Options may stand anywhere before "--"; the other arguments are
+ * operands, from min to max of them.  options ends with a NULL name; NULL: none.  Returns the number
+ * of operands, or -1, explained on stderr. */
 int ctl_arguments(struct ctl *c, const struct ctl_option *options, const char **operands, int min,
                   int max);
 
@@ -69,28 +69,29 @@ int ctl_print(const struct buf *document);
 /* "octroictl: …" on stderr; returns CTL_FAILED. */
 int ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Integer, or decimal with at most 6 places times 10^6, within low and high; 0 or -1, explained
- * with what. */
+/* Reads an integer, or a decimal with at most 6 places times 10^6, from low to high.  0, or -1,
+ * explained on stderr; the second argument is the subject of that sentence. */
 int ctl_integer(const char *text, const char *what, int64_t low, int64_t high, int64_t *value);
 int ctl_decimal(const char *text, const char *what, int64_t low, int64_t high, int64_t *value);
 
 /* The connection that the configuration describes, made at the first call (not yet connected). */
 struct db *ctl_db(struct ctl *c);
-/* The same for statements that may take long (audits, migrations): gives up after an hour. */
+/* Returns the connection for statements that may take long (audits, migrations): it gives up after an
+ * hour.  A connection that ctl_db made before keeps its own timeout. */
 struct db *ctl_db_patient(struct ctl *c);
-/* The ledger, on a connection of its own, decides as octroi itself would with this configuration.
- */
+/* The ledger, on a connection of its own, decides as octroi would with this configuration. */
 struct ledger *ctl_ledger(struct ctl *c);
 #define CTL_LEDGER_TIMEOUT_US (INT64_C(60) * 1000000)
 void ctl_close(struct ctl *c);
 
-/* Runs a statement and calls take (NULL: drops them) for each row of its result, until one answers
- * non-zero.  CTL_OK, what take answered, or CTL_FAILED with a sentence on stderr. */
+/* Runs a statement and calls take for each row of its result, until take answers non-zero.  take
+ * NULL: the rows are dropped.  Returns CTL_OK, the last answer of take, or CTL_FAILED with a sentence
+ * on stderr. */
 int ctl_rows(struct ctl *c, const struct buf *sql,
              int (*take)(void *context, const struct db_row *row), void *context);
 /* The database's clock, in micros; 0, or CTL_FAILED, explained. */
 int ctl_now(struct ctl *c, int64_t *now_us);
-/* Says that the database failed, with its sentence; CTL_FAILED. */
+/* Prints the database's error on stderr; returns CTL_FAILED. */
 int ctl_db_failed(struct ctl *c);
 
 #endif

@@ -94,7 +94,7 @@ static void put_byok(struct listing *l, int64_t byok)
 	listing_text(l, "byok", "own keys", text);
 }
 
-/* What an account with a workspace has besides. */
+/* Adds the fields that only an account with a workspace has. */
 static void put_workspace(struct listing *l, const struct reader_account *a)
 {
 	const struct reader_workspace *p = &a->workspace;
@@ -167,7 +167,7 @@ static int take_grant(void *context, const struct db_row *row)
 	return CTL_OK;
 }
 
-/* What is left, in the order in which it is spent. */
+/* Lists the grants with a remainder, in the order in which they are spent. */
 static int read_grants(struct ctl *c, const struct account_key *key, struct listing *l)
 {
 	struct buf sql;
@@ -368,7 +368,7 @@ static int parse_byok(const char *text, bool *set, unsigned *byok)
 	return CTL_OK;
 }
 
-/* "none" takes the plan, or the limit, away. */
+/* The text "none" takes the plan, or the limit, away. */
 static int fill_in_spending(struct command *command, const struct texts *t)
 {
 	bool daily_set = false, monthly_set = false;
@@ -389,7 +389,7 @@ static int fill_in_spending(struct command *command, const struct texts *t)
 	return CTL_OK;
 }
 
-/* What was used so far of the limits that this command sets. */
+/* Reads the use of this day and this month, for the limits that this command sets. */
 static int count_used(struct ctl *c, struct command *command)
 {
 	struct arena *arena = target_arena();
@@ -442,7 +442,7 @@ static int fill_in(struct command *command, const struct texts *t)
 	return CTL_OK;
 }
 
-/* Whether the account is there: CTL_OK, CTL_NO or CTL_FAILED, said only when wanted and absent. */
+/* CTL_OK: the account exists.  CTL_NO: it does not, explained only if it is wanted.  CTL_FAILED, explained. */
 static int exists(struct ctl *c, const char *name, bool wanted)
 {
 	const struct account_key key = id_account_key(name, strlen(name));

@@ -19,14 +19,14 @@ struct printer {
 	bool some;
 };
 
-/* Files of heads. */
+/* The files of heads: --heads and --against. */
 struct files {
 	const char *heads, *against; /* paths; NULL: none */
-	char draft[PATH_BYTES_MAX];  /* of heads, until it is whole */
+	char draft[PATH_BYTES_MAX];  /* path of the heads until all are written */
 	struct audit_request request;
 };
 
-/* Findings are printed as they are found: there may be as many as rows. */
+/* Prints each finding at once: there may be as many findings as rows. */
 static void print_finding(void *context, const struct audit_finding *f)
 {
 	struct printer *p = context;
@@ -107,7 +107,7 @@ static void print_end(const struct audit_report *r, const char *head, const stru
 
 /* ---- files of heads ---------------------------------------------------------------------------- */
 
-/* Opens what is read and what is written; the draft takes the file's place when the audit is over. */
+/* Opens the file to compare with, and a draft of the file to write.  close_files renames the draft. */
 static int open_files(struct files *f)
 {
 	char why[AUDIT_HEADS_ERROR_MAX];
@@ -138,7 +138,7 @@ static int open_files(struct files *f)
 	return CTL_OK;
 }
 
-/* keep: the heads are written to the disk, and become the file. */
+/* keep: writes the draft to the disk and renames it to heads; else the draft is removed. */
 static int close_files(struct files *f, bool keep)
 {
 	bool written = true;

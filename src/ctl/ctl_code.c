@@ -16,7 +16,7 @@
 #define SQL_MAX ((size_t)1024 * 1024)
 #define LIST_LIMIT 100
 #define LIST_LIMIT_MAX 1000000
-/* Codes that octroictl invents again when one was taken: 60 random bits do not meet twice in a row. */
+/* Attempts at an INSERT, with other random codes if one exists already.  60 random bits do not meet twice in a row. */
 #define ATTEMPTS_MAX 3
 
 /* ---- create ---------------------------------------------------------------------------------- */
@@ -30,7 +30,7 @@ struct making {
 	int64_t amount_micros, count, uses_max, uses_per_account, expires_at_us, now_us;
 	int unit;
 	const char *batch, *reason, *actor;
-	char code[CODE_MAX]; /* "" to invent them */
+	char code[CODE_MAX]; /* the code of --code; "": random codes */
 };
 
 static int parse_numbers(const struct texts *t, struct making *p)
@@ -70,7 +70,7 @@ static int parse_texts(const struct texts *t, struct making *p)
 	return CTL_OK;
 }
 
-/* A code that somebody chose. */
+/* Reads the code of --code. */
 static int parse_chosen(const struct texts *t, struct making *p)
 {
 	if (t->code == NULL)
@@ -150,7 +150,7 @@ static void add_row(struct listing *l, const struct making *p, const char *code)
 	listing_text(l, "batch", "batch", p->batch);
 }
 
-/* One statement, and so all of them or none. */
+/* Inserts all codes or none, by one statement. */
 static enum db_result insert(struct ctl *c, const struct making *p, int64_t count, char (*codes)[CODE_MAX])
 {
 	enum db_result result;
@@ -205,7 +205,7 @@ int ctl_code_create(struct ctl *c)
 	result = CTL_OK;
 	for (int64_t left = p.count; left > 0 && result == CTL_OK; left -= AT_ONCE)
 		result = create_some(c, &p, left < AT_ONCE ? left : AT_ONCE, l);
-	/* What was made before something failed must be known too. */
+	/* Codes that were made before an error are printed too: they are valid. */
 	listing_print(l, c->json);
 	listing_free(l);
 	return result;
@@ -269,7 +269,7 @@ int ctl_code_list(struct ctl *c)
 
 /* ---- revoke ---------------------------------------------------------------------------------- */
 
-/* The codes that are meant; false when the words name none. */
+/* Adds the condition for the code or the batch; false if the arguments can name neither. */
 static bool add_meant(struct buf *sql, const char *named, const char *batch)
 {
 	unsigned char key[ID_KEY_BYTES];

@@ -1,6 +1,6 @@
 /*
  * gate: the guard's check for a web server that can ask a program: one line in, one line out.  See
- * apache/guarded.conf.  Who asks waits for the answer with nothing but that, so there always is one.
+ * apache/guarded.conf.  Each line gets an answer, because the web server waits for it without a timeout.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,8 +11,8 @@
 
 #define LOOKUP_TIMEOUT_US (2 * CLOCK_US_PER_SECOND)
 #define DB_TIMEOUT_MS 1000 /* of each step, so that a look-up may still try twice */
-/* After a look-up that failed slowly those behind it are answered at once, for so long: one after the
- * other they would each wait for the same database, and each keeps a worker of the web server's. */
+/* After a look-up that failed slowly, the lines behind it are answered at once for this time.  Otherwise
+ * each would wait for the same database in turn, and each keeps a worker of the web server busy. */
 #define CLOSED_US CLOCK_US_PER_SECOND
 #define SLOW_US (LOOKUP_TIMEOUT_US / 2)
 
@@ -22,10 +22,10 @@
 struct line {
 	char text[LINE_MAX_BYTES + 1];
 	size_t length;
-	bool whole; /* it was not too long */
+	bool whole; /* false: longer than text, and cut */
 };
 
-/* Up to the next line feed; false at the end of the input, also in the middle of a line. */
+/* Reads up to the next line feed; false at the end of the input, also in the middle of a line. */
 static bool read_line(struct line *line)
 {
 	int c;
@@ -50,8 +50,8 @@ static bool plain(const char *text, size_t length)
 	return length < PRICE_ITEM_MAX;
 }
 
-/* ACCOUNT,MEMBER,MODEL: always both commas and no third, so that a comma in what a web server filled
- * in makes no other account of it.  Cuts the line into the command's strings. */
+/* Cuts the line ACCOUNT,MEMBER,MODEL into the command's strings.  The line must have both commas and no
+ * third.  Thus a comma in a value that a web server filled in makes no other account of it. */
 static bool parse(struct line *line, struct command *command)
 {
 	char *const end = line->text + line->length;
@@ -91,7 +91,7 @@ static enum outcome look_up(struct ctl *c, struct command *command, int64_t *clo
 	return command->answer.outcome;
 }
 
-/* 0, or -1 when nobody reads any more. */
+/* Prints the answer; 0, or -1 if stdout has no reader any more. */
 static int answer(enum outcome outcome)
 {
 	if (outcome == OUTCOME_OK)
@@ -115,7 +115,7 @@ int ctl_gate(struct ctl *c)
 	if (quick.db_timeout_ms > DB_TIMEOUT_MS)
 		quick.db_timeout_ms = DB_TIMEOUT_MS;
 	c->config = &quick;
-	(void)ctl_ledger(c); /* which keeps nothing of the configuration */
+	(void)ctl_ledger(c); /* the ledger keeps no pointer into quick */
 	c->config = config;
 	while (read_line(&line)) {
 		struct command command = {.kind = COMMAND_CHECK};

@@ -13,9 +13,9 @@
 #define GRANTS_MAX 65536
 #define PATH_BYTES_MAX 4096
 #define NAME_MAX_BYTES 80
-#define PATIENCE_MS INT64_C(3600000) /* altering a large table takes its time */
+#define PATIENCE_MS INT64_C(3600000) /* altering a large table may take long */
 
-/* What sql/grants.sql says where the site's own names belong. */
+/* The sample names in sql/grants.sql, which fill_in replaces by the site's own. */
 #define SAMPLE_DATABASE " ON octroi."
 #define SAMPLE_USER "'octroi'@'localhost'"
 
@@ -26,7 +26,7 @@ struct init {
 
 /* ---- grants ---------------------------------------------------------------------------------- */
 
-/* Names that need no quoting rules: everything else is for a person to write. */
+/* True for names that need no quoting; a person has to write grants with any other name. */
 static bool plain(const char *name)
 {
 	const size_t length = strlen(name);
@@ -37,7 +37,7 @@ static bool plain(const char *name)
 	               length;
 }
 
-/* "octroi." as the site's database; in a grant on all tables, _ and % are wildcards. */
+/* Puts the site's database for "octroi."; escapes _ and %, which are wildcards in a grant on all tables. */
 static void put_database(struct buf *out, const char *name, bool all_tables)
 {
 	buf_add_text(out, " ON `");
@@ -49,7 +49,7 @@ static void put_database(struct buf *out, const char *name, bool all_tables)
 	buf_add_text(out, "`.");
 }
 
-/* The file's statements with the names of this site. */
+/* Copies the statements of grants.sql, with the names of this site. */
 static void fill_in(struct buf *out, const char *text, const struct config *config,
                     const char *host)
 {
@@ -99,7 +99,7 @@ static int print_grants(const struct ctl *c, const struct init *init)
 	return result;
 }
 
-/* GRANT makes a user that does not exist, without a password, so the user must be there. */
+/* Grants only to a user that exists: GRANT would make a missing user, without a password. */
 static int apply_grants(struct ctl *c, const struct init *init)
 {
 	struct buf sql, grants;
@@ -124,7 +124,7 @@ static int apply_grants(struct ctl *c, const struct init *init)
 
 /* ---- tables and terms ------------------------------------------------------------------------ */
 
-/* Another user for this command only; its password never comes from the command line. */
+/* Connects as another user, for this command only.  Its password never comes from the command line. */
 static int connect_as(struct ctl *c, const char *admin)
 {
 	const char *password = getenv("OCTROI_DB_ADMIN_PASSWORD");
@@ -176,7 +176,7 @@ static int reprice(struct ctl *c, struct pricestore_report *report, bool *stored
 	return ctl_fail("the price terms could not be stored; it can be repeated");
 }
 
-/* The plans to begin with, unless there are any. */
+/* Stores the plans of plans.json, unless there are plans already. */
 static int first_plans(struct ctl *c, const struct init *init, int64_t *stored)
 {
 	struct pricestore_report report = {0};

@@ -32,7 +32,7 @@ static int take_id(void *context, const struct db_row *row)
 	return CTL_OK;
 }
 
-/* Stores the key's digest; its id. */
+/* Stores the key's digest, and sets *id. */
 static int store(struct ctl *c, const char *key, const char *scope, const char *prefix,
                  const char *label, int64_t *id)
 {
@@ -149,8 +149,7 @@ static int take_match(void *context, const struct db_row *row)
 	return CTL_OK;
 }
 
-/* Keys in force that an operator may mean: by id, by the beginning of the prefix, by the key
- * itself. */
+/* Finds the keys in force with this id; else those whose prefix begins so, or the key itself. */
 static int find_key(struct ctl *c, const char *named, struct match *m)
 {
 	unsigned char digest[DIGEST_BYTES];

@@ -32,7 +32,7 @@ static void put(struct listing *l, const struct reader_account *a, const struct 
 	listing_time(l, "removedAt", "removed", m->removed_at_us);
 }
 
-/* All of them, a page at a time. */
+/* Lists all members, a page at a time. */
 static int read_all(struct ctl *c, struct arena *arena, const struct reader_account *a, struct listing *l)
 {
 	const struct account_key key = id_account_key(a->external_id, strlen(a->external_id));
@@ -82,7 +82,7 @@ int ctl_member_list(struct ctl *c)
 
 /* ---- set and remove ---------------------------------------------------------------------------- */
 
-/* A mistyped name must not make an account. */
+/* Changes a member of an existing account: a mistyped name must not make an account. */
 static int change(struct ctl *c, const char *name, struct command *command)
 {
 	struct arena *arena = target_arena();

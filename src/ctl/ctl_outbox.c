@@ -64,7 +64,7 @@ int ctl_outbox_list(struct ctl *c)
 	return result;
 }
 
-/* "ACCOUNT/SEQ": an account's id has no slash. */
+/* Reads "ACCOUNT/SEQ"; an account's id has no slash. */
 static int read_name(const char *text, struct account_key *account, int64_t *seq)
 {
 	const char *slash = strchr(text, '/');

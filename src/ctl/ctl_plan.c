@@ -37,7 +37,7 @@ static void put(struct json_writer *w, const char *key, const char *text)
 		json_put_text(w, key, text);
 }
 
-/* "1-5", or "1-" for any number from one on. */
+/* Puts the seats of "1-5", or of "1-" for any number from 1 on. */
 static int put_seats(struct json_writer *w, const char *seats)
 {
 	char from[16] = "";

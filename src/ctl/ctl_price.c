@@ -27,7 +27,7 @@ static int starts_at(const char *text, int64_t *time_us)
 		text);
 }
 
-/* Stores the change, explaining what kept it from being stored. */
+/* Stores the change; CTL_OK, or CTL_FAILED, explained. */
 static int store(struct ctl *c, struct pricestore_change *change, struct pricestore_report *report)
 {
 	change->terms = options_prices(c->config);
@@ -76,7 +76,8 @@ static int set_action(const struct set *s, struct price *p)
 	return CTL_OK;
 }
 
-/* Input and output are to be given; without more, the cache costs what input costs. */
+/* Input and output must be given.  A class of the cache that is not given costs as much as input; a write for
+ * 1 hour costs as much as other writes. */
 static int set_model(const struct set *s, struct price *p)
 {
 	int64_t *pico = p->tier[0].pico;
@@ -199,7 +200,7 @@ static void list_tier(struct listing *l, const struct price *p, int tier)
 	listing_time(l, "startsAt", "starts", p->starts_at_us);
 }
 
-/* A row for each tier: dollars per million tokens as the provider lists them, without margin. */
+/* Adds a row for each tier: dollars per million tokens as the provider lists them, without margin. */
 static int list_price(void *context, const struct price *p)
 {
 	list_tier(context, p, 0);
@@ -371,7 +372,7 @@ int ctl_price_import(struct ctl *c)
 			print_json(&m);
 		else
 			print_people(&m);
-		/* A list of which nothing could be taken is not what was meant. */
+		/* A list without any accepted price is likely a mistake: the exit status is CTL_NO. */
 		result = m.count > 0 ? CTL_OK : CTL_NO;
 	}
 	listing_free(m.refused);

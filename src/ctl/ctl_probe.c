@@ -26,7 +26,7 @@ static void print(struct ctl *c, const struct probe_target *target,
 	listing_free(l);
 }
 
-/* Claims the provider, so that nobody else probes it now, and stores what it finds. */
+/* Probes and stores the result.  Claims the provider first, so that no other process probes it now. */
 static int check_and_store(struct ctl *c, const struct probe_target *target,
                            struct probe_result *result)
 {

@@ -16,7 +16,7 @@
 #define LIST_LIMIT 1000
 #define LIST_LIMIT_MAX 10000
 
-/* ---- what they have in common ---------------------------------------------------------------------- */
+/* ---- common to all reports ------------------------------------------------------------------------- */
 
 static int read_time(const char *text, const char *option, int64_t *time_us)
 {
@@ -25,7 +25,8 @@ static int read_time(const char *text, const char *option, int64_t *time_us)
 	return ctl_fail("%s must be a time such as 2026-12-01 or 2026-12-01T08:00:00Z, not '%s'", option, text);
 }
 
-/* Without --to up to now, without --from from the beginning of the month that its end lies in. */
+/* Reads --from and --to.  The default of --to is the present; that of --from is the beginning of the month in which
+ * the span ends. */
 static int read_span(struct ctl *c, const char *from, const char *to, const struct zone *z, struct reader_span *span)
 {
 	int64_t now_us;
@@ -78,7 +79,7 @@ static void list_capacity(struct listing *l, const char *key, const char *headin
 	listing_text(l, "verdictText", "in French", report_verdict_text(r->verdict, true));
 }
 
-/* Each as it is, and a pool also as if each member had it. */
+/* Adds a row for the plan as it is; for a pool, also one as if each member had the pool's credits. */
 static int visit_plan(void *context, const struct plan *p)
 {
 	struct listing *l = context;

@@ -39,7 +39,7 @@ static int put_counts(struct ctl *c, struct listing *l)
 	return result;
 }
 
-/* What decides whether a committed transaction survives a crash, and how sessions behave. */
+/* Settings that decide whether a committed transaction survives a crash, and how sessions behave. */
 static const struct {
 	const char *name, *key;
 } settings[] = {
@@ -54,7 +54,7 @@ static const struct {
 	{"max_allowed_packet", "maxAllowedPacket"},
 };
 
-/* The row's fields do not outlive the call: only literals may name a column. */
+/* Only literals may name a column, because the row's fields do not outlive the call. */
 static int take_setting(void *context, const struct db_row *row)
 {
 	struct listing *l = context;

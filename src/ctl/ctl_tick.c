@@ -7,7 +7,7 @@
 #include "worker/worker.h"
 
 #define SWEEP_MAX 256
-/* Of one run; what is left is the next one's. */
+/* Limits of one run, in rows of the outbox and in time; the next run does the remainder. */
 #define WORK_MAX 1000
 #define WORK_US (INT64_C(600) * 1000000)
 
@@ -16,7 +16,7 @@ static int64_t deadline(void)
 	return clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US;
 }
 
-/* What is due outside; how many rows, or -1. */
+/* Works on the due rows of the outbox; returns their number, or -1. */
 static int work(struct ctl *c)
 {
 	const struct stripe stripe = {.api_base = c->config->stripe_api_base,

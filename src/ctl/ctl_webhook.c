@@ -77,7 +77,7 @@ int ctl_webhook_list(struct ctl *c)
 
 /* ---- taking up again --------------------------------------------------------------------------- */
 
-/* The ids of what is to be taken up; bodies are read one at a time. */
+/* Ids of the events to take up again; their bodies are read one at a time. */
 struct names {
 	char **ids;
 	size_t count, room;
@@ -117,7 +117,7 @@ static void free_names(struct names *n)
 	free(n->ids);
 }
 
-/* Parked events of Stripe's: the one with that id, or all, oldest first. */
+/* Finds Stripe's parked events: the one with that id, or all (id NULL), oldest first. */
 static int find_names(struct ctl *c, const char *id, struct names *n)
 {
 	struct buf sql;
@@ -159,7 +159,7 @@ static int find_body(struct ctl *c, const char *id, char **body)
 	return result;
 }
 
-/* Runs the event as if it came now; CTL_FAILED when the database failed. */
+/* Takes the event in as if it came now.  CTL_NO: it stays parked.  CTL_FAILED: the database failed. */
 static int replay(struct ctl *c, const char *id, struct listing *l)
 {
 	const struct inbox in = {

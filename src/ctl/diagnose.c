@@ -80,7 +80,7 @@ static int print(struct ctl *c, const char *name, const struct diagnosis_facts *
 	return CTL_OK;
 }
 
-/* What is due is done first, as when the owner asks. */
+/* Submits COMMAND_TOUCH first: due changes of the account are made, as when the owner asks. */
 static int examine(struct ctl *c, struct arena *arena, const char *name, const char *member,
                    struct diagnosis_facts *facts)
 {

@@ -16,13 +16,13 @@ enum field_kind { FIELD_TEXT, FIELD_INT, FIELD_AMOUNT, FIELD_LIMIT, FIELD_TIME, 
 struct field {
 	enum field_kind kind;
 	const char *key, *heading;
-	char *text; /* what people see */
+	char *text; /* the value in the table */
 	int64_t number;
 };
 
 struct listing {
 	const char *name;
-	struct field *fields; /* of all rows, one after the other */
+	struct field *fields; /* all rows, one after the other */
 	size_t count, capacity;
 	size_t rows;
 	size_t columns; /* of the first row, known once the second begins */
@@ -146,7 +146,7 @@ static int width_of(const char *text)
 	return width;
 }
 
-/* Control characters in what somebody else stored must not reach a terminal. */
+/* Prints the text with ? for control characters: stored text of other people must not control a terminal. */
 static void put(const char *text)
 {
 	for (; *text != '\0'; text++)

@@ -1,6 +1,6 @@
 /*
- * octroictl: everything an operator does, without SQL.  Finds the row of ctl_commands.def that the
- * arguments name and runs it.
+ * octroictl: the operator's commands, which need no SQL.  Finds the row of ctl_commands.def that the
+ * arguments name and runs its handler.
  */
 #include <signal.h>
 #include <stdbool.h>
@@ -36,7 +36,7 @@ static void print_row(FILE *out, const struct row *row)
 	              row->synopsis, row->help);
 }
 
-/* All commands, or those that begin with word when some do. */
+/* Prints the commands that begin with word; all commands if none does. */
 static void usage(FILE *out, const char *word)
 {
 	size_t length = word == NULL ? 0 : strlen(word);
@@ -57,7 +57,7 @@ static void usage(FILE *out, const char *word)
 	            out);
 }
 
-/* How many arguments the row's words take up at the front of argv, 0 when they are others. */
+/* The number of the row's words if argv begins with them, else 0. */
 static int matches(const struct row *row, int argc, char **argv)
 {
 	const char *words = row->words;
@@ -104,7 +104,7 @@ done:
 	return result;
 }
 
-/* -c FILE and --json before the command; the index of the command's first word, or -1. */
+/* Reads -c FILE and --json before the command; returns the index of the command's first word, or -1. */
 static int global_options(int argc, char **argv, const char **conf, bool *json)
 {
 	int i = 1;
@@ -136,7 +136,7 @@ int main(int argc, char **argv)
 
 	if (at < 0)
 		return CTL_FAILED;
-	(void)sandbox_keep_private(); /* passwords are read, and nothing is lost without */
+	(void)sandbox_keep_private(); /* passwords are read; octroictl also works without */
 	(void)signal(SIGPIPE, SIG_IGN); /* the database's connection reports its own end */
 	if (log_open(NULL, LOG_LEVEL_WARNING) != 0)
 		return ctl_fail("cannot open the log");

@@ -1,5 +1,5 @@
 /*
- * probe_http: one HTTP request, to see how a web server treats it, by clients/http.h.  Gives up after
+ * probe_http: one HTTP request by clients/http.h, to find how a web server treats it.  Gives up after
  * 10 seconds.
  */
 #ifndef OCTROI_CTL_PROBE_HTTP_H
@@ -20,8 +20,7 @@ struct probe_http_request {
 struct probe_http_answer {
 	int status;
 	int64_t date_us;                  /* of the Date header, to the second; 0: none */
-	char error[PROBE_HTTP_ERROR_MAX]; /* when there was no answer; never holds a header's value
-	                                   */
+	char error[PROBE_HTTP_ERROR_MAX]; /* if there was no answer; never holds a header's value */
 };
 
 /* 0, or -1 when there was no answer. */

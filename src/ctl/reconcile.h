@@ -1,10 +1,11 @@
 /*
- * reconcile: Stripe's payments, refunds and disputes set against the ledger's orders.  What Stripe knows
- * and the ledger does not (a lost webhook) is brought in by the same commands as a webhook would, so that
- * it takes effect once, whatever else arrives and however often this runs.  What then still differs is a
- * finding for a person.  reconcile_run.c runs it, reconcile_orders.c looks at orders one by one,
- * reconcile_statements.c at statements, reconcile_api.c reads Stripe's lists, reconcile.c is what these need.  Only
- * ctl_stripe.c and these include this.  One thread.
+ * reconcile: compares Stripe's payments, refunds and disputes with the ledger's orders.  A fact that Stripe has and
+ * the ledger lacks (a lost webhook) is submitted by the commands that a webhook uses.  Thus the fact takes effect once,
+ * whatever else arrives and however often this runs.  Each difference that remains is a finding for a person.
+ *
+ * reconcile_run.c holds the order of the steps.  reconcile_orders.c looks at orders one by one, reconcile_statements.c
+ * at statements.  reconcile_api.c reads Stripe's lists.  reconcile.c holds the functions that these share.  Only
+ * ctl_stripe.c and these files include this header.  One thread.
  */
 #ifndef OCTROI_CTL_RECONCILE_H
 #define OCTROI_CTL_RECONCILE_H
@@ -19,70 +20,70 @@
 #include "inbox/inbox.h"
 #include "queries/reader.h"
 
-/* A succeeded payment of ours at Stripe, and what was taken back of it. */
+/* A succeeded payment of ours at Stripe, and the amounts refunded and disputed. */
 struct reconcile_payment {
 	char id[64];
 	struct account_key account;
 	enum payment_kind kind;
-	int64_t topup_seq; /* of what it paid for */
+	int64_t topup_seq; /* number of the order, statement or period, as kind says */
 	int64_t amount_minor, refunded_minor, disputed_minor;
-	bool older; /* begun before since_us: its disputes may be too, and are not all known */
+	bool older; /* begun before since_us: its disputes may be older too, and not all are known */
 };
 
 struct reconcile {
 	struct ctl *ctl;
 	struct stripe stripe;
 	struct arena *arena;  /* emptied before each object */
-	struct listing *list; /* what was missing, and what differs */
-	bool dry_run, failed; /* failed: it could not be finished, explained on stderr */
+	struct listing *list; /* facts that were missing, and differences */
+	bool dry_run, failed; /* failed: the run could not be finished, explained on stderr */
 	int64_t since_us, now_us;
 	struct reconcile_payment *payments;
-	size_t count, sorted, room; /* the first `sorted` ones are */
+	size_t count, sorted, room; /* the first `sorted` payments are sorted by id */
 	int64_t stripe_minor,
-		ledger_minor; /* received less refunded and disputed; the same of what was credited */
+		ledger_minor; /* received, and credited, each less refunded and disputed */
 	int64_t told;         /* rows of list */
 	int64_t foreign, credited, taken_back, expired, subscriptions, differences;
 };
 
-/* Everything since since_us, then orders that nobody paid; CTL_FAILED when it could not be finished. */
+/* Looks at everything since since_us, then at orders that were never paid; CTL_OK, or CTL_FAILED if not finished. */
 int reconcile_run(struct reconcile *R);
 
 /* ---- among themselves ---- */
 
-/* All rows of a list of Stripe's since since_us, the newest first; more: further parameters. */
+/* Calls take for each row of a list of Stripe's since since_us, the newest first.  more: adds parameters, or NULL. */
 void reconcile_api_each(struct reconcile *R, const char *path,
                         void (*more)(struct stripe_call *call),
                         void (*take)(struct reconcile *R, const struct json *row));
-/* One object: OK, or REFUSED when there is none; anything else fails R.  Free the call. */
+/* Gets one object: STRIPE_OK, or STRIPE_REFUSED if there is none; any other end fails R.  The caller frees call. */
 enum stripe_result reconcile_api_get(struct reconcile *R, struct stripe_call *call);
 
-/* The order; false when there is none (*row.found) or R failed. */
+/* Reads the order; false if there is none (row->found is false) or R failed. */
 bool reconcile_order(struct reconcile *R, const struct account_key *account, int64_t seq,
                      struct reader_topup *row);
-/* A row of the list.  done: what was brought in; NULL: a difference that remains. */
+/* Adds a row to the list.  done: the change that was made; NULL: a difference that remains. */
 void reconcile_tell(struct reconcile *R, const struct account_key *account, int64_t seq,
                     const char *object, const char *finding, const char *done);
-/* The database did not answer in time: R failed. */
+/* Marks R as failed, explained on stderr: the database did not answer in time. */
 void reconcile_unanswered(struct reconcile *R);
-/* Takes events in, or up again, as the webhook does. */
+/* Returns an inbox, which takes events in, or up again, as the webhook does. */
 struct inbox reconcile_inbox(struct reconcile *R);
-/* Submits; true when it was decided.  A parked one is told as a difference. */
+/* Submits the command; true if it was decided.  A refused or parked command is listed as a difference. */
 bool reconcile_submit(struct reconcile *R, struct command *command, const char *object);
 
-/* Refunds and disputes that waited until it was known whose this payment is. */
+/* Takes up refunds and disputes that waited until the owner of this payment was known. */
 void reconcile_take_parked(struct reconcile *R, const char *payment_id);
 
-/* Statements whose payment is not known: whether their invoices are paid, and by what. */
+/* Looks at statements whose payment is not known: whether their invoices are paid, and by which payment. */
 void reconcile_statements(struct reconcile *R);
 
-/* Stripe's PaymentIntent, with its charge expanded. */
+/* Looks at one of Stripe's PaymentIntents, refunds or disputes.  The PaymentIntent has latest_charge expanded. */
 void reconcile_orders_payment(struct reconcile *R, const struct json *intent);
 void reconcile_orders_refund(struct reconcile *R, const struct json *refund);
 void reconcile_orders_dispute(struct reconcile *R, const struct json *dispute);
-/* Orders that were never paid, and paid ones that Stripe's list did not show. */
+/* Looks at orders that were never paid, and at paid orders that Stripe's list did not show. */
 void reconcile_orders_open(struct reconcile *R);
 void reconcile_orders_paid(struct reconcile *R);
-/* What the ledger says of each payment, once everything was brought in. */
+/* Compares each payment with the ledger, after all missing facts were submitted. */
 void reconcile_orders_compare(struct reconcile *R);
 
 #endif

@@ -6,7 +6,7 @@
 
 #define PAGE 100
 #define CALL_US (60 * CLOCK_US_PER_SECOND)
-#define LIMITED_MAX 10 /* times that Stripe may ask for patience */
+#define LIMITED_MAX 10 /* repetitions while Stripe limits the rate */
 
 static void fail(struct reconcile *R, const struct stripe_call *call)
 {
@@ -14,7 +14,7 @@ static void fail(struct reconcile *R, const struct stripe_call *call)
 	(void)ctl_fail("%s: Stripe answers %d: %s", call->path, call->status, call->error);
 }
 
-/* Sends it, again after a second while Stripe limits the rate. */
+/* Sends the call; while Stripe limits the rate, again after 1 second. */
 static enum stripe_result ask(struct reconcile *R, struct stripe_call *call)
 {
 	const struct timespec pause = {.tv_sec = 1};
@@ -38,7 +38,7 @@ enum stripe_result reconcile_api_get(struct reconcile *R, struct stripe_call *ca
 	return result;
 }
 
-/* One page; false after the last. */
+/* Reads one page; false after the last, or if R failed. */
 static bool page(struct reconcile *R, struct stripe_call *call, char after[STRIPE_PATH_MAX],
                  void (*take)(struct reconcile *R, const struct json *row))
 {

@@ -6,7 +6,7 @@
 #include "ctl/reconcile.h"
 #include "db/sql.h"
 
-#define ABANDONED_US (INT64_C(25) * 3600 * CLOCK_US_PER_SECOND) /* a session lives a day */
+#define ABANDONED_US (INT64_C(25) * 3600 * CLOCK_US_PER_SECOND) /* 25 hours: a session lives a day */
 #define ORDERS_PAGE 500
 
 static struct command command_for(const struct reconcile_payment *p, enum command_kind kind)
@@ -47,7 +47,7 @@ static int by_id(const void *one, const void *other)
 	return strcmp(a->id, b->id);
 }
 
-/* So that find finds what was kept before. */
+/* Sorts the payments, so that find also finds those kept since the last call. */
 static void sort(struct reconcile *R)
 {
 	if (R->count > 1)
@@ -89,7 +89,7 @@ static void credit(struct reconcile *R, const struct reconcile_payment *p,
 	reconcile_take_parked(R, p->id);
 }
 
-/* Ours is what carries one of our orders' names. */
+/* True for a payment of ours: its metadata names an order in topup_id. */
 static bool name_order(const struct json *intent, struct reconcile_payment *p)
 {
 	const char *order = stripe_text(json_get(intent, "metadata"), "topup_id");
@@ -141,7 +141,7 @@ static int take_owner(void *context, const struct db_row *row)
 	return CTL_OK;
 }
 
-/* What a payment paid for: an order of the list, one from before, or a statement. */
+/* Finds the order, statement or period that a payment paid for: in R's payments, else in the table payments. */
 static bool find_owner(struct reconcile *R, const char *id, struct reconcile_payment *p)
 {
 	const struct reconcile_payment *listed = find(R, id);
@@ -164,7 +164,7 @@ static bool find_owner(struct reconcile *R, const char *id, struct reconcile_pay
 	return !R->failed && p->topup_seq > 0;
 }
 
-/* What was taken back of it so far. */
+/* Amounts of an order or a statement that were taken back so far. */
 struct taken {
 	micros refunded_micros, disputed_micros;
 	bool found;
@@ -199,7 +199,7 @@ static bool read_taken(struct reconcile *R, const struct command *command, struc
 	return !R->failed && t->found;
 }
 
-/* Submits it, and tells when money moved. */
+/* Submits the command, and lists it if money moved. */
 static void bring_in(struct reconcile *R, struct command *command, const char *object,
                      const char *finding)
 {
@@ -242,7 +242,7 @@ void reconcile_orders_refund(struct reconcile *R, const struct json *refund)
 	bring_in(R, &command, command.object_id, "a refund was missing");
 }
 
-/* Whether money went (sign -1) or came back (+1) with the dispute. */
+/* True if the dispute withdrew money (sign -1) or brought money back (+1). */
 static bool moved(const struct json *dispute, int sign)
 {
 	const struct json *list = json_get(dispute, "balance_transactions");
@@ -294,7 +294,7 @@ static int take_named(void *context, const struct db_row *row)
 	return CTL_OK;
 }
 
-/* A payment that Stripe's list did not show, because it was begun before. */
+/* Looks at a payment that Stripe's list did not show, because it was begun before since_us. */
 static void look_at_payment(struct reconcile *R, const struct named *n, const char *id)
 {
 	char path[STRIPE_PATH_MAX];
@@ -312,7 +312,7 @@ static void look_at_payment(struct reconcile *R, const struct named *n, const ch
 		               "credited, but there is no such payment at Stripe", NULL);
 		break;
 	default:
-		break; /* it failed, and that was said */
+		break; /* reconcile_api_get has explained the error */
 	}
 	stripe_call_free(&call);
 }
@@ -345,8 +345,8 @@ static void expire(struct reconcile *R, const struct named *n, const struct read
 		R->expired++;
 }
 
-/* An order that was opened more than a session's life ago, and not paid as far as is known.  One without a
- * session was cut off before it had one: nobody can pay it. */
+/* Looks at an order that was opened more than a session's life ago, and is not known to be paid.  Nobody can pay an
+ * order without a session: it was cut off before it had one. */
 static void look_at_open(struct reconcile *R, const struct named *n, const struct reader_topup *row)
 {
 	char path[STRIPE_PATH_MAX];
@@ -383,7 +383,7 @@ static void write_condition(struct buf *sql, bool paid)
 		sql_literal(sql, ") AND created_at_us");
 }
 
-/* Orders that were paid in that time, or opened then and not paid, page by page. */
+/* Calls look for each order that was paid in that time, or was opened then and is not paid; page by page. */
 static void each_order(struct reconcile *R, bool paid, int64_t from_us, int64_t to_us,
                        void (*look)(struct reconcile *R, const struct named *n,
                                     const struct reader_topup *row))
@@ -437,7 +437,7 @@ void reconcile_orders_paid(struct reconcile *R)
 
 /* ---- the end ------------------------------------------------------------------------------------- */
 
-/* What part of the order's money these credits are, rounded up as they were rounded down. */
+/* The share of these credits in the order's money, rounded up because the credits were rounded down. */
 static int64_t minor_of(const struct reader_topup *row, micros credits)
 {
 	const __int128 exact = (__int128)credits * row->amount_minor + row->amount_micros - 1;

@@ -15,8 +15,8 @@ static void of_subscriptions(struct stripe_call *call)
 	stripe_put(call, "types[4]", "invoice_payment.paid");
 }
 
-/* A plan is what the newest event of its subscription says, and a period is given for its invoice; those that came
- * before change nothing. */
+/* Takes the event in as a webhook.  The newest event of a subscription sets its plan; an invoice gives a period.  An
+ * event from before changes nothing. */
 static void take_event(struct reconcile *R, const struct json *event)
 {
 	const struct inbox in = reconcile_inbox(R);
@@ -43,7 +43,7 @@ static void take_event(struct reconcile *R, const struct json *event)
 
 int reconcile_run(struct reconcile *R)
 {
-	/* These make known what payments of subscriptions are of. */
+	/* Events come first: they make known the owners of payments for subscriptions. */
 	reconcile_api_each(R, "/v1/events", of_subscriptions, take_event);
 	reconcile_api_each(R, "/v1/payment_intents", with_charge, reconcile_orders_payment);
 	reconcile_orders_paid(R);

@@ -1,5 +1,5 @@
 /*
- * Statements that may have been paid, or were paid nobody knows by what: their invoices say it.
+ * Statements that may have been paid, or were paid by an unknown payment.  Their invoices at Stripe tell both.
  */
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static int take_named(void *context, const struct db_row *row)
 	return CTL_OK;
 }
 
-/* The invoice is paid, by that payment ("" where it does not say). */
+/* Books the statement as paid by that payment ("": the invoice does not name one). */
 static void book(struct reconcile *R, const struct named *n, const struct json *invoice, const char *payment)
 {
 	struct command command = {

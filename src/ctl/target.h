@@ -9,20 +9,22 @@
 #include "ctl/ctl.h"
 #include "queries/reader.h"
 
-/* CTL_OK, or CTL_FAILED, explained: whether it can be an account's (what: "account") or a member's id. */
+/* CTL_OK if id can be an account's or a member's id; else CTL_FAILED, explained.  The first argument begins that
+ * sentence: "an account's", "a member's". */
 int target_check_id(const char *what, const char *id);
 /* NULL, explained, when memory is short. */
 struct arena *target_arena(void);
-/* Reads it; CTL_NO, explained, when there is none. */
+/* Reads the account.  CTL_OK; CTL_NO, explained, if there is none; CTL_FAILED, explained. */
 int target_find(struct ctl *c, struct arena *arena, const char *name, struct reader_account *account);
-/* Its time zone, or the configured one. */
+/* The time zone of the account's workspace, or of the account without one; by default the configured one. */
 const struct zone *target_zone(const struct ctl *c, const struct reader_account *account);
 
 struct command target_command(enum command_kind kind, const char *name);
-/* CTL_OK, or CTL_NO or CTL_FAILED, explained. */
+/* Submits the command; CTL_OK, or CTL_NO or CTL_FAILED, explained. */
 int target_submit(struct ctl *c, struct command *command);
 
-/* "12.5", or "none" for COMMAND_NO_LIMIT; *set when text is not NULL.  CTL_OK, or CTL_FAILED, explained. */
+/* Reads "12.5", or "none" for COMMAND_NO_LIMIT, and sets *set; text NULL changes nothing.  CTL_OK, or CTL_FAILED,
+ * explained. */
 int target_limit(const char *text, const char *option, bool *set, micros *limit);
 
 #endif

@@ -4,7 +4,7 @@
 #include "db/sql.h"
 
 #define SQL_MAX ((size_t)128 * 1024)
-/* A connection that the server has closed is found out at once; a server that is silent has had its time. */
+/* A connection that the server has closed fails at once.  A server that was silent for longer is not asked again. */
 #define FOUND_OUT_US CLOCK_US_PER_SECOND
 
 void ask_init(struct ask *q, struct db *d, struct arena *a)

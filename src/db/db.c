@@ -20,16 +20,16 @@
 #define LOCK_WAIT_SECONDS_MAX 10
 /* Not in every edition of mysqld_error.h. */
 #define ERROR_CLIENT_INTERACTION_TIMEOUT 4031
-/* Of mysys, whose errors come as they are: a file could not be written. */
+/* An error of mysys, which the server passes on unchanged: a file could not be written. */
 #define ERROR_FILE_WRITE 3
 
-/* D: mysql is NULL while there is no connection; result and pending belong to the last query. */
+/* mysql is NULL while there is no connection; result and pending belong to the last query. */
 struct db {
 	MYSQL *mysql;
 	MYSQL_RES *result;     /* the current one; NULL for statements that have none */
 	bool streaming;        /* rows of this query come one by one from the server */
 	bool pending;          /* results of the query are still to be read */
-	int unread;            /* answers to what was sent in bulk */
+	int unread;            /* answers to statements sent in bulk */
 	enum db_result failed; /* of this query: the first failure, else DB_OK */
 	int64_t used_us;       /* monotonic */
 	int64_t affected;
@@ -41,12 +41,12 @@ struct db {
 	unsigned port, timeout_seconds;
 	int64_t statement_ms;
 	bool manual_commit;
-	bool doubtful; /* a statement failed, so a transaction may be open that no answer told of */
+	bool doubtful; /* a statement failed: a transaction may be open that no answer has reported */
 };
 
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
 static struct db_counts counters; /* every member atomic */
-static int64_t refused_logged_us; /* atomic: when a database that is away or full was logged last */
+static int64_t refused_logged_us; /* atomic: time of the last log line about a database that is away or full */
 
 static void count(int64_t *counter)
 {
@@ -66,8 +66,8 @@ static char *copy_of(const char *text)
 	return copy;
 }
 
-/* From this version on MariaDB's library does not compare a certificate's name with these hosts (CONC-712): any
- * certificate of the same CA would do there. */
+/* From this version on, MariaDB's library does not compare a certificate's name with these hosts (CONC-712).  Any
+ * certificate of the same CA would pass there. */
 #define UNCHECKED_SINCE 30402
 static const char *const unchecked_hosts[] = {"127.0.0.1", "::1"};
 
@@ -204,7 +204,7 @@ static enum db_result result_of(unsigned number)
 	case ER_OUTOFMEMORY:
 	case ER_TEMP_FILE_WRITE_FAILURE:
 		return DB_FULL;
-	/* Also of a COMMIT, such as by a binary log without room: it may have taken place. */
+	/* A COMMIT may fail with these too, as when the binary log has no room: it may have taken place. */
 	case ER_ERROR_DURING_COMMIT:
 	case ER_ERROR_ON_WRITE:
 	case ERROR_FILE_WRITE:
@@ -241,7 +241,7 @@ static void log_failure(const struct db *d, enum db_result result, const char *e
 	          LOG_NUMBER("code", (int64_t)d->number), LOG_TEXT("message", d->error));
 }
 
-/* While the database is away or full every request would say so; one line a second is enough. */
+/* While the database is away or full, every request would log a line; one line a second is enough. */
 static void log_seldom(const struct db *d, enum db_result result, const char *event)
 {
 	int64_t now = clock_monotonic_us();
@@ -254,15 +254,15 @@ static void log_seldom(const struct db *d, enum db_result result, const char *ev
 		log_failure(d, result, event);
 }
 
-/* The library's own errors, which leave open how far a query came and what of its answer is still to be read.
- * One says no more than that the query is too long to be sent. */
+/* True for the library's own errors: the progress of the query and the unread part of its answer are unknown then.
+ * CR_NET_PACKET_TOO_LARGE is none of them, for it only means that the query is too long to be sent. */
 static bool is_of_library(unsigned number)
 {
 	return number == 0 || (number >= CR_MIN_ERROR && number <= CR_MAX_ERROR && number != CR_NET_PACKET_TOO_LARGE) ||
 	       (number >= CER_MIN_ERROR && number <= CER_MAX_ERROR);
 }
 
-/* Notes what went wrong in a query; the first failure of a query stands. */
+/* Notes an error of a query; the first failure of a query stands. */
 static enum db_result fail_with(struct db *d, unsigned number, const char *text)
 {
 	enum db_result result = is_of_library(number) ? DB_LOST : result_of(number);
@@ -293,7 +293,7 @@ static enum db_result fail(struct db *d)
 	return fail_with(d, mysql_errno(d->mysql), mysql_error(d->mysql));
 }
 
-/* False when one of them could not be set: a connection without it, say without TLS, is none. */
+/* False when one of the options could not be set: a connection without it (such as TLS) must not be used. */
 static bool set_options(const struct db *d, MYSQL *m)
 {
 	my_bool yes = 1;
@@ -308,7 +308,7 @@ static bool set_options(const struct db *d, MYSQL *m)
 	failed |= mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
 	failed |= mysql_optionsv(m, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "octroi");
 	if (d->tls_ca[0] != '\0') {
-		/* A CA alone checks the chain only, and without "enforce" plain text would do. */
+		/* A CA alone checks the chain only, and without "enforce" plain text would pass. */
 		failed |= mysql_options(m, MYSQL_OPT_SSL_ENFORCE, &yes);
 		failed |= mysql_options(m, MYSQL_OPT_SSL_CA, d->tls_ca);
 		failed |= mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &yes);
@@ -318,15 +318,15 @@ static bool set_options(const struct db *d, MYSQL *m)
 	return failed == 0;
 }
 
-/* What every session is, whatever the server's defaults are. */
+/* Sets the properties of every session, for the server's defaults may differ. */
 static bool set_session(const struct db *d, MYSQL *m)
 {
 	struct buf sql;
 	unsigned lock_wait = d->timeout_seconds - 1;
 	bool done;
 
-	/* A lock that is waited for in vain must be answered before the read times out, or the
-	 * connection would be given up for lost. */
+	/* A wait for a lock must fail before the read times out, or the connection would be given
+	 * up for lost. */
 	if (lock_wait > LOCK_WAIT_SECONDS_MAX)
 		lock_wait = LOCK_WAIT_SECONDS_MAX;
 	if (lock_wait < 1)
@@ -341,8 +341,8 @@ static bool set_session(const struct db *d, MYSQL *m)
 	sql_literal(&sql, ", autocommit = ");
 	sql_int(&sql, d->manual_commit ? 0 : 1);
 	if (d->statement_ms > 0) {
-		/* A client that goes away does not end what the server has begun.  MariaDB runs such a comment; other
-		 * servers do not know the variable. */
+		/* The server goes on with a statement when its client goes away, unless it has a limit.  MariaDB runs
+		 * such a comment; other servers do not know the variable. */
 		sql_literal(&sql, " /" "*M!100101 , max_statement_time = ");
 		sql_int(&sql, (d->statement_ms + 999) / 1000);
 		sql_literal(&sql, " *" "/");
@@ -390,8 +390,8 @@ static enum db_result connect_now(struct db *d)
 	return result;
 }
 
-/* Whether the server hung up while nobody looked: it only speaks when it is asked, so a readable
- * socket means an end of file or a farewell. */
+/* True if the server closed the idle connection.  The server only sends when it is asked, so a readable
+ * socket means an end of file or a last message. */
 static bool stale(const struct db *d)
 {
 	struct pollfd p = {.fd = (int)mysql_get_socket(d->mysql), .events = POLLIN};
@@ -437,7 +437,7 @@ static enum db_result take_result(struct db *d)
 	return DB_OK;
 }
 
-/* A statement that its buffer could not hold is never sent in part. */
+/* A statement that did not fit its buffer is never sent in part. */
 static enum db_result refuse(struct db *d)
 {
 	keep_error(d, CR_OUT_OF_MEMORY, "the statement is too large");
@@ -447,7 +447,7 @@ static enum db_result refuse(struct db *d)
 	return DB_FAULT;
 }
 
-/* The answers to what was sent in bulk: all of them, or the next query would take one for its own. */
+/* Reads all answers to statements sent in bulk, or the next query would take one for its own. */
 static enum db_result read_unread(struct db *d)
 {
 	while (d->unread > 0) {
@@ -458,7 +458,7 @@ static enum db_result read_unread(struct db *d)
 	return d->failed;
 }
 
-/* Ends what came before, and forgets how that went unless it went wrong just now. */
+/* Ends the query before, and forgets its outcome unless it fails only now. */
 static enum db_result begin(struct db *d)
 {
 	enum db_result result = d->pending ? db_finish(d) : DB_OK;
@@ -536,7 +536,7 @@ enum db_result db_next(struct db *d, bool *more)
 	*more = false;
 	if (d->failed != DB_OK || !d->pending)
 		return d->failed;
-	drop_result(d); /* reads what is left of a streamed one */
+	drop_result(d); /* reads the remainder of a streamed one */
 	next = mysql_next_result(d->mysql);
 	d->used_us = clock_monotonic_us();
 	if (next > 0)
@@ -572,7 +572,7 @@ bool db_bulk_possible(const struct db *d)
 	return (capabilities & (MARIADB_CLIENT_STMT_BULK_OPERATIONS >> 32)) != 0;
 }
 
-/* Why the statement failed; that of no memory for it has no connection to ask. */
+/* Notes why the statement failed; statement is NULL when there was no memory for it. */
 static enum db_result fail_prepared(struct db *d, MYSQL_STMT *statement)
 {
 	if (statement == NULL)
@@ -612,10 +612,10 @@ static MYSQL_BIND bind_of(const struct db_values *v)
 		bind.buffer = (void *)(uintptr_t)v->texts;
 		bind.length = (unsigned long *)(uintptr_t)v->lengths;
 	}
-	return bind; /* the connector only reads what it points to */
+	return bind; /* the connector only reads through these pointers */
 }
 
-/* Sends it; read_unread reads the answer. */
+/* Sends the rows; read_unread reads the answer. */
 static bool send_bulk(struct db *d, MYSQL_STMT *statement, const struct db_values *values, int parameters, int rows)
 {
 	MYSQL_BIND binds[DB_PARAMETERS_MAX];

@@ -20,8 +20,8 @@ struct db_options {
 	unsigned port;
 	int64_t timeout_ms; /* for connecting, each read, each write */
 	int64_t statement_ms; /* after which the server itself ends a statement (MariaDB only); 0: never */
-	/* Every statement begins a transaction, or belongs to one, and only COMMIT makes it last; else every statement
-	 * outside of one lasts.  db_bulk needs not wait for answers then. */
+	/* True: every statement begins a transaction, or belongs to one, and only COMMIT makes it last; db_bulk need
+	 * not wait for answers.  False: a statement outside of a transaction lasts by itself. */
 	bool manual_commit;
 };
 
@@ -31,12 +31,12 @@ enum db_result {
 	DB_DUPLICATE, /* 1062 */
 	DB_BUSY,      /* 1040, 1203, 1226: too many connections */
 	DB_FULL,      /* 1114, 1021, 1030, 1041…: no room on its disk or in its memory; nothing can be written */
-	DB_LOST,      /* the connection is gone, or 1180, 1026, 3; what was being committed is unknown */
+	DB_LOST,      /* the connection is gone, or 1180, 1026, 3; a COMMIT under way may have taken place */
 	DB_FAULT      /* anything else; logged here, with the server's sentence but no statement */
 };
 
-/* Why these options promise what the client library does not keep, as a sentence; NULL: it keeps it.  A connection with
- * such options fails with that sentence. */
+/* NULL, or a sentence why the client library does not keep the promise of these options.  A connection with such
+ * options fails with that sentence. */
 const char *db_options_wrong(const struct db_options *options);
 
 /* The options' strings are copied.  No connection yet. */
@@ -50,15 +50,15 @@ int64_t db_idle_us(const struct db *d); /* since the last use */
 
 /*
  * Runs the statements in sql (separated by ';').  Results are read in order: after DB_OK the first
- * result is current.  After anything else the results are drained and, unless DB_LOST, the
+ * result is current.  After any other answer the results are drained and, unless DB_LOST, the
  * connection can be used.
  *
  * Connects when there is no connection, or when the server closed it while it was idle.  So a
- * transaction starts in one db_query, and the loss of its connection is always told: by
- * DB_LOST of the db_query, db_next or db_finish in which it was noticed.  A query that begins with
- * COMMIT or ROLLBACK never opens a connection (DB_LOST).  Results left over from the query before
- * are drained first; when one of them turns out to have failed, that failure is returned and sql is
- * not run.  A failed buf is a DB_FAULT.
+ * transaction starts in one db_query.  The loss of its connection is always reported: the db_query,
+ * db_next or db_finish that notices it returns DB_LOST.  A query that begins with COMMIT or ROLLBACK
+ * never opens a connection (DB_LOST).  Results left over from the query before are drained first.
+ * When one of them turns out to have failed, that failure is returned and sql is not run.  A failed
+ * buf is a DB_FAULT.
  */
 enum db_result db_query(struct db *d, const struct buf *sql);
 /* As db_query, rows streamed from the server instead of stored (audits, exports). */
@@ -74,12 +74,12 @@ struct db_row {
 int db_row(struct db *d, struct db_row *row);
 /* Moves on: DB_OK and *more true when another result is current, *more false after the last. */
 enum db_result db_next(struct db *d, bool *more);
-/* Reads and drops all that is left.  First error wins. */
+/* Reads and drops all remaining results.  First error wins. */
 enum db_result db_finish(struct db *d);
 
 /*
- * Statements that are executed with many rows of values in one message, MariaDB's bulk protocol: prepared once for each
- * connection, under a number of the caller's choice below DB_PREPARED_MAX.
+ * Statements that are executed with many rows of values in one message (MariaDB's bulk protocol).  A statement is
+ * prepared once for each connection, under a number of the caller's choice below DB_PREPARED_MAX.
  */
 #define DB_PREPARED_MAX 128
 #define DB_PARAMETERS_MAX 64
@@ -90,13 +90,13 @@ struct db_values { /* of one parameter, a value for each row */
 	const char *const *texts;    /* DB_TEXT (UTF-8) and DB_BYTES */
 	const unsigned long *lengths;
 };
-/* Whether the server that is connected knows them. */
+/* True if the connected server knows the bulk protocol. */
 bool db_bulk_possible(const struct db *d);
-/* Executes the statement for each row; sql (literals and '?') is called for when it is not prepared yet.  Within a
- * transaction only: never connects, DB_LOST when the connection is gone.  Results as db_query's, and none are left; but
- * with manual_commit what was sent and failed may be told by the next call only, which then does nothing.  What is sent
- * after something that failed is executed all the same, perhaps in a new transaction if the failure ended the old one
- * (1213 does): so it must not last without a COMMIT. */
+/* Executes the statement for each row.  sql is called for the text (literals and '?') if the statement is not prepared
+ * yet.  Within a transaction only: never connects, DB_LOST when the connection is gone.  Returns as db_query does, and
+ * no results are left.  But with manual_commit, a failure may be reported by the next call only, which then does
+ * nothing.  Statements sent after the failed one are executed all the same.  If the failure ended the transaction (1213
+ * does), they may run in a new one: so they must not last without a COMMIT. */
 typedef void db_statement(struct buf *sql, int number);
 enum db_result db_bulk(struct db *d, int number, db_statement *sql, const struct db_values *values, int parameters,
                        int rows);
@@ -114,7 +114,7 @@ int64_t db_affected(const struct db *d);
 const char *db_error(const struct db *d);
 unsigned db_errno(const struct db *d);
 
-/* Field as integer; a text that is none, or NULL, is a bug of the caller's statement. */
+/* Field as integer; another text, or NULL, is a bug of the caller's statement. */
 int64_t db_int(const struct db_row *row, unsigned column);
 
 /* Counters since start, all connections, for metrics. */

@@ -14,7 +14,7 @@ struct pool {
 	struct lock lock;
 	struct signal_cond returned; /* a connection came back */
 	int size;
-	/* Guarded by lock.  The last one given back is lent first: so the others fall idle. */
+	/* Guarded by lock.  The connection given back last is lent first, so that the others fall idle. */
 	int free_count;
 	struct db *free[POOL_SIZE_MAX];
 };
@@ -81,13 +81,13 @@ static void put_back(struct pool *p, struct db *d, bool first_to_lend)
 
 void pool_give(struct pool *p, struct db *d)
 {
-	/* What a borrower left half done must not become the next one's. */
+	/* Work that a borrower left unfinished must not pass to the next borrower. */
 	if (db_finish(d) != DB_OK || db_in_transaction(d))
 		db_rollback(d);
 	put_back(p, d, true);
 }
 
-/* Takes out an idle connection; NULL when none has been idle for so long. */
+/* Takes out a connection that has been idle for idle_us; NULL when there is none. */
 static struct db *take_idle(struct pool *p, int64_t idle_us)
 {
 	struct db *d = NULL;

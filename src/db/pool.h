@@ -14,7 +14,7 @@ struct pool;
 /* size 1 to 64; connections open lazily. */
 struct pool *pool_new(const struct db_options *options, int size);
 void pool_free(struct pool *p); /* all lent connections must be back */
-/* NULL when none came free until the monotonic deadline, or it has passed: nothing is begun then. */
+/* NULL when no connection came free until the monotonic deadline, or the deadline has passed already. */
 struct db *pool_take(struct pool *p, int64_t deadline_us);
 void pool_give(struct pool *p, struct db *d);
 /* Closes connections that nobody used for idle_ms (0: never). */

@@ -10,7 +10,7 @@
 
 /* Version of the database, 0 when empty, -1 on a fault. */
 int schema_version(struct db *d);
-/* Applies the files above the database's version from directory; the new version or -1, logged. */
+/* Applies the files of directory above the database's version; the new version, or -1, logged. */
 int schema_apply(struct db *d, const char *directory);
 
 #endif

@@ -24,7 +24,7 @@ static int find(struct db *d, struct buf *sql, unsigned char key[DIGEST_BYTES])
 	return db_finish(d) == DB_OK ? found : -1;
 }
 
-/* Another octroi may have been first: its key stands. */
+/* Another octroi may have been first: then that one's key stands. */
 static int make(struct db *d, struct buf *sql)
 {
 	unsigned char key[DIGEST_BYTES];

@@ -1,6 +1,6 @@
 /*
- * sql: statements put together from literals of the source and typed values, never from input text:
- * strings and bytes become hexadecimal literals, integers their own digits.  Appends to a buf.
+ * sql: statements put together from literals of the source and typed values, never from input text.
+ * Strings and bytes become hexadecimal literals, integers their own digits.  Appends to a buf.
  */
 #ifndef OCTROI_DB_SQL_H
 #define OCTROI_DB_SQL_H

@@ -14,7 +14,7 @@
 
 /* Descriptors for everything that is no connection: workers' files, database, log, sockets. */
 #define DESCRIPTORS_RESERVED 256
-/* A write that a peer does not take any part of for so long has failed. */
+/* Limit of the send timeout: a write of which the peer takes nothing for that long has failed. */
 #define SEND_TIMEOUT_MS_MAX 5000
 
 struct edge {
@@ -23,7 +23,8 @@ struct edge {
 	bool ended; /* the workers are joined */
 };
 
-/* As many connections as descriptors allow, having raised that limit as far as we may. */
+/* Raises the limit of descriptors as far as possible.  Returns how many connections it allows, at most
+ * connections_max. */
 static int connections_possible(const struct edge_options *options)
 {
 	struct rlimit limit;
@@ -84,7 +85,7 @@ bool edge_drain(struct edge *e, int64_t timeout_ms)
 	struct edge_counts left;
 
 	lobby_drain(e->lobby);
-	/* The last tenth is for workers whose connection is cut to notice it. */
+	/* The last tenth of the time is left for workers to notice that their connection is cut. */
 	if (!lobby_empty_until(e->lobby, now_us + timeout_us - timeout_us / 10)) {
 		lobby_count(e->lobby, &left);
 		log_event(LOG_LEVEL_WARNING, "drain_cut", LOG_NUMBER("connections", left.connections));
@@ -100,7 +101,7 @@ void edge_free(struct edge *e)
 {
 	if (e == NULL)
 		return;
-	/* A worker that is still in the handler goes on using all of it until the process ends. */
+	/* A worker that is still in the handler goes on using all of e until the process ends. */
 	if (!e->ended)
 		return;
 	workers_free(e->workers);

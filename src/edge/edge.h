@@ -15,20 +15,21 @@
 
 struct edge;
 
-/* Writes the answer of a request that was left for later, and gives request and response up.  Any thread; never
- * waits for the peer: one that takes no answers is cut. */
+/* Writes the answer of a request that was left for later, and gives up request and response.  Any thread.  Never
+ * waits for the peer: a peer that takes no answers is cut. */
 void edge_resume(const struct request *request);
 
 /* Starts the workers.  NULL, logged, when something outside failed.  The sockets stay the caller's. */
 struct edge *edge_start(const struct edge_options *options);
-/* Takes nothing new, answers what it has, joins the workers; returns after at most timeout_ms (then
- * connections are cut).  Never shuts a listening socket down: systemd may own it.  False when a worker
- * is still in the handler: then nothing that the handler uses may be freed. */
+/* Accepts no more connections, answers the requests that have come, and joins the workers.  Returns after at most
+ * timeout_ms; connections that are left are cut.  Never shuts a listening socket down: systemd may own it.  False
+ * when a worker is still in the handler, or a request is still left for later: then nothing that the handler uses
+ * may be freed. */
 bool edge_drain(struct edge *e, int64_t timeout_ms);
-/* After edge_drain; does nothing while a worker is left.  NULL is harmless. */
+/* After edge_drain; does nothing if edge_drain returned false.  NULL is harmless. */
 void edge_free(struct edge *e);
 
-/* Housekeeping, about once a second from one thread: closes what is overdue. */
+/* Housekeeping, about once a second from one thread: closes overdue connections. */
 void edge_reap(struct edge *e);
 
 /* A listening socket for "unix:/path" (mode 0660, a stale socket file is replaced, a live one is not)

@@ -15,10 +15,10 @@ struct exchanges {
 	int threads, later_max;
 	/* under the lock */
 	struct lock lock;
-	struct signal_cond back; /* all of them */
+	struct signal_cond back; /* all taken ones are back */
 	struct exchange *free;
-	int made;  /* as many as threads and left, or more */
-	int taken; /* left ones among them */
+	int made;  /* at least threads + left */
+	int taken; /* left ones included */
 	int left;
 };
 
@@ -51,10 +51,10 @@ void exchange_free(struct exchange *x)
 	free(x);
 }
 
-/* Builds the request from what libfcgi holds. */
+/* Builds the request from the parameters and the body that libfcgi holds. */
 static int build(struct exchange *x, size_t length, bool whole)
 {
-	/* No body is longer than the request that holds it; one byte over the cap shows that it is. */
+	/* A body is never longer than its request.  One byte over FRAME_BODY_MAX shows that the body is too big. */
 	size_t max = length < FRAME_BODY_MAX ? length : FRAME_BODY_MAX + 1;
 	char *body = arena_alloc(x->arena, max + 1);
 	size_t body_length;
@@ -103,7 +103,7 @@ bool exchange_end(struct exchange *x)
 	return keep;
 }
 
-/* Makes another one.  False, logged, when memory is short. */
+/* Adds an exchange to the pool.  False, logged, when memory is short. */
 static bool pool_grow(struct exchanges *pool)
 {
 	struct exchange *x = exchange_new();

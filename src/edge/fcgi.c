@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "edge/frame.h"
 
-/* What a tape may keep of its largest request, so that idle workers hold little memory. */
+/* Bytes that a tape may keep of its largest request, so that idle workers hold little memory. */
 #define TAPE_KEPT_BYTES ((size_t)16 * 1024)
 
 struct fcgi_tape {
@@ -24,8 +24,8 @@ struct fcgi_tape {
 };
 
 struct fcgi {
-	FCGX_Request request; /* its ipcFd is the tape's file, then none, and the connection while answering */
-	struct fcgi_tape *tape; /* until the body was taken */
+	FCGX_Request request; /* ipcFd: the tape's file, then none, and the connection while answering */
+	struct fcgi_tape *tape; /* until the body is taken */
 	bool lent;
 };
 
@@ -107,8 +107,8 @@ static bool tape_add(struct fcgi_tape *tape, const unsigned char *bytes, size_t 
 	return length == 0 || pwrite(tape->file, bytes, length, at) == (ssize_t)length;
 }
 
-/* libfcgi forgets the padding of the first record, and of one that ends a stream, and takes it for the next record:
- * it is left out, or somebody could put there what nobody has looked at. */
+/* libfcgi forgets the padding of the first record, and of a record that ends a stream, and reads it as the next
+ * record.  Such padding is left out: a peer could put bytes there that frame_inspect has not seen. */
 static bool tape_write(struct fcgi_tape *tape, const unsigned char *bytes, size_t length)
 {
 	size_t from = 0;
@@ -119,7 +119,7 @@ static bool tape_write(struct fcgi_tape *tape, const unsigned char *bytes, size_
 		const size_t next = at + FRAME_HEADER_BYTES + r.content_length + r.padding_length;
 
 		if (next > length)
-			break; /* of a body over the cap the rest has not been waited for */
+			break; /* the rest of a body over the cap was not waited for */
 		if (r.padding_length > 0 && (at == 0 || r.content_length == 0)) {
 			unsigned char header[FRAME_HEADER_BYTES];
 
@@ -168,8 +168,8 @@ int fcgi_begin(struct fcgi *f, struct fcgi_tape *tape, const unsigned char *byte
 	if (tape_fill(tape, bytes, length) < 0)
 		return -1;
 	f->request.ipcFd = tape->file;
-	/* FCGX_Accept_r first finishes "the request before", and closes ipcFd unless it is to be kept;
-	 * detached, it would at least not wait for a peer's end when it closes the file. */
+	/* FCGX_Accept_r first finishes "the request before", and closes ipcFd unless keepConnection is set.
+	 * Detached, the request would at least not wait for a peer's end when libfcgi closes the file. */
 	f->request.keepConnection = 1;
 	(void)FCGX_Detach(&f->request);
 	status = FCGX_Accept_r(&f->request);
@@ -178,7 +178,7 @@ int fcgi_begin(struct fcgi *f, struct fcgi_tape *tape, const unsigned char *byte
 		f->lent = true;
 		return 0;
 	}
-	/* libfcgi has closed what it was given: the file, which the next loan opens again. */
+	/* If libfcgi has closed the tape's file, the next loan opens it again. */
 	if (f->request.ipcFd < 0)
 		tape->file = -1;
 	f->request.ipcFd = -1;
@@ -210,8 +210,8 @@ int fcgi_answer(struct fcgi *f, int connection, const char *bytes, size_t length
 	CHECK(f->lent && length <= INT_MAX);
 	f->request.ipcFd = connection;
 	taken = FCGX_PutStr(bytes, (int)length, f->request.out) == (int)length;
-	/* The error stream first: the end of the request then leaves together with the answer.  Nothing
-	 * of it when the answer was not taken: that would wait for the peer once more. */
+	/* The error stream is closed first: the end of the request then leaves together with the answer.  Neither is
+	 * closed when the answer was not taken: that would wait for the peer once more. */
 	taken = taken && FCGX_FClose(f->request.err) == 0 && FCGX_FClose(f->request.out) == 0;
 	f->request.ipcFd = -1;
 	return taken ? 0 : -1;
@@ -224,7 +224,7 @@ bool fcgi_end(struct fcgi *f)
 	CHECK(f->lent);
 	f->lent = false;
 	tape_give_back(f);
-	/* Not FCGX_Finish_r: it would write to, and perhaps close, what is not its own. */
+	/* Not FCGX_Finish_r: it would write to, and perhaps close, a descriptor that is not its own. */
 	FCGX_Free(&f->request, 0);
 	f->request.keepConnection = 1;
 	return keep;

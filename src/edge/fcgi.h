@@ -1,10 +1,11 @@
 /*
- * fcgi: the only file that knows libfcgi.  libfcgi's calls block and read ahead, so it never reads
- * from a connection: a loan feeds it the bytes of one whole request (frame.h said so) from a tape, a
- * file in memory, and gives it the connection only to write the answer to.  So it cannot wait for a
- * peer, swallow the next request, or close a descriptor that the lobby still counts.
- * One loan belongs to one thread at a time.  The tape is free again once the body was taken, so that
- * a thread needs one tape however many loans wait for their answers.
+ * fcgi: the only file that knows libfcgi.  libfcgi's calls block and read ahead, so it never reads from a connection.
+ * A loan feeds it the bytes of one whole request (checked by frame.h) from a tape, a file in memory.  The loan gives
+ * it the connection only to write the answer to.  So libfcgi cannot wait for a peer, swallow the next request, or
+ * close a descriptor that the lobby still counts.
+ *
+ * One loan belongs to one thread at a time.  The tape is free again once the body is taken.  So a thread needs one
+ * tape, however many loans wait for their answers.
  */
 #ifndef OCTROI_EDGE_FCGI_H
 #define OCTROI_EDGE_FCGI_H
@@ -15,8 +16,8 @@
 struct fcgi;
 struct fcgi_tape;
 
-/* Once per process, before the first thread.  The handlers that libfcgi installs are taken back.
- * 0, or -1, logged. */
+/* Call it once per process, before the first thread.  The signal handlers that libfcgi installs are undone.  0, or
+ * -1, logged. */
 int fcgi_init(void);
 
 /* NULL, logged, when there is no memory or no descriptor. */
@@ -27,12 +28,12 @@ void fcgi_tape_free(struct fcgi_tape *tape); /* NULL is harmless */
 struct fcgi *fcgi_new(void);
 void fcgi_free(struct fcgi *f); /* NULL is harmless */
 
-/* Reads, over the tape, the parameters of the one request that the bytes hold, or hold up to somewhere in its
- * body.  0; -1, logged, when libfcgi refuses it.  After 0, fcgi_end must follow. */
+/* Reads, through the tape, the parameters of the one request in bytes, which may end within its body.  0; -1,
+ * logged, when the tape cannot be written or libfcgi refuses the request.  After 0, fcgi_end must follow. */
 int fcgi_begin(struct fcgi *f, struct fcgi_tape *tape, const unsigned char *bytes, size_t length);
-/* "NAME=value", NULL at the end, until fcgi_end. */
+/* The parameters as "NAME=value", NULL at the end; valid until fcgi_end. */
 const char *const *fcgi_parameters(const struct fcgi *f);
-/* At most max bytes of the body; returns how many.  Gives the tape back. */
+/* Copies at most max bytes of the body to out; returns how many.  Gives the tape back. */
 size_t fcgi_body(struct fcgi *f, char *out, size_t max);
 /* Writes the answer and the end of the request to the connection, which must be blocking.
  * 0, or -1 when the peer did not take it: nothing more may be written there. */

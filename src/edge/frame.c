@@ -13,7 +13,7 @@
 
 enum record_type { BEGIN_REQUEST = 1, END_REQUEST = 3, PARAMS = 4, STDIN = 5 };
 
-/* Where the walk through the name-value pairs stands; pairs cross record borders freely. */
+/* Position in the name-value pairs; pairs cross record borders freely. */
 struct pairs {
 	enum { PAIR_NAME_LENGTH, PAIR_VALUE_LENGTH, PAIR_NAME, PAIR_VALUE } expects;
 	unsigned length_bytes_left; /* of a four-byte length that has begun, else 0 */
@@ -33,7 +33,7 @@ struct frame_record frame_record(const unsigned char header[FRAME_HEADER_BYTES])
 	};
 }
 
-/* One byte of a length; true when the length is whole. */
+/* Adds one byte to a length; true when the length is whole. */
 static bool length_byte(struct pairs *p, size_t *length, unsigned char byte)
 {
 	if (p->length_bytes_left > 0) {
@@ -52,7 +52,7 @@ static bool name_plain(const unsigned char *bytes, size_t length)
 	return memchr(bytes, '=', length) == NULL && memchr(bytes, '\0', length) == NULL;
 }
 
-/* Both lengths are known: refuses the pair at once when it cannot fit, whatever still arrives. */
+/* Called once both lengths are known.  Refuses a pair that cannot fit before its text has come. */
 static enum frame_verdict pair_begin(struct pairs *p)
 {
 	if (p->name_length > FRAME_PARAMS_MAX || p->value_length > FRAME_PARAMS_MAX)
@@ -64,7 +64,7 @@ static enum frame_verdict pair_begin(struct pairs *p)
 	return FRAME_MORE;
 }
 
-/* Walks what is there of a name or a value; returns how much that was, or 0 when it is unacceptable. */
+/* Walks the part of a name or a value that has come.  Returns its length, or 0 when it is unacceptable. */
 static size_t pair_text(struct pairs *p, const unsigned char *bytes, size_t length)
 {
 	size_t part = length < p->left ? length : p->left;
@@ -82,7 +82,7 @@ static size_t pair_text(struct pairs *p, const unsigned char *bytes, size_t leng
 	return part;
 }
 
-/* Content of one PARAMS record, or as much of it as has come.  FRAME_MORE, FRAME_TOO_BIG or FRAME_BAD. */
+/* Walks the content of one PARAMS record, or the part of it that has come.  FRAME_MORE, FRAME_TOO_BIG or FRAME_BAD. */
 static enum frame_verdict pairs_walk(struct pairs *p, const unsigned char *bytes, size_t length)
 {
 	enum frame_verdict verdict = FRAME_MORE;
@@ -119,7 +119,7 @@ static bool pairs_whole(const struct pairs *p)
 	return p->expects == PAIR_NAME_LENGTH && p->length_bytes_left == 0;
 }
 
-/* The first record.  FRAME_READY: it is whole and acceptable. */
+/* Inspects the first record.  FRAME_READY: it is whole and acceptable. */
 static enum frame_verdict begin_inspect(const unsigned char *bytes, size_t length)
 {
 	struct frame_record r;
@@ -138,7 +138,7 @@ static enum frame_verdict begin_inspect(const unsigned char *bytes, size_t lengt
 	return role == ROLE_RESPONDER ? FRAME_READY : FRAME_ROLE;
 }
 
-/* One PARAMS record, of whose content the first there bytes have come. */
+/* Inspects one PARAMS record.  there: number of bytes that have come since its content began. */
 static enum frame_verdict params_inspect(struct pairs *p, const struct frame_record *r,
                                          const unsigned char *content, size_t there)
 {
@@ -150,7 +150,7 @@ static enum frame_verdict params_inspect(struct pairs *p, const struct frame_rec
 	return pairs_walk(p, content, there < r->content_length ? there : r->content_length);
 }
 
-/* The records after the first, of request id; at is where they begin. */
+/* Inspects the records after the first, of request id; they begin at offset at. */
 static enum frame_verdict streams_inspect(const unsigned char *bytes, size_t length, size_t at,
                                           unsigned id, size_t *used)
 {

@@ -1,8 +1,8 @@
 /*
- * frame: looks at the bytes that have come over a FastCGI connection, before libfcgi may see them, and
- * says whether they begin with one whole, acceptable request.  libfcgi asserts on impossible lengths,
- * answers GET_VALUES with an unbounded sprintf, blocks on half a request and swallows what follows
- * one; nothing of that kind gets past here.  Pure.  Source: FastCGI specification 1.0, sections 3 and 5.
+ * frame: inspects the bytes that have come over a FastCGI connection, before libfcgi may see them.  Says whether they
+ * begin with one whole, acceptable request.  libfcgi asserts on impossible lengths, answers GET_VALUES with an
+ * unbounded sprintf, blocks on half a request and swallows the bytes after one.  frame lets no such input through.
+ * Pure.  Source: FastCGI specification 1.0, sections 3 and 5.
  */
 #ifndef OCTROI_EDGE_FRAME_H
 #define OCTROI_EDGE_FRAME_H
@@ -35,19 +35,19 @@ enum frame_verdict {
 	FRAME_BAD      /* not FastCGI as a web server speaks it: close */
 };
 
-/* With FRAME_READY *used is the request's length in bytes: what follows it belongs to the next one. */
+/* With FRAME_READY *used is the request's length in bytes; the bytes after it belong to the next request. */
 enum frame_verdict frame_inspect(const unsigned char *bytes, size_t length, size_t *used);
 
-/* A walk from record to record, to find where a request ends of which no more is wanted.
- * Zero-initialised before the request's first byte. */
+/* A walk from record to record that finds the end of a request whose rest is not wanted.  Zero-initialised before
+ * the request's first byte. */
 struct frame_walk {
 	unsigned char header[FRAME_HEADER_BYTES];
 	size_t header_length; /* of a header that has come in part */
-	size_t skip;          /* of the current record */
+	size_t skip;          /* bytes left of the current record */
 	bool last;            /* the current record is the request's end */
 };
 
-/* FRAME_READY with *used, how many of these bytes still belong to the request; FRAME_MORE; FRAME_BAD. */
+/* FRAME_READY, with *used the number of these bytes that still belong to the request; FRAME_MORE; or FRAME_BAD. */
 enum frame_verdict frame_walk(struct frame_walk *walk, const unsigned char *bytes, size_t length,
                               size_t *used);
 

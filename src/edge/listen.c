@@ -17,7 +17,7 @@
 
 #define UNIX_PREFIX "unix:"
 #define SOCKET_MODE 0660
-/* More than any burst of connections between two looks; the kernel cuts it to net.core.somaxconn. */
+/* More than any burst of connections between two accepts; the kernel cuts it to net.core.somaxconn. */
 #define BACKLOG 4096
 
 static int fault(const char *address, const char *what)
@@ -38,7 +38,7 @@ static int stream_socket(int family)
 	return socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
-/* Whether somebody accepts connections at the address. */
+/* True if a process accepts connections at the address. */
 static bool unix_live(const struct sockaddr_un *name)
 {
 	int fd = stream_socket(AF_UNIX);
@@ -51,7 +51,7 @@ static bool unix_live(const struct sockaddr_un *name)
 	return live;
 }
 
-/* Takes a socket away that nobody listens on any more.  0 when the path is free then. */
+/* Removes a socket file on which no process listens any more.  0 when the path is free then. */
 static int unix_clear(const char *address, const struct sockaddr_un *name)
 {
 	struct stat status;
@@ -79,7 +79,7 @@ static int unix_open(const char *address, const char *path)
 	fd = stream_socket(AF_UNIX);
 	if (fd < 0)
 		return fault(address, "socket");
-	/* The mode of the descriptor bounds the new file's until chmod sets it whatever the umask. */
+	/* The descriptor's mode bounds the mode of the new file until chmod sets it, whatever the umask is. */
 	if (fchmod(fd, SOCKET_MODE) == 0 && bind(fd, (const struct sockaddr *)&name, sizeof(name)) == 0 &&
 	    chmod(path, SOCKET_MODE) == 0 && listen(fd, BACKLOG) == 0)
 		return fd;

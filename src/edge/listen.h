@@ -1,6 +1,6 @@
 /*
- * listen: listening sockets of our own making.  Not FCGX_OpenSocket, which steals a live socket,
- * leaves its mode to the umask and ends the process when it cannot bind.
+ * listen: opens octroi's own listening sockets.  FCGX_OpenSocket is not used: it steals a live socket, leaves its mode
+ * to the umask and ends the process when it cannot bind.
  */
 #ifndef OCTROI_EDGE_LISTEN_H
 #define OCTROI_EDGE_LISTEN_H

@@ -19,28 +19,28 @@
 #include "base/log.h"
 #include "edge/turnstile.h"
 
-/* All gathered bytes together: a flood of half requests must not take the machine's memory. */
+/* Limit of all gathered bytes together: a flood of half requests must not take the machine's memory. */
 #define GATHERED_MAX ((size_t)64 * 1024 * 1024)
-/* Draining: a connection that was just accepted is given time to say what it wants. */
+/* While draining, a connection that was just accepted has that long to send its request. */
 #define NEWCOMER_US (500 * CLOCK_US_PER_MS)
 #define SWEEP_US (50 * CLOCK_US_PER_MS)
-/* Strangers that are passed over for the sake of what they have said and nobody has read yet. */
+/* Limit of strangers that are passed over because bytes of theirs are still unread. */
 #define PASSED_MAX 32
-/* A web server connects first and writes then: so long it is given before it is cut for another's place. */
+/* A web server connects first and writes then: a stranger has that long to write before it is cut to make room. */
 #define HEARING_MS 20
-/* Of threads that wait for events at once: no more can run than there are processors, but while one lets a stranger
- * speak another has to be there. */
+/* Limits of the threads that wait for events at once.  No more can run than there are processors.  But while one
+ * waits for a stranger to write, another has to be there. */
 #define WAITING_MIN 2
 #define WAITING_MAX 16
 
 /*
- * FREE  -> BUSY        accepted
- * IDLE  -> BUSY        taken for an event, by the reaper or by the sweep
- * BUSY  -> BUSY_AGAIN  an event came while it was taken
- * BUSY  -> IDLE        released
- * BUSY* -> FREE        closed
- * A late event of a connection that is closed by now finds FREE, or another connection in the same
- * place, which then is looked at once in vain.
+ * FREE  -> BUSY        accepted;
+ * IDLE  -> BUSY        taken for an event, by the reaper or by the sweep;
+ * BUSY  -> BUSY_AGAIN  an event came while it was taken;
+ * BUSY  -> IDLE        released;
+ * BUSY* -> FREE        closed.
+ * A late event of a closed connection finds FREE, or another connection in the same place.  That one is then looked at
+ * once, in vain.
  */
 enum state { FREE, IDLE, BUSY, BUSY_AGAIN };
 
@@ -59,16 +59,17 @@ struct lobby {
 	int64_t idle_timeout_ms;
 	struct connection *connections; /* connections_max places, touched in order */
 	atomic_bool draining;
-	atomic_bool hearing; /* somebody waits for a stranger to speak */
+	atomic_bool hearing; /* a worker waits for a stranger to write */
 	_Atomic int64_t accepted, timed_out;
 	_Atomic size_t gathered;
-	_Atomic int64_t complained_us; /* of accept, at most once a second */
+	_Atomic int64_t complained_us; /* accept's last error; another within a second is not logged */
 	struct turnstile turnstile;
 	/* under the lock */
 	struct lock lock;
 	struct signal_cond empty;
 	struct connection *free;
-	/* In the order in which they came.  One that was served leaves when it closes or is looked at. */
+	/* Strangers, in the order in which they came.  A served connection leaves when it closes or stranger_take
+	 * finds it. */
 	struct connection *oldest, *youngest;
 	int touched; /* places ever used */
 	int open;
@@ -84,7 +85,7 @@ static int door_watch(struct lobby *L, struct door *door, int operation)
 	return epoll_ctl(L->epoll, operation, door->fd, &event);
 }
 
-/* Edge-triggered sockets report again after this, if there is still something to accept. */
+/* Edge-triggered sockets report again after this, if a connection still waits to be accepted. */
 static void doors_open(struct lobby *L)
 {
 	if (atomic_load(&L->draining))
@@ -169,7 +170,7 @@ void lobby_free(struct lobby *L)
 		close(c->fd);
 		buf_free(&c->pending);
 	}
-	/* The doors stay open for their owner, but the set must not outlive them. */
+	/* The doors stay open for their owner; the epoll set must not outlive them. */
 	if (L->epoll >= 0)
 		close(L->epoll);
 	if (L->wake >= 0)
@@ -201,7 +202,7 @@ static void stranger_remove(struct lobby *L, struct connection *c)
 	*(c->younger != NULL ? &c->younger->older : &L->youngest) = c->older;
 }
 
-/* A place, BUSY; NULL when all are taken, and the doors stay closed until one is free. */
+/* Takes a place, BUSY.  NULL when all are taken: the doors then stay closed until one is free. */
 static struct connection *place_take(struct lobby *L)
 {
 	struct connection *c;
@@ -224,8 +225,8 @@ static struct connection *place_take(struct lobby *L)
 	return c;
 }
 
-/* Gives a place back and closes its descriptor, under the lock, so that nobody who finds the number
- * there under the lock can mean another file by it. */
+/* Gives a place back.  Closes its descriptor under the lock: c->fd, read under the lock, thus never names another
+ * file. */
 static void place_give(struct lobby *L, struct connection *c)
 {
 	bool open_doors;
@@ -275,7 +276,7 @@ bool lobby_release(struct connection *c, int64_t due_us)
 		return true;
 	CHECK(state == BUSY_AGAIN);
 	atomic_store(&c->state, BUSY);
-	c->thorough = true; /* what the event was is not remembered */
+	c->thorough = true; /* the flags of the event are not remembered */
 	return false;
 }
 
@@ -286,7 +287,7 @@ static int connection_watch(struct lobby *L, struct connection *c, int operation
 	return epoll_ctl(L->epoll, operation, c->fd, &event);
 }
 
-/* What came meanwhile is reported again. */
+/* Releases c; events that came meanwhile are reported again. */
 void lobby_requeue(struct lobby *L, struct connection *c, int64_t due_us)
 {
 	while (!lobby_release(c, due_us))
@@ -299,8 +300,8 @@ void lobby_close(struct lobby *L, struct connection *c)
 	place_give(L, c);
 }
 
-/* Whether all that its peer has said so far was read, else it is octroi that is slow; and whether it had the time to
- * say anything. */
+/* True if the socket has no unread bytes: if it has some, octroi is slow, not the peer.  Unless bytes are gathered
+ * already, waits for some until hearing_ms after received_us, so that the peer has time to write. */
 static bool heard_out(const struct connection *c, int64_t hearing_ms)
 {
 	const int64_t left_ms = hearing_ms - (clock_monotonic_us() - c->received_us) / CLOCK_US_PER_MS;
@@ -309,8 +310,8 @@ static bool heard_out(const struct connection *c, int64_t hearing_ms)
 	return poll(&p, 1, c->pending.length == 0 && left_ms > 0 ? (int)left_ms : 0) == 0;
 }
 
-/* Takes the oldest stranger whom nobody has taken and who was heard out, or one who was not when that would be
- * a long search; NULL when there is none. */
+/* Takes the oldest stranger that no thread has taken and that was heard out.  After PASSED_MAX strangers that were
+ * not, takes the next one all the same, to end the search.  NULL when there is none. */
 static struct connection *stranger_take(struct lobby *L, int64_t hearing_ms)
 {
 	struct connection *c, *next;
@@ -333,7 +334,7 @@ static struct connection *stranger_take(struct lobby *L, int64_t hearing_ms)
 			lock_take(&L->lock);
 			if (cut)
 				break;
-			next = c->younger; /* it is still listed, and nobody else's */
+			next = c->younger; /* c is still listed, and no other thread's */
 		}
 		lobby_requeue(L, c, atomic_load(&c->due_us));
 	}
@@ -343,7 +344,7 @@ static struct connection *stranger_take(struct lobby *L, int64_t hearing_ms)
 	return c;
 }
 
-/* Closes such a stranger; false when there is none. */
+/* Closes the stranger that stranger_take finds; false when there is none. */
 static bool stranger_cut(struct lobby *L, int64_t hearing_ms)
 {
 	struct connection *c = stranger_take(L, hearing_ms);
@@ -407,7 +408,7 @@ static void connection_begin(struct lobby *L, struct connection *c, int fd, cons
 	c->discarded = 0;
 	c->received_us = clock_monotonic_us();
 	buf_init(&c->pending, LOBBY_GATHER_MAX * 2);
-	/* Reading never blocks (MSG_DONTWAIT); libfcgi needs writes that do, within bounds. */
+	/* Reading never blocks (MSG_DONTWAIT).  libfcgi needs writes that block; the timeout bounds them. */
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* fails on unix sockets */
 	if (connection_watch(L, c, EPOLL_CTL_ADD) < 0) {
@@ -419,7 +420,7 @@ static void connection_begin(struct lobby *L, struct connection *c, int fd, cons
 	lobby_requeue(L, c, c->received_us + L->idle_timeout_ms * CLOCK_US_PER_MS);
 }
 
-/* Whether accept may simply be tried again. */
+/* True if accept may simply be tried again. */
 static bool accept_passing(int error)
 {
 	return error == EINTR || error == ECONNABORTED || error == EPROTO;
@@ -433,7 +434,7 @@ static void accept_failed(struct lobby *L, int error)
 	lock_give(&L->lock);
 }
 
-/* Whether somebody is at the door: nobody is cut for the sake of nobody. */
+/* True if a connection waits to be accepted.  Without one, no stranger is cut. */
 static bool door_waiting(const struct door *door)
 {
 	struct pollfd p = {.fd = door->fd, .events = POLLIN};
@@ -441,7 +442,8 @@ static bool door_waiting(const struct door *door)
 	return poll(&p, 1, 0) > 0;
 }
 
-/* Makes room by cutting a stranger.  False when there is none, or another worker is at it and goes on accepting. */
+/* Makes room by cutting a stranger.  False when there is none, or when another worker does so already; that worker
+ * goes on accepting. */
 static bool door_clear(struct lobby *L)
 {
 	bool cut;
@@ -477,7 +479,7 @@ static void door_accept(struct lobby *L, const struct door *door)
 	}
 }
 
-/* Accepts connections by the way. */
+/* Waits for a connection's event and takes the connection; accepts connections meanwhile.  NULL after lobby_quit. */
 static struct connection *wait_inside(struct lobby *L)
 {
 	for (;;) {
@@ -511,7 +513,7 @@ struct connection *lobby_wait(struct lobby *L)
 	return c;
 }
 
-/* A connection whose time has come.  Idle: closed.  Taken: its worker is stuck in a write. */
+/* Closes an overdue connection that is idle.  Cuts one that is taken: its worker is stuck in a write. */
 static void reap_one(struct lobby *L, struct connection *c, int64_t now_us)
 {
 	int64_t due_us = atomic_load(&c->due_us);
@@ -578,8 +580,8 @@ bool lobby_draining(const struct lobby *L)
 	return atomic_load(&L->draining);
 }
 
-/* An idle connection is closed for reading only: what its peer has sent by now is still answered, and
- * what it would send later fails at the peer, who then knows that it was not received. */
+/* Closes an idle connection for reading only.  Bytes that its peer has sent by now are still answered.  Bytes sent
+ * later fail at the peer, which then knows that they were not received. */
 static void sweep_one(struct lobby *L, struct connection *c, int64_t now_us)
 {
 	int state = IDLE;
@@ -587,7 +589,7 @@ static void sweep_one(struct lobby *L, struct connection *c, int64_t now_us)
 	if (!atomic_compare_exchange_strong(&c->state, &state, BUSY))
 		return;
 	if (c->pending.length == 0 && (c->served || now_us - c->received_us >= NEWCOMER_US))
-		(void)shutdown(c->fd, SHUT_RD); /* wakes a worker, who reads to the end */
+		(void)shutdown(c->fd, SHUT_RD); /* wakes a worker, which reads to the end */
 	lobby_requeue(L, c, atomic_load(&c->due_us));
 }
 

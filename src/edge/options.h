@@ -1,5 +1,5 @@
 /*
- * options: what the edge is told when it starts: its sockets, its limits, who answers; and what it counts.
+ * options: the edge's options at its start (its sockets, its limits, its handler), and its counts.
  */
 #ifndef OCTROI_EDGE_OPTIONS_H
 #define OCTROI_EDGE_OPTIONS_H
@@ -10,9 +10,9 @@
 #include "edge/request.h"
 #include "edge/response.h"
 
-/* Answers one request; called on a worker thread, several at a time.  It fills in the response (EDGE_ANSWERED), or,
- * where request->exchange is not NULL, keeps request and response for somebody who waits for nothing and who calls
- * edge_resume once the response is there (EDGE_LATER); that may happen before it returns. */
+/* Answers one request; called on a worker thread, several at a time.  EDGE_ANSWERED: it has filled in the response.
+ * EDGE_LATER, only where request->exchange is not NULL: it keeps request and response for a thread that waits for
+ * nothing.  That thread calls edge_resume once the response is there, perhaps before the handler returns. */
 enum edge_result { EDGE_ANSWERED, EDGE_LATER };
 typedef enum edge_result edge_handler(void *context, const struct request *request, struct response *response);
 

@@ -15,8 +15,8 @@ enum trust { SERVER, SECURITY, CLIENT };
 
 #define HEADER_PREFIX "HTTP_"
 #define HEADER_PREFIX_LENGTH (sizeof(HEADER_PREFIX) - 1)
-/* Listed parameters that only the web server may set begin so; a client's header can only come as
- * HTTP_OCTROI_..., which is refused in case a configuration confuses the two. */
+/* Listed parameters that only the web server may set begin so.  A client's header can only come as HTTP_OCTROI_...,
+ * which is refused in case a configuration confuses the two. */
 #define OWN_PREFIX "OCTROI_"
 #define OWN_PREFIX_LENGTH (sizeof(OWN_PREFIX) - 1)
 
@@ -71,7 +71,7 @@ static void defect_set(struct request *r, enum request_defect defect)
 		r->defect = defect;
 }
 
-/* Keeps the listed ones, found[] in the list's order. */
+/* Keeps the listed parameters; found[] is in the list's order. */
 static void parameters_sift(struct request *r, const char *const *parameters,
                             const char *found[LISTED_COUNT])
 {
@@ -193,8 +193,8 @@ static bool text_plain(const char *text, size_t length)
 
 enum decoding { DECODE_PATH, DECODE_FORM };
 
-/* Percent-decoded into the arena, NUL-terminated; NULL with *bad set when it is no plain text, NULL
- * alone when the arena is exhausted.  An encoded slash in a path would make two paths of one. */
+/* Percent-decodes into the arena, NUL-terminated.  NULL with *bad set when the result is no plain text, NULL alone
+ * when the arena is exhausted.  An encoded slash in a path is refused: it would make two paths of one. */
 static char *decode(struct arena *arena, const char *from, size_t length, enum decoding decoding,
                     bool *bad)
 {
@@ -246,7 +246,7 @@ static bool path_canonical(const char *path)
 	return true;
 }
 
-/* What follows the prefix in path, when it ends there at a border of segments; else NULL. */
+/* The rest of path after the prefix, if the prefix ends at a border of segments; else NULL. */
 static const char *path_after(const char *path, const char *prefix, size_t length)
 {
 	if (strncmp(path, prefix, length) != 0)
@@ -275,7 +275,7 @@ static const char *path_below_script(const char *path, const char *script)
 	return below != NULL ? below : path;
 }
 
-/* The query stays raw; here it is only seen to it that it can be decoded. */
+/* True if the query can be decoded.  The query itself stays raw. */
 static bool query_decodes(const char *query)
 {
 	for (; *query != '\0'; query++) {
@@ -325,10 +325,11 @@ const char *request_query(const struct request *r, const char *name, bool *bad)
 		bool ignored = false;
 		const char *key = NULL;
 
-		/* Encoded, a byte is one or three; so a long query of other names takes no memory. */
+		/* Encoded, a byte is one or three.  Names of another length are skipped, so a long query of them
+		 * takes no memory. */
 		if (name_length >= wanted && name_length <= 3 * wanted) {
 			key = decode(r->arena, at, name_length, DECODE_FORM, &ignored);
-			if (key == NULL && !ignored) { /* the arena is exhausted: it may be this one */
+			if (key == NULL && !ignored) { /* the arena is exhausted: key may be the name */
 				*bad = true;
 				return NULL;
 			}
@@ -347,7 +348,7 @@ const char *request_query(const struct request *r, const char *name, bool *bad)
 	return NULL;
 }
 
-/* CONTENT_LENGTH in digits, as far as it can matter here; -1 when it is no number. */
+/* CONTENT_LENGTH's value, exact up to FRAME_BODY_MAX; -1 when it is no number. */
 static int64_t content_length(const char *text)
 {
 	int64_t length = 0;
@@ -368,8 +369,8 @@ static void body_check(struct request *r, const char *body, size_t length)
 		defect_set(r, REQUEST_BODY_TOO_BIG);
 		return;
 	}
-	/* In a subrequest (auth_request) the length is that of the request around it, whose body does
-	 * not come along: an empty body is never too short, it is just no body. */
+	/* In a subrequest (auth_request) CONTENT_LENGTH is that of the outer request, whose body does not come
+	 * along.  So an empty body is never too short: it is just no body. */
 	if (length > 0 && declared != NULL && declared[0] != '\0' &&
 	    content_length(declared) != (int64_t)length) {
 		defect_set(r, REQUEST_BODY_SHORT);

@@ -1,6 +1,6 @@
 /*
- * request: what a caller sent, already bounded and checked: no NUL, no duplicate security parameter,
- * no look-alike of a server parameter.  Everything lives in the request's arena until it is answered.
+ * request: a caller's request, already bounded and checked: no NUL, no duplicate security parameter, no look-alike of
+ * a server parameter.  Everything lives in the request's arena until the request is answered.
  */
 #ifndef OCTROI_EDGE_REQUEST_H
 #define OCTROI_EDGE_REQUEST_H
@@ -17,7 +17,7 @@ struct exchange;
 
 enum request_listener { LISTENER_PUBLIC, LISTENER_INTERNAL };
 
-/* Why the edge already knows that the request cannot be served; the router renders it. */
+/* Reason why the edge already knows that the request cannot be served; the router renders it. */
 enum request_defect {
 	REQUEST_SOUND,
 	REQUEST_DUPLICATE_PARAMETER,
@@ -31,7 +31,7 @@ struct request {
 	struct arena *arena;
 	enum request_listener listener;
 	enum request_defect defect;
-	char id[REQUEST_ID_MAX];  /* X-Request-Id: the web server's when it is well-formed, else made here */
+	char id[REQUEST_ID_MAX];  /* HTTP_X_REQUEST_ID, else OCTROI_REQUEST_ID, where well-formed; else made here */
 	const char *method;       /* "GET" */
 	const char *path;         /* decoded, begins with '/', "" when REQUEST_BAD_TARGET */
 	const char *query;        /* raw, without '?', "" when none */
@@ -39,7 +39,7 @@ struct request {
 	size_t body_length;
 	const char *const *parameters; /* "NAME=value" of those listed, each once, NULL at the end */
 	int64_t received_us;      /* clock_monotonic_us */
-	int64_t deadline_us;      /* monotonic: after that an answer is worth nothing */
+	int64_t deadline_us;      /* monotonic; an answer after that is worth nothing */
 	struct exchange *exchange; /* the edge's; NULL: the handler has to answer before it returns */
 };
 
@@ -47,13 +47,13 @@ struct request {
  * asked for (anything else is a bug). */
 const char *request_parameter(const struct request *r, const char *name);
 
-/* First value of a query parameter, percent-decoded into the arena; NULL when absent or undecodable
- * (then *bad is set; otherwise it is left alone). */
+/* First value of a query parameter, percent-decoded into the arena.  NULL when absent.  NULL with *bad set when it
+ * is undecodable or the arena is exhausted; otherwise *bad is left alone. */
 const char *request_query(const struct request *r, const char *name, bool *bad);
 
-/* For the edge: fills in everything but arena, listener and times, from all parameters as they came
- * and a NUL-terminated body in the arena, which is dropped when it is over FRAME_BODY_MAX.  What is
- * wrong with them becomes the defect.  0, or -1 when the arena is exhausted. */
+/* For the edge: fills in everything but arena, listener, times and exchange.  parameters: all of them, as they came.
+ * body: NUL-terminated, in the arena; dropped when it is over FRAME_BODY_MAX.  The first fault in them becomes the
+ * defect.  0, or -1 when the arena is exhausted. */
 int request_build(struct request *r, const char *const *parameters, const char *body,
                   size_t body_length);
 

@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "base/log.h"
 
-/* What a worker keeps of its largest answer. */
+/* Size up to which the memory of a body is kept for the next request. */
 #define KEPT_BYTES ((size_t)64 * 1024)
 
 static const struct {
@@ -77,7 +77,7 @@ void response_reset(struct response *r)
 	buf_reset(&r->body);
 }
 
-/* Neither a name nor a value may end its line and begin another. */
+/* A control character in a name or value could end its line and begin another. */
 static void check_plain(const char *text)
 {
 	for (; *text != '\0'; text++)

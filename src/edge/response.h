@@ -1,6 +1,6 @@
 /*
- * response: what the caller gets.  A route fills it in; the edge writes it out in one go.  Header
- * values are checked: a control character in one is a bug of the route, not something to pass on.
+ * response: the answer to a caller.  A route fills it in; the edge writes it out in one go.  Header values are
+ * checked: a control character in one is a bug of the route, and is not passed on.
  */
 #ifndef OCTROI_EDGE_RESPONSE_H
 #define OCTROI_EDGE_RESPONSE_H
@@ -22,12 +22,12 @@ struct response {
 
 void response_init(struct response *r);
 void response_free(struct response *r);
-/* Empties it for the next request; memory stays. */
+/* Empties r for the next request; memory stays, but for a large body's. */
 void response_reset(struct response *r);
 void response_header(struct response *r, const char *name, const char *value);
 
-/* For the edge: appends the whole answer as a web server expects it from CGI, X-Request-Id included;
- * a 503 instead of an answer that outgrew its buffers.  Returns the status that out holds. */
+/* For the edge: appends the whole answer as a web server expects it from CGI, X-Request-Id included.  A 503 replaces
+ * an answer that outgrew its buffers.  Returns the status that out holds. */
 int response_render(const struct response *r, const char *request_id, struct buf *out);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * turnstile: lets few threads at a time wait for events.  Each event wakes a thread if one waits; where many do, each
- * request wakes another, and switching between them costs more than most requests.  Where few do, the same ones go on
- * from event to event, and the others stay parked until all of those are busy.
+ * turnstile: lets few threads at a time wait for events.  Each event wakes a thread if one waits.  If many wait, each
+ * request wakes another thread, and switching between them costs more than most requests.  If few wait, the same
+ * threads go on from event to event.  The others stay parked until all of those are busy.
  */
 #ifndef OCTROI_EDGE_TURNSTILE_H
 #define OCTROI_EDGE_TURNSTILE_H
@@ -14,9 +14,9 @@ struct turnstile {
 	struct lock lock;
 	struct signal_cond call;
 	int max;
-	int inside; /* or called to be */
+	int inside; /* or called to be inside */
 	int parked; /* and not called yet */
-	int called; /* and not on their way yet */
+	int called; /* and not yet awake */
 	bool open;
 };
 
@@ -24,11 +24,11 @@ struct turnstile {
 void turnstile_init(struct turnstile *t, int max);
 void turnstile_destroy(struct turnstile *t);
 
-/* Returns once the thread may wait for events.  Takes and gives the lock, as all of these. */
+/* Returns once the thread may wait for events.  Takes and gives the lock, as all these functions do. */
 void turnstile_enter(struct turnstile *t);
-/* It has found one.  If nobody is left inside, one that is parked is called. */
+/* The thread has found an event.  If no thread is left inside, a parked one is called. */
 void turnstile_leave(struct turnstile *t);
-/* From now on everybody may enter. */
+/* From now on every thread may enter. */
 void turnstile_open(struct turnstile *t);
 
 #endif

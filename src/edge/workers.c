@@ -19,11 +19,11 @@
 
 #define STACK_BYTES ((size_t)256 * 1024)
 #define SCRATCH_BYTES ((size_t)16 * 1024)
-/* Requests that wait for their answers without a thread; beyond that each takes its worker. */
+/* Limit of requests that wait for their answers without a thread; beyond it each keeps its worker. */
 #define LATER_MAX 1024
-/* Of a request that is refused, before and again after its answer; a peer with still more is cut. */
+/* Bytes dropped of a refused request, before its answer and again after it; a peer that sends more is cut. */
 #define DISCARD_MAX ((size_t)4 * 1024 * 1024)
-/* Once the handler is due its answer may still be on its way for that long. */
+/* Time for an answer to be written once the handler's time is over. */
 #define WRITE_GRACE_US CLOCK_US_PER_SECOND
 
 struct worker {
@@ -47,11 +47,11 @@ struct workers {
 	int running;
 };
 
-/* What becomes of a connection whose bytes were looked at. */
+/* State of a connection whose bytes were looked at. */
 enum progress {
 	CLOSE,
 	KEEP,
-	LATER /* it is somebody else's by now */
+	LATER /* the connection may be another thread's by now */
 };
 
 static void worker_clean(struct worker *w)
@@ -68,7 +68,8 @@ static int worker_init(struct worker *w, struct workers *W)
 	return w->tape != NULL && w->scratch != NULL ? 0 : -1;
 }
 
-/* Lets the request be answered later: then nothing of it, nor of the connection, is the worker's any more. */
+/* Lets the handler leave the request for later.  If the handler does, the worker may use neither the request nor the
+ * connection any more. */
 static void worker_offer(struct worker *w, struct exchange *x)
 {
 	if (!exchanges_leave(w->all->exchanges, x))
@@ -78,7 +79,7 @@ static void worker_offer(struct worker *w, struct exchange *x)
 	x->request.exchange = x;
 }
 
-/* Calls the handler and writes what it answered. */
+/* Calls the handler and writes its answer. */
 static enum progress worker_answer(struct worker *w, struct exchange *x)
 {
 	const struct edge_options *o = &w->all->options;
@@ -94,7 +95,7 @@ static enum progress worker_answer(struct worker *w, struct exchange *x)
 	return keep ? KEEP : CLOSE;
 }
 
-/* Serves the request in the bytes.  whole: they hold its end.  last: nothing has come behind it. */
+/* Serves the request in bytes.  whole: bytes hold its end.  last: no bytes have come behind it. */
 static enum progress worker_serve(struct worker *w, struct connection *c, const unsigned char *bytes,
                                   size_t length, bool whole, bool last)
 {
@@ -113,15 +114,16 @@ static enum progress worker_serve(struct worker *w, struct connection *c, const 
 	return worker_answer(w, x);
 }
 
-/* The connection was answered for the last time, but its peer may still be sending: closed at once,
- * it could lose the answer. */
+/* For a connection that was answered for the last time, but whose peer may still be sending.  If it were closed at
+ * once, the peer could lose the answer. */
 static void worker_discard(struct connection *c)
 {
 	(void)shutdown(c->fd, SHUT_WR);
 	c->discarding = true;
 }
 
-/* What to do about a request that is not simply served. */
+/* Counts and logs a request that is not simply served.  FRAME_ROLE is answered and the rest discarded; any other
+ * verdict closes the connection. */
 static enum progress worker_refuse(struct worker *w, struct connection *c, enum frame_verdict verdict,
                           const unsigned char *bytes)
 {
@@ -141,7 +143,8 @@ static enum progress worker_refuse(struct worker *w, struct connection *c, enum 
 	return KEEP;
 }
 
-/* The request in these bytes, which stay gathered, has more of a body than it may have. */
+/* Begins to skip a request whose body is too big; bytes, its beginning, stay gathered.  False unless its end is
+ * still to come. */
 static bool worker_swallow_from(struct connection *c, const unsigned char *bytes, size_t length)
 {
 	size_t used = 0;
@@ -152,7 +155,7 @@ static bool worker_swallow_from(struct connection *c, const unsigned char *bytes
 	return c->swallowing;
 }
 
-/* Serves all requests that are whole; *eaten is how many bytes are done with. */
+/* Serves all requests that are whole; *eaten is the number of bytes that are done with. */
 static enum progress worker_eat(struct worker *w, struct connection *c, const unsigned char *bytes,
                        size_t length, size_t *eaten)
 {
@@ -184,9 +187,9 @@ static enum progress worker_eat(struct worker *w, struct connection *c, const un
 
 static enum progress worker_receive(struct worker *w, struct connection *c, size_t length);
 
-/* The next bytes of a request whose body is too big.  At its end the answer is 413, and the connection
- * may carry another request: one that was closed instead could be given the next before its web server
- * has noticed.  A request without end is answered, and its connection closed, all the same. */
+/* Takes the next bytes of a request whose body is too big.  At its end the answer is 413, and the connection may
+ * carry another request.  If it were closed instead, it could be given the next request before its web server has
+ * noticed.  A request without end is answered all the same, after DISCARD_MAX, and its connection closed. */
 static enum progress worker_swallow(struct worker *w, struct connection *c, size_t length)
 {
 	size_t used = 0;
@@ -212,7 +215,7 @@ static enum progress worker_swallow(struct worker *w, struct connection *c, size
 	return worker_receive(w, c, length - used);
 }
 
-/* The next bytes of a connection that has more than these, in scratch. */
+/* Takes the next bytes, in scratch, of a connection that has gathered some before. */
 static enum progress worker_receive_more(struct worker *w, struct connection *c, size_t length)
 {
 	struct lobby *L = w->all->lobby;
@@ -222,13 +225,13 @@ static enum progress worker_receive_more(struct worker *w, struct connection *c,
 	if (!lobby_gather(L, c, w->scratch, length))
 		return worker_refuse(w, c, FRAME_TOO_BIG, w->scratch);
 	progress = worker_eat(w, c, (const unsigned char *)c->pending.data, c->pending.length, &eaten);
-	/* The last request may be forgotten already, with all before it. */
+	/* worker_offer may have dropped all that was gathered. */
 	if (progress == KEEP && c->pending.length > 0)
 		lobby_ungather(L, c, eaten);
 	return progress;
 }
 
-/* The next bytes of a connection, in scratch. */
+/* Takes the next bytes of a connection, in scratch. */
 static enum progress worker_receive(struct worker *w, struct connection *c, size_t length)
 {
 	enum progress progress;
@@ -249,7 +252,7 @@ static enum progress worker_receive(struct worker *w, struct connection *c, size
 	return progress;
 }
 
-/* Takes in all that has come. */
+/* Takes in all bytes that have come. */
 static enum progress worker_look(struct worker *w, struct connection *c)
 {
 	for (;;) {
@@ -266,13 +269,13 @@ static enum progress worker_look(struct worker *w, struct connection *c)
 		if (progress != KEEP)
 			return progress;
 		if (lobby_draining(w->all->lobby) && c->pending.length == 0 && !c->discarding)
-			(void)shutdown(c->fd, SHUT_RD); /* reads on to what had come before that, then 0 */
+			(void)shutdown(c->fd, SHUT_RD); /* recv goes on with bytes from before that, then 0 */
 		else if ((size_t)length < SCRATCH_BYTES && !c->thorough)
-			return KEEP; /* what comes from now on is a new event */
+			return KEEP; /* later bytes are a new event */
 	}
 }
 
-/* When a connection that is released now is overdue. */
+/* Time at which a connection that is released now is overdue. */
 static int64_t worker_due_us(const struct edge_options *o, const struct connection *c)
 {
 	if (c->pending.length > 0 || c->discarding)
@@ -295,7 +298,7 @@ static void worker_attend(struct worker *w, struct connection *c)
 	} while (!lobby_release(c, worker_due_us(&w->all->options, c)));
 }
 
-/* Whether an answer of usual size goes out without waiting. */
+/* True if an answer of usual size goes out without waiting. */
 static bool takes_answers(const struct connection *c)
 {
 	struct pollfd p = {.fd = c->fd, .events = POLLOUT};
@@ -315,7 +318,7 @@ void workers_resume(struct exchange *x)
 		lobby_requeue(W->lobby, c, worker_due_us(&W->options, c));
 	else
 		lobby_close(W->lobby, c);
-	exchanges_give(W->exchanges, x); /* after that all of W may go */
+	exchanges_give(W->exchanges, x); /* W may be freed after that */
 }
 
 static void running_add(struct workers *W, int change)
@@ -343,7 +346,7 @@ static void *worker_main(void *argument)
 	return NULL;
 }
 
-/* Signals are the main thread's; faults of the program itself stay where they happen. */
+/* Signals are for the main thread; those of the program's own faults stay where they happen. */
 static void signals_block(sigset_t *before)
 {
 	static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
@@ -355,7 +358,7 @@ static void signals_block(sigset_t *before)
 	CHECK(pthread_sigmask(SIG_SETMASK, &all, before) == 0);
 }
 
-/* 0, or the error that kept the next one from starting. */
+/* 0, or the error that kept the next worker from starting. */
 static int workers_spawn(struct workers *W)
 {
 	pthread_attr_t attributes;

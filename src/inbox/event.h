@@ -1,5 +1,6 @@
 /*
- * event: what was read of a provider's event: a command of the ledger that lacks only the account, and what names it.
+ * event: a provider's event as it was read: a command of the ledger that lacks only the account, and the account's
+ * names.
  */
 #ifndef OCTROI_INBOX_EVENT_H
 #define OCTROI_INBOX_EVENT_H
@@ -10,9 +11,9 @@
 struct stripe_event {
 	struct command command; /* EVENT when it moves nothing of ours */
 	const char *order;      /* the order's or statement's public id from the metadata, "" when none */
-	const char *reference;  /* the same from client_reference_id */
+	const char *reference;  /* client_reference_id; of a PERIOD_PAYMENT the invoice's id */
 	const char *user;       /* the account's own id from the metadata */
-	const char *customer;   /* Stripe's, of subscriptions */
+	const char *customer;   /* Stripe's id, of subscriptions and PERIODs */
 	const struct json *object; /* of a PERIOD */
 	const char *connected;  /* a connected account's id: not ours */
 	bool livemode;

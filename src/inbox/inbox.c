@@ -9,11 +9,11 @@
 #include "inbox/stripe_invoice.h"
 
 #define RESOLVE_DEPTH 3
-#define RESOLVE_MAX 32 /* events of one payment in a go; the next delivery goes on */
+#define RESOLVE_MAX 32 /* events of one subject at a time; the next delivery goes on */
 #define RESOLVE_ARENA_BYTES ((size_t)8 * 1024 * 1024)
 #define SQL_MAX ((size_t)4 * 1024)
 
-/* What a look-up found. */
+/* Result of a look-up. */
 enum finding { FOUND, NOT_FOUND, NOT_ASKED };
 
 int inbox_livemode(const char *secret_key)
@@ -25,13 +25,14 @@ int inbox_livemode(const char *secret_key)
 
 /* ---- look-ups ---------------------------------------------------------------------------------- */
 
-/* What a look-up answers: an account's key, the number of something of it, and what that is (enum payment_kind). */
+/* Row that a look-up answers: an account's key, the number of its top-up, statement or period, and enum
+ * payment_kind. */
 struct found {
 	struct account_key account;
 	int64_t number, kind;
 };
 
-/* Runs a statement that answers that, at most once. */
+/* Runs a statement that answers at most one such row; runs it again after DB_RETRY or DB_LOST. */
 static enum finding look_up(const struct inbox *in, const struct buf *sql, int64_t deadline_us,
                             struct found *found)
 {
@@ -80,7 +81,7 @@ static enum finding find_payment(const struct inbox *in, struct command *c, int6
 	return finding;
 }
 
-/* The statement of an invoice. */
+/* Finds the statement of an invoice. */
 static enum finding find_invoice(const struct inbox *in, struct stripe_event *e, int64_t deadline_us)
 {
 	enum finding finding;
@@ -115,13 +116,13 @@ static enum finding find_customer(const struct inbox *in, struct stripe_event *e
 		e->command.account = found.account;
 	if (finding == NOT_FOUND && id_account_valid(e->user, strlen(e->user))) {
 		e->command.account = id_account_key(e->user, strlen(e->user));
-		e->command.account_id = NULL; /* it has to be there */
+		e->command.account_id = NULL; /* the account has to exist */
 		return FOUND;
 	}
 	return finding;
 }
 
-/* The period that an invoice paid for, whose number is known. */
+/* Finds the account of the paid period whose number is c->topup_seq. */
 static enum finding find_period(const struct inbox *in, struct command *c, int64_t deadline_us)
 {
 	enum finding finding;
@@ -141,7 +142,7 @@ static enum finding find_period(const struct inbox *in, struct command *c, int64
 
 /* ---- one event --------------------------------------------------------------------------------- */
 
-/* Instead of what it would move, the event is only noted. */
+/* Turns the command into one that moves nothing, and only notes the event. */
 static void set_aside(struct command *c, enum event_state state, const char *note, const char *subject)
 {
 	const struct command_event event = c->event;
@@ -154,20 +155,20 @@ static void set_aside(struct command *c, enum event_state state, const char *not
 	c->event_only.note = note;
 }
 
-/* It is kept for a person, or until subject is known. */
+/* Keeps the event for a person, or until subject is known. */
 static void park(struct command *c, const char *note, const char *subject)
 {
 	set_aside(c, EVENT_PARKED, note, subject);
 }
 
-/* A payment intent of our own carries its order in its metadata. */
+/* True for a payment intent that is no order's: octroi's orders put their id into its metadata. */
 static bool is_of_others(const struct stripe_event *e)
 {
 	return e->command.kind == COMMAND_PAYMENT && strncmp(e->command.event.type, "payment_intent.", 15) == 0 &&
 	       e->order[0] == '\0' && e->user[0] == '\0';
 }
 
-/* The order that the event names, if it is one of this octroi's making. */
+/* Reads the order that the event names.  False if that is none of this octroi's making. */
 static bool read_order(struct stripe_event *e)
 {
 	struct command *c = &e->command;
@@ -178,7 +179,7 @@ static bool read_order(struct stripe_event *e)
 	return id_public_parse(name, strlen(name), &c->account, &c->topup_seq) == 0;
 }
 
-/* Names that an event gives for one thing have to agree. */
+/* Names that an event gives for one thing have to agree.  NULL, or why they do not. */
 static const char *contradiction(const struct stripe_event *e)
 {
 	struct account_key key;
@@ -199,7 +200,7 @@ static enum finding locate_payment(const struct inbox *in, struct stripe_event *
 	const char *payment = e->command.payment_id, *why;
 	enum finding finding;
 
-	CHECK(payment != NULL); /* stripe_event_read leaves none of these without */
+	CHECK(payment != NULL); /* stripe_event_read sets it for these kinds */
 	if (read_order(e)) {
 		why = contradiction(e);
 		if (why != NULL)
@@ -236,7 +237,7 @@ static enum finding locate_subscription(const struct inbox *in, struct arena *a,
 	return finding;
 }
 
-/* What a paid invoice is of.  It may come before its subscription does. */
+/* Finds the account and the plan of a paid invoice, which may come before its subscription does. */
 static enum finding locate_period(const struct inbox *in, struct arena *a, struct stripe_event *e, int64_t deadline_us)
 {
 	struct command *c = &e->command;
@@ -263,7 +264,8 @@ static enum finding locate_period(const struct inbox *in, struct arena *a, struc
 	return finding;
 }
 
-/* Most invoices' payments are of no subscription, or of one that is no plan's; so this is kept without a word. */
+/* Most invoices' payments are of no subscription, or of one without a plan.  So the event is kept as EVENT_WAITING,
+ * without a warning. */
 static enum finding locate_period_payment(const struct inbox *in, struct stripe_event *e, int64_t deadline_us)
 {
 	struct command *c = &e->command, known = {.payment_id = c->payment_id};
@@ -279,7 +281,7 @@ static enum finding locate_period_payment(const struct inbox *in, struct stripe_
 	return finding;
 }
 
-/* The statement that the invoice's metadata names. */
+/* Finds the statement that the invoice's metadata names. */
 static enum finding locate_statement(struct stripe_event *e)
 {
 	struct command *c = &e->command;
@@ -292,7 +294,7 @@ static enum finding locate_statement(struct stripe_event *e)
 	return FOUND;
 }
 
-/* The payment of a statement's invoice, or of a subscription's: an invoice payment names its invoice, nothing else. */
+/* Finds the statement, or else the paid period, of an invoice payment, which names its invoice and nothing else. */
 static enum finding locate_invoice_payment(const struct inbox *in, struct stripe_event *e, int64_t deadline_us)
 {
 	struct command *c = &e->command;
@@ -306,7 +308,7 @@ static enum finding locate_invoice_payment(const struct inbox *in, struct stripe
 	return finding;
 }
 
-/* Fills in the account, or parks; NOT_ASKED when the database could not be asked. */
+/* Fills in the account, or parks the event; NOT_ASKED when the database could not be asked. */
 static enum finding locate(const struct inbox *in, struct arena *a, struct stripe_event *e,
                            int64_t deadline_us)
 {
@@ -356,7 +358,7 @@ static bool apply(const struct inbox *in, struct arena *a, struct stripe_event *
 	return r->outcome == OUTCOME_OK;
 }
 
-/* Whether the event waits for something that has become known since it was looked for. */
+/* True if the event waits for a subject that has become known since it was looked for. */
 static bool has_appeared(const struct inbox *in, const struct stripe_event *e, const char *payment,
                          int64_t deadline_us)
 {
@@ -376,14 +378,14 @@ static bool has_appeared(const struct inbox *in, const struct stripe_event *e, c
 	return strcmp(subject, payment) == 0 && find_payment(in, &probe, deadline_us) == FOUND;
 }
 
-/* Kept until something is known. */
+/* True for an event that is kept until its subject is known. */
 static bool is_kept(const struct inbox_result *r)
 {
 	return r->state == EVENT_PARKED || r->state == EVENT_WAITING;
 }
 
-/* An event once.  After an event was parked what it waits for is looked for once more: the event that makes it known
- * looks for parked events after that, so one of the two sees the other. */
+/* Takes an event once.  After the event was parked, its subject is looked for once more.  The event that makes the
+ * subject known looks for parked events after that, so one of the two sees the other. */
 static bool take_once(const struct inbox *in, struct arena *a, const struct json *event,
                       const char *body, int64_t deadline_us, struct stripe_event *e,
                       struct inbox_result *r)
@@ -409,7 +411,7 @@ static bool take_once(const struct inbox *in, struct arena *a, const struct json
 
 /* ---- what was parked --------------------------------------------------------------------------- */
 
-/* The bodies of the events that wait for it, in the arena; how many, or -1. */
+/* Reads the bodies of the events that wait for subject into the arena.  Returns how many, or -1. */
 static int find_parked(const struct inbox *in, struct arena *a, const char *subject,
                        int64_t deadline_us, const char *bodies[RESOLVE_MAX])
 {
@@ -448,8 +450,9 @@ static int find_parked(const struct inbox *in, struct arena *a, const char *subj
 static int resolve_after(const struct inbox *in, const struct stripe_event *e, const struct inbox_result *r,
                          int64_t deadline_us, int depth);
 
-/* What is parked until subject is known.  One may make known what others wait for: a subscription its invoice, that
- * its payment, and that a refund; so deep, and no deeper, it goes. */
+/* Takes up the events that are parked until subject is known.  An event may make known the subject of others: a
+ * subscription that of its invoice, an invoice that of its payment, a payment that of a refund.  RESOLVE_DEPTH is as
+ * deep as that. */
 static int resolve(const struct inbox *in, const char *subject, int64_t deadline_us, int depth)
 {
 	struct arena *a = arena_new(RESOLVE_ARENA_BYTES);
@@ -464,7 +467,7 @@ static int resolve(const struct inbox *in, const char *subject, int64_t deadline
 		struct stripe_event e;
 
 		if (event == NULL)
-			continue; /* nothing but a valid event is parked; a person has changed the row */
+			continue; /* only valid events are parked: a person has changed the row */
 		if (take_once(in, a, event, bodies[i], deadline_us, &e, &r)) {
 			if (depth < RESOLVE_DEPTH && resolve_after(in, &e, &r, deadline_us, depth + 1) != 0)
 				result = -1;
@@ -477,7 +480,7 @@ static int resolve(const struct inbox *in, const char *subject, int64_t deadline
 	return result;
 }
 
-/* What the event has made known. */
+/* Takes up the events that wait for a subject of this event. */
 static int resolve_after(const struct inbox *in, const struct stripe_event *e, const struct inbox_result *r,
                          int64_t deadline_us, int depth)
 {
@@ -508,7 +511,7 @@ void inbox_take(const struct inbox *in, struct arena *a, const struct json *even
 
 	if (!take_once(in, a, event, body, deadline_us, &e, r))
 		return;
-	/* Also after a repeated event: the process may have died between the two. */
+	/* Runs after a repeated event, too: the process may have died between the two steps. */
 	if (resolve_after(in, &e, r, deadline_us, 0) != 0)
 		r->outcome = OUTCOME_UNAVAILABLE;
 }

@@ -1,7 +1,8 @@
 /*
- * inbox: an event of Stripe's finds its account and its order, and moves what it moves.  An event that
- * finds none is parked: kept, answered as received, shown by `octroictl webhook list`.  One that waits for a
- * payment is taken up again as soon as that payment is known.  Thread-safe; locks the ledger's way.
+ * inbox: finds the account and the order of an event of Stripe's, and submits the event's command to the ledger.  An
+ * event that fits no account or order is parked: kept, answered as received, shown by `octroictl webhook list`.  An
+ * event that waits for a payment is taken up again as soon as that payment is known.  Thread-safe; locks as the ledger
+ * does.
  */
 #ifndef OCTROI_INBOX_INBOX_H
 #define OCTROI_INBOX_INBOX_H
@@ -28,14 +29,14 @@ struct inbox_result {
 	struct account_key account; /* zeros when none was found */
 };
 
-/* Of a secret key of Stripe's: its mode, -1 for "". */
+/* Mode of a secret key of Stripe's: 1 live, 0 test; -1 for "". */
 int inbox_livemode(const char *secret_key);
 
-/* event: parsed body, whose strings it uses.  What it needs besides comes from the arena. */
+/* event: the parsed body, whose strings are used.  Further memory comes from the arena. */
 void inbox_take(const struct inbox *in, struct arena *a, const struct json *event, const char *body,
                 int64_t deadline_us, struct inbox_result *r);
 
-/* Takes up what was parked until this payment was known; 0, or -1 when some of it is to be repeated. */
+/* Takes up the events that were parked until this payment was known; 0, or -1 when some are to be repeated. */
 int inbox_resolve(const struct inbox *in, const char *payment_id, int64_t deadline_us);
 
 #endif

@@ -83,7 +83,7 @@ static void read_payment_intent(struct stripe_event *e, const char *type, const 
 		       "an attempt, which may be repeated"); /* payment_failed: the session says when it ends */
 }
 
-/* What a charge had refunded in all; partial refunds come so too. */
+/* Reads the amount that a charge has refunded in all; partial refunds come so too. */
 static void read_charge(struct stripe_event *e, const struct json *o)
 {
 	struct command *c = &e->command;
@@ -134,7 +134,7 @@ static void read_dispute(struct stripe_event *e, const char *type, const struct 
 
 /* ---- subscriptions ----------------------------------------------------------------------------- */
 
-/* In the order in which a subscription can pass through them, for events of one second. */
+/* In the order in which a subscription can pass through them; it ranks events of one second. */
 static const struct {
 	const char *name;
 	bool live;
@@ -150,7 +150,8 @@ static const struct {
 };
 #define STATUSES ((int)(sizeof(statuses) / sizeof(statuses[0])))
 
-/* Its end is known before it comes, and the event that it has come may come late. */
+/* True if the subscription ends with its period.  The end is known before it comes, and the event of the end may
+ * come late. */
 static bool ends_with_period(const struct json *o, int64_t period_end_us)
 {
 	const struct json *flag = json_get(o, "cancel_at_period_end");
@@ -180,7 +181,7 @@ static void read_items(struct command *c, const struct json *o)
 	c->subscription.ends = ends_with_period(o, c->subscription.period_end_at_us);
 }
 
-/* The event tells what was before, where that has changed. */
+/* True if the items have changed: the event holds the former values of changed members. */
 static bool has_changed_items(const struct json *event)
 {
 	const struct json *previous = json_get(json_get(event, "data"), "previous_attributes");
@@ -218,7 +219,8 @@ static const char *payment_at(const struct json *invoice_payment)
 	return id_at(json_get(invoice_payment, "payment"), "payment_intent");
 }
 
-/* What paid the invoice, as far as it says so: payment_intent, or since basil payments, where they are expanded. */
+/* The payment intent that paid the invoice, as far as the invoice says so: payment_intent, or since basil payments,
+ * where they are expanded. */
 static const char *payment_of_invoice(const struct json *o)
 {
 	const struct json *payments = json_get(json_get(o, "payments"), "data");
@@ -229,7 +231,7 @@ static const char *payment_of_invoice(const struct json *o)
 	return payment;
 }
 
-/* One that octroi made of a statement says whose it is. */
+/* Reads an invoice.  One that octroi made of a statement names the statement and its account. */
 static void read_invoice(struct stripe_event *e, const char *type, const struct json *o)
 {
 	const struct json *metadata = json_get(o, "metadata");
@@ -244,7 +246,7 @@ static void read_invoice(struct stripe_event *e, const char *type, const struct 
 		c->statement_paid.amount_minor = int_at(o, "total", NO_AMOUNT);
 		c->statement_paid.currency = currency_at(o);
 	} else if (e->order[0] != '\0' && is(type, "invoice.payment_failed")) {
-		/* The first that is heard of it; our own attempts are noted by whoever made them. */
+		/* The first news of the failure; octroi's own attempts are noted where they are made. */
 		c->kind = COMMAND_STATEMENT_NOTE;
 		c->statement_note.failure = "payment_failed";
 	} else if (e->order[0] == '\0' && (is(type, "invoice.paid") || is(type, "invoice.payment_succeeded"))) {
@@ -290,7 +292,7 @@ static void read_object(struct stripe_event *e, const char *type, const struct j
 		ignore(e, "a type that octroi has no use for");
 }
 
-/* The mode that every object has to be of. */
+/* Copies the event's mode into the command: every object has to be of that mode. */
 static void set_livemode(struct stripe_event *e)
 {
 	struct command *c = &e->command;
@@ -309,7 +311,8 @@ static void set_livemode(struct stripe_event *e)
 		c->period.livemode = e->livemode;
 }
 
-/* What the ledger cannot do without; an event that lacks it is nothing to repeat. */
+/* Name of a member that the ledger needs and the event lacks, or NULL.  An event that lacks one is not to be
+ * repeated. */
 static const char *lacking(const struct stripe_event *e)
 {
 	const struct command *c = &e->command;

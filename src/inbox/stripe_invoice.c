@@ -6,7 +6,7 @@
 
 #define LINES_MAX 100 /* events show ten of an invoice's lines, lists a hundred */
 
-/* A line that pays for a plan, or gives back what was paid for it. */
+/* A line that pays for a plan, or gives back money that paid for it. */
 struct line {
 	const char *plan;
 	size_t plan_length;
@@ -28,7 +28,7 @@ static bool flag_at(const struct json *record, const char *name)
 	return value != NULL && json_type(value) == JSON_BOOL && json_bool(value);
 }
 
-/* Since basil a line tells what it comes from in its parent. */
+/* Since basil a line names its source in its parent. */
 static const struct json *line_source(const struct json *line)
 {
 	const struct json *parent = json_get(line, "parent");
@@ -62,7 +62,7 @@ static int64_t discounts_of(const struct json *line)
 	return sum;
 }
 
-/* False when it is of another subscription, or of no plan's price. */
+/* Reads a line into l.  False when the line is of another subscription, or of no plan's price. */
 static bool read_line(const struct json *line, const char *subscription, const char *plans, struct line *l)
 {
 	const struct json *source = line_source(line), *period = json_get(line, "period");
@@ -109,7 +109,7 @@ static const struct line *base_of(const struct lines *all)
 	return base;
 }
 
-/* What was given back for the same time. */
+/* The line that gives money back for the same time as paid, or NULL. */
 static const struct line *credit_for(const struct lines *all, const struct line *paid)
 {
 	for (int i = 0; i < all->count; i++) {
@@ -121,7 +121,7 @@ static const struct line *credit_for(const struct lines *all, const struct line 
 	return NULL;
 }
 
-/* A change that costs more than it gives back. */
+/* True for a change that costs more than it gives back. */
 static bool is_upgrade(const struct lines *all, const struct line *l)
 {
 	const struct line *credit = credit_for(all, l);
@@ -129,8 +129,8 @@ static bool is_upgrade(const struct lines *all, const struct line *l)
 	return l->proration && l->amount_minor > 0 && (credit == NULL || l->amount_minor + credit->amount_minor > 0);
 }
 
-/* The last of the changes that were paid, and the plan that the first of them replaced.  Changes in between gave back
- * what they were paid for, so the time counts from the last. */
+/* Returns the last of the changes that were paid; *from is the plan that the first of them replaced.  Changes in
+ * between gave back the money that was paid for them, so the time counts from the last. */
 static const struct line *upgrade_of(const struct lines *all, const struct line **from)
 {
 	const struct line *first = NULL, *last = NULL;
@@ -218,7 +218,7 @@ static void ignore_invoice(struct stripe_event *e, const char *why)
 	e->command.event_only.note = why;
 }
 
-/* Since basil it is among its payments, where these are shown. */
+/* The payment intent of an invoice.  Since basil it is among the invoice's payments, where these are shown. */
 static const char *payment_of(const struct json *invoice)
 {
 	const struct json *payments = list_at(invoice, "payments");

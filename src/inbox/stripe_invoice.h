@@ -1,6 +1,6 @@
 /*
- * stripe_invoice: what a paid invoice of a subscription pays for, in both shapes, before and since 2025-03-31.basil.
- * Plans' prices are known by the configuration alone.  Pure.
+ * stripe_invoice: the plan and the time that a paid invoice of a subscription pays for, in both shapes, before and
+ * since 2025-03-31.basil.  Prices of plans are known by the configuration alone.  Pure.
  */
 #ifndef OCTROI_INBOX_STRIPE_INVOICE_H
 #define OCTROI_INBOX_STRIPE_INVOICE_H
@@ -8,17 +8,18 @@
 #include "base/arena.h"
 #include "inbox/event.h"
 
-/* A PERIOD that lacks its plans (stripe_invoice_plans), or an EVENT. */
+/* Reads an invoice into e: a PERIOD that lacks its plans (stripe_invoice_plans), or an EVENT. */
 void stripe_invoice_read(struct stripe_event *e, const struct json *invoice);
-/* The payment of an invoice: a PERIOD_PAYMENT, or an EVENT. */
+/* Reads the payment of an invoice into e: a PERIOD_PAYMENT, or an EVENT. */
 void stripe_invoice_read_payment(struct stripe_event *e, const struct json *payment);
 
-/* Price ids and their plans: "price_1=starter price_2=pro".  NULL when the price has none; else the plan,
- * its length in *length. */
+/* Finds price in plans ("price_1=starter price_2=pro").  Returns its plan, with the plan's length in *length; NULL
+ * when the price has none. */
 const char *stripe_invoice_plan(const char *plans, const char *price, size_t *length);
 
-/* Which plan it pays for and from when to when, by the prices of its lines ("price_1=starter price_2=pro").  NULL, or
- * why it is nothing of ours.  The plans' names are in the arena; *short_of_memory when that is full. */
+/* Reads from the invoice's lines which plan it pays for and from when to when; plans as in stripe_invoice_plan.
+ * NULL; "" when it pays for no plan, or for no other than before; else why a person has to look at it.  The plans'
+ * names are in the arena; *short_of_memory when the arena is full. */
 const char *stripe_invoice_plans(struct stripe_event *e, const char *plans, struct arena *a, bool *short_of_memory);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * stripe_value: members of Stripe's objects, as far as they are what they should be.  Pure.
+ * stripe_value: members of Stripe's objects; a member of another type or size than expected counts as missing.  Pure.
  */
 #ifndef OCTROI_INBOX_STRIPE_VALUE_H
 #define OCTROI_INBOX_STRIPE_VALUE_H
@@ -25,7 +25,7 @@ static inline const char *text_within(const struct json *value, size_t max)
 	return length <= max ? text : "";
 }
 
-/* One of at most as many as a column takes. */
+/* A text of at most NAME_MAX_BYTES, as many as a column takes. */
 static inline const char *text_at(const struct json *record, const char *name)
 {
 	return text_within(json_get(record, name), NAME_MAX_BYTES);

@@ -30,7 +30,7 @@ static void fail_all(struct batch *b)
 	}
 }
 
-/* What was read must agree with itself: else somebody has changed the rows, and nothing is decided by them. */
+/* False if the rows of an account contradict each other: another program has changed them, so nothing is decided. */
 static bool slots_agree(const struct batch *b)
 {
 	for (int i = 0; i < rows_slot_count(b->rows); i++) {
@@ -46,7 +46,7 @@ static bool slots_agree(const struct batch *b)
 	return true;
 }
 
-/* False when memory was short, or an account's rows contradict each other: the rows are then thrown away. */
+/* False when memory was short, or an account's rows contradict each other.  The rows are thrown away then. */
 static bool decide_all(struct batch *b)
 {
 	struct decide d = {
@@ -84,7 +84,7 @@ static enum db_result attempt(struct batch *b, struct db *d)
 
 static void run(struct batch *b, struct db *d);
 
-/* A command that the database cannot take must not fail its neighbours. */
+/* Runs the halves of the batch on their own: a command that the database cannot take must not fail the others. */
 static void split(struct batch *b, struct db *d)
 {
 	struct command **const commands = b->commands;
@@ -101,13 +101,13 @@ static void split(struct batch *b, struct db *d)
 	b->count = count;
 }
 
-/* After a failed attempt: whether the batch is to be tried again. */
+/* True if the batch is to be tried again after a failed attempt. */
 static bool try_again(struct batch *b, struct db *d, enum db_result result, int attempts)
 {
 	const bool lost = result == DB_LOST || result == DB_BUSY;
 
 	if (result == DB_LOST) {
-		/* Whether a COMMIT that was sent took place is to be asked, never guessed. */
+		/* The marker answers whether a COMMIT that was sent took place; that is never guessed. */
 		if (b->phase == BATCH_PERSIST && rows_any_changed(b->rows)) {
 			b->unknown = true;
 			b->unknowns++;
@@ -119,7 +119,7 @@ static bool try_again(struct batch *b, struct db *d, enum db_result result, int 
 	if (attempts >= ATTEMPTS_MAX || clock_monotonic_us() >= b->deadline_us)
 		return false;
 	b->retries++;
-	/* The server may be starting; a deadlock's other side needs a moment to finish. */
+	/* The server may be starting.  The other side of a deadlock needs a moment to finish. */
 	nap(lost ? NAP_LOST_MS : NAP_MS * (attempts % 4));
 	return true;
 }
@@ -129,7 +129,7 @@ static void run(struct batch *b, struct db *d)
 	int attempts = 0, duplicates = 0;
 
 	if (clock_monotonic_us() >= b->deadline_us) {
-		fail_all(b); /* the first half of a batch took its time */
+		fail_all(b); /* the first half of a batch took all the time */
 		return;
 	}
 	b->unknown = false;
@@ -140,11 +140,11 @@ static void run(struct batch *b, struct db *d)
 			return;
 		if (result == DB_LOST && b->phase == BATCH_PERSIST && !rows_any_changed(b->rows)) {
 			db_disconnect(d);
-			return; /* nothing was to be written: the refusals stand */
+			return; /* nothing was to be written: the answers, refusals, stand */
 		}
 		if (result == DB_DUPLICATE && b->phase == BATCH_BEGIN) {
 			db_rollback(d);
-			return; /* the marker is there: the run before was committed, its answers stand */
+			return; /* the marker is there: the earlier attempt was committed, its answers stand */
 		}
 		if (result == DB_FULL) {
 			db_rollback(d);

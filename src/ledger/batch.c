@@ -8,7 +8,7 @@
 
 #define ARENA_MAX (64 * 1024 * 1024)
 #define SQL_MAX (16 * 1024 * 1024) /* MariaDB's max_allowed_packet unless it was lowered */
-/* Grace past the deadline: under load the oldest waiters are in every batch; a hard cut would abort most batches. */
+/* Grace past the deadline.  Under load the oldest waiters are in every batch; a hard cut would abort most batches. */
 #define LATE_US CLOCK_US_PER_SECOND
 
 int batch_init(struct batch *b, const struct ledger_options *options, void (*committing)(void *context), void *context)

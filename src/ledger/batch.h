@@ -1,6 +1,6 @@
 /*
- * batch: commands of many threads as one transaction, and what its three steps share: prefetch.c, decide/ and
- * persist.c.  attempt.c puts them in order and decides what an error means.  A batch belongs to the leader's thread.
+ * batch: commands of many threads as one transaction, and the state that its three steps share: prefetch.c, decide/
+ * and persist.c.  attempt.c runs them in order and handles their errors.  A batch belongs to the leader's thread.
  */
 #ifndef OCTROI_LEDGER_BATCH_H
 #define OCTROI_LEDGER_BATCH_H
@@ -18,7 +18,7 @@
 
 #define BATCH_ID_BYTES 16
 
-/* How far an attempt came. */
+/* The step that an attempt has reached. */
 enum batch_phase { BATCH_BEGIN, BATCH_ROWS, BATCH_PERSIST };
 
 struct batch {
@@ -26,7 +26,7 @@ struct batch {
 	struct arena *arena;
 	struct rows *rows;
 	struct buf sql;
-	struct book *book;  /* the newest that was seen; held */
+	struct book *book;  /* the newest price book that was seen; held */
 	int64_t deadline_us;
 	enum batch_phase phase;
 
@@ -34,7 +34,7 @@ struct batch {
 	int count;
 	unsigned char id[BATCH_ID_BYTES]; /* of the marker row */
 	bool unknown;       /* an earlier run may have been committed under this id */
-	int64_t now_us;     /* the database's */
+	int64_t now_us;     /* the database's clock */
 
 	void (*committing)(void *context);
 	void *context;
@@ -47,13 +47,12 @@ int batch_init(struct batch *b, const struct ledger_options *options, void (*com
                void *context);
 void batch_free(struct batch *b);
 
-/* A new id, in time order, so that markers are inserted side by side and pruned by range: by the database's clock, or
- * another octroi, whose machine is ahead, would prune those of this one too soon. */
+/* Makes a new id, in time order, so that markers are inserted side by side and pruned by range.  The time is the
+ * database's.  With local clocks, an octroi whose machine is ahead would prune the markers of another too soon. */
 void batch_new_id(struct batch *b);
-/* The deadline has passed by a second.  Nothing more is asked of the database then: each question may take a
- * db_timeout. */
+/* True if the deadline has passed by a second.  No further statement is sent then: each may take a db_timeout. */
 bool batch_is_late(const struct batch *b);
-/* The row that says that the batch was committed, to b->sql. */
+/* Adds to b->sql the INSERT of the marker, the row that says that the batch was committed. */
 void batch_marker(struct batch *b);
 
 #endif

@@ -11,7 +11,7 @@
 
 static const char alphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/* As it is compared; '\0' for what no code has. */
+/* The character as it is compared; '\0' for one that no code has. */
 static char normal_character(char c)
 {
 	if (c >= 'a' && c <= 'z')
@@ -45,7 +45,7 @@ void code_key(const char *normal, unsigned char out[ID_KEY_BYTES])
 	id_request_key(normal, strlen(normal), out);
 }
 
-/* The bits from the highest of the 60 down. */
+/* Writes the 60 bits as digits, the highest bits first. */
 static void write_digits(uint64_t bits, char *out)
 {
 	for (int i = 0; i < DIGITS; i++)
@@ -89,7 +89,7 @@ void code_show(const char *normal, char out[CODE_SHOWN_MAX])
 #define HALF_MASK ((UINT32_C(1) << HALF_BITS) - 1)
 #define ROUNDS 10
 
-/* A keyed digest of one half: all its inputs have the same length, so that SHA-256 needs no HMAC around it. */
+/* A keyed digest of one half.  All inputs have the same length, so that SHA-256 needs no HMAC around it. */
 static uint32_t scramble(const unsigned char key[DIGEST_BYTES], int round, uint32_t half)
 {
 	unsigned char bytes[DIGEST_BYTES + 5], digest[DIGEST_BYTES];
@@ -105,7 +105,7 @@ static uint32_t scramble(const unsigned char key[DIGEST_BYTES], int round, uint3
 	return value & HALF_MASK;
 }
 
-/* A Feistel network: without the key neither the bits of the code nor those of the account tell the others. */
+/* A Feistel network.  Without the key the bits of the code do not tell those of the account, nor the reverse. */
 static uint64_t encrypt(const unsigned char key[DIGEST_BYTES], uint64_t bits)
 {
 	uint32_t left = (uint32_t)(bits >> HALF_BITS), right = (uint32_t)(bits & HALF_MASK);

@@ -9,7 +9,7 @@
 
 #define PIECES_MAX 64
 
-/* What is hashed, each piece behind its length so that no two requests run together. */
+/* The pieces to be hashed.  Each text follows its length, so that no two requests give the same bytes. */
 struct print {
 	struct digest_piece piece[PIECES_MAX];
 	uint64_t number[PIECES_MAX];
@@ -96,7 +96,7 @@ static void fingerprint(struct command *c)
 		add_text(&p, c->topup.currency);
 		add_number(&p, c->topup.livemode);
 		break;
-	case COMMAND_BONUS: /* what is given is octroi's to say, not the caller's */
+	case COMMAND_BONUS: /* octroi decides the amount, not the caller */
 		break;
 	case COMMAND_REDEEM:
 		add_text(&p, c->redeem.code);
@@ -132,7 +132,7 @@ int64_t command_period_seq(const char *invoice_id)
 	return (int64_t)(seq >> 1);
 }
 
-/* The key of a name of Stripe's, zeros for none; never NULL afterwards. */
+/* Makes the key of one of Stripe's names, zeros for none.  *name is never NULL afterwards. */
 static void name_key(const char **name, unsigned char key[ID_KEY_BYTES])
 {
 	memset(key, 0, ID_KEY_BYTES);
@@ -142,8 +142,9 @@ static void name_key(const char **name, unsigned char key[ID_KEY_BYTES])
 		id_request_key(*name, strlen(*name), key);
 }
 
-/* The application's request ids are one space; each customer's, which it chooses itself, are another, or it could take
- * those that the application is about to use.  No id has a NUL, so that no two spaces meet. */
+/* The application's request ids are one space, and those of each customer are another.  In a common space a customer,
+ * which chooses its own ids, could take those that the application is about to use.  No id has a NUL, so that no two
+ * spaces meet. */
 static void request_key(struct command *c)
 {
 	static const char space[] = "customer";
@@ -159,7 +160,7 @@ static void request_key(struct command *c)
 	memcpy(c->request_key, digest, sizeof(c->request_key));
 }
 
-/* The keys of a BONUS or SIGNUP. */
+/* Makes the keys of a BONUS or SIGNUP. */
 static void name_claims(struct command *c)
 {
 	char email[IDENTITY_EMAIL_MAX];
@@ -180,7 +181,7 @@ static void name_claims(struct command *c)
 	c->bonus.claim_count = count;
 }
 
-/* Those of an ACCOUNT with an address. */
+/* Makes the claim keys of an ACCOUNT that has a campaign and an e-mail address. */
 static void name_known_claims(struct command *c)
 {
 	char email[IDENTITY_EMAIL_MAX] = "";
@@ -219,8 +220,8 @@ void command_prepare(struct command *c)
 	}
 }
 
-/* Who can be the customer's own provider, in the order in which their keys are preferred; the bits are
- * part of the database (accounts.byok): append only.  Prefixes of model names, "" where none is typical. */
+/* Providers for which a customer may have its own key, in the order in which keys are preferred.  The bits are
+ * part of the database (accounts.byok): append only.  prefix: of model names, "" where none is typical. */
 static const struct {
 	const char *name, *prefix[4];
 } providers[] = {

@@ -1,5 +1,5 @@
 /*
- * command: one thing asked of the ledger, about one account, with room for its answer.  Strings belong
+ * command: one request to the ledger, about one account, with room for its answer.  Strings belong
  * to the submitter and must live until ledger_submit returns.  Zero-initialise, fill in, submit.
  */
 #ifndef OCTROI_LEDGER_COMMAND_H
@@ -27,16 +27,17 @@ enum command_kind {
 };
 
 enum account_mode { MODE_PREPAID, MODE_POSTPAID };
-/* SUSPENDED by a person; PAST_DUE: a charge was declined, and it may still spend; UNPAID: not any more. */
+/* SUSPENDED: by a person.  PAST_DUE: a charge was declined, and the account may still spend.  UNPAID: the account may
+ * not spend any more. */
 enum account_status { STATUS_ACTIVE, STATUS_SUSPENDED, STATUS_PAST_DUE, STATUS_UNPAID };
 enum hold_source { SOURCE_PLATFORM, SOURCE_BYOK };
 enum settle_outcome { SETTLE_COMPLETE, SETTLE_PARTIAL, SETTLE_FAILED };
 enum settlement { SETTLEMENT_NONE, SETTLEMENT_EXACT, SETTLEMENT_PARTIAL, SETTLEMENT_ESTIMATED, SETTLEMENT_LATE };
-/* What has become of the hold of a repeated authorize; NONE of any other answer. */
+/* The state of the hold of a repeated authorize; NONE in any other answer. */
 enum hold_state { HOLD_STATE_NONE, HOLD_STATE_OPEN, HOLD_STATE_SETTLED, HOLD_STATE_RELEASED, HOLD_STATE_EXPIRED };
-/* usages.state: how a hold ended.  An expired one may still be settled, late. */
+/* usages.state: the way in which a hold ended.  An expired one may still be settled, late. */
 enum usage_state { USAGE_SETTLED, USAGE_RELEASED, USAGE_EXPIRED };
-/* usages.outcome beside enum settle_outcome: ended without a settlement. */
+/* usages.outcome, beside enum settle_outcome: the hold ended without a settlement. */
 #define SETTLE_NEVER 3
 /* members.role */
 enum member_role { ROLE_MEMBER, ROLE_MANAGER };
@@ -49,23 +50,25 @@ enum transaction_type {
 	TRANSACTION_COUNT
 };
 
-/* payments.kind: what was paid for.  The number of it is topup_seq, in the command and in each row. */
+/* payments.kind: the kind of object that was paid for.  Its number is topup_seq, in the command and in each row. */
 enum payment_kind { PAYMENT_OF_TOPUP, PAYMENT_OF_STATEMENT, PAYMENT_OF_PERIOD };
-/* topups.state.  Whatever order facts come in, the highest stands. */
+/* topups.state.  Facts may come in any order; the highest state stands. */
 enum topup_state { TOPUP_OPEN, TOPUP_PENDING, TOPUP_EXPIRED, TOPUP_FAILED, TOPUP_PAID };
-/* refunds.status; likewise. */
+/* refunds.status.  Facts may come in any order; the highest status stands. */
 enum refund_status { REFUND_UNKNOWN, REFUND_PENDING, REFUND_SUCCEEDED, REFUND_FAILED };
 enum event_provider { PROVIDER_STRIPE, PROVIDER_CLERK };
-/* webhook_events.state.  PARKED and WAITING keep the body until the subject is known; nobody need look at WAITING. */
+/* webhook_events.state.  PARKED and WAITING keep the body until the subject is known.  WAITING needs nobody's
+ * attention. */
 enum event_state { EVENT_APPLIED, EVENT_IGNORED, EVENT_PARKED, EVENT_WAITING };
 
-/* allowances.reason: PERIOD begins one; CARRIED is what the one before left and the plan lets stay; UPGRADE is what
- * a greater plan adds to a period that has begun, SEAT what a member who joins does, LESS (negative) what a smaller
- * plan takes back of a subscription's period. */
+/* allowances.reason.  PERIOD: the allowance that begins a period.  CARRIED: the unspent rest of the period before, as
+ * far as the plan lets it stay.  UPGRADE: the addition of a greater plan to a period that has begun.  SEAT: the
+ * addition for a member who joins.  LESS (negative): the part of a subscription's period that a smaller plan takes
+ * back. */
 enum allowance_reason { ALLOWANCE_PERIOD, ALLOWANCE_CARRIED, ALLOWANCE_UPGRADE, ALLOWANCE_SEAT, ALLOWANCE_LESS };
-/* statements.state.  OPEN: to be charged; SENT: Stripe has the invoice; FAILED: a charge was declined, and will be
- * tried again; VOID: nothing was owed any more when it was to be charged; CARRIED: too small to be charged, so
- * the next one includes it.  PAID, VOID and CARRIED are final. */
+/* statements.state.  OPEN: to be charged.  SENT: Stripe has the invoice.  FAILED: a charge was declined, and will be
+ * tried again.  VOID: nothing was owed any more when it was to be charged.  CARRIED: too small to be charged, so
+ * the next statement includes it.  PAID, VOID and CARRIED are final. */
 enum statement_state {
 	STATEMENT_OPEN, STATEMENT_SENT, STATEMENT_FAILED, STATEMENT_PAID, STATEMENT_VOID, STATEMENT_CARRIED
 };
@@ -73,13 +76,13 @@ enum statement_state {
 enum outbox_kind { OUTBOX_STATEMENT, OUTBOX_SOFT_LIMIT };
 enum outbox_state { OUTBOX_PENDING, OUTBOX_DONE, OUTBOX_PARKED };
 
-#define COMMAND_NO_LIMIT (-1) /* of limits that a member or an account may or may not have */
+#define COMMAND_NO_LIMIT (-1) /* of limits that a member or an account need not have */
 
-/* The webhook event that a command comes from; it is noted in the same transaction, and repeated ones
- * change nothing.  A command without one (id NULL) has the same effect. */
+/* The webhook event that a command comes from.  It is noted in the same transaction, and a repeated one
+ * changes nothing.  A command without an event (id NULL) has the same effect. */
 struct command_event {
 	const char *id, *type, *body; /* body: kept while the event is parked */
-	const char *subject;          /* what a parked one waits for, a payment's id; "" when nothing */
+	const char *subject;          /* the payment's id that a parked event waits for; "" when none */
 	enum event_provider provider;
 	int64_t created_at_us;        /* the sender's clock */
 };
@@ -110,13 +113,13 @@ struct answer {
 	struct tokens tokens;
 	const char *field;          /* of INVALID_REQUEST: a literal */
 	char item[PRICE_ITEM_MAX];  /* of EXTEND: the model or action held for */
-	enum event_state event_state; /* what became of command.event */
-	const char *note;           /* why it was ignored or parked: a literal, "" when applied */
+	enum event_state event_state; /* of command.event, after the command */
+	const char *note;           /* why the event was ignored or parked: a literal, "" when applied */
 	bool credited, first_payment; /* of PAYMENT */
 	bool of_member;             /* limit is the member's own, not the account's */
 	int64_t amount_minor;       /* of STATEMENT and STATEMENT_BEGIN, in the currency's smallest unit */
 	enum statement_state statement_state; /* of the STATEMENT commands, after them */
-	bool stale;                 /* of STATEMENT_BEGIN: its invoice says more than is owed by now */
+	bool stale;                 /* of STATEMENT_BEGIN: its invoice says more than is still owed */
 };
 
 struct command {
@@ -124,18 +127,18 @@ struct command {
 	struct account_key account;
 	const char *account_id;     /* the application's; NULL where a hold's id named the account */
 	const char *member;         /* "" when none */
-	bool by_customer;           /* member asks itself, or the account's owner, and not the application for it */
+	bool by_customer;           /* the member itself, or the account's owner, asks: not the application for it */
 	int64_t hold_seq;           /* for NEEDS_HOLD */
 	int64_t topup_seq;          /* for NEEDS_TOPUP: the order, of any kind; for NEEDS_PERIOD: the period */
-	enum payment_kind payment_kind; /* what topup_seq numbers */
+	enum payment_kind payment_kind; /* the kind of object that topup_seq numbers */
 	int64_t statement_seq;      /* for NEEDS_STATEMENT */
 	const char *payment_id;     /* for NEEDS_PAYMENT: Stripe's payment intent, "" when not known */
 	const char *object_id;      /* for NEEDS_OBJECT: Stripe's refund, dispute or subscription */
 	struct command_event event; /* event.id NULL: none */
 	const char *request_id;     /* NULL: cannot be repeated */
 	unsigned char request_key[ID_KEY_BYTES], fingerprint[ID_KEY_BYTES]; /* made by ledger_submit */
-	unsigned char event_key[ID_KEY_BYTES], subject_key[ID_KEY_BYTES];   /* likewise */
-	unsigned char payment_key[ID_KEY_BYTES], object_key[ID_KEY_BYTES];  /* likewise */
+	unsigned char event_key[ID_KEY_BYTES], subject_key[ID_KEY_BYTES];   /* made by ledger_submit */
+	unsigned char payment_key[ID_KEY_BYTES], object_key[ID_KEY_BYTES];  /* made by ledger_submit */
 	union {
 		struct {
 			const char *models[COMMAND_MODELS_MAX];
@@ -163,7 +166,7 @@ struct command {
 		} charge;
 		struct {
 			const char *model;          /* "": the action, or any balance at all */
-			const char *action;         /* one of it; NULL: none */
+			const char *action;         /* a quantity of one is checked; NULL: no action */
 			int64_t input_tokens, max_output_tokens;
 		} check;
 		struct {
@@ -181,47 +184,47 @@ struct command {
 			micros hard_limit_micros, soft_limit_micros;
 			unsigned byok;
 			const char *email, *name, *locale, *time_zone; /* NULL: leave */
-			const struct zone *zone;    /* time_zone's, NULL where that is none; made by ledger_submit */
-			const char *plan;           /* NULL: leave; "": none any more */
+			const struct zone *zone;    /* of time_zone, NULL if that is no zone; made by ledger_submit */
+			const char *plan;           /* NULL: leave; "": end the plan */
 			bool set_daily_limit, set_monthly_limit;
 			micros daily_limit_micros, monthly_limit_micros; /* or COMMAND_NO_LIMIT */
-			/* With a limit: what the account has used so far today and this month. */
+			/* With a limit: the account's use so far, of today and of this month. */
 			micros day_micros, month_micros;
-			const char *campaign;       /* whose bonus an address has had, if its account has; NULL: none */
-			/* Made by ledger_submit, identity_known; both are there, or none */
+			const char *campaign;       /* an address has had its bonus if the account has; NULL: none */
+			/* Made by ledger_submit with identity_claim; has_claims: both are there, else neither. */
 			unsigned char account_claim[ID_KEY_BYTES], email_claim[ID_KEY_BYTES];
 			bool has_claims;
 		} account_change;
-		/* must_exist: NOT_FOUND where the person is no member; else it joins. */
+		/* must_exist: NOT_FOUND where the person is no member.  Without must_exist it joins. */
 		struct {
 			bool remove, must_exist, set_role, set_limit, set_daily_limit, set_monthly_limit;
 			int64_t role;               /* enum member_role */
-			/* Each may be COMMAND_NO_LIMIT; limit_micros is of the plan's period, or of the month. */
+			/* Each may be COMMAND_NO_LIMIT.  limit_micros is for the plan's period, or for the month. */
 			micros limit_micros;
 			micros daily_limit_micros, monthly_limit_micros;
 		} member_change;
 		struct { bool create; } touch;                       /* create: make it when absent */
-		/* Opens an order; answer.seq is its number, id_public_format its name towards Stripe. */
+		/* Opens an order.  answer.seq is its number; id_public_format makes its name towards Stripe. */
 		struct {
 			int64_t amount_minor;       /* in the currency's smallest unit */
 			micros money_micros;        /* the same in micros of the currency */
 			const char *currency;       /* lower case, as Stripe writes it */
 			bool livemode;
-			const char *session_key;    /* Idempotency-Keys, random, kept before they are first used: */
+			const char *session_key;    /* both are Idempotency-Keys, random, kept before their first use */
 			const char *customer_key;   /* taken only if the account has neither customer nor a fresh key */
 		} topup;
-		/* What Stripe answered about the order; NULL: leave.  A customer that is there stays, but
-		 * for the one of that id ("" or NULL: none), which Stripe does not know any more. */
+		/* Stripe's answer about the order; NULL: leave.  A customer that is there stays, but for the
+		 * one of gone_id ("" or NULL: none), which Stripe does not know any more. */
 		struct { const char *customer_id, *session_id, *gone_id; } topup_note;
-		/* What is known of an order's payment; TOPUP_PAID credits, once. */
+		/* The known facts of an order's payment.  TOPUP_PAID credits, once. */
 		struct {
 			enum topup_state state;
 			int64_t amount_minor;
 			const char *currency, *customer_id, *session_id; /* "" when not said */
 			bool livemode;
-			bool named;                 /* metadata, which need the secret key, name the order */
+			bool named;                 /* the order is named by metadata, which need the secret key */
 		} payment;
-		/* A refund as it is now; object_id "": amount_minor is what was refunded of the charge in all. */
+		/* A refund as it is now.  object_id "": amount_minor is the sum of all refunds of the charge. */
 		struct {
 			enum refund_status status;
 			int64_t amount_minor;
@@ -238,9 +241,9 @@ struct command {
 			const char *customer_id, *status, *price_id, *plan;
 			bool live;                  /* the plan is in force */
 			bool ends;                  /* with the period that it is in */
-			bool changed;               /* what it costs, with this event */
+			bool changed;               /* its price, by this event */
 			int rank;                   /* among events of the same second */
-			int64_t anchor_at_us;       /* that Stripe counts its months from */
+			int64_t anchor_at_us;       /* the time from which Stripe counts its months */
 			int64_t trial_end_us;       /* 0: no trial */
 			int64_t period_start_at_us, period_end_at_us; /* Stripe's; 0: not said */
 		} subscription;
@@ -249,74 +252,74 @@ struct command {
 		struct {
 			const char *customer_id, *invoice_id, *currency;
 			const char *plan;           /* "": its price is no plan's */
-			const char *instead_of;     /* the plan that it replaces within a period; "": none */
+			const char *instead_of;     /* the plan that is replaced within a period; "": none */
 			int64_t start_us, end_us;
-			int64_t amount_minor;       /* what it costs, of which a refund is a part */
+			int64_t amount_minor;       /* its price; refunds are parts of it */
 			bool livemode;
-			bool free;                  /* nothing was paid for it */
+			bool free;                  /* nothing was paid for the period */
 		} period;
-		/* BONUS, and SIGNUP, which is the issuer's word that a person signed up: it makes the account,
+		/* BONUS and SIGNUP.  SIGNUP is the issuer's word that a person signed up: it makes the account,
 		 * keeps e-mail and name, and gives the bonus if it may. */
 		struct {
 			const char *campaign;
 			micros amount_micros, cap_micros; /* amount 0: no bonus; cap 0: none */
-			enum account_unit unit;     /* of accounts that get it, and of an account that it makes */
+			enum account_unit unit;     /* of accounts that get it, and of an account that SIGNUP makes */
 			bool after_payment, needs_email;
 			const char *email;          /* the account's, "" when none; SIGNUP: verified, to be kept */
 			const char *person, *name;  /* the issuer's id for the person; "" when not known */
 			const char *description;
-			/* Made by ledger_submit, identity_claims: */
+			/* Made by ledger_submit with identity_claim: */
 			unsigned char campaign_key[ID_KEY_BYTES], claim_key[COMMAND_CLAIMS_MAX][ID_KEY_BYTES];
 			int claim_kind[COMMAND_CLAIMS_MAX], claim_count; /* enum claim_kind */
 		} bonus;
 		struct {
-			const char *code;           /* normal, code.h */
+			const char *code;           /* in normal form, code.h */
 			const char *description;
-			int64_t guesses_max;        /* wrong ones within an hour */
+			int64_t guesses_max;        /* wrong codes within an hour */
 			unsigned char code_key[ID_KEY_BYTES]; /* made by ledger_submit */
 		} redeem;
 		struct {
 			struct account_key referrer;
 			bool same_person;           /* as far as the application knows */
-			micros reward_micros;       /* for each of the two, once this one has paid */
-			enum account_unit unit;     /* of accounts that get it */
+			micros reward_micros;       /* for each of the two accounts, once the referred one has paid */
+			enum account_unit unit;     /* of accounts that get the reward */
 			int64_t guesses_max;
 		} refer;
-		/* STATEMENT takes nothing: what is owed now and not yet stated becomes a statement; answer.seq is its
-		 * number, 0 when nothing is owed.  STATEMENT_BEGIN, before the invoice is made: what is to be charged,
-		 * or VOID; the key as that of TOPUP. */
+		/* STATEMENT takes nothing: the debt that is not yet stated becomes a statement.  answer.seq is its
+		 * number, 0 when nothing is owed.  STATEMENT_BEGIN comes before the invoice is made and answers the
+		 * amount to be charged, or VOID; customer_key is as that of TOPUP. */
 		struct { const char *customer_key; } statement_begin;
-		/* What Stripe answered; NULL: leave.  The customer as that of TOPUP_NOTE.  voided: the invoice is void,
-		 * and another may be made.  failure: a charge was declined, the attempt-th (from 0) of this
-		 * statement, and this is Stripe's code.  payment_id: a payment of that invoice. */
+		/* Stripe's answer; NULL: leave.  customer_id and gone_id are as those of TOPUP_NOTE.  voided: the
+		 * invoice is void, and another may be made.  failure: Stripe's code for a declined charge, the
+		 * attempt-th (from 0) of this statement.  payment_id: a payment of that invoice. */
 		struct {
 			const char *customer_id, *gone_id, *invoice_id, *invoice_url, *failure;
 			bool livemode, voided;
 			int64_t attempt;
 		} statement_note;
-		/* The invoice of the statement is paid; once. */
+		/* The invoice of the statement is paid; that counts once. */
 		struct {
 			int64_t amount_minor;
 			const char *currency, *invoice_id;
 			bool livemode;
 		} statement_paid;
-		/* Nothing but the event: noted with this state. */
+		/* Only the event, which is noted with this state. */
 		struct { enum event_state state; const char *note; } event_only;
 	};
 	struct answer answer;
 };
 
-/* Fills in what is derived: the keys, no NULL among the ids, and the fingerprint, a digest of everything that
- * makes two commands the same request.  ledger_submit calls it. */
+/* Fills in the derived fields: the keys, "" for NULL among the ids, and the fingerprint.  The fingerprint is a digest
+ * of everything that makes two commands the same request.  ledger_submit calls command_prepare. */
 void command_prepare(struct command *c);
 
-/* Key under which a webhook event is noted. */
+/* The key under which a webhook event is noted. */
 void command_event_key(enum event_provider provider, const char *id, unsigned char key[ID_KEY_BYTES]);
 
-/* Number of the period that an invoice pays for: 63 bits of a digest of its id. */
+/* The number of the period that an invoice pays for: 63 bits of a digest of the invoice's id. */
 int64_t command_period_seq(const char *invoice_id);
 
-/* Providers that may be the customer's own: "anthropic", "openai", …; 0 when unknown. */
+/* The bit of a provider for which a customer may have its own key: "anthropic", "openai", …; 0 when unknown. */
 unsigned provider_bit(const char *provider);
 const char *provider_name(unsigned bit);
 /* The provider that a model's name gives away ("claude-…"), "" when none. */

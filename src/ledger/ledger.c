@@ -19,16 +19,16 @@
 #define MARKER_TIME_DIGITS 16 /* hexadecimal; batch.c begins each id with its milliseconds */
 #define PRUNE_MAX 10000
 #define SWEEP_MAX 256
-/* A lane answers too: room for rendering. */
+/* A lane also renders answers, which needs room. */
 #define LANE_STACK_BYTES ((size_t)256 * 1024)
 
-/* Of a batch that is under way, the thread's that runs it. */
+/* A batch that is under way; it belongs to the thread that runs it. */
 struct flight {
 	struct batch batch;
 	struct command *commands[COMMANDS_MAX];
 	struct ledger *ledger;
 	struct waiter *taken;
-	int count; /* of their commands */
+	int count; /* of the commands of all taken waiters */
 	bool busy; /* under the ledger's lock */
 };
 
@@ -37,18 +37,18 @@ struct ledger {
 	char currency[4]; /* as Stripe writes it; options.billing.currency points here */
 	struct queue queue;
 	pthread_t lane[LEDGER_LANES];
-	int lanes; /* that run */
+	int lanes; /* lanes that run */
 	struct flight flight[LEDGER_UNDER_WAY];
 	int flights;
 	/* Shared, under lock. */
 	struct lock lock;
 	struct book *book;
-	int64_t book_at_us; /* when it was last seen to be the database's; monotonic */
-	bool book_asked;    /* somebody who takes an older one asks the database for it */
+	int64_t book_at_us; /* the last time at which book was the database's; monotonic */
+	bool book_asked;    /* a thread that takes an older book asks the database for it */
 	struct ledger_counts counts;
 };
 
-/* Rows are written with it after their batch was decided, so it lives as long as the ledger. */
+/* Keeps the currency as long as the ledger lives: rows are written with it after their batch was decided. */
 static void keep_currency(struct ledger *l, const char *currency)
 {
 	for (size_t i = 0; i + 1 < sizeof(l->currency) && currency[i] != '\0'; i++)
@@ -73,7 +73,7 @@ static void refuse(struct command *commands, int count)
 	}
 }
 
-/* What the batch taught, for everybody. */
+/* Makes the counts and the price book of the batch known to all threads. */
 static void publish(struct ledger *l, struct flight *f, int count)
 {
 	struct book *old = NULL;
@@ -96,8 +96,8 @@ static void publish(struct ledger *l, struct flight *f, int count)
 	book_release(old);
 }
 
-/* Puts the commands of those who can still be answered in time together; how many.  A batch is given up when the
- * first of them has no more time, so that nobody waits for another's. */
+/* Collects the commands of the waiters whose deadline has not passed, and refuses the others; returns the number
+ * collected.  *deadline_us is the earliest of their deadlines, so that no waiter waits longer because of another. */
 static int gather(struct flight *f, int64_t *deadline_us)
 {
 	const int64_t now_us = clock_monotonic_us();
@@ -117,7 +117,7 @@ static int gather(struct flight *f, int64_t *deadline_us)
 	return count;
 }
 
-/* The queue lets no more lead than there are. */
+/* Takes a flight that is not busy.  There is one: the queue lets no more leaders work than there are flights. */
 static struct flight *take_flight(struct ledger *l, struct waiter *taken, int count)
 {
 	struct flight *f = l->flight;
@@ -139,8 +139,8 @@ static void give_flight(struct ledger *l, struct flight *f)
 	lock_give(&l->lock);
 }
 
-/* The next one may lead, if its batch would not be smaller than this one: a round trip costs what it costs, however
- * many share it. */
+/* Lets the next leader begin if its batch would not be smaller than this one.  The cost of a round trip does not
+ * depend on the number of commands that share it. */
 static void pass(void *context)
 {
 	struct flight *f = context;
@@ -176,7 +176,7 @@ static void lead(struct ledger *l, const struct waiter *own)
 	CHECK(total <= COMMANDS_MAX);
 	f = take_flight(l, taken, total);
 	if (total >= l->options.batch_max)
-		pass(f); /* it could not have taken more */
+		pass(f); /* the batch is full */
 	run_flight(l, f);
 	give_flight(l, f);
 	queue_finish(&l->queue, taken, own);
@@ -251,7 +251,7 @@ void ledger_submit(struct ledger *l, struct command *command, int64_t deadline_u
 
 /* ---- life ---------------------------------------------------------------------------------------- */
 
-/* No leader could take them in time: said at the deadline, not when the leader at last has its answer. */
+/* Refuses the waiters that no leader took in time.  They are told at the deadline, not once the leader is done. */
 static void tell_late(struct ledger *l, struct waiter *late)
 {
 	struct waiter *next;
@@ -277,7 +277,7 @@ static void *lane_main(void *argument)
 	return NULL;
 }
 
-/* 0, or the error that kept the next one from starting.  Signals are the caller's: it has blocked them. */
+/* 0, or the error that kept the next lane from starting.  The caller has blocked signals. */
 static int lanes_start(struct ledger *l)
 {
 	pthread_attr_t attributes;
@@ -341,7 +341,7 @@ void ledger_free(struct ledger *l)
 	free(l);
 }
 
-/* The ids of accounts that are due, in the arena; -1 on a fault. */
+/* Puts the ids of accounts that are due into the arena.  Returns their number, or -1 on a fault. */
 static int find_due(struct ledger *l, struct arena *arena, int max, int64_t deadline_us,
                     const char **ids)
 {
@@ -430,7 +430,7 @@ int ledger_prune(struct ledger *l, int64_t deadline_us)
 	return removed;
 }
 
-/* Reads the book again unless known is what the database has; NULL on a fault. */
+/* Reads the book again unless the database's version is that of known; NULL on a fault. */
 static struct book *fresh_book(struct db *d, struct book *known)
 {
 	struct db_row row;
@@ -453,8 +453,8 @@ static struct book *fresh_book(struct db *d, struct book *known)
 	return book_load(d);
 }
 
-/* The book that is known, held, or NULL; *young: it is not to be asked for again.  One thread asks for those that take
- * an older book, and the others go on with the one that is known: a database that does not answer keeps one waiting. */
+/* The known book, held, or NULL; *young: the database need not be asked.  Of the callers that take an older book, one
+ * asks, and the others go on with the known book.  So a database that does not answer keeps only one waiting. */
 static struct book *known_book(struct ledger *l, int64_t age_us, int64_t now_us, bool *young)
 {
 	struct book *known;

@@ -1,6 +1,6 @@
 /*
- * ledger: the only way to move money.  Commands of many threads are combined into one transaction:
- * prefetch locks and loads, decide decides without I/O, persist writes and commits; then every thread
+ * ledger: the only way to move money.  Commands of many threads are combined into one transaction.
+ * prefetch locks and loads, decide decides without I/O, persist writes and commits.  Then every thread
  * has its own answer.  See src/README.md.
  */
 #ifndef OCTROI_LEDGER_LEDGER_H
@@ -16,8 +16,8 @@
 
 struct ledger;
 
-/* Batches that may be under way at once where there are lanes; a lane more leads or looks for late ones meanwhile, and
- * a connection more is there for sweeping and the price book. */
+/* LEDGER_UNDER_WAY: batches that may be under way at once where there are lanes.  One more lane leads or looks for
+ * late waiters meanwhile.  One more connection is for sweeping and the price book. */
 #define LEDGER_UNDER_WAY 4
 #define LEDGER_LANES (LEDGER_UNDER_WAY + 1)
 #define LEDGER_CONNECTIONS (LEDGER_UNDER_WAY + 1)
@@ -28,29 +28,29 @@ struct ledger *ledger_new(const struct ledger_options *options);
 void ledger_free(struct ledger *l);
 
 /*
- * Runs the command and returns once its effect is committed (or it was refused and changed nothing);
- * the answer is in command->answer.  OUTCOME_UNAVAILABLE: the database could not be asked or the
- * monotonic deadline passed; whether the command took effect is then unknown, and repeating it with the
- * same request id is safe.  Any thread; takes the ledger's lock.
+ * Runs the command and returns once its effect is committed, or it was refused and changed nothing.
+ * The answer is in command->answer.  OUTCOME_UNAVAILABLE: the database could not be asked, or the
+ * monotonic deadline passed.  The command may have taken effect then; it is safe to repeat it with the
+ * same request id.  Any thread; takes the ledger's lock.
  */
 void ledger_submit(struct ledger *l, struct command *command, int64_t deadline_us);
 /*
- * The same for a thread that does not want to wait.  False: it is done, the answers are there.  True: w->done will be
- * called with them, on another thread, perhaps before this returns; w and its commands must live until then.  Where
- * there are no lanes it waits, and returns false.
+ * Runs the commands of w for a thread that does not want to wait.  False: they are done, and the answers are there.
+ * True: w->done will be called with the answers, on another thread, perhaps before ledger_post returns.  w and its
+ * commands must live until then.  Without lanes ledger_post waits, and returns false.
  */
 bool ledger_post(struct ledger *l, struct waiter *w);
-/* Many at once, in order; they may share a batch but fail on their own. */
+/* Runs many commands, in order.  They may share a batch, but each fails on its own. */
 void ledger_submit_many(struct ledger *l, struct command *commands, int count, int64_t deadline_us);
 
-/* Touches up to max accounts that are due (expired holds and grants); how many, or -1 on a fault. */
+/* Touches up to max accounts that are due (expired holds and grants).  Returns their number, or -1 on a fault. */
 int ledger_sweep(struct ledger *l, int max, int64_t deadline_us);
 
-/* Removes up to 10,000 markers of batches that ended more than an hour ago; how many, or -1 on a fault. */
+/* Removes up to 10,000 markers of batches that are more than an hour old.  Returns their number, or -1 on a fault. */
 int ledger_prune(struct ledger *l, int64_t deadline_us);
 
-/* The price book as the database had it at most age_us ago (0: as it has it now), or before that while another thread
- * that takes such a book asks for it; NULL on a fault.  Release it. */
+/* The price book as the database had it at most age_us ago (0: as it has it now); NULL on a fault.  The book may be
+ * older while another thread with age_us > 0 asks the database for it.  The caller releases the book. */
 struct book *ledger_book(struct ledger *l, int64_t age_us, int64_t deadline_us);
 
 struct ledger_counts {

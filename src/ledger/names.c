@@ -16,7 +16,7 @@ static const char *const settlements[] = {
 	[SETTLEMENT_LATE] = "late",
 };
 static const char *const modes[] = {[MODE_PREPAID] = "prepaid", [MODE_POSTPAID] = "postpaid"};
-/* Whoever may not spend is suspended; why is said beside it. */
+/* STATUS_UNPAID is called suspended too: the account may not spend.  reasons has the reason. */
 static const char *const statuses[] = {
 	[STATUS_ACTIVE] = "active",
 	[STATUS_SUSPENDED] = "suspended",

@@ -1,17 +1,17 @@
 /*
- * names: what the numbers in the database are called in the API ("SIGNUP_BONUS", "partial", "money").
+ * names: the API's names for numbers in the database ("SIGNUP_BONUS", "partial", "postpaid").
  */
 #ifndef OCTROI_LEDGER_NAMES_H
 #define OCTROI_LEDGER_NAMES_H
 
 #include <stdint.h>
 
-/* "" for a number that is none. */
+/* The name of a number; "" for an unknown number. */
 const char *names_transaction(int64_t type);
 const char *names_settlement(int64_t settlement);
 const char *names_mode(int64_t mode);
 const char *names_status(int64_t status);
-/* Why the account may not spend: "manual" or "unpaid"; "" where it may. */
+/* The reason for which the account may not spend: "manual" or "unpaid"; "" where it may. */
 const char *names_status_reason(int64_t status);
 const char *names_limit(int64_t limit);
 const char *names_role(int64_t role);
@@ -21,7 +21,7 @@ const char *names_hold_state(int64_t state);
 /* The number, or -1. */
 int names_to_transaction(const char *name);
 int names_to_mode(const char *name);
-int names_to_status(const char *name); /* of those that a person sets: active, suspended */
+int names_to_status(const char *name); /* only those that a person sets: active, suspended */
 int names_to_role(const char *name);
 
 #endif

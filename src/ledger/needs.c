@@ -2,7 +2,7 @@
 
 #include "ledger/decide/decide.h"
 
-/* What a payment was for. */
+/* Names the order or the statement that a payment was for. */
 static bool name_order(struct rows *rows, struct slot *s, const struct command *c)
 {
 	if (c->payment_kind == PAYMENT_OF_STATEMENT)
@@ -10,7 +10,7 @@ static bool name_order(struct rows *rows, struct slot *s, const struct command *
 	return rows_want(rows, s, TABLE_TOPUPS, &c->topup_seq);
 }
 
-/* What the commands of money coming in look at. */
+/* Names the rows that commands about incoming money look at. */
 static bool name_orders(struct rows *rows, struct slot *s, const struct command *c, int needs)
 {
 	const enum table_id object = (enum table_id)NEEDS_OBJECT_TABLE(needs);
@@ -33,7 +33,7 @@ static bool name_orders(struct rows *rows, struct slot *s, const struct command 
 	return ok;
 }
 
-/* What bonuses, codes and referrals look at. */
+/* Names the rows that bonuses, codes and referrals look at. */
 static bool name_people(struct rows *rows, struct slot *s, const struct command *c, int needs)
 {
 	struct slot *other;
@@ -70,7 +70,7 @@ bool needs_name(struct rows *rows, struct slot *s, const struct command *c)
 	if ((needs & NEEDS_HOLD) != 0)
 		ok = rows_want(rows, s, TABLE_HOLDS, &c->hold_seq) &&
 		     rows_want(rows, s, TABLE_USAGES, &c->hold_seq);
-	/* What is charged for an expired hold may have to be given back. */
+	/* A charge for an expired hold may have to be given back. */
 	if ((needs & NEEDS_HOLD) != 0 && (needs & NEEDS_GRANTS) != 0)
 		ok = ok && rows_want(rows, s, TABLE_CAPTURES, &c->hold_seq);
 	if ((needs & NEEDS_PROFILE) != 0)

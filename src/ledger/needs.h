@@ -7,9 +7,9 @@
 #include "ledger/command.h"
 #include "ledger/rows/rows.h"
 
-/* Names them for a command that command_prepare has prepared; false when memory is short. */
+/* Names the rows of a command that command_prepare has prepared; false when memory is short. */
 bool needs_name(struct rows *rows, struct slot *s, const struct command *c);
-/* Once requests are read: the usage that the hold of an earlier answer has become, if it has ended. */
+/* Names, once requests are read, the usage of a repeated authorize: the hold of the earlier answer may have ended. */
 bool needs_name_replayed(struct rows *rows, struct slot *s, const struct command *c);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * options: what the ledger is told when it starts.
+ * options: the settings of a ledger, given when it starts.
  */
 #ifndef OCTROI_LEDGER_OPTIONS_H
 #define OCTROI_LEDGER_OPTIONS_H
@@ -14,12 +14,12 @@
 struct ledger_options {
 	struct pool *pool;  /* lends the connection of each batch; outlives the ledger */
 	int batch_max, queue_max;
-	bool lanes; /* threads of its own, for ledger_post; without, one batch is under way at a time */
+	bool lanes; /* the ledger has its own threads, for ledger_post; without them one batch is under way at a time */
 	int64_t holds_max;
 	int64_t orders_open_max;
-	bool capture_expired; /* a hold that nobody settled is charged its estimate */
+	bool capture_expired; /* a hold that expires without a settlement is charged its estimate */
 	micros action_price_micros; /* credits of an action without a price; 0: refused */
-	struct price_terms terms;   /* for such actions */
+	struct price_terms terms;   /* for actions without a price */
 	struct terms_billing billing;
 };
 

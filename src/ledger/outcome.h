@@ -1,5 +1,5 @@
 /*
- * outcome: how a request ends, as an enum made from outcomes.def; no string is an outcome.
+ * outcome: the ways in which a request ends, as an enum made from outcomes.def; no string is an outcome.
  */
 #ifndef OCTROI_LEDGER_OUTCOME_H
 #define OCTROI_LEDGER_OUTCOME_H

@@ -3,7 +3,7 @@
 #include "db/sql.h"
 #include "ledger/rows/table_sql.h"
 
-/* From so many rows on a message of their own costs less than their text. */
+/* From BULK_MIN rows on, a message of their own costs less than their text. */
 #define BULK_MIN 4
 
 static int count_rows(const struct row *changed, enum row_change change)
@@ -43,7 +43,7 @@ static enum db_result write_table(struct batch *b, struct db *d, enum table_id t
 	return result;
 }
 
-/* Writes what of the changes goes ahead of the last message, and that message: the rest and the COMMIT, or a ROLLBACK
+/* Sends the bulk changes, and writes the last message to b->sql: the other changes and the COMMIT, or a ROLLBACK
  * when nothing changed. */
 static enum db_result write_rows(struct batch *b, struct db *d)
 {

@@ -1,7 +1,8 @@
 /*
- * prefetch: first of the three steps.  Locks the accounts of the batch by primary key in one global
- * order, reads the database's clock after that, and loads every row that a decision may look at: in one
- * round trip unless something of an account is due, it has a workspace, or an authorize is repeated.
+ * prefetch: first of the three steps.  Locks the accounts of the batch by primary key in one global order.
+ * Reads the database's clock after that, and loads every row that a decision may look at.  One round trip can
+ * do that.  More are needed when something of an account is due, or an account has a workspace.  More are also
+ * needed, for example, when an authorize is repeated, or a command names a hold that has ended.
  */
 #include "ledger/prefetch.h"
 
@@ -13,7 +14,7 @@
 #include "ledger/needs.h"
 #include "ledger/rows/table_sql.h"
 
-/* Room for the strings of a statement's rows is the arena's; a short one is a fault of this process. */
+/* The result when the arena or a buffer has no room: a fault of this process. */
 #define SHORT_OF_MEMORY DB_FAULT
 
 static bool name_everything(struct batch *b)
@@ -48,8 +49,8 @@ static bool add_referred(struct batch *b)
 	return any;
 }
 
-/* Who referred an account that pays is locked with it, in the one order; so it is asked for before
- * anything is locked.  A referral made in this very moment is found by referrers_known. */
+/* Names the referrers of accounts that pay.  A referrer is locked with the account, in the one order, so it
+ * is asked for before anything is locked.  A referral made in this very moment is found by referrers_known. */
 static enum db_result name_referrers(struct batch *b, struct db *d)
 {
 	enum db_result result;
@@ -77,7 +78,7 @@ static enum db_result name_referrers(struct batch *b, struct db *d)
 	return more == 0 ? db_finish(d) : DB_LOST;
 }
 
-/* Now that the accounts are locked: whether those who referred them are too. */
+/* Called once the accounts are locked: true if the referrers that a payment rewards are locked too. */
 static bool referrers_known(struct batch *b)
 {
 	for (int i = 0; i < b->count; i++) {
@@ -101,7 +102,7 @@ static bool referrers_known(struct batch *b)
 	return true;
 }
 
-/* "0x…,0x…" of the slots that want it; false when none does. */
+/* Adds "0x…,0x…", the keys of the slots for which wanted is true; false when there are none. */
 static bool add_accounts(struct batch *b, bool (*wanted)(const struct slot *s, int64_t now_us))
 {
 	bool any = false;
@@ -137,7 +138,7 @@ static bool has_workspace(const struct slot *s, int64_t now_us)
 	return s->account != NULL && s->account->workspace != 0;
 }
 
-/* The end of a plan's period concerns all members; so the workspace must have been read. */
+/* The end of a plan's period concerns all members.  The workspace, which has that end, must have been read. */
 static bool needs_members(const struct slot *s, int64_t now_us)
 {
 	const struct workspaces_row *w = s->workspace;
@@ -145,7 +146,7 @@ static bool needs_members(const struct slot *s, int64_t now_us)
 	return w != NULL && (s->wants_members || (w->period_end_us != 0 && w->period_end_us <= now_us));
 }
 
-/* The end of a period concerns what it was paid with. */
+/* The end of a plan's period concerns the paid periods. */
 static bool needs_periods(const struct slot *s, int64_t now_us)
 {
 	return has_workspace(s, now_us) && (s->wants_periods || is_due(s, now_us));
@@ -162,8 +163,8 @@ static bool needs_grants_too(const struct slot *s, int64_t now_us)
 	return is_due(s, now_us) && !s->wants_grants;
 }
 
-/* Reads the current result into the rows.  Of an account that was not there when it was to be locked nothing is known,
- * though it may be made, with a hold, before the next statement. */
+/* Reads the current result into the rows.  Rows of an account that did not exist at the time of the lock are left out.
+ * Another process may have made it since, with a hold. */
 static enum db_result load(struct batch *b, struct db *d, enum table_id table)
 {
 	struct db_row from;
@@ -220,7 +221,7 @@ static enum db_result read_clock(struct batch *b, struct db *d, int64_t *version
 	return DB_OK;
 }
 
-/* Prices that were added since the last batch are seen by this one. */
+/* Reads the price book again if prices were added since the last batch. */
 static enum db_result renew_book(struct batch *b, struct db *d, int64_t version)
 {
 	struct book *book;
@@ -237,7 +238,7 @@ static enum db_result renew_book(struct batch *b, struct db *d, int64_t version)
 
 /* ---- rows ---------------------------------------------------------------------------------------- */
 
-/* A statement that reads what commands name, and the table whose rows it returns. */
+/* A statement that reads rows that commands name, and the table of these rows. */
 struct reading {
 	struct batch *batch;
 	enum table_id table;
@@ -254,7 +255,7 @@ static void add_value(struct buf *sql, const struct column *c, const void *value
 		sql_int(sql, *(const int64_t *)value);
 }
 
-/* "SELECT … WHERE (account_id,seq) IN (", "… account_id IN (" or, of a global table, "… id IN (" */
+/* Adds "SELECT … WHERE (account_id,seq) IN (", "… account_id IN (" or, for a global table, "… id IN (". */
 static void open_named(struct buf *sql, enum table_id table)
 {
 	const struct column *first = &table_of(table)->columns[0], *key = table_key(table);
@@ -272,8 +273,8 @@ static void open_named(struct buf *sql, enum table_id table)
 	sql_literal(sql, " IN (");
 }
 
-/* Nobody of an account that has no workspace, or whose members are all read; no usage of a hold that is open; no
- * capture of a usage that costs nothing, or has been settled. */
+/* True if the named row need not be read.  That is a member of an account that has no workspace, or whose members are
+ * all read; a usage whose hold is open; a capture unless its usage is expired and costs something. */
 static bool is_elsewhere(const struct reading *r, struct slot *s, const void *key)
 {
 	const int64_t now_us = r->batch->now_us;
@@ -318,7 +319,7 @@ static bool add_named(void *context, struct slot *s, const void *key)
 	return true;
 }
 
-/* Rows that commands name. */
+/* Adds the SELECT of the rows that commands name; false when there are none. */
 static bool add_named_select(struct batch *b, enum table_id table)
 {
 	struct reading r = {b, table, false};
@@ -336,9 +337,10 @@ static bool add_named_select(struct batch *b, enum table_id table)
 	return true;
 }
 
-/* All rows of a table of the accounts that are wanted.  Of grants those that can still pay.  rows_load puts each hold
- * in front of the one before, so the last to expire must come first for decide_refresh to find them in the order of
- * expiry; of periods the newest. */
+/* Adds the SELECT of all rows of a table of the wanted accounts; false when there are none.  Of grants only those that
+ * can still pay are read, of paid periods only those that run.  rows_load puts each row in front of the one before.  So
+ * the hold that expires last is read first, and decide_refresh finds holds in the order of expiry.  Periods are read
+ * the oldest first, so that the newest leads the list. */
 static bool add_account_select(struct batch *b, enum table_id table,
                                bool (*wanted)(const struct slot *s, int64_t now_us))
 {
@@ -374,7 +376,8 @@ static void note_loaded(struct batch *b)
 	}
 }
 
-/* Of every table but usages that is loaded so; how many statements there are then, and whose rows they return. */
+/* Adds a SELECT for every table but usages that is loaded by load.  Appends their tables to order, and returns the new
+ * count of statements. */
 static int add_selects(struct batch *b, enum table_load load, enum table_id *order, int count)
 {
 	for (int t = 0; t < TABLE_COUNT; t++)
@@ -393,7 +396,7 @@ static enum db_result send(struct batch *b, struct db *d)
 	return db_query(d, &b->sql);
 }
 
-/* What the next statements return, the rows of these tables. */
+/* Reads the results of the next statements, the rows of these tables. */
 static enum db_result load_next(struct batch *b, struct db *d, const enum table_id *order, int count)
 {
 	enum db_result result = DB_OK;
@@ -406,7 +409,7 @@ static enum db_result load_next(struct batch *b, struct db *d, const enum table_
 	return result;
 }
 
-/* Sends the statements, and reads what they return, the rows of these tables. */
+/* Sends the statements, and reads their results, the rows of these tables. */
 static enum db_result read_all(struct batch *b, struct db *d, const enum table_id *order, int count)
 {
 	enum db_result result;
@@ -431,7 +434,7 @@ static void add_lock(struct batch *b)
 	                     "(SELECT COALESCE(MAX(id),0) FROM price_versions);");
 }
 
-/* The results of add_lock. */
+/* Reads the results of the statements of add_lock. */
 static enum db_result read_lock(struct batch *b, struct db *d, int64_t *version)
 {
 	enum db_result result = load(b, d, TABLE_ACCOUNTS);
@@ -476,7 +479,7 @@ static enum db_result prefetch_begin(struct batch *b, struct db *d)
 	return result == DB_OK ? renew_book(b, d, version) : result;
 }
 
-/* Of holds that were not found, and of an authorize that is repeated; there are seldom any. */
+/* Reads the usages of holds that were not found, and of repeated authorizes.  There are seldom any. */
 static enum db_result prefetch_usages(struct batch *b, struct db *d)
 {
 	static const enum table_id order[] = {TABLE_USAGES};
@@ -488,9 +491,9 @@ static enum db_result prefetch_usages(struct batch *b, struct db *d)
 	return read_all(b, d, order, add_named_select(b, TABLE_USAGES) ? 1 : 0);
 }
 
-/* ---- what may be given back ------------------------------------------------------------------------ */
+/* ---- captures that may be given back --------------------------------------------------------------- */
 
-/* Adds a condition about a capture, behind an OR where there is any; false: it needs none. */
+/* Adds a condition about a capture, behind an OR if any is true; false: the capture needs no condition. */
 typedef bool add_condition(struct buf *sql, const struct slot *s, const struct captures_row *c, bool any);
 
 struct giving {
@@ -547,8 +550,8 @@ static bool add_later_credits(struct buf *sql, const struct slot *s, const struc
 	return true;
 }
 
-/* The entries of what was captured and, where part of it was debt, those by which credits have paid debt since: the
- * second of a transaction that found one. */
+/* Reads the entries of each capture.  Where part of a capture was debt, reads also the entries by which credits have
+ * paid debt since.  Such an entry is the second of a transaction that found debt. */
 static enum db_result prefetch_entries(struct batch *b, struct db *d)
 {
 	static const enum table_id order[] = {TABLE_ENTRIES, TABLE_ENTRIES};
@@ -575,7 +578,7 @@ static enum db_result prefetch_entries(struct batch *b, struct db *d)
 	return read_all(b, d, order, count);
 }
 
-/* Grants that paid, or paid debt, and have nothing left; the others are there.  Several entries may name one. */
+/* Reads the spent grants of these entries; the others are loaded already.  Several entries may name one grant. */
 static enum db_result prefetch_paid_grants(struct batch *b, struct db *d)
 {
 	static const enum table_id order[] = {TABLE_GRANTS};
@@ -605,7 +608,7 @@ static enum db_result prefetch_paid_grants(struct batch *b, struct db *d)
 	return read_all(b, d, order, any ? 1 : 0);
 }
 
-/* Seldom any: of usages that were charged when their hold expired, and are settled now. */
+/* Reads the captures of usages that were charged when their hold expired, and are settled now: seldom any. */
 static enum db_result prefetch_captures(struct batch *b, struct db *d)
 {
 	static const enum table_id order[] = {TABLE_CAPTURES};
@@ -627,7 +630,7 @@ static bool want_member(struct batch *b, struct slot *s, const char *member)
 	return member[0] == '\0' || rows_want(b->rows, s, TABLE_MEMBERS, member);
 }
 
-/* Of a hold that ended before, and of one that is open, or was until a moment ago. */
+/* Names the member of a usage; its hold has ended.  want_members_of_holds names those of open holds too. */
 static bool want_member_of(void *context, struct slot *s, const void *key)
 {
 	struct batch *b = context;
@@ -654,7 +657,7 @@ static bool want_members_of_holds(struct batch *b)
 	return !rows_failed(b->rows);
 }
 
-/* Holds and usages name their members, so these come last. */
+/* Reads the members.  They come last, because holds and usages name them. */
 static enum db_result prefetch_members(struct batch *b, struct db *d)
 {
 	enum table_id order[2];
@@ -675,7 +678,7 @@ static enum db_result prefetch_members(struct batch *b, struct db *d)
 	return read_all(b, d, order, count);
 }
 
-/* Where a workspace is to be made, the customer's own time zone is known from the profile. */
+/* Finds the time zone of each slot.  Where a workspace is to be made, the profile has the customer's time zone. */
 static void find_zones(struct batch *b)
 {
 	for (int i = 0; i < rows_slot_count(b->rows); i++) {
@@ -693,7 +696,7 @@ static void find_zones(struct batch *b)
 	}
 }
 
-/* All open holds of an account of which something is due, those that were named among them, in their order. */
+/* Forgets the named holds of each account of which something is due: all its open holds are read next, in order. */
 static void forget_due_holds(struct batch *b)
 {
 	for (int i = 0; i < rows_slot_count(b->rows); i++) {

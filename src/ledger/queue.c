@@ -3,7 +3,8 @@
 #include "base/check.h"
 #include "base/clock.h"
 
-/* How often a lane that has nothing to do looks for posted commands that are late: while somebody leads, and else. */
+/* The intervals at which an idle lane looks for posted commands that are late: LOOK_LED_US while a thread leads or is
+ * called to, LOOK_US at other times. */
 #define LOOK_LED_US (100 * CLOCK_US_PER_MS)
 #define LOOK_US CLOCK_US_PER_SECOND
 
@@ -31,7 +32,7 @@ void queue_destroy(struct queue *q)
 	lock_destroy(&q->lock);
 }
 
-/* FULL, LEAD or QUEUED. */
+/* Queues the waiter.  Returns FULL, LEAD or QUEUED. */
 static enum queue_role enter(struct queue *q, struct waiter *w)
 {
 	enum queue_role role = QUEUE_FULL;
@@ -55,7 +56,7 @@ static enum queue_role enter(struct queue *q, struct waiter *w)
 	return role;
 }
 
-/* Takes a waiter that gave up out of the queue; false when it was called in the same moment. */
+/* Takes a waiter that gave up out of the queue; false when it has been called meanwhile. */
 static bool leave(struct queue *q, struct waiter *w)
 {
 	struct waiter **at = &q->head;
@@ -85,7 +86,7 @@ enum queue_role queue_wait(struct queue *q, struct waiter *w)
 		return role;
 	if (!bell_wait_until(&w->bell, w->deadline_us) && leave(q, w))
 		return QUEUE_LATE;
-	/* Once a leader has taken the commands they cannot be called back: wait for their answers. */
+	/* Commands that a leader has taken cannot be withdrawn: wait for their answers. */
 	(void)bell_wait_until(&w->bell, -1);
 	return w->role;
 }
@@ -96,7 +97,7 @@ enum queue_role queue_post(struct queue *q, struct waiter *w)
 	return enter(q, w);
 }
 
-/* Takes out the posted waiters whose deadline has passed, linked; a waiting thread leaves by itself. */
+/* Takes out the posted waiters whose deadline has passed, linked by next.  A waiting thread leaves by itself. */
 static struct waiter *take_late(struct queue *q, int64_t now_us)
 {
 	struct waiter *late = NULL, **end = &late, **at = &q->head;
@@ -183,7 +184,7 @@ static void wake(struct waiter *w, enum queue_role role)
 		bell_ring(&w->bell);
 }
 
-/* The next leader; NULL when nobody waits, or a lane was called. */
+/* Calls the next leader.  Returns the waiter to be woken; NULL when none waits, or a lane was called. */
 static struct waiter *call_next(struct queue *q)
 {
 	struct waiter *leader = q->head;
@@ -228,7 +229,7 @@ void queue_finish(struct queue *q, struct waiter *taken, const struct waiter *ow
 	if (!taken->passed || q->blocked)
 		leader = call_next(q);
 	lock_give(&q->lock);
-	/* The database first: the next batch is under way while the answers of this one go out. */
+	/* The next leader first: its batch is under way while the answers of this one go out. */
 	if (leader != NULL)
 		wake(leader, QUEUE_LEAD);
 	for (struct waiter *w = taken; w != NULL; w = next) {

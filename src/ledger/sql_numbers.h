@@ -1,6 +1,6 @@
 /*
  * sql_numbers: the database's numbers of states, kinds and reasons, as text for statements: SQL(STATEMENT_PAID) is "3".
- * The compiler holds each number to its enum.
+ * The compiler checks each number against its enum.
  */
 #ifndef OCTROI_LEDGER_SQL_NUMBERS_H
 #define OCTROI_LEDGER_SQL_NUMBERS_H

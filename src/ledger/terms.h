@@ -1,5 +1,5 @@
 /*
- * terms: what the configuration says about postpaid accounts and time, as decide needs it.  Read-only.
+ * terms: the configuration of postpaid accounts and time, as decide needs it.  Read-only.
  */
 #ifndef OCTROI_LEDGER_TERMS_H
 #define OCTROI_LEDGER_TERMS_H
@@ -8,13 +8,14 @@
 
 #include "base/zone.h"
 
-/* When an upgrade within a paid period counts, once it is paid; and which periods that cost nothing are given. */
+/* plan_upgrade: the effect of a paid upgrade within a paid period.  plan_free_periods: the periods that are given
+ * although they cost nothing. */
 enum plan_upgrade { UPGRADE_PRORATED, UPGRADE_FULL, UPGRADE_NEXT_PERIOD };
 enum plan_free_periods { FREE_NONE, FREE_TRIALS, FREE_ALL };
 
 struct terms_billing {
 	const char *currency; /* the ledger makes it lower case, as Stripe writes it */
-	int decimals;         /* of its smallest unit */
+	int decimals;         /* of the currency's smallest unit */
 	int64_t statement_min_minor, grace_us;
 	enum plan_upgrade plan_upgrade;
 	enum plan_free_periods plan_free_periods;

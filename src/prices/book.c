@@ -14,8 +14,9 @@ struct item {
 	size_t first, count;
 };
 
-/* B: immutable but for references.  rows are sorted by kind, item, start, version; items follow
- * their order.  slots is an open hash table of numbers of items plus one, a power of two long. */
+/* Immutable after seal, except for references.  rows are sorted by kind, item, start, version; items
+ * follow their order.  slots is an open hash table, a power of two long.  A slot holds the index of an
+ * item plus one; 0: empty. */
 struct book {
 	int references; /* atomic */
 	int64_t latest_version;
@@ -290,7 +291,7 @@ static int read_rows(struct db *d, struct book *b)
 		if (p == NULL)
 			return -1;
 		if (!read_row(&row, p)) {
-			/* A price that nobody can read must not make way for an older one. */
+			/* An older price must not replace one that cannot be read. */
 			log_event(LOG_LEVEL_ERROR, "price_unreadable", LOG_TEXT("item", p->item),
 			          LOG_NUMBER("version", p->version));
 			return -1;
@@ -308,7 +309,7 @@ enum plan_column {
 	PLAN_COLUMN_MODELS,
 	PLAN_COLUMN_UNIT,
 	PLAN_COLUMN_SCOPE,
-	PLAN_COLUMN_FIGURES /* and those that follow, in the order of read_plan_figures */
+	PLAN_COLUMN_FIGURES /* the first figure; the others follow in the order of read_plan_figures */
 };
 
 static bool read_plan_figures(const struct db_row *row, struct plan *p)
@@ -350,7 +351,7 @@ static bool read_plan(const struct db_row *row, struct plan *p)
 	       read_plan_list(row, PLAN_COLUMN_MODELS, p, plan_json_read_models) && plan_valid(p);
 }
 
-/* Reads the plans of the current result; -1, logged, when one is none. */
+/* Reads the plans of the current result; -1, logged, when one is no plan. */
 static int read_plans(struct db *d, struct book *b)
 {
 	struct db_row row;
@@ -394,7 +395,7 @@ struct book *book_load(struct db *d)
 	if (b == NULL)
 		return NULL;
 	buf_init(&sql, 1024);
-	/* The version first: rows that are newer than it do no harm, but a version whose rows were
+	/* The version is read first.  Rows that are newer than it do no harm.  A version whose rows were
 	 * missed would never be asked for again. */
 	sql_literal(&sql, "SELECT COALESCE(MAX(id), 0) FROM price_versions;"
 	                  "SELECT p.kind, p.item, p.version, p.provider, p.credits_micros, p.tiers,"
@@ -487,7 +488,8 @@ int book_each_row(const struct book *b, int (*visit)(void *context, const struct
 
 /* ---- plans ----------------------------------------------------------------------------------------- */
 
-/* The first version of that name, whose others follow; the number of plans when there is none. */
+/* The index of the first plan whose name is not below name, bytewise.  If the plan is there, that is its first version,
+ * and its other versions follow. */
 static size_t find_plan(const struct book *b, const char *name)
 {
 	size_t low = 0, high = b->plan_count;

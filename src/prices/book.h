@@ -1,8 +1,8 @@
 /*
  * book: all prices, past, present and to come, as one immutable value read from the database.  The
- * price of an item at a time is its row of the version with the latest start not after that time
- * (the higher version where two start together); a hold pins (item, version).  A book is shared by
- * reference count; the functions are thread-safe.
+ * price of an item at a time is its row of the version with the latest start not after that time.
+ * Of two versions that start together, the higher one counts.  A hold pins (item, version).  A book
+ * is shared by reference count; the functions are thread-safe.
  */
 #ifndef OCTROI_PRICES_BOOK_H
 #define OCTROI_PRICES_BOOK_H
@@ -15,9 +15,9 @@
 
 struct book;
 
-/* Reads every price.  NULL, logged, on a fault.  Holds one reference. */
+/* Reads every price and plan.  NULL on a fault, which is logged.  The caller owns one reference. */
 struct book *book_load(struct db *d);
-/* A book of these valid prices (tests, oracles), which are copied. */
+/* A book of copies of the prices, which must be valid (for tests and oracles). */
 struct book *book_of(const struct price *prices, size_t count, int64_t latest_version);
 /* Copies a valid plan into a book of book_of that is not shared yet. */
 void book_add_plan(struct book *b, const struct plan *p);
@@ -31,22 +31,22 @@ const struct price *book_price_at(const struct book *b, enum price_kind kind, co
 /* NULL when there is no such row. */
 const struct price *book_price_of_version(const struct book *b, enum price_kind kind,
                                           const char *item, int64_t version);
-/* Every price in force at that time, by kind and item (bytewise); stops at, and returns, a visit's
- * non-zero. */
+/* Visits every price in force at that time, by kind and item (bytewise).  Stops at the first non-zero
+ * result of visit, and returns it. */
 int book_each(const struct book *b, int64_t time_us,
               int (*visit)(void *context, const struct price *p), void *context);
-/* Every price of every version, by kind, item, start and version. */
+/* Visits every price of every version, by kind, item, start and version; stops as book_each does. */
 int book_each_row(const struct book *b, int (*visit)(void *context, const struct price *p),
                   void *context);
 
-/* The plan's newest version; the one that a period which begins at that time follows (the first, if it began before
- * there was any); and a certain one.  NULL when there is none. */
+/* book_plan: the plan's newest version.  book_plan_at: the version for a period that begins at time_us; the first
+ * version, if the period began before it.  book_plan_of_version: the version of that number.  NULL: there is none. */
 const struct plan *book_plan(const struct book *b, const char *name);
 const struct plan *book_plan_at(const struct book *b, const char *name, int64_t time_us);
 const struct plan *book_plan_of_version(const struct book *b, const char *name, int64_t version);
-/* The newest version of every plan, by name; stops at, and returns, a visit's non-zero. */
+/* Visits the newest version of every plan, by name; stops as book_each does. */
 int book_each_plan(const struct book *b, int (*visit)(void *context, const struct plan *p), void *context);
-/* Every version of every plan, by name, start and version. */
+/* Visits every version of every plan, by name, start and version; stops as book_each does. */
 int book_each_plan_row(const struct book *b, int (*visit)(void *context, const struct plan *p), void *context);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* In the database names of plans are ASCII, as the ids that they stand beside. */
+/* The database keeps names of plans in ASCII, as the ids that they stand beside. */
 static bool name_valid(const char *name)
 {
 	for (const char *c = name; *c != '\0'; c++)
@@ -36,7 +36,7 @@ static bool lists_valid(const struct plan *p)
 	return true;
 }
 
-/* What the plan gives at the very most. */
+/* True if the plan's largest possible allowance is not over MONEY_AMOUNT_MAX_MICROS. */
 static bool sum_valid(const struct plan *p)
 {
 	const __int128 sum = (__int128)p->pool_micros +
@@ -92,7 +92,7 @@ static micros quotas(const struct plan *p, enum plan_role role, int64_t people)
 {
 	const int64_t seats = plan_seats(p, role);
 
-	return plan_quota(p, role) * (people < seats ? people : seats); /* sum_valid has seen that it fits */
+	return plan_quota(p, role) * (people < seats ? people : seats); /* fits: sum_valid checks it */
 }
 
 micros plan_allowance(const struct plan *p, int64_t managers, int64_t members)

@@ -20,7 +20,7 @@ const char *plan_json_scope_name(enum plan_scope scope)
 	return scopes[scope];
 }
 
-/* A text that fits; false also when it is something else. */
+/* Copies a text; false when the value is no text, does not fit, or contains a NUL. */
 static bool read_text(const struct json *value, char *out, size_t max)
 {
 	const char *text;
@@ -35,7 +35,7 @@ static bool read_text(const struct json *value, char *out, size_t max)
 	return true;
 }
 
-/* A decimal with so many places, of which there may be none (what is there stays). */
+/* Reads a decimal >= 0 with so many places.  A missing value leaves *out as it is. */
 static bool read_decimal(const struct json *value, int scale, int64_t *out)
 {
 	const char *text;

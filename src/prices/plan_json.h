@@ -9,18 +9,19 @@
 #include "prices/plan.h"
 
 /* {"name", "title", "unit", "scope", "pool", "manager", "member", "managers", "seatsFrom", "seatsTo", "rollover",
- * "expectedManager", "expectedMember", "fee", "actions": {"name": credits}, "models": ["name"]}: what is missing is
- * 0, but for managers (1); name and scope must be there.  decimals: of the currency's smallest unit, for fee.
- * NULL, or what is wrong: a key, or what a plan_valid would say. */
+ * "expectedManager", "expectedMember", "fee", "actions": {"name": credits}, "models": ["name"]}.  A missing figure is
+ * 0, but for managers (1); a missing unit is "credit"; name and scope must be there.
+ * decimals: of the currency's smallest unit, for fee.
+ * NULL, or the problem: the wrong or unknown key, or a phrase if record is no record or plan_valid is false. */
 const char *plan_json_read(const struct json *record, int decimals, struct plan *p);
 
-/* {"name": credits} and ["name"]; false when they are none that a plan may have. */
+/* Read {"name": credits} and ["name"]; false when the value has another form or does not fit into a plan. */
 bool plan_json_read_actions(const struct json *actions, struct plan *p);
 bool plan_json_read_models(const struct json *models, struct plan *p);
 void plan_json_write_actions(const struct plan *p, struct json_writer *w, const char *key);
 void plan_json_write_models(const struct plan *p, struct json_writer *w, const char *key);
 
-/* "pool", "seat", "mixed"; -1 when it is none of them. */
+/* "pool", "seat", "mixed"; -1 for any other name. */
 int plan_json_scope(const char *name);
 const char *plan_json_scope_name(enum plan_scope scope);
 

@@ -128,7 +128,7 @@ static const struct price_tier *tier_for(const struct price *p, int64_t input_to
 	return &p->tier[i];
 }
 
-/* The whole input, which an int64 has room for; false when a count is none. */
+/* The sum of the input's counts, which fits an int64; false when a count is out of range. */
 static bool input_of(const struct tokens *t, int64_t *input_tokens)
 {
 	int64_t sum = 0;
@@ -195,7 +195,7 @@ static bool affordable(const struct price *p, enum account_unit unit, int64_t in
 	return price_of_tokens(p, unit, &t, &cost) && cost <= available;
 }
 
-/* The output that the pico-dollars left after the input pay for; at most wanted. */
+/* The output tokens that the remaining pico-dollars pay for after the input; at most wanted. */
 static int64_t fit_by_division(const struct price *p, enum account_unit unit, int64_t input_tokens,
                                int64_t wanted, micros available)
 {
@@ -207,7 +207,7 @@ static int64_t fit_by_division(const struct price *p, enum account_unit unit, in
 	if (per_token == 0)
 		return wanted;
 	/* ceil(x) <= available exactly when x <= available, so the division below loses nothing.
-	 * Where 128 bits do not hold the budget, it is beyond the dearest request. */
+	 * A budget that overflows 128 bits is beyond the dearest request. */
 	if (!price_ratio(&p->terms, unit, &ratio) ||
 	    !multiply((wide)available, ratio.denominator, &budget))
 		return wanted;
@@ -254,7 +254,7 @@ void price_write_tiers(const struct price *p, struct buf *out)
 	buf_add_char(out, ']');
 }
 
-/* What is left of a text that is being read. */
+/* The unread remainder of a text. */
 struct cursor {
 	const char *at, *end;
 };

@@ -1,11 +1,11 @@
 /*
- * price: what a model or an action costs.  A price is unsigned: a debit can never credit.  Pure.
+ * price: the cost of a model or an action.  A price is unsigned: a debit can never credit.  Pure.
  *
- * A model's price is held as the provider lists it, in pico-dollars per token (10^-12), beside the
- * terms of its version (margin, exchange rate, value of a credit); they meet in one 128-bit
- * computation that is rounded up once, to a micro.  Tiers: when a request's whole input is over
- * above_tokens, all of the request, output included, is priced by the highest such tier (LiteLLM,
- * llm_cost_calc/utils.py).
+ * A model's price is held as the provider lists it, in pico-dollars per token (10^-12).  Beside it
+ * are the terms of its version: margin, exchange rate, value of a credit.  One 128-bit computation
+ * combines them, and rounds up once, to a micro.  Tiers: the whole input of a request chooses the
+ * highest tier whose above_tokens it exceeds.  That tier prices all of the request, output included
+ * (LiteLLM, llm_cost_calc/utils.py).
  */
 #ifndef OCTROI_PRICES_PRICE_H
 #define OCTROI_PRICES_PRICE_H
@@ -52,7 +52,7 @@ struct price_tier {
 
 enum price_kind { PRICE_MODEL, PRICE_ACTION };
 enum account_unit { UNIT_MONEY, UNIT_CREDIT };
-/* "money", "credit"; "": there is no such unit.  -1: it is no unit's name. */
+/* "money", "credit"; "": there is no such unit.  -1: no unit has that name. */
 const char *price_unit_name(int64_t unit);
 int price_unit_named(const char *name);
 
@@ -69,11 +69,11 @@ struct price {
 };
 
 /* A name of a model, an action or a provider: at least one character, shorter than max bytes, no
- * control characters, no blank at either end (the database does not tell those apart). */
+ * control characters, no blank at either end (the database does not tell such names apart). */
 bool price_name_valid(const char *name, size_t max);
 
-/* Whether it is one that may be used: a name, terms above zero, tiers ascending from 0, every
- * figure between 0 and its maximum.  What is read from the database or a file goes through here. */
+/* True if the price may be used: a name, terms above zero, tiers ascending from 0, every figure
+ * between 0 and its maximum.  Prices that are read from the database or a file are checked here. */
 bool price_valid(const struct price *p);
 
 /* The cost in micros of the unit.  False when a count is negative or over PRICE_TOKENS_MAX, or the
@@ -81,20 +81,22 @@ bool price_valid(const struct price *p);
 bool price_of_tokens(const struct price *p, enum account_unit unit, const struct tokens *t,
                      micros *cost) __attribute__((warn_unused_result));
 
-/* Whether a token that may be either costs more as input, as of models that only embed. */
+/* True if an input token costs more than an output token, as for models that only embed.  Compares
+ * the base tier only. */
 bool price_input_is_dearer(const struct price *p);
 
-/* The same for quantity (>= 1) actions; money accounts pay credits x credit_value, rounded up. */
+/* The cost of quantity (>= 1) actions, as price_of_tokens; kind must be PRICE_ACTION.  Money accounts
+ * pay credits x credit_value, rounded up. */
 bool price_of_action(const struct price *p, enum account_unit unit, int64_t quantity, micros *cost)
 	__attribute__((warn_unused_result));
 
-/* The largest number of output tokens, at most wanted, that input tokens and these together cost at
- * most available; -1 when not even the input is affordable. */
+/* The largest number of output tokens, at most wanted, that available pays for beside the input; -1
+ * when available does not pay for the input. */
 int64_t price_fit_output(const struct price *p, enum account_unit unit, int64_t input_tokens,
                          int64_t wanted, micros available);
 
-/* A model's tiers as the database keeps them (prices.tiers): appended to out; and back, 0 or -1
- * when the text is not exactly what price_write_tiers writes. */
+/* price_write_tiers appends a model's tiers to out as the database keeps them (prices.tiers).
+ * price_read_tiers reads them back: 0, or -1 when the text is not exactly in that form. */
 void price_write_tiers(const struct price *p, struct buf *out);
 int price_read_tiers(struct price *p, const char *text, size_t length);
 

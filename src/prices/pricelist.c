@@ -16,7 +16,7 @@ static const char *const class_field[PRICE_CLASSES] = {
 	[PRICE_OUTPUT] = "output_cost_per_token",
 };
 
-/* A tier while it is read: which of its prices the list has. */
+/* A tier while it is read; listed says which of its prices the list has. */
 struct draft {
 	int64_t above_tokens;
 	bool listed[PRICE_CLASSES];
@@ -25,12 +25,12 @@ struct draft {
 	int64_t reasoning_pico;
 };
 
-/* The first problem stands.  draft[0] is the base; the others come in the order of the list. */
+/* reason and field are of the first problem.  draft[0] is the base; the others are in the order of the list. */
 struct reading {
 	const struct json *record;
 	enum pricelist_reason reason;
 	char field[96];
-	bool generates; /* its mode has an output */
+	bool generates; /* the entry's mode has an output */
 	bool inclusive; /* thresholds are "at least", not "more than" */
 	bool other_prices;
 	int count;
@@ -144,7 +144,7 @@ static bool ends_with(const char *key, const char *end)
 	return length >= strlen(end) && strcmp(key + length - strlen(end), end) == 0;
 }
 
-/* Whether a field that is not read prices something that a request can contain. */
+/* True if a field that is not read sets a price of something that a request can contain. */
 static bool is_other_price(const char *key, const struct json *value)
 {
 	const char *text;
@@ -198,7 +198,7 @@ static int take_field(void *context, const char *key, const struct json *value)
 	return 0;
 }
 
-/* One record of tiered_pricing, which begins where the one before ended. */
+/* Reads one record of tiered_pricing; its range must begin where the record before ended. */
 static void read_tier(struct reading *r, const struct json *record, int64_t *end)
 {
 	const struct json *range = json_get(record, "range");
@@ -229,7 +229,7 @@ static void read_tier(struct reading *r, const struct json *record, int64_t *end
 	r->count++;
 }
 
-/* Replaces what the entry's fields said, but for the output price, which may be left to them. */
+/* Replaces the prices of the entry's fields.  A tier without an output price keeps the entry's. */
 static void read_tiered_pricing(struct reading *r, const struct json *list)
 {
 	struct draft base = r->draft[0];
@@ -267,7 +267,7 @@ static void sort_drafts(struct reading *r)
 	}
 }
 
-/* The prices of a tier that it does not list itself. */
+/* Fills in the prices that a tier does not list itself. */
 static void complete(struct draft *d, const struct draft *base)
 {
 	static const enum price_class stand_in[PRICE_CLASSES] = {
@@ -320,7 +320,7 @@ static void read_prices(struct reading *r)
 		read_tiered_pricing(r, tiered);
 	sort_drafts(r);
 	for (int i = 0; i < r->count; i++) {
-		/* A tier of tiered_pricing stands for itself. */
+		/* A tier of tiered_pricing takes no price from the base. */
 		complete(&r->draft[i], wins ? &r->draft[i] : &r->draft[0]);
 		judge(r, &r->draft[i]);
 	}

@@ -19,10 +19,10 @@ struct writing {
 	struct db *d;
 	const struct pricestore_change *change;
 	struct pricestore_report *report;
-	struct book *book; /* as it was before; NULL until read */
+	struct book *book; /* as before this version; NULL until read */
 	struct buf sql;
 	int64_t now_us;
-	bool unknown; /* a COMMIT was not answered; committing is what it would have done */
+	bool unknown; /* a COMMIT was not answered; committing is its report */
 	struct pricestore_report committing;
 };
 
@@ -55,7 +55,7 @@ static enum db_result begin(struct writing *w)
 	return result == DB_OK ? db_finish(w->d) : result;
 }
 
-/* Claims the version's number; another writer of it is waited for, and then DB_DUPLICATE. */
+/* Claims the version's number.  Waits for another writer of that number, and then returns DB_DUPLICATE. */
 static enum db_result claim(struct writing *w)
 {
 	const struct price_terms *terms = &w->change->terms;
@@ -131,7 +131,7 @@ static void add_row(struct writing *w, const struct price *p, struct buf *tiers)
 	sql_literal(&w->sql, ")");
 }
 
-/* Inserts the prices that differ, some at a time. */
+/* Inserts the prices that differ, ROWS_PER_INSERT at a time. */
 static enum db_result insert_prices(struct writing *w)
 {
 	enum db_result result = DB_OK;
@@ -198,7 +198,7 @@ static enum db_result commit(struct writing *w)
 	return result;
 }
 
-/* Where a COMMIT was not answered and nothing differs any more, it has taken place. */
+/* An unanswered COMMIT has taken place if nothing differs any more. */
 static enum pricestore_result settle_unknown(struct writing *w, enum pricestore_result outcome)
 {
 	if (!w->unknown || outcome != PRICESTORE_UNCHANGED)
@@ -207,7 +207,7 @@ static enum pricestore_result settle_unknown(struct writing *w, enum pricestore_
 	return PRICESTORE_STORED;
 }
 
-/* One attempt.  Where something is still open afterwards, the caller rolls it back. */
+/* One attempt.  The caller rolls back a transaction that is still open afterwards. */
 static enum db_result attempt(struct writing *w, enum pricestore_result *outcome)
 {
 	enum db_result result;
@@ -264,7 +264,7 @@ enum pricestore_result pricestore_add(struct db *d, const struct pricestore_chan
 struct repricing {
 	const struct price_terms *terms;
 	const struct book *book;
-	int64_t at_us;   /* the start that is being collected; INT64_MIN: in force now */
+	int64_t at_us;   /* the start that is being collected by take_starting */
 	int64_t next_us; /* the earliest start after it of a price with other terms */
 	struct price *prices;
 	size_t count, capacity;
@@ -289,7 +289,7 @@ static int take_in_force(void *context, const struct price *p)
 	return 0;
 }
 
-/* A price that begins at the start in question, unless a later version replaces it there. */
+/* Collects a price that begins at at_us, unless a later version replaces it there. */
 static int take_starting(void *context, const struct price *p)
 {
 	struct repricing *r = context;
@@ -355,7 +355,7 @@ static enum pricestore_result reprice_book(struct db *d, struct repricing *r, in
 		r->next_us = INT64_MAX;
 		book_each_row(r->book, take_starting, r);
 		result = store_collected(d, r, r->at_us, report);
-		/* What began in the meantime is in force now, and found the next time. */
+		/* A start that passed in the meantime is PRICESTORE_PAST; the next call finds its prices in force. */
 		if (result == PRICESTORE_STORED || result == PRICESTORE_FAULT)
 			outcome = result;
 	}

@@ -31,7 +31,7 @@ enum role {
 	ROLE_TOTAL,
 	ROLE_PROCESSED_INPUT,
 	ROLE_PROCESSED_OUTPUT,
-	ROLE_COUNTS, /* those before it are one count each */
+	ROLE_COUNTS, /* the roles above are one count each */
 	ROLE_INPUT_PART = ROLE_COUNTS,
 	ROLE_INPUT_DETAILS,
 	ROLE_OUTPUT_DETAILS,
@@ -69,8 +69,8 @@ struct reading {
 	const char *wrong;  /* the first wrong member; NULL while all is well */
 	const char *holder; /* the member of the object that is being read */
 	enum place place;
-	bool known;          /* some member is listed */
-	bool whole;          /* the input includes the cache, whatever else is said */
+	bool known;          /* at least one member is listed */
+	bool whole;          /* the input includes the cache, even if other members are BESIDE */
 	bool inside, beside; /* some count of the cache is in the input, or beside it */
 	bool billed;         /* the counts are those that Cohere bills */
 	bool unset;          /* input_tokens and output_tokens are a gateway's zeros */
@@ -140,7 +140,7 @@ static void say_part(struct reading *r, enum place place, const char *name, cons
 		keep_largest(part, json_int(value), r->holder);
 }
 
-/* Gemini's list of {modality, tokenCount}: together a part of their side. */
+/* Reads Gemini's list of {modality, tokenCount}, whose sum is a part of its side. */
 static void read_modalities(struct reading *r, const struct json *list, enum place place)
 {
 	int64_t sum = 0;
@@ -171,7 +171,7 @@ static void read_details(struct reading *r, const struct json *value, enum place
 		refuse(r, r->holder);
 }
 
-/* Bedrock's list of {ttl, inputTokens}: what was written, by how long it is kept. */
+/* Reads Bedrock's list of {ttl, inputTokens}: the tokens written to the cache, by how long they are kept. */
 static void read_cache_list(struct reading *r, const struct json *list)
 {
 	for (size_t i = 0; json_type(list) == JSON_LIST && i < json_size(list); i++) {
@@ -193,8 +193,8 @@ static void read_cache_list(struct reading *r, const struct json *list)
 		refuse(r, r->holder);
 }
 
-/* Anthropic: an entry for each inference, those of a compaction, an advisor and a declined attempt too, which the
- * object's own counts leave out (platform.claude.com, build-with-claude/compaction, "Understanding usage"). */
+/* Anthropic lists an entry for each inference.  The object's own counts leave out those of a compaction, an advisor
+ * and a declined attempt (platform.claude.com, build-with-claude/compaction, "Understanding usage"). */
 static void read_iterations(struct reading *r, const struct json *list)
 {
 	if (json_type(list) != JSON_LIST || json_size(list) > ITERATIONS_MAX) {
@@ -204,7 +204,7 @@ static void read_iterations(struct reading *r, const struct json *list)
 	for (size_t i = 0; i < json_size(list); i++) {
 		struct usage entry;
 
-		/* An entry has none of its own, so this goes one level deep. */
+		/* An entry has no iterations of its own, so the recursion is one level deep. */
 		if (json_get(json_at(list, i), "iterations") != NULL || usage_read(json_at(list, i), &entry) < 0) {
 			refuse(r, r->holder);
 			return;
@@ -241,7 +241,7 @@ static bool is_numeric(const struct json *value)
 
 static int look_for_tokens(void *context, const char *name, const struct json *value);
 
-/* Anything in a list or record that may count tokens. */
+/* Looks for counts of tokens anywhere in a list or record. */
 static void look_inside(struct reading *r, const struct json *value)
 {
 	if (json_type(value) == JSON_RECORD)
@@ -351,7 +351,7 @@ static bool has_unset(const struct json *usage)
 
 /* ---- the sums ------------------------------------------------------------------------------------ */
 
-/* What was written to the cache. */
+/* The tokens that were written to the cache. */
 static struct said written(struct reading *r)
 {
 	const struct said *five = &r->said[ROLE_WRITE_5M], *hour = &r->said[ROLE_WRITE_1H];
@@ -366,7 +366,7 @@ static struct said written(struct reading *r)
 	return *whole;
 }
 
-/* All of the input, the cache's too. */
+/* All of the input, the cache included. */
 static int64_t input_side(struct reading *r, const struct said *read, const struct said *write)
 {
 	const struct said *input = &r->said[ROLE_INPUT];
@@ -382,15 +382,15 @@ static int64_t input_side(struct reading *r, const struct said *read, const stru
 	return input->count + r->said[ROLE_TOOL].count;
 }
 
-/* Totals are known to leave these out: the cache (BerriAI/litellm#13207, browser-use/browser-use#5685), tool results
- * (Gemini's REST reference: "prompt + thoughts + response candidates"). */
+/* True for a count that totals are known to leave out: the cache (BerriAI/litellm#13207, browser-use/browser-use#5685),
+ * tool results (Gemini's REST reference: "prompt + thoughts + response candidates"). */
 static bool is_left_out(const struct reading *r, int64_t missing, int64_t read, int64_t write)
 {
 	return missing == read || missing == write || missing == read + write ||
 	       missing == r->said[ROLE_TOOL].count;
 }
 
-/* All of the output, held against the total. */
+/* All of the output, checked against the total. */
 static int64_t output_side(struct reading *r, int64_t input, int64_t read, int64_t write)
 {
 	const struct said *total = &r->said[ROLE_TOTAL], *thoughts = &r->said[ROLE_THOUGHTS];
@@ -405,14 +405,14 @@ static int64_t output_side(struct reading *r, int64_t input, int64_t read, int64
 	}
 	if (is_left_out(r, -rest, read, write))
 		return output;
-	/* Some of Gemini's models count the thoughts among the candidates (BerriAI/litellm#10141). */
+	/* Gemini's models may count the thoughts among the candidates (BerriAI/litellm#10141). */
 	if (-rest == thoughts->count && thoughts->count <= answer)
 		return answer;
 	refuse(r, total->holder);
 	return output;
 }
 
-/* A count of tokens that no line lists is covered by a total; without one it would be free. */
+/* Refuses a count of tokens that usage_members.def does not list, unless a total covers it: it would be free. */
 static void check_unlisted(struct reading *r)
 {
 	const struct said *total = &r->said[ROLE_TOTAL];
@@ -421,7 +421,7 @@ static void check_unlisted(struct reading *r)
 		refuse(r, r->unknown.holder);
 	if (!r->known && json_size(r->usage) > 0)
 		refuse(r, "usage");
-	/* Of a side that is missing any number may be a misspelt count. */
+	/* If a side is missing, any number may be its misspelt count. */
 	if (r->odd != NULL && !total->given && !(r->said[ROLE_INPUT].given && r->said[ROLE_OUTPUT].given))
 		refuse(r, r->odd);
 }
@@ -442,7 +442,7 @@ static void use_processed(struct reading *r)
 		r->said[ROLE_INPUT] = r->said[ROLE_PROCESSED_INPUT];
 	if (!r->said[ROLE_OUTPUT].given)
 		r->said[ROLE_OUTPUT] = r->said[ROLE_PROCESSED_OUTPUT];
-	/* Cohere's cache is of all that was processed, which may be more than it bills. */
+	/* Cohere's count of the cache is of all processed tokens, which may be more than the billed ones. */
 	if (r->billed && !r->beside)
 		r->said[ROLE_READ] = (struct said){0};
 }
@@ -461,7 +461,7 @@ static void add_up(struct reading *r)
 	check_parts(r, input, count[PRICE_OUTPUT]);
 	count[PRICE_INPUT] = input - read->count - write.count;
 	count[PRICE_CACHE_READ] = read->count;
-	/* Writes of which nothing more is said are of five minutes. */
+	/* Writes without a stated lifetime are of five minutes. */
 	count[PRICE_CACHE_WRITE_1H] = r->said[ROLE_WRITE_1H].count;
 	count[PRICE_CACHE_WRITE] = write.count - count[PRICE_CACHE_WRITE_1H];
 	for (int c = 0; c < PRICE_CLASSES; c++) {
@@ -473,7 +473,7 @@ static void add_up(struct reading *r)
 	                 !r->said[ROLE_TOTAL].given;
 }
 
-/* Copied: it may be a name of the caller's own, and lives no longer than the object. */
+/* Copies the name, which may be the caller's own and lives no longer than the object.  Odd names become "usage". */
 static void name_field(struct usage *u, const char *name)
 {
 	const size_t length = strlen(name);

@@ -1,13 +1,13 @@
 /*
- * usage: a provider's usage object, verbatim, to five disjoint token classes.  Which member includes which is the
- * provider's business, and is undone here; usage_members.def lists the members and where they are documented.
+ * usage: turns a provider's verbatim usage object into counts of five disjoint token classes.  Providers differ in
+ * which member includes which; usage_read undoes that.  usage_members.def lists the members and their documentation.
  *
- * Nothing that is counted is free, and nothing is counted twice:
+ * No counted token is free, and none is counted twice:
  * - Spellings of one count must agree.  A part is never larger than its whole.
- * - The parts are held against the total.  The rest of a total that says more is output: xAI and Gemini's gateways
- *   count reasoning there only.  A total that says less is refused, but for the omissions that usage.c names.
+ * - The parts are compared with the total.  The rest of a larger total is output: xAI and Gemini's gateways count
+ *   reasoning there only.  A smaller total is refused, except for the omissions that usage.c names.
  * - An unknown member that counts tokens is refused where no total covers it.
- * - null is absent.  An object in which nothing is counted is no usage.
+ * - null counts as absent.  An object that counts no token is no usage: counted stays false.
  *
  * Searches, seconds and pages are not tokens, and are not read.  Pure.
  */
@@ -21,13 +21,13 @@
 
 struct usage {
 	struct tokens tokens;
-	bool counted;  /* some token was */
-	bool no_input; /* an output was, and nothing is said of an input, as in the last event of a stream */
-	int64_t rest;  /* what the total says more than the members name; taken for output, and in its count */
-	char field[USAGE_FIELD_MAX]; /* of a refusal */
+	bool counted;  /* at least one token was counted */
+	bool no_input; /* output was counted, but no input or total is given, as in the last event of a stream */
+	int64_t rest;  /* tokens of the total that no member names; included in the output */
+	char field[USAGE_FIELD_MAX]; /* the wrong member, after a refusal */
 };
 
-/* 0, or -1 with u->field the name of what is wrong, "usage" for the object itself. */
+/* 0, or -1 with the name of the wrong member in u->field ("usage": the object itself). */
 int usage_read(const struct json *usage, struct usage *u);
 
 #endif

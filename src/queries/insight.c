@@ -10,7 +10,7 @@
 
 #define NOW "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)"
 #define UNSETTLED SQL(STATEMENT_OPEN) "," SQL(STATEMENT_SENT) "," SQL(STATEMENT_FAILED)
-/* Failed or paid; or declined, and settled otherwise since. */
+/* Statements that were charged: failed or paid, or declined and settled otherwise since. */
 #define CHARGED "(state IN (" SQL(STATEMENT_FAILED) "," SQL(STATEMENT_PAID) ") OR failures>0)"
 #define MONEY_IN SQL(TRANSACTION_TOP_UP) "," SQL(TRANSACTION_PAYMENT)
 #define GIVEN \
@@ -19,7 +19,7 @@
 #define OF_USE SQL(ENTRY_USAGE) "," SQL(ENTRY_REVERSAL)
 #define OF_PERIOD SQL(ALLOWANCE_PERIOD)
 #define USED VIEW_IS_USED("u.")
-/* What is the customer's own key's was not the platform's. */
+/* Use at the platform's price; use of the customer's own key is left out. */
 #define OF_PLATFORM USED " AND u.source=" SQL(SOURCE_PLATFORM)
 
 static void sql_span(struct ask *q, const struct reader_span *span)
@@ -139,7 +139,7 @@ static int take_used(struct ask *q, const struct db_row *row, void *out)
 	return i->used_item != NULL ? 0 : -1;
 }
 
-/* Four statements, each with the account's key between its halves. */
+/* Adds four statements, each with the account's key. */
 static void sql_account(struct ask *q, const struct account_key *key)
 {
 	sql_literal(&q->sql, "SELECT COALESCE((SELECT stated_micros FROM workspaces WHERE account_id=one.id),0),"
@@ -228,7 +228,7 @@ int insight_usages(struct db *d, const struct account_key *key, const struct rea
 		sql_literal(&q.sql, " AND u.item=");
 		sql_text(&q.sql, model);
 	}
-	/* By the index of the time that is asked for, not through the whole history. */
+	/* With this order the database reads by the index of ended_at_us, and not through the whole history. */
 	sql_literal(&q.sql, " ORDER BY u.ended_at_us DESC,u.seq DESC LIMIT ");
 	sql_int(&q.sql, limit + 1);
 	if (ask_send_stream(&q) == 0)
@@ -239,7 +239,7 @@ int insight_usages(struct db *d, const struct account_key *key, const struct rea
 
 /* ---- lists ------------------------------------------------------------------------------------------- */
 
-/* The rows of a result that was asked for with one more than limit. */
+/* Sends the statement, and reads at most limit rows.  The statement asks for limit + 1; *more if that row is there. */
 static int read_rows(struct ask *q, int limit, ask_taker *take, size_t size, void **rows, int *count, bool *more)
 {
 	struct db_row row;
@@ -339,7 +339,7 @@ int insight_workspaces(struct db *d, struct arena *a, const struct account_key *
 
 /* ---- margin ------------------------------------------------------------------------------------------ */
 
-/* What parts are called; the tables are usages u, accounts a, workspaces w. */
+/* Adds the expression of a part's name; the tables are usages u, accounts a, workspaces w. */
 static void sql_name(struct ask *q, enum insight_grouping by)
 {
 	switch (by) {
@@ -356,7 +356,7 @@ static void sql_name(struct ask *q, enum insight_grouping by)
 	UNREACHABLE("no such grouping");
 }
 
-/* Names compare bytewise, whatever table they come from. */
+/* Names of all tables compare bytewise. */
 static void sql_after(struct ask *q, const char *after)
 {
 	if (after == NULL)
@@ -382,7 +382,7 @@ static void sql_use(struct ask *q, const struct reader_span *span, enum insight_
 	sql_after(q, after);
 }
 
-/* From entry to usage and grant by their keys: there is no way back. */
+/* Joins from the entry to the usage and the grant, by their keys.  There is no index for the other direction. */
 static void sql_given(struct ask *q, const struct reader_span *span, enum insight_grouping by, const char *after)
 {
 	sql_literal(&q->sql, " UNION ALL SELECT STRAIGHT_JOIN CAST(");

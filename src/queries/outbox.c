@@ -11,7 +11,7 @@
 #define REVIEW_MAX 64
 #define SETTLED SQL(STATEMENT_PAID) "," SQL(STATEMENT_VOID) "," SQL(STATEMENT_CARRIED)
 
-/* Runs a statement; how many rows it changed, or -1. */
+/* Runs a statement; returns the number of rows that it changed, or -1. */
 static int64_t change(struct db *d, struct buf *sql)
 {
 	int64_t changed = -1;
@@ -34,7 +34,7 @@ static void sql_row(struct buf *sql, const struct account_key *account, int64_t 
 
 /* ---- claims -------------------------------------------------------------------------------------- */
 
-/* A row that is due, as it is now.  1, 0 or -1. */
+/* Reads the row that has been due longest.  1: found, 0: nothing is due, -1: the database failed. */
 static int find(struct db *d, bool statements, struct outbox_claim *claim, int64_t *now_us, int64_t *claimed_us)
 {
 	struct db_row row;
@@ -73,7 +73,7 @@ int outbox_claim(struct db *d, bool statements, int64_t lease_us, struct outbox_
 	struct buf sql;
 	int found;
 
-	/* Whoever is second looks for another row. */
+	/* When another claims the row first, the UPDATE changes nothing, and the next row is tried. */
 	for (;;) {
 		found = find(d, statements, claim, &now_us, &claimed_us);
 		if (found <= 0)
@@ -119,7 +119,7 @@ int outbox_end(struct db *d, const struct outbox_claim *claim, const struct outb
 	return changed < 0 ? -1 : changed > 0;
 }
 
-/* ---- what others have done ----------------------------------------------------------------------- */
+/* ---- rows settled by others ---------------------------------------------------------------------- */
 
 struct reviewed {
 	struct account_key account;

@@ -8,10 +8,10 @@
 #include "queries/view.h"
 
 /*
- * Of many accounts at once: a statement costs the database more than the rows of one account, and a SELECT within a
- * UNION hardly less.  So where many ask, the transactions of all are read together, unless they have too many, and
- * their last usages by number: those are the numbers of holds, of which the account knows the last.  Whose newest rows
- * need not be among these is asked for with a SELECT of his own; where few ask, everybody is.
+ * Reads many accounts at once.  A statement costs the database more than the rows of one account, and a SELECT within a
+ * UNION hardly less.  So from TOGETHER_MIN askers on, one statement reads the transactions of all.  Another reads their
+ * last usages by number: the number of a usage is that of its hold, and the account knows the last.  An asker whose
+ * newest rows may be missing from these results gets a SELECT of its own.  Of fewer askers each has its own.
  */
 #define OVERVIEW_ROWS 10
 #define TOGETHER_MIN 3
@@ -21,12 +21,12 @@
 struct askers {
 	struct overview *const *wanted;
 	int count;
-	int rows;    /* of transactions that were read together */
-	int results; /* taken of the message that is under way */
-	bool transactions, usages, members; /* whether it asks for any, each with a SELECT of his own */
+	int rows;    /* rows of transactions that were read together */
+	int results; /* results taken of the message that is under way */
+	bool transactions, usages, members; /* the message asks for some, each asker with its own SELECT */
 };
 
-/* A message: its statements, false when there is nobody to ask for; and what takes their results in. */
+/* A message.  writer adds its statements, false when there is nothing to ask; taker takes in their results. */
 typedef bool writer(struct ask *q, struct askers *o);
 typedef int taker(struct ask *q, struct askers *o);
 
@@ -61,13 +61,13 @@ static void sql_transactions_of_all(struct ask *q, const struct askers *o)
 	sql_int(&q->sql, (int64_t)transactions_max(o) + 1);
 }
 
-/* Of what a member used the numbers say nothing. */
+/* True if the last usages can be found by number.  The usages of one member cannot. */
 static bool is_numbered(const struct overview *o)
 {
 	return o->account.found && o->of_member == NULL;
 }
 
-/* The number above which its newest usages are, unless more holds than a few were released. */
+/* The number above which the newest usages are, unless more than RELEASED_EACH holds were released. */
 static int64_t usages_above(const struct overview *o)
 {
 	return o->hold_seq - o->account.open_holds - OVERVIEW_ROWS - RELEASED_EACH;
@@ -94,7 +94,7 @@ static bool sql_last_usages(struct ask *q, struct askers *o)
 	return any;
 }
 
-/* The next SELECT of a UNION, which is a statement of its own. */
+/* Begins the next SELECT of a UNION; the UNION is a statement of its own. */
 static void sql_next(struct ask *q, bool *any)
 {
 	if (*any)
@@ -105,7 +105,7 @@ static void sql_next(struct ask *q, bool *any)
 	sql_literal(&q->sql, "(");
 }
 
-/* The lists of those of whom they are not known. */
+/* Adds the SELECTs of the lists that are not known yet. */
 static bool sql_lists(struct ask *q, struct askers *o)
 {
 	o->transactions = o->usages = false;
@@ -142,7 +142,7 @@ static void sql_own_members(struct ask *q, struct askers *o)
 	}
 }
 
-/* The accounts of few, and their lists. */
+/* Adds the statements for few askers: their accounts and lists. */
 static bool sql_few(struct ask *q, struct askers *o)
 {
 	sql_accounts(q, o);
@@ -151,7 +151,7 @@ static bool sql_few(struct ask *q, struct askers *o)
 	return true;
 }
 
-/* The accounts of many, and their transactions. */
+/* Adds the statements for many askers: their accounts and transactions. */
 static bool sql_many(struct ask *q, struct askers *o)
 {
 	sql_accounts(q, o);
@@ -160,7 +160,7 @@ static bool sql_many(struct ask *q, struct askers *o)
 	return true;
 }
 
-/* What one of them has no room for is its own misfortune. */
+/* Takes a row in for one asker.  When its arena has no room, only this asker fails. */
 static void take_for(struct ask *q, struct overview *o, ask_taker *take, const struct db_row *row, void *out)
 {
 	q->arena = o->arena;
@@ -168,7 +168,7 @@ static void take_for(struct ask *q, struct overview *o, ask_taker *take, const s
 		o->failed = true;
 }
 
-/* Whether the row, whose last column is the account's id, is of that account.  Two may ask for the same. */
+/* True if the row, whose last column is the account's id, is of o's account.  Two askers may name one account. */
 static bool is_of(const struct db_row *row, const struct overview *o)
 {
 	const unsigned id = row->count - 1;
@@ -189,7 +189,7 @@ static int take_accounts(struct ask *q, const struct db_row *row, void *out)
 	return 0;
 }
 
-/* Each has room for one more than it shows. */
+/* Each asker has room for one row more than is shown. */
 static void add_transaction(struct ask *q, struct overview *o, const struct db_row *row)
 {
 	if (o->transaction_count <= OVERVIEW_ROWS)
@@ -267,7 +267,7 @@ static int compare_usages(const void *a, const void *b)
 	return newest_first(((const struct reader_usage *)a)->seq, ((const struct reader_usage *)b)->seq);
 }
 
-/* In which order the rows of several SELECTs come is the database's affair. */
+/* Sorts the lists, because the rows of a UNION come in any order. */
 static void sort_lists(struct overview *o)
 {
 	qsort(o->transactions, (size_t)o->transaction_count, sizeof(o->transactions[0]), compare_transactions);
@@ -289,7 +289,7 @@ int overview_init(struct overview *o, struct arena *a, const struct account_key 
 	return o->transactions != NULL && o->usages != NULL ? 0 : -1;
 }
 
-/* Of whom all transactions were read, or as many as are shown. */
+/* Marks the askers of which all transactions were read, or as many as are shown. */
 static void note_transactions(const struct askers *o)
 {
 	for (int i = 0; i < o->count; i++) {
@@ -351,7 +351,7 @@ static int take_last_usages(struct ask *q, struct askers *o)
 	return take_next(q, o, take_last_usage);
 }
 
-/* One round trip, if there is anybody to ask for. */
+/* Makes one round trip, or none when writer has nothing to ask. */
 static int read_by(struct db *d, struct askers *o, writer *write, taker *take)
 {
 	struct ask q;
@@ -372,7 +372,7 @@ static int read_together(struct db *d, struct askers *o)
 	if (read_by(d, o, sql_last_usages, take_last_usages) < 0)
 		return -1;
 	note_usages(o);
-	return read_by(d, o, sql_lists, take_lists); /* what is not known by now */
+	return read_by(d, o, sql_lists, take_lists); /* the lists that are not known by now */
 }
 
 void overview_read(struct db *d, struct overview *const *wanted, int count)

@@ -20,7 +20,7 @@ static void take_row(const struct db_row *fields, struct probes_row *row)
 	(void)snprintf(row->detail, sizeof(row->detail), "%s", fields->field[8]);
 }
 
-/* Always one row, so that the database's clock is answered too. */
+/* The statement always has one row, so that the database's clock is answered too. */
 int probes_read(struct db *d, const char *provider, struct probes_row *row)
 {
 	struct db_row fields;
@@ -46,7 +46,7 @@ int probes_read(struct db *d, const char *provider, struct probes_row *row)
 	return got == 1 ? 0 : -1;
 }
 
-/* Runs a statement; how many rows it changed, or -1. */
+/* Runs a statement; returns the number of rows that it changed, or -1. */
 static int64_t change(struct db *d, struct buf *sql)
 {
 	int64_t changed = -1;
@@ -59,7 +59,7 @@ static int64_t change(struct db *d, struct buf *sql)
 	return changed;
 }
 
-/* The provider's row, if it is still claimed, or not, as it was read. */
+/* Adds the condition that matches the provider's row while its claim is as it was read. */
 static void sql_as_read(struct buf *sql, const char *provider, int64_t claimed_until_us)
 {
 	sql_literal(sql, " WHERE provider=");

@@ -15,7 +15,7 @@
 
 /* ---- accounts -------------------------------------------------------------------------------- */
 
-/* Always one row, so that the database's clock is answered for absent accounts too. */
+/* Adds a statement that always has one row, so that the database's clock is answered for absent accounts too. */
 static void sql_account(struct ask *q, const struct account_key *key)
 {
 	sql_literal(&q->sql, VIEW_ACCOUNT_SELECT " FROM (SELECT 1) one LEFT JOIN accounts a ON a.id=");
@@ -124,7 +124,7 @@ static int take_number(struct ask *q, const struct db_row *row, void *out)
 	return 0;
 }
 
-/* The number of the account's newest hold. */
+/* Reads the number of the account's newest hold. */
 static int read_newest(struct ask *q, int64_t *seq)
 {
 	*seq = 0;
@@ -371,7 +371,7 @@ static int take_key(struct ask *q, const struct db_row *row, void *out)
 	return k->scope != NULL ? 0 : -1;
 }
 
-/* The array doubles when it is full; the arena keeps the smaller ones until it is reset. */
+/* Reads all keys.  The array doubles when it is full; the arena keeps the smaller ones until it is reset. */
 static int read_keys(struct ask *q, struct reader_key **rows, int *count)
 {
 	int room = KEYS_FIRST;

@@ -1,6 +1,6 @@
 /*
- * reader: everything that is only read, on connections of its own (never the ledger's).  Rows come
- * back in the caller's arena.  Every function returns 0, or -1 on a fault (logged by db).
+ * reader: data that is only read, on connections of its own (never the ledger's).  Rows are returned
+ * in the caller's arena.  Every function returns 0, or -1 on a fault (logged by db).
  */
 #ifndef OCTROI_QUERIES_READER_H
 #define OCTROI_QUERIES_READER_H
@@ -17,31 +17,31 @@
 int reader_account(struct db *d, struct arena *a, const struct account_key *key,
                    struct reader_account *out);
 
-/* What the account has used since the beginning of the day and of the month that now_us lies in. */
+/* The account's use since the beginning of the day and of the month that now_us lies in. */
 int reader_used(struct db *d, const struct account_key *key, const struct zone *z, int64_t now_us,
                 int64_t *day_micros, int64_t *month_micros);
 
-/* People of an account, also removed ones, by id, bytewise, after the one named ("": from the first); *count at most
- * limit, *more when there are others. */
+/* People of an account, also removed ones, in the bytewise order of their ids, behind after ("": from the first).
+ * *count is at most limit; *more when there are others. */
 int reader_members(struct db *d, struct arena *a, const struct account_key *key, const char *after, int limit,
                    struct reader_member **rows, int *count, bool *more);
 int reader_member(struct db *d, struct arena *a, const struct account_key *key, const char *id,
                   struct reader_member *out, bool *found);
 
-/* The account whose key lies between two; found only if it is the only one. */
+/* The account whose key lies between low and high; found only if there is exactly one. */
 struct reader_referrer { bool found; struct account_key key; const char *email; };
-/* before: the code was handed out before schema version 4.  Then the account was there, and that is at most 90 days
- * ago. */
+/* before: the code was handed out before schema version 4.  Then the account must be older than that version, and the
+ * version must have been applied at most 90 days ago. */
 int reader_referrer(struct db *d, struct arena *a, const struct account_key *low, const struct account_key *high,
                     bool before, struct reader_referrer *out);
 
-/* The newest first, below before_seq (0: from the newest); *count at most limit; *more when there
+/* Transactions, the newest first, below before_seq (0: from the newest).  *count is at most limit; *more when there
  * are others. */
 int reader_transactions(struct db *d, struct arena *a, const struct account_key *key,
                         int64_t before_seq, int limit, struct reader_transaction **rows, int *count,
                         bool *more);
-/* Likewise, of the thousand numbers of holds below before_seq: there may be fewer rows than limit, or none, though
- * others follow.  Those are below *next_seq then. */
+/* Usages, as reader_transactions returns transactions, but only of the thousand numbers of holds below before_seq.
+ * There may be fewer rows than limit, or none, though others follow.  The others are below *next_seq then. */
 int reader_usages(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq,
                   const struct reader_usage_filter *filter, int limit,
                   struct reader_usage **rows, int *count, bool *more, int64_t *next_seq);
@@ -49,11 +49,11 @@ int reader_usages(struct db *d, struct arena *a, const struct account_key *key, 
 enum reader_grouping { GROUP_DAY, GROUP_MODEL, GROUP_MEMBER, GROUP_ACTION };
 struct reader_sum {
 	const char *name; /* "2026-11-21", a model, a member, an action; "" where there is none */
-	/* Input: read from and written to the cache too. */
+	/* input_tokens: with those read from and written to the cache. */
 	int64_t requests, input_tokens, output_tokens, cost_micros;
 };
-/* Usages that ended in [from_us, to_us), of one member unless member is NULL; at most limit groups,
- * the largest cost first (days in order).  *total_micros is that of all groups. */
+/* Sums of the usages that ended in [from_us, to_us), of one member unless member is NULL.  At most limit groups,
+ * the largest cost first (days in order).  *total_micros is the cost of all groups. */
 struct reader_span { const char *member; int64_t from_us, to_us; };
 int reader_summary(struct db *d, struct arena *a, const struct account_key *key,
                    const struct reader_span *span, enum reader_grouping by, int limit,
@@ -66,7 +66,7 @@ int reader_keys(struct db *d, struct arena *a, struct reader_key **rows, int *co
 /* For readiness and metrics. */
 int reader_open_holds(struct db *d, int64_t *count);
 
-/* An order, with what is known of its account at Stripe. */
+/* An order, with the known data of its account at Stripe. */
 struct reader_topup {
 	bool found;
 	int64_t seq, state, unit, amount_minor, amount_micros, livemode, created_at_us, paid_at_us;
@@ -83,9 +83,9 @@ struct reader_billing {
 };
 int reader_billing(struct db *d, struct arena *a, const struct account_key *key, struct reader_billing *out);
 
-/* Whether the person is a manager of the account, and not removed. */
+/* *manager: the person is a manager of the account, and not removed. */
 int reader_manager(struct db *d, const struct account_key *key, const char *member, bool *manager);
-/* Whether it was removed and has not joined again. */
+/* *removed: the person was removed, and has not joined again. */
 int reader_removed(struct db *d, const struct account_key *key, const char *member, bool *removed);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * shown: what readers answer with, of accounts, people, transactions and usages.  Strings live in the reader's arena.
+ * shown: the answers of readers about accounts, people, transactions and usages.  Strings live in the reader's arena.
  */
 #ifndef OCTROI_QUERIES_SHOWN_H
 #define OCTROI_QUERIES_SHOWN_H
@@ -7,15 +7,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The account's row in workspaces, if it has one.  Windows that have ended are not yet begun anew. */
+/* The account's row in workspaces, if it has one.  A window that has ended is shown as it was, not begun anew. */
 struct reader_workspace {
 	bool found;
 	int64_t changing, period_start_us, period_end_us, granted_micros, carried_micros, reserved_micros;
 	int64_t managers, members, daily_limit_micros, monthly_limit_micros;
 	int64_t day_until_us, day_micros, month_until_us, month_micros;
 	int64_t statement_at_us, past_due_at_us, suspend_at_us;
-	int64_t arrears_micros; /* of the debt: what no allowance pays */
-	int64_t seats, left_micros; /* of its plan, 0: any number; what is left of this period's allowances */
+	int64_t arrears_micros; /* the part of the debt that no allowance pays */
+	int64_t seats, left_micros; /* the plan's, 0: any number; the unspent rest of this period's allowances */
 	const char *time_zone, *plan, *next_plan;
 };
 
@@ -25,7 +25,7 @@ struct reader_account {
 	int64_t balance_micros, held_micros, hard_limit_micros, soft_limit_micros;
 	int64_t open_holds, due_at_us, created_at_us, now_us; /* now_us: the database's clock */
 	const char *external_id, *email, *name, *locale, *time_zone; /* "" when not known */
-	const char *plan; /* the workspace's, else the subscription's; "" for none */
+	const char *plan; /* the workspace's, or without that the subscription's; "" for none */
 	struct reader_workspace workspace;
 };
 
@@ -45,7 +45,7 @@ struct reader_transaction {
 
 struct reader_usage {
 	int64_t seq, kind, settlement, cost_micros, created_at_us, ended_at_us, quantity, source;
-	/* Writes to the cache: for five minutes and for an hour. */
+	/* cache_write_tokens: writes to the cache for five minutes and for an hour. */
 	int64_t input_tokens, cache_read_tokens, cache_write_tokens, output_tokens;
 	const char *item, *member, *conversation_id, *message_id;
 };

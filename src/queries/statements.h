@@ -1,6 +1,6 @@
 /*
- * statements: what is known of a statement and of the account's customer at Stripe (tables statements, billing,
- * profiles), for whoever charges it.  Decides nothing.  One connection, its thread.
+ * statements: the known data of a statement and of the account's customer at Stripe (tables statements, billing,
+ * profiles), for the process that charges it.  Decides nothing.  One connection, on its thread.
  */
 #ifndef OCTROI_QUERIES_STATEMENTS_H
 #define OCTROI_QUERIES_STATEMENTS_H
@@ -25,7 +25,7 @@ struct statements_known {
 /* 0, or -1: the database failed. */
 int statements_read(struct db *d, const struct account_key *account, int64_t seq, struct statements_known *known);
 
-/* The numbers of those that are not settled, oldest first; how many, at most max, or -1. */
+/* The numbers of the statements that are not settled, oldest first.  Returns their count, at most max, or -1. */
 int statements_unsettled(struct db *d, const struct account_key *account, int64_t *seqs, int max);
 
 #endif

@@ -4,11 +4,11 @@
 
 #include "db/sql.h"
 
-/* Rows of usages and of prices say with 0 and 1 whether an item is a model or an action. */
+/* The kind in rows of usages and of prices: 0 for a model, 1 for an action. */
 #define KIND_MODEL 0
 #define KIND_ACTION 1
 
-/* Into each the value of the next column, from first on. */
+/* Sets each of numbers to the value of the next column, from first on. */
 static void take_numbers(const struct db_row *row, unsigned first, int64_t *const *numbers, size_t count)
 {
 	for (unsigned i = 0; i < count; i++)
@@ -20,7 +20,7 @@ static void take_numbers(const struct db_row *row, unsigned first, int64_t *cons
 
 #define NO_LIMIT (-1) /* as in the database */
 #define ACCOUNT_COLUMNS 19
-/* -1 when memory is short. */
+/* 0, or -1 when memory is short. */
 static int take_workspace(struct ask *q, const struct db_row *row, struct reader_workspace *w)
 {
 	int64_t *const numbers[] = {&w->changing, &w->period_start_us, &w->period_end_us, &w->granted_micros,

@@ -1,6 +1,6 @@
 /*
- * view: what readers show of accounts, transactions, usages and people: the SELECTs, and how their rows are taken in.
- * For reader.c, which reads one, and overview.c, which reads many.
+ * view: the SELECTs of readers for accounts, transactions, usages and people, and the functions that take their rows
+ * in.  For reader.c, which reads one account, and overview.c, which reads many.
  */
 #ifndef OCTROI_QUERIES_VIEW_H
 #define OCTROI_QUERIES_VIEW_H
@@ -9,8 +9,8 @@
 #include "ledger/sql_numbers.h"
 #include "queries/shown.h"
 
-/* What view_account takes; of an account alias a, with the joins.  What is left of the allowances that this period's
- * rows name. */
+/* The columns that view_account takes, of an account alias a, with VIEW_ACCOUNT_JOINS.  The last column is the unspent
+ * rest of the grants that the allowances of this period name. */
 #define VIEW_WORKSPACE_COLUMNS                                                                     \
 	",w.time_zone,w.plan,w.next_plan,w.changing,w.period_start_us,w.period_end_us,w.granted_micros," \
 	"w.carried_micros,w.reserved_micros,w.managers,w.members,w.daily_limit_micros,"            \
@@ -31,39 +31,39 @@
 	" LEFT JOIN plans n ON n.name=w.plan AND n.version=w.plan_version"
 ask_taker view_account;
 
-/* What view_transaction takes. */
+/* The columns that view_transaction takes. */
 #define VIEW_TRANSACTION_SELECT                                                                    \
 	"SELECT seq,type,amount_micros,balance_before_micros,balance_after_micros,created_at_us,"  \
 	"description,reference,metadata"
 ask_taker view_transaction;
-/* "The newest first, below before_seq" (0: from the newest), with one row more than the limit, which tells whether
- * others follow.  The last column is nobody's but the caller's. */
+/* Adds a SELECT of the newest first, below before_seq (0: from the newest).  It has one row more than the limit, which
+ * tells if others follow.  The last column is tag, for the caller. */
 void view_ask_transactions(struct ask *q, int tag, const struct account_key *key, int64_t before_seq, int limit);
 
-/* What was released, or expired at no cost, was never used.  The alias is of usages, as "u.", or "". */
+/* A hold that was released, or expired at no cost, was never used.  alias is that of usages, as "u.", or "". */
 #define VIEW_IS_USED(alias) alias "state<>" SQL(USAGE_RELEASED) " AND " alias "settlement<>" SQL(SETTLEMENT_NONE)
 #define VIEW_WAS_USED " FROM usages WHERE " VIEW_IS_USED("") " AND account_id="
 
-/* What view_usage takes. */
+/* The columns that view_usage takes. */
 #define VIEW_USAGE_SELECT                                                                          \
 	"SELECT seq,kind,settlement,cost_micros,created_at_us,ended_at_us,quantity,source,"        \
 	"input_tokens,cache_read_tokens,cache_write_tokens+cache_write_1h_tokens,output_tokens,"   \
 	"item,member,conversation_id,IF(settled_message_id='',message_id,settled_message_id)"
 ask_taker view_usage;
-/* As of transactions, but at most VIEW_SCAN_MAX numbers of holds are looked through: a page may have fewer rows than
- * its limit, or none, though others follow. */
+/* Adds a SELECT as view_ask_transactions does, but looks through at most VIEW_SCAN_MAX numbers of holds.  A page may
+ * have fewer rows than its limit, or none, though others follow. */
 #define VIEW_SCAN_MAX 1000
 void view_ask_usages(struct ask *q, int tag, const struct account_key *key, int64_t before_seq,
                      const struct reader_usage_filter *filter, int limit);
 
-/* " AND seq>…": the VIEW_SCAN_MAX numbers of holds below before_seq (0: the newest). */
+/* Adds " AND seq>…", for the VIEW_SCAN_MAX numbers of holds below before_seq (0: the newest). */
 void view_ask_scanned(struct ask *q, const struct account_key *key, int64_t before_seq);
 
 ask_taker view_member;
-/* "SELECT ... WHERE account_id=...", to be gone on with. */
+/* Adds "SELECT ... WHERE account_id=...", to which the caller adds further conditions. */
 void view_ask_members(struct ask *q, int tag, const struct account_key *key);
 
-/* "=", and the text. */
+/* Adds "=", and the text. */
 void view_ask_equals(struct ask *q, const char *text);
 
 #endif

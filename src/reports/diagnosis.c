@@ -64,7 +64,7 @@ static struct action_words action_of(enum diagnosis_case what)
 	UNREACHABLE("no such action");
 }
 
-/* What there is to pay: the statements that failed, else the debt. */
+/* The amount to pay: the statements that failed, or else the debt. */
 static micros owed(const struct diagnosis_facts *f)
 {
 	if (f->unpaid_micros > 0)
@@ -114,7 +114,7 @@ static bool fill_moment(const char *name, const struct diagnosis_facts *f, const
 	return false;
 }
 
-/* What such a request is, and costs: with the decimals of its own size. */
+/* The item and the cost of the typical request; the cost has as many decimals as it needs, from 2 to 6. */
 static void fill_typical(const struct diagnosis_facts *f, const struct wording *w, struct buf *out)
 {
 	char number[MONEY_TEXT_MAX];
@@ -150,7 +150,7 @@ static void fill(const char *name, const struct diagnosis_facts *f, const struct
 		UNREACHABLE("no such word in braces");
 }
 
-/* The text with the words in braces filled in. */
+/* Adds the text with the words in braces filled in. */
 static void say(const char *text, const struct diagnosis_facts *f, const struct wording *w, struct buf *out)
 {
 	char name[16];
@@ -227,7 +227,7 @@ static enum diagnosis_done done(bool condition)
 	return condition ? STEP_DONE : STEP_OPEN;
 }
 
-/* Who pays beforehand needs no card. */
+/* A prepaid account needs no card. */
 static enum diagnosis_done valid_card(const struct diagnosis_facts *f)
 {
 	if (f->card == CARD_UNKNOWN || (f->card == CARD_NONE && f->mode == MODE_PREPAID))
@@ -235,7 +235,7 @@ static enum diagnosis_done valid_card(const struct diagnosis_facts *f)
 	return done(f->card == CARD_VALID);
 }
 
-/* A limit that begins anew by itself. */
+/* True for a limit that begins anew by itself. */
 static bool limit_renews(enum diagnosis_case what)
 {
 	return what == DIAGNOSIS_MEMBER_LIMIT_REACHED || what == DIAGNOSIS_MEMBER_DAILY_LIMIT_REACHED ||

@@ -1,6 +1,6 @@
 /*
- * diagnosis: why an account's balance is what it is, and what to do: which of the cases of diagnosis_cases.def it is,
- * the steps of diagnosis_steps.def with those ticked that are done, and the one next action.  Pure.
+ * diagnosis: the reason for an account's balance, and the remedy.  A diagnosis is one case of diagnosis_cases.def, the
+ * steps of diagnosis_steps.def, each with whether it is done, and one next action.  Pure.
  */
 #ifndef OCTROI_REPORTS_DIAGNOSIS_H
 #define OCTROI_REPORTS_DIAGNOSIS_H
@@ -18,29 +18,29 @@ enum diagnosis_case {
 	DIAGNOSIS_CASES
 };
 
-/* Of a card as far as octroi knows it: by how the newest charge ended.  NONE: there is no customer at Stripe, or none
- * with a card. */
+/* The state of a card as far as octroi knows it, from the end of the newest charge.  CARD_NONE: there is no customer at
+ * Stripe, or the customer has no card. */
 enum diagnosis_card { CARD_UNKNOWN, CARD_NONE, CARD_VALID, CARD_DECLINED, CARD_EXPIRED };
 
-/* What it judges by.  Texts are "" and times 0 where there is nothing. */
+/* The facts that decide the case.  A missing text is "", a missing time 0. */
 struct diagnosis_facts {
 	enum account_unit unit;
 	enum account_mode mode;
 	enum account_status status;
 	micros balance_micros, held_micros, available_micros, hard_limit_micros, soft_limit_micros;
 	micros used_micros;                     /* this month, in the account's time zone */
-	micros stated_micros, unpaid_micros;    /* in statements that are not settled: of the debt; all of them */
-	micros overdue_micros;                  /* taken back of paid statements, and within unpaid_micros */
-	int64_t statement_at_us;                /* the next one */
+	micros stated_micros, unpaid_micros;    /* of unsettled statements: their part of the debt; all of them */
+	micros overdue_micros;                  /* taken back of paid statements; included in unpaid_micros */
+	int64_t statement_at_us;                /* the next statement */
 	micros daily_limit_micros, monthly_limit_micros; /* the account's, or COMMAND_NO_LIMIT */
-	/* A typical request: one of what was used last, with the configured number of tokens; item "": any at all. */
+	/* A typical request is for the item used last, with the configured number of tokens; item "": any request. */
 	enum price_kind item_kind;
 	const char *item;
 	micros typical_micros;                  /* 0: the customer's own key pays */
-	/* The guard's verdict of it; LIMIT_NONE: it would pass. */
+	/* The guard's verdict on the typical request; LIMIT_NONE: the request would pass. */
 	enum limit_kind limit;
 	bool of_member;                         /* the limit is the member's own */
-	bool member_removed;                    /* and so gets no verdict */
+	bool member_removed;                    /* the member was removed, and gets no verdict */
 	micros limit_micros, limit_used_micros;
 	int64_t resets_at_us;
 	bool on_plan;
@@ -53,7 +53,7 @@ struct diagnosis_facts {
 	int64_t paid_at_us;
 };
 
-/* The first case whose condition holds; the last one's always does. */
+/* The first case whose condition holds; the last case's always does. */
 enum diagnosis_case diagnosis_case(const struct diagnosis_facts *f);
 
 const char *diagnosis_name(enum diagnosis_case what);
@@ -62,7 +62,7 @@ void diagnosis_title(enum diagnosis_case what, const struct diagnosis_facts *f, 
 void diagnosis_explain(enum diagnosis_case what, const struct diagnosis_facts *f, const struct wording *w,
                        struct buf *out);
 
-/* What to do next; url "": nowhere to send anybody. */
+/* The next action; url "": there is no page for it. */
 struct diagnosis_action {
 	const char *name, *url;
 };
@@ -72,7 +72,7 @@ void diagnosis_advise(enum diagnosis_case what, const struct diagnosis_facts *f,
                       struct buf *out);
 
 enum diagnosis_done { STEP_OPEN, STEP_DONE, STEP_UNKNOWN };
-/* A step of the checklist; how many there are, and each of those that belong to the case (false: it does not). */
+/* diagnosis_steps: the number of steps.  diagnosis_step: step i of the checklist; false: not one of the case. */
 int diagnosis_steps(void);
 struct diagnosis_step {
 	const char *name;

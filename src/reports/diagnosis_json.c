@@ -35,7 +35,7 @@ static void put_card(struct json_writer *w, const struct diagnosis_facts *f)
 	json_close_record(w);
 }
 
-/* What is judged as a typical request. */
+/* Puts the typical request that is judged. */
 static void put_typical(struct json_writer *w, const struct diagnosis_facts *f)
 {
 	json_open_record(w, "typicalRequest");

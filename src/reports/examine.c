@@ -46,7 +46,7 @@ static void note_account(const struct reader_account *a, struct diagnosis_facts 
 static void note_insight(const struct insight_account *i, struct diagnosis_facts *f)
 {
 	f->stated_micros = i->stated_micros;
-	f->unpaid_micros = i->unpaid_micros + i->overdue_micros; /* of one debt */
+	f->unpaid_micros = i->unpaid_micros + i->overdue_micros; /* both are of one debt */
 	f->overdue_micros = i->overdue_micros;
 	f->card = card_of(i);
 	f->card_code = i->charged_state == STATEMENT_PAID ? "" : i->failure;
@@ -77,7 +77,7 @@ int examine_verdict(const struct examine_options *o, const struct account_key *k
 	const struct answer *a = &command.answer;
 
 	check(o, f, &command);
-	/* What has no price any more, or is not in the plan, is not typical. */
+	/* An item that has no price any more, or is not in the plan, is not typical: any request is checked instead. */
 	if (a->outcome == OUTCOME_UNKNOWN_MODEL || a->outcome == OUTCOME_UNKNOWN_ACTION ||
 	    a->outcome == OUTCOME_MODEL_NOT_IN_PLAN) {
 		f->item = "";

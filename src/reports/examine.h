@@ -1,6 +1,6 @@
 /*
- * examine: gathers the facts that a diagnosis is made from: the account's own row, what is stated and paid, its use
- * this month, and the guard's verdict of a typical request of it.
+ * examine: gathers the facts of a diagnosis: the account's own row, its statements and payments, its use this month,
+ * and the guard's verdict on a typical request.
  */
 #ifndef OCTROI_REPORTS_EXAMINE_H
 #define OCTROI_REPORTS_EXAMINE_H
@@ -10,8 +10,8 @@
 #include "queries/reader.h"
 #include "reports/diagnosis.h"
 
-/* Of the account, which was touched and then read; zone is its own.  Texts of the facts live in the arena.  0, or -1
- * on a fault. */
+/* Gathers the facts of the account, which the caller touched and then read; zone is the account's.  Texts of the facts
+ * live in the arena.  0, or -1 on a fault. */
 int examine_account(struct db *d, struct arena *arena, const struct account_key *key, const struct zone *zone,
                     const struct reader_account *account, struct diagnosis_facts *facts);
 
@@ -20,8 +20,8 @@ struct examine_options {
 	int64_t deadline_us;                 /* monotonic */
 	int64_t input_tokens, output_tokens; /* of a typical request */
 };
-/* Then the verdict, for the member ("" for none).  The ledger may need the one connection that there is: the caller has
- * given its own back.  0, or -1 on a fault. */
+/* Adds the verdict, for the member ("" for none), after examine_account.  The caller must have given back its
+ * connection: the ledger may need the only one.  0, or -1 on a fault. */
 int examine_verdict(const struct examine_options *o, const struct account_key *key, const char *account_id,
                     const char *member, struct diagnosis_facts *facts);
 

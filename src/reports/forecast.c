@@ -8,7 +8,7 @@
 #define WEEK 7
 #define WINDOW_DAYS 28
 #define WHOLE_DAYS_MIN 14
-/* Divisible by every number of the same weekday that the window can hold. */
+/* Divisible by every number of days of one weekday that the window can hold. */
 #define COMMON 60
 
 typedef __int128 wide;
@@ -43,13 +43,13 @@ void forecast_days(const struct zone *z, int64_t now_us, struct forecast_days *d
 	CHECK(days->count > 0 && days->starts_us[days->count - 1] <= now_us);
 }
 
-/* Where the month ends. */
+/* The end of the month. */
 static int64_t end_of_month(const struct zone *z, int64_t now_us)
 {
 	return zone_instant(z, zone_add_months(zone_local_month(zone_local(z, now_us)), 1));
 }
 
-/* The first day with a cost; their number where there is none. */
+/* The index of the first day with a cost; days->count where there is none. */
 static int first_used(const struct forecast_days *days)
 {
 	int i = 0;

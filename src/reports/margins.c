@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* A name comes in a few parts: for each unit, kind, margin and credit value that it was used at. */
+/* A name has a few parts: one for each unit, kind, margin and credit value that it was used at. */
 #define PARTS_PER_NAME 8
 #define PARTS_MIN 64
 
@@ -47,7 +47,7 @@ int margins_read(struct db *d, struct arena *a, const struct margins_options *o,
 		}
 		add(o, &(*rows)[*count - 1].sums, &parts[i]);
 	}
-	/* The last one's other parts may not have been read. */
+	/* The last name is left out: its other parts may not have been read. */
 	if (!*more)
 		return 0;
 	(*count)--;

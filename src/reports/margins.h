@@ -1,6 +1,6 @@
 /*
- * margins: what use brought in and what the provider was paid for it, by plan, workspace or model, read from the
- * database and reckoned by report.h.
+ * margins: the revenue of use and the provider's cost of it, by plan, workspace or model.  Reads the database, and
+ * computes by report.h.
  */
 #ifndef OCTROI_REPORTS_MARGINS_H
 #define OCTROI_REPORTS_MARGINS_H
@@ -11,22 +11,22 @@
 struct margins_options {
 	enum insight_grouping by;
 	struct reader_span span;
-	const char *after;        /* names behind it only; NULL: from the first */
+	const char *after;        /* only names behind this one; NULL: from the first */
 	int limit;
-	int64_t credit_value_ppm; /* of what was used at no price version */
+	int64_t credit_value_ppm; /* for use at no price version */
 	int decimals;             /* of the currency's smallest unit */
 };
 struct margins_row {
 	const char *name; /* a plan, "" for none; an account; a model or an action */
 	struct report_margin sums;
 };
-/* By name, bytewise; *more when there are others.  0, or -1 on a fault. */
+/* Reads rows by name, bytewise; *more when there are others.  0, or -1 on a fault. */
 int margins_read(struct db *d, struct arena *a, const struct margins_options *o, struct margins_row **rows, int *count,
                  bool *more);
-/* Of all rows. */
+/* The sum of all rows. */
 struct report_margin margins_total(const struct margins_row *rows, int count);
 
-/* "plan", "workspace", "model"; -1 when it is none of them. */
+/* "plan", "workspace", "model"; -1 for any other name. */
 int margins_by(const char *name);
 
 #endif

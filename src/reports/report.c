@@ -14,7 +14,7 @@ static int64_t clipped(wide value)
 	return value < INT64_MIN ? INT64_MIN : (int64_t)value;
 }
 
-/* part * scale / whole, half away from zero. */
+/* part * scale / whole, rounded half away from zero. */
 static int64_t share(wide part, wide whole, int scale)
 {
 	const wide size = part < 0 ? -part : part;

@@ -6,10 +6,10 @@
 #include "base/clock.h"
 #include "prices/price.h"
 
-/* How people write money.  Everywhere an amount has cents, two of a unit's decimals. */
+/* The symbols of currencies, and their places.  An amount is rounded down to cents, two decimals, in all of them. */
 static const struct currency {
 	const char *code, *symbol;
-	bool before; /* in English; in French it always follows, after a space */
+	bool before; /* the symbol comes first in English; in French it always follows, after a space */
 } currencies[] = {
 	{"EUR", "€", false},  {"USD", "$", true},  {"GBP", "£", true},
 	{"CAD", "CA$", true}, {"AUD", "A$", true},

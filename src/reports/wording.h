@@ -16,9 +16,9 @@ struct wording {
 	bool french;
 };
 
-/* Of an account of that unit: "9.87€", "9,87 €", "12 credits", "12 crédits", rounded down. */
+/* An amount of an account of that unit: "9.87€", "9,87 €", "12 credits", "12 crédits", rounded down. */
 void wording_amount(const struct wording *w, int64_t unit, micros amount, char out[WORDING_MAX]);
-/* Of money, with at least so many decimals: 0: "5€", "5,5 €". */
+/* An amount of money, with at least so many decimals; with 0: "5€", "5,5 €". */
 void wording_money(const struct wording *w, micros amount, int decimals, char out[WORDING_MAX]);
 /* "30/11/2026 à 23:00 UTC", "2026-11-30 23:00 UTC" */
 void wording_moment(bool french, int64_t time_us, char out[WORDING_MAX]);

@@ -1,5 +1,5 @@
 /*
- * accounts: what the application sets on its customers' accounts, and money moved by hand.
+ * accounts: the settings of an application for its customers' accounts, and money moved by hand.
  */
 #include "base/money.h"
 #include "base/zone.h"
@@ -26,7 +26,7 @@
 #define PRIORITY_MAX 1000
 #define ACTOR_MAX 32
 
-/* The ids in the path; false, rendered, when one cannot be. */
+/* Reads the ids in the path.  False, rendered, when one is not valid. */
 static bool path_account(struct call *c, struct command *command)
 {
 	const char *account = c->segment[0];
@@ -49,7 +49,7 @@ static bool path_account(struct call *c, struct command *command)
 	return true;
 }
 
-/* There is no such account, or nobody can tell. */
+/* Renders UNAVAILABLE for a failed read (result < 0), else NOT_FOUND: there is no such account. */
 static void render_missing(struct call *c, int result)
 {
 	if (result < 0)
@@ -81,7 +81,7 @@ static void answer_account(struct call *c, const struct account_key *key)
 
 /* ---- an account ------------------------------------------------------------------------------ */
 
-/* Does what is due first, so that the answer is as of now. */
+/* The due work of the account is done first, so that the answer is as of now. */
 void accounts_get(struct call *c)
 {
 	struct command command = {.kind = COMMAND_TOUCH};
@@ -130,7 +130,7 @@ static void parse_profile(struct parse *p, struct command *command)
 		parse_wrong(p, "timeZone", PARSE_ZONE);
 }
 
-/* null takes the plan, or the limit, away. */
+/* A JSON null removes the plan or the limit. */
 static void parse_spending(struct parse *p, struct command *command)
 {
 	command->account_change.plan =
@@ -184,7 +184,8 @@ void accounts_put(struct call *c)
 
 /* ---- members --------------------------------------------------------------------------------- */
 
-/* Does what is due, so that all is as of now, and reads the account; NULL when that is refused, and rendered. */
+/* Has the account's due work done, so that all is as of now, and reads the account.  NULL, rendered, when either
+ * fails. */
 static struct db *open_account(struct call *c, const struct account_key *key, struct reader_account *account)
 {
 	struct command touch = {.kind = COMMAND_TOUCH, .account = *key, .account_id = c->account};
@@ -353,7 +354,7 @@ static int sign_of(int type)
 	return signs[type];
 }
 
-/* Expiries are the ledger's own doing. */
+/* The number of a type that can be booked by hand, else -1.  Only the ledger books expiries. */
 static int type_by_hand(const char *name)
 {
 	int type = names_to_transaction(name);
@@ -370,7 +371,7 @@ static void parse_amount(struct parse *p, struct command *command)
 	parse_need(p, "amountMicros");
 	if (amount == 0 || (sign > 0 && amount < 0) || (sign < 0 && amount > 0))
 		parse_wrong(p, "amountMicros", PARSE_SIGN);
-	/* Only what is given can expire, or be spent before other things. */
+	/* Only a positive amount can expire, or be spent before other amounts. */
 	if (amount < 0 && parse_given(p, "expiresAt"))
 		parse_wrong(p, "expiresAt", PARSE_ABSENT);
 	if (amount < 0 && parse_given(p, "priority"))

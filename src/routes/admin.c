@@ -1,5 +1,5 @@
 /*
- * admin: what an operator's pages show of the platform itself.
+ * admin: the state of the platform itself, for an operator's pages.
  */
 #include "base/check.h"
 #include "clients/probe.h"

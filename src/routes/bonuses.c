@@ -1,5 +1,5 @@
 /*
- * bonuses: what a customer gets for nothing: the sign-up bonus, codes, referrals.
+ * bonuses: amounts that a customer gets for nothing: the sign-up bonus, codes, referrals.
  */
 #include "routes/bonuses.h"
 
@@ -139,7 +139,8 @@ static int look_up(struct db *d, const struct call *c, const unsigned char key[D
 	return reader_referrer(d, c->request->arena, &low, &high, true, referrer);
 }
 
-/* Whom the code names, and whether that is the same person as far as the application knows. */
+/* Finds the account that the code names.  *same_person: both accounts have the same e-mail address, as far as the
+ * application knows.  0, or -1, rendered. */
 static int find_referrer(struct call *c, const struct command *command, const unsigned char key[DIGEST_BYTES],
                          const char *code,
                          struct reader_referrer *referrer, bool *same_person)
@@ -189,7 +190,7 @@ static void refer(struct call *c, struct command *command, const char *code)
 	if (!referrals_key(c, key) || find_referrer(c, command, key, code, &referrer, &same_person) < 0)
 		return;
 	if (!referrer.found) {
-		redeem(c, command, code); /* a wrong guess like any other */
+		redeem(c, command, code); /* counts as a wrong guess like any other */
 		return;
 	}
 	command->kind = COMMAND_REFER;

@@ -6,7 +6,7 @@
 
 #include "routes/api/call.h"
 
-/* Fills in a BONUS or SIGNUP command but for who asks: texts are "" then.  -1 when memory is short. */
+/* Fills in a BONUS or SIGNUP command, but not the person: email, person and name are "".  -1 when memory is short. */
 int bonuses_offer(const struct call *c, struct command *command);
 
 #endif

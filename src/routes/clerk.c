@@ -1,7 +1,7 @@
 /*
- * clerk: what Clerk tells of the people it signs in.  The signature is verified over the raw body before
- * anything reads it; the account, its e-mail address, the bonus and the note that the event was dealt with
- * are one transaction, and 200 is answered once it is committed.
+ * clerk: Clerk's events about the people it signs in.  The signature is verified over the raw body before
+ * anything reads it.  The account, its e-mail address, the bonus and the note that the event was dealt with
+ * are one transaction; 200 is answered once it is committed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static const char *header(const struct call *c, const char *svix, const char *st
 	return value != NULL ? value : request_parameter(c->request, standard);
 }
 
-/* False, rendered, when the body is not what Clerk signed. */
+/* False, rendered, when Clerk did not sign the body. */
 static bool is_signed(struct call *c, struct signature_svix *headers)
 {
 	const char *secrets = c->config->clerk_webhook_secret;
@@ -65,7 +65,7 @@ static const char *text(const struct json *record, const char *name)
 	return value != NULL && json_type(value) == JSON_TEXT ? json_text(value, NULL) : "";
 }
 
-/* The primary address, if somebody has shown that it is theirs; else "". */
+/* The primary address, if Clerk has verified it; else "". */
 static const char *verified_email(const struct json *user)
 {
 	const struct json *list = json_get(user, "email_addresses");
@@ -104,7 +104,7 @@ static const char *full_name(struct call *c, const struct json *user)
 	return name != NULL ? name : "";
 }
 
-/* The account of a person; NULL when the id can be none, or memory is short. */
+/* The account id of a person; NULL when it is not valid, or memory is short. */
 static const char *account_of(struct call *c, const char *person)
 {
 	const char *account = NULL;
@@ -128,7 +128,7 @@ static void answer_received(struct call *c)
 	render_close(&w);
 }
 
-/* Only who has just signed up gets the bonus by this way. */
+/* Makes or updates the account.  Only the event user.created gives the bonus. */
 static void take_user(struct call *c, const struct json *user, const char *type, const struct signature_svix *headers)
 {
 	struct command command = {
@@ -182,7 +182,7 @@ void webhooks_clerk(struct call *c)
 	}
 	type = text(c->body, "type");
 	user = json_get(c->body, "data");
-	/* Where accounts are something else than people, people signing up make none. */
+	/* Where an account is not a person (jwt_account_claim is not "sub"), a sign-up makes none. */
 	if ((strcmp(type, "user.created") != 0 && strcmp(type, "user.updated") != 0) ||
 	    strcmp(c->config->jwt_account_claim, "sub") != 0)
 		answer_received(c);

@@ -1,5 +1,5 @@
 /*
- * compare: what the same use would have cost on other models, at the prices in force now.
+ * compare: the cost of the same use on other models, at the prices in force now.
  */
 #include <string.h>
 
@@ -19,10 +19,10 @@
 #define MODELS_MAX 8
 #define ITEM_MAX (PRICE_ITEM_MAX - 1)
 #define LIST_MAX (MODELS_MAX * PRICE_ITEM_MAX)
-/* The newest are compared; more than that is told. */
+/* Only the newest usages are compared; the answer says if there are more. */
 #define USAGES_MAX INT64_C(1000000)
 
-/* How many requests the table of averages is for. */
+/* Numbers of requests in the table of averages. */
 static const int64_t counts[] = {1, 10, 30, 50, 100};
 
 _Static_assert((int)INSIGHT_CLASSES == (int)PRICE_CLASSES, "insight reads each class of tokens");
@@ -36,7 +36,7 @@ struct sum {
 struct comparison {
 	struct account_key key;
 	struct reader_span span;
-	const char *of;                 /* only what was used of this model; NULL: of any */
+	const char *of;                 /* only usages of this model; NULL: of any */
 	char *names[MODELS_MAX];
 	int count;
 	enum account_unit unit;
@@ -48,7 +48,7 @@ struct comparison {
 
 /* ---- the query ------------------------------------------------------------------------------------ */
 
-/* "a,b" into its names, each once. */
+/* Splits "a,b" into its names, each once. */
 static void parse_models(struct parse *p, struct call *c, struct comparison *s)
 {
 	const char *list = parse_bytes(p, "models", LIST_MAX);
@@ -146,7 +146,7 @@ static micros clipped(__int128 amount)
 	return amount < INT64_MIN ? INT64_MIN : (micros)amount;
 }
 
-/* Of so many requests of the average size, rounded up. */
+/* The cost of `wanted` requests of the average cost, rounded up. */
 static __int128 average(__int128 cost, int64_t requests, int64_t wanted)
 {
 	return requests == 0 ? 0 : (cost * wanted + requests - 1) / requests;
@@ -226,7 +226,7 @@ static void render_unknown(struct call *c, const char *name)
 	buf_free(&message);
 }
 
-/* False, rendered, when one of them has no price. */
+/* False, rendered, when a model has no price. */
 static bool find_prices(struct call *c, const struct book *book, struct comparison *s)
 {
 	for (int i = 0; i < s->count; i++) {

@@ -1,5 +1,5 @@
 /*
- * credits: what an account's owner sees of it.
+ * credits: an account as its owner sees it.
  */
 #include "ledger/code.h"
 #include "queries/overview.h"
@@ -26,7 +26,7 @@ static struct account_key own_key(const struct call *c)
 	return id_account_key(c->account, strlen(c->account));
 }
 
-/* A member sees what is its own; NULL for whoever sees all of the account. */
+/* The member whose rows alone the caller sees; NULL for a caller that sees all of the account. */
 static const char *own_member(const struct call *c)
 {
 	return c->member[0] != '\0' ? c->member : NULL;
@@ -50,7 +50,7 @@ static int read_overview(struct call *c, const struct account_key *key, struct o
 	return result;
 }
 
-/* Prepaid: what is left.  Postpaid: what is left of the limit. */
+/* Compares low_balance with the balance if prepaid, with show_available if postpaid. */
 static bool is_low(const struct call *c, const struct reader_account *a)
 {
 	int64_t left = a->mode == MODE_POSTPAID ? show_available(a) : a->balance_micros;
@@ -74,8 +74,8 @@ static bool make_referral_code(struct call *c, const struct account_key *account
 	return true;
 }
 
-/* What the caller itself can still spend: the guard's own verdict, in which limits, quotas and what is reserved for
- * others have their say.  False, rendered, on a fault, and for a member that was removed. */
+/* The amount that the caller itself can still spend, by the guard's own verdict: within limits and quotas, without the
+ * amounts reserved for others.  False, rendered, on a fault, and for a member that was removed. */
 static bool ask_spendable(struct call *c, const struct account_key *key, micros *spendable)
 {
 	struct command command = {
@@ -146,7 +146,7 @@ void credits_show(struct call *c)
 		return;
 	if (is_due(&overview.account) && (!call_touch(c, &key) || read_overview(c, &key, &overview) < 0))
 		return;
-	/* Just made, and not there yet: a server that reads from a lagging copy. */
+	/* Just made, but not found: the server reads from a lagging copy. */
 	if (!overview.account.found) {
 		render_outcome(c, OUTCOME_UNAVAILABLE);
 		return;
@@ -185,7 +185,7 @@ static void parse_page(struct parse *p, const struct call *c, enum cursor_kind k
 		parse_wrong(p, "cursor", PARSE_CURSOR);
 }
 
-/* What is due is done first, so that a list shows it; a list does not make accounts. */
+/* Due work is done first, so that a list shows it.  A list does not make accounts. */
 static struct db *open_page(struct call *c, struct page *page)
 {
 	struct db *d = call_reader(c);

@@ -16,9 +16,9 @@
 struct delay {
 	pthread_t thread;
 	struct lock lock;
-	struct signal_cond changed; /* one more waits, or stop */
+	struct signal_cond changed; /* signalled for each new request, and at stop */
 	bool stop;
-	/* A ring: all wait for the same time, so the first to come is the first to go. */
+	/* A ring, ordered by due_us: all requests wait for the same time. */
 	int first, count;
 	struct {
 		const struct request *request;
@@ -26,7 +26,7 @@ struct delay {
 	} waiting[DELAY_MAX];
 };
 
-/* The first of those that wait, once its time has come; NULL when there will be none any more. */
+/* Takes the first waiting request, once it is due or stop is set.  NULL after stop, when none is left. */
 static const struct request *take_due(struct delay *d)
 {
 	const struct request *request = NULL;

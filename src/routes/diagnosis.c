@@ -1,5 +1,5 @@
 /*
- * diagnosis: why an account's balance is what it is, and what to do.
+ * diagnosis: the reasons for an account's balance, and the steps to take.
  */
 #include <string.h>
 
@@ -11,7 +11,7 @@
 #include "routes/routes.h"
 #include "routes/spending.h"
 
-/* Just touched; not there yet: a server that reads from a lagging copy. */
+/* The account was just touched.  If it is not found, the server reads from a lagging copy: -1, rendered. */
 static int read_facts(struct call *c, const struct account_key *key, struct diagnosis_facts *facts)
 {
 	struct reader_account account;

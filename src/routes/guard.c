@@ -1,5 +1,5 @@
 /*
- * guard: may this account spend that, and what did it really cost?
+ * guard: permission for an account to spend an amount, and the real cost afterwards.
  */
 #include "base/check.h"
 #include "base/clock.h"
@@ -71,7 +71,7 @@ static void put_figures(struct json_writer *w, const struct answer *a)
 	json_put_int(w, "availableMicros", a->available_micros);
 }
 
-/* Has a body that was understood done, and refuses another. */
+/* Leaves the command of a valid body to be submitted, and refuses an invalid body. */
 static void submit_parsed(struct call *c, struct command *command, call_finish *finish, struct parse *p)
 {
 	if (parse_ok(p))
@@ -231,7 +231,7 @@ static int outcome_number(const char *name)
 	return -1;
 }
 
-/* Reads the provider's object; what is wrong inside is named "usage.prompt_tokens". */
+/* Reads the provider's object.  A wrong member is named with its path, as in "usage.prompt_tokens". */
 static void parse_usage_object(struct parse *p, struct command *command)
 {
 	char inner[sizeof("usage.") + USAGE_FIELD_MAX];
@@ -298,7 +298,7 @@ static void put_settlement(struct json_writer *w, const struct command *command)
 	json_put_minor(w, "cost", a->amount_micros, per_minor);
 	json_put_int(w, "costMicros", a->amount_micros);
 	put_figures(w, a);
-	/* Nothing was to be paid, and exactly that was. */
+	/* Nothing was due, and nothing was paid: exact. */
 	json_put_text(w, "settlement",
 	              names_settlement(a->settlement != SETTLEMENT_NONE ? a->settlement
 	                                                                : SETTLEMENT_EXACT));
@@ -332,11 +332,11 @@ static void settle_one(struct call *c)
 	submit_parsed(c, command, finish_settle, &p);
 }
 
-/* Of many settlements: how each was understood, and those that were as commands. */
+/* Many settlements: the parse of each, and a command for each valid one. */
 struct settlements {
 	size_t count;
 	struct parse *parses;
-	int *places; /* in commands, -1 for one that was not understood */
+	int *places; /* index in commands, -1 for an invalid settlement */
 	struct command *commands;
 	int command_count;
 };
@@ -370,7 +370,7 @@ static int settlements_parse(struct settlements *s, struct call *c, const struct
 	return 0;
 }
 
-/* Whether the ledger could not be asked about any of them. */
+/* True if there are commands, and the ledger answered none of them. */
 static bool settlements_unavailable(const struct settlements *s)
 {
 	for (int i = 0; i < s->command_count; i++)
@@ -499,7 +499,7 @@ void guard_extend(struct call *c)
 	parse_record(&p, c->request, c->body, extend_members);
 	parse_hold(&p, command);
 	command->extend.max_output_tokens = parse_int(&p, "maxOutputTokens", 1, PRICE_TOKENS_MAX, 0);
-	/* One that asks for nothing in particular asks for time. */
+	/* An extension without maxOutputTokens and time asks for hold_ttl_seconds. */
 	command->extend.ttl_us = parse_ttl(
 		&p, command->extend.max_output_tokens > 0 ? 0 : c->config->hold_ttl_seconds);
 	submit_parsed(c, command, finish_extend, &p);
@@ -523,7 +523,7 @@ static void parse_charge(struct parse *p, struct call *c, struct command *comman
 	parse_labels(p, &command->charge.labels);
 }
 
-/* "2 crédits consommés": of credits as many as there are, of money as it is written. */
+/* "2 crédits consommés": credits with all their decimals, money in its usual form. */
 static void put_charge_message(struct json_writer *w, const struct call *c, const struct answer *a)
 {
 	char credits[MONEY_TEXT_MAX];
@@ -570,7 +570,7 @@ void guard_charge(struct call *c)
 
 /* ---- check ----------------------------------------------------------------------------------- */
 
-/* A parameter of the web server, or, for whoever shows a key, of the query. */
+/* A parameter of the web server; without it, for a caller that shows a key, one of the query. */
 static const char *check_value(struct call *c, struct parse *p, const char *parameter,
                                const char *query)
 {

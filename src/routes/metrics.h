@@ -1,6 +1,6 @@
 /*
- * metrics: what happened since the start, counted by every worker and shown to Prometheus. Counters
- * are atomic; nothing is locked.
+ * metrics: requests, outcomes and durations since the start, counted by every worker and shown to Prometheus.
+ * Counters are atomic; nothing is locked.
  */
 #ifndef OCTROI_ROUTES_METRICS_H
 #define OCTROI_ROUTES_METRICS_H
@@ -26,7 +26,7 @@ void metrics_free(struct metrics *m);
 void metrics_note(struct metrics *m, enum metrics_route route, int status, enum outcome outcome,
                   int64_t duration_us);
 
-/* Appends what was noted in Prometheus' text format. */
+/* Appends all counters in Prometheus' text format. */
 void metrics_write(const struct metrics *m, struct buf *out);
 /* Single values and the lines that introduce them; type is "counter" or "gauge". */
 void metrics_value(struct buf *out, const char *name, const char *type, const char *help,

@@ -1,5 +1,5 @@
 /*
- * ops: for whoever runs octroi: is it alive, is it ready, what does it do.
+ * ops: for the operator of octroi: is it alive, is it ready, and its figures.
  */
 #include "base/clock.h"
 #include "base/digest.h"
@@ -118,7 +118,7 @@ static void write_ledger(struct ledger *l, struct buf *out)
 			           outcome_name((enum outcome)o), (long long)counts.outcome[o]);
 }
 
-/* What the probes found; a provider that was never probed has no lines. */
+/* Writes the results of the probes.  A provider that was never probed has no lines. */
 static void write_providers(struct db *d, struct buf *out)
 {
 	struct probes_row rows[PROBE_PROVIDERS];

@@ -7,7 +7,7 @@
 #include "ledger/queue.h"
 
 #define WAITING_MAX 4096
-#define UNDER_WAY_MAX 2 /* questions at once: one answer may take its time */
+#define UNDER_WAY_MAX 2 /* questions at once: one answer may be slow */
 
 struct overviews {
 	struct pool *readers;
@@ -34,7 +34,7 @@ void overviews_free(struct overviews *o)
 	free(o);
 }
 
-/* What all of the taken want, within the time that the least patient has. */
+/* Reads the overviews of all taken waiters.  The wait for a connection ends at the earliest of their deadlines. */
 static void read_all(struct overviews *o, const struct waiter *taken)
 {
 	struct overview *wanted[OVERVIEW_ASKERS_MAX];
@@ -61,7 +61,7 @@ static void lead(struct overviews *o, const struct waiter *own)
 	int count;
 	struct waiter *taken = queue_take(&o->queue, OVERVIEW_ASKERS_MAX, &count);
 
-	CHECK(taken == own); /* who leads is the first that waits */
+	CHECK(taken == own); /* the leader is the first waiter */
 	queue_pass(&o->queue, taken, 0);
 	read_all(o, taken);
 	queue_finish(&o->queue, taken, own);

@@ -1,7 +1,7 @@
 /*
- * pay: what an account owes is charged now: because its month's charge was declined, or because its owner wants to
- * spend again before the month ends.  What is stated already is charged as it stands; so a request that was cut off can
- * be repeated, and pays nothing twice.
+ * pay: charges now the amount that an account owes: because its month's charge was declined, or because its owner wants
+ * to spend again before the month ends.  An amount that is stated already is charged as it stands.  So a request that
+ * was cut off can be repeated, and pays nothing twice.
  */
 #include <string.h>
 
@@ -20,7 +20,7 @@
 struct payment {
 	struct account_key key;
 	int64_t seqs[STATEMENTS_MAX];
-	micros paid[STATEMENTS_MAX]; /* 0: nothing was owed of it any more */
+	micros paid[STATEMENTS_MAX]; /* 0: nothing of it was owed any more */
 	int count;
 };
 
@@ -30,7 +30,7 @@ static bool submit(struct call *c, const struct payment *p, struct command *comm
 	return call_submit(c, command);
 }
 
-/* What is owed now is stated; and what has been, and is not settled. */
+/* States the amount owed now, and finds all statements that are not settled. */
 static bool find_statements(struct call *c, struct payment *p)
 {
 	struct command command;
@@ -96,7 +96,7 @@ static void answer_paid(struct call *c, const struct payment *p)
 	if (!submit(c, p, &touch, COMMAND_TOUCH))
 		return;
 	for (int i = 0; i < p->count; i++)
-		sum += p->paid[i]; /* each at most what one invoice may say */
+		sum += p->paid[i]; /* each at most the maximum of one invoice */
 	render_open(c, &w);
 	json_put_bool(&w, "paid", true);
 	render_put_whole(&w, "amount", sum, touch.answer.unit);

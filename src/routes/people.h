@@ -15,14 +15,14 @@ struct people {
 	bool more;
 };
 
-/* The member that a query asks for, NULL for all of the account: who is a member itself may ask for itself only.
- * False, rendered, when it asks for another. */
+/* The member that a query asks for; NULL for all of the account.  For a caller that is a member: that member.  False,
+ * rendered, when such a caller asks for another. */
 bool people_parse_member(struct parse *p, struct call *c, const char **member);
 /* limit and cursor of the query. */
 void people_parse(struct parse *p, struct people *page);
 /* 0, or -1 on a fault. */
 int people_read(struct call *c, struct db *d, const struct account_key *key, struct people *page);
-/* Only one, who may not be there. */
+/* Reads one member only, which may not be there. */
 int people_read_one(struct call *c, struct db *d, const struct account_key *key, const char *id,
                     struct people *page);
 /* The list, under that key, and nextCursor. */

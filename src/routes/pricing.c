@@ -1,5 +1,5 @@
 /*
- * pricing: the price list as customers pay it, and what a request would cost.
+ * pricing: the price list as customers pay it, and estimates of a request's cost.
  */
 #include "base/clock.h"
 #include "base/digest.h"
@@ -21,7 +21,7 @@
 #define LIMIT_USUAL 100
 /* The list is cut where the next entry might not fit; the rest follows with the cursor. */
 #define BODY_SOFT_MAX (RESPONSE_BODY_MAX - 16 * 1024)
-/* Anybody may ask, so the database is asked once a second at most. */
+/* The list is open to all, so the database is asked once a second at most. */
 #define BOOK_AGE_US CLOCK_US_PER_SECOND
 
 static struct book *take_book(struct call *c)
@@ -45,7 +45,7 @@ static const struct {
 	{"cacheWriteMicros", PRICE_CACHE_WRITE},
 };
 
-/* What a million tokens of each class cost in money at one tier. */
+/* Writes the cost in money of a million tokens of each class at one tier. */
 static void put_tier(struct json_writer *w, const struct price *p, int tier)
 {
 	struct price flat = *p;
@@ -171,7 +171,7 @@ static int count_begun(void *context, const struct price *p)
 	return 0;
 }
 
-/* With its NUL, so that no two lists of texts have the same bytes. */
+/* Includes the NUL, so that no two lists of texts have the same bytes. */
 static struct digest_piece piece_of(const char *text)
 {
 	const char *given = text != NULL ? text : "";

@@ -43,7 +43,7 @@ static bool find_key(struct referrals *r, unsigned char key[DIGEST_BYTES])
 	return known;
 }
 
-/* Whoever asks at the same time reads the same key. */
+/* Reads the key from the database, and keeps it.  Two threads at the same time read the same key. */
 static bool read_key(struct call *c, unsigned char key[DIGEST_BYTES])
 {
 	struct db *d = call_reader(c);

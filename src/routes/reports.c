@@ -1,5 +1,5 @@
 /*
- * reports: what an operator reads of all accounts: whether plans allow what is used, who used what, and what it earns.
+ * reports: an operator's reports on all accounts: use against plans, use by members and actions, and margins.
  */
 #include <stdio.h>
 #include <string.h>
@@ -265,7 +265,7 @@ static void put_margin(struct json_writer *w, const struct report_margin *m)
 		json_put_null(w, "marginPercentTenths");
 }
 
-/* A name may be empty, a parameter not: its cursor is the name behind a dot. */
+/* A name may be empty, a parameter may not: the cursor is a dot and the name. */
 static void put_margin_cursor(struct json_writer *w, bool more, const char *last)
 {
 	char cursor[PRICE_ITEM_MAX + 1];

@@ -50,13 +50,13 @@ struct router {
 	struct referrals *referrals;
 	struct stripe stripe;
 	struct bulkhead slow, reads, spans, reports;
-	struct bulkhead *lanes[COST_COUNT]; /* where a request of that cost has to enter; NULL: nowhere */
+	struct bulkhead *lanes[COST_COUNT]; /* the bulkhead that a request of that cost enters; NULL: none */
 	struct delay *delay;
 	struct edge *edge;     /* atomic: set while workers run */
 	int64_t pruned_us;     /* owned by the housekeeping thread */
 };
 
-/* A page asks for so many things at once. */
+/* A page sends so many requests at once. */
 #define SHARE_MIN 4
 
 static int at_least(int least, int places)
@@ -138,7 +138,7 @@ void router_housekeep(struct router *r)
 
 /* ---- which route ----------------------------------------------------------------------------- */
 
-/* The pattern's {} are filled into segment; false when the path is another, or memory is short. */
+/* Copies the path's parts at the pattern's {} into segment.  False when the path is another, or memory is short. */
 static bool matches(const char *pattern, const char *path, struct arena *arena,
                     const char *segment[SEGMENTS_MAX])
 {
@@ -177,7 +177,7 @@ static bool is_method(const struct route *route, const char *method)
 	return strcmp(route->method, strcmp(method, "HEAD") == 0 ? "GET" : method) == 0;
 }
 
-/* The place in routes, or METRICS_NO_ROUTE with *outcome saying why; then Allow may be set. */
+/* The place in routes, or METRICS_NO_ROUTE with the reason in *outcome; then Allow may be set. */
 static enum metrics_route find_route(struct call *c, enum outcome *outcome)
 {
 	char allow[64] = "";
@@ -204,9 +204,9 @@ static enum metrics_route find_route(struct call *c, enum outcome *outcome)
 	return METRICS_NO_ROUTE;
 }
 
-/* ---- what every request must be -------------------------------------------------------------- */
+/* ---- demands on every request ---------------------------------------------------------------- */
 
-/* What the edge has found wrong, as an outcome; OK for a sound request. */
+/* The outcome for the defect that the edge has found; OK for a sound request. */
 static enum outcome defect_outcome(struct call *c)
 {
 	switch (c->request->defect) {
@@ -245,13 +245,13 @@ static bool is_json(const char *type)
 	type++;
 	type += strspn(type, " \t");
 	if (strncasecmp(type, "charset=", 8) != 0)
-		return true; /* some other parameter, which JSON does not have: ignored */
+		return true; /* another parameter, which JSON does not have: ignored */
 	type += 8;
 	type += *type == '"' ? 1 : 0;
 	return strncasecmp(type, "utf-8", 5) == 0;
 }
 
-/* Says what is wrong with the JSON; in English, as the parser does. */
+/* Refuses the body with that sentence; the parser's own sentences are in English. */
 static void render_json_error(struct call *c, const char *sentence)
 {
 	const struct refusal r = {
@@ -260,7 +260,7 @@ static void render_json_error(struct call *c, const char *sentence)
 	render_refusal(c, &r);
 }
 
-/* The record that a POST or PUT brings; false, rendered, when it is none. */
+/* Parses the record that a POST or PUT brings.  False, rendered, when it is none. */
 static bool read_body(struct call *c, const struct route *route)
 {
 	char error[JSON_ERROR_MAX];
@@ -269,12 +269,12 @@ static bool read_body(struct call *c, const struct route *route)
 		return true;
 	if (route->caller == CALLER_SIGNED)
 		return true;
-	/* Also without a body: a page of another site cannot say JSON without asking first, which is not answered. */
+	/* Checked without a body too: a page of another site cannot send JSON without a preflight, which is refused. */
 	if (!is_json(request_parameter(c->request, "CONTENT_TYPE"))) {
 		render_outcome(c, OUTCOME_UNSUPPORTED_MEDIA_TYPE);
 		return false;
 	}
-	/* A POST that has nothing to say may say nothing. */
+	/* A POST without members may have no body. */
 	if (c->request->body_length == 0 && strcmp(route->method, "POST") == 0)
 		c->body = json_parse("{}", 2, false, error);
 	else
@@ -295,9 +295,9 @@ static bool is_safe(const struct request *request)
 	return strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
 }
 
-/* Libraries take a shortage of memory for a text or a signature that is wrong, and a refusal is for ever; what was to
- * be shown may lack a sentence.  Who was refused or shown something while memory was short is asked to come again;
- * who has changed something is told so. */
+/* Turns a refusal or the answer of a read into UNAVAILABLE if memory was short.  Libraries take a shortage of memory
+ * for a wrong text or signature, and a refusal is final.  The answer of a read may lack a sentence.  A change that was
+ * made keeps its answer. */
 static void reconsider(struct call *c)
 {
 	const int status = c->response->status;
@@ -319,7 +319,7 @@ static const struct account_key *payer(const struct call *c, struct account_key 
 	return key;
 }
 
-/* Runs the handler where there is a place for what it costs; none is waited for. */
+/* Runs the handler if the lane of its cost has a free place, else refuses at once: no place is waited for. */
 static void run(struct call *c, const struct route *route)
 {
 	struct bulkhead *lane = c->router->lanes[route->cost];
@@ -336,7 +336,7 @@ static void run(struct call *c, const struct route *route)
 		bulkhead_leave(lane, who);
 }
 
-/* Up to the handler's end; what it left to be submitted is still to be done. */
+/* Serves up to the handler's end.  A command that the handler left is still to be submitted. */
 static void serve(struct call *c)
 {
 	enum outcome outcome = defect_outcome(c);
@@ -360,7 +360,7 @@ static void serve(struct call *c)
 		reconsider(c);
 }
 
-/* One line and the counters.  Path and query are not told: they hold what callers sent. */
+/* Logs one line, and counts.  Path and query are left out: they hold texts of callers. */
 static void note(const struct call *c)
 {
 	int64_t duration_us = clock_monotonic_us() - c->request->received_us;
@@ -375,7 +375,7 @@ static void note(const struct call *c)
 	          LOG_NUMBER("duration_us", duration_us), LOG_TEXT("account", c->account));
 }
 
-/* What every answer has; then the call is over. */
+/* Adds the parts that every answer has, and ends the call. */
 static void conclude(struct call *c)
 {
 	if (c->route != METRICS_NO_ROUTE && routes[c->route].caller != CALLER_NOBODY)
@@ -386,7 +386,7 @@ static void conclude(struct call *c)
 	json_free(c->body);
 }
 
-/* The ledger has answered the command that the handler left. */
+/* Renders the ledger's answer to the command that the handler left. */
 static void finish(struct call *c)
 {
 	if (c->command->answer.outcome == OUTCOME_OK)
@@ -402,7 +402,7 @@ static void answered(struct waiter *w)
 	struct call *c = w->context;
 	const struct request *request = c->request;
 
-	memory_forget(); /* that of the thread which led */
+	memory_forget(); /* the shortage of the leading thread */
 	finish(c);
 	edge_resume(request);
 }
@@ -458,7 +458,7 @@ enum edge_result router_handle(void *context, const struct request *request, str
 	struct call *c = call_new(context, request, response);
 
 	if (c == NULL) {
-		response->status = 503; /* there is no room for a sentence either */
+		response->status = 503; /* there is no memory for a sentence either */
 		response->content_type = NULL;
 		return EDGE_ANSWERED;
 	}

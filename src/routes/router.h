@@ -18,7 +18,7 @@ struct router_options {
 	int workers, reader_count; /* threads that serve; connections in readers */
 	int slow_max;         /* handlers that may wait for Stripe at once; at least 1 */
 	struct pool *readers; /* never the ledger's batch connection, except with one connection for all */
-	struct pool *key_reader; /* for API keys alone, so that no read delays whoever shows one; likewise */
+	struct pool *key_reader; /* for API keys alone, so that no read delays them; as readers otherwise */
 };
 
 struct router *router_new(const struct router_options *options);
@@ -29,7 +29,7 @@ enum edge_result router_handle(void *context, const struct request *request, str
 
 /* For /metrics; set once the edge runs, NULL before. */
 void router_set_edge(struct router *r, struct edge *e);
-/* About once a second, one thread: does what is due where nobody asks, and prunes. */
+/* About once a second, one thread: does due work of accounts without a request, and prunes. */
 void router_housekeep(struct router *r);
 
 #endif

@@ -73,7 +73,7 @@ void settings_get(struct call *c)
 static const char *const members_of_change[] = {"dailyLimitMicros", "monthlyLimitMicros", "members", NULL};
 static const char *const members_of_member[] = {"limitMicros", "dailyLimitMicros", "monthlyLimitMicros", NULL};
 
-/* What is asked for as commands: the account's first, if there is one, then each member's. */
+/* The requested changes as commands: the account's first, if there is one, then each member's. */
 struct changes {
 	struct call *call;
 	struct parse *parse;
@@ -110,7 +110,7 @@ static void parse_account_limits(struct changes *s)
 	command->account_change.monthly_limit_micros = monthly;
 }
 
-/* One of "members". */
+/* Reads one member of "members". */
 static int parse_member_limits(void *context, const char *id, const struct json *limits)
 {
 	struct changes *s = context;
@@ -149,7 +149,8 @@ static void put_result(struct json_writer *w, const struct call *c, const struct
 	json_close_record(w);
 }
 
-/* Each change is made or refused by itself; one that the database did not answer is told as 503. */
+/* Each change is made or refused by itself; a change that the database did not answer has status 503.  The answer
+ * itself is 503 if all have. */
 static void submit(struct changes *s)
 {
 	struct call *c = s->call;

@@ -7,7 +7,7 @@
 #include "routes/api/render.h"
 #include "routes/spending.h"
 
-/* Stripe's ids of Checkout sessions begin so. */
+/* The beginning of Stripe's ids of Checkout sessions. */
 #define STRIPE_SESSION "cs_"
 
 int64_t show_available(const struct reader_account *a)
@@ -17,7 +17,7 @@ int64_t show_available(const struct reader_account *a)
 
 	if (fits && a->mode == MODE_POSTPAID)
 		fits = money_add(available, a->hard_limit_micros, &available);
-	CHECK(fits); /* the ledger keeps each of them within a fraction of what fits */
+	CHECK(fits); /* the ledger keeps each amount within a fraction of the range */
 	return available;
 }
 
@@ -48,7 +48,7 @@ void show_status(struct json_writer *w, const struct reader_account *a)
 
 static void put_allowance(struct json_writer *w, const struct reader_workspace *p)
 {
-	/* What a debt took of them at once is used too. */
+	/* The part that a debt took at once counts as used too. */
 	micros limit;
 
 	CHECK(money_add(p->granted_micros, p->carried_micros, &limit));
@@ -76,11 +76,11 @@ void show_plan(struct json_writer *w, const struct reader_account *a)
 	put_allowance(w, p);
 }
 
-/* A limit, what is used of it, and when that begins anew. */
+/* A limit, its use, and the time when the use begins anew. */
 struct window {
 	const char *limit_key, *used_key, *resets_key;
 	micros limit_micros, used_micros;
-	int64_t until_us, next_us; /* until_us has passed: nothing is used yet, and it ends at next_us */
+	int64_t until_us, next_us; /* until_us has passed: nothing is used yet, and the window ends at next_us */
 };
 
 static void put_window(struct json_writer *w, const struct window *v, int64_t now_us)

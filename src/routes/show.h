@@ -12,11 +12,11 @@
 int64_t show_available(const struct reader_account *a);
 /* balance, balanceMicros, heldMicros, availableMicros. */
 void show_balance(struct json_writer *w, const struct reader_account *a);
-/* status, and why where it is suspended. */
+/* status, and the reason of a suspension. */
 void show_status(struct json_writer *w, const struct reader_account *a);
 /* plan, nextPlan and allowance, as far as there are any. */
 void show_plan(struct json_writer *w, const struct reader_account *a);
-/* limits; the other: of an account that is postpaid or has a workspace only. */
+/* limits.  show_limits_if_any: only of an account that is postpaid or has a workspace. */
 void show_limits(struct json_writer *w, const struct call *c, const struct reader_account *a);
 void show_limits_if_any(struct json_writer *w, const struct call *c, const struct reader_account *a);
 /* statement: of an account that is postpaid, or past due. */

@@ -11,7 +11,7 @@
 /* The account's time zone, or the configured one; never NULL. */
 const struct zone *spending_zone(const struct call *c, const struct reader_account *a);
 
-/* Tells an ACCOUNT command that sets a spending limit what the account has used so far today and this month.  False,
+/* Fills in the account's use so far today and this month, for an ACCOUNT command that sets a spending limit.  False,
  * rendered, on a fault. */
 bool spending_count(struct call *c, struct command *command);
 

@@ -1,5 +1,5 @@
 /*
- * summary: sums of an account's use, and what this month will cost.
+ * summary: sums of an account's use, and a forecast of this month's cost.
  */
 #include "base/check.h"
 #include "base/zone.h"

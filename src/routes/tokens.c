@@ -1,5 +1,5 @@
 /*
- * tokens: an application asks for one and hands it to its customer's browser.
+ * tokens: browser tokens.  An application asks for one and hands it to its customer's browser.
  */
 #include "base/clock.h"
 #include "routes/api/call.h"
@@ -20,7 +20,7 @@ static void refuse_without_secret(struct call *c)
 	render_said(c, OUTCOME_NOT_FOUND, NULL, SENTENCE_NO_TOKEN_SECRET);
 }
 
-/* Whether the member may have one: not if it was removed, nor as long as nobody can tell; rendered then. */
+/* Whether the member may have a token.  False, rendered, if the member was removed, or the ledger does not answer. */
 static bool is_welcome(struct call *c, const char *account, const char *member)
 {
 	struct command command = {
@@ -35,7 +35,7 @@ static bool is_welcome(struct call *c, const char *account, const char *member)
 
 void tokens_issue(struct call *c)
 {
-	/* In whole seconds, as the token has it, so that expiresAt is the moment the token says. */
+	/* In whole seconds, as in the token, so that expiresAt is the token's own moment. */
 	int64_t now_us = clock_wall_us() / CLOCK_US_PER_SECOND * CLOCK_US_PER_SECOND;
 	const char *account, *member, *token;
 	struct json_writer w;

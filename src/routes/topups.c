@@ -1,8 +1,7 @@
 /*
  * topups: money in, as the account's owner asks for it.  The order is in the ledger before Stripe hears of
- * it, with the idempotency keys that Stripe will be given, so that a request that was cut off anywhere can
- * be repeated with the same request id and goes on where it stopped.  Nothing is credited here: that is
- * the webhook's business (webhooks.c).
+ * it, with the idempotency keys for Stripe.  So a request that was cut off anywhere can be repeated with the
+ * same request id, and goes on where it stopped.  Nothing is credited here: the webhook does that (webhooks.c).
  */
 #include <stdio.h>
 #include <string.h>
@@ -48,7 +47,7 @@ static int64_t stripe_deadline(const struct call *c)
 	return c->request->deadline_us - NOTE_US;
 }
 
-/* The page that starts and ends it all: topup_url, or public_url/billing.  False when neither is set. */
+/* The page where a top-up starts and ends: topup_url, or public_url/billing.  False when neither is set. */
 static bool billing_page(const struct call *c, struct buf *url)
 {
 	const char *base = c->config->public_url;
@@ -63,7 +62,7 @@ static bool billing_page(const struct call *c, struct buf *url)
 	return url->length > 0;
 }
 
-/* configured, or the billing page with a query that tells it how it went. */
+/* Puts the URL: configured, or the billing page with a query that tells it the result. */
 static void put_url(const struct call *c, struct stripe_call *call, const char *name,
                     const char *configured, const char *query)
 {
@@ -89,8 +88,8 @@ struct order {
 	struct reader_topup row;
 };
 
-/* amount counts hundredths of the currency; Stripe counts in what the currency is divided into.  -1 when
- * the currency has nothing so small. */
+/* Converts amount, in hundredths of the currency, to the currency's smallest unit, in which Stripe counts.
+ * -1 when the currency has no unit so small. */
 static int64_t stripe_amount(const char *currency, int64_t amount)
 {
 	switch (stripe_decimals(currency)) {
@@ -159,8 +158,8 @@ static bool read_order(struct call *c, struct order *o)
 	return false;
 }
 
-/* Puts the order, with the keys that Stripe will be given, into the ledger; the same request id finds the
- * same order again. */
+/* Puts the order, with the idempotency keys for Stripe, into the ledger.  The same request id finds the same
+ * order again. */
 static bool open_order(struct call *c, struct command *command, struct order *o)
 {
 	char session_key[STRIPE_KEY_MAX], customer_key[STRIPE_KEY_MAX], currency[4];
@@ -182,7 +181,7 @@ static bool open_order(struct call *c, struct command *command, struct order *o)
 	return read_order(c, o);
 }
 
-/* What Stripe answered; NULL: nothing.  gone_id: the customer that the new one stands for. */
+/* Ids in Stripe's answer; NULL: none.  gone_id: the customer that customer_id replaces. */
 struct noted {
 	const char *customer_id, *session_id, *gone_id;
 };
@@ -253,8 +252,8 @@ static void put_session(const struct call *c, struct stripe_call *call, const st
 	stripe_put(call, "invoice_creation[invoice_data][metadata][topup_id]", o->id);
 }
 
-/* The session that the order has, or a new one.  OK: call.json is it.  The key follows from the customer
- * too, because a request about another customer is another request. */
+/* Asks for the order's session, or for a new one.  After STRIPE_OK, call->json is the session.  The key depends
+ * on the customer too, because a request about another customer is another request. */
 static enum stripe_result find_session(const struct call *c, const struct order *o,
                                        char path[STRIPE_PATH_MAX], struct stripe_call *call)
 {
@@ -280,7 +279,7 @@ static void answer_session(struct call *c, const struct order *o, const struct j
 	const char *url = stripe_text(session, "url");
 	struct json_writer w;
 
-	if (url[0] == '\0') { /* paid, or expired, since */
+	if (url[0] == '\0') { /* paid or expired since then */
 		render_said(c, OUTCOME_CONFLICT, NULL, SENTENCE_TOPUP_ENDED);
 		return;
 	}
@@ -312,8 +311,8 @@ static bool serve_session(struct call *c, struct order *o)
 	return !replace;
 }
 
-/* It counts among those that can be paid no more, so that it must not get a session.  Stripe may even have forgotten
- * the order's key. */
+/* True if the order counts among those that can be paid no more, so that it must not get a session.  Stripe may even
+ * have forgotten the order's key. */
 static bool is_too_old(const struct order *o)
 {
 	return o->row.session_id[0] == '\0' && o->row.now_us - o->row.created_at_us > OPEN_ORDERS_TRY_US;

@@ -1,7 +1,7 @@
 /*
- * webhooks: what Stripe tells.  The signature is verified over the raw body before anything reads it, and
- * 200 is answered once everything that the event causes is committed; so whatever goes wrong in between,
- * Stripe delivers the event again.
+ * webhooks: Stripe's events.  The signature is verified over the raw body before anything reads it.  200 is
+ * answered once everything that the event causes is committed; after a failure in between, Stripe delivers
+ * the event again.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -30,7 +30,7 @@ static void answer_received(struct call *c)
 	render_close(&w);
 }
 
-/* False, rendered, when the body is not what Stripe signed. */
+/* False, rendered, when Stripe did not sign the body. */
 static bool is_signed(struct call *c)
 {
 	const char *secrets = c->config->stripe_webhook_secret;

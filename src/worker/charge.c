@@ -8,7 +8,7 @@
 #include "worker/customer.h"
 
 #define INVOICE_PREFIX "in_"
-/* A statement that lessens is looked at again; it can only do so a few times within one charge. */
+/* Limit of rounds: a statement that lessens is begun anew, and can lessen only a few times within one charge. */
 #define ROUNDS_MAX 4
 #define ABOUT_MAX 800
 #define PATH_BYTES 384
@@ -26,7 +26,7 @@ struct work {
 	struct charge_result *r;
 };
 
-/* What a step says: go on with the next one, begin anew, or it is over and the result says how. */
+/* A step's result: go on with the next step, begin anew, or over, with the end in w->r. */
 enum step { STEP_ON, STEP_ANEW, STEP_OVER };
 
 static enum step over(struct work *w, enum charge_end end, const char *error)
@@ -36,8 +36,8 @@ static enum step over(struct work *w, enum charge_end end, const char *error)
 	return STEP_OVER;
 }
 
-/* Something went wrong at Stripe.  A key that is not accepted is the operator's to mend, and nothing is lost by trying
- * again. */
+/* Ends the charge after a failure at Stripe.  A key that is not accepted (401, 403) is the operator's to mend, and
+ * nothing is lost by trying again. */
 static enum step failed(struct work *w, const struct stripe_call *call, enum stripe_result result)
 {
 	const bool mendable = result != STRIPE_REFUSED || call->status == 401 || call->status == 403;
@@ -110,7 +110,7 @@ static enum step begin(struct work *w)
 	return read_known(w);
 }
 
-/* Refunds and disputes that came before it was known whose the payment is. */
+/* Takes up the refunds and disputes that came before the payment's account was known. */
 static enum step take_up(struct work *w, const char *payment)
 {
 	const struct inbox in = {.ledger = w->o->ledger, .readers = w->o->readers, .plans = "", .livemode = -1};
@@ -120,7 +120,7 @@ static enum step take_up(struct work *w, const char *payment)
 	return STEP_ON;
 }
 
-/* The invoice is paid, by that payment ("" where it does not say). */
+/* Books the invoice as paid by payment ("" where the invoice names none). */
 static enum step book_payment(struct work *w, const struct json *invoice, const char *payment)
 {
 	const struct json *livemode = json_get(invoice, "livemode");
@@ -138,7 +138,7 @@ static enum step book_payment(struct work *w, const struct json *invoice, const 
 	return step == STEP_ON ? take_up(w, payment) : step;
 }
 
-/* The invoice is paid, by as many payments as it says. */
+/* Books the invoice as paid, by as many payments as it names. */
 static enum step book(struct work *w, const struct json *invoice)
 {
 	const char *payment = stripe_invoice_payment(invoice, 0);
@@ -163,7 +163,7 @@ static enum step decline(struct work *w, const char *code)
 	return step == STEP_ON ? over(w, CHARGE_DECLINED, "") : step;
 }
 
-/* The invoice is void: another one may be made, of what is owed then. */
+/* Notes that the invoice is void: another one may be made, of the amount that is owed then. */
 static enum step forget_invoice(struct work *w)
 {
 	struct command c = command_of(w, COMMAND_STATEMENT_NOTE);
@@ -177,7 +177,7 @@ static enum step forget_invoice(struct work *w)
 
 /* ---- requests ------------------------------------------------------------------------------------- */
 
-/* A POST whose key follows from the statement and what is asked. */
+/* Begins a POST whose key follows from the statement and about. */
 static void begin_post(const struct work *w, struct stripe_call *call, const char *path, const char *about,
                        char key[STRIPE_KEY_MAX])
 {
@@ -193,7 +193,7 @@ static void invoice_path(const struct work *w, const char *action, char path[PAT
 	(void)snprintf(path, PATH_BYTES, "/v1/invoices/%s%s", w->known.invoice_id, action);
 }
 
-/* POST of an action on the invoice. */
+/* Sends a POST of an action on the invoice. */
 static enum stripe_result post_invoice(const struct work *w, const char *action, const char *about, const char *name,
                                        const char *value, struct stripe_call *call)
 {
@@ -247,7 +247,7 @@ static struct customer customer_of(const struct work *w)
 	                         .name = w->known.name};
 }
 
-/* gone_id: the one that the new one stands for, "" when there was none. */
+/* Makes a customer and notes its id.  gone_id: the customer that it replaces, "" when there was none. */
 static enum step make_customer(struct work *w)
 {
 	struct customer customer = customer_of(w);
@@ -268,8 +268,8 @@ static enum step make_customer(struct work *w)
 	return step;
 }
 
-/* What the customer pays with: card is "" where Stripe knows that by itself.  A card that was saved when something
- * was bought is not the customer's default one by that. */
+/* Finds the customer's means of payment: card is "" where Stripe knows a default by itself.  A card that was saved
+ * with a purchase is not thereby the customer's default. */
 static enum step find_card(struct work *w, char card[PATH_BYTES])
 {
 	char path[PATH_BYTES];
@@ -319,7 +319,7 @@ static enum step note_invoice(struct work *w, const struct json *invoice)
 	return note(w, &c);
 }
 
-/* A draft: nobody pays it until it has its line and is finalized. */
+/* Makes a draft, which cannot be paid until it has its line and is finalized. */
 static enum step make_invoice(struct work *w)
 {
 	char about[ABOUT_MAX], key[STRIPE_KEY_MAX];
@@ -376,7 +376,7 @@ static bool is_right(const struct work *w, const struct json *invoice)
 	       strcmp(stripe_text(invoice, "currency"), w->known.currency) == 0;
 }
 
-/* Nobody can pay the invoice any more; or it is paid already, which is booked. */
+/* Voids the invoice, so that it cannot be paid any more.  If it is paid already, books it. */
 static enum step void_invoice(struct work *w)
 {
 	char about[ABOUT_MAX];
@@ -400,7 +400,7 @@ static enum step void_invoice(struct work *w)
 	return step;
 }
 
-/* With another line than ours, or two: it must not be paid. */
+/* For an invoice with another line than ours, or with two lines: it must not be paid. */
 static enum step refuse_invoice(struct work *w, const struct json *invoice)
 {
 	const bool draft = has_status(invoice, "draft");
@@ -412,7 +412,7 @@ static enum step refuse_invoice(struct work *w, const struct json *invoice)
 	                                    : "the invoice was not of the statement's amount; it is void now");
 }
 
-/* From here on Stripe may charge it by itself, too. */
+/* Finalizes the invoice.  From then on Stripe may charge it by itself, too. */
 static enum step finalize(struct work *w)
 {
 	char about[ABOUT_MAX];
@@ -432,7 +432,7 @@ static enum step finalize(struct work *w)
 	return step;
 }
 
-/* The draft becomes an invoice with its one line, whatever of that was done before. */
+/* Makes the draft an invoice with its one line, whichever of these steps were done before. */
 static enum step complete(struct work *w, const struct json *draft)
 {
 	struct stripe_call call;
@@ -453,10 +453,10 @@ static enum step complete(struct work *w, const struct json *draft)
 	return step;
 }
 
-/* Of a charge that Stripe refused: it may have been paid by somebody else meanwhile. */
+/* For a charge that Stripe refused: the invoice may have been paid in another way meanwhile. */
 static enum step explain(struct work *w, const struct stripe_call *refused)
 {
-	/* Stripe says so of a card that is missing, too. */
+	/* resource_missing: Stripe says so of a missing card, too */
 	const bool declined = refused->status == 402 || strcmp(refused->param, "payment_method") == 0 ||
 	                      strcmp(refused->code, "resource_missing") == 0;
 	struct stripe_call call;
@@ -473,7 +473,8 @@ static enum step explain(struct work *w, const struct stripe_call *refused)
 	return step;
 }
 
-/* Only what is read again says what paid it; a POST keeps its parameters, for its key's sake. */
+/* Reads the invoice again, since only then does it name its payments.  The POST does not ask for them: its
+ * parameters stay as they are, for its key's sake. */
 static enum step book_paid(struct work *w, const struct json *answer)
 {
 	struct stripe_call call;
@@ -484,7 +485,7 @@ static enum step book_paid(struct work *w, const struct json *answer)
 	return step;
 }
 
-/* A declined attempt is answered again to the same key, so that the key counts the attempts. */
+/* Stripe repeats its answer to a declined attempt for the same key, so the key counts the attempts (known.failures). */
 static enum step pay(struct work *w)
 {
 	char about[ABOUT_MAX], card[PATH_BYTES];
@@ -510,7 +511,7 @@ static enum step pay(struct work *w)
 
 /* ---- all of it ------------------------------------------------------------------------------------ */
 
-/* What is done with the invoice as Stripe has it. */
+/* Goes on with the invoice from the status that it has at Stripe. */
 static enum step go_on(struct work *w, const struct json *invoice)
 {
 	enum step step = STEP_ON;

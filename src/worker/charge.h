@@ -1,8 +1,8 @@
 /*
- * charge: charges one statement at Stripe: an invoice with one line, paid with the customer's saved card.  Wherever it
- * is cut off, and however many do it at once, the customer pays once: every step has an idempotency key that follows
- * from the statement, what Stripe answered is noted before the next step, and the ledger books a paid invoice once.
- * Waits for Stripe and for the ledger.
+ * charge: charges one statement at Stripe: an invoice with one line, paid with the customer's saved card.  The
+ * customer pays once, wherever a charge is cut off and however many run at once.  Every step has an idempotency key
+ * that follows from the statement.  Stripe's answer is noted before the next step.  The ledger books a paid invoice
+ * once.  Waits for Stripe and for the ledger.
  */
 #ifndef OCTROI_WORKER_CHARGE_H
 #define OCTROI_WORKER_CHARGE_H
@@ -14,12 +14,12 @@
 
 #define CHARGE_ERROR_MAX 256
 
-/* Read-only; shared by all that charge. */
+/* Read-only; shared by all threads that charge. */
 struct charge_options {
 	struct ledger *ledger;
 	struct pool *readers;
 	const struct stripe *stripe;
-	const char *product; /* what the invoice's line says */
+	const char *product; /* description of the invoice's line */
 };
 
 enum charge_end {

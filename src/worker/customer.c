@@ -4,9 +4,9 @@
 
 #define PREFIX "cus_"
 
-/* E-mail and name are given to it afterwards: they may have changed since the key was first used, and a key goes with
- * one content.  One that Stripe does not know any more (deleted, or of the test mode) is replaced under a key that
- * follows from its id. */
+/* E-mail and name are sent afterwards (customer_name): they may have changed since the key was first used, and a key
+ * goes with one content.  A customer that Stripe does not know any more (deleted, or of the test mode) is replaced.
+ * The key of the new one follows from the old one's id. */
 enum stripe_result customer_make(const struct stripe *s, const struct customer *c, int64_t deadline_us,
                                  char made[CUSTOMER_ID_MAX])
 {

@@ -24,8 +24,8 @@ struct housekeeper {
 	bool stopped; /* under the lock */
 };
 
-/* Gives the prices in the database the configuration's margin, exchange rate and value of a credit,
- * where they have others.  False: to be tried again. */
+/* Reprices the database where its margin, exchange rate or value of a credit is not the configuration's.  False: to
+ * be tried again. */
 static bool store_terms(const struct housekeeper_options *o)
 {
 	struct db *d = pool_take(o->readers, clock_monotonic_us() + TICK_US);

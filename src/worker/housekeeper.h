@@ -1,5 +1,5 @@
 /*
- * housekeeper: a thread that does once a second what may wait for the database.
+ * housekeeper: a thread that does, once a second, the work that may wait for the database.
  */
 #ifndef OCTROI_WORKER_HOUSEKEEPER_H
 #define OCTROI_WORKER_HOUSEKEEPER_H
@@ -16,17 +16,17 @@ struct housekeeper;
 
 struct housekeeper_options {
 	const struct config *config;
-	struct price_terms terms;          /* that prices are to have, as the configuration says */
+	struct price_terms terms;          /* for the prices, from the configuration */
 	struct pool *readers;
-	const struct worker_options *work; /* to be done by this thread; NULL: worker.c's own threads do it */
-	bool (*wanted)(void *context);     /* whether anything is to be done this second */
-	void (*more)(void *context);       /* what else is to be done */
+	const struct worker_options *work; /* for this thread to do; NULL: worker.c's own threads do it */
+	bool (*wanted)(void *context);     /* true if there is work to do this second */
+	void (*more)(void *context);       /* does further work */
 	void *context;
 };
 
-/* NULL, logged, when there is no thread to be had.  The options are copied; what they point to outlives it. */
+/* NULL, logged, when no thread can be had.  The options are copied; the objects that they point to must outlive h. */
 struct housekeeper *housekeeper_start(const struct housekeeper_options *options);
-/* False when it is still waiting for the database at the deadline: then it goes on, and is not freed. */
+/* False when the thread still waits for the database at the deadline: it then goes on, and h is not freed. */
 bool housekeeper_stop(struct housekeeper *h, int64_t deadline_us);
 
 #endif

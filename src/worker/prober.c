@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "queries/probes.h"
 
-/* Longer than a probe takes: whoever died in it leaves the provider to others after that. */
+/* Longer than a probe takes: after that, another process may probe in place of one that died in its probe. */
 #define LEASE_US (PROBER_PATIENCE_US + 20 * CLOCK_US_PER_SECOND)
 #define POOL_PATIENCE_US (5 * CLOCK_US_PER_SECOND)
 #define LOOK_EVERY_US (5 * CLOCK_US_PER_SECOND)

@@ -12,21 +12,21 @@
 #include "base/log.h"
 #include "queries/outbox.h"
 
-/* How many rows are worked on at once; the first thread looks for work, and wakes the others when there is some. */
+/* Number of rows worked on at once.  The first thread looks for work, and wakes the others when there is some. */
 #define THREADS 4
 #define STACK_BYTES ((size_t)256 * 1024)
 #define LOOK_EVERY_US CLOCK_US_PER_SECOND
 #define REVIEW_EVERY_US (5 * CLOCK_US_PER_SECOND)
 #define POOL_PATIENCE_US (5 * CLOCK_US_PER_SECOND)
 #define ROW_US (60 * CLOCK_US_PER_SECOND)                /* for one row */
-#define LEASE_US (ROW_US + 60 * CLOCK_US_PER_SECOND)     /* longer, so that nobody else has it meanwhile */
+#define LEASE_US (ROW_US + 60 * CLOCK_US_PER_SECOND)     /* longer, so that no other thread has the row meanwhile */
 #define ATTEMPTS_MAX 16                                  /* a day and a half */
 #define PAUSE_FIRST_US (30 * CLOCK_US_PER_SECOND)
 #define PAUSE_MAX_US (6 * 3600 * CLOCK_US_PER_SECOND)
 #define DAY_US (24 * 3600 * CLOCK_US_PER_SECOND)
 #define DECLINED "declined: "
 
-/* Days after a declined charge until the next one; after the last of them it is left to the customer. */
+/* Days after a declined charge until the next one; after the last of them the charge is left to the customer. */
 static const int retry_days[] = {1, 3, 5, 7};
 
 static struct worker_counts counted; /* every member atomic */
@@ -38,8 +38,8 @@ struct worker {
 	struct lock lock;
 	struct signal_cond changed;
 	bool stop;   /* under the lock */
-	int stopped; /* under the lock */
-	int wanted;  /* under the lock: threads that should look */
+	int stopped; /* under the lock: number of threads that have ended */
+	int wanted;  /* under the lock: number of threads that should look */
 };
 
 static void count(int64_t *counter)
@@ -69,7 +69,8 @@ static void park(struct outbox_end *end)
 	end->state = OUTBOX_PARKED;
 }
 
-/* Twice as long after each attempt, a random part of the second half. */
+/* Puts the row off.  The whole pause doubles with each attempt; the row waits half of it, and a random part of the
+ * rest. */
 static void again(const struct outbox_claim *claim, struct outbox_end *end)
 {
 	int64_t whole_us = PAUSE_FIRST_US;
@@ -142,7 +143,7 @@ static void handle_soft_limit(const struct worker_options *o, const struct outbo
 	done(end);
 }
 
-/* Each kind's handler. */
+/* The handler of each kind of row. */
 static void (*const handlers[])(const struct worker_options *o, const struct outbox_claim *claim, int64_t deadline_us,
                                 struct outbox_end *end, char error[OUTBOX_ERROR_MAX]) = {
 	[OUTBOX_STATEMENT] = handle_statement,
@@ -165,7 +166,7 @@ static void handle(const struct worker_options *o, const struct outbox_claim *cl
 	if (end.state == OUTBOX_PARKED)
 		log_event(LOG_LEVEL_ERROR, "outbox_parked", LOG_TEXT("account", claim->account_id),
 		          LOG_NUMBER("seq", claim->seq), LOG_TEXT("error", error));
-	/* Where that fails the claim runs out, and what was done is found done. */
+	/* If the end cannot be written, the claim runs out, and the next attempt finds the work done. */
 	d = pool_take(o->pool, clock_monotonic_us() + POOL_PATIENCE_US);
 	if (d == NULL)
 		return;
@@ -173,7 +174,7 @@ static void handle(const struct worker_options *o, const struct outbox_claim *cl
 	pool_give(o->pool, d);
 }
 
-/* 1 when there was one, 0, or -1. */
+/* Handles one row.  1 when there was one, 0 when none was due, -1 when the database failed. */
 static int run_one(const struct worker_options *o, int64_t deadline_us)
 {
 	const int64_t now_us = clock_monotonic_us();
@@ -215,13 +216,13 @@ int worker_review(const struct worker_options *o)
 
 /* ---- threads -------------------------------------------------------------------------------------- */
 
-/* Whether this thread is the one that looks without being told. */
+/* True if the calling thread is the leader, which looks for work without being woken. */
 static bool leads(struct worker *w)
 {
 	return w->started > 0 && pthread_equal(pthread_self(), w->threads[0]) != 0;
 }
 
-/* Under the lock: until there may be something to do; the leader at least once a second. */
+/* Under the lock: waits until there may be work; the leader waits at most LOOK_EVERY_US. */
 static void rest(struct worker *w, bool leader)
 {
 	const int64_t until_us = clock_monotonic_us() + LOOK_EVERY_US;
@@ -242,7 +243,7 @@ static bool stopping(struct worker *w)
 	return stop;
 }
 
-/* Rows one after the other; whoever finds one wakes another thread, for there may be more. */
+/* Handles rows one after the other.  A thread that finds one wakes another thread, for there may be more. */
 static void work(struct worker *w)
 {
 	while (!stopping(w) && run_one(&w->options, INT64_MAX) > 0) {
@@ -289,7 +290,7 @@ struct worker *worker_start(const struct worker_options *o)
 	cond_init(&w->changed);
 	CHECK(pthread_attr_init(&attributes) == 0);
 	CHECK(pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0);
-	lock_take(&w->lock); /* they begin once all are known */
+	lock_take(&w->lock); /* the threads begin once started is final */
 	for (int i = 0; i < THREADS; i++) {
 		if (pthread_create(&w->threads[i], &attributes, thread_main, w) != 0)
 			break;

@@ -29,7 +29,7 @@ void doctor_say(struct doctor *D, const char *check, enum doctor_state state, co
 		(void)printf("%-8s %s: %s\n", state_names[state], check, found);
 		if (*advice != '\0')
 			(void)printf("         -> %s\n", advice);
-		(void)fflush(stdout); /* the next check may take its time */
+		(void)fflush(stdout); /* the next check may take long */
 		return;
 	}
 	listing_row(D->list);

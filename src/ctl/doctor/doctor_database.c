@@ -11,7 +11,7 @@
 #include "prices/book.h"
 
 #define VALUE_MAX 1024
-#define CONNECTIONS_BESIDE (LEDGER_CONNECTIONS + 2) /* that of the API keys, and octroictl's own */
+#define CONNECTIONS_BESIDE (LEDGER_CONNECTIONS + 2) /* 2: for the API keys, and for octroictl */
 #define PACKET_MIN (INT64_C(8) << 20) /* the largest batch, in hexadecimal, with its metadata */
 #define SKEW_WARNING_US CLOCK_US_PER_SECOND
 #define SKEW_PROBLEM_US (5 * CLOCK_US_PER_SECOND)
@@ -33,7 +33,7 @@ static int take_value(void *context, const struct db_row *row)
 	return CTL_OK;
 }
 
-/* The last column of the last row; false when there is no row or the statement failed. */
+/* Reads the last column of the last row; false if there is no row or the statement failed. */
 static bool ask(struct doctor *D, struct buf *sql, struct value *v)
 {
 	v->found = false;
@@ -94,7 +94,7 @@ static void check_durability(struct doctor *D, struct buf *sql)
 		doctor_say(D, "innodb_doublewrite", DOCTOR_OK, "", "%s", v.text);
 }
 
-/* octroi sets these for its own sessions; a proxy between may undo them. */
+/* octroi sets the strict mode and the isolation for its own sessions; a proxy between may undo both. */
 static void check_session(struct doctor *D, struct buf *sql)
 {
 	struct value v;
@@ -157,7 +157,8 @@ static void check_packet(struct doctor *D, struct buf *sql)
 
 /* ---- rights ---------------------------------------------------------------------------------- */
 
-/* Rights by which this user could change the journal or who used what, wherever they were granted. */
+/* Checks rights by which this user could change the journal or the usages, granted globally, on the database or on
+ * one of the tables. */
 static void check_rights(struct doctor *D, struct buf *sql)
 {
 	struct value v, role;
@@ -233,7 +234,7 @@ static void check_clock(struct doctor *D, struct buf *sql)
 		return;
 	}
 	after = clock_wall_us();
-	/* Somewhere between before and after. */
+	/* The database read its clock between before and after: only time outside is skew. */
 	if (number(&v) < before)
 		skew = before - number(&v);
 	if (number(&v) > after)

@@ -71,7 +71,8 @@ static void check_secret(struct doctor *D)
 		doctor_say(D, "token_secret", DOCTOR_OK, "", "%zu characters", length);
 }
 
-/* What tells octroi's own pages from those of other sites, where browsers show by themselves who asks. */
+/* public_url tells octroi's own pages from those of other sites.  It matters with trust_server_params, where a browser
+ * identifies its user by itself. */
 static void check_origin(struct doctor *D)
 {
 	const struct config *config = D->ctl->config;

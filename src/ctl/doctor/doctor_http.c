@@ -10,8 +10,8 @@
 #define SKEW_WARNING_US (3 * CLOCK_US_PER_SECOND) /* the Date header counts whole seconds */
 #define SKEW_PROBLEM_US (10 * CLOCK_US_PER_SECOND)
 
-/* Without an account in the query this changes nothing and tells who was believed: 401 nobody, 400
- * or 403 somebody. */
+/* A request without an account in the query changes nothing.  Its status tells whether octroi accepted a
+ * caller: 401 no, 400 or 403 yes. */
 #define WHO_PATH "/api/credits"
 #define STATUS_NOBODY 401
 
@@ -49,7 +49,7 @@ static void check_clock(struct doctor *D, int64_t before_us, const struct probe_
 	           "%lld s from this machine's", (long long)(skew_us / CLOCK_US_PER_SECOND));
 }
 
-/* False when nobody answers there. */
+/* False if there is no answer at base. */
 static bool check_healthz(struct doctor *D, const char *check, const char *base, bool with_clock)
 {
 	const int64_t before_us = clock_wall_us();
@@ -89,9 +89,9 @@ static void check_readyz(struct doctor *D, const char *base)
 		           "%s/readyz answers %d", base, answer.status);
 }
 
-/* ---- what arrives ---------------------------------------------------------------------------- */
+/* ---- headers that arrive --------------------------------------------------------------------- */
 
-/* Whom octroi believes to see: the status, or -1 when there was no answer. */
+/* The status of WHO_PATH with this header, or -1 if there was no answer. */
 static int who(const char *base, const char *name, const char *value)
 {
 	struct probe_http_answer answer;
@@ -136,7 +136,7 @@ static void check_authorization(struct doctor *D, const char *check, const char 
 		doctor_say(D, check, DOCTOR_OK, "", "Authorization and X-Octroi-Key arrive");
 }
 
-/* X_Octroi_Key and Octroi_Account look to octroi like X-Octroi-Key and a forged OCTROI_ACCOUNT. */
+/* To octroi, X_Octroi_Key looks like X-Octroi-Key, and Octroi_Account like a forged OCTROI_ACCOUNT. */
 static void check_underscores(struct doctor *D, const char *check, const char *base)
 {
 	const int nobody = who(base, "X-Octroi-Doctor", "1");

@@ -7,7 +7,7 @@
 
 #define LATE_US (3600 * CLOCK_US_PER_SECOND)
 
-/* ---- what the worker has to do --------------------------------------------------------------- */
+/* ---- work of the worker ---------------------------------------------------------------------- */
 
 struct waiting {
 	int64_t parked, late, failed;

@@ -35,7 +35,7 @@ static bool says(const struct json *record, const char *name, const char *wanted
 	       strcmp(json_text(value, NULL), wanted) == 0;
 }
 
-/* Keys with an id that jwt_algorithm can be verified with; -1 when it is no key set. */
+/* The number of keys with an id that can verify jwt_algorithm; -1 if the bytes are no key set. */
 static int count_keys(const char *bytes, size_t length, const char *algorithm)
 {
 	char error[JSON_ERROR_MAX];
@@ -97,7 +97,7 @@ static int take_given(void *context, const struct db_row *row)
 	return CTL_OK;
 }
 
-/* Zeros before the first bonus, and where the tables cannot be read, which the doctor says elsewhere. */
+/* Zeros before the first bonus, and if the tables cannot be read: another check reports that. */
 static struct given read_given(struct doctor *D)
 {
 	unsigned char key[ID_KEY_BYTES];
@@ -114,7 +114,7 @@ static struct given read_given(struct doctor *D)
 	return g;
 }
 
-/* Only an address tells one person from another, and only a cap bounds what is lost where it does not. */
+/* Only an address tells one person from another.  Only a cap bounds the loss where an address does not. */
 static const char *bonus_advice(const struct config *c, const struct given *g)
 {
 	if (!c->bonus_needs_email && !c->bonus_after_first_payment)
@@ -155,7 +155,7 @@ void doctor_people(struct doctor *D)
 	const struct config *c = D->ctl->config;
 
 	check_bonus(D);
-	/* One that is too short would not have been loaded. */
+	/* A secret that is too short needs no check: the configuration would not have been loaded. */
 	doctor_say(D, "clerk webhook secret",
 	           c->clerk_webhook_secret[0] != '\0' ? DOCTOR_OK : DOCTOR_SKIPPED, "",
 	           c->clerk_webhook_secret[0] != '\0'

@@ -57,7 +57,7 @@ static void check_clock(struct doctor *D, int64_t before_us, int64_t date_us)
 		"%lld s from this machine's", (long long)(skew_us / CLOCK_US_PER_SECOND));
 }
 
-/* What octroictl stripe reconcile reads first. */
+/* Reads one row of /v1/payment_intents, a list that octroictl stripe reconcile reads. */
 static void check_reachable(struct doctor *D)
 {
 	const struct stripe stripe = {
@@ -99,10 +99,10 @@ static void check_reachable(struct doctor *D)
 #define ROUTE "/api/webhooks/stripe"
 #define MISSING_MAX 1024
 
-/* What octroi has to hear of. */
+/* Types of events that the endpoint must send to octroi. */
 static const struct {
 	const char *type;
-	bool of_plans; /* where plan_prices is set */
+	bool of_plans; /* needed only if plan_prices is set */
 } needed[] = {
 	{"checkout.session.completed", false},
 	{"checkout.session.async_payment_succeeded", false},
@@ -140,7 +140,7 @@ static bool hears(const struct json *endpoint, const char *type)
 	return false;
 }
 
-/* Whether any endpoint of ours is told of events of the type; *found counts those endpoints. */
+/* True if any endpoint of ours is told of events of the type.  *found counts our endpoints. */
 static bool is_heard(const struct json *endpoints, const char *type, int *found)
 {
 	const size_t count = endpoints != NULL && json_type(endpoints) == JSON_LIST ? json_size(endpoints) : 0;
@@ -214,7 +214,7 @@ void doctor_stripe(struct doctor *D)
 		           "stripe_secret_key is empty: no top-ups");
 		return;
 	}
-	/* A configuration without it, or with a short one, is not loaded at all. */
+	/* A configuration without the webhook secret, or with a short one, is not loaded at all. */
 	doctor_say(D, "stripe webhook secret", DOCTOR_OK, "", "it is set");
 	check_pages(D);
 	check_base(D);

@@ -1,5 +1,5 @@
 /*
- * account: made on first sight or when asked for, and what an application may set on it.
+ * account: an account is made on first sight or on request; an application may set its fields.
  */
 #include "ledger/decide/decide.h"
 
@@ -28,7 +28,7 @@ static void set_profile(struct decide *d, struct slot *s, const struct command *
 	p->time_zone = given[3] != NULL ? given[3] : p->time_zone;
 }
 
-/* Windows and periods that have begun end when they would have; those that follow are read in the new zone. */
+/* Running windows and periods keep their end; the next ones are computed in the new zone. */
 static void set_zone(struct decide *d, struct slot *s, const struct command *c)
 {
 	struct workspaces_row *w = workspace_of(d, s);
@@ -58,7 +58,7 @@ static bool sets_limit(bool set, micros limit)
 	return set && limit != COMMAND_NO_LIMIT;
 }
 
-/* A window counts since the account has a workspace; what was used before, as far as that is known, counts too. */
+/* A window counts from when the account has a workspace; the earlier use, as far as it is known, counts too. */
 static void catch_up(const struct decide *d, int64_t until_us, int64_t *window_us, micros *counted, micros used)
 {
 	if (d->now_us >= *window_us) {
@@ -89,7 +89,7 @@ static void set_limits(struct decide *d, struct slot *s, const struct command *c
 		w->monthly_limit_micros = c->account_change.monthly_limit_micros;
 }
 
-/* Something is, or will be, counted in the account's unit; an order that is open may be paid at any moment. */
+/* True if amounts are, or will be, counted in the account's unit.  An open order may be paid at any moment. */
 static bool unit_is_fixed(struct decide *d, struct slot *s)
 {
 	const struct workspaces_row *w = workspace_of(d, s);

@@ -8,7 +8,7 @@
 #include "ledger/decide/funds.h"
 #include "ledger/decide/workspace.h"
 
-/* ---- what is given --------------------------------------------------------------------------------- */
+/* ---- giving ---------------------------------------------------------------------------------------- */
 
 static struct allowances_row *note_allowance(struct decide *d, struct slot *s, enum allowance_reason reason,
                                              micros amount, int64_t paid_seq, int64_t at_us)
@@ -26,8 +26,8 @@ static struct allowances_row *note_allowance(struct decide *d, struct slot *s, e
 	row->amount_micros = amount;
 	row->created_at_us = at_us;
 	row->paid_seq = paid_seq;
-	/* A plan that others have overtaken since may add to the same period once more, when there are more
-	 * people.  What is paid for is given once by its row of paid_periods. */
+	/* A plan may upgrade the same period a second time, after other plans, when there are more people.  A
+	 * paid allowance is given once by its row of paid_periods. */
 	row->upgrade_seq = reason == ALLOWANCE_UPGRADE || reason == ALLOWANCE_LESS || paid_seq != 0 ? row->seq : 0;
 	rows_touch(d->rows, &w->row);
 	return row;
@@ -95,7 +95,8 @@ static int64_t *people_of(struct workspaces_row *w, int64_t role)
 	return role == PLAN_MANAGER ? &w->managers : &w->members;
 }
 
-/* A seat of the running period, if one is left and the member has had none in it; the quota that goes with it. */
+/* Takes a seat of the running period, if one is left and the member has had none in it.  Returns the seat's quota, 0
+ * without a seat. */
 static micros take_seat(struct workspaces_row *w, const struct plan *p, struct members_row *m)
 {
 	int64_t *seats = seats_of(w, m->role);
@@ -123,8 +124,8 @@ static struct members_row *merge(struct members_row *a, struct members_row *b)
 	return (struct members_row *)head;
 }
 
-/* By id, so that where there are not seats for all it is the same people who get them, whenever somebody looks.
- * list is the first count of a list; *rest is what follows them. */
+/* Sorts by id: where there are not seats for all, the same people get them at any time of the call.  Sorts the first
+ * count rows of list; *rest is the row behind them. */
 static struct members_row *sort(struct members_row *list, int64_t count, struct members_row **rest)
 {
 	struct members_row *left, *right;
@@ -152,7 +153,7 @@ static void sort_members(struct slot *s)
 	CHECK(rest == NULL);
 }
 
-/* Everybody's period begins.  p NULL: without a plan. */
+/* Begins the period of every member.  p NULL: without a plan. */
 static void seat_everybody(struct decide *d, struct slot *s, const struct plan *p, int64_t at_us)
 {
 	struct workspaces_row *w = workspace_of(d, s);
@@ -162,7 +163,7 @@ static void seat_everybody(struct decide *d, struct slot *s, const struct plan *
 	for (struct members_row *m = rows_members(s); m != NULL; m = (struct members_row *)m->row.next) {
 		const bool seated = p != NULL && m->removed_at_us == 0;
 
-		/* Who has left, and whose use is that of a period which is over, stays as it is. */
+		/* A removed member whose period is over stays as it is. */
 		if (m->removed_at_us != 0 && m->period_until_us <= at_us)
 			continue;
 		workspace_restart(d, s, m, seated ? take_seat(w, p, m) : 0, at_us);
@@ -202,7 +203,7 @@ void allowance_begin(struct decide *d, struct slot *s, const struct plan *p, mic
 	rows_touch(d->rows, &s->account->row);
 }
 
-/* A period that nothing was paid for: all that the plan gives to the people who are there. */
+/* Begins a period without a payment: the plan's whole allowance for the people who are there. */
 static void begin(struct decide *d, struct slot *s, const struct plan *p, micros carried, int64_t at_us)
 {
 	const struct workspaces_row *w = workspace_of(d, s);
@@ -243,7 +244,7 @@ micros allowance_expire(struct decide *d, struct slot *s, int64_t at_us)
 
 		if (g->type != TRANSACTION_PLAN_ALLOWANCE || g->expires_at_us != at_us || g->remaining_micros == 0)
 			continue;
-		left += g->remaining_micros; /* all of them are within one balance */
+		left += g->remaining_micros; /* the sum is within one balance */
 		effects_expire_grant(d, s, g, &t);
 	}
 	return left;
@@ -300,7 +301,7 @@ enum outcome allowance_check_plan(struct decide *d, struct slot *s, enum account
 	return OUTCOME_OK;
 }
 
-/* The first period: the month of now. */
+/* Begins the first period: the current month. */
 static void start(struct decide *d, struct slot *s, const struct plan *p)
 {
 	struct workspaces_row *w = workspace_of(d, s);
@@ -329,7 +330,7 @@ void allowance_take_seats(struct workspaces_row *w, const struct plan *p)
 	}
 }
 
-/* The greater plan takes effect at once.  Quotas stay as they are until the period ends; the difference is for
+/* The greater plan takes effect at once.  Quotas stay as they are until the period ends.  The difference is for
  * everybody, and is given for the people who are there, so their seats are taken. */
 static void upgrade(struct decide *d, struct slot *s, const struct plan *p)
 {
@@ -344,7 +345,7 @@ static void upgrade(struct decide *d, struct slot *s, const struct plan *p)
 	w->granted_micros += allowance_give(d, s, &more, d->now_us);
 }
 
-/* A person sets the plan now, and no payment is asked for.  Months count from the end of the one that was paid. */
+/* A person sets the plan now, without a payment.  Months count from the end of the paid one. */
 static void leave_subscription(struct workspaces_row *w, const struct zone *z)
 {
 	w->subscribed = 0;
@@ -388,7 +389,7 @@ enum outcome allowance_check_seat(struct decide *d, struct slot *s, int64_t role
 
 	if (w == NULL)
 		return OUTCOME_OK;
-	/* A period turns for everybody in one transaction, so there is an end to how many there can be. */
+	/* One transaction turns the period of everybody, so the number of people has a limit. */
 	if (w->managers + w->members >= ALLOWANCE_PEOPLE_MAX)
 		return OUTCOME_SEATS_TAKEN;
 	p = runs(w) ? book_plan_of_version(d->book, w->plan, w->plan_version) : NULL;
@@ -397,7 +398,7 @@ enum outcome allowance_check_seat(struct decide *d, struct slot *s, int64_t role
 	return OUTCOME_SEATS_TAKEN;
 }
 
-/* What pays for the running period; 0: a person set its plan. */
+/* The seq of the paid_periods row that pays for the running period; 0: a person set its plan. */
 static int64_t paying(struct slot *s, const struct workspaces_row *w)
 {
 	int64_t seq = 0;
@@ -417,7 +418,7 @@ static void join(struct decide *d, struct slot *s, const struct members_row *bef
 	const struct plan *p = runs(w) ? book_plan_of_version(d->book, w->plan, w->plan_version) : NULL;
 	micros quota;
 
-	/* Who was there in this period has been counted when it began, or when the plan grew. */
+	/* A member who was there in this period was counted when the period began, or when the plan grew. */
 	if (p == NULL || (before != NULL && before->removed_at_us >= w->period_start_us))
 		return;
 	quota = take_seat(w, p, m);

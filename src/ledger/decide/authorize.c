@@ -1,6 +1,6 @@
 /*
- * authorize: a hold on what the request may cost at most.  The customer's own key wins over the
- * platform's (Anthropic's before OpenAI's); then the first model of the list that is affordable.
+ * authorize: a hold on the highest cost of the request.  The customer's own key wins over the
+ * platform's (Anthropic's before OpenAI's).  Without one, the first affordable model of the list wins.
  */
 #include "ledger/decide/decide.h"
 
@@ -13,7 +13,7 @@
 #include "ledger/decide/limits.h"
 #include "ledger/decide/refusal.h"
 
-/* What the hold will be made of. */
+/* The figures of the hold to be made. */
 struct choice {
 	const struct price *price; /* NULL: the customer's own key, or a standard action */
 	const char *item, *provider;
@@ -53,8 +53,8 @@ static bool choose_byok(const struct decide *d, const struct command *c, unsigne
 	return false;
 }
 
-/* One model against what is available: OK, INSUFFICIENT_CREDITS with reserved_micros what it would need,
- * MODEL_NOT_IN_PLAN, UNKNOWN_MODEL, or INVALID_REQUEST when the cost is beyond counting. */
+/* Compares one model with the available amount: OK, MODEL_NOT_IN_PLAN, UNKNOWN_MODEL, INSUFFICIENT_CREDITS (with the
+ * needed amount in reserved_micros) or INVALID_REQUEST (the cost is out of range). */
 static enum outcome try_model(const struct decide *d, const struct plan *plan,
                               const struct command *c, int index, micros available,
                               struct choice *choice)
@@ -92,7 +92,7 @@ static enum outcome try_model(const struct decide *d, const struct plan *plan,
 	                                                              : OUTCOME_INVALID_REQUEST;
 }
 
-/* The first affordable model; else the least that any of them would need. */
+/* Chooses the first affordable model; if there is none, the model that needs least. */
 static enum outcome choose_model(const struct decide *d, const struct slot *s, const struct command *c,
                                  micros available, struct choice *choice)
 {

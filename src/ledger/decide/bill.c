@@ -8,7 +8,7 @@
 #include "ledger/decide/workspace.h"
 
 #define PPM 1000000
-#define MINOR_MAX 99999999 /* of one invoice, by Stripe's rules; the rest is left for the next one */
+#define MINOR_MAX 99999999 /* of one invoice, by Stripe's rules; the next one has the rest */
 
 micros bill_owed(const struct slot *s, const struct workspaces_row *w)
 {
@@ -108,7 +108,7 @@ void bill_suspend(struct decide *d, struct slot *s)
 	struct workspaces_row *w = workspace_of(d, s);
 
 	CHECK(w != NULL);
-	/* One that a person has suspended since stays that person's. */
+	/* An account that a person has suspended since keeps its status. */
 	if (s->account->status == STATUS_PAST_DUE)
 		s->account->status = STATUS_UNPAID;
 	w->suspend_at_us = 0;
@@ -116,7 +116,7 @@ void bill_suspend(struct decide *d, struct slot *s)
 	rows_touch(d->rows, &s->account->row);
 }
 
-/* The account is past due from now on, and suspended when the days of grace are over. */
+/* The account is past due from now on, and suspended when its time of grace (grace_us) is over. */
 static void begin_grace(struct decide *d, struct slot *s)
 {
 	struct workspaces_row *w = workspace_of(d, s);

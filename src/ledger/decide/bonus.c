@@ -8,7 +8,7 @@
 #include "ledger/decide/campaign.h"
 #include "ledger/decide/funds.h"
 
-/* The claims were named by the address that the account had before it was locked. */
+/* True if the account still has the address of the claims, which was read before the account was locked. */
 static bool is_current(struct decide *d, struct slot *s, const struct command *c)
 {
 	const struct profiles_row *p = rows_profile(d->rows, s);

@@ -20,7 +20,7 @@ static bool is_claimed(struct decide *d, const struct command *c)
 	return false;
 }
 
-/* An address that cannot be compared is none here. */
+/* True if the command claims an address; one that cannot be compared does not count. */
 static bool has_address(const struct command *c)
 {
 	for (int i = 0; i < c->bonus.claim_count; i++)

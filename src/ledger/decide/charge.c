@@ -1,5 +1,5 @@
 /*
- * charge: an action checked and consumed in one call; a hold and its settlement at once.
+ * charge: checks and consumes an action in one call, which stands for a hold and its settlement.
  */
 #include "ledger/decide/decide.h"
 

@@ -1,12 +1,12 @@
 /*
- * check: whether the account could spend now; reserves nothing and changes nothing.
+ * check: tells if the account could spend now; reserves nothing and changes nothing.
  */
 #include "ledger/decide/decide.h"
 
 #include "ledger/decide/limits.h"
 #include "ledger/decide/refusal.h"
 
-/* What one of the action costs; false, UNKNOWN_ACTION, where it has no price. */
+/* Sets needed to the cost of one action; false, with UNKNOWN_ACTION, where the action has no price. */
 static bool price_action(const struct decide *d, const struct slot *s, const struct command *c, struct answer *a,
                          micros *needed)
 {

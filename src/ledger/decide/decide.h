@@ -1,9 +1,9 @@
 /*
  * decide: from a command and the rows it may see to an outcome and changed rows.  Pure: no I/O, no clock,
- * no memory but the batch's arena, no state; the style tests hold the object files to it.
+ * no memory but the batch's arena, no state.  The style tests check the object files for that.
  *
- * Every decide_<command> has the same shape: guards, each a named outcome, that change nothing; then a
- * line after which the command must succeed; then effects (effects.h).
+ * Every decide_<command> has the same shape.  Guards come first: each has a named outcome and changes nothing.  A
+ * line follows after which the command must succeed.  Effects (effects.h) come last.
  */
 #ifndef OCTROI_LEDGER_DECIDE_DECIDE_H
 #define OCTROI_LEDGER_DECIDE_DECIDE_H
@@ -43,10 +43,10 @@ _Static_assert(NEED_COUNT <= 16, "NEEDS_OBJECT uses the bits above");
 #define NEEDS_OBJECT(NAME) (TABLE_##NAME << 16)
 #define NEEDS_OBJECT_TABLE(needs) ((needs) >> 16)
 
-/* What prefetch must load for such a command. */
+/* The needs of the command: the rows that prefetch must load for it. */
 int decide_needs(enum command_kind kind);
 
-/* Decides the command: what is due first, then a stored answer to its request id, then itself. */
+/* Decides the command: due events first, then a stored answer to its request id, then the command itself. */
 void decide(struct decide *d, struct slot *s, struct command *c);
 
 /* Expires the account's holds and grants that are due, in the order of their times. */

@@ -23,7 +23,7 @@ int decide_needs(enum command_kind kind)
 	return rules[kind].needs;
 }
 
-/* By now, what was due being done. */
+/* The hold's state of now, after all due events. */
 static enum hold_state hold_state(const struct decide *d, struct slot *s, const struct requests_row *q)
 {
 	static const enum hold_state ended[] = {
@@ -33,7 +33,7 @@ static enum hold_state hold_state(const struct decide *d, struct slot *s, const 
 	};
 	const struct usages_row *u;
 
-	/* Where this batch placed the hold there was nothing to read, unless it has ended since. */
+	/* Prefetch has read no usage of a hold that this batch placed; there is one if the hold has ended since. */
 	if (q->row.change != ROW_CLEAN && !rows_wanted(d->rows, s, TABLE_USAGES, &q->seq))
 		return HOLD_STATE_OPEN;
 	u = rows_usage(d->rows, s, q->seq);
@@ -43,7 +43,7 @@ static enum hold_state hold_state(const struct decide *d, struct slot *s, const 
 	return ended[u->state];
 }
 
-/* The answer that the request id was given before. */
+/* Repeats the stored answer of the request id; CONFLICT if the command differs. */
 static void recall(const struct decide *d, struct slot *s, const struct requests_row *q, const struct command *c,
                    struct answer *a)
 {
@@ -68,7 +68,7 @@ static void recall(const struct decide *d, struct slot *s, const struct requests
 		a->hold_state = hold_state(d, s, q);
 }
 
-/* Whether the command's webhook event has been dealt with before. */
+/* True if the command's webhook event has been dealt with before. */
 static bool seen(struct decide *d, struct command *c)
 {
 	const struct webhook_events_row *e;
@@ -95,7 +95,7 @@ void decide(struct decide *d, struct slot *s, struct command *c)
 	if (s->account != NULL && !s->refreshed)
 		decide_refresh(d, s);
 	funds_figures(s, &c->answer);
-	/* Before a stored answer: it is not for who has left since. */
+	/* Checked before a stored answer, which is not for a member who has left since. */
 	if (c->by_customer && refusal_removed(d, s, c->member, &c->answer)) {
 		c->answer.outcome = OUTCOME_FORBIDDEN;
 		return;

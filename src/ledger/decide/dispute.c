@@ -1,5 +1,5 @@
 /*
- * dispute: whether its money was withdrawn, and whether it came back.  Both facts only ever become true.
+ * dispute: keeps two facts of a dispute: its money was withdrawn, its money came back.  Both only ever become true.
  */
 #include "ledger/decide/decide.h"
 
@@ -30,7 +30,7 @@ static int64_t live_minor(const struct disputes_row *r)
 	return r->withdrawn != 0 && r->reinstated == 0 ? r->amount_minor : 0;
 }
 
-/* What is known of the dispute with this. */
+/* Adds the command's facts to those of the dispute. */
 static void learn(struct disputes_row *after, const struct command *c)
 {
 	if (c->dispute.amount_minor > after->amount_minor)

@@ -1,5 +1,5 @@
 /*
- * due: what is to be done later: by the ledger, when it next looks at the account, or outside, by src/worker.
+ * due: work for later: the ledger's, when it next looks at the account, or outside work, which src/worker does.
  */
 #ifndef OCTROI_LEDGER_DECIDE_DUE_H
 #define OCTROI_LEDGER_DECIDE_DUE_H
@@ -8,9 +8,9 @@
 
 #define DUE_NEVER INT64_MAX
 
-/* Something of the account falls due then. */
+/* Notes that an event of the account falls due at at_us; 0: none. */
 void due_note(struct accounts_row *account, int64_t at_us);
-/* Something of an account with a workspace is to be done outside, from at_us on. */
+/* Adds outside work, for at_us or later, to the outbox of an account with a workspace. */
 void due_post(struct decide *d, struct slot *s, struct workspaces_row *w, enum outbox_kind kind,
                   int64_t subject_seq, int64_t at_us);
 

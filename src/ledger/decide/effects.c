@@ -8,12 +8,12 @@
 #include "ledger/decide/funds.h"
 #include "ledger/decide/workspace.h"
 
-/* What a line of the journal is about. */
+/* The subject of a line of the journal. */
 struct movement {
 	enum entry_kind kind;
 	enum counterpart counterpart;
 	int64_t usage_seq, transaction_seq, at_us;
-	record_sum *record; /* its first entry takes it and leaves 0; NULL: its row is not recorded */
+	record_sum *record; /* the first entry takes the sum and leaves 0; NULL: the row is not recorded */
 };
 
 struct accounts_row *effects_account(struct decide *d, struct slot *s, const struct command *c)
@@ -24,7 +24,7 @@ struct accounts_row *effects_account(struct decide *d, struct slot *s, const str
 		rows_touch(d->rows, &s->account->row);
 		return s->account;
 	}
-	/* Only a hold's name can stand for an account without its id, and then the account is there. */
+	/* Only a command that names a hold may lack account_id, and its account exists. */
 	CHECK(c->account_id != NULL);
 	a = (struct accounts_row *)rows_alloc(d->rows, TABLE_ACCOUNTS);
 	memcpy(a->id, s->key.bytes, sizeof(a->id));
@@ -66,7 +66,7 @@ static void enter(struct decide *d, struct slot *s, micros amount, int64_t grant
 	rows_touch(d->rows, &a->row);
 }
 
-/* Takes what the grant has of amount; what is left of it. */
+/* Takes amount from the grant, as far as the grant has it; returns the remainder of amount. */
 static micros take(struct decide *d, struct slot *s, struct grants_row *g, micros amount, const struct movement *m)
 {
 	const micros part = g->remaining_micros < amount ? g->remaining_micros : amount;
@@ -80,7 +80,7 @@ static micros take(struct decide *d, struct slot *s, struct grants_row *g, micro
 	return amount - part;
 }
 
-/* The balance has moved: an account that falls below its soft limit is told once, until it is above again. */
+/* The balance has moved: a postpaid account that falls below its soft limit gets one alert, until it is above again. */
 static void watch_soft_limit(struct decide *d, struct slot *s, micros before)
 {
 	const micros limit = s->account->soft_limit_micros, balance = s->account->balance_micros;
@@ -95,13 +95,13 @@ static void watch_soft_limit(struct decide *d, struct slot *s, micros before)
 		return;
 	}
 	if (w->soft_alert_at_us != 0 && before < -limit)
-		return; /* told */
+		return; /* alerted already */
 	w->soft_alert_at_us = d->now_us;
 	due_post(d, s, w, OUTBOX_SOFT_LIMIT, 0, d->now_us);
 }
 
-/* Takes amount from the grant first_seq (0: none), then from all in the order of spending; what they do not
- * cover becomes debt. */
+/* Takes amount from the grant first_seq (0: none), then from all in the order of spending; the uncovered rest
+ * becomes debt. */
 static void debit(struct decide *d, struct slot *s, micros amount, int64_t first_seq, const struct movement *m)
 {
 	const micros before = s->account->balance_micros;
@@ -135,7 +135,7 @@ static struct grants_row *new_grant(struct decide *d, struct slot *s, micros amo
 	return g;
 }
 
-/* What the grant has pays what was owed before it had it. */
+/* The grant pays the debt that was there before the grant had its credits. */
 static void pay_debt(struct decide *d, struct slot *s, struct grants_row *g, micros debt, const struct movement *m)
 {
 	const micros paid = debt < g->remaining_micros ? debt : g->remaining_micros;
@@ -150,8 +150,8 @@ static void pay_debt(struct decide *d, struct slot *s, struct grants_row *g, mic
 	enter(d, s, paid, 0, &repay);
 }
 
-/* What a grant of that type pays of the debt, the rest of which stays beside it.  A postpaid account is charged for
- * what it owed when the period began or a month was stated; its allowance is for the period. */
+/* The part of the debt that a grant of that type pays; the rest stays beside the grant.  A postpaid account is charged
+ * for the debt of the period's beginning and of stated months; its allowance is for the period. */
 static micros payable(const struct slot *s, int64_t type)
 {
 	const micros debt = funds_debt(s);
@@ -161,14 +161,14 @@ static micros payable(const struct slot *s, int64_t type)
 	return money_sum(debt, -s->workspace->arrears_micros);
 }
 
-/* So much is owed now, after something was paid of it. */
+/* Notes the debt that remains after a part of it was paid. */
 static void note_debt(struct decide *d, struct slot *s, micros debt)
 {
 	workspace_paid(d, s, debt);
 	bill_relieve(d, s, 0);
 }
 
-/* Gives amount as a new grant, which first pays the account's debt. */
+/* Gives amount as a new grant, which first pays the account's debt (payable).  Returns the grant's seq. */
 static int64_t credit(struct decide *d, struct slot *s, micros amount, int64_t type, int64_t priority,
        int64_t expires_at_us, const struct movement *m)
 {
@@ -210,7 +210,7 @@ static const char *text_of(const char *text)
 	return text != NULL ? text : "";
 }
 
-/* The row beside the entries that its movement makes, before they are made. */
+/* Adds the transaction's row, before the entries of its movement are made. */
 static void add_transaction(struct decide *d, struct slot *s, const struct effects_transaction *t, int64_t grant_seq,
                             record_sum *record)
 {
@@ -320,10 +320,10 @@ struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct hol
 	return u;
 }
 
-/* ---- what was charged for an expired hold, and is given back -------------------------------------------- */
+/* ---- giving back the charge for an expired hold --------------------------------------------------------- */
 
-/* The grant has the amount again, as far as it lacks it; what it does not lack.  Where it has expired since, this
- * expires, too. */
+/* Gives the amount wanted back to the grant, as far as the grant lacks it; returns the rest.  Where the grant has
+ * expired since, the restored amount expires too. */
 static micros restore(struct decide *d, struct slot *s, struct grants_row *g, micros wanted, const struct movement *m)
 {
 	const micros amount = money_least(wanted, g->amount_micros - g->remaining_micros);
@@ -360,14 +360,14 @@ static struct grants_row *grant_of(struct slot *s, int64_t seq)
 	return g;
 }
 
-/* Whether a credit has paid debt by it since that entry. */
+/* True if e is a grant's payment of debt after the entry since. */
 static bool paid_debt_since(const struct entries_row *e, const struct entries_row *since)
 {
 	return e->kind == ENTRY_DEBT && e->grant_seq != 0 && e->transaction_seq != 0 && e->seq > since->seq;
 }
 
-/* The grants that have paid that debt since have it again: what is owed first is paid first, and the part that is given
- * back was owed up to the until-th micro.  What of it no grant is known to have paid. */
+/* Gives amount back to the grants that have paid the debt since.  The oldest debt is paid first, and the part that is
+ * given back ends at micro number until of the debt.  Returns the part that no grant is known to have paid. */
 static micros restore_payers(struct decide *d, struct slot *s, micros amount, micros until,
                              const struct entries_row *debt, const struct movement *m)
 {
@@ -396,7 +396,8 @@ static micros restore_payers(struct decide *d, struct slot *s, micros amount, mi
 	return amount;
 }
 
-/* What no grant paid repays what is still owed; the rest was paid by others since. */
+/* Gives back a cost that no grant paid.  The amount repays the remaining debt first; the rest goes to the grants that
+ * have paid debt since.  Returns the part that no grant is known to have paid. */
 static micros give_back_debt(struct decide *d, struct slot *s, micros amount, const struct entries_row *debt,
                              const struct movement *m)
 {
@@ -409,8 +410,8 @@ static micros give_back_debt(struct decide *d, struct slot *s, micros amount, co
 	return restore_payers(d, s, amount - owed, -debt->balance_after_micros - owed, debt, m);
 }
 
-/* Gives back what the usage cost too much: what was taken last comes first.  What cannot be traced, of usages that were
- * captured before there was a record of it, is a grant of its own. */
+/* Gives back the excess cost of the usage: the last amount taken comes first.  An amount that cannot be traced, of a
+ * usage that was captured before there was a record of it, becomes a grant of its own. */
 static void give_back(struct decide *d, struct slot *s, const struct usages_row *u, micros amount,
                       const struct movement *m)
 {

@@ -1,6 +1,6 @@
 /*
- * effects: the only functions that change a ledger row, all below a command's line of no return, so none
- * of them can fail: their callers have checked every sum that they will make.
+ * effects: the only functions that change a ledger row.  All are called below a command's line of no return, so none
+ * of them can fail.  Their callers have checked every sum that they will make.
  */
 #ifndef OCTROI_LEDGER_DECIDE_EFFECTS_H
 #define OCTROI_LEDGER_DECIDE_EFFECTS_H
@@ -19,35 +19,35 @@ struct effects_transaction {
 	int64_t priority, expires_at_us, at_us;
 	const char *description, *reference, *actor, *metadata;
 };
-/* That of grants of this type unless something else is asked for. */
+/* The default priority of grants of this type. */
 int64_t effects_priority(enum transaction_type type);
-/* Books it; returns its seq. */
+/* Books the movement; returns the transaction's seq. */
 int64_t effects_transact(struct decide *d, struct slot *s, const struct effects_transaction *t);
-/* The same for an amount that is taken back: from that grant first, whatever its turn. */
+/* Books as effects_transact does, but takes a negative amount from that grant first, whatever its turn. */
 int64_t effects_claw_back(struct decide *d, struct slot *s, const struct effects_transaction *t, int64_t grant_seq);
 /* Takes the rest of one grant; t's amount is minus that rest. */
 void effects_expire_grant(struct decide *d, struct slot *s, struct grants_row *g,
                           const struct effects_transaction *t);
 
-/* The open hold reserves so much more, or less, from now on. */
+/* Adds change, which may be negative, to the amount that the open hold reserves. */
 void effects_reserve(struct decide *d, struct slot *s, struct holds_row *h, micros change);
 /* The open hold ends: its row moves to usages, in the given state, with nothing charged yet. */
 struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct holds_row *h,
                                     enum usage_state state, int64_t at_us);
-/* Sets what a usage costs now, moving the difference to what it cost before.  What it cost too much goes back to the
- * grants that paid it, and out of the windows that counted it.  The last of what changes a usage but the figures of its
- * answer, and called even if it costs nothing: its entry records the row.  recorded: its record_of before the change,
- * 0 when it has just ended. */
+/* Sets the cost of a usage and moves the difference to the cost before.  An excess goes back to the grants that paid
+ * it, and out of the windows that counted it.  The call is the last change of a usage, but for the figures of its
+ * answer.  Callers make it even at no cost, for its entry records the row.  recorded: the row's record_of before the
+ * change, 0 when the usage has just ended. */
 void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros cost, record_sum recorded,
                   int64_t at_us);
-/* The same of a hold that has just expired, noting what that needs. */
+/* Sets the cost of a hold that has just expired, and adds the captures row that a later reduction needs. */
 void effects_capture(struct decide *d, struct slot *s, struct usages_row *u, micros cost, int64_t at_us);
 
 /* Keeps the answer under the command's request id. */
 void effects_remember(struct decide *d, struct slot *s, const struct command *c);
 /* Notes the command's webhook event, with answer.event_state and .note. */
 void effects_event(struct decide *d, const struct command *c);
-/* What is known of the customer, to be changed; made if it is not there. */
+/* The customer's row of profiles, to be changed; made if it is not there. */
 struct profiles_row *effects_profile(struct decide *d, struct slot *s);
 /* The account's row of billing, to be changed; made if it is not there. */
 struct billing_row *effects_billing(struct decide *d, struct slot *s);

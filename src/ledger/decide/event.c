@@ -1,5 +1,5 @@
 /*
- * event: a webhook event that moves nothing is noted.
+ * event: notes a webhook event that moves nothing.
  */
 #include "ledger/decide/decide.h"
 

@@ -1,6 +1,6 @@
 /*
- * extend: a hold that lives longer or covers more output, at the price it was placed at.  All that keeps a hold from
- * being placed keeps it from being extended, too: else one that is open would outlast any refusal.
+ * extend: a hold that lives longer or covers more output, at the price it was placed at.  Each reason that keeps a hold
+ * from being placed keeps it from being extended, too: otherwise an open hold would outlast any refusal.
  */
 #include "ledger/decide/decide.h"
 
@@ -12,7 +12,7 @@
 #include "ledger/decide/limits.h"
 #include "ledger/decide/refusal.h"
 
-/* What the hold would reserve with that many output tokens; OK or INVALID_REQUEST or UNAVAILABLE. */
+/* Sets reserved to the amount for that many output tokens; OK, INVALID_REQUEST or UNAVAILABLE. */
 static enum outcome reserve(const struct decide *d, const struct holds_row *h,
                             enum account_unit unit, int64_t output, micros *reserved)
 {
@@ -29,7 +29,7 @@ static enum outcome reserve(const struct decide *d, const struct holds_row *h,
 	return price_of_tokens(p, unit, &t, reserved) ? OUTCOME_OK : OUTCOME_INVALID_REQUEST;
 }
 
-/* The plan that the account is on by now need not be that of when the hold was placed. */
+/* True if the account's plan of now, which may differ from that of the hold's placing, allows the hold. */
 static bool in_plan(const struct decide *d, const struct slot *s, const struct holds_row *h)
 {
 	const struct plan *plan = limits_plan(d, s);
@@ -37,7 +37,8 @@ static bool in_plan(const struct decide *d, const struct slot *s, const struct h
 	return plan == NULL || h->source == SOURCE_BYOK || h->kind == PRICE_ACTION || plan_allows_model(plan, h->item);
 }
 
-/* Whether it would be refused to a hold that is placed now; one that only reserves less is not. */
+/* True, with the refusal in the answer, if a hold that is placed now would be refused.  No limit refuses an extension
+ * with the customer's own key, or one that only reserves less. */
 static bool refuse(struct decide *d, struct slot *s, const struct command *c, const struct holds_row *h, micros more,
                    struct limits_verdict *verdict, struct answer *a)
 {

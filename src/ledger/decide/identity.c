@@ -4,7 +4,7 @@
 
 #include "base/digest.h"
 
-/* Whose users own every spelling of their name with dots. */
+/* True for a domain whose users own every spelling of their name with dots. */
 static bool ignores_dots(const char *domain)
 {
 	return strcmp(domain, "gmail.com") == 0;
@@ -20,7 +20,7 @@ static bool is_alphanumeric(char c)
 	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
-/* Names of letters, digits and hyphens, with a dot between them. */
+/* True for names of letters, digits and hyphens, with a dot between them. */
 static bool is_domain(const char *text)
 {
 	char before = '.';
@@ -34,7 +34,7 @@ static bool is_domain(const char *text)
 	return is_alphanumeric(before);
 }
 
-/* What may stand before the @ without quotes; neither first nor last a dot, nor two in a row. */
+/* True if the text may stand before the @ without quotes: no dot first or last, and no two in a row. */
 static bool is_local(const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++) {
@@ -46,7 +46,8 @@ static bool is_local(const char *text, size_t length)
 	return length > 0;
 }
 
-/* Without blanks around it and a dot behind it, in lower case; its length, 0 when it is too long. */
+/* Writes email to out without blanks around it and a dot behind it, in lower case.  Returns the length, 0 when email is
+ * too long. */
 static size_t trim(const char *email, char out[IDENTITY_EMAIL_MAX])
 {
 	size_t length;

@@ -4,7 +4,7 @@
 #include "ledger/decide/funds.h"
 #include "ledger/decide/workspace.h"
 
-/* In int128, clipped: a figure for comparison and display, never for a row. */
+/* Computed in int128 and clipped: a figure for comparison and display, never for a row. */
 static micros left_of(micros limit, micros used, micros held)
 {
 	const __int128 left = (__int128)limit - used - held;
@@ -19,7 +19,7 @@ static micros used_of(micros used, micros held)
 	return left_of(used, 0, -held);
 }
 
-/* Takes the limit in if it leaves less than the ones before. */
+/* Replaces the verdict by the limit if the limit leaves less. */
 static void tighten(struct limits_verdict *v, const struct limits_verdict *limit)
 {
 	if (limit->available_micros < v->available_micros)
@@ -45,7 +45,8 @@ static void balance(const struct slot *s, struct limits_verdict *v)
 	}
 }
 
-/* Use and what is held within a window that ends at until_us, or has ended and counts from zero again. */
+/* Used and held amounts of a window that ends at until_us.  A window that has ended counts from zero again, until
+ * next_us. */
 struct window {
 	micros used, held;
 	int64_t until_us, next_us;
@@ -74,7 +75,7 @@ static int64_t period_end(const struct slot *s, int64_t next_month_us)
 	return s->workspace->period_end_us != 0 ? s->workspace->period_end_us : next_month_us;
 }
 
-/* What the others have not used of their own shares is not for this one, nor for nobody. */
+/* A member may not spend the unused quota of other members; nor may a request without a member. */
 static void share(const struct decide *d, const struct slot *s, const struct members_row *m, int64_t next_month_us,
                   struct limits_verdict *v)
 {

@@ -1,5 +1,5 @@
 /*
- * member: someone joins an account, changes role, or leaves; history stays.
+ * member: a person joins an account, changes role, or leaves; history stays.
  */
 #include "ledger/decide/decide.h"
 

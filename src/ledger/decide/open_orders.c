@@ -3,7 +3,7 @@
 #include "base/check.h"
 
 #define US_PER_SECOND INT64_C(1000000)
-/* A session of Stripe's lives a day. */
+/* A session at Stripe lives a day. */
 #define SESSION_LIFE_US (INT64_C(86400) * US_PER_SECOND)
 #define ENTRY_BYTES 20 /* digits of a second, and a comma */
 
@@ -22,7 +22,7 @@ static int64_t with_session(const struct topups_row *t)
 	return (t->created_at_us + OPEN_ORDERS_TRY_US + SESSION_LIFE_US) / US_PER_SECOND;
 }
 
-/* "1700000900,1700087300", of which those that have lapsed are left out. */
+/* Reads the column, such as "1700000900,1700087300"; leaves lapsed entries out. */
 static void read_list(const struct decide *d, const struct billing_row *b, struct list *l)
 {
 	l->count = 0;
@@ -61,7 +61,7 @@ static void write_list(struct decide *d, struct billing_row *b, const struct lis
 	rows_touch(d->rows, &b->row);
 }
 
-/* False when it is not among them. */
+/* Removes one entry of that second; false when there is none. */
 static bool take_out(struct list *l, int64_t until_s)
 {
 	for (int i = 0; i < l->count; i++) {

@@ -1,20 +1,20 @@
 /*
- * open_orders: how many orders of an account can still be paid.  Each is the second in which it lapses: soon, until
- * Stripe has made its session, then when that has expired.  So the count comes down by itself, without any webhook.
- * Pure; changes the account's row of billing.
+ * open_orders: the number of orders of an account that can still be paid.  Each order is kept as the second in which it
+ * lapses.  An order without a session lapses OPEN_ORDERS_TRY_US after it was made; an order with one, when the session
+ * has expired.  So the count comes down by itself, without any webhook.  Pure; changes the account's row of billing.
  */
 #ifndef OCTROI_LEDGER_DECIDE_OPEN_ORDERS_H
 #define OCTROI_LEDGER_DECIDE_OPEN_ORDERS_H
 
 #include "ledger/decide/decide.h"
 
-/* An order that has no session by then never gets one. */
+/* An order without a session by that time never gets one. */
 #define OPEN_ORDERS_TRY_US (INT64_C(900) * 1000000)
 #define OPEN_ORDERS_MAX 100 /* entries that fit into the column */
 
-/* Whether there are as many as there may be; then the refusal is in the answer.  b may be NULL. */
+/* True if there are as many open orders as allowed; then the refusal is in the answer.  b may be NULL. */
 bool open_orders_full(const struct decide *d, const struct billing_row *b, struct answer *a);
-/* The order is opened; its session is made; it ends, whatever becomes of it. */
+/* begin: the order is opened.  extend: its session is made.  end: the order ends, paid or not. */
 void open_orders_begin(struct decide *d, struct billing_row *b, const struct topups_row *t);
 void open_orders_extend(struct decide *d, struct billing_row *b, const struct topups_row *t);
 void open_orders_end(struct decide *d, struct billing_row *b, const struct topups_row *t);

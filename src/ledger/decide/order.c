@@ -87,7 +87,7 @@ void order_write(struct decide *d, const struct order *o)
 
 /* ---- claims -------------------------------------------------------------------------------------- */
 
-/* The credits that part of the order's money stands for. */
+/* Sets share_micros to the credits of that part of the order's money; false when they are out of bounds. */
 static bool share(const struct order *o, int64_t minor, micros *share_micros)
 {
 	__int128 exact;
@@ -100,8 +100,8 @@ static bool share(const struct order *o, int64_t minor, micros *share_micros)
 	return true;
 }
 
-/* Refunds that are known by themselves count as they stand, failed ones not at all; what the charge says
- * beyond them is of refunds whose own events have not come. */
+/* A refund with an event of its own counts as it stands; a failed one does not count.  An amount of the charge beyond
+ * those belongs to refunds whose own events have not come. */
 bool order_claims(const struct order *o, struct order_claims *claims)
 {
 	const int64_t unknown = o->charge_refunded_minor - o->refunds_known_minor;
@@ -177,7 +177,7 @@ void order_keep_payment(struct decide *d, struct slot *s, struct order *o, const
 
 /* ---- effects ------------------------------------------------------------------------------------- */
 
-/* How the balance moves when the claims are met; each part is within MONEY_AMOUNT_MAX_MICROS. */
+/* The change of the balance when the claims are met; each part is within MONEY_AMOUNT_MAX_MICROS. */
 static micros change_of(const struct order *o, const struct order_claims *claims)
 {
 	return o->refunded_micros - claims->refunded_micros + o->disputed_micros -
@@ -186,7 +186,7 @@ static micros change_of(const struct order *o, const struct order_claims *claims
 
 bool order_fits(const struct slot *s, const struct order *o, const struct order_claims *claims)
 {
-	/* One after the other: each step has to fit. */
+	/* Refunds come first, disputes second: each step has to fit. */
 	return !o->paid || (funds_fit(s->account, o->refunded_micros - claims->refunded_micros) &&
 	                    funds_fit(s->account, change_of(o, claims)));
 }
@@ -218,7 +218,7 @@ static void move(struct decide *d, struct slot *s, const struct order *o, struct
 void order_settle(struct decide *d, struct slot *s, struct order *o, const struct order_claims *claims,
                   const char *reference)
 {
-	/* What comes back is spent like the order's own credits. */
+	/* Returned credits are spent like the order's own. */
 	struct effects_transaction what = {
 		.priority = effects_priority(TRANSACTION_TOP_UP),
 		.at_us = d->now_us,

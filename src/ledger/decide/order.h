@@ -1,7 +1,7 @@
 /*
- * order: what is known of the payment, refunds and disputes of a top-up or a statement, and the claw-back that follows
- * from it.  Facts are kept as facts; the effect is always the step from what has been taken back to what the facts
- * say, so that no order and no repetition of events makes a difference.  Pure.
+ * order: the known payment, refunds and disputes of a top-up or a statement, and the claw-back that follows from them.
+ * Facts are kept as facts.  The effect is always the step from the amount taken back so far to the amount of the facts.
+ * So neither the order nor the repetition of events makes a difference.  Pure.
  */
 #ifndef OCTROI_LEDGER_DECIDE_ORDER_H
 #define OCTROI_LEDGER_DECIDE_ORDER_H
@@ -10,7 +10,7 @@
 
 #define ORDER_MINOR_MAX INT64_C(1000000000000) /* Stripe's amounts have at most 12 digits */
 
-/* Columns of what was paid for, whatever its table. */
+/* Columns of a top-up or a statement, in either table. */
 #define ORDER_FACTS(FACT)           \
 	FACT(refunds_live_minor)    \
 	FACT(refunds_known_minor)   \
@@ -19,7 +19,7 @@
 	FACT(refunded_micros)       \
 	FACT(disputed_micros)
 
-/* A top-up or a statement, as far as both are alike.  A copy: order_write puts facts and payment into the row. */
+/* The common part of a top-up and a statement.  A copy: order_write puts facts and payment into the row. */
 struct order {
 	struct row *row;
 	enum payment_kind kind;
@@ -28,7 +28,7 @@ struct order {
 	int64_t amount_minor;
 	micros amount_micros;
 	const char *currency, *payment_id;
-	int64_t grant_seq; /* of what the payment gave */
+	int64_t grant_seq; /* the grant that the payment gave */
 #define FACT(name) int64_t name;
 	ORDER_FACTS(FACT)
 #undef FACT
@@ -40,32 +40,32 @@ void order_of_topup(struct topups_row *t, struct order *o);
 void order_of_statement(struct statements_row *t, struct order *o);
 void order_write(struct decide *d, const struct order *o);
 
-/* What an order's credits are to be lessened by. */
+/* The amounts by which an order's credits are to be lessened. */
 struct order_claims {
 	micros refunded_micros, disputed_micros;
 };
-/* From the facts; false when they are beyond all bounds. */
+/* Computes the claims from the facts; false when they are out of bounds. */
 bool order_claims(const struct order *o, struct order_claims *claims);
 
-/* NULL, or why a fact in that currency and mode is not one about this order (also when o is NULL). */
+/* NULL, or the reason why a fact in that currency and mode is not about this order (also when o is NULL). */
 const char *order_mismatch(const struct order *o, const char *currency, bool livemode);
-/* NULL, or why the command's payment is not this order's. */
+/* NULL, or the reason why the command's payment is not this order's. */
 const char *order_payment_mismatch(struct decide *d, const struct slot *s, const struct order *o,
                                    const struct command *c);
-/* Whether it is known whose the command's payment is. */
+/* True if the owner of the command's payment is known. */
 bool order_knows_payment(struct decide *d, const struct command *c);
 /* Remembers that the command's payment is this order's. */
 void order_keep_payment(struct decide *d, struct slot *s, struct order *o, const struct command *c);
 
-/* Whether the account's balance stays in range when these claims are met. */
+/* True if the account's balance stays in range when these claims are met. */
 bool order_fits(const struct slot *s, const struct order *o, const struct order_claims *claims);
-/* The same of an order that is paid only now. */
+/* Checks as order_fits does, but for an order that is paid only now. */
 bool order_fits_paid(const struct slot *s, const struct order *o, const struct order_claims *claims);
-/* Meets them: nothing until the order is paid.  reference: Stripe's name of what moved it. */
+/* Meets the claims; does nothing until the order is paid.  reference: Stripe's id of the object that caused it. */
 void order_settle(struct decide *d, struct slot *s, struct order *o, const struct order_claims *claims,
                   const char *reference);
 
-/* The event cannot be applied: it is kept for a person, and nothing else changes. */
+/* The event cannot be applied: the event is kept for a person, and nothing else changes. */
 void order_park(struct answer *a, const char *note);
 
 #endif

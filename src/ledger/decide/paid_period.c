@@ -12,7 +12,7 @@
 
 /* ---- sums ------------------------------------------------------------------------------------------ */
 
-/* amount * part / whole; 0 <= part, so that it has bounds where part <= whole. */
+/* amount * part / whole, at most MONEY_AMOUNT_MAX_MICROS; part must not be negative. */
 static micros share(micros amount, int64_t part, int64_t whole, bool up)
 {
 	const __int128 product = (__int128)amount * part;
@@ -40,7 +40,7 @@ micros paid_period_monthly(struct decide *d, struct slot *s, const char *plan, c
 	return more > 0 ? more : 0;
 }
 
-/* What has been refunded of the row's money or is disputed, at most all of it. */
+/* The part of the row's money that is refunded or disputed, at most all of it. */
 static int64_t lost_minor(const struct paid_periods_row *r)
 {
 	const int64_t unknown = r->charge_refunded_minor - r->refunds_known_minor;
@@ -49,13 +49,13 @@ static int64_t lost_minor(const struct paid_periods_row *r)
 	return lost < r->amount_minor ? (int64_t)lost : r->amount_minor;
 }
 
-/* Of an amount, what the row's money that stayed is worth. */
+/* The part of an amount that the row's money pays for, less the money that is refunded or disputed. */
 static micros kept(const struct paid_periods_row *r, micros amount)
 {
 	return r->amount_minor == 0 ? amount : share(amount, r->amount_minor - lost_minor(r), r->amount_minor, false);
 }
 
-/* What the customer has had of the row, or still has. */
+/* The credits of the row that the customer had or still has. */
 static micros had(const struct paid_periods_row *r)
 {
 	return r->granted_micros - r->returned_micros - r->lapsed_micros - r->taken_micros;
@@ -68,7 +68,7 @@ struct month {
 	int64_t whole_us;         /* its whole length */
 };
 
-/* The month from the anchor, in UTC, that the time lies in, cut to what the row pays for. */
+/* The month, counted from the anchor in UTC, that at_us lies in, cut to the time that the row pays for. */
 static struct month month_at(int64_t anchor_us, const struct paid_periods_row *r, int64_t at_us)
 {
 	const int64_t day_us = INT64_C(86400) * 1000000;
@@ -90,7 +90,7 @@ static struct month month_at(int64_t anchor_us, const struct paid_periods_row *r
 
 /* ---- what a period gives --------------------------------------------------------------------------- */
 
-/* From then on it gives so much more of a month, or less. */
+/* From at_us on, the period's rate (micros a month) changes by change. */
 static void change_rate(struct workspaces_row *w, micros change, int64_t at_us)
 {
 	if (at_us >= w->rate_from_us) {
@@ -103,7 +103,7 @@ static void change_rate(struct workspaces_row *w, micros change, int64_t at_us)
 	CHECK(w->rate_micros >= 0);
 }
 
-/* What it comes to by its end, if nothing changes any more. */
+/* The credits that the period gives by its end, if nothing changes any more. */
 static micros earned(const struct workspaces_row *w)
 {
 	return w->earned_micros + share(w->rate_micros, w->period_end_us - w->rate_from_us, w->whole_us, false);
@@ -116,7 +116,7 @@ static int64_t within(const struct workspaces_row *w, int64_t at_us)
 	return at_us < w->period_end_us ? at_us : w->period_end_us;
 }
 
-/* What it gave beyond what it comes to by now is taken back. */
+/* Takes back the credits that were granted beyond earned(w). */
 static void settle_less(struct decide *d, struct slot *s)
 {
 	struct workspaces_row *w = workspace_of(d, s);
@@ -174,7 +174,8 @@ struct paid_periods_row *paid_period_running(struct decide *d, struct slot *s, c
 	return NULL;
 }
 
-/* What ran until now runs no more.  The rest of the subscription's own period has been credited by Stripe. */
+/* All rows but next run no more.  The remaining time of the subscription's own period is taken back, for Stripe has
+ * credited it. */
 static void cut(struct decide *d, struct slot *s, const struct paid_periods_row *next)
 {
 	struct workspaces_row *w = workspace_of(d, s);
@@ -191,7 +192,8 @@ static void cut(struct decide *d, struct slot *s, const struct paid_periods_row 
 		}
 }
 
-/* The figures of a period of the workspace; it must begin after whatever has begun, for it is known by its start. */
+/* Sets the figures of a period of the workspace.  A period is known by its start, so it must begin after every period
+ * that has begun. */
 static void set_month(struct workspaces_row *w, const struct month *m, micros rate)
 {
 	int64_t start_us = m->start_us;
@@ -263,7 +265,7 @@ static void end_with_period(struct workspaces_row *w)
 	w->next_plan = "";
 }
 
-/* When what was paid last begins: older news of the plan are overtaken by it. */
+/* The start of the latest running row: it overtakes older events about the plan. */
 static int64_t paid_since(struct slot *s)
 {
 	const struct paid_periods_row *r;
@@ -320,7 +322,7 @@ void paid_period_seated(struct decide *d, struct slot *s, micros quota)
 
 	if (quota <= 0 || w->subscribed == 0)
 		return;
-	/* It is given in full, and lessened as the rest of the month's allowance. */
+	/* The quota is given in full, and lessened like the rest of the month's allowance. */
 	w->rate_micros += quota;
 	w->earned_micros += quota - share(quota, w->period_end_us - w->rate_from_us, w->whole_us, false);
 	for (struct paid_periods_row *r = rows_periods(s); r != NULL; r = (struct paid_periods_row *)r->row.next)
@@ -332,7 +334,7 @@ void paid_period_seated(struct decide *d, struct slot *s, micros quota)
 	}
 }
 
-/* What the period had left is nobody's any more; rows whose time is over stop running. */
+/* The remainder of the period's credits lapses; rows whose time is over stop running. */
 static void lapse(struct decide *d, struct slot *s, micros left, int64_t at_us)
 {
 	for (struct paid_periods_row *r = rows_periods(s); r != NULL; r = (struct paid_periods_row *)r->row.next) {
@@ -349,7 +351,7 @@ static void lapse(struct decide *d, struct slot *s, micros left, int64_t at_us)
 	}
 }
 
-/* The row that pays for the plan from then on, unless all of its money went back. */
+/* The row that pays for the plan from at_us on, unless all of its money went back. */
 static struct paid_periods_row *base_at(struct slot *s, int64_t at_us)
 {
 	for (struct paid_periods_row *r = rows_periods(s); r != NULL; r = (struct paid_periods_row *)r->row.next)
@@ -359,7 +361,7 @@ static struct paid_periods_row *base_at(struct slot *s, int64_t at_us)
 	return NULL;
 }
 
-/* What upgrades that are paid for longer than the month add to the next, up to what the plan gives. */
+/* Adds to the next month the upgrades that are paid for longer than this one, at most up to the plan's allowance. */
 static void add_upgrades(struct decide *d, struct slot *s, micros most, int64_t at_us)
 {
 	struct workspaces_row *w = workspace_of(d, s);
@@ -376,7 +378,7 @@ static void add_upgrades(struct decide *d, struct slot *s, micros most, int64_t 
 	}
 }
 
-/* The next month of what is paid for longer. */
+/* Begins the next month of a plan that is paid for longer than the month before. */
 static void go_on(struct decide *d, struct slot *s, const struct plan *p, struct paid_periods_row *base, micros carried,
                   int64_t at_us)
 {
@@ -459,13 +461,13 @@ bool paid_period_keep_payment(struct decide *d, struct slot *s, struct paid_peri
 
 /* ---- refunds and disputes -------------------------------------------------------------------------- */
 
-/* What is to be taken back in all, for what is known of the money. */
+/* The credits to be taken back in all, by the known facts about the money. */
 static micros claim_of(const struct paid_periods_row *r)
 {
 	return r->amount_minor == 0 ? 0 : share(r->granted_micros, lost_minor(r), r->amount_minor, true);
 }
 
-/* What is still to be taken: no more than what the customer has had or has; what lapsed is gone already. */
+/* The credits still to be taken: at most those that the customer had or has.  Lapsed credits are gone already. */
 static micros more_of(const struct paid_periods_row *r)
 {
 	return money_least(claim_of(r) - r->taken_micros - r->lapsed_micros, had(r));
@@ -478,7 +480,7 @@ bool paid_period_claim_fits(const struct slot *s, const struct paid_periods_row 
 	return funds_fit(s->account, more > 0 ? -more : r->taken_micros);
 }
 
-/* What the running period's allowances have left. */
+/* The remainder of the running period's allowances. */
 static micros left_of_period(struct decide *d, struct slot *s, const struct paid_periods_row *r)
 {
 	const struct workspaces_row *w = workspace_of(d, s);
@@ -503,8 +505,8 @@ static void take(struct decide *d, struct slot *s, struct paid_periods_row *r, s
 	r->owed_micros += more - own;
 }
 
-/* What was taken of other credits, or became debt, is made good as far as what lapsed and the period's own credits meet
- * the claim. */
+/* The part of owed_micros to be given back.  owed_micros was taken from other credits or became debt; it is given back
+ * as far as lapsed credits and the period's own credits meet the claim. */
 static micros owed_back(const struct paid_periods_row *r)
 {
 	const micros due = claim_of(r) - r->lapsed_micros - (r->taken_micros - r->owed_micros);
@@ -512,7 +514,8 @@ static micros owed_back(const struct paid_periods_row *r)
 	return r->owed_micros - money_least(r->owed_micros, due > 0 ? due : 0);
 }
 
-/* The rest were credits of the period: they come back until its end, and not after it. */
+/* Gives back owed_back(r).  The rest of taken_micros were credits of the period: they come back until its end, and not
+ * after it. */
 static void give_back(struct decide *d, struct slot *s, struct paid_periods_row *r, struct effects_transaction *t)
 {
 	const struct workspaces_row *w = workspace_of(d, s);

@@ -22,7 +22,7 @@ static const char *mismatch(struct decide *d, const struct slot *s, const struct
 	return NULL;
 }
 
-/* The facts of after are those of p, once what they ask for can be had. */
+/* Writes the facts of after into p and meets their claim; parks the event if the balance would leave its range. */
 static bool settle(struct decide *d, struct slot *s, struct paid_periods_row *p, const struct paid_periods_row *after,
                    struct command *c, enum transaction_type type)
 {

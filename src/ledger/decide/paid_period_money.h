@@ -1,6 +1,6 @@
 /*
- * paid_period_money: refunds and disputes of the invoice of a subscription's period, as refund and dispute are of an
- * order.  Pure.
+ * paid_period_money: refunds and disputes of the invoice of a subscription's period, as refund and dispute handle those
+ * of an order.  Pure.
  */
 #ifndef OCTROI_LEDGER_DECIDE_PAID_PERIOD_MONEY_H
 #define OCTROI_LEDGER_DECIDE_PAID_PERIOD_MONEY_H

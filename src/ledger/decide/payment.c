@@ -1,6 +1,6 @@
 /*
- * payment: what became of an order's payment.  Facts may come in any order and any number of times: the
- * highest state stands, and the credit is given when it first becomes paid.
+ * payment: the state of an order's payment.  Facts may come in any order and any number of times.  The highest state
+ * stands, and the credit is given when the state first becomes paid.
  */
 #include "ledger/decide/decide.h"
 
@@ -23,8 +23,8 @@ static const char *customer_mismatch(struct decide *d, struct slot *s, const str
 	return NULL;
 }
 
-/* A buyer may choose the client_reference_id of anything that the same merchant sells.  So the session has to be the
- * order's own; until that one is noted, and where the fact names none, the metadata decide. */
+/* A buyer may choose the client_reference_id of anything that the same merchant sells.  So the session must be the
+ * order's own.  Until the order's session is noted, and where the fact names none, the metadata decide. */
 static const char *session_mismatch(struct decide *d, const struct topups_row *t, const struct command *c)
 {
 	const char *session = c->payment.session_id;
@@ -36,7 +36,7 @@ static const char *session_mismatch(struct decide *d, const struct topups_row *t
 	return NULL;
 }
 
-/* NULL, or why the command is to wait for a person. */
+/* NULL, or the reason why the command must wait for a person. */
 static const char *mismatch(struct decide *d, struct slot *s, const struct topups_row *t, const struct order *o,
                             const struct command *c)
 {
@@ -85,7 +85,7 @@ static void credit(struct decide *d, struct slot *s, struct topups_row *t, struc
 	order_settle(d, s, &o, claims, t->payment_id);
 }
 
-/* Whether the order has been paid or can still be. */
+/* True if the order has been paid or can still be paid. */
 static bool is_live(int64_t state)
 {
 	return state == TOPUP_OPEN || state == TOPUP_PENDING || state == TOPUP_PAID;
@@ -119,7 +119,7 @@ void decide_payment(struct decide *d, struct slot *s, struct command *c)
 		return;
 	}
 	pays = c->payment.state == TOPUP_PAID && t->state != TOPUP_PAID;
-	/* What was refunded or disputed before is taken back at once. */
+	/* Earlier refunds and disputes are taken back at once. */
 	if (!order_claims(&o, &claims) || (pays && !order_fits_paid(s, &o, &claims))) {
 		order_park(a, "the balance would leave its range");
 		return;

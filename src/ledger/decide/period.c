@@ -1,6 +1,6 @@
 /*
- * period: an invoice of a subscription is paid, and what it pays for is given: once, for the time that is left of it.
- * Whatever order events come in, it waits for its subscription, and an upgrade for the period that it adds to.
+ * period: an invoice of a subscription is paid, and its period is given: once, for the time that is left of it.  Events
+ * may come in any order: a period waits for its subscription, and an upgrade for the period that it adds to.
  */
 #include "ledger/decide/decide.h"
 
@@ -14,12 +14,12 @@
 #include "ledger/decide/workspace.h"
 
 #define US_PER_SECOND INT64_C(1000000)
-#define AHEAD_US (600 * US_PER_SECOND)               /* Stripe's clock, of ours */
+#define AHEAD_US (600 * US_PER_SECOND)               /* Stripe's clock may be ahead of ours by that */
 #define LONGEST_US (INT64_C(1100) * 86400 * US_PER_SECOND) /* Stripe's longest interval is three years */
 #define TRIAL_SLACK_US (3600 * US_PER_SECOND)
 #define SAME_PERIOD_US (INT64_C(2) * 86400 * US_PER_SECOND)
 
-/* The running period is another subscription's, which may still change what it costs. */
+/* True if the running period belongs to another subscription, which may still change its cost. */
 static bool is_of_another(struct decide *d, struct slot *s, const struct command *c)
 {
 	const struct workspaces_row *w = workspace_of(d, s);
@@ -33,7 +33,7 @@ static bool is_of_another(struct decide *d, struct slot *s, const struct command
 	return false;
 }
 
-/* NULL, or why the command is to wait for what is not known yet, or for a person. */
+/* NULL, or the reason why the command must wait, for a fact that is not known yet or for a person. */
 static const char *mismatch(struct decide *d, struct slot *s, const struct subscriptions_row *r,
                             const struct paid_periods_row *known, const struct command *c)
 {
@@ -57,7 +57,7 @@ static const char *mismatch(struct decide *d, struct slot *s, const struct subsc
 	return NULL;
 }
 
-/* The same of one that is to be given now. */
+/* Checks as mismatch does, but a period that is to be given now. */
 static const char *begin_mismatch(struct decide *d, struct slot *s, const struct paid_periods_row *running,
                                   const struct command *c)
 {
@@ -83,7 +83,7 @@ static const char *begin_mismatch(struct decide *d, struct slot *s, const struct
 	return NULL;
 }
 
-/* Nothing was paid, and the operator gives no such periods away. */
+/* True if nothing was paid, and plan_free_periods does not give such periods away. */
 static bool is_given_away(const struct decide *d, const struct subscriptions_row *r, const struct command *c)
 {
 	const bool trial = c->period.end_us <= r->trial_end_us + TRIAL_SLACK_US;
@@ -112,7 +112,8 @@ static struct paid_periods_row *keep(struct decide *d, struct slot *s, const str
 	return r;
 }
 
-/* A period that was given before periods were paid for has no invoice.  This is it. */
+/* The running period, if this invoice is its own; else NULL.  A period that was given before periods were paid for has
+ * no invoice: it takes this one. */
 static struct paid_periods_row *adopt(struct decide *d, struct slot *s, const struct command *c)
 {
 	struct paid_periods_row *r = paid_period_running(d, s, c->object_key);
@@ -149,7 +150,7 @@ static void give(struct decide *d, struct slot *s, const struct subscriptions_ro
 		paid_period_upgrade(d, s, p);
 	else
 		paid_period_begin(d, s, p, r->anchor_at_us);
-	/* What has been heard of it since: it costs less by now, or has ended. */
+	/* The subscription may have changed since: it costs less by now, or has ended. */
 	if (rows_billing(d->rows, s)->subscription_live == 0)
 		paid_period_follow(d, s, r, "", true);
 	else if (book_plan_at(d->book, r->plan, d->now_us) != NULL)

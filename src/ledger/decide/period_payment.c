@@ -1,5 +1,5 @@
 /*
- * period_payment: with which payment the invoice of a period was paid, where the invoice itself does not say so.
+ * period_payment: the payment with which a period's invoice was paid, where the invoice itself does not name it.
  */
 #include "ledger/decide/decide.h"
 

@@ -1,6 +1,6 @@
 /*
- * refer: a customer types another one's referral code.  What both will get is settled now and given when
- * this account pays for the first time (referral.h).
+ * refer: a customer types another customer's referral code.  The reward of both is settled now, and given when this
+ * account pays for the first time (referral.h).
  */
 #include "ledger/decide/decide.h"
 

@@ -6,7 +6,7 @@
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
 
-/* Nothing for an account of another unit, or one whose balance could not hold it. */
+/* Gives the reward, but not to an account of another unit, nor where the balance would leave its range. */
 static void reward(struct decide *d, struct slot *s, const struct signups_row *p)
 {
 	const struct effects_transaction t = {

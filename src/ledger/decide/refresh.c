@@ -1,6 +1,6 @@
 /*
- * What falls due with time, done when the account is next touched.  Events are taken in the order of
- * their times and booked at those times, so that the result does not depend on when somebody looked.
+ * refresh: events that fall due with time, done when the account is next touched.  Events are taken in the order of
+ * their times and booked at those times.  So the result does not depend on the time of the touch.
  */
 #include "ledger/decide/decide.h"
 
@@ -61,7 +61,7 @@ static void expire_grant(struct decide *d, struct slot *s, struct grants_row *g)
 	effects_expire_grant(d, s, g, &t);
 }
 
-/* What may fall due; at the same time in this order. */
+/* The kinds of events.  Events that fall due at the same time are taken in this order. */
 enum kind { DUE_HOLD, DUE_MONTH, DUE_PERIOD, DUE_GRANT, DUE_SUSPENSION, DUE_KINDS };
 
 struct due {
@@ -75,7 +75,7 @@ static int64_t at_or_never(int64_t at_us)
 	return at_us != 0 ? at_us : DUE_NEVER;
 }
 
-/* hold: the first that was not looked at yet. */
+/* hold: the first hold that was not examined yet. */
 static void look(struct decide *d, struct slot *s, struct holds_row *hold, struct due *due)
 {
 	const struct workspaces_row *w = workspace_of(d, s);
@@ -124,7 +124,7 @@ static void happen(struct decide *d, struct slot *s, enum kind k, const struct d
 	}
 }
 
-/* Of an account that has been postpaid since before there were statements. */
+/* Begins the months of an account that has been postpaid since before there were statements. */
 static void begin_months(struct decide *d, struct slot *s)
 {
 	const struct workspaces_row *w = workspace_of(d, s);
@@ -145,7 +145,7 @@ void decide_refresh(struct decide *d, struct slot *s)
 	begin_months(d, s);
 	look(d, s, rows_open_holds(s), &due);
 	for (next = earliest(&due); due.at_us[next] <= d->now_us; next = earliest(&due)) {
-		CHECK(due.at_us[next] >= past_us); /* nothing falls due before what made it */
+		CHECK(due.at_us[next] >= past_us); /* no event falls due before its cause */
 		past_us = due.at_us[next];
 		happen(d, s, next, &due);
 		look(d, s, due.hold, &due);

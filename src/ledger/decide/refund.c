@@ -1,5 +1,5 @@
 /*
- * refund: a refund as it is now, or what was refunded of a charge in all.  Its status only rises (failed
+ * refund: a refund as it is now, or the total that was refunded of a charge.  A refund's status only rises (failed
  * stands above succeeded), so that an older event changes nothing.
  */
 #include "ledger/decide/decide.h"
@@ -39,7 +39,7 @@ static int64_t live_minor(enum refund_status status, int64_t amount_minor)
 	return status == REFUND_FAILED || status == REFUND_UNKNOWN ? 0 : amount_minor;
 }
 
-/* The order's facts with this one. */
+/* Adds this refund to the order's facts. */
 static void learn(struct order *after, const struct refunds_row *r, const struct command *c,
                   enum refund_status status)
 {

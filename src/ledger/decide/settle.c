@@ -1,5 +1,5 @@
 /*
- * settle: what the request did cost.  A hold ends exactly once; an expired one may still be settled, late.
+ * settle: the actual cost of the request.  A hold ends exactly once; an expired hold may still be settled, late.
  * The charge is taken in full even where it exceeds the hold, and may drive the balance below zero.
  */
 #include "ledger/decide/decide.h"
@@ -10,18 +10,18 @@
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
 
-/* What an ended or open hold says about its price. */
+/* The facts of an open or ended hold that its price depends on. */
 struct terms_of_hold {
 	enum price_kind kind;
 	enum hold_source source;
 	const char *item;
 	int64_t price_version;
 	micros reserved_micros;
-	int64_t input_tokens; /* as it was asked for; 0 once it has ended */
+	int64_t input_tokens; /* open: as requested; expired: 0; same_settlement: as stored */
 };
 
-/* What is charged for: the counts, and what they do not say.  Of a rest it is not known what it was: it is what costs
- * more.  An input that is not counted is what it was said to be at most. */
+/* The tokens to charge for: the counts, completed.  A rest may be input or output: it is charged as the dearer of both.
+ * An input that is not counted is taken from the hold, as the most that was announced. */
 static struct tokens charged(const struct decide *d, const struct command *c, const struct terms_of_hold *h)
 {
 	struct tokens t = c->settle.tokens;
@@ -89,7 +89,7 @@ static bool same_settlement(const struct decide *d, const struct usages_row *u, 
 {
 	const struct tokens stored = {{u->input_tokens, u->cache_read_tokens, u->cache_write_tokens,
 	                               u->cache_write_1h_tokens, u->output_tokens}};
-	/* An input that neither says is the same, whatever was taken for it. */
+	/* An input that neither settlement counts is equal, whatever number was taken for it. */
 	const struct terms_of_hold terms = {(enum price_kind)u->kind, (enum hold_source)u->source, u->item,
 	                                    u->price_version, u->reserved_micros, u->input_tokens};
 	const struct tokens tokens = charged(d, c, &terms);

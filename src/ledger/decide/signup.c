@@ -1,7 +1,7 @@
 /*
- * signup: the issuer of tokens says that a person signed up or changed: the account is made, the e-mail
- * address and the name are kept, and the sign-up bonus is given if it may be.  A bonus that may not be
- * given is no refusal, for the rest stands.
+ * signup: the issuer of tokens reports that a person signed up or changed.  The account is made, and the e-mail
+ * address and the name are kept.  The sign-up bonus is given if it may be.  A bonus that may not be given is no
+ * refusal, for the rest stands.
  */
 #include "ledger/decide/decide.h"
 

@@ -1,5 +1,5 @@
 /*
- * statement: what is owed now becomes a statement, which is to be charged at once.
+ * statement: makes a statement of the debt of now, to be charged at once.
  */
 #include "ledger/decide/decide.h"
 
@@ -17,7 +17,7 @@ void decide_statement(struct decide *d, struct slot *s, struct command *c)
 	if (s->account != NULL)
 		bill_price(d, s, bill_owed(s, w) + overdue, &amount);
 	a->outcome = OUTCOME_OK;
-	/* What is too small stays owed; it would be stated again and again. */
+	/* A debt that is too small to be charged stays owed, or it would be stated again and again. */
 	if (s->account == NULL || bill_small(d, &amount))
 		return;
 

@@ -1,6 +1,6 @@
 /*
- * statement_begin: before an invoice is made of a statement: what is still owed of it.  An invoice that is there
- * already keeps its amount; whether that is still right is what stale says.
+ * statement_begin: the remaining debt of a statement, before an invoice is made of it.  An invoice that is there
+ * already keeps its amount; answer.stale is true if less is owed by now.
  */
 #include "ledger/decide/decide.h"
 
@@ -9,7 +9,7 @@
 #include "ledger/decide/funds.h"
 #include "ledger/decide/workspace.h"
 
-/* What is owed, is not overdue and in no other statement that is to be charged: at most this one's amount. */
+/* The debt that is neither overdue nor in another statement that is to be charged; at most this statement's amount. */
 static micros left_of(const struct slot *s, const struct workspaces_row *w, const struct statements_row *t)
 {
 	const micros debt = funds_debt(s);

@@ -1,5 +1,5 @@
 /*
- * statement_note: what Stripe answered about a statement's invoice.  What is known already stays.
+ * statement_note: Stripe's answer about a statement's invoice.  Facts that are known already stay.
  */
 #include "ledger/decide/decide.h"
 
@@ -28,7 +28,7 @@ static void note_invoice(struct decide *d, struct statements_row *t, const struc
 	rows_touch(d->rows, &t->row);
 }
 
-/* NULL, or why the payment that is named is not one of the statement's invoice. */
+/* NULL, or the reason why the command's payment is not one of the statement's invoice. */
 static const char *mismatch(struct decide *d, const struct slot *s, struct statements_row *t, const struct command *c)
 {
 	struct order o;
@@ -79,7 +79,7 @@ void decide_statement_note(struct decide *d, struct slot *s, struct command *c)
 	keep_payment(d, s, t, c);
 	if (!bill_settled(t)) {
 		note_invoice(d, t, c);
-		/* Two may hear of one attempt. */
+		/* One attempt may be reported twice. */
 		if (c->statement_note.failure != NULL && t->failures == c->statement_note.attempt) {
 			t->failure = c->statement_note.failure;
 			bill_fail(d, s, t);

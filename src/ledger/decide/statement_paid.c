@@ -1,6 +1,7 @@
 /*
- * statement_paid: the invoice of a statement is paid.  Who charged it says so, and Stripe's event too, in any order
- * and any number of times; the statement's state decides who is first.  Whoever knows the payment says it as well.
+ * statement_paid: the invoice of a statement is paid.  The charging side reports that, and Stripe's event too, in any
+ * order and any number of times.  The statement's state decides which report is the first.  A report that knows the
+ * payment names it.
  */
 #include "ledger/decide/decide.h"
 
@@ -10,7 +11,7 @@
 #include "ledger/decide/effects.h"
 #include "ledger/decide/order.h"
 
-/* NULL, or why a person is to look. */
+/* NULL, or the reason why the command must wait for a person. */
 static const char *mismatch(struct decide *d, const struct slot *s, struct statements_row *t, const struct command *c)
 {
 	struct order o;
@@ -66,7 +67,7 @@ void decide_statement_paid(struct decide *d, struct slot *s, struct command *c)
 	}
 	order_of_statement(t, &o);
 	a->credited = t->state != STATEMENT_PAID;
-	/* What was refunded or disputed before is taken back at once. */
+	/* Earlier refunds and disputes are taken back at once. */
 	if (!order_claims(&o, &claims) || (a->credited && !order_fits_paid(s, &o, &claims))) {
 		a->credited = false;
 		order_park(a, "the balance would leave its range");

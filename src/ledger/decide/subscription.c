@@ -1,7 +1,7 @@
 /*
- * subscription: what Stripe says about one, and the plan that the account shows because of it.  An older
- * event never wins, whenever it comes; nor does the end of a subscription that another has replaced.  It gives
- * nothing: what is paid for does (period.c).  A smaller plan takes back what is left of the greater one's time.
+ * subscription: Stripe's facts about a subscription, and the plan that the account shows because of it.  An older
+ * event never wins, whenever it comes; nor does the end of a subscription that another has replaced.  A subscription
+ * gives nothing: paid periods do (period.c).  A smaller plan takes back the remaining time of the greater one.
  */
 #include "ledger/decide/decide.h"
 
@@ -18,7 +18,7 @@ static const char *event_id(const struct command *c)
 	return c->event.id != NULL ? c->event.id : "";
 }
 
-/* Events of the same second by rank, and those of the same rank by name: any order does, if it is one. */
+/* Events of the same second are ordered by rank, and events of the same rank by id.  Any order does, if it is fixed. */
 static bool is_newer(const struct subscriptions_row *r, const struct command *c)
 {
 	if (r->event_at_us != c->event.created_at_us)
@@ -63,8 +63,8 @@ static bool decides_plan(const struct billing_row *b, const struct command *c)
 	       (b->subscription_live == 0 || c->event.created_at_us >= b->subscription_at_us);
 }
 
-/* What the plan is that the account is on because of it, "" for none; a name that is no plan of ours is kept and
- * shown, and gives nothing. */
+/* The plan that the subscription grants, "" for none.  A name that is no plan of ours is kept and shown, and grants
+ * nothing. */
 static const char *granting_plan(const struct decide *d, const struct command *c)
 {
 	const char *plan = c->subscription.live ? c->subscription.plan : "";
@@ -129,7 +129,7 @@ void decide_subscription(struct decide *d, struct slot *s, struct command *c)
 	r = keep(d, s, r, c);
 	if (decides)
 		set_plan(effects_billing(d, s), c);
-	/* A period that another subscription pays for is not this one's to change. */
+	/* A subscription does not change a period that another subscription pays for. */
 	if (paid_period_running(d, s, c->object_key) != NULL)
 		paid_period_follow(d, s, r, granting_plan(d, c), c->subscription.ends);
 }

@@ -11,7 +11,7 @@
 #include "ledger/decide/open_orders.h"
 #include "ledger/decide/order.h"
 
-/* What the money buys on this account, rounded down; false when that is nothing, or too much. */
+/* The credits that the money buys on this account, rounded down; false when they are none, or too many. */
 static bool credits_of(const struct decide *d, enum account_unit unit, micros money,
                        micros *credits)
 {

@@ -1,5 +1,5 @@
 /*
- * topup_note: what Stripe answered about an order.  What is known already stays.
+ * topup_note: Stripe's answer about an order.  Facts that are known already stay.
  */
 #include "ledger/decide/decide.h"
 

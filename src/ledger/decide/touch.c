@@ -1,5 +1,5 @@
 /*
- * touch: nothing but what was due anyway; makes the account when asked to.  Not for a member that was removed.
+ * touch: no effect but that of due events; makes the account when asked to.  Refuses a member that was removed.
  */
 #include "ledger/decide/decide.h"
 

@@ -1,5 +1,5 @@
 /*
- * transaction: a movement that is not usage: something given, or something taken back.
+ * transaction: a movement other than usage: credits are given, or taken back.
  */
 #include "ledger/decide/decide.h"
 #include "ledger/decide/funds.h"

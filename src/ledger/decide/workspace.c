@@ -54,7 +54,7 @@ struct members_row *workspace_member(struct decide *d, struct slot *s, const cha
 
 /* ---- windows ------------------------------------------------------------------------------------- */
 
-/* Adds to a window's sum; one that takes back what an earlier window counted leaves nothing below zero. */
+/* Adds to a window's sum.  The sum never falls below zero, even if a cost of an earlier window is taken back. */
 static void count(micros *used, micros change)
 {
 	*used = money_sum(*used, change);
@@ -62,7 +62,7 @@ static void count(micros *used, micros change)
 		*used = 0;
 }
 
-/* The window that the time lies in. */
+/* Begins the window that at_us lies in, unless it runs already. */
 static void turn_day(const struct zone *z, int64_t *until_us, micros *used, int64_t at_us)
 {
 	if (at_us < *until_us)
@@ -123,7 +123,7 @@ void workspace_set_quota(struct decide *d, struct slot *s, struct members_row *m
 
 void workspace_restart(struct decide *d, struct slot *s, struct members_row *m, micros quota, int64_t at_us)
 {
-	/* As of the end of the period before, which is what is reserved until now. */
+	/* As of the end of the period before: that amount is reserved until now. */
 	const micros before = workspace_unused(m, at_us - 1);
 
 	m->period_until_us = 0;
@@ -132,7 +132,7 @@ void workspace_restart(struct decide *d, struct slot *s, struct members_row *m, 
 	reserve(d, s, m, before, at_us);
 }
 
-/* What happens in the very moment in which the plan's period ends comes before that. */
+/* An event in the very moment in which the plan's period ends comes before that end. */
 static int64_t within_period(const struct workspaces_row *w, int64_t at_us)
 {
 	return w->period_end_us != 0 && at_us >= w->period_end_us ? w->period_end_us - 1 : at_us;
@@ -143,7 +143,7 @@ void workspace_held(struct decide *d, struct slot *s, const struct holds_row *h,
 	struct members_row *m = workspace_member(d, s, h->member);
 	micros before;
 
-	/* Holds from before it joined are not its own. */
+	/* Holds from before the member joined are not its own. */
 	if (m == NULL || h->seq <= m->from_seq)
 		return;
 	at_us = within_period(s->workspace, at_us);
@@ -219,7 +219,7 @@ void workspace_given_back(struct decide *d, struct slot *s, const char *member, 
 	leave(c->member_day_until_us, m->day_until_us, &m->day_micros, amount, at_us);
 	leave(c->member_month_until_us, m->month_until_us, &m->month_micros, amount, at_us);
 	before = workspace_unused(m, at_us);
-	/* A plan that has begun or ended since began the member's period anew, even where that ends as before. */
+	/* A plan that has begun or ended since began the member's period anew, even where both end at the same time. */
 	if (c->period_end_us == w->period_end_us && c->created_at_us >= w->period_start_us)
 		leave(c->member_period_until_us, m->period_until_us, &m->period_micros, amount, at_us);
 	reserve(d, s, m, before, at_us);
@@ -266,7 +266,7 @@ void workspace_restore(struct decide *d, struct slot *s)
 
 	if (w->failed_statements != 0 || w->overdue_micros != 0)
 		return;
-	/* What a person has suspended a payment does not restore. */
+	/* A payment does not restore an account that a person has suspended. */
 	if (s->account->status == STATUS_PAST_DUE || s->account->status == STATUS_UNPAID)
 		s->account->status = STATUS_ACTIVE;
 	w->past_due_at_us = 0;

@@ -8,7 +8,7 @@
 #define BUCKETS 2048 /* power of two; a full batch names about as many rows */
 #define SLOTS_MAX 1024
 
-/* A key that was asked for; row is NULL until, and unless, it turns out to exist. */
+/* A key that was asked for.  row is NULL until the row is loaded or added. */
 struct want {
 	enum table_id table;
 	struct slot *slot;
@@ -41,7 +41,7 @@ struct rows {
 	int slot_count;
 	struct row *changed[TABLE_COUNT], **changed_end[TABLE_COUNT];
 	bool failed;
-	/* Lent when memory is short. */
+	/* Lent by rows_alloc and rows_text when memory is short. */
 	struct spare spare[TABLE_COUNT];
 	char spare_text[ROWS_TEXT_MAX];
 };
@@ -83,7 +83,7 @@ static size_t key_hash(const struct account_key *key)
 	return h;
 }
 
-/* Where the slot is, or belongs. */
+/* The place of the slot, or the free place where it belongs. */
 static struct slot **slot_place(struct rows *r, const struct account_key *key)
 {
 	const size_t mask = SLOTS_MAX * 2 - 1;
@@ -242,7 +242,7 @@ void rows_each_wanted(struct rows *r, enum table_id table,
 			break;
 }
 
-/* What names the row, as rows_want takes it. */
+/* The key of the row, as rows_want takes it. */
 static const void *key_of(const struct row *row)
 {
 	const struct column *c = table_key(row->table);
@@ -254,7 +254,7 @@ static const void *key_of(const struct row *row)
 	return c->type == COLUMN_TEXT ? *(const char *const *)field : field;
 }
 
-/* Grants are spent by priority, then expiry (never comes last), then age. */
+/* Grants are spent by priority, then by expiry (one that never expires comes last), then by age. */
 static bool spent_before(const struct grants_row *a, const struct grants_row *b)
 {
 	if (a->priority != b->priority)
@@ -311,7 +311,7 @@ static bool place(struct rows *r, struct slot *s, struct row *row)
 		return false;
 	w = find(r, s, row->table, key);
 	CHECK(w != NULL);
-	/* A period that a command names may run, and is then read twice. */
+	/* A period that a command names may also run.  It is read twice then. */
 	if (row->table == TABLE_PAID_PERIODS && w->row != NULL && row->change == ROW_CLEAN)
 		return true;
 	CHECK(w->row == NULL);
@@ -373,7 +373,7 @@ bool rows_failed(const struct rows *r)
 	return r->failed;
 }
 
-/* NULL: it was looked for and is not there. */
+/* The row; NULL: it was looked for and is not there. */
 struct row *rows_find(struct rows *r, struct slot *s, enum table_id table, const void *key)
 {
 	struct want *w = find(r, s, table, key);

@@ -1,7 +1,7 @@
 /*
- * rows: every row that a batch may see, and what became of it.  A look-up has three answers: the row,
- * NULL (looked for, not there), or a bug: it was never asked for, and the process aborts.  Nothing here
- * does I/O: prefetch fills the rows in, decide reads and changes them, persist writes what changed.
+ * rows: every row that a batch may see, and its changes.  A look-up returns the row, or NULL: looked for, not
+ * there.  A look-up of a row that was never asked for is a bug, and the process aborts.  Nothing here does
+ * I/O: prefetch fills the rows in, decide reads and changes them, persist writes the changed ones.
  * A batch's rows belong to the leader's thread.
  */
 #ifndef OCTROI_LEDGER_ROWS_ROWS_H
@@ -20,32 +20,33 @@ struct rows *rows_new(struct arena *arena);
 void rows_free(struct rows *r);
 void rows_reset(struct rows *r);
 
-/* The account's slot, made if need be; stable until rows_reset.  NULL when memory is short. */
+/* The account's slot, made if need be; stable until rows_reset.  NULL when memory or slots are short. */
 struct slot *rows_slot(struct rows *r, const struct account_key *key);
-/* NULL when the batch does not concern the account. */
+/* The account's slot; NULL when the batch does not concern the account. */
 struct slot *rows_slot_known(struct rows *r, const struct account_key *key);
 int rows_slot_count(const struct rows *r);
-/* Slots by ascending key, the global lock order. */
+/* The slot at index.  rows_sort_slots sorts slots by ascending key, the global lock order. */
 struct slot *rows_slot_at(struct rows *r, int index);
 void rows_sort_slots(struct rows *r);
 
-/* Says that a row will be looked up; false when memory is short.  key: table_key's column, a seq, 16 bytes
- * or a text; anything where an account has one row.  s is NULL for a global row. */
+/* Says that a row will be looked up; false when memory is short.  key: a value of table_key's column, which is a
+ * seq, 16 bytes or a text; ignored where an account has one row.  s is NULL for a global row. */
 bool rows_want(struct rows *r, struct slot *s, enum table_id table, const void *key);
 bool rows_wanted(struct rows *r, struct slot *s, enum table_id table, const void *key);
-/* Visits the wanted keys of a table until visit answers false. */
+/* Visits the wanted keys of a table until visit returns false. */
 void rows_each_wanted(struct rows *r, enum table_id table,
                       bool (*visit)(void *context, struct slot *s, const void *key), void *context);
 
-/* Takes in a row that prefetch read (change ROW_CLEAN). */
+/* Takes in a row that prefetch read, and sets its change to ROW_CLEAN.  False when memory is short. */
 bool rows_load(struct rows *r, struct slot *s, struct row *row);
-/* As if none of the account's holds had been read, but they stay wanted. */
+/* Forgets the account's holds, as if none had been read; they stay wanted. */
 void rows_forget_holds(struct rows *r, struct slot *s);
-/* An empty row of the table, not yet known to the batch.  Never NULL: when memory is short the rows are
- * marked failed and a spare row is lent, so that decide needs no ladder; the batch is then thrown away. */
+/* An empty row of the table, not yet known to the batch.  Never NULL.  When memory is short the rows are
+ * marked failed, and a spare row is lent, so that decide has no errors to handle.  The caller of decide must
+ * check rows_failed, and throw the batch's rows away. */
 struct row *rows_alloc(struct rows *r, enum table_id table);
 bool rows_failed(const struct rows *r);
-/* Room for a text of a row, of at most ROWS_TEXT_MAX bytes; likewise never NULL. */
+/* Room for a text of a row, of at most ROWS_TEXT_MAX bytes.  Never NULL: spare room is lent as by rows_alloc. */
 #define ROWS_TEXT_MAX ((size_t)2048)
 char *rows_text(struct rows *r, size_t size);
 
@@ -66,12 +67,13 @@ struct paid_periods_row *rows_period(struct rows *r, struct slot *s, int64_t seq
 struct paid_periods_row *rows_periods(struct slot *s); /* head; those that run must be loaded */
 struct statements_row *rows_statement(struct rows *r, struct slot *s, int64_t seq);
 
-/* Changes, by decide.  rows_add: a row made by rows_alloc with its key filled in; it becomes visible. */
+/* Changes, by decide.  rows_add makes a row visible that rows_alloc made and whose key is filled in.  rows_touch marks
+ * a row to be updated, rows_end one to be deleted. */
 void rows_add(struct rows *r, struct slot *s, struct row *row);
 void rows_touch(struct rows *r, struct row *row);
 void rows_end(struct rows *r, struct row *row);
 
-/* Changed rows of a table in the order of their first change, linked by row.written. */
+/* The changed rows of a table, in the order of their first change, linked by row.written. */
 struct row *rows_changed(struct rows *r, enum table_id table);
 bool rows_any_changed(struct rows *r);
 

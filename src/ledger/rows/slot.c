@@ -16,7 +16,7 @@ static const char *check_grants(const struct slot *s)
 		if (!money_add(remaining, g->remaining_micros, &remaining))
 			return "the grants come to more than an amount can be";
 	}
-	/* An account that lies before its workspace was read has arrears that are not known. */
+	/* The arrears are not known before the account's workspace has been read. */
 	if (!s->grants_loaded || (s->account->workspace != 0 && s->workspace == NULL))
 		return NULL;
 	if (!money_add(s->account->balance_micros, arrears, &owned))

@@ -6,7 +6,7 @@
 #define COLUMN_OF_TEXT(name, role) {#name, COLUMN_TEXT, COLUMN_##role, offsetof(__typeof__(*row), name), 0},
 #define COLUMN_OF_BYTES(name, size, role) \
 	{#name, COLUMN_BYTES, COLUMN_##role, offsetof(__typeof__(*row), name), (size)},
-/* The list of names begins with a comma, which table_of's users never see. */
+/* The list of names begins with a comma, which column_list leaves out. */
 #define NAME_OF_INT(name, role) "," #name
 #define NAME_OF_TEXT(name, role) "," #name
 #define NAME_OF_BYTES(name, size, role) "," #name

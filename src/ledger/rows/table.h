@@ -1,6 +1,6 @@
 /*
- * table: the shape of the ledger's tables, made from tables.def and columns.def: a struct per row and a description of
- * its columns, from which statements are written.  Pure data.
+ * table: the shape of the ledger's tables, made from tables.def and columns.def.  Each table has a struct for its rows
+ * and a description of its columns, from which statements are written.  Pure data.
  */
 #ifndef OCTROI_LEDGER_ROWS_TABLE_H
 #define OCTROI_LEDGER_ROWS_TABLE_H
@@ -17,7 +17,7 @@ enum table_id {
 	TABLE_COUNT
 };
 
-/* What persist has to do with a row. */
+/* The action that persist has to take on a row. */
 enum row_change {
 	ROW_CLEAN,   /* as in the database */
 	ROW_CHANGED, /* to be updated */
@@ -57,7 +57,7 @@ struct column {
 	size_t offset, size; /* in the row; size of COLUMN_BYTES */
 };
 
-/* How prefetch finds rows: tables.def. */
+/* The ways in which prefetch finds rows: tables.def. */
 enum table_load { LOAD_LOCKED, LOAD_NAMED, LOAD_LATER, LOAD_ACCOUNT, LOAD_NEVER, LOAD_GLOBAL };
 
 struct table {
@@ -74,7 +74,7 @@ const struct table *table_of(enum table_id id);
 /* The column that tells an account's rows apart, or names a global row; NULL: one row per account. */
 const struct column *table_key(enum table_id id);
 
-/* A text or bytes field starts as "" or zeros. */
+/* Makes each text field "", and all others zeros. */
 void table_row_clear(struct row *row, enum table_id id);
 
 #endif

@@ -65,7 +65,8 @@ static void write_value(struct buf *sql, const struct column *c, const struct ro
 	}
 }
 
-/* Columns of a row that changed: the key, to find it, and what may vary. */
+/* True if the column is written.  A new row has all columns.  A changed row has the key, to find it, and the varying
+ * columns.  An ended row has the key. */
 static bool wanted(const struct column *c, enum row_change change)
 {
 	return change == ROW_NEW || c->role == COLUMN_KEY ||
@@ -101,7 +102,7 @@ static void write_columns(struct buf *sql, const struct table *t, enum row_chang
 	buf_add_char(sql, ')');
 }
 
-/* The rows are there and locked, so that every INSERT becomes an UPDATE; on a primary key that takes no
+/* The rows exist and are locked, so that every INSERT becomes an UPDATE.  On a primary key that takes no
  * gap lock. */
 static void write_update(struct buf *sql, const struct table *t)
 {
@@ -127,8 +128,8 @@ static void open_insert(struct buf *sql, const struct table *t, enum row_change 
 	sql_literal(sql, " VALUES ");
 }
 
-/* "DELETE FROM holds WHERE account_id=… AND seq=…": each row by its key.  With a list of keys the database may prefer
- * to read the whole table, and then waits for whoever holds any row of it. */
+/* "DELETE FROM holds WHERE account_id=… AND seq=…", for one row by its key; "?" for values where row is NULL.  With a
+ * list of keys the database may prefer to read the whole table, and then waits for every lock on any row of it. */
 static void write_delete(struct buf *sql, const struct table *t, const struct row *row)
 {
 	const char *before = " WHERE ";

@@ -14,17 +14,17 @@
 /* "SELECT <columns> FROM <table> FORCE INDEX (PRIMARY) WHERE " */
 void table_sql_select(struct buf *sql, enum table_id id);
 
-/* Fills row, which is clear, from a result whose first columns are the table's; texts are copied into
+/* Fills row, which is clear, from a result whose first columns are the table's.  Texts are copied into
  * the arena.  False when memory is short. */
 bool table_sql_read(enum table_id id, const struct db_row *from, struct row *row, struct arena *arena);
 
-/* The statements, each ended by ';', that bring the database to what those of the changed rows (linked by
- * row.written) say that have this change.  Nothing when there are none. */
+/* Adds the statements, each ended by ';', that write the rows with this change.  changed is the list of changed rows,
+ * linked by row.written.  Adds nothing when no row has this change. */
 void table_sql_write(struct buf *sql, enum table_id id, enum row_change change, const struct row *changed);
 
-/* The same for any number of rows at once (db_bulk): the number of the statement, what writes it, and its parameters'
- * values for the rows with this change, of which there are count, in the arena.  *parameters is how many; NULL when
- * memory is short. */
+/* Writing of any number of rows at once (db_bulk).  table_sql_number: the number of the statement.  table_sql_statement
+ * adds its text.  table_sql_values: the parameters' values, in the arena, for the rows with this change, of which there
+ * are count.  *parameters is the number of parameters.  NULL when memory is short. */
 int table_sql_number(enum table_id id, enum row_change change);
 void table_sql_statement(struct buf *sql, int number);
 struct db_values *table_sql_values(enum table_id id, enum row_change change, const struct row *changed, int count,

@@ -1,5 +1,5 @@
 /*
- * call: one request on its way through a route: who calls, about which account, with which body.
+ * call: one request on its way through a route: its caller, its account, its body.
  * Made by the router, seen by every handler; lives until the answer is rendered.
  */
 #ifndef OCTROI_ROUTES_API_CALL_H
@@ -25,7 +25,7 @@ struct referrals;
 struct router;
 struct call;
 
-/* Renders what the ledger answered with OK to the call's command. */
+/* Renders the answer of a command of the call that the ledger answered with OK. */
 typedef void call_finish(struct call *c);
 
 enum scope {
@@ -46,19 +46,19 @@ struct call {
 	const struct stripe *stripe; /* NULL: payments are not set up */
 	struct bulkhead *slow;       /* a handler that waits for Stripe enters it */
 	enum scope scope;
-	int64_t key_id;         /* of the API key; 0 when it was none */
-	const char *account;    /* "" while unknown; of other routes than OWNER and GATE for the log */
+	int64_t key_id;         /* of the API key; 0 without one */
+	const char *account;    /* "" while unknown; on routes other than OWNER and GATE for the log */
 	const char *member;     /* of a browser token or the server's parameters; "" when none */
-	const char *person;     /* the issuer's id for who asks, of its token; "" when not known */
-	const char *segment[2]; /* what the pattern's {} stood for */
+	const char *person;     /* the issuer's id of the caller, of its token; "" when not known */
+	const char *segment[2]; /* the path's parts at the pattern's {} */
 	struct json *body;      /* parsed for POST and PUT; NULL otherwise */
 	bool french;            /* the caller's language */
 	bool gate;              /* auth_request asks: it understands 2xx, 401 and 403 only */
 	enum outcome outcome;   /* OUTCOME_OK until something else is rendered */
-	const char *field;      /* what is wrong, beside INVALID_REQUEST of auth_admit; else NULL */
-	bool delayed;           /* refused for asking too much: the answer has time */
-	int route;              /* its place among the routes, for the figures */
-	/* By call_then. */
+	const char *field;      /* the wrong field of an INVALID_REQUEST of the edge or auth_admit; else NULL */
+	bool delayed;           /* refused for asking too much: the answer may wait */
+	int route;              /* the index of its route, for metrics */
+	/* Set by call_then. */
 	struct command *command;
 	call_finish *finish;
 	struct waiter waiter;

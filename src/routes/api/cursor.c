@@ -9,7 +9,7 @@
 #define SEQ_BYTES 8
 #define CURSOR_BYTES (1 + OWNER_BYTES + SEQ_BYTES)
 
-/* Kind and the beginning of the owner's key: what a cursor of this list begins with. */
+/* Writes the beginning of each cursor of this list: the kind and the beginning of the owner's key. */
 static void write_list(enum cursor_kind kind, const struct account_key *owner, unsigned char *out)
 {
 	memset(out, 0, 1 + OWNER_BYTES);

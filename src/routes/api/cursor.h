@@ -1,6 +1,6 @@
 /*
- * cursor: where the next page of a list begins, opaque to the caller.  It says which list of which
- * owner it belongs to, so that a foreign one is refused.  Pure.
+ * cursor: the place where the next page of a list begins, opaque to the caller.  A cursor names its list and
+ * its owner, so that a foreign cursor is refused.  Pure.
  */
 #ifndef OCTROI_ROUTES_API_CURSOR_H
 #define OCTROI_ROUTES_API_CURSOR_H

@@ -5,8 +5,8 @@
 #define TAG_BYTES 16 /* of the digest */
 #define TAG_MAX (TAG_BYTES * 4 / 3 + 4) /* in base64url, two quotes and a NUL */
 
-/* A tag in quotes has none inside, and no other tag holds it.  A weak one (W/) counts as well (RFC 9110 section
- * 8.8.3.2): a web server that compresses makes it weak. */
+/* A tag in quotes has no quotes inside, and no other tag contains it.  A weak tag (W/) counts as well (RFC 9110 section
+ * 8.8.3.2): a web server that compresses makes tags weak. */
 static bool is_among(const char *tags, const char *tag)
 {
 	return strcmp(tags, "*") == 0 || strstr(tags, tag) != NULL;

@@ -10,8 +10,8 @@
 #include "base/digest.h"
 #include "routes/api/call.h"
 
-/* Names the answer by a digest of all that it is made of, and lets it be kept for a minute.  True: the caller has it
- * already, and 304 is the answer; nothing more is to be rendered. */
+/* Names the answer by a digest of all its parts, and lets it be kept for a minute.  True: the caller has the answer
+ * already, and 304 is rendered; nothing more is to be rendered. */
 bool etag_known(struct call *c, const unsigned char digest[DIGEST_BYTES]);
 
 #endif

@@ -63,7 +63,7 @@ bool language_french(const char *accept)
 		accept += strspn(accept, BLANK ",");
 		length = strcspn(accept, ",");
 		quality = range_quality(accept, length);
-		/* Of two that are liked as well, the first is meant. */
+		/* Of two languages of the same quality, the first is preferred. */
 		if (quality > french && is_language(accept, length, "fr"))
 			french = quality > english ? quality : quality - 1;
 		if (quality > english && is_language(accept, length, "en"))

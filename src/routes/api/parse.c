@@ -25,7 +25,7 @@ struct value {
 	const char *text;
 };
 
-/* A name that a caller made up may be long: what is shown of it is cut between two characters. */
+/* A name from a caller may be long.  A longer name is cut at FIELD_SHOWN_BYTES, between two characters. */
 static const char *shown(const struct parse *p, const char *field)
 {
 	size_t length = strlen(field);

@@ -1,8 +1,8 @@
 /*
- * parse: the members of a request's body, or its query parameters, as typed and bounded values. The
- * first one that is wrong is kept with what it should have been; all later getters still answer
+ * parse: the members of a request's body, or its query parameters, as typed and bounded values.  The
+ * first wrong one is kept, with the kind of value that was wanted.  All later getters still answer
  * something harmless, so a handler looks once, at the end.  Absent and null mean the same, but to
- * parse_null.  Values live as long as the request.
+ * parse_null and parse_limit.  Values live as long as the request.
  */
 #ifndef OCTROI_ROUTES_API_PARSE_H
 #define OCTROI_ROUTES_API_PARSE_H
@@ -29,16 +29,17 @@ struct parse {
 	int64_t low, high;
 };
 
-/* Of a record that may only have the known members (ends with NULL). */
+/* Begins with a record that may only have the known members (ends with NULL). */
 void parse_record(struct parse *p, const struct request *request, const struct json *record,
                   const char *const *known);
 void parse_query(struct parse *p, const struct request *request);
 
 bool parse_ok(const struct parse *p);
 void parse_wrong(struct parse *p, const char *field, enum parse_want want);
-/* What is wrong in a record that is the member `name` of p's record `outer`: said as p's, "outer.name.field". */
+/* Copies the fault of inner into p, with the field "outer.name.field": inner is the member `name` of p's record
+ * `outer`. */
 void parse_inner(struct parse *p, const struct parse *inner, const char *outer, const char *name);
-/* "limit must be an integer from 1 to 100." into out. */
+/* Appends "limit must be an integer from 1 to 100." to out. */
 void parse_message(const struct parse *p, bool french, struct buf *out);
 
 bool parse_given(struct parse *p, const char *name);
@@ -51,13 +52,13 @@ int64_t parse_int(struct parse *p, const char *name, int64_t low, int64_t high, 
 bool parse_bool(struct parse *p, const char *name, bool fallback);
 /* NULL when absent.  low to high characters, none of them a control character. */
 const char *parse_text(struct parse *p, const char *name, int64_t low, int64_t high);
-/* NULL when absent.  1 to max bytes, likewise. */
+/* NULL when absent.  1 to max bytes, none of them of a control character. */
 const char *parse_bytes(struct parse *p, const char *name, int64_t max);
 const char *parse_account(struct parse *p, const char *name);
 /* The request's id: the record's requestId or the header Idempotency-Key, which are the same thing;
  * NULL when neither is given. */
 const char *parse_repeat(struct parse *p);
-/* What to_number makes of the name (>= 0); fallback when absent. */
+/* The number of the name by to_number (>= 0); fallback when absent. */
 int parse_name(struct parse *p, const char *name, int (*to_number)(const char *name), int fallback);
 /* 0 when absent. */
 int64_t parse_time(struct parse *p, const char *name);
@@ -71,7 +72,7 @@ const char *parse_small_record(struct parse *p, const char *name, size_t max);
 /* Bits of provider_bit() for a list of providers' names; 0 when absent. */
 unsigned parse_providers(struct parse *p, const char *name);
 
-/* UTF-8 of 1 to max bytes without control characters and separators of lines: it stays on its line, in mails too. */
+/* UTF-8 of 1 to max bytes without control characters and separators of lines: one line, in mails too. */
 bool parse_plain(const char *text, size_t length, size_t max);
 
 #endif

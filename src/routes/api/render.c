@@ -70,7 +70,7 @@ void render_amount(const struct call *c, int64_t unit, int64_t amount_micros, ch
 
 /* ---- refusals -------------------------------------------------------------------------------- */
 
-/* How much is missing; what does not fit any more is simply as much as fits. */
+/* The missing amount, at most INT64_MAX. */
 static micros shortfall(const struct answer *a)
 {
 	micros missing;
@@ -80,7 +80,7 @@ static micros shortfall(const struct answer *a)
 	return missing > 0 ? missing : 0;
 }
 
-/* The seed's sentence for credits: what is left rounded down, what is needed rounded up. */
+/* The seed's sentence for credits: the available amount rounded down, the needed amount rounded up. */
 static void credits_message(const struct call *c, const struct answer *a, struct buf *out)
 {
 	char left[MONEY_TEXT_MAX], needed[MONEY_TEXT_MAX];
@@ -90,7 +90,7 @@ static void credits_message(const struct call *c, const struct answer *a, struct
 	sentence_put(out, SENTENCE_CREDITS_MISSING, c->french, (const char *const[]){left, needed, NULL});
 }
 
-/* "The daily spending limit of 100 credits": which limit it is. */
+/* Names the limit: "The daily spending limit of 100 credits". */
 static void name_limit(const struct call *c, const struct answer *a, struct buf *out)
 {
 	char limit[RENDER_AMOUNT_MAX];
@@ -106,7 +106,7 @@ static void name_limit(const struct call *c, const struct answer *a, struct buf 
 	sentence_put(out, name, c->french, (const char *const[]){limit, NULL});
 }
 
-/* Up to what people see of the unit (what would not fit any more stays as it is). */
+/* Rounds up to a minor unit, which people see.  An amount that would overflow stays as it is. */
 static micros round_up(micros amount, int64_t unit)
 {
 	const int64_t per_minor = render_per_minor(unit);
@@ -114,7 +114,7 @@ static micros round_up(micros amount, int64_t unit)
 	return amount > INT64_MAX - per_minor ? amount : -money_floor_div(-amount, per_minor) * per_minor;
 }
 
-/* What is left rounded down, what is needed rounded up. */
+/* The available amount rounded down, the needed amount rounded up. */
 static void limit_message(const struct call *c, const struct answer *a, struct buf *out)
 {
 	char left[RENDER_AMOUNT_MAX], needed[RENDER_AMOUNT_MAX], moment[WORDING_MAX];
@@ -220,7 +220,7 @@ static int gate_status(struct call *c, enum outcome outcome)
 	return status == 401 || status == 503 ? status : 403;
 }
 
-/* In whole seconds; one where nobody knows. */
+/* Retry-After in whole seconds; 1 if the time is not known. */
 static void put_retry(struct call *c, const struct answer *a)
 {
 	int64_t seconds = 1;

@@ -1,6 +1,6 @@
 /*
- * render: what every answer has in common: refusals with their fields and headers, amounts as
- * people read them.  Writes into the call's response.
+ * render: the common parts of answers: refusals with their fields and headers, amounts as people
+ * read them.  Writes into the call's response.
  */
 #ifndef OCTROI_ROUTES_API_RENDER_H
 #define OCTROI_ROUTES_API_RENDER_H
@@ -12,22 +12,22 @@
 
 #define RENDER_AMOUNT_MAX WORDING_MAX
 
-/* A refusal; what is NULL does not apply. */
+/* A refusal; a member that is NULL does not apply. */
 struct refusal {
 	enum outcome outcome;
 	const char *field;           /* of INVALID_REQUEST, and of UNKNOWN_MODEL in a query */
 	const char *message;         /* instead of the outcome's own */
 	const struct answer *answer; /* of a 402 */
-	const char *member;          /* whose limit it may be */
+	const char *member;          /* the owner of the limit, perhaps */
 	const char *code;            /* of PAYMENT_DECLINED, Stripe's */
-	const char *invoice_url;     /* and where to pay nevertheless; "" for nowhere */
+	const char *invoice_url;     /* of PAYMENT_DECLINED, the page to pay at nevertheless; "" for none */
 };
 void render_refusal(struct call *c, const struct refusal *r);
-/* The same as members of an open record: error, message, the outcome's fields, requestId. */
+/* Writes the refusal as members of an open record: error, message, the outcome's fields, requestId. */
 void render_refusal_members(struct json_writer *w, const struct call *c, const struct refusal *r);
 
 void render_outcome(struct call *c, enum outcome outcome);
-/* In other words than the outcome's own; field as in struct refusal. */
+/* Refuses with another sentence than the outcome's own; field as in struct refusal. */
 void render_said(struct call *c, enum outcome outcome, const char *field, enum sentence sentence);
 void render_wrong(struct call *c, const struct parse *p);
 /* The ledger's refusal. */
@@ -38,14 +38,14 @@ void render_answer(struct call *c, const struct command *command);
 void render_open(struct call *c, struct json_writer *w);
 void render_close(struct json_writer *w);
 
-/* Of a minor unit: a cent of money, a whole credit. */
+/* Micros of a minor unit: a cent of money, a whole credit. */
 int64_t render_per_minor(int64_t unit);
 /* amount in whole minor units, rounded down. */
 void render_put_whole(struct json_writer *w, const char *key, int64_t amount_micros, int64_t unit);
 /* The public id of an account's hold, usage or transaction. */
 void render_put_id(struct json_writer *w, const char *key, const struct account_key *account,
                    int64_t seq);
-/* Nothing when text is "". */
+/* Writes nothing when text is "". */
 void render_put_given(struct json_writer *w, const char *key, const char *text);
 
 /* As wording_amount and wording_money, in the caller's language. */

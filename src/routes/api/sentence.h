@@ -1,5 +1,5 @@
 /*
- * sentence: what handlers say to people, in English and French: sentences.def.
+ * sentence: the handlers' sentences for people, in English and French: sentences.def.
  */
 #ifndef OCTROI_ROUTES_API_SENTENCE_H
 #define OCTROI_ROUTES_API_SENTENCE_H
@@ -15,11 +15,11 @@ enum sentence {
 	SENTENCE_COUNT
 };
 
-/* Of a sentence that has no values. */
+/* The text of a sentence that has no values. */
 const char *sentence_text(enum sentence s, bool french);
-/* Each % of the sentence is the next of as many values, which end with NULL. */
+/* Appends the sentence, each % replaced by the next of as many values, which end with NULL. */
 void sentence_put(struct buf *out, enum sentence s, bool french, const char *const *values);
-/* The same for one value, into out, whose size is enough for both. */
+/* Does as sentence_put with one value, into out, whose size is enough for the sentence with it. */
 void sentence_fill(enum sentence s, bool french, const char *value, char *out, size_t size);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * steps: what handlers do on the way of a call.  Each renders the refusal when it fails.
+ * steps: common steps of handlers.  Each but call_may_read renders the refusal when it fails.
  */
 #ifndef OCTROI_ROUTES_API_STEPS_H
 #define OCTROI_ROUTES_API_STEPS_H
@@ -8,33 +8,33 @@
 
 /* A command of this kind that lives as long as the call; NULL, rendered, when memory is short. */
 struct command *call_command(struct call *c, enum command_kind kind);
-/* The last thing that a handler does: the command is submitted once it has returned, and finish renders the answer,
- * perhaps on another thread.  A refusal is rendered without it. */
+/* The last step of a handler.  The command is submitted once the handler has returned, and finish renders the answer,
+ * perhaps on another thread.  A refusal is rendered without finish. */
 void call_then(struct call *c, struct command *command, call_finish *finish);
 /* Submits the command within the request's deadline.  False when it was refused, and rendered. */
 bool call_submit(struct call *c, struct command *command);
-/* A connection for reading; NULL when none came free, which is rendered then.  Give it back. */
+/* A connection for reading, to be given back; NULL, rendered, when none came free. */
 struct db *call_reader(struct call *c);
 
-/* Makes the caller's account on first sight (who may only read, makes none), and does what was due.  False when
- * there is no account then, and that is rendered. */
+/* Makes the caller's account on first sight, and does its due work.  A caller that may only read (SCOPE_REPORT) makes
+ * none.  False, rendered, when there is no account then. */
 bool call_touch(struct call *c, const struct account_key *key);
 
-/* The command is the caller's own: of its member, and with a request id of its own where it is a customer. */
+/* Makes the command the caller's own: of its member, and for a customer with request ids of its own. */
 void call_asks(const struct call *c, struct command *command);
-/* What a read may answer, once the account is known: OK, FORBIDDEN to a member that was removed, or UNAVAILABLE.  Only
- * an account with a workspace has members, so others cost no statement. */
+/* The outcome of a read, once the account is known: OK, FORBIDDEN to a member that was removed, or UNAVAILABLE.  Only
+ * an account with a workspace has members, so other accounts cost no statement. */
 enum outcome call_may_read(const struct call *c, struct db *d, const struct account_key *key,
                            const struct reader_account *account);
 
-/* Whether the caller may see and change what concerns the whole account: its owner and its managers, not
- * every member.  False, rendered, when it may not, or nobody can tell. */
+/* Whether the caller may see and change settings of the whole account: its owner and its managers may, other
+ * members may not.  False, rendered, when it may not, or the database does not answer. */
 bool call_may_manage(struct call *c);
-/* The same, only told: -1, rendered, when nobody can tell. */
+/* Asks as call_may_manage does, but refuses nobody.  0, or -1, rendered, when the database does not answer. */
 int call_manages(struct call *c, bool *manages);
 
-/* A place among those that may wait for Stripe; false, rendered, when there is none, or the account has its share, or
- * there is no Stripe.  Leave it after true. */
+/* Takes a place among the handlers that may wait for Stripe.  False, rendered, when there is none, or the account has
+ * its share, or Stripe is not set up.  After true, call_leave_slow. */
 bool call_enter_slow(struct call *c);
 void call_leave_slow(struct call *c);
 

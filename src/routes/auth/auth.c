@@ -18,20 +18,20 @@
 #define BEARER "Bearer "
 
 #define KEYS_BYTES_MAX ((size_t)64 * 1024 * 1024)
-/* A copy of api_keys this old is read anew while others go on using it, ... */
+/* A copy of api_keys this old is read anew, while other threads go on using it. */
 #define KEYS_REFRESH_US (500 * CLOCK_US_PER_MS)
-/* ... and one this old is not used before that: what octroictl key revoke waits for. */
+/* A copy this old is used only after it was read anew.  octroictl key revoke waits for this age. */
 #define KEYS_AGE_MAX_US (1000 * CLOCK_US_PER_MS)
 /* While the database does not answer, a known key is believed for so long. */
 #define KEYS_AGE_OUTAGE_US (5000 * CLOCK_US_PER_MS)
-/* A key that is not in the copy may just have been made: so it is looked for in a copy that was begun
- * after it was shown, but copies for that are read no closer to each other than this, ... */
+/* A key that is not in the copy may be new.  It is looked for in a copy that was begun after the key was shown, or
+ * at most this long before.  Reads of copies for such keys begin at least this far apart. */
 #define KEYS_DOUBT_US (20 * CLOCK_US_PER_MS)
-/* ... and no more threads than these wait for one, so that made-up keys do not keep all of them busy. */
+/* No more threads than these wait until such a read may begin, so that made-up keys do not keep all threads busy. */
 #define KEYS_DOUBTERS_MAX 4
-/* Nobody waits longer for a copy that somebody else is reading, and after a failure to read one,
- * nobody tries again for so long. */
+/* No thread waits longer for a copy that another thread is reading. */
 #define KEYS_WAIT_US (250 * CLOCK_US_PER_MS)
+/* After a failure to read a copy, no thread tries again for so long. */
 #define KEYS_PAUSE_US (100 * CLOCK_US_PER_MS)
 
 struct key {
@@ -51,14 +51,14 @@ struct auth {
 	struct key *keys; /* sorted by digest */
 	size_t key_count;
 	bool loaded;
-	int64_t loaded_us; /* when reading it began: it holds all that was there then */
+	int64_t loaded_us; /* when reading began: the copy holds all keys of that moment */
 	bool reading;
 	int doubters; /* threads that wait until it is time for a copy with a new key */
 	int64_t failed_us; /* when reading failed last; 0 after it went well */
 	int64_t failures;
 };
 
-/* Where an issuer that does not say publishes its keys. */
+/* The path of an issuer's key set, where jwt_jwks_url is not set. */
 #define KEY_SET "/.well-known/jwks.json"
 
 static struct jwks *jwks_of(const struct config *c)
@@ -218,7 +218,7 @@ static bool younger(const struct auth *a, int64_t since_us)
 	return a->loaded && a->loaded_us >= since_us;
 }
 
-/* Sees to a copy that was begun at since_us or later.  False when there is none to be had now. */
+/* Provides a copy that was begun at since_us or later.  False when there can be none now. */
 static bool ensure(struct auth *a, int64_t since_us, int64_t deadline_us)
 {
 	int64_t failures = a->failures;
@@ -245,7 +245,7 @@ static const struct key *search(const struct auth *a, const struct key *wanted)
 	return bsearch(wanted, a->keys, a->key_count, sizeof(*a->keys), compare_keys);
 }
 
-/* Sees to a copy that is new enough to tell about a key that is in none so far. */
+/* Provides a copy that is new enough to tell about a key that is in none so far.  False when there can be none now. */
 static bool ensure_for_unknown(struct auth *a, int64_t now_us, int64_t deadline_us)
 {
 	int64_t next_us = a->loaded_us + KEYS_DOUBT_US;
@@ -306,7 +306,7 @@ static enum outcome invalid(struct call *c, const char *field)
 	return OUTCOME_INVALID_REQUEST;
 }
 
-/* What the caller shows, "" for nothing.  The scheme's name is case-insensitive (RFC 9110
+/* The key or token that the caller shows, "" for none.  The scheme's name is case-insensitive (RFC 9110
  * section 11.1). */
 static enum outcome credential(struct call *c, const char **shown)
 {
@@ -326,7 +326,7 @@ static enum outcome credential(struct call *c, const char **shown)
 	return OUTCOME_OK;
 }
 
-/* A token of the configured issuer.  Only where such a caller may get in is a key worth waiting for. */
+/* Admits by a token of the configured issuer.  Only OWNER routes admit such a caller, so only they wait for a key. */
 static enum outcome admit_issued(struct auth *a, enum caller wanted, const char *text, const char *kid, struct call *c)
 {
 	const struct jwks_patience patience = {
@@ -363,7 +363,7 @@ static enum outcome admit_token(struct auth *a, enum caller wanted, const char *
 	return OUTCOME_OK;
 }
 
-/* The web server's word for who asks, where that counts; *trusted tells whether it was given. */
+/* Admits the caller that the web server names, where its parameters are trusted.  *trusted: it has named one. */
 static enum outcome admit_server(const struct auth *a, struct call *c, bool *trusted)
 {
 	const char *account = request_parameter(c->request, "OCTROI_ACCOUNT");
@@ -413,7 +413,7 @@ static bool entitled(enum caller wanted, const struct call *c)
 	UNREACHABLE("no such caller");
 }
 
-/* Browsers and web servers have an account; whoever shows a key names one. */
+/* Browsers and web servers have an account; a caller with a key names one. */
 static enum outcome choose_account(enum caller wanted, struct call *c)
 {
 	bool own = c->scope == SCOPE_BROWSER || c->scope == SCOPE_SERVER;
@@ -450,7 +450,7 @@ enum outcome auth_admit(struct auth *a, enum caller wanted, struct call *c)
 		return OUTCOME_OK;
 	if (about_account)
 		outcome = admit_server(a, c, &trusted);
-	/* Where the web server says who asks, the client's own Authorization is not for octroi. */
+	/* Where the web server names the caller, the client's own Authorization is not for octroi. */
 	if (outcome == OUTCOME_OK && !trusted) {
 		outcome = credential(c, &shown);
 		if (outcome != OUTCOME_OK)
@@ -464,7 +464,7 @@ enum outcome auth_admit(struct auth *a, enum caller wanted, struct call *c)
 		return outcome;
 	if (!entitled(wanted, c))
 		return OUTCOME_FORBIDDEN;
-	/* The browser shows the web server who asks by itself, a cookie or a password, whichever page had it ask. */
+	/* A browser sends its cookie or password to the web server by itself, for a request of any page. */
 	if (c->scope == SCOPE_SERVER && !is_reading(c) && origin_is_foreign(c->request, a->config->public_url))
 		return OUTCOME_FORBIDDEN;
 	return about_account ? choose_account(wanted, c) : OUTCOME_OK;

@@ -1,8 +1,8 @@
 /*
- * auth: who is asking.  API keys are compared by their SHA-256 with a copy of api_keys at most a
- * second old; tokens by their signature; the web server's parameters only where the configuration
- * trusts them.  Fails closed: no answer from the database for an unknown key is "unavailable", never
- * "let in".
+ * auth: the caller of a request.  API keys are compared by their SHA-256 with a copy of api_keys at most one
+ * second old, or five seconds while the database does not answer.  Tokens are verified by their signature.  The
+ * web server's parameters count only where the configuration trusts them.  Fails closed: no answer from the
+ * database for an unknown key is "unavailable", never "let in".
  */
 #ifndef OCTROI_ROUTES_AUTH_AUTH_H
 #define OCTROI_ROUTES_AUTH_AUTH_H
@@ -26,7 +26,7 @@ enum caller {
 	CALLER_GATE
 };
 
-/* Fills in scope, key_id, account and member of the call.  OUTCOME_OK, UNAUTHORIZED, FORBIDDEN,
+/* Fills in scope, key_id, account, member and person of the call.  OUTCOME_OK, UNAUTHORIZED, FORBIDDEN,
  * INVALID_REQUEST with the call's field (such as a missing account) or UNAVAILABLE. */
 enum outcome auth_admit(struct auth *a, enum caller wanted, struct call *c);
 

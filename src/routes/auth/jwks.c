@@ -81,13 +81,13 @@ static bool says(const struct json *key, const char *name, const char *wanted)
 	return value != NULL && json_type(value) == JSON_TEXT && strcmp(json_text(value, NULL), wanted) == 0;
 }
 
-/* What the key does not say is not held against it. */
+/* True if the key has the wanted value, or does not have the member. */
 static bool may_say(const struct json *key, const char *name, const char *wanted)
 {
 	return json_get(key, name) == NULL || says(key, name, wanted);
 }
 
-/* key_ops, where the key has it: whether it is there to verify with (RFC 7517, section 4.3). */
+/* Whether the key is for verifying, by key_ops (RFC 7517, section 4.3); true without key_ops. */
 static bool may_verify(const struct json *key)
 {
 	const struct json *uses = json_get(key, "key_ops");
@@ -232,7 +232,7 @@ static bool younger(const struct jwks *j, int64_t age_us)
 	return j->loaded && clock_monotonic_us() - j->loaded_us < age_us;
 }
 
-/* Sees to a newer copy, by fetching it or by waiting for whoever does, if there is a place to do so. */
+/* Provides a newer copy: by a fetch, or (wait) after another thread's fetch.  Does nothing without a place for it. */
 static void refresh(struct jwks *j, bool wait, const struct jwks_patience *patience)
 {
 	const int64_t fetches = j->fetches;

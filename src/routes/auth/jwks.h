@@ -1,8 +1,9 @@
 /*
  * jwks: the public keys of the issuer whose tokens are accepted, fetched from its key set and kept for
- * five minutes.  A key that is not known makes the set be fetched anew, a few times in a row and then
- * every ten seconds at most, so that tokens with made-up key ids cost the issuer nothing.  One thread
- * fetches at a time, in bounded time; while it does, the others go on with what is known.  Thread-safe.
+ * five minutes, or fifteen while the issuer does not answer.  An unknown key makes jwks fetch the set anew:
+ * at most three times in a row, then every ten seconds.  So tokens with made-up key ids cost the issuer
+ * next to nothing.  One thread fetches at a time, in bounded time.  Other threads go on with the known keys
+ * meanwhile; a thread whose key is unknown or too old waits.  Thread-safe.
  */
 #ifndef OCTROI_ROUTES_AUTH_JWKS_H
 #define OCTROI_ROUTES_AUTH_JWKS_H
@@ -22,7 +23,7 @@ void jwks_free(struct jwks *j);
 
 /* How a caller may wait. */
 struct jwks_patience {
-	struct bulkhead *slow; /* entered while fetching or waiting for it; NULL: what is known must do */
+	struct bulkhead *slow; /* entered during a fetch or a wait for it; NULL: known keys only */
 	int64_t deadline_us;
 };
 

@@ -46,8 +46,8 @@ static bool same_host(const struct origin *o, const char *host, size_t length)
 	return o->length > 0 && o->length == length && strncasecmp(o->host, host, length) == 0;
 }
 
-/* A page of another host of the same site is foreign too: a blog's or a customer's may be among them, and no answer
- * of octroi's lets a page of another host read it. */
+/* A page of another host of the same site is foreign too: the host may be a blog's or a customer's.  No answer of
+ * octroi lets a page of another host read it. */
 static bool site_is_foreign(const char *site)
 {
 	return site != NULL && site[0] != '\0' && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;

@@ -1,5 +1,5 @@
 /*
- * origin: which page a browser's request comes from, for callers that a browser speaks for by itself.
+ * origin: the page that a browser's request comes from, for callers whose browser sends credentials by itself.
  */
 #ifndef OCTROI_ROUTES_AUTH_ORIGIN_H
 #define OCTROI_ROUTES_AUTH_ORIGIN_H

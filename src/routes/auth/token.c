@@ -79,7 +79,7 @@ const char *token_issue(struct arena *a, const char *secret, const char *account
 	    !write_claims(&claims, account, member, now_us / CLOCK_US_PER_SECOND, life_seconds))
 		goto done;
 	jws = cjose_jws_sign(key, header, (const uint8_t *)claims.data, claims.length, NULL);
-	/* Where memory was short there may be a token without something of its header. */
+	/* If memory was short, the token may lack a part of its header. */
 	if (jws != NULL && cjose_jws_export(jws, &text, NULL) && !memory_was_short())
 		token = arena_copy(a, text, strlen(text)); /* the jws owns text */
 done:
@@ -169,8 +169,8 @@ static bool is_base64url(struct arena *a, const char *text, size_t length)
 	return bytes != NULL && digest_unbase64url(text, length, bytes, length) > 0;
 }
 
-/* Three parts, each the one text that base64url has for its bytes (RFC 7515, section 2: no padding): so a token has
- * one text, and cjose, which asserts on a stray '=', sees no other. */
+/* True for three parts, each the one text that base64url has for its bytes (RFC 7515, section 2: no padding).  So a
+ * token has one text, and cjose, which asserts on a stray '=', sees no other. */
 static bool is_compact(struct arena *a, const char *token, size_t length, size_t max)
 {
 	struct parts p;
@@ -198,7 +198,7 @@ int token_accept(struct arena *a, const char *secret, const char *token, size_t 
 	if (key == NULL || !is_compact(a, token, length, TOKEN_MAX))
 		goto done;
 	jws = cjose_jws_import(token, length, NULL);
-	/* The algorithm is ours, not the token's to choose. */
+	/* octroi chooses the algorithm, not the token. */
 	if (jws == NULL ||
 	    !is(cjose_header_get(cjose_jws_get_protected(jws), CJOSE_HDR_ALG, NULL),
 	        CJOSE_HDR_ALG_HS256) ||
@@ -244,8 +244,8 @@ static struct json *decode(struct arena *a, const char *text, size_t length)
 	return NULL;
 }
 
-/* A header that asks for nothing which is not done here: another algorithm, another type of token, an
- * extension that must be understood. */
+/* False for a header that asks for something which is not done here: another algorithm, another type of
+ * token, an extension that must be understood. */
 static bool header_fits(const struct json *header, const char *algorithm)
 {
 	const struct json *type = json_get(header, "typ");
@@ -275,7 +275,7 @@ const char *token_key_id(struct arena *a, const char *algorithm, const char *tok
 	return kid;
 }
 
-/* Whether the key's figures are base64url: cjose asserts that they are. */
+/* Whether the key's figures are base64url, which cjose asserts. */
 static bool key_is_sound(struct arena *a, const char *jwk)
 {
 	static const char *const figures[] = {"n", "e", "x", "y", "d", "p", "q", "dp", "dq", "qi", "k"};
@@ -309,7 +309,7 @@ static bool is_signed(const char *jwk, const char *algorithm, const char *token,
 
 	if (key != NULL && key_fits(key, algorithm))
 		jws = cjose_jws_import(token, length, NULL);
-	/* cjose goes by its own reading of the header: it must be the same. */
+	/* cjose reads the header by itself: its algorithm must be the same. */
 	if (jws != NULL && is(cjose_header_get(cjose_jws_get_protected(jws), CJOSE_HDR_ALG, NULL), algorithm))
 		valid = cjose_jws_verify(jws, key, NULL);
 	cjose_jws_release(jws);
@@ -342,7 +342,7 @@ static bool party_fits(const struct json *claims, const char *parties)
 	return party != NULL && party[0] != '\0' && listed(parties, party);
 }
 
-/* Whoever is not among those that a token names must refuse it (RFC 7519 section 4.1.3). */
+/* A server that is not among a token's audiences must refuse it (RFC 7519 section 4.1.3). */
 static bool audience_fits(const struct json *claims, const char *audience)
 {
 	const struct json *named = json_get(claims, "aud");
@@ -390,7 +390,7 @@ static const char *named_claim(struct arena *a, const struct json *claims, const
 	return claims != NULL && json_type(claims) == JSON_RECORD ? named_claim(a, claims, dot + 1) : NULL;
 }
 
-/* prefix and name, where that can be an account's or a member's id; else NULL. */
+/* prefix and name as one text, if it is valid as the id of an account or a member; else NULL. */
 static const char *mapped(struct arena *a, const char *prefix, const char *name)
 {
 	struct buf whole;
@@ -415,7 +415,7 @@ static bool read_issued(struct arena *a, const struct token_issuer *i, const str
 	if (!is(text_claim(claims, "iss"), i->issuer) || !issued_in_time(claims, now) ||
 	    !audience_fits(claims, i->audience) || !party_fits(claims, i->parties))
 		return false;
-	/* Clerk: signed in, but not yet as far as the application demands. */
+	/* Clerk: the person is signed in, but has not yet done all that the application demands. */
 	if (is(text_claim(claims, "sts"), "pending"))
 		return false;
 	if (person == NULL || person[0] == '\0')
@@ -436,7 +436,7 @@ int token_accept_issued(struct arena *a, const struct token_issuer *issuer, cons
 	if (!is_compact(a, token, length, ISSUED_MAX) || token_key_id(a, issuer->algorithm, token, length) == NULL ||
 	    !key_is_sound(a, jwk) || !split(token, length, &p))
 		return -1;
-	/* cjose would take longer figures, and so other texts for one signature. */
+	/* cjose would accept longer figures, and so other texts for one signature. */
 	if (strcmp(issuer->algorithm, CJOSE_HDR_ALG_ES256) == 0 && p.length[2] != ES256_CHARACTERS)
 		return -1;
 	if (!is_signed(jwk, issuer->algorithm, token, length))

@@ -26,14 +26,14 @@ const char *token_issue(struct arena *a, const char *secret, const char *account
 int token_accept(struct arena *a, const char *secret, const char *token, size_t length,
                  int64_t now_us, const char **account, const char **member);
 
-/* What is asked of another issuer's tokens; strings are never NULL. */
+/* The demands on another issuer's tokens; strings are never NULL. */
 struct token_issuer {
 	const char *issuer;
 	const char *algorithm;      /* "RS256" or "ES256" */
 	const char *audience;       /* "": a token must have none */
 	const char *parties;        /* separated by blanks or commas; "": any */
 	const char *account_claim;  /* "sub"; "o.id": member id of claim o, unless there is a claim "o.id" */
-	const char *account_prefix; /* put before what the claim says */
+	const char *account_prefix; /* put before the value of the claim */
 	const char *member_claim;   /* "": no member */
 };
 
@@ -43,8 +43,8 @@ struct token_claims {
 	const char *person; /* sub */
 };
 
-/* Which key the token says it was signed with, in the arena.  NULL when it is no token of that
- * algorithm.  Nothing about it has been verified. */
+/* The id of the key in the token's header, in the arena.  NULL when the text is no token of that
+ * algorithm.  Nothing about the token has been verified. */
 const char *token_key_id(struct arena *a, const char *algorithm, const char *token, size_t length);
 
 /* 0 with the claims, or -1.  jwk: the issuer's key of that id, a JSON text; RSA of fewer than 2048 bits
