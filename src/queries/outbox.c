@@ -73,7 +73,7 @@ int outbox_claim(struct db *d, bool statements, int64_t lease_us, struct outbox_
 	struct buf sql;
 	int found;
 
-	/* When another claims the row first, the UPDATE changes nothing, and the next row is tried. */
+	/* When another worker claims the row first, the statement changes nothing, and the next row is tried. */
 	for (;;) {
 		found = find(d, statements, claim, &now_us, &claimed_us);
 		if (found <= 0)
