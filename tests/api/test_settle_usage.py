@@ -3,7 +3,7 @@
 import pytest
 
 import guard
-from guard import cost, hold, release, settle
+from guard import cost, hold, pass_time, release, settle
 
 FUNDS = 10_000_000
 # 1,000 tokens in and 5,000 out: what each of these objects is about.
@@ -99,6 +99,19 @@ def test_an_input_that_is_not_counted_is_what_was_asked_for(nginx):
     # One that says that there was none is believed.
     none = settle(nginx, hold(nginx, account), usage={"input_tokens": 0, "output_tokens": 5000})
     assert (none.json["costMicros"], none.json["settlement"]) == (cost("gpt-4o", output=5000), "exact")
+
+
+@pytest.mark.parametrize("touched", [True, False], ids=["expired before", "expires with it"])
+def test_an_input_that_is_not_counted_is_not_free_after_the_hold_expired(nginx, touched):
+    """Who waits until the hold has expired, and names the output only, pays for the input all the same."""
+    account = nginx.account(funds_micros=FUNDS)
+    held = hold(nginx, account, inputTokens=1000, maxOutputTokens=9000, ttlSeconds=60)
+    pass_time(nginx, account, 61)
+    if touched:
+        nginx.get(f"/api/credits?account={account}")
+    answer = settle(nginx, held, usage={"output_tokens": 5000})
+    assert (answer.json["costMicros"], answer.json["settlement"]) == (REFERENCE, "late")
+    assert settle(nginx, held, usage={"output_tokens": 5000}).json == {**answer.json, "replayed": True}
 
 
 def test_a_failure_that_used_something_pays_for_it(nginx):

@@ -164,11 +164,11 @@ test_settle_what_is_not_said(void **state)
 		"settle a 5 out=50 noinput -> OK amount=700 settlement=estimated replayed=1",
 		"settle a 5 out=51 noinput -> SETTLEMENT_CONFLICT",
 		"settle a 5 out=50 -> SETTLEMENT_CONFLICT",
-		/* Once it has expired that is not known any more; own keys and actions cost what they do. */
+		/* Also once it has expired; own keys and actions cost what they do. */
 		"authorize a gpt in=500 out=100 ttl=60 -> OK seq=6",
 		"pass 61",
-		"settle a 6 out=50 noinput -> OK amount=200 settlement=late",
-		"settle a 6 out=50 noinput -> OK amount=200 settlement=late replayed=1",
+		"settle a 6 out=50 noinput -> OK amount=700 settlement=late",
+		"settle a 6 out=50 noinput -> OK amount=700 settlement=late replayed=1",
 		"authorize a gpt in=500 out=100 byok=openai -> OK seq=7",
 		"settle a 7 out=50 rest=50 noinput -> OK amount=0 settlement=exact",
 		"settle a 7 out=50 rest=50 noinput -> OK amount=0 settlement=exact replayed=1",

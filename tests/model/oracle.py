@@ -364,6 +364,7 @@ class Account:
                 self.transact("ALLOWANCE_EXPIRY", -it.remaining, 0, 0, "expired", grant=it)
                 continue
             u = self.end(it, EXPIRED)
+            u.tokens = (it.input_tokens, 0, 0, 0, 0)
             if self.capture and self.fits(-it.reserved):
                 u.settlement = "estimated"
                 self.charge_usage(u, it.reserved)

@@ -39,6 +39,8 @@ static void expire_hold(struct decide *d, struct slot *s, struct holds_row *h)
 	const micros estimate = h->reserved_micros;
 	struct usages_row *u = effects_end_hold(d, s, h, USAGE_EXPIRED, h->expires_at_us);
 
+	/* A late settlement may not name the input. */
+	u->input_tokens = h->input_tokens;
 	if (d->capture_expired && funds_fit(s->account, -estimate)) {
 		u->settlement = SETTLEMENT_ESTIMATED;
 		effects_capture(d, s, u, estimate, u->ended_at_us);

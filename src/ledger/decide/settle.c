@@ -17,7 +17,7 @@ struct terms_of_hold {
 	const char *item;
 	int64_t price_version;
 	micros reserved_micros;
-	int64_t input_tokens; /* open: as requested; expired: 0; same_settlement: as stored */
+	int64_t input_tokens; /* of an open or expired hold: as requested; of a settled one: as charged */
 };
 
 /* The tokens to charge for: the counts, completed.  A rest may be input or output: it is charged as the dearer of both.
@@ -148,7 +148,7 @@ static void settle_expired(struct decide *d, struct slot *s, struct command *c,
                            struct usages_row *u)
 {
 	const struct terms_of_hold terms = {(enum price_kind)u->kind, (enum hold_source)u->source,
-	                                    u->item, u->price_version, u->reserved_micros, 0};
+	                                    u->item, u->price_version, u->reserved_micros, u->input_tokens};
 	const struct tokens tokens = charged(d, c, &terms);
 	enum settlement settlement;
 	record_sum recorded;
