@@ -148,6 +148,33 @@ def test_decide_has_no_state(name):
             re.fullmatch(r"\.L\w+|(rules|actions|cases|steps|units)(\.\d+)?", symbol), f"{name}: {symbol} ({kind})"
 
 
+# ---- who moves money ---------------------------------------------------------------------------------
+
+MONEY = "balance_micros|held_micros|remaining_micros|chain_head|entry_seq"
+
+
+def money_moves(content):
+    """Places that change an account's or a grant's money, or make a line of the journal."""
+    rows = set(re.findall(r"struct (?:accounts|grants)_row \*(?:const )?(\w+)", content))
+    rows -= set(re.findall(r"struct (?:answer|usages_row|holds_row|members_row) \*(?:const )?(\w+)", content))
+    names = "|".join(sorted(rows | {"s->account", "s->grants"}))
+    return re.findall(rf"\b(?:{names})->(?:{MONEY})\s*(?:[+-]?=(?!=)|\+\+|--)[^;]*;|\+\+(?:{names})->(?:{MONEY})"
+                      rf"|rows_alloc\([^;]*TABLE_ENTRIES\)", content)
+
+
+@over(sources(".c", under="src/ledger/decide/"))
+def test_money_moves_in_effects_alone(name):
+    found = money_moves(text(name))
+    assert bool(found) == (name == "src/ledger/decide/effects.c"), f"{name}: {found}"
+
+
+def test_moves_of_money_are_found():
+    for wrong in ("s->account->balance_micros += 1;", "struct grants_row *g; g->remaining_micros = 0;",
+                  "struct accounts_row *a; e->seq = ++a->entry_seq;", "rows_alloc(d->rows, TABLE_ENTRIES)"):
+        assert money_moves(wrong), wrong
+    assert not money_moves("struct answer *a; a->balance_micros = 1; struct grants_row *g; if (g->remaining_micros == 0) x();")
+
+
 # ---- what a file exports ---------------------------------------------------------------------------
 
 # A noun that lives in the file of another.

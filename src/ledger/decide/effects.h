@@ -1,6 +1,7 @@
 /*
- * effects: the only functions that change a ledger row.  All are called below a command's line of no return, so none
- * of them can fail.  Their callers have checked every sum that they will make.
+ * effects: the only functions that change a balance, a held amount, a grant's remainder, the chain and the entries.
+ * All are called below a command's line of no return, so none of them can fail.  Their callers have checked every sum
+ * that they will make.
  */
 #ifndef OCTROI_LEDGER_DECIDE_EFFECTS_H
 #define OCTROI_LEDGER_DECIDE_EFFECTS_H
