@@ -3,8 +3,7 @@
  */
 #include "ledger/decide/decide.h"
 
-#include <string.h>
-
+#include "ledger/decide/facts.h"
 #include "ledger/decide/funds.h"
 #include "ledger/decide/order.h"
 #include "ledger/decide/paid_period_money.h"
@@ -25,46 +24,13 @@ static const char *mismatch(struct decide *d, const struct slot *s, const struct
 	return NULL;
 }
 
-static int64_t live_minor(const struct disputes_row *r)
-{
-	return r->withdrawn != 0 && r->reinstated == 0 ? r->amount_minor : 0;
-}
-
-/* Adds the command's facts to those of the dispute. */
-static void learn(struct disputes_row *after, const struct command *c)
-{
-	if (c->dispute.amount_minor > after->amount_minor)
-		after->amount_minor = c->dispute.amount_minor;
-	after->withdrawn |= c->dispute.withdrawn;
-	after->reinstated |= c->dispute.reinstated;
-}
-
-static void keep(struct decide *d, struct slot *s, struct disputes_row *r,
-                 const struct disputes_row *after, const struct command *c)
-{
-	if (r == NULL) {
-		r = (struct disputes_row *)rows_alloc(d->rows, TABLE_DISPUTES);
-		memcpy(r->account_id, s->key.bytes, sizeof(r->account_id));
-		memcpy(r->dispute_key, c->object_key, sizeof(r->dispute_key));
-		r->dispute_id = c->object_id;
-		r->topup_seq = c->topup_seq;
-		r->kind = c->payment_kind;
-		r->created_at_us = d->now_us;
-		rows_add(d->rows, s, &r->row);
-	}
-	rows_touch(d->rows, &r->row);
-	r->amount_minor = after->amount_minor;
-	r->withdrawn = after->withdrawn;
-	r->reinstated = after->reinstated;
-}
-
 static void decide_of_order(struct decide *d, struct slot *s, struct command *c)
 {
 	struct order o, order;
 	const bool known = order_find(d, s, c, &o);
 	struct disputes_row *r =
 		(struct disputes_row *)rows_find(d->rows, s, TABLE_DISPUTES, c->object_key);
-	struct disputes_row after = {.amount_minor = 0};
+	const struct disputes_row after = facts_of_dispute(r, c);
 	const char *why = mismatch(d, s, known ? &o : NULL, r, c);
 	struct order_claims claims;
 
@@ -73,12 +39,9 @@ static void decide_of_order(struct decide *d, struct slot *s, struct command *c)
 		return;
 	}
 	order = o;
-	if (r != NULL) {
-		after = *r;
-		order.disputes_minor -= live_minor(r);
-	}
-	learn(&after, c);
-	order.disputes_minor += live_minor(&after);
+	if (r != NULL)
+		order.disputes_minor -= facts_live_dispute(r);
+	order.disputes_minor += facts_live_dispute(&after);
 	if (!order_claims(&order, &claims) || !order_fits(s, &o, &claims)) {
 		order_park(&c->answer, "the balance would leave its range");
 		return;
@@ -87,7 +50,7 @@ static void decide_of_order(struct decide *d, struct slot *s, struct command *c)
 	/* From here on it succeeds. */
 	order_keep_payment(d, s, &order, c);
 	order_write(d, &order);
-	keep(d, s, r, &after, c);
+	facts_keep_dispute(d, s, r, &after, c);
 	order_settle(d, s, &order, &claims, c->object_id);
 	c->answer.outcome = OUTCOME_OK;
 	funds_figures(s, &c->answer);
