@@ -68,8 +68,6 @@ void decide_charge(struct decide *d, struct slot *s, struct command *c)
 	u = new_usage(d, s, c, p == &standard ? 0 : p->version, cost);
 	rows_add(d->rows, s, &u->row);
 	effects_cost(d, s, u, cost, 0, d->now_us);
-	u->balance_micros = s->account->balance_micros;
-	u->available_micros = funds_available(s->account);
 	a->outcome = OUTCOME_OK;
 	a->seq = u->seq;
 	a->amount_micros = cost;

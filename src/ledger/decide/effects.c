@@ -471,6 +471,8 @@ void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros
 		enter(d, s, 0, 0, &m);
 	}
 	CHECK(!u->recorded || record == 0);
+	u->balance_micros = s->account->balance_micros;
+	u->available_micros = funds_available(s->account);
 }
 
 void effects_capture(struct decide *d, struct slot *s, struct usages_row *u, micros cost, int64_t at_us)

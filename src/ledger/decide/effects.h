@@ -36,9 +36,9 @@ void effects_reserve(struct decide *d, struct slot *s, struct holds_row *h, micr
 struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct holds_row *h,
                                     enum usage_state state, int64_t at_us);
 /* Sets the cost of a usage and moves the difference to the cost before.  An excess goes back to the grants that paid
- * it, and out of the windows that counted it.  The call is the last change of a usage, but for the figures of its
- * answer.  Callers make it even at no cost, for its entry records the row.  recorded: the row's record_of before the
- * change, 0 when the usage has just ended. */
+ * it, and out of the windows that counted it.  The call is the last change of a usage: its entry records the row, and
+ * the row keeps balance and available for a repeated answer.  Callers make it even at no cost.  recorded: the row's
+ * record_of before the change, 0 when the usage has just ended. */
 void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros cost, record_sum recorded,
                   int64_t at_us);
 /* Sets the cost of a hold that has just expired, and adds the captures row that a later reduction needs. */

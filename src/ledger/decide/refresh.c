@@ -47,8 +47,6 @@ static void expire_hold(struct decide *d, struct slot *s, struct holds_row *h)
 	} else {
 		effects_cost(d, s, u, 0, 0, u->ended_at_us);
 	}
-	u->balance_micros = s->account->balance_micros;
-	u->available_micros = funds_available(s->account);
 }
 
 static void expire_grant(struct decide *d, struct slot *s, struct grants_row *g)

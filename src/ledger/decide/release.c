@@ -25,8 +25,6 @@ void decide_release(struct decide *d, struct slot *s, struct command *c)
 	/* From here on it succeeds. */
 	u = effects_end_hold(d, s, h, USAGE_RELEASED, d->now_us);
 	effects_cost(d, s, u, 0, 0, d->now_us);
-	u->balance_micros = s->account->balance_micros;
-	u->available_micros = funds_available(s->account);
 	c->answer.outcome = OUTCOME_OK;
 	funds_figures(s, &c->answer);
 }

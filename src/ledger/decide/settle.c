@@ -118,8 +118,6 @@ static void book(struct decide *d, struct slot *s, const struct command *c, stru
 	u->settled_message_id = c->settle.message_id;
 	u->ended_at_us = d->now_us;
 	effects_cost(d, s, u, cost, recorded, d->now_us);
-	u->balance_micros = s->account->balance_micros;
-	u->available_micros = funds_available(s->account);
 }
 
 static void settle_open(struct decide *d, struct slot *s, struct command *c, struct holds_row *h)
