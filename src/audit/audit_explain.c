@@ -100,12 +100,7 @@ static int explain_records(struct audit *A, const struct subject *s, struct buf 
 	const struct table *t = table_of(id);
 
 	buf_reset(sql);
-	sql_literal(sql, "SELECT ");
-	for (int i = 0; i < t->column_count; i++) {
-		sql_literal(sql, "r.");
-		buf_add_text(sql, t->columns[i].name);
-		sql_literal(sql, ",");
-	}
+	audit_select(sql, id);
 	sql_literal(sql, "e.records FROM ");
 	buf_add_text(sql, t->name);
 	sql_literal(sql, " r LEFT JOIN (SELECT ");

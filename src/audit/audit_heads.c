@@ -5,6 +5,7 @@
 
 #include "audit/audit_state.h"
 #include "base/hex.h"
+#include "base/money.h"
 #include "db/sql.h"
 
 #define FIRST_LINE "octroi heads 1\n"
@@ -71,13 +72,11 @@ void audit_heads_end(struct audit_heads *h)
 /* Reads a number >= 0 that the character end follows; returns the text after that, or NULL. */
 static const char *read_number(const char *at, char end, int64_t *value)
 {
-	*value = 0;
-	if (*at < '0' || *at > '9')
+	const size_t length = strspn(at, "0123456789");
+
+	if (decimal_parse(at, length, 0, false, value) != 0 || at[length] != end)
 		return NULL;
-	for (; *at >= '0' && *at <= '9'; at++)
-		if (__builtin_mul_overflow(*value, 10, value) || __builtin_add_overflow(*value, *at - '0', value))
-			return NULL;
-	return *at == end ? at + 1 : NULL;
+	return at + length + 1;
 }
 
 static const char *read_bytes(const char *at, char end, unsigned char *bytes, size_t count)

@@ -127,23 +127,16 @@ static void add_rows(struct buf *sql, enum table_id id, const struct range *rang
 /* Requests with the amounts of the transaction and of the usage that they may name. */
 static void add_requests(struct buf *sql, const struct range *range)
 {
-	const struct table *t = table_of(TABLE_REQUESTS);
-
-	sql_literal(sql, "SELECT ");
-	for (int i = 0; i < t->column_count; i++) {
-		sql_literal(sql, "q.");
-		buf_add_text(sql, t->columns[i].name);
-		sql_literal(sql, ",");
-	}
-	sql_literal(sql, "t.amount_micros, u.cost_micros FROM requests q FORCE INDEX (PRIMARY)"
-	                 " LEFT JOIN transactions t ON q.command = ");
+	audit_select(sql, TABLE_REQUESTS);
+	sql_literal(sql, "t.amount_micros, u.cost_micros FROM requests r FORCE INDEX (PRIMARY)"
+	                 " LEFT JOIN transactions t ON r.command = ");
 	sql_int(sql, COMMAND_TRANSACTION);
-	sql_literal(sql, " AND t.account_id = q.account_id AND t.seq = q.seq"
-	                 " LEFT JOIN usages u ON q.command = ");
+	sql_literal(sql, " AND t.account_id = r.account_id AND t.seq = r.seq"
+	                 " LEFT JOIN usages u ON r.command = ");
 	sql_int(sql, COMMAND_CHARGE);
-	sql_literal(sql, " AND u.account_id = q.account_id AND u.seq = q.seq WHERE ");
-	add_range(sql, range, "q.account_id");
-	sql_literal(sql, " ORDER BY q.account_id, q.request_key");
+	sql_literal(sql, " AND u.account_id = r.account_id AND u.seq = r.seq WHERE ");
+	add_range(sql, range, "r.account_id");
+	sql_literal(sql, " ORDER BY r.account_id, r.request_key");
 }
 
 static int run(struct audit *A, const struct buf *sql)

@@ -81,6 +81,18 @@ void audit_seal_sum(const struct audit *A, seal_sum *sum, int64_t seq, enum audi
 
 /* ---- rows from the database ------------------------------------------------------------------ */
 
+void audit_select(struct buf *sql, enum table_id id)
+{
+	const struct table *t = table_of(id);
+
+	sql_literal(sql, "SELECT ");
+	for (int i = 0; i < t->column_count; i++) {
+		sql_literal(sql, "r.");
+		buf_add_text(sql, t->columns[i].name);
+		sql_literal(sql, ",");
+	}
+}
+
 void audit_read_row(const struct db_row *from, enum table_id id, union audit_row *to)
 {
 	const struct table *t = table_of(id);

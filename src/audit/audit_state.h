@@ -121,6 +121,8 @@ union audit_row {
 	struct transactions_row transaction;
 	struct requests_row request;
 };
+/* "SELECT r.account_id,…,": all columns of the table under the alias r; others follow. */
+void audit_select(struct buf *sql, enum table_id id);
 /* Reads a row of a result whose first columns are the table's.  Texts stay in the database's buffer, until the next
  * row. */
 void audit_read_row(const struct db_row *from, enum table_id id, union audit_row *to);

@@ -689,6 +689,15 @@ int64_t db_affected(const struct db *d)
 	return d->affected;
 }
 
+int64_t db_change(struct db *d, const struct buf *sql)
+{
+	int64_t changed = -1;
+
+	if (db_query(d, sql) == DB_OK)
+		changed = db_affected(d);
+	return db_finish(d) == DB_OK ? changed : -1;
+}
+
 const char *db_error(const struct db *d)
 {
 	return d->error;

@@ -108,6 +108,8 @@ enum db_result db_bulk_end(struct db *d);
 void db_rollback(struct db *d);
 bool db_in_transaction(const struct db *d);
 
+/* Runs one statement that changes rows; returns their number, or -1. */
+int64_t db_change(struct db *d, const struct buf *sql);
 /* Rows that the current statement changed. */
 int64_t db_affected(const struct db *d);
 /* The last error, for people; never holds a statement. */

@@ -11,15 +11,11 @@
 #define REVIEW_MAX 64
 #define SETTLED SQL(STATEMENT_PAID) "," SQL(STATEMENT_VOID) "," SQL(STATEMENT_CARRIED)
 
-/* Runs a statement; returns the number of rows that it changed, or -1. */
+/* Runs a statement as db_change does, and frees it. */
 static int64_t change(struct db *d, struct buf *sql)
 {
-	int64_t changed = -1;
+	const int64_t changed = db_change(d, sql);
 
-	if (db_query(d, sql) == DB_OK)
-		changed = db_affected(d);
-	if (db_finish(d) != DB_OK)
-		changed = -1;
 	buf_free(sql);
 	return changed;
 }

@@ -46,19 +46,6 @@ int probes_read(struct db *d, const char *provider, struct probes_row *row)
 	return got == 1 ? 0 : -1;
 }
 
-/* Runs a statement; returns the number of rows that it changed, or -1. */
-static int64_t change(struct db *d, struct buf *sql)
-{
-	int64_t changed = -1;
-
-	if (db_query(d, sql) == DB_OK)
-		changed = db_affected(d);
-	if (db_finish(d) != DB_OK)
-		changed = -1;
-	buf_reset(sql);
-	return changed;
-}
-
 /* Adds the condition that matches the provider's row while its claim is as it was read. */
 static void sql_as_read(struct buf *sql, const char *provider, int64_t claimed_until_us)
 {
@@ -83,7 +70,8 @@ int probes_claim(struct db *d, const char *provider, int64_t every_us, int64_t l
 		sql_literal(&sql, "INSERT IGNORE INTO probes (provider) VALUES (");
 		sql_text(&sql, provider);
 		sql_literal(&sql, ")");
-		changed = change(d, &sql);
+		changed = db_change(d, &sql);
+		buf_reset(&sql);
 	}
 	if (changed >= 0) {
 		sql_literal(&sql, "UPDATE probes SET claimed_until_us=");
@@ -91,7 +79,7 @@ int probes_claim(struct db *d, const char *provider, int64_t every_us, int64_t l
 		sql_as_read(&sql, provider, row->claimed_until_us);
 		sql_literal(&sql, " AND checked_at_us=");
 		sql_int(&sql, row->checked_at_us);
-		changed = change(d, &sql);
+		changed = db_change(d, &sql);
 	}
 	row->claimed_until_us = row->now_us + lease_us;
 	buf_free(&sql);
@@ -116,7 +104,7 @@ int probes_note(struct db *d, const char *provider, const struct probes_row *row
 	sql_literal(&sql, ",latency_ms=");
 	sql_int(&sql, row->latency_ms);
 	sql_as_read(&sql, provider, row->claimed_until_us);
-	changed = change(d, &sql);
+	changed = db_change(d, &sql);
 	buf_free(&sql);
 	return changed < 0 ? -1 : changed > 0;
 }

@@ -351,6 +351,13 @@ int64_t db_affected(const struct db *d)
 	return 0;
 }
 
+int64_t db_change(struct db *d, const struct buf *sql)
+{
+	(void)d;
+	(void)sql;
+	return 0;
+}
+
 int64_t db_int(const struct db_row *row, unsigned column)
 {
 	(void)row;
