@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 #include "audit/audit.h"
-#include "audit/seal.h"
+#include "audit/row_checksum.h"
 #include "base/id.h"
 #include "ledger/rows/table.h"
 #include "prices/book.h"

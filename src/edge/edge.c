@@ -7,9 +7,9 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "edge/conn_set.h"
 #include "edge/fcgi.h"
 #include "edge/listen.h"
-#include "edge/lobby.h"
 #include "edge/workers.h"
 
 /* Descriptors for everything that is no connection: workers' files, database, log, sockets. */

@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "edge/conn_set.h"
 #include "edge/fcgi.h"
-#include "edge/lobby.h"
 #include "edge/request.h"
 #include "edge/response.h"
 

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "edge/lobby.h"
+#include "edge/conn_set.h"
 #include "edge/options.h"
 
 struct workers;

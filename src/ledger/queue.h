@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/bell.h"
+#include "base/completion.h"
 #include "base/lock.h"
 #include "ledger/command.h"
 

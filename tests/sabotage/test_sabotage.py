@@ -51,8 +51,8 @@ def test_a_bug_that_nobody_finds_is_reported(tmp_path):
     """The runner can fail: a comment is no bug, and no test notices it."""
     path = tmp_path / "harmless.patch"
     path.write_text("Reason: a blank line that changes nothing at all\nCaught-by: tests/unit/test_buf\nSays: not ok\n\n"
-                    "--- a/src/base/bell.c\n+++ b/src/base/bell.c\n@@ -1,1 +1,2 @@\n+\n " +
-                    (sabotage.TOP / "src/base/bell.c").read_text().split("\n")[0] + "\n")
+                    "--- a/src/base/completion.c\n+++ b/src/base/completion.c\n@@ -1,1 +1,2 @@\n+\n " +
+                    (sabotage.TOP / "src/base/completion.c").read_text().split("\n")[0] + "\n")
     said = []
     assert sabotage.run([sabotage.Bug(path)], said.append) == 0
     assert "the test passes" in "\n".join(said) and said[-1] == "0 of 1 caught"

@@ -4,7 +4,7 @@
  */
 #include "unit.h"
 
-#include "audit/seal.h"
+#include "audit/row_checksum.h"
 #include "ledger/decide/entry.h"
 #include "ledger/rows/record.h"
 

@@ -3,8 +3,8 @@
  * request wakes another thread, and switching between them costs more than most requests.  If few wait, the same
  * threads go on from event to event.  The others stay parked until all of those are busy.
  */
-#ifndef OCTROI_EDGE_TURNSTILE_H
-#define OCTROI_EDGE_TURNSTILE_H
+#ifndef OCTROI_EDGE_CONCURRENCY_GATE_H
+#define OCTROI_EDGE_CONCURRENCY_GATE_H
 
 #include <stdbool.h>
 

@@ -1,4 +1,4 @@
-#include "edge/turnstile.h"
+#include "edge/concurrency_gate.h"
 
 #include "base/check.h"
 

@@ -5,8 +5,8 @@
  * have equal seals with a chance of about 2^-64.  Nobody can steer it: the key is drawn anew for
  * every run.  Pure, except for seal_draw.
  */
-#ifndef OCTROI_AUDIT_SEAL_H
-#define OCTROI_AUDIT_SEAL_H
+#ifndef OCTROI_AUDIT_ROW_CHECKSUM_H
+#define OCTROI_AUDIT_ROW_CHECKSUM_H
 
 #include <stdint.h>
 

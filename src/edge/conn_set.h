@@ -9,8 +9,8 @@
  * A connection over which no whole request has come is a stranger.  When all places are taken, or too many bytes are
  * gathered, the oldest stranger is cut.  So strangers keep no other connection out, however many there are.
  */
-#ifndef OCTROI_EDGE_LOBBY_H
-#define OCTROI_EDGE_LOBBY_H
+#ifndef OCTROI_EDGE_CONN_SET_H
+#define OCTROI_EDGE_CONN_SET_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

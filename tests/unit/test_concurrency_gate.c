@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "edge/turnstile.h"
+#include "edge/concurrency_gate.h"
 
 #define INSIDE_MAX 2
 #define THREADS 5

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "edge/lobby.h"
+#include "edge/conn_set.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
-#include "edge/turnstile.h"
+#include "edge/concurrency_gate.h"
 
 /* Limit of all gathered bytes together: a flood of half requests must not take the machine's memory. */
 #define GATHERED_MAX ((size_t)64 * 1024 * 1024)

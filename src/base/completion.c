@@ -1,4 +1,4 @@
-#include "base/bell.h"
+#include "base/completion.h"
 
 #include <errno.h>
 #include <linux/futex.h>

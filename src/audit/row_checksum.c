@@ -1,4 +1,4 @@
-#include "audit/seal.h"
+#include "audit/row_checksum.h"
 
 #include "base/digest.h"
 

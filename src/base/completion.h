@@ -2,8 +2,8 @@
  * bell: one thread waits until another rings (futex(2)).  Unlike a condition, a bell remembers that it
  * was rung.  The woken thread takes no lock: the ringer of many bells would still hold it.
  */
-#ifndef OCTROI_BASE_BELL_H
-#define OCTROI_BASE_BELL_H
+#ifndef OCTROI_BASE_COMPLETION_H
+#define OCTROI_BASE_COMPLETION_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -2,8 +2,8 @@
 
 #include <pthread.h>
 
-#include "base/bell.h"
 #include "base/clock.h"
+#include "base/completion.h"
 
 #define ROUNDS 5000
 
