@@ -1,4 +1,4 @@
--- octroi, schema version 4: periods that are paid for, payments of statements, bounded reads, sealed usages.
+-- octroi, schema version 4: periods that are paid for, payments of statements, bounded reads, recorded usages.
 -- Every statement may be run again: an interrupted file is applied from its beginning.
 
 -- ---- reads ----------------------------------------------------------------------------------------------

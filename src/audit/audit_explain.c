@@ -339,8 +339,8 @@ static int explain_numbers(struct audit *A, const struct subject *s, struct buf 
 
 int audit_explain(struct audit *A, const struct subject *s)
 {
-	const struct audit_seals *said = &s->said;
-	const struct audit_seals *found = &s->found;
+	const struct audit_row_checksums *said = &s->said;
+	const struct audit_row_checksums *found = &s->found;
 	const int64_t before = A->report->findings;
 	bool wrong = false;
 	struct buf sql;

@@ -141,46 +141,46 @@ static void check_sense(struct audit *A, struct subject *s, const struct entries
 		s->unpaired = -e->amount_micros;
 }
 
-/* Adds the entry to the journal's seals of usages, grants and transactions. */
+/* Adds the entry to the journal's checksums of usages, grants and transactions. */
 static void add_up(const struct audit *A, struct subject *s, const struct entries_row *e)
 {
-	struct audit_seals *said = &s->said;
+	struct audit_row_checksums *said = &s->said;
 
 	if (e->kind == ENTRY_USAGE || e->kind == ENTRY_REVERSAL || e->kind == ENTRY_RECORD) {
-		audit_seal(A, &said->usage, e->usage_seq, ASPECT_AMOUNT, e->amount_micros);
-		audit_seal_sum(A, &said->usage, e->usage_seq, ASPECT_RECORD, record_read(e->record));
+		audit_row_checksum_add(A, &said->usage, e->usage_seq, ASPECT_AMOUNT, e->amount_micros);
+		audit_row_checksum_add_sum(A, &said->usage, e->usage_seq, ASPECT_RECORD, record_read(e->record));
 	}
 	if (e->kind == ENTRY_TRANSACTION) {
-		audit_seal(A, &said->transaction, e->transaction_seq, ASPECT_AMOUNT,
-		           e->amount_micros);
-		audit_seal_sum(A, &said->transaction, e->transaction_seq, ASPECT_RECORD, record_read(e->record));
+		audit_row_checksum_add(A, &said->transaction, e->transaction_seq, ASPECT_AMOUNT, e->amount_micros);
+		audit_row_checksum_add_sum(A, &said->transaction, e->transaction_seq, ASPECT_RECORD,
+		                           record_read(e->record));
 	}
 	if (e->transaction_seq == e->seq) {
-		audit_seal(A, &said->transaction, e->seq, ASPECT_BEFORE, e->balance_before_micros);
-		audit_seal(A, &said->transaction, e->seq, ASPECT_COUNTERPART, e->counterpart + 1);
-		audit_seal(A, &said->transaction, e->seq, ASPECT_TIME, e->created_at_us);
+		audit_row_checksum_add(A, &said->transaction, e->seq, ASPECT_BEFORE, e->balance_before_micros);
+		audit_row_checksum_add(A, &said->transaction, e->seq, ASPECT_COUNTERPART, e->counterpart + 1);
+		audit_row_checksum_add(A, &said->transaction, e->seq, ASPECT_TIME, e->created_at_us);
 	}
 	if (e->grant_seq == 0) {
 		s->debt += e->amount_micros;
 		return;
 	}
-	audit_seal(A, &said->grant, e->grant_seq, ASPECT_REMAINING, e->amount_micros);
+	audit_row_checksum_add(A, &said->grant, e->grant_seq, ASPECT_REMAINING, e->amount_micros);
 	/* A grant's first entry makes it; a later entry that gives is the return of a usage. */
 	if (e->grant_seq <= s->grants_said)
 		return;
 	s->grants_said = e->grant_seq;
-	audit_seal(A, &said->grant, e->grant_seq, ASPECT_AMOUNT, e->amount_micros);
-	audit_seal(A, &said->grant, e->grant_seq, ASPECT_TIME, e->created_at_us);
+	audit_row_checksum_add(A, &said->grant, e->grant_seq, ASPECT_AMOUNT, e->amount_micros);
+	audit_row_checksum_add(A, &said->grant, e->grant_seq, ASPECT_TIME, e->created_at_us);
 	if (e->kind == ENTRY_REVERSAL)
-		audit_seal(A, &said->grant, e->grant_seq, ASPECT_TYPE, TRANSACTION_REFUND + 1);
+		audit_row_checksum_add(A, &said->grant, e->grant_seq, ASPECT_TYPE, TRANSACTION_REFUND + 1);
 }
 
-/* Seals the balance after a transaction, once its last entry has passed. */
+/* Adds the balance after a transaction to the checksum, once its last entry was read. */
 static void leave_last(const struct audit *A, struct subject *s, int64_t next_transaction)
 {
 	if (s->last.transaction_seq != 0 && s->last.transaction_seq != next_transaction)
-		audit_seal(A, &s->said.transaction, s->last.transaction_seq, ASPECT_AFTER,
-		           s->last.balance_after_micros);
+		audit_row_checksum_add(A, &s->said.transaction, s->last.transaction_seq, ASPECT_AFTER,
+		                       s->last.balance_after_micros);
 }
 
 void audit_journal_entry(struct audit *A, struct subject *s, const struct entries_row *e)

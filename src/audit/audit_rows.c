@@ -48,12 +48,12 @@ void audit_rows_account(struct audit *A, const struct subject *s)
 static bool numbers_complete(const struct audit *A, const struct subject *s)
 {
 	const int64_t last = s->row.hold_seq;
-	seal_sum expected = 0;
+	row_checksum expected = 0;
 
 	if (s->stray || last < 0 || s->holds + s->usages != last)
 		return false;
 	for (int64_t seq = 1; seq <= last; seq++)
-		seal_add(&A->key, &expected, seq, 1);
+		row_checksum_add(&A->key, &expected, seq, 1);
 	return expected == s->numbers;
 }
 
@@ -99,10 +99,10 @@ void audit_rows_grant(struct audit *A, struct subject *s, const struct grants_ro
 	s->remaining += g->remaining_micros;
 	if (g->seq > s->grants_max)
 		s->grants_max = g->seq;
-	audit_seal(A, &s->found.grant, g->seq, ASPECT_AMOUNT, g->amount_micros);
-	audit_seal(A, &s->found.grant, g->seq, ASPECT_REMAINING, g->remaining_micros);
-	audit_seal(A, &s->found.grant, g->seq, ASPECT_TYPE, g->type + 1);
-	audit_seal(A, &s->found.grant, g->seq, ASPECT_TIME, g->created_at_us);
+	audit_row_checksum_add(A, &s->found.grant, g->seq, ASPECT_AMOUNT, g->amount_micros);
+	audit_row_checksum_add(A, &s->found.grant, g->seq, ASPECT_REMAINING, g->remaining_micros);
+	audit_row_checksum_add(A, &s->found.grant, g->seq, ASPECT_TYPE, g->type + 1);
+	audit_row_checksum_add(A, &s->found.grant, g->seq, ASPECT_TIME, g->created_at_us);
 	if (g->remaining_micros < 0 || g->remaining_micros > g->amount_micros)
 		audit_find(A, "grant", "grants", s, g->seq, "remaining_micros is %lld of %lld",
 		           (long long)g->remaining_micros, (long long)g->amount_micros);
@@ -114,7 +114,7 @@ void audit_rows_grant(struct audit *A, struct subject *s, const struct grants_ro
 
 static void take_number(const struct audit *A, struct subject *s, int64_t seq)
 {
-	seal_add(&A->key, &s->numbers, seq, 1);
+	row_checksum_add(&A->key, &s->numbers, seq, 1);
 	if (seq < 1 || seq > s->row.hold_seq)
 		s->stray = true;
 }
@@ -254,9 +254,9 @@ void audit_rows_usage(struct audit *A, struct subject *s, const struct usages_ro
 	take_number(A, s, u->seq);
 	/* The journal has the cost with the other sign. */
 	if (u->cost_micros != INT64_MIN)
-		audit_seal(A, &s->found.usage, u->seq, ASPECT_AMOUNT, -u->cost_micros);
+		audit_row_checksum_add(A, &s->found.usage, u->seq, ASPECT_AMOUNT, -u->cost_micros);
 	if (u->recorded)
-		audit_seal_sum(A, &s->found.usage, u->seq, ASPECT_RECORD, record_of(&u->row));
+		audit_row_checksum_add_sum(A, &s->found.usage, u->seq, ASPECT_RECORD, record_of(&u->row));
 	if (wrong != NULL)
 		audit_find(A, "usage", "usages", s, u->seq, "%s", wrong);
 	else
@@ -272,7 +272,7 @@ int audit_rows_counterpart(int64_t type)
 
 void audit_rows_transaction(struct audit *A, struct subject *s, const struct transactions_row *t)
 {
-	seal_sum *sum = &s->found.transaction;
+	row_checksum *sum = &s->found.transaction;
 
 	A->report->transactions++;
 	if (audit_rows_counterpart(t->type) < 0) {
@@ -280,16 +280,16 @@ void audit_rows_transaction(struct audit *A, struct subject *s, const struct tra
 		           (long long)t->type);
 		return;
 	}
-	audit_seal(A, sum, t->seq, ASPECT_AMOUNT, t->amount_micros);
-	audit_seal(A, sum, t->seq, ASPECT_BEFORE, t->balance_before_micros);
-	audit_seal(A, sum, t->seq, ASPECT_AFTER, t->balance_after_micros);
-	audit_seal(A, sum, t->seq, ASPECT_COUNTERPART, audit_rows_counterpart(t->type) + 1);
-	audit_seal(A, sum, t->seq, ASPECT_TIME, t->created_at_us);
+	audit_row_checksum_add(A, sum, t->seq, ASPECT_AMOUNT, t->amount_micros);
+	audit_row_checksum_add(A, sum, t->seq, ASPECT_BEFORE, t->balance_before_micros);
+	audit_row_checksum_add(A, sum, t->seq, ASPECT_AFTER, t->balance_after_micros);
+	audit_row_checksum_add(A, sum, t->seq, ASPECT_COUNTERPART, audit_rows_counterpart(t->type) + 1);
+	audit_row_checksum_add(A, sum, t->seq, ASPECT_TIME, t->created_at_us);
 	if (t->recorded)
-		audit_seal_sum(A, sum, t->seq, ASPECT_RECORD, record_of(&t->row));
+		audit_row_checksum_add_sum(A, sum, t->seq, ASPECT_RECORD, record_of(&t->row));
 	/* A transaction that gives made the grant that it names. */
 	if (t->amount_micros > 0)
-		audit_seal(A, &s->said.grant, t->grant_seq, ASPECT_TYPE, t->type + 1);
+		audit_row_checksum_add(A, &s->said.grant, t->grant_seq, ASPECT_TYPE, t->type + 1);
 }
 
 /* A request id that took effect must name a row of the account.  NULL, or the error. */

@@ -331,7 +331,7 @@ int audit_run(struct db *d, const struct audit_request *q,
 		audit_heads_begin(&heads, q->heads);
 		A->heads = &heads;
 	}
-	seal_draw(&A->key);
+	row_checksum_draw(&A->key);
 	if (begin(A) == 0)
 		result = run_chunks(A, &range);
 	if (result == 0)

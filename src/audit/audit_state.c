@@ -68,15 +68,16 @@ const char *audit_sum_text(audit_sum sum, char text[AUDIT_SUM_MAX])
 	return at;
 }
 
-void audit_seal(const struct audit *A, seal_sum *sum, int64_t seq, enum audit_aspect aspect,
-                int64_t value)
+void audit_row_checksum_add(const struct audit *A, row_checksum *sum, int64_t seq, enum audit_aspect aspect,
+                            int64_t value)
 {
-	seal_add(&A->key, sum, (int64_t)((uint64_t)seq * ASPECT_COUNT + aspect), value);
+	row_checksum_add(&A->key, sum, (int64_t)((uint64_t)seq * ASPECT_COUNT + aspect), value);
 }
 
-void audit_seal_sum(const struct audit *A, seal_sum *sum, int64_t seq, enum audit_aspect aspect, seal_sum value)
+void audit_row_checksum_add_sum(const struct audit *A, row_checksum *sum, int64_t seq, enum audit_aspect aspect,
+                                row_checksum value)
 {
-	seal_add_sum(&A->key, sum, (int64_t)((uint64_t)seq * ASPECT_COUNT + aspect), value);
+	row_checksum_add_sum(&A->key, sum, (int64_t)((uint64_t)seq * ASPECT_COUNT + aspect), value);
 }
 
 /* ---- rows from the database ------------------------------------------------------------------ */

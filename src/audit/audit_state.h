@@ -22,9 +22,9 @@ struct audit_heads;
 
 __extension__ typedef __int128 audit_sum; /* no sum of rows that hold int64 can overflow it */
 
-/* Seals of usages, grants and transactions: one set by the journal's entries, and one by the rows themselves. */
-struct audit_seals {
-	seal_sum usage, grant, transaction;
+/* Checksums of usages, grants and transactions: one set of the journal's entries, and one of the rows themselves. */
+struct audit_row_checksums {
+	row_checksum usage, grant, transaction;
 };
 
 /* One account, and the sums of its rows as they stream past. */
@@ -34,18 +34,18 @@ struct subject {
 
 	/* the journal: the entry before, and sums */
 	struct entries_row last;
-	bool gap;                /* entries are missing before the next one */
-	micros unpaired;         /* first half of a pair of debt entries */
-	audit_sum debt;          /* sum of the entries that name no grant */
-	int64_t grants_said;     /* the highest grant_seq of the entries so far */
-	struct audit_seals said; /* by the journal */
+	bool gap;                        /* entries are missing before the next one */
+	micros unpaired;                 /* first half of a pair of debt entries */
+	audit_sum debt;                  /* sum of the entries that name no grant */
+	int64_t grants_said;             /* the highest grant_seq of the entries so far */
+	struct audit_row_checksums said; /* of the journal */
 
 	/* the other tables */
-	struct audit_seals found;
+	struct audit_row_checksums found;
 	audit_sum held, remaining;
 	int64_t grants, holds, usages; /* rows */
 	int64_t grants_max;            /* highest seq; the primary key keeps them apart */
-	seal_sum numbers;              /* every seq of holds and usages, once */
+	row_checksum numbers;          /* every seq of holds and usages, once */
 	bool stray;                    /* one of these seqs is not in 1 to hold_seq */
 	bool incomplete;               /* the seqs are not 1 to hold_seq, each once */
 	int64_t due_us;                /* the earliest end of an open hold, or of a grant with a remainder */
@@ -57,7 +57,7 @@ struct audit {
 	void (*found)(void *context, const struct audit_finding *f);
 	void *context;
 	struct book *book;
-	struct seal_key key;
+	struct row_checksum_key key;
 	int64_t now_us;
 	struct subject subjects[AUDIT_CHUNK];
 	int count; /* of subjects */
@@ -94,7 +94,7 @@ void audit_rows_request(struct audit *A, struct subject *s, const struct request
 /* Compares the sums with the account's row, after all its rows have been seen. */
 void audit_rows_end(struct audit *A, struct subject *s);
 
-/* The sealed aspects of a usage, a grant or a transaction; each has a weight of its own. */
+/* The aspects of a usage, a grant or a transaction that its checksum covers; each has a weight of its own. */
 enum audit_aspect {
 	ASPECT_AMOUNT,
 	ASPECT_REMAINING,
@@ -106,9 +106,11 @@ enum audit_aspect {
 	ASPECT_RECORD,
 	ASPECT_COUNT
 };
-void audit_seal(const struct audit *A, seal_sum *sum, int64_t seq, enum audit_aspect aspect,
-                int64_t value);
-void audit_seal_sum(const struct audit *A, seal_sum *sum, int64_t seq, enum audit_aspect aspect, seal_sum value);
+/* Adds the value, or a value that is itself a sum, to the checksum. */
+void audit_row_checksum_add(const struct audit *A, row_checksum *sum, int64_t seq, enum audit_aspect aspect,
+                            int64_t value);
+void audit_row_checksum_add_sum(const struct audit *A, row_checksum *sum, int64_t seq, enum audit_aspect aspect,
+                                row_checksum value);
 
 /* Room for a row of any table that is streamed. */
 union audit_row {

@@ -2,7 +2,7 @@
 
 #include "base/digest.h"
 
-void seal_draw(struct seal_key *key)
+void row_checksum_draw(struct row_checksum_key *key)
 {
 	digest_random(key, sizeof(*key));
 }
@@ -18,15 +18,15 @@ static uint64_t mix(uint64_t x)
 	return x;
 }
 
-void seal_add(const struct seal_key *key, seal_sum *sum, int64_t number, int64_t value)
+void row_checksum_add(const struct row_checksum_key *key, row_checksum *sum, int64_t number, int64_t value)
 {
 	/* The conversion turns a negative value into its complement, as modulo 2^128 requires. */
-	seal_add_sum(key, sum, number, (seal_sum)value);
+	row_checksum_add_sum(key, sum, number, (row_checksum)value);
 }
 
-void seal_add_sum(const struct seal_key *key, seal_sum *sum, int64_t number, seal_sum value)
+void row_checksum_add_sum(const struct row_checksum_key *key, row_checksum *sum, int64_t number, row_checksum value)
 {
 	const uint64_t weight = mix(mix((uint64_t)number ^ key->first) + key->second);
 
-	*sum += (seal_sum)weight * value;
+	*sum += (row_checksum)weight * value;
 }

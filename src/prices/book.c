@@ -14,7 +14,7 @@ struct item {
 	size_t first, count;
 };
 
-/* Immutable after seal, except for references.  rows are sorted by kind, item, start, version; items
+/* Immutable after freeze, except for references.  rows are sorted by kind, item, start, version; items
  * follow their order.  slots is an open hash table, a power of two long.  A slot holds the index of an
  * item plus one; 0: empty. */
 struct book {
@@ -107,7 +107,7 @@ static void sort_plans(struct book *b)
 }
 
 /* Sorts the rows and makes the index; the book does not change any more after that.  False when memory is short. */
-static bool seal(struct book *b)
+static bool freeze(struct book *b)
 {
 	size_t slot_count = 16;
 
@@ -198,7 +198,7 @@ struct book *book_of(const struct price *prices, size_t count, int64_t latest_ve
 		*added = prices[i];
 	}
 	b->latest_version = latest_version;
-	CHECK(seal(b));
+	CHECK(freeze(b));
 	return b;
 }
 
@@ -410,7 +410,7 @@ struct book *book_load(struct db *d)
 	if (db_finish(d) != DB_OK)
 		result = -1;
 	buf_free(&sql);
-	if (result != 0 || !seal(b)) {
+	if (result != 0 || !freeze(b)) {
 		book_release(b);
 		return NULL;
 	}

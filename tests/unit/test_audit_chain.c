@@ -1,6 +1,6 @@
 /*
- * What the audit rests on: the hash that chains the journal, and the seal that compares two tables in
- * constant memory.  The audit itself is tried on a database, by tests/api/test_audit.py.
+ * The base of the audit: the hash that chains the journal, and the checksum that compares two tables in constant
+ * memory.  The audit itself is tried on a database, by tests/api/test_audit.py.
  */
 #include "unit.h"
 
@@ -95,7 +95,7 @@ static void test_every_column_is_recorded(void **state)
 {
 	const struct table *t = table_of(TABLE_USAGES);
 	struct usages_row u = sample_usage();
-	const seal_sum before = record_of(&u.row);
+	const row_checksum before = record_of(&u.row);
 	int answers = 0;
 
 	(void)state;
@@ -134,47 +134,47 @@ static void test_columns_do_not_run_together(void **state)
 	assert_true(record_of(&one.row) != record_of(&other.row));
 }
 
-static void test_seal_knows_no_order_and_no_parts(void **state)
+static void test_checksum_knows_no_order_and_no_parts(void **state)
 {
-	struct seal_key key;
-	seal_sum one = 0, other = 0;
+	struct row_checksum_key key;
+	row_checksum one = 0, other = 0;
 
 	(void)state;
-	seal_draw(&key);
-	seal_add(&key, &one, 1, 700);
-	seal_add(&key, &one, 2, INT64_MIN);
-	seal_add(&key, &one, -3, INT64_MAX);
-	seal_add(&key, &other, -3, INT64_MAX);
-	seal_add(&key, &other, 1, 1000);
-	seal_add(&key, &other, 2, INT64_MIN + 1);
-	seal_add(&key, &other, 1, -300);
-	seal_add(&key, &other, 2, -1);
+	row_checksum_draw(&key);
+	row_checksum_add(&key, &one, 1, 700);
+	row_checksum_add(&key, &one, 2, INT64_MIN);
+	row_checksum_add(&key, &one, -3, INT64_MAX);
+	row_checksum_add(&key, &other, -3, INT64_MAX);
+	row_checksum_add(&key, &other, 1, 1000);
+	row_checksum_add(&key, &other, 2, INT64_MIN + 1);
+	row_checksum_add(&key, &other, 1, -300);
+	row_checksum_add(&key, &other, 2, -1);
 	assert_true(one == other);
-	seal_add(&key, &one, 9, 0); /* nothing is said of it */
+	row_checksum_add(&key, &one, 9, 0); /* nothing is said of it */
 	assert_true(one == other);
 }
 
-static void test_seal_differs(void **state)
+static void test_checksum_differs(void **state)
 {
 	static const int64_t differences[] = {
 		1, -1, 2, INT64_C(1) << 32, INT64_C(1) << 62, INT64_MIN, INT64_MAX};
-	struct seal_key key;
+	struct row_checksum_key key;
 
 	(void)state;
 	for (int round = 0; round < 1000; round++) {
-		seal_draw(&key);
+		row_checksum_draw(&key);
 		for (size_t i = 0; i < sizeof(differences) / sizeof(differences[0]); i++) {
-			seal_sum one = 0, other = 0, swapped = 0;
+			row_checksum one = 0, other = 0, swapped = 0;
 
-			seal_add(&key, &one, 1, 5);
-			seal_add(&key, &one, 2, 7);
-			seal_add(&key, &other, 1, 5);
-			seal_add(&key, &other, 2, 7);
-			seal_add(&key, &other, (int64_t)i, differences[i]);
+			row_checksum_add(&key, &one, 1, 5);
+			row_checksum_add(&key, &one, 2, 7);
+			row_checksum_add(&key, &other, 1, 5);
+			row_checksum_add(&key, &other, 2, 7);
+			row_checksum_add(&key, &other, (int64_t)i, differences[i]);
 			assert_true(one != other);
 			/* What one has lost the other has gained: the total is the same. */
-			seal_add(&key, &swapped, 1, 7);
-			seal_add(&key, &swapped, 2, 5);
+			row_checksum_add(&key, &swapped, 1, 7);
+			row_checksum_add(&key, &swapped, 2, 5);
 			assert_true(one != swapped);
 		}
 	}
@@ -182,14 +182,14 @@ static void test_seal_differs(void **state)
 
 static void test_keys_are_drawn_anew(void **state)
 {
-	struct seal_key one, other;
-	seal_sum a = 0, b = 0;
+	struct row_checksum_key one, other;
+	row_checksum a = 0, b = 0;
 
 	(void)state;
-	seal_draw(&one);
-	seal_draw(&other);
-	seal_add(&one, &a, 1, 1);
-	seal_add(&other, &b, 1, 1);
+	row_checksum_draw(&one);
+	row_checksum_draw(&other);
+	row_checksum_add(&one, &a, 1, 1);
+	row_checksum_add(&other, &b, 1, 1);
 	assert_true(a != b);
 }
 
@@ -201,8 +201,8 @@ int main(void)
 		cmocka_unit_test(test_record_is_as_documented),
 		cmocka_unit_test(test_every_column_is_recorded),
 		cmocka_unit_test(test_columns_do_not_run_together),
-		cmocka_unit_test(test_seal_knows_no_order_and_no_parts),
-		cmocka_unit_test(test_seal_differs),
+		cmocka_unit_test(test_checksum_knows_no_order_and_no_parts),
+		cmocka_unit_test(test_checksum_differs),
 		cmocka_unit_test(test_keys_are_drawn_anew),
 	};
 
