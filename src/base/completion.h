@@ -1,6 +1,7 @@
 /*
- * bell: one thread waits until another rings (futex(2)).  Unlike a condition, a bell remembers that it
- * was rung.  The woken thread takes no lock: the ringer of many bells would still hold it.
+ * completion: one thread waits until another signals the end of some work (futex(2)).  Unlike a condition, a
+ * completion remembers the signal.  The woken thread takes no lock: the signaller of many completions would still
+ * hold it.
  */
 #ifndef OCTROI_BASE_COMPLETION_H
 #define OCTROI_BASE_COMPLETION_H
@@ -9,14 +10,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct bell {
-	atomic_int rung;
+struct completion {
+	atomic_int signalled;
 };
 
-void bell_init(struct bell *b);
-/* The woken thread may give the bell's memory up at once, even before bell_ring returns. */
-void bell_ring(struct bell *b);
-/* True when it rang, false when the monotonic deadline (clock_monotonic_us) passed; negative: for ever. */
-bool bell_wait_until(struct bell *b, int64_t deadline_us);
+void completion_init(struct completion *c);
+/* The woken thread may give the completion's memory up at once, even before completion_signal returns. */
+void completion_signal(struct completion *c);
+/* True once it is signalled, false when the monotonic deadline (clock_monotonic_us) passed; negative: for ever. */
+bool completion_wait_until(struct completion *c, int64_t deadline_us);
 
 #endif

@@ -37,7 +37,7 @@ static enum queue_role enter(struct queue *q, struct waiter *w)
 {
 	enum queue_role role = QUEUE_FULL;
 
-	bell_init(&w->bell);
+	completion_init(&w->completion);
 	w->role = QUEUE_LATE;
 	w->called = false;
 	w->passed = false;
@@ -84,10 +84,10 @@ enum queue_role queue_wait(struct queue *q, struct waiter *w)
 	role = enter(q, w);
 	if (role != QUEUE_QUEUED)
 		return role;
-	if (!bell_wait_until(&w->bell, w->deadline_us) && leave(q, w))
+	if (!completion_wait_until(&w->completion, w->deadline_us) && leave(q, w))
 		return QUEUE_LATE;
 	/* Commands that a leader has taken cannot be withdrawn: wait for their answers. */
-	(void)bell_wait_until(&w->bell, -1);
+	(void)completion_wait_until(&w->completion, -1);
 	return w->role;
 }
 
@@ -181,7 +181,7 @@ static void wake(struct waiter *w, enum queue_role role)
 	if (w->done != NULL)
 		w->done(w);
 	else
-		bell_ring(&w->bell);
+		completion_signal(&w->completion);
 }
 
 /* Calls the next leader.  Returns the waiter to be woken; NULL when none waits, or a lane was called. */

@@ -1,8 +1,8 @@
 /*
  * queue: commands that wait, and the one thread that leads.  As in LevelDB's writer queue, the leader takes all
  * waiting commands (bounded), works for all, and hands out the answers.  There are two kinds of waiters.  A waiting
- * thread has its commands on its stack and a bell of its own.  Posted commands have no thread that waits: their done
- * is called.
+ * thread has its commands on its stack and a completion of its own.  Posted commands have no thread that waits: their
+ * done is called.
  *
  * A thread that comes while no thread leads becomes the leader.  After a leader the next one is a lane, a thread that
  * only leads and looks for late waiters.  Where there are no lanes, the next one is the first waiter.  A leader may
@@ -34,11 +34,11 @@ struct waiter {
 	/* Called outside the lock, once the answers are there, by the leader, or by the lane that found the waiter
 	 * late.  May free the waiter.  NULL: a thread waits. */
 	void (*done)(struct waiter *w);
-	void *context;        /* for done */
-	struct bell bell;     /* rung when role is no longer QUEUE_LATE */
-	enum queue_role role; /* written before the bell rings */
-	bool called;          /* under the queue's lock: taken, or next to lead */
-	bool passed;          /* under the queue's lock; of the first waiter that a leader took: another leads */
+	void *context;                /* for done */
+	struct completion completion; /* signalled when role is no longer QUEUE_LATE */
+	enum queue_role role;         /* written before the signal */
+	bool called;                  /* under the queue's lock: taken, or next to lead */
+	bool passed;                  /* under the queue's lock; of the first waiter that a leader took: another leads */
 	struct waiter *next;
 };
 
