@@ -2,62 +2,62 @@
 
 #include "base/check.h"
 
-void turnstile_init(struct turnstile *t, int max)
+void concurrency_gate_init(struct concurrency_gate *g, int max)
 {
 	CHECK(max > 0);
-	lock_init(&t->lock);
-	cond_init(&t->call);
-	t->max = max;
-	t->inside = 0;
-	t->parked = 0;
-	t->called = 0;
-	t->open = false;
+	lock_init(&g->lock);
+	cond_init(&g->call);
+	g->max = max;
+	g->inside = 0;
+	g->parked = 0;
+	g->called = 0;
+	g->open = false;
 }
 
-void turnstile_destroy(struct turnstile *t)
+void concurrency_gate_destroy(struct concurrency_gate *g)
 {
-	cond_destroy(&t->call);
-	lock_destroy(&t->lock);
+	cond_destroy(&g->call);
+	lock_destroy(&g->lock);
 }
 
-void turnstile_enter(struct turnstile *t)
+void concurrency_gate_enter(struct concurrency_gate *g)
 {
-	lock_take(&t->lock);
-	if (t->inside < t->max || t->open) {
-		t->inside++;
+	lock_take(&g->lock);
+	if (g->inside < g->max || g->open) {
+		g->inside++;
 	} else {
-		t->parked++;
-		while (t->called == 0)
-			(void)cond_wait_until(&t->call, &t->lock, -1);
-		t->called--;
+		g->parked++;
+		while (g->called == 0)
+			(void)cond_wait_until(&g->call, &g->lock, -1);
+		g->called--;
 	}
-	lock_give(&t->lock);
+	lock_give(&g->lock);
 }
 
-static void call(struct turnstile *t)
+static void wake_one(struct concurrency_gate *g)
 {
-	lock_assert_held(&t->lock);
-	t->parked--;
-	t->called++;
-	t->inside++;
-	cond_signal(&t->call);
+	lock_assert_held(&g->lock);
+	g->parked--;
+	g->called++;
+	g->inside++;
+	cond_signal(&g->call);
 }
 
-void turnstile_leave(struct turnstile *t)
+void concurrency_gate_leave(struct concurrency_gate *g)
 {
-	lock_take(&t->lock);
-	CHECK(t->inside > 0);
-	t->inside--;
-	if (t->inside == 0 && t->parked > 0)
-		call(t);
-	lock_give(&t->lock);
+	lock_take(&g->lock);
+	CHECK(g->inside > 0);
+	g->inside--;
+	if (g->inside == 0 && g->parked > 0)
+		wake_one(g);
+	lock_give(&g->lock);
 }
 
-void turnstile_open(struct turnstile *t)
+void concurrency_gate_open(struct concurrency_gate *g)
 {
-	lock_take(&t->lock);
-	t->open = true;
-	while (t->parked > 0)
-		call(t);
-	lock_give(&t->lock);
+	lock_take(&g->lock);
+	g->open = true;
+	while (g->parked > 0)
+		wake_one(g);
+	lock_give(&g->lock);
 }

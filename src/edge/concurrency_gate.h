@@ -1,7 +1,7 @@
 /*
- * turnstile: lets few threads at a time wait for events.  Each event wakes a thread if one waits.  If many wait, each
- * request wakes another thread, and switching between them costs more than most requests.  If few wait, the same
- * threads go on from event to event.  The others stay parked until all of those are busy.
+ * concurrency_gate: limits how many threads wait for events at once.  Each event wakes a thread if one waits.  If many
+ * wait, each request wakes another thread, and switching between them costs more than most requests.  If few wait, the
+ * same threads go on from event to event.  The others stay parked until all of those are busy.
  */
 #ifndef OCTROI_EDGE_CONCURRENCY_GATE_H
 #define OCTROI_EDGE_CONCURRENCY_GATE_H
@@ -10,7 +10,7 @@
 
 #include "base/lock.h"
 
-struct turnstile {
+struct concurrency_gate {
 	struct lock lock;
 	struct signal_cond call;
 	int max;
@@ -20,15 +20,15 @@ struct turnstile {
 	bool open;
 };
 
-/* max: how many are inside at most, at least 1. */
-void turnstile_init(struct turnstile *t, int max);
-void turnstile_destroy(struct turnstile *t);
+/* max: the limit of threads inside, at least 1. */
+void concurrency_gate_init(struct concurrency_gate *g, int max);
+void concurrency_gate_destroy(struct concurrency_gate *g);
 
 /* Returns once the thread may wait for events.  Takes and gives the lock, as all these functions do. */
-void turnstile_enter(struct turnstile *t);
+void concurrency_gate_enter(struct concurrency_gate *g);
 /* The thread has found an event.  If no thread is left inside, a parked one is called. */
-void turnstile_leave(struct turnstile *t);
+void concurrency_gate_leave(struct concurrency_gate *g);
 /* From now on every thread may enter. */
-void turnstile_open(struct turnstile *t);
+void concurrency_gate_open(struct concurrency_gate *g);
 
 #endif

@@ -18,7 +18,7 @@
 #define SEND_TIMEOUT_MS_MAX 5000
 
 struct edge {
-	struct lobby *lobby;
+	struct conn_set *conn_set;
 	struct workers *workers;
 	bool ended; /* the workers are joined */
 };
@@ -48,7 +48,7 @@ static int connections_possible(const struct edge_options *options)
 struct edge *edge_start(const struct edge_options *options)
 {
 	struct edge *e = calloc(1, sizeof(*e));
-	struct lobby_options lobby = {
+	struct conn_set_options set = {
 		.public_fd = options->public_fd,
 		.internal_fd = options->internal_fd,
 		.send_timeout_ms = options->request_timeout_ms,
@@ -60,20 +60,20 @@ struct edge *edge_start(const struct edge_options *options)
 		log_event(LOG_LEVEL_ERROR, "edge_memory_failed", LOG_NUMBER("bytes", (int64_t)sizeof(*e)));
 		return NULL;
 	}
-	if (lobby.send_timeout_ms > SEND_TIMEOUT_MS_MAX)
-		lobby.send_timeout_ms = SEND_TIMEOUT_MS_MAX;
-	lobby.connections_max = connections_possible(options);
+	if (set.send_timeout_ms > SEND_TIMEOUT_MS_MAX)
+		set.send_timeout_ms = SEND_TIMEOUT_MS_MAX;
+	set.connections_max = connections_possible(options);
 	if (fcgi_init() < 0)
 		goto fail;
-	e->lobby = lobby_new(&lobby);
-	if (e->lobby == NULL)
+	e->conn_set = conn_set_new(&set);
+	if (e->conn_set == NULL)
 		goto fail;
-	e->workers = workers_start(options, e->lobby);
+	e->workers = workers_start(options, e->conn_set);
 	if (e->workers == NULL)
 		goto fail;
 	return e;
 fail:
-	lobby_free(e->lobby);
+	conn_set_free(e->conn_set);
 	free(e);
 	return NULL;
 }
@@ -84,13 +84,13 @@ bool edge_drain(struct edge *e, int64_t timeout_ms)
 	int64_t timeout_us = timeout_ms * CLOCK_US_PER_MS;
 	struct edge_counts left;
 
-	lobby_drain(e->lobby);
+	conn_set_drain(e->conn_set);
 	/* The last tenth of the time is left for workers to notice that their connection is cut. */
-	if (!lobby_empty_until(e->lobby, now_us + timeout_us - timeout_us / 10)) {
-		lobby_count(e->lobby, &left);
+	if (!conn_set_empty_until(e->conn_set, now_us + timeout_us - timeout_us / 10)) {
+		conn_set_count(e->conn_set, &left);
 		log_event(LOG_LEVEL_WARNING, "drain_cut", LOG_NUMBER("connections", left.connections));
 	}
-	lobby_quit(e->lobby);
+	conn_set_quit(e->conn_set);
 	e->ended = workers_join(e->workers, now_us + timeout_us);
 	if (!e->ended)
 		log_event(LOG_LEVEL_WARNING, "drain_incomplete", LOG_NUMBER("timeout_ms", timeout_ms));
@@ -105,7 +105,7 @@ void edge_free(struct edge *e)
 	if (!e->ended)
 		return;
 	workers_free(e->workers);
-	lobby_free(e->lobby);
+	conn_set_free(e->conn_set);
 	free(e);
 }
 
@@ -116,7 +116,7 @@ void edge_resume(const struct request *request)
 
 void edge_reap(struct edge *e)
 {
-	lobby_reap(e->lobby);
+	conn_set_reap(e->conn_set);
 }
 
 int edge_listen(const char *address)
@@ -126,6 +126,6 @@ int edge_listen(const char *address)
 
 void edge_count(struct edge *e, struct edge_counts *counts)
 {
-	lobby_count(e->lobby, counts);
+	conn_set_count(e->conn_set, counts);
 	workers_count(e->workers, counts);
 }

@@ -1,9 +1,9 @@
 /*
  * edge: FastCGI connections in, answers out.  Knows HTTP, not money.
  *
- * The lobby is one epoll set that holds the listening sockets and every kept-alive connection; workers
- * wait in it, so an idle connection costs a descriptor and never a thread.  A worker that is woken for
- * a connection looks at the waiting bytes (frame.h) and serves it only when a whole request is there.
+ * The conn_set is one epoll set that holds the listening sockets and every kept-alive connection.  Workers wait in it,
+ * so an idle connection costs a descriptor and never a thread.  A worker that is woken for a connection looks at the
+ * waiting bytes (frame.h) and serves it only when a whole request is there.
  */
 #ifndef OCTROI_EDGE_EDGE_H
 #define OCTROI_EDGE_EDGE_H

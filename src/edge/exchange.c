@@ -65,10 +65,10 @@ static int build(struct exchange *x, size_t length, bool whole)
 	return request_build(&x->request, fcgi_parameters(x->fcgi), body, whole ? body_length : FRAME_BODY_MAX + 1);
 }
 
-int exchange_begin(struct exchange *x, struct fcgi_tape *tape, struct connection *c, const unsigned char *bytes,
+int exchange_begin(struct exchange *x, struct fcgi_reqbuf *reqbuf, struct connection *c, const unsigned char *bytes,
                    size_t length, bool whole)
 {
-	if (fcgi_begin(x->fcgi, tape, bytes, length) < 0)
+	if (fcgi_begin(x->fcgi, reqbuf, bytes, length) < 0)
 		return -1;
 	x->connection = c;
 	x->request = (struct request){

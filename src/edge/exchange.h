@@ -40,7 +40,7 @@ void exchange_free(struct exchange *x); /* NULL is harmless */
 
 /* Reads the request in bytes, which are not needed afterwards.  whole: bytes hold its end.  0; -1, logged, when the
  * request cannot be read: the connection is to be closed.  After 0, exchange_end must follow. */
-int exchange_begin(struct exchange *x, struct fcgi_tape *tape, struct connection *c, const unsigned char *bytes,
+int exchange_begin(struct exchange *x, struct fcgi_reqbuf *reqbuf, struct connection *c, const unsigned char *bytes,
                    size_t length, bool whole);
 /* Writes the response.  0, or -1 when the peer does not take it. */
 int exchange_answer(struct exchange *x);

@@ -15,18 +15,18 @@
 #include "base/log.h"
 #include "edge/frame.h"
 
-/* Bytes that a tape may keep of its largest request, so that idle workers hold little memory. */
-#define TAPE_KEPT_BYTES ((size_t)16 * 1024)
+/* Bytes that a request buffer may keep of its largest request, so that idle workers hold little memory. */
+#define REQBUF_KEPT_BYTES ((size_t)16 * 1024)
 
-struct fcgi_tape {
+struct fcgi_reqbuf {
 	int file;
-	size_t length; /* of the request on it */
+	size_t length; /* of the request in it */
 };
 
 struct fcgi {
-	FCGX_Request request; /* ipcFd: the tape's file, then none, and the connection while answering */
-	struct fcgi_tape *tape; /* until the body is taken */
-	bool lent;
+	FCGX_Request request;       /* ipcFd: the buffer's file, then none, and the connection while answering */
+	struct fcgi_reqbuf *reqbuf; /* until the body is taken */
+	bool begun;
 };
 
 int fcgi_init(void)
@@ -55,28 +55,28 @@ static int file_open(void)
 	return file;
 }
 
-struct fcgi_tape *fcgi_tape_new(void)
+struct fcgi_reqbuf *fcgi_reqbuf_new(void)
 {
-	struct fcgi_tape *tape = calloc(1, sizeof(*tape));
+	struct fcgi_reqbuf *reqbuf = calloc(1, sizeof(*reqbuf));
 
-	if (tape == NULL) {
-		log_event(LOG_LEVEL_ERROR, "fcgi_memory_failed", LOG_NUMBER("bytes", (int64_t)sizeof(*tape)));
+	if (reqbuf == NULL) {
+		log_event(LOG_LEVEL_ERROR, "fcgi_memory_failed", LOG_NUMBER("bytes", (int64_t)sizeof(*reqbuf)));
 		return NULL;
 	}
-	tape->file = file_open();
-	if (tape->file >= 0)
-		return tape;
-	free(tape);
+	reqbuf->file = file_open();
+	if (reqbuf->file >= 0)
+		return reqbuf;
+	free(reqbuf);
 	return NULL;
 }
 
-void fcgi_tape_free(struct fcgi_tape *tape)
+void fcgi_reqbuf_free(struct fcgi_reqbuf *reqbuf)
 {
-	if (tape == NULL)
+	if (reqbuf == NULL)
 		return;
-	if (tape->file >= 0)
-		close(tape->file);
-	free(tape);
+	if (reqbuf->file >= 0)
+		close(reqbuf->file);
+	free(reqbuf);
 }
 
 struct fcgi *fcgi_new(void)
@@ -95,25 +95,25 @@ void fcgi_free(struct fcgi *f)
 {
 	if (f == NULL)
 		return;
-	CHECK(!f->lent);
+	CHECK(!f->begun);
 	free(f);
 }
 
-static bool tape_add(struct fcgi_tape *tape, const unsigned char *bytes, size_t length)
+static bool reqbuf_add(struct fcgi_reqbuf *reqbuf, const unsigned char *bytes, size_t length)
 {
-	const off_t at = (off_t)tape->length;
+	const off_t at = (off_t)reqbuf->length;
 
-	tape->length += length;
-	return length == 0 || pwrite(tape->file, bytes, length, at) == (ssize_t)length;
+	reqbuf->length += length;
+	return length == 0 || pwrite(reqbuf->file, bytes, length, at) == (ssize_t)length;
 }
 
 /* libfcgi forgets the padding of the first record, and of a record that ends a stream, and reads it as the next
  * record.  Such padding is left out: a peer could put bytes there that frame_inspect has not seen. */
-static bool tape_write(struct fcgi_tape *tape, const unsigned char *bytes, size_t length)
+static bool reqbuf_write(struct fcgi_reqbuf *reqbuf, const unsigned char *bytes, size_t length)
 {
 	size_t from = 0;
 
-	tape->length = 0;
+	reqbuf->length = 0;
 	for (size_t at = 0; length - at >= FRAME_HEADER_BYTES;) {
 		const struct frame_record r = frame_record(bytes + at);
 		const size_t next = at + FRAME_HEADER_BYTES + r.content_length + r.padding_length;
@@ -125,62 +125,63 @@ static bool tape_write(struct fcgi_tape *tape, const unsigned char *bytes, size_
 
 			memcpy(header, bytes + at, sizeof(header));
 			header[FRAME_PADDING_AT] = 0;
-			if (!tape_add(tape, bytes + from, at - from) || !tape_add(tape, header, sizeof(header)) ||
-			    !tape_add(tape, bytes + at + FRAME_HEADER_BYTES, r.content_length))
+			if (!reqbuf_add(reqbuf, bytes + from, at - from) ||
+			    !reqbuf_add(reqbuf, header, sizeof(header)) ||
+			    !reqbuf_add(reqbuf, bytes + at + FRAME_HEADER_BYTES, r.content_length))
 				return false;
 			from = next;
 		}
 		at = next;
 	}
-	return tape_add(tape, bytes + from, length - from);
+	return reqbuf_add(reqbuf, bytes + from, length - from);
 }
 
-/* Puts the request onto the tape, read position at its beginning. */
-static int tape_fill(struct fcgi_tape *tape, const unsigned char *bytes, size_t length)
+/* Puts the request into the buffer, read position at its beginning. */
+static int reqbuf_fill(struct fcgi_reqbuf *reqbuf, const unsigned char *bytes, size_t length)
 {
-	if (tape->file < 0)
-		tape->file = file_open();
-	if (tape->file < 0)
+	if (reqbuf->file < 0)
+		reqbuf->file = file_open();
+	if (reqbuf->file < 0)
 		return -1;
-	if (tape_write(tape, bytes, length) && lseek(tape->file, 0, SEEK_SET) == 0)
+	if (reqbuf_write(reqbuf, bytes, length) && lseek(reqbuf->file, 0, SEEK_SET) == 0)
 		return 0;
 	log_event(LOG_LEVEL_ERROR, "fcgi_file_failed", LOG_TEXT("error", strerror(errno)));
 	return -1;
 }
 
-static void tape_give_back(struct fcgi *f)
+static void reqbuf_give_back(struct fcgi *f)
 {
-	struct fcgi_tape *tape = f->tape;
+	struct fcgi_reqbuf *reqbuf = f->reqbuf;
 
-	f->tape = NULL;
+	f->reqbuf = NULL;
 	f->request.ipcFd = -1;
-	if (tape != NULL && tape->length > TAPE_KEPT_BYTES && ftruncate(tape->file, 0) < 0) {
-		close(tape->file);
-		tape->file = -1;
+	if (reqbuf != NULL && reqbuf->length > REQBUF_KEPT_BYTES && ftruncate(reqbuf->file, 0) < 0) {
+		close(reqbuf->file);
+		reqbuf->file = -1;
 	}
 }
 
-int fcgi_begin(struct fcgi *f, struct fcgi_tape *tape, const unsigned char *bytes, size_t length)
+int fcgi_begin(struct fcgi *f, struct fcgi_reqbuf *reqbuf, const unsigned char *bytes, size_t length)
 {
 	int status;
 
-	CHECK(!f->lent);
-	if (tape_fill(tape, bytes, length) < 0)
+	CHECK(!f->begun);
+	if (reqbuf_fill(reqbuf, bytes, length) < 0)
 		return -1;
-	f->request.ipcFd = tape->file;
+	f->request.ipcFd = reqbuf->file;
 	/* FCGX_Accept_r first finishes "the request before", and closes ipcFd unless keepConnection is set.
 	 * Detached, the request would at least not wait for a peer's end when libfcgi closes the file. */
 	f->request.keepConnection = 1;
 	(void)FCGX_Detach(&f->request);
 	status = FCGX_Accept_r(&f->request);
 	if (status == 0) {
-		f->tape = tape;
-		f->lent = true;
+		f->reqbuf = reqbuf;
+		f->begun = true;
 		return 0;
 	}
-	/* If libfcgi has closed the tape's file, the next loan opens it again. */
+	/* If libfcgi has closed the buffer's file, the next request opens it again. */
 	if (f->request.ipcFd < 0)
-		tape->file = -1;
+		reqbuf->file = -1;
 	f->request.ipcFd = -1;
 	log_event(LOG_LEVEL_ERROR, "fcgi_request_refused", LOG_NUMBER("code", status));
 	return -1;
@@ -188,7 +189,7 @@ int fcgi_begin(struct fcgi *f, struct fcgi_tape *tape, const unsigned char *byte
 
 const char *const *fcgi_parameters(const struct fcgi *f)
 {
-	CHECK(f->lent);
+	CHECK(f->begun);
 	return (const char *const *)f->request.envp;
 }
 
@@ -196,10 +197,10 @@ size_t fcgi_body(struct fcgi *f, char *out, size_t max)
 {
 	int length;
 
-	CHECK(f->lent && f->tape != NULL && max <= INT_MAX);
+	CHECK(f->begun && f->reqbuf != NULL && max <= INT_MAX);
 	length = FCGX_GetStr(out, (int)max, f->request.in);
 	CHECK(length >= 0);
-	tape_give_back(f);
+	reqbuf_give_back(f);
 	return (size_t)length;
 }
 
@@ -207,7 +208,7 @@ int fcgi_answer(struct fcgi *f, int connection, const char *bytes, size_t length
 {
 	bool taken;
 
-	CHECK(f->lent && length <= INT_MAX);
+	CHECK(f->begun && length <= INT_MAX);
 	f->request.ipcFd = connection;
 	taken = FCGX_PutStr(bytes, (int)length, f->request.out) == (int)length;
 	/* The error stream is closed first: the end of the request then leaves together with the answer.  Neither is
@@ -221,9 +222,9 @@ bool fcgi_end(struct fcgi *f)
 {
 	bool keep = f->request.keepConnection != 0;
 
-	CHECK(f->lent);
-	f->lent = false;
-	tape_give_back(f);
+	CHECK(f->begun);
+	f->begun = false;
+	reqbuf_give_back(f);
 	/* Not FCGX_Finish_r: it would write to, and perhaps close, a descriptor that is not its own. */
 	FCGX_Free(&f->request, 0);
 	f->request.keepConnection = 1;

@@ -29,14 +29,14 @@
 struct worker {
 	struct workers *all;
 	pthread_t thread;
-	struct fcgi_tape *tape;
+	struct fcgi_reqbuf *reqbuf;
 	unsigned char *scratch;
 };
 
 struct workers {
 	/* unchanged after workers_start */
 	struct edge_options options;
-	struct lobby *lobby;
+	struct conn_set *set;
 	struct worker *worker;
 	int started;
 	struct exchanges *exchanges;
@@ -56,16 +56,16 @@ enum progress {
 
 static void worker_clean(struct worker *w)
 {
-	fcgi_tape_free(w->tape);
+	fcgi_reqbuf_free(w->reqbuf);
 	free(w->scratch);
 }
 
 static int worker_init(struct worker *w, struct workers *W)
 {
 	w->all = W;
-	w->tape = fcgi_tape_new();
+	w->reqbuf = fcgi_reqbuf_new();
 	w->scratch = malloc(SCRATCH_BYTES);
-	return w->tape != NULL && w->scratch != NULL ? 0 : -1;
+	return w->reqbuf != NULL && w->scratch != NULL ? 0 : -1;
 }
 
 /* Lets the handler leave the request for later.  If the handler does, the worker may use neither the request nor the
@@ -74,7 +74,7 @@ static void worker_offer(struct worker *w, struct exchange *x)
 {
 	if (!exchanges_leave(w->all->exchanges, x))
 		return;
-	lobby_ungather(w->all->lobby, x->connection, x->connection->pending.length);
+	conn_set_ungather(w->all->set, x->connection, x->connection->pending.length);
 	x->workers = w->all;
 	x->request.exchange = x;
 }
@@ -103,7 +103,7 @@ static enum progress worker_serve(struct worker *w, struct connection *c, const 
 	const int64_t deadline_us = c->received_us + w->all->options.request_timeout_ms * CLOCK_US_PER_MS;
 
 	atomic_store(&c->due_us, deadline_us + w->all->options.overrun_ms * CLOCK_US_PER_MS + WRITE_GRACE_US);
-	if (exchange_begin(x, w->tape, c, bytes, length, whole) < 0) {
+	if (exchange_begin(x, w->reqbuf, c, bytes, length, whole) < 0) {
 		exchanges_give(w->all->exchanges, x);
 		return CLOSE;
 	}
@@ -145,24 +145,24 @@ static enum progress worker_refuse(struct worker *w, struct connection *c, enum 
 
 /* Begins to skip a request whose body is too big; bytes, its beginning, stay gathered.  False unless its end is
  * still to come. */
-static bool worker_swallow_from(struct connection *c, const unsigned char *bytes, size_t length)
+static bool worker_skip_from(struct connection *c, const unsigned char *bytes, size_t length)
 {
 	size_t used = 0;
 
 	memset(&c->walk, 0, sizeof(c->walk));
-	c->swallowing = frame_walk(&c->walk, bytes, length, &used) == FRAME_MORE;
+	c->skipping = frame_walk(&c->walk, bytes, length, &used) == FRAME_MORE;
 	c->discarded = 0;
-	return c->swallowing;
+	return c->skipping;
 }
 
-/* Serves all requests that are whole; *eaten is the number of bytes that are done with. */
-static enum progress worker_eat(struct worker *w, struct connection *c, const unsigned char *bytes,
-                       size_t length, size_t *eaten)
+/* Serves all requests that are whole; *consumed is the number of bytes that are done with. */
+static enum progress worker_serve_all(struct worker *w, struct connection *c, const unsigned char *bytes,
+                                      size_t length, size_t *consumed)
 {
-	*eaten = 0;
-	while (*eaten < length) {
-		const unsigned char *at = bytes + *eaten;
-		size_t left = length - *eaten;
+	*consumed = 0;
+	while (*consumed < length) {
+		const unsigned char *at = bytes + *consumed;
+		size_t left = length - *consumed;
 		size_t used = 0;
 		enum frame_verdict verdict = frame_inspect(at, left, &used);
 
@@ -171,15 +171,15 @@ static enum progress worker_eat(struct worker *w, struct connection *c, const un
 
 			if (served != KEEP)
 				return served;
-			*eaten += used;
+			*consumed += used;
 			c->received_us = clock_monotonic_us();
 			continue;
 		}
-		if ((verdict == FRAME_MORE || verdict == FRAME_BODY) && left < LOBBY_GATHER_MAX)
+		if ((verdict == FRAME_MORE || verdict == FRAME_BODY) && left < CONN_SET_GATHER_MAX)
 			return KEEP;
 		if (verdict == FRAME_BODY)
-			return worker_swallow_from(c, at, left) ? KEEP : CLOSE;
-		*eaten = length;
+			return worker_skip_from(c, at, left) ? KEEP : CLOSE;
+		*consumed = length;
 		return worker_refuse(w, c, verdict, at);
 	}
 	return KEEP;
@@ -190,7 +190,7 @@ static enum progress worker_receive(struct worker *w, struct connection *c, size
 /* Takes the next bytes of a request whose body is too big.  At its end the answer is 413, and the connection may
  * carry another request.  If it were closed instead, it could be given the next request before its web server has
  * noticed.  A request without end is answered all the same, after DISCARD_MAX, and its connection closed. */
-static enum progress worker_swallow(struct worker *w, struct connection *c, size_t length)
+static enum progress worker_skip(struct worker *w, struct connection *c, size_t length)
 {
 	size_t used = 0;
 	enum frame_verdict verdict = frame_walk(&c->walk, w->scratch, length, &used);
@@ -201,10 +201,10 @@ static enum progress worker_swallow(struct worker *w, struct connection *c, size
 		return worker_refuse(w, c, verdict, w->scratch);
 	if (verdict == FRAME_MORE && c->discarded <= DISCARD_MAX)
 		return KEEP;
-	c->swallowing = false;
+	c->skipping = false;
 	c->discarded = 0;
 	served = worker_serve(w, c, (const unsigned char *)c->pending.data, c->pending.length, false, false);
-	lobby_ungather(w->all->lobby, c, c->pending.length);
+	conn_set_ungather(w->all->set, c, c->pending.length);
 	if (verdict == FRAME_MORE) {
 		worker_discard(c);
 		return KEEP;
@@ -218,16 +218,16 @@ static enum progress worker_swallow(struct worker *w, struct connection *c, size
 /* Takes the next bytes, in scratch, of a connection that has gathered some before. */
 static enum progress worker_receive_more(struct worker *w, struct connection *c, size_t length)
 {
-	struct lobby *L = w->all->lobby;
+	struct conn_set *set = w->all->set;
 	enum progress progress;
-	size_t eaten;
+	size_t consumed;
 
-	if (!lobby_gather(L, c, w->scratch, length))
+	if (!conn_set_gather(set, c, w->scratch, length))
 		return worker_refuse(w, c, FRAME_TOO_BIG, w->scratch);
-	progress = worker_eat(w, c, (const unsigned char *)c->pending.data, c->pending.length, &eaten);
+	progress = worker_serve_all(w, c, (const unsigned char *)c->pending.data, c->pending.length, &consumed);
 	/* worker_offer may have dropped all that was gathered. */
 	if (progress == KEEP && c->pending.length > 0)
-		lobby_ungather(L, c, eaten);
+		conn_set_ungather(set, c, consumed);
 	return progress;
 }
 
@@ -235,10 +235,10 @@ static enum progress worker_receive_more(struct worker *w, struct connection *c,
 static enum progress worker_receive(struct worker *w, struct connection *c, size_t length)
 {
 	enum progress progress;
-	size_t eaten;
+	size_t consumed;
 
-	if (c->swallowing)
-		return worker_swallow(w, c, length);
+	if (c->skipping)
+		return worker_skip(w, c, length);
 	if (c->discarding) {
 		c->discarded += length;
 		return c->discarded <= DISCARD_MAX ? KEEP : CLOSE;
@@ -246,8 +246,9 @@ static enum progress worker_receive(struct worker *w, struct connection *c, size
 	if (c->pending.length > 0)
 		return worker_receive_more(w, c, length);
 	c->received_us = clock_monotonic_us();
-	progress = worker_eat(w, c, w->scratch, length, &eaten);
-	if (progress == KEEP && eaten < length && !lobby_gather(w->all->lobby, c, w->scratch + eaten, length - eaten))
+	progress = worker_serve_all(w, c, w->scratch, length, &consumed);
+	if (progress == KEEP && consumed < length &&
+	    !conn_set_gather(w->all->set, c, w->scratch + consumed, length - consumed))
 		return worker_refuse(w, c, FRAME_TOO_BIG, w->scratch);
 	return progress;
 }
@@ -268,7 +269,7 @@ static enum progress worker_look(struct worker *w, struct connection *c)
 		progress = worker_receive(w, c, (size_t)length);
 		if (progress != KEEP)
 			return progress;
-		if (lobby_draining(w->all->lobby) && c->pending.length == 0 && !c->discarding)
+		if (conn_set_draining(w->all->set) && c->pending.length == 0 && !c->discarding)
 			(void)shutdown(c->fd, SHUT_RD); /* recv goes on with bytes from before that, then 0 */
 		else if ((size_t)length < SCRATCH_BYTES && !c->thorough)
 			return KEEP; /* later bytes are a new event */
@@ -288,14 +289,14 @@ static void worker_attend(struct worker *w, struct connection *c)
 	do {
 		switch (worker_look(w, c)) {
 		case CLOSE:
-			lobby_close(w->all->lobby, c);
+			conn_set_close(w->all->set, c);
 			return;
 		case LATER:
 			return;
 		case KEEP:
 			break;
 		}
-	} while (!lobby_release(c, worker_due_us(&w->all->options, c)));
+	} while (!conn_set_release(c, worker_due_us(&w->all->options, c)));
 }
 
 /* True if an answer of usual size goes out without waiting. */
@@ -315,9 +316,9 @@ void workers_resume(struct exchange *x)
 	if (good)
 		atomic_fetch_add(&W->served, 1);
 	if (exchange_end(x) && good)
-		lobby_requeue(W->lobby, c, worker_due_us(&W->options, c));
+		conn_set_requeue(W->set, c, worker_due_us(&W->options, c));
 	else
-		lobby_close(W->lobby, c);
+		conn_set_close(W->set, c);
 	exchanges_give(W->exchanges, x); /* W may be freed after that */
 }
 
@@ -336,7 +337,7 @@ static void *worker_main(void *argument)
 	struct workers *W = w->all;
 
 	for (;;) {
-		struct connection *c = lobby_wait(W->lobby);
+		struct connection *c = conn_set_wait(W->set);
 
 		if (c == NULL)
 			break;
@@ -386,7 +387,7 @@ static int workers_spawn(struct workers *W)
 	return error;
 }
 
-struct workers *workers_start(const struct edge_options *options, struct lobby *lobby)
+struct workers *workers_start(const struct edge_options *options, struct conn_set *set)
 {
 	struct workers *W = calloc(1, sizeof(*W));
 	int error = ENOMEM;
@@ -395,7 +396,7 @@ struct workers *workers_start(const struct edge_options *options, struct lobby *
 	if (W == NULL)
 		goto fail;
 	W->options = *options;
-	W->lobby = lobby;
+	W->set = set;
 	lock_init(&W->lock);
 	cond_init(&W->ended);
 	W->worker = calloc((size_t)options->threads, sizeof(*W->worker));
@@ -403,7 +404,7 @@ struct workers *workers_start(const struct edge_options *options, struct lobby *
 	error = W->worker == NULL || W->exchanges == NULL ? ENOMEM : workers_spawn(W);
 	if (error == 0)
 		return W;
-	lobby_quit(lobby);
+	conn_set_quit(set);
 	CHECK(workers_join(W, -1));
 	workers_free(W);
 fail:

@@ -1,5 +1,5 @@
 /*
- * workers: the threads that read requests, call the handler and write answers.  Each waits in the lobby on its own.
+ * workers: the threads that read requests, call the handler and write answers.  Each waits in the conn_set on its own.
  * Their stacks are small, and their buffers grow only with use.
  */
 #ifndef OCTROI_EDGE_WORKERS_H
@@ -14,9 +14,9 @@
 struct workers;
 
 /* Starts options->threads threads with all signals blocked.  NULL, logged, when something outside
- * failed; then none runs.  The lobby must outlive them. */
-struct workers *workers_start(const struct edge_options *options, struct lobby *lobby);
-/* After lobby_quit: waits for the threads to end and for the requests that were left for later.  False when the
+ * failed; then none runs.  The set must outlive them. */
+struct workers *workers_start(const struct edge_options *options, struct conn_set *set);
+/* After conn_set_quit: waits for the threads to end and for the requests that were left for later.  False when the
  * deadline came first (some are still in the handler). */
 bool workers_join(struct workers *W, int64_t deadline_us);
 /* After workers_join returned true. */

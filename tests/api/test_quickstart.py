@@ -95,17 +95,17 @@ def test_down_stops_everything_and_start_brings_it_back(own):
     assert own.balance(account)[0] == 2 * EUROS
 
 
-def test_down_spares_a_stranger_with_a_reused_process_id(own):
+def test_down_spares_another_process_with_a_reused_id(own):
     own.stop()
-    stranger = subprocess.Popen(["sleep", "600"])
+    other = subprocess.Popen(["sleep", "600"])
     try:
         (own.dir / "pids").mkdir(exist_ok=True)
-        (own.dir / "pids" / "server").write_text(f"{stranger.pid} 1\n")
+        (own.dir / "pids" / "server").write_text(f"{other.pid} 1\n")
         own.stop()
-        assert stranger.poll() is None
+        assert other.poll() is None
     finally:
-        stranger.kill()
-        stranger.wait()
+        other.kill()
+        other.wait()
     own.start()
 
 

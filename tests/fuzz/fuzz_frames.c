@@ -71,7 +71,7 @@ static void check_parameters(const char *const *had, const uint8_t *pairs, size_
 	MUST(*had == NULL || strcmp(*had, "FCGI_ROLE=RESPONDER") == 0);
 }
 
-static void serve(struct fcgi *f, struct fcgi_tape *tape, const uint8_t *bytes, size_t length)
+static void serve(struct fcgi *f, struct fcgi_reqbuf *reqbuf, const uint8_t *bytes, size_t length)
 {
 	struct arena *arena = arena_new(1024 * 1024);
 	struct request r = {.arena = arena};
@@ -80,7 +80,7 @@ static void serve(struct fcgi *f, struct fcgi_tape *tape, const uint8_t *bytes, 
 	char *body;
 
 	MUST(arena != NULL && sent != NULL);
-	if (fcgi_begin(f, tape, bytes, length) == 0) {
+	if (fcgi_begin(f, reqbuf, bytes, length) == 0) {
 		body = arena_alloc(arena, length + 1);
 		MUST(body != NULL);
 		check_parameters(fcgi_parameters(f), sent, gather(bytes, length, PARAMETERS, sent));
@@ -97,19 +97,19 @@ static void serve(struct fcgi *f, struct fcgi_tape *tape, const uint8_t *bytes, 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
 	static struct fcgi *f;
-	static struct fcgi_tape *tape;
+	static struct fcgi_reqbuf *reqbuf;
 	size_t used = 0;
 
 	if (f == NULL) {
 		MUST(fcgi_init() == 0);
 		f = fcgi_new();
-		tape = fcgi_tape_new();
-		MUST(f != NULL && tape != NULL);
+		reqbuf = fcgi_reqbuf_new();
+		MUST(f != NULL && reqbuf != NULL);
 	}
 	walk(bytes, length);
 	while (length > 0 && frame_inspect(bytes, length, &used) == FRAME_READY) {
 		MUST(used > 0 && used <= length);
-		serve(f, tape, bytes, used);
+		serve(f, reqbuf, bytes, used);
 		bytes += used;
 		length -= used;
 	}

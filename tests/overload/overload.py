@@ -75,7 +75,7 @@ class Sizes:
     storms: int = 4
     storm: int = 150
     limit: int = 96      # connections_max, when it is to be reached
-    strangers: int = 300
+    unproven: int = 300
     rounds: int = 2      # of a queue that is full, of connections that are refused
     holds: int = 60      # holds_max, when it is to be reached
     fills: int = 2       # of the disk, at most: until what the load has written leaves too little to fill
@@ -87,7 +87,7 @@ class Sizes:
 
 
 LONG = Sizes(seconds=30, answers=2000, active=200, idle=10_000, slow=2_000, pause=1, storms=100, storm=1_000, limit=1_000,
-             strangers=5_000, rounds=20, holds=10_000, fills=5, disk_mib=2048, asks=200, away=150, request_ms=10_000, db_ms=10_000)
+             unproven=5_000, rounds=20, holds=10_000, fills=5, disk_mib=2048, asks=200, away=150, request_ms=10_000, db_ms=10_000)
 
 
 @dataclasses.dataclass
@@ -143,7 +143,7 @@ class Trial:
 # ---- the database is well ------------------------------------------------------------------------------------
 
 def idle_and_slow(t):
-    """Silent connections, half of them strangers, and others that send a byte a second; some through nginx."""
+    """Silent connections, half of them unproven, and others that send a byte a second; some through nginx."""
     s, web = t.sizes, t.o.internal_url
     with Crowd(s.idle + s.slow) as crowd:
         crowd.add_idle(t.socket, s.idle * 9 // 10, served=s.idle * 9 // 20)
@@ -185,12 +185,12 @@ def storms(t):
 
 
 def at_the_limit(t):
-    """More strangers than octroi keeps connections, who come back when they are cut."""
+    """More unproven connections than octroi keeps; their clients connect again when they are cut."""
     s = t.sizes
-    with Crowd(s.strangers) as crowd:
-        crowd.add_idle(t.socket, s.strangers // 2)
+    with Crowd(s.unproven) as crowd:
+        crowd.add_idle(t.socket, s.unproven // 2)
         with t.beside():
-            crowd.add_slow(t.socket, s.strangers // 2, s.pause)
+            crowd.add_slow(t.socket, s.unproven // 2, s.pause)
             for _ in range(20):
                 assert fastcgi.call(t.socket, "GET", "/healthz").status == 200
             t.go_on()

@@ -105,7 +105,7 @@ static long touches_files(const char *name, const char *victim)
 	return -2;
 }
 
-static long opens_doors(const char *name)
+static long opens_sockets(const char *name)
 {
 	const struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
 
@@ -146,7 +146,7 @@ static void probe(int number)
 		result = starts_programs(name, nothing);
 		result = result != -2 ? result : makes_code(name);
 		result = result != -2 ? result : touches_files(name, path);
-		result = result != -2 ? result : opens_doors(name);
+		result = result != -2 ? result : opens_sockets(name);
 	}
 	length = snprintf(line, sizeof(line), "%s %d\n", name, result == -2 ? -1 : result == -1 ? errno : 0);
 	if (write(said, line, (size_t)length) < 0)

@@ -1,4 +1,4 @@
-"""What the sandbox holds: who has taken octroi over starts no program, leaves no door and spoils no file."""
+"""What the sandbox holds: who has taken octroi over starts no program, opens no listening socket and spoils no file."""
 
 import base64
 import errno

@@ -8,82 +8,82 @@
 #define INSIDE_MAX 2
 #define THREADS 5
 
-struct visitors {
-	struct turnstile turnstile;
+struct threads {
+	struct concurrency_gate gate;
 	pthread_t thread[THREADS];
 	atomic_int inside;
 };
 
-static void *visit(void *argument)
+static void *enter(void *argument)
 {
-	struct visitors *v = argument;
+	struct threads *t = argument;
 
-	turnstile_enter(&v->turnstile);
-	atomic_fetch_add(&v->inside, 1);
+	concurrency_gate_enter(&t->gate);
+	atomic_fetch_add(&t->inside, 1);
 	return NULL;
 }
 
-static int parked(struct turnstile *t)
+static int parked(struct concurrency_gate *g)
 {
 	int parked;
 
-	lock_take(&t->lock);
-	parked = t->parked;
-	lock_give(&t->lock);
+	lock_take(&g->lock);
+	parked = g->parked;
+	lock_give(&g->lock);
 	return parked;
 }
 
-/* As many as may be are inside, the others parked. */
-static void come(struct visitors *v)
+/* As many threads as may are inside, the others parked. */
+static void start(struct threads *t)
 {
-	atomic_init(&v->inside, 0);
-	turnstile_init(&v->turnstile, INSIDE_MAX);
+	atomic_init(&t->inside, 0);
+	concurrency_gate_init(&t->gate, INSIDE_MAX);
 	for (int i = 0; i < THREADS; i++)
-		assert_int_equal(pthread_create(&v->thread[i], NULL, visit, v), 0);
-	while (parked(&v->turnstile) < THREADS - INSIDE_MAX || atomic_load(&v->inside) < INSIDE_MAX)
+		assert_int_equal(pthread_create(&t->thread[i], NULL, enter, t), 0);
+	while (parked(&t->gate) < THREADS - INSIDE_MAX || atomic_load(&t->inside) < INSIDE_MAX)
 		;
-	assert_int_equal(atomic_load(&v->inside), INSIDE_MAX);
+	assert_int_equal(atomic_load(&t->inside), INSIDE_MAX);
 }
 
-static void end(struct visitors *v)
+static void end(struct threads *t)
 {
 	for (int i = 0; i < THREADS; i++)
-		assert_int_equal(pthread_join(v->thread[i], NULL), 0);
-	assert_int_equal(atomic_load(&v->inside), THREADS);
-	turnstile_destroy(&v->turnstile);
+		assert_int_equal(pthread_join(t->thread[i], NULL), 0);
+	assert_int_equal(atomic_load(&t->inside), THREADS);
+	concurrency_gate_destroy(&t->gate);
 }
 
-/* One is called when the last has left, not before; so somebody always waits for events. */
+/* One is called when the last has left, not before; so one thread always waits for events. */
 static void test_the_last_to_leave_calls_one(void **state)
 {
-	struct visitors v;
+	struct threads t;
 
 	(void)state;
-	come(&v);
+	start(&t);
 	for (int left = THREADS - INSIDE_MAX; left > 0; left--) {
 		const int inside = THREADS - left;
 
-		while (v.turnstile.inside > 1) {
-			turnstile_leave(&v.turnstile);
-			assert_int_equal(parked(&v.turnstile), left);
+		while (t.gate.inside > 1) {
+			concurrency_gate_leave(&t.gate);
+			assert_int_equal(parked(&t.gate), left);
 		}
-		turnstile_leave(&v.turnstile);
-		assert_int_equal(parked(&v.turnstile), left - 1);
-		while (atomic_load(&v.inside) <= inside)
+		concurrency_gate_leave(&t.gate);
+		assert_int_equal(parked(&t.gate), left - 1);
+		while (atomic_load(&t.inside) <= inside)
 			;
-		assert_int_equal(atomic_load(&v.inside), inside + 1);
+		assert_int_equal(atomic_load(&t.inside), inside + 1);
 	}
-	end(&v);
+	end(&t);
 }
 
 static void test_all_may_enter_once_it_is_open(void **state)
 {
-	struct visitors v;
+	struct threads t;
 
 	(void)state;
-	come(&v);
-	turnstile_open(&v.turnstile);
-	end(&v);
+	start(&t);
+	concurrency_gate_open(&t.gate);
+	end(&t);
 }
 
 int main(void)

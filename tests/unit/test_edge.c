@@ -992,13 +992,13 @@ static void test_no_more_than_connections_max(void **state)
 	wait_connections(0);
 }
 
-/* More strangers than there are places, silent or half said: those who were served keep theirs, the newest strangers
- * are served once they speak, and the oldest have been cut. */
-static void test_strangers_keep_nobody_out(void **state)
+/* There are more unproven connections than places, silent or with half a request.  Served connections keep their
+ * places, the newest unproven ones are served once their request is whole, and the oldest have been cut. */
+static void test_unproven_connections_keep_none_out(void **state)
 {
-	enum { PLACES = 40, STRANGERS = 200, NEWEST = 4 };
+	enum { PLACES = 40, UNPROVEN = 200, NEWEST = 4 };
 	struct edge_options options = usual;
-	int known[2], strangers[STRANGERS];
+	int known[2], unproven[UNPROVEN];
 	struct buf half;
 
 	(void)state;
@@ -1011,58 +1011,58 @@ static void test_strangers_keep_nobody_out(void **state)
 		send_request(known[i], 1, &hello);
 		expect_answer(known[i], 1, "GET /hello 0 0 0");
 	}
-	for (int i = 0; i < STRANGERS; i++) {
-		strangers[i] = client();
-		assert_true(send_all(strangers[i], half.data, i % 2 == 0 ? half.length / 2 : 0));
+	for (int i = 0; i < UNPROVEN; i++) {
+		unproven[i] = client();
+		assert_true(send_all(unproven[i], half.data, i % 2 == 0 ? half.length / 2 : 0));
 	}
 	for (int i = 0; i < 2; i++) {
 		send_request(known[i], 2, &hello);
 		expect_answer(known[i], 2, "GET /hello 0 0 0");
 	}
-	for (int i = STRANGERS - NEWEST; i < STRANGERS; i++) {
-		size_t said = i % 2 == 0 ? half.length / 2 : 0;
+	for (int i = UNPROVEN - NEWEST; i < UNPROVEN; i++) {
+		size_t sent = i % 2 == 0 ? half.length / 2 : 0;
 
-		assert_true(send_all(strangers[i], half.data + said, half.length - said));
-		expect_answer(strangers[i], 1, "GET /hello 0 0 0");
+		assert_true(send_all(unproven[i], half.data + sent, half.length - sent));
+		expect_answer(unproven[i], 1, "GET /hello 0 0 0");
 	}
-	wait_accepted(STRANGERS + 2);
+	wait_accepted(UNPROVEN + 2);
 	assert_true(counts().connections <= PLACES);
-	for (int i = 0; i < STRANGERS; i++)
-		close(strangers[i]);
+	for (int i = 0; i < UNPROVEN; i++)
+		close(unproven[i]);
 	for (int i = 0; i < 2; i++)
 		close(known[i]);
 	buf_free(&half);
 	wait_connections(0);
 }
 
-/* Who connects and says something a moment later is not cut in between, however many come after it. */
-static void test_strangers_are_given_time_to_speak(void **state)
+/* A connection that writes a moment after it was accepted is not cut in between, however many come after it. */
+static void test_unproven_connections_have_time_to_write(void **state)
 {
-	enum { PLACES = 4, STRANGERS = 40, HEARING_MS = 20 };
+	enum { PLACES = 4, UNPROVEN = 40, HEARING_MS = 20 };
 	struct edge_options options = usual;
-	int64_t since_us[STRANGERS];
-	int strangers[STRANGERS];
+	int64_t since_us[UNPROVEN];
+	int unproven[UNPROVEN];
 
 	(void)state;
 	options.connections_max = PLACES;
 	server_start(options);
-	for (int i = 0; i < STRANGERS; i++) {
+	for (int i = 0; i < UNPROVEN; i++) {
 		since_us[i] = clock_monotonic_us();
-		strangers[i] = client();
+		unproven[i] = client();
 	}
-	for (int i = 0; i < STRANGERS - PLACES; i++) {
-		struct pollfd end = {.fd = strangers[i], .events = POLLIN};
+	for (int i = 0; i < UNPROVEN - PLACES; i++) {
+		struct pollfd end = {.fd = unproven[i], .events = POLLIN};
 		int64_t lived_us;
 
 		assert_int_equal(poll(&end, 1, 10000), 1);
 		lived_us = clock_monotonic_us() - since_us[i];
 		assert_true(lived_us >= HEARING_MS * CLOCK_US_PER_MS);
-		close(strangers[i]);
+		close(unproven[i]);
 	}
-	for (int i = STRANGERS - PLACES; i < STRANGERS; i++) {
-		send_request(strangers[i], 1, &hello);
-		expect_answer(strangers[i], 1, "GET /hello 0 0 0");
-		close(strangers[i]);
+	for (int i = UNPROVEN - PLACES; i < UNPROVEN; i++) {
+		send_request(unproven[i], 1, &hello);
+		expect_answer(unproven[i], 1, "GET /hello 0 0 0");
+		close(unproven[i]);
 	}
 	wait_connections(0);
 }
@@ -1070,10 +1070,10 @@ static void test_strangers_are_given_time_to_speak(void **state)
 /* More half requests than may be gathered: the oldest are given up, and a long one is still taken. */
 static void test_half_requests_keep_nobody_out(void **state)
 {
-	enum { STRANGERS = 700 };
+	enum { UNPROVEN = 700 };
 	static char body[100 * 1024];
 	const struct ask post = {.method = "POST", .path = "/hello", .body = body, .body_length = sizeof(body)};
-	int strangers[STRANGERS], last;
+	int unproven[UNPROVEN], last;
 	struct buf out;
 
 	(void)state;
@@ -1081,17 +1081,17 @@ static void test_half_requests_keep_nobody_out(void **state)
 	memset(body, 'x', sizeof(body));
 	buf_init(&out, 2 * sizeof(body));
 	add_request(&out, 1, &post);
-	for (int i = 0; i < STRANGERS; i++) {
-		strangers[i] = client();
-		(void)send_all(strangers[i], out.data, out.length - 100);
+	for (int i = 0; i < UNPROVEN; i++) {
+		unproven[i] = client();
+		(void)send_all(unproven[i], out.data, out.length - 100);
 	}
 	last = client();
 	assert_true(send_all(last, out.data, out.length));
 	expect_answer(last, 1, "POST /hello 0 102400");
 	assert_true(counts().timed_out > 0);
 	close(last);
-	for (int i = 0; i < STRANGERS; i++)
-		close(strangers[i]);
+	for (int i = 0; i < UNPROVEN; i++)
+		close(unproven[i]);
 	buf_free(&out);
 	wait_connections(0);
 }
@@ -1371,8 +1371,8 @@ int main(void)
 		TEST(test_peer_that_does_not_read),
 		TEST(test_idle_connections_cost_no_worker),
 		TEST(test_no_more_than_connections_max),
-		TEST(test_strangers_keep_nobody_out),
-		TEST(test_strangers_are_given_time_to_speak),
+		TEST(test_unproven_connections_keep_none_out),
+		TEST(test_unproven_connections_have_time_to_write),
 		TEST(test_half_requests_keep_nobody_out),
 		TEST(test_swarm),
 		TEST(test_drain_answers_what_it_has),
