@@ -1,7 +1,7 @@
 /*
  * frame: inspects the bytes that have come over a FastCGI connection, before libfcgi may see them.  Says whether they
  * begin with one whole, acceptable request.  libfcgi asserts on impossible lengths, answers GET_VALUES with an
- * unbounded sprintf, blocks on half a request and swallows the bytes after one.  frame lets no such input through.
+ * unbounded sprintf, blocks on half a request and reads past the end of one.  frame lets no such input through.
  * Pure.  Source: FastCGI specification 1.0, sections 3 and 5.
  */
 #ifndef OCTROI_EDGE_FRAME_H

@@ -50,7 +50,7 @@ struct router {
 	struct referrals *referrals;
 	struct stripe stripe;
 	struct bulkhead slow, reads, spans, reports;
-	struct bulkhead *lanes[COST_COUNT]; /* the bulkhead that a request of that cost enters; NULL: none */
+	struct bulkhead *bulkhead[COST_COUNT]; /* that a request of that cost enters; NULL: none */
 	struct delay *delay;
 	struct edge *edge;     /* atomic: set while workers run */
 	int64_t pruned_us;     /* owned by the housekeeping thread */
@@ -64,7 +64,7 @@ static int at_least(int least, int places)
 	return places > least ? places : least;
 }
 
-static void init_lanes(struct router *r)
+static void init_bulkheads(struct router *r)
 {
 	const int workers = at_least(1, r->options.workers), readers = at_least(1, r->options.reader_count);
 	const int slow = at_least(1, r->options.slow_max);
@@ -73,9 +73,9 @@ static void init_lanes(struct router *r)
 	bulkhead_init(&r->reads, workers, at_least(SHARE_MIN, workers / 8));
 	bulkhead_init(&r->spans, at_least(1, readers / 2), 1);
 	bulkhead_init(&r->reports, at_least(1, readers / 4), at_least(1, readers / 4));
-	r->lanes[COST_READ] = &r->reads;
-	r->lanes[COST_SPAN] = &r->spans;
-	r->lanes[COST_REPORT] = &r->reports;
+	r->bulkhead[COST_READ] = &r->reads;
+	r->bulkhead[COST_SPAN] = &r->spans;
+	r->bulkhead[COST_REPORT] = &r->reports;
 }
 
 struct router *router_new(const struct router_options *options)
@@ -100,7 +100,7 @@ struct router *router_new(const struct router_options *options)
 		.secret_key = options->config->stripe_secret_key,
 		.timeout_ms = options->config->stripe_timeout_ms,
 	};
-	init_lanes(r);
+	init_bulkheads(r);
 	return r;
 }
 
@@ -319,21 +319,21 @@ static const struct account_key *payer(const struct call *c, struct account_key 
 	return key;
 }
 
-/* Runs the handler if the lane of its cost has a free place, else refuses at once: no place is waited for. */
+/* Runs the handler if the bulkhead of its cost has a free place, else refuses at once: no place is waited for. */
 static void run(struct call *c, const struct route *route)
 {
-	struct bulkhead *lane = c->router->lanes[route->cost];
+	struct bulkhead *bulkhead = c->router->bulkhead[route->cost];
 	struct account_key key;
 	const struct account_key *who = payer(c, &key);
 
-	if (lane != NULL && !bulkhead_enter(lane, who)) {
+	if (bulkhead != NULL && !bulkhead_enter(bulkhead, who)) {
 		render_outcome(c, OUTCOME_RATE_LIMITED);
 		c->delayed = true;
 		return;
 	}
 	route->handler(c);
-	if (lane != NULL)
-		bulkhead_leave(lane, who);
+	if (bulkhead != NULL)
+		bulkhead_leave(bulkhead, who);
 }
 
 /* Serves up to the handler's end.  A command that the handler left is still to be submitted. */
