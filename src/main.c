@@ -104,8 +104,8 @@ static int make_ledger(struct program *p)
 {
 	struct ledger_options options = options_ledger(&p->config, p->writers);
 
-	/* A single thread has no use for lanes. */
-	options.lanes = thread_count(p) > 1;
+	/* A single thread has no use for commit threads. */
+	options.commit_threads = thread_count(p) > 1;
 	p->ledger = ledger_new(&options);
 	return p->ledger != NULL ? 0 : -1;
 }
@@ -175,7 +175,7 @@ static int make_parts(struct program *p)
 
 static void free_parts(struct program *p)
 {
-	/* The ledger goes first: its lanes write answers through the edge. */
+	/* The ledger goes first: its commit threads write answers through the edge. */
 	ledger_free(p->ledger);
 	edge_free(p->edge);
 	router_free(p->router);

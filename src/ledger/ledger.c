@@ -19,11 +19,11 @@
 #define MARKER_TIME_DIGITS 16 /* hexadecimal; batch.c begins each id with its milliseconds */
 #define PRUNE_MAX 10000
 #define SWEEP_MAX 256
-/* A lane also renders answers, which needs room. */
-#define LANE_STACK_BYTES ((size_t)256 * 1024)
+/* A commit thread also renders answers, which needs room. */
+#define COMMIT_THREAD_STACK_BYTES ((size_t)256 * 1024)
 
-/* A batch that is under way; it belongs to the thread that runs it. */
-struct flight {
+/* A batch in flight; it belongs to the thread that runs it. */
+struct inflight {
 	struct batch batch;
 	struct command *commands[COMMANDS_MAX];
 	struct ledger *ledger;
@@ -36,10 +36,10 @@ struct ledger {
 	struct ledger_options options;
 	char currency[4]; /* as Stripe writes it; options.billing.currency points here */
 	struct queue queue;
-	pthread_t lane[LEDGER_LANES];
-	int lanes; /* lanes that run */
-	struct flight flight[LEDGER_UNDER_WAY];
-	int flights;
+	pthread_t commit_thread[LEDGER_COMMIT_THREADS];
+	int commit_threads; /* commit threads that run */
+	struct inflight inflight[LEDGER_INFLIGHT_MAX];
+	int inflight_max;
 	/* Shared, under lock. */
 	struct lock lock;
 	struct book *book;
@@ -74,7 +74,7 @@ static void refuse(struct command *commands, int count)
 }
 
 /* Makes the counts and the price book of the batch known to all threads. */
-static void publish(struct ledger *l, struct flight *f, int count)
+static void publish(struct ledger *l, struct inflight *f, int count)
 {
 	struct book *old = NULL;
 	struct batch *b = &f->batch;
@@ -98,7 +98,7 @@ static void publish(struct ledger *l, struct flight *f, int count)
 
 /* Collects the commands of the waiters whose deadline has not passed, and refuses the others; returns the number
  * collected.  *deadline_us is the earliest of their deadlines, so that no waiter waits longer because of another. */
-static int gather(struct flight *f, int64_t *deadline_us)
+static int gather(struct inflight *f, int64_t *deadline_us)
 {
 	const int64_t now_us = clock_monotonic_us();
 	int count = 0;
@@ -117,14 +117,14 @@ static int gather(struct flight *f, int64_t *deadline_us)
 	return count;
 }
 
-/* Takes a flight that is not busy.  There is one: the queue lets no more leaders work than there are flights. */
-static struct flight *take_flight(struct ledger *l, struct waiter *taken, int count)
+/* Takes an in-flight batch that is not busy.  There is one: the queue lets no more than inflight_max leaders work. */
+static struct inflight *inflight_take(struct ledger *l, struct waiter *taken, int count)
 {
-	struct flight *f = l->flight;
+	struct inflight *f = l->inflight;
 
 	lock_take(&l->lock);
 	for (; f->busy; f++)
-		CHECK(f + 1 < l->flight + l->flights);
+		CHECK(f + 1 < l->inflight + l->inflight_max);
 	f->busy = true;
 	lock_give(&l->lock);
 	f->taken = taken;
@@ -132,23 +132,23 @@ static struct flight *take_flight(struct ledger *l, struct waiter *taken, int co
 	return f;
 }
 
-static void give_flight(struct ledger *l, struct flight *f)
+static void inflight_give(struct ledger *l, struct inflight *f)
 {
 	lock_take(&l->lock);
 	f->busy = false;
 	lock_give(&l->lock);
 }
 
-/* Lets the next leader begin if its batch would not be smaller than this one.  The cost of a round trip does not
+/* Hands leadership over if the next batch would not be smaller than this one.  The cost of a round trip does not
  * depend on the number of commands that share it. */
-static void pass(void *context)
+static void hand_over(void *context)
 {
-	struct flight *f = context;
+	struct inflight *f = context;
 
-	queue_pass(&f->ledger->queue, f->taken, f->count);
+	queue_hand_over(&f->ledger->queue, f->taken, f->count);
 }
 
-static void run_flight(struct ledger *l, struct flight *f)
+static void inflight_run(struct ledger *l, struct inflight *f)
 {
 	int64_t deadline_us;
 	const int count = gather(f, &deadline_us);
@@ -169,16 +169,16 @@ static void lead(struct ledger *l, const struct waiter *own)
 {
 	int total;
 	struct waiter *taken = queue_take(&l->queue, l->options.batch_max, &total);
-	struct flight *f;
+	struct inflight *f;
 
 	if (taken == NULL)
 		return;
 	CHECK(total <= COMMANDS_MAX);
-	f = take_flight(l, taken, total);
+	f = inflight_take(l, taken, total);
 	if (total >= l->options.batch_max)
-		pass(f); /* the batch is full */
-	run_flight(l, f);
-	give_flight(l, f);
+		hand_over(f); /* the batch is full */
+	inflight_run(l, f);
+	inflight_give(l, f);
 	queue_finish(&l->queue, taken, own);
 }
 
@@ -211,7 +211,7 @@ bool ledger_post(struct ledger *l, struct waiter *w)
 {
 	for (int i = 0; i < w->count; i++)
 		command_prepare(&w->commands[i]);
-	if (l->lanes == 0) {
+	if (l->commit_threads == 0) {
 		w->done = NULL;
 		submit(l, w);
 		return false;
@@ -263,7 +263,7 @@ static void tell_late(struct ledger *l, struct waiter *late)
 	}
 }
 
-static void *lane_main(void *argument)
+static void *commit_thread_main(void *argument)
 {
 	struct ledger *l = argument;
 	struct waiter *late;
@@ -277,31 +277,31 @@ static void *lane_main(void *argument)
 	return NULL;
 }
 
-/* 0, or the error that kept the next lane from starting.  The caller has blocked signals. */
-static int lanes_start(struct ledger *l)
+/* 0, or the error that kept the next commit thread from starting.  The caller has blocked signals. */
+static int commit_threads_start(struct ledger *l)
 {
 	pthread_attr_t attributes;
 	int error = 0;
 
 	CHECK(pthread_attr_init(&attributes) == 0);
-	CHECK(pthread_attr_setstacksize(&attributes, LANE_STACK_BYTES) == 0);
-	while (l->options.lanes && l->lanes < LEDGER_LANES && error == 0) {
-		error = pthread_create(&l->lane[l->lanes], &attributes, lane_main, l);
-		l->lanes += error == 0 ? 1 : 0;
+	CHECK(pthread_attr_setstacksize(&attributes, COMMIT_THREAD_STACK_BYTES) == 0);
+	while (l->options.commit_threads && l->commit_threads < LEDGER_COMMIT_THREADS && error == 0) {
+		error = pthread_create(&l->commit_thread[l->commit_threads], &attributes, commit_thread_main, l);
+		l->commit_threads += error == 0 ? 1 : 0;
 	}
 	CHECK(pthread_attr_destroy(&attributes) == 0);
 	if (error != 0)
-		log_event(LOG_LEVEL_ERROR, "ledger_lanes_failed", LOG_TEXT("error", strerror(error)));
+		log_event(LOG_LEVEL_ERROR, "ledger_commit_threads_failed", LOG_TEXT("error", strerror(error)));
 	return error;
 }
 
-static int flights_init(struct ledger *l)
+static int inflight_init(struct ledger *l)
 {
 	int result = 0;
 
-	for (int i = 0; i < l->flights && result == 0; i++) {
-		l->flight[i].ledger = l;
-		result = batch_init(&l->flight[i].batch, &l->options, pass, &l->flight[i]);
+	for (int i = 0; i < l->inflight_max && result == 0; i++) {
+		l->inflight[i].ledger = l;
+		result = batch_init(&l->inflight[i].batch, &l->options, hand_over, &l->inflight[i]);
 	}
 	return result;
 }
@@ -315,10 +315,10 @@ struct ledger *ledger_new(const struct ledger_options *options)
 	l->options = *options;
 	keep_currency(l, options->billing.currency);
 	CHECK(options->batch_max > 0 && options->batch_max <= COMMANDS_MAX);
-	l->flights = options->lanes ? LEDGER_UNDER_WAY : 1;
-	queue_init(&l->queue, options->queue_max, l->flights, options->lanes);
+	l->inflight_max = options->commit_threads ? LEDGER_INFLIGHT_MAX : 1;
+	queue_init(&l->queue, options->queue_max, l->inflight_max, options->commit_threads);
 	lock_init(&l->lock);
-	if (flights_init(l) == 0 && lanes_start(l) == 0)
+	if (inflight_init(l) == 0 && commit_threads_start(l) == 0)
 		return l;
 fail:
 	log_event(LOG_LEVEL_ERROR, "ledger_failed", LOG_NUMBER("bytes", (int64_t)sizeof(*l)));
@@ -331,10 +331,10 @@ void ledger_free(struct ledger *l)
 	if (l == NULL)
 		return;
 	queue_close(&l->queue);
-	for (; l->lanes > 0; l->lanes--)
-		CHECK(pthread_join(l->lane[l->lanes - 1], NULL) == 0);
-	for (int i = 0; i < l->flights; i++)
-		batch_free(&l->flight[i].batch);
+	for (; l->commit_threads > 0; l->commit_threads--)
+		CHECK(pthread_join(l->commit_thread[l->commit_threads - 1], NULL) == 0);
+	for (int i = 0; i < l->inflight_max; i++)
+		batch_free(&l->inflight[i].batch);
 	book_release(l->book);
 	queue_destroy(&l->queue);
 	lock_destroy(&l->lock);

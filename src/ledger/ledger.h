@@ -16,11 +16,11 @@
 
 struct ledger;
 
-/* LEDGER_UNDER_WAY: batches that may be under way at once where there are lanes.  One more lane leads or looks for
- * late waiters meanwhile.  One more connection is for sweeping and the price book. */
-#define LEDGER_UNDER_WAY 4
-#define LEDGER_LANES (LEDGER_UNDER_WAY + 1)
-#define LEDGER_CONNECTIONS (LEDGER_UNDER_WAY + 1)
+/* LEDGER_INFLIGHT_MAX: batches that may be in flight at once where there are commit threads.  One more commit thread
+ * leads or looks for late waiters meanwhile.  One more connection is for sweeping and the price book. */
+#define LEDGER_INFLIGHT_MAX 4
+#define LEDGER_COMMIT_THREADS (LEDGER_INFLIGHT_MAX + 1)
+#define LEDGER_CONNECTIONS (LEDGER_INFLIGHT_MAX + 1)
 
 /* NULL, logged, when memory or threads are short. */
 struct ledger *ledger_new(const struct ledger_options *options);
@@ -37,7 +37,7 @@ void ledger_submit(struct ledger *l, struct command *command, int64_t deadline_u
 /*
  * Runs the commands of w for a thread that does not want to wait.  False: they are done, and the answers are there.
  * True: w->done will be called with the answers, on another thread, perhaps before ledger_post returns.  w and its
- * commands must live until then.  Without lanes ledger_post waits, and returns false.
+ * commands must live until then.  Without commit threads ledger_post waits, and returns false.
  */
 bool ledger_post(struct ledger *l, struct waiter *w);
 /* Runs many commands, in order.  They may share a batch, but each fails on its own. */

@@ -14,7 +14,8 @@
 struct ledger_options {
 	struct pool *pool;  /* lends the connection of each batch; outlives the ledger */
 	int batch_max, queue_max;
-	bool lanes; /* the ledger has its own threads, for ledger_post; without them one batch is under way at a time */
+	/* The ledger has threads of its own, for ledger_post.  Without them one batch is in flight at a time. */
+	bool commit_threads;
 	int64_t holds_max;
 	int64_t orders_open_max;
 	bool capture_expired; /* a hold that expires without a settlement is charged its estimate */

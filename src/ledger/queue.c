@@ -3,32 +3,32 @@
 #include "base/check.h"
 #include "base/clock.h"
 
-/* The intervals at which an idle lane looks for posted commands that are late: LOOK_LED_US while a thread leads or is
- * called to, LOOK_US at other times. */
+/* The intervals at which an idle commit thread looks for posted commands that are late: LOOK_LED_US while a thread
+ * leads or is called to, LOOK_US at other times. */
 #define LOOK_LED_US (100 * CLOCK_US_PER_MS)
 #define LOOK_US CLOCK_US_PER_SECOND
 
-void queue_init(struct queue *q, int max, int under_way_max, bool lanes)
+void queue_init(struct queue *q, int max, int inflight_max, bool commit_threads)
 {
 	lock_init(&q->lock);
-	cond_init(&q->lane);
+	cond_init(&q->wanted);
 	q->head = NULL;
 	q->tail = &q->head;
 	q->waiting = 0;
 	q->max = max;
-	q->under_way = 0;
-	q->under_way_max = under_way_max;
+	q->inflight = 0;
+	q->inflight_max = inflight_max;
 	q->led = false;
 	q->blocked = false;
-	q->lanes = lanes;
+	q->commit_threads = commit_threads;
 	q->closed = false;
 	q->vacant = false;
 }
 
 void queue_destroy(struct queue *q)
 {
-	CHECK(q->head == NULL && !q->led && q->under_way == 0);
-	cond_destroy(&q->lane);
+	CHECK(q->head == NULL && !q->led && q->inflight == 0);
+	cond_destroy(&q->wanted);
 	lock_destroy(&q->lock);
 }
 
@@ -40,7 +40,7 @@ static enum queue_role enter(struct queue *q, struct waiter *w)
 	completion_init(&w->completion);
 	w->role = QUEUE_LATE;
 	w->called = false;
-	w->passed = false;
+	w->handed_over = false;
 	w->next = NULL;
 	lock_take(&q->lock);
 	if (q->waiting + w->count <= q->max || q->waiting == 0) {
@@ -93,7 +93,7 @@ enum queue_role queue_wait(struct queue *q, struct waiter *w)
 
 enum queue_role queue_post(struct queue *q, struct waiter *w)
 {
-	CHECK(q->lanes && w->done != NULL);
+	CHECK(q->commit_threads && w->done != NULL);
 	return enter(q, w);
 }
 
@@ -131,7 +131,7 @@ bool queue_lead(struct queue *q, struct waiter **late)
 
 		*late = take_late(q, now_us);
 		if (*late == NULL)
-			(void)cond_wait_until(&q->lane, &q->lock, now_us + (q->led ? LOOK_LED_US : LOOK_US));
+			(void)cond_wait_until(&q->wanted, &q->lock, now_us + (q->led ? LOOK_LED_US : LOOK_US));
 	}
 	go_on = q->vacant || *late != NULL;
 	q->vacant = q->vacant && *late != NULL;
@@ -143,7 +143,7 @@ void queue_close(struct queue *q)
 {
 	lock_take(&q->lock);
 	q->closed = true;
-	cond_broadcast(&q->lane);
+	cond_broadcast(&q->wanted);
 	lock_give(&q->lock);
 }
 
@@ -157,7 +157,7 @@ struct waiter *queue_take(struct queue *q, int commands_max, int *commands)
 	first = last = q->head;
 	q->led = first != NULL;
 	if (first != NULL) {
-		q->under_way++;
+		q->inflight++;
 		*commands = last->count;
 		last->called = true;
 		while (last->next != NULL && *commands + last->next->count <= commands_max) {
@@ -184,7 +184,8 @@ static void wake(struct waiter *w, enum queue_role role)
 		completion_signal(&w->completion);
 }
 
-/* Calls the next leader.  Returns the waiter to be woken; NULL when none waits, or a lane was called. */
+/* Calls the next leader.  Returns the waiter to be woken; NULL when none waits, or a commit thread
+ * was called. */
 static struct waiter *call_next(struct queue *q)
 {
 	struct waiter *leader = q->head;
@@ -192,9 +193,9 @@ static struct waiter *call_next(struct queue *q)
 	lock_assert_held(&q->lock);
 	q->blocked = false;
 	q->led = leader != NULL;
-	if (leader != NULL && q->lanes) {
+	if (leader != NULL && q->commit_threads) {
 		q->vacant = true;
-		cond_signal(&q->lane);
+		cond_signal(&q->wanted);
 		return NULL;
 	}
 	if (leader != NULL)
@@ -202,15 +203,15 @@ static struct waiter *call_next(struct queue *q)
 	return leader;
 }
 
-void queue_pass(struct queue *q, struct waiter *taken, int waiting_min)
+void queue_hand_over(struct queue *q, struct waiter *taken, int waiting_min)
 {
 	struct waiter *leader = NULL;
 
 	lock_take(&q->lock);
-	if (!taken->passed && q->waiting >= waiting_min) {
+	if (!taken->handed_over && q->waiting >= waiting_min) {
 		CHECK(q->led && !q->blocked);
-		taken->passed = true;
-		if (q->under_way < q->under_way_max)
+		taken->handed_over = true;
+		if (q->inflight < q->inflight_max)
 			leader = call_next(q);
 		else
 			q->blocked = true;
@@ -225,11 +226,11 @@ void queue_finish(struct queue *q, struct waiter *taken, const struct waiter *ow
 	struct waiter *leader = NULL, *next;
 
 	lock_take(&q->lock);
-	q->under_way--;
-	if (!taken->passed || q->blocked)
+	q->inflight--;
+	if (!taken->handed_over || q->blocked)
 		leader = call_next(q);
 	lock_give(&q->lock);
-	/* The next leader first: its batch is under way while the answers of this one go out. */
+	/* The next leader first: its batch is in flight while the answers of this one go out. */
 	if (leader != NULL)
 		wake(leader, QUEUE_LEAD);
 	for (struct waiter *w = taken; w != NULL; w = next) {

@@ -7,7 +7,7 @@
 #include "ledger/queue.h"
 
 #define WAITING_MAX 4096
-#define UNDER_WAY_MAX 2 /* questions at once: one answer may be slow */
+#define INFLIGHT_MAX 2 /* questions at once: one answer may be slow */
 
 struct overviews {
 	struct pool *readers;
@@ -22,7 +22,7 @@ struct overviews *overviews_new(struct pool *readers)
 	if (o == NULL)
 		return NULL;
 	o->readers = readers;
-	queue_init(&o->queue, WAITING_MAX, UNDER_WAY_MAX, false);
+	queue_init(&o->queue, WAITING_MAX, INFLIGHT_MAX, false);
 	return o;
 }
 
@@ -62,7 +62,7 @@ static void lead(struct overviews *o, const struct waiter *own)
 	struct waiter *taken = queue_take(&o->queue, OVERVIEW_ASKERS_MAX, &count);
 
 	CHECK(taken == own); /* the leader is the first waiter */
-	queue_pass(&o->queue, taken, 0);
+	queue_hand_over(&o->queue, taken, 0);
 	read_all(o, taken);
 	queue_finish(&o->queue, taken, own);
 }
