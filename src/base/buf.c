@@ -127,6 +127,24 @@ void buf_add_hex(struct buf *b, const void *bytes, size_t length)
 	b->data[b->length] = '\0';
 }
 
+void buf_add_encoded(struct buf *b, const char *text)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	for (; *text != '\0'; text++) {
+		const unsigned char c = (unsigned char)*text;
+
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		    c == '-' || c == '.' || c == '_') {
+			buf_add_char(b, *text);
+		} else {
+			buf_add_char(b, '%');
+			buf_add_char(b, hex[c >> 4]);
+			buf_add_char(b, hex[c & 15]);
+		}
+	}
+}
+
 void buf_printf(struct buf *b, const char *format, ...)
 {
 	va_list arguments;

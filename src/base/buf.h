@@ -34,6 +34,8 @@ void buf_add_char(struct buf *b, char c);
 void buf_add_int(struct buf *b, int64_t value);
 /* Lower-case hexadecimal of the bytes. */
 void buf_add_hex(struct buf *b, const void *bytes, size_t length);
+/* The text percent-encoded, for a query or a form: all but letters, digits, '-', '.' and '_' (RFC 3986 section 2.1). */
+void buf_add_encoded(struct buf *b, const char *text);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

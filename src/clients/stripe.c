@@ -42,34 +42,15 @@ void stripe_call_free(struct stripe_call *call)
 	call->json = NULL;
 }
 
-/* Adds text as application/x-www-form-urlencoded. */
-static void put_encoded(struct buf *b, const char *text)
-{
-	static const char hex[] = "0123456789ABCDEF";
-
-	for (; *text != '\0'; text++) {
-		const unsigned char c = (unsigned char)*text;
-
-		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		    c == '-' || c == '.' || c == '_') {
-			buf_add_char(b, *text);
-		} else {
-			buf_add_char(b, '%');
-			buf_add_char(b, hex[c >> 4]);
-			buf_add_char(b, hex[c & 15]);
-		}
-	}
-}
-
 void stripe_put(struct stripe_call *call, const char *name, const char *value)
 {
 	if (*value == '\0')
 		return;
 	if (call->form.length > 0)
 		buf_add_char(&call->form, '&');
-	put_encoded(&call->form, name);
+	buf_add_encoded(&call->form, name);
 	buf_add_char(&call->form, '=');
-	put_encoded(&call->form, value);
+	buf_add_encoded(&call->form, value);
 }
 
 void stripe_put_int(struct stripe_call *call, const char *name, int64_t value)

@@ -8,24 +8,73 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/json.h"
 #include "base/money.h"
 #include "base/zone.h"
 #include "db/sql.h"
 #include "options.h"
+#include "routes/router.h"
 
 #define PATIENCE_MS INT64_C(3600000)
+#define MESSAGE_MAX 2048
+
+static bool errors_as_json;
+
+void ctl_errors_as_json(void)
+{
+	errors_as_json = true;
+}
+
+static void complain(const char *error, const char *format, va_list arguments)
+{
+	char message[MESSAGE_MAX];
+	struct json_writer w;
+	struct buf out;
+
+	(void)fflush(stdout);
+	(void)vsnprintf(message, sizeof(message), format, arguments);
+	if (!errors_as_json) {
+		(void)fprintf(stderr, "octroictl: %s\n", message);
+		return;
+	}
+	buf_init(&out, sizeof(message) * 8);
+	json_writer_init(&w, &out);
+	json_open_record(&w, NULL);
+	json_put_text(&w, "error", error);
+	json_put_text(&w, "message", message);
+	json_close_record(&w);
+	(void)fprintf(stderr, "%s\n", buf_text(&out));
+	buf_free(&out);
+}
 
 int ctl_fail(const char *format, ...)
 {
 	va_list arguments;
 
-	(void)fflush(stdout);
-	(void)fputs("octroictl: ", stderr);
 	va_start(arguments, format);
-	(void)vfprintf(stderr, format, arguments);
+	complain("FAILED", format, arguments);
 	va_end(arguments);
-	(void)fputc('\n', stderr);
 	return CTL_FAILED;
+}
+
+int ctl_wrong(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	complain(outcome_name(OUTCOME_INVALID_REQUEST), format, arguments);
+	va_end(arguments);
+	return CTL_FAILED;
+}
+
+int ctl_refuse(enum outcome outcome, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	complain(outcome_name(outcome), format, arguments);
+	va_end(arguments);
+	return outcome == OUTCOME_INVALID_REQUEST || outcome == OUTCOME_UNAVAILABLE ? CTL_FAILED : CTL_NO;
 }
 
 int ctl_read(const char *path, struct buf *content)
@@ -105,6 +154,17 @@ static int take_option(struct ctl *c, const struct ctl_option *option, int *at)
 	return set_value(option, c->argv[++*at]);
 }
 
+bool ctl_format(struct ctl *c, const char *argument)
+{
+	if (strcmp(argument, "--json") != 0 && strcmp(argument, "--csv") != 0)
+		return false;
+	if (argument[2] == 'j')
+		c->json = true;
+	else
+		c->csv = true;
+	return true;
+}
+
 int ctl_arguments(struct ctl *c, const struct ctl_option *options, const char **operands, int min,
                   int max)
 {
@@ -117,8 +177,8 @@ int ctl_arguments(struct ctl *c, const struct ctl_option *options, const char **
 
 		if (only_operands || !is_option(argument)) {
 			if (count == max) {
-				(void)ctl_fail("%s: '%s' is one argument too many", c->command,
-				               argument);
+				(void)ctl_wrong("%s: '%s' is one argument too many",
+				                 c->command, argument);
 				return -1;
 			}
 			operands[count++] = argument;
@@ -128,20 +188,23 @@ int ctl_arguments(struct ctl *c, const struct ctl_option *options, const char **
 			only_operands = true;
 			continue;
 		}
-		if (strcmp(argument, "--json") == 0) {
-			c->json = true;
+		if (ctl_format(c, argument))
 			continue;
-		}
 		option = find_option(options, argument);
 		if (option == NULL) {
-			(void)ctl_fail("%s has no option %s", c->command, argument);
+			(void)ctl_wrong("%s has no option %s", c->command, argument);
 			return -1;
 		}
 		if (take_option(c, option, &i) != CTL_OK)
 			return -1;
 	}
 	if (count < min) {
-		(void)ctl_fail("%s: an argument is missing (see octroictl --help)", c->command);
+		(void)ctl_wrong("%s: an argument is missing (see octroictl --help)", c->command);
+		return -1;
+	}
+	if (c->csv && (c->json || strstr(c->synopsis, "[--csv]") == NULL)) {
+		(void)ctl_wrong(c->json ? "%s: --json or --csv, not both" : "%s has no option --csv",
+		                 c->command);
 		return -1;
 	}
 	return count;
@@ -156,7 +219,7 @@ int ctl_integer(const char *text, const char *what, int64_t low, int64_t high, i
 	number = strtoll(text, &end, 10);
 	if (errno != 0 || end == text || *end != '\0' || isspace((unsigned char)*text) ||
 	    number < low || number > high) {
-		(void)ctl_fail("%s must be an integer from %lld to %lld, not '%s'", what,
+		(void)ctl_wrong("%s must be an integer from %lld to %lld, not '%s'", what,
 		               (long long)low, (long long)high, text);
 		return -1;
 	}
@@ -173,7 +236,7 @@ int ctl_decimal(const char *text, const char *what, int64_t low, int64_t high, i
 	    number > high) {
 		(void)decimal_format(low, 6, 0, lowest);
 		(void)decimal_format(high, 6, 0, highest);
-		(void)ctl_fail("%s must be a decimal from %s to %s with at most 6 places, not '%s'",
+		(void)ctl_wrong("%s must be a decimal from %s to %s with at most 6 places, not '%s'",
 		               what, lowest, highest, text);
 		return -1;
 	}
@@ -229,10 +292,15 @@ struct ledger *ctl_ledger(struct ctl *c)
 
 void ctl_close(struct ctl *c)
 {
+	router_free(c->router);
+	if (c->readers != NULL)
+		pool_free(c->readers);
 	ledger_free(c->ledger);
 	if (c->pool != NULL)
 		pool_free(c->pool);
 	db_free(c->db);
+	c->router = NULL;
+	c->readers = NULL;
 	c->ledger = NULL;
 	c->pool = NULL;
 	c->db = NULL;
@@ -240,7 +308,7 @@ void ctl_close(struct ctl *c)
 
 int ctl_db_failed(struct ctl *c)
 {
-	return ctl_fail("database: %s", db_error(ctl_db(c)));
+	return ctl_refuse(OUTCOME_UNAVAILABLE, "database: %s", db_error(ctl_db(c)));
 }
 
 int ctl_rows(struct ctl *c, const struct buf *sql,

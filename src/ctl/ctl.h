@@ -23,15 +23,20 @@ enum ctl_exit {
 	CTL_FAILED = 2 /* could not run: arguments, configuration, database */
 };
 
+struct router;
+
 struct ctl {
 	const struct config *config;
 	const char *command; /* its row's words, "key create" */
-	bool json;           /* --json was given */
+	const char *synopsis; /* its row's arguments */
+	bool json, csv;       /* --json, --csv was given; at most one of them */
 	int argc;            /* arguments after the command's words */
 	char **argv;
-	struct db *db; /* made when first asked for, like the two below; ctl_close frees them */
+	struct db *db; /* made when first asked for, like those below; ctl_close frees them */
 	struct pool *pool;
 	struct ledger *ledger;
+	struct pool *readers; /* of the router, made and freed with it */
+	struct router *router;
 };
 
 typedef int ctl_handler(struct ctl *c);
@@ -60,14 +65,24 @@ struct ctl_option {
 int ctl_arguments(struct ctl *c, const struct ctl_option *options, const char **operands, int min,
                   int max);
 
+/* Takes "--json" or "--csv"; false for any other argument. */
+bool ctl_format(struct ctl *c, const char *argument);
+
 /* Adds a file's bytes, or those of stdin ("-"); CTL_OK, or CTL_FAILED, explained. */
 int ctl_read(const char *path, struct buf *content);
 
 /* Prints a JSON document and a line feed to stdout; CTL_OK, or CTL_FAILED when it was too large. */
 int ctl_print(const struct buf *document);
 
-/* "octroictl: …" on stderr; returns CTL_FAILED. */
+/* "octroictl: …" on stderr, or with --json {"error":"FAILED","message":"…"}; returns CTL_FAILED. */
 int ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* As ctl_fail, with an outcome of the API's as the error; returns CTL_FAILED for INVALID_REQUEST and UNAVAILABLE, else
+ * CTL_NO. */
+int ctl_refuse(enum outcome outcome, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* As ctl_refuse with INVALID_REQUEST: an argument is wrong. */
+int ctl_wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* From here on errors are JSON. */
+void ctl_errors_as_json(void);
 
 /* Reads an integer, or a decimal with at most 6 places times 10^6, from low to high.  0, or -1,
  * explained on stderr; the second argument is the subject of that sentence. */

@@ -8,13 +8,16 @@
 #include "ctl/ctl.h"
 #include "ctl/diagnose.h"
 #include "ctl/listing.h"
+#include "ctl/reads.h"
 #include "ctl/target.h"
 #include "db/sql.h"
 #include "ledger/names.h"
 #include "prices/price.h"
 #include "queries/reader.h"
 
-#define DOCUMENT_MAX ((size_t)1 << 20)
+#define DOCUMENT_MAX ((size_t)4 << 20)
+#define ARENA_MAX ((size_t)1 << 20)
+#define SQL_MAX 4096
 #define LIST_LIMIT 100
 #define LIST_LIMIT_MAX 100000
 #define SHOWN_MAX 100 /* grants and holds of account show */
@@ -28,10 +31,11 @@ static int take_account(void *context, const struct db_row *row)
 	struct listing *l = context;
 
 	listing_row(l);
-	listing_text(l, "id", "id", row->field[0]);
+	listing_text(l, "account", "account", row->field[0]);
 	listing_text(l, "unit", "unit", price_unit_name(db_int(row, 1)));
 	listing_text(l, "mode", "mode", names_mode(db_int(row, 2)));
 	listing_text(l, "status", "status", names_status(db_int(row, 3)));
+	listing_text(l, "plan", "plan", row->field[8]);
 	listing_amount(l, "balanceMicros", "balance", db_int(row, 4));
 	listing_amount(l, "heldMicros", "held", db_int(row, 5));
 	listing_int(l, "openHolds", "holds", db_int(row, 6));
@@ -39,40 +43,100 @@ static int take_account(void *context, const struct db_row *row)
 	return CTL_OK;
 }
 
+struct filters { /* as on the command line, NULL when not given */
+	const char *match, *unit, *mode, *status, *plan, *below, *cursor, *limit;
+};
+
+static int read_named(const char *option, const char *name, int (*number)(const char *name))
+{
+	return name == NULL || number(name) >= 0
+	               ? CTL_OK
+	               : ctl_wrong("%s cannot be '%s'", option, name);
+}
+
+/* Adds the conditions on a name's number. */
+static void put_kinds(struct buf *sql, const struct filters *f)
+{
+	if (f->unit != NULL) {
+		sql_literal(sql, " AND a.unit = ");
+		sql_int(sql, price_unit_named(f->unit));
+	}
+	if (f->mode != NULL) {
+		sql_literal(sql, " AND a.mode = ");
+		sql_int(sql, names_to_mode(f->mode));
+	}
+	/* An account is suspended for one of several reasons, each a status of its own. */
+	if (f->status != NULL) {
+		sql_literal(sql, " AND (a.status = ");
+		sql_int(sql, STATUS_ACTIVE);
+		sql_literal(sql, ") = ");
+		sql_int(sql, names_to_status(f->status) == STATUS_ACTIVE);
+	}
+}
+
+/* Adds the conditions of the filters, in the order of the accounts' keys. */
+static int put_filters(struct buf *sql, const struct filters *f)
+{
+	int64_t limit = LIST_LIMIT, below;
+
+	if (read_named("--unit", f->unit, price_unit_named) != CTL_OK ||
+	    read_named("--mode", f->mode, names_to_mode) != CTL_OK ||
+	    read_named("--status", f->status, names_to_status) != CTL_OK ||
+	    (f->below != NULL && ctl_decimal(f->below, "--below", -MONEY_AMOUNT_MAX_MICROS, MONEY_AMOUNT_MAX_MICROS,
+	                                     &below) != 0) ||
+	    (f->limit != NULL && ctl_integer(f->limit, "--limit", 1, LIST_LIMIT_MAX, &limit) != 0) ||
+	    (f->cursor != NULL && target_check_id("an account's", f->cursor) != CTL_OK))
+		return CTL_FAILED;
+	put_kinds(sql, f);
+	if (f->below != NULL) {
+		sql_literal(sql, " AND a.balance_micros < ");
+		sql_int(sql, below);
+	}
+	if (f->match != NULL) {
+		sql_literal(sql, " AND LOCATE(");
+		sql_text(sql, f->match);
+		sql_literal(sql, ", a.external_id) > 0");
+	}
+	if (f->plan != NULL) {
+		sql_literal(sql, " AND COALESCE(w.plan, '') = ");
+		sql_text(sql, f->plan);
+	}
+	if (f->cursor != NULL) {
+		const struct account_key key = id_account_key(f->cursor, strlen(f->cursor));
+
+		sql_literal(sql, " AND a.id > ");
+		sql_bytes(sql, key.bytes, sizeof(key.bytes));
+	}
+	sql_literal(sql, " ORDER BY a.id LIMIT ");
+	sql_int(sql, limit);
+	return CTL_OK;
+}
+
 int ctl_account_list(struct ctl *c)
 {
-	const char *limit_text = NULL, *after = NULL;
-	const struct ctl_option options[] = {{.name = "--limit", .value = &limit_text},
-	                                     {.name = "--after", .value = &after},
-	                                     {0}};
-	int64_t limit = LIST_LIMIT;
+	struct filters f = {0};
+	const struct ctl_option options[] = {
+		{.name = "--match", .value = &f.match},   {.name = "--unit", .value = &f.unit},
+		{.name = "--mode", .value = &f.mode},     {.name = "--status", .value = &f.status},
+		{.name = "--plan", .value = &f.plan},     {.name = "--below", .value = &f.below},
+		{.name = "--cursor", .value = &f.cursor}, {.name = "--limit", .value = &f.limit}, {0}};
 	struct listing *l;
 	struct buf sql;
 	int result;
 
-	if (ctl_arguments(c, options, NULL, 0, 0) < 0 ||
-	    (after != NULL && target_check_id("an account's", after) != CTL_OK))
+	if (ctl_arguments(c, options, NULL, 0, 0) < 0)
 		return CTL_FAILED;
-	if (limit_text != NULL &&
-	    ctl_integer(limit_text, "--limit", 1, LIST_LIMIT_MAX, &limit) != 0)
-		return CTL_FAILED;
+	(void)ctl_db_patient(c);
 	l = listing_new("accounts");
-	buf_init(&sql, 1024);
-	sql_literal(&sql, "SELECT external_id, unit, mode, status, balance_micros, held_micros, "
-	                  "open_holds, created_at_us"
-	                  " FROM accounts WHERE id > ");
-	if (after != NULL) {
-		const struct account_key key = id_account_key(after, strlen(after));
-
-		sql_bytes(&sql, key.bytes, sizeof(key.bytes));
-	} else {
-		sql_bytes(&sql, "", 0);
-	}
-	sql_literal(&sql, " ORDER BY id LIMIT ");
-	sql_int(&sql, limit);
-	result = ctl_rows(c, &sql, take_account, l);
+	buf_init(&sql, SQL_MAX);
+	sql_literal(&sql, "SELECT a.external_id, a.unit, a.mode, a.status, a.balance_micros, a.held_micros,"
+	                  " a.open_holds, a.created_at_us, COALESCE(w.plan, '')"
+	                  " FROM accounts a LEFT JOIN workspaces w ON w.account_id = a.id WHERE TRUE");
+	result = put_filters(&sql, &f);
 	if (result == CTL_OK)
-		listing_print(l, c->json);
+		result = ctl_rows(c, &sql, take_account, l);
+	if (result == CTL_OK)
+		listing_print(l, c);
 	buf_free(&sql);
 	listing_free(l);
 	return result;
@@ -80,78 +144,28 @@ int ctl_account_list(struct ctl *c)
 
 /* ---- show ------------------------------------------------------------------------------------ */
 
-static void put_byok(struct listing *l, int64_t byok)
-{
-	char text[256];
-	size_t length = 0;
-
-	text[0] = '\0';
-	for (unsigned bit = 1; bit != 0 && bit <= (unsigned)byok && length < sizeof(text);
-	     bit <<= 1)
-		if (((unsigned)byok & bit) != 0)
-			length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s",
-			                           length > 0 ? "," : "", provider_name(bit));
-	listing_text(l, "byok", "own keys", text);
-}
-
-/* Adds the fields that only an account with a workspace has. */
-static void put_workspace(struct listing *l, const struct reader_account *a)
-{
-	const struct reader_workspace *p = &a->workspace;
-	const bool today = p->day_until_us > a->now_us, this_month = p->month_until_us > a->now_us;
-
-	if (!p->found)
-		return;
-	if (p->plan[0] != '\0') {
-		if (p->changing != 0)
-			listing_text(l, "nextPlan", "next plan", p->next_plan[0] != '\0' ? p->next_plan : "none");
-		listing_amount(l, "allowanceMicros", "allowance", p->granted_micros);
-		listing_amount(l, "carriedMicros", "carried over", p->carried_micros);
-		listing_amount(l, "allowanceLeftMicros", "of both left", p->left_micros);
-		listing_amount(l, "reservedMicros", "reserved for members", p->reserved_micros);
-		listing_time(l, "periodStartsAt", "period from", p->period_start_us);
-		listing_time(l, "periodEndsAt", "until", p->period_end_us);
-	}
-	listing_int(l, "managers", "managers", p->managers);
-	listing_int(l, "members", "members", p->members);
-	listing_limit(l, "dailyLimitMicros", "daily limit", p->daily_limit_micros);
-	listing_amount(l, "dailyUsedMicros", "used today", today ? p->day_micros : 0);
-	listing_limit(l, "monthlyLimitMicros", "monthly limit", p->monthly_limit_micros);
-	listing_amount(l, "monthlyUsedMicros", "used this month", this_month ? p->month_micros : 0);
-	if (a->mode == MODE_POSTPAID)
-		listing_time(l, "nextStatementAt", "next statement", p->statement_at_us);
-	if (p->past_due_at_us != 0)
-		listing_time(l, "pastDueSince", "past due since", p->past_due_at_us);
-	if (p->suspend_at_us != 0)
-		listing_time(l, "suspendsAt", "suspended on", p->suspend_at_us);
-}
-
-static struct listing *list_account(const char *name, const struct reader_account *a)
-{
-	struct listing *l = listing_new("account");
-
-	listing_row(l);
-	listing_text(l, "id", "id", name);
-	listing_text(l, "unit", "unit", price_unit_name(a->unit));
-	listing_text(l, "mode", "mode", names_mode(a->mode));
-	listing_text(l, "status", "status", names_status(a->status));
-	if (names_status_reason(a->status)[0] != '\0')
-		listing_text(l, "reason", "reason", names_status_reason(a->status));
-	listing_amount(l, "balanceMicros", "balance", a->balance_micros);
-	listing_amount(l, "heldMicros", "held", a->held_micros);
-	listing_int(l, "openHolds", "open holds", a->open_holds);
-	listing_amount(l, "hardLimitMicros", "hard limit", a->hard_limit_micros);
-	listing_amount(l, "softLimitMicros", "soft limit", a->soft_limit_micros);
-	put_byok(l, a->byok);
-	listing_text(l, "email", "email", a->email);
-	listing_text(l, "name", "name", a->name);
-	listing_text(l, "locale", "locale", a->locale);
-	listing_text(l, "timeZone", "time zone", a->time_zone);
-	listing_text(l, "plan", "plan", a->plan);
-	put_workspace(l, a);
-	listing_time(l, "createdAt", "created", a->created_at_us);
-	return l;
-}
+static const struct listing_column account_columns[] = {
+	{"account", "account", LISTING_TEXT}, {"unit", "unit", LISTING_TEXT}, {"mode", "mode", LISTING_TEXT},
+	{"status", "status", LISTING_TEXT}, {"reason", "reason", LISTING_TEXT},
+	{"balanceMicros", "balance", LISTING_AMOUNT}, {"heldMicros", "held", LISTING_AMOUNT},
+	{"availableMicros", "available", LISTING_AMOUNT}, {"openHolds", "open holds", LISTING_INT},
+	{"hardLimitMicros", "hard limit", LISTING_AMOUNT}, {"softLimitMicros", "soft limit", LISTING_AMOUNT},
+	{"byok", "own keys", LISTING_TEXT}, {"email", "email", LISTING_TEXT}, {"name", "name", LISTING_TEXT},
+	{"locale", "locale", LISTING_TEXT}, {"timeZone", "time zone", LISTING_TEXT}, {"plan", "plan", LISTING_TEXT},
+	{"nextPlan", "next plan", LISTING_TEXT}, {"allowance.limitMicros", "allowance", LISTING_AMOUNT},
+	{"allowance.usedMicros", "of it used", LISTING_AMOUNT},
+	{"allowance.carriedMicros", "of it carried over", LISTING_AMOUNT},
+	{"allowance.reservedMicros", "reserved for members", LISTING_AMOUNT},
+	{"allowance.startsAt", "period from", LISTING_TEXT}, {"allowance.resetsAt", "until", LISTING_TEXT},
+	{"members.managers", "managers", LISTING_INT}, {"members.members", "members", LISTING_INT},
+	{"members.seats", "seats", LISTING_INT}, {"limits.dailyLimitMicros", "daily limit", LISTING_AMOUNT},
+	{"limits.dailyUsedMicros", "used today", LISTING_AMOUNT},
+	{"limits.monthlyLimitMicros", "monthly limit", LISTING_AMOUNT},
+	{"limits.monthlyUsedMicros", "used this month", LISTING_AMOUNT},
+	{"statement.owedMicros", "owed", LISTING_AMOUNT}, {"statement.nextAt", "next statement", LISTING_TEXT},
+	{"statement.pastDueSince", "past due since", LISTING_TEXT},
+	{"statement.suspendsAt", "suspended on", LISTING_TEXT}, {"createdAt", "created", LISTING_TEXT}, {0},
+};
 
 static int take_grant(void *context, const struct db_row *row)
 {
@@ -222,55 +236,59 @@ static int read_holds(struct ctl *c, const struct account_key *key, struct listi
 	return result;
 }
 
-static void print_account(const struct ctl *c, const struct listing *account,
+static void print_account(const struct ctl *c, const struct buf *body, const struct json *account,
                           const struct listing *grants, const struct listing *holds)
 {
+	struct listing *l = listing_new("account");
 	struct json_writer w;
 	struct buf out;
 
-	if (!c->json) {
-		listing_print_single(account, false);
-		(void)puts("\ngrants with something left:");
-		listing_print(grants, false);
-		(void)puts("\nopen holds:");
-		listing_print(holds, false);
-		return;
-	}
 	buf_init(&out, DOCUMENT_MAX);
-	json_writer_init(&w, &out);
-	json_open_record(&w, NULL);
-	listing_json_single(account, &w);
-	listing_json(grants, &w);
-	listing_json(holds, &w);
-	json_close_record(&w);
-	(void)ctl_print(&out);
+	if (c->json) {
+		json_writer_init(&w, &out);
+		json_open_record(&w, NULL);
+		json_put_raw(&w, "account", buf_text(body), body->length);
+		listing_json(grants, &w);
+		listing_json(holds, &w);
+		json_close_record(&w);
+		(void)ctl_print(&out);
+	} else {
+		listing_present(l, account, account_columns);
+		listing_print_single(l, false);
+		(void)puts("\ngrants with something left:");
+		listing_print_table(grants);
+		(void)puts("\nopen holds:");
+		listing_print_table(holds);
+	}
 	buf_free(&out);
+	listing_free(l);
 }
 
 static int show(struct ctl *c, const char *name)
 {
-	struct arena *arena = target_arena();
-	struct reader_account account;
-	int result;
+	const struct account_key key = id_account_key(name, strlen(name));
+	struct listing *grants = listing_new("grants"), *holds = listing_new("holds");
+	struct reads r = {.query = {{0}}};
+	struct json *account = NULL;
+	struct buf body, path;
+	int result = target_exists(c, name);
 
-	if (arena == NULL)
-		return CTL_FAILED;
-	result = target_find(c, arena, name, &account);
-	if (result == CTL_OK) {
-		const struct account_key key = id_account_key(name, strlen(name));
-		struct listing *shown = list_account(name, &account);
-		struct listing *grants = listing_new("grants"), *holds = listing_new("holds");
-
+	reads_account_path(&path, name, "");
+	r.path = buf_text(&path);
+	buf_init(&body, DOCUMENT_MAX);
+	if (result == CTL_OK)
+		result = reads_document(c, &r, &body, &account);
+	if (result == CTL_OK)
 		result = read_grants(c, &key, grants);
-		if (result == CTL_OK)
-			result = read_holds(c, &key, holds);
-		if (result == CTL_OK)
-			print_account(c, shown, grants, holds);
-		listing_free(shown);
-		listing_free(grants);
-		listing_free(holds);
-	}
-	arena_free(arena);
+	if (result == CTL_OK)
+		result = read_holds(c, &key, holds);
+	if (result == CTL_OK)
+		print_account(c, &body, account, grants, holds);
+	json_free(account);
+	buf_free(&body);
+	buf_free(&path);
+	listing_free(grants);
+	listing_free(holds);
 	return result;
 }
 
@@ -279,6 +297,65 @@ int ctl_account_show(struct ctl *c)
 	const char *name;
 
 	return ctl_arguments(c, NULL, &name, 1, 1) < 0 ? CTL_FAILED : show(c, name);
+}
+
+/* ---- history and usages ---------------------------------------------------------------------- */
+
+static const struct listing_column history_columns[] = {
+	{"createdAt", "time", LISTING_TEXT}, {"type", "type", LISTING_TEXT},
+	{"amountMicros", "amount", LISTING_AMOUNT}, {"balanceAfterMicros", "balance after", LISTING_AMOUNT},
+	{"description", "description", LISTING_TEXT}, {"id", "id", LISTING_TEXT}, {0},
+};
+
+static const struct listing_column usage_columns[] = {
+	{"createdAt", "time", LISTING_TEXT}, {"model", "model", LISTING_TEXT}, {"action", "action", LISTING_TEXT},
+	{"member", "member", LISTING_TEXT}, {"inputTokens", "input", LISTING_INT},
+	{"cacheReadTokens", "cache read", LISTING_INT}, {"cacheWriteTokens", "cache write", LISTING_INT},
+	{"outputTokens", "output", LISTING_INT}, {"quantity", "quantity", LISTING_INT},
+	{"costMicros", "cost", LISTING_AMOUNT}, {"settlement", "settlement", LISTING_TEXT}, {"id", "id", LISTING_TEXT},
+	{0},
+};
+
+/* Lists what the account's owner sees. */
+static int list_of_owner(struct ctl *c, const struct ctl_option *options, struct reads *r, const char *name,
+                         const struct listing_column *columns, const bool *all)
+{
+	int result;
+
+	if (ctl_arguments(c, options, &r->account, 1, 1) < 0)
+		return CTL_FAILED;
+	result = target_exists(c, r->account);
+	return result == CTL_OK ? reads_list(c, r, name, columns, *all) : result;
+}
+
+int ctl_account_history(struct ctl *c)
+{
+	struct reads r = {.path = "/api/credits/transactions", .query = {{.name = "limit"}, {.name = "cursor"}}};
+	bool all = false;
+	const struct ctl_option options[] = {
+		{.name = "--limit", .value = &r.query[0].value},
+		{.name = "--cursor", .value = &r.query[1].value},
+		{.name = "--all", .flag = &all},
+		{0},
+	};
+
+	return list_of_owner(c, options, &r, "transactions", history_columns, &all);
+}
+
+int ctl_account_usages(struct ctl *c)
+{
+	struct reads r = {.path = "/api/credits/usages",
+	                  .query = {{.name = "limit"}, {.name = "cursor"}, {.name = "member"}, {.name = "model"},
+	                            {.name = "action"}}};
+	bool all = false;
+	const struct ctl_option options[] = {
+		{.name = "--limit", .value = &r.query[0].value},  {.name = "--cursor", .value = &r.query[1].value},
+		{.name = "--member", .value = &r.query[2].value}, {.name = "--model", .value = &r.query[3].value},
+		{.name = "--action", .value = &r.query[4].value}, {.name = "--all", .flag = &all},
+		{0},
+	};
+
+	return list_of_owner(c, options, &r, "usages", usage_columns, &all);
 }
 
 /* ---- diagnose -------------------------------------------------------------------------------- */
@@ -290,7 +367,7 @@ static int read_language(const char *given, bool *french)
 
 	if (given != NULL) {
 		*french = strcmp(given, "fr") == 0;
-		return *french || strcmp(given, "en") == 0 ? CTL_OK : ctl_fail("--lang cannot be '%s'", given);
+		return *french || strcmp(given, "en") == 0 ? CTL_OK : ctl_wrong("--lang cannot be '%s'", given);
 	}
 	if (locale == NULL || locale[0] == '\0')
 		locale = getenv("LC_MESSAGES");
@@ -329,7 +406,7 @@ static int parse_name(const char *text, const char *option, int (*number)(const 
 		return CTL_OK;
 	*value = number(text);
 	if (*value < 0)
-		return ctl_fail("%s cannot be '%s'", option, text);
+		return ctl_wrong("%s cannot be '%s'", option, text);
 	*set = true;
 	return CTL_OK;
 }
@@ -360,7 +437,7 @@ static int parse_byok(const char *text, bool *set, unsigned *byok)
 		(void)snprintf(name, sizeof(name), "%.*s",
 		               (int)(length < sizeof(name) ? length : sizeof(name)), text);
 		if (provider_bit(name) == 0)
-			return ctl_fail("--byok: '%s' is no provider that octroi knows", name);
+			return ctl_wrong("--byok: '%s' is no provider that octroi knows", name);
 		*byok |= provider_bit(name);
 		text += length;
 		text += *text == ',';
@@ -379,7 +456,7 @@ static int fill_in_spending(struct command *command, const struct texts *t)
 	                   &command->account_change.monthly_limit_micros) != CTL_OK)
 		return CTL_FAILED;
 	if (t->time_zone != NULL && zone_find(t->time_zone) == NULL)
-		return ctl_fail("--time-zone: there is no time zone '%s', such as Europe/Paris", t->time_zone);
+		return ctl_wrong("--time-zone: there is no time zone '%s', such as Europe/Paris", t->time_zone);
 	command->account_change.time_zone = t->time_zone;
 	command->account_change.plan = t->plan;
 	if (t->plan != NULL && strcmp(t->plan, "none") == 0)
@@ -392,18 +469,11 @@ static int fill_in_spending(struct command *command, const struct texts *t)
 /* Reads the use of this day and this month, for the limits that this command sets. */
 static int count_used(struct ctl *c, struct command *command)
 {
-	struct arena *arena = target_arena();
+	struct arena *arena = arena_new(ARENA_MAX);
 	struct reader_account account;
-	int result = CTL_FAILED;
+	int result = target_read(c, arena, command->account_id, &account);
 
-	if (arena == NULL)
-		return CTL_FAILED;
-	if (reader_account(ctl_db(c), arena, &command->account, &account) != 0) {
-		result = ctl_db_failed(c);
-		goto done;
-	}
-	result = CTL_OK;
-	if (!account.found)
+	if (result != CTL_OK || !account.found)
 		goto done;
 	if (command->account_change.time_zone != NULL)
 		account.time_zone = command->account_change.time_zone;
@@ -411,6 +481,17 @@ static int count_used(struct ctl *c, struct command *command)
 	                &command->account_change.day_micros, &command->account_change.month_micros) != 0)
 		result = ctl_db_failed(c);
 done:
+	arena_free(arena);
+	return result;
+}
+
+static int read_found(struct ctl *c, const char *name, bool *found)
+{
+	struct arena *arena = arena_new(ARENA_MAX);
+	struct reader_account account = {.found = false};
+	int result = target_read(c, arena, name, &account);
+
+	*found = account.found;
 	arena_free(arena);
 	return result;
 }
@@ -442,29 +523,6 @@ static int fill_in(struct command *command, const struct texts *t)
 	return CTL_OK;
 }
 
-/* CTL_OK: the account exists.  CTL_NO: it does not, explained only if it is wanted.  CTL_FAILED, explained. */
-static int exists(struct ctl *c, const char *name, bool wanted)
-{
-	const struct account_key key = id_account_key(name, strlen(name));
-	struct reader_account account;
-	struct arena *arena;
-	int result;
-
-	if (target_check_id("an account's", name) != CTL_OK)
-		return CTL_FAILED;
-	arena = target_arena();
-	if (arena == NULL)
-		return CTL_FAILED;
-	if (wanted)
-		result = target_find(c, arena, name, &account);
-	else if (reader_account(ctl_db(c), arena, &key, &account) != 0)
-		result = ctl_db_failed(c);
-	else
-		result = account.found ? CTL_OK : CTL_NO;
-	arena_free(arena);
-	return result;
-}
-
 static int change(struct ctl *c, const char *name, const struct texts *t)
 {
 	struct command command = target_command(COMMAND_ACCOUNT, name);
@@ -485,16 +543,15 @@ int ctl_account_create(struct ctl *c)
 	const struct ctl_option options[] = {
 		{.name = "--unit", .value = &t.unit}, {.name = "--mode", .value = &t.mode}, {0}};
 	const char *name;
+	bool found;
 	int result;
 
 	if (ctl_arguments(c, options, &name, 1, 1) < 0)
 		return CTL_FAILED;
-	result = exists(c, name, false);
-	if (result == CTL_OK) {
-		(void)ctl_fail("account %s exists", name);
-		return CTL_NO;
-	}
-	return result == CTL_NO ? change(c, name, &t) : result;
+	result = read_found(c, name, &found);
+	if (result == CTL_OK && found)
+		return ctl_refuse(OUTCOME_CONFLICT, "account %s exists", name);
+	return result == CTL_OK ? change(c, name, &t) : result;
 }
 
 int ctl_account_set(struct ctl *c)
@@ -517,7 +574,7 @@ int ctl_account_set(struct ctl *c)
 
 	if (ctl_arguments(c, options, &name, 1, 1) < 0)
 		return CTL_FAILED;
-	result = exists(c, name, true);
+	result = target_exists(c, name);
 	return result == CTL_OK ? change(c, name, &t) : result;
 }
 
@@ -533,19 +590,19 @@ static int fill_in_credit(struct command *command, const char *amount, const str
 	int64_t expires_at_us = 0;
 
 	if (type < 0)
-		return ctl_fail(
+		return ctl_wrong(
 			"--type must be one of the types of transactions (see octroictl(8))");
 	if (t->reason == NULL || *t->reason == '\0' || strlen(t->reason) > REASON_MAX)
-		return ctl_fail("--reason TEXT is needed, at most %d bytes: the customer sees it",
+		return ctl_wrong("--reason TEXT is needed, at most %d bytes: the customer sees it",
 		                REASON_MAX);
 	if (t->actor == NULL || *t->actor == '\0' || strlen(t->actor) > ACTOR_MAX)
-		return ctl_fail("--actor NAME is needed, at most %d bytes: who decided this",
+		return ctl_wrong("--actor NAME is needed, at most %d bytes: who decided this",
 		                ACTOR_MAX);
 	if (!id_request_valid(t->request_id, strlen(t->request_id)))
-		return ctl_fail("--request-id: 1 to %d printable characters without blanks",
+		return ctl_wrong("--request-id: 1 to %d printable characters without blanks",
 		                ID_REQUEST_MAX);
 	if (t->expires != NULL && clock_parse(t->expires, strlen(t->expires), &expires_at_us) != 0)
-		return ctl_fail(
+		return ctl_wrong(
 			"--expires: a date or a time of RFC 3339, such as 2027-01-31T12:00:00Z");
 	if (ctl_decimal(amount, "AMOUNT", -MONEY_AMOUNT_MAX_MICROS, MONEY_AMOUNT_MAX_MICROS,
 	                &command->transaction.amount_micros) != 0)
@@ -574,7 +631,7 @@ static void print_credit(const struct ctl *c, const struct command *command)
 	listing_amount(l, "amountMicros", "amount", command->answer.amount_micros);
 	listing_amount(l, "balanceMicros", "balance", command->answer.balance_micros);
 	listing_text(l, "requestId", "request id", command->request_id);
-	listing_text(l, "replayed", "replayed", command->answer.replayed ? "yes" : "no");
+	listing_flag(l, "replayed", "replayed", command->answer.replayed);
 	listing_print_single(l, c->json);
 	listing_free(l);
 }
@@ -608,7 +665,7 @@ int ctl_account_credit(struct ctl *c)
 	result = fill_in_credit(&command, operands[1], &t);
 	/* A mistyped name must not make an account. */
 	if (result == CTL_OK)
-		result = exists(c, operands[0], true);
+		result = target_exists(c, operands[0]);
 	if (result == CTL_OK)
 		result = target_submit(c, &command);
 	if (result == CTL_OK)

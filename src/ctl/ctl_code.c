@@ -57,15 +57,15 @@ static int parse_texts(const struct texts *t, struct making *p)
 	p->reason = t->reason != NULL ? t->reason : "";
 	p->actor = t->actor != NULL ? t->actor : "";
 	if (p->unit < 0)
-		return ctl_fail("--unit is money or credit");
+		return ctl_wrong("--unit is money or credit");
 	if (strlen(p->batch) > BATCH_MAX || strlen(p->reason) > REASON_MAX ||
 	    strlen(p->actor) > ACTOR_MAX)
-		return ctl_fail("--batch has at most %d bytes, --reason %d, --actor %d", BATCH_MAX,
+		return ctl_wrong("--batch has at most %d bytes, --reason %d, --actor %d", BATCH_MAX,
 		                REASON_MAX, ACTOR_MAX);
 	if (p->reason[0] == '\0' || p->actor[0] == '\0')
 		return ctl_fail("code create needs --reason and --actor");
 	if (t->expires != NULL && clock_parse(t->expires, strlen(t->expires), &p->expires_at_us) != 0)
-		return ctl_fail(
+		return ctl_wrong(
 			"--expires: a date or a time of RFC 3339, such as 2027-01-31T12:00:00Z");
 	return CTL_OK;
 }
@@ -76,12 +76,12 @@ static int parse_chosen(const struct texts *t, struct making *p)
 	if (t->code == NULL)
 		return CTL_OK;
 	if (t->count != NULL)
-		return ctl_fail("--code is one code, --count invents some");
+		return ctl_wrong("--code is one code, --count invents some");
 	if (code_normal(t->code, p->code) != 0)
-		return ctl_fail("--code: %d to %d letters and digits; blanks and hyphens do not count",
+		return ctl_wrong("--code: %d to %d letters and digits; blanks and hyphens do not count",
 		                CODE_MIN, CODE_MAX - 1);
 	if (code_is_referral(p->code))
-		return ctl_fail("--code: that is how referral codes look");
+		return ctl_wrong("--code: that is how referral codes look");
 	return CTL_OK;
 }
 
@@ -107,7 +107,7 @@ static int parse_plan(struct ctl *c, struct making *p)
 	    ctl_now(c, &p->now_us) != CTL_OK)
 		return CTL_FAILED;
 	if (p->expires_at_us != 0 && p->expires_at_us <= p->now_us)
-		return ctl_fail("--expires is in the past");
+		return ctl_wrong("--expires is in the past");
 	return CTL_OK;
 }
 
@@ -206,7 +206,7 @@ int ctl_code_create(struct ctl *c)
 	for (int64_t left = p.count; left > 0 && result == CTL_OK; left -= AT_ONCE)
 		result = create_some(c, &p, left < AT_ONCE ? left : AT_ONCE, l);
 	/* Codes that were made before an error are printed too: they are valid. */
-	listing_print(l, c->json);
+	listing_print(l, c);
 	listing_free(l);
 	return result;
 }
@@ -261,7 +261,7 @@ int ctl_code_list(struct ctl *c)
 	l = listing_new("codes");
 	result = ctl_rows(c, &sql, take_code, l);
 	if (result == CTL_OK)
-		listing_print(l, c->json);
+		listing_print(l, c);
 	listing_free(l);
 	buf_free(&sql);
 	return result;

@@ -125,7 +125,7 @@ int ctl_key_list(struct ctl *c)
 	                  "api_keys ORDER BY id");
 	result = ctl_rows(c, &sql, take_key, l);
 	if (result == CTL_OK)
-		listing_print(l, c->json);
+		listing_print(l, c);
 	buf_free(&sql);
 	listing_free(l);
 	return result;

@@ -1,73 +1,33 @@
-#include <stdlib.h>
-#include <string.h>
-
 #include "ctl/ctl.h"
-#include "ctl/listing.h"
+#include "ctl/reads.h"
 #include "ctl/target.h"
 #include "ledger/names.h"
 
-#define PAGE 100
+#define PAGE "100"
 
 /* ---- list ------------------------------------------------------------------------------------ */
 
-static int64_t used(int64_t used_micros, int64_t until_us, int64_t now_us)
-{
-	return until_us > now_us ? used_micros : 0;
-}
-
-static void put(struct listing *l, const struct reader_account *a, const struct reader_member *m)
-{
-	listing_row(l);
-	listing_text(l, "member", "member", m->id);
-	listing_text(l, "role", "role", names_role(m->role));
-	listing_amount(l, "quotaMicros", "quota", m->quota_micros);
-	listing_amount(l, "usedMicros", "used", used(m->period_micros, m->period_until_us, a->now_us));
-	listing_limit(l, "limitMicros", "limit", m->limit_micros);
-	listing_amount(l, "dailyUsedMicros", "today", used(m->day_micros, m->day_until_us, a->now_us));
-	listing_limit(l, "dailyLimitMicros", "daily limit", m->daily_limit_micros);
-	listing_amount(l, "monthlyUsedMicros", "this month", used(m->month_micros, m->month_until_us, a->now_us));
-	listing_limit(l, "monthlyLimitMicros", "monthly limit", m->monthly_limit_micros);
-	listing_amount(l, "heldMicros", "held", m->held_micros);
-	listing_time(l, "createdAt", "since", m->created_at_us);
-	listing_time(l, "removedAt", "removed", m->removed_at_us);
-}
-
-/* Lists all members, a page at a time. */
-static int read_all(struct ctl *c, struct arena *arena, const struct reader_account *a, struct listing *l)
-{
-	const struct account_key key = id_account_key(a->external_id, strlen(a->external_id));
-	char after[ID_ACCOUNT_MAX + 1] = "";
-	bool more = true;
-
-	while (more) {
-		struct reader_member *rows = NULL;
-		int count = 0;
-
-		arena_reset(arena);
-		if (reader_members(ctl_db(c), arena, &key, after, PAGE, &rows, &count, &more) != 0)
-			return ctl_db_failed(c);
-		for (int i = 0; i < count; i++)
-			put(l, a, &rows[i]);
-		if (more)
-			memcpy(after, rows[count - 1].id, strlen(rows[count - 1].id) + 1);
-	}
-	return CTL_OK;
-}
+static const struct listing_column columns[] = {
+	{"member", "member", LISTING_TEXT}, {"role", "role", LISTING_TEXT}, {"quotaMicros", "quota", LISTING_AMOUNT},
+	{"usedMicros", "used", LISTING_AMOUNT}, {"limitMicros", "limit", LISTING_AMOUNT},
+	{"dailyUsedMicros", "today", LISTING_AMOUNT}, {"dailyLimitMicros", "daily limit", LISTING_AMOUNT},
+	{"monthlyUsedMicros", "this month", LISTING_AMOUNT}, {"monthlyLimitMicros", "monthly limit", LISTING_AMOUNT},
+	{"heldMicros", "held", LISTING_AMOUNT}, {"createdAt", "since", LISTING_TEXT},
+	{"removedAt", "removed", LISTING_TEXT}, {0},
+};
 
 static int list(struct ctl *c, const char *name)
 {
-	struct arena *arena = target_arena(), *pages = target_arena();
-	struct listing *l = listing_new("members");
-	struct reader_account account;
-	int result = arena != NULL && pages != NULL ? target_find(c, arena, name, &account) : CTL_FAILED;
+	struct reads r = {.query = {{.name = "limit", .value = PAGE}}};
+	struct buf path;
+	int result = target_exists(c, name);
 
-	if (result == CTL_OK)
-		result = read_all(c, pages, &account, l);
-	if (result == CTL_OK)
-		listing_print(l, c->json);
-	listing_free(l);
-	arena_free(pages);
-	arena_free(arena);
+	if (result != CTL_OK)
+		return result;
+	reads_account_path(&path, name, "/members");
+	r.path = buf_text(&path);
+	result = reads_list(c, &r, "members", columns, true);
+	buf_free(&path);
 	return result;
 }
 
@@ -75,9 +35,7 @@ int ctl_member_list(struct ctl *c)
 {
 	const char *name;
 
-	if (ctl_arguments(c, NULL, &name, 1, 1) < 0 || target_check_id("an account's", name) != CTL_OK)
-		return CTL_FAILED;
-	return list(c, name);
+	return ctl_arguments(c, NULL, &name, 1, 1) < 0 ? CTL_FAILED : list(c, name);
 }
 
 /* ---- set and remove ---------------------------------------------------------------------------- */
@@ -85,14 +43,8 @@ int ctl_member_list(struct ctl *c)
 /* Changes a member of an existing account: a mistyped name must not make an account. */
 static int change(struct ctl *c, const char *name, struct command *command)
 {
-	struct arena *arena = target_arena();
-	struct reader_account account;
-	int result;
+	int result = target_exists(c, name);
 
-	if (arena == NULL)
-		return CTL_FAILED;
-	result = target_find(c, arena, name, &account);
-	arena_free(arena);
 	if (result == CTL_OK)
 		result = target_submit(c, command);
 	return result == CTL_OK ? list(c, name) : result;
@@ -128,7 +80,7 @@ int ctl_member_set(struct ctl *c)
 		command.member_change.set_role = true;
 		command.member_change.role = names_to_role(role);
 		if (command.member_change.role < 0)
-			return ctl_fail("--role cannot be '%s'", role);
+			return ctl_wrong("--role cannot be '%s'", role);
 	}
 	if (target_limit(limit, "--limit", &set[0], &command.member_change.limit_micros) != CTL_OK ||
 	    target_limit(daily, "--daily-limit", &set[1], &command.member_change.daily_limit_micros) != CTL_OK ||

@@ -55,10 +55,10 @@ int ctl_outbox_list(struct ctl *c)
 	}
 	sql_literal(&sql, " ORDER BY o.created_at_us DESC, o.seq DESC LIMIT ");
 	sql_int(&sql, LIST_LIMIT);
-	l = listing_new("outbox");
+	l = listing_new("tasks");
 	result = ctl_rows(c, &sql, take_row, l);
 	if (result == CTL_OK)
-		listing_print(l, c->json);
+		listing_print(l, c);
 	buf_free(&sql);
 	listing_free(l);
 	return result;

@@ -46,7 +46,7 @@ static int put_seats(struct json_writer *w, const char *seats)
 	if (seats == NULL)
 		return CTL_OK;
 	if (dash == NULL || dash == seats || (size_t)(dash - seats) >= sizeof(from))
-		return ctl_fail("--seats is FROM-TO, such as 1-5, or FROM- for any number");
+		return ctl_wrong("--seats is FROM-TO, such as 1-5, or FROM- for any number");
 	memcpy(from, seats, (size_t)(dash - seats));
 	json_put_text(w, "seatsFrom", from);
 	if (dash[1] != '\0')
@@ -62,7 +62,7 @@ static int put_actions(struct json_writer *w, const struct ctl_list *actions)
 		char name[PRICE_ITEM_MAX];
 
 		if (equals == NULL || (size_t)(equals - actions->item[i]) >= sizeof(name))
-			return ctl_fail("--action is NAME=CREDITS, not '%s'", actions->item[i]);
+			return ctl_wrong("--action is NAME=CREDITS, not '%s'", actions->item[i]);
 		memcpy(name, actions->item[i], (size_t)(equals - actions->item[i]));
 		name[equals - actions->item[i]] = '\0';
 		json_put_text(w, name, equals + 1);
@@ -222,7 +222,7 @@ int ctl_plan_list(struct ctl *c)
 		(void)book_each_plan_row(b, list_plan, &to);
 	else
 		(void)book_each_plan(b, list_plan, &to);
-	listing_print(to.l, c->json);
+	listing_print(to.l, c);
 	listing_free(to.l);
 	book_release(b);
 	return CTL_OK;

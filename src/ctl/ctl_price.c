@@ -1,3 +1,4 @@
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@ static int starts_at(const char *text, int64_t *time_us)
 	*time_us = 0;
 	if (text == NULL || clock_parse(text, strlen(text), time_us) == 0)
 		return CTL_OK;
-	return ctl_fail(
+	return ctl_wrong(
 		"--starts must be a time such as 2026-12-01 or 2026-12-01T08:00:00Z, not '%s'",
 		text);
 }
@@ -36,7 +37,7 @@ static int store(struct ctl *c, struct pricestore_change *change, struct pricest
 	case PRICESTORE_UNCHANGED:
 		return CTL_OK;
 	case PRICESTORE_PAST:
-		return ctl_fail("a price cannot start in the past: what was charged stands");
+		return ctl_wrong("a price cannot start in the past: what was charged stands");
 	case PRICESTORE_FAULT:
 		break;
 	}
@@ -64,13 +65,13 @@ static int set_action(const struct set *s, struct price *p)
 {
 	p->kind = PRICE_ACTION;
 	if (s->provider != NULL)
-		return ctl_fail("an action has no provider");
+		return ctl_wrong("an action has no provider");
 	for (int i = 0; i < PRICE_CLASSES; i++) {
 		if (s->dollars[i] != NULL)
-			return ctl_fail("an action costs credits, it has no %s", class_option[i]);
+			return ctl_wrong("an action costs credits, it has no %s", class_option[i]);
 	}
 	if (s->amount == NULL)
-		return ctl_fail("price set --action needs a name and the credits it costs");
+		return ctl_wrong("price set --action needs a name and the credits it costs");
 	if (ctl_decimal(s->amount, "credits", 0, MONEY_AMOUNT_MAX_MICROS, &p->credits_micros) != 0)
 		return CTL_FAILED;
 	return CTL_OK;
@@ -85,12 +86,12 @@ static int set_model(const struct set *s, struct price *p)
 	p->kind = PRICE_MODEL;
 	p->tier_count = 1;
 	if (s->amount != NULL)
-		return ctl_fail("'%s' is one argument too many (actions are set with --action)",
+		return ctl_wrong("'%s' is one argument too many (actions are set with --action)",
 		                s->amount);
 	if (s->provider == NULL || !price_name_valid(s->provider, sizeof(p->provider)))
-		return ctl_fail("price set needs --provider, such as openai or anthropic");
+		return ctl_wrong("price set needs --provider, such as openai or anthropic");
 	if (s->dollars[PRICE_INPUT] == NULL || s->dollars[PRICE_OUTPUT] == NULL)
-		return ctl_fail(
+		return ctl_wrong(
 			"price set needs --input and --output, in dollars per million tokens");
 	(void)snprintf(p->provider, sizeof(p->provider), "%s", s->provider);
 	for (int i = 0; i < PRICE_CLASSES; i++) {
@@ -155,7 +156,7 @@ int ctl_price_set(struct ctl *c)
 	    starts_at(s.starts, &change.starts_at_us) != CTL_OK)
 		return CTL_FAILED;
 	if (!price_name_valid(s.item, sizeof(p.item)))
-		return ctl_fail(
+		return ctl_wrong(
 			"a name has 1 to %d bytes, no control characters and no blanks around it",
 			PRICE_ITEM_MAX - 1);
 	(void)snprintf(p.item, sizeof(p.item), "%s", s.item);
@@ -200,37 +201,86 @@ static void list_tier(struct listing *l, const struct price *p, int tier)
 	listing_time(l, "startsAt", "starts", p->starts_at_us);
 }
 
+/* The listed prices. */
+struct selection {
+	struct listing *l;
+	const char *pattern; /* with ? and *, or a part of the name; NULL: all */
+	const char *item;    /* the whole name; NULL: any */
+};
+
+static bool is_selected(const struct selection *s, const struct price *p)
+{
+	if (s->item != NULL)
+		return strcmp(p->item, s->item) == 0;
+	if (s->pattern == NULL)
+		return true;
+	if (strpbrk(s->pattern, "*?[") != NULL)
+		return fnmatch(s->pattern, p->item, 0) == 0;
+	return strstr(p->item, s->pattern) != NULL;
+}
+
 /* Adds a row for each tier: dollars per million tokens as the provider lists them, without margin. */
 static int list_price(void *context, const struct price *p)
 {
-	list_tier(context, p, 0);
-	for (int i = 1; i < p->tier_count; i++)
-		list_tier(context, p, i);
+	const struct selection *s = context;
+
+	for (int i = 0; is_selected(s, p) && i < (p->kind == PRICE_MODEL ? p->tier_count : 1); i++)
+		list_tier(s->l, p, i);
 	return 0;
 }
 
-int ctl_price_list(struct ctl *c)
+/* all: of every version, else those in force. */
+static int list_prices(struct ctl *c, struct selection *s, bool all)
 {
-	bool all = false;
-	const struct ctl_option options[] = {{.name = "--all", .flag = &all}, {0}};
-	struct listing *l;
 	struct book *b;
 	int64_t now_us;
 
-	if (ctl_arguments(c, options, NULL, 0, 0) < 0 || ctl_now(c, &now_us) != CTL_OK)
+	if (ctl_now(c, &now_us) != CTL_OK)
 		return CTL_FAILED;
 	b = book_load(ctl_db(c));
 	if (b == NULL)
 		return ctl_db_failed(c);
-	l = listing_new("prices");
 	if (all)
-		(void)book_each_row(b, list_price, l);
+		(void)book_each_row(b, list_price, s);
 	else
-		(void)book_each(b, now_us, list_price, l);
-	listing_print(l, c->json);
-	listing_free(l);
+		(void)book_each(b, now_us, list_price, s);
 	book_release(b);
 	return CTL_OK;
+}
+
+int ctl_price_list(struct ctl *c)
+{
+	struct selection s = {.pattern = NULL};
+	bool all = false;
+	const struct ctl_option options[] = {{.name = "--all", .flag = &all}, {0}};
+	int result;
+
+	if (ctl_arguments(c, options, &s.pattern, 0, 1) < 0)
+		return CTL_FAILED;
+	s.l = listing_new("prices");
+	result = list_prices(c, &s, all);
+	if (result == CTL_OK)
+		listing_print(s.l, c);
+	listing_free(s.l);
+	return result;
+}
+
+int ctl_price_show(struct ctl *c)
+{
+	struct selection s = {.pattern = NULL};
+	int result;
+
+	if (ctl_arguments(c, NULL, &s.item, 1, 1) < 0)
+		return CTL_FAILED;
+	s.l = listing_new("prices");
+	result = list_prices(c, &s, true);
+	if (result == CTL_OK && listing_rows(s.l) == 0)
+		result = ctl_refuse(OUTCOME_NOT_FOUND, "%s has no price; octroictl price list PART finds names",
+		                    s.item);
+	if (result == CTL_OK)
+		listing_print(s.l, c);
+	listing_free(s.l);
+	return result;
 }
 
 /* ---- import ---------------------------------------------------------------------------------- */
@@ -327,7 +377,7 @@ static void print_people(const struct import *m)
 	char starts[CLOCK_RFC3339_MAX];
 
 	if (m->refused != NULL && m->counts.entries > m->counts.reason[PRICELIST_ACCEPTED])
-		listing_print(m->refused, false);
+		listing_print_table(m->refused);
 	(void)printf("%" PRId64 " entries: %" PRId64 " accepted (%" PRId64 " changed, %" PRId64
 	             " unchanged)",
 	             m->counts.entries, m->counts.reason[PRICELIST_ACCEPTED], m->report.stored,

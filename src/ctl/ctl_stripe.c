@@ -43,7 +43,7 @@ static int print(const struct reconcile *R)
 		buf_free(&out);
 	} else {
 		if (R->told > 0)
-			listing_print(R->list, false);
+			listing_print_table(R->list);
 		listing_print_single(sums, false);
 	}
 	listing_free(sums);
@@ -56,8 +56,8 @@ static int parse_since(struct reconcile *R, const char *text)
 		return CTL_FAILED;
 	R->since_us = R->now_us - SINCE_DEFAULT_US;
 	if (text != NULL && clock_parse(text, strlen(text), &R->since_us) != 0)
-		return ctl_fail("--since needs a time (2026-11-21, or RFC 3339), not \"%s\"", text);
-	return R->since_us >= 0 ? CTL_OK : ctl_fail("--since is before 1970");
+		return ctl_wrong("--since needs a time (2026-11-21, or RFC 3339), not \"%s\"", text);
+	return R->since_us >= 0 ? CTL_OK : ctl_wrong("--since is before 1970");
 }
 
 int ctl_stripe_reconcile(struct ctl *c)

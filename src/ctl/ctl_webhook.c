@@ -69,7 +69,7 @@ int ctl_webhook_list(struct ctl *c)
 	l = listing_new("events");
 	result = ctl_rows(c, &sql, take_event, l);
 	if (result == CTL_OK)
-		listing_print(l, c->json);
+		listing_print(l, c);
 	buf_free(&sql);
 	listing_free(l);
 	return result;
@@ -218,7 +218,7 @@ int ctl_webhook_replay(struct ctl *c)
 		result = one != CTL_OK ? one : result;
 	}
 	if (names.count > 0)
-		listing_print(l, c->json);
+		listing_print(l, c);
 	listing_free(l);
 	free_names(&names);
 	return result;

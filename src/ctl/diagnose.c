@@ -2,123 +2,60 @@
 
 #include <stdio.h>
 
-#include "base/clock.h"
+#include "ctl/reads.h"
 #include "ctl/target.h"
-#include "reports/diagnosis_json.h"
-#include "reports/examine.h"
 
 #define DOCUMENT_MAX ((size_t)64 * 1024)
 
-typedef void sentence(enum diagnosis_case what, const struct diagnosis_facts *f, const struct wording *w,
-                      struct buf *out);
-
-static void print_sentence(sentence *say, const struct diagnosis_facts *f, const struct wording *w)
+/* Prints the member's text between two others; nothing if there is none. */
+static void print_text(const struct json *record, const char *key, const char *before, const char *after)
 {
-	struct buf text;
+	const struct json *text = json_get(record, key);
 
-	buf_init(&text, DIAGNOSIS_TEXT_MAX);
-	say(diagnosis_case(f), f, w, &text);
-	(void)puts(buf_text(&text));
-	buf_free(&text);
+	if (text != NULL)
+		(void)printf("%s%s%s", before, json_text(text, NULL), after);
 }
 
-static void print_step(int i, const struct diagnosis_facts *f, const struct wording *w)
+static void print_step(const struct json *step)
 {
-	static const char marks[] = {[STEP_OPEN] = ' ', [STEP_DONE] = 'x', [STEP_UNKNOWN] = '?'};
-	struct diagnosis_step step;
-	struct buf text;
+	const struct json *done = json_get(step, "done");
+	char mark = '?';
 
-	buf_init(&text, DIAGNOSIS_TEXT_MAX);
-	if (diagnosis_step(i, diagnosis_case(f), f, w, &step, &text))
-		(void)printf("[%c] %s\n", marks[step.done], buf_text(&text));
-	buf_free(&text);
+	if (json_type(done) == JSON_BOOL)
+		mark = json_bool(done) ? 'x' : ' ';
+	(void)printf("[%c] ", mark);
+	print_text(step, "text", "", "\n");
 }
 
-static void print_text(const struct diagnosis_facts *f, const struct wording *w, const char *topup_url)
+static void print(const struct json *document, bool french)
 {
-	const struct diagnosis_action action = diagnosis_action(diagnosis_case(f), f, topup_url);
+	const struct json *steps = json_get(document, "checklist"), *action = json_get(document, "nextAction");
 
-	(void)printf("%s: ", diagnosis_name(diagnosis_case(f)));
-	print_sentence(diagnosis_title, f, w);
-	print_sentence(diagnosis_explain, f, w);
-	(void)putchar('\n');
-	for (int i = 0; i < diagnosis_steps(); i++)
-		print_step(i, f, w);
-	(void)fputs(w->french ? "\nÀ faire : " : "\nTo do: ", stdout);
-	print_sentence(diagnosis_advise, f, w);
-	if (action.url[0] != '\0')
-		(void)puts(action.url);
-}
-
-static int print_json(const char *name, const struct diagnosis_facts *f, const struct wording *w, const char *topup_url)
-{
-	const struct diagnosis_links links = {.topup_url = topup_url, .invoice = true};
-	struct json_writer writer;
-	struct buf out;
-	int result;
-
-	buf_init(&out, DOCUMENT_MAX);
-	json_writer_init(&writer, &out);
-	json_open_record(&writer, NULL);
-	json_put_text(&writer, "account", name);
-	diagnosis_json_put(&writer, f, w, &links);
-	json_close_record(&writer);
-	result = ctl_print(&out);
-	buf_free(&out);
-	return result;
-}
-
-static int print(struct ctl *c, const char *name, const struct diagnosis_facts *f, bool french)
-{
-	const struct wording words = {.currency = c->config->currency, .french = french};
-	char topup_url[CONFIG_URL_MAX];
-
-	config_topup_url(c->config, topup_url);
-	if (c->json)
-		return print_json(name, f, &words, topup_url);
-	print_text(f, &words, topup_url);
-	return CTL_OK;
-}
-
-/* Submits COMMAND_TOUCH first: due changes of the account are made, as when the owner asks. */
-static int examine(struct ctl *c, struct arena *arena, const char *name, const char *member,
-                   struct diagnosis_facts *facts)
-{
-	const struct examine_options options = {
-		.ledger = ctl_ledger(c),
-		.deadline_us = clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US,
-		.input_tokens = c->config->estimate_input_tokens,
-		.output_tokens = c->config->estimate_output_tokens,
-	};
-	struct command touch = target_command(COMMAND_TOUCH, name);
-	struct reader_account account;
-	const struct zone *z;
-	int result = target_submit(c, &touch);
-
-	if (result == CTL_OK)
-		result = target_find(c, arena, name, &account);
-	if (result != CTL_OK)
-		return result;
-	z = target_zone(c, &account);
-	if (z == NULL)
-		return CTL_FAILED;
-	if (examine_account(ctl_db(c), arena, &touch.account, z, &account, facts) < 0)
-		return ctl_db_failed(c);
-	if (examine_verdict(&options, &touch.account, name, member, facts) < 0)
-		return ctl_fail("the database did not answer in time");
-	return CTL_OK;
+	print_text(document, "case", "", ": ");
+	print_text(document, "title", "", "\n");
+	print_text(document, "explanation", "", "\n\n");
+	for (size_t i = 0; i < json_size(steps); i++)
+		print_step(json_at(steps, i));
+	print_text(action, "text", french ? "\nÀ faire : " : "\nTo do: ", "\n");
+	print_text(action, "url", "", "\n");
 }
 
 int diagnose_print(struct ctl *c, const char *name, const char *member, bool french)
 {
-	struct arena *arena = target_arena();
-	struct diagnosis_facts facts;
-	int result = CTL_FAILED;
+	const struct reads r = {
+		.path = "/api/credits/diagnosis", .account = name, .member = member, .french = french};
+	struct json *document = NULL;
+	struct buf body;
+	int result = target_exists(c, name); /* the handler makes an account on first sight, a mistyped name must not */
 
-	if (arena != NULL)
-		result = examine(c, arena, name, member, &facts);
+	buf_init(&body, DOCUMENT_MAX);
 	if (result == CTL_OK)
-		result = print(c, name, &facts, french);
-	arena_free(arena);
+		result = reads_document(c, &r, &body, &document);
+	if (result == CTL_OK && c->json)
+		result = ctl_print(&body);
+	else if (result == CTL_OK)
+		print(document, french);
+	json_free(document);
+	buf_free(&body);
 	return result;
 }

@@ -10,14 +10,16 @@
 #include "ctl/ctl.h"
 
 #define LISTING_JSON_MAX ((size_t)256 << 20)
+#define TEXTS_MAX ((size_t)4096) /* of a list in one field */
 
-enum field_kind { FIELD_TEXT, FIELD_INT, FIELD_AMOUNT, FIELD_LIMIT, FIELD_TIME, FIELD_NOTHING };
+enum field_kind { FIELD_TEXT, FIELD_INT, FIELD_AMOUNT, FIELD_LIMIT, FIELD_TIME, FIELD_FLAG, FIELD_NOTHING };
 
 struct field {
 	enum field_kind kind;
 	const char *key, *heading;
 	char *text; /* the value in the table */
 	int64_t number;
+	bool right; /* a number: it ends where the others of its column end */
 };
 
 struct listing {
@@ -55,6 +57,11 @@ void listing_free(struct listing *l)
 	free(l);
 }
 
+size_t listing_rows(const struct listing *l)
+{
+	return l->rows;
+}
+
 void listing_row(struct listing *l)
 {
 	if (l->rows == 1)
@@ -75,6 +82,7 @@ static void add(struct listing *l, enum field_kind kind, const char *key, const 
 	}
 	f = &l->fields[l->count++];
 	*f = (struct field){.kind = kind, .key = key, .heading = heading, .number = number};
+	f->right = kind == FIELD_INT || kind == FIELD_AMOUNT || kind == FIELD_LIMIT;
 	f->text = must(strdup(text));
 }
 
@@ -130,6 +138,108 @@ void listing_time(struct listing *l, const char *key, const char *heading, int64
 	add(l, FIELD_TIME, key, heading, text, time_us);
 }
 
+void listing_flag(struct listing *l, const char *key, const char *heading, bool value)
+{
+	add(l, FIELD_FLAG, key, heading, value ? "yes" : "no", value);
+}
+
+/* ---- members of a JSON record ------------------------------------------------------------------ */
+
+/* The member at the path "a.b"; NULL when absent. */
+static const struct json *member_at(const struct json *record, const char *path)
+{
+	char name[64];
+
+	while (record != NULL && *path != '\0') {
+		const size_t length = strcspn(path, ".");
+
+		CHECK(length < sizeof(name));
+		memcpy(name, path, length);
+		name[length] = '\0';
+		record = json_get(record, name);
+		path += length;
+		path += *path == '.';
+	}
+	return record;
+}
+
+static void add_number(struct listing *l, const struct listing_column *c, int64_t number)
+{
+	if (c->kind == LISTING_AMOUNT)
+		listing_amount(l, c->key, c->heading, number);
+	else if (c->kind == LISTING_TENTHS)
+		listing_tenths(l, c->key, c->heading, true, number);
+	else
+		listing_int(l, c->key, c->heading, number);
+}
+
+static void add_texts(struct listing *l, const struct listing_column *c, const struct json *list)
+{
+	struct buf text;
+
+	buf_init(&text, TEXTS_MAX);
+	for (size_t i = 0; i < json_size(list); i++) {
+		if (i > 0)
+			buf_add_char(&text, ',');
+		if (json_type(json_at(list, i)) == JSON_TEXT)
+			buf_add_text(&text, json_text(json_at(list, i), NULL));
+	}
+	listing_text(l, c->key, c->heading, buf_text(&text));
+	buf_free(&text);
+}
+
+static void add_value(struct listing *l, const struct listing_column *c, const struct json *value)
+{
+	switch (value != NULL ? json_type(value) : JSON_NULL_VALUE) {
+	case JSON_TEXT:
+		listing_text(l, c->key, c->heading, json_text(value, NULL));
+		return;
+	case JSON_INT:
+		add_number(l, c, json_int(value));
+		return;
+	case JSON_BOOL:
+		listing_flag(l, c->key, c->heading, json_bool(value));
+		return;
+	case JSON_LIST:
+		add_texts(l, c, value);
+		return;
+	case JSON_NULL_VALUE:
+	case JSON_FRACTION:
+	case JSON_RECORD:
+		add(l, FIELD_NOTHING, c->key, c->heading, "-", 0);
+		l->fields[l->count - 1].right = c->kind != LISTING_TEXT;
+		return;
+	}
+	UNREACHABLE("no such type of JSON");
+}
+
+void listing_record(struct listing *l, const struct json *record, const struct listing_column *columns)
+{
+	listing_row(l);
+	for (; columns->key != NULL; columns++)
+		add_value(l, columns, member_at(record, columns->key));
+}
+
+void listing_total(struct listing *l, const char *text, const struct json *record,
+                   const struct listing_column *columns)
+{
+	listing_row(l);
+	listing_text(l, columns->key, columns->heading, text);
+	while ((++columns)->key != NULL)
+		add_value(l, columns, member_at(record, columns->key));
+}
+
+void listing_present(struct listing *l, const struct json *record, const struct listing_column *columns)
+{
+	listing_row(l);
+	for (; columns->key != NULL; columns++) {
+		const struct json *value = member_at(record, columns->key);
+
+		if (value != NULL)
+			add_value(l, columns, value);
+	}
+}
+
 /* ---- for people ------------------------------------------------------------------------------ */
 
 static bool continues(char c)
@@ -165,21 +275,18 @@ static void put_padded(const char *text, int width, bool right, bool last)
 	(void)fputs(last ? "\n" : "  ", stdout);
 }
 
-static bool is_number(const struct field *f)
-{
-	return f->kind == FIELD_INT || f->kind == FIELD_AMOUNT || f->kind == FIELD_LIMIT;
-}
-
 static size_t columns_of(const struct listing *l)
 {
 	return l->rows < 2 ? l->count : l->columns;
 }
 
-static void print_table(const struct listing *l)
+void listing_print_table(const struct listing *l)
 {
 	size_t columns = columns_of(l);
 	int *width = must(calloc(columns + 1, sizeof(*width)));
 
+	if (l->rows == 0)
+		(void)printf("no %s\n", l->name);
 	CHECK(columns > 0 || l->count == 0);
 	for (size_t i = 0; i < columns; i++)
 		width[i] = width_of(l->fields[i].heading);
@@ -192,12 +299,12 @@ static void print_table(const struct listing *l)
 	for (size_t i = 0; i < columns; i++) {
 		const struct field *f = &l->fields[i];
 
-		put_padded(f->heading, width[i], is_number(f), i + 1 == columns);
+		put_padded(f->heading, width[i], f->right, i + 1 == columns);
 	}
 	for (size_t i = 0; i < l->count; i++) {
 		const struct field *f = &l->fields[i];
 
-		put_padded(f->text, width[i % columns], is_number(f), (i + 1) % columns == 0);
+		put_padded(f->text, width[i % columns], f->right, (i + 1) % columns == 0);
 	}
 	free(width);
 }
@@ -237,6 +344,9 @@ static void put_field(struct json_writer *w, const struct field *f)
 	case FIELD_TIME:
 		json_put_time(w, f->key, f->number);
 		return;
+	case FIELD_FLAG:
+		json_put_bool(w, f->key, f->number != 0);
+		return;
 	case FIELD_NOTHING:
 		json_put_null(w, f->key);
 		return;
@@ -254,11 +364,16 @@ static void put_row(struct json_writer *w, const struct listing *l, const char *
 	json_close_record(w);
 }
 
+static void put_rows(const struct listing *l, struct json_writer *w)
+{
+	for (size_t i = 0; i < l->rows; i++)
+		put_row(w, l, NULL, i);
+}
+
 void listing_json(const struct listing *l, struct json_writer *w)
 {
 	json_open_list(w, l->name);
-	for (size_t i = 0; i < l->rows; i++)
-		put_row(w, l, NULL, i);
+	put_rows(l, w);
 	json_close_list(w);
 }
 
@@ -268,22 +383,81 @@ void listing_json_single(const struct listing *l, struct json_writer *w)
 	put_row(w, l, l->name, 0);
 }
 
-void listing_print(const struct listing *l, bool json)
+/* ---- CSV ------------------------------------------------------------------------------------- */
+
+/* A spreadsheet takes a text that begins so for a formula; an apostrophe before it prevents that. */
+static bool is_formula(const char *text)
+{
+	return *text != '\0' && strchr("=+-@\t\r", *text) != NULL;
+}
+
+static void put_csv_text(const char *text, bool last)
+{
+	const bool quoted = strpbrk(text, ",\"\r\n") != NULL;
+
+	if (quoted)
+		(void)putchar('"');
+	if (is_formula(text))
+		(void)putchar('\'');
+	for (; *text != '\0'; text++) {
+		if (*text == '"')
+			(void)putchar('"');
+		(void)putchar(*text);
+	}
+	if (quoted)
+		(void)putchar('"');
+	(void)fputs(last ? "\r\n" : ",", stdout);
+}
+
+static void put_csv_field(const struct field *f, bool last)
+{
+	const bool nothing = f->kind == FIELD_NOTHING || (f->kind == FIELD_TIME && f->number == 0) ||
+	                     (f->kind == FIELD_LIMIT && f->number == COMMAND_NO_LIMIT);
+
+	if (nothing)
+		put_csv_text("", last);
+	else if (f->kind == FIELD_INT || f->kind == FIELD_AMOUNT || f->kind == FIELD_LIMIT)
+		(void)printf("%lld%s", (long long)f->number, last ? "\r\n" : ",");
+	else if (f->kind == FIELD_FLAG)
+		put_csv_text(f->number != 0 ? "true" : "false", last);
+	else
+		put_csv_text(f->text, last);
+}
+
+static void print_csv(const struct listing *l)
+{
+	const size_t columns = columns_of(l);
+
+	for (size_t i = 0; i < columns; i++)
+		put_csv_text(l->fields[i].key, i + 1 == columns);
+	for (size_t i = 0; i < l->count; i++)
+		put_csv_field(&l->fields[i], (i + 1) % columns == 0);
+}
+
+static void print_items(const struct listing *l)
 {
 	struct json_writer w;
 	struct buf out;
 
-	if (!json) {
-		print_table(l);
-		return;
-	}
 	buf_init(&out, LISTING_JSON_MAX);
 	json_writer_init(&w, &out);
 	json_open_record(&w, NULL);
-	listing_json(l, &w);
+	json_open_list(&w, "items");
+	put_rows(l, &w);
+	json_close_list(&w);
 	json_close_record(&w);
 	(void)ctl_print(&out);
 	buf_free(&out);
+}
+
+void listing_print(const struct listing *l, const struct ctl *c)
+{
+	if (c->json)
+		print_items(l);
+	else if (c->csv)
+		print_csv(l);
+	else
+		listing_print_table(l);
 }
 
 void listing_print_single(const struct listing *l, bool json)

@@ -1,21 +1,25 @@
 /*
- * listing: rows of named fields, printed as an aligned table for people or, with --json, as JSON.
- * The first row's fields are the columns; every row has the same fields in the same order.  One
+ * listing: rows of named fields, printed as an aligned table for people, as JSON with --json, as CSV with --csv.  It is
+ * the one table printer.  The first row's fields are the columns; every row has the same fields in the same order.  One
  * thread.
  */
 #ifndef OCTROI_CTL_LISTING_H
 #define OCTROI_CTL_LISTING_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/json.h"
 
+struct ctl;
 struct listing;
 
-/* Never NULL: without memory the program ends (CTL_FAILED).  name: of the list in JSON. */
+/* Never NULL: without memory the program ends (CTL_FAILED).  name: of the rows, "accounts".  An empty table says
+ * "no accounts". */
 struct listing *listing_new(const char *name);
 void listing_free(struct listing *l); /* NULL is harmless */
+size_t listing_rows(const struct listing *l);
 
 /* Begins a row; the following calls add its fields.  key is a literal in camelCase, for JSON; heading
  * is the name of the field in the table. */
@@ -31,8 +35,27 @@ void listing_tenths(struct listing *l, const char *key, const char *heading, boo
 /* Adds a time in micros since 1970, in RFC 3339; 0 (never): null in JSON, "-" in the table. */
 void listing_time(struct listing *l, const char *key, const char *heading, int64_t time_us);
 
-/* Prints all rows to stdout: {"name":[…]} or the table. */
-void listing_print(const struct listing *l, bool json);
+/* Adds yes or no; in JSON true or false. */
+void listing_flag(struct listing *l, const char *key, const char *heading, bool value);
+
+/* A column whose value is a member of a JSON record.  key: the path to it, "allowance.limitMicros".  An absent member
+ * and a null are "-" in the table.  A list of texts is one text with commas. */
+enum listing_kind { LISTING_TEXT, LISTING_INT, LISTING_AMOUNT, LISTING_TENTHS };
+struct listing_column {
+	const char *key, *heading; /* NULL at the end */
+	enum listing_kind kind;
+};
+/* Begins a row and adds these members of the record as its fields. */
+void listing_record(struct listing *l, const struct json *record, const struct listing_column *columns);
+/* As listing_record, with a text in the first column: a row of totals. */
+void listing_total(struct listing *l, const char *text, const struct json *record,
+                   const struct listing_column *columns);
+/* As listing_record, without the absent members: for a listing of one row. */
+void listing_present(struct listing *l, const struct json *record, const struct listing_column *columns);
+
+/* Prints all rows to stdout: {"items":[…]}, or as CSV (RFC 4180, the JSON's names as columns), or the table. */
+void listing_print(const struct listing *l, const struct ctl *c);
+void listing_print_table(const struct listing *l);
 /* Prints the only row: {…}, or one field per line. */
 void listing_print_single(const struct listing *l, bool json);
 

@@ -2,11 +2,13 @@
  * octroictl: the operator's commands, which need no SQL.  Finds the row of ctl_commands.def that the
  * arguments name and runs its handler.
  */
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/sandbox.h"
@@ -28,6 +30,12 @@ static const struct row rows[] = {
 #undef CTL
 };
 
+/* The options before the command. */
+struct globals {
+	const char *conf; /* NULL: the usual place */
+	bool json, csv;
+};
+
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
 
 static void print_row(FILE *out, const struct row *row)
@@ -42,7 +50,7 @@ static void usage(FILE *out, const char *word)
 	size_t length = word == NULL ? 0 : strlen(word);
 	bool some = false;
 
-	(void)fputs("usage: octroictl [-c FILE] [--json] COMMAND …\n\n", out);
+	(void)fputs("usage: octroictl [-c FILE] [--json|--csv] COMMAND …\n\n", out);
 	for (size_t i = 0; i < ROW_COUNT; i++) {
 		if (length > 0 &&
 		    (strncmp(rows[i].words, word, length) != 0 || rows[i].words[length] > ' '))
@@ -82,38 +90,128 @@ static bool wants_help(int argc, char **argv)
 	return false;
 }
 
-static int run(const struct row *row, const char *conf, bool json, int argc, char **argv)
+/* Whether the reader of stdout has gone: it has read enough, which is no error. */
+static bool is_unread(void)
 {
-	struct config config;
+	struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+	return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
+static int run(const struct row *row, const struct globals *g, int argc, char **argv)
+{
+	struct config config = {0};
 	char error[CONFIG_ERROR_MAX];
 	struct ctl c = {
-		.config = &config, .command = row->words, .json = json, .argc = argc, .argv = argv};
+		.config = &config, .command = row->words, .synopsis = row->synopsis, .json = g->json, .csv = g->csv,
+		.argc = argc, .argv = argv};
 	int result;
 
-	if (config_load(&config, conf, error) != 0) {
+	/* The script of completion is for every user, the configuration is not. */
+	if (row->handler != ctl_completion && config_load(&config, g->conf, error) != 0) {
 		result = ctl_fail("%s", error);
 		goto done;
 	}
 	result = row->handler(&c);
 	ctl_close(&c);
 	log_flush();
-	if (fflush(stdout) != 0 || ferror(stdout))
+	if ((fflush(stdout) != 0 || ferror(stdout)) && !is_unread())
 		result = ctl_fail("cannot write to stdout");
 done:
 	config_free(&config);
 	return result;
 }
 
-/* Reads -c FILE and --json before the command; returns the index of the command's first word, or -1. */
-static int global_options(int argc, char **argv, const char **conf, bool *json)
+/* ---- unknown commands -------------------------------------------------------------------------- */
+
+#define WORDS_MAX 64
+
+/* The number of characters to add, remove or replace to make one of the other (Levenshtein). */
+static size_t distance(const char *one, const char *other)
+{
+	size_t row[WORDS_MAX + 1];
+	const size_t length = strlen(other);
+
+	for (size_t j = 0; j <= length; j++)
+		row[j] = j;
+	for (size_t i = 1; one[i - 1] != '\0'; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= length; j++) {
+			size_t best = diagonal + (one[i - 1] != other[j - 1]);
+
+			diagonal = row[j];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[length];
+}
+
+/* The command whose words are nearest to the two first arguments. */
+static const char *nearest(const char *said, int arguments)
+{
+	const char *best = NULL;
+	size_t least = SIZE_MAX;
+
+	for (size_t i = 0; i < ROW_COUNT; i++) {
+		char words[WORDS_MAX];
+		size_t found;
+
+		(void)snprintf(words, sizeof(words), "%s", rows[i].words);
+		if (arguments == 1)
+			words[strcspn(words, " ")] = '\0';
+		found = distance(said, words);
+		if (found < least) {
+			least = found;
+			best = rows[i].words;
+		}
+	}
+	return best;
+}
+
+/* Whether a command begins with the word. */
+static bool begins(const char *word)
+{
+	const size_t length = strlen(word);
+
+	for (size_t i = 0; i < ROW_COUNT; i++)
+		if (strncmp(rows[i].words, word, length) == 0 && rows[i].words[length] == ' ')
+			return true;
+	return false;
+}
+
+/* Says that the arguments name no command, and which is nearest. */
+static int unknown(int argc, char **argv, bool json)
+{
+	char said[WORDS_MAX];
+	int words = argc < 2 || argv[1][0] == '-' ? 1 : 2;
+
+	if (argc == 0 || (words == 1 && begins(argv[0]) && !json)) {
+		usage(stderr, argc > 0 ? argv[0] : NULL);
+		return CTL_FAILED;
+	}
+	(void)snprintf(said, sizeof(said), "%s%s%s", argv[0], words == 2 ? " " : "", words == 2 ? argv[1] : "");
+	return ctl_wrong("there is no command '%s'; the nearest is '%s' (see octroictl --help)",
+	                  said, nearest(said, words));
+}
+
+/* Reads the options before the command; returns the index of the command's first word, or -1. */
+static int global_options(int argc, char **argv, struct globals *g)
 {
 	int i = 1;
 
 	for (; i < argc && argv[i][0] == '-'; i++) {
 		if (strcmp(argv[i], "--json") == 0) {
-			*json = true;
+			g->json = true;
+		} else if (strcmp(argv[i], "--csv") == 0) {
+			g->csv = true;
 		} else if (strcmp(argv[i], "-c") == 0 && i + 1 < argc) {
-			*conf = argv[++i];
+			g->conf = argv[++i];
 		} else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
 			usage(stdout, i + 1 < argc ? argv[i + 1] : NULL);
 			exit(CTL_OK);
@@ -121,7 +219,7 @@ static int global_options(int argc, char **argv, const char **conf, bool *json)
 			(void)puts("octroictl " OCTROI_VERSION);
 			exit(CTL_OK);
 		} else {
-			(void)ctl_fail("unknown option %s (see octroictl --help)", argv[i]);
+			(void)ctl_wrong("unknown option %s (see octroictl --help)", argv[i]);
 			return -1;
 		}
 	}
@@ -130,10 +228,13 @@ static int global_options(int argc, char **argv, const char **conf, bool *json)
 
 int main(int argc, char **argv)
 {
-	const char *conf = NULL;
-	bool json = false;
-	int at = global_options(argc, argv, &conf, &json);
+	struct globals g = {.conf = NULL};
+	int at;
 
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--json") == 0)
+			ctl_errors_as_json();
+	at = global_options(argc, argv, &g);
 	if (at < 0)
 		return CTL_FAILED;
 	(void)sandbox_keep_private(); /* passwords are read; octroictl also works without */
@@ -149,8 +250,7 @@ int main(int argc, char **argv)
 			usage(stdout, rows[i].words);
 			return CTL_OK;
 		}
-		return run(&rows[i], conf, json, argc - at - words, argv + at + words);
+		return run(&rows[i], &g, argc - at - words, argv + at + words);
 	}
-	usage(stderr, at < argc ? argv[at] : NULL);
-	return CTL_FAILED;
+	return unknown(argc - at, argv + at, g.json);
 }

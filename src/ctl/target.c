@@ -7,37 +7,36 @@
 #include "base/money.h"
 #include "options.h"
 
-#define ARENA_MAX ((size_t)1 << 20)
+#define ARENA_MAX ((size_t)1 << 20) /* one account's row takes a fraction */
 
 int target_check_id(const char *what, const char *id)
 {
 	if (id_account_valid(id, strlen(id)))
 		return CTL_OK;
-	return ctl_fail("%s id is 1 to 128 of A-Z a-z 0-9 . _ : @ -", what);
+	return ctl_wrong("%s id is 1 to 128 of A-Z a-z 0-9 . _ : @ -", what);
 }
 
-struct arena *target_arena(void)
-{
-	struct arena *arena = arena_new(ARENA_MAX);
-
-	if (arena == NULL)
-		(void)ctl_fail("out of memory");
-	return arena;
-}
-
-int target_find(struct ctl *c, struct arena *arena, const char *name, struct reader_account *account)
+int target_read(struct ctl *c, struct arena *arena, const char *name, struct reader_account *account)
 {
 	const struct account_key key = id_account_key(name, strlen(name));
 
 	if (target_check_id("an account's", name) != CTL_OK)
 		return CTL_FAILED;
-	if (reader_account(ctl_db(c), arena, &key, account) != 0)
-		return ctl_db_failed(c);
-	if (!account->found) {
-		(void)ctl_fail("there is no account %s", name);
-		return CTL_NO;
-	}
-	return CTL_OK;
+	if (arena == NULL)
+		return ctl_fail("out of memory");
+	return reader_account(ctl_db(c), arena, &key, account) == 0 ? CTL_OK : ctl_db_failed(c);
+}
+
+int target_exists(struct ctl *c, const char *name)
+{
+	struct arena *arena = arena_new(ARENA_MAX);
+	struct reader_account account;
+	int result = target_read(c, arena, name, &account);
+
+	if (result == CTL_OK && !account.found)
+		result = ctl_refuse(OUTCOME_NOT_FOUND, "there is no account %s", name);
+	arena_free(arena);
+	return result;
 }
 
 const struct zone *target_zone(const struct ctl *c, const struct reader_account *account)
@@ -66,12 +65,12 @@ int target_submit(struct ctl *c, struct command *command)
 	if (a->outcome == OUTCOME_OK)
 		return CTL_OK;
 	if (a->outcome == OUTCOME_UNAVAILABLE)
-		return ctl_fail(
+		return ctl_refuse(OUTCOME_UNAVAILABLE,
 			"the database did not answer in time; whether it was booked is not known.  "
 			"Repeating it with the same --request-id is safe.");
-	(void)ctl_fail("%s: %s%s%s", outcome_name(a->outcome), outcome_message(a->outcome, 0),
-	               a->outcome == OUTCOME_INVALID_REQUEST && a->field != NULL ? " Field: " : "",
-	               a->outcome == OUTCOME_INVALID_REQUEST && a->field != NULL ? a->field : "");
+	(void)ctl_refuse(a->outcome, "%s: %s%s%s", outcome_name(a->outcome), outcome_message(a->outcome, 0),
+	                 a->outcome == OUTCOME_INVALID_REQUEST && a->field != NULL ? " Field: " : "",
+	                 a->outcome == OUTCOME_INVALID_REQUEST && a->field != NULL ? a->field : "");
 	return CTL_NO;
 }
 

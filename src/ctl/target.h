@@ -12,10 +12,10 @@
 /* CTL_OK if id can be an account's or a member's id; else CTL_FAILED, explained.  The first argument begins that
  * sentence: "an account's", "a member's". */
 int target_check_id(const char *what, const char *id);
-/* NULL, explained, when memory is short. */
-struct arena *target_arena(void);
-/* Reads the account.  CTL_OK; CTL_NO, explained, if there is none; CTL_FAILED, explained. */
-int target_find(struct ctl *c, struct arena *arena, const char *name, struct reader_account *account);
+/* CTL_OK if there is that account; CTL_NO, explained, if there is none; CTL_FAILED, explained. */
+int target_exists(struct ctl *c, const char *name);
+/* Reads the account.  CTL_OK, also if there is none (account->found); CTL_FAILED, explained. */
+int target_read(struct ctl *c, struct arena *arena, const char *name, struct reader_account *account);
 /* The time zone of the account's workspace, or of the account without one; by default the configured one. */
 const struct zone *target_zone(const struct ctl *c, const struct reader_account *account);
 

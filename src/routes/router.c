@@ -453,6 +453,33 @@ static struct call *call_new(struct router *r, const struct request *request, st
 	return c;
 }
 
+void router_read(struct router *r, const struct request *request, const char *account, const char *member,
+                 struct response *response)
+{
+	struct call *c = call_new(r, request, response);
+	enum outcome outcome;
+
+	CHECK(is_safe(request) && request->exchange == NULL);
+	if (c == NULL) {
+		response->status = 503;
+		return;
+	}
+	memory_forget();
+	outcome = defect_outcome(c);
+	c->scope = SCOPE_ADMIN;
+	c->account = account;
+	c->member = member;
+	if (outcome == OUTCOME_OK)
+		c->route = (int)find_route(c, &outcome);
+	if (c->route == METRICS_NO_ROUTE)
+		render_outcome(c, outcome);
+	else
+		run(c, &routes[c->route]);
+	CHECK(c->finish == NULL); /* only a change leaves a command */
+	reconsider(c);
+	conclude(c);
+}
+
 enum edge_result router_handle(void *context, const struct request *request, struct response *response)
 {
 	struct call *c = call_new(context, request, response);

@@ -27,6 +27,11 @@ void router_free(struct router *r);
 /* An edge_handler; context is the router. */
 enum edge_result router_handle(void *context, const struct request *request, struct response *response);
 
+/* Serves a GET for the operator's own program: no caller is asked for, and the answer is as to an admin key.  account
+ * and member: those of the caller, on a route of OWNER; else "".  Any thread. */
+void router_read(struct router *r, const struct request *request, const char *account, const char *member,
+                 struct response *response);
+
 /* For /metrics; set once the edge runs, NULL before. */
 void router_set_edge(struct router *r, struct edge *e);
 /* About once a second, one thread: does due work of accounts without a request, and prunes. */

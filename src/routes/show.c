@@ -219,6 +219,7 @@ void show_transaction(struct json_writer *w, const char *key, const struct accou
 	json_put_text(w, "description", t->description);
 	render_put_whole(w, "balanceBefore", t->balance_before_micros, unit);
 	render_put_whole(w, "balanceAfter", t->balance_after_micros, unit);
+	json_put_int(w, "balanceAfterMicros", t->balance_after_micros);
 	if (strncmp(t->reference, STRIPE_SESSION, strlen(STRIPE_SESSION)) == 0)
 		json_put_text(w, "stripeSessionId", t->reference);
 	if (t->metadata[0] != '\0')

@@ -41,7 +41,7 @@ def ledger():
         claimed = o.post("/api/credits/claim-bonus?account=paid", {})
         assert claimed.status == 200, claimed
         made = o.ctl("code", "create", "--amount", "5", "--reason", "test", "--actor", "tester", "--json")
-        code = json.loads(made.stdout)["codes"][0]["code"]
+        code = json.loads(made.stdout)["items"][0]["code"]
         redeemed = o.post("/api/credits/redeem?account=paid", {"code": code})
         assert redeemed.status == 200, redeemed
         yield o

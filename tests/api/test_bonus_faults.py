@@ -72,7 +72,7 @@ def test_killed_again_and_again(o, part):
     o.sql("DELETE FROM claims; DELETE FROM campaigns; UPDATE transactions SET actor = 'test' WHERE type = 1")
     forget_records(o)
     code = json.loads(o.ctl("--json", "code", "create", "--amount", "1", "--uses", "60", "--reason", "r",
-                            "--actor", "a").stdout)["codes"][0]["code"]
+                            "--actor", "a").stdout)["items"][0]["code"]
     crowd = Crowd(o, code)
     for thread in crowd.threads:
         thread.start()

@@ -63,7 +63,7 @@ def grants(shop, account):
 def parked(shop):
     """Ids of the events that wait."""
     listed = json.loads(shop.ctl("webhook", "list", "--json").stdout)
-    return {event["id"] for event in listed["events"]}
+    return {event["id"] for event in listed["items"]}
 
 
 def spend(shop, account, micros):

@@ -17,7 +17,7 @@ def o():
 
 def make(o, *arguments):
     done = o.ctl("--json", "code", "create", "--reason", "tests", "--actor", "pytest", *arguments)
-    return json.loads(done.stdout)["codes"]
+    return json.loads(done.stdout)["items"]
 
 
 def redeem(o, account, code, **more):
@@ -68,7 +68,7 @@ def test_uses_in_all_and_per_account(o):
 def test_batch_list_and_revoke(o):
     codes = make(o, "--amount", "3", "--count", "1200", "--batch", "flyer")
     assert len({c["code"] for c in codes}) == 1200
-    listed = json.loads(o.ctl("--json", "code", "list", "--batch", "flyer", "--limit", "2000").stdout)["codes"]
+    listed = json.loads(o.ctl("--json", "code", "list", "--batch", "flyer", "--limit", "2000").stdout)["items"]
     assert {c["code"] for c in listed} == {c["code"] for c in codes}
     assert {(c["reason"], c["actor"], c["batch"], c["uses"], c["usesMax"]) for c in listed} == \
         {("tests", "pytest", "flyer", 0, 1)}

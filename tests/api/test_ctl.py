@@ -1,6 +1,8 @@
 """octroictl: every command against a running octroi."""
 
 import contextlib
+import csv
+import io
 import json
 import os
 import pathlib
@@ -65,6 +67,78 @@ def test_unknown_option_is_refused(o, command):
                                        ["account", "list", "--limit", "0"], ["account", "show", "no spaces"]])
 def test_bad_arguments_are_refused(o, arguments):
     refused(o, *arguments)
+
+
+@pytest.mark.parametrize("said,nearest", [(["acount", "show"], "account show"), (["account", "shwo", "x"], "account show"),
+                                          (["prise", "list"], "price list"), (["doktor"], "doctor"),
+                                          (["key", "revok", "1"], "key revoke"), (["statsu"], "status")])
+def test_unknown_command_is_named_with_the_nearest(o, said, nearest):
+    told = refused(o, *said)
+    assert f"no command '{' '.join(said[:2])}'" in told and f"the nearest is '{nearest}'" in told
+    assert json.loads(refused(o, "--json", *said))["error"] == "INVALID_REQUEST"
+
+
+@pytest.mark.parametrize("arguments,error,status", [
+    (["nonsense"], "INVALID_REQUEST", 2), (["account", "show"], "INVALID_REQUEST", 2), (["--nonsense"], "INVALID_REQUEST", 2),
+    (["account", "show", "ctl:nobody"], "NOT_FOUND", 1), (["account", "history", "ctl:nobody"], "NOT_FOUND", 1),
+    (["price", "show", "nonsense"], "NOT_FOUND", 1), (["member", "list", "no blank"], "INVALID_REQUEST", 2),
+    (["report", "margin", "--by", "colour"], "INVALID_REQUEST", 2), (["report", "margin", "--csv"], "INVALID_REQUEST", 2),
+    (["-c", "/nonexistent/octroi.conf", "status"], "FAILED", 2)])
+def test_errors_are_json_with_json(o, arguments, error, status):
+    told = json.loads(refused(o, "--json", *arguments, status=status))
+    assert told["error"] == error and len(told["message"]) > 10
+    assert o.ctl("--json", *arguments, check=False).stdout == ""
+
+
+def test_reader_that_has_read_enough_is_no_error(o):
+    """As with `price list | head -1`."""
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", '"$0" price list | head -1', o.env["OCTROI_CTL"]],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("kind")
+    # The reader is gone before the first byte.
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([o.env["OCTROI_CTL"], "account", "list"], stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("arguments,none", [(["webhook", "list"], "no events"), (["outbox", "list"], "no tasks"),
+                                            (["plan", "list"], "no plans"), (["price", "list", "no-such-*"], "no prices"),
+                                            (["account", "list", "--match", "nobody-is-called-so"], "no accounts"),
+                                            (["code", "list", "--batch", "none"], "no codes"),
+                                            (["report", "margin"], "no usages")])
+def test_empty_lists_say_so(arguments, none):
+    with Octroi("nginx") as fresh:
+        if arguments[0] == "plan":
+            fresh.sql("DELETE FROM plans")
+        assert fresh.ctl(*arguments).stdout.strip() == none
+        assert ctl_json(fresh, *arguments)["items"] == []
+
+
+def complete(o, *words):
+    """What bash would offer for the last word."""
+    script = ('eval "$("$0" completion bash)"; COMP_WORDS=(octroictl "$@"); COMP_CWORD=$#; _octroictl; '
+              'printf "%s\\n" "${COMPREPLY[@]}"')
+    done = subprocess.run(["bash", "-c", script, o.env["OCTROI_CTL"], *words], stdout=subprocess.PIPE, check=True, text=True,
+                          timeout=60, cwd=o.dir)
+    return set(done.stdout.split())
+
+
+def test_completion(o):
+    assert {"account", "key", "doctor", "report"} <= complete(o, "")
+    assert complete(o, "acc") == {"account"} and complete(o, "account", "cr") == {"create", "credit"}
+    assert complete(o, "-c", "octroi.conf", "--json", "report", "") == {"capacity", "members", "margin"}
+    assert complete(o, "account", "usages", "someone", "--m") == {"--member", "--model"}
+    assert {"--limit", "--cursor", "--csv", "--json"} <= complete(o, "account", "list", "--")
+    assert complete(o, "nonsense", "") == set()
+    refused(o, "completion", "fish")
+
+
+def test_completion_needs_no_configuration(o):
+    done = subprocess.run([o.env["OCTROI_CTL"], "completion", "bash"], env={"OCTROI_CONF": "/nonexistent"}, stdout=subprocess.PIPE,
+                          text=True, timeout=60)
+    assert done.returncode == 0 and "complete -F" in done.stdout
 
 
 def test_version(o):
@@ -165,7 +239,7 @@ def test_key_is_stored_as_a_digest_only(o):
 
 def test_key_list(o):
     made = ctl_json(o, "key", "create", "--scope", "report", "--label", "prometheus")
-    listed = {key["id"]: key for key in ctl_json(o, "key", "list")["keys"]}
+    listed = {key["id"]: key for key in ctl_json(o, "key", "list")["items"]}
     assert listed[made["id"]]["label"] == "prometheus" and listed[made["id"]]["revokedAt"] is None
     assert "\x1b" not in o.ctl("key", "list").stdout  # a label cannot reach the terminal's controls
 
@@ -208,15 +282,15 @@ def test_account_create_show_list(o):
     assert shown["account"]["unit"] == "credit" and shown["account"]["mode"] == "postpaid"
     assert shown["account"]["balanceMicros"] == 0 and shown["grants"] == [] and shown["holds"] == []
     assert "exists" in refused(o, "account", "create", "ctl:one", status=1)
-    listed = ctl_json(o, "account", "list")["accounts"]
-    assert "ctl:one" in [account["id"] for account in listed]
+    listed = ctl_json(o, "account", "list")["items"]
+    assert "ctl:one" in [account["account"] for account in listed]
     seen = []
     while True:
-        page = ctl_json(o, "account", "list", "--limit", "1", *(["--after", seen[-1]] if seen else []))["accounts"]
+        page = ctl_json(o, "account", "list", "--limit", "1", *(["--cursor", seen[-1]] if seen else []))["items"]
         if not page:
             break
-        seen.append(page[0]["id"])
-    assert seen == [account["id"] for account in listed]
+        seen.append(page[0]["account"])
+    assert seen == [account["account"] for account in listed]
 
 
 def test_account_set(o):
@@ -225,10 +299,10 @@ def test_account_set(o):
           "--byok", "anthropic,openai")
     account = ctl_json(o, "account", "show", name)["account"]
     assert (account["mode"], account["hardLimitMicros"], account["softLimitMicros"]) == ("postpaid", 12_500_000, 10_000_000)
-    assert account["byok"] == "anthropic,openai" and account["balanceMicros"] == 5_000_000
+    assert account["byok"] == ["anthropic", "openai"] and account["balanceMicros"] == 5_000_000
     o.ctl("account", "set", name, "--byok", "none", "--status", "suspended")
     account = ctl_json(o, "account", "show", name)["account"]
-    assert account["byok"] == "" and account["status"] == "suspended" and account["mode"] == "postpaid"
+    assert account["byok"] == [] and account["status"] == "suspended" and account["mode"] == "postpaid"
     answer = o.post("/api/guard/authorize", {"account": name, "model": "gpt-4o"})
     assert answer.status == 402 and answer.json["error"] == "ACCOUNT_SUSPENDED"
     o.ctl("account", "set", name, "--status", "active")
@@ -254,9 +328,9 @@ def test_credit(o):
     arguments = ["account", "credit", name, "12.34", "--type", "PROMO_BONUS", "--reason", "Bienvenue à tous",
                  "--actor", "claire", "--request-id", name + "-1"]
     booked = ctl_json(o, *arguments)
-    assert booked["amountMicros"] == booked["balanceMicros"] == 12_340_000 and booked["replayed"] == "no"
+    assert booked["amountMicros"] == booked["balanceMicros"] == 12_340_000 and booked["replayed"] is False
     again = ctl_json(o, *arguments)
-    assert again["id"] == booked["id"] and again["replayed"] == "yes"
+    assert again["id"] == booked["id"] and again["replayed"] is True
     assert o.balance(name)[0] == 12_340_000
     shown = o.get(f"/api/credits/transactions?account={name}").json["items"]
     assert [(t["id"], t["type"], t["description"]) for t in shown] == [(booked["id"], "PROMO_BONUS", "Bienvenue à tous")]
@@ -294,6 +368,91 @@ def test_ledger_refuses(o, amount, type):
     name = o.account()
     refused(o, "account", "credit", name, amount, "--type", type, "--reason", "x", "--actor", "x", status=1)
     assert o.balance(name)[0] == 0
+
+
+# ---- history, usages, filters, CSV ---------------------------------------------------------------------
+
+def by_csv(o, *arguments):
+    return list(csv.DictReader(io.StringIO(o.ctl(*arguments, "--csv").stdout)))
+
+
+@pytest.fixture(scope="module")
+def busy(o):
+    """An account with a history and usages of two members."""
+    name = o.account(funds_micros=50_000_000)
+    for i in range(7):
+        o.ctl("account", "credit", name, "1.5", "--type", "PROMO_BONUS", "--reason", f'=1+{i}, "x"', "--actor", "claire")
+    for i in range(6):
+        hold = o.post("/api/guard/authorize", {"account": name, "model": ("gpt-4o", "gpt-4o-mini")[i % 2],
+                                               "member": f"user:{i % 3}"}).json["hold"]
+        assert o.post("/api/guard/settle", {"hold": hold, "inputTokens": 1000 + i, "outputTokens": 7}).status == 200
+    return name
+
+
+LISTS = {"history": "transactions", "usages": "usages"}
+
+
+@pytest.mark.parametrize("command", LISTS)
+def test_lists_of_an_account_are_those_of_the_api(o, busy, command):
+    path = f"/api/credits/{LISTS[command]}?account={busy}"
+    assert ctl_json(o, "account", command, busy) == o.get(path).json
+    page = ctl_json(o, "account", command, busy, "--limit", "4")
+    assert page == o.get(path + "&limit=4").json and page["nextCursor"]
+    text = o.ctl("account", command, busy, "--limit", "4")
+    assert f"--cursor {page['nextCursor']}" in text.stderr and len(text.stdout.splitlines()) == 5
+    more = ctl_json(o, "account", command, busy, "--limit", "4", "--cursor", page["nextCursor"])
+    whole = ctl_json(o, "account", command, busy, "--all", "--limit", "2")
+    assert whole["items"][:8] == page["items"] + more["items"] and whole["nextCursor"] is None
+    rows = by_csv(o, "account", command, busy, "--all")
+    assert [row["id"] for row in rows] == [item["id"] for item in whole["items"]]
+    name = "amountMicros" if command == "history" else "costMicros"
+    assert [int(row[name]) for row in rows] == [item[name] for item in whole["items"]]
+    refused(o, "account", command, busy, "--limit", "0")
+    refused(o, "account", command, busy, "--cursor", "nonsense")
+
+
+def test_history_in_csv_is_no_formula(o, busy):
+    assert {row["description"] for row in by_csv(o, "account", "history", busy)} >= {f'\'=1+{i}, "x"' for i in range(7)}
+
+
+def test_usages_are_filtered(o, busy):
+    for option, name, value in (("--member", "member", "user:1"), ("--model", "model", "gpt-4o-mini")):
+        items = ctl_json(o, "account", "usages", busy, option, value)["items"]
+        assert items and {item[name] for item in items} == {value}
+    assert ctl_json(o, "account", "usages", busy, "--action", "debrief")["items"] == []
+
+
+def test_account_list_is_filtered(o, busy):
+    o.ctl("account", "create", "ctl:filter%credit", "--unit", "credit", check=False)
+    o.ctl("account", "create", "ctl:filter-credit", "--unit", "credit")
+    o.ctl("account", "create", "ctl:filter-postpaid", "--mode", "postpaid")
+    o.ctl("account", "set", "ctl:filter-postpaid", "--status", "suspended")
+    o.fund("ctl:filter-credit", 5_000_000)
+
+    def found(*filters):
+        return {row["account"] for row in ctl_json(o, "account", "list", "--match", "ctl:filter", *filters)["items"]}
+
+    assert found() == {"ctl:filter-credit", "ctl:filter-postpaid"}
+    assert found("--unit", "credit") == found("--status", "active") == found("--mode", "prepaid") == {"ctl:filter-credit"}
+    assert found("--status", "suspended") == found("--below", "1") == {"ctl:filter-postpaid"}
+    assert found("--below", "5.000001") == {"ctl:filter-credit", "ctl:filter-postpaid"} and found("--plan", "none") == set()
+    assert len(ctl_json(o, "account", "list", "--match", "' OR 1=1 -- ")["items"]) == 0
+    assert {row["account"] for row in by_csv(o, "account", "list", "--match", "ctl:filter")} == found()
+    for wrong in (("--unit", "beads"), ("--mode", "x"), ("--status", "x"), ("--below", "x"), ("--cursor", "a b")):
+        refused(o, "account", "list", *wrong)
+
+
+def test_price_list_by_pattern_and_price_show(o):
+    def names(*pattern):
+        return {row["item"] for row in ctl_json(o, "price", "list", *pattern)["items"]}
+
+    assert {"gpt-4o", "gpt-4o-mini"} <= names("gpt-4o") < names()
+    assert names("gpt-4?") == {"gpt-4o"} and names("*-mini") == {name for name in names() if name.endswith("-mini")}
+    o.ctl("price", "set", "ctl-priced", "--provider", "openai", "--input", "1", "--output", "2")
+    o.ctl("price", "set", "ctl-priced", "--provider", "openai", "--input", "3", "--output", "4", "--starts", "2090-01-01")
+    assert [row["input"] for row in ctl_json(o, "price", "show", "ctl-priced")["items"]] == ["1.00", "3.00"]
+    assert [row["input"] for row in ctl_json(o, "price", "list", "ctl-priced")["items"]] == ["1.00"]
+    assert "ctl-priced" in o.ctl("price", "show", "ctl-priced").stdout
 
 
 def test_account_show_lists_holds(o):

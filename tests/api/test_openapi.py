@@ -294,7 +294,7 @@ def ask_bonuses(ask, o):
     account, other = o.account(), o.account()
     claim(account, 200)
     claim(account, 409)
-    code = json.loads(o.ctl("--json", "code", "create", "--amount", "1", "--reason", "r", "--actor", "a").stdout)["codes"][0]
+    code = json.loads(o.ctl("--json", "code", "create", "--amount", "1", "--reason", "r", "--actor", "a").stdout)["items"][0]
     redeem(account, code["code"], 200)
     redeem(account, code["code"], 409)
     redeem(account, "WRONG-CODE", 404)

@@ -27,7 +27,7 @@ def clock(office):
 
 
 def listed(o, *options):
-    return json.loads(o.ctl("plan", "list", "--json", *options).stdout)["plans"]
+    return json.loads(o.ctl("plan", "list", "--json", *options).stdout)["items"]
 
 
 def plan(o, name):

@@ -258,7 +258,7 @@ def test_retries_after_1_3_5_and_7_days_then_it_is_left_to_the_customer(shop, st
         clock.forward(seconds=120)
     wait_until(lambda: c.outbox()[0][1:] == ("2", "0", "declined: insufficient_funds"), 30, "giving up")
     assert c.statements()[0][2] == 5
-    [listed] = [row for row in json.loads(shop.ctl("outbox", "list", "--json").stdout)["outbox"]
+    [listed] = [row for row in json.loads(shop.ctl("outbox", "list", "--json").stdout)["items"]
                 if row["id"] == f"{c.id}/1"]
     assert (listed["kind"], listed["state"], listed["error"]) == (
         "statement", "parked", "declined: insufficient_funds")

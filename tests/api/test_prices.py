@@ -46,7 +46,7 @@ def set_action(o, name, credits, *more):
 
 def listed(o, *more):
     """(item, above): row"""
-    rows = json.loads(o.ctl("price", "list", "--json", *more).stdout)["prices"]
+    rows = json.loads(o.ctl("price", "list", "--json", *more).stdout)["items"]
     return {(row["item"], row["aboveTokens"], row["version"]) if more else (row["item"], row["aboveTokens"]): row
             for row in rows}
 

@@ -38,7 +38,7 @@ def token(o, account, member=None):
 def code(o):
     made = o.ctl("--json", "code", "create", "--reason", "tests", "--actor", "pytest", "--amount", "1", "--uses", "9",
                  "--uses-per-account", "9")
-    return json.loads(made.stdout)["codes"][0]["code"]
+    return json.loads(made.stdout)["items"][0]["code"]
 
 
 def topup(o, key, rid, amount=500, query=""):

@@ -163,7 +163,7 @@ def people(o, issuer):
 def codes(o):
     """Codes that are redeemed, and guessed; the codes."""
     made = json.loads(o.ctl("code", "create", "--amount", "5", "--reason", "canary", "--actor", "test", "--json").stdout)
-    code, account = made["codes"][0]["code"], o.account()
+    code, account = made["items"][0]["code"], o.account()
     for guess in (code, code, "AAAA-BBBB-CCCC", code[:-1] + ("A" if code[-1] != "A" else "B")):
         o.post(f"/api/credits/redeem?account={account}", {"code": guess})
     return [code]

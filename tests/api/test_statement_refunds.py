@@ -78,7 +78,7 @@ def overdue(c):
 
 
 def parked(shop):
-    return {event["id"] for event in json.loads(shop.ctl("webhook", "list", "--json").stdout)["events"]}
+    return {event["id"] for event in json.loads(shop.ctl("webhook", "list", "--json").stdout)["items"]}
 
 
 @pytest.mark.parametrize("version", [VERSION_OLD, VERSION_NEW])

@@ -274,7 +274,7 @@ def test_what_does_not_fit_is_parked(shop, stripe, changes, note):
     state, why = event_row(shop, parked)
     assert state == "parked" and note in why, why
     assert balance(shop, account) == 0
-    listed = json.loads(shop.ctl("webhook", "list", "--json").stdout)["events"]
+    listed = json.loads(shop.ctl("webhook", "list", "--json").stdout)["items"]
     assert any(e["id"] == parked["id"] and note in e["note"] for e in listed)
 
 
@@ -317,7 +317,7 @@ def test_list_and_replay(shop, stripe):
     shop.kill("octroi", 15)
     shop.start(plan_prices=prices)
     replayed = shop.ctl("webhook", "replay", event["id"], "--json")
-    assert json.loads(replayed.stdout)["events"][0]["state"] == "applied"
+    assert json.loads(replayed.stdout)["items"][0]["state"] == "applied"
     assert plan(shop, account) == "fresh"
     assert event_row(shop, event)[0] == "applied"
     assert stripe.send(event) == 200

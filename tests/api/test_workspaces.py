@@ -396,12 +396,13 @@ def test_octroictl_sets_and_shows_it(timed):
     account = timed.account(unit="credit", funds_micros=100 * CREDIT)
     said = json.loads(timed.ctl("--json", "account", "set", account, "--plan", "starter", "--time-zone", "Europe/Paris",
                                 "--daily-limit", "50", "--monthly-limit", "200.5").stdout)["account"]
-    assert (said["plan"], said["timeZone"], said["dailyLimitMicros"], said["monthlyLimitMicros"]) == (
+    assert said == timed.get(f"/api/accounts/{account}", key="app").json, "octroictl shows the API's own answer"
+    assert (said["plan"], said["timeZone"], said["limits"]["dailyLimitMicros"], said["limits"]["monthlyLimitMicros"]) == (
         "starter", "Europe/Paris", 50 * CREDIT, 200_500_000)
-    assert (said["allowanceMicros"], said["allowanceLeftMicros"], said["periodEndsAt"]) == (
-        500 * CREDIT, 500 * CREDIT, when("2027-02-01", "Europe/Paris"))
+    assert (said["allowance"]["limitMicros"], said["allowance"]["usedMicros"], said["allowance"]["resetsAt"]) == (
+        500 * CREDIT, 0, when("2027-02-01", "Europe/Paris"))
     said = json.loads(timed.ctl("--json", "account", "set", account, "--plan", "none", "--daily-limit", "none").stdout)["account"]
-    assert (said["plan"], said["nextPlan"], said["dailyLimitMicros"]) == ("starter", "none", None)
+    assert (said["plan"], said["nextPlan"], said["limits"]["dailyLimitMicros"]) == ("starter", None, None)
     assert "next plan" in timed.ctl("account", "show", account).stdout
     for arguments, status in ((("--plan", "unheard-of"), 1), (("--time-zone", "Mars/Base"), 2), (("--daily-limit", "x"), 2)):
         assert timed.ctl("account", "set", account, *arguments, check=False).returncode == status, arguments
@@ -412,7 +413,7 @@ def test_octroictl_and_members(timed):
     timed.ctl("member", "set", account, "user:1", "--role", "manager")
     timed.ctl("member", "set", account, "user:2", "--limit", "5", "--daily-limit", "2.5", "--monthly-limit", "none")
     assert charge(timed, account, "debrief", quantity=2, member="user:2").status == 200
-    first, second = json.loads(timed.ctl("--json", "member", "list", account).stdout)["members"]
+    first, second = json.loads(timed.ctl("--json", "member", "list", account).stdout)["items"]
     assert (first["member"], first["role"], first["limitMicros"]) == ("user:1", "manager", None)
     assert (second["role"], second["limitMicros"], second["dailyLimitMicros"], second["monthlyLimitMicros"]) == (
         "member", 5 * CREDIT, 2_500_000, None)

@@ -614,7 +614,7 @@ def transaction(a, c, book, now):
     return {"status": 200, "balanceMicros": a.balance, "availableMicros": a.available, "replayed": False,
             "transaction": {"id": public_id(a.name, t.seq), "type": t.type, "amountMicros": t.amount,
                             "amount": t.amount // a.minor, "balanceBefore": t.before // a.minor,
-                            "balanceAfter": t.after // a.minor, "description": t.description}}
+                            "balanceAfter": t.after // a.minor, "balanceAfterMicros": t.after, "description": t.description}}
 
 
 def check(a, c, book, now):

@@ -33,7 +33,7 @@ class Stage(torture.Tortured):
         if found is None:
             made = self.o.ctl("--json", "code", "create", "--count", "200", "--amount", "5", "--reason", "torture",
                               "--actor", "pytest")
-            self.codes = iter([code["code"] for code in json.loads(made.stdout)["codes"]])
+            self.codes = iter([code["code"] for code in json.loads(made.stdout)["items"]])
             found = next(self.codes)
         return found
 
