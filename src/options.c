@@ -41,6 +41,13 @@ const struct zone *options_zone(const struct config *c)
 	return z;
 }
 
+const struct zone *options_zone_named(const struct config *c, const char *name)
+{
+	const struct zone *z = name != NULL && name[0] != '\0' ? zone_find(name) : NULL;
+
+	return z != NULL ? z : options_zone(c);
+}
+
 static enum plan_upgrade plan_upgrade(const struct config *c)
 {
 	if (strcmp(c->plan_upgrade, "full") == 0)

@@ -14,6 +14,8 @@ struct price_terms options_prices(const struct config *c);
 /* Time zone of accounts that have none of their own.  UTC where the configured one is not known here; octroictl
  * doctor complains about that. */
 const struct zone *options_zone(const struct config *c);
+/* The time zone of that name; the configured one if name is NULL or "", or not known here. */
+const struct zone *options_zone_named(const struct config *c, const char *name);
 /* Strings in it are the configuration's, which must outlive the ledger. */
 struct ledger_options options_ledger(const struct config *c, struct pool *pool);
 

@@ -41,10 +41,8 @@ int target_exists(struct ctl *c, const char *name)
 
 const struct zone *target_zone(const struct ctl *c, const struct reader_account *account)
 {
-	const char *own = account->workspace.found ? account->workspace.time_zone : account->time_zone;
-	const struct zone *z = own != NULL && own[0] != '\0' ? zone_find(own) : NULL;
-
-	return z != NULL ? z : options_zone(c->config);
+	return options_zone_named(c->config, account->workspace.found ? account->workspace.time_zone
+	                                                             : account->time_zone);
 }
 
 struct command target_command(enum command_kind kind, const char *name)

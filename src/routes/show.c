@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/money.h"
+#include "ledger/decide/funds.h"
 #include "routes/api/render.h"
 #include "routes/spending.h"
 
@@ -12,13 +13,7 @@
 
 int64_t show_available(const struct reader_account *a)
 {
-	micros available;
-	bool fits = money_subtract(a->balance_micros, a->held_micros, &available);
-
-	if (fits && a->mode == MODE_POSTPAID)
-		fits = money_add(available, a->hard_limit_micros, &available);
-	CHECK(fits); /* the ledger keeps each amount within a fraction of the range */
-	return available;
+	return funds_promisable(a->balance_micros, a->held_micros, a->mode == MODE_POSTPAID, a->hard_limit_micros);
 }
 
 void show_balance(struct json_writer *w, const struct reader_account *a)

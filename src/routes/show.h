@@ -8,7 +8,7 @@
 #include "queries/reader.h"
 #include "routes/api/call.h"
 
-/* balance less holds, plus the hard limit of a postpaid account: as the ledger reckons. */
+/* The amount that the account may still promise, by the ledger's own rule (funds.h). */
 int64_t show_available(const struct reader_account *a);
 /* balance, balanceMicros, heldMicros, availableMicros. */
 void show_balance(struct json_writer *w, const struct reader_account *a);

@@ -6,10 +6,7 @@
 
 const struct zone *spending_zone(const struct call *c, const struct reader_account *a)
 {
-	const char *own = a->workspace.found ? a->workspace.time_zone : a->time_zone;
-	const struct zone *z = own != NULL && own[0] != '\0' ? zone_find(own) : NULL;
-
-	return z != NULL ? z : options_zone(c->config);
+	return options_zone_named(c->config, a->workspace.found ? a->workspace.time_zone : a->time_zone);
 }
 
 static int read_used(struct call *c, struct db *d, struct command *command)

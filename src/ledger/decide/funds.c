@@ -1,13 +1,17 @@
 #include "ledger/decide/funds.h"
 
+micros funds_promisable(micros balance_micros, micros held_micros, bool postpaid, micros hard_limit_micros)
+{
+	const micros free_micros = money_sum(balance_micros, -held_micros);
+
+	return postpaid ? money_sum(free_micros, hard_limit_micros) : free_micros;
+}
+
 micros funds_available(const struct accounts_row *a)
 {
-	micros free_micros;
-
 	if (a == NULL)
 		return 0;
-	free_micros = money_sum(a->balance_micros, -a->held_micros);
-	return a->mode == MODE_POSTPAID ? money_sum(free_micros, a->hard_limit_micros) : free_micros;
+	return funds_promisable(a->balance_micros, a->held_micros, a->mode == MODE_POSTPAID, a->hard_limit_micros);
 }
 
 micros funds_debt(const struct slot *s)

@@ -9,8 +9,9 @@
 /* A balance never leaves the range from -FUNDS_BALANCE_MAX to FUNDS_BALANCE_MAX; guards check that (funds_fit). */
 #define FUNDS_BALANCE_MAX (2 * MONEY_AMOUNT_MAX_MICROS)
 
-/* The amount that the account may still promise: balance, less held_micros, plus the hard limit if postpaid.
- * account NULL: 0. */
+/* The amount that an account may still promise: balance, less held_micros, plus the hard limit if postpaid. */
+micros funds_promisable(micros balance_micros, micros held_micros, bool postpaid, micros hard_limit_micros);
+/* The amount that this account may still promise.  account NULL: 0. */
 micros funds_available(const struct accounts_row *account);
 /* The debt of the account: amounts that no grant has paid.  Beside an allowance there can be a debt that the allowance
  * does not pay. */
