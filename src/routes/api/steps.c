@@ -42,7 +42,8 @@ struct db *call_reader(struct call *c)
 
 void call_asks(const struct call *c, struct command *command)
 {
-	command->member = c->member;
+	/* An operator asks about a member, perhaps a removed one, and is none itself. */
+	command->member = c->scope == SCOPE_ADMIN ? "" : c->member;
 	command->by_customer = c->scope == SCOPE_BROWSER || c->scope == SCOPE_SERVER;
 }
 
