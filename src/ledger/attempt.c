@@ -63,10 +63,12 @@ static bool decide_all(struct batch *b)
 
 	if (!slots_agree(b))
 		return false;
-	for (int i = 0; i < b->count; i++)
-		decide(&d, rows_slot(b->rows, &b->commands[i]->account), b->commands[i]);
-	if (rows_failed(b->rows))
-		return false;
+	for (int i = 0; i < b->count; i++) {
+		decide(&d, rows_slot_known(b->rows, &b->commands[i]->account), b->commands[i]);
+		/* A row that was lent would serve the next command, too. */
+		if (rows_failed(b->rows))
+			return false;
+	}
 	for (int i = 0; i < rows_slot_count(b->rows); i++)
 		CHECK(slot_check(rows_slot_at(b->rows, i)) == NULL);
 	return true;
