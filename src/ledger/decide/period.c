@@ -130,28 +130,30 @@ static struct paid_periods_row *adopt(struct decide *d, struct slot *s, const st
 	return r;
 }
 
-/* The account's plan is this subscription's from now on. */
-static void lead(struct decide *d, struct slot *s, const struct subscriptions_row *r)
+/* The account's plan is this subscription's from now on.  Returns false if the subscription has ended by now. */
+static bool lead(struct decide *d, struct slot *s, const struct subscriptions_row *r)
 {
 	struct billing_row *b = effects_billing(d, s);
 
 	if (strcmp(b->subscription_id, r->subscription_id) == 0)
-		return;
+		return b->subscription_live != 0;
 	b->subscription_id = r->subscription_id;
 	b->subscription_live = 1;
 	b->subscription_at_us = r->event_at_us;
 	b->plan = r->plan;
+	return true;
 }
 
 static void give(struct decide *d, struct slot *s, const struct subscriptions_row *r, struct paid_periods_row *p)
 {
-	lead(d, s, r);
+	const bool live = lead(d, s, r);
+
 	if (p->instead_of[0] != '\0')
 		paid_period_upgrade(d, s, p);
 	else
 		paid_period_begin(d, s, p, r->anchor_at_us);
 	/* The subscription may have changed since: it costs less by now, or has ended. */
-	if (rows_billing(d->rows, s)->subscription_live == 0)
+	if (!live)
 		paid_period_follow(d, s, r, "", true);
 	else if (book_plan_at(d->book, r->plan, d->now_us) != NULL)
 		paid_period_follow(d, s, r, r->plan, false);
