@@ -8,7 +8,7 @@
  * matter.  Verbs are those of commands.def (give and take are transactions, account and member their
  * changes) and:
  *
- *     pass 600                      that many seconds pass
+ *     pass 600                      that many seconds pass; below zero, the clock steps back
  *     see a balance=5 grants=0,5    what the rows of an account say
  *     forget                        the price book loses all prices
  *     charge a debrief customer     with the word "customer", the customer asks itself, not the application

@@ -75,6 +75,31 @@ test_up_and_down(void **state)
 	PLAY(&standard, lines);
 }
 
+/* The clock steps back behind the end of a plan, and another is set. */
+static void
+test_clock_steps_back(void **state)
+{
+	static const char *const lines[] = {
+		STARTER,
+		"at 2026-03-10T12:00:00Z",
+		"account a unit=credit plan=Starter -> OK balance=500",
+		"account a plan= -> OK balance=500",
+		"at 2026-04-01T00:00:00Z",
+		"touch a -> OK balance=0",
+		"see a on= ends=0",
+		"pass -3600",
+		"charge a step -> INSUFFICIENT_CREDITS",
+		"account a plan=Starter -> OK balance=500",
+		"see a on=Starter until=2026-05-01T00:00:00Z allowances=period:500,period:500",
+		"charge a step n=3 -> OK balance=497",
+		"at 2026-05-01T00:00:00Z",
+		"touch a -> OK balance=500",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
 static void
 test_refusals(void **state)
 {
@@ -717,6 +742,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_usual_month),
 		cmocka_unit_test(test_up_and_down),
+		cmocka_unit_test(test_clock_steps_back),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_roll_over),
 		cmocka_unit_test(test_paid_credits_and_debt),

@@ -301,22 +301,23 @@ enum outcome allowance_check_plan(struct decide *d, struct slot *s, enum account
 	return OUTCOME_OK;
 }
 
-/* Begins the first period: the current month. */
+/* Begins the first period: the current month.  The clock may have stepped back behind the end of the plan before. */
 static void start(struct decide *d, struct slot *s, const struct plan *p)
 {
 	struct workspaces_row *w = workspace_of(d, s);
 	const struct zone *z = workspace_zone(d, w);
 	const int64_t ended_us = w->period_start_us;
+	const int64_t now_us = d->now_us > ended_us ? d->now_us : ended_us;
 
-	w->anchor_local_us = zone_local_month(zone_local(z, d->now_us));
+	w->anchor_local_us = zone_local_month(zone_local(z, now_us));
 	w->period_index = 0;
-	while (boundary(d, w, w->period_index + 1) <= d->now_us)
+	while (boundary(d, w, w->period_index + 1) <= now_us)
 		w->period_index++;
 	w->period_start_us = boundary(d, w, w->period_index);
 	if (w->period_start_us < ended_us)
 		w->period_start_us = ended_us;
 	w->period_end_us = boundary(d, w, w->period_index + 1);
-	begin(d, s, p, -1, d->now_us);
+	begin(d, s, p, -1, now_us);
 }
 
 void allowance_take_seats(struct workspaces_row *w, const struct plan *p)
