@@ -20,6 +20,7 @@ static const struct rule rules[COMMAND_COUNT] = {
 
 int decide_needs(enum command_kind kind)
 {
+	CHECK((unsigned)kind < COMMAND_COUNT);
 	return rules[kind].needs;
 }
 
@@ -78,22 +79,31 @@ static bool seen(struct decide *d, struct command *c)
 	e = (const struct webhook_events_row *)rows_find(d->rows, NULL, TABLE_WEBHOOK_EVENTS, c->event_key);
 	if (e == NULL || e->state == EVENT_PARKED || e->state == EVENT_WAITING)
 		return false;
+	CHECK(e->state == EVENT_APPLIED || e->state == EVENT_IGNORED);
 	c->answer.outcome = OUTCOME_OK;
 	c->answer.replayed = true;
 	c->answer.event_state = (enum event_state)e->state;
 	return true;
 }
 
+static int64_t entries_of(const struct slot *s)
+{
+	return s->account != NULL ? s->account->entry_seq : 0;
+}
+
 void decide(struct decide *d, struct slot *s, struct command *c)
 {
 	const struct requests_row *q = NULL;
+	int64_t entries;
 
+	CHECK((unsigned)c->kind < COMMAND_COUNT && memcmp(&s->key, &c->account, sizeof(s->key)) == 0);
 	memset(&c->answer, 0, sizeof(c->answer));
 	/* Two names with one key would need a collision of 128 bits of SHA-256. */
 	CHECK(s->account == NULL || c->account_id == NULL ||
 	      strcmp(s->account->external_id, c->account_id) == 0);
 	if (s->account != NULL && !s->refreshed)
 		decide_refresh(d, s);
+	CHECK(s->account == NULL || s->refreshed);
 	funds_figures(s, &c->answer);
 	/* Checked before a stored answer, which is not for a member who has left since. */
 	if (c->by_customer && refusal_removed(d, s, c->member, &c->answer)) {
@@ -108,7 +118,11 @@ void decide(struct decide *d, struct slot *s, struct command *c)
 	}
 	if (seen(d, c))
 		return;
+	entries = entries_of(s);
 	rules[c->kind].decide(d, s, c);
+	CHECK((unsigned)c->answer.outcome < OUTCOME_COUNT);
+	/* A refusal moves no money. */
+	CHECK(c->answer.outcome == OUTCOME_OK || entries_of(s) == entries);
 	if (c->event.id != NULL && c->answer.outcome == OUTCOME_OK)
 		effects_event(d, c);
 	if (c->request_id != NULL && c->answer.outcome == OUTCOME_OK)

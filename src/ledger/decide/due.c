@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "ledger/decide/row_check.h"
+
 void due_note(struct accounts_row *a, int64_t at_us)
 {
 	if (at_us != 0 && at_us < a->due_at_us)
@@ -20,6 +22,7 @@ void due_post(struct decide *d, struct slot *s, struct workspaces_row *w, enum o
 	o->state = OUTBOX_PENDING;
 	o->next_at_us = at_us;
 	o->created_at_us = at_us;
+	row_check_outbox(o);
 	rows_add(d->rows, s, &o->row);
 	rows_touch(d->rows, &w->row);
 }

@@ -6,6 +6,7 @@
 #include "ledger/decide/bill.h"
 #include "ledger/decide/due.h"
 #include "ledger/decide/funds.h"
+#include "ledger/decide/row_check.h"
 #include "ledger/decide/workspace.h"
 
 /* The subject of a line of the journal. */
@@ -21,6 +22,7 @@ struct accounts_row *effects_account(struct decide *d, struct slot *s, const str
 	struct accounts_row *a;
 
 	if (s->account != NULL) {
+		row_check_account(s->account);
 		rows_touch(d->rows, &s->account->row);
 		return s->account;
 	}
@@ -62,6 +64,9 @@ static void enter(struct decide *d, struct slot *s, micros amount, int64_t grant
 	entry_hash(e, a->chain_head, e->hash);
 	memcpy(a->chain_head, e->hash, sizeof(a->chain_head));
 	a->balance_micros = e->balance_after_micros;
+	row_check_entry(e);
+	/* The guards have kept every balance in its range (funds_fit). */
+	CHECK(amount < 0 ? a->balance_micros >= -FUNDS_BALANCE_MAX : a->balance_micros <= FUNDS_BALANCE_MAX);
 	rows_add(d->rows, s, &e->row);
 	rows_touch(d->rows, &a->row);
 }
@@ -71,10 +76,11 @@ static micros take(struct decide *d, struct slot *s, struct grants_row *g, micro
 {
 	const micros part = g->remaining_micros < amount ? g->remaining_micros : amount;
 
-	CHECK(g->remaining_micros >= 0);
+	CHECK(amount > 0 && g->remaining_micros >= 0);
 	if (part == 0)
 		return amount;
 	g->remaining_micros -= part;
+	row_check_grant(g);
 	rows_touch(d->rows, &g->row);
 	enter(d, s, -part, g->seq, m);
 	return amount - part;
@@ -104,9 +110,9 @@ static void watch_soft_limit(struct decide *d, struct slot *s, micros before)
  * becomes debt. */
 static void debit(struct decide *d, struct slot *s, micros amount, int64_t first_seq, const struct movement *m)
 {
-	const micros before = s->account->balance_micros;
+	const micros before = s->account->balance_micros, after = money_sum(before, -amount);
 
-	CHECK(amount > 0);
+	CHECK(amount > 0 && first_seq >= 0);
 	for (struct grants_row *g = rows_grants(s); g != NULL && amount > 0; g = (struct grants_row *)g->row.next)
 		if (g->seq == first_seq)
 			amount = take(d, s, g, amount, m);
@@ -114,6 +120,8 @@ static void debit(struct decide *d, struct slot *s, micros amount, int64_t first
 		amount = take(d, s, g, amount, m);
 	if (amount > 0)
 		enter(d, s, -amount, 0, m);
+	/* The parts add up. */
+	CHECK(s->account->balance_micros == after);
 	watch_soft_limit(d, s, before);
 }
 
@@ -130,6 +138,9 @@ static struct grants_row *new_grant(struct decide *d, struct slot *s, micros amo
 	g->amount_micros = amount;
 	g->remaining_micros = amount;
 	g->created_at_us = at_us;
+	row_check_grant(g);
+	/* A grant is not made expired. */
+	CHECK(expires_at_us == 0 || expires_at_us > at_us);
 	due_note(s->account, expires_at_us);
 	rows_add(d->rows, s, &g->row);
 	return g;
@@ -139,8 +150,10 @@ static struct grants_row *new_grant(struct decide *d, struct slot *s, micros amo
 static void pay_debt(struct decide *d, struct slot *s, struct grants_row *g, micros debt, const struct movement *m)
 {
 	const micros paid = debt < g->remaining_micros ? debt : g->remaining_micros;
+	const micros balance = s->account->balance_micros;
 	struct movement repay = *m;
 
+	CHECK(debt >= 0);
 	if (paid == 0)
 		return;
 	repay.kind = ENTRY_DEBT;
@@ -148,6 +161,9 @@ static void pay_debt(struct decide *d, struct slot *s, struct grants_row *g, mic
 	g->remaining_micros -= paid;
 	enter(d, s, -paid, g->seq, &repay);
 	enter(d, s, paid, 0, &repay);
+	row_check_grant(g);
+	/* The pair sums to zero. */
+	CHECK(s->account->balance_micros == balance);
 }
 
 /* The part of the debt that a grant of that type pays; the rest stays beside the grant.  A postpaid account is charged
@@ -158,12 +174,14 @@ static micros payable(const struct slot *s, int64_t type)
 
 	if (type != TRANSACTION_PLAN_ALLOWANCE || s->account->mode != MODE_POSTPAID || s->workspace == NULL)
 		return debt;
+	CHECK(s->workspace->arrears_micros <= debt);
 	return money_sum(debt, -s->workspace->arrears_micros);
 }
 
 /* Notes the debt that remains after a part of it was paid. */
 static void note_debt(struct decide *d, struct slot *s, micros debt)
 {
+	CHECK(debt >= 0);
 	workspace_paid(d, s, debt);
 	bill_relieve(d, s, 0);
 }
@@ -173,6 +191,7 @@ static int64_t credit(struct decide *d, struct slot *s, micros amount, int64_t t
        int64_t expires_at_us, const struct movement *m)
 {
 	const micros debt = funds_debt(s), due = payable(s, type);
+	const micros after = money_sum(s->account->balance_micros, amount);
 	struct grants_row *g;
 
 	CHECK(amount > 0 && s->grants_loaded);
@@ -180,6 +199,7 @@ static int64_t credit(struct decide *d, struct slot *s, micros amount, int64_t t
 	enter(d, s, amount, g->seq, m);
 	pay_debt(d, s, g, due, m);
 	note_debt(d, s, money_sum(debt, -money_least(due, amount)));
+	CHECK(s->account->balance_micros == after && g->remaining_micros == amount - money_least(due, amount));
 	return g->seq;
 }
 
@@ -191,6 +211,7 @@ static enum counterpart counterpart_of(enum transaction_type type)
 #undef TRANSACTION
 	};
 
+	CHECK((unsigned)type < TRANSACTION_COUNT);
 	return counterparts[type];
 }
 
@@ -202,7 +223,21 @@ int64_t effects_priority(enum transaction_type type)
 #undef TRANSACTION
 	};
 
+	CHECK((unsigned)type < TRANSACTION_COUNT);
 	return priorities[type];
+}
+
+/* True if amounts of that type may have this sign. */
+static bool sign_fits(enum transaction_type type, micros amount)
+{
+	static const int signs[] = {
+#define TRANSACTION(NAME, sign, priority, counterpart) [TRANSACTION_##NAME] = (sign),
+#include "ledger/transactions.def"
+#undef TRANSACTION
+	};
+
+	CHECK((unsigned)type < TRANSACTION_COUNT);
+	return signs[type] == 0 || (signs[type] > 0) == (amount > 0);
 }
 
 static const char *text_of(const char *text)
@@ -229,6 +264,7 @@ static void add_transaction(struct decide *d, struct slot *s, const struct effec
 	row->metadata = text_of(t->metadata);
 	row->created_at_us = t->at_us;
 	row->recorded = true;
+	row_check_transaction(row);
 	rows_add(d->rows, s, &row->row);
 	*record = record_of(&row->row);
 }
@@ -240,6 +276,8 @@ static int64_t transact(struct decide *d, struct slot *s, const struct effects_t
 	record_sum record;
 	const struct movement m = {ENTRY_TRANSACTION, counterpart_of(t->type), 0, seq, t->at_us, &record};
 
+	CHECK(t->amount_micros != 0 && sign_fits(t->type, t->amount_micros));
+	CHECK(t->amount_micros > 0 || t->expires_at_us == 0);
 	if (t->amount_micros > 0) {
 		add_transaction(d, s, t, s->account->grant_seq + 1, &record);
 		(void)credit(d, s, t->amount_micros, t->type, t->priority, t->expires_at_us, &m);
@@ -248,6 +286,7 @@ static int64_t transact(struct decide *d, struct slot *s, const struct effects_t
 		debit(d, s, -t->amount_micros, first_seq, &m);
 	}
 	CHECK(record == 0 && s->account->balance_micros == after);
+	row_check_account(s->account);
 	return seq;
 }
 
@@ -258,7 +297,7 @@ int64_t effects_transact(struct decide *d, struct slot *s, const struct effects_
 
 int64_t effects_claw_back(struct decide *d, struct slot *s, const struct effects_transaction *t, int64_t grant_seq)
 {
-	CHECK(t->amount_micros < 0);
+	CHECK(t->amount_micros < 0 && grant_seq >= 0);
 	return transact(d, s, t, grant_seq);
 }
 
@@ -270,17 +309,21 @@ void effects_expire_grant(struct decide *d, struct slot *s, struct grants_row *g
 	const struct movement m = {ENTRY_TRANSACTION, counterpart_of(t->type), 0, seq, t->at_us, &record};
 
 	CHECK(g->remaining_micros > 0 && t->amount_micros == -g->remaining_micros);
+	CHECK(g->expires_at_us != 0 && sign_fits(t->type, t->amount_micros));
 	add_transaction(d, s, t, g->seq, &record);
 	g->remaining_micros = 0;
 	rows_touch(d->rows, &g->row);
 	enter(d, s, t->amount_micros, g->seq, &m);
+	CHECK(record == 0);
 }
 
 void effects_reserve(struct decide *d, struct slot *s, struct holds_row *h, micros change)
 {
 	h->reserved_micros = money_sum(h->reserved_micros, change);
 	s->account->held_micros = money_sum(s->account->held_micros, change);
-	CHECK(h->reserved_micros >= 0);
+	row_check_hold(h);
+	row_check_account(s->account);
+	CHECK(s->account->held_micros >= h->reserved_micros);
 	workspace_held(d, s, h, change, d->now_us);
 	rows_touch(d->rows, &h->row);
 	rows_touch(d->rows, &s->account->row);
@@ -310,11 +353,13 @@ struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct hol
 	u->created_at_us = h->created_at_us;
 	u->ended_at_us = at_us;
 	u->recorded = true;
+	row_check_usage(u);
 	rows_add(d->rows, s, &u->row);
 	rows_end(d->rows, &h->row);
 	CHECK(a->open_holds > 0 && a->held_micros >= h->reserved_micros);
 	a->open_holds--;
 	a->held_micros -= h->reserved_micros;
+	row_check_account(a);
 	workspace_held(d, s, h, -h->reserved_micros, at_us);
 	rows_touch(d->rows, &a->row);
 	return u;
@@ -335,7 +380,7 @@ static micros restore(struct decide *d, struct slot *s, struct grants_row *g, mi
 	};
 	const micros debt = funds_debt(s), due = payable(s, g->type);
 
-	CHECK(amount >= 0);
+	CHECK(wanted >= 0 && amount >= 0);
 	if (amount == 0)
 		return wanted;
 	g->remaining_micros += amount;
@@ -348,6 +393,7 @@ static micros restore(struct decide *d, struct slot *s, struct grants_row *g, mi
 		note_debt(d, s, money_sum(debt, -money_least(due, amount)));
 		due_note(s->account, g->expires_at_us);
 	}
+	row_check_grant(g);
 	return wanted - amount;
 }
 
@@ -393,6 +439,7 @@ static micros restore_payers(struct decide *d, struct slot *s, micros amount, mi
 		part = money_least(part, amount);
 		amount -= part - restore(d, s, g, part, m);
 	}
+	CHECK(skip >= 0 && amount >= 0);
 	return amount;
 }
 
@@ -403,6 +450,7 @@ static micros give_back_debt(struct decide *d, struct slot *s, micros amount, co
 {
 	const micros owes = funds_debt(s), owed = money_least(amount, owes);
 
+	CHECK(amount > 0 && owed >= 0 && debt->grant_seq == 0);
 	if (owed > 0) {
 		enter(d, s, owed, 0, m);
 		note_debt(d, s, money_sum(owes, -owed));
@@ -417,6 +465,7 @@ static void give_back(struct decide *d, struct slot *s, const struct usages_row 
 {
 	micros untraced = 0;
 
+	CHECK(amount > 0);
 	for (const struct entries_row *e = s->entries; e != NULL; e = (const struct entries_row *)e->row.next) {
 		const micros part = money_least(amount, -e->amount_micros);
 		struct grants_row *g;
@@ -433,6 +482,7 @@ static void give_back(struct decide *d, struct slot *s, const struct usages_row 
 		untraced = money_sum(untraced, restore(d, s, g, part, m));
 	}
 	untraced = money_sum(untraced, amount);
+	CHECK(amount >= 0 && untraced >= 0);
 	if (untraced > 0)
 		credit(d, s, untraced, TRANSACTION_REFUND, 0, 0, m);
 }
@@ -442,6 +492,8 @@ static void cost_less(struct decide *d, struct slot *s, const struct usages_row 
 {
 	const struct captures_row *c = rows_capture(d->rows, s, u->seq);
 
+	/* Only a charge for an expired hold was too much, and no more than all of it is. */
+	CHECK(c == NULL || less <= c->amount_micros);
 	give_back(d, s, u, less, m);
 	if (c != NULL)
 		workspace_given_back(d, s, u->member, c, less, m->at_us);
@@ -456,7 +508,7 @@ void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros
 	record_sum record;
 	struct movement m = {ENTRY_USAGE, COUNTERPART_USAGE, u->seq, 0, at_us, u->recorded ? &record : NULL};
 
-	CHECK(cost >= 0 && u->cost_micros >= 0);
+	CHECK(cost >= 0 && cost <= MONEY_AMOUNT_MAX_MICROS && u->cost_micros >= 0);
 	u->cost_micros = cost;
 	rows_touch(d->rows, &u->row);
 	record = record_of(&u->row) - recorded;
@@ -471,6 +523,7 @@ void effects_cost(struct decide *d, struct slot *s, struct usages_row *u, micros
 		enter(d, s, 0, 0, &m);
 	}
 	CHECK(!u->recorded || record == 0);
+	row_check_usage(u);
 	u->balance_micros = s->account->balance_micros;
 	u->available_micros = funds_available(s->account);
 }
@@ -492,6 +545,7 @@ void effects_capture(struct decide *d, struct slot *s, struct usages_row *u, mic
 	c->entry_first = first;
 	c->entry_last = s->account->entry_seq;
 	c->created_at_us = at_us;
+	row_check_capture(c);
 	workspace_note(d, s, u->member, c);
 	rows_add(d->rows, s, &c->row);
 }
@@ -516,6 +570,8 @@ void effects_remember(struct decide *d, struct slot *s, const struct command *c)
 	q->max_output_tokens = a->max_output_tokens;
 	q->expires_at_us = a->expires_at_us;
 	q->created_at_us = d->now_us;
+	row_check_request(q);
+	CHECK(a->outcome == OUTCOME_OK && !a->replayed);
 	rows_add(d->rows, s, &q->row);
 }
 
@@ -540,6 +596,7 @@ void effects_event(struct decide *d, const struct command *c)
 	e->state = c->answer.event_state;
 	e->note = text_of(c->answer.note);
 	e->body = e->state == EVENT_PARKED || e->state == EVENT_WAITING ? text_of(c->event.body) : "";
+	row_check_event(e);
 }
 
 struct profiles_row *effects_profile(struct decide *d, struct slot *s)
@@ -565,5 +622,6 @@ struct billing_row *effects_billing(struct decide *d, struct slot *s)
 		rows_add(d->rows, s, &b->row);
 	}
 	rows_touch(d->rows, &b->row);
+	row_check_billing(b);
 	return b;
 }

@@ -1,9 +1,12 @@
 #include "ledger/decide/funds.h"
 
+#include "base/check.h"
+
 micros funds_promisable(micros balance_micros, micros held_micros, bool postpaid, micros hard_limit_micros)
 {
 	const micros free_micros = money_sum(balance_micros, -held_micros);
 
+	CHECK(hard_limit_micros >= 0);
 	return postpaid ? money_sum(free_micros, hard_limit_micros) : free_micros;
 }
 
@@ -19,6 +22,7 @@ micros funds_debt(const struct slot *s)
 	const micros arrears = s->workspace != NULL ? s->workspace->arrears_micros : 0;
 	const micros below = s->account != NULL && s->account->balance_micros < 0 ? -s->account->balance_micros : 0;
 
+	CHECK(arrears >= 0);
 	return below > arrears ? below : arrears;
 }
 
