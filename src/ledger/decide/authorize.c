@@ -67,6 +67,7 @@ static enum outcome try_model(const struct decide *d, const struct plan *plan,
 	const struct price *p = book_price_at(d->book, PRICE_MODEL, model, d->now_us);
 	int64_t fitting;
 
+	CHECK(index >= 0 && index < c->authorize.model_count);
 	if (p == NULL)
 		return OUTCOME_UNKNOWN_MODEL;
 	if (plan != NULL && !plan_allows_model(plan, model))
@@ -80,6 +81,7 @@ static enum outcome try_model(const struct decide *d, const struct plan *plan,
 	                          .max_output_tokens = t.count[PRICE_OUTPUT]};
 	if (!price_of_tokens(p, unit, &t, &choice->reserved_micros))
 		return OUTCOME_INVALID_REQUEST;
+	CHECK(choice->reserved_micros >= 0);
 	if (choice->reserved_micros <= available)
 		return OUTCOME_OK;
 	if (!c->authorize.fit)
@@ -87,9 +89,12 @@ static enum outcome try_model(const struct decide *d, const struct plan *plan,
 	fitting = price_fit_output(p, unit, t.count[PRICE_INPUT], t.count[PRICE_OUTPUT], available);
 	if (fitting < c->authorize.fit_minimum)
 		return OUTCOME_INSUFFICIENT_CREDITS;
+	CHECK(fitting < t.count[PRICE_OUTPUT]);
 	t.count[PRICE_OUTPUT] = choice->max_output_tokens = fitting;
-	return price_of_tokens(p, unit, &t, &choice->reserved_micros) ? OUTCOME_OK
-	                                                              : OUTCOME_INVALID_REQUEST;
+	if (!price_of_tokens(p, unit, &t, &choice->reserved_micros))
+		return OUTCOME_INVALID_REQUEST;
+	CHECK(choice->reserved_micros <= available);
+	return OUTCOME_OK;
 }
 
 /* Chooses the first affordable model; if there is none, the model that needs least. */
@@ -100,6 +105,7 @@ static enum outcome choose_model(const struct decide *d, const struct slot *s, c
 	enum outcome result = OUTCOME_UNKNOWN_MODEL;
 	struct choice tried;
 
+	CHECK(c->authorize.model_count <= COMMAND_MODELS_MAX);
 	for (int i = 0; i < c->authorize.model_count; i++) {
 		const enum outcome o = try_model(d, plan, c, i, available, &tried);
 
@@ -171,6 +177,7 @@ static struct holds_row *new_hold(struct decide *d, struct slot *s, const struct
 	h->metadata = c->authorize.labels.metadata;
 	h->created_at_us = d->now_us;
 	h->expires_at_us = d->now_us + c->authorize.ttl_us;
+	CHECK(h->expires_at_us > h->created_at_us);
 	return h;
 }
 
@@ -196,6 +203,7 @@ void decide_authorize(struct decide *d, struct slot *s, struct command *c)
 	struct holds_row *h;
 
 	CHECK(c->authorize.model_count > 0 || c->authorize.action != NULL);
+	CHECK(c->authorize.input_tokens >= 0 && c->authorize.max_output_tokens >= 0);
 	if (refusal_suspended(s, a) || refusal_removed(d, s, c->member, a))
 		return;
 	limits_verdict(d, s, c->member, &verdict);
@@ -219,7 +227,10 @@ void decide_authorize(struct decide *d, struct slot *s, struct command *c)
 	rows_add(d->rows, s, &h->row);
 	effects_reserve(d, s, h, choice.reserved_micros);
 	CHECK(h->reserved_micros == 0 || funds_available(account) >= 0);
+	CHECK(account->open_holds <= d->holds_max);
 	fill_answer(a, h, &choice);
 	funds_figures(s, a);
 	a->available_micros = verdict.available_micros - h->reserved_micros;
+	/* No limit leaves more than the balance does. */
+	CHECK(a->available_micros <= funds_available(account));
 }

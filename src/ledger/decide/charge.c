@@ -10,12 +10,14 @@
 #include "ledger/decide/funds.h"
 #include "ledger/decide/limits.h"
 #include "ledger/decide/refusal.h"
+#include "ledger/decide/row_check.h"
 
 static struct usages_row *new_usage(struct decide *d, struct slot *s, const struct command *c,
                                     int64_t price_version, micros cost)
 {
 	struct usages_row *u = (struct usages_row *)rows_alloc(d->rows, TABLE_USAGES);
 
+	CHECK(cost >= 0 && price_version >= 0 && c->charge.quantity > 0);
 	memcpy(u->account_id, s->key.bytes, sizeof(u->account_id));
 	u->seq = ++s->account->hold_seq;
 	u->state = USAGE_SETTLED;
@@ -68,6 +70,8 @@ void decide_charge(struct decide *d, struct slot *s, struct command *c)
 	u = new_usage(d, s, c, p == &standard ? 0 : p->version, cost);
 	rows_add(d->rows, s, &u->row);
 	effects_cost(d, s, u, cost, 0, d->now_us);
+	CHECK(u->cost_micros == u->reserved_micros);
+	row_check_account(s->account);
 	a->outcome = OUTCOME_OK;
 	a->seq = u->seq;
 	a->amount_micros = cost;
@@ -75,4 +79,6 @@ void decide_charge(struct decide *d, struct slot *s, struct command *c)
 	a->settlement = SETTLEMENT_EXACT;
 	funds_figures(s, a);
 	a->available_micros = verdict.available_micros - cost;
+	/* No limit leaves more than the balance does. */
+	CHECK(a->available_micros <= funds_available(s->account));
 }

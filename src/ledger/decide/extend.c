@@ -6,11 +6,13 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "ledger/decide/due.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
 #include "ledger/decide/limits.h"
 #include "ledger/decide/refusal.h"
+#include "ledger/decide/row_check.h"
 
 /* Sets reserved to the amount for that many output tokens; OK, INVALID_REQUEST or UNAVAILABLE. */
 static enum outcome reserve(const struct decide *d, const struct holds_row *h,
@@ -20,6 +22,7 @@ static enum outcome reserve(const struct decide *d, const struct holds_row *h,
 		.count = {[PRICE_INPUT] = h->input_tokens, [PRICE_OUTPUT] = output}};
 	const struct price *p;
 
+	CHECK(output >= 0);
 	*reserved = h->reserved_micros;
 	if (h->source == SOURCE_BYOK || h->kind == PRICE_ACTION || output == h->max_output_tokens)
 		return OUTCOME_OK;
@@ -42,6 +45,7 @@ static bool in_plan(const struct decide *d, const struct slot *s, const struct h
 static bool refuse(struct decide *d, struct slot *s, const struct command *c, const struct holds_row *h, micros more,
                    struct limits_verdict *verdict, struct answer *a)
 {
+	CHECK(more == 0 || (h->source == SOURCE_PLATFORM && h->kind == PRICE_MODEL));
 	if (refusal_suspended(s, a) || refusal_removed(d, s, h->member, a))
 		return true;
 	if (!in_plan(d, s, h)) {
@@ -68,6 +72,7 @@ void decide_extend(struct decide *d, struct slot *s, struct command *c)
 		                                                         : OUTCOME_NOT_FOUND;
 		return;
 	}
+	CHECK(c->extend.ttl_us >= 0 && c->extend.max_output_tokens >= 0);
 	output = c->extend.max_output_tokens > 0 ? c->extend.max_output_tokens
 	                                         : h->max_output_tokens;
 	a->outcome = reserve(d, h, a->unit, output, &reserved);
@@ -84,6 +89,8 @@ void decide_extend(struct decide *d, struct slot *s, struct command *c)
 	if (c->extend.ttl_us > 0)
 		h->expires_at_us = d->now_us + c->extend.ttl_us;
 	due_note(s->account, h->expires_at_us);
+	row_check_hold(h);
+	CHECK(h->reserved_micros == reserved);
 	rows_touch(d->rows, &h->row);
 	rows_touch(d->rows, &s->account->row);
 	a->amount_micros = reserved;

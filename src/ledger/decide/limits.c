@@ -66,6 +66,8 @@ static void spending(const struct decide *d, enum limit_kind kind, bool of_membe
 		.resets_at_us = running ? w->until_us : w->next_us,
 	};
 
+	CHECK(limit >= COMMAND_NO_LIMIT && w->used >= 0 && w->held >= 0);
+	CHECK(found.resets_at_us > d->now_us);
 	if (limit != COMMAND_NO_LIMIT)
 		tighten(v, &found);
 }
@@ -90,7 +92,7 @@ static void share(const struct decide *d, const struct slot *s, const struct mem
 		.resets_at_us = period_end(s, next_month_us),
 	};
 
-	CHECK(others >= 0);
+	CHECK(own >= 0 && others >= 0);
 	tighten(v, &found);
 }
 
@@ -103,6 +105,7 @@ void limits_verdict(struct decide *d, struct slot *s, const char *member, struct
 	balance(s, v);
 	if (w == NULL)
 		return;
+	CHECK(m == NULL || m->held_micros <= s->account->held_micros);
 	day_us = zone_next_day(s->zone, d->now_us);
 	month_us = zone_next_month(s->zone, d->now_us);
 	share(d, s, m, month_us, v);
@@ -120,6 +123,8 @@ void limits_verdict(struct decide *d, struct slot *s, const char *member, struct
 	if (m != NULL)
 		spending(d, LIMIT_MONTHLY, true, m->monthly_limit_micros,
 		         &(struct window){m->month_micros, m->held_micros, m->month_until_us, month_us}, v);
+	CHECK(v->kind >= LIMIT_BALANCE && v->kind <= LIMIT_MONTHLY);
+	CHECK(v->available_micros <= funds_available(s->account));
 }
 
 const struct plan *limits_plan(const struct decide *d, const struct slot *s)
@@ -137,6 +142,8 @@ void limits_refuse(const struct limits_verdict *v, micros needed, struct answer 
 		[LIMIT_MONTHLY] = OUTCOME_SPENDING_LIMIT_REACHED,
 	};
 
+	CHECK(v->kind >= LIMIT_BALANCE && v->kind <= LIMIT_MONTHLY);
+	CHECK(needed > v->available_micros);
 	a->outcome = outcomes[v->kind];
 	a->limit = v->kind;
 	a->of_member = v->of_member;

@@ -13,6 +13,7 @@
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
 #include "ledger/decide/paid_period.h"
+#include "ledger/decide/row_check.h"
 #include "ledger/decide/workspace.h"
 
 /* Prefetch read the holds so that the list is in the order of expiry. */
@@ -37,8 +38,10 @@ static struct grants_row *next_grant(struct slot *s)
 static void expire_hold(struct decide *d, struct slot *s, struct holds_row *h)
 {
 	const micros estimate = h->reserved_micros;
-	struct usages_row *u = effects_end_hold(d, s, h, USAGE_EXPIRED, h->expires_at_us);
+	struct usages_row *u;
 
+	CHECK(h->expires_at_us <= d->now_us);
+	u = effects_end_hold(d, s, h, USAGE_EXPIRED, h->expires_at_us);
 	/* A late settlement may not name the input. */
 	u->input_tokens = h->input_tokens;
 	if (d->capture_expired && funds_fit(s->account, -estimate)) {
@@ -47,6 +50,8 @@ static void expire_hold(struct decide *d, struct slot *s, struct holds_row *h)
 	} else {
 		effects_cost(d, s, u, 0, 0, u->ended_at_us);
 	}
+	/* A charge without a settlement is the estimate, and is marked so. */
+	CHECK(u->cost_micros == (u->settlement == SETTLEMENT_ESTIMATED ? estimate : 0));
 }
 
 static void expire_grant(struct decide *d, struct slot *s, struct grants_row *g)
@@ -58,6 +63,7 @@ static void expire_grant(struct decide *d, struct slot *s, struct grants_row *g)
 		.at_us = g->expires_at_us,
 	};
 
+	CHECK(g->expires_at_us != 0 && g->expires_at_us <= d->now_us);
 	effects_expire_grant(d, s, g, &t);
 }
 
@@ -82,6 +88,8 @@ static void look(struct decide *d, struct slot *s, struct holds_row *hold, struc
 
 	due->hold = next_hold(hold);
 	due->grant = next_grant(s);
+	/* The list is in the order of expiry. */
+	CHECK(hold == NULL || due->hold == NULL || due->hold->expires_at_us >= hold->expires_at_us);
 	due->at_us[DUE_HOLD] = due->hold != NULL ? due->hold->expires_at_us : DUE_NEVER;
 	due->at_us[DUE_MONTH] = w != NULL ? at_or_never(w->statement_at_us) : DUE_NEVER;
 	due->at_us[DUE_PERIOD] = w != NULL ? at_or_never(w->period_end_us) : DUE_NEVER;
@@ -153,4 +161,7 @@ void decide_refresh(struct decide *d, struct slot *s)
 	/* Everything that is open has been loaded, so the bound becomes exact again. */
 	rows_touch(d->rows, &s->account->row);
 	s->account->due_at_us = due.at_us[next];
+	row_check_account(s->account);
+	/* The workspace knows the earliest of its own events, too. */
+	CHECK(s->workspace == NULL || s->account->due_at_us <= workspace_due_us(s->workspace));
 }

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
+#include "ledger/decide/row_check.h"
 
 /* The facts of an open or ended hold that its price depends on. */
 struct terms_of_hold {
@@ -28,6 +29,7 @@ static struct tokens charged(const struct decide *d, const struct command *c, co
 	const struct price *p;
 	int64_t rest = c->settle.rest;
 
+	CHECK(rest >= 0 && h->input_tokens >= 0);
 	if ((rest == 0 && !c->settle.no_input) || h->source == SOURCE_BYOK || h->kind != PRICE_MODEL)
 		return t;
 	if (c->settle.no_input)
@@ -39,6 +41,7 @@ static struct tokens charged(const struct decide *d, const struct command *c, co
 		t.count[PRICE_INPUT] += rest;
 		t.count[PRICE_OUTPUT] -= rest;
 	}
+	CHECK(t.count[PRICE_INPUT] >= 0 && t.count[PRICE_OUTPUT] >= 0);
 	return t;
 }
 
@@ -75,6 +78,7 @@ static enum outcome compute(const struct decide *d, const struct command *c,
 
 static void fill_answer(const struct slot *s, const struct usages_row *u, struct answer *a)
 {
+	row_check_usage(u);
 	a->seq = u->seq;
 	a->amount_micros = u->cost_micros;
 	a->settlement = (enum settlement)u->settlement;
@@ -106,6 +110,7 @@ static void book(struct decide *d, struct slot *s, const struct command *c, stru
 {
 	const int64_t *count = tokens->count;
 
+	CHECK(settlement != SETTLEMENT_NONE && u->seq == c->hold_seq);
 	effects_account(d, s, c);
 	u->outcome = c->settle.outcome;
 	u->has_usage = c->settle.has_usage;
@@ -137,6 +142,7 @@ static void settle_open(struct decide *d, struct slot *s, struct command *c, str
 		return;
 
 	/* From here on it succeeds. */
+	CHECK(cost >= 0 && (!release || cost == 0));
 	u = effects_end_hold(d, s, h, release ? USAGE_RELEASED : USAGE_SETTLED, d->now_us);
 	book(d, s, c, u, &tokens, cost, settlement, 0);
 	fill_answer(s, u, &c->answer);
@@ -172,6 +178,8 @@ void decide_settle(struct decide *d, struct slot *s, struct command *c)
 	struct usages_row *u = rows_usage(d->rows, s, c->hold_seq);
 
 	CHECK(h == NULL || u == NULL);
+	CHECK(c->settle.outcome == SETTLE_COMPLETE || c->settle.outcome == SETTLE_PARTIAL ||
+	      c->settle.outcome == SETTLE_FAILED);
 	c->answer.outcome = OUTCOME_NOT_FOUND;
 	c->answer.field = "usage";
 	if (h != NULL) {

@@ -3,6 +3,7 @@
  */
 #include "ledger/decide/decide.h"
 
+#include "base/check.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
 #include "ledger/decide/refusal.h"
@@ -15,5 +16,6 @@ void decide_touch(struct decide *d, struct slot *s, struct command *c)
 	if (s->account == NULL && c->touch.create)
 		effects_account(d, s, c);
 	c->answer.absent = s->account == NULL;
+	CHECK(!c->answer.absent || !c->touch.create);
 	funds_figures(s, &c->answer);
 }

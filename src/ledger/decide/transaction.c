@@ -24,6 +24,7 @@ static const char *wrong_field(const struct decide *d, const struct slot *s,
 	const struct rule *rule = &rules[c->transaction.type];
 	const micros amount = c->transaction.amount_micros;
 
+	CHECK((unsigned)c->transaction.type < TRANSACTION_COUNT && rule->priority >= 0);
 	if (amount == 0 || amount > MONEY_AMOUNT_MAX_MICROS || amount < -MONEY_AMOUNT_MAX_MICROS ||
 	    (rule->sign > 0 && amount < 0) || (rule->sign < 0 && amount > 0) ||
 	    !funds_fit(s->account, amount))
@@ -59,6 +60,7 @@ void decide_transaction(struct decide *d, struct slot *s, struct command *c)
 	/* From here on it succeeds. */
 	effects_account(d, s, c);
 	a->outcome = OUTCOME_OK;
+	CHECK(t.priority >= 0 && t.priority <= INT32_MAX);
 	a->seq = effects_transact(d, s, &t);
 	a->amount_micros = t.amount_micros;
 	a->expires_at_us = t.expires_at_us;
