@@ -11,8 +11,9 @@ A bug is a file NAME.patch: lines "Field: value", then the difference that `patc
     Quick      yes: a program that neither needs a database nor a web server; make check runs these
 
 One copy is built once; then for each bug: patch in, make, run, patch out.  Each test is also run without any bug, and
-has to pass.  A bug counts as caught when the test fails, and as it should; that a program does not compile, or
-that octroi does not start, is not what is meant.  The last line says how many were caught.
+has to pass.  A bug counts as caught when the test fails, and as it should; an assertion that stops the program is such
+a failure.  That a program does not compile, or that octroi does not start, is not what is meant.  The last line says
+how many were caught.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import pathlib
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -119,9 +121,10 @@ class Copy:
 
 
 def is_failure(bug, status, output):
-    """Whether tests have failed: a program says how many, pytest 1; anything else is no result."""
+    """Whether tests have failed: a program says how many, or an assertion stops it; pytest 1; anything else is no result."""
     if bug.is_program:
-        return status not in (0, None) and re.search(r"^not ok \d", output, re.M) is not None
+        stopped = status == -signal.SIGABRT and "octroi: bug: " in output
+        return stopped or (status not in (0, None) and re.search(r"^not ok \d", output, re.M) is not None)
     return status == 1 and "quickstart failed" not in output
 
 

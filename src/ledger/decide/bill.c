@@ -5,21 +5,25 @@
 #include "base/check.h"
 #include "ledger/decide/due.h"
 #include "ledger/decide/funds.h"
+#include "ledger/decide/row_check.h"
 #include "ledger/decide/workspace.h"
 
 #define PPM 1000000
+#define DECIMALS_MAX 6 /* no currency has a smaller unit than a micro */
 #define MINOR_MAX 99999999 /* of one invoice, by Stripe's rules; the next one has the rest */
 
 micros bill_owed(const struct slot *s, const struct workspaces_row *w)
 {
 	const micros debt = funds_debt(s), elsewhere = w != NULL ? w->stated_micros + w->overdue_micros : 0;
 
+	CHECK(debt >= 0 && elsewhere >= 0);
 	return debt > elsewhere ? debt - elsewhere : 0;
 }
 
 /* A millionth of the account's unit is worth *up / *down of the currency's smallest unit. */
 static void rate(const struct decide *d, const struct slot *s, __int128 *up, __int128 *down)
 {
+	CHECK(d->billing.decimals >= 0 && d->billing.decimals <= DECIMALS_MAX);
 	*up = s->account->unit == UNIT_MONEY ? PPM : d->terms.credit_value_ppm;
 	*down = (__int128)PPM * PPM;
 	for (int i = 0; i < d->billing.decimals; i++)
@@ -37,7 +41,9 @@ void bill_price(const struct decide *d, const struct slot *s, micros owed, struc
 		minor = MINOR_MAX;
 	amount->minor = (int64_t)minor;
 	amount->micros = (micros)(minor * down / up);
-	CHECK(amount->micros <= owed);
+	CHECK(amount->micros >= 0 && amount->micros <= owed);
+	/* The rest is less than one smallest unit, and the micro that was cut off. */
+	CHECK(minor == MINOR_MAX || (owed - amount->micros) * up < down + up);
 }
 
 bool bill_small(const struct decide *d, const struct statement_amount *amount)
@@ -51,6 +57,7 @@ struct statements_row *bill_make(struct decide *d, struct slot *s, const struct 
 	struct workspaces_row *w = workspace_of(d, s);
 	struct statements_row *t = (struct statements_row *)rows_alloc(d->rows, TABLE_STATEMENTS);
 
+	CHECK(amount->minor > 0 && amount->micros >= 0);
 	memcpy(t->account_id, s->key.bytes, sizeof(t->account_id));
 	t->seq = ++w->statement_seq;
 	t->state = bill_small(d, amount) ? STATEMENT_CARRIED : STATEMENT_OPEN;
@@ -66,6 +73,8 @@ struct statements_row *bill_make(struct decide *d, struct slot *s, const struct 
 		w->stated_micros += amount->micros; /* both within the balance, which has bounds */
 		due_post(d, s, w, OUTBOX_STATEMENT, t->seq, to_us);
 	}
+	row_check_statement(t);
+	row_check_workspace(w);
 	rows_add(d->rows, s, &t->row);
 	rows_touch(d->rows, &w->row);
 	return t;
@@ -82,6 +91,7 @@ void bill_schedule(struct decide *d, struct slot *s)
 			w->statement_from_us = d->now_us;
 		w->statement_at_us = zone_next_month(workspace_zone(d, w), d->now_us);
 		due_note(s->account, w->statement_at_us);
+		CHECK(w->statement_at_us > d->now_us);
 	}
 	rows_touch(d->rows, &w->row);
 	rows_touch(d->rows, &s->account->row);
@@ -98,7 +108,9 @@ void bill_month(struct decide *d, struct slot *s)
 		(void)bill_make(d, s, &amount, w->statement_at_us);
 	w->statement_from_us = w->statement_at_us;
 	w->statement_at_us = zone_next_month(workspace_zone(d, w), w->statement_at_us);
+	CHECK(w->statement_from_us < w->statement_at_us);
 	due_note(s->account, w->statement_at_us);
+	row_check_workspace(w);
 	rows_touch(d->rows, &w->row);
 	rows_touch(d->rows, &s->account->row);
 }
@@ -107,7 +119,7 @@ void bill_suspend(struct decide *d, struct slot *s)
 {
 	struct workspaces_row *w = workspace_of(d, s);
 
-	CHECK(w != NULL);
+	CHECK(w != NULL && w->suspend_at_us != 0);
 	/* An account that a person has suspended since keeps its status. */
 	if (s->account->status == STATUS_PAST_DUE)
 		s->account->status = STATUS_UNPAID;
@@ -121,6 +133,7 @@ static void begin_grace(struct decide *d, struct slot *s)
 {
 	struct workspaces_row *w = workspace_of(d, s);
 
+	CHECK(d->billing.grace_us >= 0);
 	if (w->past_due_at_us == 0)
 		w->past_due_at_us = d->now_us;
 	if (s->account->status == STATUS_ACTIVE) {
@@ -128,6 +141,7 @@ static void begin_grace(struct decide *d, struct slot *s)
 		w->suspend_at_us = d->billing.grace_us > 0 ? d->now_us + d->billing.grace_us : 0;
 		due_note(s->account, w->suspend_at_us);
 	}
+	CHECK(s->account->status != STATUS_ACTIVE);
 	rows_touch(d->rows, &w->row);
 	rows_touch(d->rows, &s->account->row);
 }
@@ -136,11 +150,14 @@ void bill_fail(struct decide *d, struct slot *s, struct statements_row *t)
 {
 	struct workspaces_row *w = workspace_of(d, s);
 
+	CHECK(!bill_settled(t));
 	if (t->state != STATEMENT_FAILED)
 		w->failed_statements++;
 	t->state = STATEMENT_FAILED;
 	t->failures++;
 	begin_grace(d, s);
+	CHECK(w->failed_statements > 0);
+	row_check_statement(t);
 	rows_touch(d->rows, &t->row);
 }
 
@@ -162,6 +179,7 @@ void bill_relieve(struct decide *d, struct slot *s, micros paid)
 	struct workspaces_row *w = workspace_of(d, s);
 	struct statement_amount amount;
 
+	CHECK(paid >= 0);
 	if (w == NULL || w->overdue_micros == 0)
 		return;
 	w->overdue_micros -= paid < w->overdue_micros ? paid : w->overdue_micros;
@@ -169,6 +187,7 @@ void bill_relieve(struct decide *d, struct slot *s, micros paid)
 	if (bill_small(d, &amount))
 		w->overdue_micros = 0;
 	workspace_restore(d, s);
+	row_check_workspace(w);
 	rows_touch(d->rows, &w->row);
 }
 
@@ -178,16 +197,19 @@ void bill_demand(struct decide *d, struct slot *s, struct statements_row *t)
 
 	if (w->overdue_micros == 0)
 		return;
+	CHECK(t->state == STATEMENT_OPEN);
 	w->overdue_micros = 0;
 	w->failed_statements++;
 	t->state = STATEMENT_FAILED;
 	t->failure = "overdue";
+	row_check_statement(t);
 }
 
 void bill_settle(struct decide *d, struct slot *s, struct statements_row *t, enum statement_state state)
 {
 	struct workspaces_row *w = workspace_of(d, s);
 
+	CHECK(!bill_settled(t));
 	CHECK(w->stated_micros >= t->amount_micros);
 	w->stated_micros -= t->amount_micros;
 	if (t->state == STATEMENT_FAILED) {
@@ -195,7 +217,10 @@ void bill_settle(struct decide *d, struct slot *s, struct statements_row *t, enu
 		w->failed_statements--;
 	}
 	t->state = state;
+	CHECK(bill_settled(t));
 	workspace_restore(d, s);
+	row_check_statement(t);
+	row_check_workspace(w);
 	rows_touch(d->rows, &t->row);
 	rows_touch(d->rows, &w->row);
 	rows_touch(d->rows, &s->account->row);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "ledger/decide/effects.h"
 
 /* Stripe may forget a key after a day. */
@@ -11,6 +12,7 @@ void customer_keep_key(struct decide *d, struct slot *s, const char *key)
 {
 	struct billing_row *b = effects_billing(d, s);
 
+	CHECK(key[0] != '\0');
 	if (b->customer_id[0] != '\0' ||
 	    (b->customer_key[0] != '\0' && d->now_us - b->customer_key_at_us < KEY_LIFE_US))
 		return;

@@ -3,10 +3,12 @@
  */
 #include "ledger/decide/decide.h"
 
+#include "base/check.h"
 #include "ledger/decide/facts.h"
 #include "ledger/decide/funds.h"
 #include "ledger/decide/order.h"
 #include "ledger/decide/paid_period_money.h"
+#include "ledger/decide/row_check.h"
 
 static const char *mismatch(struct decide *d, const struct slot *s, const struct order *o,
                             const struct disputes_row *r, const struct command *c)
@@ -42,6 +44,7 @@ static void decide_of_order(struct decide *d, struct slot *s, struct command *c)
 	if (r != NULL)
 		order.disputes_minor -= facts_live_dispute(r);
 	order.disputes_minor += facts_live_dispute(&after);
+	CHECK(order.disputes_minor >= 0);
 	if (!order_claims(&order, &claims) || !order_fits(s, &o, &claims)) {
 		order_park(&c->answer, "the balance would leave its range");
 		return;
@@ -52,6 +55,7 @@ static void decide_of_order(struct decide *d, struct slot *s, struct command *c)
 	order_write(d, &order);
 	facts_keep_dispute(d, s, r, &after, c);
 	order_settle(d, s, &order, &claims, c->object_id);
+	row_check_account(s->account);
 	c->answer.outcome = OUTCOME_OK;
 	funds_figures(s, &c->answer);
 }

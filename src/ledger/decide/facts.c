@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "base/check.h"
+#include "ledger/decide/row_check.h"
+
 /* ---- refunds --------------------------------------------------------------------------------------- */
 
 struct refunds_row *facts_refund(struct decide *d, struct slot *s, const struct command *c)
@@ -13,6 +16,7 @@ struct refunds_row *facts_refund(struct decide *d, struct slot *s, const struct 
 
 enum refund_status facts_refund_status(const struct refunds_row *r, const struct command *c)
 {
+	CHECK((unsigned)c->refund.status <= REFUND_FAILED);
 	if (r != NULL && r->status > (int64_t)c->refund.status)
 		return (enum refund_status)r->status;
 	return c->refund.status;
@@ -28,6 +32,7 @@ void facts_add_refund(const struct facts_refunds *sums, const struct refunds_row
 {
 	const int64_t amount = c->refund.amount_minor;
 
+	CHECK(amount >= 0 && (r == NULL || r->amount_minor == amount));
 	if (c->object_id[0] == '\0') {
 		if (amount > *sums->charge_refunded_minor)
 			*sums->charge_refunded_minor = amount;
@@ -36,6 +41,7 @@ void facts_add_refund(const struct facts_refunds *sums, const struct refunds_row
 	*sums->known_minor += r == NULL ? amount : 0;
 	*sums->live_minor += live_refund(status, amount) -
 	                     live_refund(r == NULL ? REFUND_UNKNOWN : (enum refund_status)r->status, amount);
+	CHECK(*sums->live_minor >= 0 && *sums->live_minor <= *sums->known_minor);
 }
 
 void facts_keep_refund(struct decide *d, struct slot *s, struct refunds_row *r, const struct command *c,
@@ -55,7 +61,9 @@ void facts_keep_refund(struct decide *d, struct slot *s, struct refunds_row *r, 
 		rows_add(d->rows, s, &r->row);
 	}
 	rows_touch(d->rows, &r->row);
+	CHECK(r->status <= (int64_t)status);
 	r->status = status;
+	row_check_refund(r);
 }
 
 /* ---- disputes -------------------------------------------------------------------------------------- */
@@ -75,6 +83,7 @@ struct disputes_row facts_of_dispute(const struct disputes_row *r, const struct 
 		facts.amount_minor = c->dispute.amount_minor;
 	facts.withdrawn |= c->dispute.withdrawn;
 	facts.reinstated |= c->dispute.reinstated;
+	CHECK(facts.amount_minor >= 0);
 	return facts;
 }
 
@@ -92,7 +101,11 @@ void facts_keep_dispute(struct decide *d, struct slot *s, struct disputes_row *r
 		rows_add(d->rows, s, &r->row);
 	}
 	rows_touch(d->rows, &r->row);
+	/* The facts only rise. */
+	CHECK(r->amount_minor <= facts->amount_minor);
+	CHECK(r->withdrawn <= facts->withdrawn && r->reinstated <= facts->reinstated);
 	r->amount_minor = facts->amount_minor;
 	r->withdrawn = facts->withdrawn;
 	r->reinstated = facts->reinstated;
+	row_check_dispute(r);
 }

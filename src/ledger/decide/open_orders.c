@@ -39,6 +39,7 @@ static void read_list(const struct decide *d, const struct billing_row *b, struc
 
 static void write_list(struct decide *d, struct billing_row *b, const struct list *l)
 {
+	_Static_assert((size_t)OPEN_ORDERS_MAX * ENTRY_BYTES + 1 <= ROWS_TEXT_MAX, "a full list has room");
 	char *text = rows_text(d->rows, (size_t)l->count * ENTRY_BYTES + 1), digits[ENTRY_BYTES];
 	size_t length = 0;
 
@@ -46,6 +47,7 @@ static void write_list(struct decide *d, struct billing_row *b, const struct lis
 		int64_t rest = l->until_s[i];
 		size_t at = 0;
 
+		CHECK(rest > 0);
 		if (i > 0)
 			text[length++] = ',';
 		do {
@@ -56,6 +58,7 @@ static void write_list(struct decide *d, struct billing_row *b, const struct lis
 		while (at > 0)
 			text[length++] = digits[--at];
 	}
+	CHECK(length <= (size_t)l->count * ENTRY_BYTES);
 	text[length] = '\0';
 	b->open_orders = text;
 	rows_touch(d->rows, &b->row);
@@ -75,6 +78,7 @@ static bool take_out(struct list *l, int64_t until_s)
 
 static void put_in(struct list *l, int64_t until_s)
 {
+	CHECK(until_s > 0);
 	if (l->count < OPEN_ORDERS_MAX)
 		l->until_s[l->count++] = until_s;
 }
@@ -84,6 +88,7 @@ bool open_orders_full(const struct decide *d, const struct billing_row *b, struc
 	struct list l = {.count = 0};
 	int64_t first_s = INT64_MAX / US_PER_SECOND;
 
+	CHECK(d->orders_open_max > 0 && d->orders_open_max <= OPEN_ORDERS_MAX);
 	if (b != NULL)
 		read_list(d, b, &l);
 	if (l.count < d->orders_open_max)
@@ -91,6 +96,8 @@ bool open_orders_full(const struct decide *d, const struct billing_row *b, struc
 	for (int i = 0; i < l.count; i++)
 		first_s = l.until_s[i] < first_s ? l.until_s[i] : first_s;
 	a->outcome = OUTCOME_RATE_LIMITED;
+	/* Lapsed orders are not in the list. */
+	CHECK(first_s * US_PER_SECOND > d->now_us);
 	a->resets_at_us = first_s * US_PER_SECOND;
 	return true;
 }
@@ -99,7 +106,9 @@ void open_orders_begin(struct decide *d, struct billing_row *b, const struct top
 {
 	struct list l;
 
+	CHECK(t->state == TOPUP_OPEN && t->session_id[0] == '\0');
 	read_list(d, b, &l);
+	CHECK(l.count < OPEN_ORDERS_MAX);
 	put_in(&l, without_session(t));
 	write_list(d, b, &l);
 }
@@ -108,6 +117,7 @@ void open_orders_extend(struct decide *d, struct billing_row *b, const struct to
 {
 	struct list l;
 
+	CHECK(t->state == TOPUP_OPEN && t->session_id[0] != '\0');
 	read_list(d, b, &l);
 	(void)take_out(&l, without_session(t));
 	put_in(&l, with_session(t));
@@ -118,6 +128,7 @@ void open_orders_end(struct decide *d, struct billing_row *b, const struct topup
 {
 	struct list l;
 
+	CHECK(t->state == TOPUP_OPEN);
 	read_list(d, b, &l);
 	if (!take_out(&l, t->session_id[0] != '\0' ? with_session(t) : without_session(t)))
 		(void)take_out(&l, without_session(t));

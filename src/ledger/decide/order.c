@@ -6,6 +6,7 @@
 #include "ledger/decide/bill.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
+#include "ledger/decide/row_check.h"
 #include "ledger/decide/workspace.h"
 
 /* ---- rows ---------------------------------------------------------------------------------------- */
@@ -48,11 +49,21 @@ void order_of_statement(struct statements_row *t, struct order *o)
 #undef FACT
 }
 
+/* The condition of every order: the known facts do not contradict each other, and nothing is taken back before it was
+ * paid. */
+static bool is_sound(const struct order *o)
+{
+	return o->refunds_live_minor >= 0 && o->refunds_live_minor <= o->refunds_known_minor &&
+	       o->charge_refunded_minor >= 0 && o->disputes_minor >= 0 && o->refunded_micros >= 0 &&
+	       o->disputed_micros >= 0 && (o->paid || (o->refunded_micros == 0 && o->disputed_micros == 0));
+}
+
 bool order_find(struct decide *d, struct slot *s, const struct command *c, struct order *o)
 {
 	struct statements_row *statement;
 	struct topups_row *topup;
 
+	CHECK(c->payment_kind == PAYMENT_OF_TOPUP || c->payment_kind == PAYMENT_OF_STATEMENT);
 	if (c->payment_kind == PAYMENT_OF_STATEMENT) {
 		statement = bill_find(d, s, c->topup_seq);
 		if (statement != NULL)
@@ -67,6 +78,8 @@ bool order_find(struct decide *d, struct slot *s, const struct command *c, struc
 
 void order_write(struct decide *d, const struct order *o)
 {
+	CHECK(is_sound(o));
+	CHECK(o->row->table == (o->kind == PAYMENT_OF_STATEMENT ? TABLE_STATEMENTS : TABLE_TOPUPS));
 	if (o->kind == PAYMENT_OF_STATEMENT) {
 		struct statements_row *t = (struct statements_row *)o->row;
 
@@ -93,6 +106,7 @@ static bool share(const struct order *o, int64_t minor, micros *share_micros)
 	__int128 exact;
 
 	CHECK(minor >= 0 && o->amount_minor > 0);
+	CHECK(o->amount_micros >= 0);
 	exact = (__int128)o->amount_micros * minor / o->amount_minor;
 	if (exact > MONEY_AMOUNT_MAX_MICROS)
 		return false;
@@ -143,6 +157,7 @@ const char *order_payment_mismatch(struct decide *d, const struct slot *s, const
 {
 	const struct payments_row *p = payment_of(d, c);
 
+	CHECK(p == NULL || strcmp(p->payment_id, c->payment_id) == 0);
 	if (p != NULL && (p->kind != (int64_t)o->kind || p->topup_seq != o->seq ||
 	                  memcmp(p->account_id, s->key.bytes, sizeof(p->account_id)) != 0))
 		return "this payment belongs to another order";
@@ -172,6 +187,7 @@ void order_keep_payment(struct decide *d, struct slot *s, struct order *o, const
 	p->topup_seq = o->seq;
 	p->kind = o->kind;
 	p->created_at_us = d->now_us;
+	row_check_payment(p);
 	rows_add(d->rows, NULL, &p->row);
 }
 
@@ -186,6 +202,7 @@ static micros change_of(const struct order *o, const struct order_claims *claims
 
 bool order_fits(const struct slot *s, const struct order *o, const struct order_claims *claims)
 {
+	CHECK(claims->refunded_micros >= 0 && claims->disputed_micros >= 0);
 	/* Refunds come first, disputes second: each step has to fit. */
 	return !o->paid || (funds_fit(s->account, o->refunded_micros - claims->refunded_micros) &&
 	                    funds_fit(s->account, change_of(o, claims)));
@@ -193,6 +210,7 @@ bool order_fits(const struct slot *s, const struct order *o, const struct order_
 
 bool order_fits_paid(const struct slot *s, const struct order *o, const struct order_claims *claims)
 {
+	CHECK(!o->paid && o->refunded_micros == 0 && o->disputed_micros == 0);
 	return funds_fit(s->account, o->amount_micros) && funds_fit(s->account, -claims->refunded_micros) &&
 	       funds_fit(s->account, -claims->refunded_micros - claims->disputed_micros);
 }
@@ -205,6 +223,7 @@ static void move(struct decide *d, struct slot *s, const struct order *o, struct
 	what->amount_micros = change;
 	if (change < 0) {
 		effects_claw_back(d, s, what, o->grant_seq);
+		CHECK(funds_debt(s) >= before);
 		workspace_owes(d, s, funds_debt(s) - before);
 		if (o->kind == PAYMENT_OF_STATEMENT)
 			bill_taken_back(d, s, funds_debt(s) - before);
@@ -226,6 +245,7 @@ void order_settle(struct decide *d, struct slot *s, struct order *o, const struc
 		.actor = "stripe",
 	};
 
+	CHECK(claims->refunded_micros >= 0 && claims->disputed_micros >= 0 && is_sound(o));
 	if (!o->paid)
 		return;
 	what.type = TRANSACTION_REFUND;
@@ -241,6 +261,7 @@ void order_settle(struct decide *d, struct slot *s, struct order *o, const struc
 
 void order_park(struct answer *a, const char *note)
 {
+	CHECK(note[0] != '\0');
 	a->outcome = OUTCOME_OK;
 	a->event_state = EVENT_PARKED;
 	a->note = note;

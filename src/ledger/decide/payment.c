@@ -6,12 +6,14 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "ledger/decide/bill.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
 #include "ledger/decide/open_orders.h"
 #include "ledger/decide/order.h"
 #include "ledger/decide/referral.h"
+#include "ledger/decide/row_check.h"
 
 static const char *customer_mismatch(struct decide *d, struct slot *s, const struct command *c)
 {
@@ -71,6 +73,9 @@ static void credit(struct decide *d, struct slot *s, struct topups_row *t, struc
 	struct billing_row *b = effects_billing(d, s);
 	struct order o;
 
+	/* An order is credited once, in the unit that it was made in. */
+	CHECK(t->state == TOPUP_PAID && t->transaction_seq == 0 && t->amount_micros > 0);
+	CHECK(t->unit == s->account->unit);
 	rows_touch(d->rows, &s->account->row);
 	bill_relieve(d, s, t->amount_micros);
 	t->transaction_seq = effects_transact(d, s, &given);
@@ -81,6 +86,7 @@ static void credit(struct decide *d, struct slot *s, struct topups_row *t, struc
 	if (a->first_payment)
 		b->first_paid_at_us = d->now_us;
 	a->amount_micros = t->amount_micros;
+	row_check_billing(b);
 	order_of_topup(t, &o);
 	order_settle(d, s, &o, claims, t->payment_id);
 }
@@ -95,6 +101,8 @@ static void raise_order(struct decide *d, struct slot *s, struct topups_row *t, 
 {
 	struct billing_row *b = effects_billing(d, s);
 
+	/* The highest state stands. */
+	CHECK(state <= TOPUP_PAID && (int64_t)state > t->state);
 	if (t->state == TOPUP_OPEN)
 		open_orders_end(d, b, t);
 	b->orders_live += (int)is_live((int64_t)state) - (int)is_live(t->state);
@@ -141,5 +149,7 @@ void decide_payment(struct decide *d, struct slot *s, struct command *c)
 	if (a->first_payment)
 		referral_pay(d, s);
 	a->seq = t->transaction_seq;
+	row_check_topup(t);
+	CHECK(a->credited == pays && (pays || !a->first_payment));
 	funds_figures(s, a);
 }

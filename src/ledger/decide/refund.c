@@ -4,10 +4,12 @@
  */
 #include "ledger/decide/decide.h"
 
+#include "base/check.h"
 #include "ledger/decide/facts.h"
 #include "ledger/decide/funds.h"
 #include "ledger/decide/order.h"
 #include "ledger/decide/paid_period_money.h"
+#include "ledger/decide/row_check.h"
 
 static const char *mismatch(struct decide *d, const struct slot *s, const struct order *o,
                             const struct refunds_row *r, const struct command *c)
@@ -43,6 +45,7 @@ static void decide_of_order(struct decide *d, struct slot *s, struct command *c)
 	}
 	after = o;
 	facts_add_refund(&sums, r, c, status);
+	CHECK(after.charge_refunded_minor >= o.charge_refunded_minor);
 	if (!order_claims(&after, &claims) || !order_fits(s, &o, &claims)) {
 		order_park(&c->answer, "the balance would leave its range");
 		return;
@@ -53,6 +56,7 @@ static void decide_of_order(struct decide *d, struct slot *s, struct command *c)
 	order_write(d, &after);
 	facts_keep_refund(d, s, r, c, status);
 	order_settle(d, s, &after, &claims, c->object_id[0] != '\0' ? c->object_id : c->payment_id);
+	row_check_account(s->account);
 	c->answer.outcome = OUTCOME_OK;
 	funds_figures(s, &c->answer);
 }

@@ -3,6 +3,7 @@
  */
 #include "ledger/decide/decide.h"
 
+#include "base/check.h"
 #include "ledger/decide/bill.h"
 #include "ledger/decide/workspace.h"
 
@@ -14,6 +15,7 @@ void decide_statement(struct decide *d, struct slot *s, struct command *c)
 	struct statement_amount amount = {0, 0};
 	struct statements_row *t;
 
+	CHECK(overdue >= 0);
 	if (s->account != NULL)
 		bill_price(d, s, bill_owed(s, w) + overdue, &amount);
 	a->outcome = OUTCOME_OK;
@@ -25,5 +27,7 @@ void decide_statement(struct decide *d, struct slot *s, struct command *c)
 	(void)workspace_ensure(d, s);
 	t = bill_make(d, s, &amount, d->now_us);
 	bill_demand(d, s, t);
+	/* Each kind of charge waits for this statement now. */
+	CHECK(!bill_settled(t) && workspace_of(d, s)->overdue_micros == 0);
 	bill_answer(s, t, a);
 }

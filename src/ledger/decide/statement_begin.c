@@ -4,9 +4,11 @@
  */
 #include "ledger/decide/decide.h"
 
+#include "base/check.h"
 #include "ledger/decide/bill.h"
 #include "ledger/decide/customer.h"
 #include "ledger/decide/funds.h"
+#include "ledger/decide/row_check.h"
 #include "ledger/decide/workspace.h"
 
 /* The debt that is neither overdue nor in another statement that is to be charged; at most this statement's amount. */
@@ -15,6 +17,7 @@ static micros left_of(const struct slot *s, const struct workspaces_row *w, cons
 	const micros debt = funds_debt(s);
 	const micros others = w->stated_micros - t->amount_micros + w->overdue_micros;
 
+	CHECK(others >= 0 && debt >= 0);
 	if (debt <= others)
 		return 0;
 	return debt - others < t->amount_micros ? debt - others : t->amount_micros;
@@ -24,6 +27,7 @@ static void lessen(struct decide *d, struct slot *s, struct statements_row *t, c
 {
 	struct workspaces_row *w = workspace_of(d, s);
 
+	CHECK(amount->minor >= 0 && amount->minor < t->amount_minor && amount->micros <= t->amount_micros);
 	if (amount->minor == 0) {
 		bill_settle(d, s, t, STATEMENT_VOID);
 		return;
@@ -34,6 +38,8 @@ static void lessen(struct decide *d, struct slot *s, struct statements_row *t, c
 		w->stated_micros -= t->amount_micros - amount->micros;
 	t->amount_micros = amount->micros;
 	t->amount_minor = amount->minor;
+	row_check_statement(t);
+	row_check_workspace(w);
 	rows_touch(d->rows, &w->row);
 	rows_touch(d->rows, &t->row);
 }

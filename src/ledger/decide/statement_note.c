@@ -5,9 +5,11 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "ledger/decide/bill.h"
 #include "ledger/decide/customer.h"
 #include "ledger/decide/order.h"
+#include "ledger/decide/row_check.h"
 
 static void note_invoice(struct decide *d, struct statements_row *t, const struct command *c)
 {
@@ -25,6 +27,9 @@ static void note_invoice(struct decide *d, struct statements_row *t, const struc
 	}
 	if (url != NULL && strcmp(t->invoice_id, id) == 0)
 		t->invoice_url = url;
+	/* Stripe has an invoice of a statement that was sent. */
+	CHECK(t->state != STATEMENT_SENT || t->invoice_id[0] != '\0');
+	row_check_statement(t);
 	rows_touch(d->rows, &t->row);
 }
 
@@ -60,6 +65,7 @@ void decide_statement_note(struct decide *d, struct slot *s, struct command *c)
 	struct statements_row *t = bill_find(d, s, c->statement_seq);
 	const char *why;
 
+	CHECK(c->statement_note.attempt >= 0);
 	if (t == NULL) {
 		c->answer.outcome = OUTCOME_NOT_FOUND;
 		if (c->event.id != NULL)

@@ -7,9 +7,11 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "ledger/decide/bill.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/order.h"
+#include "ledger/decide/row_check.h"
 
 /* NULL, or the reason why the command must wait for a person. */
 static const char *mismatch(struct decide *d, const struct slot *s, struct statements_row *t, const struct command *c)
@@ -45,6 +47,7 @@ static void book(struct decide *d, struct slot *s, struct statements_row *t, con
 	};
 	struct order o;
 
+	CHECK(t->transaction_seq == 0);
 	t->transaction_seq = effects_transact(d, s, &payment);
 	t->grant_seq = s->account->grant_seq;
 	t->paid_at_us = d->now_us;
@@ -82,4 +85,6 @@ void decide_statement_paid(struct decide *d, struct slot *s, struct command *c)
 		book(d, s, t, &claims);
 	bill_answer(s, t, a);
 	a->seq = t->transaction_seq;
+	row_check_statement(t);
+	CHECK(t->state == STATEMENT_PAID);
 }

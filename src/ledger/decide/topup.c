@@ -5,19 +5,22 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "ledger/decide/customer.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
 #include "ledger/decide/open_orders.h"
 #include "ledger/decide/order.h"
+#include "ledger/decide/row_check.h"
 
 /* The credits that the money buys on this account, rounded down; false when they are none, or too many. */
 static bool credits_of(const struct decide *d, enum account_unit unit, micros money,
                        micros *credits)
 {
-	const __int128 exact =
-		unit == UNIT_MONEY ? money : (__int128)money * 1000000 / d->terms.credit_value_ppm;
+	__int128 exact;
 
+	CHECK(d->terms.credit_value_ppm > 0);
+	exact = unit == UNIT_MONEY ? money : (__int128)money * 1000000 / d->terms.credit_value_ppm;
 	if (exact <= 0 || exact > MONEY_AMOUNT_MAX_MICROS)
 		return false;
 	*credits = (micros)exact;
@@ -56,9 +59,12 @@ void decide_topup(struct decide *d, struct slot *s, struct command *c)
 	t->livemode = c->topup.livemode;
 	t->session_key = c->topup.session_key;
 	t->created_at_us = d->now_us;
+	row_check_topup(t);
+	CHECK(t->unit == (int64_t)a->unit);
 	rows_add(d->rows, s, &t->row);
 	open_orders_begin(d, b, t);
 	b->orders_live++;
+	row_check_billing(b);
 	a->outcome = OUTCOME_OK;
 	a->seq = t->seq;
 	a->amount_micros = credits;

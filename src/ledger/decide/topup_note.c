@@ -6,6 +6,7 @@
 #include "ledger/decide/customer.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/open_orders.h"
+#include "ledger/decide/row_check.h"
 
 void decide_topup_note(struct decide *d, struct slot *s, struct command *c)
 {
@@ -24,6 +25,7 @@ void decide_topup_note(struct decide *d, struct slot *s, struct command *c)
 		if (t->state == TOPUP_OPEN)
 			open_orders_extend(d, effects_billing(d, s), t);
 	}
+	row_check_topup(t);
 	c->answer.outcome = OUTCOME_OK;
 	c->answer.seq = t->seq;
 }
