@@ -3,11 +3,13 @@
  */
 #include "ledger/decide/decide.h"
 
+#include "base/check.h"
 #include "ledger/decide/allowance.h"
 #include "ledger/decide/bill.h"
 #include "ledger/decide/campaign.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
+#include "ledger/decide/row_check.h"
 #include "ledger/decide/workspace.h"
 
 static void set_profile(struct decide *d, struct slot *s, const struct command *c)
@@ -48,9 +50,12 @@ static void set_mode(struct decide *d, struct slot *s, const struct command *c)
 {
 	if (!c->account_change.set_mode || s->account->mode == (int64_t)c->account_change.mode)
 		return;
+	CHECK(c->account_change.mode == MODE_PREPAID || c->account_change.mode == MODE_POSTPAID);
 	s->account->mode = c->account_change.mode;
 	if (s->account->mode == MODE_POSTPAID || workspace_of(d, s) != NULL)
 		bill_schedule(d, s);
+	/* A postpaid account has months, and those are in its workspace. */
+	CHECK(s->account->mode != MODE_POSTPAID || s->workspace != NULL);
 }
 
 static bool sets_limit(bool set, micros limit)
@@ -61,6 +66,7 @@ static bool sets_limit(bool set, micros limit)
 /* A window counts from when the account has a workspace; the earlier use, as far as it is known, counts too. */
 static void catch_up(const struct decide *d, int64_t until_us, int64_t *window_us, micros *counted, micros used)
 {
+	CHECK(used >= 0 && *counted >= 0 && until_us > d->now_us);
 	if (d->now_us >= *window_us) {
 		*window_us = until_us;
 		*counted = 0;
@@ -87,6 +93,7 @@ static void set_limits(struct decide *d, struct slot *s, const struct command *c
 		w->daily_limit_micros = c->account_change.daily_limit_micros;
 	if (c->account_change.set_monthly_limit)
 		w->monthly_limit_micros = c->account_change.monthly_limit_micros;
+	row_check_workspace(w);
 }
 
 /* True if amounts are, or will be, counted in the account's unit.  An open order may be paid at any moment. */
@@ -107,6 +114,7 @@ static enum outcome check(struct decide *d, struct slot *s, const struct command
 		return OUTCOME_ACCOUNT_CONFLICT;
 	if (c->account_change.set_unit)
 		unit = c->account_change.unit;
+	CHECK(unit == UNIT_MONEY || unit == UNIT_CREDIT);
 	return c->account_change.plan != NULL ? allowance_check_plan(d, s, unit, c->account_change.plan) : OUTCOME_OK;
 }
 
@@ -140,5 +148,6 @@ void decide_account(struct decide *d, struct slot *s, struct command *c)
 	set_mode(d, s, c);
 	if (c->account_change.plan != NULL)
 		allowance_set_plan(d, s, c->account_change.plan);
+	row_check_account(account);
 	funds_figures(s, &c->answer);
 }

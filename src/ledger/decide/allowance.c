@@ -6,6 +6,7 @@
 #include "ledger/decide/due.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
+#include "ledger/decide/row_check.h"
 #include "ledger/decide/workspace.h"
 
 /* ---- giving ---------------------------------------------------------------------------------------- */
@@ -16,6 +17,8 @@ static struct allowances_row *note_allowance(struct decide *d, struct slot *s, e
 	struct workspaces_row *w = workspace_of(d, s);
 	struct allowances_row *row = (struct allowances_row *)rows_alloc(d->rows, TABLE_ALLOWANCES);
 
+	CHECK(amount >= 0 || reason == ALLOWANCE_LESS);
+	CHECK(paid_seq >= 0);
 	memcpy(row->account_id, s->key.bytes, sizeof(row->account_id));
 	row->seq = ++w->allowance_seq;
 	row->plan = w->plan;
@@ -39,8 +42,10 @@ micros allowance_give(struct decide *d, struct slot *s, const struct allowance_g
 	micros amount = what->amount_micros;
 	struct allowances_row *row;
 
+	CHECK(amount >= 0);
 	if (!funds_fit(s->account, amount))
 		amount = FUNDS_BALANCE_MAX - s->account->balance_micros;
+	CHECK(amount >= 0 && amount <= what->amount_micros);
 	row = note_allowance(d, s, what->reason, amount, what->paid_seq, at_us);
 	row->member = what->member != NULL ? what->member : "";
 	if (amount > 0) {
@@ -58,6 +63,7 @@ micros allowance_give(struct decide *d, struct slot *s, const struct allowance_g
 		row->transaction_seq = effects_transact(d, s, &t);
 		row->grant_seq = s->account->grant_seq;
 	}
+	row_check_allowance(row);
 	rows_add(d->rows, s, &row->row);
 	return amount;
 }
@@ -79,6 +85,7 @@ void allowance_take(struct decide *d, struct slot *s, micros amount, int64_t gra
 
 		row->transaction_seq = effects_claw_back(d, s, &t, grant_seq);
 	}
+	row_check_allowance(row);
 	rows_add(d->rows, s, &row->row);
 	w->granted_micros -= amount;
 }
@@ -87,11 +94,13 @@ void allowance_take(struct decide *d, struct slot *s, micros amount, int64_t gra
 
 static int64_t *seats_of(struct workspaces_row *w, int64_t role)
 {
+	CHECK(role == PLAN_MEMBER || role == PLAN_MANAGER);
 	return role == PLAN_MANAGER ? &w->manager_seats : &w->member_seats;
 }
 
 static int64_t *people_of(struct workspaces_row *w, int64_t role)
 {
+	CHECK(role == PLAN_MEMBER || role == PLAN_MANAGER);
 	return role == PLAN_MANAGER ? &w->managers : &w->members;
 }
 
@@ -101,6 +110,7 @@ static micros take_seat(struct workspaces_row *w, const struct plan *p, struct m
 {
 	int64_t *seats = seats_of(w, m->role);
 
+	CHECK(m->removed_at_us == 0 && *seats >= 0);
 	if (m->seat_period_us == w->period_start_us || *seats >= plan_seats(p, (enum plan_role)m->role))
 		return 0;
 	++*seats;
@@ -114,11 +124,13 @@ static struct members_row *merge(struct members_row *a, struct members_row *b)
 	struct row *head = NULL, **end = &head;
 
 	while (a != NULL && b != NULL) {
-		struct members_row **first = strcmp(a->member_id, b->member_id) < 0 ? &a : &b;
+		struct members_row **first = strcmp(a->member_id, b->member_id) < 0 ? &a : &b, *taken = *first;
 
-		*end = &(*first)->row;
-		end = &(*first)->row.next;
-		*first = (struct members_row *)(*first)->row.next;
+		*end = &taken->row;
+		end = &taken->row.next;
+		*first = (struct members_row *)taken->row.next;
+		/* Each id is there once, and each list was sorted. */
+		CHECK(*first == NULL || strcmp(taken->member_id, (*first)->member_id) < 0);
 	}
 	*end = a != NULL ? &a->row : b != NULL ? &b->row : NULL;
 	return (struct members_row *)head;
@@ -130,6 +142,7 @@ static struct members_row *sort(struct members_row *list, int64_t count, struct 
 {
 	struct members_row *left, *right;
 
+	CHECK(count > 0);
 	if (count == 1) {
 		*rest = (struct members_row *)list->row.next;
 		list->row.next = NULL;
@@ -174,6 +187,7 @@ static void seat_everybody(struct decide *d, struct slot *s, const struct plan *
 
 static int64_t boundary(const struct decide *d, const struct workspaces_row *w, int64_t index)
 {
+	CHECK(index >= 0);
 	return zone_instant(workspace_zone(d, w), zone_add_months(w->anchor_local_us, index));
 }
 
@@ -193,6 +207,7 @@ void allowance_begin(struct decide *d, struct slot *s, const struct plan *p, mic
 	struct workspaces_row *w = workspace_of(d, s);
 
 	CHECK(w->period_start_us <= at_us && at_us < w->period_end_us);
+	CHECK(what->reason == ALLOWANCE_PERIOD && carried >= -1);
 	allowance_name_plan(w, p);
 	workspace_fall_behind(d, s);
 	seat_everybody(d, s, p, at_us);
@@ -201,6 +216,7 @@ void allowance_begin(struct decide *d, struct slot *s, const struct plan *p, mic
 	rows_touch(d->rows, &w->row);
 	due_note(s->account, w->period_end_us);
 	rows_touch(d->rows, &s->account->row);
+	row_check_workspace(w);
 }
 
 /* Begins a period without a payment: the plan's whole allowance for the people who are there. */
@@ -227,6 +243,7 @@ void allowance_end(struct decide *d, struct slot *s, int64_t at_us)
 	w->rate_micros = w->rate_from_us = w->earned_micros = w->whole_us = 0;
 	seat_everybody(d, s, NULL, at_us);
 	rows_touch(d->rows, &w->row);
+	row_check_workspace(w);
 }
 
 micros allowance_expire(struct decide *d, struct slot *s, int64_t at_us)
@@ -260,6 +277,7 @@ void allowance_turn(struct decide *d, struct slot *s)
 	micros left;
 
 	CHECK(w->plan[0] != '\0' && at_us != 0);
+	CHECK(w->subscribed == 0);
 	left = allowance_expire(d, s, at_us);
 	if (p == NULL) {
 		allowance_end(d, s, at_us);
@@ -292,6 +310,7 @@ enum outcome allowance_check_plan(struct decide *d, struct slot *s, enum account
 		return OUTCOME_OK;
 	if (p == NULL)
 		return OUTCOME_UNKNOWN_PLAN;
+	CHECK(strcmp(p->name, plan) == 0);
 	if (p->unit != unit)
 		return OUTCOME_PLAN_OTHER_UNIT;
 	if (w != NULL && w->members > plan_seats(p, PLAN_MEMBER))
@@ -309,6 +328,7 @@ static void start(struct decide *d, struct slot *s, const struct plan *p)
 	const int64_t ended_us = w->period_start_us;
 	const int64_t now_us = d->now_us > ended_us ? d->now_us : ended_us;
 
+	CHECK(!runs(w) && w->period_end_us == 0);
 	w->anchor_local_us = zone_local_month(zone_local(z, now_us));
 	w->period_index = 0;
 	while (boundary(d, w, w->period_index + 1) <= now_us)
@@ -341,6 +361,7 @@ static void upgrade(struct decide *d, struct slot *s, const struct plan *p)
 		.amount_micros = plan_allowance(p, w->managers, w->members) - w->granted_micros,
 	};
 
+	CHECK(more.amount_micros > 0);
 	allowance_name_plan(w, p);
 	allowance_take_seats(w, p);
 	w->granted_micros += allowance_give(d, s, &more, d->now_us);
@@ -349,6 +370,7 @@ static void upgrade(struct decide *d, struct slot *s, const struct plan *p)
 /* A person sets the plan now, without a payment.  Months count from the end of the paid one. */
 static void leave_subscription(struct workspaces_row *w, const struct zone *z)
 {
+	CHECK(runs(w) && w->period_end_us != 0);
 	w->subscribed = 0;
 	w->anchor_local_us = zone_local(z, w->period_end_us);
 	w->period_index = -1;
@@ -369,6 +391,7 @@ void allowance_set_plan(struct decide *d, struct slot *s, const char *plan)
 		return;
 	}
 	CHECK(plan[0] == '\0' || p != NULL);
+	CHECK(p == NULL || p->unit == (enum account_unit)s->account->unit);
 	if (p != NULL && w->subscribed != 0)
 		leave_subscription(w, workspace_zone(d, w));
 	if (!runs(w)) {
@@ -379,6 +402,7 @@ void allowance_set_plan(struct decide *d, struct slot *s, const char *plan)
 		w->changing = 1;
 		w->next_plan = plan;
 	}
+	row_check_workspace(w);
 }
 
 /* ---- people ---------------------------------------------------------------------------------------- */
@@ -390,6 +414,7 @@ enum outcome allowance_check_seat(struct decide *d, struct slot *s, int64_t role
 
 	if (w == NULL)
 		return OUTCOME_OK;
+	CHECK(role == PLAN_MEMBER || role == PLAN_MANAGER);
 	/* One transaction turns the period of everybody, so the number of people has a limit. */
 	if (w->managers + w->members >= ALLOWANCE_PEOPLE_MAX)
 		return OUTCOME_SEATS_TAKEN;
@@ -419,6 +444,7 @@ static void join(struct decide *d, struct slot *s, const struct members_row *bef
 	const struct plan *p = runs(w) ? book_plan_of_version(d->book, w->plan, w->plan_version) : NULL;
 	micros quota;
 
+	CHECK(m->removed_at_us == 0);
 	/* A member who was there in this period was counted when the period began, or when the plan grew. */
 	if (p == NULL || (before != NULL && before->removed_at_us >= w->period_start_us))
 		return;
@@ -448,4 +474,5 @@ void allowance_seat(struct decide *d, struct slot *s, const struct members_row *
 		join(d, s, before, after);
 	else if (was && !is)
 		workspace_set_quota(d, s, after, 0, d->now_us);
+	row_check_member(after);
 }

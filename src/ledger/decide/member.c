@@ -5,16 +5,19 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "ledger/decide/allowance.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
 #include "ledger/decide/paid_period.h"
+#include "ledger/decide/row_check.h"
 #include "ledger/decide/workspace.h"
 
 static struct members_row *new_member(struct decide *d, struct slot *s, const struct command *c)
 {
 	struct members_row *m = (struct members_row *)rows_alloc(d->rows, TABLE_MEMBERS);
 
+	CHECK(c->member[0] != '\0');
 	memcpy(m->account_id, s->key.bytes, sizeof(m->account_id));
 	m->member_id = c->member;
 	m->created_at_us = d->now_us;
@@ -36,6 +39,7 @@ static enum outcome check(struct decide *d, struct slot *s, const struct members
 {
 	const int64_t role = wanted_role(m, c);
 
+	CHECK(role == PLAN_MEMBER || role == PLAN_MANAGER);
 	if (!present && (c->member_change.remove || c->member_change.must_exist))
 		return OUTCOME_NOT_FOUND;
 	if (c->member_change.remove || (present && m->role == role))
@@ -80,6 +84,10 @@ void decide_member(struct decide *d, struct slot *s, struct command *c)
 		change(m, c);
 	granted = workspace_of(d, s)->granted_micros;
 	allowance_seat(d, s, known ? &before : NULL, m);
+	/* A seat may add to the allowance; leaving takes nothing from it. */
+	CHECK(workspace_of(d, s)->granted_micros >= granted);
 	paid_period_seated(d, s, workspace_of(d, s)->granted_micros - granted);
+	row_check_member(m);
+	row_check_workspace(workspace_of(d, s));
 	funds_figures(s, &c->answer);
 }

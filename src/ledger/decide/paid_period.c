@@ -6,6 +6,7 @@
 #include "ledger/decide/allowance.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
+#include "ledger/decide/row_check.h"
 #include "ledger/decide/workspace.h"
 
 #define ANCHOR_AHEAD_US (INT64_C(732) * 86400 * 1000000) /* a year's first, partial period begins before its anchor */
@@ -30,6 +31,7 @@ static micros allowance_of(struct decide *d, struct slot *s, const char *plan, i
 	const struct workspaces_row *w = workspace_of(d, s);
 	const struct plan *p = book_plan_at(d->book, plan, at_us);
 
+	CHECK(w == NULL || (w->managers >= 0 && w->members >= 0));
 	return p == NULL ? 0 : plan_allowance(p, w != NULL ? w->managers : 0, w != NULL ? w->members : 0);
 }
 
@@ -46,19 +48,24 @@ static int64_t lost_minor(const struct paid_periods_row *r)
 	const int64_t unknown = r->charge_refunded_minor - r->refunds_known_minor;
 	const __int128 lost = (__int128)r->refunds_live_minor + (unknown > 0 ? unknown : 0) + r->disputes_minor;
 
+	CHECK(lost >= 0 && r->amount_minor >= 0);
 	return lost < r->amount_minor ? (int64_t)lost : r->amount_minor;
 }
 
 /* The part of an amount that the row's money pays for, less the money that is refunded or disputed. */
 static micros kept(const struct paid_periods_row *r, micros amount)
 {
+	CHECK(amount >= 0);
 	return r->amount_minor == 0 ? amount : share(amount, r->amount_minor - lost_minor(r), r->amount_minor, false);
 }
 
 /* The credits of the row that the customer had or still has. */
 static micros had(const struct paid_periods_row *r)
 {
-	return r->granted_micros - r->returned_micros - r->lapsed_micros - r->taken_micros;
+	const micros left = r->granted_micros - r->returned_micros - r->lapsed_micros - r->taken_micros;
+
+	CHECK(left >= 0 && left <= r->granted_micros);
+	return left;
 }
 
 /* ---- months ---------------------------------------------------------------------------------------- */
@@ -85,6 +92,7 @@ static struct month month_at(int64_t anchor_us, const struct paid_periods_row *r
 	m.whole_us = next_us - start_us;
 	m.start_us = start_us > r->start_us ? start_us : r->start_us;
 	m.end_us = next_us < r->end_us ? next_us : r->end_us;
+	CHECK(at_us < m.end_us && m.end_us <= next_us);
 	return m;
 }
 
@@ -111,6 +119,7 @@ static micros earned(const struct workspaces_row *w)
 
 static int64_t within(const struct workspaces_row *w, int64_t at_us)
 {
+	CHECK(w->period_start_us < w->period_end_us);
 	if (at_us < w->period_start_us)
 		return w->period_start_us;
 	return at_us < w->period_end_us ? at_us : w->period_end_us;
@@ -137,20 +146,26 @@ static void settle_less(struct decide *d, struct slot *s)
 		r->returned_micros += part;
 		rows_touch(d->rows, &r->row);
 		left -= part;
+		row_check_paid_period(r);
 	}
+	CHECK(left >= 0);
 	allowance_take(d, s, less, grant_seq, d->now_us);
+	CHECK(w->granted_micros == earned(w));
 }
 
 static void give(struct decide *d, struct slot *s, struct paid_periods_row *r, enum allowance_reason reason,
                  micros amount, int64_t at_us)
 {
 	const struct allowance_given what = {.reason = reason, .amount_micros = amount, .paid_seq = r->seq};
-	const micros given = allowance_give(d, s, &what, at_us);
+	micros given;
 
+	CHECK(amount >= 0 && r->running == 1);
+	given = allowance_give(d, s, &what, at_us);
 	workspace_of(d, s)->granted_micros += given;
 	r->granted_micros += given;
 	if (given > 0)
 		r->grant_seq = s->account->grant_seq;
+	row_check_paid_period(r);
 	rows_touch(d->rows, &r->row);
 }
 
@@ -198,6 +213,8 @@ static void set_month(struct workspaces_row *w, const struct month *m, micros ra
 {
 	int64_t start_us = m->start_us;
 
+	CHECK(m->start_us < m->end_us && m->end_us - m->start_us <= m->whole_us);
+	CHECK(rate >= 0);
 	if (start_us <= w->period_start_us)
 		start_us = runs(w) ? w->period_start_us + 1 : w->period_start_us;
 	w->subscribed = PERIOD_SUBSCRIBED;
@@ -217,7 +234,8 @@ void paid_period_begin(struct decide *d, struct slot *s, struct paid_periods_row
 	struct allowance_given what = {.reason = ALLOWANCE_PERIOD, .paid_seq = r->seq};
 	struct month m;
 
-	CHECK(p != NULL);
+	/* A period begins once. */
+	CHECK(p != NULL && r->running == 0 && r->granted_micros == 0 && r->instead_of[0] == '\0');
 	cut(d, s, r);
 	if (anchor_us == 0 || anchor_us > r->start_us + ANCHOR_AHEAD_US)
 		anchor_us = r->start_us;
@@ -230,6 +248,8 @@ void paid_period_begin(struct decide *d, struct slot *s, struct paid_periods_row
 	allowance_begin(d, s, p, -1, &what, now_us > w->period_start_us ? now_us : w->period_start_us);
 	r->granted_micros = w->granted_micros;
 	r->grant_seq = r->granted_micros > 0 ? s->account->grant_seq : 0;
+	row_check_paid_period(r);
+	row_check_workspace(w);
 	rows_touch(d->rows, &r->row);
 }
 
@@ -240,6 +260,7 @@ void paid_period_upgrade(struct decide *d, struct slot *s, struct paid_periods_r
 	micros target;
 
 	CHECK(p != NULL && runs(w));
+	CHECK(r->running == 0 && r->granted_micros == 0 && r->instead_of[0] != '\0');
 	r->running = 1;
 	rows_touch(d->rows, &r->row);
 	rows_touch(d->rows, &w->row);
@@ -281,6 +302,7 @@ static void become_smaller(struct decide *d, struct slot *s, const struct plan *
 {
 	struct workspaces_row *w = workspace_of(d, s);
 
+	CHECK(rate >= 0 && runs(w));
 	if (rate < w->rate_micros)
 		change_rate(w, rate - w->rate_micros, within(w, at_us > w->rate_from_us ? at_us : w->rate_from_us));
 	allowance_name_plan(w, p);
@@ -311,6 +333,7 @@ void paid_period_follow(struct decide *d, struct slot *s, const struct subscript
 		become_smaller(d, s, p, rate, r->plan_at_us >= paid_since(s) ? r->plan_at_us : r->event_at_us);
 	if (ends)
 		end_with_period(w);
+	row_check_workspace(w);
 }
 
 /* ---- time ------------------------------------------------------------------------------------------ */
@@ -322,6 +345,7 @@ void paid_period_seated(struct decide *d, struct slot *s, micros quota)
 
 	if (quota <= 0 || w->subscribed == 0)
 		return;
+	CHECK(runs(w));
 	/* The quota is given in full, and lessened like the rest of the month's allowance. */
 	w->rate_micros += quota;
 	w->earned_micros += quota - share(quota, w->period_end_us - w->rate_from_us, w->whole_us, false);
@@ -330,6 +354,7 @@ void paid_period_seated(struct decide *d, struct slot *s, micros quota)
 			base = r;
 	if (base != NULL) {
 		base->granted_micros += quota;
+		row_check_paid_period(base);
 		rows_touch(d->rows, &base->row);
 	}
 }
@@ -337,6 +362,7 @@ void paid_period_seated(struct decide *d, struct slot *s, micros quota)
 /* The remainder of the period's credits lapses; rows whose time is over stop running. */
 static void lapse(struct decide *d, struct slot *s, micros left, int64_t at_us)
 {
+	CHECK(left >= 0);
 	for (struct paid_periods_row *r = rows_periods(s); r != NULL; r = (struct paid_periods_row *)r->row.next) {
 		const micros part = r->running != 0 ? money_least(left, had(r)) : 0;
 
@@ -347,6 +373,7 @@ static void lapse(struct decide *d, struct slot *s, micros left, int64_t at_us)
 			left -= part;
 		}
 		r->running = r->end_us > at_us;
+		row_check_paid_period(r);
 		rows_touch(d->rows, &r->row);
 	}
 }
@@ -375,6 +402,7 @@ static void add_upgrades(struct decide *d, struct slot *s, micros most, int64_t 
 			continue;
 		w->rate_micros += whole;
 		give(d, s, r, ALLOWANCE_UPGRADE, earned(w) - before, at_us);
+		CHECK(w->rate_micros <= most);
 	}
 }
 
@@ -387,12 +415,14 @@ static void go_on(struct decide *d, struct slot *s, const struct plan *p, struct
 	const micros most = plan_allowance(p, w->managers, w->members);
 	struct allowance_given what = {.reason = ALLOWANCE_PERIOD, .paid_seq = base->seq};
 
+	CHECK(base->running == 1 && base->instead_of[0] == '\0' && base->end_us > at_us);
 	set_month(w, &m, money_least(kept(base, paid_period_monthly(d, s, base->plan, "", at_us)), most));
 	w->period_start_us = w->rate_from_us = at_us;
 	what.amount_micros = earned(w);
 	allowance_begin(d, s, p, carried, &what, at_us);
 	base->granted_micros += w->granted_micros;
 	base->grant_seq = w->granted_micros > 0 ? s->account->grant_seq : base->grant_seq;
+	row_check_paid_period(base);
 	rows_touch(d->rows, &base->row);
 	add_upgrades(d, s, most, at_us);
 }
@@ -406,6 +436,7 @@ void paid_period_turn(struct decide *d, struct slot *s)
 	struct paid_periods_row *base;
 	micros left, carried;
 
+	CHECK(runs(w) && at_us != 0);
 	if (w->subscribed == 0) {
 		lapse(d, s, 0, INT64_MAX);
 		allowance_turn(d, s);
@@ -414,11 +445,14 @@ void paid_period_turn(struct decide *d, struct slot *s)
 	left = allowance_expire(d, s, at_us);
 	base = base_at(s, at_us);
 	carried = p != NULL && base != NULL && old != NULL ? money_least(left, old->rollover_micros) : 0;
+	CHECK(carried >= 0 && carried <= left);
 	lapse(d, s, left - carried, p == NULL || base == NULL ? INT64_MAX : at_us);
 	if (p == NULL || base == NULL)
 		allowance_end(d, s, at_us);
 	else
 		go_on(d, s, p, base, carried, at_us);
+	/* The period that has ended is not due again. */
+	CHECK(w->period_end_us == 0 || w->period_end_us > at_us);
 }
 
 /* ---- payments of invoices ------------------------------------------------------------------------- */
@@ -455,6 +489,7 @@ bool paid_period_keep_payment(struct decide *d, struct slot *s, struct paid_peri
 	p->topup_seq = r->seq;
 	p->kind = PAYMENT_OF_PERIOD;
 	p->created_at_us = d->now_us;
+	row_check_payment(p);
 	rows_add(d->rows, NULL, &p->row);
 	return true;
 }
@@ -464,6 +499,7 @@ bool paid_period_keep_payment(struct decide *d, struct slot *s, struct paid_peri
 /* The credits to be taken back in all, by the known facts about the money. */
 static micros claim_of(const struct paid_periods_row *r)
 {
+	CHECK(r->granted_micros >= 0 && r->amount_minor >= 0);
 	return r->amount_minor == 0 ? 0 : share(r->granted_micros, lost_minor(r), r->amount_minor, true);
 }
 
@@ -499,10 +535,12 @@ static void take(struct decide *d, struct slot *s, struct paid_periods_row *r, s
 {
 	const micros own = money_least(more, left_of_period(d, s, r));
 
+	CHECK(own >= 0 && more > 0 && more <= had(r));
 	t->amount_micros = -more;
 	effects_claw_back(d, s, t, r->grant_seq);
 	r->taken_micros += more;
 	r->owed_micros += more - own;
+	row_check_paid_period(r);
 }
 
 /* The part of owed_micros to be given back.  owed_micros was taken from other credits or became debt; it is given back
@@ -511,6 +549,7 @@ static micros owed_back(const struct paid_periods_row *r)
 {
 	const micros due = claim_of(r) - r->lapsed_micros - (r->taken_micros - r->owed_micros);
 
+	CHECK(r->owed_micros >= 0 && r->owed_micros <= r->taken_micros);
 	return r->owed_micros - money_least(r->owed_micros, due > 0 ? due : 0);
 }
 
@@ -536,6 +575,7 @@ static void give_back(struct decide *d, struct slot *s, struct paid_periods_row 
 	t->expires_at_us = w->period_end_us;
 	effects_transact(d, s, t);
 	r->taken_micros -= own;
+	row_check_paid_period(r);
 }
 
 void paid_period_claim(struct decide *d, struct slot *s, struct paid_periods_row *r, enum transaction_type type,
@@ -550,6 +590,7 @@ void paid_period_claim(struct decide *d, struct slot *s, struct paid_periods_row
 		.actor = "subscription",
 	};
 
+	CHECK(type == TRANSACTION_REFUND || type == TRANSACTION_DISPUTE);
 	rows_touch(d->rows, &r->row);
 	if (more > 0) {
 		t.description = type == TRANSACTION_DISPUTE ? "dispute" : "refund";

@@ -2,10 +2,12 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "ledger/decide/facts.h"
 #include "ledger/decide/funds.h"
 #include "ledger/decide/order.h"
 #include "ledger/decide/paid_period.h"
+#include "ledger/decide/row_check.h"
 
 static const char *mismatch(struct decide *d, const struct slot *s, const struct paid_periods_row *p,
                             const struct command *c, int64_t amount_minor, const char *currency, bool livemode)
@@ -31,6 +33,8 @@ static bool settle(struct decide *d, struct slot *s, struct paid_periods_row *p,
 		order_park(&c->answer, "the balance would leave its range");
 		return false;
 	}
+	row_check_paid_period(after);
+	CHECK(after->seq == p->seq && after->charge_refunded_minor >= p->charge_refunded_minor);
 	p->charge_refunded_minor = after->charge_refunded_minor;
 	p->refunds_known_minor = after->refunds_known_minor;
 	p->refunds_live_minor = after->refunds_live_minor;

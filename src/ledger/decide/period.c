@@ -6,11 +6,13 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "ledger/decide/allowance.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
 #include "ledger/decide/order.h"
 #include "ledger/decide/paid_period.h"
+#include "ledger/decide/row_check.h"
 #include "ledger/decide/workspace.h"
 
 #define US_PER_SECOND INT64_C(1000000)
@@ -108,6 +110,7 @@ static struct paid_periods_row *keep(struct decide *d, struct slot *s, const str
 	r->currency = c->period.currency;
 	r->livemode = c->period.livemode;
 	r->created_at_us = d->now_us;
+	row_check_paid_period(r);
 	rows_add(d->rows, s, &r->row);
 	return r;
 }
@@ -126,6 +129,7 @@ static struct paid_periods_row *adopt(struct decide *d, struct slot *s, const st
 	r->amount_minor = c->period.amount_minor;
 	r->currency = c->period.currency;
 	r->livemode = c->period.livemode;
+	row_check_paid_period(r);
 	rows_touch(d->rows, &r->row);
 	return r;
 }
@@ -141,6 +145,7 @@ static bool lead(struct decide *d, struct slot *s, const struct subscriptions_ro
 	b->subscription_live = 1;
 	b->subscription_at_us = r->event_at_us;
 	b->plan = r->plan;
+	row_check_billing(b);
 	return true;
 }
 
@@ -148,6 +153,7 @@ static void give(struct decide *d, struct slot *s, const struct subscriptions_ro
 {
 	const bool live = lead(d, s, r);
 
+	CHECK(p->running == 0 && p->granted_micros == 0);
 	if (p->instead_of[0] != '\0')
 		paid_period_upgrade(d, s, p);
 	else
@@ -193,6 +199,7 @@ void decide_period(struct decide *d, struct slot *s, struct command *c)
 	}
 
 	/* From here on it succeeds. */
+	CHECK(r != NULL && s->account != NULL);
 	if (p != NULL) {
 		ignore(a, "nothing new");
 	} else {
@@ -203,5 +210,7 @@ void decide_period(struct decide *d, struct slot *s, struct command *c)
 			give(d, s, r, p);
 	}
 	paid_period_keep_payment(d, s, p, c);
+	row_check_paid_period(p);
+	row_check_account(s->account);
 	funds_figures(s, a);
 }

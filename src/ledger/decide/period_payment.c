@@ -3,6 +3,7 @@
  */
 #include "ledger/decide/decide.h"
 
+#include "base/check.h"
 #include "ledger/decide/order.h"
 #include "ledger/decide/paid_period.h"
 
@@ -21,6 +22,7 @@ void decide_period_payment(struct decide *d, struct slot *s, struct command *c)
 	}
 
 	/* From here on it succeeds. */
+	CHECK(c->payment_id[0] != '\0');
 	a->outcome = OUTCOME_OK;
 	if (!paid_period_keep_payment(d, s, r, c)) {
 		a->event_state = EVENT_IGNORED;

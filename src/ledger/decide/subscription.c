@@ -7,10 +7,12 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "ledger/decide/allowance.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/order.h"
 #include "ledger/decide/paid_period.h"
+#include "ledger/decide/row_check.h"
 #include "ledger/decide/workspace.h"
 
 static const char *event_id(const struct command *c)
@@ -40,6 +42,7 @@ static struct subscriptions_row *keep(struct decide *d, struct slot *s, struct s
 		rows_add(d->rows, s, &r->row);
 	}
 	rows_touch(d->rows, &r->row);
+	CHECK(r->event_at_us <= c->event.created_at_us && strcmp(r->subscription_id, c->object_id) == 0);
 	if (r->plan_at_us == 0 || c->subscription.changed || strcmp(r->plan, c->subscription.plan) != 0)
 		r->plan_at_us = c->event.created_at_us;
 	r->anchor_at_us = c->subscription.anchor_at_us;
@@ -94,6 +97,7 @@ static void set_plan(struct billing_row *b, const struct command *c)
 	b->plan = c->subscription.live ? c->subscription.plan : "";
 	if (b->customer_id[0] == '\0')
 		b->customer_id = c->subscription.customer_id;
+	row_check_billing(b);
 }
 
 void decide_subscription(struct decide *d, struct slot *s, struct command *c)

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "ledger/decide/due.h"
 #include "ledger/decide/funds.h"
+#include "ledger/decide/row_check.h"
 
 struct workspaces_row *workspace_of(struct decide *d, struct slot *s)
 {
@@ -17,7 +18,7 @@ struct workspaces_row *workspace_ensure(struct decide *d, struct slot *s)
 {
 	struct workspaces_row *w = s->workspace;
 
-	CHECK(s->account != NULL);
+	CHECK(s->account != NULL && (w != NULL || s->account->workspace == 0));
 	if (w == NULL) {
 		w = (struct workspaces_row *)rows_alloc(d->rows, TABLE_WORKSPACES);
 		memcpy(w->account_id, s->key.bytes, sizeof(w->account_id));
@@ -30,6 +31,7 @@ struct workspaces_row *workspace_ensure(struct decide *d, struct slot *s)
 		rows_touch(d->rows, &s->account->row);
 	}
 	rows_touch(d->rows, &w->row);
+	row_check_workspace(w);
 	return w;
 }
 
@@ -57,6 +59,7 @@ struct members_row *workspace_member(struct decide *d, struct slot *s, const cha
 /* Adds to a window's sum.  The sum never falls below zero, even if a cost of an earlier window is taken back. */
 static void count(micros *used, micros change)
 {
+	CHECK(*used >= 0);
 	*used = money_sum(*used, change);
 	if (*used < 0)
 		*used = 0;
@@ -68,6 +71,7 @@ static void turn_day(const struct zone *z, int64_t *until_us, micros *used, int6
 	if (at_us < *until_us)
 		return;
 	*until_us = zone_next_day(z, at_us);
+	CHECK(at_us < *until_us);
 	*used = 0;
 }
 
@@ -76,6 +80,7 @@ static void turn_month(const struct zone *z, int64_t *until_us, micros *used, in
 	if (at_us < *until_us)
 		return;
 	*until_us = zone_next_month(z, at_us);
+	CHECK(at_us < *until_us);
 	*used = 0;
 }
 
@@ -87,12 +92,14 @@ static void turn_period(const struct slot *s, struct members_row *m, int64_t at_
 	m->period_until_us = s->workspace->period_end_us > at_us ? s->workspace->period_end_us
 	                                                          : zone_next_month(s->zone, at_us);
 	m->period_micros = 0;
+	CHECK(at_us < m->period_until_us);
 }
 
 /* ---- members ------------------------------------------------------------------------------------- */
 
 micros workspace_used(const struct members_row *m, int64_t at_us)
 {
+	CHECK(m->period_micros >= 0);
 	return at_us < m->period_until_us ? m->period_micros : 0;
 }
 
@@ -100,6 +107,7 @@ micros workspace_unused(const struct members_row *m, int64_t at_us)
 {
 	const micros unused = money_sum(m->quota_micros, -money_sum(workspace_used(m, at_us), m->held_micros));
 
+	CHECK(unused <= m->quota_micros);
 	return unused > 0 ? unused : 0;
 }
 
@@ -109,6 +117,7 @@ static void reserve(struct decide *d, struct slot *s, struct members_row *m, mic
 
 	s->workspace->reserved_micros = money_sum(s->workspace->reserved_micros, more);
 	CHECK(s->workspace->reserved_micros >= 0);
+	row_check_member(m);
 	rows_touch(d->rows, &m->row);
 	rows_touch(d->rows, &s->workspace->row);
 }
@@ -117,6 +126,7 @@ void workspace_set_quota(struct decide *d, struct slot *s, struct members_row *m
 {
 	const micros before = workspace_unused(m, at_us);
 
+	CHECK(quota >= 0);
 	m->quota_micros = quota;
 	reserve(d, s, m, before, at_us);
 }
@@ -128,6 +138,7 @@ void workspace_restart(struct decide *d, struct slot *s, struct members_row *m, 
 
 	m->period_until_us = 0;
 	turn_period(s, m, at_us);
+	CHECK(quota >= 0 && workspace_used(m, at_us) == 0);
 	m->quota_micros = quota;
 	reserve(d, s, m, before, at_us);
 }
@@ -165,6 +176,7 @@ void workspace_spent(struct decide *d, struct slot *s, const char *member, micro
 	turn_month(s->zone, &w->month_until_us, &w->month_micros, at_us);
 	count(&w->day_micros, change);
 	count(&w->month_micros, change);
+	row_check_workspace(w);
 	rows_touch(d->rows, &w->row);
 	if (m == NULL)
 		return;
@@ -198,6 +210,7 @@ void workspace_note(struct decide *d, struct slot *s, const char *member, struct
 
 static void leave(int64_t counted_us, int64_t until_us, micros *used, micros amount, int64_t at_us)
 {
+	CHECK(amount > 0);
 	if (counted_us == until_us && at_us < until_us)
 		count(used, -amount);
 }
@@ -231,12 +244,14 @@ void workspace_paid(struct decide *d, struct slot *s, micros debt)
 {
 	struct workspaces_row *w = s->workspace;
 
+	CHECK(debt >= 0);
 	if (w == NULL || (w->arrears_micros <= debt && w->overdue_micros <= debt))
 		return;
 	if (w->arrears_micros > debt)
 		w->arrears_micros = debt;
 	if (w->overdue_micros > debt)
 		w->overdue_micros = debt;
+	row_check_workspace(w);
 	workspace_restore(d, s);
 	rows_touch(d->rows, &w->row);
 }
@@ -249,14 +264,18 @@ void workspace_owes(struct decide *d, struct slot *s, micros debt)
 		return;
 	CHECK(debt > 0);
 	w->arrears_micros = money_sum(w->arrears_micros, debt);
+	/* Arrears are a part of the debt. */
+	CHECK(w->arrears_micros <= FUNDS_BALANCE_MAX);
 	rows_touch(d->rows, &w->row);
 }
 
 void workspace_fall_behind(struct decide *d, struct slot *s)
 {
 	struct workspaces_row *w = s->workspace;
+	const micros before = w->arrears_micros;
 
 	w->arrears_micros = funds_debt(s);
+	CHECK(w->arrears_micros >= before);
 	rows_touch(d->rows, &w->row);
 }
 
