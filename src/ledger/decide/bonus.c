@@ -7,6 +7,7 @@
 
 #include "ledger/decide/campaign.h"
 #include "ledger/decide/funds.h"
+#include "ledger/decide/row_check.h"
 
 /* True if the account still has the address of the claims, which was read before the account was locked. */
 static bool is_current(struct decide *d, struct slot *s, const struct command *c)
@@ -27,6 +28,7 @@ void decide_bonus(struct decide *d, struct slot *s, struct command *c)
 	/* From here on it succeeds. */
 	campaign_account(d, s, c);
 	a->seq = campaign_give(d, s, c);
+	row_check_account(s->account);
 	a->amount_micros = c->bonus.amount_micros;
 	funds_figures(s, a);
 }

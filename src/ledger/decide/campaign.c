@@ -6,6 +6,7 @@
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
 #include "ledger/decide/identity.h"
+#include "ledger/decide/row_check.h"
 
 static struct campaigns_row *find_campaign(struct decide *d, const struct command *c)
 {
@@ -14,6 +15,7 @@ static struct campaigns_row *find_campaign(struct decide *d, const struct comman
 
 static bool is_claimed(struct decide *d, const struct command *c)
 {
+	CHECK(c->bonus.claim_count > 0 && c->bonus.claim_count <= COMMAND_CLAIMS_MAX);
 	for (int i = 0; i < c->bonus.claim_count; i++)
 		if (rows_find(d->rows, NULL, TABLE_CLAIMS, c->bonus.claim_key[i]) != NULL)
 			return true;
@@ -41,6 +43,7 @@ static bool within_cap(struct decide *d, const struct command *c)
 	const struct campaigns_row *campaign = find_campaign(d, c);
 	micros sum;
 
+	CHECK(c->bonus.amount_micros > 0 && c->bonus.cap_micros >= 0);
 	return money_add(campaign != NULL ? campaign->granted_micros : 0, c->bonus.amount_micros, &sum) &&
 	       (c->bonus.cap_micros == 0 || sum <= c->bonus.cap_micros);
 }
@@ -83,6 +86,8 @@ static void count(struct decide *d, const struct command *c)
 	rows_touch(d->rows, &campaign->row);
 	campaign->granted_micros += c->bonus.amount_micros;
 	campaign->grants++;
+	row_check_campaign(campaign);
+	CHECK(c->bonus.cap_micros == 0 || campaign->granted_micros <= c->bonus.cap_micros);
 }
 
 static void claim(struct decide *d, struct slot *s, const struct command *c, int64_t seq)
@@ -97,6 +102,7 @@ static void claim(struct decide *d, struct slot *s, const struct command *c, int
 		row->transaction_seq = seq;
 		row->amount_micros = c->bonus.amount_micros;
 		row->created_at_us = d->now_us;
+		row_check_claim(row);
 		rows_add(d->rows, NULL, &row->row);
 	}
 }
@@ -112,8 +118,10 @@ int64_t campaign_give(struct decide *d, struct slot *s, const struct command *c)
 		.reference = c->bonus.campaign,
 		.actor = "campaign",
 	};
-	const int64_t seq = effects_transact(d, s, &t);
+	int64_t seq;
 
+	CHECK(s->account->unit == (int64_t)c->bonus.unit);
+	seq = effects_transact(d, s, &t);
 	count(d, c);
 	claim(d, s, c, seq);
 	return seq;
@@ -135,11 +143,13 @@ void campaign_know_email(struct decide *d, const unsigned char account_claim[ID_
 	row->transaction_seq = had->transaction_seq;
 	row->amount_micros = had->amount_micros;
 	row->created_at_us = d->now_us;
+	row_check_claim(row);
 	rows_add(d->rows, NULL, &row->row);
 }
 
 void campaign_know_claims(struct decide *d, const struct command *c)
 {
+	CHECK(c->bonus.claim_count > 0 && c->bonus.claim_kind[0] == CLAIM_ACCOUNT);
 	for (int i = 0; i < c->bonus.claim_count; i++)
 		if (c->bonus.claim_kind[i] == CLAIM_EMAIL)
 			campaign_know_email(d, c->bonus.claim_key[0], c->bonus.claim_key[i]);

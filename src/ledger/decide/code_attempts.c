@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "ledger/decide/effects.h"
+#include "ledger/decide/row_check.h"
 
 #define WINDOW_US (INT64_C(3600) * 1000000)
 
@@ -21,6 +23,7 @@ struct signups_row *code_attempts_row(struct decide *d, struct slot *s)
 		rows_add(d->rows, s, &p->row);
 	}
 	rows_touch(d->rows, &p->row);
+	row_check_signup(p);
 	return p;
 }
 
@@ -28,6 +31,7 @@ bool code_attempts_spent(struct decide *d, struct slot *s, int64_t max, struct a
 {
 	const struct signups_row *p = find(d, s);
 
+	CHECK(max > 0);
 	if (p == NULL || p->guesses < max || d->now_us - p->guesses_since_us >= WINDOW_US)
 		return false;
 	a->outcome = OUTCOME_TOO_MANY_GUESSES;
@@ -46,4 +50,5 @@ void code_attempts_count(struct decide *d, struct slot *s, const struct command 
 		p->guesses_since_us = d->now_us;
 	}
 	p->guesses++;
+	CHECK(p->guesses > 0 && d->now_us - p->guesses_since_us < WINDOW_US);
 }

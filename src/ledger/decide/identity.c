@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "base/digest.h"
 
 /* True for a domain whose users own every spelling of their name with dots. */
@@ -80,10 +81,12 @@ void identity_email(const char *email, char out[IDENTITY_EMAIL_MAX])
 	}
 	if (strcmp(domain, "googlemail.com") == 0)
 		domain = "gmail.com";
+	CHECK(out[at - 1] == '@');
 	/* The local part is shortened in place; the domain moves up behind it. */
 	for (size_t i = 0; i + 1 < at && (out[i] != '+' || i == 0); i++)
 		if (out[i] != '.' || !ignores_dots(domain))
 			out[kept++] = out[i];
+	CHECK(kept < at);
 	out[kept++] = '@';
 	memmove(out + kept, domain, strlen(domain) + 1);
 }
@@ -110,6 +113,9 @@ void identity_claim(enum claim_kind kind, const char *campaign, const char *valu
 	};
 	unsigned char digest[DIGEST_BYTES];
 
+	_Static_assert(ID_KEY_BYTES <= DIGEST_BYTES, "a key is a part of a digest");
+	CHECK(kind == CLAIM_ACCOUNT || kind == CLAIM_EMAIL || kind == CLAIM_PERSON);
+	CHECK(value[0] != '\0');
 	digest_sha256_pieces(pieces, sizeof(pieces) / sizeof(pieces[0]), digest);
 	memcpy(out, digest, ID_KEY_BYTES);
 }

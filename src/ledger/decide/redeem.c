@@ -9,6 +9,7 @@
 #include "ledger/decide/code_attempts.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
+#include "ledger/decide/row_check.h"
 
 static struct redemptions_row *find_redemption(struct decide *d, struct slot *s, const struct command *c)
 {
@@ -26,6 +27,7 @@ static enum outcome refusal(struct decide *d, struct slot *s, const struct comma
 	const struct redemptions_row *before = find_redemption(d, s, c);
 	const int64_t unit = s->account != NULL ? s->account->unit : UNIT_MONEY;
 
+	CHECK(code->amount_micros > 0 && code->uses >= 0);
 	if (code->unit != unit)
 		return OUTCOME_CODE_OTHER_UNIT;
 	if (before != NULL && before->uses >= code->uses_per_account)
@@ -50,6 +52,7 @@ static void count(struct decide *d, struct slot *s, const struct command *c, str
 	r->used_at_us = d->now_us;
 	rows_touch(d->rows, &code->row);
 	code->uses++;
+	row_check_redemption(r, code);
 }
 
 void decide_redeem(struct decide *d, struct slot *s, struct command *c)
@@ -82,5 +85,6 @@ void decide_redeem(struct decide *d, struct slot *s, struct command *c)
 	a->seq = effects_transact(d, s, &t);
 	count(d, s, c, code);
 	a->amount_micros = t.amount_micros;
+	CHECK(s->account->unit == code->unit);
 	funds_figures(s, a);
 }

@@ -10,6 +10,7 @@
 #include "ledger/decide/code_attempts.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
+#include "ledger/decide/row_check.h"
 
 static enum outcome refusal(struct decide *d, struct slot *s, const struct command *c)
 {
@@ -18,6 +19,7 @@ static enum outcome refusal(struct decide *d, struct slot *s, const struct comma
 	const struct slot *referrer = rows_slot_known(d->rows, &c->refer.referrer);
 
 	CHECK(referrer != NULL);
+	CHECK(c->refer.reward_micros >= 0 && (c->refer.unit == UNIT_MONEY || c->refer.unit == UNIT_CREDIT));
 	if (c->refer.reward_micros == 0 || referrer->account == NULL)
 		return OUTCOME_CODE_UNKNOWN;
 	if (c->refer.same_person || memcmp(&c->refer.referrer, &s->key, sizeof(s->key)) == 0)
@@ -47,6 +49,8 @@ void decide_refer(struct decide *d, struct slot *s, struct command *c)
 	p->referred_at_us = d->now_us;
 	p->reward_micros = c->refer.reward_micros;
 	p->reward_unit = c->refer.unit;
+	row_check_signup(p);
+	CHECK(p->rewarded_at_us == 0);
 	a->amount_micros = p->reward_micros;
 	funds_figures(s, a);
 }

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
+#include "ledger/decide/row_check.h"
 
 /* Gives the reward, but not to an account of another unit, nor where the balance would leave its range. */
 static void reward(struct decide *d, struct slot *s, const struct signups_row *p)
@@ -18,6 +19,7 @@ static void reward(struct decide *d, struct slot *s, const struct signups_row *p
 		.actor = "referral",
 	};
 
+	CHECK(s->refreshed && p->reward_micros > 0);
 	if (s->account->unit != p->reward_unit || !funds_fit(s->account, p->reward_micros))
 		return;
 	effects_transact(d, s, &t);
@@ -39,6 +41,7 @@ void referral_pay(struct decide *d, struct slot *s)
 		decide_refresh(d, other);
 	rows_touch(d->rows, &p->row);
 	p->rewarded_at_us = d->now_us;
+	row_check_signup(p);
 	reward(d, s, p);
 	reward(d, other, p);
 }

@@ -5,9 +5,11 @@
  */
 #include "ledger/decide/decide.h"
 
+#include "base/check.h"
 #include "ledger/decide/campaign.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
+#include "ledger/decide/row_check.h"
 
 static void keep_profile(struct decide *d, struct slot *s, const struct command *c)
 {
@@ -35,5 +37,7 @@ void decide_signup(struct decide *d, struct slot *s, struct command *c)
 		a->seq = campaign_give(d, s, c);
 		a->amount_micros = c->bonus.amount_micros;
 	}
+	CHECK((a->seq != 0) == (refusal == OUTCOME_OK));
+	row_check_account(s->account);
 	funds_figures(s, a);
 }
