@@ -13,6 +13,9 @@ struct writer {
 	size_t length;
 };
 
+_Static_assert(sizeof(record_sum) == RECORD_BYTES, "a sum fills the column");
+_Static_assert(RECORD_BYTES <= DIGEST_BYTES, "a sum is a part of a digest");
+
 static void write_bytes(struct writer *w, const void *bytes, size_t length)
 {
 	CHECK(length <= sizeof(w->bytes) - w->length);
@@ -54,6 +57,7 @@ record_sum record_of(const struct row *row)
 	unsigned char digest[DIGEST_BYTES];
 	struct writer w;
 
+	CHECK(row->table == TABLE_USAGES || row->table == TABLE_TRANSACTIONS);
 	w.length = 0;
 	for (int i = 0; i < t->column_count; i++) {
 		const struct column *c = &t->columns[i];
@@ -75,6 +79,8 @@ record_sum record_of(const struct row *row)
 			break;
 		}
 	}
+	/* The keys of a row are never empty. */
+	CHECK(w.length > sizeof(((const struct usages_row *)NULL)->account_id));
 	digest_sha256(w.bytes, w.length, digest);
 	return record_read(digest);
 }

@@ -7,6 +7,8 @@
 
 #define BUCKETS 2048 /* power of two; a full batch names about as many rows */
 #define SLOTS_MAX 1024
+_Static_assert((BUCKETS & (BUCKETS - 1)) == 0, "BUCKETS is a power of two");
+_Static_assert((SLOTS_MAX & (SLOTS_MAX - 1)) == 0, "SLOTS_MAX is a power of two");
 
 /* A key that was asked for.  row is NULL until the row is loaded or added. */
 struct want {
@@ -89,6 +91,8 @@ static struct slot **slot_place(struct rows *r, const struct account_key *key)
 	const size_t mask = SLOTS_MAX * 2 - 1;
 	size_t at = key_hash(key) & mask;
 
+	/* Half of the places stay free, so that the search ends. */
+	CHECK(r->slot_count >= 0 && r->slot_count <= SLOTS_MAX);
 	while (r->slot_bucket[at] != NULL &&
 	       memcmp(&r->slot_bucket[at]->key, key, sizeof(*key)) != 0)
 		at = (at + 1) & mask;
@@ -97,7 +101,10 @@ static struct slot **slot_place(struct rows *r, const struct account_key *key)
 
 struct slot *rows_slot_known(struct rows *r, const struct account_key *key)
 {
-	return *slot_place(r, key);
+	struct slot *s = *slot_place(r, key);
+
+	CHECK(s == NULL || memcmp(&s->key, key, sizeof(*key)) == 0);
+	return s;
 }
 
 struct slot *rows_slot(struct rows *r, const struct account_key *key)
@@ -112,6 +119,7 @@ struct slot *rows_slot(struct rows *r, const struct account_key *key)
 	s = arena_alloc(r->arena, sizeof(*s));
 	if (s == NULL)
 		return NULL;
+	CHECK(*place == NULL && s->account == NULL && s->grants == NULL);
 	s->key = *key;
 	*place = s;
 	r->slots[r->slot_count++] = s;
@@ -132,12 +140,15 @@ struct slot *rows_slot_at(struct rows *r, int index)
 static int compare_slots(const void *a, const void *b)
 {
 	const struct slot *const *x = a, *const *y = b;
+	const int order = memcmp(&(*x)->key, &(*y)->key, sizeof((*x)->key));
 
-	return memcmp(&(*x)->key, &(*y)->key, sizeof((*x)->key));
+	CHECK(order != 0 || *x == *y);
+	return order;
 }
 
 void rows_sort_slots(struct rows *r)
 {
+	CHECK(!rows_any_changed(r));
 	qsort(r->slots, (size_t)r->slot_count, sizeof(r->slots[0]), compare_slots);
 }
 
@@ -160,6 +171,14 @@ static bool named_by_text(enum table_id table)
 	const struct column *c = table_key(table);
 
 	return c != NULL && c->type == COLUMN_TEXT;
+}
+
+/* True if rows of the table are looked up by what rows_want takes. */
+static bool is_looked_up(enum table_id table)
+{
+	const enum table_load load = table_of(table)->load;
+
+	return load == LOAD_NAMED || load == LOAD_LATER || load == LOAD_GLOBAL;
 }
 
 static size_t want_hash(const struct want *w)
@@ -198,6 +217,9 @@ static struct want *find(struct rows *r, struct slot *s, enum table_id table, co
 {
 	struct want sought = {.table = table, .slot = s}, *w;
 
+	CHECK(is_looked_up(table));
+	/* Only rows of no account have no slot. */
+	CHECK((s == NULL) == (table_of(table)->load == LOAD_GLOBAL));
 	set_key(&sought, table, key);
 	for (w = r->bucket[want_hash(&sought)]; w != NULL; w = w->next_in_bucket)
 		if (same_key(w, &sought))
@@ -210,6 +232,7 @@ bool rows_want(struct rows *r, struct slot *s, enum table_id table, const void *
 	struct want *w;
 	size_t bucket;
 
+	CHECK(r->slot_count > 0 || s == NULL);
 	if (find(r, s, table, key) != NULL)
 		return true;
 	w = arena_alloc(r->arena, sizeof(*w));
@@ -217,6 +240,7 @@ bool rows_want(struct rows *r, struct slot *s, enum table_id table, const void *
 		r->failed = true;
 		return false;
 	}
+	CHECK(w->row == NULL);
 	w->table = table;
 	w->slot = s;
 	set_key(w, table, key);
@@ -236,10 +260,13 @@ bool rows_wanted(struct rows *r, struct slot *s, enum table_id table, const void
 void rows_each_wanted(struct rows *r, enum table_id table,
                       bool (*visit)(void *context, struct slot *s, const void *key), void *context)
 {
-	for (struct want *w = r->wanted[table]; w != NULL; w = w->next_in_table)
+	CHECK(is_looked_up(table));
+	for (struct want *w = r->wanted[table]; w != NULL; w = w->next_in_table) {
+		CHECK(w->table == table);
 		if (!visit(context, w->slot,
 		           named_by_text(table) ? (const void *)w->key.text : &w->key))
 			break;
+	}
 }
 
 /* The key of the row, as rows_want takes it. */
@@ -251,12 +278,15 @@ static const void *key_of(const struct row *row)
 	if (c == NULL)
 		return NULL;
 	field = (const char *)row + c->offset;
+	/* No name is empty: "" stands for nobody. */
+	CHECK(c->type != COLUMN_TEXT || (*(const char *const *)field)[0] != '\0');
 	return c->type == COLUMN_TEXT ? *(const char *const *)field : field;
 }
 
 /* Grants are spent by priority, then by expiry (one that never expires comes last), then by age. */
 static bool spent_before(const struct grants_row *a, const struct grants_row *b)
 {
+	CHECK(a->seq != b->seq);
 	if (a->priority != b->priority)
 		return a->priority < b->priority;
 	if (a->expires_at_us != b->expires_at_us) {
@@ -273,8 +303,20 @@ static void link_grant(struct slot *s, struct grants_row *g)
 
 	while (*at != NULL && spent_before((struct grants_row *)*at, g))
 		at = &(*at)->next;
+	/* The list stays in the order of spending. */
+	CHECK(*at == NULL || spent_before(g, (struct grants_row *)*at));
 	g->row.next = *at;
 	*at = &g->row;
+}
+
+/* True if the first column of the row, the account's key, is that of the slot; a global row has no slot. */
+static bool belongs(const struct slot *s, const struct row *row)
+{
+	const struct table *t = table_of(row->table);
+
+	if (t->load == LOAD_GLOBAL)
+		return s == NULL;
+	return s != NULL && memcmp((const char *)row + t->columns[0].offset, s->key.bytes, sizeof(s->key.bytes)) == 0;
 }
 
 /* Makes the row findable. */
@@ -283,6 +325,7 @@ static bool place(struct rows *r, struct slot *s, struct row *row)
 	const void *key = key_of(row);
 	struct want *w;
 
+	CHECK(belongs(s, row));
 	switch (table_of(row->table)->load) {
 	case LOAD_LOCKED:
 		CHECK(s->account == NULL);
@@ -294,9 +337,11 @@ static bool place(struct rows *r, struct slot *s, struct row *row)
 			return true;
 		}
 		CHECK(row->table == TABLE_WORKSPACES && s->workspace == NULL);
+		CHECK(s->account != NULL);
 		s->workspace = (struct workspaces_row *)row;
 		return true;
 	case LOAD_NEVER:
+		CHECK(row->table == TABLE_ENTRIES || row->change == ROW_NEW);
 		if (row->table == TABLE_ENTRIES) {
 			row->next = (struct row *)s->entries;
 			s->entries = (struct entries_row *)row;
@@ -333,14 +378,18 @@ static bool place(struct rows *r, struct slot *s, struct row *row)
 
 bool rows_load(struct rows *r, struct slot *s, struct row *row)
 {
+	/* No row that was read is linked or changed before it is placed. */
+	CHECK(row->next == NULL && row->written == NULL);
 	row->change = ROW_CLEAN;
 	return place(r, s, row);
 }
 
 void rows_forget_holds(struct rows *r, struct slot *s)
 {
-	for (struct holds_row *h = s->holds; h != NULL; h = (struct holds_row *)h->row.next)
+	for (struct holds_row *h = s->holds; h != NULL; h = (struct holds_row *)h->row.next) {
+		CHECK(h->row.change == ROW_CLEAN);
 		find(r, s, TABLE_HOLDS, &h->seq)->row = NULL;
+	}
 	s->holds = NULL;
 }
 
@@ -348,6 +397,7 @@ struct row *rows_alloc(struct rows *r, enum table_id table)
 {
 	struct row *row = arena_alloc(r->arena, table_of(table)->row_size);
 
+	CHECK((unsigned)table < TABLE_COUNT);
 	if (row == NULL) {
 		r->failed = true;
 		row = &r->spare[table].usage.row;
@@ -360,7 +410,7 @@ char *rows_text(struct rows *r, size_t size)
 {
 	char *text;
 
-	CHECK(size <= sizeof(r->spare_text));
+	CHECK(size > 0 && size <= sizeof(r->spare_text));
 	text = arena_alloc(r->arena, size);
 	if (text != NULL)
 		return text;
@@ -381,28 +431,41 @@ struct row *rows_find(struct rows *r, struct slot *s, enum table_id table, const
 	CHECK(w != NULL);
 	if (w->row == NULL || w->row->change == ROW_ENDED || w->row->change == ROW_DROPPED)
 		return NULL;
+	CHECK(w->row->table == table && belongs(s, w->row));
 	return w->row;
 }
 
 struct holds_row *rows_hold(struct rows *r, struct slot *s, int64_t seq)
 {
-	return (struct holds_row *)rows_find(r, s, TABLE_HOLDS, &seq);
+	struct holds_row *row = (struct holds_row *)rows_find(r, s, TABLE_HOLDS, &seq);
+
+	CHECK(row == NULL || row->seq == seq);
+	return row;
 }
 
 struct usages_row *rows_usage(struct rows *r, struct slot *s, int64_t seq)
 {
-	return (struct usages_row *)rows_find(r, s, TABLE_USAGES, &seq);
+	struct usages_row *row = (struct usages_row *)rows_find(r, s, TABLE_USAGES, &seq);
+
+	CHECK(row == NULL || row->seq == seq);
+	return row;
 }
 
 struct requests_row *rows_request(struct rows *r, struct slot *s,
                                   const unsigned char key[ID_KEY_BYTES])
 {
-	return (struct requests_row *)rows_find(r, s, TABLE_REQUESTS, key);
+	struct requests_row *q = (struct requests_row *)rows_find(r, s, TABLE_REQUESTS, key);
+
+	CHECK(q == NULL || memcmp(q->request_key, key, sizeof(q->request_key)) == 0);
+	return q;
 }
 
 struct members_row *rows_member(struct rows *r, struct slot *s, const char *member)
 {
-	return (struct members_row *)rows_find(r, s, TABLE_MEMBERS, member);
+	struct members_row *m = (struct members_row *)rows_find(r, s, TABLE_MEMBERS, member);
+
+	CHECK(m == NULL || strcmp(m->member_id, member) == 0);
+	return m;
 }
 
 struct profiles_row *rows_profile(struct rows *r, struct slot *s)
@@ -417,22 +480,34 @@ struct billing_row *rows_billing(struct rows *r, struct slot *s)
 
 struct topups_row *rows_topup(struct rows *r, struct slot *s, int64_t seq)
 {
-	return (struct topups_row *)rows_find(r, s, TABLE_TOPUPS, &seq);
+	struct topups_row *row = (struct topups_row *)rows_find(r, s, TABLE_TOPUPS, &seq);
+
+	CHECK(row == NULL || row->seq == seq);
+	return row;
 }
 
 struct statements_row *rows_statement(struct rows *r, struct slot *s, int64_t seq)
 {
-	return (struct statements_row *)rows_find(r, s, TABLE_STATEMENTS, &seq);
+	struct statements_row *row = (struct statements_row *)rows_find(r, s, TABLE_STATEMENTS, &seq);
+
+	CHECK(row == NULL || row->seq == seq);
+	return row;
 }
 
 struct captures_row *rows_capture(struct rows *r, struct slot *s, int64_t seq)
 {
-	return (struct captures_row *)rows_find(r, s, TABLE_CAPTURES, &seq);
+	struct captures_row *row = (struct captures_row *)rows_find(r, s, TABLE_CAPTURES, &seq);
+
+	CHECK(row == NULL || row->seq == seq);
+	return row;
 }
 
 struct paid_periods_row *rows_period(struct rows *r, struct slot *s, int64_t seq)
 {
-	return (struct paid_periods_row *)rows_find(r, s, TABLE_PAID_PERIODS, &seq);
+	struct paid_periods_row *row = (struct paid_periods_row *)rows_find(r, s, TABLE_PAID_PERIODS, &seq);
+
+	CHECK(row == NULL || row->seq == seq);
+	return row;
 }
 
 struct paid_periods_row *rows_periods(struct slot *s)
@@ -450,17 +525,22 @@ struct grants_row *rows_grants(struct slot *s)
 struct holds_row *rows_open_holds(struct slot *s)
 {
 	CHECK(s->holds_loaded);
+	CHECK(s->holds == NULL || s->account != NULL);
 	return s->holds;
 }
 
 struct members_row *rows_members(struct slot *s)
 {
 	CHECK(s->members_loaded);
+	CHECK(s->members == NULL || s->workspace != NULL);
 	return s->members;
 }
 
 static void note_changed(struct rows *r, struct row *row)
 {
+	CHECK((unsigned)row->table < TABLE_COUNT);
+	/* The end of the list is the end. */
+	CHECK(*r->changed_end[row->table] == NULL);
 	row->written = NULL;
 	*r->changed_end[row->table] = row;
 	r->changed_end[row->table] = &row->written;
@@ -470,6 +550,8 @@ void rows_add(struct rows *r, struct slot *s, struct row *row)
 {
 	if (r->failed)
 		return;
+	/* A row is added once, and before it is changed. */
+	CHECK(row->change == ROW_CLEAN && row->written == NULL);
 	row->change = ROW_NEW;
 	if (!place(r, s, row))
 		return;
@@ -478,6 +560,8 @@ void rows_add(struct rows *r, struct slot *s, struct row *row)
 
 void rows_touch(struct rows *r, struct row *row)
 {
+	/* A row that is to be deleted changes no more. */
+	CHECK(row->change != ROW_ENDED && row->change != ROW_DROPPED);
 	if (row->change != ROW_CLEAN || r->failed)
 		return;
 	row->change = ROW_CHANGED;
@@ -487,6 +571,8 @@ void rows_touch(struct rows *r, struct row *row)
 void rows_end(struct rows *r, struct row *row)
 {
 	CHECK(row->change != ROW_ENDED && row->change != ROW_DROPPED);
+	/* Nothing else is ever deleted. */
+	CHECK(row->table == TABLE_HOLDS);
 	if (row->change == ROW_CLEAN)
 		note_changed(r, row);
 	row->change = row->change == ROW_NEW ? ROW_DROPPED : ROW_ENDED;
@@ -494,6 +580,8 @@ void rows_end(struct rows *r, struct row *row)
 
 struct row *rows_changed(struct rows *r, enum table_id table)
 {
+	CHECK((unsigned)table < TABLE_COUNT);
+	CHECK(r->changed[table] == NULL || r->changed[table]->change != ROW_CLEAN);
 	return r->changed[table];
 }
 

@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "base/check.h"
+#include "base/id.h"
+
 #define COLUMN_OF_INT(name, role) {#name, COLUMN_INT, COLUMN_##role, offsetof(__typeof__(*row), name), sizeof(int64_t)},
 #define COLUMN_OF_TEXT(name, role) {#name, COLUMN_TEXT, COLUMN_##role, offsetof(__typeof__(*row), name), 0},
 #define COLUMN_OF_BYTES(name, size, role) \
@@ -15,6 +18,7 @@
 	static const struct table *describe_##name(void) \
 	{ \
 		static const struct name##_row *const row = NULL; \
+		_Static_assert(offsetof(struct name##_row, row) == 0, "a row is cast to its struct"); \
 		static const struct column columns[] = { \
 			NAME##_COLUMNS(COLUMN_OF_INT, COLUMN_OF_TEXT, COLUMN_OF_BYTES)}; \
 		static const char list[] = NAME##_COLUMNS(NAME_OF_INT, NAME_OF_TEXT, NAME_OF_BYTES); \
@@ -36,6 +40,7 @@ static const struct table *(*const describe[TABLE_COUNT])(void) = {
 
 const struct table *table_of(enum table_id id)
 {
+	CHECK((unsigned)id < TABLE_COUNT);
 	return describe[id]();
 }
 
@@ -44,6 +49,8 @@ const struct column *table_key(enum table_id id)
 	const struct table *t = table_of(id);
 	const int at = t->load == LOAD_GLOBAL ? 0 : 1;
 
+	/* The first column is the account's key, or that of a global row. */
+	CHECK(t->columns[0].role == COLUMN_KEY && t->columns[0].size == ID_KEY_BYTES);
 	return at < t->column_count && t->columns[at].role == COLUMN_KEY ? &t->columns[at] : NULL;
 }
 

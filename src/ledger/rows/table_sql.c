@@ -22,6 +22,7 @@ bool table_sql_read(enum table_id id, const struct db_row *from, struct row *row
 	const struct table *t = table_of(id);
 
 	CHECK(from->count >= (unsigned)t->column_count);
+	CHECK(row->table == id && row->change == ROW_CLEAN);
 	for (unsigned i = 0; i < (unsigned)t->column_count; i++) {
 		const struct column *c = &t->columns[i];
 		void *field = (char *)row + c->offset;
@@ -69,6 +70,7 @@ static void write_value(struct buf *sql, const struct column *c, const struct ro
  * columns.  An ended row has the key. */
 static bool wanted(const struct column *c, enum row_change change)
 {
+	CHECK(change == ROW_NEW || change == ROW_CHANGED || change == ROW_ENDED);
 	return change == ROW_NEW || c->role == COLUMN_KEY ||
 	       (change == ROW_CHANGED && c->role == COLUMN_VARYING);
 }
@@ -85,6 +87,7 @@ static void write_row(struct buf *sql, const struct table *t, const struct row *
 		write_value(sql, &t->columns[i], row);
 		before = ',';
 	}
+	CHECK(before == ',');
 	buf_add_char(sql, ')');
 }
 
@@ -99,6 +102,7 @@ static void write_columns(struct buf *sql, const struct table *t, enum row_chang
 		buf_add_text(sql, t->columns[i].name);
 		before = ',';
 	}
+	CHECK(before == ',');
 	buf_add_char(sql, ')');
 }
 
@@ -118,10 +122,13 @@ static void write_update(struct buf *sql, const struct table *t)
 		buf_add_char(sql, ')');
 		before = ",";
 	}
+	/* Rows of a table without a varying column are never changed. */
+	CHECK(before[0] == ',');
 }
 
 static void open_insert(struct buf *sql, const struct table *t, enum row_change change)
 {
+	CHECK(change == ROW_NEW || change == ROW_CHANGED);
 	sql_literal(sql, "INSERT INTO ");
 	buf_add_text(sql, t->name);
 	write_columns(sql, t, change);
@@ -148,6 +155,8 @@ static void write_delete(struct buf *sql, const struct table *t, const struct ro
 			buf_add_char(sql, '?');
 		before = " AND ";
 	}
+	/* A DELETE without a condition would take every row. */
+	CHECK(strcmp(before, " AND ") == 0);
 }
 
 static void write_deletes(struct buf *sql, const struct table *t, const struct row *changed)
@@ -155,6 +164,7 @@ static void write_deletes(struct buf *sql, const struct table *t, const struct r
 	for (const struct row *row = changed; row != NULL; row = row->written) {
 		if (row->change != ROW_ENDED)
 			continue;
+		CHECK(table_of(row->table) == t);
 		write_delete(sql, t, row);
 		buf_add_char(sql, ';');
 	}
@@ -167,6 +177,7 @@ static void write_inserts(struct buf *sql, const struct table *t, enum row_chang
 	for (const struct row *row = changed; row != NULL; row = row->written) {
 		if (row->change != change)
 			continue;
+		CHECK(table_of(row->table) == t);
 		if (any)
 			buf_add_char(sql, ',');
 		else
@@ -182,6 +193,7 @@ static void write_inserts(struct buf *sql, const struct table *t, enum row_chang
 
 void table_sql_write(struct buf *sql, enum table_id id, enum row_change change, const struct row *changed)
 {
+	CHECK(change == ROW_NEW || change == ROW_CHANGED || change == ROW_ENDED);
 	if (change == ROW_ENDED)
 		write_deletes(sql, table_of(id), changed);
 	else
@@ -195,6 +207,7 @@ void table_sql_write(struct buf *sql, enum table_id id, enum row_change change, 
 int table_sql_number(enum table_id id, enum row_change change)
 {
 	_Static_assert(TABLE_COUNT * CHANGES <= DB_PREPARED_MAX, "a number for each statement");
+	CHECK((unsigned)id < TABLE_COUNT && change > ROW_CLEAN && change < CHANGES);
 	return (int)id * CHANGES + (int)change;
 }
 
@@ -204,6 +217,7 @@ void table_sql_statement(struct buf *sql, int number)
 	const enum row_change change = (enum row_change)(number % CHANGES);
 	char before = '(';
 
+	CHECK(number >= 0 && number / CHANGES < TABLE_COUNT);
 	if (change == ROW_ENDED) {
 		write_delete(sql, t, NULL);
 		return;
@@ -226,13 +240,19 @@ static bool fill_ints(struct db_values *v, const struct column *c, enum row_chan
 {
 	int64_t *ints = arena_alloc(arena, (size_t)count * sizeof(*ints));
 
+	CHECK(c->type == COLUMN_INT);
 	if (ints == NULL)
 		return false;
 	v->type = DB_INT;
 	v->ints = ints;
-	for (; row != NULL; row = row->written)
-		if (row->change == change)
-			*ints++ = *(const int64_t *)((const char *)row + c->offset);
+	for (; row != NULL; row = row->written) {
+		if (row->change != change)
+			continue;
+		CHECK(ints < v->ints + count);
+		*ints++ = *(const int64_t *)((const char *)row + c->offset);
+	}
+	/* A value for each row. */
+	CHECK(ints == v->ints + count);
 	return true;
 }
 
@@ -242,6 +262,7 @@ static bool fill_texts(struct db_values *v, const struct column *c, enum row_cha
 	const char **texts = arena_alloc(arena, (size_t)count * sizeof(*texts));
 	unsigned long *lengths = arena_alloc(arena, (size_t)count * sizeof(*lengths));
 
+	CHECK(c->type != COLUMN_INT);
 	if (texts == NULL || lengths == NULL)
 		return false;
 	v->type = c->type == COLUMN_TEXT ? DB_TEXT : DB_BYTES;
@@ -252,10 +273,12 @@ static bool fill_texts(struct db_values *v, const struct column *c, enum row_cha
 
 		if (row->change != change)
 			continue;
+		CHECK(texts < v->texts + count);
 		*texts = c->type == COLUMN_TEXT ? *(const char *const *)field : field;
 		*lengths++ = c->type == COLUMN_TEXT ? strlen(*texts) : c->size;
 		texts++;
 	}
+	CHECK(texts == v->texts + count && lengths == v->lengths + count);
 	return true;
 }
 
@@ -266,6 +289,7 @@ struct db_values *table_sql_values(enum table_id id, enum row_change change, con
 	struct db_values *values = arena_alloc(arena, (size_t)t->column_count * sizeof(*values));
 	bool filled = values != NULL;
 
+	CHECK(count > 0);
 	*parameters = 0;
 	for (int i = 0; i < t->column_count && filled; i++) {
 		const struct column *c = &t->columns[i];
@@ -277,5 +301,6 @@ struct db_values *table_sql_values(enum table_id id, enum row_change change, con
 		                               : fill_texts(v, c, change, changed, count, arena);
 		(*parameters)++;
 	}
+	CHECK(!filled || (*parameters > 0 && *parameters <= DB_PARAMETERS_MAX));
 	return filled ? values : NULL;
 }
