@@ -10,6 +10,7 @@
 
 void queue_init(struct queue *q, int max, int inflight_max, bool commit_threads)
 {
+	CHECK(max > 0 && inflight_max > 0 && (commit_threads || inflight_max == 1));
 	lock_init(&q->lock);
 	cond_init(&q->wanted);
 	q->head = NULL;
@@ -25,9 +26,23 @@ void queue_init(struct queue *q, int max, int inflight_max, bool commit_threads)
 	q->vacant = false;
 }
 
+/* The conditions that hold whenever the lock is given. */
+static void queue_check(const struct queue *q)
+{
+	lock_assert_held(&q->lock);
+	CHECK(q->waiting >= 0 && (q->waiting == 0) == (q->head == NULL));
+	CHECK((q->head == NULL) == (q->tail == &q->head));
+	CHECK(q->inflight >= 0 && q->inflight <= q->inflight_max);
+	/* While commands wait, a thread leads or is called to lead. */
+	CHECK(q->led || q->head == NULL);
+	/* A commit thread that is called counts as the leader; so does the wait for a batch to finish. */
+	CHECK(q->led || (!q->vacant && !q->blocked));
+}
+
 void queue_destroy(struct queue *q)
 {
 	CHECK(q->head == NULL && !q->led && q->inflight == 0);
+	CHECK(q->waiting == 0 && !q->vacant && !q->blocked);
 	cond_destroy(&q->wanted);
 	lock_destroy(&q->lock);
 }
@@ -37,6 +52,7 @@ static enum queue_role enter(struct queue *q, struct waiter *w)
 {
 	enum queue_role role = QUEUE_FULL;
 
+	CHECK(w->count > 0);
 	completion_init(&w->completion);
 	w->role = QUEUE_LATE;
 	w->called = false;
@@ -52,6 +68,7 @@ static enum queue_role enter(struct queue *q, struct waiter *w)
 		q->tail = &w->next;
 		q->waiting += w->count;
 	}
+	queue_check(q);
 	lock_give(&q->lock);
 	return role;
 }
@@ -72,6 +89,7 @@ static bool leave(struct queue *q, struct waiter *w)
 			q->tail = at;
 		q->waiting -= w->count;
 	}
+	queue_check(q);
 	lock_give(&q->lock);
 	return !called;
 }
@@ -88,6 +106,7 @@ enum queue_role queue_wait(struct queue *q, struct waiter *w)
 		return QUEUE_LATE;
 	/* Commands that a leader has taken cannot be withdrawn: wait for their answers. */
 	(void)completion_wait_until(&w->completion, -1);
+	CHECK(w->role == QUEUE_DONE || w->role == QUEUE_LEAD);
 	return w->role;
 }
 
@@ -117,6 +136,7 @@ static struct waiter *take_late(struct queue *q, int64_t now_us)
 		end = &w->next;
 	}
 	q->tail = at;
+	queue_check(q);
 	return late;
 }
 
@@ -124,6 +144,7 @@ bool queue_lead(struct queue *q, struct waiter **late)
 {
 	bool go_on;
 
+	CHECK(q->commit_threads);
 	*late = NULL;
 	lock_take(&q->lock);
 	while (!q->vacant && !q->closed && *late == NULL) {
@@ -135,6 +156,7 @@ bool queue_lead(struct queue *q, struct waiter **late)
 	}
 	go_on = q->vacant || *late != NULL;
 	q->vacant = q->vacant && *late != NULL;
+	queue_check(q);
 	lock_give(&q->lock);
 	return go_on;
 }
@@ -142,7 +164,9 @@ bool queue_lead(struct queue *q, struct waiter **late)
 void queue_close(struct queue *q)
 {
 	lock_take(&q->lock);
+	CHECK(!q->closed);
 	q->closed = true;
+	queue_check(q);
 	cond_broadcast(&q->wanted);
 	lock_give(&q->lock);
 }
@@ -151,6 +175,7 @@ struct waiter *queue_take(struct queue *q, int commands_max, int *commands)
 {
 	struct waiter *first, *last;
 
+	CHECK(commands_max > 0);
 	*commands = 0;
 	lock_take(&q->lock);
 	CHECK(q->led);
@@ -171,12 +196,16 @@ struct waiter *queue_take(struct queue *q, int commands_max, int *commands)
 		last->next = NULL;
 		q->waiting -= *commands;
 	}
+	CHECK(*commands <= commands_max || first == last);
+	queue_check(q);
 	lock_give(&q->lock);
 	return first;
 }
 
 static void wake(struct waiter *w, enum queue_role role)
 {
+	/* A posted waiter has no thread that could lead. */
+	CHECK(role == QUEUE_DONE || (role == QUEUE_LEAD && w->done == NULL));
 	w->role = role;
 	if (w->done != NULL)
 		w->done(w);
@@ -184,8 +213,7 @@ static void wake(struct waiter *w, enum queue_role role)
 		completion_signal(&w->completion);
 }
 
-/* Calls the next leader.  Returns the waiter to be woken; NULL when none waits, or a commit thread
- * was called. */
+/* Calls the next leader.  Returns the waiter to be woken; NULL when none waits, or a commit thread was called. */
 static struct waiter *call_next(struct queue *q)
 {
 	struct waiter *leader = q->head;
@@ -209,13 +237,14 @@ void queue_hand_over(struct queue *q, struct waiter *taken, int waiting_min)
 
 	lock_take(&q->lock);
 	if (!taken->handed_over && q->waiting >= waiting_min) {
-		CHECK(q->led && !q->blocked);
+		CHECK(q->led && !q->blocked && taken->called);
 		taken->handed_over = true;
 		if (q->inflight < q->inflight_max)
 			leader = call_next(q);
 		else
 			q->blocked = true;
 	}
+	queue_check(q);
 	lock_give(&q->lock);
 	if (leader != NULL)
 		wake(leader, QUEUE_LEAD);
@@ -226,9 +255,11 @@ void queue_finish(struct queue *q, struct waiter *taken, const struct waiter *ow
 	struct waiter *leader = NULL, *next;
 
 	lock_take(&q->lock);
+	CHECK(q->inflight > 0 && taken->called);
 	q->inflight--;
 	if (!taken->handed_over || q->blocked)
 		leader = call_next(q);
+	queue_check(q);
 	lock_give(&q->lock);
 	/* The next leader first: its batch is in flight while the answers of this one go out. */
 	if (leader != NULL)
@@ -246,6 +277,7 @@ int queue_waiting(struct queue *q)
 
 	lock_take(&q->lock);
 	waiting = q->waiting;
+	queue_check(q);
 	lock_give(&q->lock);
 	return waiting;
 }
