@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/digest.h"
 
 #define BITS 5
@@ -10,6 +11,9 @@
 #define DIGITS 12 /* 60 bits */
 
 static const char alphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+_Static_assert(sizeof(alphabet) - 1 == 1U << BITS, "a digit for each value");
+_Static_assert(BITS * DIGITS <= 64 && DIGITS + 1 < CODE_MAX, "a referral code fits");
+_Static_assert(CODE_MAX + CODE_MAX / 4 < CODE_SHOWN_MAX, "a code fits with its hyphens");
 
 /* The character as it is compared; '\0' for one that no code has. */
 static char normal_character(char c)
@@ -36,18 +40,21 @@ int code_normal(const char *text, char out[CODE_MAX])
 			return -1;
 		out[length++] = c;
 	}
+	CHECK(length < CODE_MAX);
 	out[length] = '\0';
 	return length >= CODE_MIN ? 0 : -1;
 }
 
 void code_key(const char *normal, unsigned char out[ID_KEY_BYTES])
 {
+	CHECK(normal[0] != '\0');
 	id_request_key(normal, strlen(normal), out);
 }
 
 /* Writes the 60 bits as digits, the highest bits first. */
 static void write_digits(uint64_t bits, char *out)
 {
+	CHECK(bits >> (BITS * DIGITS) == 0);
 	for (int i = 0; i < DIGITS; i++)
 		out[i] = alphabet[(bits >> (BITS * (DIGITS - 1 - i))) & ((1U << BITS) - 1)];
 	out[DIGITS] = '\0';
@@ -68,6 +75,8 @@ void code_random(char out[CODE_MAX])
 
 	digest_random(bytes, sizeof(bytes));
 	write_digits(first_bits(bytes), out);
+	/* DIGITS digits are no referral code, which has one character more. */
+	CHECK(!code_is_referral(out) && strlen(out) >= CODE_MIN);
 }
 
 void code_show(const char *normal, char out[CODE_SHOWN_MAX])
@@ -75,6 +84,7 @@ void code_show(const char *normal, char out[CODE_SHOWN_MAX])
 	size_t at = 0;
 	const size_t head = code_is_referral(normal) ? 1 : 0;
 
+	CHECK(strlen(normal) < CODE_MAX);
 	for (size_t i = 0; normal[i] != '\0'; i++) {
 		if (i > 0 && (i - head) % 4 == 0)
 			out[at++] = '-';
@@ -88,6 +98,7 @@ void code_show(const char *normal, char out[CODE_SHOWN_MAX])
 #define HALF_BITS (BITS * DIGITS / 2)
 #define HALF_MASK ((UINT32_C(1) << HALF_BITS) - 1)
 #define ROUNDS 10
+_Static_assert(2 * HALF_BITS == BITS * DIGITS, "the halves are alike");
 
 /* A keyed digest of one half.  All inputs have the same length, so that SHA-256 needs no HMAC around it. */
 static uint32_t scramble(const unsigned char key[DIGEST_BYTES], int round, uint32_t half)
@@ -95,6 +106,7 @@ static uint32_t scramble(const unsigned char key[DIGEST_BYTES], int round, uint3
 	unsigned char bytes[DIGEST_BYTES + 5], digest[DIGEST_BYTES];
 	uint32_t value = 0;
 
+	CHECK(round >= 0 && round < ROUNDS && half <= HALF_MASK);
 	memcpy(bytes, key, DIGEST_BYTES);
 	bytes[DIGEST_BYTES] = (unsigned char)round;
 	for (int i = 0; i < 4; i++)
@@ -116,6 +128,7 @@ static uint64_t encrypt(const unsigned char key[DIGEST_BYTES], uint64_t bits)
 		left = right;
 		right = next;
 	}
+	CHECK(left <= HALF_MASK && right <= HALF_MASK);
 	return (uint64_t)left << HALF_BITS | right;
 }
 
@@ -129,13 +142,18 @@ static uint64_t decrypt(const unsigned char key[DIGEST_BYTES], uint64_t bits)
 		right = left;
 		left = before;
 	}
+	CHECK(left <= HALF_MASK && right <= HALF_MASK);
 	return (uint64_t)left << HALF_BITS | right;
 }
 
 void code_referral(const unsigned char key[DIGEST_BYTES], const struct account_key *account, char out[CODE_MAX])
 {
+	const uint64_t bits = first_bits(account->bytes), secret = encrypt(key, bits);
+
+	CHECK(decrypt(key, secret) == bits);
 	out[0] = REFERRAL_MARK;
-	write_digits(encrypt(key, first_bits(account->bytes)), out + 1);
+	write_digits(secret, out + 1);
+	CHECK(code_is_referral(out));
 }
 
 bool code_is_referral(const char *normal)
@@ -145,6 +163,7 @@ bool code_is_referral(const char *normal)
 
 static void make_range(uint64_t bits, struct account_key *low, struct account_key *high)
 {
+	CHECK(bits >> (BITS * DIGITS) == 0);
 	bits <<= 64 - BITS * DIGITS;
 	memset(low, 0, sizeof(*low));
 	memset(high, 0xff, sizeof(*high));
@@ -153,24 +172,31 @@ static void make_range(uint64_t bits, struct account_key *low, struct account_ke
 		high->bytes[i] = low->bytes[i];
 	}
 	high->bytes[7] |= (unsigned char)((1U << (64 - BITS * DIGITS)) - 1);
+	CHECK(memcmp(low, high, sizeof(*low)) < 0);
 }
 
 static uint64_t read_digits(const char *digits)
 {
 	uint64_t bits = 0;
 
-	for (int i = 0; i < DIGITS; i++)
-		bits = bits << BITS | (uint64_t)(strchr(alphabet, digits[i]) - alphabet);
+	for (int i = 0; i < DIGITS; i++) {
+		const char *digit = strchr(alphabet, digits[i]);
+
+		CHECK(digit != NULL && *digit != '\0');
+		bits = bits << BITS | (uint64_t)(digit - alphabet);
+	}
 	return bits;
 }
 
 void code_referral_range(const unsigned char key[DIGEST_BYTES], const char *normal, struct account_key *low,
                          struct account_key *high)
 {
+	CHECK(code_is_referral(normal));
 	make_range(decrypt(key, read_digits(normal + 1)), low, high);
 }
 
 void code_referral_range_plain(const char *normal, struct account_key *low, struct account_key *high)
 {
+	CHECK(code_is_referral(normal));
 	make_range(read_digits(normal + 1), low, high);
 }

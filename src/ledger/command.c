@@ -47,6 +47,7 @@ static void add_labels(struct print *p, const struct command_labels *labels)
 
 static void add_authorize(struct print *p, const struct command *c)
 {
+	CHECK(c->authorize.model_count >= 0 && c->authorize.model_count <= COMMAND_MODELS_MAX);
 	add_number(p, c->authorize.model_count);
 	for (int i = 0; i < c->authorize.model_count; i++)
 		add_text(p, c->authorize.models[i]);
@@ -107,6 +108,8 @@ static void fingerprint(struct command *c)
 	default:
 		UNREACHABLE("a command that cannot carry a request id");
 	}
+	/* The kind and the member's length and text, at least. */
+	CHECK(p.count >= 3 && p.count <= PIECES_MAX);
 	digest_sha256_pieces(p.piece, p.count, digest);
 	memcpy(c->fingerprint, digest, sizeof(c->fingerprint));
 }
@@ -117,6 +120,8 @@ void command_event_key(enum event_provider provider, const char *id, unsigned ch
 	const struct digest_piece pieces[] = {{&name, 1}, {id, strlen(id)}};
 	unsigned char digest[DIGEST_BYTES];
 
+	_Static_assert(ID_KEY_BYTES <= DIGEST_BYTES, "a key is a part of a digest");
+	CHECK(provider == PROVIDER_STRIPE || provider == PROVIDER_CLERK);
 	digest_sha256_pieces(pieces, 2, digest);
 	memcpy(key, digest, ID_KEY_BYTES);
 }
@@ -152,6 +157,7 @@ static void request_key(struct command *c)
 		{space, sizeof(space)}, {c->member, strlen(c->member) + 1}, {c->request_id, strlen(c->request_id)}};
 	unsigned char digest[DIGEST_BYTES];
 
+	CHECK(c->request_id[0] != '\0');
 	if (!c->by_customer) {
 		id_request_key(c->request_id, strlen(c->request_id), c->request_key);
 		return;
@@ -178,6 +184,7 @@ static void name_claims(struct command *c)
 		identity_claim(CLAIM_PERSON, c->bonus.campaign, c->bonus.person, c->bonus.claim_key[count]);
 		c->bonus.claim_kind[count++] = CLAIM_PERSON;
 	}
+	CHECK(count > 0 && count <= COMMAND_CLAIMS_MAX);
 	c->bonus.claim_count = count;
 }
 
@@ -196,9 +203,101 @@ static void name_known_claims(struct command *c)
 	c->account_change.has_claims = true;
 }
 
-void command_prepare(struct command *c)
+static bool is_limit(micros limit)
+{
+	return limit >= COMMAND_NO_LIMIT;
+}
+
+static bool is_unit(enum account_unit unit)
+{
+	return unit == UNIT_MONEY || unit == UNIT_CREDIT;
+}
+
+/* The ranges that the arguments of a change by an application or a person have been parsed into. */
+static void check_account(const struct command *c)
+{
+	const bool daily = c->account_change.set_daily_limit, monthly = c->account_change.set_monthly_limit;
+
+	CHECK(!c->account_change.set_unit || is_unit(c->account_change.unit));
+	CHECK(!c->account_change.set_mode || c->account_change.mode == MODE_PREPAID ||
+	      c->account_change.mode == MODE_POSTPAID);
+	/* PAST_DUE and UNPAID are the ledger's own. */
+	CHECK(!c->account_change.set_status || c->account_change.status == STATUS_ACTIVE ||
+	      c->account_change.status == STATUS_SUSPENDED);
+	CHECK(!c->account_change.set_hard_limit || c->account_change.hard_limit_micros >= 0);
+	CHECK(!c->account_change.set_soft_limit || c->account_change.soft_limit_micros >= 0);
+	CHECK(!daily || is_limit(c->account_change.daily_limit_micros));
+	CHECK(!monthly || is_limit(c->account_change.monthly_limit_micros));
+	CHECK(c->account_change.day_micros >= 0 && c->account_change.month_micros >= 0);
+}
+
+static void check_member(const struct command *c)
+{
+	CHECK(!c->member_change.set_role || c->member_change.role == ROLE_MEMBER ||
+	      c->member_change.role == ROLE_MANAGER);
+	CHECK(!c->member_change.set_limit || is_limit(c->member_change.limit_micros));
+	CHECK(!c->member_change.set_daily_limit || is_limit(c->member_change.daily_limit_micros));
+	CHECK(!c->member_change.set_monthly_limit || is_limit(c->member_change.monthly_limit_micros));
+}
+
+/* The states that an event of a payment provider has been read into. */
+static void check_money(const struct command *c)
+{
+	CHECK(c->payment_kind >= PAYMENT_OF_TOPUP && c->payment_kind <= PAYMENT_OF_PERIOD);
+	CHECK(c->kind != COMMAND_PAYMENT || (unsigned)c->payment.state <= TOPUP_PAID);
+	CHECK(c->kind != COMMAND_REFUND || (unsigned)c->refund.status <= REFUND_FAILED);
+	CHECK(c->kind != COMMAND_STATEMENT_NOTE || c->statement_note.attempt >= 0);
+	CHECK(c->kind != COMMAND_EVENT || (unsigned)c->event_only.state <= EVENT_WAITING);
+	CHECK(c->kind != COMMAND_EVENT || c->event.id != NULL);
+	CHECK(c->event.id == NULL || (c->event.id[0] != '\0' && c->event.created_at_us >= 0));
+}
+
+/* The amounts that octroi's configuration gives for bonuses, codes and referrals. */
+static void check_gifts(const struct command *c)
+{
+	const bool bonus = c->kind == COMMAND_BONUS || c->kind == COMMAND_SIGNUP;
+
+	CHECK(!bonus || (c->bonus.amount_micros >= 0 && c->bonus.cap_micros >= 0 && is_unit(c->bonus.unit)));
+	CHECK(c->kind != COMMAND_REDEEM || c->redeem.guesses_max > 0);
+	CHECK(c->kind != COMMAND_REFER || (c->refer.guesses_max > 0 && is_unit(c->refer.unit)));
+	CHECK(c->kind != COMMAND_REFER || c->refer.reward_micros >= 0);
+}
+
+static void check_spending(const struct command *c)
+{
+	CHECK(c->kind != COMMAND_AUTHORIZE || c->authorize.model_count > 0 || c->authorize.action != NULL);
+	CHECK(c->kind != COMMAND_AUTHORIZE || (c->authorize.ttl_us > 0 && c->authorize.fit_minimum >= 0));
+	CHECK(c->kind != COMMAND_SETTLE || ((unsigned)c->settle.outcome <= SETTLE_FAILED && c->settle.rest >= 0));
+	CHECK(c->kind != COMMAND_EXTEND || (c->extend.ttl_us >= 0 && c->extend.max_output_tokens >= 0));
+	CHECK(c->kind != COMMAND_TRANSACTION || (unsigned)c->transaction.type < TRANSACTION_COUNT);
+	CHECK(c->kind != COMMAND_TRANSACTION || c->transaction.priority >= -1);
+	CHECK(c->kind != COMMAND_CHECK || (c->check.input_tokens >= 0 && c->check.max_output_tokens >= 0));
+	for (int i = 0; c->kind == COMMAND_SETTLE && i < PRICE_CLASSES; i++)
+		CHECK(c->settle.tokens.count[i] >= 0);
+}
+
+/* The arguments have been parsed, so that a value out of its range is a bug of the caller. */
+static void check_arguments(const struct command *c)
 {
 	CHECK(c->kind < COMMAND_COUNT);
+	CHECK(c->hold_seq >= 0 && c->topup_seq >= 0 && c->statement_seq >= 0);
+	/* NULL where a hold's id named the account. */
+	CHECK(c->account_id == NULL || c->account_id[0] != '\0');
+	/* A command that can be repeated names its account. */
+	CHECK(c->request_id == NULL || c->account_id != NULL);
+	CHECK(!c->by_customer || c->account_id != NULL);
+	if (c->kind == COMMAND_ACCOUNT)
+		check_account(c);
+	if (c->kind == COMMAND_MEMBER)
+		check_member(c);
+	check_money(c);
+	check_gifts(c);
+	check_spending(c);
+}
+
+void command_prepare(struct command *c)
+{
+	check_arguments(c);
 	if (c->member == NULL)
 		c->member = "";
 	name_key(&c->payment_id, c->payment_key);
@@ -237,6 +336,7 @@ static const struct {
 	{"azure", {"", "", "", ""}},
 };
 #define PROVIDERS (sizeof(providers) / sizeof(providers[0]))
+_Static_assert(PROVIDERS <= 31, "accounts.byok has a bit for each");
 
 unsigned
 provider_bit(const char *provider)

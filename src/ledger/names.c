@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "ledger/command.h"
 
 static const char *const transactions[] = {
@@ -46,9 +47,12 @@ static const char *const hold_states[] = {
 };
 
 #define LENGTH(list) ((int)(sizeof(list) / sizeof((list)[0])))
+_Static_assert(LENGTH(statuses) == LENGTH(reasons), "a reason for each status");
 
 static const char *name_of(const char *const *list, int length, int64_t number)
 {
+	/* A number without a name would leave a gap in the list. */
+	CHECK(number < 0 || number >= length || list[number] != NULL);
 	return number >= 0 && number < length ? list[number] : "";
 }
 

@@ -1,5 +1,8 @@
 #include "ledger/needs.h"
 
+#include <string.h>
+
+#include "base/check.h"
 #include "ledger/decide/decide.h"
 
 /* Names the order or the statement that a payment was for. */
@@ -16,6 +19,8 @@ static bool name_orders(struct rows *rows, struct slot *s, const struct command 
 	const enum table_id object = (enum table_id)NEEDS_OBJECT_TABLE(needs);
 	bool ok = true;
 
+	_Static_assert(TABLE_ACCOUNTS == 0, "0 stands for no table, and no command needs an account as its object");
+	CHECK(object < TABLE_COUNT && (object == 0 || table_of(object)->load == LOAD_NAMED));
 	if ((needs & NEEDS_BILLING) != 0)
 		ok = rows_want(rows, s, TABLE_BILLING, NULL);
 	if ((needs & NEEDS_TOPUP) != 0)
@@ -39,6 +44,8 @@ static bool name_people(struct rows *rows, struct slot *s, const struct command 
 	struct slot *other;
 	bool ok = true;
 
+	CHECK((needs & NEEDS_CLAIMS) == 0 ||
+	      (c->bonus.claim_count > 0 && c->bonus.claim_count <= COMMAND_CLAIMS_MAX));
 	if ((needs & NEEDS_NAMED_REFERRER) != 0) {
 		other = rows_slot(rows, &c->refer.referrer);
 		if (other == NULL)
@@ -65,6 +72,9 @@ bool needs_name(struct rows *rows, struct slot *s, const struct command *c)
 	const int needs = decide_needs(c->kind);
 	bool ok = true;
 
+	/* command_prepare leaves no id NULL. */
+	CHECK(c->member != NULL && c->payment_id != NULL && c->object_id != NULL);
+	CHECK(memcmp(&s->key, &c->account, sizeof(s->key)) == 0);
 	if ((needs & NEEDS_GRANTS) != 0)
 		s->wants_grants = true;
 	if ((needs & NEEDS_HOLD) != 0)
@@ -90,6 +100,7 @@ bool needs_name_replayed(struct rows *rows, struct slot *s, const struct command
 {
 	const struct requests_row *q;
 
+	CHECK(s != NULL && memcmp(&s->key, &c->account, sizeof(s->key)) == 0);
 	if (c->kind != COMMAND_AUTHORIZE || c->request_id == NULL)
 		return true;
 	q = rows_request(rows, s, c->request_key);

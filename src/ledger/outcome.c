@@ -21,6 +21,7 @@ const char *outcome_name(enum outcome o)
 int outcome_status(enum outcome o)
 {
 	CHECK((unsigned)o < OUTCOME_COUNT);
+	CHECK(outcomes[o].status >= 200 && outcomes[o].status < 600);
 	return outcomes[o].status;
 }
 
