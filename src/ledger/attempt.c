@@ -19,11 +19,13 @@ static void nap(int64_t ms)
 {
 	const struct timespec t = clock_timespec(ms * CLOCK_US_PER_MS);
 
+	CHECK(ms >= 0 && ms <= NAP_LOST_MS);
 	nanosleep(&t, NULL);
 }
 
 static void fail_all(struct batch *b)
 {
+	CHECK(b->count > 0);
 	for (int i = 0; i < b->count; i++) {
 		memset(&b->commands[i]->answer, 0, sizeof(b->commands[i]->answer));
 		b->commands[i]->answer.outcome = OUTCOME_UNAVAILABLE;
@@ -61,6 +63,7 @@ static bool decide_all(struct batch *b)
 		.billing = b->options->billing,
 	};
 
+	CHECK(b->phase == BATCH_ROWS && !rows_any_changed(b->rows));
 	if (!slots_agree(b))
 		return false;
 	for (int i = 0; i < b->count; i++) {
@@ -81,6 +84,8 @@ static enum db_result attempt(struct batch *b, struct db *d)
 
 	if (result == DB_OK)
 		result = decide_all(b) ? persist(b, d) : DB_FAULT;
+	/* No answer stands that was not written. */
+	CHECK(result != DB_OK || b->phase == BATCH_PERSIST);
 	return result;
 }
 
@@ -92,6 +97,7 @@ static void split(struct batch *b, struct db *d)
 	struct command **const commands = b->commands;
 	const int count = b->count, half = count / 2;
 
+	CHECK(half > 0 && half < count);
 	b->splits++;
 	b->commands = commands;
 	b->count = half;
@@ -108,6 +114,8 @@ static bool try_again(struct batch *b, struct db *d, enum db_result result, int 
 {
 	const bool lost = result == DB_LOST || result == DB_BUSY;
 
+	CHECK(result == DB_RETRY || result == DB_DUPLICATE || lost);
+	CHECK(attempts > 0 && attempts <= ATTEMPTS_MAX);
 	if (result == DB_LOST) {
 		/* The marker answers whether a COMMIT that was sent took place; that is never guessed. */
 		if (b->phase == BATCH_PERSIST && rows_any_changed(b->rows)) {
@@ -130,6 +138,7 @@ static void run(struct batch *b, struct db *d)
 {
 	int attempts = 0, duplicates = 0;
 
+	CHECK(b->count > 0);
 	if (clock_monotonic_us() >= b->deadline_us) {
 		fail_all(b); /* the first half of a batch took all the time */
 		return;
@@ -145,6 +154,7 @@ static void run(struct batch *b, struct db *d)
 			return; /* nothing was to be written: the answers, refusals, stand */
 		}
 		if (result == DB_DUPLICATE && b->phase == BATCH_BEGIN) {
+			CHECK(b->unknown); /* else there was no marker to find */
 			db_rollback(d);
 			return; /* the marker is there: the earlier attempt was committed, its answers stand */
 		}
@@ -175,7 +185,7 @@ static void run(struct batch *b, struct db *d)
 void attempt_run(struct batch *b, struct db *d, struct command **commands, int count,
                int64_t deadline_us)
 {
-	CHECK(count > 0);
+	CHECK(count > 0 && deadline_us >= 0);
 	b->commands = commands;
 	b->count = count;
 	b->deadline_us = deadline_us;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/digest.h"
 #include "db/sql.h"
@@ -13,6 +14,7 @@
 
 int batch_init(struct batch *b, const struct ledger_options *options, void (*committing)(void *context), void *context)
 {
+	CHECK(committing != NULL); /* it is called long after this */
 	memset(b, 0, sizeof(*b));
 	b->options = options;
 	b->committing = committing;
@@ -39,6 +41,9 @@ void batch_new_id(struct batch *b)
 {
 	const uint64_t ms = (uint64_t)(b->now_us / CLOCK_US_PER_MS);
 
+	/* An id whose COMMIT is unknown stays, or nobody could ask for it. */
+	CHECK(!b->unknown && b->now_us >= 0);
+	_Static_assert(BATCH_ID_BYTES > 8, "random bytes follow the time");
 	for (int i = 0; i < 8; i++)
 		b->id[i] = (unsigned char)(ms >> (56 - 8 * i));
 	digest_random(b->id + 8, BATCH_ID_BYTES - 8);

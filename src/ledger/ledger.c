@@ -17,6 +17,7 @@
 #define COMMANDS_MAX 1024 /* of one batch */
 #define MARKER_LIFE_MS (3600 * 1000)
 #define MARKER_TIME_DIGITS 16 /* hexadecimal; batch.c begins each id with its milliseconds */
+_Static_assert(MARKER_TIME_DIGITS == 16 && MARKER_TIME_DIGITS / 2 < BATCH_ID_BYTES, "a marker begins with its time");
 #define PRUNE_MAX 10000
 #define SWEEP_MAX 256
 /* A commit thread also renders answers, which needs room. */
@@ -31,6 +32,9 @@ struct inflight {
 	int count; /* of the commands of all taken waiters */
 	bool busy; /* under the ledger's lock */
 };
+
+_Static_assert(LEDGER_LANES > LEDGER_UNDER_WAY, "a lane looks for late waiters while the others lead");
+_Static_assert(LEDGER_CONNECTIONS > LEDGER_UNDER_WAY, "a connection is left for sweeping");
 
 struct ledger {
 	struct ledger_options options;
@@ -53,6 +57,7 @@ static void keep_currency(struct ledger *l, const char *currency)
 {
 	for (size_t i = 0; i + 1 < sizeof(l->currency) && currency[i] != '\0'; i++)
 		l->currency[i] = (char)(currency[i] + (currency[i] >= 'A' && currency[i] <= 'Z' ? 'a' - 'A' : 0));
+	CHECK(l->currency[2] != '\0' && l->currency[3] == '\0');
 	l->options.billing.currency = l->currency;
 }
 
@@ -60,13 +65,16 @@ static int size_class(int commands)
 {
 	int class = 0;
 
+	CHECK(commands > 0 && commands <= COMMANDS_MAX);
 	for (int limit = 1; limit < commands && class < 11; limit *= 2)
 		class ++;
+	CHECK(commands <= 1 << class);
 	return class;
 }
 
 static void refuse(struct command *commands, int count)
 {
+	CHECK(count > 0 && count <= COMMANDS_MAX);
 	for (int i = 0; i < count; i++) {
 		memset(&commands[i].answer, 0, sizeof(commands[i].answer));
 		commands[i].answer.outcome = OUTCOME_UNAVAILABLE;
@@ -86,8 +94,10 @@ static void publish(struct ledger *l, struct inflight *f, int count)
 	l->counts.retries += b->retries;
 	l->counts.splits += b->splits;
 	l->counts.unknown_commits += b->unknowns;
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count; i++) {
+		CHECK((unsigned)f->commands[i]->answer.outcome < OUTCOME_COUNT);
 		l->counts.outcome[f->commands[i]->answer.outcome]++;
+	}
 	if (b->book != NULL && b->book != l->book) { /* a batch that failed may never have had one */
 		old = l->book;
 		l->book = book_hold(b->book);
@@ -111,9 +121,11 @@ static int gather(struct inflight *f, int64_t *deadline_us)
 		}
 		if (w->deadline_us < *deadline_us)
 			*deadline_us = w->deadline_us;
+		CHECK(count + w->count <= COMMANDS_MAX);
 		for (int i = 0; i < w->count; i++)
 			f->commands[count++] = &w->commands[i];
 	}
+	CHECK(count <= f->count && (count == 0 || *deadline_us > now_us));
 	return count;
 }
 
@@ -122,11 +134,13 @@ static struct inflight *inflight_take(struct ledger *l, struct waiter *taken, in
 {
 	struct inflight *f = l->inflight;
 
+	CHECK(count > 0);
 	lock_take(&l->lock);
 	for (; f->busy; f++)
 		CHECK(f + 1 < l->inflight + l->inflight_max);
 	f->busy = true;
 	lock_give(&l->lock);
+	CHECK(f->ledger == l);
 	f->taken = taken;
 	f->count = count;
 	return f;
@@ -135,6 +149,7 @@ static struct inflight *inflight_take(struct ledger *l, struct waiter *taken, in
 static void inflight_give(struct ledger *l, struct inflight *f)
 {
 	lock_take(&l->lock);
+	CHECK(f->busy && f->ledger == l);
 	f->busy = false;
 	lock_give(&l->lock);
 }
@@ -145,6 +160,7 @@ static void hand_over(void *context)
 {
 	struct inflight *f = context;
 
+	CHECK(f->taken != NULL && f->count > 0);
 	queue_hand_over(&f->ledger->queue, f->taken, f->count);
 }
 
@@ -173,7 +189,7 @@ static void lead(struct ledger *l, const struct waiter *own)
 
 	if (taken == NULL)
 		return;
-	CHECK(total <= COMMANDS_MAX);
+	CHECK(total > 0 && total <= COMMANDS_MAX);
 	f = inflight_take(l, taken, total);
 	if (total >= l->options.batch_max)
 		hand_over(f); /* the batch is full */
@@ -184,6 +200,7 @@ static void lead(struct ledger *l, const struct waiter *own)
 
 static void refuse_waiter(struct ledger *l, struct waiter *w)
 {
+	CHECK(w->role == QUEUE_LATE);
 	refuse(w->commands, w->count);
 	lock_take(&l->lock);
 	l->counts.refused_full++;
@@ -209,6 +226,7 @@ static void submit(struct ledger *l, struct waiter *w)
 
 bool ledger_post(struct ledger *l, struct waiter *w)
 {
+	CHECK(w->count > 0 && w->count <= l->options.batch_max);
 	for (int i = 0; i < w->count; i++)
 		command_prepare(&w->commands[i]);
 	if (l->commit_threads == 0) {
@@ -230,6 +248,7 @@ bool ledger_post(struct ledger *l, struct waiter *w)
 
 void ledger_submit_many(struct ledger *l, struct command *commands, int count, int64_t deadline_us)
 {
+	CHECK(count >= 0 && deadline_us >= 0);
 	for (int i = 0; i < count; i++)
 		command_prepare(&commands[i]);
 	for (int done = 0; done < count; done += l->options.batch_max) {
@@ -258,6 +277,7 @@ static void tell_late(struct ledger *l, struct waiter *late)
 
 	for (struct waiter *w = late; w != NULL; w = next) {
 		next = w->next;
+		CHECK(w->done != NULL); /* a thread that waits leaves by itself */
 		refuse_waiter(l, w);
 		w->done(w);
 	}
@@ -290,6 +310,7 @@ static int commit_threads_start(struct ledger *l)
 		l->commit_threads += error == 0 ? 1 : 0;
 	}
 	CHECK(pthread_attr_destroy(&attributes) == 0);
+	CHECK(error != 0 || l->commit_threads == (l->options.commit_threads ? LEDGER_COMMIT_THREADS : 0));
 	if (error != 0)
 		log_event(LOG_LEVEL_ERROR, "ledger_commit_threads_failed", LOG_TEXT("error", strerror(error)));
 	return error;
@@ -299,6 +320,7 @@ static int inflight_init(struct ledger *l)
 {
 	int result = 0;
 
+	CHECK(l->inflight_max > 0 && l->inflight_max <= LEDGER_INFLIGHT_MAX);
 	for (int i = 0; i < l->inflight_max && result == 0; i++) {
 		l->inflight[i].ledger = l;
 		result = batch_init(&l->inflight[i].batch, &l->options, hand_over, &l->inflight[i]);
@@ -315,6 +337,9 @@ struct ledger *ledger_new(const struct ledger_options *options)
 	l->options = *options;
 	keep_currency(l, options->billing.currency);
 	CHECK(options->batch_max > 0 && options->batch_max <= COMMANDS_MAX);
+	CHECK(options->queue_max > 0 && options->holds_max > 0 && options->orders_open_max > 0);
+	CHECK(options->action_price_micros >= 0 && options->terms.credit_value_ppm > 0);
+	CHECK(options->billing.grace_us >= 0 && options->billing.statement_min_minor >= 0);
 	l->inflight_max = options->commit_threads ? LEDGER_INFLIGHT_MAX : 1;
 	queue_init(&l->queue, options->queue_max, l->inflight_max, options->commit_threads);
 	lock_init(&l->lock);
@@ -333,8 +358,10 @@ void ledger_free(struct ledger *l)
 	queue_close(&l->queue);
 	for (; l->commit_threads > 0; l->commit_threads--)
 		CHECK(pthread_join(l->commit_thread[l->commit_threads - 1], NULL) == 0);
-	for (int i = 0; i < l->inflight_max; i++)
+	for (int i = 0; i < l->inflight_max; i++) {
+		CHECK(!l->inflight[i].busy);
 		batch_free(&l->inflight[i].batch);
+	}
 	book_release(l->book);
 	queue_destroy(&l->queue);
 	lock_destroy(&l->lock);
@@ -350,6 +377,7 @@ static int find_due(struct ledger *l, struct arena *arena, int max, int64_t dead
 	struct buf sql;
 	int count = -1;
 
+	CHECK(max > 0 && max <= SWEEP_MAX);
 	if (d == NULL)
 		return -1;
 	buf_init(&sql, 512);
@@ -371,6 +399,7 @@ static int find_due(struct ledger *l, struct arena *arena, int max, int64_t dead
 done:
 	buf_free(&sql);
 	pool_give(l->options.pool, d);
+	CHECK(count >= -1 && count <= max);
 	return count;
 }
 
@@ -459,6 +488,7 @@ static struct book *known_book(struct ledger *l, int64_t age_us, int64_t now_us,
 {
 	struct book *known;
 
+	CHECK(age_us >= 0);
 	lock_take(&l->lock);
 	known = l->book != NULL ? book_hold(l->book) : NULL;
 	*young = known != NULL && age_us > 0 && (l->book_asked || now_us - l->book_at_us < age_us);
@@ -475,6 +505,7 @@ struct book *ledger_book(struct ledger *l, int64_t age_us, int64_t deadline_us)
 	struct db *d;
 	bool young;
 
+	CHECK(deadline_us >= 0);
 	known = known_book(l, age_us, now_us, &young);
 	if (young)
 		return known;
@@ -504,4 +535,6 @@ void ledger_count(struct ledger *l, struct ledger_counts *counts)
 	*counts = l->counts;
 	lock_give(&l->lock);
 	counts->queued = queue_waiting(&l->queue);
+	/* A batch has at least one command. */
+	CHECK(counts->batches <= counts->commands);
 }

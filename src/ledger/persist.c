@@ -1,5 +1,6 @@
 #include "ledger/persist.h"
 
+#include "base/check.h"
 #include "db/sql.h"
 #include "ledger/rows/table_sql.h"
 
@@ -10,8 +11,10 @@ static int count_rows(const struct row *changed, enum row_change change)
 {
 	int count = 0;
 
-	for (const struct row *row = changed; row != NULL; row = row->written)
+	for (const struct row *row = changed; row != NULL; row = row->written) {
+		CHECK(row->change != ROW_CLEAN && row->table == changed->table);
 		count += row->change == change ? 1 : 0;
+	}
 	return count;
 }
 
@@ -21,8 +24,10 @@ static enum db_result write_bulk(struct batch *b, struct db *d, enum table_id ta
 	int parameters;
 	const struct db_values *values = table_sql_values(table, change, changed, count, b->arena, &parameters);
 
+	CHECK(count >= BULK_MIN);
 	if (values == NULL)
 		return DB_FAULT;
+	CHECK(parameters > 0 && parameters <= DB_PARAMETERS_MAX);
 	return db_bulk(d, table_sql_number(table, change), table_sql_statement, values, parameters, count);
 }
 
@@ -31,6 +36,7 @@ static enum db_result write_table(struct batch *b, struct db *d, enum table_id t
 	static const enum row_change changes[] = {ROW_NEW, ROW_CHANGED, ROW_ENDED};
 	enum db_result result = DB_OK;
 
+	CHECK((unsigned)table < TABLE_COUNT);
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]) && result == DB_OK; i++) {
 		const struct row *changed = rows_changed(b->rows, table);
 		const int count = count_rows(changed, changes[i]);
@@ -49,6 +55,7 @@ static enum db_result write_rows(struct batch *b, struct db *d)
 {
 	enum db_result result = DB_OK;
 
+	CHECK(b->phase == BATCH_PERSIST);
 	buf_reset(&b->sql);
 	if (!rows_any_changed(b->rows)) {
 		sql_literal(&b->sql, "ROLLBACK");
@@ -70,6 +77,7 @@ enum db_result persist(struct batch *b, struct db *d)
 {
 	enum db_result result;
 
+	CHECK(b->phase == BATCH_ROWS && !rows_failed(b->rows));
 	if (batch_is_late(b))
 		return DB_RETRY;
 	b->phase = BATCH_PERSIST;

@@ -25,6 +25,8 @@ static bool name_everything(struct batch *b)
 		if (s == NULL || !needs_name(b->rows, s, b->commands[i]))
 			return false;
 	}
+	/* A command is about one account, and may name another. */
+	CHECK(rows_slot_count(b->rows) > 0 && rows_slot_count(b->rows) <= 2 * b->count);
 	return true;
 }
 
@@ -98,6 +100,7 @@ static bool referrers_known(struct batch *b)
 
 		if (s == NULL || !s->wants_grants)
 			return false;
+		CHECK(s->grants_loaded && own->grants_loaded);
 	}
 	return true;
 }
@@ -143,6 +146,7 @@ static bool needs_members(const struct slot *s, int64_t now_us)
 {
 	const struct workspaces_row *w = s->workspace;
 
+	CHECK(w == NULL || (s->account != NULL && s->account->workspace != 0));
 	return w != NULL && (s->wants_members || (w->period_end_us != 0 && w->period_end_us <= now_us));
 }
 
@@ -170,6 +174,8 @@ static enum db_result load(struct batch *b, struct db *d, enum table_id table)
 	struct db_row from;
 	int more;
 
+	/* Of tables that are only written, the entries of captures are read. */
+	CHECK(table_of(table)->load != LOAD_NEVER || table == TABLE_ENTRIES);
 	for (more = db_row(d, &from); more > 0; more = db_row(d, &from)) {
 		struct row *row = rows_alloc(b->rows, table);
 		struct account_key key;
@@ -199,6 +205,7 @@ static enum db_result skip_to_result(struct db *d, int statements)
 	enum db_result result = DB_OK;
 	bool more = true;
 
+	CHECK(statements >= 0);
 	for (int i = 0; i < statements && result == DB_OK; i++) {
 		result = db_next(d, &more);
 		if (result == DB_OK && !more)
@@ -346,6 +353,9 @@ static bool add_account_select(struct batch *b, enum table_id table,
 {
 	const size_t start = b->sql.length;
 
+	/* Rows of another table would need a condition of their own. */
+	CHECK(table == TABLE_GRANTS || table == TABLE_HOLDS || table == TABLE_WORKSPACES ||
+	      table == TABLE_PAID_PERIODS || table == TABLE_MEMBERS);
 	table_sql_select(&b->sql, table);
 	if (table == TABLE_GRANTS)
 		sql_literal(&b->sql, "remaining_micros>0 AND ");
@@ -370,6 +380,7 @@ static void note_loaded(struct batch *b)
 	for (int i = 0; i < rows_slot_count(b->rows); i++) {
 		struct slot *s = rows_slot_at(b->rows, i);
 
+		CHECK(!s->refreshed && !s->grants_loaded && !s->holds_loaded);
 		s->grants_loaded = s->wants_grants || s->account == NULL || is_due(s, b->now_us);
 		s->holds_loaded = s->account == NULL || is_due(s, b->now_us);
 		s->periods_loaded = !has_workspace(s, b->now_us) || needs_periods(s, b->now_us);
@@ -380,10 +391,13 @@ static void note_loaded(struct batch *b)
  * count of statements. */
 static int add_selects(struct batch *b, enum table_load load, enum table_id *order, int count)
 {
-	for (int t = 0; t < TABLE_COUNT; t++)
-		if (t != TABLE_USAGES && table_of((enum table_id)t)->load == load &&
-		    add_named_select(b, (enum table_id)t))
-			order[count++] = (enum table_id)t;
+	for (int t = 0; t < TABLE_COUNT; t++) {
+		if (t == TABLE_USAGES || table_of((enum table_id)t)->load != load ||
+		    !add_named_select(b, (enum table_id)t))
+			continue;
+		CHECK(count < TABLE_COUNT);
+		order[count++] = (enum table_id)t;
+	}
 	return count;
 }
 
@@ -392,6 +406,7 @@ static enum db_result send(struct batch *b, struct db *d)
 {
 	if (!buf_ok(&b->sql))
 		return SHORT_OF_MEMORY;
+	CHECK(b->sql.length > 0 && b->sql.data[b->sql.length - 1] == ';');
 	b->sql.length--; /* the last ';' would be an empty statement */
 	return db_query(d, &b->sql);
 }
@@ -401,6 +416,7 @@ static enum db_result load_next(struct batch *b, struct db *d, const enum table_
 {
 	enum db_result result = DB_OK;
 
+	CHECK(count >= 0 && count <= TABLE_COUNT);
 	for (int i = 0; i < count && result == DB_OK; i++) {
 		result = skip_to_result(d, 1);
 		if (result == DB_OK)
@@ -467,6 +483,7 @@ static enum db_result prefetch_begin(struct batch *b, struct db *d)
 	if (add_account_select(b, TABLE_GRANTS, wants_grants))
 		order[count++] = TABLE_GRANTS;
 	count = add_selects(b, LOAD_NAMED, order, count);
+	CHECK(count <= TABLE_COUNT);
 	result = send(b, d);
 	if (result == DB_OK)
 		result = skip_to_result(d, (db_manual_commit(d) ? 0 : 1) + (b->unknown ? 1 : 0));
@@ -541,6 +558,7 @@ static bool add_own_entries(struct buf *sql, const struct slot *s, const struct 
 
 static bool add_later_credits(struct buf *sql, const struct slot *s, const struct captures_row *c, bool any)
 {
+	CHECK(c->debt_micros >= 0);
 	if (c->debt_micros == 0)
 		return false;
 	add_from(sql, s, any);
@@ -693,6 +711,7 @@ static void find_zones(struct batch *b)
 		s->zone = name[0] != '\0' ? zone_find(name) : NULL;
 		if (s->zone == NULL)
 			s->zone = b->options->billing.zone;
+		CHECK(s->zone != NULL);
 	}
 }
 
@@ -704,6 +723,7 @@ static void forget_due_holds(struct batch *b)
 
 		if (is_due(s, b->now_us))
 			rows_forget_holds(b->rows, s);
+		CHECK(!s->holds_loaded || s->holds == NULL);
 	}
 }
 
@@ -735,6 +755,7 @@ static enum db_result prefetch_rows(struct batch *b, struct db *d)
 		result = prefetch_members(b, d);
 	if (result != DB_OK)
 		return result;
+	CHECK(!rows_any_changed(b->rows));
 	find_zones(b);
 	return referrers_known(b) ? DB_OK : DB_RETRY;
 }
@@ -743,6 +764,7 @@ enum db_result prefetch(struct batch *b, struct db *d)
 {
 	enum db_result result;
 
+	CHECK(b->count > 0 && b->deadline_us >= 0);
 	b->phase = BATCH_BEGIN;
 	result = prefetch_begin(b, d);
 	if (result != DB_OK)
