@@ -15,7 +15,8 @@ COMMENT = re.compile(r"/\*(.*?)\*/|//([^\n]*)", re.S)
 # What a sentence of a comment may not begin with: its subject is a noun, and comes first.
 OPENINGS = re.compile(r"(What|Who|Whoever|Whom|Whose|Whatever|That which|Those who|So too|So is|So are|Nor|Neither|He|She|They|It|"
                       r"This|These|Likewise|The same|Such|Some|Else|Now|Then)\b(?!')")
-ASSERTS = re.compile(r"\b(CHECK|UNREACHABLE|_Static_assert|static_assert|lock_assert_held)\b\s*\(")
+# A call of a checker counts as one assertion; test_shape.py holds that each checker makes at least two.
+ASSERTS = re.compile(r"(?<!void )\b(CHECK|UNREACHABLE|_Static_assert|static_assert|lock_assert_held|row_check_\w+|queue_check)\b\s*\(")
 
 
 def room(name):
@@ -79,6 +80,13 @@ def asserts_per_function():
         asserted[room(name)] += len(ASSERTS.findall(code(name)))
         counted[room(name)] += sum(1 for _ in functions(name))
     return {place: asserted[place] / counted[place] for place in counted}
+
+
+def checks_of(name):
+    """(function, CHECKs in it) for each function of a file."""
+    lines = code(name).split("\n")
+    return [(function, "\n".join(lines[first - 1:first - 1 + length]).count("CHECK("))
+            for function, first, length in functions(name)]
 
 
 def unformatted():

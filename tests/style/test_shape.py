@@ -16,6 +16,21 @@ def test_functions_fit_on_a_screen():
     assert not shape.long_functions()
 
 
+def test_functions_that_move_money_assert():
+    """In each room of the ledger one assertion for each function, in the mean."""
+    asserted = shape.asserts_per_function()
+    for room in ("ledger", "ledger/decide", "ledger/rows"):
+        assert asserted[room] >= 1.0, f"{room}: {asserted[room]:.2f}"
+
+
+def test_a_call_that_counts_as_an_assertion_makes_two():
+    """A checker: row_check_ and the name of a row, or queue_check."""
+    found = shape.checks_of("src/ledger/decide/row_check.c") + shape.checks_of("src/ledger/queue.c")
+    checkers = {name: checks for name, checks in found if name.startswith("row_check_") or name == "queue_check"}
+    assert len(checkers) >= 20
+    assert not {name: checks for name, checks in checkers.items() if checks < 2}
+
+
 def test_comments_begin_with_their_subject():
     assert not shape.forbidden_openings()
 
