@@ -33,8 +33,8 @@ struct inflight {
 	bool busy; /* under the ledger's lock */
 };
 
-_Static_assert(LEDGER_LANES > LEDGER_UNDER_WAY, "a lane looks for late waiters while the others lead");
-_Static_assert(LEDGER_CONNECTIONS > LEDGER_UNDER_WAY, "a connection is left for sweeping");
+_Static_assert(LEDGER_COMMIT_THREADS > LEDGER_INFLIGHT_MAX, "a thread looks for late waiters while the others lead");
+_Static_assert(LEDGER_CONNECTIONS > LEDGER_INFLIGHT_MAX, "a connection is left for sweeping");
 
 struct ledger {
 	struct ledger_options options;

@@ -10,7 +10,7 @@
 
 void queue_init(struct queue *q, int max, int inflight_max, bool commit_threads)
 {
-	CHECK(max > 0 && inflight_max > 0 && (commit_threads || inflight_max == 1));
+	CHECK(max > 0 && inflight_max > 0);
 	lock_init(&q->lock);
 	cond_init(&q->wanted);
 	q->head = NULL;
