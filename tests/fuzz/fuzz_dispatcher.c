@@ -316,7 +316,7 @@ static bool set_up_once(void)
 	config.public_url = config.topup_url = url;
 	config.topup_product = product;
 	config.topup_min = 50;
-	config.orders_open_max = 10;
+	config.orders_open_max = config.code_guesses_max = 10;
 	config.topup_max = 100000;
 	config.bonus_amount = config.referral_amount = 10000000;
 	config.bonus_campaign = config.bonus_unit = campaign;
