@@ -729,7 +729,7 @@ static void forget_due_holds(struct batch *b)
 
 static enum db_result prefetch_rows(struct batch *b, struct db *d)
 {
-	enum table_id order[5];
+	enum table_id order[TABLE_COUNT];
 	enum db_result result;
 	int count = 0;
 
