@@ -31,15 +31,11 @@ def routes():
     """(method, path as OpenAPI writes it, caller, listener, handler) of routes.def."""
     found = re.findall(r'^ROUTE\((\w+), "([^"]+)", (\w+), (\w+), (\w+), \w+, \d+\)$', ROUTES.read_text(), re.M)
     assert found
-    names = {"/api/accounts/{}": ["account"], "/api/accounts/{}/members": ["account"], "/api/accounts/{}/members/{}": ["account", "member"],
-             "/api/accounts/{}/transactions": ["account"]}
+    documented = {re.sub(r"\{\w+\}", "{}", path): path for path in json.loads(DOCUMENT.read_text())["paths"]}
     listed = []
     for method, pattern, caller, listener, handler in found:
-        path = pattern
-        for name in names.get(pattern, []):
-            path = path.replace("{}", "{" + name + "}", 1)
-        assert "{}" not in path, f"name the segments of {pattern} in {__file__}"
-        listed.append((method, path, caller, listener, handler))
+        assert pattern in documented, f"{DOCUMENT} lacks {pattern}"
+        listed.append((method, documented[pattern], caller, listener, handler))
     return listed
 
 
