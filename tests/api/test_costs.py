@@ -73,29 +73,44 @@ def rows_of(o, ask):
     return min(costs) - min(idle)
 
 
+# The dearest requests of each GET route: what follows its path, and the key.  A path's {} are {account} and {member}.
+PAGE = "?account={account}&limit=100"
+SPAN = "?account={account}{span}"
+DEAREST = {
+    "/api/guard/check": [("?account={account}&model=gpt-4o", "guard")],
+    "/api/credits": [("?account={account}", "app")],
+    "/api/credits/transactions": [(PAGE, "app")],
+    "/api/credits/usages": [(PAGE + more, "app") for more in ("", "&model=none", "&member=nobody", "&action=none")],
+    "/api/credits/summary": [(f"{SPAN}&by={by}", "app") for by in ("day", "model", "member", "action")],
+    "/api/credits/compare": [(SPAN + "&models=gpt-4o,gpt-3.5-turbo", "app")],
+    "/api/credits/diagnosis": [("?account={account}", "app")],
+    "/api/credits/invoices": [("?account={account}", "app")],
+    "/api/credits/settings": [("?account={account}", "app")],
+    "/api/pricing": [("", None)],
+    "/api/accounts/{}": [("", "app")],
+    "/api/accounts/{}/members": [("?limit=100", "app")],
+    "/api/accounts/{}/members/{}": [("", "app")],
+    "/api/admin/providers": [("", "report")],
+    "/api/admin/reports/capacity": [("", "report")],
+    "/api/admin/reports/members": [(SPAN, "report")],
+    "/api/admin/reports/margin": [("", "report")],
+    "/api/openapi.json": [("", None)],
+    "/healthz": [("", None)],
+    "/readyz": [("", None)],
+    "/metrics": [("", "report")],
+}
+
+
 def queries(route, account):
-    """What a route may be asked, the dearest of each kind."""
     now = datetime.datetime.now(datetime.timezone.utc)
     span = "&from=" + (now - datetime.timedelta(hours=SPAN_HOURS)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     path = route["path"].strip('"')
-    if path == "/api/guard/check":
-        return [(f"{path}?account={account}&model=gpt-4o", "guard")]
-    if path == "/api/credits/summary":
-        return [(f"{path}?account={account}{span}&by={by}", "app") for by in ("day", "model", "member", "action")]
-    if path == "/api/credits/compare":
-        return [(f"{path}?account={account}{span}&models=gpt-4o,gpt-3.5-turbo", "app")]
-    if path == "/api/credits/usages":
-        return [(f"{path}?account={account}&limit=100{more}", "app") for more in ("", "&model=none", "&member=nobody", "&action=none")]
-    if path.startswith("/api/credits"):
-        return [(f"{path}?account={account}" + ("&limit=100" if path.endswith("transactions") else ""), "app")]
-    if path.startswith("/api/accounts"):
-        filled = path.replace("{}", account, 1).replace("{}", "ann")
-        return [(filled + ("?limit=100" if path.endswith("/members") else ""), "app")]
-    if path.startswith("/api/admin/reports/members"):
-        return [(f"{path}?account={account}{span}", "report")]
-    if path.startswith("/api/admin"):
-        return [(path, "report")]
-    return [(path, "report" if path == "/metrics" else None)]
+    filled = path.replace("{}", account, 1).replace("{}", "ann")
+    return [(filled + more.format(account=account, span=span), key) for more, key in DEAREST[path]]
+
+
+def test_every_read_has_its_dearest_request():
+    assert [route["path"].strip('"') for route in READS] == list(DEAREST)
 
 
 @pytest.mark.parametrize("route", READS, ids=lambda route: route["path"].strip('"'))
