@@ -74,6 +74,13 @@ def test_every_outcome_is_in_the_document():
     assert len(refusals) - 1 == len({status for status in outcomes().values() if status != 200})  # and NotModified
 
 
+def test_every_route_is_asked_for():
+    """By its path, below: test_every_status_and_every_field_is_answered_as_promised says the same, but takes longer."""
+    written = pathlib.Path(__file__).read_text()
+    for _, path, _ in contract_of_source().operations():
+        assert f'"{path}"' in written, f"no request for {path}"
+
+
 def test_every_reference_leads_somewhere_and_every_component_is_used():
     contract, used = contract_of_source(), set()
 
@@ -413,7 +420,7 @@ def ask_workspaces(ask, o):
 
 def ask_insight(ask, o):
     """Diagnosis, comparison and reports, of accounts that the others have left."""
-    diagnosis, compare, reports = "/api/credits/diagnosis", "/api/credits/compare", "/api/admin/reports/"
+    diagnosis, compare, members = "/api/credits/diagnosis", "/api/credits/compare", "/api/admin/reports/members"
 
     def account_where(condition):
         return o.sql(f"SELECT external_id FROM accounts WHERE id IN (SELECT account_id FROM {condition}) LIMIT 1")[0][0]
@@ -430,13 +437,13 @@ def ask_insight(ask, o):
     ask("GET", diagnosis, "report", 404, query="?account=" + guard.request_id("nobody"))
     ask("GET", compare, "report", 200, query=f"?account={used}&models=gpt-4o,gpt-3.5-turbo")
     ask("GET", compare, "report", 422, query=f"?account={used}&models=unheard-of")
-    ask("GET", reports + "capacity", "report", 200)
+    ask("GET", "/api/admin/reports/capacity", "report", 200)
     guard.charge(o, planned, "debrief", member="a")
     for account in (used, planned):
-        ask("GET", reports + "members", "report", 200, query=f"?account={account}")
-    ask("GET", reports + "members", "report", 404, query="?account=" + guard.request_id("nobody"))
+        ask("GET", members, "report", 200, query=f"?account={account}")
+    ask("GET", members, "report", 404, query="?account=" + guard.request_id("nobody"))
     for by in ("plan", "workspace", "model"):
-        ask("GET", reports + "margin", "report", 200, query=f"?by={by}")
+        ask("GET", "/api/admin/reports/margin", "report", 200, query=f"?by={by}")
 
 
 def ask_others(ask, o):
