@@ -339,13 +339,6 @@ def test_octroi_itself_cannot_change_who_used_what(ledger, change):
     assert done.returncode == 1 and "UPDATE command denied" in done.stderr, done
 
 
-def test_octroi_may_change_what_it_has_to(ledger):
-    granted = re.search(r"GRANT UPDATE \((.*)\) ON octroi\.usages", (TOP / "sql/grants.sql").read_text())[1].split(", ")
-    lines = (TOP / "src/ledger/rows/columns.def").read_text().split("#define USAGES_COLUMNS(")[1].split("\n\n")[0]
-    varying = re.findall(r"^\t\w+\((\w+)(?:, 16)?, (?:KEY|VARYING)\)", lines, re.M)
-    assert granted == varying
-
-
 def test_usage_removed(ledger):
     found = find(ledger, f"DELETE FROM usages WHERE {MINE} AND seq = 1")
     assert any(f["table"] == "usages" and "lost" in f["detail"] and f["row"].endswith("seq 1") for f in found)

@@ -68,6 +68,21 @@ def test_routes_are_those_of_openapi():
     assert described == set(ROUTES) and len(ROUTES) > 15
 
 
+# Routes of both listeners that only the internal server passes on.
+NOT_FOR_BROWSERS = {"/api/guard/check", "/readyz"}
+
+
+def test_web_servers_pass_on_the_public_routes():
+    locations = re.findall(r"^location (=|\^~) (\S+) ", text("nginx/public.conf"), re.M)
+    [matched] = [pattern for pattern in re.findall(r'<LocationMatch "(.*)">', text("apache/octroi.conf")) if pattern != "^/"]
+    for _, pattern, _, listener, *_ in definitions("src/routes/routes.def", "ROUTE"):
+        path = pattern.strip('"').replace("{}", "x")
+        public = listener == "ANY" and path not in NOT_FOR_BROWSERS
+        nginx = any(path == place or (kind == "^~" and path.startswith(place)) for kind, place in locations)
+        assert nginx == public, f"nginx/public.conf: {path}"
+        assert (re.search(matched, path) is not None) == public, f"apache/octroi.conf: {path}"
+
+
 def test_openapi_knows_every_outcome():
     described = json.dumps(OPENAPI)
     for name, status, *_ in definitions("src/ledger/outcomes.def", "OUTCOME"):
@@ -247,6 +262,8 @@ def test_grants():
     wanted["probes"] = {"UPDATE"}
     wanted["outbox"] = {"UPDATE"}  # the worker's
     assert rights == wanted
+    columns = re.search(r"GRANT UPDATE \((.*)\) ON octroi\.usages", text("sql/grants.sql"))[1]
+    assert columns.split(", ") == [name for name, role in roles("usages") if role != "FIXED"]
     assert not {"entries", "transactions", "requests", "prices", "price_versions"} & set(rights)
     assert set(rights) <= set(columns_of_sql())
 
