@@ -17,21 +17,15 @@ how many were caught.
 """
 
 import argparse
-import os
 import pathlib
 import re
-import shlex
-import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 
-TOP = pathlib.Path(__file__).resolve().parents[2]
-PYTHON = "/usr/bin/python3"
-SECONDS = 1800
-LEFT_OUT = (".git", ".octroi", ".ci", "autom4te.cache", "node_modules", "__pycache__", ".pytest_cache")
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+
+from copied import TOP, Copy  # noqa: E402
 
 
 class Bug:
@@ -53,71 +47,17 @@ def bugs():
     return [Bug(path) for path in sorted(pathlib.Path(__file__).parent.glob("*.patch"))]
 
 
-class Copy:
-    """A copy of the source tree with a build of its own beside it, in a directory that is removed in the end."""
-
-    def __init__(self, build=True):
-        self.home = pathlib.Path(tempfile.mkdtemp(prefix="octroi-sabotage-"))
-        os.chmod(self.home, 0o755)  # the daemons run as another user when the tests run as root
-        self.tree, self.build = self.home / "tree", self.home / "build"
-        self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("OCTROI_", "MAKE", "MFLAGS"))}
-        self.environment.update(OCTROI_BUILD=str(self.build), PYTHONDONTWRITEBYTECODE="1")
-        try:
-            shutil.copytree(TOP, self.tree, symlinks=True, ignore=self._left_out)
-            if build:
-                self._configure()
-        except BaseException:
-            self.close()
-            raise
-
-    @staticmethod
-    def _left_out(directory, names):
-        """What is not part of the sources, such as a build within them."""
-        return [name for name in names if name in LEFT_OUT or (pathlib.Path(directory) / name / "config.status").exists()]
-
-    def _configure(self):
-        self.build.mkdir()
-        if not (self.tree / "configure").exists():
-            self.must(["autoreconf", "-fi"], self.tree)
-        self.must([self.tree / "configure", "-q", "CFLAGS=-O1"], self.build)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.close()
-
-    def close(self):
-        shutil.rmtree(self.home, ignore_errors=True)
-
-    def run(self, command, directory):
-        """(exit status, output); the status is None when it took too long."""
-        try:
-            done = subprocess.run([str(word) for word in command], cwd=directory, env=self.environment, stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS)
-            return done.returncode, done.stdout.decode(errors="replace")
-        except subprocess.TimeoutExpired as e:
-            return None, (e.output or b"").decode(errors="replace")
-
-    def must(self, command, directory):
-        status, output = self.run(command, directory)
-        if status != 0:
-            raise RuntimeError(f"{' '.join(map(str, command))} failed:\n" + "\n".join(output.split("\n")[-25:]))
-        return output
-
+class Sabotaged(Copy):
     def patch(self, bug, *options):
         self.must(["patch", "-p1", "--fuzz=1", "--no-backup-if-mismatch", "-s", "-i", bug.path, *options], self.tree)
 
-    def make(self, bug):
-        self.must(["make", "-s", f"-j{os.cpu_count()}", *([bug.test] if bug.is_program else ["all", "check-programs"])], self.build)
-
     def test(self, bug):
         """(exit status, output) of the bug's test, in the state that the copy is in."""
-        self.make(bug)
         if bug.is_program:
-            self.environment["CMOCKA_MESSAGE_OUTPUT"] = "TAP"
-            return self.run([self.build / bug.test], self.build)
-        return self.run([PYTHON, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *shlex.split(bug.test)], self.tree)
+            self.make(bug.test)
+            return self.program(bug.test)
+        self.make("all", "check-programs")
+        return self.pytest(bug.test)
 
 
 def is_failure(bug, status, output):
@@ -153,7 +93,7 @@ def passes_without(copy, bug):
 def run(chosen, say=print):
     """How many of them were caught."""
     count, sound = 0, {}
-    with Copy() as copy:
+    with Sabotaged() as copy:
         for bug in chosen:
             began = time.monotonic()
             if bug.test not in sound:

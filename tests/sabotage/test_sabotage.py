@@ -17,7 +17,7 @@ BUGS = sabotage.bugs()
 
 @pytest.fixture(scope="module")
 def copy():
-    with sabotage.Copy(build=False) as made:
+    with sabotage.Sabotaged(build=False) as made:
         yield made
 
 
