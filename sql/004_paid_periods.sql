@@ -155,6 +155,27 @@ CREATE TABLE IF NOT EXISTS secrets (
   value BINARY(32) NOT NULL
 ) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin;
 
+-- ---- prices ---------------------------------------------------------------------------------------------
+
+-- A model's price by lines: JSON, a list of [dimension, service tier, above so many input tokens, variant, mantissa,
+-- scale]; mantissa x 10^-scale are the dollars for one unit.  A row of before has `tiers` instead.
+ALTER TABLE prices
+  ADD COLUMN IF NOT EXISTS price_lines TEXT CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '';
+
+-- The service tier (enum service_tier), the variant, and the counts that have no column of their own: of a hold the
+-- bounds, of a usage those that were charged, "name=count,name=count".  incomplete: another price stands in for one
+-- that the list does not have.  reported: the cost is what the provider itself charges, with the margin.
+ALTER TABLE holds
+  ADD COLUMN IF NOT EXISTS service_tier TINYINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS variant VARCHAR(48) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  ADD COLUMN IF NOT EXISTS counts VARCHAR(1500) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '';
+ALTER TABLE usages
+  ADD COLUMN IF NOT EXISTS service_tier TINYINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS variant VARCHAR(48) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  ADD COLUMN IF NOT EXISTS counts VARCHAR(1500) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  ADD COLUMN IF NOT EXISTS incomplete TINYINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS reported TINYINT NOT NULL DEFAULT 0;
+
 -- ---- end ------------------------------------------------------------------------------------------------
 
 INSERT INTO schema_versions (version) VALUES (4);

@@ -12,7 +12,7 @@ GRANT UPDATE, DELETE ON octroi.holds TO 'octroi'@'localhost';
 -- The key is never changed: INSERT ... ON DUPLICATE KEY UPDATE asks for the right to each column that it names.
 GRANT UPDATE ON octroi.usages TO 'octroi'@'localhost';
 REVOKE UPDATE ON octroi.usages FROM 'octroi'@'localhost';
-GRANT UPDATE (account_id, seq, state, settlement, outcome, has_usage, input_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, cost_micros, balance_micros, available_micros, settled_message_id, ended_at_us) ON octroi.usages TO 'octroi'@'localhost';
+GRANT UPDATE (account_id, seq, state, settlement, outcome, has_usage, input_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, cost_micros, balance_micros, available_micros, settled_message_id, ended_at_us, service_tier, variant, counts, incomplete, reported) ON octroi.usages TO 'octroi'@'localhost';
 GRANT DELETE ON octroi.batches TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.api_keys TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.billing TO 'octroi'@'localhost';

@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "base/money.h"
 #include "base/signature.h"
+#include "prices/counts.h"
 
 #define PATH_DEFAULT "/etc/octroi/octroi.conf"
 #define PATH_VARIABLE "OCTROI_CONF"
@@ -380,6 +381,28 @@ static int probes_check(struct loading *g, const struct config *c)
 	return 0;
 }
 
+/* Whether the text is "name:policy,name:policy". */
+static bool policies_valid(const char *text)
+{
+	static const char *const policies[] = {":ignore", ":prefer", ":max", NULL};
+
+	while (*text != '\0') {
+		const size_t name = strcspn(text, ":,");
+		int i = 0;
+
+		while (policies[i] != NULL && strncmp(text + name, policies[i], strlen(policies[i])) != 0)
+			i++;
+		if (name == 0 || policies[i] == NULL)
+			return false;
+		text += name + strlen(policies[i]);
+		if (*text == ',' && text[1] != '\0')
+			text++;
+		else if (*text != '\0')
+			return false;
+	}
+	return true;
+}
+
 /* Checks the rules that a key's range cannot express. */
 static int values_check(struct loading *g, const struct config *c)
 {
@@ -397,6 +420,12 @@ static int values_check(struct loading *g, const struct config *c)
 	if (!one_of(c->plan_free_periods, free_periods))
 		return complain(g, "plan_free_periods must be none, trials or all, not \"%.10s\"",
 		                c->plan_free_periods);
+	if (counts_read(&(struct counts){{0}}, c->estimate_counts, strlen(c->estimate_counts)) != 0)
+		return complain(g, "estimate_counts must be counts such as seconds=60,images=1, in the order of "
+		                   "docs/prices.md");
+	if (!policies_valid(c->provider_cost))
+		return complain(g, "provider_cost must be such as openrouter:prefer,other:max, not \"%.40s\"",
+		                c->provider_cost);
 	if (!one_of(c->log_level, levels))
 		return complain(g, "log_level must be error, warning, info or debug, not \"%.10s\"", c->log_level);
 	if (!one_of(c->sandbox, sandboxes))

@@ -48,6 +48,15 @@ const struct zone *options_zone_named(const struct config *c, const char *name)
 	return z != NULL ? z : options_zone(c);
 }
 
+struct counts options_estimate(const struct config *c)
+{
+	struct counts estimate = {{0}};
+
+	/* The configuration was refused if the text is none of counts. */
+	CHECK(counts_read(&estimate, c->estimate_counts, strlen(c->estimate_counts)) == 0);
+	return estimate;
+}
+
 static enum plan_upgrade plan_upgrade(const struct config *c)
 {
 	if (strcmp(c->plan_upgrade, "full") == 0)
@@ -73,6 +82,7 @@ struct ledger_options options_ledger(const struct config *c, struct pool *pool)
 		.capture_expired = strcmp(c->hold_expiry, "capture") == 0,
 		.action_price_micros = c->action_price,
 		.terms = options_prices(c),
+		.use = {.estimate = options_estimate(c), .provider_cost = c->provider_cost},
 		.billing = {
 			.currency = c->currency,
 			.decimals = stripe_decimals(c->currency),

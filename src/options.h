@@ -16,6 +16,8 @@ struct price_terms options_prices(const struct config *c);
 const struct zone *options_zone(const struct config *c);
 /* The time zone of that name; the configured one if name is NULL or "", or not known here. */
 const struct zone *options_zone_named(const struct config *c, const char *name);
+/* The setting estimate_counts. */
+struct counts options_estimate(const struct config *c);
 /* Strings in it are the configuration's, which must outlive the ledger. */
 struct ledger_options options_ledger(const struct config *c, struct pool *pool);
 

@@ -62,12 +62,13 @@ static record_sum sum_of(const char *records)
 static void check_record(struct audit *A, const struct subject *s, const struct db_row *row, enum table_id id)
 {
 	const struct table *t = table_of(id);
-	const int recorded = t->column_count - 1;
 	const char *records = row->field[t->column_count];
 	union audit_row r;
 	record_sum sum = 0;
+	int recorded = 0;
 
-	CHECK(strcmp(t->columns[recorded].name, "recorded") == 0);
+	while (strcmp(t->columns[recorded].name, "recorded") != 0)
+		CHECK(++recorded < t->column_count);
 	audit_read_row(row, id, &r);
 	if (db_int(row, (unsigned)recorded))
 		sum = record_of(&r.row);

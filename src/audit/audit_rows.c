@@ -9,6 +9,7 @@
 #include "base/money.h"
 #include "ledger/command.h"
 #include "ledger/decide/entry.h"
+#include "ledger/decide/use.h"
 #include "ledger/rows/record.h"
 
 static const int counterparts[TRANSACTION_COUNT] = {
@@ -129,26 +130,54 @@ static bool action_price(const struct audit *A, const struct subject *s, const c
 	return p != NULL && price_of_action(p, (enum account_unit)s->row.unit, quantity, cost);
 }
 
-static bool model_price(const struct audit *A, const struct subject *s, const char *item,
-                        int64_t version, const struct tokens *t, micros *cost)
+static bool tier_known(int64_t tier)
 {
-	const struct price *p = book_price_of_version(A->book, PRICE_MODEL, item, version);
+	return tier >= 0 && tier < TIER_COUNT;
+}
 
-	return p != NULL && price_of_tokens(p, (enum account_unit)s->row.unit, t, cost);
+/* The reservation of a hold for a model; false when no price covers it. */
+static bool model_reserved(const struct audit *A, const struct subject *s, const struct holds_row *h, micros *reserved)
+{
+	const struct price *p = book_price_of_version(A->book, PRICE_MODEL, h->item, h->price_version);
+	struct price_charge charge;
+	struct counts counts;
+
+	if (p == NULL || !tier_known(h->service_tier))
+		return false;
+	counts = use_of_hold(p, h, h->max_output_tokens);
+	if (!price_of_use(p, (enum account_unit)s->row.unit,
+	                  &(struct price_use){&counts, (enum service_tier)h->service_tier, h->variant}, &charge))
+		return false;
+	*reserved = charge.cost_micros;
+	return true;
+}
+
+/* The cost of the usage of a model by its lines; false when no price covers it. */
+static bool model_cost(const struct audit *A, const struct subject *s, const struct usages_row *u, micros *cost)
+{
+	const struct price *p = book_price_of_version(A->book, PRICE_MODEL, u->item, u->price_version);
+	const struct counts counts = use_of_usage(u);
+	struct use_cost found;
+
+	if (p == NULL || !tier_known(u->service_tier) ||
+	    !use_cost(p, (enum account_unit)s->row.unit,
+	              &(struct price_use){&counts, (enum service_tier)u->service_tier, u->variant}, u->reserved_micros,
+	              &found))
+		return false;
+	*cost = found.cost_micros;
+	return true;
 }
 
 /* Checks the reservation against the price pinned when the hold was placed or extended. */
 static void check_reserved(struct audit *A, const struct subject *s, const struct holds_row *h)
 {
-	const struct tokens t = {
-		.count = {[PRICE_INPUT] = h->input_tokens, [PRICE_OUTPUT] = h->max_output_tokens}};
 	micros reserved = h->reserved_micros;
 	bool priced = true;
 
 	if (h->source == SOURCE_BYOK)
 		reserved = 0;
 	else if (h->kind == PRICE_MODEL)
-		priced = model_price(A, s, h->item, h->price_version, &t, &reserved);
+		priced = model_reserved(A, s, h, &reserved);
 	else if (h->price_version != 0)
 		priced = action_price(A, s, h->item, h->price_version, h->quantity, &reserved);
 	if (!priced)
@@ -192,7 +221,7 @@ static const char *usage_sense(const struct usages_row *u)
 		               : "a hold that expired and was not settled since has no settlement "
 		                 "but an estimate";
 	case USAGE_SETTLED:
-		return u->settlement > SETTLEMENT_NONE && u->settlement <= SETTLEMENT_LATE
+		return u->settlement > SETTLEMENT_NONE && u->settlement <= SETTLEMENT_PROVIDER_REPORTED
 		               ? NULL
 		               : "a settled hold says how it was settled";
 	default:
@@ -204,9 +233,6 @@ static const char *usage_sense(const struct usages_row *u)
 static bool usage_cost(const struct audit *A, const struct subject *s, const struct usages_row *u,
                        micros *cost)
 {
-	const struct tokens t = {{u->input_tokens, u->cache_read_tokens, u->cache_write_tokens,
-	                          u->cache_write_1h_tokens, u->output_tokens}};
-
 	*cost = 0;
 	if (u->source == SOURCE_BYOK || u->state == USAGE_RELEASED)
 		return true;
@@ -220,7 +246,12 @@ static bool usage_cost(const struct audit *A, const struct subject *s, const str
 		*cost = u->reserved_micros;
 		return true;
 	}
-	return model_price(A, s, u->item, u->price_version, &t, cost);
+	/* The provider's own cost is not kept beside what it made. */
+	if (u->reported) {
+		*cost = u->cost_micros;
+		return true;
+	}
+	return model_cost(A, s, u, cost);
 }
 
 static void check_cost(struct audit *A, const struct subject *s, const struct usages_row *u)

@@ -367,6 +367,13 @@ const char *json_text(const struct json *value, size_t *length)
 	return json_string_value(unwrap(value));
 }
 
+const char *json_fraction(const struct json *value, size_t *length)
+{
+	CHECK(json_type(value) == JSON_FRACTION);
+	*length = json_string_length(unwrap(value)) - 1;
+	return json_string_value(unwrap(value)) + 1;
+}
+
 size_t json_size(const struct json *list_or_record)
 {
 	const json_t *v = unwrap(list_or_record);

@@ -2,7 +2,7 @@
  * json: reading (jansson, the only file that includes it) and writing of JSON.
  * Reading is strict: UTF-8, no duplicate keys, no NUL, no trailing bytes, depth at most
  * JSON_DEPTH_MAX, integers within int64.  A number with a fraction or an exponent (5.0, 5e0) is a
- * JSON_FRACTION: kept as its text and dumped as it came, never read.  Values belong to their
+ * JSON_FRACTION: kept as its text and dumped as it came.  Values belong to their
  * document and die with json_free.  A document may be read by several threads at once; a writer
  * belongs to one.
  */
@@ -47,6 +47,8 @@ const struct json *json_get(const struct json *record, const char *key);
 bool json_bool(const struct json *value);                        /* value must be JSON_BOOL */
 int64_t json_int(const struct json *value);                      /* value must be JSON_INT */
 const char *json_text(const struct json *value, size_t *length); /* value must be JSON_TEXT */
+/* The decimal text of a number, perhaps with an exponent; value must be JSON_FRACTION. */
+const char *json_fraction(const struct json *value, size_t *length);
 size_t json_size(const struct json *list_or_record);
 const struct json *json_at(const struct json *list, size_t index);
 /* Visits the members in order.  Stops at the first non-zero result of visit and returns it; else 0. */

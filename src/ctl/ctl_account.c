@@ -358,6 +358,59 @@ int ctl_account_usages(struct ctl *c)
 	return list_of_owner(c, options, &r, "usages", usage_columns, &all);
 }
 
+static const struct listing_column line_columns[] = {
+	{"dimension", "dimension", LISTING_TEXT}, {"serviceTier", "tier", LISTING_TEXT},
+	{"variant", "variant", LISTING_TEXT}, {"aboveTokens", "above", LISTING_INT}, {"count", "count", LISTING_INT},
+	{"unitPrice", "unit price", LISTING_TEXT}, {"costMicros", "cost", LISTING_AMOUNT}, {0},
+};
+
+/* Prints the answer as it is with --json, else the usage and the lines of its charge; with --csv, the lines. */
+static void print_usage(const struct ctl *c, const struct buf *body, const struct json *usage)
+{
+	struct listing *facts = listing_new("usage"), *lines = listing_new("lines");
+	const struct json *list = json_get(usage, "lines");
+
+	for (size_t i = 0; i < json_size(list); i++)
+		listing_record(lines, json_at(list, i), line_columns);
+	listing_present(facts, usage, usage_columns);
+	if (c->json) {
+		(void)printf("%s\n", buf_text(body));
+	} else {
+		if (!c->csv)
+			listing_print_single(facts, false);
+		listing_print(lines, c);
+	}
+	listing_free(facts);
+	listing_free(lines);
+}
+
+int ctl_account_usage(struct ctl *c)
+{
+	struct reads r = {.query = {{0}}};
+	const char *operands[2];
+	struct json *usage = NULL;
+	struct buf path, body;
+	int result;
+
+	if (ctl_arguments(c, NULL, operands, 2, 2) < 0)
+		return CTL_FAILED;
+	r.account = operands[0];
+	buf_init(&path, DOCUMENT_MAX);
+	buf_init(&body, DOCUMENT_MAX);
+	buf_add_text(&path, "/api/credits/usages/");
+	buf_add_encoded(&path, operands[1]);
+	r.path = buf_text(&path);
+	result = target_exists(c, r.account);
+	if (result == CTL_OK)
+		result = reads_document(c, &r, &body, &usage);
+	if (result == CTL_OK)
+		print_usage(c, &body, usage);
+	json_free(usage);
+	buf_free(&path);
+	buf_free(&body);
+	return result;
+}
+
 /* ---- diagnose -------------------------------------------------------------------------------- */
 
 /* --lang, else the language of the environment. */

@@ -60,6 +60,7 @@ static bool decide_all(struct batch *b)
 		.capture_expired = b->options->capture_expired,
 		.action_price_micros = b->options->action_price_micros,
 		.terms = b->options->terms,
+		.use = b->options->use,
 		.billing = b->options->billing,
 	};
 

@@ -59,6 +59,12 @@ static void add_authorize(struct print *p, const struct command *c)
 	add_number(p, c->authorize.byok);
 	add_number(p, c->authorize.ttl_us);
 	add_labels(p, &c->authorize.labels);
+	/* Not where nothing of it is said, so that a request id from before schema version 4 repeats. */
+	if (counts_any(&c->authorize.counts) || c->authorize.tier != TIER_STANDARD || c->authorize.variant[0] != '\0') {
+		add_bytes(p, c->authorize.counts.of, sizeof(c->authorize.counts.of));
+		add_number(p, c->authorize.tier);
+		add_text(p, c->authorize.variant);
+	}
 }
 
 static void add_transaction(struct print *p, const struct command *c)
@@ -272,8 +278,8 @@ static void check_spending(const struct command *c)
 	CHECK(c->kind != COMMAND_TRANSACTION || (unsigned)c->transaction.type < TRANSACTION_COUNT);
 	CHECK(c->kind != COMMAND_TRANSACTION || c->transaction.priority >= -1);
 	CHECK(c->kind != COMMAND_CHECK || (c->check.input_tokens >= 0 && c->check.max_output_tokens >= 0));
-	for (int i = 0; c->kind == COMMAND_SETTLE && i < PRICE_CLASSES; i++)
-		CHECK(c->settle.tokens.count[i] >= 0);
+	CHECK(c->kind != COMMAND_AUTHORIZE || (unsigned)c->authorize.tier < TIER_COUNT);
+	CHECK(c->kind != COMMAND_SETTLE || (c->settle.tier < TIER_COUNT && c->settle.cost_pico >= 0));
 }
 
 /* The arguments have been parsed, so that a value out of its range is a bug of the caller. */
@@ -300,6 +306,10 @@ void command_prepare(struct command *c)
 	check_arguments(c);
 	if (c->member == NULL)
 		c->member = "";
+	if (c->kind == COMMAND_AUTHORIZE && c->authorize.variant == NULL)
+		c->authorize.variant = "";
+	if (c->kind == COMMAND_SETTLE && c->settle.variant == NULL)
+		c->settle.variant = "";
 	name_key(&c->payment_id, c->payment_key);
 	name_key(&c->object_id, c->object_key);
 	name_key(&c->event.subject, c->subject_key);

@@ -32,7 +32,10 @@ enum account_mode { MODE_PREPAID, MODE_POSTPAID };
 enum account_status { STATUS_ACTIVE, STATUS_SUSPENDED, STATUS_PAST_DUE, STATUS_UNPAID };
 enum hold_source { SOURCE_PLATFORM, SOURCE_BYOK };
 enum settle_outcome { SETTLE_COMPLETE, SETTLE_PARTIAL, SETTLE_FAILED };
-enum settlement { SETTLEMENT_NONE, SETTLEMENT_EXACT, SETTLEMENT_PARTIAL, SETTLEMENT_ESTIMATED, SETTLEMENT_LATE };
+enum settlement {
+	SETTLEMENT_NONE, SETTLEMENT_EXACT, SETTLEMENT_PARTIAL, SETTLEMENT_ESTIMATED, SETTLEMENT_LATE,
+	SETTLEMENT_PROVIDER_REPORTED
+};
 /* The state of the hold of a repeated authorize; NONE in any other answer. */
 enum hold_state { HOLD_STATE_NONE, HOLD_STATE_OPEN, HOLD_STATE_SETTLED, HOLD_STATE_RELEASED, HOLD_STATE_EXPIRED };
 /* usages.state: the way in which a hold ended.  An expired one may still be settled, late. */
@@ -110,7 +113,8 @@ struct answer {
 	int64_t max_output_tokens, price_version, expires_at_us;
 	enum hold_state hold_state; /* of a repeated AUTHORIZE */
 	enum settlement settlement;
-	struct tokens tokens;
+	struct counts counts;       /* of a usage, as charged */
+	bool incomplete;            /* another price stands in for one that the list does not have */
 	const char *field;          /* of INVALID_REQUEST: a literal */
 	char item[PRICE_ITEM_MAX];  /* of EXTEND: the model or action held for */
 	enum event_state event_state; /* of command.event, after the command */
@@ -147,6 +151,9 @@ struct command {
 			int64_t quantity, input_tokens, max_output_tokens, fit_minimum;
 			bool fit;
 			unsigned byok;              /* bits of provider_bit(); joined with the account's */
+			struct counts counts;       /* bounds beside the tokens, 0: not said */
+			enum service_tier tier;
+			const char *variant;        /* "" when none */
 			int64_t ttl_us;
 			struct command_labels labels;
 		} authorize;
@@ -154,7 +161,11 @@ struct command {
 			bool has_usage;             /* something was counted */
 			bool no_input;              /* usage.h */
 			int64_t rest;               /* usage.h */
-			struct tokens tokens;
+			struct counts counts;
+			int tier;                   /* enum service_tier as served; -1: as asked */
+			const char *variant;        /* "": as asked */
+			bool has_cost;              /* the provider says what it charges */
+			int64_t cost_pico;          /* that, in pico-dollars */
 			enum settle_outcome outcome;
 			const char *message_id;     /* "" when none */
 		} settle;

@@ -14,7 +14,7 @@ static const char *const transactions[] = {
 static const char *const settlements[] = {
 	[SETTLEMENT_NONE] = "none",           [SETTLEMENT_EXACT] = "exact",
 	[SETTLEMENT_PARTIAL] = "partial",     [SETTLEMENT_ESTIMATED] = "estimated",
-	[SETTLEMENT_LATE] = "late",
+	[SETTLEMENT_LATE] = "late",           [SETTLEMENT_PROVIDER_REPORTED] = "provider_reported",
 };
 static const char *const modes[] = {[MODE_PREPAID] = "prepaid", [MODE_POSTPAID] = "postpaid"};
 /* STATUS_UNPAID is called suspended too: the account may not spend.  reasons has the reason. */

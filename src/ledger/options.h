@@ -21,6 +21,7 @@ struct ledger_options {
 	bool capture_expired; /* a hold that expires without a settlement is charged its estimate */
 	micros action_price_micros; /* credits of an action without a price; 0: refused */
 	struct price_terms terms;   /* for actions without a price */
+	struct terms_use use;
 	struct terms_billing billing;
 };
 

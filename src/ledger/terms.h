@@ -7,11 +7,19 @@
 #include <stdint.h>
 
 #include "base/zone.h"
+#include "prices/counts.h"
 
 /* plan_upgrade: the effect of a paid upgrade within a paid period.  plan_free_periods: the periods that are given
  * although they cost nothing. */
 enum plan_upgrade { UPGRADE_PRORATED, UPGRADE_FULL, UPGRADE_NEXT_PERIOD };
 enum plan_free_periods { FREE_NONE, FREE_TRIALS, FREE_ALL };
+
+/* estimate: the bounds of a request for a model that is not priced by tokens, and does not say its counts.
+ * provider_cost: the setting of that name. */
+struct terms_use {
+	struct counts estimate;
+	const char *provider_cost;
+};
 
 struct terms_billing {
 	const char *currency; /* the ledger makes it lower case, as Stripe writes it */

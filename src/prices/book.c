@@ -186,6 +186,18 @@ void book_add_plan(struct book *b, const struct plan *p)
 	sort_plans(b);
 }
 
+/* Gives the price a copy of the lines, line_count of them; false when memory is short. */
+static bool keep_lines(struct price *p, const struct price_line *lines)
+{
+	const size_t bytes = (size_t)p->line_count * sizeof(lines[0]);
+	struct price_line *copy = bytes > 0 ? malloc(bytes) : NULL;
+
+	p->lines = copy;
+	if (copy != NULL)
+		memcpy(copy, lines, bytes);
+	return bytes == 0 || copy != NULL;
+}
+
 struct book *book_of(const struct price *prices, size_t count, int64_t latest_version)
 {
 	struct book *b = book_new();
@@ -196,6 +208,7 @@ struct book *book_of(const struct price *prices, size_t count, int64_t latest_ve
 
 		CHECK(added != NULL && price_valid(&prices[i]) && prices[i].version <= latest_version);
 		*added = prices[i];
+		CHECK(keep_lines(added, prices[i].lines));
 	}
 	b->latest_version = latest_version;
 	CHECK(freeze(b));
@@ -218,6 +231,8 @@ void book_release(struct book *b)
 	CHECK(before > 0);
 	if (before > 1)
 		return;
+	for (size_t i = 0; i < b->row_count; i++)
+		free((void *)(uintptr_t)b->rows[i].lines);
 	for (size_t i = 0; i < b->plan_count; i++)
 		free(b->plans[i]);
 	free(b->plans);
@@ -250,12 +265,26 @@ enum column {
 	VERSION,
 	PROVIDER,
 	CREDITS,
+	LINES,
 	TIERS,
 	STARTS_AT,
 	MARGIN,
 	RATE,
 	CREDIT_VALUE
 };
+
+/* Reads the lines of a model.  A version before schema version 4 has tiers instead. */
+static bool read_lines(const struct db_row *row, struct price *p)
+{
+	struct price_line lines[PRICE_LINES_MAX];
+
+	p->line_count = row->length[LINES] > 0 ? price_read_lines(row->field[LINES], row->length[LINES], lines)
+	                                       : price_read_tiers(row->field[TIERS], row->length[TIERS], lines);
+	if (p->line_count > 0)
+		return keep_lines(p, lines);
+	p->line_count = 0;
+	return false;
+}
 
 static bool read_row(const struct db_row *row, struct price *p)
 {
@@ -273,8 +302,7 @@ static bool read_row(const struct db_row *row, struct price *p)
 	if (!copy_text(row, ITEM, p->item, sizeof(p->item)) ||
 	    !copy_text(row, PROVIDER, p->provider, sizeof(p->provider)))
 		return false;
-	if (kind == PRICE_ACTION ? row->length[TIERS] > 0
-	                         : price_read_tiers(p, row->field[TIERS], row->length[TIERS]) != 0)
+	if (kind == PRICE_ACTION ? row->length[TIERS] + row->length[LINES] > 0 : !read_lines(row, p))
 		return false;
 	return price_valid(p);
 }
@@ -398,7 +426,7 @@ struct book *book_load(struct db *d)
 	/* The version is read first.  Rows that are newer than it do no harm.  A version whose rows were
 	 * missed would never be asked for again. */
 	sql_literal(&sql, "SELECT COALESCE(MAX(id), 0) FROM price_versions;"
-	                  "SELECT p.kind, p.item, p.version, p.provider, p.credits_micros, p.tiers,"
+	                  "SELECT p.kind, p.item, p.version, p.provider, p.credits_micros, p.price_lines, p.tiers,"
 	                  " v.starts_at_us, v.margin_ppm, v.rate_ppm, v.credit_value_ppm"
 	                  " FROM prices p JOIN price_versions v ON v.id = p.version;"
 	                  "SELECT p.name, p.version, v.starts_at_us, p.title, p.actions, p.models, p.unit, p.scope,"

@@ -1,17 +1,19 @@
 #include "prices/price.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 
-/* 5 * 10^9 tokens at a dollar each, times the largest margin, are 5 * 10^30: far from the
- * 3.4 * 10^38 of 128 bits.  Every multiplication is checked all the same. */
+/* Every multiplication is checked: counts, prices and terms at their largest are beyond 128 bits. */
 typedef unsigned __int128 wide;
 
 #define PPM INT64_C(1000000)
-#define PICO_PER_MICRO INT64_C(1000000)
+#define COUNT_PLACES_MAX 6
+/* Sums of dollars are kept at 10^-scale.  At this scale or a finer one the denominators below are whole numbers. */
+#define SUM_SCALE_MIN 12
 
-/* micros = pico-dollars * numerator / denominator. */
+/* micros = sum * numerator / denominator. */
 struct ratio {
 	wide numerator, denominator;
 };
@@ -20,6 +22,18 @@ static bool multiply(wide a, wide b, wide *product)
 {
 	return !__builtin_mul_overflow(a, b, product);
 }
+
+static wide power_of_ten(int exponent)
+{
+	wide power = 1;
+
+	CHECK(exponent >= 0 && exponent <= 2 * PRICE_SCALE_MAX);
+	while (exponent-- > 0)
+		power *= 10;
+	return power;
+}
+
+/* ---- validity ---------------------------------------------------------------------------------- */
 
 bool price_name_valid(const char *name, size_t max)
 {
@@ -34,6 +48,16 @@ bool price_name_valid(const char *name, size_t max)
 	return true;
 }
 
+bool price_variant_valid(const char *variant)
+{
+	if (strnlen(variant, PRICE_VARIANT_MAX) == PRICE_VARIANT_MAX)
+		return false;
+	for (; *variant != '\0'; variant++)
+		if (*variant <= ' ' || *variant > '~' || *variant == '"' || *variant == '\\')
+			return false;
+	return true;
+}
+
 static bool terms_valid(const struct price_terms *t)
 {
 	return t->margin_ppm > 0 && t->margin_ppm <= PRICE_MARGIN_MAX_PPM && t->rate_ppm > 0 &&
@@ -41,18 +65,42 @@ static bool terms_valid(const struct price_terms *t)
 	       t->credit_value_ppm <= PRICE_RATE_MAX_PPM;
 }
 
-static bool tiers_valid(const struct price *p)
+static int compare_lines(const void *left, const void *right)
 {
-	if (p->tier_count < 1 || p->tier_count > PRICE_TIERS_MAX || p->tier[0].above_tokens != 0)
+	const struct price_line *a = left, *b = right;
+	int variants;
+
+	if (a->dimension != b->dimension)
+		return a->dimension < b->dimension ? -1 : 1;
+	if (a->tier != b->tier)
+		return a->tier < b->tier ? -1 : 1;
+	variants = strcmp(a->variant, b->variant);
+	if (variants != 0)
+		return variants;
+	return a->above_tokens < b->above_tokens ? -1 : a->above_tokens > b->above_tokens;
+}
+
+void price_sort(struct price_line *lines, int count)
+{
+	CHECK(count >= 0 && count <= PRICE_LINES_MAX);
+	if (count > 0)
+		qsort(lines, (size_t)count, sizeof(lines[0]), compare_lines);
+}
+
+static bool line_valid(const struct price_line *l)
+{
+	return (unsigned)l->dimension < DIMENSION_COUNT && (unsigned)l->tier < TIER_COUNT && l->above_tokens >= 0 &&
+	       price_variant_valid(l->variant) && l->mantissa >= 0 && l->scale >= 0 &&
+	       l->scale <= PRICE_SCALE_MAX && (wide)l->mantissa <= (wide)PRICE_DOLLARS_MAX * power_of_ten(l->scale);
+}
+
+static bool lines_valid(const struct price *p)
+{
+	if (p->line_count < 1 || p->line_count > PRICE_LINES_MAX || p->lines == NULL)
 		return false;
-	for (int i = 0; i < p->tier_count; i++) {
-		if (i > 0 && p->tier[i].above_tokens <= p->tier[i - 1].above_tokens)
+	for (int i = 0; i < p->line_count; i++)
+		if (!line_valid(&p->lines[i]) || (i > 0 && compare_lines(&p->lines[i - 1], &p->lines[i]) >= 0))
 			return false;
-		for (int c = 0; c < PRICE_CLASSES; c++) {
-			if (p->tier[i].pico[c] < 0 || p->tier[i].pico[c] > PRICE_PICO_MAX)
-				return false;
-		}
-	}
 	return true;
 }
 
@@ -62,10 +110,9 @@ bool price_valid(const struct price *p)
 		return false;
 	switch (p->kind) {
 	case PRICE_MODEL:
-		return price_name_valid(p->provider, sizeof(p->provider)) && tiers_valid(p) &&
-		       p->credits_micros == 0;
+		return price_name_valid(p->provider, sizeof(p->provider)) && lines_valid(p) && p->credits_micros == 0;
 	case PRICE_ACTION:
-		return p->provider[0] == '\0' && p->tier_count == 0 && p->credits_micros >= 0 &&
+		return p->provider[0] == '\0' && p->line_count == 0 && p->credits_micros >= 0 &&
 		       p->credits_micros <= MONEY_AMOUNT_MAX_MICROS;
 	}
 	return false;
@@ -87,22 +134,235 @@ int price_unit_named(const char *name)
 	return -1;
 }
 
-/*
- * One micro-dollar is 10^6 pico-dollars; margin and rate are both parts per million, so their
- * scales cancel out: micros of currency = pico * margin_ppm / (rate_ppm * 10^6).  One credit is
- * credit_value_ppm / 10^6 of the currency, which takes the 10^6 away again.
- */
-static bool price_ratio(const struct price_terms *t, enum account_unit unit, struct ratio *r)
+/* ---- which line --------------------------------------------------------------------------------- */
+
+/* The line of a count.  line NULL: no price of its kind, but free if the model has no such side at all. */
+struct found {
+	const struct price_line *line;
+	bool incomplete, free;
+};
+
+/* A question for a line of one dimension. */
+struct question {
+	const struct price *p;
+	const struct price_use *use;
+	int64_t input_tokens;
+};
+
+static bool is_dearer(const struct price_line *a, const struct price_line *b)
 {
-	CHECK(terms_valid(t));
-	r->numerator = (wide)t->margin_ppm;
-	return multiply((wide)t->rate_ppm,
-	                unit == UNIT_CREDIT ? (wide)t->credit_value_ppm : (wide)PICO_PER_MICRO,
-	                &r->denominator);
+	const int scale = a->scale > b->scale ? a->scale : b->scale;
+
+	return (wide)a->mantissa * power_of_ten(scale - a->scale) > (wide)b->mantissa * power_of_ten(scale - b->scale);
 }
 
-/* ceil(a * numerator / denominator) as an amount. */
-static bool scale_up(wide a, const struct ratio *r, micros *amount)
+static bool has_lines(const struct price *p, enum dimension d)
+{
+	for (int i = 0; i < p->line_count && p->lines[i].dimension <= d; i++)
+		if (p->lines[i].dimension == d)
+			return true;
+	return false;
+}
+
+/* Lines of one group differ by their thresholds alone. */
+static bool is_same_group(const struct price_line *a, const struct price_line *b)
+{
+	return a->dimension == b->dimension && a->tier == b->tier && strcmp(a->variant, b->variant) == 0;
+}
+
+/* The line of the group that the input reaches: the one with the highest threshold below it, or else the first.  i is
+ * the group's first line. */
+static const struct price_line *reached(const struct question *q, int i)
+{
+	const struct price_line *first = &q->p->lines[i], *best = NULL;
+
+	for (; i < q->p->line_count && is_same_group(first, &q->p->lines[i]); i++)
+		if (best == NULL || q->input_tokens > q->p->lines[i].above_tokens)
+			best = &q->p->lines[i];
+	return best;
+}
+
+/* The line of the dimension in that tier: of the use's variant, else of the default one, else the dearest of all
+ * variants, which is incomplete. */
+static struct found in_tier(const struct question *q, enum dimension d, enum service_tier tier)
+{
+	const struct price_line *plain = NULL, *own = NULL, *dearest = NULL;
+
+	for (int i = 0; i < q->p->line_count && q->p->lines[i].dimension <= d; i++) {
+		const struct price_line *l = &q->p->lines[i], *at;
+
+		if (l->dimension != d || l->tier != tier || (i > 0 && is_same_group(&l[-1], l)))
+			continue;
+		at = reached(q, i);
+		if (dearest == NULL || is_dearer(at, dearest))
+			dearest = at;
+		if (l->variant[0] == '\0')
+			plain = at;
+		if (strcmp(l->variant, q->use->variant) == 0)
+			own = at;
+	}
+	if (own == NULL)
+		own = plain;
+	return (struct found){.line = own != NULL ? own : dearest, .incomplete = own == NULL && dearest != NULL};
+}
+
+/* The line of the dimension: in the use's tier, else the dearest of all tiers, which is incomplete. */
+static struct found of_dimension(const struct question *q, enum dimension d)
+{
+	struct found found = in_tier(q, d, q->use->tier);
+
+	if (found.line != NULL)
+		return found;
+	for (int tier = 0; tier < TIER_COUNT; tier++) {
+		const struct found other = in_tier(q, d, (enum service_tier)tier);
+
+		if (other.line != NULL && (found.line == NULL || is_dearer(other.line, found.line)))
+			found = other;
+	}
+	found.incomplete = found.line != NULL;
+	return found;
+}
+
+/* The dearest line of the side's dimensions, each without stand-ins. */
+static const struct price_line *dearest_of_side(const struct question *q, enum dimension_side side)
+{
+	const struct price_line *dearest = NULL;
+
+	for (int d = 0; d < DIMENSION_COUNT; d++) {
+		struct found found;
+
+		if (dimension_side((enum dimension)d) != side)
+			continue;
+		found = of_dimension(q, (enum dimension)d);
+		if (found.line != NULL && (dearest == NULL || is_dearer(found.line, dearest)))
+			dearest = found.line;
+	}
+	return dearest;
+}
+
+/* The dimension that has lines: d itself, or the natural stand-in; DIMENSION_NONE if there is none. */
+static enum dimension priced_as(const struct price *p, enum dimension d)
+{
+	static const enum dimension durations[] = {DIMENSION_SECONDS, DIMENSION_OUTPUT_SECONDS, DIMENSION_VIDEO_SECONDS,
+	                                           DIMENSION_OUTPUT_VIDEO_SECONDS};
+	bool is_duration = false;
+
+	for (int steps = 0; d != DIMENSION_NONE && steps < 3; steps++, d = dimension_stand_in(d)) {
+		if (has_lines(p, d))
+			return d;
+		for (size_t i = 0; i < sizeof(durations) / sizeof(durations[0]); i++)
+			is_duration = is_duration || d == durations[i];
+	}
+	for (size_t i = 0; is_duration && i < sizeof(durations) / sizeof(durations[0]); i++)
+		if (has_lines(p, durations[i]))
+			return durations[i];
+	return DIMENSION_NONE;
+}
+
+/* Reasoning is output: in a tier that lists no price of its own, it costs what output costs there. */
+static bool is_plain_output(const struct question *q, enum dimension d)
+{
+	return d == DIMENSION_REASONING && in_tier(q, d, q->use->tier).line == NULL &&
+	       in_tier(q, DIMENSION_OUTPUT, q->use->tier).line != NULL;
+}
+
+static struct found find_line(const struct question *q, enum dimension d)
+{
+	const enum dimension priced = is_plain_output(q, d) ? DIMENSION_OUTPUT : priced_as(q->p, d);
+	const enum dimension_side side = dimension_side(d);
+	struct found found = {.incomplete = true};
+
+	if (priced != DIMENSION_NONE)
+		return of_dimension(q, priced);
+	if (side == SIDE_OTHER)
+		return found;
+	found.line = dearest_of_side(q, side);
+	if (found.line != NULL)
+		return found;
+	found.line = dearest_of_side(q, side == SIDE_INPUT ? SIDE_OUTPUT : SIDE_INPUT);
+	/* A list prices no output of a model that has none, such as one that embeds. */
+	if (found.line != NULL && (d == DIMENSION_OUTPUT || dimension_stand_in(d) == DIMENSION_OUTPUT))
+		return (struct found){.free = true};
+	return found;
+}
+
+/* ---- alternatives ------------------------------------------------------------------------------- */
+
+/* covered is left out where by is counted and has a price: providers list alternatives, not parts. */
+static const struct {
+	enum dimension covered, by;
+} alternatives[] = {
+	{DIMENSION_CHARACTERS, DIMENSION_INPUT},
+	{DIMENSION_OUTPUT_CHARACTERS, DIMENSION_OUTPUT},
+	{DIMENSION_SECONDS, DIMENSION_AUDIO_INPUT},
+	{DIMENSION_SECONDS, DIMENSION_AUDIO_OUTPUT},
+	{DIMENSION_SECONDS, DIMENSION_CHARACTERS},
+	{DIMENSION_SECONDS, DIMENSION_OUTPUT_CHARACTERS},
+	{DIMENSION_OUTPUT_SECONDS, DIMENSION_SECONDS},
+	{DIMENSION_OUTPUT_SECONDS, DIMENSION_AUDIO_INPUT},
+	{DIMENSION_OUTPUT_SECONDS, DIMENSION_AUDIO_OUTPUT},
+	{DIMENSION_OUTPUT_SECONDS, DIMENSION_CHARACTERS},
+	{DIMENSION_OUTPUT_SECONDS, DIMENSION_OUTPUT_CHARACTERS},
+	{DIMENSION_OUTPUT_VIDEO_SECONDS, DIMENSION_VIDEO_OUTPUT},
+	{DIMENSION_INPUT_IMAGES, DIMENSION_IMAGE_INPUT},
+	{DIMENSION_IMAGES, DIMENSION_IMAGE_OUTPUT},
+	{DIMENSION_PIXELS, DIMENSION_IMAGES},
+	{DIMENSION_PIXELS, DIMENSION_IMAGE_OUTPUT},
+};
+
+/* The number that is charged of the dimension. */
+static int64_t charged_count(const struct question *q, enum dimension d)
+{
+	const struct counts *c = q->use->counts;
+
+	if (d == DIMENSION_REQUESTS && c->of[d] == 0 && has_lines(q->p, d))
+		return 1;
+	if (c->of[d] == 0 || dimension_side(d) != SIDE_OTHER)
+		return c->of[d];
+	for (size_t i = 0; i < sizeof(alternatives) / sizeof(alternatives[0]); i++)
+		if (alternatives[i].covered == d && c->of[alternatives[i].by] > 0 &&
+		    priced_as(q->p, alternatives[i].by) != DIMENSION_NONE)
+			return 0;
+	return c->of[d];
+}
+
+/* The parts without their cost; their number. */
+static int find_parts(const struct price *p, const struct price_use *use, struct price_part parts[DIMENSION_COUNT])
+{
+	const struct question q = {.p = p, .use = use, .input_tokens = counts_input(use->counts)};
+	int count = 0;
+
+	for (int d = 0; d < DIMENSION_COUNT; d++) {
+		const int64_t charged = charged_count(&q, (enum dimension)d);
+		struct found found;
+
+		if (charged == 0)
+			continue;
+		found = find_line(&q, (enum dimension)d);
+		if (!found.free)
+			parts[count++] = (struct price_part){.dimension = (enum dimension)d, .count = charged,
+			                                     .line = found.line, .incomplete = found.incomplete};
+	}
+	return count;
+}
+
+/* ---- the sum ------------------------------------------------------------------------------------ */
+
+/* micros of currency = dollars x 10^6 x margin / rate.  The sum has dollars x 10^scale; margin and rate are both parts
+ * per million.  One credit is credit_value_ppm / 10^6 of the currency. */
+static bool price_ratio(const struct price_terms *t, enum account_unit unit, int scale, struct ratio *r)
+{
+	const bool credit = unit == UNIT_CREDIT;
+	wide terms;
+
+	CHECK(terms_valid(t) && scale >= SUM_SCALE_MIN);
+	r->numerator = (wide)t->margin_ppm;
+	return multiply((wide)t->rate_ppm, credit ? (wide)t->credit_value_ppm : 1, &terms) &&
+	       multiply(terms, power_of_ten(scale - (credit ? 12 : 6)), &r->denominator);
+}
+
+/* a * numerator / denominator as an amount, rounded up or down. */
+static bool scale_to(wide a, const struct ratio *r, bool up, micros *amount)
 {
 	wide product, quotient;
 
@@ -110,7 +370,7 @@ static bool scale_up(wide a, const struct ratio *r, micros *amount)
 	if (!multiply(a, r->numerator, &product))
 		return false;
 	quotient = product / r->denominator;
-	if (product % r->denominator != 0)
+	if (up && product % r->denominator != 0)
 		quotient++;
 	if (quotient > (wide)MONEY_AMOUNT_MAX_MICROS)
 		return false;
@@ -118,56 +378,136 @@ static bool scale_up(wide a, const struct ratio *r, micros *amount)
 	return true;
 }
 
-static const struct price_tier *tier_for(const struct price *p, int64_t input_tokens)
+/* The scale at which every part is a whole number. */
+static int sum_scale(const struct price_part *parts, int count)
 {
-	int i = p->tier_count - 1;
+	int scale = SUM_SCALE_MIN;
 
-	CHECK(p->kind == PRICE_MODEL && p->tier_count >= 1 && p->tier_count <= PRICE_TIERS_MAX);
-	while (i > 0 && input_tokens <= p->tier[i].above_tokens)
-		i--;
-	return &p->tier[i];
+	for (int i = 0; i < count; i++) {
+		const int own = parts[i].line != NULL ? parts[i].line->scale + dimension_places(parts[i].dimension) : 0;
+
+		if (own > scale)
+			scale = own;
+	}
+	return scale;
 }
 
-/* The sum of the input's counts, which fits an int64; false when a count is out of range. */
-static bool input_of(const struct tokens *t, int64_t *input_tokens)
+static bool part_sum(const struct price_part *part, int scale, wide *sum)
 {
-	int64_t sum = 0;
+	*sum = 0;
+	return part->line == NULL ||
+	       (multiply((wide)part->count, (wide)part->line->mantissa, sum) &&
+	        multiply(*sum, power_of_ten(scale - part->line->scale - dimension_places(part->dimension)), sum));
+}
 
-	for (int c = 0; c < PRICE_CLASSES; c++) {
-		if (t->count[c] < 0 || t->count[c] > PRICE_TOKENS_MAX)
+bool price_of_use(const struct price *p, enum account_unit unit, const struct price_use *use,
+                  struct price_charge *charge)
+{
+	struct price_part parts[DIMENSION_COUNT];
+	struct ratio ratio;
+	int count, scale;
+	wide sum = 0;
+
+	CHECK(p->kind == PRICE_MODEL && p->line_count >= 1 && (unsigned)use->tier < TIER_COUNT);
+	*charge = (struct price_charge){.cost_micros = 0};
+	if (!counts_valid(use->counts))
+		return false;
+	count = find_parts(p, use, parts);
+	scale = sum_scale(parts, count);
+	for (int i = 0; i < count; i++) {
+		wide part;
+
+		charge->incomplete = charge->incomplete || parts[i].incomplete;
+		charge->unpriced = charge->unpriced || parts[i].line == NULL;
+		if (!part_sum(&parts[i], scale, &part) || __builtin_add_overflow(sum, part, &sum))
 			return false;
-		if (c != PRICE_OUTPUT)
-			sum += t->count[c];
 	}
-	*input_tokens = sum;
+	return price_ratio(&p->terms, unit, scale, &ratio) && scale_to(sum, &ratio, true, &charge->cost_micros);
+}
+
+int price_parts(const struct price *p, enum account_unit unit, const struct price_use *use,
+                struct price_part parts[DIMENSION_COUNT])
+{
+	const int count = find_parts(p, use, parts), scale = sum_scale(parts, count);
+	struct ratio ratio;
+
+	CHECK(price_ratio(&p->terms, unit, scale, &ratio));
+	for (int i = 0; i < count; i++) {
+		wide sum;
+
+		CHECK(part_sum(&parts[i], scale, &sum) && scale_to(sum, &ratio, false, &parts[i].cost_micros));
+	}
+	return count;
+}
+
+bool price_lists(const struct price *p, enum dimension d)
+{
+	return has_lines(p, d);
+}
+
+bool price_has_tokens(const struct price *p)
+{
+	for (int i = 0; i < p->line_count; i++)
+		if (dimension_side(p->lines[i].dimension) != SIDE_OTHER)
+			return true;
+	return false;
+}
+
+bool price_is_free(const struct price *p)
+{
+	for (int i = 0; i < p->line_count; i++)
+		if (p->lines[i].mantissa > 0)
+			return false;
 	return true;
 }
 
-bool price_of_tokens(const struct price *p, enum account_unit unit, const struct tokens *t,
-                     micros *cost)
+void price_fold(const struct price *p, struct counts *c)
 {
-	const struct price_tier *tier;
-	struct ratio ratio;
-	int64_t input_tokens;
-	wide pico = 0;
+	for (int d = DIMENSION_COLUMNS; d < DIMENSION_COUNT; d++) {
+		const enum dimension to = dimension_stand_in((enum dimension)d);
 
-	if (!input_of(t, &input_tokens) || !price_ratio(&p->terms, unit, &ratio))
-		return false;
-	tier = tier_for(p, input_tokens);
-	for (int c = 0; c < PRICE_CLASSES; c++) {
-		wide part;
-
-		CHECK(tier->pico[c] >= 0 && tier->pico[c] <= PRICE_PICO_MAX);
-		if (!multiply((wide)t->count[c], (wide)tier->pico[c], &part) ||
-		    __builtin_add_overflow(pico, part, &pico))
-			return false;
+		if (c->of[d] == 0 || to >= DIMENSION_COLUMNS || dimension_side((enum dimension)d) == SIDE_OTHER ||
+		    (p != NULL && has_lines(p, (enum dimension)d)))
+			continue;
+		c->of[to] += c->of[d];
+		c->of[d] = 0;
 	}
-	return scale_up(pico, &ratio, cost);
+}
+
+bool price_of_dollars(const struct price *p, enum account_unit unit, int64_t pico, micros *cost)
+{
+	struct ratio ratio;
+
+	CHECK(pico >= 0);
+	return price_ratio(&p->terms, unit, SUM_SCALE_MIN, &ratio) && scale_to((wide)pico, &ratio, true, cost);
+}
+
+bool price_unit_pico(const struct price *p, enum account_unit unit, const struct price_line *line, int64_t *pico)
+{
+	const int scale = line->scale > SUM_SCALE_MIN ? line->scale : SUM_SCALE_MIN;
+	struct ratio ratio;
+	wide sum, quotient;
+
+	/* micros times 10^6 are picounits. */
+	if (!multiply((wide)line->mantissa, power_of_ten(scale - line->scale), &sum) ||
+	    !multiply(sum, (wide)PPM, &sum) ||
+	    !price_ratio(&p->terms, unit, scale, &ratio) || !multiply(sum, ratio.numerator, &sum))
+		return false;
+	quotient = sum / ratio.denominator + (sum % ratio.denominator >= ratio.denominator - sum % ratio.denominator);
+	if (quotient > (wide)INT64_MAX)
+		return false;
+	*pico = (int64_t)quotient;
+	return true;
 }
 
 bool price_input_is_dearer(const struct price *p)
 {
-	return p->tier[0].pico[PRICE_INPUT] > p->tier[0].pico[PRICE_OUTPUT];
+	const struct counts none = {{0}};
+	const struct price_use use = {.counts = &none, .variant = ""};
+	const struct question q = {.p = p, .use = &use};
+	const struct found input = find_line(&q, DIMENSION_INPUT), output = find_line(&q, DIMENSION_OUTPUT);
+
+	return input.line != NULL && (output.line == NULL || is_dearer(input.line, output.line));
 }
 
 bool price_of_action(const struct price *p, enum account_unit unit, int64_t quantity, micros *cost)
@@ -183,73 +523,56 @@ bool price_of_action(const struct price *p, enum account_unit unit, int64_t quan
 		ratio.numerator = (wide)p->terms.credit_value_ppm;
 		ratio.denominator = (wide)PPM;
 	}
-	return scale_up(credits, &ratio, cost);
+	return scale_to(credits, &ratio, true, cost);
 }
 
-static bool affordable(const struct price *p, enum account_unit unit, int64_t input_tokens,
-                       int64_t output_tokens, micros available)
+static bool is_affordable(const struct price *p, enum account_unit unit, const struct price_use *use, int64_t output,
+                          micros available)
 {
-	struct tokens t = {.count = {[PRICE_INPUT] = input_tokens, [PRICE_OUTPUT] = output_tokens}};
-	micros cost;
+	struct counts counts = *use->counts;
+	const struct price_use with = {.counts = &counts, .tier = use->tier, .variant = use->variant};
+	struct price_charge charge;
 
-	return price_of_tokens(p, unit, &t, &cost) && cost <= available;
+	counts.of[DIMENSION_OUTPUT] = output;
+	return price_of_use(p, unit, &with, &charge) && charge.cost_micros <= available;
 }
 
-/* The output tokens that the remaining pico-dollars pay for after the input; at most wanted. */
-static int64_t fit_by_division(const struct price *p, enum account_unit unit, int64_t input_tokens,
-                               int64_t wanted, micros available)
+int64_t price_fit_output(const struct price *p, enum account_unit unit, const struct price_use *use, int64_t wanted,
+                         micros available)
 {
-	const struct price_tier *tier = tier_for(p, input_tokens);
-	wide per_token = (wide)tier->pico[PRICE_OUTPUT];
-	struct ratio ratio;
-	wide budget, input;
-
-	if (per_token == 0)
-		return wanted;
-	/* ceil(x) <= available exactly when x <= available, so the division below loses nothing.
-	 * A budget that overflows 128 bits is beyond the dearest request. */
-	if (!price_ratio(&p->terms, unit, &ratio) ||
-	    !multiply((wide)available, ratio.denominator, &budget))
-		return wanted;
-	budget /= ratio.numerator;
-	input = (wide)input_tokens * (wide)tier->pico[PRICE_INPUT];
-	CHECK(input <= budget);
-	budget = (budget - input) / per_token;
-	return budget < (wide)wanted ? (int64_t)budget : wanted;
-}
-
-int64_t price_fit_output(const struct price *p, enum account_unit unit, int64_t input_tokens,
-                         int64_t wanted, micros available)
-{
-	int64_t output;
+	int64_t low = 0, high;
 
 	CHECK(wanted >= 0);
-	if (wanted > PRICE_TOKENS_MAX)
-		wanted = PRICE_TOKENS_MAX;
-	if (available > MONEY_AMOUNT_MAX_MICROS)
-		available = MONEY_AMOUNT_MAX_MICROS;
-	if (!affordable(p, unit, input_tokens, 0, available))
+	if (wanted > COUNTS_MAX)
+		wanted = COUNTS_MAX;
+	if (!is_affordable(p, unit, use, 0, available))
 		return -1;
-	output = fit_by_division(p, unit, input_tokens, wanted, available);
-	CHECK(affordable(p, unit, input_tokens, output, available));
-	CHECK(output == wanted || !affordable(p, unit, input_tokens, output + 1, available));
-	return output;
+	if (is_affordable(p, unit, use, wanted, available))
+		return wanted;
+	/* low is affordable, high is not: the charge does not fall as the output grows. */
+	for (high = wanted; high - low > 1;) {
+		const int64_t middle = low + (high - low) / 2;
+
+		if (is_affordable(p, unit, use, middle, available))
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
 }
 
-void price_write_tiers(const struct price *p, struct buf *out)
+/* ---- the database's form ------------------------------------------------------------------------- */
+
+void price_write_lines(const struct price *p, struct buf *out)
 {
 	CHECK(p->kind == PRICE_MODEL);
 	buf_add_char(out, '[');
-	for (int i = 0; i < p->tier_count; i++) {
-		if (i > 0)
-			buf_add_char(out, ',');
-		buf_add_char(out, '[');
-		buf_add_int(out, p->tier[i].above_tokens);
-		for (int c = 0; c < PRICE_CLASSES; c++) {
-			buf_add_char(out, ',');
-			buf_add_int(out, p->tier[i].pico[c]);
-		}
-		buf_add_char(out, ']');
+	for (int i = 0; i < p->line_count; i++) {
+		const struct price_line *l = &p->lines[i];
+
+		buf_printf(out, "%s[\"%s\",\"%s\",%lld,\"%s\",%lld,%d]", i > 0 ? "," : "", dimension_name(l->dimension),
+		           service_tier_name(l->tier), (long long)l->above_tokens, l->variant, (long long)l->mantissa,
+		           l->scale);
 	}
 	buf_add_char(out, ']');
 }
@@ -281,28 +604,122 @@ static bool take_int(struct cursor *c, int64_t *value)
 	return c->at > first && (*first != '0' || c->at - first == 1);
 }
 
-static bool take_tier(struct cursor *c, struct price_tier *tier)
+/* A text in quotes, without any inside. */
+static bool take_text(struct cursor *c, char text[PRICE_VARIANT_MAX])
 {
-	if (!take_char(c, '[') || !take_int(c, &tier->above_tokens))
+	size_t length = 0;
+
+	if (!take_char(c, '"'))
 		return false;
-	for (int k = 0; k < PRICE_CLASSES; k++) {
-		if (!take_char(c, ',') || !take_int(c, &tier->pico[k]))
+	for (; c->at < c->end && *c->at != '"'; c->at++) {
+		if (length + 1 == PRICE_VARIANT_MAX)
 			return false;
+		text[length++] = *c->at;
+	}
+	text[length] = '\0';
+	return take_char(c, '"');
+}
+
+static bool take_line(struct cursor *c, struct price_line *l)
+{
+	char dimension[PRICE_VARIANT_MAX], tier[PRICE_VARIANT_MAX];
+	int64_t scale;
+	int d, t;
+
+	if (!take_char(c, '[') || !take_text(c, dimension) || !take_char(c, ',') || !take_text(c, tier) ||
+	    !take_char(c, ',') || !take_int(c, &l->above_tokens) || !take_char(c, ',') || !take_text(c, l->variant) ||
+	    !take_char(c, ',') || !take_int(c, &l->mantissa) || !take_char(c, ',') || !take_int(c, &scale) ||
+	    !take_char(c, ']'))
+		return false;
+	d = dimension_named(dimension, strlen(dimension));
+	t = service_tier_named(tier);
+	if (d < 0 || t < 0 || scale > PRICE_SCALE_MAX)
+		return false;
+	l->dimension = (enum dimension)d;
+	l->tier = (enum service_tier)t;
+	l->scale = (int)scale;
+	return line_valid(l);
+}
+
+int price_read_lines(const char *text, size_t length, struct price_line lines[PRICE_LINES_MAX])
+{
+	struct cursor c = {.at = text, .end = text + length};
+	int count = 0;
+
+	if (!take_char(&c, '['))
+		return -1;
+	do {
+		if (count == PRICE_LINES_MAX || !take_line(&c, &lines[count]))
+			return -1;
+		count++;
+	} while (take_char(&c, ','));
+	return take_char(&c, ']') && c.at == c.end ? count : -1;
+}
+
+/* [above, input, cache read, cache write, cache write for 1 hour, output], in pico-dollars. */
+static bool take_tier(struct cursor *c, struct price_line lines[DIMENSION_COLUMNS])
+{
+	int64_t above;
+
+	if (!take_char(c, '[') || !take_int(c, &above))
+		return false;
+	for (int d = 0; d < DIMENSION_COLUMNS; d++) {
+		lines[d] = (struct price_line){.dimension = (enum dimension)d, .above_tokens = above, .scale = 12};
+		if (!take_char(c, ',') || !take_int(c, &lines[d].mantissa) || !line_valid(&lines[d]))
+			return false;
+		for (; lines[d].scale > 0 && lines[d].mantissa % 10 == 0; lines[d].scale--)
+			lines[d].mantissa /= 10;
 	}
 	return take_char(c, ']');
 }
 
-int price_read_tiers(struct price *p, const char *text, size_t length)
+int price_read_tiers(const char *text, size_t length, struct price_line lines[PRICE_LINES_MAX])
 {
 	struct cursor c = {.at = text, .end = text + length};
+	int count = 0;
 
-	p->tier_count = 0;
 	if (!take_char(&c, '['))
 		return -1;
 	do {
-		if (p->tier_count == PRICE_TIERS_MAX || !take_tier(&c, &p->tier[p->tier_count]))
+		if (count + DIMENSION_COLUMNS > PRICE_LINES_MAX || !take_tier(&c, &lines[count]))
 			return -1;
-		p->tier_count++;
+		count += DIMENSION_COLUMNS;
 	} while (take_char(&c, ','));
-	return take_char(&c, ']') && c.at == c.end && tiers_valid(p) ? 0 : -1;
+	if (!take_char(&c, ']') || c.at != c.end)
+		return -1;
+	price_sort(lines, count);
+	return count;
+}
+
+int price_read_dollars(const char *text, size_t length, int shift, bool round, struct price_line *line)
+{
+	const int finest = PRICE_SCALE_MAX - shift;
+	int scale = 0;
+
+	CHECK(shift >= 0 && finest >= 0);
+	while (scale <= finest && decimal_parse(text, length, scale, false, &line->mantissa) != 0)
+		scale++;
+	/* Finer digits than are kept are rounded, at the finest scale at which the number fits. */
+	if (scale > finest && round)
+		for (scale = finest; scale > 0 && decimal_parse(text, length, scale, true, &line->mantissa) != 0;)
+			scale--;
+	if (scale > finest || (scale == 0 && decimal_parse(text, length, 0, round, &line->mantissa) != 0))
+		return -1;
+	line->scale = scale + shift;
+	for (; line->scale > 0 && line->mantissa % 10 == 0; line->scale--)
+		line->mantissa /= 10;
+	return line->mantissa >= 0 && (wide)line->mantissa <= (wide)PRICE_DOLLARS_MAX * power_of_ten(line->scale) ? 0
+	                                                                                                          : -1;
+}
+
+void price_put_dollars(struct buf *out, const struct price_line *line, int shift)
+{
+	char text[MONEY_TEXT_MAX];
+	int scale = line->scale - shift;
+	int64_t mantissa = line->mantissa;
+
+	for (; scale < 0; scale++)
+		CHECK(!__builtin_mul_overflow(mantissa, INT64_C(10), &mantissa));
+	CHECK(decimal_format(mantissa, scale, 0, text) > 0);
+	buf_add_text(out, text);
 }

@@ -1,19 +1,17 @@
 /*
- * pricelist: reads LiteLLM's model_prices_and_context_window.json.  Each entry becomes a price
- * exactly as listed, or is refused with a reason; none is guessed.  Prices are read from their
- * decimal text, to 10^-12 dollars; digits beyond that are float noise, and are rounded.  Pure.
+ * pricelist: reads LiteLLM's model_prices_and_context_window.json.  Each entry becomes a price exactly as listed, or is
+ * refused with a reason; none is guessed.  Prices are read from their decimal text, to 10^-18 dollars.  Pure.
  *
  * How an entry is read (LiteLLM, litellm_core_utils/llm_cost_calc/utils.py and tiered_pricing.py):
- *   - tiers are `<field>_above_<N>k_tokens`, N of any size; the whole request is priced by the
- *     highest one below its input.  A price that a tier does not list is the base's.  xAI's
- *     thresholds are inclusive.
- *   - `tiered_pricing` wins over all of them; it may leave the output price to the entry.
- *   - a missing price for cache reads or writes is the tier's input price; a missing price for
- *     writes of an hour is the tier's price for writes.  A cache price listed as 0 is 0.
- *   - an embedding has no output; a missing output price is 0 there.
- *   - `_batches`, `_flex`, `_priority` and off-peak prices are other services and are not read;
- *     prices per image, second, search or audio token are not kept: such tokens count as text
- *     (other_prices).
+ *   - pricelist_fields.def maps each field to a dimension.  Endings name a threshold (`_above_<N>k_tokens`), a service
+ *     tier (`_batches`, `_flex`, `_priority`) or a variant (`_1080p`, `_above_8s_interval`).  xAI's thresholds are
+ *     inclusive.
+ *   - `tiered_pricing` replaces the prices of the same fields; it may leave the output price to the entry.
+ *   - `search_context_cost_per_query` prices searches by context; medium is the default.
+ *   - a listed 0 is a price where it is of tokens.  Elsewhere it says that the list does not know one.
+ *   - image models have their sizes and qualities in the names of entries ("high/1024-x-1024/gpt-image-1"); these are
+ *     variants of the model, and models as well.
+ * A field that prices something and is not read is named in the entry's unused fields.
  */
 #ifndef OCTROI_PRICES_PRICELIST_H
 #define OCTROI_PRICES_PRICELIST_H
@@ -24,6 +22,8 @@
 
 #include "base/json.h"
 #include "prices/price.h"
+
+#define PRICELIST_UNUSED_MAX 8 /* of one entry; further ones are not named */
 
 enum pricelist_reason {
 	PRICELIST_ACCEPTED,
@@ -38,13 +38,15 @@ struct pricelist_entry {
 	enum pricelist_reason reason;
 	const char *field;         /* the list's field that the reason is about; "" when there is none */
 	const struct price *price; /* without version, start and terms; NULL when refused */
-	bool other_prices;         /* the entry lists prices that are not kept */
+	const char *unused[PRICELIST_UNUSED_MAX]; /* fields with a price that is not read */
+	int unused_count;
+	bool made; /* the list has variants of this model alone, and no entry of its own */
 };
 
 struct pricelist_counts {
 	int64_t entries;                        /* the sum of reason[] */
 	int64_t reason[PRICELIST_REASON_COUNT]; /* [PRICELIST_ACCEPTED]: accepted entries */
-	int64_t other_prices;                   /* accepted entries with other_prices */
+	int64_t made;                           /* models that are made of variants; not among the entries */
 };
 
 /* Visits every entry in order until visit returns a number over 0, and returns that number; otherwise

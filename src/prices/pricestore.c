@@ -11,7 +11,8 @@
 #include "prices/planstore.h"
 
 #define ATTEMPTS_MAX 20
-#define ROWS_PER_INSERT 200 /* some 200 KB, far below any max_allowed_packet */
+#define ROWS_PER_INSERT 50 /* some 50 KB, and at most PRICE_LINES_MAX lines in each, below any max_allowed_packet */
+#define LINES_BYTES_MAX ((size_t)16384) /* as prices.price_lines */
 #define STATEMENT_BYTES_MAX ((size_t)1024 * 1024)
 
 /* A transaction that adds one version. */
@@ -89,11 +90,13 @@ static bool same_terms(const struct price_terms *a, const struct price_terms *b)
 static bool same_figures(const struct price *a, const struct price *b)
 {
 	if (strcmp(a->provider, b->provider) != 0 || a->credits_micros != b->credits_micros ||
-	    a->tier_count != b->tier_count)
+	    a->line_count != b->line_count)
 		return false;
-	for (int i = 0; i < a->tier_count; i++) {
-		if (a->tier[i].above_tokens != b->tier[i].above_tokens ||
-		    memcmp(a->tier[i].pico, b->tier[i].pico, sizeof(a->tier[i].pico)) != 0)
+	for (int i = 0; i < a->line_count; i++) {
+		const struct price_line *x = &a->lines[i], *y = &b->lines[i];
+
+		if (x->dimension != y->dimension || x->tier != y->tier || x->above_tokens != y->above_tokens ||
+		    strcmp(x->variant, y->variant) != 0 || x->mantissa != y->mantissa || x->scale != y->scale)
 			return false;
 	}
 	return true;
@@ -106,16 +109,16 @@ static bool differs(const struct writing *w, const struct price *p)
 	return old == NULL || !same_terms(&old->terms, &w->change->terms) || !same_figures(old, p);
 }
 
-static void add_row(struct writing *w, const struct price *p, struct buf *tiers)
+static void add_row(struct writing *w, const struct price *p, struct buf *lines)
 {
 	struct price checked = *p;
 
 	checked.terms = w->change->terms;
 	CHECK(price_valid(&checked));
-	buf_reset(tiers);
+	buf_reset(lines);
 	if (p->kind == PRICE_MODEL)
-		price_write_tiers(p, tiers);
-	CHECK(buf_ok(tiers));
+		price_write_lines(p, lines);
+	CHECK(buf_ok(lines));
 	sql_literal(&w->sql, "(");
 	sql_int(&w->sql, p->kind);
 	sql_literal(&w->sql, ",");
@@ -127,7 +130,7 @@ static void add_row(struct writing *w, const struct price *p, struct buf *tiers)
 	sql_literal(&w->sql, ",");
 	sql_int(&w->sql, p->credits_micros);
 	sql_literal(&w->sql, ",");
-	sql_text(&w->sql, buf_text(tiers));
+	sql_text(&w->sql, buf_text(lines));
 	sql_literal(&w->sql, ")");
 }
 
@@ -135,10 +138,10 @@ static void add_row(struct writing *w, const struct price *p, struct buf *tiers)
 static enum db_result insert_prices(struct writing *w)
 {
 	enum db_result result = DB_OK;
-	struct buf tiers;
+	struct buf lines;
 	int rows = 0;
 
-	buf_init(&tiers, 4096);
+	buf_init(&lines, LINES_BYTES_MAX);
 	for (size_t i = 0; i < w->change->count && result == DB_OK; i++) {
 		const struct price *p = &w->change->prices[i];
 
@@ -149,11 +152,11 @@ static enum db_result insert_prices(struct writing *w)
 		if (rows == 0) {
 			buf_reset(&w->sql);
 			sql_literal(&w->sql, "INSERT INTO prices (kind, item, version, provider,"
-			                     " credits_micros, tiers) VALUES ");
+			                     " credits_micros, price_lines) VALUES ");
 		} else {
 			sql_literal(&w->sql, ",");
 		}
-		add_row(w, p, &tiers);
+		add_row(w, p, &lines);
 		w->report->stored++;
 		if (++rows == ROWS_PER_INSERT) {
 			result = run(w);
@@ -162,7 +165,7 @@ static enum db_result insert_prices(struct writing *w)
 	}
 	if (rows > 0 && result == DB_OK)
 		result = run(w);
-	buf_free(&tiers);
+	buf_free(&lines);
 	return result;
 }
 

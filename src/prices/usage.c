@@ -5,16 +5,22 @@
 #include "base/check.h"
 
 #define ITERATIONS_MAX 1000
-#define TOTAL_MAX (PRICE_TOKENS_MAX * PRICE_CLASSES)
+#define TOTAL_MAX (COUNTS_MAX * DIMENSION_COLUMNS)
 
 enum place {
 	PLACE_TOP,
 	PLACE_INPUT_DETAILS,
 	PLACE_OUTPUT_DETAILS,
+	PLACE_CACHED_DETAILS,
+	PLACE_TOOL_DETAILS,
 	PLACE_CREATION,
 	PLACE_BILLED,
-	PLACE_PROCESSED
+	PLACE_PROCESSED,
+	PLACE_TOOLS
 };
+
+#define SERVED_MAX 14 /* bytes of a region or a speed: both fit into a variant */
+#define CONTEXT_MAX 32
 
 enum cache { CACHE_NEUTRAL, CACHE_INSIDE, CACHE_BESIDE };
 
@@ -28,6 +34,11 @@ enum role {
 	ROLE_TOOL,      /* tool results, beside the input */
 	ROLE_THOUGHTS,  /* beside the output */
 	ROLE_REASONING, /* a part of the output; xAI counts it beside the output, and the total says so */
+	/* Parts of the input, the output, and the tool results. */
+	ROLE_AUDIO_IN, ROLE_IMAGE_IN, ROLE_AUDIO_READ, ROLE_IMAGE_READ, ROLE_AUDIO_OUT,
+	ROLE_IMAGE_OUT, ROLE_VIDEO_OUT, ROLE_AUDIO_TOOL, ROLE_IMAGE_TOOL,
+	/* No tokens, or beside them. */
+	ROLE_CITATION, ROLE_SEARCHES, ROLE_QUERIES, ROLE_CLASSIFIED, ROLE_PAGES, ROLE_IMAGES,
 	ROLE_TOTAL,
 	ROLE_PROCESSED_INPUT,
 	ROLE_PROCESSED_OUTPUT,
@@ -35,11 +46,20 @@ enum role {
 	ROLE_INPUT_PART = ROLE_COUNTS,
 	ROLE_INPUT_DETAILS,
 	ROLE_OUTPUT_DETAILS,
+	ROLE_CACHED_DETAILS,
+	ROLE_TOOL_DETAILS,
 	ROLE_CREATION,
 	ROLE_BILLED,
 	ROLE_PROCESSED,
+	ROLE_TOOLS,
 	ROLE_ITERATIONS,
 	ROLE_CACHE_LIST,
+	ROLE_SECONDS,
+	ROLE_TIER,
+	ROLE_CONTEXT,
+	ROLE_REGION,
+	ROLE_SPEED,
+	ROLE_COST,
 	ROLE_OTHER
 };
 
@@ -75,10 +95,15 @@ struct reading {
 	bool billed;         /* the counts are those that Cohere bills */
 	bool unset;          /* input_tokens and output_tokens are a gateway's zeros */
 	struct said said[ROLE_COUNTS];
-	struct said input_part, output_part; /* the largest ones */
+	/* The largest parts; of the cache and of the tool results, sums. */
+	struct said input_part, output_part, cached_part, tool_part;
 	struct said unknown;                 /* the largest count of tokens that no line lists */
 	const char *odd;                     /* another unknown number */
-	struct tokens iterations;
+	const char *searched;                /* the member that counts searches, "" when none */
+	bool context;                        /* the size of a search's context was said */
+	int64_t cached_sum;                  /* of the parts of the cache, while they are read */
+	const char *region, *speed;          /* where and how fast the provider served; NULL: as usual */
+	struct counts iterations;
 };
 
 static void read_members(struct reading *r, const struct json *record, enum place place);
@@ -110,18 +135,31 @@ static const struct member *find_member(enum place place, const char *name)
 	return NULL;
 }
 
-/* Spellings of one count must agree. */
+/* Whether the count is a part of a side; the side's own sum bounds it. */
+static bool is_part(enum role role)
+{
+	return role >= ROLE_AUDIO_IN && role <= ROLE_IMAGE_TOOL;
+}
+
+/* Spellings of one count must agree; of a part the largest counts. */
 static void say(struct reading *r, const struct member *m, const struct json *value)
 {
 	struct said *s = &r->said[m->role];
 
-	if (!is_count(value, m->role == ROLE_TOTAL ? TOTAL_MAX : PRICE_TOKENS_MAX)) {
+	if (!is_count(value, m->role == ROLE_TOTAL ? TOTAL_MAX : COUNTS_MAX)) {
 		refuse(r, m->name);
+		return;
+	}
+	if (is_part(m->role)) {
+		keep_largest(s, json_int(value), r->holder);
+		r->cached_sum += m->place == PLACE_CACHED_DETAILS ? json_int(value) : 0;
 		return;
 	}
 	if (s->given && s->count != json_int(value))
 		refuse(r, r->holder);
 	*s = (struct said){true, json_int(value), r->holder};
+	if (m->role == ROLE_SEARCHES)
+		r->searched = m->name;
 	if (m->role == ROLE_INPUT && m->cache == CACHE_INSIDE)
 		r->whole = true;
 	if (m->role != ROLE_INPUT && json_int(value) > 0) {
@@ -132,33 +170,77 @@ static void say(struct reading *r, const struct member *m, const struct json *va
 
 static void say_part(struct reading *r, enum place place, const char *name, const struct json *value)
 {
-	struct said *part = place == PLACE_INPUT_DETAILS ? &r->input_part : &r->output_part;
+	struct said *part = place == PLACE_OUTPUT_DETAILS ? &r->output_part : &r->input_part;
 
-	if (!is_count(value, TOTAL_MAX))
+	if (!is_count(value, TOTAL_MAX)) {
 		refuse(r, name);
-	else
-		keep_largest(part, json_int(value), r->holder);
+		return;
+	}
+	keep_largest(part, json_int(value), r->holder);
+	if (place == PLACE_CACHED_DETAILS)
+		r->cached_sum += json_int(value);
 }
 
-/* Reads Gemini's list of {modality, tokenCount}, whose sum is a part of its side. */
+/* The role of a modality's tokens in that place; ROLE_OTHER: they are counted as text. */
+static enum role role_of_modality(enum place place, const struct json *modality)
+{
+	size_t length = 0;
+	const char *name = modality != NULL && json_type(modality) == JSON_TEXT ? json_text(modality, &length) : "";
+	const bool audio = strcmp(name, "AUDIO") == 0, image = strcmp(name, "IMAGE") == 0;
+
+	switch (place) {
+	case PLACE_INPUT_DETAILS:
+		return audio ? ROLE_AUDIO_IN : image ? ROLE_IMAGE_IN : ROLE_OTHER;
+	case PLACE_TOOL_DETAILS:
+		return audio ? ROLE_AUDIO_TOOL : image ? ROLE_IMAGE_TOOL : ROLE_OTHER;
+	case PLACE_CACHED_DETAILS:
+		return audio ? ROLE_AUDIO_READ : image ? ROLE_IMAGE_READ : ROLE_OTHER;
+	case PLACE_OUTPUT_DETAILS:
+		if (strcmp(name, "VIDEO") == 0)
+			return ROLE_VIDEO_OUT;
+		return audio ? ROLE_AUDIO_OUT : image ? ROLE_IMAGE_OUT : ROLE_OTHER;
+	case PLACE_TOP:
+	case PLACE_CREATION:
+	case PLACE_BILLED:
+	case PLACE_PROCESSED:
+	case PLACE_TOOLS:
+		break;
+	}
+	return ROLE_OTHER;
+}
+
+/* The side that the modalities of a list are parts of. */
+static struct said *part_of(struct reading *r, enum place place)
+{
+	return place == PLACE_OUTPUT_DETAILS ? &r->output_part : place == PLACE_CACHED_DETAILS ? &r->cached_part
+	       : place == PLACE_TOOL_DETAILS ? &r->tool_part
+	                                     : &r->input_part;
+}
+
+/* Reads Gemini's list of {modality, tokenCount}, whose sum is a part of its side.  A modality may stand there twice. */
 static void read_modalities(struct reading *r, const struct json *list, enum place place)
 {
-	int64_t sum = 0;
+	int64_t sum = 0, parts[ROLE_OTHER + 1] = {0};
 
 	for (size_t i = 0; i < json_size(list); i++) {
 		const struct json *count = json_get(json_at(list, i), "tokenCount");
+		const enum role role = role_of_modality(place, json_get(json_at(list, i), "modality"));
 
 		if (count == NULL)
 			count = json_get(json_at(list, i), "token_count");
 		if (count == NULL || json_type(count) == JSON_NULL_VALUE)
 			continue;
-		if (!is_count(count, PRICE_TOKENS_MAX) || sum > TOTAL_MAX) {
+		if (!is_count(count, COUNTS_MAX) || sum > TOTAL_MAX) {
 			refuse(r, r->holder);
 			return;
 		}
 		sum += json_int(count);
+		parts[role] += json_int(count);
 	}
-	keep_largest(place == PLACE_INPUT_DETAILS ? &r->input_part : &r->output_part, sum, r->holder);
+	keep_largest(part_of(r, place), sum, r->holder);
+	for (int role = ROLE_AUDIO_IN; role <= ROLE_IMAGE_TOOL; role++)
+		if (parts[role] > 0)
+			keep_largest(&r->said[role], parts[role], r->holder);
 }
 
 static void read_details(struct reading *r, const struct json *value, enum place place)
@@ -169,6 +251,9 @@ static void read_details(struct reading *r, const struct json *value, enum place
 		read_members(r, value, place);
 	else
 		refuse(r, r->holder);
+	if (place == PLACE_CACHED_DETAILS)
+		keep_largest(&r->cached_part, r->cached_sum, r->holder);
+	r->cached_sum = place == PLACE_CACHED_DETAILS ? 0 : r->cached_sum;
 }
 
 /* Reads Bedrock's list of {ttl, inputTokens}: the tokens written to the cache, by how long they are kept. */
@@ -182,7 +267,7 @@ static void read_cache_list(struct reading *r, const struct json *list)
 		                   strcmp(json_text(ttl, &length), "5m") == 0;
 		struct said *s = &r->said[short_lived ? ROLE_WRITE_5M : ROLE_WRITE_1H];
 
-		if (count == NULL || !is_count(count, PRICE_TOKENS_MAX - s->count)) {
+		if (count == NULL || !is_count(count, COUNTS_MAX - s->count)) {
 			refuse(r, r->holder);
 			return;
 		}
@@ -209,8 +294,8 @@ static void read_iterations(struct reading *r, const struct json *list)
 			refuse(r, r->holder);
 			return;
 		}
-		for (int c = 0; c < PRICE_CLASSES; c++)
-			r->iterations.count[c] += entry.tokens.count[c];
+		for (int d = 0; d < DIMENSION_COUNT; d++)
+			r->iterations.of[d] += entry.counts.of[d];
 		r->u->rest += entry.rest;
 	}
 }
@@ -264,7 +349,7 @@ static int look_for_tokens(void *context, const char *name, const struct json *v
 
 static void read_unknown(struct reading *r, const char *name, const struct json *value)
 {
-	const bool details = r->place == PLACE_INPUT_DETAILS || r->place == PLACE_OUTPUT_DETAILS;
+	const bool details = r->place >= PLACE_INPUT_DETAILS && r->place <= PLACE_TOOL_DETAILS;
 
 	if (details && json_type(value) == JSON_RECORD)
 		read_members(r, value, r->place);
@@ -276,28 +361,150 @@ static void read_unknown(struct reading *r, const char *name, const struct json 
 		r->odd = r->holder;
 }
 
+/* ---- no counts of tokens -------------------------------------------------------------------------- */
+
+static bool read_whole(int64_t whole, int places, int64_t *number)
+{
+	for (*number = whole; places > 0; places--)
+		if (__builtin_mul_overflow(*number, INT64_C(10), number))
+			return false;
+	return whole >= 0;
+}
+
+/* A duration or an amount of dollars, which may have a fraction, times 10^places; false, refused, when it is none. */
+static bool read_fraction(struct reading *r, const struct json *value, int places, int64_t *number)
+{
+	const char *text = "";
+	size_t length = 0;
+
+	if (json_type(value) == JSON_TEXT)
+		text = json_text(value, &length);
+	else if (json_type(value) == JSON_FRACTION)
+		text = json_fraction(value, &length);
+	if (json_type(value) == JSON_INT ? read_whole(json_int(value), places, number)
+	                                 : decimal_parse(text, length, places, true, number) == 0 && *number >= 0)
+		return true;
+	refuse(r, r->holder);
+	return false;
+}
+
+/* The tier in which the provider served: OpenAI says default and scale for the standard one. */
+static void read_tier(struct reading *r, const struct json *value)
+{
+	const char *name = json_type(value) == JSON_TEXT ? json_text(value, NULL) : "";
+	int tier = service_tier_named(name);
+
+	if (tier < 0 && (strcmp(name, "default") == 0 || strcmp(name, "scale") == 0))
+		tier = TIER_STANDARD;
+	if (tier < 0 || (r->u->tier >= 0 && r->u->tier != tier))
+		refuse(r, r->holder);
+	r->u->tier = tier;
+}
+
+static void add_variant(struct usage *u, const char *prefix, const char *name)
+{
+	const size_t length = strlen(u->variant), prefix_length = strlen(prefix), name_length = strlen(name);
+
+	CHECK(length + prefix_length + name_length < sizeof(u->variant));
+	memcpy(u->variant + length, prefix, prefix_length);
+	memcpy(u->variant + length + prefix_length, name, name_length + 1);
+}
+
+/* The size of a search's context is the variant of its price. */
+static void read_context(struct reading *r, const char *size)
+{
+	if (strlen(size) > CONTEXT_MAX || !price_variant_valid(size))
+		refuse(r, r->holder);
+	else
+		add_variant(r->u, "context=", size);
+	r->context = true;
+}
+
+/* Where or how fast Anthropic served; its names for the usual are left out. */
+static void read_served(const char **served, const struct json *value)
+{
+	static const char usual[][16] = {"", "standard", "global", "not_available"};
+	size_t length;
+	const char *name = json_type(value) == JSON_TEXT ? json_text(value, &length) : "";
+
+	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
+		if (strcmp(name, usual[i]) == 0)
+			return;
+	if (length <= SERVED_MAX && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == length)
+		*served = name;
+}
+
+/* The variant of a price for a region and a speed, as pricelist.c writes it: "region=us/speed=fast". */
+static void put_served(struct reading *r)
+{
+	if (r->context)
+		return;
+	if (r->region != NULL)
+		add_variant(r->u, "region=", r->region);
+	if (r->speed != NULL)
+		add_variant(r->u, r->region != NULL ? "/speed=" : "speed=", r->speed);
+}
+
+/* Perplexity's cost is a record of parts with their sum. */
+static const struct json *total_of(const struct json *cost)
+{
+	const struct json *total = json_get(cost, "total_cost");
+
+	return total != NULL ? total : cost;
+}
+
+static void read_other(struct reading *r, const struct member *m, const struct json *value)
+{
+	int64_t number;
+
+	if (m->role == ROLE_TIER) {
+		read_tier(r, value);
+	} else if (m->role == ROLE_CONTEXT && json_type(value) == JSON_TEXT) {
+		read_context(r, json_text(value, NULL));
+	} else if (m->role == ROLE_REGION || m->role == ROLE_SPEED) {
+		read_served(m->role == ROLE_REGION ? &r->region : &r->speed, value);
+	} else if (m->role == ROLE_SECONDS && json_type(value) == JSON_RECORD) {
+		look_inside(r, value); /* mistralai's client writes {} where nothing is set */
+	} else if (m->role == ROLE_SECONDS && read_fraction(r, value, dimension_places(DIMENSION_SECONDS), &number)) {
+		if (number > COUNTS_MAX * COUNTS_FRACTION)
+			refuse(r, r->holder);
+		else
+			r->u->counts.of[DIMENSION_SECONDS] = number;
+	} else if (m->role == ROLE_COST && read_fraction(r, total_of(value), USAGE_COST_PLACES, &number)) {
+		r->u->has_cost = true;
+		r->u->cost_pico = number;
+	}
+}
+
 /* ---- one member after the other ------------------------------------------------------------------ */
 
 static void read_listed(struct reading *r, const struct member *m, const struct json *value)
 {
 	static const enum place inner[] = {
 		[ROLE_INPUT_DETAILS] = PLACE_INPUT_DETAILS, [ROLE_OUTPUT_DETAILS] = PLACE_OUTPUT_DETAILS,
+		[ROLE_CACHED_DETAILS] = PLACE_CACHED_DETAILS, [ROLE_TOOL_DETAILS] = PLACE_TOOL_DETAILS,
 		[ROLE_CREATION] = PLACE_CREATION,           [ROLE_BILLED] = PLACE_BILLED,
-		[ROLE_PROCESSED] = PLACE_PROCESSED,
+		[ROLE_PROCESSED] = PLACE_PROCESSED,         [ROLE_TOOLS] = PLACE_TOOLS,
 	};
 
 	if (m->role < ROLE_COUNTS)
 		say(r, m, value);
 	else if (m->role == ROLE_INPUT_PART)
 		say_part(r, PLACE_INPUT_DETAILS, m->name, value);
-	else if (m->role >= ROLE_INPUT_DETAILS && m->role <= ROLE_PROCESSED)
+	else if (m->role >= ROLE_INPUT_DETAILS && m->role <= ROLE_TOOLS)
 		read_details(r, value, inner[m->role]);
 	else if (m->role == ROLE_ITERATIONS)
 		read_iterations(r, value);
 	else if (m->role == ROLE_CACHE_LIST)
 		read_cache_list(r, value);
+	else if (m->role >= ROLE_SECONDS && m->role <= ROLE_COST)
+		read_other(r, m, value);
 	else
 		look_inside(r, value);
+	if (m->role == ROLE_AUDIO_IN || m->role == ROLE_IMAGE_IN)
+		say_part(r, PLACE_INPUT_DETAILS, m->name, value);
+	if (m->role >= ROLE_AUDIO_OUT && m->role <= ROLE_VIDEO_OUT)
+		say_part(r, PLACE_OUTPUT_DETAILS, m->name, value);
 	r->billed = r->billed || m->place == PLACE_BILLED;
 }
 
@@ -377,7 +584,8 @@ static int64_t input_side(struct reading *r, const struct said *read, const stru
 		refuse(r, holder);
 	if (r->beside && !r->whole)
 		return input->count + cached + r->said[ROLE_TOOL].count;
-	if (cached > input->count)
+	/* Gemini's cache may hold tool results, too. */
+	if (cached > input->count + r->said[ROLE_TOOL].count)
 		refuse(r, holder);
 	return input->count + r->said[ROLE_TOOL].count;
 }
@@ -426,6 +634,20 @@ static void check_unlisted(struct reading *r)
 		refuse(r, r->odd);
 }
 
+/* Refuses parts that exclude one another, and are more than their whole. */
+static void check_sum(struct reading *r, enum role first, enum role last, int64_t whole)
+{
+	const char *holder = NULL;
+	int64_t sum = 0;
+
+	for (enum role role = first; role <= last; role++) {
+		sum += r->said[role].count;
+		holder = r->said[role].given ? r->said[role].holder : holder;
+	}
+	if (sum > whole)
+		refuse(r, holder);
+}
+
 static void check_parts(struct reading *r, int64_t input, int64_t output)
 {
 	if (r->input_part.count > input)
@@ -434,6 +656,13 @@ static void check_parts(struct reading *r, int64_t input, int64_t output)
 		refuse(r, r->output_part.holder);
 	if (r->said[ROLE_REASONING].count > output)
 		refuse(r, r->said[ROLE_REASONING].holder);
+	check_sum(r, ROLE_AUDIO_IN, ROLE_IMAGE_IN, input);
+	check_sum(r, ROLE_AUDIO_READ, ROLE_IMAGE_READ, r->said[ROLE_READ].count);
+	check_sum(r, ROLE_AUDIO_OUT, ROLE_VIDEO_OUT, output);
+	if (r->cached_part.count > r->said[ROLE_READ].count)
+		refuse(r, r->cached_part.holder);
+	if (r->tool_part.count > r->said[ROLE_TOOL].count)
+		refuse(r, r->tool_part.holder);
 }
 
 static void use_processed(struct reading *r)
@@ -447,29 +676,122 @@ static void use_processed(struct reading *r)
 		r->said[ROLE_READ] = (struct said){0};
 }
 
+/* Perplexity's research counts citations and reasoning beside the output, and beside the total or in it
+ * (docs.perplexity.ai, api-reference/chat-completions, usage). */
+static bool is_research(const struct reading *r)
+{
+	const struct said *reasoning = &r->said[ROLE_REASONING];
+
+	return r->said[ROLE_CITATION].given ||
+	       (reasoning->count > 0 && strcmp(reasoning->holder, "reasoning_tokens") == 0 &&
+	        strcmp(r->searched, "num_search_queries") == 0);
+}
+
+/* Whether the total has room for the reasoning and the citations of a research. */
+static bool is_in_total(const struct reading *r)
+{
+	const struct said *total = &r->said[ROLE_TOTAL];
+
+	return total->given && total->count - r->said[ROLE_INPUT].count - r->said[ROLE_OUTPUT].count >=
+	                               r->said[ROLE_REASONING].count + r->said[ROLE_CITATION].count;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Splits the input into its modalities; read and write are the tokens of the cache.  Cached tokens without a modality
+ * are text first, then images, then audio: audio is the dearest. */
+static void split_input(struct reading *r, int64_t input, int64_t read, int64_t write)
+{
+	const struct said *said = r->said;
+	const int64_t pool = input - write;
+	const int64_t audio = least(said[ROLE_AUDIO_IN].count + said[ROLE_AUDIO_TOOL].count, pool);
+	int64_t image = least(said[ROLE_IMAGE_IN].count + said[ROLE_IMAGE_TOOL].count, pool - audio);
+	int64_t audio_read = said[ROLE_AUDIO_READ].count, *of = r->u->counts.of, over, of_images;
+	const int64_t image_read = said[ROLE_IMAGE_READ].count;
+
+	if (audio_read > audio || image_read > image) {
+		refuse(r, said[audio_read > audio ? ROLE_AUDIO_READ : ROLE_IMAGE_READ].holder);
+		return;
+	}
+	over = read - audio_read - image_read - (pool - audio - image);
+	image -= image_read;
+	if (over > 0) {
+		of_images = least(over, image);
+		image -= of_images;
+		audio_read += over - of_images;
+	}
+	of[DIMENSION_AUDIO_CACHE_READ] = audio_read;
+	of[DIMENSION_CACHE_READ] = read - audio_read;
+	of[DIMENSION_AUDIO_INPUT] = audio - audio_read;
+	of[DIMENSION_IMAGE_INPUT] = image;
+	of[DIMENSION_INPUT] = pool - read - (audio - audio_read) - image;
+	/* Writes without a stated lifetime are of five minutes. */
+	of[DIMENSION_CACHE_WRITE_1H] = said[ROLE_WRITE_1H].count;
+	of[DIMENSION_CACHE_WRITE] = write - of[DIMENSION_CACHE_WRITE_1H];
+}
+
+/* Splits the output into its modalities and the reasoning, which may be among them. */
+static void split_output(struct reading *r, int64_t output, int64_t reasoning)
+{
+	const struct said *said = r->said;
+	int64_t *of = r->u->counts.of;
+
+	of[DIMENSION_AUDIO_OUTPUT] = least(said[ROLE_AUDIO_OUT].count, output);
+	output -= of[DIMENSION_AUDIO_OUTPUT];
+	of[DIMENSION_IMAGE_OUTPUT] = least(said[ROLE_IMAGE_OUT].count, output);
+	output -= of[DIMENSION_IMAGE_OUTPUT];
+	of[DIMENSION_VIDEO_OUTPUT] = least(said[ROLE_VIDEO_OUT].count, output);
+	output -= of[DIMENSION_VIDEO_OUTPUT];
+	of[DIMENSION_REASONING] = least(reasoning, output);
+	of[DIMENSION_OUTPUT] = output - of[DIMENSION_REASONING];
+}
+
+/* The counts that are not of tokens, or that no total has. */
+static void add_others(struct reading *r)
+{
+	static const struct { enum role role; enum dimension dimension; } others[] = {
+		{ROLE_CITATION, DIMENSION_CITATION}, {ROLE_SEARCHES, DIMENSION_SEARCH_CALLS},
+		{ROLE_QUERIES, DIMENSION_QUERIES},   {ROLE_CLASSIFIED, DIMENSION_QUERIES},
+		{ROLE_PAGES, DIMENSION_PAGES},       {ROLE_IMAGES, DIMENSION_INPUT_IMAGES},
+	};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		r->u->counts.of[others[i].dimension] += r->said[others[i].role].count;
+	/* Perplexity's models that search once do not count it (docs.perplexity.ai, pricing, request fee). */
+	if (r->context && !r->said[ROLE_SEARCHES].given)
+		r->u->counts.of[DIMENSION_SEARCH_CALLS] = 1;
+}
+
 static void add_up(struct reading *r)
 {
-	const struct said *read = &r->said[ROLE_READ];
-	int64_t *count = r->u->tokens.count;
-	struct said write;
-	int64_t input;
+	struct said read, write;
+	int64_t *of = r->u->counts.of;
+	int64_t input, output, reasoning, beside = 0;
 
 	use_processed(r);
-	write = written(r);
-	input = input_side(r, read, &write);
-	count[PRICE_OUTPUT] = output_side(r, input, read->count, write.count);
-	check_parts(r, input, count[PRICE_OUTPUT]);
-	count[PRICE_INPUT] = input - read->count - write.count;
-	count[PRICE_CACHE_READ] = read->count;
-	/* Writes without a stated lifetime are of five minutes. */
-	count[PRICE_CACHE_WRITE_1H] = r->said[ROLE_WRITE_1H].count;
-	count[PRICE_CACHE_WRITE] = write.count - count[PRICE_CACHE_WRITE_1H];
-	for (int c = 0; c < PRICE_CLASSES; c++) {
-		if (r->iterations.count[c] > count[c])
-			count[c] = r->iterations.count[c];
-		input += c != PRICE_OUTPUT ? r->iterations.count[c] : 0;
+	if (is_research(r) && !is_in_total(r)) {
+		beside = r->said[ROLE_REASONING].count;
+		r->said[ROLE_REASONING] = (struct said){0};
 	}
-	r->u->no_input = input == 0 && count[PRICE_OUTPUT] > 0 && !r->said[ROLE_INPUT].given &&
+	read = r->said[ROLE_READ];
+	write = written(r);
+	input = input_side(r, &read, &write);
+	output = output_side(r, input, read.count, write.count);
+	check_parts(r, input, output);
+	reasoning = r->said[ROLE_REASONING].count + r->said[ROLE_THOUGHTS].count;
+	split_input(r, input, read.count, write.count);
+	split_output(r, output, reasoning);
+	of[DIMENSION_REASONING] += beside;
+	if (is_research(r) && is_in_total(r))
+		of[DIMENSION_OUTPUT] -= least(of[DIMENSION_OUTPUT], r->said[ROLE_CITATION].count);
+	add_others(r);
+	for (int d = 0; d < DIMENSION_COUNT; d++)
+		if (r->iterations.of[d] > of[d])
+			of[d] = r->iterations.of[d];
+	r->u->no_input = counts_input(&r->u->counts) == 0 && output > 0 && !r->said[ROLE_INPUT].given &&
 	                 !r->said[ROLE_TOTAL].given;
 }
 
@@ -483,11 +805,26 @@ static void name_field(struct usage *u, const char *name)
 	memcpy(u->field, plain ? name : "usage", plain ? length + 1 : sizeof("usage"));
 }
 
+/* Whether each count is in range, and also the tokens of text, audio and images together, which a price may not tell
+ * apart. */
+static bool is_countable(const struct counts *c)
+{
+	int64_t output = 0;
+
+	if (!counts_valid(c))
+		return false;
+	for (int d = 0; d < DIMENSION_COUNT; d++)
+		output += dimension_side((enum dimension)d) == SIDE_OUTPUT && d != DIMENSION_CITATION ? c->of[d] : 0;
+	return output <= COUNTS_MAX &&
+	       c->of[DIMENSION_INPUT] + c->of[DIMENSION_AUDIO_INPUT] + c->of[DIMENSION_IMAGE_INPUT] <= COUNTS_MAX;
+}
+
 int usage_read(const struct json *usage, struct usage *u)
 {
-	struct reading r = {.usage = usage, .u = u};
+	struct reading r = {.usage = usage, .u = u, .searched = ""};
 
 	memset(u, 0, sizeof(*u));
+	u->tier = -1;
 	if (usage == NULL || json_type(usage) != JSON_RECORD) {
 		name_field(u, "usage");
 		return -1;
@@ -497,13 +834,11 @@ int usage_read(const struct json *usage, struct usage *u)
 	if (r.wrong == NULL) {
 		check_unlisted(&r);
 		add_up(&r);
+		put_served(&r);
 	}
-	for (int c = 0; c < PRICE_CLASSES && r.wrong == NULL; c++) {
-		CHECK(u->tokens.count[c] >= 0);
-		u->counted = u->counted || u->tokens.count[c] > 0;
-		if (u->tokens.count[c] > PRICE_TOKENS_MAX)
-			refuse(&r, "usage");
-	}
+	u->counted = r.wrong == NULL && counts_any(&u->counts);
+	if (r.wrong == NULL && !is_countable(&u->counts))
+		refuse(&r, "usage");
 	if (r.wrong == NULL)
 		return 0;
 	name_field(u, r.wrong);

@@ -204,6 +204,9 @@ static int take_usage(struct ask *q, const struct db_row *row, void *out)
 	for (unsigned i = 0; i < INSIGHT_CLASSES; i++)
 		u.tokens[i] = db_int(row, i);
 	u.cost_micros = db_int(row, INSIGHT_CLASSES);
+	u.service_tier = db_int(row, INSIGHT_CLASSES + 1);
+	u.variant = row->field[INSIGHT_CLASSES + 2];
+	u.counts = row->field[INSIGHT_CLASSES + 3];
 	v->visit(v->context, &u);
 	return 0;
 }
@@ -220,8 +223,8 @@ int insight_usages(struct db *d, const struct account_key *key, const struct rea
 	ask_init(&q, d, NULL);
 	sql_literal(&q.sql, "SELECT"
 		" u.input_tokens,u.cache_read_tokens,u.cache_write_tokens,u.cache_write_1h_tokens,"
-	                    "u.output_tokens,u.cost_micros FROM usages u WHERE " OF_PLATFORM
-	                    " AND u.kind=" SQL(PRICE_MODEL) " AND u.account_id=");
+		"u.output_tokens,u.cost_micros,u.service_tier,u.variant,u.counts FROM usages u WHERE " OF_PLATFORM
+		" AND u.kind=" SQL(PRICE_MODEL) " AND u.account_id=");
 	ask_key(&q, key);
 	sql_span(&q, span);
 	if (model != NULL) {

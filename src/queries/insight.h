@@ -38,8 +38,9 @@ int insight_account(struct db *d, struct arena *a, const struct account_key *key
 /* Visits each use of models at the platform's price, the newest first, at most limit; *more when there are others.
  * model NULL: any model. */
 struct insight_usage {
-	int64_t tokens[INSIGHT_CLASSES]; /* in the order of enum price_class (prices/price.h) */
-	int64_t cost_micros;
+	int64_t tokens[INSIGHT_CLASSES]; /* in the order of enum dimension (prices/counts.h) */
+	int64_t cost_micros, service_tier;
+	const char *variant, *counts; /* until visit returns */
 };
 int insight_usages(struct db *d, const struct account_key *key, const struct reader_span *span, const char *model,
                    int64_t limit, void (*visit)(void *context, const struct insight_usage *u), void *context,

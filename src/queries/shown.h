@@ -48,6 +48,8 @@ struct reader_usage {
 	/* cache_write_tokens: writes to the cache for five minutes and for an hour. */
 	int64_t input_tokens, cache_read_tokens, cache_write_tokens, output_tokens;
 	const char *item, *member, *conversation_id, *message_id;
+	int64_t service_tier, incomplete, price_version, cache_write_1h_tokens, has_usage, reported;
+	const char *variant, *counts; /* counts: those without a number above (prices/counts.h) */
 };
 
 struct reader_usage_filter { const char *member, *model, *action; }; /* NULL: any */

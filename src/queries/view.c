@@ -167,7 +167,18 @@ int view_usage(struct ask *q, const struct db_row *row, void *out)
 	u->member = ask_text(q, row, 13);
 	u->conversation_id = ask_text(q, row, 14);
 	u->message_id = ask_text(q, row, 15);
-	return u->item != NULL && u->member != NULL && u->conversation_id != NULL && u->message_id != NULL ? 0 : -1;
+	u->service_tier = db_int(row, 16);
+	u->incomplete = db_int(row, 17);
+	u->variant = ask_text(q, row, 18);
+	u->counts = ask_text(q, row, 19);
+	u->price_version = db_int(row, 20);
+	u->cache_write_1h_tokens = db_int(row, 21);
+	u->has_usage = db_int(row, 22);
+	u->reported = db_int(row, 23);
+	return u->item != NULL && u->member != NULL && u->conversation_id != NULL && u->message_id != NULL &&
+	                       u->variant != NULL && u->counts != NULL
+	               ? 0
+	               : -1;
 }
 
 /* ---- people ---------------------------------------------------------------------------------------- */

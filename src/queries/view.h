@@ -48,7 +48,8 @@ void view_ask_transactions(struct ask *q, int tag, const struct account_key *key
 #define VIEW_USAGE_SELECT                                                                          \
 	"SELECT seq,kind,settlement,cost_micros,created_at_us,ended_at_us,quantity,source,"        \
 	"input_tokens,cache_read_tokens,cache_write_tokens+cache_write_1h_tokens,output_tokens,"   \
-	"item,member,conversation_id,IF(settled_message_id='',message_id,settled_message_id)"
+	"item,member,conversation_id,IF(settled_message_id='',message_id,settled_message_id),"     \
+	"service_tier,incomplete,variant,counts,price_version,cache_write_1h_tokens,has_usage,reported"
 ask_taker view_usage;
 /* Adds a SELECT as view_ask_transactions does, but looks through at most VIEW_SCAN_MAX numbers of holds.  A page may
  * have fewer rows than its limit, or none, though others follow. */

@@ -23,9 +23,9 @@
 #define USAGES_MAX INT64_C(1000000)
 
 /* Numbers of requests in the table of averages. */
-static const int64_t counts[] = {1, 10, 30, 50, 100};
+static const int64_t averaged[] = {1, 10, 30, 50, 100};
 
-_Static_assert((int)INSIGHT_CLASSES == (int)PRICE_CLASSES, "insight reads each class of tokens");
+_Static_assert((int)INSIGHT_CLASSES == (int)DIMENSION_COLUMNS, "insight reads each column of tokens");
 
 struct sum {
 	const struct price *price;
@@ -41,7 +41,7 @@ struct comparison {
 	int count;
 	enum account_unit unit;
 	struct sum models[MODELS_MAX];
-	int64_t requests, tokens[PRICE_CLASSES];
+	int64_t requests, tokens[DIMENSION_COLUMNS];
 	__int128 actual;
 	bool more;
 };
@@ -90,19 +90,23 @@ static bool parse_comparison(struct call *c, struct comparison *s)
 static void add(void *context, const struct insight_usage *u)
 {
 	struct comparison *s = context;
-	struct tokens t;
+	const bool tier_known = u->service_tier >= 0 && u->service_tier < TIER_COUNT;
+	struct counts counts = {{0}};
+	const struct price_use use = {&counts, tier_known ? (enum service_tier)u->service_tier : TIER_STANDARD,
+	                              u->variant};
 
 	s->requests++;
 	s->actual += u->cost_micros;
-	for (int i = 0; i < PRICE_CLASSES; i++) {
-		t.count[i] = u->tokens[i];
+	(void)counts_read(&counts, u->counts, strlen(u->counts));
+	for (int i = 0; i < DIMENSION_COLUMNS; i++) {
+		counts.of[i] = u->tokens[i];
 		s->tokens[i] += u->tokens[i];
 	}
 	for (int i = 0; i < s->count; i++) {
-		micros cost;
+		struct price_charge charge;
 
-		if (price_of_tokens(s->models[i].price, s->unit, &t, &cost))
-			s->models[i].cost += cost;
+		if (price_of_use(s->models[i].price, s->unit, &use, &charge))
+			s->models[i].cost += charge.cost_micros;
 		else
 			s->models[i].beyond = true;
 	}
@@ -175,12 +179,12 @@ static void put_model(struct json_writer *w, const struct comparison *s, const s
 	json_put_int(w, "costMicros", clipped(m->cost));
 	put_savings(w, s->actual, m->cost);
 	json_open_list(w, "averages");
-	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
-		const __int128 actual = average(s->actual, s->requests, counts[i]);
-		const __int128 cost = average(m->cost, s->requests, counts[i]);
+	for (size_t i = 0; i < sizeof(averaged) / sizeof(averaged[0]); i++) {
+		const __int128 actual = average(s->actual, s->requests, averaged[i]);
+		const __int128 cost = average(m->cost, s->requests, averaged[i]);
 
 		json_open_record(w, NULL);
-		json_put_int(w, "requests", counts[i]);
+		json_put_int(w, "requests", averaged[i]);
 		json_put_int(w, "actualMicros", clipped(actual));
 		json_put_int(w, "costMicros", clipped(cost));
 		json_put_int(w, "savingsMicros", clipped(actual - cost));
@@ -202,10 +206,10 @@ static void put_comparison(struct call *c, const struct comparison *s)
 	json_put_time(&w, "to", s->span.to_us);
 	json_put_int(&w, "requests", s->requests);
 	json_put_bool(&w, "complete", !s->more);
-	json_put_int(&w, "inputTokens", s->tokens[PRICE_INPUT]);
-	json_put_int(&w, "cacheReadTokens", s->tokens[PRICE_CACHE_READ]);
-	json_put_int(&w, "cacheWriteTokens", s->tokens[PRICE_CACHE_WRITE] + s->tokens[PRICE_CACHE_WRITE_1H]);
-	json_put_int(&w, "outputTokens", s->tokens[PRICE_OUTPUT]);
+	json_put_int(&w, "inputTokens", s->tokens[DIMENSION_INPUT]);
+	json_put_int(&w, "cacheReadTokens", s->tokens[DIMENSION_CACHE_READ]);
+	json_put_int(&w, "cacheWriteTokens", s->tokens[DIMENSION_CACHE_WRITE] + s->tokens[DIMENSION_CACHE_WRITE_1H]);
+	json_put_int(&w, "outputTokens", s->tokens[DIMENSION_OUTPUT]);
 	json_put_int(&w, "actualMicros", clipped(s->actual));
 	json_open_list(&w, "models");
 	for (int i = 0; i < s->count; i++)

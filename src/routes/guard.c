@@ -9,6 +9,7 @@
 #include "routes/api/parse.h"
 #include "routes/api/render.h"
 #include "routes/api/steps.h"
+#include "routes/counted.h"
 #include "routes/routes.h"
 
 #include <stdio.h>
@@ -18,8 +19,9 @@
 #define ITEM_MAX (PRICE_ITEM_MAX - 1)
 #define TTL_MIN_SECONDS 10
 #define TTL_MAX_SECONDS 86400
+#define BATCH_TTL_MAX_SECONDS (8 * 86400) /* providers answer a batch within a day, and keep it for more */
 #define SETTLEMENTS_MAX 500
-#define BYTES_MAX (PRICE_TOKENS_MAX * 16)
+#define BYTES_MAX (COUNTS_MAX * 16)
 
 static const char *or_empty(const char *text)
 {
@@ -59,10 +61,9 @@ static void parse_hold(struct parse *p, struct command *command)
 	command->member = "";
 }
 
-static int64_t parse_ttl(struct parse *p, int64_t fallback_seconds)
+static int64_t parse_ttl(struct parse *p, int64_t fallback_seconds, int64_t max_seconds)
 {
-	return parse_int(p, "ttlSeconds", TTL_MIN_SECONDS, TTL_MAX_SECONDS, fallback_seconds) *
-	       CLOCK_US_PER_SECOND;
+	return parse_int(p, "ttlSeconds", TTL_MIN_SECONDS, max_seconds, fallback_seconds) * CLOCK_US_PER_SECOND;
 }
 
 static void put_figures(struct json_writer *w, const struct answer *a)
@@ -85,7 +86,8 @@ static void submit_parsed(struct call *c, struct command *command, call_finish *
 static const char *const authorize_members[] = {
 	"account",    "member",      "requestId",      "model",           "models",   "action",
 	"quantity",   "inputTokens", "inputBytes",     "maxOutputTokens", "fit",      "fitMinimum",
-	"ttlSeconds", "byok",        "conversationId", "messageId",       "metadata", NULL,
+	"ttlSeconds", "byok",        "conversationId", "messageId",       "metadata", "counts",
+	"variant",    "serviceTier", NULL,
 };
 
 static void parse_models(struct parse *p, struct command *command)
@@ -127,8 +129,8 @@ static void parse_item(struct parse *p, struct command *command)
 static void parse_tokens(struct parse *p, const struct config *config, struct command *command)
 {
 	int64_t bytes = parse_int(p, "inputBytes", 0, BYTES_MAX, -1);
-	int64_t input = parse_int(p, "inputTokens", 0, PRICE_TOKENS_MAX, -1);
-	int64_t output = parse_int(p, "maxOutputTokens", 0, PRICE_TOKENS_MAX,
+	int64_t input = parse_int(p, "inputTokens", 0, COUNTS_MAX, -1);
+	int64_t output = parse_int(p, "maxOutputTokens", 0, COUNTS_MAX,
 	                           config->estimate_output_tokens);
 
 	if (bytes >= 0 && input >= 0)
@@ -136,11 +138,11 @@ static void parse_tokens(struct parse *p, const struct config *config, struct co
 	if (bytes >= 0)
 		input = bytes / config->bytes_per_token +
 		        (bytes % config->bytes_per_token > 0 ? 1 : 0);
-	if (input > PRICE_TOKENS_MAX)
+	if (input > COUNTS_MAX)
 		parse_wrong(p, "inputBytes", PARSE_COUNTS);
 	command->authorize.fit = parse_bool(p, "fit", false);
 	command->authorize.fit_minimum =
-		parse_int(p, "fitMinimum", 1, PRICE_TOKENS_MAX, config->fit_minimum);
+		parse_int(p, "fitMinimum", 1, COUNTS_MAX, config->fit_minimum);
 	/* An action costs the same however many tokens it takes. */
 	if (command->authorize.action != NULL)
 		return;
@@ -150,12 +152,18 @@ static void parse_tokens(struct parse *p, const struct config *config, struct co
 
 static void parse_authorize(struct parse *p, struct call *c, struct command *command)
 {
+	int ttl_max_seconds;
+
 	parse_record(p, c->request, c->body, authorize_members);
 	parse_who(p, c, command);
 	command->request_id = parse_repeat(p);
 	parse_item(p, command);
 	parse_tokens(p, c->config, command);
-	command->authorize.ttl_us = parse_ttl(p, c->config->hold_ttl_seconds);
+	counted_parse(p, (enum dimension)DIMENSION_COLUMNS, &command->authorize.counts);
+	command->authorize.variant = counted_parse_variant(p);
+	command->authorize.tier = (enum service_tier)parse_name(p, "serviceTier", service_tier_named, TIER_STANDARD);
+	ttl_max_seconds = command->authorize.tier == TIER_BATCH ? BATCH_TTL_MAX_SECONDS : TTL_MAX_SECONDS;
+	command->authorize.ttl_us = parse_ttl(p, c->config->hold_ttl_seconds, ttl_max_seconds);
 	command->authorize.byok = parse_providers(p, "byok");
 	parse_labels(p, &command->authorize.labels);
 }
@@ -213,7 +221,9 @@ void guard_authorize(struct call *c)
 static const char *const settle_members[] = {
 	"hold",         "usage",           "inputTokens",
 	"outputTokens", "cacheReadTokens", "cacheWriteTokens",
-	"outcome",      "messageId",       NULL,
+	"outcome",      "messageId",       "counts",
+	"variant",      "serviceTier",     "providerCost",
+	NULL,
 };
 static const char *const settle_many_members[] = {"settlements", NULL};
 
@@ -242,7 +252,12 @@ static void parse_usage_object(struct parse *p, struct command *command)
 		command->settle.has_usage = usage.counted;
 		command->settle.no_input = usage.no_input;
 		command->settle.rest = usage.rest;
-		command->settle.tokens = usage.tokens;
+		command->settle.counts = usage.counts;
+		command->settle.tier = usage.tier;
+		command->settle.has_cost = usage.has_cost;
+		command->settle.cost_pico = usage.cost_pico;
+		if (usage.variant[0] != '\0')
+			command->settle.variant = arena_copy(p->request->arena, usage.variant, strlen(usage.variant));
 		return;
 	}
 	if (strcmp(usage.field, "usage") != 0) {
@@ -252,31 +267,86 @@ static void parse_usage_object(struct parse *p, struct command *command)
 	parse_wrong(p, named != NULL ? named : "usage", PARSE_COUNTS);
 }
 
-/* A provider's object, or the four counts by themselves; not both. */
+/* Adds the counts by name to those of the provider's object.  A count that both say must be the same. */
+static void parse_more_counts(struct parse *p, struct command *command)
+{
+	struct counts more = {{0}};
+	bool same = true;
+
+	if (!parse_given(p, "counts"))
+		return;
+	counted_parse(p, DIMENSION_INPUT, &more);
+	for (int d = 0; d < DIMENSION_COUNT; d++) {
+		int64_t *count = &command->settle.counts.of[d];
+
+		same = same && (more.of[d] == 0 || *count == 0 || *count == more.of[d]);
+		if (*count == 0)
+			*count = more.of[d];
+	}
+	if (!same)
+		parse_wrong(p, "counts", PARSE_DIFFERENT);
+	command->settle.has_usage = command->settle.has_usage || counts_any(&more);
+}
+
+/* Reads what the provider itself charges, in dollars. */
+static void parse_provider_cost(struct parse *p, struct command *command)
+{
+	const char *text = parse_bytes(p, "providerCost", MONEY_TEXT_MAX - 1);
+	int64_t pico;
+
+	if (text == NULL)
+		return;
+	if (decimal_parse(text, strlen(text), USAGE_COST_PLACES, true, &pico) != 0 || pico < 0)
+		parse_wrong(p, "providerCost", PARSE_DECIMAL);
+	else if (command->settle.has_cost && command->settle.cost_pico != pico)
+		parse_wrong(p, "providerCost", PARSE_DIFFERENT);
+	command->settle.has_cost = true;
+	command->settle.cost_pico = pico;
+}
+
+/* Reads the tier and the variant as served; each may stand in the provider's object too. */
+static void parse_served(struct parse *p, struct command *command)
+{
+	const int tier = parse_name(p, "serviceTier", service_tier_named, -1);
+	const char *variant = counted_parse_variant(p);
+
+	if (tier >= 0 && command->settle.tier >= 0 && tier != command->settle.tier)
+		parse_wrong(p, "serviceTier", PARSE_DIFFERENT);
+	if (tier >= 0)
+		command->settle.tier = tier;
+	if (variant[0] != '\0')
+		command->settle.variant = variant;
+}
+
+/* A provider's object, or the four counts by themselves; not both.  The other counts go with either. */
 static void parse_usage(struct parse *p, struct command *command)
 {
 	static const struct {
 		const char *name;
-		enum price_class class;
+		enum dimension dimension;
 	} counts[] = {
-		{"inputTokens", PRICE_INPUT},
-		{"outputTokens", PRICE_OUTPUT},
-		{"cacheReadTokens", PRICE_CACHE_READ},
-		{"cacheWriteTokens", PRICE_CACHE_WRITE},
+		{"inputTokens", DIMENSION_INPUT},
+		{"outputTokens", DIMENSION_OUTPUT},
+		{"cacheReadTokens", DIMENSION_CACHE_READ},
+		{"cacheWriteTokens", DIMENSION_CACHE_WRITE},
 	};
 	bool provided = parse_given(p, "usage");
 
+	command->settle.tier = -1;
+	command->settle.variant = "";
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
 		if (!parse_given(p, counts[i].name))
 			continue;
 		if (provided)
 			parse_wrong(p, counts[i].name, PARSE_ABSENT);
 		command->settle.has_usage = true;
-		command->settle.tokens.count[counts[i].class] =
-			parse_int(p, counts[i].name, 0, PRICE_TOKENS_MAX, 0);
+		command->settle.counts.of[counts[i].dimension] = parse_int(p, counts[i].name, 0, COUNTS_MAX, 0);
 	}
 	if (provided)
 		parse_usage_object(p, command);
+	parse_more_counts(p, command);
+	parse_served(p, command);
+	parse_provider_cost(p, command);
 }
 
 static void parse_settlement(struct parse *p, struct command *command)
@@ -302,12 +372,14 @@ static void put_settlement(struct json_writer *w, const struct command *command)
 	json_put_text(w, "settlement",
 	              names_settlement(a->settlement != SETTLEMENT_NONE ? a->settlement
 	                                                                : SETTLEMENT_EXACT));
+	if (a->incomplete)
+		json_put_bool(w, "usageIncomplete", true);
 	json_put_bool(w, "replayed", a->replayed);
 	json_open_record(w, "credits");
 	json_put_minor(w, "used", a->amount_micros, per_minor);
 	render_put_whole(w, "balance", a->balance_micros, a->unit);
-	json_put_int(w, "inputTokens", a->tokens.count[PRICE_INPUT]);
-	json_put_int(w, "outputTokens", a->tokens.count[PRICE_OUTPUT]);
+	json_put_int(w, "inputTokens", a->counts.of[DIMENSION_INPUT]);
+	json_put_int(w, "outputTokens", a->counts.of[DIMENSION_OUTPUT]);
 	json_close_record(w);
 }
 
@@ -498,10 +570,10 @@ void guard_extend(struct call *c)
 		return;
 	parse_record(&p, c->request, c->body, extend_members);
 	parse_hold(&p, command);
-	command->extend.max_output_tokens = parse_int(&p, "maxOutputTokens", 1, PRICE_TOKENS_MAX, 0);
+	command->extend.max_output_tokens = parse_int(&p, "maxOutputTokens", 1, COUNTS_MAX, 0);
 	/* An extension without maxOutputTokens and time asks for hold_ttl_seconds. */
 	command->extend.ttl_us = parse_ttl(
-		&p, command->extend.max_output_tokens > 0 ? 0 : c->config->hold_ttl_seconds);
+		&p, command->extend.max_output_tokens > 0 ? 0 : c->config->hold_ttl_seconds, BATCH_TTL_MAX_SECONDS);
 	submit_parsed(c, command, finish_extend, &p);
 }
 

@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/money.h"
+#include "ledger/decide/use.h"
+#include "options.h"
 #include "prices/book.h"
 #include "prices/price.h"
 #include "routes/api/call.h"
@@ -11,6 +13,7 @@
 #include "routes/api/etag.h"
 #include "routes/api/parse.h"
 #include "routes/api/render.h"
+#include "routes/counted.h"
 #include "routes/routes.h"
 
 #include <string.h>
@@ -37,48 +40,130 @@ static struct book *take_book(struct call *c)
 
 static const struct {
 	const char *name;
-	enum price_class class;
-} classes[] = {
-	{"inputMicros", PRICE_INPUT},
-	{"outputMicros", PRICE_OUTPUT},
-	{"cacheReadMicros", PRICE_CACHE_READ},
-	{"cacheWriteMicros", PRICE_CACHE_WRITE},
+	enum dimension dimension;
+} columns[] = {
+	{"inputMicros", DIMENSION_INPUT},
+	{"outputMicros", DIMENSION_OUTPUT},
+	{"cacheReadMicros", DIMENSION_CACHE_READ},
+	{"cacheWriteMicros", DIMENSION_CACHE_WRITE},
 };
 
-/* Writes the cost in money of a million tokens of each class at one tier. */
-static void put_tier(struct json_writer *w, const struct price *p, int tier)
+/* A price with that line alone, for everybody. */
+static struct price flat_price(const struct price *p, const struct price_line *line, struct price_line *flat)
 {
-	struct price flat = *p;
+	struct price alone = *p;
 
-	flat.tier[0] = p->tier[tier];
-	flat.tier[0].above_tokens = 0;
-	flat.tier_count = 1;
-	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
-		struct tokens t = {.count = {0}};
+	*flat = *line;
+	flat->above_tokens = 0;
+	flat->tier = TIER_STANDARD;
+	flat->variant[0] = '\0';
+	alone.lines = flat;
+	alone.line_count = 1;
+	return alone;
+}
+
+/* The cost in money of a count at that line; false when it is beyond counting. */
+static bool line_cost(const struct price *p, const struct price_line *line, int64_t count, micros *cost)
+{
+	struct counts counts = {{0}};
+	struct price_charge charge;
+	struct price_line flat;
+	const struct price alone = flat_price(p, line, &flat);
+
+	counts.of[line->dimension] = count;
+	if (!price_of_use(&alone, UNIT_MONEY, &(struct price_use){&counts, TIER_STANDARD, ""}, &charge))
+		return false;
+	*cost = charge.cost_micros;
+	return true;
+}
+
+/* The line for a token of the dimension beyond that threshold, in the standard tier. */
+static const struct price_line *line_at(const struct price *p, enum dimension dimension, int64_t above)
+{
+	const struct price_line *found = NULL;
+
+	for (int i = 0; i < p->line_count; i++) {
+		const struct price_line *l = &p->lines[i];
+
+		if (l->dimension == dimension && l->tier == TIER_STANDARD && l->variant[0] == '\0' &&
+		    l->above_tokens <= above)
+			found = l;
+	}
+	if (found == NULL && dimension_stand_in(dimension) != DIMENSION_NONE)
+		return line_at(p, dimension_stand_in(dimension), above);
+	return found;
+}
+
+/* Writes the cost in money of a million tokens of each column, beyond that threshold; null where there is none. */
+static void put_tier(struct json_writer *w, const struct price *p, int64_t above)
+{
+	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+		const struct price_line *line = line_at(p, columns[i].dimension, above);
 		micros cost;
 
-		t.count[classes[i].class] = TOKENS_PER_MILLION;
-		if (price_of_tokens(&flat, UNIT_MONEY, &t, &cost))
-			json_put_int(w, classes[i].name, cost);
+		if (line != NULL && line_cost(p, line, TOKENS_PER_MILLION, &cost))
+			json_put_int(w, columns[i].name, cost);
 		else
-			json_put_null(w, classes[i].name); /* beyond all counting */
+			json_put_null(w, columns[i].name);
 	}
 }
 
-static void put_model(struct json_writer *w, const struct price *p)
+/* The next threshold of a price of tokens after above, 0 if there is none. */
+static int64_t next_threshold(const struct price *p, int64_t above)
+{
+	int64_t next = 0;
+
+	for (int i = 0; i < p->line_count; i++) {
+		const struct price_line *l = &p->lines[i];
+
+		if (l->dimension < DIMENSION_COLUMNS && l->tier == TIER_STANDARD && l->above_tokens > above &&
+		    (next == 0 || l->above_tokens < next))
+			next = l->above_tokens;
+	}
+	return next;
+}
+
+/* Writes the line as it is charged: its count is a million tokens, or one of anything else. */
+static void put_line(struct json_writer *w, const struct price *p, const struct price_line *l)
+{
+	const bool tokens = dimension_side(l->dimension) != SIDE_OTHER;
+	const int64_t one = dimension_places(l->dimension) > 0 ? COUNTS_FRACTION : 1;
+	micros cost;
+
+	json_open_record(w, NULL);
+	json_put_text(w, "dimension", dimension_name(l->dimension));
+	json_put_text(w, "serviceTier", service_tier_name(l->tier));
+	if (l->above_tokens > 0)
+		json_put_int(w, "aboveTokens", l->above_tokens);
+	render_put_given(w, "variant", l->variant);
+	json_put_int(w, "per", tokens || l->dimension == DIMENSION_PIXELS ? TOKENS_PER_MILLION : 1);
+	if (line_cost(p, l, tokens || l->dimension == DIMENSION_PIXELS ? TOKENS_PER_MILLION : one, &cost))
+		json_put_int(w, "costMicros", cost);
+	else
+		json_put_null(w, "costMicros");
+	json_close_record(w);
+}
+
+static void put_model(struct json_writer *w, const struct price *p, bool lines)
 {
 	json_open_record(w, NULL);
 	json_put_text(w, "model", p->item);
 	json_put_text(w, "provider", p->provider);
 	put_tier(w, p, 0);
-	if (p->tier_count > 1) {
+	if (next_threshold(p, 0) > 0) {
 		json_open_list(w, "tiers");
-		for (int i = 1; i < p->tier_count; i++) {
+		for (int64_t above = next_threshold(p, 0); above > 0; above = next_threshold(p, above)) {
 			json_open_record(w, NULL);
-			json_put_int(w, "aboveTokens", p->tier[i].above_tokens);
-			put_tier(w, p, i);
+			json_put_int(w, "aboveTokens", above);
+			put_tier(w, p, above);
 			json_close_record(w);
 		}
+		json_close_list(w);
+	}
+	if (lines) {
+		json_open_list(w, "lines");
+		for (int i = 0; i < p->line_count; i++)
+			put_line(w, p, &p->lines[i]);
 		json_close_list(w);
 	}
 	json_put_int(w, "priceVersion", p->version);
@@ -131,7 +216,7 @@ static int visit(void *context, const struct price *p)
 		return 1;
 	l->left--;
 	if (p->kind == PRICE_MODEL)
-		put_model(l->w, p);
+		put_model(l->w, p, l->model != NULL);
 	else
 		put_action(l->w, p);
 	return 0;
@@ -239,16 +324,20 @@ void pricing_list(struct call *c)
 /* ---- an estimate ----------------------------------------------------------------------------- */
 
 static const char *const estimate_members[] = {
-	"model", "action", "quantity", "inputTokens", "outputTokens", "unit", NULL,
+	"model", "action", "quantity", "inputTokens", "outputTokens", "unit", "counts", "variant", "serviceTier", NULL,
 };
 
 struct estimate {
 	const char *model, *action;
 	int64_t quantity;
-	struct tokens tokens;
+	int64_t input_tokens, output_tokens;
+	struct counts counts; /* what is to be priced */
+	const char *variant;
+	enum service_tier tier;
 	enum account_unit unit;
 	int64_t price_version;
 	micros cost;
+	bool incomplete;
 };
 
 static void parse_estimate(struct parse *p, const struct call *c, struct estimate *e)
@@ -261,10 +350,11 @@ static void parse_estimate(struct parse *p, const struct call *c, struct estimat
 	e->quantity = parse_int(p, "quantity", 1, COMMAND_QUANTITY_MAX, 1);
 	if (e->action == NULL && e->quantity != 1)
 		parse_wrong(p, "quantity", PARSE_ABSENT);
-	e->tokens.count[PRICE_INPUT] =
-		parse_int(p, "inputTokens", 0, PRICE_TOKENS_MAX, c->config->estimate_input_tokens);
-	e->tokens.count[PRICE_OUTPUT] = parse_int(p, "outputTokens", 0, PRICE_TOKENS_MAX,
-	                                          c->config->estimate_output_tokens);
+	e->input_tokens = parse_int(p, "inputTokens", 0, COUNTS_MAX, c->config->estimate_input_tokens);
+	e->output_tokens = parse_int(p, "outputTokens", 0, COUNTS_MAX, c->config->estimate_output_tokens);
+	counted_parse(p, (enum dimension)DIMENSION_CACHE_READ, &e->counts);
+	e->variant = counted_parse_variant(p);
+	e->tier = (enum service_tier)parse_name(p, "serviceTier", service_tier_named, TIER_STANDARD);
 	e->unit = (enum account_unit)parse_name(p, "unit", price_unit_named, UNIT_MONEY);
 }
 
@@ -278,6 +368,20 @@ static struct price standard_action(const struct config *config)
 	};
 
 	return p;
+}
+
+/* The figure that the guard would reserve; false when it is beyond counting. */
+static bool estimate_model(const struct price *p, const struct config *config, struct estimate *e)
+{
+	const struct counts usual = options_estimate(config);
+	struct price_charge charge;
+
+	e->counts = use_bounds(&usual, p, e->input_tokens, e->output_tokens, &e->counts);
+	if (!price_of_use(p, e->unit, &(struct price_use){&e->counts, e->tier, e->variant}, &charge))
+		return false;
+	e->cost = charge.cost_micros;
+	e->incomplete = charge.incomplete;
+	return true;
 }
 
 /* OK with cost and version, UNKNOWN_MODEL, UNKNOWN_ACTION, or INVALID_REQUEST: beyond counting. */
@@ -297,17 +401,31 @@ static enum outcome estimate(const struct book *book, const struct config *confi
 	if (p == NULL)
 		p = &standard;
 	e->price_version = p->version;
-	fits = kind == PRICE_MODEL ? price_of_tokens(p, e->unit, &e->tokens, &e->cost)
-	                           : price_of_action(p, e->unit, e->quantity, &e->cost);
+	fits = kind == PRICE_MODEL ? estimate_model(p, config, e) : price_of_action(p, e->unit, e->quantity, &e->cost);
 	return fits ? OUTCOME_OK : OUTCOME_INVALID_REQUEST;
+}
+
+/* Writes the counts beside the tokens of input and output. */
+static void put_estimated(struct json_writer *w, const struct counts *all)
+{
+	struct counts others = *all;
+
+	others.of[DIMENSION_INPUT] = others.of[DIMENSION_OUTPUT] = 0;
+	counted_put(w, DIMENSION_INPUT, &others);
 }
 
 static void put_estimate(struct json_writer *w, const struct call *c, const struct estimate *e)
 {
 	if (e->model != NULL) {
 		json_put_text(w, "model", e->model);
-		json_put_int(w, "inputTokens", e->tokens.count[PRICE_INPUT]);
-		json_put_int(w, "outputTokens", e->tokens.count[PRICE_OUTPUT]);
+		json_put_int(w, "inputTokens", e->counts.of[DIMENSION_INPUT]);
+		json_put_int(w, "outputTokens", e->counts.of[DIMENSION_OUTPUT]);
+		put_estimated(w, &e->counts);
+		if (e->tier != TIER_STANDARD)
+			json_put_text(w, "serviceTier", service_tier_name(e->tier));
+		render_put_given(w, "variant", e->variant);
+		if (e->incomplete)
+			json_put_bool(w, "usageIncomplete", true);
 	} else {
 		json_put_text(w, "action", e->action);
 		json_put_int(w, "quantity", e->quantity);

@@ -6,6 +6,7 @@
 #include "base/money.h"
 #include "ledger/decide/funds.h"
 #include "routes/api/render.h"
+#include "routes/counted.h"
 #include "routes/spending.h"
 
 /* The beginning of Stripe's ids of Checkout sessions. */
@@ -226,9 +227,17 @@ void show_transaction(struct json_writer *w, const char *key, const struct accou
 void show_usage(struct json_writer *w, const struct account_key *account, int64_t unit,
                 const struct reader_usage *u)
 {
-	bool model = u->kind == PRICE_MODEL;
-
 	json_open_record(w, NULL);
+	show_usage_members(w, account, unit, u);
+	json_close_record(w);
+}
+
+void show_usage_members(struct json_writer *w, const struct account_key *account, int64_t unit,
+                        const struct reader_usage *u)
+{
+	bool model = u->kind == PRICE_MODEL;
+	struct counts counts = {{0}};
+
 	render_put_id(w, "id", account, u->seq);
 	json_put_text(w, model ? "model" : "action", u->item);
 	if (!model)
@@ -241,6 +250,13 @@ void show_usage(struct json_writer *w, const struct account_key *account, int64_
 	json_put_int(w, "totalTokens",
 	             u->input_tokens + u->output_tokens + u->cache_read_tokens +
 	                     u->cache_write_tokens);
+	if (counts_read(&counts, u->counts, strlen(u->counts)) == 0)
+		counted_put(w, (enum dimension)DIMENSION_COLUMNS, &counts);
+	if (u->service_tier != TIER_STANDARD)
+		json_put_text(w, "serviceTier", service_tier_name(u->service_tier));
+	render_put_given(w, "variant", u->variant);
+	if (u->incomplete != 0)
+		json_put_bool(w, "usageIncomplete", true);
 	json_put_minor(w, "cost", u->cost_micros, render_per_minor(unit));
 	json_put_int(w, "costMicros", u->cost_micros);
 	json_put_text(w, "source", names_source(u->source));
@@ -248,5 +264,4 @@ void show_usage(struct json_writer *w, const struct account_key *account, int64_
 	render_put_given(w, "conversationId", u->conversation_id);
 	render_put_given(w, "messageId", u->message_id);
 	json_put_time(w, "createdAt", u->created_at_us);
-	json_close_record(w);
 }

@@ -32,5 +32,8 @@ void show_transaction(struct json_writer *w, const char *key, const struct accou
                       int64_t unit, const struct reader_transaction *t);
 void show_usage(struct json_writer *w, const struct account_key *account, int64_t unit,
                 const struct reader_usage *u);
+/* The members of an open record. */
+void show_usage_members(struct json_writer *w, const struct account_key *account, int64_t unit,
+                        const struct reader_usage *u);
 
 #endif

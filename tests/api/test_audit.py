@@ -359,7 +359,7 @@ def test_costs_swapped(ledger):
 
 def test_price_of_a_settled_hold_changed(ledger):
     version = one(ledger, f"SELECT price_version FROM usages WHERE {MINE} AND seq = 1")
-    ledger.sql(f"UPDATE prices SET tiers = REPLACE(tiers, '2500000', '2600000') WHERE item = 'gpt-4o'"
+    ledger.sql(f"UPDATE prices SET price_lines = REPLACE(price_lines, ',25,7]', ',26,7]') WHERE item = 'gpt-4o'"
                f" AND version = {version}")
     try:
         done = ledger.ctl("audit", "--account", "audit:one", "--json", check=False)

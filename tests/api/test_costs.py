@@ -73,7 +73,7 @@ def rows_of(o, ask):
     return min(costs) - min(idle)
 
 
-# The dearest requests of each GET route: what follows its path, and the key.  A path's {} are {account} and {member}.
+# The dearest requests of each GET route: what follows its path, and the key.  A path's {} are {account} and {member}, or a usage.
 PAGE = "?account={account}&limit=100"
 SPAN = "?account={account}{span}"
 DEAREST = {
@@ -81,6 +81,7 @@ DEAREST = {
     "/api/credits": [("?account={account}", "app")],
     "/api/credits/transactions": [(PAGE, "app")],
     "/api/credits/usages": [(PAGE + more, "app") for more in ("", "&model=none", "&member=nobody", "&action=none")],
+    "/api/credits/usages/{}": [("?account={account}", "app")],
     "/api/credits/summary": [(f"{SPAN}&by={by}", "app") for by in ("day", "model", "member", "action")],
     "/api/credits/compare": [(SPAN + "&models=gpt-4o,gpt-3.5-turbo", "app")],
     "/api/credits/diagnosis": [("?account={account}", "app")],
@@ -101,11 +102,12 @@ DEAREST = {
 }
 
 
-def queries(route, account):
+def queries(route, account, usage):
     now = datetime.datetime.now(datetime.timezone.utc)
     span = "&from=" + (now - datetime.timedelta(hours=SPAN_HOURS)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     path = route["path"].strip('"')
-    filled = path.replace("{}", account, 1).replace("{}", "ann")
+    first = usage if path == "/api/credits/usages/{}" else account
+    filled = path.replace("{}", first, 1).replace("{}", "ann")
     return [(filled + more.format(account=account, span=span), key) for more, key in DEAREST[path]]
 
 
@@ -117,7 +119,8 @@ def test_every_read_has_its_dearest_request():
 def test_a_read_costs_what_its_line_says(o, rich, route):
     bound = int(route["rows"])
     spans = route["cost"] == "SPAN"
-    for query, key in queries(route, rich):
+    usage = o.get(f"/api/credits/usages?account={rich}&limit=1").json["items"][0]["id"]
+    for query, key in queries(route, rich, usage):
         answers = []
         read = rows_of(o, lambda: answers.append(o.get(query, key=key)))
         assert {a.status for a in answers} <= {200, 204}, (query, answers[-1])

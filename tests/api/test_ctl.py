@@ -422,6 +422,21 @@ def test_usages_are_filtered(o, busy):
     assert ctl_json(o, "account", "usages", busy, "--action", "debrief")["items"] == []
 
 
+def test_a_usage_shows_its_lines(o, busy):
+    usage = o.get(f"/api/credits/usages?account={busy}").json["items"][0]
+    shown = ctl_json(o, "account", "usage", busy, usage["id"])
+    assert shown == o.get(f"/api/credits/usages/{usage['id']}?account={busy}").json
+    rows = by_csv(o, "account", "usage", busy, usage["id"])
+    assert sum(int(row["costMicros"]) for row in rows) == usage["costMicros"] > 0
+    assert {"inputTokens", "outputTokens"} <= {row["dimension"] for row in rows}
+    text = o.ctl("account", "usage", busy, usage["id"]).stdout
+    assert usage["id"] in text and "outputTokens" in text
+    other = o.account(funds_micros=1)
+    refused(o, "account", "usage", other, usage["id"], status=1)
+    refused(o, "account", "usage", busy, "../settings", status=1)
+    refused(o, "account", "usage", busy)
+
+
 def test_account_list_is_filtered(o, busy):
     o.ctl("account", "create", "ctl:filter%credit", "--unit", "credit", check=False)
     o.ctl("account", "create", "ctl:filter-credit", "--unit", "credit")
@@ -450,8 +465,15 @@ def test_price_list_by_pattern_and_price_show(o):
     assert names("gpt-4?") == {"gpt-4o"} and names("*-mini") == {name for name in names() if name.endswith("-mini")}
     o.ctl("price", "set", "ctl-priced", "--provider", "openai", "--input", "1", "--output", "2")
     o.ctl("price", "set", "ctl-priced", "--provider", "openai", "--input", "3", "--output", "4", "--starts", "2090-01-01")
-    assert [row["input"] for row in ctl_json(o, "price", "show", "ctl-priced")["items"]] == ["1.00", "3.00"]
-    assert [row["input"] for row in ctl_json(o, "price", "list", "ctl-priced")["items"]] == ["1.00"]
+    def dollars(*words):
+        return {(row["dimension"], row["dollars"]) for row in ctl_json(o, "price", *words)["items"]}
+
+    now, then = {("inputTokens", "1"), ("outputTokens", "2")}, {("inputTokens", "3"), ("outputTokens", "4")}
+    assert dollars("show", "ctl-priced") == now | then
+    assert dollars("list", "ctl-priced") == dollars("show", "ctl-priced", "--at", "2089-12-31T23:59:59Z") == now
+    assert dollars("show", "ctl-priced", "--at", "2090-01-01") == then
+    refused(o, "price", "show", "ctl-priced", "--at", "1990-01-01", status=1)
+    refused(o, "price", "show", "ctl-priced", "--at", "yesterday")
     assert "ctl-priced" in o.ctl("price", "show", "ctl-priced").stdout
 
 

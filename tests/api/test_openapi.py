@@ -217,8 +217,9 @@ class Asker:
     def __init__(self, o, contract):
         self.o, self.contract = o, contract
 
-    def __call__(self, method, path, key="admin", status=None, query="", account=None, member=None, **more):
+    def __call__(self, method, path, key="admin", status=None, query="", account=None, member=None, usage=None, **more):
         filled = path.replace("{account}", urllib.parse.quote(account or "a")).replace("{member}", member or "m")
+        filled = filled.replace("{id}", usage or "A" * 32)
         answer = self.o.call(method, filled + query, key=key, **more)
         self.contract.hold(answer, method, path)
         assert status in (None, answer.status), (method, filled, answer)
@@ -272,6 +273,23 @@ def ask_guard(ask, o):
         assert refused.headers["x-octroi-status"] == str(code)
 
 
+def ask_lines(ask, o, account):
+    """Uses everything that can be counted, on a model with a price for a part of it."""
+    o.ctl("price", "set", "all-counts", "--provider", "openai", "--input", "1", "--output", "2", "--line", "images:big=0.1",
+          "--line", "inputTokens@batch>10=0.00001")
+    counts = {name: 2 for name in ask.contract.at("#/components/schemas/CountsOf")["properties"]}
+    used = {name: 2 for name in ask.contract.at("#/components/schemas/CountsUsed")["properties"]}
+    more = {"variant": "big", "serviceTier": "batch"}
+    body = {"account": account, "model": "all-counts", "counts": counts, **more}
+    wait_until(lambda: o.post("/api/guard/authorize", body).status == 200, 10, "the new price")
+    settled = {"hold": ask("POST", "/api/guard/authorize", "guard", 200, json=body).json["hold"], "counts": used, **more}
+    assert ask("POST", "/api/guard/settle", "guard", 200, json=settled).json["usageIncomplete"] is True
+    ask("POST", "/api/guard/settle", "guard", 200, json={"settlements": [settled]})
+    body = {"model": "all-counts", "counts": {name: n for name, n in used.items() if name not in ("inputTokens", "outputTokens")}, **more}
+    ask("POST", "/api/pricing/estimate", None, 200, json=body)
+    ask("GET", "/api/pricing", None, 200, query="?model=all-counts")
+
+
 def ask_credits(ask, o):
     account = o.account(funds_micros=FUNDS)
     postpaid = o.account(mode="postpaid", hardLimitMicros=5, softLimitMicros=4)
@@ -284,6 +302,10 @@ def ask_credits(ask, o):
     for who in (account, postpaid):
         ask("GET", "/api/credits", "app", 200, query=f"?account={who}")
     ask("GET", "/api/credits", "report", 404, query="?account=" + guard.request_id("nobody"))
+    ask_lines(ask, o, account)
+    for usage in ask("GET", "/api/credits/usages", "app", 200, query=f"?account={account}").json["items"]:
+        ask("GET", "/api/credits/usages/{id}", "app", 200, query=f"?account={account}", usage=usage["id"])
+    ask("GET", "/api/credits/usages/{id}", "app", 404, query=f"?account={account}")
     for path in ("/api/credits/transactions", "/api/credits/usages"):
         assert ask("GET", path, "app", 200, query=f"?account={account}&limit=1").json["nextCursor"]
         assert ask("GET", path, "app", 200, query=f"?account={account}").json["nextCursor"] is None
@@ -574,7 +596,7 @@ def promised(contract):
 
 REQUESTS = {"Authorize", "Settlement", "Settle", "Settlements", "Release", "Extend", "Charge", "EstimateOf",
             "AccountChange", "MemberChange", "SettingsChange", "TransactionByHand", "TokenFor", "TopUpOf", "Nothing", "ClaimOf", "RedeemOf",
-            "StripeEvent", "ClerkEvent"}
+            "StripeEvent", "ClerkEvent", "CountsOf", "CountsUsed"}
 
 
 def test_every_status_and_every_field_is_answered_as_promised():

@@ -45,10 +45,15 @@ def set_action(o, name, credits, *more):
 
 
 def listed(o, *more):
-    """(item, above): row"""
-    rows = json.loads(o.ctl("price", "list", "--json", *more).stdout)["items"]
-    return {(row["item"], row["aboveTokens"], row["version"]) if more else (row["item"], row["aboveTokens"]): row
-            for row in rows}
+    """(item, above): the last row of it, and the dollars of each dimension in the standard tier."""
+    found = {}
+    for row in json.loads(o.ctl("price", "list", "--json", *more).stdout)["items"]:
+        place = (row["item"], row["aboveTokens"], row["version"]) if more else (row["item"], row["aboveTokens"])
+        kept = found.setdefault(place, {})
+        kept.update(row)
+        if (row["serviceTier"], row["variant"]) == ("standard", ""):
+            kept[row["dimension"]] = row["dollars"]
+    return found
 
 
 def import_list(o, prices, *more, check=True):
@@ -99,19 +104,22 @@ def test_listed_as_set(o):
               provider="anthropic")
     set_model(o, "two-classes", "0.000001", "1000000")
     row = listed(o)["all-classes", 0]
-    assert (row["input"], row["cacheRead"], row["cacheWrite"], row["cacheWrite1h"], row["output"],
-            row["provider"]) == ("3.00", "0.30", "3.75", "6.00", "15.00", "anthropic")
+    assert (row["inputTokens"], row["cacheReadTokens"], row["cacheWriteTokens"], row["cacheWrite1hTokens"], row["outputTokens"],
+            row["provider"]) == ("3", "0.3", "3.75", "6", "15", "anthropic")
     row = listed(o)["two-classes", 0]
-    assert {row[c] for c in ("input", "cacheRead", "cacheWrite", "cacheWrite1h")} == {"0.000001"}
-    assert row["output"] == "1000000.00"
+    assert (row["inputTokens"], row["outputTokens"], "cacheReadTokens" in row) == ("0.000001", "1000000", False)
 
 
 @pytest.mark.parametrize("arguments", [
     ("m", "--provider", "p", "--input", "1"),
     ("m", "--input", "1", "--output", "1"),
     ("m", "--provider", "p", "--input", "-1", "--output", "1"),
-    ("m", "--provider", "p", "--input", "1.0000001", "--output", "1"),
-    ("m", "--provider", "p", "--input", "1000001", "--output", "1"),
+    ("m", "--provider", "p", "--input", "1.0000000000001", "--output", "1"),
+    ("m", "--provider", "p", "--input", "1000000001", "--output", "1"),
+    ("m", "--provider", "p", "--line", "images"), ("m", "--provider", "p", "--line", "beads=1"),
+    ("m", "--provider", "p", "--line", "images@soon=1"), ("m", "--provider", "p", "--line", "images>x=1"),
+    ("m", "--provider", "p", "--line", "images=1", "--line", "images=2"), ("m", "--provider", "p", "--line", "images=-1"),
+    ("m", "--provider", "p", "--line", "images:a b=1"), ("m", "--provider", "p", "--line", "images=1001"),
     ("m", "--provider", "p", "--input", "free", "--output", "1"),
     ("m ", "--provider", "p", "--input", "1", "--output", "1"),
     ("", "--provider", "p", "--input", "1", "--output", "1"),
@@ -150,13 +158,13 @@ def test_a_price_that_starts_later(o):
     set_model(o, "later", "1", "1")
     starts = o.sql(f"SELECT DATE_FORMAT(FROM_UNIXTIME({now + 3}), '%Y-%m-%dT%TZ')")[0][0]
     assert set_model(o, "later", "7", "7", "--starts", starts)["startsAt"] == starts.replace("Z", ".000Z")
-    assert listed(o)["later", 0]["input"] == "1.00"
+    assert listed(o)["later", 0]["inputTokens"] == "1"
     assert len([key for key in listed(o, "--all") if key[0] == "later"]) == 2
     seven = guard.ceiling(7_000 * guard.MARGIN / guard.RATE)
     assert estimate(o, "later", 1000, 0) in (guard.ceiling(1_000 * guard.MARGIN / guard.RATE), seven)
     wait_until(lambda: estimate(o, "later", 1000, 0) == seven, what="the price to start")
     assert int(o.sql("SELECT UNIX_TIMESTAMP()")[0][0]) >= now + 2
-    assert listed(o)["later", 0]["input"] == "7.00"
+    assert listed(o)["later", 0]["inputTokens"] == "7"
 
 
 def test_actions(o):
@@ -190,25 +198,50 @@ def test_import_says_what_it_did(o):
                        "output_cost_per_token": 2e-06, "input_cost_per_token_above_128k_tokens": 2e-06},
         "imported-free": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 0,
                           "output_cost_per_token": 0},
-        "imported-image": {"litellm_provider": "openai", "mode": "image_generation", "input_cost_per_image": 0.04},
+        "imported-image": {"litellm_provider": "openai", "mode": "image_generation", "input_cost_per_image": 0.04,
+                           "beads_cost_per_string": 0.5},
     }
     before = listed(o, "--all")
     dry = import_list(o, prices, "--dry-run")
     assert listed(o, "--all") == before
     real = import_list(o, prices)
     for said in (dry, real):
-        assert [said[k] for k in ("entries", "accepted", "stored", "unchanged", "otherPrices")] == [4, 2, 2, 0, 1]
-        assert {r: n for r, n in said["refused"].items() if n} == {"free": 1, "mode": 1}
+        assert [said[k] for k in ("entries", "accepted", "stored", "unchanged", "newlyFree")] == [4, 3, 3, 0, 0]
+        assert {r: n for r, n in said["refused"].items() if n} == {"free": 1}
+        assert said["unused"] == {"beads_cost_per_string": 1}
     assert (dry["dryRun"], real["dryRun"]) == (True, False)
     rows = listed(o)
     assert ("imported-free", 0) not in rows and ("imported-b", 127_999) in rows
+    assert (rows["imported-a", 0]["audioInputTokens"], rows["imported-image", 0]["images"]) == ("40", "0.04")
     again = import_list(o, prices, "--verbose")
-    assert (again["stored"], again["unchanged"]) == (0, 2) and "version" not in again
-    assert {r["item"]: r["reason"] for r in again["refusals"]} == {"imported-free": "free", "imported-image": "mode"}
+    assert (again["stored"], again["unchanged"]) == (0, 3) and "version" not in again
+    assert {r["item"]: r["reason"] for r in again["refusals"]} == {"imported-free": "free"}
     people = o.ctl("price", "import", "-", "--verbose", input=json.dumps(prices)).stdout
-    assert "nothing differs" in people and "imported-image" in people
+    assert "nothing differs" in people and "imported-free" in people and "no price in the list" in people
+    assert "warning: beads_cost_per_string" in people
     prices["imported-a"]["output_cost_per_token"] = 3e-06
-    assert (import_list(o, prices)["stored"], listed(o)["imported-a", 0]["output"]) == (1, "3.00")
+    assert (import_list(o, prices)["stored"], listed(o)["imported-a", 0]["outputTokens"]) == (1, "3")
+
+
+def test_a_jump_of_more_than_half_asks(o):
+    prices = {name: {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06}
+              for name in ("jump-a", "jump-b")}
+    import_list(o, prices)
+    prices["jump-a"]["input_cost_per_token"] = 1.5e-06
+    said = import_list(o, prices)
+    assert (said["stored"], said["risePercentTenths"], said["jumps"]) == (1, 500, []), "half is no jump"
+    before = listed(o, "--all")
+    prices["jump-a"]["input_cost_per_token"], prices["jump-b"]["output_cost_per_token"] = 1.5e-09, 1e-05
+    done = o.ctl("price", "import", "-", "--json", input=json.dumps(prices), check=False)
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["dryRun"], said["stored"]) == (1, True, 2) and "--yes" in done.stderr
+    assert {(row["item"], row["dimension"], row["changePercentTenths"]) for row in said["jumps"]} == {
+        ("jump-a", "inputTokens", -999), ("jump-b", "outputTokens", 4000)}
+    assert listed(o, "--all") == before
+    assert import_list(o, prices, "--yes")["dryRun"] is False
+    prices["jump-a"] = {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 0, "output_cost_per_token": 0}
+    said = import_list(o, prices)
+    assert (said["newlyFree"], listed(o)["jump-a", 0]["inputTokens"]) == (1, "0.0015"), "it keeps its price"
 
 
 def test_what_cannot_be_imported(o):
@@ -307,21 +340,20 @@ def test_changed_terms_make_a_new_version():
 
 @pytest.mark.skipif(not LITELLM.exists(), reason="no copy of LiteLLM's price list beside the project")
 def test_all_of_litellm(o):
-    said = json.loads(o.ctl("price", "import", LITELLM, "--json").stdout)
-    assert said["entries"] == said["accepted"] + sum(said["refused"].values())
-    assert said["accepted"] == said["stored"] + said["unchanged"] > 2000
+    said = json.loads(o.ctl("price", "import", LITELLM, "--json", "--yes").stdout)
+    assert (said["entries"], said["accepted"], said["refused"]["free"], said["unused"]) == (2984, 2774, 210, {})
+    assert said["accepted"] + said["made"] == said["stored"] + said["unchanged"]
     entries = json.loads(LITELLM.read_text(), parse_float=fractions.Fraction)
-    flat = {(row["item"]): row for row in listed(o).values() if row["item"] in entries and row["aboveTokens"] == 0}
-    for model in random.Random(SEED).sample(sorted(flat), 50):
+    flat = [model for model in listed(o) if model[0] in entries and model[1] == 0]
+    for model, _ in random.Random(SEED).sample(sorted(flat), 50):
         entry = entries[model]
-        listed_at = (entry.get("input_cost_per_token"), entry.get("output_cost_per_token", 0))
-        if None in listed_at:
-            continue  # tiered_pricing
-        input, output = (fractions.Fraction((p * 10**12 + fractions.Fraction(1, 2)) // 1, 10**12) for p in listed_at)
-        whole = guard.ceiling((1000 * input + 500 * output) * guard.MARGIN / guard.RATE * 10**6)
+        listed_at = (entry.get("input_cost_per_token"), entry.get("output_cost_per_token"))
+        if not all(listed_at) or "tiered_pricing" in entry:
+            continue
+        whole = guard.ceiling((1000 * listed_at[0] + 500 * listed_at[1]) * guard.MARGIN / guard.RATE * 10**6)
         assert estimate(o, model, 1000, 500) == whole, f"seed {SEED}: {model}"
     again = json.loads(o.ctl("price", "import", LITELLM, "--json").stdout)
-    assert (again["stored"], again["unchanged"]) == (0, said["accepted"])
+    assert (again["stored"], again["unchanged"]) == (0, said["accepted"] + said["made"])
 
 
 # ---- a list for everybody --------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def test_contradictions_are_refused_by_name(nginx, usage, field):
 @pytest.mark.parametrize("usage", [
     {"prompt_tokens": None, "completion_tokens": None, "total_tokens": None}, {},
     {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, {"input_tokens": 0, "output_tokens": 0},
-    {"type": "duration", "seconds": 9}, {"billed_units": {"search_units": 1}}, {"input_tokens": None, "iterations": []},
+    {"type": "duration", "seconds": 0}, {"billed_units": {"search_units": 0}}, {"input_tokens": None, "iterations": []},
 ])
 def test_nothing_counted_is_no_usage(nginx, usage):
     account = nginx.account(funds_micros=FUNDS)

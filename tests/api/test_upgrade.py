@@ -32,14 +32,41 @@ def undo(o, version):
         elif altered:
             added = re.findall(r"ADD (COLUMN|INDEX|KEY) IF NOT EXISTS (\w+)", statement)
             assert added, f"this test does not know how to undo {statement}"
-            o.sql(f"ALTER TABLE {altered[1]} " + ", ".join(f"DROP {what} IF EXISTS {name}" for what, name in added))
+            # FORCE: a column that is dropped in an instant goes on to count among the bytes of a row.
+            o.sql(f"ALTER TABLE {altered[1]} " + ", ".join(f"DROP {what} IF EXISTS {name}" for what, name in added) + ", FORCE")
         else:
             assert re.match(r"INSERT |UPDATE ", statement), statement
     o.sql(f"DELETE FROM schema_versions WHERE version = {version}")
 
 
+COLUMNS = ("inputTokens", "cacheReadTokens", "cacheWriteTokens", "cacheWrite1hTokens", "outputTokens")
+STAND_IN = {"cacheReadTokens": "inputTokens", "cacheWriteTokens": "inputTokens", "cacheWrite1hTokens": "cacheWriteTokens"}
+
+
+def tiers_of(lines):
+    """The five prices in pico-dollars, at each threshold, as version 3 kept them."""
+    def price(name, above):
+        found = [line for line in lines if line[:2] == [name, "standard"] and line[3] == "" and line[2] <= above]
+        if not found:
+            return price(STAND_IN[name], above) if name in STAND_IN else 0
+        _, _, _, _, mantissa, scale = max(found, key=lambda line: line[2])
+        return mantissa * 10 ** (12 - scale)
+    return [[above, *(price(name, above) for name in COLUMNS)] for above in sorted({0} | {line[2] for line in lines})]
+
+
+def price_as_before(o):
+    """Prices by lines become prices by tiers."""
+    if o.sql("SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'prices'"
+             " AND column_name = 'price_lines'") == [("0",)]:
+        return
+    for item, version, lines in o.sql("SELECT item, version, price_lines FROM prices WHERE price_lines <> ''"):
+        text = json.dumps(tiers_of(json.loads(lines)), separators=(",", ":"))
+        o.sql(f"UPDATE prices SET tiers = '{text}' WHERE kind = 0 AND item = '{item}' AND version = {version}")
+
+
 def downgrade(o, version):
     """To a database of that version: what came later is undone, the last first."""
+    price_as_before(o)
     for later in sorted(FILES, reverse=True):
         if later > version:
             undo(o, later)

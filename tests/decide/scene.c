@@ -1,5 +1,6 @@
 #include "scene.h"
 
+#include "../unit/lines.h"
 #include "../unit/unit.h"
 
 #include "base/check.h"
@@ -16,13 +17,14 @@
 #define WORDS_MAX 32
 #define MEMORY_MAX ((size_t)64 << 20)
 #define BATCH_MAX 64
+#define PICO_OF_DOLLAR INT64_C(1000000000000)
 
 /* ---- prices: a token of gpt costs a micro, one of its output four ------------------------------------ */
 
 #define TERMS {.margin_ppm = 1000000, .rate_ppm = 1000000, .credit_value_ppm = 10000}
 #define MODEL(name, of, v, at, ...) \
 	{.kind = PRICE_MODEL, .item = name, .provider = of, .version = v, .starts_at_us = at, .terms = TERMS, \
-	 .tier_count = 1, .tier = {{0, {__VA_ARGS__}}}}
+	 LINES(__VA_ARGS__)}
 
 static const struct price prices[] = {
 	/*                                            input   cache read  cache write  for an hour  output */
@@ -34,7 +36,7 @@ static const struct price prices[] = {
 	MODEL("embed", "openai", 1, 0,                1000000, 1000000,    1000000,     1000000,     0),
 	{.kind = PRICE_MODEL, .item = "huge", .provider = "openai", .version = 1,
 	 .terms = {.margin_ppm = 1000000, .rate_ppm = 1000000, .credit_value_ppm = 1},
-	 .tier_count = 1, .tier = {{0, {PRICE_PICO_MAX, 0, 0, 0, PRICE_PICO_MAX}}}},
+	 LINES(PICO_OF_DOLLAR, 0, 0, 0, PICO_OF_DOLLAR)},
 	{.kind = PRICE_ACTION, .item = "debrief", .version = 1, .terms = TERMS, .credits_micros = 2000000},
 	{.kind = PRICE_ACTION, .item = "dear", .version = 1, .terms = TERMS, .credits_micros = MONEY_AMOUNT_MAX_MICROS},
 };
@@ -652,16 +654,18 @@ read_authorize(const struct words *w, struct command *c)
 static void
 read_settle(const struct words *w, struct command *c)
 {
-	static const char *const names[PRICE_CLASSES] = {"in", "read", "write", "write1h", "out"};
+	static const char *const names[DIMENSION_COLUMNS] = {"in", "read", "write", "write1h", "out"};
 
 	c->hold_seq = integer(w->word[2]);
 	c->settle.outcome = flag(w, "failed") ? SETTLE_FAILED : flag(w, "partial") ? SETTLE_PARTIAL : SETTLE_COMPLETE;
 	c->settle.message_id = text_or(w, "message", "");
 	c->settle.no_input = flag(w, "noinput");
 	c->settle.rest = number(w, "rest", 0);
-	for (int i = 0; i < PRICE_CLASSES; i++) {
+	c->settle.tier = -1;
+	c->settle.variant = "";
+	for (int i = 0; i < DIMENSION_COLUMNS; i++) {
 		c->settle.has_usage = c->settle.has_usage || option(w, names[i]) != NULL;
-		c->settle.tokens.count[i] = number(w, names[i], 0);
+		c->settle.counts.of[i] = number(w, names[i], 0);
 	}
 }
 

@@ -100,8 +100,8 @@ static void check_bounds(const struct command *c)
 		check_labels(&c->authorize.labels);
 		break;
 	case COMMAND_SETTLE:
-		for (int i = 0; i < PRICE_CLASSES; i++)
-			MUST(c->settle.tokens.count[i] >= 0);
+		for (int i = 0; i < DIMENSION_COUNT; i++)
+			MUST(c->settle.counts.of[i] >= 0);
 		MUST(c->hold_seq > 0 && within((int64_t)c->settle.outcome, SETTLE_COMPLETE, SETTLE_FAILED));
 		break;
 	case COMMAND_RELEASE:

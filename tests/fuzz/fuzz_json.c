@@ -6,19 +6,17 @@
 
 static void check_usage(const struct json *j)
 {
-	bool counted = false;
+	bool counted;
 	struct usage u;
 
 	if (usage_read(j, &u) != 0) {
 		MUST(u.field[0] != '\0');
 		return;
 	}
-	for (int i = 0; i < PRICE_CLASSES; i++) {
-		MUST(u.tokens.count[i] >= 0 && u.tokens.count[i] <= PRICE_TOKENS_MAX);
-		counted = counted || u.tokens.count[i] > 0;
-	}
+	MUST(counts_valid(&u.counts) && u.tier < TIER_COUNT && price_variant_valid(u.variant) && u.cost_pico >= 0);
+	counted = counts_any(&u.counts);
 	MUST(counted == u.counted && u.rest >= 0 && (counted || (u.rest == 0 && !u.no_input)));
-	MUST(!u.no_input || u.tokens.count[PRICE_INPUT] == 0);
+	MUST(!u.no_input || u.counts.of[DIMENSION_INPUT] == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)

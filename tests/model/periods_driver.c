@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../unit/lines.h"
 #include "base/check.h"
 #include "ledger/decide/decide.h"
 #include "ledger/decide/effects.h"
@@ -29,8 +30,8 @@
 /* A token of any model costs a micro, and so does an action; a credit is worth one of the currency. */
 #define TERMS {.margin_ppm = 1000000, .rate_ppm = 1000000, .credit_value_ppm = 1000000}
 #define MODEL(name) \
-	{.kind = PRICE_MODEL, .item = name, .provider = "openai", .version = 1, .terms = TERMS, .tier_count = 1, \
-	 .tier = {{0, {1000000, 1000000, 1000000, 1000000, 1000000}}}}
+	{.kind = PRICE_MODEL, .item = name, .provider = "openai", .version = 1, .terms = TERMS, \
+	 LINES(1000000, 1000000, 1000000, 1000000, 1000000)}
 
 static const struct price prices[] = {
 	MODEL("m"),
@@ -272,7 +273,9 @@ static void read_settle(struct command *c)
 	c->hold_seq = integer(word(2));
 	c->settle.has_usage = given("tokens");
 	c->settle.outcome = given("tokens") ? SETTLE_COMPLETE : SETTLE_FAILED;
-	c->settle.tokens.count[PRICE_INPUT] = number("tokens", 0);
+	c->settle.counts.of[DIMENSION_INPUT] = number("tokens", 0);
+	c->settle.tier = -1;
+	c->settle.variant = "";
 	c->settle.message_id = "";
 }
 

@@ -5,7 +5,6 @@ A failure names the seed: OCTROI_SEED=N repeats the run.  LiteLLM's list is not 
 that needs it looks for ../shared/data/litellm_prices.json and is skipped where there is none.
 """
 
-import decimal
 import fractions
 import json
 import os
@@ -20,6 +19,7 @@ import pytest
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / "lib"), str(pathlib.Path(__file__).resolve().parent)]
 
 import oracle  # noqa: E402
+import pricelist_oracle  # noqa: E402
 from octroi import TOP, build_dir  # noqa: E402
 
 SEED = int(os.environ.get("OCTROI_SEED") or random.SystemRandom().randrange(2**32))
@@ -27,8 +27,27 @@ CASES = 10_000
 LITELLM = TOP.parent / "shared" / "data" / "litellm_prices.json"
 
 
+SIDES = (("inputTokens", "audioInputTokens", "imageInputTokens"), ("cacheReadTokens", "audioCacheReadTokens"),
+         ("cacheWriteTokens", "audioCacheWriteTokens"), ("cacheWrite1hTokens",),
+         ("outputTokens", "reasoningTokens", "audioOutputTokens", "imageOutputTokens", "videoOutputTokens"))
+
+
+def flat(answer):
+    """A reading of a usage object in words: five sums, each with its modalities, and what else is said of it."""
+    if not answer.startswith("{"):
+        return answer
+    said = json.loads(answer)
+    counts = {name: int(count) for name, count in said["counts"].items() if "." not in count}
+    return " ".join([*(str(sum(counts.get(name, 0) for name in names)) for names in SIDES), *(["nothing"] if said["nothing"] else []),
+                     *(["noinput"] if said["noinput"] else []), f"rest={said['rest']}"])
+
+
 def drive(lines):
     """What the driver answers to each line."""
+    return [flat(answer) if line.startswith("usage ") else answer for line, answer in zip(lines, answers_to(lines), strict=False)]
+
+
+def answers_to(lines):
     done = subprocess.run([str(build_dir() / "tests/unit/price_driver")], input="\n".join(lines) + "\n",
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120)
     assert done.returncode == 0, f"seed {SEED}: {done.stderr[-2000:]}"
@@ -186,7 +205,7 @@ def anthropic(r, t):
         sometimes(r, usage["cache_creation"], "ephemeral_5m_input_tokens", t[2])
         sometimes(r, usage["cache_creation"], "ephemeral_1h_input_tokens", t[3])
     if r.random() < 0.5:
-        usage["server_tool_use"] = {"web_search_requests": 1}
+        usage["server_tool_use"] = {"web_search_requests": 0}
         usage["service_tier"] = "standard"
     return usage
 
@@ -258,7 +277,7 @@ def test_parts_larger_than_their_whole_are_refused():
         {"input_tokens": 9, "input_tokens_details": {"cached_tokens": 9, "cache_write_tokens": 1}},
         {"input_tokens": 9, "cache_creation_input_tokens": 9,
          "cache_creation": {"ephemeral_5m_input_tokens": 9, "ephemeral_1h_input_tokens": 1}},
-        {"promptTokenCount": 9, "toolUsePromptTokenCount": 9, "cachedContentTokenCount": 10},
+        {"promptTokenCount": 9, "toolUsePromptTokenCount": 9, "cachedContentTokenCount": 19},
     ]
     assert all(answer.startswith("refused ") for answer in drive([f"usage {json.dumps(u)}" for u in usages]))
 
@@ -285,72 +304,74 @@ def test_bare_and_streamed_usage():
 
 # ---- LiteLLM -----------------------------------------------------------------------------------------
 
-FIELDS = ("input_cost_per_token", "cache_read_input_token_cost", "cache_creation_input_token_cost",
-          "cache_creation_input_token_cost_above_1hr", "output_cost_per_token")
-REASONING = "output_cost_per_reasoning_token"
-THRESHOLD = re.compile(f"({'|'.join(FIELDS)})_above_([0-9]+)k_tokens")
-TOKEN_MODES = ("chat", "completion", "responses", "embedding")
+
+@pytest.fixture(scope="module")
+def listed():
+    """The list as octroi reads it: an answer for each entry, and for each model that is made of its variants."""
+    if not LITELLM.exists():
+        pytest.skip("no copy of LiteLLM's price list beside the project")
+    *answers, end = answers_to([f"list {LITELLM}"])
+    assert end == "end 2984"
+    return [json.loads(answer) for answer in answers]
 
 
-def pico(text):
-    return int((decimal.Decimal(text) * 10**12).quantize(1, rounding=decimal.ROUND_HALF_UP))
+def test_litellm_s_list_is_read_exactly(listed):
+    """Every line of every entry, against another reading of the list."""
+    wanted, refused = pricelist_oracle.read_list(LITELLM.read_text())
+    found = {entry["item"]: sorted(map(tuple, entry["lines"])) for entry in listed if entry["reason"] == "accepted"}
+    assert {entry["item"]: entry["reason"] for entry in listed if entry["reason"] != "accepted"} == refused
+    assert (len(wanted) - len([e for e in listed if e.get("made")]), len(refused)) == (2774, 210)
+    assert found.keys() == wanted.keys()
+    for item, lines in wanted.items():
+        exact = sorted((d, t, a, v, fractions.Fraction(m, 10**s)) for d, t, a, v, m, s in found[item])
+        assert exact == lines, item
+    assert not any(entry.get("unused") for entry in listed)
 
 
-def in_classes(listed, base, generates):
-    """Five prices from what a tier and the base list; a string says why there are none."""
-    both = {**base, **listed}
-    if FIELDS[0] not in both:
-        return "no_input_price"
-    if FIELDS[4] not in both and generates:
-        return "no_output_price"
-    input, output = pico(both[FIELDS[0]]), pico(both.get(FIELDS[4], "0"))
-    if input == 0 and output == 0:
-        return "free"
-    if input == 0 or (output == 0 and generates):
-        return "half_free"
-    if pico(listed.get(REASONING, both.get(FIELDS[4], "0"))) != output:
-        return "reasoning_price"
-    write = pico(both.get(FIELDS[2], both[FIELDS[0]]))
-    hour = pico(both[FIELDS[3]]) if FIELDS[3] in both else write
-    return [input, pico(both.get(FIELDS[1], both[FIELDS[0]])), write, hour, output]
+def draw_use(r, lines):
+    """Counts of what the price has lines for, and now and then of what it has not; a tier; a variant."""
+    dimensions = sorted({line[0] for line in lines})
+    chosen = r.sample(dimensions, min(len(dimensions), r.choice((1, 1, 2, 3))))
+    chosen += r.sample(sorted(pricelist_oracle.DIMENSIONS), r.choice((0, 0, 0, 1, 2)))
+    counts = {}
+    for name in chosen:
+        high = r.choice((10, 10**4, 10**6, 10**8))
+        counts[name] = fractions.Fraction(r.randrange(high * 10), 10) if name in pricelist_oracle.DECIMAL else \
+            fractions.Fraction(r.choice((r.randrange(high), *(line[2] + r.choice((0, 1)) for line in lines))))
+    variants = sorted({line[3] for line in lines}) + ["", "other"]
+    return {n: c for n, c in counts.items() if c > 0}, r.choice(pricelist_oracle.TIERS), r.choice(variants)
 
 
-def expected_entry(entry):
-    """The tiers, or the reason of the refusal."""
-    if entry.get("mode") not in TOKEN_MODES:
-        return "mode"
-    generates = entry["mode"] != "embedding"
-    base = {f: entry[f] for f in (*FIELDS, REASONING) if f in entry}
-    tiers = {0: in_classes(base, {}, generates)}
-    for key in entry:
-        found = THRESHOLD.fullmatch(key)
-        if found:
-            above = int(found[2]) * 1000 - (entry["litellm_provider"] == "xai")
-            end = f"_above_{found[2]}k_tokens"
-            listed = {f: entry[f + end] for f in FIELDS if f + end in entry}
-            without = {f: v for f, v in base.items() if f != REASONING}
-            tiers[above] = in_classes(listed, without, generates)
-    if "tiered_pricing" in entry:
-        output = {f: v for f, v in base.items() if f == FIELDS[4]}
-        tiers = {int(decimal.Decimal(t["range"][0])): in_classes(t, output, generates) for t in entry["tiered_pricing"]}
-    refused = [t for t in tiers.values() if isinstance(t, str)]
-    return refused[0] if refused else [[above, *tiers[above]] for above in sorted(tiers)]
+def test_any_use_of_litellm_s_list_costs_exactly(listed):
+    """Every entry in every dimension, tier, threshold and variant; OCTROI_PRICE_CASES=100000 for a long run."""
+    r = random.Random(SEED + 4)
+    entries = [entry for entry in listed if entry["reason"] == "accepted"]
+    lines, expected = [], []
+    for i in range(int(os.environ.get("OCTROI_PRICE_CASES", "6000"))):
+        entry = entries[i % len(entries)] if i < len(entries) else r.choice(entries)
+        price = [(d, t, a, v, fractions.Fraction(m, 10**s)) for d, t, a, v, m, s in entry["lines"]]
+        counts, tier, variant = draw_use(r, price)
+        terms, unit = draw_terms(r), r.choice(("money", "credit"))
+        lines.append(f"use {price_words(unit, terms, entry['lines'])} {tier} {variant or '-'} {pricelist_oracle.words(counts)}")
+        expected.append(pricelist_oracle.charge(price, counts, tier, variant, terms, unit))
+    for line, answer, (cost, incomplete, unpriced) in zip(lines, answers_to(lines), expected, strict=True):
+        if answer == "none":  # beyond the largest amount, or beyond 128 bits on the way there
+            assert cost > 10**13, f"seed {SEED}: {line}"
+            continue
+        wanted = f"{cost}{' incomplete' if incomplete else ''}{' unpriced' if unpriced else ''}"
+        assert answer == wanted, f"seed {SEED}: {line}"
 
 
-@pytest.mark.skipif(not LITELLM.exists(), reason="no copy of LiteLLM's price list beside the project")
-def test_litellm_is_read_exactly_or_refused():
-    listed = json.loads(LITELLM.read_text(), parse_float=str, parse_int=str)
-    entries = {k: v for k, v in listed.items() if k not in ("sample_spec", "fallback_generalizations")}
-    *lines, end = drive([f"list {LITELLM}"])
-    assert end == f"end {len(entries)}"
-    answers = [json.loads(line) for line in lines]
-    assert [a["item"] for a in answers] == list(entries)
-    accepted = 0
-    for answer in answers:
-        expected = expected_entry(entries[answer["item"]])
-        assert (answer["tiers"] if answer["reason"] == "accepted" else answer["reason"]) == expected, answer
-        if answer["reason"] == "accepted":
-            accepted += 1
-            assert answer["provider"] == entries[answer["item"]]["litellm_provider"]
-            assert all(tier[1] > 0 for tier in answer["tiers"])
-    assert accepted > 2000, "most of the list is priced per token"
+# ---- the page ----------------------------------------------------------------------------------------
+
+
+def test_worked_examples_of_the_page():
+    """docs/prices.md has one for each dimension, in their order."""
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) × ([\d.]+) \| ([\d.]+) \|$", (TOP / "docs/prices.md").read_text(), re.M)
+    assert [name for name, *_ in rows] == answers_to(["dimensions"])[0].split()
+    for name, count, price, dollars in rows:
+        exact = fractions.Fraction(count) * fractions.Fraction(price)
+        assert exact == fractions.Fraction(dollars), name
+        mantissa, scale = int(price.replace(".", "")), len(price.partition(".")[2])
+        use = f'use money 1000000 1000000 1000000 [["{name}","standard",0,"",{mantissa},{scale}]] standard - {name}={count}'
+        assert answers_to([use]) == [str(-(-exact * 10**6 // 1))], name

@@ -125,7 +125,7 @@ def _read(usage):
     read, write, hour, beside = _cache(usage, whole)
     tool = one(usage, *TOOL) or 0
     input = (one(usage, *INPUT) or 0) + tool
-    if not beside and read + write > input - tool:
+    if not beside and read + write > input:  # Gemini's cache may hold tool results, too
         raise Refused("cache")
     if beside:
         input += read + write
@@ -138,6 +138,10 @@ def _read(usage):
         for part in (f"{d}.{p}" for d in details for p in parts):
             if (one(usage, part, limit=5 * LIMIT) or 0) > side:
                 raise Refused(part)
+        # No token is of two modalities that have prices of their own.
+        modalities = ("audio", "image") if details == INPUT_DETAILS else ("audio", "image", "video")
+        if sum(max(one(usage, f"{d}.{m}_tokens", limit=5 * LIMIT) or 0 for d in details) for m in modalities) > side:
+            raise Refused("modalities")
     if reasoning > output or (one(usage, "prompt_cache_miss_tokens", limit=5 * LIMIT) or 0) > input:
         raise Refused("part")
     counts = (input - read - write, read, write - hour, hour, output)

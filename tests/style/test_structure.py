@@ -116,12 +116,12 @@ def test_no_unknown_vendor():
 PURE = sources(".c", under="src/ledger/decide/") + [f"src/{name}.c" for name in (
     "ledger/rows/record", "prices/price", "prices/plan", "prices/usage", "reports/diagnosis", "reports/forecast")]
 PURE_ALLOWED = re.compile(r"""
-    (decide|effects|facts|funds|due|refusal|open_orders|order|campaign|code_attempts|referral|rows|money|price|entry|record|digest_sha256|json_(get|int|type|size|at|text|bool|each)|provider
-     |plan|row_check|workspace|limits|allowance|paid_period|bill|customer|identity|diagnosis|forecast|report|wording)(_\w+)?
+    (decide|effects|facts|funds|due|refusal|open_orders|order|campaign|code_attempts|referral|rows|money|price|entry|record|digest_sha256|json_(get|int|type|size|at|text|fraction|bool|each)|provider
+     |plan|use|counts|dimension|service_tier|row_check|workspace|limits|allowance|paid_period|bill|customer|identity|diagnosis|forecast|report|wording)(_\w+)?
     | zone_(name|local|instant|add_months|local_day|local_month|next_day|next_month)
     | book_price_(at|of_version) | book_plan(_at|_of_version)? | outcome_name | command_\w+ | check_failed | names_\w+
-    | buf_(add_(char|int|text)|printf) | decimal_\w+ | table_(of|row_clear)
-    | (__)?(memcpy|memset|memcmp|memmove|strcmp|strlen|strnlen|strncat|strncmp|strchr|strspn)(_chk)?
+    | qsort | buf_(add_(char|int|text)|printf) | decimal_\w+ | table_(of|row_clear)
+    | (__)?(memcpy|memset|memcmp|memmove|strcmp|strlen|strnlen|strncat|strncmp|strchr|strspn|strcspn|memchr)(_chk)?
     | __u?(div|mod|mul|divmod)\w*ti[34] | __stack_chk_fail
     | _?_(asan|ubsan|tsan|gcov|sanitizer)_\w+ | __sanitizer_\w+ | _GLOBAL_OFFSET_TABLE_ | llvm_\w+ | _Unwind_\w+
     | __gcc_personality_v0
@@ -184,6 +184,7 @@ EXPORTS_TOO = {
     "src/edge/exchange.c": ("exchanges_",),
     "src/audit/audit_state.c": ("audit_",),
     "src/ledger/command.c": ("provider_",),
+    "src/prices/counts.c": ("dimension_", "service_tier_"),
     "src/routes/api/steps.c": ("call_",),
     "src/routes/clerk.c": ("webhooks_",),
     "src/main.c": ("main",),

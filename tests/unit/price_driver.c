@@ -4,10 +4,15 @@
  * TIERS as in the database.
  *
  *   tokens UNIT TERMS TIERS input cache_read cache_write cache_write_1h output   -> micros, or none
+ *   use UNIT TERMS LINES TIER VARIANT COUNTS          -> micros, ` incomplete`, ` unpriced` as it is; or none
+ *   parts UNIT TERMS LINES TIER VARIANT COUNTS        -> `dimension=micros` for each part, or nothing
  *   fit UNIT TERMS TIERS input wanted available                                  -> output tokens
  *   action UNIT TERMS credits_micros quantity                                    -> micros, or none
- *   usage JSON      -> the five counts, `nothing`, `noinput`, `rest=N` as they are; or `refused FIELD`
+ *   usage JSON      -> the counts in JSON with `nothing`, `noinput`, `rest`, tier, variant, cost; or `refused FIELD`
+ *   dimensions      -> their names, in their order
  *   list PATH       -> an entry per line, in JSON, and a line `end N`
+ *
+ * LINES and TIERS are as in the database, COUNTS as counts_write writes them; `-` is an empty VARIANT or COUNTS.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -56,14 +61,29 @@ static void next_terms(struct price *p)
 	p->terms.credit_value_ppm = next_int();
 }
 
-static void next_tiers(struct price *p)
+static struct price_line lines[PRICE_LINES_MAX];
+
+static void next_lines(struct price *p, int (*read)(const char *text, size_t length, struct price_line *lines))
 {
-	const char *tiers = next_word();
+	const char *text = next_word();
 
 	snprintf(p->item, sizeof(p->item), "m");
 	snprintf(p->provider, sizeof(p->provider), "p");
-	CHECK(price_read_tiers(p, tiers, strlen(tiers)) == 0);
+	p->lines = lines;
+	p->line_count = read(text, strlen(text), lines);
 	CHECK(price_valid(p));
+}
+
+static void next_use(struct price_use *use, struct counts *counts)
+{
+	const int tier = service_tier_named(next_word());
+	const char *variant = next_word(), *text = next_word();
+
+	CHECK(tier >= 0);
+	memset(counts, 0, sizeof(*counts));
+	*use = (struct price_use){counts, (enum service_tier)tier, strcmp(variant, "-") == 0 ? "" : variant};
+	if (strcmp(text, "-") != 0)
+		CHECK(counts_read(counts, text, strlen(text)) == 0);
 }
 
 static void print_cost(bool possible, micros cost)
@@ -78,29 +98,68 @@ static void do_tokens(void)
 {
 	struct price p = {.kind = PRICE_MODEL};
 	enum account_unit unit = next_unit();
-	struct tokens t;
-	micros cost = 0;
+	struct counts counts = {{0}};
+	const struct price_use use = {.counts = &counts, .variant = ""};
+	struct price_charge charge;
 	bool possible;
 
 	next_terms(&p);
-	next_tiers(&p);
-	for (int c = 0; c < PRICE_CLASSES; c++)
-		t.count[c] = next_int();
-	possible = price_of_tokens(&p, unit, &t, &cost);
-	print_cost(possible, cost);
+	next_lines(&p, price_read_tiers);
+	for (int d = 0; d < DIMENSION_COLUMNS; d++)
+		counts.of[d] = next_int();
+	possible = price_of_use(&p, unit, &use, &charge);
+	print_cost(possible, charge.cost_micros);
+}
+
+static void do_use(void)
+{
+	struct price p = {.kind = PRICE_MODEL};
+	enum account_unit unit = next_unit();
+	struct counts counts;
+	struct price_charge charge;
+	struct price_use use;
+
+	next_terms(&p);
+	next_lines(&p, price_read_lines);
+	next_use(&use, &counts);
+	if (!price_of_use(&p, unit, &use, &charge))
+		puts("none");
+	else
+		printf("%" PRId64 "%s%s\n", charge.cost_micros, charge.incomplete ? " incomplete" : "",
+		       charge.unpriced ? " unpriced" : "");
+}
+
+static void do_parts(void)
+{
+	struct price p = {.kind = PRICE_MODEL};
+	enum account_unit unit = next_unit();
+	struct price_part parts[DIMENSION_COUNT];
+	struct counts counts;
+	struct price_charge charge;
+	struct price_use use;
+
+	next_terms(&p);
+	next_lines(&p, price_read_lines);
+	next_use(&use, &counts);
+	if (price_of_use(&p, unit, &use, &charge))
+		for (int i = 0, count = price_parts(&p, unit, &use, parts); i < count; i++)
+			printf("%s=%" PRId64 " ", dimension_name(parts[i].dimension), parts[i].cost_micros);
+	putchar('\n');
 }
 
 static void do_fit(void)
 {
 	struct price p = {.kind = PRICE_MODEL};
 	enum account_unit unit = next_unit();
-	int64_t input, wanted;
+	struct counts counts = {{0}};
+	const struct price_use use = {.counts = &counts, .variant = ""};
+	int64_t wanted;
 
 	next_terms(&p);
-	next_tiers(&p);
-	input = next_int();
+	next_lines(&p, price_read_tiers);
+	counts.of[DIMENSION_INPUT] = next_int();
 	wanted = next_int();
-	printf("%" PRId64 "\n", price_fit_output(&p, unit, input, wanted, next_int()));
+	printf("%" PRId64 "\n", price_fit_output(&p, unit, &use, wanted, next_int()));
 }
 
 static void do_action(void)
@@ -117,6 +176,37 @@ static void do_action(void)
 	print_cost(possible, cost);
 }
 
+static void print_usage(const struct usage *u)
+{
+	struct json_writer w;
+	struct buf out;
+
+	buf_init(&out, 16384);
+	json_writer_init(&w, &out);
+	json_open_record(&w, NULL);
+	json_open_record(&w, "counts");
+	for (int d = 0; d < DIMENSION_COUNT; d++) {
+		struct buf text;
+
+		if (u->counts.of[d] == 0)
+			continue;
+		buf_init(&text, 64);
+		counts_put(&text, (enum dimension)d, u->counts.of[d]);
+		json_put_text(&w, dimension_name((enum dimension)d), buf_text(&text));
+		buf_free(&text);
+	}
+	json_close_record(&w);
+	json_put_bool(&w, "nothing", !u->counted);
+	json_put_bool(&w, "noinput", u->no_input);
+	json_put_int(&w, "rest", u->rest);
+	json_put_text(&w, "tier", service_tier_name(u->tier));
+	json_put_text(&w, "variant", u->variant);
+	json_put_int(&w, "costPico", u->has_cost ? u->cost_pico : -1);
+	json_close_record(&w);
+	puts(buf_text(&out));
+	buf_free(&out);
+}
+
 static void do_usage(void)
 {
 	char error[JSON_ERROR_MAX];
@@ -127,9 +217,7 @@ static void do_usage(void)
 	if (usage_read(usage, &u) != 0)
 		printf("refused %s\n", u.field);
 	else
-		printf("%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "%s%s rest=%" PRId64 "\n",
-		       u.tokens.count[0], u.tokens.count[1], u.tokens.count[2], u.tokens.count[3], u.tokens.count[4],
-		       u.counted ? "" : " nothing", u.no_input ? " noinput" : "", u.rest);
+		print_usage(&u);
 	json_free(usage);
 }
 
@@ -146,19 +234,30 @@ static int print_entry(void *context, const struct pricelist_entry *entry)
 	json_put_text(&w, "reason", pricelist_reason_name(entry->reason));
 	json_put_text(&w, "field", entry->field);
 	if (entry->price != NULL) {
-		struct buf tiers;
+		struct buf text;
 
-		buf_init(&tiers, 4096);
-		price_write_tiers(entry->price, &tiers);
+		buf_init(&text, 16384);
+		price_write_lines(entry->price, &text);
 		json_put_text(&w, "provider", entry->price->provider);
-		json_put_raw(&w, "tiers", buf_text(&tiers), tiers.length);
-		json_put_bool(&w, "other", entry->other_prices);
-		buf_free(&tiers);
+		json_put_raw(&w, "lines", buf_text(&text), text.length);
+		json_put_bool(&w, "made", entry->made);
+		json_open_list(&w, "unused");
+		for (int i = 0; i < entry->unused_count; i++)
+			json_put_text(&w, NULL, entry->unused[i]);
+		json_close_list(&w);
+		buf_free(&text);
 	}
 	json_close_record(&w);
 	puts(buf_text(&out));
 	buf_free(&out);
 	return 0;
+}
+
+static void do_dimensions(void)
+{
+	for (int d = 0; d < DIMENSION_COUNT; d++)
+		printf("%s%s", d > 0 ? " " : "", dimension_name((enum dimension)d));
+	printf("\n");
 }
 
 static void do_list(void)
@@ -185,10 +284,13 @@ int main(void)
 		const char *word;
 		void (*run)(void);
 	} commands[] = {{"tokens", do_tokens},
+	                {"use", do_use},
+	                {"parts", do_parts},
 	                {"fit", do_fit},
 	                {"action", do_action},
 	                {"usage", do_usage},
-	                {"list", do_list}};
+	                {"list", do_list},
+	                {"dimensions", do_dimensions}};
 	char *line = NULL;
 	size_t capacity = 0;
 	ssize_t length;

@@ -5,6 +5,7 @@
 static struct price price(enum price_kind kind, const char *item, int64_t version,
                           int64_t starts_at_us)
 {
+	static struct price_line lines[100];
 	struct price p = {
 		.kind = kind,
 		.version = version,
@@ -15,8 +16,9 @@ static struct price price(enum price_kind kind, const char *item, int64_t versio
 	snprintf(p.item, sizeof(p.item), "%s", item);
 	if (kind == PRICE_MODEL) {
 		snprintf(p.provider, sizeof(p.provider), "p");
-		p.tier_count = 1;
-		p.tier[0].pico[PRICE_INPUT] = version;
+		lines[version] = (struct price_line){.dimension = DIMENSION_INPUT, .mantissa = version};
+		p.lines = &lines[version];
+		p.line_count = 1;
 	}
 	return p;
 }
@@ -79,9 +81,9 @@ static void test_pinned_versions(void **state)
 	struct book *b = book_of(prices, 2, 3);
 
 	(void)state;
-	assert_int_equal(book_price_of_version(b, PRICE_MODEL, "a", 1)->tier[0].pico[PRICE_INPUT],
+	assert_int_equal(book_price_of_version(b, PRICE_MODEL, "a", 1)->lines[0].mantissa,
 	                 1);
-	assert_int_equal(book_price_of_version(b, PRICE_MODEL, "a", 2)->tier[0].pico[PRICE_INPUT],
+	assert_int_equal(book_price_of_version(b, PRICE_MODEL, "a", 2)->lines[0].mantissa,
 	                 2);
 	assert_null(book_price_of_version(b, PRICE_MODEL, "a", 3));
 	assert_null(book_price_of_version(b, PRICE_ACTION, "a", 1));

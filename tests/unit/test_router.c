@@ -2,6 +2,7 @@
  * The router and every handler over a ledger, a reader and a pool that only note what they are
  * asked.
  */
+#include "lines.h"
 #include "unit.h"
 
 #include "base/clock.h"
@@ -113,19 +114,18 @@ int ledger_prune(struct ledger *l, int64_t deadline_us)
 	return 0;
 }
 
+static const struct price prices[] = {
+	{.kind = PRICE_MODEL,
+         .item = "gpt-4o",
+         .provider = "openai",
+         .version = 7,
+         .starts_at_us = 1,
+         .terms = {1050000, 1080000, 10000},
+         LINES(2500000, 1250000, 2500000, 2500000, 10000000)},
+};
+
 struct book *ledger_book(struct ledger *l, int64_t age_us, int64_t deadline_us)
 {
-	static const struct price prices[] = {
-		{.kind = PRICE_MODEL,
-	         .item = "gpt-4o",
-	         .provider = "openai",
-	         .version = 7,
-	         .starts_at_us = 1,
-	         .terms = {1050000, 1080000, 10000},
-	         .tier_count = 1,
-	         .tier = {{0, {2500000, 1250000, 2500000, 2500000, 10000000}}}},
-	};
-
 	(void)l;
 	(void)age_us;
 	(void)deadline_us;
@@ -996,14 +996,14 @@ static void test_settle(void **state)
 	                          .settlement = SETTLEMENT_PARTIAL,
 	                          .balance_micros = 9870000,
 	                          .available_micros = 9000000,
-	                          .tokens = {{100, 20, 3, 4, 50}}};
+	                          .counts = {{100, 20, 3, 4, 50}}};
 	snprintf(body, sizeof(body),
 	         "{\"hold\":\"%s\",\"usage\":{\"input_tokens\":100,\"output_tokens\":50,"
 	         "\"cache_read_input_tokens\":20},\"outcome\":\"partial\",\"messageId\":\"m\"}",
 	         hold);
 	assert_int_equal(guard("settle", body), 200);
 	assert_int_equal(asked.hold_seq, 1);
-	assert_int_equal(asked.settle.tokens.count[PRICE_CACHE_READ], 20);
+	assert_int_equal(asked.settle.counts.of[DIMENSION_CACHE_READ], 20);
 	assert_int_equal(asked.settle.outcome, SETTLE_PARTIAL);
 	assert_string_equal(
 		buf_text(&response.body),

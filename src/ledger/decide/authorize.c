@@ -12,6 +12,7 @@
 #include "ledger/decide/funds.h"
 #include "ledger/decide/limits.h"
 #include "ledger/decide/refusal.h"
+#include "ledger/decide/use.h"
 
 /* The figures of the hold to be made. */
 struct choice {
@@ -22,6 +23,7 @@ struct choice {
 	enum hold_source source;
 	micros reserved_micros;
 	int64_t max_output_tokens;
+	struct counts bounds;
 };
 
 static const char *provider_for(const struct decide *d, const char *model)
@@ -46,7 +48,8 @@ static bool choose_byok(const struct decide *d, const struct command *c, unsigne
 			                          .kind = PRICE_MODEL,
 			                          .source = SOURCE_BYOK,
 			                          .max_output_tokens =
-			                                  c->authorize.max_output_tokens};
+			                                  c->authorize.max_output_tokens,
+			                          .bounds = c->authorize.counts};
 			return true;
 		}
 	}
@@ -61,10 +64,10 @@ static enum outcome try_model(const struct decide *d, const struct plan *plan,
 {
 	const enum account_unit unit = c->answer.unit;
 
-	struct tokens t = {.count = {[PRICE_INPUT] = c->authorize.input_tokens,
-	                             [PRICE_OUTPUT] = c->authorize.max_output_tokens}};
 	const char *model = c->authorize.models[index];
 	const struct price *p = book_price_at(d->book, PRICE_MODEL, model, d->now_us);
+	struct price_charge charge;
+	struct price_use use;
 	int64_t fitting;
 
 	CHECK(index >= 0 && index < c->authorize.model_count);
@@ -78,21 +81,28 @@ static enum outcome try_model(const struct decide *d, const struct plan *plan,
 	                          .index = index,
 	                          .kind = PRICE_MODEL,
 	                          .source = SOURCE_PLATFORM,
-	                          .max_output_tokens = t.count[PRICE_OUTPUT]};
-	if (!price_of_tokens(p, unit, &t, &choice->reserved_micros))
+	                          .max_output_tokens = c->authorize.max_output_tokens};
+	choice->bounds = use_bounds(&d->use.estimate, p, c->authorize.input_tokens, c->authorize.max_output_tokens,
+	                            &c->authorize.counts);
+	use = (struct price_use){&choice->bounds, c->authorize.tier, c->authorize.variant};
+	if (!price_of_use(p, unit, &use, &charge))
 		return OUTCOME_INVALID_REQUEST;
+	choice->reserved_micros = charge.cost_micros;
 	CHECK(choice->reserved_micros >= 0);
 	if (choice->reserved_micros <= available)
 		return OUTCOME_OK;
 	if (!c->authorize.fit)
 		return OUTCOME_INSUFFICIENT_CREDITS;
-	fitting = price_fit_output(p, unit, t.count[PRICE_INPUT], t.count[PRICE_OUTPUT], available);
+	if (!price_has_tokens(p))
+		return OUTCOME_INSUFFICIENT_CREDITS;
+	fitting = price_fit_output(p, unit, &use, c->authorize.max_output_tokens, available);
 	if (fitting < c->authorize.fit_minimum)
 		return OUTCOME_INSUFFICIENT_CREDITS;
-	CHECK(fitting < t.count[PRICE_OUTPUT]);
-	t.count[PRICE_OUTPUT] = choice->max_output_tokens = fitting;
-	if (!price_of_tokens(p, unit, &t, &choice->reserved_micros))
+	CHECK(fitting < c->authorize.max_output_tokens);
+	choice->bounds.of[DIMENSION_OUTPUT] = choice->max_output_tokens = fitting;
+	if (!price_of_use(p, unit, &use, &charge))
 		return OUTCOME_INVALID_REQUEST;
+	choice->reserved_micros = charge.cost_micros;
 	CHECK(choice->reserved_micros <= available);
 	return OUTCOME_OK;
 }
@@ -172,6 +182,9 @@ static struct holds_row *new_hold(struct decide *d, struct slot *s, const struct
 	h->quantity = choice->kind == PRICE_ACTION ? c->authorize.quantity : 0;
 	h->input_tokens = c->authorize.input_tokens;
 	h->max_output_tokens = choice->max_output_tokens;
+	h->service_tier = c->authorize.tier;
+	h->variant = c->authorize.variant;
+	h->counts = use_text(d, &choice->bounds);
 	h->conversation_id = c->authorize.labels.conversation_id;
 	h->message_id = c->authorize.labels.message_id;
 	h->metadata = c->authorize.labels.metadata;

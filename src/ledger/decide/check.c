@@ -5,6 +5,7 @@
 
 #include "ledger/decide/limits.h"
 #include "ledger/decide/refusal.h"
+#include "ledger/decide/use.h"
 
 /* Sets needed to the cost of one action; false, with UNKNOWN_ACTION, where the action has no price. */
 static bool price_action(const struct decide *d, const struct slot *s, const struct command *c, struct answer *a,
@@ -19,11 +20,25 @@ static bool price_action(const struct decide *d, const struct slot *s, const str
 	return false;
 }
 
+/* The cost of a request for the model; false when it is out of range. */
+static bool price_model(const struct decide *d, const struct price *p, const struct command *c, enum account_unit unit,
+                        micros *needed)
+{
+	const struct counts none = {{0}};
+	const struct counts bounds = use_bounds(&d->use.estimate, p, c->check.input_tokens,
+		                                        c->check.max_output_tokens, &none);
+	const struct price_use use = {&bounds, TIER_STANDARD, ""};
+	struct price_charge charge;
+
+	if (!price_of_use(p, unit, &use, &charge))
+		return false;
+	*needed = charge.cost_micros;
+	return true;
+}
+
 void decide_check(struct decide *d, struct slot *s, struct command *c)
 {
 	struct answer *a = &c->answer;
-	const struct tokens t = {.count = {[PRICE_INPUT] = c->check.input_tokens,
-	                                   [PRICE_OUTPUT] = c->check.max_output_tokens}};
 	const struct plan *plan = limits_plan(d, s);
 	struct limits_verdict verdict;
 	micros needed = 1;
@@ -39,7 +54,7 @@ void decide_check(struct decide *d, struct slot *s, struct command *c)
 		if ((own & provider_bit(p != NULL ? p->provider
 		                                  : provider_of_model(c->check.model))) != 0)
 			return;
-		if (p == NULL || !price_of_tokens(p, a->unit, &t, &needed)) {
+		if (p == NULL || !price_model(d, p, c, a->unit, &needed)) {
 			a->outcome = OUTCOME_UNKNOWN_MODEL;
 			return;
 		}

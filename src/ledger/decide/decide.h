@@ -21,6 +21,7 @@ struct decide {
 	bool capture_expired;
 	micros action_price_micros;
 	struct price_terms terms;
+	struct terms_use use;
 	struct terms_billing billing;
 };
 

@@ -346,6 +346,8 @@ struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct hol
 	u->source = h->source;
 	u->price_version = h->price_version;
 	u->quantity = h->quantity;
+	u->service_tier = h->service_tier;
+	u->variant = h->variant;
 	u->reserved_micros = h->reserved_micros;
 	u->conversation_id = h->conversation_id;
 	u->message_id = h->message_id;

@@ -13,14 +13,16 @@
 #include "ledger/decide/limits.h"
 #include "ledger/decide/refusal.h"
 #include "ledger/decide/row_check.h"
+#include "ledger/decide/use.h"
 
 /* Sets reserved to the amount for that many output tokens; OK, INVALID_REQUEST or UNAVAILABLE. */
 static enum outcome reserve(const struct decide *d, const struct holds_row *h,
                             enum account_unit unit, int64_t output, micros *reserved)
 {
-	const struct tokens t = {
-		.count = {[PRICE_INPUT] = h->input_tokens, [PRICE_OUTPUT] = output}};
 	const struct price *p;
+	struct counts counts;
+	struct price_use use = {&counts, (enum service_tier)h->service_tier, h->variant};
+	struct price_charge charge;
 
 	CHECK(output >= 0);
 	*reserved = h->reserved_micros;
@@ -29,7 +31,11 @@ static enum outcome reserve(const struct decide *d, const struct holds_row *h,
 	p = book_price_of_version(d->book, PRICE_MODEL, h->item, h->price_version);
 	if (p == NULL)
 		return OUTCOME_UNAVAILABLE;
-	return price_of_tokens(p, unit, &t, reserved) ? OUTCOME_OK : OUTCOME_INVALID_REQUEST;
+	counts = use_of_hold(p, h, output);
+	if (!price_of_use(p, unit, &use, &charge))
+		return OUTCOME_INVALID_REQUEST;
+	*reserved = charge.cost_micros;
+	return OUTCOME_OK;
 }
 
 /* True if the account's plan of now, which may differ from that of the hold's placing, allows the hold. */

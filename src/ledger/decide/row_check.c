@@ -68,7 +68,7 @@ void row_check_usage(const struct usages_row *u)
 	CHECK(u->seq > 0 && u->reserved_micros >= 0);
 	CHECK(u->cost_micros >= 0 && u->cost_micros <= MONEY_AMOUNT_MAX_MICROS);
 	CHECK(u->state >= USAGE_SETTLED && u->state <= USAGE_EXPIRED);
-	CHECK(u->settlement >= SETTLEMENT_NONE && u->settlement <= SETTLEMENT_LATE);
+	CHECK(u->settlement >= SETTLEMENT_NONE && u->settlement <= SETTLEMENT_PROVIDER_REPORTED);
 	CHECK(u->outcome >= SETTLE_COMPLETE && u->outcome <= SETTLE_NEVER);
 	/* A request that was not made costs nothing, nor does one with the customer's own key. */
 	CHECK(u->state != USAGE_RELEASED || u->cost_micros == 0);

@@ -10,70 +10,128 @@
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
 #include "ledger/decide/row_check.h"
+#include "ledger/decide/use.h"
 
 /* The facts of an open or ended hold that its price depends on. */
 struct terms_of_hold {
 	enum price_kind kind;
 	enum hold_source source;
-	const char *item;
-	int64_t price_version;
+	const char *item, *provider, *variant;
+	int64_t price_version, service_tier;
 	micros reserved_micros;
 	int64_t input_tokens; /* of an open or expired hold: as requested; of a settled one: as charged */
 };
 
-/* The tokens to charge for: the counts, completed.  A rest may be input or output: it is charged as the dearer of both.
- * An input that is not counted is taken from the hold, as the most that was announced. */
-static struct tokens charged(const struct decide *d, const struct command *c, const struct terms_of_hold *h)
+static struct terms_of_hold terms_of_open(const struct holds_row *h)
 {
-	struct tokens t = c->settle.tokens;
-	const struct price *p;
-	int64_t rest = c->settle.rest;
-
-	CHECK(rest >= 0 && h->input_tokens >= 0);
-	if ((rest == 0 && !c->settle.no_input) || h->source == SOURCE_BYOK || h->kind != PRICE_MODEL)
-		return t;
-	if (c->settle.no_input)
-		t.count[PRICE_INPUT] = h->input_tokens;
-	if (rest > t.count[PRICE_OUTPUT])
-		rest = t.count[PRICE_OUTPUT];
-	p = book_price_of_version(d->book, PRICE_MODEL, h->item, h->price_version);
-	if (p != NULL && price_input_is_dearer(p)) {
-		t.count[PRICE_INPUT] += rest;
-		t.count[PRICE_OUTPUT] -= rest;
-	}
-	CHECK(t.count[PRICE_INPUT] >= 0 && t.count[PRICE_OUTPUT] >= 0);
-	return t;
+	return (struct terms_of_hold){(enum price_kind)h->kind, (enum hold_source)h->source, h->item, h->provider,
+	                              h->variant, h->price_version, h->service_tier, h->reserved_micros,
+	                              h->input_tokens};
 }
 
-/* OK with cost and settlement, INVALID_REQUEST, or UNAVAILABLE when the pinned price is gone. */
-static enum outcome compute(const struct decide *d, const struct command *c,
-                            const struct terms_of_hold *h, const struct tokens *tokens, micros *cost,
-                            enum settlement *settlement)
+static struct terms_of_hold terms_of_ended(const struct usages_row *u)
 {
-	const struct price *p;
+	return (struct terms_of_hold){(enum price_kind)u->kind, (enum hold_source)u->source, u->item, u->provider,
+	                              u->variant, u->price_version, u->service_tier, u->reserved_micros,
+	                              u->input_tokens};
+}
 
-	*settlement = c->settle.outcome == SETTLE_PARTIAL ? SETTLEMENT_PARTIAL : SETTLEMENT_EXACT;
-	*cost = 0;
+/* The settlement as it is charged. */
+struct settled {
+	const struct price *price; /* NULL: none, or it is gone */
+	struct counts counts;
+	enum service_tier tier;
+	const char *variant;
+	micros cost_micros;
+	enum settlement settlement;
+	bool incomplete, reported;
+};
+
+/* Completes the counts.  A rest may be input or output: it is charged as the dearer of both.  An input that is not
+ * counted is taken from the hold, as the most that was announced. */
+static void complete(const struct decide *d, const struct command *c, const struct terms_of_hold *h, struct settled *s)
+{
+	int64_t rest = c->settle.rest, *of = s->counts.of;
+
+	*s = (struct settled){.counts = c->settle.counts, .variant = h->variant};
+	s->tier = (enum service_tier)(c->settle.tier >= 0 ? c->settle.tier : h->service_tier);
+	if (c->settle.variant[0] != '\0')
+		s->variant = c->settle.variant;
+	if (h->kind != PRICE_MODEL)
+		return;
+	if (h->source != SOURCE_BYOK)
+		s->price = book_price_of_version(d->book, PRICE_MODEL, h->item, h->price_version);
+	price_fold(s->price, &s->counts);
+	CHECK(rest >= 0 && h->input_tokens >= 0);
+	if (h->source == SOURCE_BYOK || (rest == 0 && !c->settle.no_input))
+		return;
+	if (c->settle.no_input)
+		of[DIMENSION_INPUT] = h->input_tokens;
+	if (rest > of[DIMENSION_OUTPUT])
+		rest = of[DIMENSION_OUTPUT];
+	if (s->price != NULL && price_input_is_dearer(s->price)) {
+		of[DIMENSION_INPUT] += rest;
+		of[DIMENSION_OUTPUT] -= rest;
+	}
+	CHECK(of[DIMENSION_INPUT] >= 0 && of[DIMENSION_OUTPUT] >= 0);
+}
+
+/* Replaces the cost by the one that the provider reports, as the policy on that provider says.  A reported 0 counts
+ * only where nothing was used.  False when it is out of range. */
+static bool take_reported(const struct decide *d, const struct command *c, const struct terms_of_hold *h,
+                          struct settled *s)
+{
+	const enum use_policy policy = use_policy(d, h->provider);
+	micros reported;
+
+	if (!c->settle.has_cost || policy == USE_IGNORE || (c->settle.cost_pico == 0 && counts_any(&s->counts)))
+		return true;
+	if (!price_of_dollars(s->price, c->answer.unit, c->settle.cost_pico, &reported))
+		return false;
+	if (policy == USE_MAX && reported <= s->cost_micros)
+		return true;
+	s->cost_micros = reported;
+	s->settlement = SETTLEMENT_PROVIDER_REPORTED;
+	s->reported = true;
+	return true;
+}
+
+/* Computes cost and settlement of counts that a model used; OK, INVALID_REQUEST, or UNAVAILABLE when the pinned price
+ * is gone. */
+static enum outcome compute_model(const struct decide *d, const struct command *c, const struct terms_of_hold *h,
+                                  struct settled *s)
+{
+	const struct price_use use = {&s->counts, s->tier, s->variant};
+	struct use_cost cost;
+
+	if (s->price == NULL)
+		return OUTCOME_UNAVAILABLE;
+	if (!use_cost(s->price, c->answer.unit, &use, h->reserved_micros, &cost))
+		return OUTCOME_INVALID_REQUEST;
+	s->cost_micros = cost.cost_micros;
+	s->incomplete = cost.incomplete;
+	if (c->settle.rest > 0 || c->settle.no_input || cost.bound)
+		s->settlement = SETTLEMENT_ESTIMATED;
+	return take_reported(d, c, h, s) ? OUTCOME_OK : OUTCOME_INVALID_REQUEST;
+}
+
+/* Fills in the settlement as it is charged; OK, INVALID_REQUEST, or UNAVAILABLE. */
+static enum outcome compute(const struct decide *d, const struct command *c, const struct terms_of_hold *h,
+                            struct settled *s)
+{
+	complete(d, c, h, s);
+	s->settlement = c->settle.outcome == SETTLE_PARTIAL ? SETTLEMENT_PARTIAL : SETTLEMENT_EXACT;
 	if (h->source == SOURCE_BYOK ||
 	    (c->settle.outcome == SETTLE_FAILED && !c->settle.has_usage))
 		return OUTCOME_OK;
-	if (h->kind == PRICE_ACTION) {
-		*cost = h->reserved_micros;
-		return OUTCOME_OK;
+	if (h->kind == PRICE_ACTION || !c->settle.has_usage) {
+		s->cost_micros = h->reserved_micros;
+		s->incomplete = h->kind == PRICE_MODEL;
+		if (h->kind == PRICE_MODEL)
+			s->settlement = SETTLEMENT_ESTIMATED;
+		return s->price == NULL || take_reported(d, c, h, s) ? OUTCOME_OK : OUTCOME_INVALID_REQUEST;
 	}
-	if (!c->settle.has_usage) {
-		*settlement = SETTLEMENT_ESTIMATED;
-		*cost = h->reserved_micros;
-		return OUTCOME_OK;
-	}
-	if (c->settle.rest > 0 || c->settle.no_input)
-		*settlement = SETTLEMENT_ESTIMATED;
-	p = book_price_of_version(d->book, PRICE_MODEL, h->item, h->price_version);
-	if (p == NULL)
-		return OUTCOME_UNAVAILABLE;
-	return price_of_tokens(p, c->answer.unit, tokens, cost)
-	               ? OUTCOME_OK
-	               : OUTCOME_INVALID_REQUEST;
+	return compute_model(d, c, h, s);
 }
 
 static void fill_answer(const struct slot *s, const struct usages_row *u, struct answer *a)
@@ -85,81 +143,82 @@ static void fill_answer(const struct slot *s, const struct usages_row *u, struct
 	a->unit = (enum account_unit)s->account->unit;
 	a->balance_micros = u->balance_micros;
 	a->available_micros = u->available_micros;
-	a->tokens = (struct tokens){{u->input_tokens, u->cache_read_tokens, u->cache_write_tokens,
-	                             u->cache_write_1h_tokens, u->output_tokens}};
+	a->counts = use_of_usage(u);
+	a->incomplete = u->incomplete != 0;
 }
 
 static bool same_settlement(const struct decide *d, const struct usages_row *u, const struct command *c)
 {
-	const struct tokens stored = {{u->input_tokens, u->cache_read_tokens, u->cache_write_tokens,
-	                               u->cache_write_1h_tokens, u->output_tokens}};
 	/* An input that neither settlement counts is equal, whatever number was taken for it. */
-	const struct terms_of_hold terms = {(enum price_kind)u->kind, (enum hold_source)u->source, u->item,
-	                                    u->price_version, u->reserved_micros, u->input_tokens};
-	const struct tokens tokens = charged(d, c, &terms);
+	const struct terms_of_hold terms = terms_of_ended(u);
+	const struct counts stored = use_of_usage(u);
+	struct settled again;
 
+	if (compute(d, c, &terms, &again) != OUTCOME_OK)
+		return false;
 	return u->outcome == (int64_t)c->settle.outcome &&
 	       (u->has_usage != 0) == c->settle.has_usage &&
-	       memcmp(&stored, &tokens, sizeof(stored)) == 0 &&
+	       memcmp(&stored, &again.counts, sizeof(stored)) == 0 &&
+	       u->service_tier == (int64_t)again.tier && strcmp(u->variant, again.variant) == 0 &&
+	       (!c->settle.has_cost || u->cost_micros == again.cost_micros) &&
 	       strcmp(u->settled_message_id, c->settle.message_id) == 0;
 }
 
 /* Writes the settlement into the usage, which has just ended or is settled late. */
 static void book(struct decide *d, struct slot *s, const struct command *c, struct usages_row *u,
-                 const struct tokens *tokens, micros cost, enum settlement settlement, record_sum recorded)
+                 const struct settled *settled, record_sum recorded)
 {
-	const int64_t *count = tokens->count;
+	const int64_t *of = settled->counts.of;
 
-	CHECK(settlement != SETTLEMENT_NONE && u->seq == c->hold_seq);
+	CHECK(settled->settlement != SETTLEMENT_NONE && settled->cost_micros >= 0 && u->seq == c->hold_seq);
 	effects_account(d, s, c);
 	u->outcome = c->settle.outcome;
 	u->has_usage = c->settle.has_usage;
-	u->settlement = settlement;
-	u->input_tokens = count[PRICE_INPUT];
-	u->cache_read_tokens = count[PRICE_CACHE_READ];
-	u->cache_write_tokens = count[PRICE_CACHE_WRITE];
-	u->cache_write_1h_tokens = count[PRICE_CACHE_WRITE_1H];
-	u->output_tokens = count[PRICE_OUTPUT];
+	u->settlement = settled->settlement;
+	u->input_tokens = of[DIMENSION_INPUT];
+	u->cache_read_tokens = of[DIMENSION_CACHE_READ];
+	u->cache_write_tokens = of[DIMENSION_CACHE_WRITE];
+	u->cache_write_1h_tokens = of[DIMENSION_CACHE_WRITE_1H];
+	u->output_tokens = of[DIMENSION_OUTPUT];
+	u->service_tier = settled->tier;
+	u->variant = settled->variant;
+	u->counts = use_text(d, &settled->counts);
+	u->incomplete = settled->incomplete;
+	u->reported = settled->reported;
 	u->settled_message_id = c->settle.message_id;
 	u->ended_at_us = d->now_us;
-	effects_cost(d, s, u, cost, recorded, d->now_us);
+	effects_cost(d, s, u, settled->cost_micros, recorded, d->now_us);
 }
 
 static void settle_open(struct decide *d, struct slot *s, struct command *c, struct holds_row *h)
 {
-	const struct terms_of_hold terms = {(enum price_kind)h->kind, (enum hold_source)h->source,
-	                                    h->item, h->price_version, h->reserved_micros, h->input_tokens};
-	const struct tokens tokens = charged(d, c, &terms);
+	const struct terms_of_hold terms = terms_of_open(h);
 	const bool release = c->settle.outcome == SETTLE_FAILED && !c->settle.has_usage;
-	enum settlement settlement;
+	struct settled settled;
 	struct usages_row *u;
-	micros cost;
 
-	c->answer.outcome = compute(d, c, &terms, &tokens, &cost, &settlement);
-	if (c->answer.outcome == OUTCOME_OK && !funds_fit(s->account, -cost))
+	c->answer.outcome = compute(d, c, &terms, &settled);
+	if (c->answer.outcome == OUTCOME_OK && !funds_fit(s->account, -settled.cost_micros))
 		c->answer.outcome = OUTCOME_INVALID_REQUEST;
 	if (c->answer.outcome != OUTCOME_OK)
 		return;
 
 	/* From here on it succeeds. */
-	CHECK(cost >= 0 && (!release || cost == 0));
+	CHECK(!release || settled.cost_micros == 0);
 	u = effects_end_hold(d, s, h, release ? USAGE_RELEASED : USAGE_SETTLED, d->now_us);
-	book(d, s, c, u, &tokens, cost, settlement, 0);
+	book(d, s, c, u, &settled, 0);
 	fill_answer(s, u, &c->answer);
 }
 
 static void settle_expired(struct decide *d, struct slot *s, struct command *c,
                            struct usages_row *u)
 {
-	const struct terms_of_hold terms = {(enum price_kind)u->kind, (enum hold_source)u->source,
-	                                    u->item, u->price_version, u->reserved_micros, u->input_tokens};
-	const struct tokens tokens = charged(d, c, &terms);
-	enum settlement settlement;
+	const struct terms_of_hold terms = terms_of_ended(u);
+	struct settled settled;
 	record_sum recorded;
-	micros cost;
 
-	c->answer.outcome = compute(d, c, &terms, &tokens, &cost, &settlement);
-	if (c->answer.outcome == OUTCOME_OK && !funds_fit(s->account, u->cost_micros - cost))
+	c->answer.outcome = compute(d, c, &terms, &settled);
+	if (c->answer.outcome == OUTCOME_OK && !funds_fit(s->account, u->cost_micros - settled.cost_micros))
 		c->answer.outcome = OUTCOME_INVALID_REQUEST;
 	if (c->answer.outcome != OUTCOME_OK)
 		return;
@@ -168,7 +227,8 @@ static void settle_expired(struct decide *d, struct slot *s, struct command *c,
 	recorded = record_of(&u->row);
 	u->state = USAGE_SETTLED;
 	rows_touch(d->rows, &u->row);
-	book(d, s, c, u, &tokens, cost, SETTLEMENT_LATE, recorded);
+	settled.settlement = SETTLEMENT_LATE;
+	book(d, s, c, u, &settled, recorded);
 	fill_answer(s, u, &c->answer);
 }
 

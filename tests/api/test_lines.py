@@ -1,0 +1,258 @@
+"""Charges by lines: everything that a provider counts, in its service tier and variant, with the lines that explain it."""
+
+import fractions
+import json
+
+import pytest
+
+import guard
+from octroi import Octroi
+
+F = fractions.Fraction
+PRICES = {
+    "talker": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": "2.5e-6", "output_cost_per_token": "1e-5",
+               "cache_read_input_token_cost": "1.25e-6", "input_cost_per_audio_token": "4e-5",
+               "output_cost_per_audio_token": "8e-5", "input_cost_per_token_priority": "5e-6",
+               "output_cost_per_token_priority": "2e-5", "input_cost_per_token_batches": "1.25e-6",
+               "output_cost_per_token_batches": "5e-6",
+               "search_context_cost_per_query": {"search_context_size_low": 0.025, "search_context_size_medium": 0.0275,
+                                                 "search_context_size_high": 0.03}},
+    "scribe": {"litellm_provider": "openai", "mode": "audio_transcription", "input_cost_per_second": 0.0001,
+               "output_cost_per_second": 0.0001},
+    "painter": {"litellm_provider": "openai", "mode": "image_generation", "input_cost_per_image": 0.04},
+    "high/1024-x-1024/painter": {"litellm_provider": "openai", "mode": "image_generation", "input_cost_per_image": 0.167},
+    "reader": {"litellm_provider": "mistral", "mode": "ocr", "ocr_cost_per_page": 0.004, "annotation_cost_per_page": 0.005},
+    "ranker": {"litellm_provider": "cohere", "mode": "rerank", "input_cost_per_query": 0.002},
+    "router/any": {"litellm_provider": "openrouter", "mode": "chat", "input_cost_per_token": "1e-6",
+                   "output_cost_per_token": "2e-6"},
+}
+
+
+@pytest.fixture(scope="module")
+def o():
+    with Octroi("nginx", settings={"provider_cost": "openrouter:prefer"}) as mine:
+        mine.ctl("price", "import", "-", input=json.dumps(PRICES))
+        yield mine
+
+
+@pytest.fixture
+def account(o):
+    return o.account(funds_micros=10**12)
+
+
+def money(dollars):
+    """Micros of the currency for so many dollars of the list."""
+    return guard.ceiling(F(dollars) * guard.MARGIN / guard.RATE * 10**6)
+
+
+def authorize(o, account, model, status=200, **fields):
+    answer = o.post("/api/guard/authorize", {"account": account, "model": model, **fields})
+    assert answer.status == status, answer
+    return answer.json
+
+
+def settle(o, hold, status=200, **fields):
+    answer = o.post("/api/guard/settle", {"hold": hold, **fields})
+    assert answer.status == status, answer
+    return answer.json
+
+
+def use(o, account, model, asked=None, **fields):
+    return settle(o, authorize(o, account, model, **(asked or {}))["hold"], **fields)
+
+
+def lines_of(o, account, usage):
+    """The lines of a usage, which sum to its cost."""
+    answer = o.get(f"/api/credits/usages/{usage}?account={account}")
+    assert answer.status == 200, answer
+    assert sum(line["costMicros"] for line in answer.json["lines"]) == answer.json["costMicros"]
+    return answer.json
+
+
+def test_each_kind_of_use_costs_its_own_price(o, account):
+    audio = {"prompt_tokens": 300, "completion_tokens": 120, "total_tokens": 420,
+             "prompt_tokens_details": {"audio_tokens": 200, "cached_tokens": 50},
+             "completion_tokens_details": {"audio_tokens": 100, "reasoning_tokens": 5}}
+    said = use(o, account, "talker", usage=audio)
+    assert said["costMicros"] == money(F("2.5e-6") * 50 + F("1.25e-6") * 50 + F("4e-5") * 200 + F("8e-5") * 100 + F("1e-5") * 20)
+    assert (said["settlement"], said.get("usageIncomplete")) == ("exact", None)
+    shown = lines_of(o, account, said["hold"])
+    assert {line["dimension"]: line.get("count") for line in shown["lines"]} == {
+        "inputTokens": 50, "cacheReadTokens": 50, "outputTokens": 20, "audioInputTokens": 200, "audioOutputTokens": 100,
+        "rounding": None}
+    assert shown["counts"] == {"audioInputTokens": 200, "audioOutputTokens": 100}
+    said = use(o, account, "scribe", usage={"type": "duration", "seconds": 37.5})
+    assert said["costMicros"] == money(F("37.5") / 10000) and "usageIncomplete" not in said
+    assert lines_of(o, account, said["hold"])["counts"] == {"seconds": "37.5"}
+    assert use(o, account, "painter", counts={"images": 3})["costMicros"] == money("0.12")
+    assert use(o, account, "painter", counts={"images": 3}, variant="1024x1024/high")["costMicros"] == money(F("0.167") * 3)
+    assert use(o, account, "reader", usage={"pages_processed": 7, "doc_size_bytes": 9})["costMicros"] == money("0.028")
+    assert use(o, account, "reader", counts={"pages": 2, "annotationPages": 1})["costMicros"] == money("0.013")
+    assert use(o, account, "ranker", usage={"billed_units": {"search_units": 2}})["costMicros"] == money("0.004")
+
+
+def test_the_tier_is_the_one_that_served(o, account):
+    tokens = {"inputTokens": 1000, "outputTokens": 100}
+    for tier, dollars in (("standard", "0.0035"), ("priority", "0.007"), ("batch", "0.00175")):
+        said = use(o, account, "talker", serviceTier=tier, **tokens)
+        assert (said["costMicros"], said.get("usageIncomplete")) == (money(dollars), None), tier
+    asked = authorize(o, account, "talker", inputTokens=1000, maxOutputTokens=100, serviceTier="batch")
+    assert asked["reservedMicros"] == money("0.00175")
+    assert settle(o, asked["hold"], **tokens)["costMicros"] == money("0.00175"), "as asked, where nobody says otherwise"
+    # A tier that the list does not price costs the dearest one that it does.
+    said = use(o, account, "talker", serviceTier="flex", **tokens)
+    assert (said["costMicros"], said["usageIncomplete"]) == (money("0.007"), True)
+    # The provider's object says its own; another word is a contradiction.
+    usage = {"input_tokens": 1000, "output_tokens": 100, "service_tier": "batch"}
+    assert use(o, account, "talker", usage=usage)["costMicros"] == money("0.00175")
+    held = authorize(o, account, "talker")["hold"]
+    assert settle(o, held, 400, usage=usage, serviceTier="standard")["field"] == "serviceTier"
+    assert settle(o, held, 400, serviceTier="turbo", **tokens)["field"] == "serviceTier"
+    guard.release(o, held)
+
+
+def test_searches_cost_by_their_context(o, account):
+    usage = {"input_tokens": 10, "output_tokens": 10, "server_tool_use": {"web_search_requests": 3}}
+    base = F("2.5e-6") * 10 + F("1e-5") * 10
+    for variant, each in (("", "0.0275"), ("context=high", "0.03"), ("context=low", "0.025"), ("context=odd", "0.0275")):
+        said = use(o, account, "talker", usage=usage, **({"variant": variant} if variant else {}))
+        assert said["costMicros"] == money(base + 3 * F(each)), variant
+
+
+def test_what_has_no_price_is_not_free(o, account):
+    held = authorize(o, account, "talker", inputTokens=1000, maxOutputTokens=1000)
+    said = settle(o, held["hold"], counts={"sessions": 1})
+    assert (said["costMicros"], said["settlement"], said["usageIncomplete"]) == (held["reservedMicros"], "estimated", True)
+    lines = lines_of(o, account, said["hold"])
+    assert lines["usageIncomplete"] is True
+    # The dearest price of the side stands in where a token has none of its own.
+    said = use(o, account, "router/any", usage={"prompt_tokens": 100, "completion_tokens": 10,
+                                                "completion_tokens_details": {"audio_tokens": 10}})
+    assert (said["costMicros"], said["usageIncomplete"]) == (money(F("1e-6") * 100 + F("2e-6") * 10), True)
+    nothing = use(o, account, "painter", asked={"counts": {"images": 2}})
+    assert (nothing["costMicros"], nothing["usageIncomplete"]) == (money("0.08"), True)
+
+
+def test_bounds_that_are_not_said_are_configured(o, account):
+    assert authorize(o, account, "painter")["reservedMicros"] == money("0.04")
+    assert authorize(o, account, "scribe")["reservedMicros"] == money("0.006")
+    assert authorize(o, account, "painter", counts={"images": 5})["reservedMicros"] == money("0.2")
+    assert authorize(o, account, "painter", counts={"images": 5}, variant="1024x1024/high")["reservedMicros"] == money(F("0.167") * 5)
+    assert authorize(o, account, "talker", inputTokens=0, maxOutputTokens=0, counts={"audioInputTokens": 1000, "seconds": "9.5"}
+                     )["reservedMicros"] == money("0.04")
+    poor = o.account(funds_micros=10_000)
+    assert authorize(o, poor, "painter", 402)["error"] == "INSUFFICIENT_CREDITS"
+
+
+def test_a_provider_s_own_cost(o, account):
+    tokens = {"prompt_tokens": 1000, "completion_tokens": 1000}
+    said = use(o, account, "router/any", usage={**tokens, "cost": 0.0123, "is_byok": False})
+    assert (said["costMicros"], said["settlement"]) == (money("0.0123"), "provider_reported")
+    assert [line["dimension"] for line in lines_of(o, account, said["hold"])["lines"]] == ["providerCost"]
+    said = use(o, account, "router/any", usage=tokens, providerCost="0.0124")
+    assert said["costMicros"] == money("0.0124")
+    said = use(o, account, "router/any", usage={**tokens, "cost": 0})
+    assert (said["costMicros"], said["settlement"]) == (money("0.003"), "exact"), "nothing that was used is free"
+    assert use(o, account, "talker", usage={**tokens, "cost": 0.5})["costMicros"] == money("0.0125"), "no policy on openai"
+    held = authorize(o, account, "router/any")["hold"]
+    for wrong in ("-1", "x", "1e400"):
+        assert settle(o, held, 400, usage=tokens, providerCost=wrong)["field"] == "providerCost"
+    assert settle(o, held, 400, usage={**tokens, "cost": 1}, providerCost="2")["field"] == "providerCost"
+    guard.release(o, held)
+
+
+def test_a_settlement_repeats_and_conflicts(o, account):
+    held = authorize(o, account, "talker")["hold"]
+    said = settle(o, held, counts={"audioInputTokens": 10}, serviceTier="priority", inputTokens=5)
+    again = settle(o, held, counts={"audioInputTokens": 10}, serviceTier="priority", inputTokens=5)
+    assert again["replayed"] is True and again["costMicros"] == said["costMicros"]
+    for other in ({"counts": {"audioInputTokens": 11}, "serviceTier": "priority"},
+                  {"counts": {"audioInputTokens": 10}, "serviceTier": "batch"}, {"counts": {"audioInputTokens": 10}, "serviceTier": "priority", "variant": "x"}):
+        assert settle(o, held, 409, inputTokens=5, **other)["error"] == "SETTLEMENT_CONFLICT"
+
+
+@pytest.mark.parametrize("counts", [{"beads": 1}, {"images": -1}, {"images": 1.5}, {"images": "x"}, {"seconds": "1.1234567"},
+                                    {"images": True}, {"images": 10**10}, [], "images", {"images": None}, {"images": ""}])
+def test_wrong_counts_are_refused(o, account, counts):
+    held = authorize(o, account, "painter")["hold"]
+    assert settle(o, held, 400, counts=counts)["field"] == "counts"
+    assert authorize(o, account, "painter", 400, counts=counts)["field"] == "counts"
+    assert o.post("/api/pricing/estimate", {"model": "painter", "counts": counts}).json["field"] == "counts"
+    guard.release(o, held)
+
+
+def test_counts_and_usage_agree(o, account):
+    held = authorize(o, account, "talker")["hold"]
+    usage = {"prompt_tokens": 100, "completion_tokens": 10}
+    assert settle(o, held, 400, usage=usage, counts={"inputTokens": 99})["field"] == "counts"
+    said = settle(o, held, usage=usage, counts={"inputTokens": 100, "searchCalls": 1})
+    assert said["costMicros"] == money(F("2.5e-6") * 100 + F("1e-5") * 10 + F("0.0275"))
+    assert authorize(o, account, "talker", 400, counts={"inputTokens": 5})["field"] == "counts", "they have fields of their own"
+
+
+def test_batch_jobs_may_take_days(o, account):
+    assert authorize(o, account, "talker", 400, ttlSeconds=86401)["field"] == "ttlSeconds"
+    held = authorize(o, account, "talker", ttlSeconds=8 * 86400, serviceTier="batch", inputTokens=1000, maxOutputTokens=10)
+    assert held["reservedMicros"] == money(F("1.25e-6") * 1000 + F("5e-6") * 10)
+    assert authorize(o, account, "talker", 400, ttlSeconds=8 * 86400 + 1, serviceTier="batch")["field"] == "ttlSeconds"
+    assert settle(o, held["hold"], inputTokens=900, outputTokens=9)["costMicros"] == money(F("1.25e-6") * 900 + F("5e-6") * 9)
+
+
+def test_an_expired_hold_remembers_tier_and_variant(o, account):
+    held = authorize(o, account, "painter", counts={"images": 1}, variant="1024x1024/high", ttlSeconds=10)["hold"]
+    o.sql("UPDATE holds SET expires_at_us = 1")
+    o.sql("UPDATE accounts SET due_at_us = 1 WHERE due_at_us > 0")
+    assert guard.settle(o, guard.hold(o, account), inputTokens=1, outputTokens=1).status == 200
+    said = settle(o, held, counts={"images": 1})
+    assert (said["costMicros"], said["settlement"]) == (money("0.167"), "late")
+
+
+def test_a_usage_belongs_to_its_owner(o, account):
+    said = use(o, account, "painter", counts={"images": 1})
+    other = o.account()
+    path = f"/api/credits/usages/{said['hold']}?account="
+    assert o.get(path + account).status == 200 and o.get(path + other).status == 404
+    assert o.get(f"/api/credits/usages/nonsense?account={account}").status == 404
+    open_hold = authorize(o, account, "painter")["hold"]
+    assert o.get(f"/api/credits/usages/{open_hold}?account={account}").status == 404
+
+
+def test_estimates_and_the_public_list_know_every_dimension(o, account):
+    said = o.post("/api/pricing/estimate", {"model": "painter", "counts": {"images": 2}, "variant": "1024x1024/high"}).json
+    assert said["costMicros"] == money("0.334") and said["counts"] == {"images": 2}
+    said = o.post("/api/pricing/estimate", {"model": "talker", "inputTokens": 0, "outputTokens": 0, "serviceTier": "batch",
+                                            "counts": {"searchCalls": 1}}).json
+    assert said["costMicros"] == money("0.0275") and said["usageIncomplete"] is True
+    [model] = o.get("/api/pricing?model=painter", key=None).json["models"]
+    assert {(line["dimension"], line.get("variant"), line["costMicros"]) for line in model["lines"]} == {
+        ("images", None, money("0.04")), ("images", "1024x1024/high", money("0.167"))}
+
+
+def test_any_line_can_be_set(o, account):
+    o.ctl("price", "set", "film", "--provider", "openai", "--line", "outputVideoSeconds=0.1", "--line",
+          "outputVideoSeconds:1080p=0.3", "--line", "inputTokens>1000=0.001", "--line", "inputTokens@batch=0.0001")
+    shown = json.loads(o.ctl("price", "show", "film", "--json").stdout)["items"]
+    assert {(row["dimension"], row["serviceTier"], row["variant"], row["aboveTokens"], row["dollars"], row["per"])
+            for row in shown} == {("outputVideoSeconds", "standard", "", 0, "0.1", "1"),
+                                  ("outputVideoSeconds", "standard", "1080p", 0, "0.3", "1"),
+                                  ("inputTokens", "standard", "", 1000, "1000", "1000000"),
+                                  ("inputTokens", "batch", "", 0, "100", "1000000")}
+    guard.wait_for_price(o, "film") if hasattr(guard, "wait_for_price") else None
+    said = use(o, account, "film", counts={"outputVideoSeconds": "2.5"}, variant="1080p")
+    assert said["costMicros"] == money("0.75")
+
+
+def test_the_audit_recomputes_from_the_lines(o, account):
+    said = use(o, account, "painter", counts={"images": 4})
+    o.audit()
+    for column, value in (("counts", "'images=3'"), ("variant", "'1024x1024/high'"), ("counts", "'beads=1'"), ("service_tier", "9")):
+        seq = "(SELECT MAX(seq) FROM (SELECT seq FROM usages WHERE item = 'painter') x)"
+        before = o.sql(f"SELECT {column} FROM usages WHERE seq = {seq} AND counts = 'images=4' AND item = 'painter'")
+        where = f"WHERE item = 'painter' AND counts = 'images=4' AND cost_micros = {said['costMicros']}"
+        o.sql(f"UPDATE usages SET {column} = {value} {where} ORDER BY ended_at_us DESC LIMIT 1")
+        done = o.ctl("audit", check=False)
+        assert done.returncode == 1 and "cost" in done.stdout, (column, done.stdout, before)
+        back = "''" if column == "variant" else "0" if column == "service_tier" else "'images=4'"
+        o.sql(f"UPDATE usages SET {column} = {back} WHERE item = 'painter' AND {column} = {value} "
+              f"AND cost_micros = {said['costMicros']} ORDER BY ended_at_us DESC LIMIT 1")
+    o.audit()
