@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static int usage(FILE *out)
+static int print_usage(FILE *out)
 {
 	fprintf(out, "usage: octroi [-c FILE] [-t | -V | -h]\n"
 	             "  -c FILE  configuration (default $OCTROI_CONF, then /etc/octroi/octroi.conf)\n"
@@ -31,10 +31,10 @@ int arguments_read(int argc, char **argv, struct arguments *a)
 			printf("octroi %s\n", OCTROI_VERSION);
 			return EXIT_SUCCESS;
 		case 'h':
-			return usage(stdout);
+			return print_usage(stdout);
 		default:
-			return usage(stderr);
+			return print_usage(stderr);
 		}
 	}
-	return optind < argc ? usage(stderr) : -1;
+	return optind < argc ? print_usage(stderr) : -1;
 }

@@ -76,7 +76,7 @@ static int complain(struct loading *g, const char *format, ...)
 	return -1;
 }
 
-static int say(struct loading *g, struct said *said, const char *text, const char *where)
+static int say_mistake(struct loading *g, struct said *said, const char *text, const char *where)
 {
 	char *copy = strdup(text);
 
@@ -106,7 +106,7 @@ static int said_in_file(struct loading *g, const char *name, const char *text)
 		if (said->text != NULL)
 			return complain(g, "%s: \"%s\" comes twice (a key begins its line, without blanks)",
 			                where, name);
-		return say(g, said, text, where);
+		return say_mistake(g, said, text, where);
 	}
 	return complain(g, "%s: unknown key \"%.64s\"", where, name);
 }
@@ -177,9 +177,9 @@ static int environment_read(struct loading *g)
 		free(g->said[i].text);
 		free(g->said_file[i].text);
 		g->said[i].text = g->said_file[i].text = NULL;
-		if (text != NULL && say(g, &g->said[i], text, name) < 0)
+		if (text != NULL && say_mistake(g, &g->said[i], text, name) < 0)
 			return -1;
-		if (path != NULL && say(g, &g->said_file[i], path, name_file) < 0)
+		if (path != NULL && say_mistake(g, &g->said_file[i], path, name_file) < 0)
 			return -1;
 	}
 	return 0;
@@ -209,7 +209,7 @@ static int secret_read(struct loading *g, size_t i)
 		length--;
 	secret[length] = '\0';
 	if (result == 0)
-		result = say(g, &g->said[i], secret, at->where);
+		result = say_mistake(g, &g->said[i], secret, at->where);
 	explicit_bzero(secret, sizeof(secret));
 	return result;
 }

@@ -59,7 +59,7 @@ struct program {
 	int64_t served;             /* requests, when the housekeeper last looked */
 };
 
-static int complain(const char *what, const char *why)
+static int complain_start(const char *what, const char *why)
 {
 	fprintf(stderr, "octroi: %s%s%s\n", what, why[0] != '\0' ? ": " : "", why);
 	return -1;
@@ -202,7 +202,7 @@ static bool housekeeping_wanted(void *context)
 	return p->sockets.from != SOCKETS_STDIN || served_since;
 }
 
-static void keep_house(void *context)
+static void keep_house_here(void *context)
 {
 	const struct program *p = context;
 
@@ -217,7 +217,7 @@ static struct housekeeper *start_housekeeper(struct program *p)
 		.readers = p->readers,
 		.work = p->sockets.from == SOCKETS_STDIN ? &p->work : NULL,
 		.wanted = housekeeping_wanted,
-		.more = keep_house,
+		.more = keep_house_here,
 		.context = p,
 	};
 
@@ -243,7 +243,7 @@ static void tick(struct program *p)
 /* ---- signals -------------------------------------------------------------------------------------- */
 
 /* Blocks the signals before the first thread, so that only the main thread takes them, when it waits for them. */
-static void signals_block(sigset_t *set)
+static void block_signals(sigset_t *set)
 {
 	static const int ours[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP};
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -256,7 +256,7 @@ static void signals_block(sigset_t *set)
 }
 
 /* Serves until a signal says to stop: SIGTERM, SIGINT, or SIGUSR1, which mod_fcgid sends. */
-static int serve(struct program *p, const sigset_t *signals)
+static int serve_requests(struct program *p, const sigset_t *signals)
 {
 	int64_t next_us = clock_monotonic_us() + TICK_US;
 
@@ -305,7 +305,7 @@ static int confine(struct program *p)
 
 	if (why == NULL || strcmp(p->config.sandbox, "on") != 0)
 		return 0;
-	return complain("no sandbox, which sandbox = on demands", why);
+	return complain_start("no sandbox, which sandbox = on demands", why);
 }
 
 /* The program's exit status. */
@@ -314,7 +314,7 @@ static int run(struct program *p)
 	sigset_t signals;
 	int number;
 
-	signals_block(&signals);
+	block_signals(&signals);
 	if (make_parts(p) < 0 || start_edge(p) < 0)
 		return EXIT_FAILURE;
 	p->housekeeper = start_housekeeper(p);
@@ -327,7 +327,7 @@ static int run(struct program *p)
 		p->worker = worker_start(&p->work);
 	sockets_notify("READY=1");
 	log_flush();
-	number = serve(p, &signals);
+	number = serve_requests(p, &signals);
 	if (!stop(p, number))
 		_exit(EXIT_SUCCESS); /* a thread still waits for the database, and uses the parts */
 	return EXIT_SUCCESS;
@@ -338,7 +338,7 @@ static int run_configured(struct program *p)
 	int status = EXIT_FAILURE;
 
 	if (log_open(p->config.log, level_of(p->config.log_level)) < 0) {
-		(void)complain(p->config.log, strerror(errno));
+		(void)complain_start(p->config.log, strerror(errno));
 		return EXIT_FAILURE;
 	}
 	if (sockets_find(&p->sockets, &p->config) == 0 && confine(p) == 0) {
@@ -357,12 +357,12 @@ static int configure(struct program *p, const char *path)
 	const char *wrong;
 
 	if (config_load(&p->config, path, error) < 0)
-		return complain(error, "");
+		return complain_start(error, "");
 	if (zone_find(p->config.time_zone) == NULL)
-		return complain("this machine does not know the time_zone", p->config.time_zone);
+		return complain_start("this machine does not know the time_zone", p->config.time_zone);
 	options = options_database(&p->config);
 	wrong = db_options_wrong(&options);
-	return wrong == NULL ? 0 : complain(wrong, "");
+	return wrong == NULL ? 0 : complain_start(wrong, "");
 }
 
 int main(int argc, char **argv)
@@ -373,7 +373,7 @@ int main(int argc, char **argv)
 
 	(void)mallopt(M_ARENA_MAX, MALLOC_ARENAS);
 	if (digest_watch_memory() < 0) { /* first: the others use OpenSSL and jansson */
-		(void)complain("no memory for OpenSSL", "");
+		(void)complain_start("no memory for OpenSSL", "");
 		return EXIT_FAILURE;
 	}
 	token_watch_memory();

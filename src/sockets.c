@@ -16,7 +16,7 @@
 
 #define PASSED_FD_FIRST 3
 
-static int complain(const char *what)
+static int complain_socket(const char *what)
 {
 	(void)fprintf(stderr, "octroi: %s\n", what);
 	return -1;
@@ -30,7 +30,7 @@ static bool is_listening(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &length) == 0 && on != 0;
 }
 
-static long number_of(const char *text)
+static long port_number(const char *text)
 {
 	char *end;
 	long number;
@@ -57,17 +57,17 @@ static bool passed_internal(const char *names, int at)
 static int take_passed(struct sockets *s)
 {
 	const char *names = getenv("LISTEN_FDNAMES");
-	long count = number_of(getenv("LISTEN_FDS"));
+	long count = port_number(getenv("LISTEN_FDS"));
 
-	if (count <= 0 || number_of(getenv("LISTEN_PID")) != (long)getpid())
+	if (count <= 0 || port_number(getenv("LISTEN_PID")) != (long)getpid())
 		return 0;
 	if (count > 2)
-		return complain("more than two sockets were passed");
+		return complain_socket("more than two sockets were passed");
 	for (int i = 0; i < count; i++) {
 		int fd = PASSED_FD_FIRST + i;
 
 		if (!is_listening(fd) || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
-			return complain("a descriptor that was passed is no listening socket");
+			return complain_socket("a descriptor that was passed is no listening socket");
 		*(passed_internal(names, i) ? &s->internal_fd : &s->public_fd) = fd;
 	}
 	return (int)count;
@@ -107,11 +107,11 @@ int sockets_find(struct sockets *s, struct config *c)
 	}
 	s->from = passed > 0 ? SOCKETS_PASSED : SOCKETS_CONFIGURED;
 	if (s->internal_fd >= 0 && name_internal(c) < 0)
-		return complain("no memory");
+		return complain_socket("no memory");
 	if (listen_where(c->listen, &s->public_fd) < 0 || listen_where(c->listen_internal, &s->internal_fd) < 0)
 		return -1;
 	if (s->public_fd < 0 && s->internal_fd < 0)
-		return complain("nowhere to listen: set listen in octroi.conf, or pass a socket as fd 3 or fd 0");
+		return complain_socket("nowhere to listen: set listen in octroi.conf, or pass a socket as fd 3 or fd 0");
 	return 0;
 }
 

@@ -17,7 +17,7 @@
 
 typedef void take_row(struct audit *A, const struct subject *s, const struct db_row *row);
 
-static int ask(struct audit *A, const struct subject *s, const struct buf *sql, take_row *take)
+static int ask_explained(struct audit *A, const struct subject *s, const struct buf *sql, take_row *take)
 {
 	struct db_row row;
 	int more = -1;
@@ -113,7 +113,7 @@ static int explain_records(struct audit *A, const struct subject *s, struct buf 
 	sql_literal(sql, ") e ON e.seq = r.seq WHERE r.account_id = ");
 	put_account(sql, s);
 	sql_literal(sql, " ORDER BY r.seq");
-	return ask(A, s, sql, check);
+	return ask_explained(A, s, sql, check);
 }
 
 /* ---- usages ---------------------------------------------------------------------------------- */
@@ -143,7 +143,7 @@ static int explain_usages(struct audit *A, const struct subject *s, struct buf *
 	                 "u.account_id = ");
 	put_account(sql, s);
 	sql_literal(sql, " AND u.cost_micros + COALESCE(e.total, 0) <> 0 ORDER BY u.seq");
-	if (ask(A, s, sql, take_usage) != 0)
+	if (ask_explained(A, s, sql, take_usage) != 0)
 		return -1;
 	buf_reset(sql);
 	sql_literal(sql, "SELECT e.seq, e.usage_seq FROM entries e LEFT JOIN usages u"
@@ -151,7 +151,7 @@ static int explain_usages(struct audit *A, const struct subject *s, struct buf *
 	                 " WHERE e.usage_seq <> 0 AND u.seq IS NULL AND e.account_id = ");
 	put_account(sql, s);
 	sql_literal(sql, " ORDER BY e.seq");
-	if (ask(A, s, sql, take_usage_missing) != 0)
+	if (ask_explained(A, s, sql, take_usage_missing) != 0)
 		return -1;
 	return explain_records(A, s, sql, TABLE_USAGES, check_usage_record);
 }
@@ -207,7 +207,7 @@ static int explain_grants(struct audit *A, const struct subject *s, struct buf *
 	                 "WHERE g.account_id = ");
 	put_account(sql, s);
 	sql_literal(sql, " ORDER BY g.seq");
-	if (ask(A, s, sql, take_grant) != 0)
+	if (ask_explained(A, s, sql, take_grant) != 0)
 		return -1;
 	buf_reset(sql);
 	sql_literal(sql, "SELECT e.seq, e.grant_seq FROM entries e LEFT JOIN grants g"
@@ -215,7 +215,7 @@ static int explain_grants(struct audit *A, const struct subject *s, struct buf *
 	                 " WHERE e.grant_seq <> 0 AND g.seq IS NULL AND e.account_id = ");
 	put_account(sql, s);
 	sql_literal(sql, " ORDER BY e.seq");
-	return ask(A, s, sql, take_grant_missing);
+	return ask_explained(A, s, sql, take_grant_missing);
 }
 
 /* ---- transactions ---------------------------------------------------------------------------- */
@@ -264,7 +264,7 @@ static int explain_transactions(struct audit *A, const struct subject *s, struct
 		" WHERE t.account_id = ");
 	put_account(sql, s);
 	sql_literal(sql, " ORDER BY t.seq");
-	if (ask(A, s, sql, take_transaction) != 0)
+	if (ask_explained(A, s, sql, take_transaction) != 0)
 		return -1;
 	buf_reset(sql);
 	sql_literal(sql, "SELECT e.seq, e.transaction_seq FROM entries e LEFT JOIN transactions t"
@@ -272,7 +272,7 @@ static int explain_transactions(struct audit *A, const struct subject *s, struct
 	                 " WHERE e.transaction_seq <> 0 AND t.seq IS NULL AND e.account_id = ");
 	put_account(sql, s);
 	sql_literal(sql, " ORDER BY e.seq");
-	if (ask(A, s, sql, take_transaction_missing) != 0)
+	if (ask_explained(A, s, sql, take_transaction_missing) != 0)
 		return -1;
 	return explain_records(A, s, sql, TABLE_TRANSACTIONS, check_transaction_record);
 }
@@ -313,7 +313,7 @@ static int explain_numbers(struct audit *A, const struct subject *s, struct buf 
 	                 "AND u.seq = h.seq"
 	                 " WHERE h.account_id = ");
 	put_account(sql, s);
-	if (ask(A, s, sql, take_double) != 0)
+	if (ask_explained(A, s, sql, take_double) != 0)
 		return -1;
 	buf_reset(sql);
 	sql_literal(sql,
@@ -323,7 +323,7 @@ static int explain_numbers(struct audit *A, const struct subject *s, struct buf 
 	put_account(sql, s);
 	sql_literal(sql, ") n WHERE seq < 1 OR seq > ");
 	sql_int(sql, s->row.hold_seq);
-	if (ask(A, s, sql, take_stray) != 0)
+	if (ask_explained(A, s, sql, take_stray) != 0)
 		return -1;
 	buf_reset(sql);
 	sql_literal(sql, "SELECT before_seq, seq FROM (SELECT seq, LAG(seq) OVER (ORDER BY seq) AS "
@@ -335,7 +335,7 @@ static int explain_numbers(struct audit *A, const struct subject *s, struct buf 
 	sql_literal(sql, " UNION SELECT ");
 	sql_int(sql, s->row.hold_seq < INT64_MAX ? s->row.hold_seq + 1 : INT64_MAX);
 	sql_literal(sql, ") n) p WHERE before_seq >= 0 AND seq > before_seq + 1 ORDER BY seq");
-	return ask(A, s, sql, take_gap);
+	return ask_explained(A, s, sql, take_gap);
 }
 
 int audit_explain(struct audit *A, const struct subject *s)

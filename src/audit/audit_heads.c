@@ -30,7 +30,7 @@ static void chain(unsigned char digest[DIGEST_BYTES], const char *line)
 	memcpy(digest, next, sizeof(next));
 }
 
-static void put_line(struct audit_heads *h, const char *line)
+static void put_head(struct audit_heads *h, const char *line)
 {
 	chain(h->digest, line);
 	(void)fputs(line, h->file);
@@ -39,7 +39,7 @@ static void put_line(struct audit_heads *h, const char *line)
 void audit_heads_begin(struct audit_heads *h, FILE *file)
 {
 	*h = (struct audit_heads){.file = file};
-	put_line(h, FIRST_LINE);
+	put_head(h, FIRST_LINE);
 }
 
 void audit_heads_add(struct audit_heads *h, const struct accounts_row *a)
@@ -51,7 +51,7 @@ void audit_heads_add(struct audit_heads *h, const struct accounts_row *a)
 	buf_printf(&line, " %" PRId64 " ", a->entry_seq);
 	buf_add_hex(&line, a->chain_head, sizeof(a->chain_head));
 	buf_printf(&line, " %" PRId64 " %" PRId64 "\n", a->hold_seq, a->grant_seq);
-	put_line(h, buf_text(&line));
+	put_head(h, buf_text(&line));
 	buf_free(&line);
 	h->count++;
 }
@@ -107,7 +107,7 @@ static bool read_end(const char *line, int64_t count, const unsigned char digest
 	return at != NULL && *at == '\0' && number == count && memcmp(said, digest, sizeof(said)) == 0;
 }
 
-static int fail(char error[AUDIT_HEADS_ERROR_MAX], int64_t line, const char *why)
+static int fail_line(char error[AUDIT_HEADS_ERROR_MAX], int64_t line, const char *why)
 {
 	(void)snprintf(error, AUDIT_HEADS_ERROR_MAX, "line %lld: %s", (long long)line, why);
 	return -1;
@@ -121,24 +121,24 @@ int audit_heads_check(FILE *file, char error[AUDIT_HEADS_ERROR_MAX])
 	int64_t count = 0;
 
 	if (fgets(line, sizeof(line), file) == NULL || strcmp(line, FIRST_LINE) != 0)
-		return fail(error, 1, "this is no file of octroictl audit --heads, or of another version");
+		return fail_line(error, 1, "this is no file of octroictl audit --heads, or of another version");
 	for (;;) {
 		chain(digest, line);
 		if (fgets(line, sizeof(line), file) == NULL)
-			return fail(error, count + 2, "the end is missing: the file was cut off");
+			return fail_line(error, count + 2, "the end is missing: the file was cut off");
 		if (strncmp(line, "end ", 4) == 0)
 			break;
 		if (!read_head(line, &head))
-			return fail(error, count + 2, "this is no head of an account");
+			return fail_line(error, count + 2, "this is no head of an account");
 		if (count > 0 && memcmp(before, head.id, sizeof(before)) >= 0)
-			return fail(error, count + 2, "the accounts are not in their order");
+			return fail_line(error, count + 2, "the accounts are not in their order");
 		memcpy(before, head.id, sizeof(before));
 		count++;
 	}
 	if (!read_end(line, count, digest))
-		return fail(error, count + 2, "the lines before are not those that were written: the file was changed");
+		return fail_line(error, count + 2, "the lines before are not those that were written: the file was changed");
 	if (fgets(line, sizeof(line), file) != NULL)
-		return fail(error, count + 3, "something follows the end");
+		return fail_line(error, count + 3, "something follows the end");
 	return 0;
 }
 
@@ -180,7 +180,7 @@ static void find_less(struct audit *A, const char *row, const char *name, int64_
 		               (long long)now, (long long)then);
 }
 
-static void compare(struct audit *A, const struct head *h, const struct db_row *row)
+static void compare_head(struct audit *A, const struct head *h, const struct db_row *row)
 {
 	char name[AUDIT_ROW_MAX];
 	struct buf id;
@@ -218,7 +218,7 @@ static int compare_some(struct audit *A, const struct head *heads, int count)
 	add_question(&sql, heads, count);
 	if (db_query(A->db, &sql) == DB_OK)
 		for (more = db_row(A->db, &row); more == 1; more = db_row(A->db, &row))
-			compare(A, &heads[db_int(&row, 0)], &row);
+			compare_head(A, &heads[db_int(&row, 0)], &row);
 	buf_free(&sql);
 	return db_finish(A->db) == DB_OK && more == 0 ? 0 : -1;
 }

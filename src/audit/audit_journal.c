@@ -9,7 +9,7 @@
 #include "ledger/decide/entry.h"
 #include "ledger/rows/record.h"
 
-static void find(struct audit *A, const char *check, const struct subject *s,
+static void find_entry(struct audit *A, const char *check, const struct subject *s,
                  const struct entries_row *e, const char *detail)
 {
 	audit_find(A, check, "entries", s, e->seq, "%s", detail);
@@ -30,7 +30,7 @@ static void check_sequence(struct audit *A, struct subject *s, const struct entr
 	if (e->seq == s->last.seq + 1)
 		return;
 	if (e->seq <= 0) {
-		find(A, "sequence", s, e, "entries are numbered from 1");
+		find_entry(A, "sequence", s, e, "entries are numbered from 1");
 		return;
 	}
 	s->gap = true;
@@ -46,7 +46,7 @@ static void check_chain(struct audit *A, const struct subject *s, const struct e
 		return;
 	entry_hash(e, s->last.hash, hash);
 	if (memcmp(hash, e->hash, sizeof(hash)) != 0)
-		find(A, "chain", s, e,
+		find_entry(A, "chain", s, e,
 		     "the hash is not that of the entry's fields and the hash before");
 }
 
@@ -67,7 +67,7 @@ static void check_balances(struct audit *A, const struct subject *s, const struc
 		           (long long)e->balance_after_micros);
 }
 
-static const char *usage_sense(const struct entries_row *e)
+static const char *usage_entry_sense(const struct entries_row *e)
 {
 	if (e->usage_seq <= 0 || e->transaction_seq != 0)
 		return "an entry of a usage names one usage and no transaction";
@@ -118,7 +118,7 @@ static const char *sense(const struct subject *s, const struct entries_row *e)
 	case ENTRY_USAGE:
 	case ENTRY_REVERSAL:
 	case ENTRY_RECORD:
-		return usage_sense(e);
+		return usage_entry_sense(e);
 	case ENTRY_TRANSACTION:
 		return transaction_sense(s, e);
 	case ENTRY_DEBT:
@@ -133,16 +133,16 @@ static void check_sense(struct audit *A, struct subject *s, const struct entries
 	const char *wrong = sense(s, e);
 
 	if (wrong != NULL)
-		find(A, "sense", s, e, wrong);
+		find_entry(A, "sense", s, e, wrong);
 	if (s->unpaired != 0 && (e->kind != ENTRY_DEBT || e->grant_seq != 0) && !s->gap)
-		find(A, "sense", s, e, "the debt entry before has no second half");
+		find_entry(A, "sense", s, e, "the debt entry before has no second half");
 	s->unpaired = 0;
 	if (e->kind == ENTRY_DEBT && e->grant_seq != 0 && e->amount_micros > INT64_MIN)
 		s->unpaired = -e->amount_micros;
 }
 
 /* Adds the entry to the journal's checksums of usages, grants and transactions. */
-static void add_up(const struct audit *A, struct subject *s, const struct entries_row *e)
+static void add_up_entries(const struct audit *A, struct subject *s, const struct entries_row *e)
 {
 	struct audit_row_checksums *said = &s->said;
 
@@ -191,7 +191,7 @@ void audit_journal_entry(struct audit *A, struct subject *s, const struct entrie
 	check_balances(A, s, e);
 	check_sense(A, s, e);
 	leave_last(A, s, e->transaction_seq);
-	add_up(A, s, e);
+	add_up_entries(A, s, e);
 	s->last = *e;
 }
 
@@ -201,7 +201,7 @@ void audit_journal_end(struct audit *A, struct subject *s)
 
 	leave_last(A, s, 0);
 	if (s->unpaired != 0)
-		find(A, "sense", s, &s->last, "this debt entry has no second half");
+		find_entry(A, "sense", s, &s->last, "this debt entry has no second half");
 	if (a->entry_seq > s->last.seq)
 		missing(A, s, s->last.seq + 1, a->entry_seq);
 	else if (a->entry_seq < s->last.seq)

@@ -113,7 +113,7 @@ void audit_rows_grant(struct audit *A, struct subject *s, const struct grants_ro
 
 /* ---- holds and usages ------------------------------------------------------------------------ */
 
-static void take_number(const struct audit *A, struct subject *s, int64_t seq)
+static void take_next_number(const struct audit *A, struct subject *s, int64_t seq)
 {
 	row_checksum_add(&A->key, &s->numbers, seq, 1);
 	if (seq < 1 || seq > s->row.hold_seq)
@@ -195,7 +195,7 @@ void audit_rows_hold(struct audit *A, struct subject *s, const struct holds_row 
 	A->report->overdue += h->expires_at_us <= A->now_us;
 	s->holds++;
 	s->held += h->reserved_micros;
-	take_number(A, s, h->seq);
+	take_next_number(A, s, h->seq);
 	due(s, h->expires_at_us);
 	if (h->kind != PRICE_MODEL && h->kind != PRICE_ACTION)
 		audit_find(A, "hold", "holds", s, h->seq, "there is no kind %lld",
@@ -282,7 +282,7 @@ void audit_rows_usage(struct audit *A, struct subject *s, const struct usages_ro
 
 	A->report->usages++;
 	s->usages++;
-	take_number(A, s, u->seq);
+	take_next_number(A, s, u->seq);
 	/* The journal has the cost with the other sign. */
 	if (u->cost_micros != INT64_MIN)
 		audit_row_checksum_add(A, &s->found.usage, u->seq, ASPECT_AMOUNT, -u->cost_micros);

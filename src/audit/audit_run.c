@@ -139,7 +139,7 @@ static void add_requests(struct buf *sql, const struct range *range)
 	sql_literal(sql, " ORDER BY r.account_id, r.request_key");
 }
 
-static int run(struct audit *A, const struct buf *sql)
+static int audit_all(struct audit *A, const struct buf *sql)
 {
 	return db_query(A->db, sql) == DB_OK && db_finish(A->db) == DB_OK ? 0 : -1;
 }
@@ -258,7 +258,7 @@ static int finish_chunk(struct audit *A)
 /* ---- the run --------------------------------------------------------------------------------- */
 
 /* Begins one snapshot for the whole audit, and reads its time and its book. */
-static int begin(struct audit *A)
+static int begin_snapshot(struct audit *A)
 {
 	struct buf sql;
 	struct db_row row;
@@ -267,7 +267,7 @@ static int begin(struct audit *A)
 	buf_init(&sql, SQL_MAX);
 	sql_literal(&sql, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
 	                  "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
-	if (run(A, &sql) == 0) {
+	if (audit_all(A, &sql) == 0) {
 		buf_reset(&sql);
 		sql_literal(&sql, "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)");
 		if (db_query(A->db, &sql) == DB_OK)
@@ -332,7 +332,7 @@ int audit_run(struct db *d, const struct audit_request *q,
 		A->heads = &heads;
 	}
 	row_checksum_draw(&A->key);
-	if (begin(A) == 0)
+	if (begin_snapshot(A) == 0)
 		result = run_chunks(A, &range);
 	if (result == 0)
 		result = finish(A, q, q->account != NULL ? &key : NULL);

@@ -121,7 +121,7 @@ void audit_read_row(const struct db_row *from, enum table_id id, union audit_row
 
 /* ---- questions about many accounts at once --------------------------------------------------- */
 
-static int ask(struct audit *A, const struct audit_query *query, const struct account_key *only)
+static int ask_state(struct audit *A, const struct audit_query *query, const struct account_key *only)
 {
 	struct db_row row;
 	struct buf sql;
@@ -149,7 +149,7 @@ static int ask(struct audit *A, const struct audit_query *query, const struct ac
 int audit_ask(struct audit *A, const struct audit_query *queries, size_t count, const struct account_key *only)
 {
 	for (size_t i = 0; i < count; i++)
-		if (ask(A, &queries[i], only) != 0)
+		if (ask_state(A, &queries[i], only) != 0)
 			return -1;
 	return 0;
 }

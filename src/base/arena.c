@@ -38,7 +38,7 @@ static struct block *block_new(size_t capacity, struct block *next)
 }
 
 /* The next multiple of the alignment; bytes is far from SIZE_MAX. */
-static size_t round_up(size_t bytes)
+static size_t round_up_bytes(size_t bytes)
 {
 	return (bytes + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
 }
@@ -49,7 +49,7 @@ struct arena *arena_new(size_t max_bytes)
 	size_t first;
 
 	CHECK(max_bytes < SIZE_MAX / 2);
-	max_bytes = round_up(max_bytes);
+	max_bytes = round_up_bytes(max_bytes);
 	first = max_bytes < ARENA_FIRST_BLOCK_BYTES ? max_bytes : ARENA_FIRST_BLOCK_BYTES;
 	if (a == NULL)
 		return NULL;
@@ -106,7 +106,7 @@ void *arena_alloc(struct arena *a, size_t bytes)
 	/* Checked before any arithmetic: a size near SIZE_MAX must not wrap. */
 	if (bytes > a->max_bytes)
 		return NULL;
-	rounded = round_up(bytes > 0 ? bytes : 1);
+	rounded = round_up_bytes(bytes > 0 ? bytes : 1);
 	if (rounded > a->max_bytes - a->handed_out)
 		return NULL;
 	b = arena_room(a, rounded);

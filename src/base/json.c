@@ -459,7 +459,7 @@ void json_writer_init(struct json_writer *w, struct buf *out)
 }
 
 /* Length of the UTF-8 sequence of two bytes or more at text, 0 when there is none (RFC 3629). */
-static size_t utf8_sequence(const unsigned char *text)
+static size_t utf8_length(const unsigned char *text)
 {
 	unsigned char lead = text[0];
 	size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
@@ -507,7 +507,7 @@ static void put_quoted(struct buf *out, const char *text)
 
 	buf_add_char(out, '"');
 	while (*at != '\0') {
-		size_t length = *at < 0x80 ? 1 : utf8_sequence(at);
+		size_t length = *at < 0x80 ? 1 : utf8_length(at);
 
 		if (length > 0 && *at >= 0x20 && *at != '"' && *at != '\\') {
 			at += length;

@@ -62,6 +62,13 @@ bool money_multiply(micros amount, int64_t count, micros *product)
 	return true;
 }
 
+micros money_clip(__int128 amount)
+{
+	if (amount > INT64_MAX)
+		return INT64_MAX;
+	return amount < INT64_MIN ? INT64_MIN : (micros)amount;
+}
+
 int64_t money_floor_div(micros amount, int64_t per_minor)
 {
 	int64_t quotient;

@@ -29,6 +29,9 @@ micros money_least(micros a, micros b);
 bool money_multiply(micros amount, int64_t count, micros *product)
         __attribute__((warn_unused_result));
 
+/* An amount for display, cut to the range of micros; never one of a row. */
+micros money_clip(__int128 amount);
+
 /* Minor units (cents; for credits whole units when per_minor is MONEY_MICROS_PER_UNIT), rounded
  * down (towards minus infinity). */
 int64_t money_floor_div(micros amount, int64_t per_minor);

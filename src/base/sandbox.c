@@ -129,7 +129,7 @@ static const struct rule rules[] = {
 	{"prlimit64", INT, RLIMIT_NOFILE, 1, false},
 };
 
-static int add(scmp_filter_ctx filter, uint32_t action, const char *name, unsigned count, struct scmp_arg_cmp compare)
+static int add_rule(scmp_filter_ctx filter, uint32_t action, const char *name, unsigned count, struct scmp_arg_cmp compare)
 {
 	const int number = seccomp_syscall_resolve_name(name);
 
@@ -143,7 +143,7 @@ static int add_names(scmp_filter_ctx filter, uint32_t action, const char *const 
 	int error = 0;
 
 	for (size_t i = 0; i < count && error == 0; i++)
-		error = add(filter, action, names[i], 0, (struct scmp_arg_cmp){0});
+		error = add_rule(filter, action, names[i], 0, (struct scmp_arg_cmp){0});
 	return error;
 }
 
@@ -152,12 +152,12 @@ static int add_rules(scmp_filter_ctx filter)
 	int error = 0;
 
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]) && error == 0; i++)
-		error = add(filter, rules[i].deadly ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ALLOW, rules[i].name, 1,
+		error = add_rule(filter, rules[i].deadly ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ALLOW, rules[i].name, 1,
 		            SCMP_CMP64(rules[i].argument, SCMP_CMP_MASKED_EQ, rules[i].mask, rules[i].value));
 	if (error != 0)
 		return error;
 	/* abort signals its own process, so tgkill is allowed for this one. */
-	return add(filter, SCMP_ACT_ALLOW, "tgkill", 1,
+	return add_rule(filter, SCMP_ACT_ALLOW, "tgkill", 1,
 	           SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, INT, (uint64_t)(uint32_t)getpid()));
 }
 

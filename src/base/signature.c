@@ -57,7 +57,7 @@ static bool has_prefix(const struct span *s, const char *prefix)
 }
 
 /* Seconds since 1970 as their plain decimal number; -1 for anything else. */
-static int64_t read_time(const struct span *s)
+static int64_t read_signed_time(const struct span *s)
 {
 	int64_t value = 0;
 
@@ -108,7 +108,7 @@ struct key {
 };
 
 /* The secret's key; false when it has too few or too many bytes, or (Svix) is no base64. */
-static bool read_key(const struct span *secret, enum signature_kind kind, struct key *key)
+static bool read_secret(const struct span *secret, enum signature_kind kind, struct key *key)
 {
 	struct span text = *secret;
 	int decoded;
@@ -140,7 +140,7 @@ int signature_check_secrets(const char *secrets, enum signature_kind kind)
 	int count = 0;
 
 	while (next_secret(&secrets, &secret)) {
-		if (!read_key(&secret, kind, &key))
+		if (!read_secret(&secret, kind, &key))
 			return -1;
 		count++;
 	}
@@ -200,7 +200,7 @@ enum signature_verdict signature_stripe(const char *secrets, const char *header,
 
 	if (header == NULL || length == 0 || !read_stripe_header(header, &time))
 		return SIGNATURE_MALFORMED;
-	signed_s = read_time(&time);
+	signed_s = read_signed_time(&time);
 	if (signed_s < 0)
 		return SIGNATURE_MALFORMED;
 	while (next_secret(&secrets, &secret)) {
@@ -258,7 +258,7 @@ static bool svix_signed_with(const struct span *secret, const struct signature_s
 	char text[BASE64_CHARACTERS + 1];
 	struct key key;
 
-	if (!read_key(secret, SIGNATURE_SVIX, &key) ||
+	if (!read_secret(secret, SIGNATURE_SVIX, &key) ||
 	    digest_hmac_sha256_pieces(key.bytes, key.length, pieces, 5, digest) != 0)
 		return false;
 	to_base64(digest, text);
@@ -277,7 +277,7 @@ enum signature_verdict signature_svix(const char *secrets, const struct signatur
 		return SIGNATURE_MALFORMED;
 	time.text = headers->timestamp;
 	time.length = strlen(headers->timestamp);
-	signed_s = read_time(&time);
+	signed_s = read_signed_time(&time);
 	/* The id stands before a dot, so it may hold none. */
 	if (signed_s < 0 || strchr(headers->id, '.') != NULL)
 		return SIGNATURE_MALFORMED;

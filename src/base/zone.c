@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/calendar.h"
 #include "base/check.h"
 #include "base/lock.h"
 
@@ -82,7 +83,7 @@ static struct zone **place_of(const char *name)
 	return &known.place[at];
 }
 
-static struct zone *load(const char *name)
+static struct zone *load_zone(const char *name)
 {
 	struct zone *z;
 	GTimeZone *times = exists(name) ? g_time_zone_new_identifier(name) : NULL;
@@ -105,7 +106,7 @@ const struct zone *zone_find(const char *name)
 	lock_take(&known.lock);
 	place = place_of(name);
 	if (*place == NULL && known.count < ZONES_MAX) {
-		*place = load(name);
+		*place = load_zone(name);
 		known.count += *place != NULL;
 	}
 	z = *place;
@@ -119,11 +120,6 @@ const char *zone_name(const struct zone *z)
 }
 
 /* ---- instants and the clock on the wall --------------------------------------------------------------- */
-
-static int64_t floor_div(int64_t a, int64_t b)
-{
-	return a / b - (a % b < 0);
-}
 
 /* The number of the stretch of time that the instant is in.  Within a stretch the offset does not change; stretches are
  * numbered in order. */
@@ -158,12 +154,12 @@ static int64_t next_change(const struct zone *z, int64_t from, int64_t limit)
 
 int64_t zone_local(const struct zone *z, int64_t time_us)
 {
-	return time_us + offset(z, floor_div(time_us, US)) * US;
+	return time_us + offset(z, calendar_floor_div(time_us, US)) * US;
 }
 
 int64_t zone_instant(const struct zone *z, int64_t local_us)
 {
-	const int64_t local_s = floor_div(local_us, US);
+	const int64_t local_s = calendar_floor_div(local_us, US);
 	const int64_t end = local_s + OFFSET_MAX_S;
 
 	for (int64_t start = local_s - OFFSET_MAX_S; start < end;) {
@@ -179,67 +175,31 @@ int64_t zone_instant(const struct zone *z, int64_t local_us)
 	UNREACHABLE("some offset holds at the end");
 }
 
-/* ---- the calendar, proleptic Gregorian ------------------------------------------------------------------ */
-
-struct date {
-	int64_t year, month, day; /* month 0 to 11, day 1 to 31 */
-};
-
-/* Days since 1970-01-01, counting years from March so that a leap day is the last of its year. */
-static int64_t days_of(const struct date *t)
-{
-	const int64_t year = t->month < 2 ? t->year - 1 : t->year;
-	const int64_t era = floor_div(year, 400), of_era = year - era * 400;
-	const int64_t of_year = (153 * ((t->month + 10) % 12) + 2) / 5 + t->day - 1;
-
-	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
-static struct date date_of(int64_t days)
-{
-	const int64_t shifted = days + 719468;
-	const int64_t era = floor_div(shifted, 146097), of_era = shifted - era * 146097;
-	const int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-	const int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
-	const int64_t month = (5 * of_year + 2) / 153; /* from March */
-
-	return (struct date){.year = year + era * 400 + (month >= 10),
-	                     .month = (month + 2) % 12,
-	                     .day = of_year - (153 * month + 2) / 5 + 1};
-}
-
-static void move_months(struct date *t, int64_t months)
-{
-	const int64_t month = t->year * 12 + t->month + months;
-
-	t->year = floor_div(month, 12);
-	t->month = month - t->year * 12;
-}
+/* ---- months and days on the wall --------------------------------------------------------------------- */
 
 int64_t zone_add_months(int64_t local_us, int64_t months)
 {
-	const int64_t days = floor_div(local_us, DAY_US);
-	struct date t = date_of(days), first;
+	const int64_t days = calendar_floor_div(local_us, DAY_US);
+	const struct calendar_date date = calendar_add_months(calendar_date(days), months);
+	struct calendar_date first = {date.year, date.month, 1};
 	int64_t last;
 
-	move_months(&t, months);
-	first = (struct date){t.year, t.month, 1};
-	move_months(&first, 1);
-	last = days_of(&first) - 1;
-	return (days_of(&t) < last ? days_of(&t) : last) * DAY_US + (local_us - days * DAY_US);
+	first = calendar_add_months(first, 1);
+	last = calendar_days(&first) - 1;
+	return (calendar_days(&date) < last ? calendar_days(&date) : last) * DAY_US + (local_us - days * DAY_US);
 }
 
 int64_t zone_local_day(int64_t local_us)
 {
-	return floor_div(local_us, DAY_US) * DAY_US;
+	return calendar_floor_div(local_us, DAY_US) * DAY_US;
 }
 
 int64_t zone_local_month(int64_t local_us)
 {
-	struct date t = date_of(floor_div(local_us, DAY_US));
+	struct calendar_date date = calendar_date(calendar_floor_div(local_us, DAY_US));
 
-	t.day = 1;
-	return days_of(&t) * DAY_US;
+	date.day = 1;
+	return calendar_days(&date) * DAY_US;
 }
 
 /* ---- days and months of a zone ---------------------------------------------------------------------------- */
@@ -260,9 +220,9 @@ static int64_t next_unit(const struct zone *z, int64_t time_us, int64_t (*from)(
                          int64_t (*next)(int64_t local_us))
 {
 	const int64_t local = zone_local(z, time_us), unit = from(local), end = next(local);
-	const int64_t limit = floor_div(time_us + (end - local), US) + 2 * OFFSET_MAX_S;
+	const int64_t limit = calendar_floor_div(time_us + (end - local), US) + 2 * OFFSET_MAX_S;
 
-	for (int64_t start = floor_div(time_us, US);;) {
+	for (int64_t start = calendar_floor_div(time_us, US);;) {
 		const int64_t change = next_change(z, start, limit), at = end - offset(z, start) * US;
 
 		if (at < change * US)

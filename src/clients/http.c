@@ -16,7 +16,7 @@
 
 static pthread_once_t begun = PTHREAD_ONCE_INIT;
 
-static void begin(void)
+static void begin_call(void)
 {
 	CHECK(curl_global_init_mem(CURL_GLOBAL_DEFAULT, memory_alloc, memory_free, memory_realloc, memory_copy,
 	                           memory_zeroed) == CURLE_OK);
@@ -168,7 +168,7 @@ int http_send(const struct http_request *request, struct http_answer *answer)
 	long status = 0;
 	bool listed;
 
-	CHECK(pthread_once(&begun, begin) == 0);
+	CHECK(pthread_once(&begun, begin_call) == 0);
 	*answer = (struct http_answer){0};
 	buf_init(&answer->body, request->answer_max + 1);
 	buf_init(&answer->head, HEAD_MAX);

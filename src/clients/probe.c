@@ -99,7 +99,7 @@ static const struct {
 	{"Could not finish the message because max_tokens", "invalid_request_error", PROBE_HEALTHY},
 };
 
-static const char *text_of(const struct json *record, const char *name)
+static const char *member_text(const struct json *record, const char *name)
 {
 	const struct json *value = json_get(record, name);
 
@@ -152,7 +152,7 @@ static enum probe_state by_status(int status)
 static enum probe_state error_verdict(const struct probe_answer *answer, const struct json *error,
                                       char detail[PROBE_DETAIL_MAX])
 {
-	const char *code = text_of(error, "code"), *type = text_of(error, "type");
+	const char *code = member_text(error, "code"), *type = member_text(error, "type");
 	enum probe_state state = find_code(code);
 
 	(void)snprintf(detail, PROBE_DETAIL_MAX, "%s",
@@ -162,7 +162,7 @@ static enum probe_state error_verdict(const struct probe_answer *answer, const s
 	if (state == PROBE_UNEXPECTED)
 		state = find_code(type);
 	if (state == PROBE_UNEXPECTED)
-		state = find_sentence(text_of(error, "message"), type);
+		state = find_sentence(member_text(error, "message"), type);
 	if (state == PROBE_UNEXPECTED)
 		state = by_status(answer->status);
 	/* Anthropic's monthly cap of a tier looks like a rate limit, but has no Retry-After header. */
@@ -257,8 +257,8 @@ static bool wants_other_limit(const struct http_answer *answer)
 	struct json *json = json_parse(buf_text(&answer->body), answer->body.length, false, why);
 	const struct json *error = json_get(json, "error");
 	const bool wants = answer->status == 400 &&
-	                   strcmp(text_of(error, "param"), "max_tokens") == 0 &&
-	                   strcmp(text_of(error, "code"), "unsupported_parameter") == 0;
+	                   strcmp(member_text(error, "param"), "max_tokens") == 0 &&
+	                   strcmp(member_text(error, "code"), "unsupported_parameter") == 0;
 
 	json_free(json);
 	return wants;
@@ -295,7 +295,7 @@ static void judge(struct asking *g, enum probe_call call, const struct http_answ
 }
 
 /* Makes one request; its verdict is in the result. */
-static void ask(struct asking *g, enum probe_call call, const char *limit)
+static void ask_provider(struct asking *g, enum probe_call call, const char *limit)
 {
 	const struct probe_target *target = g->target;
 	const int64_t began_us = clock_monotonic_us();
@@ -348,10 +348,10 @@ void probe_run(const struct probe_target *target, int64_t deadline_us, struct pr
 	struct asking g = {.target = target, .deadline_us = deadline_us, .result = result};
 
 	*result = (struct probe_result){.state = PROBE_UNREACHABLE};
-	ask(&g, openai ? PROBE_LIST_MODELS : PROBE_COUNT_TOKENS, "max_tokens");
+	ask_provider(&g, openai ? PROBE_LIST_MODELS : PROBE_COUNT_TOKENS, "max_tokens");
 	if (!goes_on(result->state))
 		return;
-	ask(&g, openai ? PROBE_COMPLETE : PROBE_MESSAGE, "max_tokens");
+	ask_provider(&g, openai ? PROBE_COMPLETE : PROBE_MESSAGE, "max_tokens");
 	if (g.other_limit)
-		ask(&g, PROBE_COMPLETE, "max_completion_tokens");
+		ask_provider(&g, PROBE_COMPLETE, "max_completion_tokens");
 }

@@ -252,7 +252,7 @@ static void pause_before(int attempt)
 	(void)nanosleep(&left, NULL);
 }
 
-static void tell(const struct stripe_call *call, enum stripe_result result)
+static void tell_outage(const struct stripe_call *call, enum stripe_result result)
 {
 	/* A bank's refusal (402) is no fault of octroi.  Another refusal is a mistake of octroi or its operator.  The
 	 * other failures pass. */
@@ -295,7 +295,7 @@ enum stripe_result stripe_send(const struct stripe *s, struct stripe_call *call)
 		call->attempts++;
 	}
 	if (result != STRIPE_OK)
-		tell(call, result);
+		tell_outage(call, result);
 	return result;
 }
 

@@ -25,7 +25,7 @@ void ctl_errors_as_json(void)
 	errors_as_json = true;
 }
 
-static void complain(const char *error, const char *format, va_list arguments)
+static void complain_usage(const char *error, const char *format, va_list arguments)
 {
 	char message[MESSAGE_MAX];
 	struct json_writer w;
@@ -52,7 +52,7 @@ int ctl_fail(const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	complain("FAILED", format, arguments);
+	complain_usage("FAILED", format, arguments);
 	va_end(arguments);
 	return CTL_FAILED;
 }
@@ -62,7 +62,7 @@ int ctl_wrong(const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	complain(outcome_name(OUTCOME_INVALID_REQUEST), format, arguments);
+	complain_usage(outcome_name(OUTCOME_INVALID_REQUEST), format, arguments);
 	va_end(arguments);
 	return CTL_FAILED;
 }
@@ -72,7 +72,7 @@ int ctl_refuse(enum outcome outcome, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	complain(outcome_name(outcome), format, arguments);
+	complain_usage(outcome_name(outcome), format, arguments);
 	va_end(arguments);
 	return outcome == OUTCOME_INVALID_REQUEST || outcome == OUTCOME_UNAVAILABLE ? CTL_FAILED : CTL_NO;
 }

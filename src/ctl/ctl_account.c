@@ -26,7 +26,7 @@
 
 /* ---- list ------------------------------------------------------------------------------------ */
 
-static int take_account(void *context, const struct db_row *row)
+static int take_listed_account(void *context, const struct db_row *row)
 {
 	struct listing *l = context;
 
@@ -134,7 +134,7 @@ int ctl_account_list(struct ctl *c)
 	                  " FROM accounts a LEFT JOIN workspaces w ON w.account_id = a.id WHERE TRUE");
 	result = put_filters(&sql, &f);
 	if (result == CTL_OK)
-		result = ctl_rows(c, &sql, take_account, l);
+		result = ctl_rows(c, &sql, take_listed_account, l);
 	if (result == CTL_OK)
 		listing_print(l, c);
 	buf_free(&sql);
@@ -167,7 +167,7 @@ static const struct listing_column account_columns[] = {
 	{"statement.suspendsAt", "suspended on", LISTING_TEXT}, {"createdAt", "created", LISTING_TEXT}, {0},
 };
 
-static int take_grant(void *context, const struct db_row *row)
+static int take_shown_grant(void *context, const struct db_row *row)
 {
 	struct listing *l = context;
 
@@ -194,7 +194,7 @@ static int read_grants(struct ctl *c, const struct account_key *key, struct list
 	sql_bytes(&sql, key->bytes, sizeof(key->bytes));
 	sql_literal(&sql, " ORDER BY priority, expires_at_us = 0, expires_at_us, seq LIMIT ");
 	sql_int(&sql, SHOWN_MAX);
-	result = ctl_rows(c, &sql, take_grant, l);
+	result = ctl_rows(c, &sql, take_shown_grant, l);
 	buf_free(&sql);
 	return result;
 }
@@ -576,7 +576,7 @@ static int fill_in(struct command *command, const struct texts *t)
 	return CTL_OK;
 }
 
-static int change(struct ctl *c, const char *name, const struct texts *t)
+static int change_account(struct ctl *c, const char *name, const struct texts *t)
 {
 	struct command command = target_command(COMMAND_ACCOUNT, name);
 	int result = fill_in(&command, t);
@@ -604,7 +604,7 @@ int ctl_account_create(struct ctl *c)
 	result = read_found(c, name, &found);
 	if (result == CTL_OK && found)
 		return ctl_refuse(OUTCOME_CONFLICT, "account %s exists", name);
-	return result == CTL_OK ? change(c, name, &t) : result;
+	return result == CTL_OK ? change_account(c, name, &t) : result;
 }
 
 int ctl_account_set(struct ctl *c)
@@ -628,7 +628,7 @@ int ctl_account_set(struct ctl *c)
 	if (ctl_arguments(c, options, &name, 1, 1) < 0)
 		return CTL_FAILED;
 	result = target_exists(c, name);
-	return result == CTL_OK ? change(c, name, &t) : result;
+	return result == CTL_OK ? change_account(c, name, &t) : result;
 }
 
 /* ---- credit ---------------------------------------------------------------------------------- */

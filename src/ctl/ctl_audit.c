@@ -50,7 +50,7 @@ static void print_finding(void *context, const struct audit_finding *f)
 	p->some = true;
 }
 
-static void put_figures(struct json_writer *w, const struct audit_report *r)
+static void put_audit_figures(struct json_writer *w, const struct audit_report *r)
 {
 	json_put_int(w, "accounts", r->accounts);
 	json_put_int(w, "entries", r->entries);
@@ -73,7 +73,7 @@ static void print_json_end(const struct audit_report *r, const char *head)
 	buf_init(&out, FINDING_MAX);
 	json_writer_init(&w, &out);
 	json_open_record(&w, NULL);
-	put_figures(&w, r);
+	put_audit_figures(&w, r);
 	json_put_text(&w, "head", head);
 	json_close_record(&w);
 	(void)printf("],\n\"report\":%s}\n", buf_text(&out));
@@ -176,7 +176,7 @@ static void print_report(const struct ctl *c, const struct files *f, const struc
 	buf_free(&head);
 }
 
-static int run(struct ctl *c, struct files *f)
+static int run_audit(struct ctl *c, struct files *f)
 {
 	const char *account = f->request.account;
 	struct printer printer = {.json = c->json};
@@ -216,5 +216,5 @@ int ctl_audit(struct ctl *c)
 		(void)close_files(&files, false);
 		return CTL_FAILED;
 	}
-	return run(c, &files);
+	return run_audit(c, &files);
 }

@@ -135,7 +135,7 @@ static void add_values(struct buf *sql, const struct making *p, const char *code
 	sql_literal(sql, ")");
 }
 
-static void add_row(struct listing *l, const struct making *p, const char *code)
+static void add_code_row(struct listing *l, const struct making *p, const char *code)
 {
 	char shown[CODE_SHOWN_MAX];
 
@@ -189,7 +189,7 @@ static int create_some(struct ctl *c, const struct making *p, int64_t count, str
 	if (result != DB_OK)
 		return ctl_db_failed(c);
 	for (int64_t i = 0; i < count; i++)
-		add_row(l, p, codes[i]);
+		add_code_row(l, p, codes[i]);
 	return CTL_OK;
 }
 

@@ -26,7 +26,7 @@ struct line {
 };
 
 /* Reads up to the next line feed; false at the end of the input, also in the middle of a line. */
-static bool read_line(struct line *line)
+static bool read_question(struct line *line)
 {
 	int c;
 
@@ -42,7 +42,7 @@ static bool read_line(struct line *line)
 	return c == '\n';
 }
 
-static bool plain(const char *text, size_t length)
+static bool is_plain(const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
 		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
@@ -72,10 +72,10 @@ static bool parse(struct line *line, struct command *command)
 	command->check.model = model;
 	return id_account_valid(line->text, account_length) &&
 	       (member_length == 0 || id_account_valid(member, member_length)) &&
-	       plain(model, (size_t)(end - model));
+	       is_plain(model, (size_t)(end - model));
 }
 
-static enum outcome look_up(struct ctl *c, struct command *command, int64_t *closed_until_us)
+static enum outcome look_up_question(struct ctl *c, struct command *command, int64_t *closed_until_us)
 {
 	const int64_t now_us = clock_monotonic_us();
 
@@ -117,10 +117,10 @@ int ctl_gate(struct ctl *c)
 	c->config = &quick;
 	(void)ctl_ledger(c); /* the ledger keeps no pointer into quick */
 	c->config = config;
-	while (read_line(&line)) {
+	while (read_question(&line)) {
 		struct command command = {.kind = COMMAND_CHECK};
 
-		if (answer(parse(&line, &command) ? look_up(c, &command, &closed_until_us)
+		if (answer(parse(&line, &command) ? look_up_question(c, &command, &closed_until_us)
 		                                  : OUTCOME_INVALID_REQUEST) != 0)
 			break;
 	}

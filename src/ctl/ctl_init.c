@@ -50,7 +50,7 @@ static void put_database(struct buf *out, const char *name, bool all_tables)
 }
 
 /* Copies the statements of grants.sql, with the names of this site. */
-static void fill_in(struct buf *out, const char *text, const struct config *config,
+static void fill_in_user(struct buf *out, const char *text, const struct config *config,
                     const char *host)
 {
 	while (*text != '\0') {
@@ -66,7 +66,7 @@ static void fill_in(struct buf *out, const char *text, const struct config *conf
 	}
 }
 
-static int read_grants(const struct ctl *c, const struct init *init, struct buf *out)
+static int read_rights(const struct ctl *c, const struct init *init, struct buf *out)
 {
 	char path[PATH_BYTES_MAX];
 	struct buf text;
@@ -81,7 +81,7 @@ static int read_grants(const struct ctl *c, const struct init *init, struct buf 
 	buf_init(&text, GRANTS_MAX);
 	result = ctl_read(path, &text);
 	if (result == CTL_OK)
-		fill_in(out, buf_text(&text), c->config, init->host);
+		fill_in_user(out, buf_text(&text), c->config, init->host);
 	buf_free(&text);
 	return result == CTL_OK && !buf_ok(out) ? ctl_fail("%s is too large", path) : result;
 }
@@ -92,7 +92,7 @@ static int print_grants(const struct ctl *c, const struct init *init)
 	int result;
 
 	buf_init(&out, GRANTS_MAX);
-	result = read_grants(c, init, &out);
+	result = read_rights(c, init, &out);
 	if (result == CTL_OK)
 		(void)fputs(buf_text(&out), stdout);
 	buf_free(&out);
@@ -107,7 +107,7 @@ static int apply_grants(struct ctl *c, const struct init *init)
 
 	buf_init(&sql, 1024);
 	buf_init(&grants, GRANTS_MAX);
-	result = read_grants(c, init, &grants);
+	result = read_rights(c, init, &grants);
 	if (result == CTL_OK) {
 		buf_printf(&sql, "SHOW GRANTS FOR '%s'@'%s'", c->config->db_user, init->host);
 		result = ctl_rows(c, &sql, NULL, NULL);
@@ -190,7 +190,7 @@ static int first_plans(struct ctl *c, const struct init *init, int64_t *stored)
 	return CTL_OK;
 }
 
-static int run(struct ctl *c, const struct init *init)
+static int run_statements(struct ctl *c, const struct init *init)
 {
 	struct pricestore_report report = {0};
 	int64_t plans = 0;
@@ -234,5 +234,5 @@ int ctl_init(struct ctl *c)
 
 	if (ctl_arguments(c, options, NULL, 0, 0) < 0)
 		return CTL_FAILED;
-	return init.print_grants ? print_grants(c, &init) : run(c, &init);
+	return init.print_grants ? print_grants(c, &init) : run_statements(c, &init);
 }

@@ -33,7 +33,7 @@ static int take_id(void *context, const struct db_row *row)
 }
 
 /* Stores the key's digest, and sets *id. */
-static int store(struct ctl *c, const char *key, const char *scope, const char *prefix,
+static int store_key(struct ctl *c, const char *key, const char *scope, const char *prefix,
                  const char *label, int64_t *id)
 {
 	unsigned char digest[DIGEST_BYTES];
@@ -83,7 +83,7 @@ int ctl_key_create(struct ctl *c)
 	(void)digest_base64url(secret, sizeof(secret), encoded);
 	(void)snprintf(key, sizeof(key), "oct_%s_%s", scope, encoded);
 	(void)snprintf(prefix, sizeof(prefix), "oct_%s_%.*s", scope, KEY_PREFIX_SECRET, encoded);
-	if (store(c, key, scope, prefix, label, &id) != CTL_OK)
+	if (store_key(c, key, scope, prefix, label, &id) != CTL_OK)
 		return CTL_FAILED;
 	l = listing_new("key");
 	listing_row(l);
@@ -97,7 +97,7 @@ int ctl_key_create(struct ctl *c)
 	return CTL_OK;
 }
 
-static int take_key(void *context, const struct db_row *row)
+static int take_key_row(void *context, const struct db_row *row)
 {
 	struct listing *l = context;
 
@@ -123,7 +123,7 @@ int ctl_key_list(struct ctl *c)
 	buf_init(&sql, 1024);
 	sql_literal(&sql, "SELECT id, prefix, scope, label, created_at_us, revoked_at_us FROM "
 	                  "api_keys ORDER BY id");
-	result = ctl_rows(c, &sql, take_key, l);
+	result = ctl_rows(c, &sql, take_key_row, l);
 	if (result == CTL_OK)
 		listing_print(l, c);
 	buf_free(&sql);
@@ -150,7 +150,7 @@ static int take_match(void *context, const struct db_row *row)
 }
 
 /* Finds the keys in force with this id; else those whose prefix begins so, or the key itself. */
-static int find_key(struct ctl *c, const char *named, struct match *m)
+static int find_key_row(struct ctl *c, const char *named, struct match *m)
 {
 	unsigned char digest[DIGEST_BYTES];
 	struct buf sql;
@@ -197,7 +197,7 @@ int ctl_key_revoke(struct ctl *c)
 
 	if (ctl_arguments(c, NULL, &named, 1, 1) < 0)
 		return CTL_FAILED;
-	if (*named == '\0' || find_key(c, named, &m) != CTL_OK)
+	if (*named == '\0' || find_key_row(c, named, &m) != CTL_OK)
 		return *named == '\0' ? ctl_fail("which key?") : CTL_FAILED;
 	if (m.count != 1) {
 		(void)ctl_fail(m.count == 0 ? "no key in force is called that"

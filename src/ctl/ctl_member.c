@@ -41,7 +41,7 @@ int ctl_member_list(struct ctl *c)
 /* ---- set and remove ---------------------------------------------------------------------------- */
 
 /* Changes a member of an existing account: a mistyped name must not make an account. */
-static int change(struct ctl *c, const char *name, struct command *command)
+static int change_member(struct ctl *c, const char *name, struct command *command)
 {
 	int result = target_exists(c, name);
 
@@ -89,7 +89,7 @@ int ctl_member_set(struct ctl *c)
 	command.member_change.set_limit = set[0];
 	command.member_change.set_daily_limit = set[1];
 	command.member_change.set_monthly_limit = set[2];
-	return change(c, names[0], &command);
+	return change_member(c, names[0], &command);
 }
 
 int ctl_member_remove(struct ctl *c)
@@ -102,5 +102,5 @@ int ctl_member_remove(struct ctl *c)
 	command = target_command(COMMAND_MEMBER, names[0]);
 	command.member = names[1];
 	command.member_change.remove = true;
-	return change(c, names[0], &command);
+	return change_member(c, names[0], &command);
 }

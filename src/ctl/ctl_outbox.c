@@ -13,12 +13,12 @@ static const char *const kinds[] = {[OUTBOX_STATEMENT] = "statement", [OUTBOX_SO
 static const char *const states[] = {
 	[OUTBOX_PENDING] = "pending", [OUTBOX_DONE] = "done", [OUTBOX_PARKED] = "parked"};
 
-static const char *name_of(const char *const names[], size_t count, int64_t number)
+static const char *task_name(const char *const names[], size_t count, int64_t number)
 {
 	return number >= 0 && number < (int64_t)count ? names[number] : "?";
 }
 
-static int take_row(void *context, const struct db_row *row)
+static int take_task(void *context, const struct db_row *row)
 {
 	struct listing *l = context;
 	char name[NAME_MAX_BYTES];
@@ -26,9 +26,9 @@ static int take_row(void *context, const struct db_row *row)
 	(void)snprintf(name, sizeof(name), "%s/%s", row->field[0], row->field[1]);
 	listing_row(l);
 	listing_text(l, "id", "row", name);
-	listing_text(l, "kind", "kind", name_of(kinds, sizeof(kinds) / sizeof(kinds[0]), db_int(row, 2)));
+	listing_text(l, "kind", "kind", task_name(kinds, sizeof(kinds) / sizeof(kinds[0]), db_int(row, 2)));
 	listing_int(l, "subject", "of", db_int(row, 3));
-	listing_text(l, "state", "state", name_of(states, sizeof(states) / sizeof(states[0]), db_int(row, 4)));
+	listing_text(l, "state", "state", task_name(states, sizeof(states) / sizeof(states[0]), db_int(row, 4)));
 	listing_int(l, "attempts", "attempts", db_int(row, 5));
 	listing_time(l, "nextAt", "next", db_int(row, 4) == OUTBOX_PENDING ? db_int(row, 6) : 0);
 	listing_text(l, "error", "error", row->field[7]);
@@ -56,7 +56,7 @@ int ctl_outbox_list(struct ctl *c)
 	sql_literal(&sql, " ORDER BY o.created_at_us DESC, o.seq DESC LIMIT ");
 	sql_int(&sql, LIST_LIMIT);
 	l = listing_new("tasks");
-	result = ctl_rows(c, &sql, take_row, l);
+	result = ctl_rows(c, &sql, take_task, l);
 	if (result == CTL_OK)
 		listing_print(l, c);
 	buf_free(&sql);

@@ -11,7 +11,7 @@
 
 #define PLAN_BYTES_MAX ((size_t)64 * 1024)
 
-static void print_stored(const struct ctl *c, const struct pricestore_report *report)
+static void print_stored_plan(const struct ctl *c, const struct pricestore_report *report)
 {
 	struct listing *l = listing_new("stored");
 
@@ -31,7 +31,7 @@ struct set {
 	struct ctl_list actions, models;
 };
 
-static void put(struct json_writer *w, const char *key, const char *text)
+static void put_plan_figure(struct json_writer *w, const char *key, const char *text)
 {
 	if (text != NULL)
 		json_put_text(w, key, text);
@@ -76,17 +76,17 @@ static int put_set(struct json_writer *w, const struct set *s, const char *name)
 	json_open_list(w, NULL);
 	json_open_record(w, NULL);
 	json_put_text(w, "name", name);
-	put(w, "title", s->title);
-	put(w, "unit", s->unit);
-	put(w, "scope", s->scope);
-	put(w, "pool", s->pool);
-	put(w, "manager", s->manager);
-	put(w, "member", s->member);
-	put(w, "managers", s->managers);
-	put(w, "rollover", s->rollover);
-	put(w, "expectedManager", s->expected_manager);
-	put(w, "expectedMember", s->expected_member);
-	put(w, "fee", s->fee);
+	put_plan_figure(w, "title", s->title);
+	put_plan_figure(w, "unit", s->unit);
+	put_plan_figure(w, "scope", s->scope);
+	put_plan_figure(w, "pool", s->pool);
+	put_plan_figure(w, "manager", s->manager);
+	put_plan_figure(w, "member", s->member);
+	put_plan_figure(w, "managers", s->managers);
+	put_plan_figure(w, "rollover", s->rollover);
+	put_plan_figure(w, "expectedManager", s->expected_manager);
+	put_plan_figure(w, "expectedMember", s->expected_member);
+	put_plan_figure(w, "fee", s->fee);
 	json_open_list(w, "models");
 	for (int i = 0; i < s->models.count; i++)
 		json_put_text(w, NULL, s->models.item[i]);
@@ -112,7 +112,7 @@ static int store_set(struct ctl *c, const struct set *s, const char *name)
 		result = plans_store(c, ctl_db_patient(c), "plan set", &text, false, &report);
 	buf_free(&text);
 	if (result == CTL_OK)
-		print_stored(c, &report);
+		print_stored_plan(c, &report);
 	return result;
 }
 
@@ -240,6 +240,6 @@ int ctl_plan_import(struct ctl *c)
 		return CTL_FAILED;
 	result = plans_import(c, ctl_db_patient(c), path, false, &report);
 	if (result == CTL_OK)
-		print_stored(c, &report);
+		print_stored_plan(c, &report);
 	return result;
 }

@@ -135,7 +135,7 @@ static int read_place(const char *place, struct price_line *line)
 }
 
 /* "DIMENSION[:VARIANT][@TIER][>TOKENS]=DOLLARS"; the dollars are those behind the last '='. */
-static int add_line(struct set *s, const char *text)
+static int add_typed_line(struct set *s, const char *text)
 {
 	const char *equals = strrchr(text, '=');
 	struct price_line line = {.scale = 0};
@@ -165,7 +165,7 @@ static int set_model(struct set *s, struct price *p)
 		if (add_column(s, (enum dimension)d) != CTL_OK)
 			return CTL_FAILED;
 	for (int i = 0; i < s->lines.count; i++)
-		if (add_line(s, s->lines.item[i]) != CTL_OK)
+		if (add_typed_line(s, s->lines.item[i]) != CTL_OK)
 			return CTL_FAILED;
 	price_sort(s->made, s->count);
 	p->lines = s->made;
@@ -410,7 +410,7 @@ static void note_refused(struct import *m, const struct pricelist_entry *entry)
 	listing_text(m->refused, "field", "field", entry->field);
 }
 
-static void note_unused(struct import *m, const char *field)
+static void note_unused_field(struct import *m, const char *field)
 {
 	for (int i = 0; i < m->unused_count; i++) {
 		if (strcmp(m->unused[i], field) == 0) {
@@ -488,7 +488,7 @@ static void compare_with_old(struct import *m, const struct price *p)
 	}
 }
 
-static int take_entry(void *context, const struct pricelist_entry *entry)
+static int take_listed_entry(void *context, const struct pricelist_entry *entry)
 {
 	struct import *m = context;
 	struct price_line *lines;
@@ -498,7 +498,7 @@ static int take_entry(void *context, const struct pricelist_entry *entry)
 		return 0;
 	}
 	for (int i = 0; i < entry->unused_count; i++)
-		note_unused(m, entry->unused[i]);
+		note_unused_field(m, entry->unused[i]);
 	compare_with_old(m, entry->price);
 	if (m->count == m->capacity) {
 		m->capacity = m->capacity == 0 ? 1024 : m->capacity * 2;
@@ -523,7 +523,7 @@ static int read_list(struct ctl *c, struct import *m)
 	buf_init(&content, LIST_BYTES_MAX);
 	result = ctl_read(m->path, &content);
 	if (result == CTL_OK &&
-	    pricelist_read(buf_text(&content), content.length, take_entry, m, &m->counts, error) != 0)
+	    pricelist_read(buf_text(&content), content.length, take_listed_entry, m, &m->counts, error) != 0)
 		result = ctl_fail("%s: %s", m->path, error);
 	buf_free(&content);
 	return result;

@@ -7,7 +7,7 @@
 
 #define MODEL_MAX 100
 
-static void print(struct ctl *c, const struct probe_target *target,
+static void print_probe(struct ctl *c, const struct probe_target *target,
                   const struct probe_result *result)
 {
 	const struct probe_text *text = probe_text(result->state);
@@ -71,6 +71,6 @@ int ctl_probe(struct ctl *c)
 		probe_run(&target, clock_monotonic_us() + PROBER_PATIENCE_US, &result);
 	else if (check_and_store(c, &target, &result) != CTL_OK)
 		return CTL_FAILED;
-	print(c, &target, &result);
+	print_probe(c, &target, &result);
 	return probe_text(result.state)->up ? CTL_OK : CTL_NO;
 }

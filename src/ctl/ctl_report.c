@@ -22,7 +22,7 @@ static int read_report(struct ctl *c, const struct reads *r, struct json **docum
 	return result;
 }
 
-static void add_rows(struct listing *l, const struct json *list, const struct listing_column *columns)
+static void add_report_rows(struct listing *l, const struct json *list, const struct listing_column *columns)
 {
 	for (size_t i = 0; i < json_size(list); i++)
 		listing_record(l, json_at(list, i), columns);
@@ -53,8 +53,8 @@ static void print_capacity(const struct ctl *c, const struct json *document, con
 {
 	struct listing *plans = listing_new("plans"), *workspaces = listing_new("workspaces");
 
-	add_rows(plans, json_get(document, "plans"), plan_columns);
-	add_rows(workspaces, json_get(document, "workspaces"), workspace_columns);
+	add_report_rows(plans, json_get(document, "plans"), plan_columns);
+	add_report_rows(workspaces, json_get(document, "workspaces"), workspace_columns);
 	if (only == NULL || strcmp(only, "plans") == 0)
 		listing_print(plans, c);
 	if (only == NULL)
@@ -119,7 +119,7 @@ int ctl_report_members(struct ctl *c)
 		result = read_report(c, &r, &document);
 	if (result == CTL_OK && !c->json) {
 		l = listing_new("usages");
-		add_rows(l, json_get(document, "items"), member_columns);
+		add_report_rows(l, json_get(document, "items"), member_columns);
 		listing_print(l, c);
 		listing_free(l);
 		if (!json_bool(json_get(document, "complete")))
@@ -157,7 +157,7 @@ int ctl_report_margin(struct ctl *c)
 	result = read_report(c, &r, &document);
 	if (result == CTL_OK && !c->json) {
 		l = listing_new("usages");
-		add_rows(l, json_get(document, "items"), margin_columns);
+		add_report_rows(l, json_get(document, "items"), margin_columns);
 		/* In CSV a total would be one row more of the same kind. */
 		if (!c->csv && json_size(json_get(document, "items")) > 0)
 			listing_total(l, "total", json_get(document, "total"), margin_columns);

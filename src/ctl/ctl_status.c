@@ -65,7 +65,7 @@ static int take_setting(void *context, const struct db_row *row)
 	return CTL_OK;
 }
 
-static int put_settings(struct ctl *c, struct listing *l)
+static int put_database_settings(struct ctl *c, struct listing *l)
 {
 	struct buf sql;
 	int result;
@@ -98,7 +98,7 @@ int ctl_status(struct ctl *c)
 	listing_int(l, "schemaVersionWanted", "schema version of this octroictl", SCHEMA_VERSION);
 	result = version == SCHEMA_VERSION ? put_counts(c, l) : CTL_OK;
 	if (result == CTL_OK)
-		result = put_settings(c, l);
+		result = put_database_settings(c, l);
 	if (result == CTL_OK)
 		listing_print_single(l, c->json);
 	listing_free(l);

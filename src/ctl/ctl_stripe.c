@@ -24,7 +24,7 @@ static void list_sums(const struct reconcile *R, struct listing *l)
 	listing_int(l, "differences", "findings that remain", R->differences);
 }
 
-static int print(const struct reconcile *R)
+static int print_reconciled(const struct reconcile *R)
 {
 	struct listing *sums = listing_new("sums");
 	struct json_writer w;
@@ -86,7 +86,7 @@ int ctl_stripe_reconcile(struct ctl *c)
 	(void)ctl_ledger(c);
 	R.list = listing_new("findings");
 	result = reconcile_run(&R);
-	if (print(&R) != CTL_OK)
+	if (print_reconciled(&R) != CTL_OK)
 		result = CTL_FAILED;
 	if (result == CTL_OK && R.differences > 0)
 		result = CTL_NO;

@@ -17,7 +17,7 @@ static int64_t deadline(void)
 }
 
 /* Works on the due rows of the outbox; returns their number, or -1. */
-static int work(struct ctl *c)
+static int work_once(struct ctl *c)
 {
 	const struct stripe stripe = {.api_base = c->config->stripe_api_base,
 	                              .secret_key = c->config->stripe_secret_key,
@@ -57,7 +57,7 @@ int ctl_tick(struct ctl *c)
 	if (count < 0)
 		return ctl_fail("the markers of old batches could not all be removed (%lld were)",
 		                (long long)pruned);
-	worked = work(c);
+	worked = work_once(c);
 	if (worked < 0)
 		return ctl_fail("what is due outside could not be read");
 	l = listing_new("tick");

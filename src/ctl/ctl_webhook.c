@@ -83,7 +83,7 @@ struct names {
 	size_t count, room;
 };
 
-static char *copy_of(const char *text)
+static char *must_copy(const char *text)
 {
 	char *copy = strdup(text);
 
@@ -106,7 +106,7 @@ static int take_name(void *context, const struct db_row *row)
 			exit(CTL_FAILED);
 		}
 	}
-	n->ids[n->count++] = copy_of(row->field[0]);
+	n->ids[n->count++] = must_copy(row->field[0]);
 	return CTL_OK;
 }
 
@@ -138,9 +138,9 @@ static int find_names(struct ctl *c, const char *id, struct names *n)
 	return result;
 }
 
-static int take_body(void *context, const struct db_row *row)
+static int take_event_body(void *context, const struct db_row *row)
 {
-	*(char **)context = copy_of(row->field[0]);
+	*(char **)context = must_copy(row->field[0]);
 	return CTL_OK;
 }
 
@@ -154,7 +154,7 @@ static int find_body(struct ctl *c, const char *id, char **body)
 	buf_init(&sql, 512);
 	sql_literal(&sql, "SELECT body FROM webhook_events WHERE event_key = ");
 	sql_bytes(&sql, key, sizeof(key));
-	result = ctl_rows(c, &sql, take_body, body);
+	result = ctl_rows(c, &sql, take_event_body, body);
 	buf_free(&sql);
 	return result;
 }

@@ -27,7 +27,7 @@ static void print_step(const struct json *step)
 	print_text(step, "text", "", "\n");
 }
 
-static void print(const struct json *document, bool french)
+static void print_diagnosis(const struct json *document, bool french)
 {
 	const struct json *steps = json_get(document, "checklist"), *action = json_get(document, "nextAction");
 
@@ -54,7 +54,7 @@ int diagnose_print(struct ctl *c, const char *name, const char *member, bool fre
 	if (result == CTL_OK && c->json)
 		result = ctl_print(&body);
 	else if (result == CTL_OK)
-		print(document, french);
+		print_diagnosis(document, french);
 	json_free(document);
 	buf_free(&body);
 	return result;

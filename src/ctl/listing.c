@@ -70,7 +70,7 @@ void listing_row(struct listing *l)
 	l->rows++;
 }
 
-static void add(struct listing *l, enum field_kind kind, const char *key, const char *heading,
+static void add_field(struct listing *l, enum field_kind kind, const char *key, const char *heading,
                 const char *text, int64_t number)
 {
 	struct field *f;
@@ -88,7 +88,7 @@ static void add(struct listing *l, enum field_kind kind, const char *key, const 
 
 void listing_text(struct listing *l, const char *key, const char *heading, const char *text)
 {
-	add(l, FIELD_TEXT, key, heading, text, 0);
+	add_field(l, FIELD_TEXT, key, heading, text, 0);
 }
 
 void listing_int(struct listing *l, const char *key, const char *heading, int64_t value)
@@ -96,7 +96,7 @@ void listing_int(struct listing *l, const char *key, const char *heading, int64_
 	char text[MONEY_TEXT_MAX];
 
 	(void)snprintf(text, sizeof(text), "%lld", (long long)value);
-	add(l, FIELD_INT, key, heading, text, value);
+	add_field(l, FIELD_INT, key, heading, text, value);
 }
 
 void listing_amount(struct listing *l, const char *key, const char *heading, int64_t amount_micros)
@@ -104,7 +104,7 @@ void listing_amount(struct listing *l, const char *key, const char *heading, int
 	char text[MONEY_TEXT_MAX];
 
 	(void)decimal_format(amount_micros, 6, 2, text);
-	add(l, FIELD_AMOUNT, key, heading, text, amount_micros);
+	add_field(l, FIELD_AMOUNT, key, heading, text, amount_micros);
 }
 
 void listing_limit(struct listing *l, const char *key, const char *heading, int64_t limit_micros)
@@ -113,7 +113,7 @@ void listing_limit(struct listing *l, const char *key, const char *heading, int6
 
 	if (limit_micros != COMMAND_NO_LIMIT)
 		(void)decimal_format(limit_micros, 6, 2, text);
-	add(l, FIELD_LIMIT, key, heading, text, limit_micros);
+	add_field(l, FIELD_LIMIT, key, heading, text, limit_micros);
 }
 
 void listing_tenths(struct listing *l, const char *key, const char *heading, bool there, int64_t tenths)
@@ -121,12 +121,12 @@ void listing_tenths(struct listing *l, const char *key, const char *heading, boo
 	char number[MONEY_TEXT_MAX], text[MONEY_TEXT_MAX + 4];
 
 	if (!there) {
-		add(l, FIELD_NOTHING, key, heading, "-", 0);
+		add_field(l, FIELD_NOTHING, key, heading, "-", 0);
 		return;
 	}
 	(void)decimal_format(tenths, 1, 1, number);
 	(void)snprintf(text, sizeof(text), "%s %%", number);
-	add(l, FIELD_INT, key, heading, text, tenths);
+	add_field(l, FIELD_INT, key, heading, text, tenths);
 }
 
 void listing_time(struct listing *l, const char *key, const char *heading, int64_t time_us)
@@ -135,12 +135,12 @@ void listing_time(struct listing *l, const char *key, const char *heading, int64
 
 	if (time_us != 0)
 		(void)clock_format(time_us, text);
-	add(l, FIELD_TIME, key, heading, text, time_us);
+	add_field(l, FIELD_TIME, key, heading, text, time_us);
 }
 
 void listing_flag(struct listing *l, const char *key, const char *heading, bool value)
 {
-	add(l, FIELD_FLAG, key, heading, value ? "yes" : "no", value);
+	add_field(l, FIELD_FLAG, key, heading, value ? "yes" : "no", value);
 }
 
 /* ---- members of a JSON record ------------------------------------------------------------------ */
@@ -188,7 +188,7 @@ static void add_texts(struct listing *l, const struct listing_column *c, const s
 	buf_free(&text);
 }
 
-static void add_value(struct listing *l, const struct listing_column *c, const struct json *value)
+static void add_json_value(struct listing *l, const struct listing_column *c, const struct json *value)
 {
 	switch (value != NULL ? json_type(value) : JSON_NULL_VALUE) {
 	case JSON_TEXT:
@@ -206,7 +206,7 @@ static void add_value(struct listing *l, const struct listing_column *c, const s
 	case JSON_NULL_VALUE:
 	case JSON_FRACTION:
 	case JSON_RECORD:
-		add(l, FIELD_NOTHING, c->key, c->heading, "-", 0);
+		add_field(l, FIELD_NOTHING, c->key, c->heading, "-", 0);
 		l->fields[l->count - 1].right = c->kind != LISTING_TEXT;
 		return;
 	}
@@ -217,7 +217,7 @@ void listing_record(struct listing *l, const struct json *record, const struct l
 {
 	listing_row(l);
 	for (; columns->key != NULL; columns++)
-		add_value(l, columns, member_at(record, columns->key));
+		add_json_value(l, columns, member_at(record, columns->key));
 }
 
 void listing_total(struct listing *l, const char *text, const struct json *record,
@@ -226,7 +226,7 @@ void listing_total(struct listing *l, const char *text, const struct json *recor
 	listing_row(l);
 	listing_text(l, columns->key, columns->heading, text);
 	while ((++columns)->key != NULL)
-		add_value(l, columns, member_at(record, columns->key));
+		add_json_value(l, columns, member_at(record, columns->key));
 }
 
 void listing_present(struct listing *l, const struct json *record, const struct listing_column *columns)
@@ -236,7 +236,7 @@ void listing_present(struct listing *l, const struct json *record, const struct 
 		const struct json *value = member_at(record, columns->key);
 
 		if (value != NULL)
-			add_value(l, columns, value);
+			add_json_value(l, columns, value);
 	}
 }
 

@@ -98,7 +98,7 @@ static bool is_unread(void)
 	return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
 }
 
-static int run(const struct row *row, const struct globals *g, int argc, char **argv)
+static int run_command(const struct row *row, const struct globals *g, int argc, char **argv)
 {
 	struct config config = {0};
 	char error[CONFIG_ERROR_MAX];
@@ -250,7 +250,7 @@ int main(int argc, char **argv)
 			usage(stdout, rows[i].words);
 			return CTL_OK;
 		}
-		return run(&rows[i], &g, argc - at - words, argv + at + words);
+		return run_command(&rows[i], &g, argc - at - words, argv + at + words);
 	}
 	return unknown(argc - at, argv + at, g.json);
 }

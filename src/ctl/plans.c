@@ -10,7 +10,7 @@
 #define FILE_BYTES_MAX ((size_t)4 * 1024 * 1024)
 #define PLANS_MAX 1000
 
-static int store(struct ctl *c, struct db *d, struct pricestore_change *change, struct pricestore_report *report)
+static int store_plan(struct ctl *c, struct db *d, struct pricestore_change *change, struct pricestore_report *report)
 {
 	change->terms = options_prices(c->config);
 	switch (pricestore_add(d, change, report)) {
@@ -24,7 +24,7 @@ static int store(struct ctl *c, struct db *d, struct pricestore_change *change, 
 	return ctl_fail("the database did not take the plans; it can be repeated");
 }
 
-static int read_plans(const struct ctl *c, const struct json *list, struct plan *plans)
+static int read_plan_file(const struct ctl *c, const struct json *list, struct plan *plans)
 {
 	const int decimals = stripe_decimals(c->config->currency);
 
@@ -40,7 +40,7 @@ static int read_plans(const struct ctl *c, const struct json *list, struct plan 
 	return CTL_OK;
 }
 
-static int store_list(struct ctl *c, struct db *d, struct pricestore_change *change, const struct json *list,
+static int store_plans(struct ctl *c, struct db *d, struct pricestore_change *change, const struct json *list,
                       struct pricestore_report *report)
 {
 	struct plan *plans;
@@ -53,9 +53,9 @@ static int store_list(struct ctl *c, struct db *d, struct pricestore_change *cha
 		return ctl_fail("out of memory");
 	change->plans = plans;
 	change->plan_count = json_size(list);
-	result = read_plans(c, list, plans);
+	result = read_plan_file(c, list, plans);
 	if (result == CTL_OK)
-		result = store(c, d, change, report);
+		result = store_plan(c, d, change, report);
 	free(plans);
 	return result;
 }
@@ -70,7 +70,7 @@ int plans_store(struct ctl *c, struct db *d, const char *note, const struct buf 
 
 	if (list == NULL)
 		return ctl_fail("the plans cannot be read: %s", buf_ok(text) ? error : "they are too many");
-	result = store_list(c, d, &change, list, report);
+	result = store_plans(c, d, &change, list, report);
 	json_free(list);
 	return result;
 }

@@ -60,7 +60,7 @@ static void put_query(struct buf *out, const struct reads *r)
 }
 
 /* Explains the API's refusal: its record as it is with --json, else its sentence. */
-static int explain(const struct ctl *c, const struct response *response)
+static int explain_refusal(const struct ctl *c, const struct response *response)
 {
 	char error[JSON_ERROR_MAX];
 	const char *text = buf_text(&response->body);
@@ -78,7 +78,7 @@ static int explain(const struct ctl *c, const struct response *response)
 	return response->status >= 500 || response->status == 400 ? CTL_FAILED : CTL_NO;
 }
 
-static int serve(struct ctl *c, const struct reads *r, const char *query, struct arena *arena, struct buf *body)
+static int serve_read(struct ctl *c, const struct reads *r, const char *query, struct arena *arena, struct buf *body)
 {
 	static const char *const english[] = {NULL}, *const french[] = {"HTTP_ACCEPT_LANGUAGE=fr", NULL};
 	const struct request request = {
@@ -93,7 +93,7 @@ static int serve(struct ctl *c, const struct reads *r, const char *query, struct
 	router_read(reads_router(c), &request, r->account != NULL ? r->account : "",
 	            r->member != NULL ? r->member : "", &response);
 	if (response.status != 200 || !buf_ok(&response.body))
-		result = explain(c, &response);
+		result = explain_refusal(c, &response);
 	else
 		buf_add(body, buf_text(&response.body), response.body.length);
 	response_free(&response);
@@ -109,7 +109,7 @@ int reads_get(struct ctl *c, const struct reads *r, struct buf *body)
 	buf_init(&query, QUERY_MAX);
 	put_query(&query, r);
 	if (arena != NULL && buf_ok(&query))
-		result = serve(c, r, buf_text(&query), arena, body);
+		result = serve_read(c, r, buf_text(&query), arena, body);
 	else
 		(void)ctl_fail(arena == NULL ? "out of memory" : "the arguments are too long");
 	buf_free(&query);

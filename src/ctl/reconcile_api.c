@@ -8,14 +8,14 @@
 #define CALL_US (60 * CLOCK_US_PER_SECOND)
 #define LIMITED_MAX 10 /* repetitions while Stripe limits the rate */
 
-static void fail(struct reconcile *R, const struct stripe_call *call)
+static void fail_call(struct reconcile *R, const struct stripe_call *call)
 {
 	R->failed = true;
 	(void)ctl_fail("%s: Stripe answers %d: %s", call->path, call->status, call->error);
 }
 
 /* Sends the call; while Stripe limits the rate, again after 1 second. */
-static enum stripe_result ask(struct reconcile *R, struct stripe_call *call)
+static enum stripe_result ask_stripe(struct reconcile *R, struct stripe_call *call)
 {
 	const struct timespec pause = {.tv_sec = 1};
 	enum stripe_result result = stripe_send(&R->stripe, call);
@@ -31,10 +31,10 @@ static enum stripe_result ask(struct reconcile *R, struct stripe_call *call)
 
 enum stripe_result reconcile_api_get(struct reconcile *R, struct stripe_call *call)
 {
-	const enum stripe_result result = ask(R, call);
+	const enum stripe_result result = ask_stripe(R, call);
 
 	if (result != STRIPE_OK && (result != STRIPE_REFUSED || call->status != 404))
-		fail(R, call);
+		fail_call(R, call);
 	return result;
 }
 
@@ -45,8 +45,8 @@ static bool page(struct reconcile *R, struct stripe_call *call, char after[STRIP
 	const struct json *rows, *more;
 	size_t count;
 
-	if (ask(R, call) != STRIPE_OK) {
-		fail(R, call);
+	if (ask_stripe(R, call) != STRIPE_OK) {
+		fail_call(R, call);
 		return false;
 	}
 	rows = json_get(call->json, "data");

@@ -23,7 +23,7 @@ static struct command command_for(const struct reconcile_payment *p, enum comman
 
 /* ---- payments ------------------------------------------------------------------------------------ */
 
-static void keep(struct reconcile *R, const struct reconcile_payment *p)
+static void keep_order(struct reconcile *R, const struct reconcile_payment *p)
 {
 	if (R->count == R->room) {
 		const size_t room = R->room == 0 ? 1024 : R->room * 2;
@@ -48,14 +48,14 @@ static int by_id(const void *one, const void *other)
 }
 
 /* Sorts the payments, so that find also finds those kept since the last call. */
-static void sort(struct reconcile *R)
+static void sort_orders(struct reconcile *R)
 {
 	if (R->count > 1)
 		qsort(R->payments, R->count, sizeof(*R->payments), by_id);
 	R->sorted = R->count;
 }
 
-static struct reconcile_payment *find(struct reconcile *R, const char *id)
+static struct reconcile_payment *find_named(struct reconcile *R, const char *id)
 {
 	struct reconcile_payment wanted = {.topup_seq = 0};
 
@@ -65,7 +65,7 @@ static struct reconcile_payment *find(struct reconcile *R, const char *id)
 	return bsearch(&wanted, R->payments, R->sorted, sizeof(*R->payments), by_id);
 }
 
-static void credit(struct reconcile *R, const struct reconcile_payment *p,
+static void credit_order(struct reconcile *R, const struct reconcile_payment *p,
                    const struct json *intent)
 {
 	const char *customer = stripe_text(intent, "customer");
@@ -90,7 +90,7 @@ static void credit(struct reconcile *R, const struct reconcile_payment *p,
 }
 
 /* True for a payment of ours: its metadata names an order in topup_id. */
-static bool name_order(const struct json *intent, struct reconcile_payment *p)
+static bool order_by_name(const struct json *intent, struct reconcile_payment *p)
 {
 	const char *order = stripe_text(json_get(intent, "metadata"), "topup_id");
 
@@ -106,7 +106,7 @@ void reconcile_orders_payment(struct reconcile *R, const struct json *intent)
 
 	if (strcmp(stripe_text(intent, "status"), "succeeded") != 0)
 		return;
-	if (!name_order(intent, &p) || !stripe_id_valid(stripe_text(intent, "id"), "pi_") ||
+	if (!order_by_name(intent, &p) || !stripe_id_valid(stripe_text(intent, "id"), "pi_") ||
 	    strlen(stripe_text(intent, "id")) >= sizeof(p.id)) {
 		R->foreign++;
 		return;
@@ -118,9 +118,9 @@ void reconcile_orders_payment(struct reconcile *R, const struct json *intent)
 			               "paid, but there is no such order here", NULL);
 		return;
 	}
-	keep(R, &p);
+	keep_order(R, &p);
 	if (row.state != TOPUP_PAID)
-		credit(R, &p, intent);
+		credit_order(R, &p, intent);
 	else if (strcmp(row.payment_id, p.id) != 0)
 		reconcile_tell(R, &p.account, p.topup_seq, p.id,
 		               "the order was paid by another payment", NULL);
@@ -144,7 +144,7 @@ static int take_owner(void *context, const struct db_row *row)
 /* Finds the order, statement or period that a payment paid for: in R's payments, else in the table payments. */
 static bool find_owner(struct reconcile *R, const char *id, struct reconcile_payment *p)
 {
-	const struct reconcile_payment *listed = find(R, id);
+	const struct reconcile_payment *listed = find_named(R, id);
 	unsigned char key[ID_KEY_BYTES];
 	struct buf sql;
 
@@ -268,7 +268,7 @@ void reconcile_orders_dispute(struct reconcile *R, const struct json *dispute)
 	command.dispute.amount_minor = stripe_int(dispute, "amount");
 	command.dispute.currency = stripe_text(dispute, "currency");
 	command.dispute.livemode = stripe_is_live(&R->stripe);
-	listed = find(R, p.id);
+	listed = find_named(R, p.id);
 	if (listed != NULL && command.dispute.withdrawn && !command.dispute.reinstated)
 		listed->disputed_minor += command.dispute.amount_minor;
 	bring_in(R, &command, command.object_id, "a dispute was missing");
@@ -322,7 +322,7 @@ static void look_at_paid(struct reconcile *R, const struct named *n, const struc
 	size_t before = R->count;
 
 	if ((row->livemode != 0) != stripe_is_live(&R->stripe) ||
-	    !stripe_id_valid(row->payment_id, "pi_") || find(R, row->payment_id) != NULL)
+	    !stripe_id_valid(row->payment_id, "pi_") || find_named(R, row->payment_id) != NULL)
 		return;
 	look_at_payment(R, n, row->payment_id);
 	if (R->count > before)
@@ -366,7 +366,7 @@ static void look_at_open(struct reconcile *R, const struct named *n, const struc
 	if (result == STRIPE_REFUSED ||
 	    (result == STRIPE_OK && strcmp(stripe_text(call.json, "status"), "expired") == 0))
 		expire(R, n, row);
-	else if (result == STRIPE_OK && stripe_id_valid(payment, "pi_") && find(R, payment) == NULL)
+	else if (result == STRIPE_OK && stripe_id_valid(payment, "pi_") && find_named(R, payment) == NULL)
 		look_at_payment(R, n, payment); /* complete: paid, or on its way */
 	stripe_call_free(&call);
 }
@@ -429,10 +429,10 @@ void reconcile_orders_open(struct reconcile *R)
 
 void reconcile_orders_paid(struct reconcile *R)
 {
-	sort(R);
+	sort_orders(R);
 	if (!R->failed)
 		each_order(R, true, R->since_us, INT64_MAX, look_at_paid);
-	sort(R);
+	sort_orders(R);
 }
 
 /* ---- the end ------------------------------------------------------------------------------------- */

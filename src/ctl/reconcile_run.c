@@ -17,7 +17,7 @@ static void of_subscriptions(struct stripe_call *call)
 
 /* Takes the event in as a webhook.  The newest event of a subscription sets its plan; an invoice gives a period.  An
  * event from before changes nothing. */
-static void take_event(struct reconcile *R, const struct json *event)
+static void take_listed_event(struct reconcile *R, const struct json *event)
 {
 	const struct inbox in = reconcile_inbox(R);
 	struct inbox_result r;
@@ -44,7 +44,7 @@ static void take_event(struct reconcile *R, const struct json *event)
 int reconcile_run(struct reconcile *R)
 {
 	/* Events come first: they make known the owners of payments for subscriptions. */
-	reconcile_api_each(R, "/v1/events", of_subscriptions, take_event);
+	reconcile_api_each(R, "/v1/events", of_subscriptions, take_listed_event);
 	reconcile_api_each(R, "/v1/payment_intents", with_charge, reconcile_orders_payment);
 	reconcile_orders_paid(R);
 	reconcile_statements(R);

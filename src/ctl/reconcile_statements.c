@@ -20,7 +20,7 @@ struct named_list {
 	int count;
 };
 
-static int take_named(void *context, const struct db_row *row)
+static int take_named_statement(void *context, const struct db_row *row)
 {
 	struct named_list *n = context;
 	struct named *to = &n->row[n->count++];
@@ -32,7 +32,7 @@ static int take_named(void *context, const struct db_row *row)
 }
 
 /* Books the statement as paid by that payment ("": the invoice does not name one). */
-static void book(struct reconcile *R, const struct named *n, const struct json *invoice, const char *payment)
+static void book_statement(struct reconcile *R, const struct named *n, const struct json *invoice, const char *payment)
 {
 	struct command command = {
 		.kind = COMMAND_STATEMENT_PAID,
@@ -64,14 +64,14 @@ static void look_at_invoice(struct reconcile *R, const struct named *n, const st
 	if (strcmp(stripe_text(invoice, "status"), "paid") != 0)
 		return;
 	if (payment == NULL)
-		book(R, n, invoice, "");
+		book_statement(R, n, invoice, "");
 	for (size_t i = 1; payment != NULL && !R->failed; i++) {
-		book(R, n, invoice, payment);
+		book_statement(R, n, invoice, payment);
 		payment = stripe_invoice_payment(invoice, i);
 	}
 }
 
-static void look(struct reconcile *R, const struct named *n)
+static void look_at_statement(struct reconcile *R, const struct named *n)
 {
 	char path[STRIPE_PATH_MAX];
 	struct stripe_call call;
@@ -117,12 +117,12 @@ void reconcile_statements(struct reconcile *R)
 	while (!R->failed && n.count == STATEMENTS_PAGE) {
 		n.count = 0;
 		write_select(R, &last, &sql);
-		if (ctl_rows(R->ctl, &sql, take_named, &n) != CTL_OK)
+		if (ctl_rows(R->ctl, &sql, take_named_statement, &n) != CTL_OK)
 			R->failed = true;
 		for (int i = 0; i < n.count && !R->failed; i++) {
 			arena_reset(R->arena);
 			last = n.row[i];
-			look(R, &last);
+			look_at_statement(R, &last);
 		}
 	}
 	buf_free(&sql);

@@ -48,7 +48,7 @@ static pthread_once_t library_once = PTHREAD_ONCE_INIT;
 static struct db_counts counters; /* every member atomic */
 static int64_t refused_logged_us; /* atomic: time of the last log line about a database that is away or full */
 
-static void count(int64_t *counter)
+static void count_result_rows(int64_t *counter)
 {
 	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
@@ -272,15 +272,15 @@ static enum db_result fail_with(struct db *d, unsigned number, const char *text)
 	d->pending = false;
 	d->doubtful = d->manual_commit;
 	if (result == DB_RETRY)
-		count(&counters.retries);
+		count_result_rows(&counters.retries);
 	if (result == DB_FAULT || result == DB_FULL)
-		count(&counters.faults);
+		count_result_rows(&counters.faults);
 	if (result == DB_FULL)
 		log_seldom(d, result, "database_full");
 	else
 		log_failure(d, result, result == DB_LOST ? "database_lost" : "database_error");
 	if (result == DB_LOST) {
-		count(&counters.lost);
+		count_result_rows(&counters.lost);
 		db_disconnect(d);
 	}
 	if (d->failed == DB_OK)
@@ -294,7 +294,7 @@ static enum db_result fail(struct db *d)
 }
 
 /* False when one of the options could not be set: a connection without it (such as TLS) must not be used. */
-static bool set_options(const struct db *d, MYSQL *m)
+static bool set_connection_options(const struct db *d, MYSQL *m)
 {
 	my_bool yes = 1;
 	my_bool no = 0;
@@ -365,17 +365,17 @@ static enum db_result connect_now(struct db *d)
 	if (m == NULL) {
 		keep_error(d, wrong != NULL ? CR_SSL_CONNECTION_ERROR : CR_OUT_OF_MEMORY,
 		           wrong != NULL ? wrong : "no memory for a connection");
-		count(&counters.faults);
+		count_result_rows(&counters.faults);
 		log_seldom(d, DB_FAULT, "database_unreachable");
 		d->failed = DB_FAULT;
 		return DB_FAULT;
 	}
-	if (set_options(d, m) &&
+	if (set_connection_options(d, m) &&
 	    mysql_real_connect(m, host, d->user, d->password, d->name, d->port, socket,
 	                       CLIENT_MULTI_STATEMENTS | CLIENT_MULTI_RESULTS) != NULL &&
 	    set_session(d, m)) {
 		d->mysql = m;
-		count(&counters.connects);
+		count_result_rows(&counters.connects);
 		return DB_OK;
 	}
 	keep_error(d, mysql_errno(m), mysql_error(m));
@@ -383,7 +383,7 @@ static enum db_result connect_now(struct db *d)
 	/* There is no transaction yet that could be run again. */
 	if (result == DB_RETRY || result == DB_DUPLICATE)
 		result = DB_FAULT;
-	count(result == DB_FAULT ? &counters.faults : &counters.lost);
+	count_result_rows(result == DB_FAULT ? &counters.faults : &counters.lost);
 	log_seldom(d, result, "database_unreachable");
 	mysql_close(m);
 	d->failed = result;
@@ -438,10 +438,10 @@ static enum db_result take_result(struct db *d)
 }
 
 /* A statement that did not fit its buffer is never sent in part. */
-static enum db_result refuse(struct db *d)
+static enum db_result refuse_query(struct db *d)
 {
 	keep_error(d, CR_OUT_OF_MEMORY, "the statement is too large");
-	count(&counters.faults);
+	count_result_rows(&counters.faults);
 	log_failure(d, DB_FAULT, "database_error");
 	d->failed = DB_FAULT;
 	return DB_FAULT;
@@ -459,7 +459,7 @@ static enum db_result read_unread(struct db *d)
 }
 
 /* Ends the query before, and forgets its outcome unless it fails only now. */
-static enum db_result begin(struct db *d)
+static enum db_result begin_query(struct db *d)
 {
 	enum db_result result = d->pending ? db_finish(d) : DB_OK;
 
@@ -476,17 +476,17 @@ static enum db_result begin(struct db *d)
 
 static enum db_result query(struct db *d, const struct buf *sql, bool streaming)
 {
-	enum db_result result = begin(d);
+	enum db_result result = begin_query(d);
 
 	if (result != DB_OK)
 		return result;
 	if (!buf_ok(sql))
-		return refuse(d);
+		return refuse_query(d);
 	CHECK(sql->length > 0);
 	result = ready(d, sql);
 	if (result != DB_OK)
 		return result;
-	count(&counters.queries);
+	count_result_rows(&counters.queries);
 	d->streaming = streaming;
 	d->pending = true;
 	if (mysql_real_query(d->mysql, sql->data, sql->length) != 0)
@@ -589,7 +589,7 @@ static enum db_result prepare(struct db *d, int number, db_statement *sql)
 	buf_init(&text, 4096);
 	sql(&text, number);
 	if (!buf_ok(&text))
-		result = refuse(d);
+		result = refuse_query(d);
 	else if (statement == NULL || mysql_stmt_prepare(statement, text.data, text.length) != 0)
 		result = fail_prepared(d, statement);
 	buf_free(&text);
@@ -637,7 +637,7 @@ static bool send_bulk(struct db *d, MYSQL_STMT *statement, const struct db_value
 enum db_result db_bulk(struct db *d, int number, db_statement *sql, const struct db_values *values, int parameters,
                        int rows)
 {
-	enum db_result result = d->unread > 0 ? DB_OK : begin(d);
+	enum db_result result = d->unread > 0 ? DB_OK : begin_query(d);
 
 	CHECK(number >= 0 && number < DB_PREPARED_MAX && parameters > 0 && parameters <= DB_PARAMETERS_MAX && rows > 0);
 	if (result != DB_OK)
@@ -651,7 +651,7 @@ enum db_result db_bulk(struct db *d, int number, db_statement *sql, const struct
 	}
 	if (result != DB_OK)
 		return result;
-	count(&counters.queries);
+	count_result_rows(&counters.queries);
 	if (!send_bulk(d, d->prepared[number], values, parameters, rows)) {
 		result = fail_prepared(d, d->prepared[number]);
 		drop_prepared(d, number); /* the next one begins anew */

@@ -14,7 +14,7 @@
 #define NUMBER_DIGITS 3 /* 001_ledger.sql */
 
 /* Runs a statement whose result is one integer. */
-static int ask(struct db *d, struct buf *sql, int64_t *value)
+static int ask_version(struct db *d, struct buf *sql, int64_t *value)
 {
 	struct db_row row;
 	int found = -1;
@@ -38,11 +38,11 @@ int schema_version(struct db *d)
 	sql_literal(&sql,
 	            "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()"
 	            " AND table_name = 'schema_versions'");
-	result = ask(d, &sql, &version);
+	result = ask_version(d, &sql, &version);
 	if (result == 0 && version > 0) {
 		buf_reset(&sql);
 		sql_literal(&sql, "SELECT COALESCE(MAX(version), 0) FROM schema_versions");
-		result = ask(d, &sql, &version);
+		result = ask_version(d, &sql, &version);
 	}
 	buf_free(&sql);
 	return result == 0 ? (int)version : -1;
@@ -65,7 +65,7 @@ static int file_number(const char *name)
 	return number;
 }
 
-static int report(const char *event, const char *path, const char *why)
+static int report_version(const char *event, const char *path, const char *why)
 {
 	log_event(LOG_LEVEL_ERROR, event, LOG_TEXT("path", path), LOG_TEXT("message", why));
 	return -1;
@@ -79,14 +79,14 @@ static int find_file(const char *directory, int number, char path[PATH_BYTES_MAX
 	int found = 0;
 
 	if (listing == NULL)
-		return report("schema_unreadable", directory, strerror(errno));
+		return report_version("schema_unreadable", directory, strerror(errno));
 	for (entry = readdir(listing); entry != NULL && found == 0; entry = readdir(listing)) {
 		if (file_number(entry->d_name) != number)
 			continue;
 		found = snprintf(path, PATH_BYTES_MAX, "%s/%s", directory, entry->d_name) <
 		                        PATH_BYTES_MAX
 		                ? 1
-		                : report("schema_unreadable", directory, "the path is too long");
+		                : report_version("schema_unreadable", directory, "the path is too long");
 	}
 	closedir(listing);
 	return found;
@@ -100,14 +100,14 @@ static int read_file(const char *path, struct buf *content)
 	bool failed;
 
 	if (f == NULL)
-		return report("schema_unreadable", path, strerror(errno));
+		return report_version("schema_unreadable", path, strerror(errno));
 	for (got = fread(chunk, 1, sizeof(chunk), f); got > 0;
 	     got = fread(chunk, 1, sizeof(chunk), f))
 		buf_add(content, chunk, got);
 	failed = ferror(f) != 0;
 	fclose(f);
 	if (failed || !buf_ok(content) || content->length == 0)
-		return report("schema_unreadable", path,
+		return report_version("schema_unreadable", path,
 		              failed ? strerror(errno) : "empty or too large");
 	return 0;
 }
@@ -122,7 +122,7 @@ static int apply_file(struct db *d, const char *path)
 		if (db_query(d, &sql) == DB_OK && db_finish(d) == DB_OK)
 			result = 0;
 		else
-			report("schema_failed", path, db_error(d));
+			report_version("schema_failed", path, db_error(d));
 	}
 	buf_free(&sql);
 	return result;
@@ -143,7 +143,7 @@ int schema_apply(struct db *d, const char *directory)
 			return -1;
 		next = schema_version(d);
 		if (next >= 0 && next != version + 1)
-			return report("schema_failed", path, "the file did not record its version");
+			return report_version("schema_failed", path, "the file did not record its version");
 		version = next;
 	}
 	return -1;

@@ -8,7 +8,7 @@
 #define SQL_MAX 512
 
 /* 1, 0 when there is none, -1 on a fault. */
-static int find(struct db *d, struct buf *sql, unsigned char key[DIGEST_BYTES])
+static int find_secret(struct db *d, struct buf *sql, unsigned char key[DIGEST_BYTES])
 {
 	struct db_row row;
 	int found = -1;
@@ -43,9 +43,9 @@ int secrets_referral(struct db *d, unsigned char key[DIGEST_BYTES])
 	int found;
 
 	buf_init(&sql, SQL_MAX);
-	found = find(d, &sql, key);
+	found = find_secret(d, &sql, key);
 	if (found == 0 && make(d, &sql) == 0)
-		found = find(d, &sql, key);
+		found = find_secret(d, &sql, key);
 	buf_free(&sql);
 	return found == 1 ? 0 : -1;
 }

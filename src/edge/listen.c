@@ -27,7 +27,7 @@ static int fault(const char *address, const char *what)
 	return -1;
 }
 
-static int refuse(const char *address, const char *why)
+static int refuse_address(const char *address, const char *why)
 {
 	log_event(LOG_LEVEL_ERROR, "listen_refused", LOG_TEXT("address", address), LOG_TEXT("why", why));
 	return -1;
@@ -59,9 +59,9 @@ static int unix_clear(const char *address, const struct sockaddr_un *name)
 	if (lstat(name->sun_path, &status) < 0)
 		return errno == ENOENT ? 0 : fault(address, "stat");
 	if (!S_ISSOCK(status.st_mode))
-		return refuse(address, "the path exists and is no socket");
+		return refuse_address(address, "the path exists and is no socket");
 	if (unix_live(name))
-		return refuse(address, "another process listens there");
+		return refuse_address(address, "another process listens there");
 	return unlink(name->sun_path) == 0 ? 0 : fault(address, "unlink");
 }
 
@@ -72,7 +72,7 @@ static int unix_open(const char *address, const char *path)
 	int fd;
 
 	if (path[0] != '/' || length >= sizeof(name.sun_path))
-		return refuse(address, "unix: needs an absolute path of at most 107 bytes");
+		return refuse_address(address, "unix: needs an absolute path of at most 107 bytes");
 	memcpy(name.sun_path, path, length + 1);
 	if (unix_clear(address, &name) < 0)
 		return -1;
@@ -138,5 +138,5 @@ int listen_open(const char *address)
 		if (name.sin6_port != 0)
 			return tcp_open(address, (const struct sockaddr *)&name, sizeof(name));
 	}
-	return refuse(address, "neither unix:/path nor 127.0.0.1:port nor [::1]:port");
+	return refuse_address(address, "neither unix:/path nor 127.0.0.1:port nor [::1]:port");
 }

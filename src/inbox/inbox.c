@@ -33,7 +33,7 @@ struct found {
 };
 
 /* Runs a statement that answers at most one such row; runs it again after DB_RETRY or DB_LOST. */
-static enum finding look_up(const struct inbox *in, const struct buf *sql, int64_t deadline_us,
+static enum finding look_up_account(const struct inbox *in, const struct buf *sql, int64_t deadline_us,
                             struct found *found)
 {
 	struct db *d = pool_take(in->readers, deadline_us);
@@ -71,7 +71,7 @@ static enum finding find_payment(const struct inbox *in, struct command *c, int6
 	buf_init(&sql, SQL_MAX);
 	sql_literal(&sql, "SELECT account_id,topup_seq,kind FROM payments WHERE payment_key=");
 	sql_bytes(&sql, key, sizeof(key));
-	finding = look_up(in, &sql, deadline_us, &found);
+	finding = look_up_account(in, &sql, deadline_us, &found);
 	buf_free(&sql);
 	if (finding == FOUND) {
 		c->account = found.account;
@@ -91,7 +91,7 @@ static enum finding find_invoice(const struct inbox *in, struct stripe_event *e,
 	buf_init(&sql, SQL_MAX);
 	sql_literal(&sql, "SELECT account_id,seq,0 FROM statements WHERE invoice_id=");
 	sql_text(&sql, e->reference);
-	finding = look_up(in, &sql, deadline_us, &found);
+	finding = look_up_account(in, &sql, deadline_us, &found);
 	buf_free(&sql);
 	if (finding == FOUND) {
 		e->command.account = found.account;
@@ -110,7 +110,7 @@ static enum finding find_customer(const struct inbox *in, struct stripe_event *e
 	buf_init(&sql, SQL_MAX);
 	sql_literal(&sql, "SELECT account_id,0,0 FROM billing WHERE customer_id=");
 	sql_text(&sql, e->customer);
-	finding = e->customer[0] == '\0' ? NOT_FOUND : look_up(in, &sql, deadline_us, &found);
+	finding = e->customer[0] == '\0' ? NOT_FOUND : look_up_account(in, &sql, deadline_us, &found);
 	buf_free(&sql);
 	if (finding == FOUND)
 		e->command.account = found.account;
@@ -133,7 +133,7 @@ static enum finding find_period(const struct inbox *in, struct command *c, int64
 	sql_literal(&sql, "SELECT account_id,seq,0 FROM paid_periods WHERE seq=");
 	sql_int(&sql, c->topup_seq);
 	sql_literal(&sql, " ORDER BY account_id LIMIT 1");
-	finding = look_up(in, &sql, deadline_us, &found);
+	finding = look_up_account(in, &sql, deadline_us, &found);
 	buf_free(&sql);
 	if (finding == FOUND)
 		c->account = found.account;
@@ -169,7 +169,7 @@ static bool is_of_others(const struct stripe_event *e)
 }
 
 /* Reads the order that the event names.  False if that is none of this octroi's making. */
-static bool read_order(struct stripe_event *e)
+static bool read_known_order(struct stripe_event *e)
 {
 	struct command *c = &e->command;
 	const char *name = e->order[0] != '\0' ? e->order : e->reference;
@@ -201,7 +201,7 @@ static enum finding locate_payment(const struct inbox *in, struct stripe_event *
 	enum finding finding;
 
 	CHECK(payment != NULL); /* stripe_event_read sets it for these kinds */
-	if (read_order(e)) {
+	if (read_known_order(e)) {
 		why = contradiction(e);
 		if (why != NULL)
 			park(&e->command, why, payment);
@@ -331,7 +331,7 @@ static enum finding locate(const struct inbox *in, struct arena *a, struct strip
 	return locate_payment(in, e, deadline_us);
 }
 
-static void note(const struct stripe_event *e, const struct inbox_result *r)
+static void note_event(const struct stripe_event *e, const struct inbox_result *r)
 {
 	static const char *const names[] = {"applied", "ignored", "parked", "waiting"};
 
@@ -405,7 +405,7 @@ static bool take_once(const struct inbox *in, struct arena *a, const struct json
 		    !apply(in, a, e, deadline_us, r))
 			return false;
 	}
-	note(e, r);
+	note_event(e, r);
 	return true;
 }
 

@@ -11,7 +11,7 @@
 
 /* ---- what an event says ------------------------------------------------------------------------ */
 
-static bool is(const char *text, const char *other)
+static bool is_type(const char *text, const char *other)
 {
 	return strcmp(text, other) == 0;
 }
@@ -36,11 +36,11 @@ static void read_session(struct stripe_event *e, const char *type, const struct 
 	struct command *c = &e->command;
 	const char *status = text_at(o, "payment_status");
 
-	if (!is(text_at(o, "mode"), "payment")) {
+	if (!is_type(text_at(o, "mode"), "payment")) {
 		ignore(e, "a session that is no payment");
 		return;
 	}
-	if (is(status, "no_payment_required")) {
+	if (is_type(status, "no_payment_required")) {
 		ignore(e, "a session without a payment");
 		return;
 	}
@@ -52,12 +52,12 @@ static void read_session(struct stripe_event *e, const char *type, const struct 
 	c->payment.customer_id = id_at(o, "customer");
 	c->payment.amount_minor = int_at(o, "amount_total", NO_AMOUNT);
 	c->payment.currency = currency_at(o);
-	if (is(type, "checkout.session.completed") ||
-	    is(type, "checkout.session.async_payment_succeeded"))
-		c->payment.state = is(status, "paid") ? TOPUP_PAID : TOPUP_PENDING;
-	else if (is(type, "checkout.session.async_payment_failed"))
+	if (is_type(type, "checkout.session.completed") ||
+	    is_type(type, "checkout.session.async_payment_succeeded"))
+		c->payment.state = is_type(status, "paid") ? TOPUP_PAID : TOPUP_PENDING;
+	else if (is_type(type, "checkout.session.async_payment_failed"))
 		c->payment.state = TOPUP_FAILED;
-	else if (is(type, "checkout.session.expired"))
+	else if (is_type(type, "checkout.session.expired"))
 		c->payment.state = TOPUP_EXPIRED;
 	else
 		ignore(e, "a type that octroi has no use for");
@@ -74,9 +74,9 @@ static void read_payment_intent(struct stripe_event *e, const char *type, const 
 	c->payment.customer_id = id_at(o, "customer");
 	c->payment.amount_minor = int_at(o, "amount_received", NO_AMOUNT);
 	c->payment.currency = currency_at(o);
-	if (is(type, "payment_intent.succeeded") && is(text_at(o, "status"), "succeeded"))
+	if (is_type(type, "payment_intent.succeeded") && is_type(text_at(o, "status"), "succeeded"))
 		c->payment.state = TOPUP_PAID;
-	else if (is(type, "payment_intent.processing"))
+	else if (is_type(type, "payment_intent.processing"))
 		c->payment.state = TOPUP_PENDING;
 	else
 		ignore(e,
@@ -106,9 +106,9 @@ static void read_refund(struct stripe_event *e, const char *type, const struct j
 	c->payment_id = id_at(o, "payment_intent");
 	c->refund.amount_minor = int_at(o, "amount", NO_AMOUNT);
 	c->refund.currency = currency_at(o);
-	if (is(type, "refund.failed") || is(status, "failed") || is(status, "canceled"))
+	if (is_type(type, "refund.failed") || is_type(status, "failed") || is_type(status, "canceled"))
 		c->refund.status = REFUND_FAILED;
-	else if (is(status, "succeeded"))
+	else if (is_type(status, "succeeded"))
 		c->refund.status = REFUND_SUCCEEDED;
 	else
 		c->refund.status =
@@ -118,7 +118,7 @@ static void read_refund(struct stripe_event *e, const char *type, const struct j
 static void read_dispute(struct stripe_event *e, const char *type, const struct json *o)
 {
 	struct command *c = &e->command;
-	const bool closed = is(type, "charge.dispute.closed");
+	const bool closed = is_type(type, "charge.dispute.closed");
 	const char *status = text_at(o, "status");
 
 	c->kind = COMMAND_DISPUTE;
@@ -127,9 +127,9 @@ static void read_dispute(struct stripe_event *e, const char *type, const struct 
 	c->dispute.amount_minor = int_at(o, "amount", NO_AMOUNT);
 	c->dispute.currency = currency_at(o);
 	c->dispute.withdrawn =
-		is(type, "charge.dispute.funds_withdrawn") || (closed && is(status, "lost"));
+		is_type(type, "charge.dispute.funds_withdrawn") || (closed && is_type(status, "lost"));
 	c->dispute.reinstated =
-		is(type, "charge.dispute.funds_reinstated") || (closed && is(status, "won"));
+		is_type(type, "charge.dispute.funds_reinstated") || (closed && is_type(status, "won"));
 }
 
 /* ---- subscriptions ----------------------------------------------------------------------------- */
@@ -192,8 +192,8 @@ static bool has_changed_items(const struct json *event)
 static void read_subscription(struct stripe_event *e, const char *type, const struct json *o)
 {
 	struct command *c = &e->command;
-	const bool created = is(type, "customer.subscription.created");
-	const bool deleted = is(type, "customer.subscription.deleted");
+	const bool created = is_type(type, "customer.subscription.created");
+	const bool deleted = is_type(type, "customer.subscription.deleted");
 	int at = 0;
 
 	read_metadata(e, o);
@@ -204,7 +204,7 @@ static void read_subscription(struct stripe_event *e, const char *type, const st
 	c->subscription.customer_id = e->customer;
 	c->subscription.status = text_within(json_get(o, "status"), STATUS_MAX_BYTES);
 	c->subscription.plan = "";
-	while (at < STATUSES && !is(statuses[at].name, c->subscription.status))
+	while (at < STATUSES && !is_type(statuses[at].name, c->subscription.status))
 		at++;
 	c->subscription.live = !deleted && at < STATUSES && statuses[at].live;
 	c->subscription.rank = at + (deleted ? 200 : created ? 0 : 100);
@@ -239,17 +239,17 @@ static void read_invoice(struct stripe_event *e, const char *type, const struct 
 
 	e->order = text_at(metadata, "statement");
 	e->user = text_at(metadata, "account");
-	if (e->order[0] != '\0' && is(type, "invoice.paid")) {
+	if (e->order[0] != '\0' && is_type(type, "invoice.paid")) {
 		c->kind = COMMAND_STATEMENT_PAID;
 		c->payment_id = payment_of_invoice(o);
 		c->statement_paid.invoice_id = text_at(o, "id");
 		c->statement_paid.amount_minor = int_at(o, "total", NO_AMOUNT);
 		c->statement_paid.currency = currency_at(o);
-	} else if (e->order[0] != '\0' && is(type, "invoice.payment_failed")) {
+	} else if (e->order[0] != '\0' && is_type(type, "invoice.payment_failed")) {
 		/* The first news of the failure; octroi's own attempts are noted where they are made. */
 		c->kind = COMMAND_STATEMENT_NOTE;
 		c->statement_note.failure = "payment_failed";
-	} else if (e->order[0] == '\0' && (is(type, "invoice.paid") || is(type, "invoice.payment_succeeded"))) {
+	} else if (e->order[0] == '\0' && (is_type(type, "invoice.paid") || is_type(type, "invoice.payment_succeeded"))) {
 		stripe_invoice_read(e, o);
 	} else {
 		ignore(e, e->order[0] != '\0' ? "nothing that moves a statement"
@@ -270,19 +270,19 @@ static void read_object(struct stripe_event *e, const char *type, const struct j
 		read_session(e, type, o);
 	else if (starts(type, "payment_intent."))
 		read_payment_intent(e, type, o);
-	else if (is(type, "charge.refunded"))
+	else if (is_type(type, "charge.refunded"))
 		read_charge(e, o);
-	else if (starts(type, "refund.") || is(type, "charge.refund.updated"))
+	else if (starts(type, "refund.") || is_type(type, "charge.refund.updated"))
 		read_refund(e, type, o);
 	else if (starts(type, "charge.dispute."))
 		read_dispute(e, type, o);
-	else if (is(type, "customer.subscription.created") ||
-	         is(type, "customer.subscription.updated") ||
-	         is(type, "customer.subscription.deleted") ||
-	         is(type, "customer.subscription.paused") ||
-	         is(type, "customer.subscription.resumed"))
+	else if (is_type(type, "customer.subscription.created") ||
+	         is_type(type, "customer.subscription.updated") ||
+	         is_type(type, "customer.subscription.deleted") ||
+	         is_type(type, "customer.subscription.paused") ||
+	         is_type(type, "customer.subscription.resumed"))
 		read_subscription(e, type, o);
-	else if (is(type, "invoice_payment.paid"))
+	else if (is_type(type, "invoice_payment.paid"))
 		stripe_invoice_read_payment(e, o);
 	else if (starts(type, "invoice."))
 		read_invoice(e, type, o);
@@ -341,7 +341,7 @@ int stripe_event_read(const struct json *event, const char *body, struct stripe_
 	from->created_at_us = seconds_at(event, "created");
 	e->connected = text_at(event, "account");
 	*field = NULL;
-	if (!is(text_at(event, "object"), "event"))
+	if (!is_type(text_at(event, "object"), "event"))
 		*field = "object";
 	else if (from->id[0] == '\0')
 		*field = "id";

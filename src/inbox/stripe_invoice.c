@@ -84,7 +84,7 @@ struct lines {
 	int count;
 };
 
-static void read_lines(const struct stripe_event *e, const char *plans, struct lines *all)
+static void read_invoice_lines(const struct stripe_event *e, const char *plans, struct lines *all)
 {
 	const struct json *list = list_at(e->object, "lines");
 	const size_t count = list != NULL ? json_size(list) : 0;
@@ -171,7 +171,7 @@ const char *stripe_invoice_plans(struct stripe_event *e, const char *plans, stru
 	struct lines all;
 
 	*short_of_memory = false;
-	read_lines(e, plans, &all);
+	read_invoice_lines(e, plans, &all);
 	paid = base_of(&all);
 	if (paid == NULL)
 		paid = upgrade_of(&all, &from);
@@ -219,7 +219,7 @@ static void ignore_invoice(struct stripe_event *e, const char *why)
 }
 
 /* The payment intent of an invoice.  Since basil it is among the invoice's payments, where these are shown. */
-static const char *payment_of(const struct json *invoice)
+static const char *payment_of_invoice(const struct json *invoice)
 {
 	const struct json *payments = list_at(invoice, "payments");
 
@@ -251,7 +251,7 @@ void stripe_invoice_read(struct stripe_event *e, const struct json *o)
 	e->customer = id_at(o, "customer");
 	c->kind = COMMAND_PERIOD;
 	c->object_id = subscription;
-	c->payment_id = payment_of(o);
+	c->payment_id = payment_of_invoice(o);
 	c->period.invoice_id = text_at(o, "id");
 	c->period.customer_id = e->customer;
 	c->period.currency = currency_at(o);

@@ -90,7 +90,7 @@ static enum db_result attempt(struct batch *b, struct db *d)
 	return result;
 }
 
-static void run(struct batch *b, struct db *d);
+static void run_steps(struct batch *b, struct db *d);
 
 /* Runs the halves of the batch on their own: a command that the database cannot take must not fail the others. */
 static void split(struct batch *b, struct db *d)
@@ -102,10 +102,10 @@ static void split(struct batch *b, struct db *d)
 	b->splits++;
 	b->commands = commands;
 	b->count = half;
-	run(b, d);
+	run_steps(b, d);
 	b->commands = commands + half;
 	b->count = count - half;
-	run(b, d);
+	run_steps(b, d);
 	b->commands = commands;
 	b->count = count;
 }
@@ -135,7 +135,7 @@ static bool try_again(struct batch *b, struct db *d, enum db_result result, int 
 	return true;
 }
 
-static void run(struct batch *b, struct db *d)
+static void run_steps(struct batch *b, struct db *d)
 {
 	int attempts = 0, duplicates = 0;
 
@@ -191,5 +191,5 @@ void attempt_run(struct batch *b, struct db *d, struct command **commands, int c
 	b->count = count;
 	b->deadline_us = deadline_us;
 	b->retries = b->splits = b->unknowns = 0;
-	run(b, d);
+	run_steps(b, d);
 }

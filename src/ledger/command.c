@@ -30,7 +30,7 @@ static void add_text(struct print *p, const char *text)
 	add_bytes(p, text != NULL ? text : "", text != NULL ? strlen(text) : 0);
 }
 
-static void add_number(struct print *p, int64_t value)
+static void add_number_part(struct print *p, int64_t value)
 {
 	CHECK(p->count < PIECES_MAX);
 	p->number[p->count] = (uint64_t)value;
@@ -48,31 +48,31 @@ static void add_labels(struct print *p, const struct command_labels *labels)
 static void add_authorize(struct print *p, const struct command *c)
 {
 	CHECK(c->authorize.model_count >= 0 && c->authorize.model_count <= COMMAND_MODELS_MAX);
-	add_number(p, c->authorize.model_count);
+	add_number_part(p, c->authorize.model_count);
 	for (int i = 0; i < c->authorize.model_count; i++)
 		add_text(p, c->authorize.models[i]);
 	add_text(p, c->authorize.action);
-	add_number(p, c->authorize.quantity);
-	add_number(p, c->authorize.input_tokens);
-	add_number(p, c->authorize.max_output_tokens);
-	add_number(p, c->authorize.fit ? c->authorize.fit_minimum : 0);
-	add_number(p, c->authorize.byok);
-	add_number(p, c->authorize.ttl_us);
+	add_number_part(p, c->authorize.quantity);
+	add_number_part(p, c->authorize.input_tokens);
+	add_number_part(p, c->authorize.max_output_tokens);
+	add_number_part(p, c->authorize.fit ? c->authorize.fit_minimum : 0);
+	add_number_part(p, c->authorize.byok);
+	add_number_part(p, c->authorize.ttl_us);
 	add_labels(p, &c->authorize.labels);
 	/* Not where nothing of it is said, so that a request id from before schema version 4 repeats. */
 	if (counts_any(&c->authorize.counts) || c->authorize.tier != TIER_STANDARD || c->authorize.variant[0] != '\0') {
 		add_bytes(p, c->authorize.counts.of, sizeof(c->authorize.counts.of));
-		add_number(p, c->authorize.tier);
+		add_number_part(p, c->authorize.tier);
 		add_text(p, c->authorize.variant);
 	}
 }
 
-static void add_transaction(struct print *p, const struct command *c)
+static void add_transaction_needs(struct print *p, const struct command *c)
 {
-	add_number(p, c->transaction.type);
-	add_number(p, c->transaction.amount_micros);
-	add_number(p, c->transaction.expires_at_us);
-	add_number(p, c->transaction.priority);
+	add_number_part(p, c->transaction.type);
+	add_number_part(p, c->transaction.amount_micros);
+	add_number_part(p, c->transaction.expires_at_us);
+	add_number_part(p, c->transaction.priority);
 	add_text(p, c->transaction.description);
 	add_text(p, c->transaction.reference);
 	add_text(p, c->transaction.metadata);
@@ -83,7 +83,7 @@ static void fingerprint(struct command *c)
 	unsigned char digest[DIGEST_BYTES];
 	struct print p = {.count = 0};
 
-	add_number(&p, c->kind);
+	add_number_part(&p, c->kind);
 	add_text(&p, c->member);
 	switch (c->kind) {
 	case COMMAND_AUTHORIZE:
@@ -91,17 +91,17 @@ static void fingerprint(struct command *c)
 		break;
 	case COMMAND_CHARGE:
 		add_text(&p, c->charge.action);
-		add_number(&p, c->charge.quantity);
+		add_number_part(&p, c->charge.quantity);
 		add_labels(&p, &c->charge.labels);
 		break;
 	case COMMAND_TRANSACTION:
-		add_transaction(&p, c);
+		add_transaction_needs(&p, c);
 		break;
 	case COMMAND_TOPUP:
-		add_number(&p, c->topup.amount_minor);
-		add_number(&p, c->topup.money_micros);
+		add_number_part(&p, c->topup.amount_minor);
+		add_number_part(&p, c->topup.money_micros);
 		add_text(&p, c->topup.currency);
-		add_number(&p, c->topup.livemode);
+		add_number_part(&p, c->topup.livemode);
 		break;
 	case COMMAND_BONUS: /* octroi decides the amount, not the caller */
 		break;

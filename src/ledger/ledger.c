@@ -72,7 +72,7 @@ static int size_class(int commands)
 	return class;
 }
 
-static void refuse(struct command *commands, int count)
+static void refuse_command(struct command *commands, int count)
 {
 	CHECK(count > 0 && count <= COMMANDS_MAX);
 	for (int i = 0; i < count; i++) {
@@ -116,7 +116,7 @@ static int gather(struct inflight *f, int64_t *deadline_us)
 	*deadline_us = INT64_MAX;
 	for (struct waiter *w = f->taken; w != NULL; w = w->next) {
 		if (w->deadline_us <= now_us) {
-			refuse(w->commands, w->count);
+			refuse_command(w->commands, w->count);
 			continue;
 		}
 		if (w->deadline_us < *deadline_us)
@@ -175,7 +175,7 @@ static void inflight_run(struct ledger *l, struct inflight *f)
 		pool_give(l->options.pool, d);
 	}
 	for (int i = 0; d == NULL && i < count; i++)
-		refuse(f->commands[i], 1);
+		refuse_command(f->commands[i], 1);
 	if (count > 0)
 		publish(l, f, count);
 }
@@ -201,13 +201,13 @@ static void lead(struct ledger *l, const struct waiter *own)
 static void refuse_waiter(struct ledger *l, struct waiter *w)
 {
 	CHECK(w->role == QUEUE_LATE);
-	refuse(w->commands, w->count);
+	refuse_command(w->commands, w->count);
 	lock_take(&l->lock);
 	l->counts.refused_full++;
 	lock_give(&l->lock);
 }
 
-static void submit(struct ledger *l, struct waiter *w)
+static void submit_command(struct ledger *l, struct waiter *w)
 {
 	switch (queue_wait(&l->queue, w)) {
 	case QUEUE_LEAD:
@@ -231,7 +231,7 @@ bool ledger_post(struct ledger *l, struct waiter *w)
 		command_prepare(&w->commands[i]);
 	if (l->commit_threads == 0) {
 		w->done = NULL;
-		submit(l, w);
+		submit_command(l, w);
 		return false;
 	}
 	switch (queue_post(&l->queue, w)) {
@@ -259,7 +259,7 @@ void ledger_submit_many(struct ledger *l, struct command *commands, int count, i
 			.deadline_us = deadline_us,
 		};
 
-		submit(l, &w);
+		submit_command(l, &w);
 	}
 }
 

@@ -56,7 +56,7 @@ static const char *name_of(const char *const *list, int length, int64_t number)
 	return number >= 0 && number < length ? list[number] : "";
 }
 
-static int number_of(const char *const *list, int length, const char *name)
+static int name_number(const char *const *list, int length, const char *name)
 {
 	for (int i = 0; i < length; i++)
 		if (strcmp(list[i], name) == 0)
@@ -111,20 +111,20 @@ const char *names_hold_state(int64_t state)
 
 int names_to_transaction(const char *name)
 {
-	return number_of(transactions, LENGTH(transactions), name);
+	return name_number(transactions, LENGTH(transactions), name);
 }
 
 int names_to_mode(const char *name)
 {
-	return number_of(modes, LENGTH(modes), name);
+	return name_number(modes, LENGTH(modes), name);
 }
 
 int names_to_status(const char *name)
 {
-	return number_of(statuses, STATUS_SUSPENDED + 1, name);
+	return name_number(statuses, STATUS_SUSPENDED + 1, name);
 }
 
 int names_to_role(const char *name)
 {
-	return number_of(roles, LENGTH(roles), name);
+	return name_number(roles, LENGTH(roles), name);
 }

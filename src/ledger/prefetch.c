@@ -169,7 +169,7 @@ static bool needs_grants_too(const struct slot *s, int64_t now_us)
 
 /* Reads the current result into the rows.  Rows of an account that did not exist at the time of the lock are left out.
  * Another process may have made it since, with a hold. */
-static enum db_result load(struct batch *b, struct db *d, enum table_id table)
+static enum db_result load_rows(struct batch *b, struct db *d, enum table_id table)
 {
 	struct db_row from;
 	int more;
@@ -214,7 +214,7 @@ static enum db_result skip_to_result(struct db *d, int statements)
 	return result;
 }
 
-static enum db_result read_clock(struct batch *b, struct db *d, int64_t *version)
+static enum db_result read_database_clock(struct batch *b, struct db *d, int64_t *version)
 {
 	struct db_row row;
 	enum db_result result = skip_to_result(d, 1);
@@ -420,7 +420,7 @@ static enum db_result load_next(struct batch *b, struct db *d, const enum table_
 	for (int i = 0; i < count && result == DB_OK; i++) {
 		result = skip_to_result(d, 1);
 		if (result == DB_OK)
-			result = load(b, d, order[i]);
+			result = load_rows(b, d, order[i]);
 	}
 	return result;
 }
@@ -434,7 +434,7 @@ static enum db_result read_all(struct batch *b, struct db *d, const enum table_i
 		return DB_OK;
 	result = send(b, d);
 	if (result == DB_OK)
-		result = load(b, d, order[0]);
+		result = load_rows(b, d, order[0]);
 	if (result == DB_OK)
 		result = load_next(b, d, order + 1, count - 1);
 	return result == DB_OK ? db_finish(d) : result;
@@ -453,9 +453,9 @@ static void add_lock(struct batch *b)
 /* Reads the results of the statements of add_lock. */
 static enum db_result read_lock(struct batch *b, struct db *d, int64_t *version)
 {
-	enum db_result result = load(b, d, TABLE_ACCOUNTS);
+	enum db_result result = load_rows(b, d, TABLE_ACCOUNTS);
 
-	return result == DB_OK ? read_clock(b, d, version) : result;
+	return result == DB_OK ? read_database_clock(b, d, version) : result;
 }
 
 static enum db_result prefetch_begin(struct batch *b, struct db *d)

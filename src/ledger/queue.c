@@ -48,7 +48,7 @@ void queue_destroy(struct queue *q)
 }
 
 /* Queues the waiter.  Returns FULL, LEAD or QUEUED. */
-static enum queue_role enter(struct queue *q, struct waiter *w)
+static enum queue_role enter_queue(struct queue *q, struct waiter *w)
 {
 	enum queue_role role = QUEUE_FULL;
 
@@ -74,7 +74,7 @@ static enum queue_role enter(struct queue *q, struct waiter *w)
 }
 
 /* Takes a waiter that gave up out of the queue; false when it has been called meanwhile. */
-static bool leave(struct queue *q, struct waiter *w)
+static bool leave_queue(struct queue *q, struct waiter *w)
 {
 	struct waiter **at = &q->head;
 	bool called;
@@ -99,10 +99,10 @@ enum queue_role queue_wait(struct queue *q, struct waiter *w)
 	enum queue_role role;
 
 	CHECK(w->done == NULL);
-	role = enter(q, w);
+	role = enter_queue(q, w);
 	if (role != QUEUE_QUEUED)
 		return role;
-	if (!completion_wait_until(&w->completion, w->deadline_us) && leave(q, w))
+	if (!completion_wait_until(&w->completion, w->deadline_us) && leave_queue(q, w))
 		return QUEUE_LATE;
 	/* Commands that a leader has taken cannot be withdrawn: wait for their answers. */
 	(void)completion_wait_until(&w->completion, -1);
@@ -113,7 +113,7 @@ enum queue_role queue_wait(struct queue *q, struct waiter *w)
 enum queue_role queue_post(struct queue *q, struct waiter *w)
 {
 	CHECK(q->commit_threads && w->done != NULL);
-	return enter(q, w);
+	return enter_queue(q, w);
 }
 
 /* Takes out the posted waiters whose deadline has passed, linked by next.  A waiting thread leaves by itself. */

@@ -140,7 +140,7 @@ static struct book *book_new(void)
 }
 
 /* Room for one more row, zeroed; NULL when memory is short. */
-static struct price *add_row(struct book *b)
+static struct price *add_price_row(struct book *b)
 {
 	if (b->row_count == b->row_capacity) {
 		const size_t capacity = b->row_capacity == 0 ? 64 : b->row_capacity * 2;
@@ -204,7 +204,7 @@ struct book *book_of(const struct price *prices, size_t count, int64_t latest_ve
 
 	CHECK(b != NULL);
 	for (size_t i = 0; i < count; i++) {
-		struct price *added = add_row(b);
+		struct price *added = add_price_row(b);
 
 		CHECK(added != NULL && price_valid(&prices[i]) && prices[i].version <= latest_version);
 		*added = prices[i];
@@ -274,7 +274,7 @@ enum column {
 };
 
 /* Reads the lines of a model.  A version before schema version 4 has tiers instead. */
-static bool read_lines(const struct db_row *row, struct price *p)
+static bool read_price_lines(const struct db_row *row, struct price *p)
 {
 	struct price_line lines[PRICE_LINES_MAX];
 
@@ -302,7 +302,7 @@ static bool read_row(const struct db_row *row, struct price *p)
 	if (!copy_text(row, ITEM, p->item, sizeof(p->item)) ||
 	    !copy_text(row, PROVIDER, p->provider, sizeof(p->provider)))
 		return false;
-	if (kind == PRICE_ACTION ? row->length[TIERS] + row->length[LINES] > 0 : !read_lines(row, p))
+	if (kind == PRICE_ACTION ? row->length[TIERS] + row->length[LINES] > 0 : !read_price_lines(row, p))
 		return false;
 	return price_valid(p);
 }
@@ -314,7 +314,7 @@ static int read_rows(struct db *d, struct book *b)
 	int found = db_row(d, &row);
 
 	for (; found == 1; found = db_row(d, &row)) {
-		struct price *p = add_row(b);
+		struct price *p = add_price_row(b);
 
 		if (p == NULL)
 			return -1;
@@ -445,7 +445,7 @@ struct book *book_load(struct db *d)
 	return b;
 }
 
-static const struct item *find(const struct book *b, enum price_kind kind, const char *item)
+static const struct item *find_price(const struct book *b, enum price_kind kind, const char *item)
 {
 	uint64_t hash = hash_of(kind, item);
 	size_t slot = hash & b->slot_mask;
@@ -473,7 +473,7 @@ static const struct price *item_at(const struct book *b, const struct item *i, i
 const struct price *book_price_at(const struct book *b, enum price_kind kind, const char *item,
                                   int64_t time_us)
 {
-	const struct item *i = find(b, kind, item);
+	const struct item *i = find_price(b, kind, item);
 
 	return i != NULL ? item_at(b, i, time_us) : NULL;
 }
@@ -481,7 +481,7 @@ const struct price *book_price_at(const struct book *b, enum price_kind kind, co
 const struct price *book_price_of_version(const struct book *b, enum price_kind kind,
                                           const char *item, int64_t version)
 {
-	const struct item *i = find(b, kind, item);
+	const struct item *i = find_price(b, kind, item);
 
 	for (size_t n = 0; i != NULL && n < i->count; n++) {
 		if (b->rows[i->first + n].version == version)

@@ -21,7 +21,7 @@ const char *plan_json_scope_name(enum plan_scope scope)
 }
 
 /* Copies a text; false when the value is no text, does not fit, or contains a NUL. */
-static bool read_text(const struct json *value, char *out, size_t max)
+static bool read_plan_text(const struct json *value, char *out, size_t max)
 {
 	const char *text;
 	size_t length;
@@ -75,7 +75,7 @@ bool plan_json_read_models(const struct json *models, struct plan *p)
 	if (json_type(models) != JSON_LIST || json_size(models) > PLAN_MODELS_MAX)
 		return false;
 	for (size_t i = 0; i < json_size(models); i++)
-		if (!read_text(json_at(models, i), p->models[p->model_count++], PRICE_ITEM_MAX))
+		if (!read_plan_text(json_at(models, i), p->models[p->model_count++], PRICE_ITEM_MAX))
 			return false;
 	return true;
 }
@@ -120,17 +120,17 @@ static const char *read_names(const struct json *record, struct plan *p)
 	char word[16] = "credit";
 	int found;
 
-	if (!read_text(json_get(record, "name"), p->name, sizeof(p->name)))
+	if (!read_plan_text(json_get(record, "name"), p->name, sizeof(p->name)))
 		return "name";
-	if (json_get(record, "title") != NULL && !read_text(json_get(record, "title"), p->title, sizeof(p->title)))
+	if (json_get(record, "title") != NULL && !read_plan_text(json_get(record, "title"), p->title, sizeof(p->title)))
 		return "title";
-	if (json_get(record, "unit") != NULL && !read_text(json_get(record, "unit"), word, sizeof(word)))
+	if (json_get(record, "unit") != NULL && !read_plan_text(json_get(record, "unit"), word, sizeof(word)))
 		return "unit";
 	found = price_unit_named(word);
 	if (found < 0)
 		return "unit";
 	p->unit = (enum account_unit)found;
-	found = read_text(json_get(record, "scope"), word, sizeof(word)) ? plan_json_scope(word) : -1;
+	found = read_plan_text(json_get(record, "scope"), word, sizeof(word)) ? plan_json_scope(word) : -1;
 	if (found < 0)
 		return "scope";
 	p->scope = (enum plan_scope)found;

@@ -582,7 +582,7 @@ struct cursor {
 	const char *at, *end;
 };
 
-static bool take_char(struct cursor *c, char wanted)
+static bool take_one(struct cursor *c, char wanted)
 {
 	if (c->at == c->end || *c->at != wanted)
 		return false;
@@ -609,7 +609,7 @@ static bool take_text(struct cursor *c, char text[PRICE_VARIANT_MAX])
 {
 	size_t length = 0;
 
-	if (!take_char(c, '"'))
+	if (!take_one(c, '"'))
 		return false;
 	for (; c->at < c->end && *c->at != '"'; c->at++) {
 		if (length + 1 == PRICE_VARIANT_MAX)
@@ -617,7 +617,7 @@ static bool take_text(struct cursor *c, char text[PRICE_VARIANT_MAX])
 		text[length++] = *c->at;
 	}
 	text[length] = '\0';
-	return take_char(c, '"');
+	return take_one(c, '"');
 }
 
 static bool take_line(struct cursor *c, struct price_line *l)
@@ -626,10 +626,10 @@ static bool take_line(struct cursor *c, struct price_line *l)
 	int64_t scale;
 	int d, t;
 
-	if (!take_char(c, '[') || !take_text(c, dimension) || !take_char(c, ',') || !take_text(c, tier) ||
-	    !take_char(c, ',') || !take_int(c, &l->above_tokens) || !take_char(c, ',') || !take_text(c, l->variant) ||
-	    !take_char(c, ',') || !take_int(c, &l->mantissa) || !take_char(c, ',') || !take_int(c, &scale) ||
-	    !take_char(c, ']'))
+	if (!take_one(c, '[') || !take_text(c, dimension) || !take_one(c, ',') || !take_text(c, tier) ||
+	    !take_one(c, ',') || !take_int(c, &l->above_tokens) || !take_one(c, ',') || !take_text(c, l->variant) ||
+	    !take_one(c, ',') || !take_int(c, &l->mantissa) || !take_one(c, ',') || !take_int(c, &scale) ||
+	    !take_one(c, ']'))
 		return false;
 	d = dimension_named(dimension, strlen(dimension));
 	t = service_tier_named(tier);
@@ -646,14 +646,14 @@ int price_read_lines(const char *text, size_t length, struct price_line lines[PR
 	struct cursor c = {.at = text, .end = text + length};
 	int count = 0;
 
-	if (!take_char(&c, '['))
+	if (!take_one(&c, '['))
 		return -1;
 	do {
 		if (count == PRICE_LINES_MAX || !take_line(&c, &lines[count]))
 			return -1;
 		count++;
-	} while (take_char(&c, ','));
-	return take_char(&c, ']') && c.at == c.end ? count : -1;
+	} while (take_one(&c, ','));
+	return take_one(&c, ']') && c.at == c.end ? count : -1;
 }
 
 /* [above, input, cache read, cache write, cache write for 1 hour, output], in pico-dollars. */
@@ -661,16 +661,16 @@ static bool take_tier(struct cursor *c, struct price_line lines[DIMENSION_COLUMN
 {
 	int64_t above;
 
-	if (!take_char(c, '[') || !take_int(c, &above))
+	if (!take_one(c, '[') || !take_int(c, &above))
 		return false;
 	for (int d = 0; d < DIMENSION_COLUMNS; d++) {
 		lines[d] = (struct price_line){.dimension = (enum dimension)d, .above_tokens = above, .scale = 12};
-		if (!take_char(c, ',') || !take_int(c, &lines[d].mantissa) || !line_valid(&lines[d]))
+		if (!take_one(c, ',') || !take_int(c, &lines[d].mantissa) || !line_valid(&lines[d]))
 			return false;
 		for (; lines[d].scale > 0 && lines[d].mantissa % 10 == 0; lines[d].scale--)
 			lines[d].mantissa /= 10;
 	}
-	return take_char(c, ']');
+	return take_one(c, ']');
 }
 
 int price_read_tiers(const char *text, size_t length, struct price_line lines[PRICE_LINES_MAX])
@@ -678,14 +678,14 @@ int price_read_tiers(const char *text, size_t length, struct price_line lines[PR
 	struct cursor c = {.at = text, .end = text + length};
 	int count = 0;
 
-	if (!take_char(&c, '['))
+	if (!take_one(&c, '['))
 		return -1;
 	do {
 		if (count + DIMENSION_COLUMNS > PRICE_LINES_MAX || !take_tier(&c, &lines[count]))
 			return -1;
 		count += DIMENSION_COLUMNS;
-	} while (take_char(&c, ','));
-	if (!take_char(&c, ']') || c.at != c.end)
+	} while (take_one(&c, ','));
+	if (!take_one(&c, ']') || c.at != c.end)
 		return -1;
 	price_sort(lines, count);
 	return count;

@@ -27,7 +27,7 @@ struct writing {
 	struct pricestore_report committing;
 };
 
-static enum db_result run(struct writing *w)
+static enum db_result run_statement(struct writing *w)
 {
 	enum db_result result = db_query(w->d, &w->sql);
 
@@ -35,7 +35,7 @@ static enum db_result run(struct writing *w)
 }
 
 /* Begins, and reads the database's clock and the highest version. */
-static enum db_result begin(struct writing *w)
+static enum db_result begin_change(struct writing *w)
 {
 	enum db_result result;
 	struct db_row row;
@@ -78,7 +78,7 @@ static enum db_result claim(struct writing *w)
 	sql_literal(&w->sql, ",");
 	sql_int(&w->sql, w->now_us);
 	sql_literal(&w->sql, ")");
-	return run(w);
+	return run_statement(w);
 }
 
 static bool same_terms(const struct price_terms *a, const struct price_terms *b)
@@ -159,17 +159,17 @@ static enum db_result insert_prices(struct writing *w)
 		add_row(w, p, &lines);
 		w->report->stored++;
 		if (++rows == ROWS_PER_INSERT) {
-			result = run(w);
+			result = run_statement(w);
 			rows = 0;
 		}
 	}
 	if (rows > 0 && result == DB_OK)
-		result = run(w);
+		result = run_statement(w);
 	buf_free(&lines);
 	return result;
 }
 
-static int stop(void *context, const struct plan *p)
+static int stop_change(void *context, const struct plan *p)
 {
 	(void)context;
 	(void)p;
@@ -182,7 +182,7 @@ static enum db_result insert_plans(struct writing *w)
 	struct planstore_report plans = {0};
 	enum db_result result = DB_OK;
 
-	if (!c->first_plans || book_each_plan(w->book, stop, NULL) == 0)
+	if (!c->first_plans || book_each_plan(w->book, stop_change, NULL) == 0)
 		result = planstore_insert(w->d, &w->sql, w->book, w->report->version, c->plans, c->plan_count, &plans);
 	w->report->stored += plans.stored;
 	w->report->unchanged += plans.unchanged;
@@ -195,7 +195,7 @@ static enum db_result commit(struct writing *w)
 
 	buf_reset(&w->sql);
 	sql_literal(&w->sql, "COMMIT");
-	result = run(w);
+	result = run_statement(w);
 	w->unknown = result == DB_LOST;
 	w->committing = *w->report;
 	return result;
@@ -211,13 +211,13 @@ static enum pricestore_result settle_unknown(struct writing *w, enum pricestore_
 }
 
 /* One attempt.  The caller rolls back a transaction that is still open afterwards. */
-static enum db_result attempt(struct writing *w, enum pricestore_result *outcome)
+static enum db_result attempt_change(struct writing *w, enum pricestore_result *outcome)
 {
 	enum db_result result;
 
 	*w->report = (struct pricestore_report){0};
 	*outcome = PRICESTORE_FAULT;
-	result = begin(w);
+	result = begin_change(w);
 	if (result != DB_OK)
 		return result;
 	w->report->starts_at_us =
@@ -251,7 +251,7 @@ enum pricestore_result pricestore_add(struct db *d, const struct pricestore_chan
 	CHECK(!db_in_transaction(d));
 	buf_init(&w.sql, STATEMENT_BYTES_MAX);
 	for (int i = 0; i < ATTEMPTS_MAX && (result == DB_RETRY || result == DB_LOST); i++) {
-		result = attempt(&w, &outcome);
+		result = attempt_change(&w, &outcome);
 		db_rollback(d);
 		book_release(w.book);
 		w.book = NULL;
@@ -273,7 +273,7 @@ struct repricing {
 	size_t count, capacity;
 };
 
-static void collect(struct repricing *r, const struct price *p)
+static void collect_prices(struct repricing *r, const struct price *p)
 {
 	if (r->count == r->capacity) {
 		r->capacity = r->capacity == 0 ? 256 : r->capacity * 2;
@@ -288,7 +288,7 @@ static int take_in_force(void *context, const struct price *p)
 	struct repricing *r = context;
 
 	if (!same_terms(&p->terms, r->terms))
-		collect(r, p);
+		collect_prices(r, p);
 	return 0;
 }
 
@@ -304,7 +304,7 @@ static int take_starting(void *context, const struct price *p)
 	if (winner != p || same_terms(&p->terms, r->terms))
 		return 0;
 	if (p->starts_at_us == r->at_us)
-		collect(r, p);
+		collect_prices(r, p);
 	else if (p->starts_at_us < r->next_us)
 		r->next_us = p->starts_at_us;
 	return 0;

@@ -108,7 +108,7 @@ struct reading {
 
 static void read_members(struct reading *r, const struct json *record, enum place place);
 
-static void refuse(struct reading *r, const char *member)
+static void refuse_member(struct reading *r, const char *member)
 {
 	if (r->wrong == NULL)
 		r->wrong = member;
@@ -147,7 +147,7 @@ static void say(struct reading *r, const struct member *m, const struct json *va
 	struct said *s = &r->said[m->role];
 
 	if (!is_count(value, m->role == ROLE_TOTAL ? TOTAL_MAX : COUNTS_MAX)) {
-		refuse(r, m->name);
+		refuse_member(r, m->name);
 		return;
 	}
 	if (is_part(m->role)) {
@@ -156,7 +156,7 @@ static void say(struct reading *r, const struct member *m, const struct json *va
 		return;
 	}
 	if (s->given && s->count != json_int(value))
-		refuse(r, r->holder);
+		refuse_member(r, r->holder);
 	*s = (struct said){true, json_int(value), r->holder};
 	if (m->role == ROLE_SEARCHES)
 		r->searched = m->name;
@@ -173,7 +173,7 @@ static void say_part(struct reading *r, enum place place, const char *name, cons
 	struct said *part = place == PLACE_OUTPUT_DETAILS ? &r->output_part : &r->input_part;
 
 	if (!is_count(value, TOTAL_MAX)) {
-		refuse(r, name);
+		refuse_member(r, name);
 		return;
 	}
 	keep_largest(part, json_int(value), r->holder);
@@ -231,7 +231,7 @@ static void read_modalities(struct reading *r, const struct json *list, enum pla
 		if (count == NULL || json_type(count) == JSON_NULL_VALUE)
 			continue;
 		if (!is_count(count, COUNTS_MAX) || sum > TOTAL_MAX) {
-			refuse(r, r->holder);
+			refuse_member(r, r->holder);
 			return;
 		}
 		sum += json_int(count);
@@ -250,7 +250,7 @@ static void read_details(struct reading *r, const struct json *value, enum place
 	else if (json_type(value) == JSON_RECORD)
 		read_members(r, value, place);
 	else
-		refuse(r, r->holder);
+		refuse_member(r, r->holder);
 	if (place == PLACE_CACHED_DETAILS)
 		keep_largest(&r->cached_part, r->cached_sum, r->holder);
 	r->cached_sum = place == PLACE_CACHED_DETAILS ? 0 : r->cached_sum;
@@ -268,14 +268,14 @@ static void read_cache_list(struct reading *r, const struct json *list)
 		struct said *s = &r->said[short_lived ? ROLE_WRITE_5M : ROLE_WRITE_1H];
 
 		if (count == NULL || !is_count(count, COUNTS_MAX - s->count)) {
-			refuse(r, r->holder);
+			refuse_member(r, r->holder);
 			return;
 		}
 		*s = (struct said){true, s->count + json_int(count), r->holder};
 		r->beside = r->beside || json_int(count) > 0;
 	}
 	if (json_type(list) != JSON_LIST)
-		refuse(r, r->holder);
+		refuse_member(r, r->holder);
 }
 
 /* Anthropic lists an entry for each inference.  The object's own counts leave out those of a compaction, an advisor
@@ -283,7 +283,7 @@ static void read_cache_list(struct reading *r, const struct json *list)
 static void read_iterations(struct reading *r, const struct json *list)
 {
 	if (json_type(list) != JSON_LIST || json_size(list) > ITERATIONS_MAX) {
-		refuse(r, r->holder);
+		refuse_member(r, r->holder);
 		return;
 	}
 	for (size_t i = 0; i < json_size(list); i++) {
@@ -291,7 +291,7 @@ static void read_iterations(struct reading *r, const struct json *list)
 
 		/* An entry has no iterations of its own, so the recursion is one level deep. */
 		if (json_get(json_at(list, i), "iterations") != NULL || usage_read(json_at(list, i), &entry) < 0) {
-			refuse(r, r->holder);
+			refuse_member(r, r->holder);
 			return;
 		}
 		for (int d = 0; d < DIMENSION_COUNT; d++)
@@ -342,7 +342,7 @@ static int look_for_tokens(void *context, const char *name, const struct json *v
 	if (names_tokens(name) && is_numeric(value))
 		keep_largest(&r->unknown, json_type(value) == JSON_INT ? json_int(value) : 0, r->holder);
 	if (names_tokens(name) && json_type(value) == JSON_INT && json_int(value) < 0)
-		refuse(r, r->holder);
+		refuse_member(r, r->holder);
 	look_inside(r, value);
 	return 0;
 }
@@ -384,7 +384,7 @@ static bool read_fraction(struct reading *r, const struct json *value, int place
 	if (json_type(value) == JSON_INT ? read_whole(json_int(value), places, number)
 	                                 : decimal_parse(text, length, places, true, number) == 0 && *number >= 0)
 		return true;
-	refuse(r, r->holder);
+	refuse_member(r, r->holder);
 	return false;
 }
 
@@ -397,7 +397,7 @@ static void read_tier(struct reading *r, const struct json *value)
 	if (tier < 0 && (strcmp(name, "default") == 0 || strcmp(name, "scale") == 0))
 		tier = TIER_STANDARD;
 	if (tier < 0 || (r->u->tier >= 0 && r->u->tier != tier))
-		refuse(r, r->holder);
+		refuse_member(r, r->holder);
 	r->u->tier = tier;
 }
 
@@ -414,7 +414,7 @@ static void add_variant(struct usage *u, const char *prefix, const char *name)
 static void read_context(struct reading *r, const char *size)
 {
 	if (strlen(size) > CONTEXT_MAX || !price_variant_valid(size))
-		refuse(r, r->holder);
+		refuse_member(r, r->holder);
 	else
 		add_variant(r->u, "context=", size);
 	r->context = true;
@@ -467,7 +467,7 @@ static void read_other(struct reading *r, const struct member *m, const struct j
 		look_inside(r, value); /* mistralai's client writes {} where nothing is set */
 	} else if (m->role == ROLE_SECONDS && read_fraction(r, value, dimension_places(DIMENSION_SECONDS), &number)) {
 		if (number > COUNTS_MAX * COUNTS_FRACTION)
-			refuse(r, r->holder);
+			refuse_member(r, r->holder);
 		else
 			r->u->counts.of[DIMENSION_SECONDS] = number;
 	} else if (m->role == ROLE_COST && read_fraction(r, total_of(value), USAGE_COST_PLACES, &number)) {
@@ -569,7 +569,7 @@ static struct said written(struct reading *r)
 	if (!whole->given)
 		return parts;
 	if (parts.count > whole->count)
-		refuse(r, parts.holder);
+		refuse_member(r, parts.holder);
 	return *whole;
 }
 
@@ -581,12 +581,12 @@ static int64_t input_side(struct reading *r, const struct said *read, const stru
 	const char *holder = read->count > 0 ? read->holder : write->holder;
 
 	if (cached > 0 && r->inside && r->beside && !r->whole)
-		refuse(r, holder);
+		refuse_member(r, holder);
 	if (r->beside && !r->whole)
 		return input->count + cached + r->said[ROLE_TOOL].count;
 	/* Gemini's cache may hold tool results, too. */
 	if (cached > input->count + r->said[ROLE_TOOL].count)
-		refuse(r, holder);
+		refuse_member(r, holder);
 	return input->count + r->said[ROLE_TOOL].count;
 }
 
@@ -616,7 +616,7 @@ static int64_t output_side(struct reading *r, int64_t input, int64_t read, int64
 	/* Gemini's models may count the thoughts among the candidates (BerriAI/litellm#10141). */
 	if (-rest == thoughts->count && thoughts->count <= answer)
 		return answer;
-	refuse(r, total->holder);
+	refuse_member(r, total->holder);
 	return output;
 }
 
@@ -626,12 +626,12 @@ static void check_unlisted(struct reading *r)
 	const struct said *total = &r->said[ROLE_TOTAL];
 
 	if (r->unknown.given && (!total->given || r->unknown.count > total->count))
-		refuse(r, r->unknown.holder);
+		refuse_member(r, r->unknown.holder);
 	if (!r->known && json_size(r->usage) > 0)
-		refuse(r, "usage");
+		refuse_member(r, "usage");
 	/* If a side is missing, any number may be its misspelt count. */
 	if (r->odd != NULL && !total->given && !(r->said[ROLE_INPUT].given && r->said[ROLE_OUTPUT].given))
-		refuse(r, r->odd);
+		refuse_member(r, r->odd);
 }
 
 /* Refuses parts that exclude one another, and are more than their whole. */
@@ -645,24 +645,24 @@ static void check_sum(struct reading *r, enum role first, enum role last, int64_
 		holder = r->said[role].given ? r->said[role].holder : holder;
 	}
 	if (sum > whole)
-		refuse(r, holder);
+		refuse_member(r, holder);
 }
 
 static void check_parts(struct reading *r, int64_t input, int64_t output)
 {
 	if (r->input_part.count > input)
-		refuse(r, r->input_part.holder);
+		refuse_member(r, r->input_part.holder);
 	if (r->output_part.count > output)
-		refuse(r, r->output_part.holder);
+		refuse_member(r, r->output_part.holder);
 	if (r->said[ROLE_REASONING].count > output)
-		refuse(r, r->said[ROLE_REASONING].holder);
+		refuse_member(r, r->said[ROLE_REASONING].holder);
 	check_sum(r, ROLE_AUDIO_IN, ROLE_IMAGE_IN, input);
 	check_sum(r, ROLE_AUDIO_READ, ROLE_IMAGE_READ, r->said[ROLE_READ].count);
 	check_sum(r, ROLE_AUDIO_OUT, ROLE_VIDEO_OUT, output);
 	if (r->cached_part.count > r->said[ROLE_READ].count)
-		refuse(r, r->cached_part.holder);
+		refuse_member(r, r->cached_part.holder);
 	if (r->tool_part.count > r->said[ROLE_TOOL].count)
-		refuse(r, r->tool_part.holder);
+		refuse_member(r, r->tool_part.holder);
 }
 
 static void use_processed(struct reading *r)
@@ -713,7 +713,7 @@ static void split_input(struct reading *r, int64_t input, int64_t read, int64_t 
 	const int64_t image_read = said[ROLE_IMAGE_READ].count;
 
 	if (audio_read > audio || image_read > image) {
-		refuse(r, said[audio_read > audio ? ROLE_AUDIO_READ : ROLE_IMAGE_READ].holder);
+		refuse_member(r, said[audio_read > audio ? ROLE_AUDIO_READ : ROLE_IMAGE_READ].holder);
 		return;
 	}
 	over = read - audio_read - image_read - (pool - audio - image);
@@ -838,7 +838,7 @@ int usage_read(const struct json *usage, struct usage *u)
 	}
 	u->counted = r.wrong == NULL && counts_any(&u->counts);
 	if (r.wrong == NULL && !is_countable(&u->counts))
-		refuse(&r, "usage");
+		refuse_member(&r, "usage");
 	if (r.wrong == NULL)
 		return 0;
 	name_field(u, r.wrong);

@@ -22,7 +22,7 @@
 /* Use at the platform's price; use of the customer's own key is left out. */
 #define OF_PLATFORM USED " AND u.source=" SQL(SOURCE_PLATFORM)
 
-static void sql_span(struct ask *q, const struct reader_span *span)
+static void sql_used_span(struct ask *q, const struct reader_span *span)
 {
 	sql_literal(&q->sql, " AND u.ended_at_us>=");
 	sql_int(&q->sql, span->from_us);
@@ -34,7 +34,7 @@ static void sql_span(struct ask *q, const struct reader_span *span)
 	sql_text(&q->sql, span->member);
 }
 
-static int take_int(struct ask *q, const struct db_row *row, void *out)
+static int take_one_int(struct ask *q, const struct db_row *row, void *out)
 {
 	(void)q;
 	*(int64_t *)out = db_int(row, 0);
@@ -48,7 +48,7 @@ int insight_now(struct db *d, int64_t *now_us)
 
 	ask_init(&q, d, NULL);
 	sql_literal(&q.sql, "SELECT " NOW);
-	if (ask_send(&q) == 0 && ask_rows(&q, 1, take_int, now_us, sizeof(*now_us)) == 1)
+	if (ask_send(&q) == 0 && ask_rows(&q, 1, take_one_int, now_us, sizeof(*now_us)) == 1)
 		result = 0;
 	return ask_end(&q, result);
 }
@@ -60,7 +60,7 @@ struct days {
 	int count;
 };
 
-static int take_day(struct ask *q, const struct db_row *row, void *out)
+static int take_day_cost(struct ask *q, const struct db_row *row, void *out)
 {
 	const struct days *days = out;
 	const int64_t day = db_int(row, 0) - 1; /* INTERVAL counts from 1 */
@@ -88,10 +88,10 @@ int insight_days(struct db *d, const struct account_key *key, const char *member
 	}
 	sql_literal(&q.sql, ") day,SUM(u.cost_micros) FROM usages u WHERE " USED " AND u.account_id=");
 	ask_key(&q, key);
-	sql_span(&q, &span);
+	sql_used_span(&q, &span);
 	sql_literal(&q.sql, " GROUP BY day");
 	if (ask_send(&q) == 0)
-		result = ask_each(&q, take_day, &days);
+		result = ask_each(&q, take_day_cost, &days);
 	return ask_end(&q, result);
 }
 
@@ -140,7 +140,7 @@ static int take_used(struct ask *q, const struct db_row *row, void *out)
 }
 
 /* Adds four statements, each with the account's key. */
-static void sql_account(struct ask *q, const struct account_key *key)
+static void sql_account_facts(struct ask *q, const struct account_key *key)
 {
 	sql_literal(&q->sql, "SELECT COALESCE((SELECT stated_micros FROM workspaces WHERE account_id=one.id),0),"
 	                     "COALESCE((SELECT SUM(amount_micros) FROM statements WHERE account_id=one.id"
@@ -170,7 +170,7 @@ int insight_account(struct db *d, struct arena *a, const struct account_key *key
 
 	*out = (struct insight_account){.charged_state = -1, .failure = "", .invoice_url = "", .used_item = ""};
 	ask_init(&q, d, a);
-	sql_account(&q, key);
+	sql_account_facts(&q, key);
 	result = ask_send(&q);
 	for (size_t i = 0; i < sizeof(takers) / sizeof(takers[0]) && result == 0; i++) {
 		if (i > 0)
@@ -190,7 +190,7 @@ struct visiting {
 	bool more;
 };
 
-static int take_usage(struct ask *q, const struct db_row *row, void *out)
+static int take_last_used(struct ask *q, const struct db_row *row, void *out)
 {
 	struct visiting *v = out;
 	struct insight_usage u;
@@ -226,7 +226,7 @@ int insight_usages(struct db *d, const struct account_key *key, const struct rea
 		"u.output_tokens,u.cost_micros,u.service_tier,u.variant,u.counts FROM usages u WHERE " OF_PLATFORM
 		" AND u.kind=" SQL(PRICE_MODEL) " AND u.account_id=");
 	ask_key(&q, key);
-	sql_span(&q, span);
+	sql_used_span(&q, span);
 	if (model != NULL) {
 		sql_literal(&q.sql, " AND u.item=");
 		sql_text(&q.sql, model);
@@ -235,7 +235,7 @@ int insight_usages(struct db *d, const struct account_key *key, const struct rea
 	sql_literal(&q.sql, " ORDER BY u.ended_at_us DESC,u.seq DESC LIMIT ");
 	sql_int(&q.sql, limit + 1);
 	if (ask_send_stream(&q) == 0)
-		result = ask_each(&q, take_usage, &v);
+		result = ask_each(&q, take_last_used, &v);
 	*more = v.more;
 	return ask_end(&q, result);
 }
@@ -243,7 +243,7 @@ int insight_usages(struct db *d, const struct account_key *key, const struct rea
 /* ---- lists ------------------------------------------------------------------------------------------- */
 
 /* Sends the statement, and reads at most limit rows.  The statement asks for limit + 1; *more if that row is there. */
-static int read_rows(struct ask *q, int limit, ask_taker *take, size_t size, void **rows, int *count, bool *more)
+static int read_usage_rows(struct ask *q, int limit, ask_taker *take, size_t size, void **rows, int *count, bool *more)
 {
 	struct db_row row;
 	int extra;
@@ -268,7 +268,7 @@ static void sql_limit(struct ask *q, int limit)
 	sql_int(&q->sql, (int64_t)limit + 1);
 }
 
-static int take_action(struct ask *q, const struct db_row *row, void *out)
+static int take_member_action(struct ask *q, const struct db_row *row, void *out)
 {
 	struct insight_action *r = out;
 	int64_t *const numbers[] = {&r->role,         &r->kind,          &r->requests,   &r->quantity,
@@ -294,10 +294,10 @@ int insight_members(struct db *d, struct arena *a, const struct account_key *key
 	                    "SUM(u.output_tokens),SUM(u.cost_micros) cost FROM usages u LEFT JOIN members m ON"
 	                    " m.account_id=u.account_id AND m.member_id=u.member WHERE " USED " AND u.account_id=");
 	ask_key(&q, key);
-	sql_span(&q, span);
+	sql_used_span(&q, span);
 	sql_literal(&q.sql, " GROUP BY u.member,u.kind,u.item ORDER BY cost DESC,u.member,u.kind,u.item");
 	sql_limit(&q, limit);
-	result = read_rows(&q, limit, take_action, sizeof(**rows), &list, count, more);
+	result = read_usage_rows(&q, limit, take_member_action, sizeof(**rows), &list, count, more);
 	*rows = list;
 	return ask_end(&q, result);
 }
@@ -335,7 +335,7 @@ int insight_workspaces(struct db *d, struct arena *a, const struct account_key *
 	}
 	sql_literal(&q.sql, " ORDER BY w.account_id");
 	sql_limit(&q, limit);
-	result = read_rows(&q, limit, take_workspace, sizeof(**rows), &list, count, more);
+	result = read_usage_rows(&q, limit, take_workspace, sizeof(**rows), &list, count, more);
 	*rows = list;
 	return ask_end(&q, result);
 }
@@ -380,7 +380,7 @@ static void sql_use(struct ask *q, const struct reader_span *span, enum insight_
 	sql_literal(&q->sql, " AS BINARY) grouped,0 part,a.unit unit,u.kind kind,COALESCE(v.margin_ppm,0) margin,"
 	                     "COALESCE(v.credit_value_ppm,0) value,COUNT(*) requests,SUM(u.cost_micros) cost"
 	                     " FROM usages u" OF_ACCOUNT);
-	sql_span(q, span);
+	sql_used_span(q, span);
 	sql_literal(&q->sql, " GROUP BY grouped,unit,kind,margin,value");
 	sql_after(q, after);
 }
@@ -395,7 +395,7 @@ static void sql_given(struct ask *q, const struct reader_span *span, enum insigh
 	                     " FROM entries e JOIN grants g ON g.account_id=e.account_id AND g.seq=e.grant_seq"
 	                     " AND e.kind IN (" OF_USE ") AND g.type IN (" GIVEN ") JOIN usages u ON"
 	                     " u.account_id=e.account_id AND u.seq=e.usage_seq" OF_ACCOUNT);
-	sql_span(q, span);
+	sql_used_span(q, span);
 	sql_literal(&q->sql, " GROUP BY grouped,unit,kind,margin,value");
 	sql_after(q, after);
 }
@@ -445,7 +445,7 @@ int insight_margin(struct db *d, struct arena *a, const struct reader_span *span
 	sql_fees(&q, span, by, after);
 	sql_literal(&q.sql, " ORDER BY grouped,part,unit,kind,margin,value");
 	sql_limit(&q, limit);
-	result = read_rows(&q, limit, take_part, sizeof(**rows), &list, count, more);
+	result = read_usage_rows(&q, limit, take_part, sizeof(**rows), &list, count, more);
 	*rows = list;
 	return ask_end(&q, result);
 }

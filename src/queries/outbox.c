@@ -12,7 +12,7 @@
 #define SETTLED SQL(STATEMENT_PAID) "," SQL(STATEMENT_VOID) "," SQL(STATEMENT_CARRIED)
 
 /* Runs a statement as db_change does, and frees it. */
-static int64_t change(struct db *d, struct buf *sql)
+static int64_t change_task(struct db *d, struct buf *sql)
 {
 	const int64_t changed = db_change(d, sql);
 
@@ -84,7 +84,7 @@ int outbox_claim(struct db *d, bool statements, int64_t lease_us, struct outbox_
 		sql_int(&sql, claimed_us);
 		sql_literal(&sql, " AND attempts=");
 		sql_int(&sql, claim->attempts);
-		changed = change(d, &sql);
+		changed = change_task(d, &sql);
 		if (changed < 0)
 			return -1;
 		if (changed > 0)
@@ -111,7 +111,7 @@ int outbox_end(struct db *d, const struct outbox_claim *claim, const struct outb
 	sql_row(&sql, &claim->account, claim->seq);
 	sql_literal(&sql, " AND state=" SQL(OUTBOX_PENDING) " AND claimed_until_us=");
 	sql_int(&sql, claim->until_us);
-	changed = change(d, &sql);
+	changed = change_task(d, &sql);
 	return changed < 0 ? -1 : changed > 0;
 }
 
@@ -173,7 +173,7 @@ int outbox_review(struct db *d, const char *declined)
 		sql_row(&sql, &rows[i].account, rows[i].seq);
 		sql_literal(&sql, " AND state IN (" SQL(OUTBOX_PENDING) "," SQL(OUTBOX_PARKED)
 			") AND claimed_until_us<=" NOW);
-		if (change(d, &sql) < 0)
+		if (change_task(d, &sql) < 0)
 			return -1;
 	}
 	return count < 0 ? -1 : 0;
@@ -192,5 +192,5 @@ int64_t outbox_retry(struct db *d, const struct account_key *account, int64_t se
 	} else {
 		sql_literal(&sql, " WHERE state=" SQL(OUTBOX_PARKED));
 	}
-	return change(d, &sql);
+	return change_task(d, &sql);
 }

@@ -190,7 +190,7 @@ static int take_accounts(struct ask *q, const struct db_row *row, void *out)
 }
 
 /* Each asker has room for one row more than is shown. */
-static void add_transaction(struct ask *q, struct overview *o, const struct db_row *row)
+static void add_shown_transaction(struct ask *q, struct overview *o, const struct db_row *row)
 {
 	if (o->transaction_count <= OVERVIEW_ROWS)
 		take_for(q, o, view_transaction, row, &o->transactions[o->transaction_count++]);
@@ -209,7 +209,7 @@ static int take_transaction_of_all(struct ask *q, const struct db_row *row, void
 	o->rows++;
 	for (int i = 0; i < o->count; i++)
 		if (is_of(row, o->wanted[i]))
-			add_transaction(q, o->wanted[i], row);
+			add_shown_transaction(q, o->wanted[i], row);
 	return 0;
 }
 
@@ -233,7 +233,7 @@ static struct overview *tagged(const struct askers *o, const struct db_row *row)
 
 static int take_transactions(struct ask *q, const struct db_row *row, void *out)
 {
-	add_transaction(q, tagged(out, row), row);
+	add_shown_transaction(q, tagged(out, row), row);
 	return 0;
 }
 

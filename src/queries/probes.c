@@ -7,7 +7,7 @@
 #define SQL_MAX ((size_t)4 * 1024)
 #define NOW "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)"
 
-static void take_row(const struct db_row *fields, struct probes_row *row)
+static void take_probe(const struct db_row *fields, struct probes_row *row)
 {
 	row->now_us = db_int(fields, 0);
 	row->found = db_int(fields, 1) != 0;
@@ -39,7 +39,7 @@ int probes_read(struct db *d, const char *provider, struct probes_row *row)
 	if (db_query(d, &sql) == DB_OK)
 		got = db_row(d, &fields);
 	if (got == 1)
-		take_row(&fields, row);
+		take_probe(&fields, row);
 	if (db_finish(d) != DB_OK)
 		got = -1;
 	buf_free(&sql);

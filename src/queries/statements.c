@@ -8,7 +8,7 @@
 #define SQL_MAX ((size_t)4 * 1024)
 #define UNSETTLED SQL(STATEMENT_OPEN) "," SQL(STATEMENT_SENT) "," SQL(STATEMENT_FAILED)
 
-static void take(const struct db_row *row, struct statements_known *k)
+static void take_statement(const struct db_row *row, struct statements_known *k)
 {
 	const struct {
 		char *to;
@@ -47,7 +47,7 @@ int statements_read(struct db *d, const struct account_key *account, int64_t seq
 	if (db_query(d, &sql) == DB_OK)
 		got = db_row(d, &row);
 	if (got == 1)
-		take(&row, known);
+		take_statement(&row, known);
 	if (db_finish(d) != DB_OK)
 		got = -1;
 	buf_free(&sql);

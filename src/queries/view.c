@@ -21,7 +21,7 @@ static void take_numbers(const struct db_row *row, unsigned first, int64_t *cons
 #define NO_LIMIT (-1) /* as in the database */
 #define ACCOUNT_COLUMNS 19
 /* 0, or -1 when memory is short. */
-static int take_workspace(struct ask *q, const struct db_row *row, struct reader_workspace *w)
+static int take_shown_workspace(struct ask *q, const struct db_row *row, struct reader_workspace *w)
 {
 	int64_t *const numbers[] = {&w->changing, &w->period_start_us, &w->period_end_us, &w->granted_micros,
 	                            &w->carried_micros, &w->reserved_micros, &w->managers, &w->members,
@@ -61,7 +61,7 @@ int view_account(struct ask *q, const struct db_row *row, void *out)
 	account->locale = ask_text(q, row, 16);
 	account->time_zone = ask_text(q, row, 17);
 	account->plan = ask_text(q, row, 18);
-	if (take_workspace(q, row, &account->workspace) < 0)
+	if (take_shown_workspace(q, row, &account->workspace) < 0)
 		return -1;
 	return account->external_id != NULL && account->email != NULL && account->name != NULL &&
 	       account->locale != NULL && account->time_zone != NULL && account->plan != NULL

@@ -32,7 +32,7 @@ struct case_words {
 	const char *english_title, *english, *french_title, *french;
 };
 
-static struct case_words words_of(enum diagnosis_case what)
+static struct case_words words_of_case(enum diagnosis_case what)
 {
 	switch (what) {
 #define CASE(NAME, name, action, condition, ...)                                                                      \
@@ -54,7 +54,7 @@ struct action_words {
 
 static struct action_words action_of(enum diagnosis_case what)
 {
-	switch (words_of(what).action) {
+	switch (words_of_case(what).action) {
 #define ACTION(NAME, name, place, english, french)                                                                    \
 	case ACTION_##NAME:                                                                                            \
 		return (struct action_words){name, place, english, french};
@@ -136,7 +136,7 @@ static void fill_typical(const struct diagnosis_facts *f, const struct wording *
 		buf_add_text(out, w->french ? "crédits" : "credits");
 }
 
-static void fill(const char *name, const struct diagnosis_facts *f, const struct wording *w, struct buf *out)
+static void fill_diagnosis(const char *name, const struct diagnosis_facts *f, const struct wording *w, struct buf *out)
 {
 	char text[WORDING_MAX];
 
@@ -151,7 +151,7 @@ static void fill(const char *name, const struct diagnosis_facts *f, const struct
 }
 
 /* Adds the text with the words in braces filled in. */
-static void say(const char *text, const struct diagnosis_facts *f, const struct wording *w, struct buf *out)
+static void say_case(const char *text, const struct diagnosis_facts *f, const struct wording *w, struct buf *out)
 {
 	char name[16];
 
@@ -167,30 +167,30 @@ static void say(const char *text, const struct diagnosis_facts *f, const struct 
 		CHECK(length < sizeof(name));
 		memcpy(name, text + 1, length);
 		name[length] = '\0';
-		fill(name, f, w, out);
+		fill_diagnosis(name, f, w, out);
 		text = end;
 	}
 }
 
 const char *diagnosis_name(enum diagnosis_case what)
 {
-	return words_of(what).name;
+	return words_of_case(what).name;
 }
 
 void diagnosis_title(enum diagnosis_case what, const struct diagnosis_facts *f, const struct wording *w,
                      struct buf *out)
 {
-	const struct case_words words = words_of(what);
+	const struct case_words words = words_of_case(what);
 
-	say(w->french ? words.french_title : words.english_title, f, w, out);
+	say_case(w->french ? words.french_title : words.english_title, f, w, out);
 }
 
 void diagnosis_explain(enum diagnosis_case what, const struct diagnosis_facts *f, const struct wording *w,
                        struct buf *out)
 {
-	const struct case_words words = words_of(what);
+	const struct case_words words = words_of_case(what);
 
-	say(w->french ? words.french : words.english, f, w, out);
+	say_case(w->french ? words.french : words.english, f, w, out);
 }
 
 struct diagnosis_action diagnosis_action(enum diagnosis_case what, const struct diagnosis_facts *f,
@@ -217,7 +217,7 @@ void diagnosis_advise(enum diagnosis_case what, const struct diagnosis_facts *f,
 {
 	const struct action_words words = action_of(what);
 
-	say(w->french ? words.french : words.english, f, w, out);
+	say_case(w->french ? words.french : words.english, f, w, out);
 }
 
 /* ---- the checklist ------------------------------------------------------------------------------- */
@@ -282,7 +282,7 @@ bool diagnosis_step(int i, enum diagnosis_case what, const struct diagnosis_fact
 	if (!entry.shown)
 		return false;
 	*step = (struct diagnosis_step){.name = entry.name, .done = entry.done};
-	say(w->french ? entry.french : entry.english, f, w, text);
+	say_case(w->french ? entry.french : entry.english, f, w, text);
 	return true;
 }
 

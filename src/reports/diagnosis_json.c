@@ -88,7 +88,7 @@ static void put_last_payment(struct json_writer *w, const struct diagnosis_facts
 	json_close_record(w);
 }
 
-static void put_figures(struct json_writer *w, const struct diagnosis_facts *f, const struct wording *words)
+static void put_diagnosis_figures(struct json_writer *w, const struct diagnosis_facts *f, const struct wording *words)
 {
 	const bool postpaid = f->mode == MODE_POSTPAID;
 
@@ -144,7 +144,7 @@ void diagnosis_json_put(struct json_writer *w, const struct diagnosis_facts *f, 
 	json_put_text(w, "case", diagnosis_name(diagnosis_case(f)));
 	put_sentence(w, "title", diagnosis_title, f, words);
 	put_sentence(w, "explanation", diagnosis_explain, f, words);
-	put_figures(w, f, words);
+	put_diagnosis_figures(w, f, words);
 	json_open_list(w, "checklist");
 	for (int i = 0; i < diagnosis_steps(); i++)
 		put_step(w, i, f, words);

@@ -13,11 +13,6 @@
 
 typedef __int128 wide;
 
-static micros clipped(wide amount)
-{
-	return amount > INT64_MAX ? INT64_MAX : (micros)amount;
-}
-
 static int weekday(const struct zone *z, int64_t starts_us)
 {
 	const int64_t day = zone_local_day(zone_local(z, starts_us)) / US_PER_DAY;
@@ -71,7 +66,7 @@ static micros linear(const struct zone *z, int64_t now_us, const struct forecast
 	elapsed_us = now_us - days->starts_us[begin];
 	if (elapsed_us < US_PER_DAY)
 		elapsed_us = US_PER_DAY;
-	return clipped(so_far + (wide)so_far * (end_of_month(z, now_us) - now_us) / elapsed_us);
+	return money_clip(so_far + (wide)so_far * (end_of_month(z, now_us) - now_us) / elapsed_us);
 }
 
 /* COMMON times the average cost of each weekday, over the whole days from the first used one. */
@@ -106,7 +101,7 @@ static micros by_weekday(const struct zone *z, int64_t now_us, const struct fore
 		later += average[weekday(z, at_us)];
 	CHECK(length_us > 0);
 	later = later * length_us + average[weekday(z, today_us)] * (tomorrow_us - now_us);
-	return clipped(so_far + later / (COMMON * length_us));
+	return money_clip(so_far + later / (COMMON * length_us));
 }
 
 void forecast_month(const struct zone *z, int64_t now_us, const struct forecast_days *days, struct forecast *out)
@@ -118,7 +113,7 @@ void forecast_month(const struct zone *z, int64_t now_us, const struct forecast_
 		if (i >= days->month)
 			so_far += days->cost[i];
 	}
-	out->so_far_micros = clipped(so_far);
+	out->so_far_micros = money_clip(so_far);
 	if (days->count - 1 - first_used(days) >= WHOLE_DAYS_MIN) {
 		out->method = FORECAST_WEEKDAY;
 		out->month_end_micros = by_weekday(z, now_us, days, out->so_far_micros);

@@ -6,7 +6,7 @@
 #define PARTS_PER_NAME 8
 #define PARTS_MIN 64
 
-static void add(const struct margins_options *o, struct report_margin *m, const struct insight_part *p)
+static void add_margin(const struct margins_options *o, struct report_margin *m, const struct insight_part *p)
 {
 	const struct report_part part = {
 		.unit = (enum account_unit)p->unit,
@@ -45,7 +45,7 @@ int margins_read(struct db *d, struct arena *a, const struct margins_options *o,
 			}
 			(*rows)[(*count)++].name = parts[i].name;
 		}
-		add(o, &(*rows)[*count - 1].sums, &parts[i]);
+		add_margin(o, &(*rows)[*count - 1].sums, &parts[i]);
 	}
 	/* The last name is left out: its other parts may not have been read. */
 	if (!*more)

@@ -7,13 +7,6 @@
 
 typedef __int128 wide;
 
-static int64_t clipped(wide value)
-{
-	if (value > INT64_MAX)
-		return INT64_MAX;
-	return value < INT64_MIN ? INT64_MIN : (int64_t)value;
-}
-
 /* part * scale / whole, rounded half away from zero. */
 static int64_t share(wide part, wide whole, int scale)
 {
@@ -22,7 +15,7 @@ static int64_t share(wide part, wide whole, int scale)
 
 	CHECK(whole > 0);
 	rounded = (size * scale * 2 + whole) / (whole * 2);
-	return clipped(part < 0 ? -rounded : rounded);
+	return money_clip(part < 0 ? -rounded : rounded);
 }
 
 int64_t report_tenths(wide part, wide whole)
@@ -84,7 +77,7 @@ bool report_plan(const struct plan *p, enum plan_scope scope, struct report_capa
 		allowed = (wide)p->pool_micros * members;
 	else
 		return false;
-	report_capacity(clipped(expected), clipped(allowed), out);
+	report_capacity(money_clip(expected), money_clip(allowed), out);
 	return true;
 }
 
@@ -95,7 +88,7 @@ micros report_project(micros used, int64_t start_us, int64_t end_us, int64_t now
 	CHECK(used >= 0);
 	if (now_us >= end_us)
 		return used;
-	return clipped(used + (wide)used * (end_us - now_us) / elapsed_us);
+	return money_clip(used + (wide)used * (end_us - now_us) / elapsed_us);
 }
 
 /* ---- margin -------------------------------------------------------------------------------------- */
@@ -129,7 +122,7 @@ void report_add_fees(struct report_margin *m, int64_t minor, int decimals)
 
 static micros down(wide amount)
 {
-	return clipped((amount - (amount < 0 ? PPM - 1 : 0)) / PPM);
+	return money_clip((amount - (amount < 0 ? PPM - 1 : 0)) / PPM);
 }
 
 void report_close(const struct report_margin *m, struct report_result *out)

@@ -20,7 +20,7 @@
 
 static void about_account(const struct call *c, struct command *command)
 {
-	command->account = id_account_key(c->account, strlen(c->account));
+	command->account = call_account_key(c);
 	command->account_id = c->account;
 	call_asks(c, command);
 }
@@ -125,7 +125,7 @@ static void redeem(struct call *c, struct command *command, const char *code)
 		render_given(c, command, names_transaction(TRANSACTION_PROMO_BONUS));
 }
 
-static int look_up(struct db *d, const struct call *c, const unsigned char key[DIGEST_BYTES], const char *code,
+static int look_up_code(struct db *d, const struct call *c, const unsigned char key[DIGEST_BYTES], const char *code,
                    struct reader_referrer *referrer)
 {
 	struct account_key low, high;
@@ -151,7 +151,7 @@ static int find_referrer(struct call *c, const struct command *command, const un
 
 	if (d == NULL)
 		return -1;
-	result = look_up(d, c, key, code, referrer);
+	result = look_up_code(d, c, key, code, referrer);
 	if (result == 0)
 		result = reader_account(d, c->request->arena, &command->account, &account);
 	pool_give(c->readers, d);

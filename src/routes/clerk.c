@@ -19,7 +19,7 @@
 #define EMAIL_BYTES_MAX 254
 #define NAME_BYTES_MAX 200
 
-static void refuse(struct call *c, const char *field, const char *message)
+static void refuse_event(struct call *c, const char *field, const char *message)
 {
 	const struct refusal r = {.outcome = OUTCOME_INVALID_REQUEST, .field = field, .message = message};
 
@@ -34,7 +34,7 @@ static const char *header(const struct call *c, const char *svix, const char *st
 }
 
 /* False, rendered, when Clerk did not sign the body. */
-static bool is_signed(struct call *c, struct signature_svix *headers)
+static bool is_clerk_signed(struct call *c, struct signature_svix *headers)
 {
 	const char *secrets = c->config->clerk_webhook_secret;
 	enum signature_verdict verdict;
@@ -53,12 +53,12 @@ static bool is_signed(struct call *c, struct signature_svix *headers)
 		return true;
 	log_event(LOG_LEVEL_WARNING, "webhook_refused", LOG_TEXT("provider", "clerk"),
 	          LOG_TEXT("verdict", signature_verdict_name(verdict)));
-	refuse(c, "svix-signature", NULL);
+	refuse_event(c, "svix-signature", NULL);
 	return false;
 }
 
 /* The text of a member, "" when it is absent or none. */
-static const char *text(const struct json *record, const char *name)
+static const char *event_text(const struct json *record, const char *name)
 {
 	const struct json *value = json_get(record, name);
 
@@ -69,7 +69,7 @@ static const char *text(const struct json *record, const char *name)
 static const char *verified_email(const struct json *user)
 {
 	const struct json *list = json_get(user, "email_addresses");
-	const char *primary = text(user, "primary_email_address_id");
+	const char *primary = event_text(user, "primary_email_address_id");
 	const char *address = "";
 	char normal[IDENTITY_EMAIL_MAX];
 
@@ -79,8 +79,8 @@ static const char *verified_email(const struct json *user)
 		const struct json *entry = json_at(list, i);
 		const struct json *verification = json_get(entry, "verification");
 
-		if (strcmp(text(entry, "id"), primary) == 0 && strcmp(text(verification, "status"), "verified") == 0)
-			address = text(entry, "email_address");
+		if (strcmp(event_text(entry, "id"), primary) == 0 && strcmp(event_text(verification, "status"), "verified") == 0)
+			address = event_text(entry, "email_address");
 	}
 	identity_email(address, normal);
 	return normal[0] != '\0' && parse_plain(address, strlen(address), EMAIL_BYTES_MAX) ? address : "";
@@ -89,7 +89,7 @@ static const char *verified_email(const struct json *user)
 /* First and last name, "" when there is none or memory is short. */
 static const char *full_name(struct call *c, const struct json *user)
 {
-	const char *first = text(user, "first_name"), *last = text(user, "last_name");
+	const char *first = event_text(user, "first_name"), *last = event_text(user, "last_name");
 	const char *name = "";
 	struct buf whole;
 
@@ -119,15 +119,6 @@ static const char *account_of(struct call *c, const char *person)
 	return account;
 }
 
-static void answer_received(struct call *c)
-{
-	struct json_writer w;
-
-	render_open(c, &w);
-	json_put_bool(&w, "received", true);
-	render_close(&w);
-}
-
 /* Makes or updates the account.  Only the event user.created gives the bonus. */
 static void take_user(struct call *c, const struct json *user, const char *type, const struct signature_svix *headers)
 {
@@ -143,11 +134,11 @@ static void take_user(struct call *c, const struct json *user, const char *type,
 			.created_at_us = strtoll(headers->timestamp, NULL, 10) * CLOCK_US_PER_SECOND,
 		},
 	};
-	const char *person = text(user, "id");
+	const char *person = event_text(user, "id");
 	const char *account = account_of(c, person);
 
 	if (account == NULL) {
-		refuse(c, "data.id", NULL);
+		refuse_event(c, "data.id", NULL);
 		return;
 	}
 	c->account = account;
@@ -163,7 +154,7 @@ static void take_user(struct call *c, const struct json *user, const char *type,
 	command.bonus.person = person;
 	command.bonus.name = full_name(c, user);
 	if (call_submit(c, &command))
-		answer_received(c);
+		render_received(c);
 }
 
 void webhooks_clerk(struct call *c)
@@ -173,19 +164,19 @@ void webhooks_clerk(struct call *c)
 	const struct json *user;
 	const char *type;
 
-	if (!is_signed(c, &headers))
+	if (!is_clerk_signed(c, &headers))
 		return;
 	c->body = json_parse(c->request->body, c->request->body_length, false, error);
 	if (c->body == NULL || json_type(c->body) != JSON_RECORD) {
-		refuse(c, "body", c->body == NULL ? error : NULL);
+		refuse_event(c, "body", c->body == NULL ? error : NULL);
 		return;
 	}
-	type = text(c->body, "type");
+	type = event_text(c->body, "type");
 	user = json_get(c->body, "data");
 	/* Where an account is not a person (jwt_account_claim is not "sub"), a sign-up makes none. */
 	if ((strcmp(type, "user.created") != 0 && strcmp(type, "user.updated") != 0) ||
 	    strcmp(c->config->jwt_account_claim, "sub") != 0)
-		answer_received(c);
+		render_received(c);
 	else
 		take_user(c, user, type, &headers);
 }

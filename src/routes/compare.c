@@ -87,7 +87,7 @@ static bool parse_comparison(struct call *c, struct comparison *s)
 
 /* ---- the sums ------------------------------------------------------------------------------------- */
 
-static void add(void *context, const struct insight_usage *u)
+static void add_compared(void *context, const struct insight_usage *u)
 {
 	struct comparison *s = context;
 	const bool tier_known = u->service_tier >= 0 && u->service_tier < TIER_COUNT;
@@ -134,7 +134,7 @@ static bool read_use(struct call *c, struct comparison *s)
 		span = span_complete(c, spending_zone(c, &account), account.now_us, &s->span);
 	}
 	if (result == 0 && span)
-		result = insight_usages(d, &s->key, &s->span, s->of, USAGES_MAX, add, s, &s->more);
+		result = insight_usages(d, &s->key, &s->span, s->of, USAGES_MAX, add_compared, s, &s->more);
 	pool_give(c->readers, d);
 	if (result < 0)
 		render_outcome(c, outcome);
@@ -142,13 +142,6 @@ static bool read_use(struct call *c, struct comparison *s)
 }
 
 /* ---- the answer ----------------------------------------------------------------------------------- */
-
-static micros clipped(__int128 amount)
-{
-	if (amount > INT64_MAX)
-		return INT64_MAX;
-	return amount < INT64_MIN ? INT64_MIN : (micros)amount;
-}
 
 /* The cost of `wanted` requests of the average cost, rounded up. */
 static __int128 average(__int128 cost, int64_t requests, int64_t wanted)
@@ -158,14 +151,14 @@ static __int128 average(__int128 cost, int64_t requests, int64_t wanted)
 
 static void put_savings(struct json_writer *w, __int128 actual, __int128 cost)
 {
-	json_put_int(w, "savingsMicros", clipped(actual - cost));
+	json_put_int(w, "savingsMicros", money_clip(actual - cost));
 	if (actual > 0)
 		json_put_int(w, "savingsPercentTenths", report_tenths(actual - cost, actual));
 	else
 		json_put_null(w, "savingsPercentTenths");
 }
 
-static void put_model(struct json_writer *w, const struct comparison *s, const struct sum *m)
+static void put_compared_model(struct json_writer *w, const struct comparison *s, const struct sum *m)
 {
 	json_open_record(w, NULL);
 	json_put_text(w, "model", m->price->item);
@@ -176,7 +169,7 @@ static void put_model(struct json_writer *w, const struct comparison *s, const s
 		json_close_record(w);
 		return;
 	}
-	json_put_int(w, "costMicros", clipped(m->cost));
+	json_put_int(w, "costMicros", money_clip(m->cost));
 	put_savings(w, s->actual, m->cost);
 	json_open_list(w, "averages");
 	for (size_t i = 0; i < sizeof(averaged) / sizeof(averaged[0]); i++) {
@@ -185,9 +178,9 @@ static void put_model(struct json_writer *w, const struct comparison *s, const s
 
 		json_open_record(w, NULL);
 		json_put_int(w, "requests", averaged[i]);
-		json_put_int(w, "actualMicros", clipped(actual));
-		json_put_int(w, "costMicros", clipped(cost));
-		json_put_int(w, "savingsMicros", clipped(actual - cost));
+		json_put_int(w, "actualMicros", money_clip(actual));
+		json_put_int(w, "costMicros", money_clip(cost));
+		json_put_int(w, "savingsMicros", money_clip(actual - cost));
 		json_close_record(w);
 	}
 	json_close_list(w);
@@ -210,10 +203,10 @@ static void put_comparison(struct call *c, const struct comparison *s)
 	json_put_int(&w, "cacheReadTokens", s->tokens[DIMENSION_CACHE_READ]);
 	json_put_int(&w, "cacheWriteTokens", s->tokens[DIMENSION_CACHE_WRITE] + s->tokens[DIMENSION_CACHE_WRITE_1H]);
 	json_put_int(&w, "outputTokens", s->tokens[DIMENSION_OUTPUT]);
-	json_put_int(&w, "actualMicros", clipped(s->actual));
+	json_put_int(&w, "actualMicros", money_clip(s->actual));
 	json_open_list(&w, "models");
 	for (int i = 0; i < s->count; i++)
-		put_model(&w, s, &s->models[i]);
+		put_compared_model(&w, s, &s->models[i]);
 	json_close_list(&w);
 	render_close(&w);
 }
@@ -245,7 +238,7 @@ static bool find_prices(struct call *c, const struct book *book, struct comparis
 
 void compare_show(struct call *c)
 {
-	struct comparison s = {.key = id_account_key(c->account, strlen(c->account))};
+	struct comparison s = {.key = call_account_key(c)};
 	struct book *book;
 
 	if (!parse_comparison(c, &s))

@@ -21,18 +21,13 @@
 #define PAGE_MAX 100
 #define ITEM_MAX (PRICE_ITEM_MAX - 1)
 
-static struct account_key own_key(const struct call *c)
-{
-	return id_account_key(c->account, strlen(c->account));
-}
-
 /* The member whose rows alone the caller sees; NULL for a caller that sees all of the account. */
 static const char *own_member(const struct call *c)
 {
 	return c->member[0] != '\0' ? c->member : NULL;
 }
 
-static bool is_due(const struct reader_account *a)
+static bool is_period_due(const struct reader_account *a)
 {
 	return !a->found || a->due_at_us <= a->now_us;
 }
@@ -93,7 +88,7 @@ static bool ask_spendable(struct call *c, const struct account_key *key, micros 
 	return true;
 }
 
-static void put_member(struct json_writer *w, const struct call *c, const struct overview *o)
+static void put_credits_member(struct json_writer *w, const struct call *c, const struct overview *o)
 {
 	if (!o->member_found || o->member.removed_at_us != 0)
 		return;
@@ -121,7 +116,7 @@ static void put_overview(struct json_writer *w, const struct call *c, const stru
 	show_plan(w, a);
 	show_limits_if_any(w, c, a);
 	show_statement(w, a);
-	put_member(w, c, o);
+	put_credits_member(w, c, o);
 	if (referral_code[0] != '\0')
 		json_put_text(w, "referralCode", referral_code);
 	json_open_list(w, "transactions");
@@ -136,7 +131,7 @@ static void put_overview(struct json_writer *w, const struct call *c, const stru
 
 void credits_show(struct call *c)
 {
-	struct account_key key = own_key(c);
+	struct account_key key = call_account_key(c);
 	struct overview overview;
 	micros spendable = 0;
 	char code[CODE_SHOWN_MAX];
@@ -144,7 +139,7 @@ void credits_show(struct call *c)
 
 	if (read_overview(c, &key, &overview) < 0)
 		return;
-	if (is_due(&overview.account) && (!call_touch(c, &key) || read_overview(c, &key, &overview) < 0))
+	if (is_period_due(&overview.account) && (!call_touch(c, &key) || read_overview(c, &key, &overview) < 0))
 		return;
 	/* Just made, but not found: the server reads from a lagging copy. */
 	if (!overview.account.found) {
@@ -178,7 +173,7 @@ static void parse_page(struct parse *p, const struct call *c, enum cursor_kind k
 	const char *cursor;
 
 	memset(page, 0, sizeof(*page));
-	page->key = own_key(c);
+	page->key = call_account_key(c);
 	page->limit = (int)parse_int(p, "limit", 1, PAGE_MAX, PAGE_DEFAULT);
 	cursor = parse_text(p, "cursor", 1, 64);
 	if (cursor != NULL && cursor_parse(cursor, kind, &page->key, &page->before_seq) < 0)
@@ -197,7 +192,7 @@ static struct db *open_page(struct call *c, struct page *page)
 		outcome = call_may_read(c, d, &page->key, &page->account);
 	if (outcome != OUTCOME_OK)
 		goto fail;
-	if (!page->account.found || !is_due(&page->account))
+	if (!page->account.found || !is_period_due(&page->account))
 		return d;
 	pool_give(c->readers, d);
 	return call_touch(c, &page->key) ? call_reader(c) : NULL;

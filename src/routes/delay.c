@@ -54,7 +54,7 @@ static void *delay_main(void *argument)
 }
 
 /* 0, or the error. */
-static int start(struct delay *d)
+static int start_delay(struct delay *d)
 {
 	pthread_attr_t attributes;
 	int error;
@@ -77,7 +77,7 @@ struct delay *delay_new(void)
 	}
 	lock_init(&d->lock);
 	cond_init(&d->changed);
-	error = start(d);
+	error = start_delay(d);
 	if (error == 0)
 		return d;
 	log_event(LOG_LEVEL_ERROR, "delay_failed", LOG_TEXT("error", strerror(error)));

@@ -45,7 +45,7 @@ static int ask_verdict(struct call *c, const struct account_key *key, struct dia
 
 void diagnosis_show(struct call *c)
 {
-	const struct account_key key = id_account_key(c->account, strlen(c->account));
+	const struct account_key key = call_account_key(c);
 	const struct wording words = {.currency = c->config->currency, .french = c->french};
 	char topup_url[CONFIG_URL_MAX];
 	struct diagnosis_links links = {.topup_url = topup_url};

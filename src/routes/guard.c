@@ -90,7 +90,7 @@ static const char *const authorize_members[] = {
 	"variant",    "serviceTier", NULL,
 };
 
-static void parse_models(struct parse *p, struct command *command)
+static void parse_model_list(struct parse *p, struct command *command)
 {
 	const struct json *list = parse_list(p, "models", 1, COMMAND_MODELS_MAX);
 
@@ -115,7 +115,7 @@ static void parse_item(struct parse *p, struct command *command)
 
 	if (given != 1)
 		parse_wrong(p, "model", PARSE_ONE_OF);
-	parse_models(p, command);
+	parse_model_list(p, command);
 	command->authorize.action = parse_bytes(p, "action", ITEM_MAX);
 	if (model != NULL) {
 		command->authorize.models[0] = model;
@@ -672,7 +672,7 @@ void guard_check(struct call *c)
 		return;
 	parse_query(&p, c->request);
 	command->account_id = c->account;
-	command->account = id_account_key(c->account, strlen(c->account));
+	command->account = call_account_key(c);
 	command->member = or_empty(check_value(c, &p, "OCTROI_MEMBER", "member"));
 	command->check.model = or_empty(check_value(c, &p, "OCTROI_MODEL", "model"));
 	command->check.input_tokens = c->config->estimate_input_tokens;

@@ -63,12 +63,12 @@ void metrics_free(struct metrics *m)
 	free(m);
 }
 
-static void add(int64_t *counter, int64_t amount)
+static void add_metric(int64_t *counter, int64_t amount)
 {
 	__atomic_fetch_add(counter, amount, __ATOMIC_RELAXED);
 }
 
-static int64_t get(const int64_t *counter)
+static int64_t get_figure(const int64_t *counter)
 {
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
@@ -105,10 +105,10 @@ void metrics_note(struct metrics *m, enum metrics_route route, int status, enum 
 {
 	struct histogram *h = &m->durations[class_place(routes[route].pattern)];
 
-	add(&m->requests[route][status_place(status)], 1);
-	add(&m->outcomes[outcome], 1);
-	add(&h->bucket[bucket_place(duration_us)], 1);
-	add(&h->sum_us, duration_us);
+	add_metric(&m->requests[route][status_place(status)], 1);
+	add_metric(&m->outcomes[outcome], 1);
+	add_metric(&h->bucket[bucket_place(duration_us)], 1);
+	add_metric(&h->sum_us, duration_us);
 }
 
 void metrics_head(struct buf *out, const char *name, const char *type, const char *help)
@@ -128,7 +128,7 @@ static void write_requests(const struct metrics *m, struct buf *out)
 	metrics_head(out, "octroi_requests_total", "counter", "Requests answered.");
 	for (int route = 0; route < METRICS_ROUTES; route++)
 		for (size_t s = 0; s < LENGTH(statuses); s++) {
-			int64_t count = get(&m->requests[route][s]);
+			int64_t count = get_figure(&m->requests[route][s]);
 
 			if (count == 0)
 				continue;
@@ -145,7 +145,7 @@ static void write_outcomes(const struct metrics *m, struct buf *out)
 	metrics_head(out, "octroi_outcomes_total", "counter", "Requests by how they ended.");
 	for (int o = 0; o < OUTCOME_COUNT; o++)
 		buf_printf(out, "octroi_outcomes_total{outcome=\"%s\"} %lld\n",
-		           outcome_name((enum outcome)o), (long long)get(&m->outcomes[o]));
+		           outcome_name((enum outcome)o), (long long)get_figure(&m->outcomes[o]));
 }
 
 static void write_duration(const struct histogram *h, const char *class, struct buf *out)
@@ -154,13 +154,13 @@ static void write_duration(const struct histogram *h, const char *class, struct 
 	int64_t count = 0;
 
 	for (size_t b = 0; b <= LENGTH(buckets); b++) {
-		count += get(&h->bucket[b]);
+		count += get_figure(&h->bucket[b]);
 		buf_printf(out,
 		           "octroi_request_duration_seconds_bucket{class=\"%s\",le=\"%s\"} %lld\n",
 		           class, b < LENGTH(buckets) ? buckets[b].seconds : "+Inf",
 		           (long long)count);
 	}
-	decimal_format(get(&h->sum_us), 6, 0, sum);
+	decimal_format(get_figure(&h->sum_us), 6, 0, sum);
 	buf_printf(out, "octroi_request_duration_seconds_sum{class=\"%s\"} %s\n", class, sum);
 	buf_printf(out, "octroi_request_duration_seconds_count{class=\"%s\"} %lld\n", class,
 	           (long long)count);

@@ -35,7 +35,7 @@ void overviews_free(struct overviews *o)
 }
 
 /* Reads the overviews of all taken waiters.  The wait for a connection ends at the earliest of their deadlines. */
-static void read_all(struct overviews *o, const struct waiter *taken)
+static void read_overviews(struct overviews *o, const struct waiter *taken)
 {
 	struct overview *wanted[OVERVIEW_ASKERS_MAX];
 	int64_t deadline_us = INT64_MAX;
@@ -56,14 +56,14 @@ static void read_all(struct overviews *o, const struct waiter *taken)
 	pool_give(o->readers, d);
 }
 
-static void lead(struct overviews *o, const struct waiter *own)
+static void lead_reads(struct overviews *o, const struct waiter *own)
 {
 	int count;
 	struct waiter *taken = queue_take(&o->queue, OVERVIEW_ASKERS_MAX, &count);
 
 	CHECK(taken == own); /* the leader is the first waiter */
 	queue_hand_over(&o->queue, taken, 0);
-	read_all(o, taken);
+	read_overviews(o, taken);
 	queue_finish(&o->queue, taken, own);
 }
 
@@ -74,7 +74,7 @@ int overviews_read(struct overviews *o, struct overview *wanted, int64_t deadlin
 	atomic_fetch_add(&o->waiting, 1);
 	switch (queue_wait(&o->queue, &w)) {
 	case QUEUE_LEAD:
-		lead(o, &w);
+		lead_reads(o, &w);
 		break;
 	case QUEUE_DONE:
 		break;

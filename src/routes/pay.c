@@ -24,7 +24,7 @@ struct payment {
 	int count;
 };
 
-static bool submit(struct call *c, const struct payment *p, struct command *command, enum command_kind kind)
+static bool submit_payment(struct call *c, const struct payment *p, struct command *command, enum command_kind kind)
 {
 	*command = (struct command){.kind = kind, .account = p->key, .account_id = c->account, .member = ""};
 	return call_submit(c, command);
@@ -36,7 +36,7 @@ static bool find_statements(struct call *c, struct payment *p)
 	struct command command;
 	struct db *d;
 
-	if (!submit(c, p, &command, COMMAND_STATEMENT))
+	if (!submit_payment(c, p, &command, COMMAND_STATEMENT))
 		return false;
 	d = call_reader(c);
 	if (d == NULL)
@@ -93,7 +93,7 @@ static void answer_paid(struct call *c, const struct payment *p)
 	struct json_writer w;
 	micros sum = 0;
 
-	if (!submit(c, p, &touch, COMMAND_TOUCH))
+	if (!submit_payment(c, p, &touch, COMMAND_TOUCH))
 		return;
 	for (int i = 0; i < p->count; i++)
 		sum += p->paid[i]; /* each at most the maximum of one invoice */
@@ -119,7 +119,7 @@ static void answer_paid(struct call *c, const struct payment *p)
 void pay_now(struct call *c)
 {
 	static const char *const known[] = {NULL};
-	struct payment payment = {.key = id_account_key(c->account, strlen(c->account))};
+	struct payment payment = {.key = call_account_key(c)};
 	struct parse p;
 
 	parse_record(&p, c->request, c->body, known);

@@ -197,7 +197,7 @@ struct listing {
 	int64_t next; /* where the next page begins; 0 while there is none */
 };
 
-static bool is_listed(const struct listing *l, const struct price *p)
+static bool is_price_listed(const struct listing *l, const struct price *p)
 {
 	return p->kind == l->kind && (l->model == NULL || strcmp(p->item, l->model) == 0) &&
 	       (l->provider == NULL || strcmp(p->provider, l->provider) == 0);
@@ -208,7 +208,7 @@ static int visit(void *context, const struct price *p)
 	struct listing *l = context;
 
 	l->place++;
-	if (l->place < l->first || !is_listed(l, p))
+	if (l->place < l->first || !is_price_listed(l, p))
 		return 0;
 	if (l->next == 0 && (l->left == 0 || l->c->response->body.length > BODY_SOFT_MAX))
 		l->next = l->place;

@@ -161,7 +161,7 @@ void reports_capacity(struct call *c)
 
 /* ---- GET /api/admin/reports/members ------------------------------------------------------------ */
 
-static void put_action(struct json_writer *w, const struct insight_action *a)
+static void put_report_action(struct json_writer *w, const struct insight_action *a)
 {
 	json_open_record(w, NULL);
 	json_put_text(w, "member", a->member);
@@ -189,7 +189,7 @@ struct members {
 };
 
 /* False, rendered, when there is nothing to answer. */
-static bool read_members(struct call *c, struct db *d, struct members *m)
+static bool read_report_members(struct call *c, struct db *d, struct members *m)
 {
 	const struct account_key key = id_account_key(m->name, strlen(m->name));
 
@@ -228,7 +228,7 @@ void reports_members(struct call *c)
 	d = call_reader(c);
 	if (d == NULL)
 		return;
-	read = read_members(c, d, &m);
+	read = read_report_members(c, d, &m);
 	pool_give(c->readers, d);
 	if (!read)
 		return;
@@ -240,7 +240,7 @@ void reports_members(struct call *c)
 	json_put_bool(&w, "complete", !m.more);
 	json_open_list(&w, "items");
 	for (int i = 0; i < m.count; i++)
-		put_action(&w, &m.rows[i]);
+		put_report_action(&w, &m.rows[i]);
 	json_close_list(&w);
 	render_close(&w);
 }

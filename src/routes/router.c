@@ -139,7 +139,7 @@ void router_housekeep(struct router *r)
 /* ---- which route ----------------------------------------------------------------------------- */
 
 /* Copies the path's parts at the pattern's {} into segment.  False when the path is another, or memory is short. */
-static bool matches(const char *pattern, const char *path, struct arena *arena,
+static bool matches_route(const char *pattern, const char *path, struct arena *arena,
                     const char *segment[SEGMENTS_MAX])
 {
 	int count = 0;
@@ -187,7 +187,7 @@ static enum metrics_route find_route(struct call *c, enum outcome *outcome)
 		const struct route *route = &routes[i];
 
 		if (!is_served(route, c) ||
-		    !matches(route->pattern, c->request->path, c->request->arena, c->segment))
+		    !matches_route(route->pattern, c->request->path, c->request->arena, c->segment))
 			continue;
 		if (is_method(route, c->request->method))
 			return (enum metrics_route)i;
@@ -320,7 +320,7 @@ static const struct account_key *payer(const struct call *c, struct account_key 
 }
 
 /* Runs the handler if the bulkhead of its cost has a free place, else refuses at once: no place is waited for. */
-static void run(struct call *c, const struct route *route)
+static void run_handler(struct call *c, const struct route *route)
 {
 	struct bulkhead *bulkhead = c->router->bulkhead[route->cost];
 	struct account_key key;
@@ -355,13 +355,13 @@ static void serve(struct call *c)
 	if (outcome != OUTCOME_OK)
 		render_outcome(c, outcome);
 	else if (read_body(c, route))
-		run(c, route);
+		run_handler(c, route);
 	if (c->finish == NULL)
 		reconsider(c);
 }
 
 /* Logs one line, and counts.  Path and query are left out: they hold texts of callers. */
-static void note(const struct call *c)
+static void note_answer(const struct call *c)
 {
 	int64_t duration_us = clock_monotonic_us() - c->request->received_us;
 	bool known = c->route != METRICS_NO_ROUTE;
@@ -382,12 +382,12 @@ static void conclude(struct call *c)
 		response_header(c->response, "Cache-Control", "no-store");
 	if (strcmp(c->request->method, "HEAD") == 0)
 		buf_reset(&c->response->body);
-	note(c); /* the account's name may lie in the body */
+	note_answer(c); /* the account's name may lie in the body */
 	json_free(c->body);
 }
 
 /* Renders the ledger's answer to the command that the handler left. */
-static void finish(struct call *c)
+static void finish_call(struct call *c)
 {
 	if (c->command->answer.outcome == OUTCOME_OK)
 		c->finish(c);
@@ -403,11 +403,11 @@ static void answered(struct waiter *w)
 	const struct request *request = c->request;
 
 	memory_forget(); /* the shortage of the leading thread */
-	finish(c);
+	finish_call(c);
 	edge_resume(request);
 }
 
-static enum edge_result submit(struct call *c)
+static enum edge_result submit_slow(struct call *c)
 {
 	c->waiter = (struct waiter){
 		.commands = c->command,
@@ -420,7 +420,7 @@ static enum edge_result submit(struct call *c)
 		ledger_submit(c->ledger, c->command, c->request->deadline_us);
 	else if (ledger_post(c->ledger, &c->waiter))
 		return EDGE_LATER;
-	finish(c);
+	finish_call(c);
 	return EDGE_ANSWERED;
 }
 
@@ -474,7 +474,7 @@ void router_read(struct router *r, const struct request *request, const char *ac
 	if (c->route == METRICS_NO_ROUTE)
 		render_outcome(c, outcome);
 	else
-		run(c, &routes[c->route]);
+		run_handler(c, &routes[c->route]);
 	CHECK(c->finish == NULL); /* only a change leaves a command */
 	reconsider(c);
 	conclude(c);
@@ -492,7 +492,7 @@ enum edge_result router_handle(void *context, const struct request *request, str
 	memory_forget();
 	serve(c);
 	if (c->finish != NULL)
-		return submit(c);
+		return submit_slow(c);
 	conclude(c);
 	if (c->delayed && c->router->delay != NULL && request->exchange != NULL &&
 	    delay_answer(c->router->delay, request))

@@ -16,11 +16,6 @@
 
 #define MEMBERS_MAX 100
 
-static struct account_key own_key(const struct call *c)
-{
-	return id_account_key(c->account, strlen(c->account));
-}
-
 /* ---- GET ------------------------------------------------------------------------------------- */
 
 static void put_settings(struct call *c, const struct reader_account *a, bool manages, const struct people *page)
@@ -39,7 +34,7 @@ static void put_settings(struct call *c, const struct reader_account *a, bool ma
 
 void settings_get(struct call *c)
 {
-	const struct account_key key = own_key(c);
+	const struct account_key key = call_account_key(c);
 	struct reader_account account;
 	struct people page;
 	struct parse p;
@@ -81,13 +76,13 @@ struct changes {
 	int count;
 };
 
-static struct command *add(struct changes *s, enum command_kind kind)
+static struct command *add_setting(struct changes *s, enum command_kind kind)
 {
 	struct command *command = &s->commands[s->count++];
 
 	*command = (struct command){
 		.kind = kind,
-		.account = own_key(s->call),
+		.account = call_account_key(s->call),
 		.account_id = s->call->account,
 		.member = "",
 	};
@@ -103,7 +98,7 @@ static void parse_account_limits(struct changes *s)
 
 	if (!set_daily && !set_monthly)
 		return;
-	command = add(s, COMMAND_ACCOUNT);
+	command = add_setting(s, COMMAND_ACCOUNT);
 	command->account_change.set_daily_limit = set_daily;
 	command->account_change.daily_limit_micros = daily;
 	command->account_change.set_monthly_limit = set_monthly;
@@ -122,7 +117,7 @@ static int parse_member_limits(void *context, const char *id, const struct json 
 		            json_type(limits) != JSON_RECORD ? PARSE_RECORD : PARSE_ACCOUNT);
 		return 1;
 	}
-	command = add(s, COMMAND_MEMBER);
+	command = add_setting(s, COMMAND_MEMBER);
 	command->member = id;
 	command->member_change.must_exist = true;
 	parse_record(&inner, s->call->request, limits, members_of_member);
@@ -136,7 +131,7 @@ static int parse_member_limits(void *context, const char *id, const struct json 
 	return parse_ok(s->parse) ? 0 : 1;
 }
 
-static void put_result(struct json_writer *w, const struct call *c, const struct command *command)
+static void put_saved_settings(struct json_writer *w, const struct call *c, const struct command *command)
 {
 	const struct refusal r = render_refused(command);
 
@@ -151,7 +146,7 @@ static void put_result(struct json_writer *w, const struct call *c, const struct
 
 /* Each change is made or refused by itself; a change that the database did not answer has status 503.  The answer
  * itself is 503 if all have. */
-static void submit(struct changes *s)
+static void submit_settings(struct changes *s)
 {
 	struct call *c = s->call;
 	struct json_writer w;
@@ -169,7 +164,7 @@ static void submit(struct changes *s)
 	json_put_text(&w, "account", c->account);
 	json_open_list(&w, "results");
 	for (int i = 0; i < s->count; i++)
-		put_result(&w, c, &s->commands[i]);
+		put_saved_settings(&w, c, &s->commands[i]);
 	json_close_list(&w);
 	render_close(&w);
 }
@@ -200,5 +195,5 @@ void settings_put(struct call *c)
 		return;
 	}
 	if (s->count == 0 || s->commands[0].kind != COMMAND_ACCOUNT || spending_count(c, &s->commands[0]))
-		submit(s);
+		submit_settings(s);
 }

@@ -42,7 +42,7 @@ void show_status(struct json_writer *w, const struct reader_account *a)
 	render_put_given(w, "reason", names_status_reason(a->status));
 }
 
-static void put_allowance(struct json_writer *w, const struct reader_workspace *p)
+static void put_shown_allowance(struct json_writer *w, const struct reader_workspace *p)
 {
 	/* The part that a debt took at once counts as used too. */
 	micros limit;
@@ -69,7 +69,7 @@ void show_plan(struct json_writer *w, const struct reader_account *a)
 		json_put_text(w, "nextPlan", p->next_plan);
 	else if (p->changing != 0)
 		json_put_null(w, "nextPlan");
-	put_allowance(w, p);
+	put_shown_allowance(w, p);
 }
 
 /* A limit, its use, and the time when the use begins anew. */

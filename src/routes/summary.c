@@ -118,7 +118,7 @@ static void put_summary(struct json_writer *w, const struct summary *s)
 
 void summary_show(struct call *c)
 {
-	struct summary s = {.key = id_account_key(c->account, strlen(c->account))};
+	struct summary s = {.key = call_account_key(c)};
 	struct json_writer w;
 	struct parse p;
 

@@ -29,11 +29,6 @@
 
 /* ---- what all of them have in common ------------------------------------------------------------ */
 
-static struct account_key own_key(const struct call *c)
-{
-	return id_account_key(c->account, strlen(c->account));
-}
-
 static void render_failure(struct call *c, enum stripe_result result)
 {
 	if (result == STRIPE_REFUSED)
@@ -186,7 +181,7 @@ struct noted {
 	const char *customer_id, *session_id, *gone_id;
 };
 
-static bool note(struct call *c, const struct order *o, const struct noted *noted)
+static bool note_session(struct call *c, const struct order *o, const struct noted *noted)
 {
 	struct command command = {
 		.kind = COMMAND_TOPUP_NOTE,
@@ -225,7 +220,7 @@ static bool make_customer(struct call *c, struct order *o)
 		return false;
 	}
 	noted.customer_id = made;
-	if (!note(c, o, &noted) || !read_order(c, o))
+	if (!note_session(c, o, &noted) || !read_order(c, o))
 		return false;
 	customer = customer_of(c, o);
 	customer_name(c->stripe, &customer, stripe_deadline(c));
@@ -305,7 +300,7 @@ static bool serve_session(struct call *c, struct order *o)
 		answer_session(c, o, NULL);
 	else if (!replace && (result != STRIPE_OK || !stripe_id_valid(noted.session_id, "cs_")))
 		render_failure(c, result);
-	else if (!replace && (known || note(c, o, &noted)))
+	else if (!replace && (known || note_session(c, o, &noted)))
 		answer_session(c, o, call.json);
 	stripe_call_free(&call);
 	return !replace;
@@ -341,7 +336,7 @@ static void serve_order(struct call *c, struct command *command)
 void topups_open(struct call *c)
 {
 	struct command command = {.kind = COMMAND_TOPUP,
-	                          .account = own_key(c),
+	                          .account = call_account_key(c),
 	                          .account_id = c->account};
 	struct buf page;
 	bool known;
@@ -367,7 +362,7 @@ void topups_open(struct call *c)
 /* The account's customer at Stripe; NULL when there is none yet, or none can be read (*failed). */
 static const char *read_customer(struct call *c, bool *failed)
 {
-	const struct account_key key = own_key(c);
+	const struct account_key key = call_account_key(c);
 	struct reader_billing billing;
 	struct db *d = call_reader(c);
 

@@ -19,7 +19,7 @@ static bool read_usage(struct call *c, struct account_key *key, struct reader_ac
 {
 	const struct reader_usage_filter filter = {.member = c->member[0] != '\0' ? c->member : NULL};
 	enum outcome outcome = OUTCOME_UNAVAILABLE;
-	struct account_key own = id_account_key(c->account, strlen(c->account));
+	struct account_key own = call_account_key(c);
 	struct db *d;
 	int64_t seq, next_seq;
 	int count = 0;

@@ -13,7 +13,7 @@
 
 #define SIGNATURE_FIELD "Stripe-Signature"
 
-static void refuse(struct call *c, const char *field, const char *message)
+static void refuse_webhook(struct call *c, const char *field, const char *message)
 {
 	const struct refusal r = {
 		.outcome = OUTCOME_INVALID_REQUEST, .field = field, .message = message};
@@ -21,17 +21,8 @@ static void refuse(struct call *c, const char *field, const char *message)
 	render_refusal(c, &r);
 }
 
-static void answer_received(struct call *c)
-{
-	struct json_writer w;
-
-	render_open(c, &w);
-	json_put_bool(&w, "received", true);
-	render_close(&w);
-}
-
 /* False, rendered, when Stripe did not sign the body. */
-static bool is_signed(struct call *c)
+static bool is_stripe_signed(struct call *c)
 {
 	const char *secrets = c->config->stripe_webhook_secret;
 	const char *header = request_parameter(c->request, "HTTP_STRIPE_SIGNATURE");
@@ -49,7 +40,7 @@ static bool is_signed(struct call *c)
 		return true;
 	log_event(LOG_LEVEL_WARNING, "webhook_refused", LOG_TEXT("provider", "stripe"),
 	          LOG_TEXT("verdict", signature_verdict_name(verdict)));
-	refuse(c, SIGNATURE_FIELD, NULL);
+	refuse_webhook(c, SIGNATURE_FIELD, NULL);
 	return false;
 }
 
@@ -64,18 +55,18 @@ void webhooks_stripe(struct call *c)
 	char error[JSON_ERROR_MAX];
 	struct inbox_result r;
 
-	if (!is_signed(c))
+	if (!is_stripe_signed(c))
 		return;
 	c->body = json_parse(c->request->body, c->request->body_length, false, error);
 	if (c->body == NULL || json_type(c->body) != JSON_RECORD) {
-		refuse(c, "body", c->body == NULL ? error : NULL);
+		refuse_webhook(c, "body", c->body == NULL ? error : NULL);
 		return;
 	}
 	inbox_take(&in, c->request->arena, c->body, c->request->body, c->request->deadline_us, &r);
 	if (r.outcome == OUTCOME_OK)
-		answer_received(c);
+		render_received(c);
 	else if (r.outcome == OUTCOME_INVALID_REQUEST)
-		refuse(c, r.field, NULL);
+		refuse_webhook(c, r.field, NULL);
 	else
 		render_outcome(c, r.outcome);
 }

@@ -56,7 +56,7 @@ static struct command command_of(const struct work *w, enum command_kind kind)
 	                        .statement_seq = w->seq};
 }
 
-static enum step submit(struct work *w, struct command *c)
+static enum step submit_note(struct work *w, struct command *c)
 {
 	ledger_submit(w->o->ledger, c, w->deadline_us);
 	if (c->answer.outcome == OUTCOME_OK)
@@ -82,14 +82,14 @@ static enum step read_known(struct work *w)
 	return STEP_ON;
 }
 
-static enum step note(struct work *w, struct command *c)
+static enum step note_statement(struct work *w, struct command *c)
 {
-	enum step step = submit(w, c);
+	enum step step = submit_note(w, c);
 
 	return step == STEP_ON ? read_known(w) : step;
 }
 
-static enum step begin(struct work *w)
+static enum step begin_statement(struct work *w)
 {
 	struct command c = command_of(w, COMMAND_STATEMENT_BEGIN);
 	char key[STRIPE_KEY_MAX];
@@ -97,7 +97,7 @@ static enum step begin(struct work *w)
 
 	stripe_new_key(key);
 	c.statement_begin.customer_key = key;
-	step = submit(w, &c);
+	step = submit_note(w, &c);
 	if (step != STEP_ON)
 		return step;
 	w->begun = c.answer;
@@ -132,14 +132,14 @@ static enum step book_payment(struct work *w, const struct json *invoice, const 
 	c.statement_paid.currency = stripe_text(invoice, "currency");
 	c.statement_paid.invoice_id = stripe_text(invoice, "id");
 	c.statement_paid.livemode = livemode != NULL && json_type(livemode) == JSON_BOOL && json_bool(livemode);
-	step = submit(w, &c);
+	step = submit_note(w, &c);
 	if (step == STEP_ON && c.answer.event_state == EVENT_PARKED)
 		step = over(w, CHARGE_PARKED, c.answer.note);
 	return step == STEP_ON ? take_up(w, payment) : step;
 }
 
 /* Books the invoice as paid, by as many payments as it names. */
-static enum step book(struct work *w, const struct json *invoice)
+static enum step book_charge(struct work *w, const struct json *invoice)
 {
 	const char *payment = stripe_invoice_payment(invoice, 0);
 	enum step step = payment == NULL ? book_payment(w, invoice, "") : STEP_ON;
@@ -159,7 +159,7 @@ static enum step decline(struct work *w, const char *code)
 	(void)snprintf(w->r->code, sizeof(w->r->code), "%s", code[0] != '\0' ? code : "card_declined");
 	c.statement_note.failure = w->r->code;
 	c.statement_note.attempt = w->known.failures;
-	step = note(w, &c);
+	step = note_statement(w, &c);
 	return step == STEP_ON ? over(w, CHARGE_DECLINED, "") : step;
 }
 
@@ -171,7 +171,7 @@ static enum step forget_invoice(struct work *w)
 
 	c.statement_note.invoice_id = w->known.invoice_id;
 	c.statement_note.voided = true;
-	step = submit(w, &c);
+	step = submit_note(w, &c);
 	return step == STEP_ON ? STEP_ANEW : step;
 }
 
@@ -208,7 +208,7 @@ static enum stripe_result post_invoice(const struct work *w, const char *action,
 	return result;
 }
 
-static enum stripe_result get(const struct work *w, const char *path, struct stripe_call *call)
+static enum stripe_result get_from_stripe(const struct work *w, const char *path, struct stripe_call *call)
 {
 	enum stripe_result result;
 
@@ -238,7 +238,7 @@ static bool has_status(const struct json *invoice, const char *status)
 
 /* ---- the customer --------------------------------------------------------------------------------- */
 
-static struct customer customer_of(const struct work *w)
+static struct customer charged_customer(const struct work *w)
 {
 	return (struct customer){.account_id = w->account_id,
 	                         .id = w->known.customer_id,
@@ -248,9 +248,9 @@ static struct customer customer_of(const struct work *w)
 }
 
 /* Makes a customer and notes its id.  gone_id: the customer that it replaces, "" when there was none. */
-static enum step make_customer(struct work *w)
+static enum step make_charged_customer(struct work *w)
 {
-	struct customer customer = customer_of(w);
+	struct customer customer = charged_customer(w);
 	struct command c = command_of(w, COMMAND_STATEMENT_NOTE);
 	char made[CUSTOMER_ID_MAX], gone[STATEMENTS_TEXT_MAX];
 	enum stripe_result result = customer_make(w->o->stripe, &customer, w->deadline_us, made);
@@ -261,8 +261,8 @@ static enum step make_customer(struct work *w)
 	(void)snprintf(gone, sizeof(gone), "%s", w->known.customer_id);
 	c.statement_note.customer_id = made;
 	c.statement_note.gone_id = gone;
-	step = note(w, &c);
-	customer = customer_of(w);
+	step = note_statement(w, &c);
+	customer = charged_customer(w);
 	if (step == STEP_ON)
 		customer_name(w->o->stripe, &customer, w->deadline_us);
 	return step;
@@ -281,7 +281,7 @@ static enum step find_card(struct work *w, char card[PATH_BYTES])
 
 	card[0] = '\0';
 	(void)snprintf(path, sizeof(path), "/v1/customers/%s", w->known.customer_id);
-	result = get(w, path, &call);
+	result = get_from_stripe(w, path, &call);
 	settings = json_get(call.json, "invoice_settings");
 	known = stripe_text(settings, "default_payment_method")[0] != '\0' ||
 	        stripe_text(call.json, "default_source")[0] != '\0';
@@ -291,7 +291,7 @@ static enum step find_card(struct work *w, char card[PATH_BYTES])
 	if (step != STEP_ON || known)
 		return step;
 	(void)snprintf(path, sizeof(path), "/v1/customers/%s/payment_methods", w->known.customer_id);
-	result = get(w, path, &call);
+	result = get_from_stripe(w, path, &call);
 	rows = json_get(call.json, "data");
 	if (result != STRIPE_OK)
 		step = failed(w, &call, result);
@@ -305,7 +305,7 @@ static enum step find_card(struct work *w, char card[PATH_BYTES])
 
 /* ---- the invoice ---------------------------------------------------------------------------------- */
 
-static enum step note_invoice(struct work *w, const struct json *invoice)
+static enum step note_charged_invoice(struct work *w, const struct json *invoice)
 {
 	const struct json *livemode = json_get(invoice, "livemode");
 	struct command c = command_of(w, COMMAND_STATEMENT_NOTE);
@@ -316,7 +316,7 @@ static enum step note_invoice(struct work *w, const struct json *invoice)
 	c.statement_note.invoice_id = id;
 	c.statement_note.invoice_url = url[0] != '\0' && strlen(url) < STATEMENTS_URL_MAX ? url : NULL;
 	c.statement_note.livemode = livemode != NULL && json_type(livemode) == JSON_BOOL && json_bool(livemode);
-	return note(w, &c);
+	return note_statement(w, &c);
 }
 
 /* Makes a draft, which cannot be paid until it has its line and is finalized. */
@@ -338,17 +338,17 @@ static enum step make_invoice(struct work *w)
 	stripe_put(&call, "metadata[account]", w->account_id);
 	result = stripe_send(w->o->stripe, &call);
 	if (result == STRIPE_OK)
-		step = note_invoice(w, call.json);
+		step = note_charged_invoice(w, call.json);
 	else if (result == STRIPE_REFUSED && strcmp(call.code, "resource_missing") == 0 &&
 	         strcmp(call.param, "customer") == 0)
-		step = make_customer(w) == STEP_ON ? STEP_ANEW : STEP_OVER;
+		step = make_charged_customer(w) == STEP_ON ? STEP_ANEW : STEP_OVER;
 	else
 		step = failed(w, &call, result);
 	stripe_call_free(&call);
 	return step;
 }
 
-static enum step add_line(struct work *w)
+static enum step add_invoice_line(struct work *w)
 {
 	char about[ABOUT_MAX], key[STRIPE_KEY_MAX];
 	struct stripe_call call;
@@ -390,7 +390,7 @@ static enum step void_invoice(struct work *w)
 		stripe_call_free(&call);
 		result = get_invoice(w, &call);
 		if (result == STRIPE_OK && has_status(call.json, "paid"))
-			step = book(w, call.json);
+			step = book_charge(w, call.json);
 		else if (result == STRIPE_OK && !has_status(call.json, "void"))
 			step = over(w, CHARGE_PARKED, "the invoice cannot be voided");
 	}
@@ -427,13 +427,13 @@ static enum step finalize(struct work *w)
 	else if (!is_right(w, call.json))
 		step = refuse_invoice(w, call.json);
 	else
-		step = note_invoice(w, call.json);
+		step = note_charged_invoice(w, call.json);
 	stripe_call_free(&call);
 	return step;
 }
 
 /* Makes the draft an invoice with its one line, whichever of these steps were done before. */
-static enum step complete(struct work *w, const struct json *draft)
+static enum step complete_charge(struct work *w, const struct json *draft)
 {
 	struct stripe_call call;
 	enum stripe_result result;
@@ -441,7 +441,7 @@ static enum step complete(struct work *w, const struct json *draft)
 
 	if (stripe_int(draft, "total") != 0)
 		return is_right(w, draft) ? finalize(w) : refuse_invoice(w, draft);
-	step = add_line(w);
+	step = add_invoice_line(w);
 	if (step != STEP_ON)
 		return step;
 	result = get_invoice(w, &call);
@@ -464,7 +464,7 @@ static enum step explain(struct work *w, const struct stripe_call *refused)
 	enum step step;
 
 	if (result == STRIPE_OK && has_status(call.json, "paid"))
-		step = book(w, call.json);
+		step = book_charge(w, call.json);
 	else if (result == STRIPE_OK && has_status(call.json, "open") && declined)
 		step = decline(w, refused->code);
 	else
@@ -479,7 +479,7 @@ static enum step book_paid(struct work *w, const struct json *answer)
 {
 	struct stripe_call call;
 	enum stripe_result result = get_invoice(w, &call);
-	enum step step = book(w, result == STRIPE_OK && has_status(call.json, "paid") ? call.json : answer);
+	enum step step = book_charge(w, result == STRIPE_OK && has_status(call.json, "paid") ? call.json : answer);
 
 	stripe_call_free(&call);
 	return step;
@@ -512,25 +512,25 @@ static enum step pay(struct work *w)
 /* ---- all of it ------------------------------------------------------------------------------------ */
 
 /* Goes on with the invoice from the status that it has at Stripe. */
-static enum step go_on(struct work *w, const struct json *invoice)
+static enum step go_on_charging(struct work *w, const struct json *invoice)
 {
 	enum step step = STEP_ON;
 
 	if (has_status(invoice, "paid"))
-		return book(w, invoice);
+		return book_charge(w, invoice);
 	if (w->begun.stale) {
 		if (has_status(invoice, "open") || has_status(invoice, "uncollectible"))
 			step = void_invoice(w);
 		return step == STEP_ON ? forget_invoice(w) : step;
 	}
 	if (has_status(invoice, "draft"))
-		step = complete(w, invoice);
+		step = complete_charge(w, invoice);
 	else if (!has_status(invoice, "open"))
 		return over(w, CHARGE_PARKED, "the invoice was voided or given up at Stripe");
 	else if (!is_right(w, invoice))
 		return refuse_invoice(w, invoice);
 	else if (w->known.invoice_url[0] == '\0')
-		step = note_invoice(w, invoice);
+		step = note_charged_invoice(w, invoice);
 	return step == STEP_ON ? pay(w) : step;
 }
 
@@ -538,17 +538,17 @@ static enum step round_of(struct work *w)
 {
 	struct stripe_call call;
 	enum stripe_result result;
-	enum step step = begin(w);
+	enum step step = begin_statement(w);
 
 	if (step == STEP_ON && w->known.customer_id[0] == '\0')
-		step = make_customer(w);
+		step = make_charged_customer(w);
 	if (step == STEP_ON && w->known.invoice_id[0] == '\0')
 		step = make_invoice(w);
 	if (step != STEP_ON)
 		return step;
 	result = get_invoice(w, &call);
 	if (result == STRIPE_OK)
-		step = go_on(w, call.json);
+		step = go_on_charging(w, call.json);
 	else if (result == STRIPE_REFUSED && call.status == 404 && w->begun.stale)
 		step = forget_invoice(w);
 	else

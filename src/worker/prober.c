@@ -27,7 +27,7 @@ bool prober_target(const struct config *c, enum probe_provider provider,
 	return target->key[0] != '\0';
 }
 
-static int claim(struct pool *pool, const char *provider, int64_t every_us, struct probes_row *row)
+static int claim_probe(struct pool *pool, const char *provider, int64_t every_us, struct probes_row *row)
 {
 	struct db *d = pool_take(pool, clock_monotonic_us() + POOL_PATIENCE_US);
 	int result;
@@ -39,7 +39,7 @@ static int claim(struct pool *pool, const char *provider, int64_t every_us, stru
 	return result;
 }
 
-static int note(struct pool *pool, const char *provider, const struct probes_row *row, bool moved)
+static int note_probe(struct pool *pool, const char *provider, const struct probes_row *row, bool moved)
 {
 	struct db *d = pool_take(pool, clock_monotonic_us() + POOL_PATIENCE_US);
 	int result;
@@ -51,7 +51,7 @@ static int note(struct pool *pool, const char *provider, const struct probes_row
 	return result;
 }
 
-static void tell(const char *provider, const char *from, const struct probe_result *result)
+static void tell_state(const char *provider, const char *from, const struct probe_result *result)
 {
 	const struct probe_text *text = probe_text(result->state);
 
@@ -68,7 +68,7 @@ enum prober_end prober_check(struct pool *pool, const struct probe_target *targe
 	const char *provider = probe_provider_name(target->provider);
 	struct probes_row row;
 	char from[PROBES_STATE_MAX];
-	int done = claim(pool, provider, every_us, &row);
+	int done = claim_probe(pool, provider, every_us, &row);
 	bool moved;
 
 	if (done <= 0)
@@ -80,9 +80,9 @@ enum prober_end prober_check(struct pool *pool, const struct probe_target *targe
 	row.http_status = result->http_status;
 	row.latency_ms = result->latency_ms;
 	moved = strcmp(from, row.state) != 0;
-	done = note(pool, provider, &row, moved);
+	done = note_probe(pool, provider, &row, moved);
 	if (done > 0 && moved)
-		tell(provider, from, result);
+		tell_state(provider, from, result);
 	return done > 0 ? PROBER_NOTED : done == 0 ? PROBER_NOT_DUE : PROBER_FAILED;
 }
 

@@ -42,7 +42,7 @@ struct worker {
 	int wanted;  /* under the lock: number of threads that should look */
 };
 
-static void count(int64_t *counter)
+static void count_result(int64_t *counter)
 {
 	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
@@ -58,14 +58,14 @@ void worker_count(struct worker_counts *counts)
 
 /* ---- one row -------------------------------------------------------------------------------------- */
 
-static void done(struct outbox_end *end)
+static void task_done(struct outbox_end *end)
 {
 	end->state = OUTBOX_DONE;
 }
 
-static void park(struct outbox_end *end)
+static void park_task(struct outbox_end *end)
 {
-	count(&counted.parked);
+	count_result(&counted.parked);
 	end->state = OUTBOX_PARKED;
 }
 
@@ -78,7 +78,7 @@ static void again(const struct outbox_claim *claim, struct outbox_end *end)
 	int64_t part = 0;
 
 	if (claim->attempts >= ATTEMPTS_MAX) {
-		park(end);
+		park_task(end);
 		return;
 	}
 	for (int64_t i = 1; i < claim->attempts && whole_us < PAUSE_MAX_US; i++)
@@ -87,19 +87,19 @@ static void again(const struct outbox_claim *claim, struct outbox_end *end)
 	digest_random(random, sizeof(random));
 	for (size_t i = 0; i < sizeof(random); i++)
 		part = part << 8 | random[i];
-	count(&counted.later);
+	count_result(&counted.later);
 	end->wait_us = whole_us / 2 + part % (whole_us / 2 + 1);
 }
 
 /* A refusal is an answer: attempts count anew. */
 static void declined(const struct charge_result *r, struct outbox_end *end)
 {
-	count(&counted.declined);
+	count_result(&counted.declined);
 	end->attempts = 0;
 	if (r->failures > 0 && r->failures <= (int64_t)(sizeof(retry_days) / sizeof(retry_days[0])))
 		end->wait_us = retry_days[r->failures - 1] * DAY_US;
 	else
-		park(end);
+		park_task(end);
 }
 
 static void handle_statement(const struct worker_options *o, const struct outbox_claim *claim, int64_t deadline_us,
@@ -114,11 +114,11 @@ static void handle_statement(const struct worker_options *o, const struct outbox
 		(void)snprintf(error, OUTBOX_ERROR_MAX, "%s", r.error);
 	switch (r.end) {
 	case CHARGE_PAID:
-		count(&counted.paid);
-		done(end);
+		count_result(&counted.paid);
+		task_done(end);
 		break;
 	case CHARGE_NOTHING:
-		done(end);
+		task_done(end);
 		break;
 	case CHARGE_DECLINED:
 		declined(&r, end);
@@ -127,7 +127,7 @@ static void handle_statement(const struct worker_options *o, const struct outbox
 		again(claim, end);
 		break;
 	case CHARGE_PARKED:
-		park(end);
+		park_task(end);
 		break;
 	}
 }
@@ -139,8 +139,8 @@ static void handle_soft_limit(const struct worker_options *o, const struct outbo
 	(void)deadline_us;
 	(void)error;
 	log_event(LOG_LEVEL_WARNING, "soft_limit_reached", LOG_TEXT("account", claim->account_id));
-	count(&counted.soft_limits);
-	done(end);
+	count_result(&counted.soft_limits);
+	task_done(end);
 }
 
 /* The handler of each kind of row. */
@@ -160,7 +160,7 @@ static void handle(const struct worker_options *o, const struct outbox_claim *cl
 		handlers[claim->kind](o, claim, deadline_us, &end, error);
 	} else {
 		(void)snprintf(error, sizeof(error), "of a kind that this version does not know");
-		park(&end);
+		park_task(&end);
 	}
 	end.error = error;
 	if (end.state == OUTBOX_PARKED)

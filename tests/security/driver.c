@@ -105,7 +105,7 @@ static void verify_issued(struct arena *a, const char *algorithm, const char *jw
 	struct token_claims claims;
 	struct key taken = {0};
 
-	if (kid != NULL && key != NULL && is_wanted(&set, key) && take_key(key, &taken) && strcmp(taken.kid, kid) == 0)
+	if (kid != NULL && key != NULL && is_wanted(&set, key) && take_jwk(key, &taken) && strcmp(taken.kid, kid) == 0)
 		(void)token_accept_issued(a, &issuer, taken.jwk, token, length, NOW_S * CLOCK_US_PER_SECOND, &claims);
 	drop_keys(&taken, 1);
 	json_free(key);

@@ -179,7 +179,7 @@ def test_audit_checks_are_in_the_manual():
     checks = set()
     for name in sources(".c", under="src/audit/"):
         if "/audit" in name:
-            for match in re.finditer(r'\b(?:audit_find|audit_find_row|find)\(A, "(\w+)"', text(name)):
+            for match in re.finditer(r'\b(?:audit_find|audit_find_row|find_entry)\(A, "(\w+)"', text(name)):
                 checks.add(match[1])
     for name in ("src/audit/audit_orders.c", "src/audit/audit_workspaces.c"):
         checks |= set(re.findall(r'^\t\{"(\w+)", (?:"\w+"|table),', text(name), re.M))
@@ -285,7 +285,7 @@ def logged():
     for name in sources(".c"):
         for call in re.findall(r"\blog_event\((.*?)(?:LOG_TEXT|LOG_NUMBER)", text(name), re.S):
             found |= set(re.findall(r'"([a-z]+(?:_[a-z]+)*)",', call))
-        found |= set(re.findall(r'\b(?:log_seldom|log_failure|report)\([^;]*?"((?:database|schema)_\w+)"', text(name), re.S))
+        found |= set(re.findall(r'\b(?:log_seldom|log_failure|report_version)\([^;]*?"((?:database|schema)_\w+)"', text(name), re.S))
         found |= set(re.findall(r'"(database_\w+)" : "database_\w+"', text(name)))
         found |= set(re.findall(r'"database_\w+" : "(database_\w+)"', text(name)))
     return found

@@ -34,7 +34,7 @@ static int take_value(void *context, const struct db_row *row)
 }
 
 /* Reads the last column of the last row; false if there is no row or the statement failed. */
-static bool ask(struct doctor *D, struct buf *sql, struct value *v)
+static bool ask_database(struct doctor *D, struct buf *sql, struct value *v)
 {
 	v->found = false;
 	if (db_query(ctl_db(D->ctl), sql) == DB_OK) {
@@ -58,7 +58,7 @@ static int64_t number(const struct value *v)
 /* name is a literal. */
 #define variable(D, sql, name, v)                                               \
 	(sql_literal((sql), "SHOW VARIABLES WHERE Variable_name = '" name "'"), \
-	 ask((D), (sql), (v)))
+	 ask_database((D), (sql), (v)))
 
 static void check_durability(struct doctor *D, struct buf *sql)
 {
@@ -164,7 +164,7 @@ static void check_rights(struct doctor *D, struct buf *sql)
 	struct value v, role;
 
 	sql_literal(sql, "SELECT CURRENT_ROLE()");
-	if (ask(D, sql, &role) && role.text[0] != '\0' && strcmp(role.text, "NONE") != 0) {
+	if (ask_database(D, sql, &role) && role.text[0] != '\0' && strcmp(role.text, "NONE") != 0) {
 		doctor_say(D, "journal rights", DOCTOR_WARNING,
 		           "grant rights to the user itself (octroictl init --grants)",
 		           "the database user has role %s, whose rights are not looked at",
@@ -185,7 +185,7 @@ static void check_rights(struct doctor *D, struct buf *sql)
 		" AND grantee = CONCAT('''', LEFT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER()) - 1"
 		" - CHAR_LENGTH(SUBSTRING_INDEX(CURRENT_USER(), '@', -1))), '''@''',"
 		" SUBSTRING_INDEX(CURRENT_USER(), '@', -1), '''')");
-	if (!ask(D, sql, &v))
+	if (!ask_database(D, sql, &v))
 		doctor_say(D, "journal rights", DOCTOR_SKIPPED, "",
 		           "this database does not show a user's rights");
 	else if (v.text[0] != '\0')
@@ -221,14 +221,14 @@ static bool check_schema(struct doctor *D)
 	return false;
 }
 
-static void check_clock(struct doctor *D, struct buf *sql)
+static void check_database_clock(struct doctor *D, struct buf *sql)
 {
 	const int64_t before = clock_wall_us();
 	struct value v;
 	int64_t after, skew = 0;
 
 	sql_literal(sql, "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)");
-	if (!ask(D, sql, &v)) {
+	if (!ask_database(D, sql, &v)) {
 		doctor_say(D, "database clock", DOCTOR_SKIPPED, "",
 		           "the database does not tell the time");
 		return;
@@ -301,7 +301,7 @@ void doctor_database(struct doctor *D)
 
 	buf_init(&sql, 8192);
 	sql_literal(&sql, "SELECT VERSION()");
-	if (!ask(D, &sql, &version)) {
+	if (!ask_database(D, &sql, &version)) {
 		doctor_say(D, "database", DOCTOR_PROBLEM,
 		           "see db_socket, db_host, db_user, db_password and db_name", "%s",
 		           db_error(ctl_db(D->ctl)));
@@ -309,7 +309,7 @@ void doctor_database(struct doctor *D)
 		return;
 	}
 	doctor_say(D, "database", DOCTOR_OK, "", "%s", version.text);
-	check_clock(D, &sql);
+	check_database_clock(D, &sql);
 	check_durability(D, &sql);
 	check_session(D, &sql);
 	check_connections(D, &sql);

@@ -15,7 +15,7 @@
 #define WHO_PATH "/api/credits"
 #define STATUS_NOBODY 401
 
-static int get(const char *base, const char *path, const char *header,
+static int get_page(const char *base, const char *path, const char *header,
                struct probe_http_answer *answer)
 {
 	const struct probe_http_request request = {
@@ -55,7 +55,7 @@ static bool check_healthz(struct doctor *D, const char *check, const char *base,
 	const int64_t before_us = clock_wall_us();
 	struct probe_http_answer answer;
 
-	if (get(base, "/healthz", NULL, &answer) != 0) {
+	if (get_page(base, "/healthz", NULL, &answer) != 0) {
 		doctor_say(D, check, DOCTOR_PROBLEM, "start the web server, or correct the URL",
 		           "%s: %s", base, answer.error);
 		return false;
@@ -78,7 +78,7 @@ static void check_readyz(struct doctor *D, const char *base)
 {
 	struct probe_http_answer answer;
 
-	if (get(base, "/readyz", NULL, &answer) != 0)
+	if (get_page(base, "/readyz", NULL, &answer) != 0)
 		doctor_say(D, "readiness", DOCTOR_PROBLEM, "start the web server", "%s",
 		           answer.error);
 	else if (answer.status == 200)
@@ -99,7 +99,7 @@ static int who(const char *base, const char *name, const char *value)
 
 	if (snprintf(header, sizeof(header), "%s: %s", name, value) >= (int)sizeof(header))
 		return -1;
-	return get(base, WHO_PATH, header, &answer) == 0 ? answer.status : -1;
+	return get_page(base, WHO_PATH, header, &answer) == 0 ? answer.status : -1;
 }
 
 static void check_authorization(struct doctor *D, const char *check, const char *base)

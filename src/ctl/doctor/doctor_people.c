@@ -13,7 +13,7 @@
 #define KEY_SET "/.well-known/jwks.json"
 #define ADVICE "let this machine reach jwt_jwks_url, or correct jwt_issuer: its tokens are refused"
 
-static void put_url(const struct config *c, struct buf *url)
+static void put_page_url(const struct config *c, struct buf *url)
 {
 	size_t length = strlen(c->jwt_issuer);
 
@@ -27,7 +27,7 @@ static void put_url(const struct config *c, struct buf *url)
 	buf_add_text(url, KEY_SET);
 }
 
-static bool says(const struct json *record, const char *name, const char *wanted)
+static bool people_say(const struct json *record, const char *name, const char *wanted)
 {
 	const struct json *value = json_get(record, name);
 
@@ -45,7 +45,7 @@ static int count_keys(const char *bytes, size_t length, const char *algorithm)
 	int count = keys != NULL && json_type(keys) == JSON_LIST ? 0 : -1;
 
 	for (size_t i = 0; count >= 0 && i < json_size(keys); i++)
-		if (says(json_at(keys, i), "kty", type) && json_get(json_at(keys, i), "kid") != NULL)
+		if (people_say(json_at(keys, i), "kty", type) && json_get(json_at(keys, i), "kid") != NULL)
 			count++;
 	json_free(set);
 	return count;
@@ -65,7 +65,7 @@ static void check_issuer(struct doctor *D)
 	int keys;
 
 	buf_init(&url, 1024);
-	put_url(c, &url);
+	put_page_url(c, &url);
 	request.url = buf_text(&url);
 	if (http_send(&request, &answer) < 0) {
 		doctor_say(D, "token issuer", DOCTOR_PROBLEM, ADVICE, "%s: %s", request.url,

@@ -33,7 +33,7 @@ static void check_base(struct doctor *D)
 		           "%s is not https: the secret key travels in clear", base);
 }
 
-static void check_clock(struct doctor *D, int64_t before_us, int64_t date_us)
+static void check_stripe_clock(struct doctor *D, int64_t before_us, int64_t date_us)
 {
 	const int64_t now_us = clock_wall_us();
 	int64_t skew_us = 0;
@@ -74,14 +74,14 @@ static void check_reachable(struct doctor *D)
 	case STRIPE_OK:
 		doctor_say(D, "stripe", DOCTOR_OK, "", "it answers, and accepts the %s key",
 		           stripe_is_live(&stripe) ? "live" : "test");
-		check_clock(D, before_us, call.date_us);
+		check_stripe_clock(D, before_us, call.date_us);
 		break;
 	case STRIPE_REFUSED:
 		doctor_say(
 			D, "stripe", DOCTOR_PROBLEM,
 			"correct stripe_secret_key; a restricted one needs the rights that README names",
 			"it answers %d: %s", call.status, call.error);
-		check_clock(D, before_us, call.date_us);
+		check_stripe_clock(D, before_us, call.date_us);
 		break;
 	case STRIPE_LIMITED:
 		doctor_say(D, "stripe", DOCTOR_WARNING, "try again later", "it limits the rate");

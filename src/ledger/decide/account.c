@@ -106,7 +106,7 @@ static bool unit_is_fixed(struct decide *d, struct slot *s)
 	       (b != NULL && b->orders_live > 0);
 }
 
-static enum outcome check(struct decide *d, struct slot *s, const struct command *c)
+static enum outcome check_account_change(struct decide *d, struct slot *s, const struct command *c)
 {
 	enum account_unit unit = s->account != NULL ? (enum account_unit)s->account->unit : UNIT_MONEY;
 
@@ -122,7 +122,7 @@ void decide_account(struct decide *d, struct slot *s, struct command *c)
 {
 	struct accounts_row *account;
 
-	c->answer.outcome = check(d, s, c);
+	c->answer.outcome = check_account_change(d, s, c);
 	if (c->answer.outcome == OUTCOME_INVALID_REQUEST)
 		c->answer.field = "plan";
 	if (c->answer.outcome != OUTCOME_OK)

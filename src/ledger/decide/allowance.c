@@ -220,7 +220,7 @@ void allowance_begin(struct decide *d, struct slot *s, const struct plan *p, mic
 }
 
 /* Begins a period without a payment: the plan's whole allowance for the people who are there. */
-static void begin(struct decide *d, struct slot *s, const struct plan *p, micros carried, int64_t at_us)
+static void begin_period(struct decide *d, struct slot *s, const struct plan *p, micros carried, int64_t at_us)
 {
 	const struct workspaces_row *w = workspace_of(d, s);
 	const struct allowance_given what = {.reason = ALLOWANCE_PERIOD,
@@ -286,7 +286,7 @@ void allowance_turn(struct decide *d, struct slot *s)
 	w->period_index++;
 	w->period_start_us = at_us;
 	w->period_end_us = boundary(d, w, w->period_index + 1);
-	begin(d, s, p, left < rollover ? left : rollover, at_us);
+	begin_period(d, s, p, left < rollover ? left : rollover, at_us);
 }
 
 /* ---- plans ----------------------------------------------------------------------------------------- */
@@ -337,7 +337,7 @@ static void start(struct decide *d, struct slot *s, const struct plan *p)
 	if (w->period_start_us < ended_us)
 		w->period_start_us = ended_us;
 	w->period_end_us = boundary(d, w, w->period_index + 1);
-	begin(d, s, p, -1, now_us);
+	begin_period(d, s, p, -1, now_us);
 }
 
 void allowance_take_seats(struct workspaces_row *w, const struct plan *p)

@@ -194,7 +194,7 @@ static struct holds_row *new_hold(struct decide *d, struct slot *s, const struct
 	return h;
 }
 
-static void fill_answer(struct answer *a, const struct holds_row *h, const struct choice *choice)
+static void fill_hold_answer(struct answer *a, const struct holds_row *h, const struct choice *choice)
 {
 	a->amount_micros = h->reserved_micros;
 	a->seq = h->seq;
@@ -241,7 +241,7 @@ void decide_authorize(struct decide *d, struct slot *s, struct command *c)
 	effects_reserve(d, s, h, choice.reserved_micros);
 	CHECK(h->reserved_micros == 0 || funds_available(account) >= 0);
 	CHECK(account->open_holds <= d->holds_max);
-	fill_answer(a, h, &choice);
+	fill_hold_answer(a, h, &choice);
 	funds_figures(s, a);
 	a->available_micros = verdict.available_micros - h->reserved_micros;
 	/* No limit leaves more than the balance does. */

@@ -72,7 +72,7 @@ void campaign_account(struct decide *d, struct slot *s, const struct command *c)
 		s->account->unit = c->bonus.unit;
 }
 
-static void count(struct decide *d, const struct command *c)
+static void count_claim(struct decide *d, const struct command *c)
 {
 	struct campaigns_row *campaign = find_campaign(d, c);
 
@@ -90,7 +90,7 @@ static void count(struct decide *d, const struct command *c)
 	CHECK(c->bonus.cap_micros == 0 || campaign->granted_micros <= c->bonus.cap_micros);
 }
 
-static void claim(struct decide *d, struct slot *s, const struct command *c, int64_t seq)
+static void claim_bonus(struct decide *d, struct slot *s, const struct command *c, int64_t seq)
 {
 	for (int i = 0; i < c->bonus.claim_count; i++) {
 		struct claims_row *row = (struct claims_row *)rows_alloc(d->rows, TABLE_CLAIMS);
@@ -122,8 +122,8 @@ int64_t campaign_give(struct decide *d, struct slot *s, const struct command *c)
 
 	CHECK(s->account->unit == (int64_t)c->bonus.unit);
 	seq = effects_transact(d, s, &t);
-	count(d, c);
-	claim(d, s, c, seq);
+	count_claim(d, c);
+	claim_bonus(d, s, c, seq);
 	return seq;
 }
 

@@ -8,14 +8,14 @@
 
 #define WINDOW_US (INT64_C(3600) * 1000000)
 
-static struct signups_row *find(struct decide *d, struct slot *s)
+static struct signups_row *find_attempts(struct decide *d, struct slot *s)
 {
 	return (struct signups_row *)rows_find(d->rows, s, TABLE_SIGNUPS, NULL);
 }
 
 struct signups_row *code_attempts_row(struct decide *d, struct slot *s)
 {
-	struct signups_row *p = find(d, s);
+	struct signups_row *p = find_attempts(d, s);
 
 	if (p == NULL) {
 		p = (struct signups_row *)rows_alloc(d->rows, TABLE_SIGNUPS);
@@ -29,7 +29,7 @@ struct signups_row *code_attempts_row(struct decide *d, struct slot *s)
 
 bool code_attempts_spent(struct decide *d, struct slot *s, int64_t max, struct answer *a)
 {
-	const struct signups_row *p = find(d, s);
+	const struct signups_row *p = find_attempts(d, s);
 
 	CHECK(max > 0);
 	if (p == NULL || p->guesses < max || d->now_us - p->guesses_since_us >= WINDOW_US)

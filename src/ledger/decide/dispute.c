@@ -10,7 +10,7 @@
 #include "ledger/decide/paid_period_money.h"
 #include "ledger/decide/row_check.h"
 
-static const char *mismatch(struct decide *d, const struct slot *s, const struct order *o,
+static const char *dispute_mismatch(struct decide *d, const struct slot *s, const struct order *o,
                             const struct disputes_row *r, const struct command *c)
 {
 	const char *why = order_mismatch(o, c->dispute.currency, c->dispute.livemode);
@@ -26,14 +26,14 @@ static const char *mismatch(struct decide *d, const struct slot *s, const struct
 	return NULL;
 }
 
-static void decide_of_order(struct decide *d, struct slot *s, struct command *c)
+static void decide_order_dispute(struct decide *d, struct slot *s, struct command *c)
 {
 	struct order o, order;
 	const bool known = order_find(d, s, c, &o);
 	struct disputes_row *r =
 		(struct disputes_row *)rows_find(d->rows, s, TABLE_DISPUTES, c->object_key);
 	const struct disputes_row after = facts_of_dispute(r, c);
-	const char *why = mismatch(d, s, known ? &o : NULL, r, c);
+	const char *why = dispute_mismatch(d, s, known ? &o : NULL, r, c);
 	struct order_claims claims;
 
 	if (why != NULL) {
@@ -65,5 +65,5 @@ void decide_dispute(struct decide *d, struct slot *s, struct command *c)
 	if (c->payment_kind == PAYMENT_OF_PERIOD)
 		paid_period_money_dispute(d, s, c);
 	else
-		decide_of_order(d, s, c);
+		decide_order_dispute(d, s, c);
 }

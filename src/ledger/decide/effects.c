@@ -72,7 +72,7 @@ static void enter(struct decide *d, struct slot *s, micros amount, int64_t grant
 }
 
 /* Takes amount from the grant, as far as the grant has it; returns the remainder of amount. */
-static micros take(struct decide *d, struct slot *s, struct grants_row *g, micros amount, const struct movement *m)
+static micros take_from_grant(struct decide *d, struct slot *s, struct grants_row *g, micros amount, const struct movement *m)
 {
 	const micros part = g->remaining_micros < amount ? g->remaining_micros : amount;
 
@@ -115,9 +115,9 @@ static void debit(struct decide *d, struct slot *s, micros amount, int64_t first
 	CHECK(amount > 0 && first_seq >= 0);
 	for (struct grants_row *g = rows_grants(s); g != NULL && amount > 0; g = (struct grants_row *)g->row.next)
 		if (g->seq == first_seq)
-			amount = take(d, s, g, amount, m);
+			amount = take_from_grant(d, s, g, amount, m);
 	for (struct grants_row *g = rows_grants(s); g != NULL && amount > 0; g = (struct grants_row *)g->row.next)
-		amount = take(d, s, g, amount, m);
+		amount = take_from_grant(d, s, g, amount, m);
 	if (amount > 0)
 		enter(d, s, -amount, 0, m);
 	/* The parts add up. */
@@ -240,7 +240,7 @@ static bool sign_fits(enum transaction_type type, micros amount)
 	return signs[type] == 0 || (signs[type] > 0) == (amount > 0);
 }
 
-static const char *text_of(const char *text)
+static const char *label_text(const char *text)
 {
 	return text != NULL ? text : "";
 }
@@ -258,10 +258,10 @@ static void add_transaction(struct decide *d, struct slot *s, const struct effec
 	row->balance_before_micros = s->account->balance_micros;
 	row->balance_after_micros = money_sum(s->account->balance_micros, t->amount_micros);
 	row->grant_seq = grant_seq;
-	row->description = text_of(t->description);
-	row->reference = text_of(t->reference);
-	row->actor = text_of(t->actor);
-	row->metadata = text_of(t->metadata);
+	row->description = label_text(t->description);
+	row->reference = label_text(t->reference);
+	row->actor = label_text(t->actor);
+	row->metadata = label_text(t->metadata);
 	row->created_at_us = t->at_us;
 	row->recorded = true;
 	row_check_transaction(row);
@@ -587,7 +587,7 @@ void effects_event(struct decide *d, const struct command *c)
 		memcpy(e->event_key, c->event_key, sizeof(e->event_key));
 		e->provider = c->event.provider;
 		e->event_id = c->event.id;
-		e->type = text_of(c->event.type);
+		e->type = label_text(c->event.type);
 		e->created_at_us = c->event.created_at_us;
 		e->received_at_us = d->now_us;
 		rows_add(d->rows, NULL, &e->row);
@@ -596,8 +596,8 @@ void effects_event(struct decide *d, const struct command *c)
 	memcpy(e->account_id, c->account.bytes, sizeof(e->account_id));
 	memcpy(e->subject, c->subject_key, sizeof(e->subject));
 	e->state = c->answer.event_state;
-	e->note = text_of(c->answer.note);
-	e->body = e->state == EVENT_PARKED || e->state == EVENT_WAITING ? text_of(c->event.body) : "";
+	e->note = label_text(c->answer.note);
+	e->body = e->state == EVENT_PARKED || e->state == EVENT_WAITING ? label_text(c->event.body) : "";
 	row_check_event(e);
 }
 

@@ -48,7 +48,7 @@ static bool in_plan(const struct decide *d, const struct slot *s, const struct h
 
 /* True, with the refusal in the answer, if a hold that is placed now would be refused.  No limit refuses an extension
  * with the customer's own key, or one that only reserves less. */
-static bool refuse(struct decide *d, struct slot *s, const struct command *c, const struct holds_row *h, micros more,
+static bool refuse_extension(struct decide *d, struct slot *s, const struct command *c, const struct holds_row *h, micros more,
                    struct limits_verdict *verdict, struct answer *a)
 {
 	CHECK(more == 0 || (h->source == SOURCE_PLATFORM && h->kind == PRICE_MODEL));
@@ -85,7 +85,7 @@ void decide_extend(struct decide *d, struct slot *s, struct command *c)
 	a->field = "maxOutputTokens";
 	if (a->outcome != OUTCOME_OK)
 		return;
-	if (refuse(d, s, c, h, reserved - h->reserved_micros, &verdict, a))
+	if (refuse_extension(d, s, c, h, reserved - h->reserved_micros, &verdict, a))
 		return;
 
 	/* From here on it succeeds. */

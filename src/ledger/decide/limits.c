@@ -78,7 +78,7 @@ static int64_t period_end(const struct slot *s, int64_t next_month_us)
 }
 
 /* A member may not spend the unused quota of other members; nor may a request without a member. */
-static void share(const struct decide *d, const struct slot *s, const struct members_row *m, int64_t next_month_us,
+static void limit_share(const struct decide *d, const struct slot *s, const struct members_row *m, int64_t next_month_us,
                   struct limits_verdict *v)
 {
 	const micros own = m != NULL ? workspace_unused(m, d->now_us) : 0;
@@ -108,7 +108,7 @@ void limits_verdict(struct decide *d, struct slot *s, const char *member, struct
 	CHECK(m == NULL || m->held_micros <= s->account->held_micros);
 	day_us = zone_next_day(s->zone, d->now_us);
 	month_us = zone_next_month(s->zone, d->now_us);
-	share(d, s, m, month_us, v);
+	limit_share(d, s, m, month_us, v);
 	end_us = period_end(s, month_us);
 	if (m != NULL)
 		spending(d, LIMIT_MEMBER, true, m->limit_micros,

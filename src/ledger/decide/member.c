@@ -34,7 +34,7 @@ static int64_t wanted_role(const struct members_row *m, const struct command *c)
 	return m != NULL ? m->role : PLAN_MEMBER;
 }
 
-static enum outcome check(struct decide *d, struct slot *s, const struct members_row *m, bool present,
+static enum outcome check_member_change(struct decide *d, struct slot *s, const struct members_row *m, bool present,
                           const struct command *c)
 {
 	const int64_t role = wanted_role(m, c);
@@ -66,7 +66,7 @@ void decide_member(struct decide *d, struct slot *s, struct command *c)
 	struct members_row before;
 	micros granted;
 
-	c->answer.outcome = check(d, s, m, present, c);
+	c->answer.outcome = check_member_change(d, s, m, present, c);
 	if (c->answer.outcome != OUTCOME_OK)
 		return;
 

@@ -23,7 +23,7 @@ static int64_t with_session(const struct topups_row *t)
 }
 
 /* Reads the column, such as "1700000900,1700087300"; leaves lapsed entries out. */
-static void read_list(const struct decide *d, const struct billing_row *b, struct list *l)
+static void read_orders(const struct decide *d, const struct billing_row *b, struct list *l)
 {
 	l->count = 0;
 	for (const char *p = b->open_orders; *p != '\0' && l->count < OPEN_ORDERS_MAX;) {
@@ -90,7 +90,7 @@ bool open_orders_full(const struct decide *d, const struct billing_row *b, struc
 
 	CHECK(d->orders_open_max > 0 && d->orders_open_max <= OPEN_ORDERS_MAX);
 	if (b != NULL)
-		read_list(d, b, &l);
+		read_orders(d, b, &l);
 	if (l.count < d->orders_open_max)
 		return false;
 	for (int i = 0; i < l.count; i++)
@@ -107,7 +107,7 @@ void open_orders_begin(struct decide *d, struct billing_row *b, const struct top
 	struct list l;
 
 	CHECK(t->state == TOPUP_OPEN && t->session_id[0] == '\0');
-	read_list(d, b, &l);
+	read_orders(d, b, &l);
 	CHECK(l.count < OPEN_ORDERS_MAX);
 	put_in(&l, without_session(t));
 	write_list(d, b, &l);
@@ -118,7 +118,7 @@ void open_orders_extend(struct decide *d, struct billing_row *b, const struct to
 	struct list l;
 
 	CHECK(t->state == TOPUP_OPEN && t->session_id[0] != '\0');
-	read_list(d, b, &l);
+	read_orders(d, b, &l);
 	(void)take_out(&l, without_session(t));
 	put_in(&l, with_session(t));
 	write_list(d, b, &l);
@@ -129,7 +129,7 @@ void open_orders_end(struct decide *d, struct billing_row *b, const struct topup
 	struct list l;
 
 	CHECK(t->state == TOPUP_OPEN);
-	read_list(d, b, &l);
+	read_orders(d, b, &l);
 	if (!take_out(&l, t->session_id[0] != '\0' ? with_session(t) : without_session(t)))
 		(void)take_out(&l, without_session(t));
 	write_list(d, b, &l);

@@ -101,7 +101,7 @@ void order_write(struct decide *d, const struct order *o)
 /* ---- claims -------------------------------------------------------------------------------------- */
 
 /* Sets share_micros to the credits of that part of the order's money; false when they are out of bounds. */
-static bool share(const struct order *o, int64_t minor, micros *share_micros)
+static bool order_share(const struct order *o, int64_t minor, micros *share_micros)
 {
 	__int128 exact;
 
@@ -120,8 +120,8 @@ bool order_claims(const struct order *o, struct order_claims *claims)
 {
 	const int64_t unknown = o->charge_refunded_minor - o->refunds_known_minor;
 
-	return share(o, o->refunds_live_minor + (unknown > 0 ? unknown : 0), &claims->refunded_micros) &&
-	       share(o, o->disputes_minor, &claims->disputed_micros);
+	return order_share(o, o->refunds_live_minor + (unknown > 0 ? unknown : 0), &claims->refunded_micros) &&
+	       order_share(o, o->disputes_minor, &claims->disputed_micros);
 }
 
 const char *order_mismatch(const struct order *o, const char *currency, bool livemode)
@@ -139,7 +139,7 @@ const char *order_mismatch(const struct order *o, const char *currency, bool liv
 
 /* ---- payments ------------------------------------------------------------------------------------ */
 
-static const struct payments_row *payment_of(struct decide *d, const struct command *c)
+static const struct payments_row *order_payment(struct decide *d, const struct command *c)
 {
 	if (c->payment_id[0] == '\0')
 		return NULL;
@@ -149,13 +149,13 @@ static const struct payments_row *payment_of(struct decide *d, const struct comm
 
 bool order_knows_payment(struct decide *d, const struct command *c)
 {
-	return payment_of(d, c) != NULL;
+	return order_payment(d, c) != NULL;
 }
 
 const char *order_payment_mismatch(struct decide *d, const struct slot *s, const struct order *o,
                                    const struct command *c)
 {
-	const struct payments_row *p = payment_of(d, c);
+	const struct payments_row *p = order_payment(d, c);
 
 	CHECK(p == NULL || strcmp(p->payment_id, c->payment_id) == 0);
 	if (p != NULL && (p->kind != (int64_t)o->kind || p->topup_seq != o->seq ||
@@ -178,7 +178,7 @@ void order_keep_payment(struct decide *d, struct slot *s, struct order *o, const
 		o->payment_id = c->payment_id;
 		order_write(d, o);
 	}
-	if (payment_of(d, c) != NULL)
+	if (order_payment(d, c) != NULL)
 		return;
 	p = (struct payments_row *)rows_alloc(d->rows, TABLE_PAYMENTS);
 	memcpy(p->payment_key, c->payment_key, sizeof(p->payment_key));

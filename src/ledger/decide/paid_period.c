@@ -14,7 +14,7 @@
 /* ---- sums ------------------------------------------------------------------------------------------ */
 
 /* amount * part / whole, at most MONEY_AMOUNT_MAX_MICROS; part must not be negative. */
-static micros share(micros amount, int64_t part, int64_t whole, bool up)
+static micros period_share(micros amount, int64_t part, int64_t whole, bool up)
 {
 	const __int128 product = (__int128)amount * part;
 	__int128 exact;
@@ -56,7 +56,7 @@ static int64_t lost_minor(const struct paid_periods_row *r)
 static micros kept(const struct paid_periods_row *r, micros amount)
 {
 	CHECK(amount >= 0);
-	return r->amount_minor == 0 ? amount : share(amount, r->amount_minor - lost_minor(r), r->amount_minor, false);
+	return r->amount_minor == 0 ? amount : period_share(amount, r->amount_minor - lost_minor(r), r->amount_minor, false);
 }
 
 /* The credits of the row that the customer had or still has. */
@@ -102,10 +102,10 @@ static struct month month_at(int64_t anchor_us, const struct paid_periods_row *r
 static void change_rate(struct workspaces_row *w, micros change, int64_t at_us)
 {
 	if (at_us >= w->rate_from_us) {
-		w->earned_micros += share(w->rate_micros, at_us - w->rate_from_us, w->whole_us, false);
+		w->earned_micros += period_share(w->rate_micros, at_us - w->rate_from_us, w->whole_us, false);
 		w->rate_from_us = at_us;
 	} else {
-		w->earned_micros += share(change, w->rate_from_us - at_us, w->whole_us, false);
+		w->earned_micros += period_share(change, w->rate_from_us - at_us, w->whole_us, false);
 	}
 	w->rate_micros += change;
 	CHECK(w->rate_micros >= 0);
@@ -114,7 +114,7 @@ static void change_rate(struct workspaces_row *w, micros change, int64_t at_us)
 /* The credits that the period gives by its end, if nothing changes any more. */
 static micros earned(const struct workspaces_row *w)
 {
-	return w->earned_micros + share(w->rate_micros, w->period_end_us - w->rate_from_us, w->whole_us, false);
+	return w->earned_micros + period_share(w->rate_micros, w->period_end_us - w->rate_from_us, w->whole_us, false);
 }
 
 static int64_t within(const struct workspaces_row *w, int64_t at_us)
@@ -171,7 +171,7 @@ static void give(struct decide *d, struct slot *s, struct paid_periods_row *r, e
 
 /* ---- payments -------------------------------------------------------------------------------------- */
 
-static bool runs(const struct workspaces_row *w)
+static bool period_runs(const struct workspaces_row *w)
 {
 	return w != NULL && w->plan[0] != '\0';
 }
@@ -180,7 +180,7 @@ struct paid_periods_row *paid_period_running(struct decide *d, struct slot *s, c
 {
 	const struct workspaces_row *w = workspace_of(d, s);
 
-	if (!runs(w) || w->subscribed == 0)
+	if (!period_runs(w) || w->subscribed == 0)
 		return NULL;
 	for (struct paid_periods_row *r = rows_periods(s); r != NULL; r = (struct paid_periods_row *)r->row.next)
 		if (r->running != 0 && r->instead_of[0] == '\0' &&
@@ -216,7 +216,7 @@ static void set_month(struct workspaces_row *w, const struct month *m, micros ra
 	CHECK(m->start_us < m->end_us && m->end_us - m->start_us <= m->whole_us);
 	CHECK(rate >= 0);
 	if (start_us <= w->period_start_us)
-		start_us = runs(w) ? w->period_start_us + 1 : w->period_start_us;
+		start_us = period_runs(w) ? w->period_start_us + 1 : w->period_start_us;
 	w->subscribed = PERIOD_SUBSCRIBED;
 	w->period_start_us = start_us;
 	w->period_end_us = m->end_us;
@@ -259,7 +259,7 @@ void paid_period_upgrade(struct decide *d, struct slot *s, struct paid_periods_r
 	struct workspaces_row *w = workspace_of(d, s);
 	micros target;
 
-	CHECK(p != NULL && runs(w));
+	CHECK(p != NULL && period_runs(w));
 	CHECK(r->running == 0 && r->granted_micros == 0 && r->instead_of[0] != '\0');
 	r->running = 1;
 	rows_touch(d->rows, &r->row);
@@ -302,7 +302,7 @@ static void become_smaller(struct decide *d, struct slot *s, const struct plan *
 {
 	struct workspaces_row *w = workspace_of(d, s);
 
-	CHECK(rate >= 0 && runs(w));
+	CHECK(rate >= 0 && period_runs(w));
 	if (rate < w->rate_micros)
 		change_rate(w, rate - w->rate_micros, within(w, at_us > w->rate_from_us ? at_us : w->rate_from_us));
 	allowance_name_plan(w, p);
@@ -316,7 +316,7 @@ void paid_period_follow(struct decide *d, struct slot *s, const struct subscript
 	const struct plan *p = book_plan_at(d->book, plan, d->now_us);
 	const micros rate = p != NULL ? paid_period_monthly(d, s, plan, "", d->now_us) : 0;
 
-	if (!runs(w) || w->subscribed == 0)
+	if (!period_runs(w) || w->subscribed == 0)
 		return;
 	rows_touch(d->rows, &w->row);
 	w->subscribed = strcmp(r->status, "canceled") == 0 ? PERIOD_CANCELLED : PERIOD_SUBSCRIBED;
@@ -345,10 +345,10 @@ void paid_period_seated(struct decide *d, struct slot *s, micros quota)
 
 	if (quota <= 0 || w->subscribed == 0)
 		return;
-	CHECK(runs(w));
+	CHECK(period_runs(w));
 	/* The quota is given in full, and lessened like the rest of the month's allowance. */
 	w->rate_micros += quota;
-	w->earned_micros += quota - share(quota, w->period_end_us - w->rate_from_us, w->whole_us, false);
+	w->earned_micros += quota - period_share(quota, w->period_end_us - w->rate_from_us, w->whole_us, false);
 	for (struct paid_periods_row *r = rows_periods(s); r != NULL; r = (struct paid_periods_row *)r->row.next)
 		if (r->running != 0 && r->instead_of[0] == '\0')
 			base = r;
@@ -436,7 +436,7 @@ void paid_period_turn(struct decide *d, struct slot *s)
 	struct paid_periods_row *base;
 	micros left, carried;
 
-	CHECK(runs(w) && at_us != 0);
+	CHECK(period_runs(w) && at_us != 0);
 	if (w->subscribed == 0) {
 		lapse(d, s, 0, INT64_MAX);
 		allowance_turn(d, s);
@@ -500,7 +500,7 @@ bool paid_period_keep_payment(struct decide *d, struct slot *s, struct paid_peri
 static micros claim_of(const struct paid_periods_row *r)
 {
 	CHECK(r->granted_micros >= 0 && r->amount_minor >= 0);
-	return r->amount_minor == 0 ? 0 : share(r->granted_micros, lost_minor(r), r->amount_minor, true);
+	return r->amount_minor == 0 ? 0 : period_share(r->granted_micros, lost_minor(r), r->amount_minor, true);
 }
 
 /* The credits still to be taken: at most those that the customer had or has.  Lapsed credits are gone already. */
@@ -530,7 +530,7 @@ static micros left_of_period(struct decide *d, struct slot *s, const struct paid
 	return left;
 }
 
-static void take(struct decide *d, struct slot *s, struct paid_periods_row *r, struct effects_transaction *t,
+static void take_back(struct decide *d, struct slot *s, struct paid_periods_row *r, struct effects_transaction *t,
                  micros more)
 {
 	const micros own = money_least(more, left_of_period(d, s, r));
@@ -555,7 +555,7 @@ static micros owed_back(const struct paid_periods_row *r)
 
 /* Gives back owed_back(r).  The rest of taken_micros were credits of the period: they come back until its end, and not
  * after it. */
-static void give_back(struct decide *d, struct slot *s, struct paid_periods_row *r, struct effects_transaction *t)
+static void give_period_back(struct decide *d, struct slot *s, struct paid_periods_row *r, struct effects_transaction *t)
 {
 	const struct workspaces_row *w = workspace_of(d, s);
 	const micros owed = owed_back(r);
@@ -594,9 +594,9 @@ void paid_period_claim(struct decide *d, struct slot *s, struct paid_periods_row
 	rows_touch(d->rows, &r->row);
 	if (more > 0) {
 		t.description = type == TRANSACTION_DISPUTE ? "dispute" : "refund";
-		take(d, s, r, &t, more);
+		take_back(d, s, r, &t, more);
 	} else {
 		t.description = type == TRANSACTION_DISPUTE ? "dispute won" : "refund failed";
-		give_back(d, s, r, &t);
+		give_period_back(d, s, r, &t);
 	}
 }

@@ -9,7 +9,7 @@
 #include "ledger/decide/paid_period.h"
 #include "ledger/decide/row_check.h"
 
-static const char *mismatch(struct decide *d, const struct slot *s, const struct paid_periods_row *p,
+static const char *money_mismatch(struct decide *d, const struct slot *s, const struct paid_periods_row *p,
                             const struct command *c, int64_t amount_minor, const char *currency, bool livemode)
 {
 	if (p == NULL)
@@ -50,7 +50,7 @@ static bool settle(struct decide *d, struct slot *s, struct paid_periods_row *p,
 void paid_period_money_refund(struct decide *d, struct slot *s, struct command *c)
 {
 	struct paid_periods_row *p = rows_period(d->rows, s, c->topup_seq), after;
-	const char *why = mismatch(d, s, p, c, c->refund.amount_minor, c->refund.currency, c->refund.livemode);
+	const char *why = money_mismatch(d, s, p, c, c->refund.amount_minor, c->refund.currency, c->refund.livemode);
 	struct refunds_row *r = facts_refund(d, s, c);
 	const enum refund_status status = facts_refund_status(r, c);
 	const struct facts_refunds sums = {&after.charge_refunded_minor, &after.refunds_known_minor,
@@ -74,7 +74,7 @@ void paid_period_money_dispute(struct decide *d, struct slot *s, struct command 
 {
 	struct paid_periods_row *p = rows_period(d->rows, s, c->topup_seq), after;
 	struct disputes_row *r = (struct disputes_row *)rows_find(d->rows, s, TABLE_DISPUTES, c->object_key);
-	const char *why = mismatch(d, s, p, c, c->dispute.amount_minor, c->dispute.currency, c->dispute.livemode);
+	const char *why = money_mismatch(d, s, p, c, c->dispute.amount_minor, c->dispute.currency, c->dispute.livemode);
 	const struct disputes_row known = facts_of_dispute(r, c);
 
 	if (why == NULL && r != NULL && r->topup_seq != p->seq)

@@ -39,7 +39,7 @@ static const char *session_mismatch(struct decide *d, const struct topups_row *t
 }
 
 /* NULL, or the reason why the command must wait for a person. */
-static const char *mismatch(struct decide *d, struct slot *s, const struct topups_row *t, const struct order *o,
+static const char *payment_mismatch(struct decide *d, struct slot *s, const struct topups_row *t, const struct order *o,
                             const struct command *c)
 {
 	const char *why = order_mismatch(t != NULL ? o : NULL, c->payment.currency, c->payment.livemode);
@@ -58,7 +58,7 @@ static const char *mismatch(struct decide *d, struct slot *s, const struct topup
 	return customer_mismatch(d, s, c);
 }
 
-static void credit(struct decide *d, struct slot *s, struct topups_row *t, struct answer *a,
+static void credit_payment(struct decide *d, struct slot *s, struct topups_row *t, struct answer *a,
                    const struct order_claims *claims)
 {
 	const struct effects_transaction given = {
@@ -121,7 +121,7 @@ void decide_payment(struct decide *d, struct slot *s, struct command *c)
 
 	if (t != NULL)
 		order_of_topup(t, &o);
-	why = mismatch(d, s, t, &o, c);
+	why = payment_mismatch(d, s, t, &o, c);
 	if (why != NULL) {
 		order_park(a, why);
 		return;
@@ -145,7 +145,7 @@ void decide_payment(struct decide *d, struct slot *s, struct command *c)
 		rows_touch(d->rows, &t->row);
 	}
 	if (pays)
-		credit(d, s, t, a, &claims);
+		credit_payment(d, s, t, a, &claims);
 	if (a->first_payment)
 		referral_pay(d, s);
 	a->seq = t->transaction_seq;

@@ -36,7 +36,7 @@ static bool is_of_another(struct decide *d, struct slot *s, const struct command
 }
 
 /* NULL, or the reason why the command must wait, for a fact that is not known yet or for a person. */
-static const char *mismatch(struct decide *d, struct slot *s, const struct subscriptions_row *r,
+static const char *period_mismatch(struct decide *d, struct slot *s, const struct subscriptions_row *r,
                             const struct paid_periods_row *known, const struct command *c)
 {
 	if (s->account == NULL)
@@ -94,7 +94,7 @@ static bool is_given_away(const struct decide *d, const struct subscriptions_row
 	return c->period.free && free_periods != FREE_ALL && !(trial && free_periods == FREE_TRIALS);
 }
 
-static struct paid_periods_row *keep(struct decide *d, struct slot *s, const struct command *c)
+static struct paid_periods_row *keep_period(struct decide *d, struct slot *s, const struct command *c)
 {
 	struct paid_periods_row *r = (struct paid_periods_row *)rows_alloc(d->rows, TABLE_PAID_PERIODS);
 
@@ -135,7 +135,7 @@ static struct paid_periods_row *adopt(struct decide *d, struct slot *s, const st
 }
 
 /* The account's plan is this subscription's from now on.  Returns false if the subscription has ended by now. */
-static bool lead(struct decide *d, struct slot *s, const struct subscriptions_row *r)
+static bool lead_period(struct decide *d, struct slot *s, const struct subscriptions_row *r)
 {
 	struct billing_row *b = effects_billing(d, s);
 
@@ -149,9 +149,9 @@ static bool lead(struct decide *d, struct slot *s, const struct subscriptions_ro
 	return true;
 }
 
-static void give(struct decide *d, struct slot *s, const struct subscriptions_row *r, struct paid_periods_row *p)
+static void give_period(struct decide *d, struct slot *s, const struct subscriptions_row *r, struct paid_periods_row *p)
 {
-	const bool live = lead(d, s, r);
+	const bool live = lead_period(d, s, r);
 
 	CHECK(p->running == 0 && p->granted_micros == 0);
 	if (p->instead_of[0] != '\0')
@@ -165,7 +165,7 @@ static void give(struct decide *d, struct slot *s, const struct subscriptions_ro
 		paid_period_follow(d, s, r, r->plan, false);
 }
 
-static void ignore(struct answer *a, const char *note)
+static void ignore_period(struct answer *a, const char *note)
 {
 	a->event_state = EVENT_IGNORED;
 	a->note = note;
@@ -176,7 +176,7 @@ void decide_period(struct decide *d, struct slot *s, struct command *c)
 	struct subscriptions_row *r =
 		(struct subscriptions_row *)rows_find(d->rows, s, TABLE_SUBSCRIPTIONS, c->object_key);
 	struct paid_periods_row *p = rows_period(d->rows, s, c->topup_seq), *running;
-	const char *why = mismatch(d, s, r, p, c);
+	const char *why = period_mismatch(d, s, r, p, c);
 	struct answer *a = &c->answer;
 	bool over = false;
 
@@ -194,20 +194,20 @@ void decide_period(struct decide *d, struct slot *s, struct command *c)
 	}
 	a->outcome = OUTCOME_OK;
 	if (p == NULL && is_given_away(d, r, c)) {
-		ignore(a, "nothing was paid for it");
+		ignore_period(a, "nothing was paid for it");
 		return;
 	}
 
 	/* From here on it succeeds. */
 	CHECK(r != NULL && s->account != NULL);
 	if (p != NULL) {
-		ignore(a, "nothing new");
+		ignore_period(a, "nothing new");
 	} else {
-		p = keep(d, s, c);
+		p = keep_period(d, s, c);
 		if (over)
-			ignore(a, "its time is over");
+			ignore_period(a, "its time is over");
 		else
-			give(d, s, r, p);
+			give_period(d, s, r, p);
 	}
 	paid_period_keep_payment(d, s, p, c);
 	row_check_paid_period(p);

@@ -37,7 +37,7 @@ static enum outcome refusal(struct decide *d, struct slot *s, const struct comma
 	return funds_fit(s->account, code->amount_micros) ? OUTCOME_OK : OUTCOME_CODE_EXHAUSTED;
 }
 
-static void count(struct decide *d, struct slot *s, const struct command *c, struct codes_row *code)
+static void count_use(struct decide *d, struct slot *s, const struct command *c, struct codes_row *code)
 {
 	struct redemptions_row *r = find_redemption(d, s, c);
 
@@ -83,7 +83,7 @@ void decide_redeem(struct decide *d, struct slot *s, struct command *c)
 	t.amount_micros = code->amount_micros;
 	t.reference = code->code;
 	a->seq = effects_transact(d, s, &t);
-	count(d, s, c, code);
+	count_use(d, s, c, code);
 	a->amount_micros = t.amount_micros;
 	CHECK(s->account->unit == code->unit);
 	funds_figures(s, a);

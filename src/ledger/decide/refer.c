@@ -12,7 +12,7 @@
 #include "ledger/decide/funds.h"
 #include "ledger/decide/row_check.h"
 
-static enum outcome refusal(struct decide *d, struct slot *s, const struct command *c)
+static enum outcome referral_refusal(struct decide *d, struct slot *s, const struct command *c)
 {
 	const struct signups_row *p = (struct signups_row *)rows_find(d->rows, s, TABLE_SIGNUPS, NULL);
 	const struct billing_row *b = rows_billing(d->rows, s);
@@ -38,7 +38,7 @@ void decide_refer(struct decide *d, struct slot *s, struct command *c)
 
 	if (code_attempts_spent(d, s, c->refer.guesses_max, a))
 		return;
-	a->outcome = refusal(d, s, c);
+	a->outcome = referral_refusal(d, s, c);
 	if (a->outcome != OUTCOME_OK)
 		return;
 

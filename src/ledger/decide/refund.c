@@ -11,7 +11,7 @@
 #include "ledger/decide/paid_period_money.h"
 #include "ledger/decide/row_check.h"
 
-static const char *mismatch(struct decide *d, const struct slot *s, const struct order *o,
+static const char *refund_mismatch(struct decide *d, const struct slot *s, const struct order *o,
                             const struct refunds_row *r, const struct command *c)
 {
 	const char *why = order_mismatch(o, c->refund.currency, c->refund.livemode);
@@ -28,12 +28,12 @@ static const char *mismatch(struct decide *d, const struct slot *s, const struct
 	return NULL;
 }
 
-static void decide_of_order(struct decide *d, struct slot *s, struct command *c)
+static void decide_order_refund(struct decide *d, struct slot *s, struct command *c)
 {
 	struct order o, after;
 	const bool known = order_find(d, s, c, &o);
 	struct refunds_row *r = facts_refund(d, s, c);
-	const char *why = mismatch(d, s, known ? &o : NULL, r, c);
+	const char *why = refund_mismatch(d, s, known ? &o : NULL, r, c);
 	const enum refund_status status = facts_refund_status(r, c);
 	const struct facts_refunds sums = {&after.charge_refunded_minor, &after.refunds_known_minor,
 	                                   &after.refunds_live_minor};
@@ -66,5 +66,5 @@ void decide_refund(struct decide *d, struct slot *s, struct command *c)
 	if (c->payment_kind == PAYMENT_OF_PERIOD)
 		paid_period_money_refund(d, s, c);
 	else
-		decide_of_order(d, s, c);
+		decide_order_refund(d, s, c);
 }

@@ -12,7 +12,7 @@
 #include "ledger/decide/workspace.h"
 
 /* The debt that is neither overdue nor in another statement that is to be charged; at most this statement's amount. */
-static micros left_of(const struct slot *s, const struct workspaces_row *w, const struct statements_row *t)
+static micros rest_of(const struct slot *s, const struct workspaces_row *w, const struct statements_row *t)
 {
 	const micros debt = funds_debt(s);
 	const micros others = w->stated_micros - t->amount_micros + w->overdue_micros;
@@ -56,7 +56,7 @@ void decide_statement_begin(struct decide *d, struct slot *s, struct command *c)
 
 	/* From here on it succeeds. */
 	if (!bill_settled(t)) {
-		bill_price(d, s, left_of(s, workspace_of(d, s), t), &left);
+		bill_price(d, s, rest_of(s, workspace_of(d, s), t), &left);
 		if (t->invoice_id[0] != '\0')
 			c->answer.stale = left.minor < t->amount_minor;
 		else if (left.minor < t->amount_minor)

@@ -34,7 +34,7 @@ static void note_invoice(struct decide *d, struct statements_row *t, const struc
 }
 
 /* NULL, or the reason why the command's payment is not one of the statement's invoice. */
-static const char *mismatch(struct decide *d, const struct slot *s, struct statements_row *t, const struct command *c)
+static const char *note_mismatch(struct decide *d, const struct slot *s, struct statements_row *t, const struct command *c)
 {
 	struct order o;
 
@@ -72,7 +72,7 @@ void decide_statement_note(struct decide *d, struct slot *s, struct command *c)
 			order_park(&c->answer, "it names no statement");
 		return;
 	}
-	why = mismatch(d, s, t, c);
+	why = note_mismatch(d, s, t, c);
 	if (why != NULL) {
 		order_park(&c->answer, why);
 		return;

@@ -14,7 +14,7 @@
 #include "ledger/decide/row_check.h"
 
 /* NULL, or the reason why the command must wait for a person. */
-static const char *mismatch(struct decide *d, const struct slot *s, struct statements_row *t, const struct command *c)
+static const char *paid_mismatch(struct decide *d, const struct slot *s, struct statements_row *t, const struct command *c)
 {
 	struct order o;
 
@@ -34,7 +34,7 @@ static const char *mismatch(struct decide *d, const struct slot *s, struct state
 	return order_payment_mismatch(d, s, &o, c);
 }
 
-static void book(struct decide *d, struct slot *s, struct statements_row *t, const struct order_claims *claims)
+static void book_paid(struct decide *d, struct slot *s, struct statements_row *t, const struct order_claims *claims)
 {
 	const struct effects_transaction payment = {
 		.type = TRANSACTION_PAYMENT,
@@ -59,7 +59,7 @@ static void book(struct decide *d, struct slot *s, struct statements_row *t, con
 void decide_statement_paid(struct decide *d, struct slot *s, struct command *c)
 {
 	struct statements_row *t = bill_find(d, s, c->statement_seq);
-	const char *why = mismatch(d, s, t, c);
+	const char *why = paid_mismatch(d, s, t, c);
 	struct answer *a = &c->answer;
 	struct order_claims claims;
 	struct order o;
@@ -82,7 +82,7 @@ void decide_statement_paid(struct decide *d, struct slot *s, struct command *c)
 	a->note = a->credited ? "" : "nothing new";
 	order_keep_payment(d, s, &o, c);
 	if (a->credited)
-		book(d, s, t, &claims);
+		book_paid(d, s, t, &claims);
 	bill_answer(s, t, a);
 	a->seq = t->transaction_seq;
 	row_check_statement(t);

@@ -30,7 +30,7 @@ static bool is_newer(const struct subscriptions_row *r, const struct command *c)
 	return strcmp(r->event_id, event_id(c)) < 0;
 }
 
-static struct subscriptions_row *keep(struct decide *d, struct slot *s, struct subscriptions_row *r,
+static struct subscriptions_row *keep_subscription(struct decide *d, struct slot *s, struct subscriptions_row *r,
                                       const struct command *c)
 {
 	if (r == NULL) {
@@ -130,7 +130,7 @@ void decide_subscription(struct decide *d, struct slot *s, struct command *c)
 	}
 
 	/* From here on it succeeds. */
-	r = keep(d, s, r, c);
+	r = keep_subscription(d, s, r, c);
 	if (decides)
 		set_plan(effects_billing(d, s), c);
 	/* A subscription does not change a period that another subscription pays for. */

@@ -57,7 +57,7 @@ struct members_row *workspace_member(struct decide *d, struct slot *s, const cha
 /* ---- windows ------------------------------------------------------------------------------------- */
 
 /* Adds to a window's sum.  The sum never falls below zero, even if a cost of an earlier window is taken back. */
-static void count(micros *used, micros change)
+static void count_member(micros *used, micros change)
 {
 	CHECK(*used >= 0);
 	*used = money_sum(*used, change);
@@ -111,7 +111,7 @@ micros workspace_unused(const struct members_row *m, int64_t at_us)
 	return unused > 0 ? unused : 0;
 }
 
-static void reserve(struct decide *d, struct slot *s, struct members_row *m, micros before, int64_t at_us)
+static void reserve_in_workspace(struct decide *d, struct slot *s, struct members_row *m, micros before, int64_t at_us)
 {
 	const micros more = money_sum(workspace_unused(m, at_us), -before);
 
@@ -128,7 +128,7 @@ void workspace_set_quota(struct decide *d, struct slot *s, struct members_row *m
 
 	CHECK(quota >= 0);
 	m->quota_micros = quota;
-	reserve(d, s, m, before, at_us);
+	reserve_in_workspace(d, s, m, before, at_us);
 }
 
 void workspace_restart(struct decide *d, struct slot *s, struct members_row *m, micros quota, int64_t at_us)
@@ -140,7 +140,7 @@ void workspace_restart(struct decide *d, struct slot *s, struct members_row *m, 
 	turn_period(s, m, at_us);
 	CHECK(quota >= 0 && workspace_used(m, at_us) == 0);
 	m->quota_micros = quota;
-	reserve(d, s, m, before, at_us);
+	reserve_in_workspace(d, s, m, before, at_us);
 }
 
 /* An event in the very moment in which the plan's period ends comes before that end. */
@@ -161,7 +161,7 @@ void workspace_held(struct decide *d, struct slot *s, const struct holds_row *h,
 	before = workspace_unused(m, at_us);
 	m->held_micros = money_sum(m->held_micros, change);
 	CHECK(m->held_micros >= 0);
-	reserve(d, s, m, before, at_us);
+	reserve_in_workspace(d, s, m, before, at_us);
 }
 
 void workspace_spent(struct decide *d, struct slot *s, const char *member, micros change, int64_t at_us)
@@ -174,8 +174,8 @@ void workspace_spent(struct decide *d, struct slot *s, const char *member, micro
 		return;
 	turn_day(s->zone, &w->day_until_us, &w->day_micros, at_us);
 	turn_month(s->zone, &w->month_until_us, &w->month_micros, at_us);
-	count(&w->day_micros, change);
-	count(&w->month_micros, change);
+	count_member(&w->day_micros, change);
+	count_member(&w->month_micros, change);
 	row_check_workspace(w);
 	rows_touch(d->rows, &w->row);
 	if (m == NULL)
@@ -185,10 +185,10 @@ void workspace_spent(struct decide *d, struct slot *s, const char *member, micro
 	at_us = within_period(w, at_us);
 	before = workspace_unused(m, at_us);
 	turn_period(s, m, at_us);
-	count(&m->period_micros, change);
-	count(&m->day_micros, change);
-	count(&m->month_micros, change);
-	reserve(d, s, m, before, at_us);
+	count_member(&m->period_micros, change);
+	count_member(&m->day_micros, change);
+	count_member(&m->month_micros, change);
+	reserve_in_workspace(d, s, m, before, at_us);
 }
 
 void workspace_note(struct decide *d, struct slot *s, const char *member, struct captures_row *c)
@@ -212,7 +212,7 @@ static void leave(int64_t counted_us, int64_t until_us, micros *used, micros amo
 {
 	CHECK(amount > 0);
 	if (counted_us == until_us && at_us < until_us)
-		count(used, -amount);
+		count_member(used, -amount);
 }
 
 void workspace_given_back(struct decide *d, struct slot *s, const char *member, const struct captures_row *c,
@@ -235,7 +235,7 @@ void workspace_given_back(struct decide *d, struct slot *s, const char *member, 
 	/* A plan that has begun or ended since began the member's period anew, even where both end at the same time. */
 	if (c->period_end_us == w->period_end_us && c->created_at_us >= w->period_start_us)
 		leave(c->member_period_until_us, m->period_until_us, &m->period_micros, amount, at_us);
-	reserve(d, s, m, before, at_us);
+	reserve_in_workspace(d, s, m, before, at_us);
 }
 
 /* ---- what is owed -------------------------------------------------------------------------------- */

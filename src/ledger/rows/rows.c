@@ -213,7 +213,7 @@ static bool same_key(const struct want *a, const struct want *b)
 	return memcmp(&a->key, &b->key, sizeof(a->key)) == 0;
 }
 
-static struct want *find(struct rows *r, struct slot *s, enum table_id table, const void *key)
+static struct want *find_row(struct rows *r, struct slot *s, enum table_id table, const void *key)
 {
 	struct want sought = {.table = table, .slot = s}, *w;
 
@@ -233,7 +233,7 @@ bool rows_want(struct rows *r, struct slot *s, enum table_id table, const void *
 	size_t bucket;
 
 	CHECK(r->slot_count > 0 || s == NULL);
-	if (find(r, s, table, key) != NULL)
+	if (find_row(r, s, table, key) != NULL)
 		return true;
 	w = arena_alloc(r->arena, sizeof(*w));
 	if (w == NULL) {
@@ -254,7 +254,7 @@ bool rows_want(struct rows *r, struct slot *s, enum table_id table, const void *
 
 bool rows_wanted(struct rows *r, struct slot *s, enum table_id table, const void *key)
 {
-	return find(r, s, table, key) != NULL;
+	return find_row(r, s, table, key) != NULL;
 }
 
 void rows_each_wanted(struct rows *r, enum table_id table,
@@ -354,7 +354,7 @@ static bool place(struct rows *r, struct slot *s, struct row *row)
 	}
 	if (!rows_want(r, s, row->table, key))
 		return false;
-	w = find(r, s, row->table, key);
+	w = find_row(r, s, row->table, key);
 	CHECK(w != NULL);
 	/* A period that a command names may also run.  It is read twice then. */
 	if (row->table == TABLE_PAID_PERIODS && w->row != NULL && row->change == ROW_CLEAN)
@@ -388,7 +388,7 @@ void rows_forget_holds(struct rows *r, struct slot *s)
 {
 	for (struct holds_row *h = s->holds; h != NULL; h = (struct holds_row *)h->row.next) {
 		CHECK(h->row.change == ROW_CLEAN);
-		find(r, s, TABLE_HOLDS, &h->seq)->row = NULL;
+		find_row(r, s, TABLE_HOLDS, &h->seq)->row = NULL;
 	}
 	s->holds = NULL;
 }
@@ -426,7 +426,7 @@ bool rows_failed(const struct rows *r)
 /* The row; NULL: it was looked for and is not there. */
 struct row *rows_find(struct rows *r, struct slot *s, enum table_id table, const void *key)
 {
-	struct want *w = find(r, s, table, key);
+	struct want *w = find_row(r, s, table, key);
 
 	CHECK(w != NULL);
 	if (w->row == NULL || w->row->change == ROW_ENDED || w->row->change == ROW_DROPPED)

@@ -49,7 +49,7 @@ bool table_sql_read(enum table_id id, const struct db_row *from, struct row *row
 	return true;
 }
 
-static void write_value(struct buf *sql, const struct column *c, const struct row *row)
+static void write_sql_value(struct buf *sql, const struct column *c, const struct row *row)
 {
 	const void *field = (const char *)row + c->offset;
 
@@ -84,7 +84,7 @@ static void write_row(struct buf *sql, const struct table *t, const struct row *
 		if (!wanted(&t->columns[i], change))
 			continue;
 		buf_add_char(sql, before);
-		write_value(sql, &t->columns[i], row);
+		write_sql_value(sql, &t->columns[i], row);
 		before = ',';
 	}
 	CHECK(before == ',');
@@ -150,7 +150,7 @@ static void write_delete(struct buf *sql, const struct table *t, const struct ro
 		buf_add_text(sql, t->columns[i].name);
 		buf_add_char(sql, '=');
 		if (row != NULL)
-			write_value(sql, &t->columns[i], row);
+			write_sql_value(sql, &t->columns[i], row);
 		else
 			buf_add_char(sql, '?');
 		before = " AND ";

@@ -10,7 +10,7 @@
 #define CURSOR_BYTES (1 + OWNER_BYTES + SEQ_BYTES)
 
 /* Writes the beginning of each cursor of this list: the kind and the beginning of the owner's key. */
-static void write_list(enum cursor_kind kind, const struct account_key *owner, unsigned char *out)
+static void write_numbers(enum cursor_kind kind, const struct account_key *owner, unsigned char *out)
 {
 	memset(out, 0, 1 + OWNER_BYTES);
 	out[0] = (unsigned char)kind;
@@ -25,7 +25,7 @@ void cursor_format(enum cursor_kind kind, const struct account_key *owner, int64
 	uint64_t rest = (uint64_t)seq;
 
 	CHECK(seq > 0);
-	write_list(kind, owner, bytes);
+	write_numbers(kind, owner, bytes);
 	for (size_t i = CURSOR_BYTES; i > CURSOR_BYTES - SEQ_BYTES; i--) {
 		bytes[i - 1] = (unsigned char)(rest & 0xff);
 		rest >>= 8;
@@ -42,7 +42,7 @@ int cursor_parse(const char *text, enum cursor_kind kind, const struct account_k
 
 	if (digest_unbase64url(text, strlen(text), bytes, sizeof(bytes)) != CURSOR_BYTES)
 		return -1;
-	write_list(kind, owner, list);
+	write_numbers(kind, owner, list);
 	if (memcmp(bytes, list, sizeof(list)) != 0)
 		return -1;
 	for (size_t i = CURSOR_BYTES - SEQ_BYTES; i < CURSOR_BYTES; i++)

@@ -136,7 +136,7 @@ static bool absent(struct value v)
 }
 
 /* The value's text, NULL when it is none. */
-static const char *text_of(struct value v, size_t *length)
+static const char *value_text(struct value v, size_t *length)
 {
 	if (v.text != NULL) {
 		*length = strlen(v.text);
@@ -214,7 +214,7 @@ bool parse_bool(struct parse *p, const char *name, bool fallback)
 }
 
 /* U+0000 to U+001F, U+007F to U+009F, and U+2028 and U+2029, which end a line as well, in UTF-8. */
-static bool control(const unsigned char *at, size_t left)
+static bool is_control(const unsigned char *at, size_t left)
 {
 	if (at[0] < 0x20 || at[0] == 0x7f)
 		return true;
@@ -228,7 +228,7 @@ bool parse_plain(const char *text, size_t length, size_t max)
 	if (length < 1 || length > max)
 		return false;
 	for (size_t i = 0; i < length; i++)
-		if (control((const unsigned char *)text + i, length - i))
+		if (is_control((const unsigned char *)text + i, length - i))
 			return false;
 	return true;
 }
@@ -251,7 +251,7 @@ const char *parse_text(struct parse *p, const char *name, int64_t low, int64_t h
 
 	if (absent(v))
 		return NULL;
-	text = text_of(v, &length);
+	text = value_text(v, &length);
 	if (text != NULL && (length == 0 || parse_plain(text, length, length)) &&
 	    characters(text, length) >= low && characters(text, length) <= high)
 		return text;
@@ -267,7 +267,7 @@ const char *parse_bytes(struct parse *p, const char *name, int64_t max)
 
 	if (absent(v))
 		return NULL;
-	text = text_of(v, &length);
+	text = value_text(v, &length);
 	if (text != NULL && parse_plain(text, length, (size_t)max))
 		return text;
 	wrong(p, name, PARSE_BYTES, 1, max);
@@ -284,7 +284,7 @@ static const char *parse_checked(struct parse *p, const char *name,
 
 	if (absent(v))
 		return NULL;
-	text = text_of(v, &length);
+	text = value_text(v, &length);
 	if (text != NULL && valid(text, length))
 		return text;
 	parse_wrong(p, name, want);
@@ -319,7 +319,7 @@ int parse_name(struct parse *p, const char *name, int (*to_number)(const char *n
 
 	if (absent(v))
 		return fallback;
-	text = text_of(v, &length);
+	text = value_text(v, &length);
 	number = text != NULL ? to_number(text) : -1;
 	if (number < 0)
 		parse_wrong(p, name, PARSE_NAME);
@@ -335,7 +335,7 @@ int64_t parse_time(struct parse *p, const char *name)
 
 	if (absent(v))
 		return 0;
-	text = text_of(v, &length);
+	text = value_text(v, &length);
 	if (text != NULL && clock_parse(text, length, &time_us) == 0 && time_us > 0)
 		return time_us;
 	parse_wrong(p, name, PARSE_TIME);

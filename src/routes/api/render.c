@@ -18,6 +18,15 @@ void render_open(struct call *c, struct json_writer *w)
 	json_open_record(w, NULL);
 }
 
+void render_received(struct call *c)
+{
+	struct json_writer w;
+
+	render_open(c, &w);
+	json_put_bool(&w, "received", true);
+	render_close(&w);
+}
+
 void render_close(struct json_writer *w)
 {
 	json_close_record(w);

@@ -37,6 +37,8 @@ void render_answer(struct call *c, const struct command *command);
 /* Begins and ends the record that is the answer. */
 void render_open(struct call *c, struct json_writer *w);
 void render_close(struct json_writer *w);
+/* Renders {"received":true}: a webhook's event was taken in, or nothing is to be done for it. */
+void render_received(struct call *c);
 
 /* Micros of a minor unit: a cent of money, a whole credit. */
 int64_t render_per_minor(int64_t unit);

@@ -62,6 +62,11 @@ bool call_touch(struct call *c, const struct account_key *key)
 	return !command.answer.absent;
 }
 
+struct account_key call_account_key(const struct call *c)
+{
+	return id_account_key(c->account, strlen(c->account));
+}
+
 enum outcome call_may_read(const struct call *c, struct db *d, const struct account_key *key,
                            const struct reader_account *account)
 {
@@ -76,7 +81,7 @@ enum outcome call_may_read(const struct call *c, struct db *d, const struct acco
 
 int call_manages(struct call *c, bool *manages)
 {
-	const struct account_key key = id_account_key(c->account, strlen(c->account));
+	const struct account_key key = call_account_key(c);
 	struct db *d;
 	int result;
 
@@ -106,7 +111,7 @@ bool call_may_manage(struct call *c)
 
 bool call_enter_slow(struct call *c)
 {
-	const struct account_key key = id_account_key(c->account, strlen(c->account));
+	const struct account_key key = call_account_key(c);
 
 	if (c->stripe == NULL) {
 		render_said(c, OUTCOME_UNAVAILABLE, NULL, SENTENCE_NO_PAYMENTS);
@@ -120,7 +125,7 @@ bool call_enter_slow(struct call *c)
 
 void call_leave_slow(struct call *c)
 {
-	const struct account_key key = id_account_key(c->account, strlen(c->account));
+	const struct account_key key = call_account_key(c);
 
 	bulkhead_leave(c->slow, &key);
 }

@@ -6,6 +6,8 @@
 
 #include "routes/api/call.h"
 
+/* The key of the call's account, which is known. */
+struct account_key call_account_key(const struct call *c);
 /* A command of this kind that lives as long as the call; NULL, rendered, when memory is short. */
 struct command *call_command(struct call *c, enum command_kind kind);
 /* The last step of a handler.  The command is submitted once the handler has returned, and finish renders the answer,

@@ -213,7 +213,7 @@ static void reload(struct auth *a, int64_t deadline_us)
 	cond_broadcast(&a->done);
 }
 
-static bool younger(const struct auth *a, int64_t since_us)
+static bool is_loaded_since(const struct auth *a, int64_t since_us)
 {
 	return a->loaded && a->loaded_us >= since_us;
 }
@@ -227,7 +227,7 @@ static bool ensure(struct auth *a, int64_t since_us, int64_t deadline_us)
 
 	if (wait_us > deadline_us)
 		wait_us = deadline_us;
-	while (!younger(a, since_us) && waiting && a->failures == failures) {
+	while (!is_loaded_since(a, since_us) && waiting && a->failures == failures) {
 		if (a->reading)
 			waiting = cond_wait_until(&a->done, &a->lock, wait_us);
 		else if (a->failed_us != 0 && clock_monotonic_us() - a->failed_us < KEYS_PAUSE_US)
@@ -235,7 +235,7 @@ static bool ensure(struct auth *a, int64_t since_us, int64_t deadline_us)
 		else
 			reload(a, deadline_us);
 	}
-	return younger(a, since_us);
+	return is_loaded_since(a, since_us);
 }
 
 static const struct key *search(const struct auth *a, const struct key *wanted)
@@ -253,7 +253,7 @@ static bool ensure_for_unknown(struct auth *a, int64_t now_us, int64_t deadline_
 	if (next_us <= now_us || a->doubters >= KEYS_DOUBTERS_MAX)
 		return ensure(a, now_us - KEYS_DOUBT_US, deadline_us);
 	a->doubters++;
-	while (!younger(a, now_us) && clock_monotonic_us() < next_us)
+	while (!is_loaded_since(a, now_us) && clock_monotonic_us() < next_us)
 		cond_wait_until(&a->done, &a->lock, next_us);
 	a->doubters--;
 	return ensure(a, now_us, deadline_us);
@@ -265,10 +265,10 @@ static enum outcome find_locked(struct auth *a, struct key *k, int64_t deadline_
 	int64_t now_us = clock_monotonic_us();
 	const struct key *found;
 
-	if (a->loaded && !a->reading && !younger(a, now_us - KEYS_REFRESH_US) && a->failed_us == 0)
+	if (a->loaded && !a->reading && !is_loaded_since(a, now_us - KEYS_REFRESH_US) && a->failed_us == 0)
 		reload(a, deadline_us);
 	if (!ensure(a, now_us - KEYS_AGE_MAX_US, deadline_us) &&
-	    !younger(a, now_us - KEYS_AGE_OUTAGE_US))
+	    !is_loaded_since(a, now_us - KEYS_AGE_OUTAGE_US))
 		return OUTCOME_UNAVAILABLE;
 	found = search(a, k);
 	if (found == NULL) {

@@ -74,7 +74,7 @@ void jwks_free(struct jwks *j)
 
 /* ---- the set ----------------------------------------------------------------------------------- */
 
-static bool says(const struct json *key, const char *name, const char *wanted)
+static bool jwk_says(const struct json *key, const char *name, const char *wanted)
 {
 	const struct json *value = json_get(key, name);
 
@@ -84,7 +84,7 @@ static bool says(const struct json *key, const char *name, const char *wanted)
 /* True if the key has the wanted value, or does not have the member. */
 static bool may_say(const struct json *key, const char *name, const char *wanted)
 {
-	return json_get(key, name) == NULL || says(key, name, wanted);
+	return json_get(key, name) == NULL || jwk_says(key, name, wanted);
 }
 
 /* Whether the key is for verifying, by key_ops (RFC 7517, section 4.3); true without key_ops. */
@@ -109,12 +109,12 @@ static bool is_wanted(const struct jwks *j, const struct json *key)
 
 	if (json_type(key) != JSON_RECORD || kid == NULL || json_type(kid) != JSON_TEXT)
 		return false;
-	if (!says(key, "kty", j->rsa ? "RSA" : "EC") || (!j->rsa && !says(key, "crv", "P-256")))
+	if (!jwk_says(key, "kty", j->rsa ? "RSA" : "EC") || (!j->rsa && !jwk_says(key, "crv", "P-256")))
 		return false;
 	return may_verify(key) && may_say(key, "use", "sig") && may_say(key, "alg", j->rsa ? "RS256" : "ES256");
 }
 
-static bool take_key(const struct json *key, struct key *out)
+static bool take_jwk(const struct json *key, struct key *out)
 {
 	struct buf text;
 
@@ -126,7 +126,7 @@ static bool take_key(const struct json *key, struct key *out)
 	return out->kid != NULL && out->jwk != NULL;
 }
 
-static const struct key *search(const struct key *keys, size_t count, const char *kid)
+static const struct key *search_kid(const struct key *keys, size_t count, const char *kid)
 {
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(keys[i].kid, kid) == 0)
@@ -135,7 +135,7 @@ static const struct key *search(const struct key *keys, size_t count, const char
 }
 
 /* The keys of a set, the first of each id; -1 when it is no key set. */
-static int read_set(const struct jwks *j, const struct json *set, struct key keys[KEYS_MAX], size_t *count)
+static int read_key_set(const struct jwks *j, const struct json *set, struct key keys[KEYS_MAX], size_t *count)
 {
 	const struct json *list = json_get(set, "keys");
 
@@ -145,9 +145,9 @@ static int read_set(const struct jwks *j, const struct json *set, struct key key
 	for (size_t i = 0; i < json_size(list) && *count < KEYS_MAX; i++) {
 		const struct json *key = json_at(list, i);
 
-		if (!is_wanted(j, key) || search(keys, *count, json_text(json_get(key, "kid"), NULL)) != NULL)
+		if (!is_wanted(j, key) || search_kid(keys, *count, json_text(json_get(key, "kid"), NULL)) != NULL)
 			continue;
-		if (!take_key(key, &keys[(*count)++]))
+		if (!take_jwk(key, &keys[(*count)++]))
 			return -1;
 	}
 	return 0;
@@ -172,7 +172,7 @@ static int fetch(const struct jwks *j, int64_t deadline_us, struct key keys[KEYS
 	if (http_send(&request, &answer) == 0 && answer.status == 200) {
 		set = json_parse(buf_text(&answer.body), answer.body.length, false, error);
 		if (set != NULL)
-			result = read_set(j, set, keys, count);
+			result = read_key_set(j, set, keys, count);
 	}
 	if (result < 0)
 		log_event(LOG_LEVEL_WARNING, "jwks_failed", LOG_NUMBER("status", answer.status),
@@ -227,7 +227,7 @@ static bool may_fetch(struct jwks *j)
 	return !j->fetching && j->allowed > 0;
 }
 
-static bool younger(const struct jwks *j, int64_t age_us)
+static bool is_younger(const struct jwks *j, int64_t age_us)
 {
 	return j->loaded && clock_monotonic_us() - j->loaded_us < age_us;
 }
@@ -255,12 +255,12 @@ enum outcome jwks_find(struct jwks *j, struct arena *a, const char *kid, const s
 	enum outcome outcome = OUTCOME_UNAUTHORIZED;
 
 	lock_take(&j->lock);
-	key = search(j->keys, j->count, kid);
-	if (key == NULL || !younger(j, FRESH_US)) {
-		refresh(j, key == NULL || !younger(j, STALE_US), patience);
-		key = search(j->keys, j->count, kid);
+	key = search_kid(j->keys, j->count, kid);
+	if (key == NULL || !is_younger(j, FRESH_US)) {
+		refresh(j, key == NULL || !is_younger(j, STALE_US), patience);
+		key = search_kid(j->keys, j->count, kid);
 	}
-	if (!younger(j, STALE_US) || (key == NULL && j->failed)) {
+	if (!is_younger(j, STALE_US) || (key == NULL && j->failed)) {
 		outcome = OUTCOME_UNAVAILABLE;
 	} else if (key != NULL) {
 		*jwk = arena_copy(a, key->jwk, strlen(key->jwk));

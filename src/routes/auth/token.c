@@ -24,7 +24,7 @@ void token_watch_memory(void)
 	cjose_set_alloc_funcs(memory_alloc, memory_realloc, memory_free);
 }
 
-static cjose_jwk_t *key_of(const char *secret)
+static cjose_jwk_t *token_key(const char *secret)
 {
 	size_t length = strlen(secret);
 
@@ -66,7 +66,7 @@ static cjose_header_t *header_new(void)
 const char *token_issue(struct arena *a, const char *secret, const char *account,
                         const char *member, int64_t now_us, int64_t life_seconds)
 {
-	cjose_jwk_t *key = key_of(secret);
+	cjose_jwk_t *key = token_key(secret);
 	cjose_header_t *header = header_new();
 	cjose_jws_t *jws = NULL;
 	const char *text = NULL;
@@ -144,7 +144,7 @@ struct parts {
 	size_t length[3];
 };
 
-static bool split(const char *token, size_t length, struct parts *p)
+static bool split_token(const char *token, size_t length, struct parts *p)
 {
 	int at = 0;
 
@@ -175,7 +175,7 @@ static bool is_compact(struct arena *a, const char *token, size_t length, size_t
 {
 	struct parts p;
 
-	if (length > max || !split(token, length, &p))
+	if (length > max || !split_token(token, length, &p))
 		return false;
 	for (size_t i = 0; i < sizeof(p.part) / sizeof(p.part[0]); i++)
 		if (!is_base64url(a, p.part[i], p.length[i]))
@@ -186,7 +186,7 @@ static bool is_compact(struct arena *a, const char *token, size_t length, size_t
 int token_accept(struct arena *a, const char *secret, const char *token, size_t length,
                  int64_t now_us, const char **account, const char **member)
 {
-	cjose_jwk_t *key = key_of(secret);
+	cjose_jwk_t *key = token_key(secret);
 	cjose_jws_t *jws = NULL;
 	struct json *claims = NULL;
 	struct token_claims found;
@@ -225,7 +225,7 @@ done:
 #define ES256_CHARACTERS 86 /* of a signature: two figures of 32 bytes (RFC 7518, section 3.4) */
 
 /* A part as JSON; NULL when it is not the base64url of a record.  To be freed. */
-static struct json *decode(struct arena *a, const char *text, size_t length)
+static struct json *decode_part(struct arena *a, const char *text, size_t length)
 {
 	char *bytes = arena_alloc(a, length + 1);
 	char error[JSON_ERROR_MAX];
@@ -264,9 +264,9 @@ const char *token_key_id(struct arena *a, const char *algorithm, const char *tok
 	const char *kid = NULL;
 	struct parts p;
 
-	if (length > ISSUED_MAX || !split(token, length, &p) || p.length[0] > HEADER_MAX)
+	if (length > ISSUED_MAX || !split_token(token, length, &p) || p.length[0] > HEADER_MAX)
 		return NULL;
-	header = decode(a, p.part[0], p.length[0]);
+	header = decode_part(a, p.part[0], p.length[0]);
 	if (header != NULL && header_fits(header, algorithm)) {
 		kid = text_claim(header, "kid");
 		kid = arena_copy(a, kid, strlen(kid));
@@ -434,14 +434,14 @@ int token_accept_issued(struct arena *a, const struct token_issuer *issuer, cons
 	int result = -1;
 
 	if (!is_compact(a, token, length, ISSUED_MAX) || token_key_id(a, issuer->algorithm, token, length) == NULL ||
-	    !key_is_sound(a, jwk) || !split(token, length, &p))
+	    !key_is_sound(a, jwk) || !split_token(token, length, &p))
 		return -1;
 	/* cjose would accept longer figures, and so other texts for one signature. */
 	if (strcmp(issuer->algorithm, CJOSE_HDR_ALG_ES256) == 0 && p.length[2] != ES256_CHARACTERS)
 		return -1;
 	if (!is_signed(jwk, issuer->algorithm, token, length))
 		return -1;
-	body = decode(a, p.part[1], p.length[1]);
+	body = decode_part(a, p.part[1], p.length[1]);
 	if (body != NULL && read_issued(a, issuer, body, now_us / CLOCK_US_PER_SECOND, claims))
 		result = 0;
 	json_free(body);
