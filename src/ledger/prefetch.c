@@ -351,11 +351,10 @@ static bool add_named_select(struct batch *b, enum table_id table)
 static bool add_account_select(struct batch *b, enum table_id table,
                                bool (*wanted)(const struct slot *s, int64_t now_us))
 {
+	const enum table_load load = table_of(table)->load;
 	const size_t start = b->sql.length;
 
-	/* Rows of another table would need a condition of their own. */
-	CHECK(table == TABLE_GRANTS || table == TABLE_HOLDS || table == TABLE_WORKSPACES ||
-	      table == TABLE_PAID_PERIODS || table == TABLE_MEMBERS);
+	CHECK(load == LOAD_ACCOUNT || load == LOAD_NAMED || load == LOAD_LATER);
 	table_sql_select(&b->sql, table);
 	if (table == TABLE_GRANTS)
 		sql_literal(&b->sql, "remaining_micros>0 AND ");

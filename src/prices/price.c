@@ -448,7 +448,7 @@ bool price_lists(const struct price *p, enum dimension d)
 bool price_has_tokens(const struct price *p)
 {
 	for (int i = 0; i < p->line_count; i++)
-		if (dimension_side(p->lines[i].dimension) != SIDE_OTHER)
+		if (dimension_side(p->lines[i].dimension) != SIDE_OTHER && p->lines[i].mantissa > 0)
 			return true;
 	return false;
 }

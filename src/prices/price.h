@@ -108,7 +108,8 @@ bool price_of_use(const struct price *p, enum account_unit unit, const struct pr
 int price_parts(const struct price *p, enum account_unit unit, const struct price_use *use,
                 struct price_part parts[DIMENSION_COUNT]);
 
-/* True if the model has a line of the dimension; price_has_tokens: of any dimension of tokens. */
+/* True if the model has a line of the dimension; price_has_tokens: one above 0 of any
+ * dimension of tokens. */
 bool price_lists(const struct price *p, enum dimension d);
 bool price_has_tokens(const struct price *p);
 /* True if every line is 0: a price that a person has set so. */

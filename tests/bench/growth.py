@@ -23,10 +23,14 @@ MODEL = "gpt-4o"
 
 def price(o):
     """octroi's newest price of the model: version, pico-dollars of an input and an output token, margin and rate in ppm."""
-    version, tiers, margin, rate = o.sql(f"""
-        SELECT version, tiers, margin_ppm, rate_ppm FROM prices JOIN price_versions ON id = version
+    version, lines, tiers, margin, rate = o.sql(f"""
+        SELECT version, price_lines, tiers, margin_ppm, rate_ppm FROM prices JOIN price_versions ON id = version
         WHERE item = '{MODEL}' ORDER BY version DESC LIMIT 1""")[0]
-    _, pico_input, *_, pico_output = json.loads(tiers)[0]
+    if lines:
+        found = {line[0]: line[4] * 10**12 // 10**line[5] for line in json.loads(lines) if line[1:4] == ["standard", 0, ""]}
+        pico_input, pico_output = found["inputTokens"], found["outputTokens"]
+    else:
+        _, pico_input, *_, pico_output = json.loads(tiers)[0]
     return int(version), pico_input, pico_output, int(margin), int(rate)
 
 

@@ -498,7 +498,11 @@ def settle_cost(a, h, c, book):
         return h.reserved, settlement
     if c["tokens"] is None:
         return h.reserved, "estimated"
-    cost = book.pinned["model", h.item, h.version].cost(c["tokens"], a.unit)
+    price = book.pinned["model", h.item, h.version]
+    cost = price.cost(c["tokens"], a.unit)
+    # Nothing that was used costs 0, unless the model is free.
+    if cost == 0 and any(c["tokens"]) and any(pico for _, prices in price.tiers for pico in prices):
+        return h.reserved, "estimated"
     return invalid("usage") if cost is None else (cost, settlement)
 
 

@@ -840,7 +840,7 @@ static void test_what_a_price_lists(void **state)
 	assert_false(price_lists(&p, DIMENSION_INPUT_IMAGES) || price_lists(&p, DIMENSION_SESSIONS));
 	assert_false(price_has_tokens(&p) || price_is_free(&p) || price_input_is_dearer(&p));
 	p = PRICED(free_of_charge);
-	assert_true(price_has_tokens(&p) && price_is_free(&p));
+	assert_true(!price_has_tokens(&p) && price_is_free(&p));
 	p = PRICED(dear);
 	assert_true(price_has_tokens(&p) && price_input_is_dearer(&p) && !price_is_free(&p));
 	p = PRICED(equal);
