@@ -6,6 +6,7 @@
 #include "ledger/sql_numbers.h"
 
 /* An order or a statement counts the sums of its refunds and disputes; kind, as payments.kind, says which table. */
+/* clang-format off */
 #define REFUNDS_OF(table, kind) \
 	{"refund", table, \
 	 "SELECT t.account_id, CONCAT('seq ', t.seq) AS name, CONCAT('it counts ', t.refunds_live_minor, ' of '," \
@@ -163,6 +164,7 @@ static const struct audit_query queries[] = {
          " AND r.code_id = c.id WHERE x.type = " SQL(TRANSACTION_PROMO_BONUS) " GROUP BY x.account_id, c.id"
          " HAVING COUNT(*) <> COALESCE(MAX(r.uses), 0) OR SUM(x.amount_micros) <> COUNT(*) * MAX(c.amount_micros)"},
 };
+/* clang-format on */
 
 int audit_orders(struct audit *A, const struct account_key *only)
 {

@@ -7,6 +7,7 @@
 #include "audit/audit_state.h"
 #include "ledger/sql_numbers.h"
 
+/* clang-format off */
 #define NOW_US "CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
 /* The greatest length of a day (25 hours) and a month (33 days): a change of time zones can add a day and more to a
  * period.  An account's windows may count twice as long: a limit starts with the use so far today, in another zone. */
@@ -363,6 +364,7 @@ static const struct audit_query queries[] = {
 	 " r.account_id"
 	 " WHERE w.account_id IS NULL"},
 };
+/* clang-format on */
 
 int audit_workspaces(struct audit *A, const struct account_key *only)
 {

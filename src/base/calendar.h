@@ -1,6 +1,6 @@
 /*
- * calendar: dates of the proleptic Gregorian calendar as days since 1970-01-01 (H. Hinnant, "chrono-compatible low-level
- * date algorithms").  Pure.
+ * calendar: dates of the proleptic Gregorian calendar as days since 1970-01-01 (H. Hinnant, "chrono-compatible
+ * low-level date algorithms").  Pure.
  */
 #ifndef OCTROI_BASE_CALENDAR_H
 #define OCTROI_BASE_CALENDAR_H

@@ -130,6 +130,7 @@ static int find_reviewed(struct db *d, const char *declined, struct reviewed row
 	int count = -1;
 
 	buf_init(&sql, SQL_MAX);
+	/* clang-format off */
 	sql_literal(&sql, "SELECT o.account_id,o.seq,s.state IN (" SETTLED ") FROM outbox o"
 	                  " JOIN statements s ON s.account_id=o.account_id AND s.seq=o.subject_seq"
 	                  " JOIN accounts a ON a.id=o.account_id JOIN workspaces w ON w.account_id=o.account_id"
@@ -140,6 +141,7 @@ static int find_reviewed(struct db *d, const char *declined, struct reviewed row
 	                  " AND (s.state IN (" SETTLED ") OR (s.state=" SQL(STATEMENT_FAILED)
 	                  " AND w.stated_micros>GREATEST(0,-a.balance_micros,w.arrears_micros)-w.overdue_micros"
 	                  " AND LOCATE(");
+	/* clang-format on */
 	sql_text(&sql, declined);
 	sql_literal(&sql, ",o.error)=1)) LIMIT ");
 	sql_int(&sql, REVIEW_MAX);
