@@ -49,7 +49,7 @@ static const struct key {
 
 /* The text given for a key, before it is checked. */
 struct said {
-	char *text; /* NULL: none */
+	char *text;                       /* NULL: none */
 	char where[CONFIG_ERROR_MAX / 2]; /* "octroi.conf:12" or "OCTROI_THREADS" */
 };
 
@@ -59,7 +59,7 @@ struct loading {
 	int line;
 	struct said said[KEY_COUNT];
 	struct said said_file[KEY_COUNT]; /* path of a file with the secret */
-	char *error; /* CONFIG_ERROR_MAX bytes, "" so far */
+	char *error;                      /* CONFIG_ERROR_MAX bytes, "" so far */
 };
 
 /* Keeps the first complaint.  Always returns -1. */
@@ -104,8 +104,8 @@ static int said_in_file(struct loading *g, const char *name, const char *text)
 		if (!of_file && strcmp(name, keys[i].name) != 0)
 			continue;
 		if (said->text != NULL)
-			return complain(g, "%s: \"%s\" comes twice (a key begins its line, without blanks)",
-			                where, name);
+			return complain(g, "%s: \"%s\" comes twice (a key begins its line, without blanks)", where,
+			                name);
 		return say_mistake(g, said, text, where);
 	}
 	return complain(g, "%s: unknown key \"%.64s\"", where, name);
@@ -129,8 +129,10 @@ static char *file_line(char *out, int size, void *context)
 	g->line++;
 	length = strlen(out);
 	if (length == 0 || (out[length - 1] != '\n' && !feof(g->file))) {
-		(void)complain(g, "%.100s:%d: line too long or binary (a long secret may stand in a file of "
-		                  "its own: <key>_file)", g->path, g->line);
+		(void)complain(g,
+		               "%.100s:%d: line too long or binary (a long secret may stand in a file of "
+		               "its own: <key>_file)",
+		               g->path, g->line);
 		return NULL;
 	}
 	return out;
@@ -272,8 +274,7 @@ static void range_format(const struct key *key, char out[2 * MONEY_TEXT_MAX + 8]
 }
 
 /* Stores the value in the key's field of c.  A text is quoted in complaints unless it is a secret. */
-static int value_set(struct loading *g, struct config *c, const struct key *key, const char *text,
-                     const char *where)
+static int value_set(struct loading *g, struct config *c, const struct key *key, const char *text, const char *where)
 {
 	void *field = (char *)c + key->offset;
 	char range[2 * MONEY_TEXT_MAX + 8];
@@ -361,8 +362,7 @@ static int webhooks_check(struct loading *g, const struct config *c)
 	    signature_check_secrets(c->stripe_webhook_secret, SIGNATURE_STRIPE) != 0)
 		return complain(g, "stripe_webhook_secret must be empty or Stripe's whole whsec_…; at least 32 "
 		                   "characters each");
-	if (c->clerk_webhook_secret[0] != '\0' &&
-	    signature_check_secrets(c->clerk_webhook_secret, SIGNATURE_SVIX) != 0)
+	if (c->clerk_webhook_secret[0] != '\0' && signature_check_secrets(c->clerk_webhook_secret, SIGNATURE_SVIX) != 0)
 		return complain(g, "clerk_webhook_secret must be empty or whsec_ and base64 of at least 24 bytes each");
 	return 0;
 }
@@ -433,8 +433,7 @@ static int values_check(struct loading *g, const struct config *c)
 	if (strspn(c->currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(c->currency))
 		return complain(g, "currency must be three capital letters, not \"%.10s\"", c->currency);
 	if (c->token_secret[0] != '\0' && strlen(c->token_secret) < TOKEN_SECRET_MIN_BYTES)
-		return complain(g, "token_secret must be empty or at least %d characters long",
-		                TOKEN_SECRET_MIN_BYTES);
+		return complain(g, "token_secret must be empty or at least %d characters long", TOKEN_SECRET_MIN_BYTES);
 	if (c->topup_min > c->topup_max)
 		return complain(g, "topup_min must not be larger than topup_max");
 	if (strpbrk(c->stripe_secret_key, " \t") != NULL)
@@ -561,8 +560,7 @@ void config_each(const struct config *c, void (*visit)(void *context, const char
 			break;
 		case NUMBER:
 		case DECIMAL:
-			decimal_format(*(const int64_t *)field, keys[i].type == DECIMAL ? DECIMAL_SCALE : 0, 0,
-			               text);
+			decimal_format(*(const int64_t *)field, keys[i].type == DECIMAL ? DECIMAL_SCALE : 0, 0, text);
 			visit(context, keys[i].name, text);
 			break;
 		}

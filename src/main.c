@@ -45,18 +45,18 @@
 struct program {
 	struct config config;
 	struct sockets sockets;
-	const char *sandbox;        /* for the log */
-	struct pool *writers;       /* the ledger's alone: a change lasts by COMMIT only */
-	struct pool *readers;       /* the routes'; equal to writers when there is only one connection */
-	struct pool *key_reader;    /* for API keys; equal to writers where readers is */
+	const char *sandbox;     /* for the log */
+	struct pool *writers;    /* the ledger's alone: a change lasts by COMMIT only */
+	struct pool *readers;    /* the routes'; equal to writers when there is only one connection */
+	struct pool *key_reader; /* for API keys; equal to writers where readers is */
 	struct ledger *ledger;
 	struct router *router;
 	struct edge *edge;
 	struct stripe stripe;
 	struct worker_options work;
-	struct worker *worker;      /* NULL on fd 0, where the housekeeper does its work */
+	struct worker *worker; /* NULL on fd 0, where the housekeeper does its work */
 	struct housekeeper *housekeeper;
-	int64_t served;             /* requests, when the housekeeper last looked */
+	int64_t served; /* requests, when the housekeeper last looked */
 };
 
 static int complain_start(const char *what, const char *why)
@@ -130,9 +130,8 @@ static int start_edge(struct program *p)
 		return -1;
 	router_set_edge(p->router, p->edge);
 	log_event(LOG_LEVEL_INFO, "started", LOG_TEXT("version", OCTROI_VERSION), LOG_TEXT("config", c->path),
-	          LOG_TEXT("sockets", sockets_name(&p->sockets)),
-	          LOG_TEXT("listen", c->listen), LOG_TEXT("listen_internal", c->listen_internal),
-	          LOG_NUMBER("threads", options.threads),
+	          LOG_TEXT("sockets", sockets_name(&p->sockets)), LOG_TEXT("listen", c->listen),
+	          LOG_TEXT("listen_internal", c->listen_internal), LOG_NUMBER("threads", options.threads),
 	          LOG_TEXT("sandbox", p->sandbox));
 	return 0;
 }
@@ -142,9 +141,8 @@ static void set_work(struct program *p)
 {
 	const struct config *c = &p->config;
 
-	p->stripe = (struct stripe){.api_base = c->stripe_api_base,
-	                            .secret_key = c->stripe_secret_key,
-	                            .timeout_ms = c->stripe_timeout_ms};
+	p->stripe = (struct stripe){
+		.api_base = c->stripe_api_base, .secret_key = c->stripe_secret_key, .timeout_ms = c->stripe_timeout_ms};
 	p->work = (struct worker_options){
 		.charge = {.ledger = p->ledger,
 	                   .readers = p->readers,

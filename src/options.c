@@ -83,14 +83,15 @@ struct ledger_options options_ledger(const struct config *c, struct pool *pool)
 		.action_price_micros = c->action_price,
 		.terms = options_prices(c),
 		.use = {.estimate = options_estimate(c), .provider_cost = c->provider_cost},
-		.billing = {
-			.currency = c->currency,
-			.decimals = stripe_decimals(c->currency),
-			.statement_min_minor = c->statement_min,
-			.grace_us = c->past_due_grace_days * DAY_SECONDS * CLOCK_US_PER_SECOND,
-			.plan_upgrade = plan_upgrade(c),
-			.plan_free_periods = free_periods(c),
-			.zone = options_zone(c),
-		},
+		.billing =
+			{
+				.currency = c->currency,
+				.decimals = stripe_decimals(c->currency),
+				.statement_min_minor = c->statement_min,
+				.grace_us = c->past_due_grace_days * DAY_SECONDS * CLOCK_US_PER_SECOND,
+				.plan_upgrade = plan_upgrade(c),
+				.plan_free_periods = free_periods(c),
+				.zone = options_zone(c),
+			},
 	};
 }

@@ -111,7 +111,8 @@ int sockets_find(struct sockets *s, struct config *c)
 	if (listen_where(c->listen, &s->public_fd) < 0 || listen_where(c->listen_internal, &s->internal_fd) < 0)
 		return -1;
 	if (s->public_fd < 0 && s->internal_fd < 0)
-		return complain_socket("nowhere to listen: set listen in octroi.conf, or pass a socket as fd 3 or fd 0");
+		return complain_socket(
+			"nowhere to listen: set listen in octroi.conf, or pass a socket as fd 3 or fd 0");
 	return 0;
 }
 

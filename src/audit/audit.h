@@ -20,7 +20,7 @@ struct audit_finding {
 struct audit_report {
 	int64_t accounts, entries, grants, holds, usages, transactions, requests, findings;
 	int64_t compared; /* heads of a file */
-	int64_t overdue; /* open holds past their end that were not touched since: no finding */
+	int64_t overdue;  /* open holds past their end that were not touched since: no finding */
 	int64_t duration_us;
 	unsigned char head[32]; /* digest of all chain heads, to be kept elsewhere */
 };
@@ -34,7 +34,6 @@ struct audit_request {
 /* 0 when the audit ran (findings may be > 0), -1 on a fault.  found is called while the connection is in use, and must
  * not use d. */
 int audit_run(struct db *d, const struct audit_request *request,
-              void (*found)(void *context, const struct audit_finding *f), void *context,
-              struct audit_report *report);
+              void (*found)(void *context, const struct audit_finding *f), void *context, struct audit_report *report);
 
 #endif

@@ -120,24 +120,21 @@ static int explain_records(struct audit *A, const struct subject *s, struct buf 
 
 static void take_usage(struct audit *A, const struct subject *s, const struct db_row *row)
 {
-	audit_find(A, "usage", "usages", s, db_int(row, 0),
-	           "cost_micros is %s, but its entries come to %s", text(row, 1), text(row, 2));
+	audit_find(A, "usage", "usages", s, db_int(row, 0), "cost_micros is %s, but its entries come to %s",
+	           text(row, 1), text(row, 2));
 }
 
 static void take_usage_missing(struct audit *A, const struct subject *s, const struct db_row *row)
 {
-	audit_find(A, "usage", "entries", s, db_int(row, 0),
-	           "it names usage %s, which is not there", text(row, 1));
+	audit_find(A, "usage", "entries", s, db_int(row, 0), "it names usage %s, which is not there", text(row, 1));
 }
 
 static int explain_usages(struct audit *A, const struct subject *s, struct buf *sql)
 {
 	buf_reset(sql);
-	sql_literal(
-		sql,
-		"SELECT u.seq, u.cost_micros, CAST(COALESCE(e.total, 0) AS CHAR) FROM usages u "
-		"LEFT JOIN"
-		" (SELECT usage_seq, SUM(amount_micros) AS total FROM entries WHERE account_id = ");
+	sql_literal(sql, "SELECT u.seq, u.cost_micros, CAST(COALESCE(e.total, 0) AS CHAR) FROM usages u "
+	                 "LEFT JOIN"
+	                 " (SELECT usage_seq, SUM(amount_micros) AS total FROM entries WHERE account_id = ");
 	put_account(sql, s);
 	sql_literal(sql, " AND usage_seq <> 0 GROUP BY usage_seq) e ON e.usage_seq = u.seq WHERE "
 	                 "u.account_id = ");
@@ -165,38 +162,32 @@ static void take_grant(struct audit *A, const struct subject *s, const struct db
 	const int64_t seq = db_int(row, 0);
 
 	if (differ(row, 1, 2))
-		audit_find(A, "grant", "grants", s, seq,
-		           "remaining_micros is %s, but its entries leave %s", text(row, 1),
-		           text(row, 2));
+		audit_find(A, "grant", "grants", s, seq, "remaining_micros is %s, but its entries leave %s",
+		           text(row, 1), text(row, 2));
 	if (differ(row, 3, 4))
-		audit_find(A, "grant", "grants", s, seq,
-		           "amount_micros is %s, but its entries gave %s", text(row, 3),
+		audit_find(A, "grant", "grants", s, seq, "amount_micros is %s, but its entries gave %s", text(row, 3),
 		           text(row, 4));
 	if (row->field[6] != NULL && differ(row, 5, 6))
-		audit_find(A, "grant", "grants", s, seq, "type is %s, but what made it has type %s",
-		           text(row, 5), text(row, 6));
+		audit_find(A, "grant", "grants", s, seq, "type is %s, but what made it has type %s", text(row, 5),
+		           text(row, 6));
 	if (row->field[8] != NULL && differ(row, 7, 8))
-		audit_find(A, "grant", "grants", s, seq,
-		           "created_at_us is %s, but its first entry is of %s", text(row, 7),
-		           text(row, 8));
+		audit_find(A, "grant", "grants", s, seq, "created_at_us is %s, but its first entry is of %s",
+		           text(row, 7), text(row, 8));
 }
 
 static void take_grant_missing(struct audit *A, const struct subject *s, const struct db_row *row)
 {
-	audit_find(A, "grant", "entries", s, db_int(row, 0),
-	           "it names grant %s, which is not there", text(row, 1));
+	audit_find(A, "grant", "entries", s, db_int(row, 0), "it names grant %s, which is not there", text(row, 1));
 }
 
 static int explain_grants(struct audit *A, const struct subject *s, struct buf *sql)
 {
 	buf_reset(sql);
-	sql_literal(
-		sql,
-		"SELECT g.seq, g.remaining_micros, CAST(COALESCE(e.total, 0) AS CHAR), "
-		"g.amount_micros,"
-		" CAST(COALESCE(f.amount_micros, 0) AS CHAR), g.type, t.type, g.created_at_us, f.created_at_us"
-		" FROM grants g LEFT JOIN (SELECT grant_seq, SUM(amount_micros) AS total, MIN(seq) AS first"
-		" FROM entries WHERE account_id = ");
+	sql_literal(sql, "SELECT g.seq, g.remaining_micros, CAST(COALESCE(e.total, 0) AS CHAR), "
+	                 "g.amount_micros,"
+	                 " CAST(COALESCE(f.amount_micros, 0) AS CHAR), g.type, t.type, g.created_at_us, f.created_at_us"
+	                 " FROM grants g LEFT JOIN (SELECT grant_seq, SUM(amount_micros) AS total, MIN(seq) AS first"
+	                 " FROM entries WHERE account_id = ");
 	put_account(sql, s);
 	sql_literal(sql, " AND grant_seq <> 0 GROUP BY grant_seq) e ON e.grant_seq = g.seq"
 	                 " LEFT JOIN entries f ON f.account_id = g.account_id AND f.seq = e.first"
@@ -224,26 +215,23 @@ static int explain_grants(struct audit *A, const struct subject *s, struct buf *
  * first entry's; type, first entry's counterpart. */
 static void take_transaction(struct audit *A, const struct subject *s, const struct db_row *row)
 {
-	static const char *const names[] = {"amount_micros", "balance_before_micros",
-	                                    "balance_after_micros", "created_at_us"};
+	static const char *const names[] = {"amount_micros", "balance_before_micros", "balance_after_micros",
+	                                    "created_at_us"};
 	const int64_t seq = db_int(row, 0);
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (differ(row, 1 + 2 * i, 2 + 2 * i))
-			audit_find(A, "transaction", "transactions", s, seq,
-			           "%s is %s, but its entries say %s", names[i],
-			           text(row, 1 + 2 * i), text(row, 2 + 2 * i));
+			audit_find(A, "transaction", "transactions", s, seq, "%s is %s, but its entries say %s",
+			           names[i], text(row, 1 + 2 * i), text(row, 2 + 2 * i));
 	if (row->field[10] != NULL && db_int(row, 10) != audit_rows_counterpart(db_int(row, 9)))
 		audit_find(A, "transaction", "transactions", s, seq,
-		           "type %s does not go with its entries' counterpart %s", text(row, 9),
-		           text(row, 10));
+		           "type %s does not go with its entries' counterpart %s", text(row, 9), text(row, 10));
 }
 
-static void take_transaction_missing(struct audit *A, const struct subject *s,
-                                     const struct db_row *row)
+static void take_transaction_missing(struct audit *A, const struct subject *s, const struct db_row *row)
 {
-	audit_find(A, "transaction", "entries", s, db_int(row, 0),
-	           "it names transaction %s, which is not there", text(row, 1));
+	audit_find(A, "transaction", "entries", s, db_int(row, 0), "it names transaction %s, which is not there",
+	           text(row, 1));
 }
 
 static int explain_transactions(struct audit *A, const struct subject *s, struct buf *sql)
@@ -256,12 +244,10 @@ static int explain_transactions(struct audit *A, const struct subject *s, struct
 	                 " FROM transactions t LEFT JOIN (SELECT transaction_seq, MAX(seq) AS last,"
 	                 " SUM(amount_micros) AS total FROM entries WHERE account_id = ");
 	put_account(sql, s);
-	sql_literal(
-		sql,
-		" AND transaction_seq <> 0 GROUP BY transaction_seq) e ON e.transaction_seq = t.seq"
-		" LEFT JOIN entries f ON f.account_id = t.account_id AND f.seq = t.seq"
-		" LEFT JOIN entries l ON l.account_id = t.account_id AND l.seq = e.last"
-		" WHERE t.account_id = ");
+	sql_literal(sql, " AND transaction_seq <> 0 GROUP BY transaction_seq) e ON e.transaction_seq = t.seq"
+	                 " LEFT JOIN entries f ON f.account_id = t.account_id AND f.seq = t.seq"
+	                 " LEFT JOIN entries l ON l.account_id = t.account_id AND l.seq = e.last"
+	                 " WHERE t.account_id = ");
 	put_account(sql, s);
 	sql_literal(sql, " ORDER BY t.seq");
 	if (ask_explained(A, s, sql, take_transaction) != 0)
@@ -281,8 +267,7 @@ static int explain_transactions(struct audit *A, const struct subject *s, struct
 
 static void take_double(struct audit *A, const struct subject *s, const struct db_row *row)
 {
-	audit_find(A, "hold", "holds", s, db_int(row, 0),
-	           "it is open and has ended: usages has it too");
+	audit_find(A, "hold", "holds", s, db_int(row, 0), "it is open and has ended: usages has it too");
 }
 
 static void take_stray(struct audit *A, const struct subject *s, const struct db_row *row)
@@ -298,12 +283,10 @@ static void take_gap(struct audit *A, const struct subject *s, const struct db_r
 	const int64_t next = db_int(row, 1);
 
 	if (next - after == 2)
-		audit_find(A, "hold", "usages", s, after + 1,
-		           "the hold is lost: neither open nor ended");
+		audit_find(A, "hold", "usages", s, after + 1, "the hold is lost: neither open nor ended");
 	else
 		audit_find(A, "hold", "usages", s, after + 1,
-		           "the holds from here to seq %lld are lost: neither open nor ended",
-		           (long long)next - 1);
+		           "the holds from here to seq %lld are lost: neither open nor ended", (long long)next - 1);
 }
 
 static int explain_numbers(struct audit *A, const struct subject *s, struct buf *sql)
@@ -316,8 +299,7 @@ static int explain_numbers(struct audit *A, const struct subject *s, struct buf 
 	if (ask_explained(A, s, sql, take_double) != 0)
 		return -1;
 	buf_reset(sql);
-	sql_literal(sql,
-	            "SELECT seq, kind FROM (SELECT seq, 0 AS kind FROM holds WHERE account_id = ");
+	sql_literal(sql, "SELECT seq, kind FROM (SELECT seq, 0 AS kind FROM holds WHERE account_id = ");
 	put_account(sql, s);
 	sql_literal(sql, " UNION ALL SELECT seq, 1 FROM usages WHERE account_id = ");
 	put_account(sql, s);

@@ -136,7 +136,8 @@ int audit_heads_check(FILE *file, char error[AUDIT_HEADS_ERROR_MAX])
 		count++;
 	}
 	if (!read_end(line, count, digest))
-		return fail_line(error, count + 2, "the lines before are not those that were written: the file was changed");
+		return fail_line(error, count + 2,
+		                 "the lines before are not those that were written: the file was changed");
 	if (fgets(line, sizeof(line), file) != NULL)
 		return fail_line(error, count + 3, "something follows the end");
 	return 0;

@@ -9,8 +9,8 @@
 #include "ledger/decide/entry.h"
 #include "ledger/rows/record.h"
 
-static void find_entry(struct audit *A, const char *check, const struct subject *s,
-                 const struct entries_row *e, const char *detail)
+static void find_entry(struct audit *A, const char *check, const struct subject *s, const struct entries_row *e,
+                       const char *detail)
 {
 	audit_find(A, check, "entries", s, e->seq, "%s", detail);
 }
@@ -20,8 +20,8 @@ static void missing(struct audit *A, const struct subject *s, int64_t first, int
 	if (first == last)
 		audit_find(A, "sequence", "entries", s, first, "the entry is missing");
 	else
-		audit_find(A, "sequence", "entries", s, first,
-		           "the entries from here to seq %lld are missing", (long long)last);
+		audit_find(A, "sequence", "entries", s, first, "the entries from here to seq %lld are missing",
+		           (long long)last);
 }
 
 static void check_sequence(struct audit *A, struct subject *s, const struct entries_row *e)
@@ -46,8 +46,7 @@ static void check_chain(struct audit *A, const struct subject *s, const struct e
 		return;
 	entry_hash(e, s->last.hash, hash);
 	if (memcmp(hash, e->hash, sizeof(hash)) != 0)
-		find_entry(A, "chain", s, e,
-		     "the hash is not that of the entry's fields and the hash before");
+		find_entry(A, "chain", s, e, "the hash is not that of the entry's fields and the hash before");
 }
 
 static void check_balances(struct audit *A, const struct subject *s, const struct entries_row *e)
@@ -57,12 +56,9 @@ static void check_balances(struct audit *A, const struct subject *s, const struc
 	if (!s->gap && e->balance_before_micros != s->last.balance_after_micros)
 		audit_find(A, "continuity", "entries", s, e->seq,
 		           "balance_before_micros is %lld, but the entry before left %lld",
-		           (long long)e->balance_before_micros,
-		           (long long)s->last.balance_after_micros);
-	if (!money_add(e->balance_before_micros, e->amount_micros, &after) ||
-	    after != e->balance_after_micros)
-		audit_find(A, "continuity", "entries", s, e->seq,
-		           "%lld + %lld is not balance_after_micros %lld",
+		           (long long)e->balance_before_micros, (long long)s->last.balance_after_micros);
+	if (!money_add(e->balance_before_micros, e->amount_micros, &after) || after != e->balance_after_micros)
+		audit_find(A, "continuity", "entries", s, e->seq, "%lld + %lld is not balance_after_micros %lld",
 		           (long long)e->balance_before_micros, (long long)e->amount_micros,
 		           (long long)e->balance_after_micros);
 }
@@ -86,8 +82,7 @@ static const char *transaction_sense(const struct subject *s, const struct entri
 {
 	if (e->transaction_seq <= 0 || e->usage_seq != 0)
 		return "an entry of a transaction names one transaction and no usage";
-	if (!s->gap && e->transaction_seq != e->seq &&
-	    e->transaction_seq != s->last.transaction_seq)
+	if (!s->gap && e->transaction_seq != e->seq && e->transaction_seq != s->last.transaction_seq)
 		return "a transaction is named by the seq of its first entry, and its entries "
 		       "follow each other";
 	if (e->counterpart <= COUNTERPART_USAGE || e->counterpart >= COUNTERPART_DEBT)
@@ -101,8 +96,7 @@ static const char *debt_sense(const struct subject *s, const struct entries_row 
 	if (e->counterpart != COUNTERPART_DEBT)
 		return "the counterpart of a debt entry is debt";
 	if (e->grant_seq != 0)
-		return e->amount_micros < 0 ? NULL
-		                            : "the grant that pays a debt can only lose by it";
+		return e->amount_micros < 0 ? NULL : "the grant that pays a debt can only lose by it";
 	if (!s->gap && e->amount_micros != s->unpaired)
 		return "the two halves of a paid debt do not sum to zero";
 	return NULL;
@@ -205,11 +199,10 @@ void audit_journal_end(struct audit *A, struct subject *s)
 	if (a->entry_seq > s->last.seq)
 		missing(A, s, s->last.seq + 1, a->entry_seq);
 	else if (a->entry_seq < s->last.seq)
-		audit_find(A, "sequence", "entries", s, a->entry_seq + 1,
-		           "the account knows no entries after seq %lld", (long long)a->entry_seq);
+		audit_find(A, "sequence", "entries", s, a->entry_seq + 1, "the account knows no entries after seq %lld",
+		           (long long)a->entry_seq);
 	if (memcmp(a->chain_head, s->last.hash, sizeof(a->chain_head)) != 0)
-		audit_find(A, "chain", "accounts", s, 0,
-		           "chain_head is not the hash of the last entry (seq %lld)",
+		audit_find(A, "chain", "accounts", s, 0, "chain_head is not the hash of the last entry (seq %lld)",
 		           (long long)s->last.seq);
 	if (a->balance_micros != s->last.balance_after_micros)
 		audit_find(A, "balance", "accounts", s, 0,

@@ -13,8 +13,7 @@
 #include "ledger/rows/record.h"
 
 static const int counterparts[TRANSACTION_COUNT] = {
-#define TRANSACTION(NAME, sign, priority, counterpart) \
-	[TRANSACTION_##NAME] = COUNTERPART_##counterpart,
+#define TRANSACTION(NAME, sign, priority, counterpart) [TRANSACTION_##NAME] = COUNTERPART_##counterpart,
 #include "ledger/transactions.def"
 #undef TRANSACTION
 };
@@ -35,14 +34,11 @@ void audit_rows_account(struct audit *A, const struct subject *s)
 	if (memcmp(key.bytes, a->id, sizeof(key.bytes)) != 0)
 		audit_find(A, "account", "accounts", s, 0, "id is not that of external_id");
 	if (a->unit != UNIT_MONEY && a->unit != UNIT_CREDIT)
-		audit_find(A, "account", "accounts", s, 0, "there is no unit %lld",
-		           (long long)a->unit);
+		audit_find(A, "account", "accounts", s, 0, "there is no unit %lld", (long long)a->unit);
 	if (a->mode != MODE_PREPAID && a->mode != MODE_POSTPAID)
-		audit_find(A, "account", "accounts", s, 0, "there is no mode %lld",
-		           (long long)a->mode);
+		audit_find(A, "account", "accounts", s, 0, "there is no mode %lld", (long long)a->mode);
 	if (a->status < STATUS_ACTIVE || a->status > STATUS_UNPAID)
-		audit_find(A, "account", "accounts", s, 0, "there is no status %lld",
-		           (long long)a->status);
+		audit_find(A, "account", "accounts", s, 0, "there is no status %lld", (long long)a->status);
 }
 
 /* True if the seqs of holds and usages are 1 to hold_seq, each once. */
@@ -64,25 +60,21 @@ static void check_sums(struct audit *A, const struct subject *s)
 	char sum[AUDIT_SUM_MAX];
 
 	if (s->held != a->held_micros)
-		audit_find(A, "held", "accounts", s, 0,
-		           "held_micros is %lld, but open holds reserve %s",
+		audit_find(A, "held", "accounts", s, 0, "held_micros is %lld, but open holds reserve %s",
 		           (long long)a->held_micros, audit_sum_text(s->held, sum));
 	if (s->holds != a->open_holds)
 		audit_find(A, "held", "accounts", s, 0, "open_holds is %lld, but there are %lld",
 		           (long long)a->open_holds, (long long)s->holds);
 	if (s->remaining + s->debt != a->balance_micros)
-		audit_find(A, "balance", "accounts", s, 0,
-		           "balance_micros is %lld, but grants less debt come to %s",
-		           (long long)a->balance_micros,
-		           audit_sum_text(s->remaining + s->debt, sum));
+		audit_find(A, "balance", "accounts", s, 0, "balance_micros is %lld, but grants less debt come to %s",
+		           (long long)a->balance_micros, audit_sum_text(s->remaining + s->debt, sum));
 	if (s->grants != a->grant_seq || s->grants_max != a->grant_seq)
 		audit_find(A, "grant", "accounts", s, 0,
 		           "grant_seq is %lld, but there are %lld grants, the last with seq %lld",
 		           (long long)a->grant_seq, (long long)s->grants, (long long)s->grants_max);
 	if (s->due_us < a->due_at_us)
-		audit_find(A, "due", "accounts", s, 0,
-		           "due_at_us is %lld, but something ends at %lld", (long long)a->due_at_us,
-		           (long long)s->due_us);
+		audit_find(A, "due", "accounts", s, 0, "due_at_us is %lld, but something ends at %lld",
+		           (long long)a->due_at_us, (long long)s->due_us);
 }
 
 void audit_rows_end(struct audit *A, struct subject *s)
@@ -122,8 +114,8 @@ static void take_next_number(const struct audit *A, struct subject *s, int64_t s
 
 /* The cost of so many actions by the pinned price; false when there is no such price.  An action
  * without a price of its own was priced by the configuration, which the database does not hold. */
-static bool action_price(const struct audit *A, const struct subject *s, const char *item,
-                         int64_t version, int64_t quantity, micros *cost)
+static bool action_price(const struct audit *A, const struct subject *s, const char *item, int64_t version,
+                         int64_t quantity, micros *cost)
 {
 	const struct price *p = book_price_of_version(A->book, PRICE_ACTION, item, version);
 
@@ -184,8 +176,7 @@ static void check_reserved(struct audit *A, const struct subject *s, const struc
 		audit_find(A, "cost", "holds", s, h->seq, "no price of version %lld covers it",
 		           (long long)h->price_version);
 	else if (reserved != h->reserved_micros || reserved < 0)
-		audit_find(A, "cost", "holds", s, h->seq,
-		           "reserved_micros is %lld, but its price makes %lld",
+		audit_find(A, "cost", "holds", s, h->seq, "reserved_micros is %lld, but its price makes %lld",
 		           (long long)h->reserved_micros, (long long)reserved);
 }
 
@@ -198,8 +189,7 @@ void audit_rows_hold(struct audit *A, struct subject *s, const struct holds_row 
 	take_next_number(A, s, h->seq);
 	due(s, h->expires_at_us);
 	if (h->kind != PRICE_MODEL && h->kind != PRICE_ACTION)
-		audit_find(A, "hold", "holds", s, h->seq, "there is no kind %lld",
-		           (long long)h->kind);
+		audit_find(A, "hold", "holds", s, h->seq, "there is no kind %lld", (long long)h->kind);
 	else
 		check_reserved(A, s, h);
 }
@@ -230,8 +220,7 @@ static const char *usage_sense(const struct usages_row *u)
 }
 
 /* The cost that the usage must have; false when its price is not there. */
-static bool usage_cost(const struct audit *A, const struct subject *s, const struct usages_row *u,
-                       micros *cost)
+static bool usage_cost(const struct audit *A, const struct subject *s, const struct usages_row *u, micros *cost)
 {
 	*cost = 0;
 	if (u->source == SOURCE_BYOK || u->state == USAGE_RELEASED)
@@ -262,8 +251,7 @@ static void check_cost(struct audit *A, const struct subject *s, const struct us
 		audit_find(A, "cost", "usages", s, u->seq, "no price of version %lld covers it",
 		           (long long)u->price_version);
 	else if (cost != u->cost_micros)
-		audit_find(A, "cost", "usages", s, u->seq,
-		           "cost_micros is %lld, but its price makes %lld",
+		audit_find(A, "cost", "usages", s, u->seq, "cost_micros is %lld, but its price makes %lld",
 		           (long long)u->cost_micros, (long long)cost);
 	if (u->kind != PRICE_ACTION || u->price_version == 0)
 		return;
@@ -271,8 +259,7 @@ static void check_cost(struct audit *A, const struct subject *s, const struct us
 		audit_find(A, "cost", "usages", s, u->seq, "no price of version %lld covers it",
 		           (long long)u->price_version);
 	else if (reserved != u->reserved_micros)
-		audit_find(A, "cost", "usages", s, u->seq,
-		           "reserved_micros is %lld, but its price makes %lld",
+		audit_find(A, "cost", "usages", s, u->seq, "reserved_micros is %lld, but its price makes %lld",
 		           (long long)u->reserved_micros, (long long)reserved);
 }
 
@@ -307,8 +294,7 @@ void audit_rows_transaction(struct audit *A, struct subject *s, const struct tra
 
 	A->report->transactions++;
 	if (audit_rows_counterpart(t->type) < 0) {
-		audit_find(A, "transaction", "transactions", s, t->seq, "there is no type %lld",
-		           (long long)t->type);
+		audit_find(A, "transaction", "transactions", s, t->seq, "there is no type %lld", (long long)t->type);
 		return;
 	}
 	audit_row_checksum_add(A, sum, t->seq, ASPECT_AMOUNT, t->amount_micros);
@@ -332,24 +318,17 @@ static const char *request_sense(const struct subject *s, const struct requests_
 	case COMMAND_SETTLE:
 	case COMMAND_RELEASE:
 	case COMMAND_EXTEND:
-		return q->seq >= 1 && q->seq <= s->row.hold_seq
-		               ? NULL
-		               : "it names no hold or usage of the account";
+		return q->seq >= 1 && q->seq <= s->row.hold_seq ? NULL : "it names no hold or usage of the account";
 	case COMMAND_CHARGE:
 		if (usage_micros == NULL)
 			return "it names no usage of the account";
-		return *usage_micros == q->amount_micros
-		               ? NULL
-		               : "its amount is not the cost of the usage";
+		return *usage_micros == q->amount_micros ? NULL : "its amount is not the cost of the usage";
 	case COMMAND_TRANSACTION:
 		if (transaction_micros == NULL)
 			return "it names no transaction of the account";
-		return *transaction_micros == q->amount_micros
-		               ? NULL
-		               : "its amount is not that of the transaction";
+		return *transaction_micros == q->amount_micros ? NULL : "its amount is not that of the transaction";
 	default:
-		return q->command >= 0 && q->command < COMMAND_COUNT ? NULL
-		                                                     : "there is no such command";
+		return q->command >= 0 && q->command < COMMAND_COUNT ? NULL : "there is no such command";
 	}
 }
 
@@ -366,7 +345,7 @@ void audit_rows_request(struct audit *A, struct subject *s, const struct request
 	buf_init(&key, 64);
 	buf_add_hex(&key, q->request_key, sizeof(q->request_key));
 	(void)snprintf(row, sizeof(row), "account %s request_key %s", s->name, buf_text(&key));
-	audit_find_row(A, "request", "requests", row, "%s (command %lld, seq %lld)", wrong,
-	               (long long)q->command, (long long)q->seq);
+	audit_find_row(A, "request", "requests", row, "%s (command %lld, seq %lld)", wrong, (long long)q->command,
+	               (long long)q->seq);
 	buf_free(&key);
 }

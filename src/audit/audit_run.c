@@ -51,8 +51,7 @@ static void find_orphan(struct audit *A, enum table_id table, const unsigned cha
 	audit_find_row(A, "orphan", table_of(table)->name, row, "there is no such account");
 }
 
-static void take_request(struct audit *A, struct subject *s, const struct requests_row *q,
-                         const struct db_row *from)
+static void take_request(struct audit *A, struct subject *s, const struct requests_row *q, const struct db_row *from)
 {
 	const unsigned columns = (unsigned)table_of(TABLE_REQUESTS)->column_count;
 	int64_t amount[2];
@@ -99,22 +98,22 @@ static void take_row(struct audit *A, enum table_id table, const struct db_row *
 /* ---- statements ------------------------------------------------------------------------------ */
 
 /* The condition on the accounts of a range; column is a literal. */
-#define add_range(sql, range, column)                                          \
-	do {                                                                   \
-		if ((range)->only) {                                           \
-			sql_literal((sql), column " = ");                      \
-			sql_bytes((sql), (range)->low, ID_KEY_BYTES);          \
-		} else {                                                       \
-			sql_literal((sql), column " >= ''");                   \
-			if (!(range)->first) {                                 \
-				sql_literal((sql), " AND " column " > ");      \
-				sql_bytes((sql), (range)->low, ID_KEY_BYTES);  \
-			}                                                      \
-			if (!(range)->last) {                                  \
-				sql_literal((sql), " AND " column " <= ");     \
+#define add_range(sql, range, column) \
+	do { \
+		if ((range)->only) { \
+			sql_literal((sql), column " = "); \
+			sql_bytes((sql), (range)->low, ID_KEY_BYTES); \
+		} else { \
+			sql_literal((sql), column " >= ''"); \
+			if (!(range)->first) { \
+				sql_literal((sql), " AND " column " > "); \
+				sql_bytes((sql), (range)->low, ID_KEY_BYTES); \
+			} \
+			if (!(range)->last) { \
+				sql_literal((sql), " AND " column " <= "); \
 				sql_bytes((sql), (range)->high, ID_KEY_BYTES); \
-			}                                                      \
-		}                                                              \
+			} \
+		} \
 	} while (0)
 
 static void add_rows(struct buf *sql, enum table_id id, const struct range *range)
@@ -306,9 +305,8 @@ static int finish(struct audit *A, const struct audit_request *q, const struct a
 	return A->report->compared < 0 ? -1 : 0;
 }
 
-int audit_run(struct db *d, const struct audit_request *q,
-              void (*found)(void *context, const struct audit_finding *f), void *context,
-              struct audit_report *r)
+int audit_run(struct db *d, const struct audit_request *q, void (*found)(void *context, const struct audit_finding *f),
+              void *context, struct audit_report *r)
 {
 	const int64_t start_us = clock_monotonic_us();
 	struct range range = {.first = true, .only = q->account != NULL};

@@ -12,22 +12,21 @@
 
 /* ---- findings -------------------------------------------------------------------------------- */
 
-static void report(struct audit *A, const char *check, const char *table, const char *row,
-                   const char *format, va_list arguments) __attribute__((format(printf, 5, 0)));
+static void report(struct audit *A, const char *check, const char *table, const char *row, const char *format,
+                   va_list arguments) __attribute__((format(printf, 5, 0)));
 
-static void report(struct audit *A, const char *check, const char *table, const char *row,
-                   const char *format, va_list arguments)
+static void report(struct audit *A, const char *check, const char *table, const char *row, const char *format,
+                   va_list arguments)
 {
 	char detail[DETAIL_MAX];
 
 	(void)vsnprintf(detail, sizeof(detail), format, arguments);
 	A->report->findings++;
-	A->found(A->context, &(struct audit_finding){
-				     .check = check, .table = table, .row = row, .detail = detail});
+	A->found(A->context, &(struct audit_finding){.check = check, .table = table, .row = row, .detail = detail});
 }
 
-void audit_find(struct audit *A, const char *check, const char *table, const struct subject *s,
-                int64_t seq, const char *format, ...)
+void audit_find(struct audit *A, const char *check, const char *table, const struct subject *s, int64_t seq,
+                const char *format, ...)
 {
 	char row[AUDIT_ROW_MAX];
 	va_list arguments;
@@ -41,8 +40,7 @@ void audit_find(struct audit *A, const char *check, const char *table, const str
 	va_end(arguments);
 }
 
-void audit_find_row(struct audit *A, const char *check, const char *table, const char *row,
-                    const char *format, ...)
+void audit_find_row(struct audit *A, const char *check, const char *table, const char *row, const char *format, ...)
 {
 	va_list arguments;
 

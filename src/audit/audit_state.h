@@ -60,7 +60,7 @@ struct audit {
 	struct row_checksum_key key;
 	int64_t now_us;
 	struct subject subjects[AUDIT_CHUNK];
-	int count; /* of subjects */
+	int count;                 /* of subjects */
 	struct audit_heads *heads; /* NULL: no heads are written */
 };
 
@@ -68,10 +68,10 @@ struct audit {
 
 /* Report a finding: audit_find about row seq of the account (seq 0: the account's own row),
  * audit_find_row about the row of that name. */
-void audit_find(struct audit *A, const char *check, const char *table, const struct subject *s,
-                int64_t seq, const char *format, ...) __attribute__((format(printf, 6, 7)));
-void audit_find_row(struct audit *A, const char *check, const char *table, const char *row,
-                    const char *format, ...) __attribute__((format(printf, 5, 6)));
+void audit_find(struct audit *A, const char *check, const char *table, const struct subject *s, int64_t seq,
+                const char *format, ...) __attribute__((format(printf, 6, 7)));
+void audit_find_row(struct audit *A, const char *check, const char *table, const char *row, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
 /* The sum in decimal, for a finding; the result points into text. */
 #define AUDIT_SUM_MAX 48
 const char *audit_sum_text(audit_sum sum, char text[AUDIT_SUM_MAX]);

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 struct buf {
-	char *data;   /* NUL-terminated once anything was appended; may be NULL when empty */
+	char *data; /* NUL-terminated once anything was appended; may be NULL when empty */
 	size_t length;
 	size_t capacity;
 	size_t max;

@@ -20,7 +20,8 @@ int64_t calendar_days(const struct calendar_date *date)
 struct calendar_date calendar_date(int64_t days)
 {
 	const int64_t shifted = days + DAYS_TO_EPOCH;
-	const int64_t era = calendar_floor_div(shifted, DAYS_PER_400_YEARS), of_era = shifted - era * DAYS_PER_400_YEARS;
+	const int64_t era = calendar_floor_div(shifted, DAYS_PER_400_YEARS),
+		      of_era = shifted - era * DAYS_PER_400_YEARS;
 	const int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / (DAYS_PER_400_YEARS - 1)) / 365;
 	const int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
 	const int64_t from_march = (5 * of_year + 2) / 153;

@@ -10,8 +10,7 @@
 _Noreturn void check_failed(const char *condition, const char *file, int line, const char *function)
 {
 	char text[CHECK_LINE_MAX];
-	int length = snprintf(text, sizeof(text), "octroi: bug: %s (%s:%d, %s)\n", condition, file,
-	                      line, function);
+	int length = snprintf(text, sizeof(text), "octroi: bug: %s (%s:%d, %s)\n", condition, file, line, function);
 
 	if (length >= (int)sizeof(text)) {
 		length = (int)sizeof(text) - 1;

@@ -6,14 +6,12 @@
 #ifndef OCTROI_BASE_CHECK_H
 #define OCTROI_BASE_CHECK_H
 
-#define CHECK(condition) \
-	((condition) ? (void)0 : check_failed(#condition, __FILE__, __LINE__, __func__))
+#define CHECK(condition) ((condition) ? (void)0 : check_failed(#condition, __FILE__, __LINE__, __func__))
 
 /* A branch that cannot be reached; why is the reason. */
 #define UNREACHABLE(why) check_failed("unreachable: " why, __FILE__, __LINE__, __func__)
 
 /* Prints the condition and its place to stderr and aborts.  Any thread, any lock held. */
-_Noreturn void check_failed(const char *condition, const char *file, int line,
-                            const char *function);
+_Noreturn void check_failed(const char *condition, const char *file, int line, const char *function);
 
 #endif

@@ -157,10 +157,10 @@ static bool take_offset(struct cursor *c, int *offset_minutes)
 
 static bool take_time(struct cursor *c, struct civil *t)
 {
-	return take_char(c, 'T', 't') && take_decimal_digits(c, 2, 0, 23, &t->hour) &&
-	       take_char(c, ':', ':') && take_decimal_digits(c, 2, 0, 59, &t->minute) &&
-	       take_char(c, ':', ':') && take_decimal_digits(c, 2, 0, 59, &t->second) &&
-	       take_fraction(c, &t->fraction_us) && take_offset(c, &t->offset_minutes);
+	return take_char(c, 'T', 't') && take_decimal_digits(c, 2, 0, 23, &t->hour) && take_char(c, ':', ':') &&
+	       take_decimal_digits(c, 2, 0, 59, &t->minute) && take_char(c, ':', ':') &&
+	       take_decimal_digits(c, 2, 0, 59, &t->second) && take_fraction(c, &t->fraction_us) &&
+	       take_offset(c, &t->offset_minutes);
 }
 
 int clock_parse(const char *text, size_t length, int64_t *time_us)

@@ -20,8 +20,8 @@
 
 #define GETENTROPY_MAX 256
 /* The options that libssl asks for when it begins. */
-#define BEGUN                                                                                      \
-	(OPENSSL_INIT_ADD_ALL_CIPHERS | OPENSSL_INIT_ADD_ALL_DIGESTS | OPENSSL_INIT_LOAD_CONFIG |  \
+#define BEGUN \
+	(OPENSSL_INIT_ADD_ALL_CIPHERS | OPENSSL_INIT_ADD_ALL_DIGESTS | OPENSSL_INIT_LOAD_CONFIG | \
 	 OPENSSL_INIT_LOAD_CRYPTO_STRINGS)
 
 /* Fetched once and never freed: a fetch by name takes locks. */
@@ -64,8 +64,7 @@ int digest_watch_memory(void)
 	return digest_mac != NULL ? 0 : -1;
 }
 
-void digest_sha256_pieces(const struct digest_piece *pieces, size_t count,
-                          unsigned char out[DIGEST_BYTES])
+void digest_sha256_pieces(const struct digest_piece *pieces, size_t count, unsigned char out[DIGEST_BYTES])
 {
 	SHA256_CTX context;
 
@@ -84,13 +83,13 @@ void digest_sha256(const void *bytes, size_t length, unsigned char out[DIGEST_BY
 	digest_sha256_pieces(&piece, 1, out);
 }
 
-int digest_hmac_sha256_pieces(const void *key, size_t key_length, const struct digest_piece *pieces,
-                              size_t count, unsigned char out[DIGEST_BYTES])
+int digest_hmac_sha256_pieces(const void *key, size_t key_length, const struct digest_piece *pieces, size_t count,
+                              unsigned char out[DIGEST_BYTES])
 {
 	char name[] = "SHA256";
 	const OSSL_PARAM parameters[] = {
-	        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
-	        OSSL_PARAM_construct_end(),
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+		OSSL_PARAM_construct_end(),
 	};
 	EVP_MAC_CTX *context;
 	size_t written = 0;
@@ -132,7 +131,7 @@ void digest_random(void *out, size_t length)
 size_t digest_base64url(const void *bytes, size_t length, char *out)
 {
 	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	                               "0123456789-_";
+				       "0123456789-_";
 	const unsigned char *byte = bytes;
 	size_t written = 0;
 	uint32_t pending = 0;

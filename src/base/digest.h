@@ -23,15 +23,14 @@ struct digest_piece {
 	const void *bytes;
 	size_t length;
 };
-void digest_sha256_pieces(const struct digest_piece *pieces, size_t count,
-                          unsigned char out[DIGEST_BYTES]);
+void digest_sha256_pieces(const struct digest_piece *pieces, size_t count, unsigned char out[DIGEST_BYTES]);
 
 /* -1 and nothing written when the key is shorter than DIGEST_KEY_MIN_BYTES or memory is short; else
  * 0.  An empty secret would make every signature computable (New API CVE-2026-41432). */
 int digest_hmac_sha256(const void *key, size_t key_length, const void *bytes, size_t length,
                        unsigned char out[DIGEST_BYTES]);
-int digest_hmac_sha256_pieces(const void *key, size_t key_length, const struct digest_piece *pieces,
-                              size_t count, unsigned char out[DIGEST_BYTES]);
+int digest_hmac_sha256_pieces(const void *key, size_t key_length, const struct digest_piece *pieces, size_t count,
+                              unsigned char out[DIGEST_BYTES]);
 bool digest_equal(const void *a, const void *b, size_t length); /* constant time */
 void digest_random(void *out, size_t length);
 

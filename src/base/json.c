@@ -273,17 +273,15 @@ static struct json *load(const char *bytes, size_t length, size_t flags, char er
 		return NULL;
 	}
 	if (root == NULL)
-		snprintf(error, JSON_ERROR_MAX, "the JSON %s (line %d)",
-		         sentence(json_error_code(&details)), details.line);
+		snprintf(error, JSON_ERROR_MAX, "the JSON %s (line %d)", sentence(json_error_code(&details)),
+		         details.line);
 	return (struct json *)root;
 }
 
-struct json *json_parse(const char *bytes, size_t length, bool numbers_as_text,
-                        char error[JSON_ERROR_MAX])
+struct json *json_parse(const char *bytes, size_t length, bool numbers_as_text, char error[JSON_ERROR_MAX])
 {
 	const char *first = length > 0 ? bytes : ""; /* an empty buffer may have no memory at all */
-	struct scan check = {
-	        .at = first, .end = first + length, .numbers_as_text = numbers_as_text};
+	struct scan check = {.at = first, .end = first + length, .numbers_as_text = numbers_as_text};
 	struct scan rewrite = check;
 	struct json *document = NULL;
 	struct buf text;
@@ -314,8 +312,7 @@ void json_free(struct json *document)
 
 static bool is_fraction(const json_t *value)
 {
-	return json_is_string(value) && json_string_length(value) > 0 &&
-	       json_string_value(value)[0] == '\0';
+	return json_is_string(value) && json_string_length(value) > 0 && json_string_value(value)[0] == '\0';
 }
 
 enum json_type json_type(const struct json *value)
@@ -388,15 +385,14 @@ const struct json *json_at(const struct json *list, size_t index)
 	return wrap(json_array_get(unwrap(list), index));
 }
 
-int json_each(const struct json *record,
-              int (*visit)(void *context, const char *key, const struct json *value), void *context)
+int json_each(const struct json *record, int (*visit)(void *context, const char *key, const struct json *value),
+              void *context)
 {
 	json_t *r = unwrap(record);
 	int result = 0;
 
 	CHECK(json_type(record) == JSON_RECORD);
-	for (void *i = json_object_iter(r); i != NULL && result == 0;
-	     i = json_object_iter_next(r, i))
+	for (void *i = json_object_iter(r); i != NULL && result == 0; i = json_object_iter_next(r, i))
 		result = visit(context, json_object_iter_key(i), wrap(json_object_iter_value(i)));
 	return result;
 }
@@ -614,8 +610,7 @@ void json_put_time(struct json_writer *w, const char *key, int64_t time_us)
 	json_put_text(w, key, text);
 }
 
-void json_put_minor(struct json_writer *w, const char *key, int64_t amount_micros,
-                    int64_t per_minor)
+void json_put_minor(struct json_writer *w, const char *key, int64_t amount_micros, int64_t per_minor)
 {
 	char text[MONEY_TEXT_MAX];
 	int decimals = 4;

@@ -20,15 +20,7 @@
 
 struct json; /* a value of a document */
 
-enum json_type {
-	JSON_NULL_VALUE,
-	JSON_BOOL,
-	JSON_INT,
-	JSON_FRACTION,
-	JSON_TEXT,
-	JSON_LIST,
-	JSON_RECORD
-};
+enum json_type { JSON_NULL_VALUE, JSON_BOOL, JSON_INT, JSON_FRACTION, JSON_TEXT, JSON_LIST, JSON_RECORD };
 
 /* Makes jansson allocate so that a shortage is noted (memory.h).  Call it before any other use of jansson, but after
  * token_watch_memory: cjose sets jansson's allocator, too. */
@@ -37,8 +29,7 @@ void json_watch_memory(void);
 /* NULL when the bytes are not such a document, with a sentence in error that quotes none of them.
  * numbers_as_text makes every number a JSON_TEXT of its own decimal text (for price lists: nothing
  * ever rounds a price). */
-struct json *json_parse(const char *bytes, size_t length, bool numbers_as_text,
-                        char error[JSON_ERROR_MAX]);
+struct json *json_parse(const char *bytes, size_t length, bool numbers_as_text, char error[JSON_ERROR_MAX]);
 void json_free(struct json *document); /* the root only; NULL is harmless */
 
 enum json_type json_type(const struct json *value);
@@ -52,8 +43,7 @@ const char *json_fraction(const struct json *value, size_t *length);
 size_t json_size(const struct json *list_or_record);
 const struct json *json_at(const struct json *list, size_t index);
 /* Visits the members in order.  Stops at the first non-zero result of visit and returns it; else 0. */
-int json_each(const struct json *record,
-              int (*visit)(void *context, const char *key, const struct json *value),
+int json_each(const struct json *record, int (*visit)(void *context, const char *key, const struct json *value),
               void *context);
 /* Appends the value as compact JSON. */
 void json_dump(const struct json *value, struct buf *out);
@@ -84,7 +74,6 @@ void json_put_raw(struct json_writer *w, const char *key, const char *json, size
 void json_put_time(struct json_writer *w, const char *key, int64_t time_us);
 /* micros scaled to minor units with up to 4 decimals ("0.9345"), rounded down as money_floor_div
  * does; per_minor is a power of ten. */
-void json_put_minor(struct json_writer *w, const char *key, int64_t amount_micros,
-                    int64_t per_minor);
+void json_put_minor(struct json_writer *w, const char *key, int64_t amount_micros, int64_t per_minor);
 
 #endif

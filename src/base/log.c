@@ -32,15 +32,15 @@ static struct {
 	int fd;                     /* changed only while not writing */
 	char halves[2][LOG_HALF_BYTES];
 	size_t lengths[2];
-	int active;    /* the half that collects */
-	bool writing;  /* a thread is writing the other half */
-	bool again;    /* that thread shall write once more */
-	bool torn;     /* the last write ended within a line */
+	int active;   /* the half that collects */
+	bool writing; /* a thread is writing the other half */
+	bool again;   /* that thread shall write once more */
+	bool torn;    /* the last write ended within a line */
 	int64_t dropped;
 } out = {
-        .lock = {.mutex = PTHREAD_MUTEX_INITIALIZER},
-        .written = {.cond = PTHREAD_COND_INITIALIZER},
-        .fd = STDERR_FILENO,
+	.lock = {.mutex = PTHREAD_MUTEX_INITIALIZER},
+	.written = {.cond = PTHREAD_COND_INITIALIZER},
+	.fd = STDERR_FILENO,
 };
 
 /* Read without the lock. */
@@ -67,8 +67,8 @@ static bool line_put(struct line *l, const char *bytes, size_t length, size_t li
 
 static bool is_name_character(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '_' || c == '.' || c == '-';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+	       c == '-';
 }
 
 /* Keys and events are literals of the program; a name that is not one could still forge nothing. */
@@ -327,8 +327,7 @@ static void collect(const struct line *l)
 	*length += l->length;
 }
 
-void log_event_fields(enum log_level level, const char *event, const struct log_field *fields,
-                      int count)
+void log_event_fields(enum log_level level, const char *event, const struct log_field *fields, int count)
 {
 	struct line l;
 

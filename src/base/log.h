@@ -27,15 +27,19 @@ struct log_field {
 	const char *text; /* used when not NULL */
 	int64_t number;
 };
-#define LOG_TEXT(k, v) {.key = (k), .text = (v)}
-#define LOG_NUMBER(k, v) {.key = (k), .number = (v)}
+#define LOG_TEXT(k, v) \
+	{ \
+		.key = (k), .text = (v) \
+	}
+#define LOG_NUMBER(k, v) \
+	{ \
+		.key = (k), .number = (v) \
+	}
 
-void log_event_fields(enum log_level level, const char *event, const struct log_field *fields,
-                      int count);
+void log_event_fields(enum log_level level, const char *event, const struct log_field *fields, int count);
 /* log_event(LOG_LEVEL_INFO, "started", LOG_TEXT("listen", path), LOG_NUMBER("threads", n)) */
-#define log_event(level, event, ...)                                                             \
-	log_event_fields((level), (event), (const struct log_field[]){__VA_ARGS__},              \
-	                 (int)(sizeof((const struct log_field[]){__VA_ARGS__}) /                 \
-	                       sizeof(struct log_field)))
+#define log_event(level, event, ...) \
+	log_event_fields((level), (event), (const struct log_field[]){__VA_ARGS__}, \
+	                 (int)(sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field)))
 
 #endif

@@ -175,8 +175,7 @@ static int decimal_magnitude(const struct decimal *d, int whole_digits, uint64_t
 	for (int i = 0; i < whole_digits; i++) {
 		uint64_t digit = i < d->count ? d->digits[i] : 0;
 
-		if (__builtin_mul_overflow(value, UINT64_C(10), &value) ||
-		    __builtin_add_overflow(value, digit, &value))
+		if (__builtin_mul_overflow(value, UINT64_C(10), &value) || __builtin_add_overflow(value, digit, &value))
 			return -1;
 	}
 	*magnitude = value;

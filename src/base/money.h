@@ -26,8 +26,7 @@ bool money_subtract(micros a, micros b, micros *difference) __attribute__((warn_
 micros money_sum(micros a, micros b);
 micros money_least(micros a, micros b);
 /* *product = amount * count for count >= 0; false on overflow. */
-bool money_multiply(micros amount, int64_t count, micros *product)
-        __attribute__((warn_unused_result));
+bool money_multiply(micros amount, int64_t count, micros *product) __attribute__((warn_unused_result));
 
 /* An amount for display, cut to the range of micros; never one of a row. */
 micros money_clip(__int128 amount);

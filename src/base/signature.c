@@ -191,8 +191,8 @@ static bool has_v1(const char *header, const char hex[HEX_CHARACTERS])
 	return found;
 }
 
-enum signature_verdict signature_stripe(const char *secrets, const char *header, const void *body,
-                                        size_t length, int64_t now_s)
+enum signature_verdict signature_stripe(const char *secrets, const char *header, const void *body, size_t length,
+                                        int64_t now_s)
 {
 	struct span time, secret;
 	int64_t signed_s;
@@ -204,8 +204,7 @@ enum signature_verdict signature_stripe(const char *secrets, const char *header,
 	if (signed_s < 0)
 		return SIGNATURE_MALFORMED;
 	while (next_secret(&secrets, &secret)) {
-		const struct digest_piece pieces[] = {
-			{time.text, time.length}, {".", 1}, {body, length}};
+		const struct digest_piece pieces[] = {{time.text, time.length}, {".", 1}, {body, length}};
 		unsigned char digest[DIGEST_BYTES];
 		char hex[HEX_CHARACTERS];
 
@@ -247,12 +246,10 @@ static bool has_svix_v1(const char *header, const char text[BASE64_CHARACTERS])
 	return found;
 }
 
-static bool svix_signed_with(const struct span *secret, const struct signature_svix *h,
-                             const void *body, size_t length)
+static bool svix_signed_with(const struct span *secret, const struct signature_svix *h, const void *body, size_t length)
 {
 	const struct digest_piece pieces[] = {
-		{h->id, strlen(h->id)}, {".", 1}, {h->timestamp, strlen(h->timestamp)}, {".", 1},
-		{body, length},
+		{h->id, strlen(h->id)}, {".", 1}, {h->timestamp, strlen(h->timestamp)}, {".", 1}, {body, length},
 	};
 	unsigned char digest[DIGEST_BYTES];
 	char text[BASE64_CHARACTERS + 1];
@@ -265,15 +262,15 @@ static bool svix_signed_with(const struct span *secret, const struct signature_s
 	return has_svix_v1(h->signature, text);
 }
 
-enum signature_verdict signature_svix(const char *secrets, const struct signature_svix *headers,
-                                      const void *body, size_t length, int64_t now_s)
+enum signature_verdict signature_svix(const char *secrets, const struct signature_svix *headers, const void *body,
+                                      size_t length, int64_t now_s)
 {
 	struct span time, secret;
 	int64_t signed_s;
 	bool good = false;
 
-	if (headers->id == NULL || headers->id[0] == '\0' || headers->timestamp == NULL ||
-	    headers->signature == NULL || length == 0)
+	if (headers->id == NULL || headers->id[0] == '\0' || headers->timestamp == NULL || headers->signature == NULL ||
+	    length == 0)
 		return SIGNATURE_MALFORMED;
 	time.text = headers->timestamp;
 	time.length = strlen(headers->timestamp);

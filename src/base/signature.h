@@ -22,15 +22,15 @@ enum signature_verdict {
 const char *signature_verdict_name(enum signature_verdict v);
 
 /* header: Stripe-Signature, NULL when absent. */
-enum signature_verdict signature_stripe(const char *secrets, const char *header, const void *body,
-                                        size_t length, int64_t now_s);
+enum signature_verdict signature_stripe(const char *secrets, const char *header, const void *body, size_t length,
+                                        int64_t now_s);
 
 /* The three headers (svix-… or webhook-…), each NULL when absent. */
 struct signature_svix {
 	const char *id, *timestamp, *signature;
 };
-enum signature_verdict signature_svix(const char *secrets, const struct signature_svix *headers,
-                                      const void *body, size_t length, int64_t now_s);
+enum signature_verdict signature_svix(const char *secrets, const struct signature_svix *headers, const void *body,
+                                      size_t length, int64_t now_s);
 
 /* 0 if the list holds at least one secret and each has a key of good length, else -1: octroi refuses to
  * start then.  Stripe: at least 32 bytes.  Svix: at least 24 bytes, after decoding. */

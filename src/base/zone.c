@@ -20,8 +20,8 @@
 
 #define DATABASE "/usr/share/zoneinfo" /* unless TZDIR names another, as for GLib */
 #define PATH_BYTES_MAX 512
-#define ZONES_MAX 1024                  /* the database has some 600 names */
-#define PLACES (2 * ZONES_MAX)          /* a power of two */
+#define ZONES_MAX 1024         /* the database has some 600 names */
+#define PLACES (2 * ZONES_MAX) /* a power of two */
 
 struct zone {
 	char name[ZONE_NAME_MAX];

@@ -63,8 +63,7 @@ void http_header(const struct http_answer *answer, const char *name, char value[
 
 			start += strspn(start, " \t");
 			if (end - start >= 0 && end - start < HTTP_VALUE_MAX)
-				(void)snprintf(value, HTTP_VALUE_MAX, "%.*s", (int)(end - start),
-				               start);
+				(void)snprintf(value, HTTP_VALUE_MAX, "%.*s", (int)(end - start), start);
 			return;
 		}
 		line = end + strspn(end, "\r\n");
@@ -91,8 +90,7 @@ static bool set_bounds(CURL *curl, const struct http_request *request)
 
 	return curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, timeout_ms) == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
-	                        timeout_ms < CONNECT_MAX_MS ? timeout_ms : CONNECT_MAX_MS) ==
-	               CURLE_OK &&
+	                        timeout_ms < CONNECT_MAX_MS ? timeout_ms : CONNECT_MAX_MS) == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_PROXY, "") == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED) == CURLE_OK &&
@@ -100,8 +98,7 @@ static bool set_bounds(CURL *curl, const struct http_request *request)
 #if LIBCURL_VERSION_NUM >= 0x075500
 	       curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
 #else
-	       curl_easy_setopt(curl, CURLOPT_PROTOCOLS,
-	                        (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS)) == CURLE_OK;
+	       curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS)) == CURLE_OK;
 #endif
 }
 
@@ -109,8 +106,7 @@ static bool set_body(CURL *curl, const struct http_request *request)
 {
 	if (request->body == NULL)
 		return true;
-	return curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)request->body_length) ==
-	               CURLE_OK &&
+	return curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)request->body_length) == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body) == CURLE_OK;
 }
 
@@ -122,8 +118,7 @@ static bool set_options(CURL *curl, const struct http_request *request, struct c
 	       curl_easy_setopt(curl, CURLOPT_URL, request->url) == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) == CURLE_OK &&
-	       curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION,
-	                        request->discard ? drop_body : take_body) == CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, request->discard ? drop_body : take_body) == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_WRITEDATA, (void *)answer) == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header) == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_HEADERDATA, (void *)answer) == CURLE_OK;
@@ -180,8 +175,7 @@ int http_send(const struct http_request *request, struct http_answer *answer)
 		code = curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	answer->status = code == CURLE_OK ? (int)status : 0;
 	if (code != CURLE_OK)
-		(void)snprintf(answer->error, sizeof(answer->error), "%s",
-		               curl_easy_strerror(code));
+		(void)snprintf(answer->error, sizeof(answer->error), "%s", curl_easy_strerror(code));
 	else
 		read_date(answer);
 	curl_slist_free_all(headers);

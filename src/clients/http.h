@@ -29,10 +29,10 @@ struct http_request {
 };
 
 struct http_answer {
-	int status;      /* 0: there was no answer */
-	struct buf body; /* http_answer_free gives it back */
-	struct buf head; /* header lines */
-	int64_t date_us; /* of the Date header, to the second; 0: none */
+	int status;                 /* 0: there was no answer */
+	struct buf body;            /* http_answer_free gives it back */
+	struct buf head;            /* header lines */
+	int64_t date_us;            /* of the Date header, to the second; 0: none */
 	char error[HTTP_ERROR_MAX]; /* when there was no answer; never holds a part of the request */
 };
 

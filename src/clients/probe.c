@@ -91,8 +91,7 @@ static const struct {
 	enum probe_state state;
 } sentences[] = {
 	{"Your credit balance is too low", "invalid_request_error", PROBE_INSUFFICIENT_QUOTA},
-	{"You have reached your specified API usage limits", "invalid_request_error",
-         PROBE_BILLING_HARD_LIMIT_REACHED},
+	{"You have reached your specified API usage limits", "invalid_request_error", PROBE_BILLING_HARD_LIMIT_REACHED},
 	{"This organization has been disabled", "invalid_request_error", PROBE_PERMISSION},
 	{"model:", "not_found_error", PROBE_MODEL_UNKNOWN},
 	{"You have insufficient permissions", "invalid_request_error", PROBE_PERMISSION},
@@ -111,8 +110,7 @@ static bool is_code(const char *text)
 {
 	const size_t length = strlen(text);
 
-	return length > 0 && length < CODE_MAX &&
-	       strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") == length;
+	return length > 0 && length < CODE_MAX && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") == length;
 }
 
 static enum probe_state find_code(const char *code)
@@ -155,10 +153,7 @@ static enum probe_state error_verdict(const struct probe_answer *answer, const s
 	const char *code = member_text(error, "code"), *type = member_text(error, "type");
 	enum probe_state state = find_code(code);
 
-	(void)snprintf(detail, PROBE_DETAIL_MAX, "%s",
-	               is_code(code)   ? code
-	               : is_code(type) ? type
-	                               : "");
+	(void)snprintf(detail, PROBE_DETAIL_MAX, "%s", is_code(code) ? code : is_code(type) ? type : "");
 	if (state == PROBE_UNEXPECTED)
 		state = find_code(type);
 	if (state == PROBE_UNEXPECTED)
@@ -166,8 +161,7 @@ static enum probe_state error_verdict(const struct probe_answer *answer, const s
 	if (state == PROBE_UNEXPECTED)
 		state = by_status(answer->status);
 	/* Anthropic's monthly cap of a tier looks like a rate limit, but has no Retry-After header. */
-	if (state == PROBE_RATE_LIMITED && strcmp(type, "rate_limit_error") == 0 &&
-	    !answer->retry_after)
+	if (state == PROBE_RATE_LIMITED && strcmp(type, "rate_limit_error") == 0 && !answer->retry_after)
 		state = PROBE_BILLING_HARD_LIMIT_REACHED;
 	return state;
 }
@@ -231,8 +225,7 @@ static const char *path_of(enum probe_call call)
 	UNREACHABLE("every call is in the switch");
 }
 
-static void write_body(const struct probe_target *target, enum probe_call call, const char *limit,
-                       struct buf *out)
+static void write_body(const struct probe_target *target, enum probe_call call, const char *limit, struct buf *out)
 {
 	struct json_writer w;
 
@@ -256,8 +249,7 @@ static bool wants_other_limit(const struct http_answer *answer)
 	char why[JSON_ERROR_MAX];
 	struct json *json = json_parse(buf_text(&answer->body), answer->body.length, false, why);
 	const struct json *error = json_get(json, "error");
-	const bool wants = answer->status == 400 &&
-	                   strcmp(member_text(error, "param"), "max_tokens") == 0 &&
+	const bool wants = answer->status == 400 && strcmp(member_text(error, "param"), "max_tokens") == 0 &&
 	                   strcmp(member_text(error, "code"), "unsupported_parameter") == 0;
 
 	json_free(json);
@@ -277,8 +269,7 @@ static void judge(struct asking *g, enum probe_call call, const struct http_answ
 	}
 	if (answer->status == 0) {
 		r->state = PROBE_UNREACHABLE;
-		(void)snprintf(r->detail, sizeof(r->detail), "%.*s", PROBE_DETAIL_MAX - 1,
-		               answer->error);
+		(void)snprintf(r->detail, sizeof(r->detail), "%.*s", PROBE_DETAIL_MAX - 1, answer->error);
 		return;
 	}
 	http_header(answer, "Retry-After", retry_after);
@@ -313,9 +304,7 @@ static void ask_provider(struct asking *g, enum probe_call call, const char *lim
 
 	(void)snprintf(url, sizeof(url), "%s%s", target->api_base, path_of(call));
 	length = snprintf(key, sizeof(key),
-	                  target->provider == PROBE_OPENAI ? "Authorization: Bearer %s"
-	                                                   : "x-api-key: %s",
-	                  target->key);
+	                  target->provider == PROBE_OPENAI ? "Authorization: Bearer %s" : "x-api-key: %s", target->key);
 	CHECK(length > 0 && length < HEADER_MAX);
 	if (target->provider == PROBE_ANTHROPIC)
 		request.headers[3] = "anthropic-version: 2023-06-01";
@@ -338,8 +327,8 @@ static void ask_provider(struct asking *g, enum probe_call call, const char *lim
  * list them.  A model may be unknown to the cheap call and served by the dear one. */
 static bool goes_on(enum probe_state state)
 {
-	return state == PROBE_HEALTHY || state == PROBE_PERMISSION ||
-	       state == PROBE_MODEL_UNKNOWN || state == PROBE_UNEXPECTED;
+	return state == PROBE_HEALTHY || state == PROBE_PERMISSION || state == PROBE_MODEL_UNKNOWN ||
+	       state == PROBE_UNEXPECTED;
 }
 
 void probe_run(const struct probe_target *target, int64_t deadline_us, struct probe_result *result)

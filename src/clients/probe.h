@@ -30,8 +30,8 @@ struct probe_target {
 
 struct probe_result {
 	enum probe_state state;
-	int http_status;    /* of the answer that decided; 0: none came */
-	int64_t latency_ms; /* of that request */
+	int http_status;               /* of the answer that decided; 0: none came */
+	int64_t latency_ms;            /* of that request */
 	char detail[PROBE_DETAIL_MAX]; /* the provider's own code, or the reason for no answer, or "" */
 };
 
@@ -57,8 +57,8 @@ const char *probe_provider_name(enum probe_provider provider);
 enum probe_provider probe_provider_find(const char *name);
 
 struct probe_text {
-	const char *name;    /* "healthy" */
-	bool up, ours;       /* see probe_states.def */
+	const char *name; /* "healthy" */
+	bool up, ours;    /* see probe_states.def */
 	const char *message;
 	const char *action;
 	const char *message_french, *action_french;

@@ -23,8 +23,7 @@
 
 /* ---- writing a call -------------------------------------------------------------------------- */
 
-void stripe_begin(struct stripe_call *call, const char *path, const char *idempotency_key,
-                  int64_t deadline_us)
+void stripe_begin(struct stripe_call *call, const char *path, const char *idempotency_key, int64_t deadline_us)
 {
 	*call = (struct stripe_call){
 		.path = path,
@@ -72,8 +71,7 @@ void stripe_new_key(char key[STRIPE_KEY_MAX])
 
 void stripe_derive_key(const char *kept, const char *about, char key[STRIPE_KEY_MAX])
 {
-	const struct digest_piece pieces[] = {
-		{kept, strlen(kept)}, {" ", 1}, {about, strlen(about)}};
+	const struct digest_piece pieces[] = {{kept, strlen(kept)}, {" ", 1}, {about, strlen(about)}};
 	unsigned char digest[DIGEST_BYTES];
 
 	digest_sha256_pieces(pieces, 3, digest);
@@ -86,8 +84,7 @@ bool stripe_id_valid(const char *text, const char *prefix)
 	const size_t length = strlen(text), before = strlen(prefix);
 
 	return strncmp(text, prefix, before) == 0 && length > before && length <= ID_MAX &&
-	       strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") ==
-	               length;
+	       strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") == length;
 }
 
 bool stripe_is_live(const struct stripe *s)
@@ -168,8 +165,7 @@ static enum stripe_result read_answer(const struct stripe *s, struct stripe_call
 		read_error(s, call, answer);
 		if (answer->status == 429)
 			return STRIPE_LIMITED;
-		return answer->status / 100 == 4 && answer->status != 409 ? STRIPE_REFUSED
-		                                                          : STRIPE_UNAVAILABLE;
+		return answer->status / 100 == 4 && answer->status != 409 ? STRIPE_REFUSED : STRIPE_UNAVAILABLE;
 	}
 	call->json = json_parse(buf_text(&answer->body), answer->body.length, false, why);
 	if (call->json != NULL && json_type(call->json) == JSON_RECORD)
@@ -182,8 +178,7 @@ static enum stripe_result read_answer(const struct stripe *s, struct stripe_call
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-static enum stripe_result send_once(const struct stripe *s, struct stripe_call *call,
-                                    int64_t deadline_us, bool *again)
+static enum stripe_result send_once(const struct stripe *s, struct stripe_call *call, int64_t deadline_us, bool *again)
 {
 	char authorization[HEADER_MAX], key[HEADER_MAX], should_retry[HTTP_VALUE_MAX];
 	struct http_request request = {
@@ -206,10 +201,8 @@ static enum stripe_result send_once(const struct stripe *s, struct stripe_call *
 		return STRIPE_UNAVAILABLE;
 	}
 	request.url = buf_text(&url);
-	(void)snprintf(authorization, sizeof(authorization), "Authorization: Bearer %s",
-	               s->secret_key);
-	(void)snprintf(key, sizeof(key), "Idempotency-Key: %s",
-	               call->get ? "" : call->idempotency_key);
+	(void)snprintf(authorization, sizeof(authorization), "Authorization: Bearer %s", s->secret_key);
+	(void)snprintf(key, sizeof(key), "Idempotency-Key: %s", call->get ? "" : call->idempotency_key);
 	if (!call->get) {
 		request.headers[2] = key;
 		request.headers[3] = "Content-Type: application/x-www-form-urlencoded";
@@ -228,8 +221,7 @@ static enum stripe_result send_once(const struct stripe *s, struct stripe_call *
 	else if (answer.status != 0 && strcmp(should_retry, "false") == 0)
 		*again = false;
 	else
-		*again = result == STRIPE_UNAVAILABLE &&
-		         call->status / 100 != 3; /* no answer, 409, 5xx */
+		*again = result == STRIPE_UNAVAILABLE && call->status / 100 != 3; /* no answer, 409, 5xx */
 	http_answer_free(&answer);
 	buf_free(&url);
 	return result;
@@ -247,8 +239,7 @@ static void pause_before(int attempt)
 	for (size_t i = 0; i < sizeof(random); i++)
 		part = part << 8 | random[i];
 	part = whole_us / 2 + part % (whole_us / 2 + 1);
-	left = (struct timespec){.tv_sec = part / CLOCK_US_PER_SECOND,
-	                         .tv_nsec = part % CLOCK_US_PER_SECOND * 1000};
+	left = (struct timespec){.tv_sec = part / CLOCK_US_PER_SECOND, .tv_nsec = part % CLOCK_US_PER_SECOND * 1000};
 	(void)nanosleep(&left, NULL);
 }
 
@@ -256,13 +247,12 @@ static void tell_outage(const struct stripe_call *call, enum stripe_result resul
 {
 	/* A bank's refusal (402) is no fault of octroi.  Another refusal is a mistake of octroi or its operator.  The
 	 * other failures pass. */
-	log_event(call->status == 402         ? LOG_LEVEL_INFO
+	log_event(call->status == 402        ? LOG_LEVEL_INFO
 	          : result == STRIPE_REFUSED ? LOG_LEVEL_ERROR
-	                                     : LOG_LEVEL_WARNING, "stripe_failed",
-	          LOG_TEXT("path", call->path), LOG_NUMBER("status", call->status),
-	          LOG_TEXT("type", call->type), LOG_TEXT("code", call->code),
-	          LOG_TEXT("param", call->param), LOG_TEXT("error", call->error),
-	          LOG_NUMBER("attempts", call->attempts));
+	                                     : LOG_LEVEL_WARNING,
+	          "stripe_failed", LOG_TEXT("path", call->path), LOG_NUMBER("status", call->status),
+	          LOG_TEXT("type", call->type), LOG_TEXT("code", call->code), LOG_TEXT("param", call->param),
+	          LOG_TEXT("error", call->error), LOG_NUMBER("attempts", call->attempts));
 }
 
 enum stripe_result stripe_send(const struct stripe *s, struct stripe_call *call)
@@ -290,8 +280,7 @@ enum stripe_result stripe_send(const struct stripe *s, struct stripe_call *call)
 		if (left_us < ATTEMPT_MIN_US)
 			break;
 		/* A first attempt that hangs leaves time for another. */
-		result = send_once(s, call, deadline_us - (call->attempts == 0 ? left_us / 2 : 0),
-		                   &again);
+		result = send_once(s, call, deadline_us - (call->attempts == 0 ? left_us / 2 : 0), &again);
 		call->attempts++;
 	}
 	if (result != STRIPE_OK)

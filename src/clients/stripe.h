@@ -46,8 +46,7 @@ struct stripe_call {
 	char error[STRIPE_ERROR_MAX]; /* the reason, for the operator; holds no secret */
 };
 
-void stripe_begin(struct stripe_call *call, const char *path, const char *idempotency_key,
-                  int64_t deadline_us);
+void stripe_begin(struct stripe_call *call, const char *path, const char *idempotency_key, int64_t deadline_us);
 void stripe_call_free(struct stripe_call *call);
 
 /* name=value, encoded; name is a literal such as "metadata[user_id]".  An empty text is left out:

@@ -118,8 +118,7 @@ static const struct ctl_option *find_option(const struct ctl_option *options, co
 	size_t length = strcspn(argument, "=");
 
 	for (; options != NULL && options->name != NULL; options++)
-		if (strlen(options->name) == length &&
-		    strncmp(options->name, argument, length) == 0)
+		if (strlen(options->name) == length && strncmp(options->name, argument, length) == 0)
 			return options;
 	return NULL;
 }
@@ -165,8 +164,7 @@ bool ctl_format(struct ctl *c, const char *argument)
 	return true;
 }
 
-int ctl_arguments(struct ctl *c, const struct ctl_option *options, const char **operands, int min,
-                  int max)
+int ctl_arguments(struct ctl *c, const struct ctl_option *options, const char **operands, int min, int max)
 {
 	bool only_operands = false;
 	int count = 0;
@@ -177,8 +175,7 @@ int ctl_arguments(struct ctl *c, const struct ctl_option *options, const char **
 
 		if (only_operands || !is_option(argument)) {
 			if (count == max) {
-				(void)ctl_wrong("%s: '%s' is one argument too many",
-				                 c->command, argument);
+				(void)ctl_wrong("%s: '%s' is one argument too many", c->command, argument);
 				return -1;
 			}
 			operands[count++] = argument;
@@ -203,8 +200,7 @@ int ctl_arguments(struct ctl *c, const struct ctl_option *options, const char **
 		return -1;
 	}
 	if (c->csv && (c->json || strstr(c->synopsis, "[--csv]") == NULL)) {
-		(void)ctl_wrong(c->json ? "%s: --json or --csv, not both" : "%s has no option --csv",
-		                 c->command);
+		(void)ctl_wrong(c->json ? "%s: --json or --csv, not both" : "%s has no option --csv", c->command);
 		return -1;
 	}
 	return count;
@@ -217,10 +213,10 @@ int ctl_integer(const char *text, const char *what, int64_t low, int64_t high, i
 
 	errno = 0;
 	number = strtoll(text, &end, 10);
-	if (errno != 0 || end == text || *end != '\0' || isspace((unsigned char)*text) ||
-	    number < low || number > high) {
-		(void)ctl_wrong("%s must be an integer from %lld to %lld, not '%s'", what,
-		               (long long)low, (long long)high, text);
+	if (errno != 0 || end == text || *end != '\0' || isspace((unsigned char)*text) || number < low ||
+	    number > high) {
+		(void)ctl_wrong("%s must be an integer from %lld to %lld, not '%s'", what, (long long)low,
+		                (long long)high, text);
 		return -1;
 	}
 	*value = number;
@@ -232,12 +228,11 @@ int ctl_decimal(const char *text, const char *what, int64_t low, int64_t high, i
 	char lowest[MONEY_TEXT_MAX], highest[MONEY_TEXT_MAX];
 	int64_t number;
 
-	if (decimal_parse(text, strlen(text), 6, false, &number) != 0 || number < low ||
-	    number > high) {
+	if (decimal_parse(text, strlen(text), 6, false, &number) != 0 || number < low || number > high) {
 		(void)decimal_format(low, 6, 0, lowest);
 		(void)decimal_format(high, 6, 0, highest);
-		(void)ctl_wrong("%s must be a decimal from %s to %s with at most 6 places, not '%s'",
-		               what, lowest, highest, text);
+		(void)ctl_wrong("%s must be a decimal from %s to %s with at most 6 places, not '%s'", what, lowest,
+		                highest, text);
 		return -1;
 	}
 	*value = number;
@@ -311,8 +306,7 @@ int ctl_db_failed(struct ctl *c)
 	return ctl_refuse(OUTCOME_UNAVAILABLE, "database: %s", db_error(ctl_db(c)));
 }
 
-int ctl_rows(struct ctl *c, const struct buf *sql,
-             int (*take)(void *context, const struct db_row *row), void *context)
+int ctl_rows(struct ctl *c, const struct buf *sql, int (*take)(void *context, const struct db_row *row), void *context)
 {
 	struct db *d = ctl_db(c);
 	struct db_row row;

@@ -27,10 +27,10 @@ struct router;
 
 struct ctl {
 	const struct config *config;
-	const char *command; /* its row's words, "key create" */
+	const char *command;  /* its row's words, "key create" */
 	const char *synopsis; /* its row's arguments */
 	bool json, csv;       /* --json, --csv was given; at most one of them */
-	int argc;            /* arguments after the command's words */
+	int argc;             /* arguments after the command's words */
 	char **argv;
 	struct db *db; /* made when first asked for, like those below; ctl_close frees them */
 	struct pool *pool;
@@ -54,7 +54,7 @@ struct ctl_list {
 /* An option of a command, "--label": exactly one of value, list and flag is not NULL. */
 struct ctl_option {
 	const char *name;
-	const char **value; /* takes an argument: "--label TEXT" or "--label=TEXT" */
+	const char **value;    /* takes an argument: "--label TEXT" or "--label=TEXT" */
 	struct ctl_list *list; /* takes an argument, any number of times */
 	bool *flag;
 };
@@ -62,8 +62,7 @@ struct ctl_option {
 /* Takes the arguments apart.  Options may stand anywhere before "--"; the other arguments are
  * operands, from min to max of them.  options ends with a NULL name; NULL: none.  Returns the number
  * of operands, or -1, explained on stderr. */
-int ctl_arguments(struct ctl *c, const struct ctl_option *options, const char **operands, int min,
-                  int max);
+int ctl_arguments(struct ctl *c, const struct ctl_option *options, const char **operands, int min, int max);
 
 /* Takes "--json" or "--csv"; false for any other argument. */
 bool ctl_format(struct ctl *c, const char *argument);
@@ -102,8 +101,7 @@ void ctl_close(struct ctl *c);
 /* Runs a statement and calls take for each row of its result, until take answers non-zero.  take
  * NULL: the rows are dropped.  Returns CTL_OK, the last answer of take, or CTL_FAILED with a sentence
  * on stderr. */
-int ctl_rows(struct ctl *c, const struct buf *sql,
-             int (*take)(void *context, const struct db_row *row), void *context);
+int ctl_rows(struct ctl *c, const struct buf *sql, int (*take)(void *context, const struct db_row *row), void *context);
 /* The database's clock, in micros; 0, or CTL_FAILED, explained. */
 int ctl_now(struct ctl *c, int64_t *now_us);
 /* Prints the database's error on stderr; returns CTL_FAILED. */

@@ -49,9 +49,7 @@ struct filters { /* as on the command line, NULL when not given */
 
 static int read_named(const char *option, const char *name, int (*number)(const char *name))
 {
-	return name == NULL || number(name) >= 0
-	               ? CTL_OK
-	               : ctl_wrong("%s cannot be '%s'", option, name);
+	return name == NULL || number(name) >= 0 ? CTL_OK : ctl_wrong("%s cannot be '%s'", option, name);
 }
 
 /* Adds the conditions on a name's number. */
@@ -82,8 +80,8 @@ static int put_filters(struct buf *sql, const struct filters *f)
 	if (read_named("--unit", f->unit, price_unit_named) != CTL_OK ||
 	    read_named("--mode", f->mode, names_to_mode) != CTL_OK ||
 	    read_named("--status", f->status, names_to_status) != CTL_OK ||
-	    (f->below != NULL && ctl_decimal(f->below, "--below", -MONEY_AMOUNT_MAX_MICROS, MONEY_AMOUNT_MAX_MICROS,
-	                                     &below) != 0) ||
+	    (f->below != NULL &&
+	     ctl_decimal(f->below, "--below", -MONEY_AMOUNT_MAX_MICROS, MONEY_AMOUNT_MAX_MICROS, &below) != 0) ||
 	    (f->limit != NULL && ctl_integer(f->limit, "--limit", 1, LIST_LIMIT_MAX, &limit) != 0) ||
 	    (f->cursor != NULL && target_check_id("an account's", f->cursor) != CTL_OK))
 		return CTL_FAILED;
@@ -115,11 +113,15 @@ static int put_filters(struct buf *sql, const struct filters *f)
 int ctl_account_list(struct ctl *c)
 {
 	struct filters f = {0};
-	const struct ctl_option options[] = {
-		{.name = "--match", .value = &f.match},   {.name = "--unit", .value = &f.unit},
-		{.name = "--mode", .value = &f.mode},     {.name = "--status", .value = &f.status},
-		{.name = "--plan", .value = &f.plan},     {.name = "--below", .value = &f.below},
-		{.name = "--cursor", .value = &f.cursor}, {.name = "--limit", .value = &f.limit}, {0}};
+	const struct ctl_option options[] = {{.name = "--match", .value = &f.match},
+	                                     {.name = "--unit", .value = &f.unit},
+	                                     {.name = "--mode", .value = &f.mode},
+	                                     {.name = "--status", .value = &f.status},
+	                                     {.name = "--plan", .value = &f.plan},
+	                                     {.name = "--below", .value = &f.below},
+	                                     {.name = "--cursor", .value = &f.cursor},
+	                                     {.name = "--limit", .value = &f.limit},
+	                                     {0}};
 	struct listing *l;
 	struct buf sql;
 	int result;
@@ -145,26 +147,43 @@ int ctl_account_list(struct ctl *c)
 /* ---- show ------------------------------------------------------------------------------------ */
 
 static const struct listing_column account_columns[] = {
-	{"account", "account", LISTING_TEXT}, {"unit", "unit", LISTING_TEXT}, {"mode", "mode", LISTING_TEXT},
-	{"status", "status", LISTING_TEXT}, {"reason", "reason", LISTING_TEXT},
-	{"balanceMicros", "balance", LISTING_AMOUNT}, {"heldMicros", "held", LISTING_AMOUNT},
-	{"availableMicros", "available", LISTING_AMOUNT}, {"openHolds", "open holds", LISTING_INT},
-	{"hardLimitMicros", "hard limit", LISTING_AMOUNT}, {"softLimitMicros", "soft limit", LISTING_AMOUNT},
-	{"byok", "own keys", LISTING_TEXT}, {"email", "email", LISTING_TEXT}, {"name", "name", LISTING_TEXT},
-	{"locale", "locale", LISTING_TEXT}, {"timeZone", "time zone", LISTING_TEXT}, {"plan", "plan", LISTING_TEXT},
-	{"nextPlan", "next plan", LISTING_TEXT}, {"allowance.limitMicros", "allowance", LISTING_AMOUNT},
+	{"account", "account", LISTING_TEXT},
+	{"unit", "unit", LISTING_TEXT},
+	{"mode", "mode", LISTING_TEXT},
+	{"status", "status", LISTING_TEXT},
+	{"reason", "reason", LISTING_TEXT},
+	{"balanceMicros", "balance", LISTING_AMOUNT},
+	{"heldMicros", "held", LISTING_AMOUNT},
+	{"availableMicros", "available", LISTING_AMOUNT},
+	{"openHolds", "open holds", LISTING_INT},
+	{"hardLimitMicros", "hard limit", LISTING_AMOUNT},
+	{"softLimitMicros", "soft limit", LISTING_AMOUNT},
+	{"byok", "own keys", LISTING_TEXT},
+	{"email", "email", LISTING_TEXT},
+	{"name", "name", LISTING_TEXT},
+	{"locale", "locale", LISTING_TEXT},
+	{"timeZone", "time zone", LISTING_TEXT},
+	{"plan", "plan", LISTING_TEXT},
+	{"nextPlan", "next plan", LISTING_TEXT},
+	{"allowance.limitMicros", "allowance", LISTING_AMOUNT},
 	{"allowance.usedMicros", "of it used", LISTING_AMOUNT},
 	{"allowance.carriedMicros", "of it carried over", LISTING_AMOUNT},
 	{"allowance.reservedMicros", "reserved for members", LISTING_AMOUNT},
-	{"allowance.startsAt", "period from", LISTING_TEXT}, {"allowance.resetsAt", "until", LISTING_TEXT},
-	{"members.managers", "managers", LISTING_INT}, {"members.members", "members", LISTING_INT},
-	{"members.seats", "seats", LISTING_INT}, {"limits.dailyLimitMicros", "daily limit", LISTING_AMOUNT},
+	{"allowance.startsAt", "period from", LISTING_TEXT},
+	{"allowance.resetsAt", "until", LISTING_TEXT},
+	{"members.managers", "managers", LISTING_INT},
+	{"members.members", "members", LISTING_INT},
+	{"members.seats", "seats", LISTING_INT},
+	{"limits.dailyLimitMicros", "daily limit", LISTING_AMOUNT},
 	{"limits.dailyUsedMicros", "used today", LISTING_AMOUNT},
 	{"limits.monthlyLimitMicros", "monthly limit", LISTING_AMOUNT},
 	{"limits.monthlyUsedMicros", "used this month", LISTING_AMOUNT},
-	{"statement.owedMicros", "owed", LISTING_AMOUNT}, {"statement.nextAt", "next statement", LISTING_TEXT},
+	{"statement.owedMicros", "owed", LISTING_AMOUNT},
+	{"statement.nextAt", "next statement", LISTING_TEXT},
 	{"statement.pastDueSince", "past due since", LISTING_TEXT},
-	{"statement.suspendsAt", "suspended on", LISTING_TEXT}, {"createdAt", "created", LISTING_TEXT}, {0},
+	{"statement.suspendsAt", "suspended on", LISTING_TEXT},
+	{"createdAt", "created", LISTING_TEXT},
+	{0},
 };
 
 static int take_shown_grant(void *context, const struct db_row *row)
@@ -302,17 +321,28 @@ int ctl_account_show(struct ctl *c)
 /* ---- history and usages ---------------------------------------------------------------------- */
 
 static const struct listing_column history_columns[] = {
-	{"createdAt", "time", LISTING_TEXT}, {"type", "type", LISTING_TEXT},
-	{"amountMicros", "amount", LISTING_AMOUNT}, {"balanceAfterMicros", "balance after", LISTING_AMOUNT},
-	{"description", "description", LISTING_TEXT}, {"id", "id", LISTING_TEXT}, {0},
+	{"createdAt", "time", LISTING_TEXT},
+	{"type", "type", LISTING_TEXT},
+	{"amountMicros", "amount", LISTING_AMOUNT},
+	{"balanceAfterMicros", "balance after", LISTING_AMOUNT},
+	{"description", "description", LISTING_TEXT},
+	{"id", "id", LISTING_TEXT},
+	{0},
 };
 
 static const struct listing_column usage_columns[] = {
-	{"createdAt", "time", LISTING_TEXT}, {"model", "model", LISTING_TEXT}, {"action", "action", LISTING_TEXT},
-	{"member", "member", LISTING_TEXT}, {"inputTokens", "input", LISTING_INT},
-	{"cacheReadTokens", "cache read", LISTING_INT}, {"cacheWriteTokens", "cache write", LISTING_INT},
-	{"outputTokens", "output", LISTING_INT}, {"quantity", "quantity", LISTING_INT},
-	{"costMicros", "cost", LISTING_AMOUNT}, {"settlement", "settlement", LISTING_TEXT}, {"id", "id", LISTING_TEXT},
+	{"createdAt", "time", LISTING_TEXT},
+	{"model", "model", LISTING_TEXT},
+	{"action", "action", LISTING_TEXT},
+	{"member", "member", LISTING_TEXT},
+	{"inputTokens", "input", LISTING_INT},
+	{"cacheReadTokens", "cache read", LISTING_INT},
+	{"cacheWriteTokens", "cache write", LISTING_INT},
+	{"outputTokens", "output", LISTING_INT},
+	{"quantity", "quantity", LISTING_INT},
+	{"costMicros", "cost", LISTING_AMOUNT},
+	{"settlement", "settlement", LISTING_TEXT},
+	{"id", "id", LISTING_TEXT},
 	{0},
 };
 
@@ -345,13 +375,19 @@ int ctl_account_history(struct ctl *c)
 int ctl_account_usages(struct ctl *c)
 {
 	struct reads r = {.path = "/api/credits/usages",
-	                  .query = {{.name = "limit"}, {.name = "cursor"}, {.name = "member"}, {.name = "model"},
+	                  .query = {{.name = "limit"},
+	                            {.name = "cursor"},
+	                            {.name = "member"},
+	                            {.name = "model"},
 	                            {.name = "action"}}};
 	bool all = false;
 	const struct ctl_option options[] = {
-		{.name = "--limit", .value = &r.query[0].value},  {.name = "--cursor", .value = &r.query[1].value},
-		{.name = "--member", .value = &r.query[2].value}, {.name = "--model", .value = &r.query[3].value},
-		{.name = "--action", .value = &r.query[4].value}, {.name = "--all", .flag = &all},
+		{.name = "--limit", .value = &r.query[0].value},
+		{.name = "--cursor", .value = &r.query[1].value},
+		{.name = "--member", .value = &r.query[2].value},
+		{.name = "--model", .value = &r.query[3].value},
+		{.name = "--action", .value = &r.query[4].value},
+		{.name = "--all", .flag = &all},
 		{0},
 	};
 
@@ -360,8 +396,9 @@ int ctl_account_usages(struct ctl *c)
 
 static const struct listing_column line_columns[] = {
 	{"dimension", "dimension", LISTING_TEXT}, {"serviceTier", "tier", LISTING_TEXT},
-	{"variant", "variant", LISTING_TEXT}, {"aboveTokens", "above", LISTING_INT}, {"count", "count", LISTING_INT},
-	{"unitPrice", "unit price", LISTING_TEXT}, {"costMicros", "cost", LISTING_AMOUNT}, {0},
+	{"variant", "variant", LISTING_TEXT},     {"aboveTokens", "above", LISTING_INT},
+	{"count", "count", LISTING_INT},          {"unitPrice", "unit price", LISTING_TEXT},
+	{"costMicros", "cost", LISTING_AMOUNT},   {0},
 };
 
 /* Prints the answer as it is with --json, else the usage and the lines of its charge; with --csv, the lines. */
@@ -452,8 +489,7 @@ struct texts { /* as on the command line, NULL when not given */
 	const char *plan, *time_zone, *daily_limit, *monthly_limit;
 };
 
-static int parse_name(const char *text, const char *option, int (*number)(const char *name),
-                      bool *set, int *value)
+static int parse_name(const char *text, const char *option, int (*number)(const char *name), bool *set, int *value)
 {
 	if (text == NULL)
 		return CTL_OK;
@@ -469,8 +505,7 @@ static int parse_limit(const char *text, const char *option, bool *set, micros *
 	if (text == NULL)
 		return CTL_OK;
 	*set = true;
-	return ctl_decimal(text, option, 0, MONEY_AMOUNT_MAX_MICROS, value) == 0 ? CTL_OK
-	                                                                         : CTL_FAILED;
+	return ctl_decimal(text, option, 0, MONEY_AMOUNT_MAX_MICROS, value) == 0 ? CTL_OK : CTL_FAILED;
 }
 
 /* "anthropic,openai" or "none". */
@@ -487,8 +522,7 @@ static int parse_byok(const char *text, bool *set, unsigned *byok)
 	while (*text != '\0') {
 		const size_t length = strcspn(text, ",");
 
-		(void)snprintf(name, sizeof(name), "%.*s",
-		               (int)(length < sizeof(name) ? length : sizeof(name)), text);
+		(void)snprintf(name, sizeof(name), "%.*s", (int)(length < sizeof(name) ? length : sizeof(name)), text);
 		if (provider_bit(name) == 0)
 			return ctl_wrong("--byok: '%s' is no provider that octroi knows", name);
 		*byok |= provider_bit(name);
@@ -503,10 +537,10 @@ static int fill_in_spending(struct command *command, const struct texts *t)
 {
 	bool daily_set = false, monthly_set = false;
 
-	if (target_limit(t->daily_limit, "--daily-limit", &daily_set,
-	                   &command->account_change.daily_limit_micros) != CTL_OK ||
+	if (target_limit(t->daily_limit, "--daily-limit", &daily_set, &command->account_change.daily_limit_micros) !=
+	            CTL_OK ||
 	    target_limit(t->monthly_limit, "--monthly-limit", &monthly_set,
-	                   &command->account_change.monthly_limit_micros) != CTL_OK)
+	                 &command->account_change.monthly_limit_micros) != CTL_OK)
 		return CTL_FAILED;
 	if (t->time_zone != NULL && zone_find(t->time_zone) == NULL)
 		return ctl_wrong("--time-zone: there is no time zone '%s', such as Europe/Paris", t->time_zone);
@@ -551,17 +585,17 @@ static int read_found(struct ctl *c, const char *name, bool *found)
 
 static int fill_in(struct command *command, const struct texts *t)
 {
-	bool unit_set = false, mode_set = false, status_set = false, hard_set = false,
-	     soft_set = false, byok_set = false;
+	bool unit_set = false, mode_set = false, status_set = false, hard_set = false, soft_set = false,
+	     byok_set = false;
 	int unit = 0, mode = 0, status = 0;
 
 	if (parse_name(t->unit, "--unit", price_unit_named, &unit_set, &unit) != CTL_OK ||
 	    parse_name(t->mode, "--mode", names_to_mode, &mode_set, &mode) != CTL_OK ||
 	    parse_name(t->status, "--status", names_to_status, &status_set, &status) != CTL_OK ||
-	    parse_limit(t->hard_limit, "--hard-limit", &hard_set,
-	                &command->account_change.hard_limit_micros) != CTL_OK ||
-	    parse_limit(t->soft_limit, "--soft-limit", &soft_set,
-	                &command->account_change.soft_limit_micros) != CTL_OK ||
+	    parse_limit(t->hard_limit, "--hard-limit", &hard_set, &command->account_change.hard_limit_micros) !=
+	            CTL_OK ||
+	    parse_limit(t->soft_limit, "--soft-limit", &soft_set, &command->account_change.soft_limit_micros) !=
+	            CTL_OK ||
 	    parse_byok(t->byok, &byok_set, &command->account_change.byok) != CTL_OK)
 		return CTL_FAILED;
 	command->account_change.unit = (enum account_unit)unit;
@@ -643,20 +677,15 @@ static int fill_in_credit(struct command *command, const char *amount, const str
 	int64_t expires_at_us = 0;
 
 	if (type < 0)
-		return ctl_wrong(
-			"--type must be one of the types of transactions (see octroictl(8))");
+		return ctl_wrong("--type must be one of the types of transactions (see octroictl(8))");
 	if (t->reason == NULL || *t->reason == '\0' || strlen(t->reason) > REASON_MAX)
-		return ctl_wrong("--reason TEXT is needed, at most %d bytes: the customer sees it",
-		                REASON_MAX);
+		return ctl_wrong("--reason TEXT is needed, at most %d bytes: the customer sees it", REASON_MAX);
 	if (t->actor == NULL || *t->actor == '\0' || strlen(t->actor) > ACTOR_MAX)
-		return ctl_wrong("--actor NAME is needed, at most %d bytes: who decided this",
-		                ACTOR_MAX);
+		return ctl_wrong("--actor NAME is needed, at most %d bytes: who decided this", ACTOR_MAX);
 	if (!id_request_valid(t->request_id, strlen(t->request_id)))
-		return ctl_wrong("--request-id: 1 to %d printable characters without blanks",
-		                ID_REQUEST_MAX);
+		return ctl_wrong("--request-id: 1 to %d printable characters without blanks", ID_REQUEST_MAX);
 	if (t->expires != NULL && clock_parse(t->expires, strlen(t->expires), &expires_at_us) != 0)
-		return ctl_wrong(
-			"--expires: a date or a time of RFC 3339, such as 2027-01-31T12:00:00Z");
+		return ctl_wrong("--expires: a date or a time of RFC 3339, such as 2027-01-31T12:00:00Z");
 	if (ctl_decimal(amount, "AMOUNT", -MONEY_AMOUNT_MAX_MICROS, MONEY_AMOUNT_MAX_MICROS,
 	                &command->transaction.amount_micros) != 0)
 		return CTL_FAILED;
@@ -693,12 +722,9 @@ int ctl_account_credit(struct ctl *c)
 {
 	struct credit_texts t = {0};
 	const struct ctl_option options[] = {
-		{.name = "--type", .value = &t.type},
-		{.name = "--reason", .value = &t.reason},
-		{.name = "--actor", .value = &t.actor},
-		{.name = "--request-id", .value = &t.request_id},
-		{.name = "--expires", .value = &t.expires},
-		{0},
+		{.name = "--type", .value = &t.type},       {.name = "--reason", .value = &t.reason},
+		{.name = "--actor", .value = &t.actor},     {.name = "--request-id", .value = &t.request_id},
+		{.name = "--expires", .value = &t.expires}, {0},
 	};
 	unsigned char random[12];
 	char made[32];

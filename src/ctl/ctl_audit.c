@@ -85,15 +85,14 @@ static void print_end(const struct audit_report *r, const char *head, const stru
 	(void)printf("%lld accounts, %lld entries, %lld grants, %lld open holds, %lld usages, %lld "
 	             "transactions, "
 	             "%lld requests in %lld.%03lld s\n",
-	             (long long)r->accounts, (long long)r->entries, (long long)r->grants,
-	             (long long)r->holds, (long long)r->usages, (long long)r->transactions,
-	             (long long)r->requests, (long long)(r->duration_us / CLOCK_US_PER_SECOND),
+	             (long long)r->accounts, (long long)r->entries, (long long)r->grants, (long long)r->holds,
+	             (long long)r->usages, (long long)r->transactions, (long long)r->requests,
+	             (long long)(r->duration_us / CLOCK_US_PER_SECOND),
 	             (long long)(r->duration_us % CLOCK_US_PER_SECOND / CLOCK_US_PER_MS));
 	if (r->overdue > 0)
-		(void)printf(
-			"note: %lld open holds are past their end and will end when next touched "
-			"(octroictl tick)\n",
-			(long long)r->overdue);
+		(void)printf("note: %lld open holds are past their end and will end when next touched "
+		             "(octroictl tick)\n",
+		             (long long)r->overdue);
 	if (f->against != NULL)
 		(void)printf("%lld heads of %s were looked for\n", (long long)r->compared, f->against);
 	if (f->heads != NULL)

@@ -22,8 +22,7 @@
 /* ---- create ---------------------------------------------------------------------------------- */
 
 struct texts { /* as on the command line, NULL when not given */
-	const char *amount, *unit, *code, *count, *batch, *uses, *per_account, *expires, *reason,
-		*actor;
+	const char *amount, *unit, *code, *count, *batch, *uses, *per_account, *expires, *reason, *actor;
 };
 
 struct making {
@@ -44,8 +43,8 @@ static int parse_numbers(const struct texts *t, struct making *p)
 		return CTL_FAILED;
 	if (t->uses != NULL && ctl_integer(t->uses, "--uses", 1, USES_MAX, &p->uses_max) != 0)
 		return CTL_FAILED;
-	if (t->per_account != NULL && ctl_integer(t->per_account, "--uses-per-account", 1, USES_MAX,
-	                                          &p->uses_per_account) != 0)
+	if (t->per_account != NULL &&
+	    ctl_integer(t->per_account, "--uses-per-account", 1, USES_MAX, &p->uses_per_account) != 0)
 		return CTL_FAILED;
 	return CTL_OK;
 }
@@ -58,15 +57,13 @@ static int parse_texts(const struct texts *t, struct making *p)
 	p->actor = t->actor != NULL ? t->actor : "";
 	if (p->unit < 0)
 		return ctl_wrong("--unit is money or credit");
-	if (strlen(p->batch) > BATCH_MAX || strlen(p->reason) > REASON_MAX ||
-	    strlen(p->actor) > ACTOR_MAX)
-		return ctl_wrong("--batch has at most %d bytes, --reason %d, --actor %d", BATCH_MAX,
-		                REASON_MAX, ACTOR_MAX);
+	if (strlen(p->batch) > BATCH_MAX || strlen(p->reason) > REASON_MAX || strlen(p->actor) > ACTOR_MAX)
+		return ctl_wrong("--batch has at most %d bytes, --reason %d, --actor %d", BATCH_MAX, REASON_MAX,
+		                 ACTOR_MAX);
 	if (p->reason[0] == '\0' || p->actor[0] == '\0')
 		return ctl_fail("code create needs --reason and --actor");
 	if (t->expires != NULL && clock_parse(t->expires, strlen(t->expires), &p->expires_at_us) != 0)
-		return ctl_wrong(
-			"--expires: a date or a time of RFC 3339, such as 2027-01-31T12:00:00Z");
+		return ctl_wrong("--expires: a date or a time of RFC 3339, such as 2027-01-31T12:00:00Z");
 	return CTL_OK;
 }
 
@@ -78,8 +75,8 @@ static int parse_chosen(const struct texts *t, struct making *p)
 	if (t->count != NULL)
 		return ctl_wrong("--code is one code, --count invents some");
 	if (code_normal(t->code, p->code) != 0)
-		return ctl_wrong("--code: %d to %d letters and digits; blanks and hyphens do not count",
-		                CODE_MIN, CODE_MAX - 1);
+		return ctl_wrong("--code: %d to %d letters and digits; blanks and hyphens do not count", CODE_MIN,
+		                 CODE_MAX - 1);
 	if (code_is_referral(p->code))
 		return ctl_wrong("--code: that is how referral codes look");
 	return CTL_OK;
@@ -103,8 +100,7 @@ static int parse_plan(struct ctl *c, struct making *p)
 	};
 
 	if (ctl_arguments(c, options, NULL, 0, 0) < 0 || parse_numbers(&t, p) != CTL_OK ||
-	    parse_texts(&t, p) != CTL_OK || parse_chosen(&t, p) != CTL_OK ||
-	    ctl_now(c, &p->now_us) != CTL_OK)
+	    parse_texts(&t, p) != CTL_OK || parse_chosen(&t, p) != CTL_OK || ctl_now(c, &p->now_us) != CTL_OK)
 		return CTL_FAILED;
 	if (p->expires_at_us != 0 && p->expires_at_us <= p->now_us)
 		return ctl_wrong("--expires is in the past");

@@ -56,12 +56,10 @@ static bool parse(struct line *line, struct command *command)
 {
 	char *const end = line->text + line->length;
 	char *member = memchr(line->text, SEPARATOR, line->length);
-	char *model =
-		member != NULL ? memchr(member + 1, SEPARATOR, (size_t)(end - member - 1)) : NULL;
+	char *model = member != NULL ? memchr(member + 1, SEPARATOR, (size_t)(end - member - 1)) : NULL;
 	size_t account_length, member_length;
 
-	if (!line->whole || model == NULL ||
-	    memchr(model + 1, SEPARATOR, (size_t)(end - model - 1)) != NULL)
+	if (!line->whole || model == NULL || memchr(model + 1, SEPARATOR, (size_t)(end - model - 1)) != NULL)
 		return false;
 	account_length = (size_t)(member - line->text);
 	member_length = (size_t)(model - member - 1);
@@ -85,8 +83,7 @@ static enum outcome look_up_question(struct ctl *c, struct command *command, int
 	command->check.input_tokens = c->config->estimate_input_tokens;
 	command->check.max_output_tokens = c->config->estimate_output_tokens;
 	ledger_submit(ctl_ledger(c), command, now_us + LOOKUP_TIMEOUT_US);
-	if (command->answer.outcome == OUTCOME_UNAVAILABLE &&
-	    clock_monotonic_us() - now_us >= SLOW_US)
+	if (command->answer.outcome == OUTCOME_UNAVAILABLE && clock_monotonic_us() - now_us >= SLOW_US)
 		*closed_until_us = clock_monotonic_us() + CLOSED_US;
 	return command->answer.outcome;
 }

@@ -32,9 +32,7 @@ static bool plain(const char *name)
 	const size_t length = strlen(name);
 
 	return length > 0 && length <= NAME_MAX_BYTES &&
-	       strspn(name,
-	              "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.%:-") ==
-	               length;
+	       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.%:-") == length;
 }
 
 /* Puts the site's database for "octroi."; escapes _ and %, which are wildcards in a grant on all tables. */
@@ -50,8 +48,7 @@ static void put_database(struct buf *out, const char *name, bool all_tables)
 }
 
 /* Copies the statements of grants.sql, with the names of this site. */
-static void fill_in_user(struct buf *out, const char *text, const struct config *config,
-                    const char *host)
+static void fill_in_user(struct buf *out, const char *text, const struct config *config, const char *host)
 {
 	while (*text != '\0') {
 		if (strncmp(text, SAMPLE_DATABASE, strlen(SAMPLE_DATABASE)) == 0) {
@@ -112,8 +109,8 @@ static int apply_grants(struct ctl *c, const struct init *init)
 		buf_printf(&sql, "SHOW GRANTS FOR '%s'@'%s'", c->config->db_user, init->host);
 		result = ctl_rows(c, &sql, NULL, NULL);
 		if (result != CTL_OK)
-			(void)ctl_fail("is there a database user '%s'@'%s'? (see --grant-host)",
-			               c->config->db_user, init->host);
+			(void)ctl_fail("is there a database user '%s'@'%s'? (see --grant-host)", c->config->db_user,
+			               init->host);
 	}
 	if (result == CTL_OK)
 		result = ctl_rows(c, &grants, NULL, NULL);
@@ -153,8 +150,7 @@ static int migrate(struct ctl *c, const struct init *init, int *before, int *aft
 	if (*after < 0)
 		return ctl_fail("the tables could not be made or upgraded; it can be repeated");
 	if (*after < SCHEMA_VERSION)
-		return ctl_fail("%s holds no files up to version %d (see --sql)", init->directory,
-		                SCHEMA_VERSION);
+		return ctl_fail("%s holds no files up to version %d (see --sql)", init->directory, SCHEMA_VERSION);
 	return CTL_OK;
 }
 
@@ -200,19 +196,16 @@ static int run_statements(struct ctl *c, const struct init *init)
 
 	if (init->admin != NULL && connect_as(c, init->admin) != CTL_OK)
 		return CTL_FAILED;
-	if (migrate(c, init, &before, &after) != CTL_OK ||
-	    reprice(c, &report, &repriced) != CTL_OK || first_plans(c, init, &plans) != CTL_OK ||
-	    (init->grants && apply_grants(c, init) != CTL_OK))
+	if (migrate(c, init, &before, &after) != CTL_OK || reprice(c, &report, &repriced) != CTL_OK ||
+	    first_plans(c, init, &plans) != CTL_OK || (init->grants && apply_grants(c, init) != CTL_OK))
 		return CTL_FAILED;
 	l = listing_new("init");
 	listing_row(l);
 	listing_int(l, "schemaVersionBefore", "schema version before", before);
 	listing_int(l, "schemaVersion", "schema version", after);
-	listing_text(l, "terms", "price terms",
-	             repriced ? "stored as a new price version" : "unchanged");
+	listing_text(l, "terms", "price terms", repriced ? "stored as a new price version" : "unchanged");
 	listing_int(l, "plans", "plans stored", plans);
-	listing_text(l, "grants", "rights of the database user",
-	             init->grants ? "granted" : "left alone");
+	listing_text(l, "grants", "rights of the database user", init->grants ? "granted" : "left alone");
 	listing_print_single(l, c->json);
 	listing_free(l);
 	return CTL_OK;
@@ -221,8 +214,7 @@ static int run_statements(struct ctl *c, const struct init *init)
 int ctl_init(struct ctl *c)
 {
 	const char *environment = getenv("OCTROI_SQL_DIR");
-	struct init init = {.directory = environment != NULL ? environment : OCTROI_SQL_DIR,
-	                    .host = "localhost"};
+	struct init init = {.directory = environment != NULL ? environment : OCTROI_SQL_DIR, .host = "localhost"};
 	const struct ctl_option options[] = {
 		{.name = "--sql", .value = &init.directory},
 		{.name = "--admin-user", .value = &init.admin},

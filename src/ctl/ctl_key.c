@@ -33,8 +33,8 @@ static int take_id(void *context, const struct db_row *row)
 }
 
 /* Stores the key's digest, and sets *id. */
-static int store_key(struct ctl *c, const char *key, const char *scope, const char *prefix,
-                 const char *label, int64_t *id)
+static int store_key(struct ctl *c, const char *key, const char *scope, const char *prefix, const char *label,
+                     int64_t *id)
 {
 	unsigned char digest[DIGEST_BYTES];
 	struct buf sql;
@@ -42,8 +42,7 @@ static int store_key(struct ctl *c, const char *key, const char *scope, const ch
 
 	digest_sha256(key, strlen(key), digest);
 	buf_init(&sql, 4096);
-	sql_literal(&sql,
-	            "INSERT INTO api_keys (digest, scope, label, prefix, created_at_us) VALUES (");
+	sql_literal(&sql, "INSERT INTO api_keys (digest, scope, label, prefix, created_at_us) VALUES (");
 	sql_bytes(&sql, digest, sizeof(digest));
 	sql_literal(&sql, ",");
 	sql_text(&sql, scope);
@@ -181,8 +180,7 @@ static int find_key_row(struct ctl *c, const char *named, struct match *m)
 
 static void outlive_caches(void)
 {
-	struct timespec left = {.tv_sec = KEY_CACHE_NS / 1000000000L,
-	                        .tv_nsec = KEY_CACHE_NS % 1000000000L};
+	struct timespec left = {.tv_sec = KEY_CACHE_NS / 1000000000L, .tv_nsec = KEY_CACHE_NS % 1000000000L};
 
 	while (nanosleep(&left, &left) != 0 && errno == EINTR)
 		continue;
@@ -200,8 +198,7 @@ int ctl_key_revoke(struct ctl *c)
 	if (*named == '\0' || find_key_row(c, named, &m) != CTL_OK)
 		return *named == '\0' ? ctl_fail("which key?") : CTL_FAILED;
 	if (m.count != 1) {
-		(void)ctl_fail(m.count == 0 ? "no key in force is called that"
-		                            : "more than one key begins like that");
+		(void)ctl_fail(m.count == 0 ? "no key in force is called that" : "more than one key begins like that");
 		return CTL_NO;
 	}
 	buf_init(&sql, 1024);

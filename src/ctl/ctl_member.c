@@ -8,12 +8,19 @@
 /* ---- list ------------------------------------------------------------------------------------ */
 
 static const struct listing_column columns[] = {
-	{"member", "member", LISTING_TEXT}, {"role", "role", LISTING_TEXT}, {"quotaMicros", "quota", LISTING_AMOUNT},
-	{"usedMicros", "used", LISTING_AMOUNT}, {"limitMicros", "limit", LISTING_AMOUNT},
-	{"dailyUsedMicros", "today", LISTING_AMOUNT}, {"dailyLimitMicros", "daily limit", LISTING_AMOUNT},
-	{"monthlyUsedMicros", "this month", LISTING_AMOUNT}, {"monthlyLimitMicros", "monthly limit", LISTING_AMOUNT},
-	{"heldMicros", "held", LISTING_AMOUNT}, {"createdAt", "since", LISTING_TEXT},
-	{"removedAt", "removed", LISTING_TEXT}, {0},
+	{"member", "member", LISTING_TEXT},
+	{"role", "role", LISTING_TEXT},
+	{"quotaMicros", "quota", LISTING_AMOUNT},
+	{"usedMicros", "used", LISTING_AMOUNT},
+	{"limitMicros", "limit", LISTING_AMOUNT},
+	{"dailyUsedMicros", "today", LISTING_AMOUNT},
+	{"dailyLimitMicros", "daily limit", LISTING_AMOUNT},
+	{"monthlyUsedMicros", "this month", LISTING_AMOUNT},
+	{"monthlyLimitMicros", "monthly limit", LISTING_AMOUNT},
+	{"heldMicros", "held", LISTING_AMOUNT},
+	{"createdAt", "since", LISTING_TEXT},
+	{"removedAt", "removed", LISTING_TEXT},
+	{0},
 };
 
 static int list(struct ctl *c, const char *name)

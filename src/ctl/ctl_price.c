@@ -218,16 +218,13 @@ int ctl_price_set(struct ctl *c)
 	struct pricestore_change change = {.note = "price set", .prices = &p, .count = 1};
 	struct pricestore_report report;
 
-	if (read_set(c, &s, operands) != CTL_OK ||
-	    read_time(s.starts, "--starts", &change.starts_at_us) != CTL_OK)
+	if (read_set(c, &s, operands) != CTL_OK || read_time(s.starts, "--starts", &change.starts_at_us) != CTL_OK)
 		return CTL_FAILED;
 	if (!price_name_valid(s.item, sizeof(p.item)))
-		return ctl_wrong(
-			"a name has 1 to %d bytes, no control characters and no blanks around it",
-			PRICE_ITEM_MAX - 1);
+		return ctl_wrong("a name has 1 to %d bytes, no control characters and no blanks around it",
+		                 PRICE_ITEM_MAX - 1);
 	(void)snprintf(p.item, sizeof(p.item), "%s", s.item);
-	if ((s.action ? set_action(&s, &p) : set_model(&s, &p)) != CTL_OK ||
-	    store(c, &change, &report) != CTL_OK)
+	if ((s.action ? set_action(&s, &p) : set_model(&s, &p)) != CTL_OK || store(c, &change, &report) != CTL_OK)
 		return CTL_FAILED;
 	print_stored(c, &report);
 	return CTL_OK;
@@ -359,8 +356,8 @@ int ctl_price_show(struct ctl *c)
 	s.l = listing_new("prices");
 	result = list_prices(c, &s, at == NULL, at_us);
 	if (result == CTL_OK && listing_rows(s.l) == 0)
-		result = ctl_refuse(OUTCOME_NOT_FOUND, "%s has no price; octroictl price list PART finds names",
-		                    s.item);
+		result =
+			ctl_refuse(OUTCOME_NOT_FOUND, "%s has no price; octroictl price list PART finds names", s.item);
 	if (result == CTL_OK)
 		listing_print(s.l, c);
 	listing_free(s.l);
@@ -382,7 +379,7 @@ struct import {
 	struct book *book;               /* the prices before */
 	int64_t at_us;
 	int64_t newly_free, most_tenths, least_tenths; /* the largest rise and the largest fall of a line */
-	const char *unused[UNUSED_MAX];  /* fields with a price that is not read, and how often; owned */
+	const char *unused[UNUSED_MAX];                /* fields with a price that is not read, and how often; owned */
 	int64_t unused_times[UNUSED_MAX];
 	int unused_count;
 	struct pricelist_counts counts;
@@ -573,8 +570,7 @@ static void print_json(const struct import *m)
 	json_put_int(&w, "fallPercentTenths", -m->least_tenths);
 	json_open_record(&w, "refused");
 	for (int i = PRICELIST_ACCEPTED + 1; i < PRICELIST_REASON_COUNT; i++)
-		json_put_int(&w, pricelist_reason_name((enum pricelist_reason)i),
-		             m->counts.reason[i]);
+		json_put_int(&w, pricelist_reason_name((enum pricelist_reason)i), m->counts.reason[i]);
 	json_close_record(&w);
 	put_unused(&w, m);
 	listing_json(m->jumps, &w);
@@ -605,8 +601,7 @@ static void print_numbers(const struct import *m)
 	(void)printf("\n%" PRId64 " changed, %" PRId64 " unchanged", m->report.stored, m->report.unchanged);
 	if (m->most_tenths > 0 || m->least_tenths < 0)
 		(void)printf("; prices rose by up to %" PRId64 " %%, and fell by up to %" PRId64 " %%",
-			             m->most_tenths / 10,
-		             -m->least_tenths / 10);
+		             m->most_tenths / 10, -m->least_tenths / 10);
 	(void)printf("\n%" PRId64 " newly without a price: they keep the one they have\n", m->newly_free);
 	for (int i = 0; i < m->unused_count; i++)
 		(void)printf("warning: %s is a price that octroi does not use, in %" PRId64 " entries\n", m->unused[i],
@@ -627,8 +622,8 @@ static void print_people(const struct import *m)
 		return;
 	}
 	(void)clock_format(m->report.starts_at_us, starts);
-	(void)printf("%s version %" PRId64 ", which starts at %s\n",
-	             m->dry_run ? "this would be" : "stored as", m->report.version, starts);
+	(void)printf("%s version %" PRId64 ", which starts at %s\n", m->dry_run ? "this would be" : "stored as",
+	             m->report.version, starts);
 }
 
 static void free_import(struct import *m)

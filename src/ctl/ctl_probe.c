@@ -7,8 +7,7 @@
 
 #define MODEL_MAX 100
 
-static void print_probe(struct ctl *c, const struct probe_target *target,
-                  const struct probe_result *result)
+static void print_probe(struct ctl *c, const struct probe_target *target, const struct probe_result *result)
 {
 	const struct probe_text *text = probe_text(result->state);
 	struct listing *l = listing_new("probe");
@@ -27,8 +26,7 @@ static void print_probe(struct ctl *c, const struct probe_target *target,
 }
 
 /* Probes and stores the result.  Claims the provider first, so that no other process probes it now. */
-static int check_and_store(struct ctl *c, const struct probe_target *target,
-                           struct probe_result *result)
+static int check_and_store(struct ctl *c, const struct probe_target *target, struct probe_result *result)
 {
 	(void)ctl_ledger(c); /* makes the pool */
 	switch (prober_check(c->pool, target, 0, result)) {

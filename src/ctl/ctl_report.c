@@ -32,19 +32,31 @@ static void add_report_rows(struct listing *l, const struct json *list, const st
 
 #define CAPACITY_COLUMNS \
 	{"allowedMicros", "allowed", LISTING_AMOUNT}, {"leftMicros", "left", LISTING_AMOUNT}, \
-	{"usedPercentTenths", "used", LISTING_TENTHS}, {"marginPercent", "margin %", LISTING_INT}, \
-	{"verdict", "verdict", LISTING_TEXT}, {0}
+		{"usedPercentTenths", "used", LISTING_TENTHS}, {"marginPercent", "margin %", LISTING_INT}, \
+		{"verdict", "verdict", LISTING_TEXT}, \
+	{ \
+		0 \
+	}
 
 static const struct listing_column plan_columns[] = {
-	{"plan", "plan", LISTING_TEXT}, {"scope", "scope", LISTING_TEXT}, {"assumed", "what if", LISTING_TEXT},
-	{"managers", "managers", LISTING_INT}, {"members", "members", LISTING_INT},
-	{"expectedMicros", "expected", LISTING_AMOUNT}, CAPACITY_COLUMNS,
+	{"plan", "plan", LISTING_TEXT},
+	{"scope", "scope", LISTING_TEXT},
+	{"assumed", "what if", LISTING_TEXT},
+	{"managers", "managers", LISTING_INT},
+	{"members", "members", LISTING_INT},
+	{"expectedMicros", "expected", LISTING_AMOUNT},
+	CAPACITY_COLUMNS,
 };
 
 static const struct listing_column workspace_columns[] = {
-	{"account", "account", LISTING_TEXT}, {"plan", "plan", LISTING_TEXT}, {"managers", "managers", LISTING_INT},
-	{"members", "members", LISTING_INT}, {"from", "from", LISTING_TEXT}, {"to", "to", LISTING_TEXT},
-	{"usedMicros", "used so far", LISTING_AMOUNT}, {"projectedMicros", "projected", LISTING_AMOUNT},
+	{"account", "account", LISTING_TEXT},
+	{"plan", "plan", LISTING_TEXT},
+	{"managers", "managers", LISTING_INT},
+	{"members", "members", LISTING_INT},
+	{"from", "from", LISTING_TEXT},
+	{"to", "to", LISTING_TEXT},
+	{"usedMicros", "used so far", LISTING_AMOUNT},
+	{"projectedMicros", "projected", LISTING_AMOUNT},
 	CAPACITY_COLUMNS,
 };
 
@@ -96,10 +108,11 @@ int ctl_report_capacity(struct ctl *c)
 /* ---- members ----------------------------------------------------------------------------------- */
 
 static const struct listing_column member_columns[] = {
-	{"member", "member", LISTING_TEXT}, {"role", "role", LISTING_TEXT}, {"model", "model", LISTING_TEXT},
-	{"action", "action", LISTING_TEXT}, {"requests", "requests", LISTING_INT},
-	{"quantity", "quantity", LISTING_INT}, {"inputTokens", "input", LISTING_INT},
-	{"outputTokens", "output", LISTING_INT}, {"costMicros", "cost", LISTING_AMOUNT}, {0},
+	{"member", "member", LISTING_TEXT},     {"role", "role", LISTING_TEXT},
+	{"model", "model", LISTING_TEXT},       {"action", "action", LISTING_TEXT},
+	{"requests", "requests", LISTING_INT},  {"quantity", "quantity", LISTING_INT},
+	{"inputTokens", "input", LISTING_INT},  {"outputTokens", "output", LISTING_INT},
+	{"costMicros", "cost", LISTING_AMOUNT}, {0},
 };
 
 int ctl_report_members(struct ctl *c)
@@ -132,20 +145,26 @@ int ctl_report_members(struct ctl *c)
 /* ---- margin ------------------------------------------------------------------------------------ */
 
 static const struct listing_column margin_columns[] = {
-	{"key", "of", LISTING_TEXT}, {"requests", "requests", LISTING_INT}, {"usedMicros", "used", LISTING_AMOUNT},
-	{"givenMicros", "given", LISTING_AMOUNT}, {"feesMicros", "fees", LISTING_AMOUNT},
-	{"revenueMicros", "revenue", LISTING_AMOUNT}, {"providerMicros", "provider", LISTING_AMOUNT},
-	{"marginMicros", "margin", LISTING_AMOUNT}, {"marginPercentTenths", "of revenue", LISTING_TENTHS}, {0},
+	{"key", "of", LISTING_TEXT},
+	{"requests", "requests", LISTING_INT},
+	{"usedMicros", "used", LISTING_AMOUNT},
+	{"givenMicros", "given", LISTING_AMOUNT},
+	{"feesMicros", "fees", LISTING_AMOUNT},
+	{"revenueMicros", "revenue", LISTING_AMOUNT},
+	{"providerMicros", "provider", LISTING_AMOUNT},
+	{"marginMicros", "margin", LISTING_AMOUNT},
+	{"marginPercentTenths", "of revenue", LISTING_TENTHS},
+	{0},
 };
 
 int ctl_report_margin(struct ctl *c)
 {
-	struct reads r = {.path = "/api/admin/reports/margin",
-	                  .query = {{.name = "by"}, {.name = "from"}, {.name = "to"}, {.name = "cursor"},
-	                            {.name = "limit"}}};
+	struct reads r = {
+		.path = "/api/admin/reports/margin",
+		.query = {{.name = "by"}, {.name = "from"}, {.name = "to"}, {.name = "cursor"}, {.name = "limit"}}};
 	const struct ctl_option options[] = {
-		{.name = "--by", .value = &r.query[0].value},     {.name = "--from", .value = &r.query[1].value},
-		{.name = "--to", .value = &r.query[2].value},     {.name = "--cursor", .value = &r.query[3].value},
+		{.name = "--by", .value = &r.query[0].value},    {.name = "--from", .value = &r.query[1].value},
+		{.name = "--to", .value = &r.query[2].value},    {.name = "--cursor", .value = &r.query[3].value},
 		{.name = "--limit", .value = &r.query[4].value}, {0},
 	};
 	struct json *document = NULL;

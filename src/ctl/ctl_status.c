@@ -26,14 +26,12 @@ static int put_counts(struct ctl *c, struct listing *l)
 	int result;
 
 	buf_init(&sql, 2048);
-	sql_literal(
-		&sql,
-		"SELECT (SELECT COUNT(*) FROM accounts), (SELECT COUNT(*) FROM holds),"
-		" (SELECT COUNT(*) FROM accounts WHERE due_at_us <="
-		" CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)),"
-		" (SELECT COUNT(*) FROM api_keys WHERE revoked_at_us = 0),"
-		" (SELECT COUNT(*) FROM prices), (SELECT COALESCE(MAX(id), 0) FROM price_versions),"
-		" (SELECT COUNT(*) FROM batches)");
+	sql_literal(&sql, "SELECT (SELECT COUNT(*) FROM accounts), (SELECT COUNT(*) FROM holds),"
+	                  " (SELECT COUNT(*) FROM accounts WHERE due_at_us <="
+	                  " CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)),"
+	                  " (SELECT COUNT(*) FROM api_keys WHERE revoked_at_us = 0),"
+	                  " (SELECT COUNT(*) FROM prices), (SELECT COALESCE(MAX(id), 0) FROM price_versions),"
+	                  " (SELECT COUNT(*) FROM batches)");
 	result = ctl_rows(c, &sql, take_counts, l);
 	buf_free(&sql);
 	return result;
@@ -71,11 +69,10 @@ static int put_database_settings(struct ctl *c, struct listing *l)
 	int result;
 
 	buf_init(&sql, 2048);
-	sql_literal(&sql,
-	            "SHOW VARIABLES WHERE Variable_name IN ('version', "
-	            "'innodb_flush_log_at_trx_commit',"
-	            " 'log_bin', 'sync_binlog', 'innodb_doublewrite', 'innodb_snapshot_isolation',"
-	            " 'max_connections', 'max_user_connections', 'max_allowed_packet')");
+	sql_literal(&sql, "SHOW VARIABLES WHERE Variable_name IN ('version', "
+	                  "'innodb_flush_log_at_trx_commit',"
+	                  " 'log_bin', 'sync_binlog', 'innodb_doublewrite', 'innodb_snapshot_isolation',"
+	                  " 'max_connections', 'max_user_connections', 'max_allowed_packet')");
 	result = ctl_rows(c, &sql, take_setting, l);
 	buf_free(&sql);
 	return result;

@@ -69,9 +69,8 @@ int ctl_stripe_reconcile(struct ctl *c)
 	                   .secret_key = c->config->stripe_secret_key,
 	                   .timeout_ms = c->config->stripe_timeout_ms},
 	};
-	const struct ctl_option options[] = {{.name = "--since", .value = &since},
-	                                     {.name = "--dry-run", .flag = &R.dry_run},
-	                                     {0}};
+	const struct ctl_option options[] = {
+		{.name = "--since", .value = &since}, {.name = "--dry-run", .flag = &R.dry_run}, {0}};
 	int result;
 
 	if (ctl_arguments(c, options, NULL, 0, 0) < 0)

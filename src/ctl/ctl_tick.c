@@ -48,15 +48,13 @@ int ctl_tick(struct ctl *c)
 		touched += count > 0 ? count : 0;
 	} while (count > 0);
 	if (count < 0)
-		return ctl_fail("the accounts that are due could not all be touched (%lld were)",
-		                (long long)touched);
+		return ctl_fail("the accounts that are due could not all be touched (%lld were)", (long long)touched);
 	do {
 		count = ledger_prune(ctl_ledger(c), deadline());
 		pruned += count > 0 ? count : 0;
 	} while (count > 0);
 	if (count < 0)
-		return ctl_fail("the markers of old batches could not all be removed (%lld were)",
-		                (long long)pruned);
+		return ctl_fail("the markers of old batches could not all be removed (%lld were)", (long long)pruned);
 	worked = work_once(c);
 	if (worked < 0)
 		return ctl_fail("what is due outside could not be read");

@@ -26,9 +26,8 @@ static int take_event(void *context, const struct db_row *row)
 
 	listing_row(l);
 	listing_text(l, "id", "event", row->field[0]);
-	listing_text(
-		l, "provider", "from",
-		providers[db_int(row, 1) == PROVIDER_CLERK ? PROVIDER_CLERK : PROVIDER_STRIPE]);
+	listing_text(l, "provider", "from",
+	             providers[db_int(row, 1) == PROVIDER_CLERK ? PROVIDER_CLERK : PROVIDER_STRIPE]);
 	listing_text(l, "type", "type", row->field[2]);
 	listing_text(l, "account", "account", row->field[3]);
 	listing_text(l, "state", "state", states[db_int(row, 4)]);
@@ -51,15 +50,12 @@ int ctl_webhook_list(struct ctl *c)
 
 	if (ctl_arguments(c, options, NULL, 0, 0) < 0)
 		return CTL_FAILED;
-	if (limit_text != NULL &&
-	    ctl_integer(limit_text, "--limit", 1, LIST_LIMIT_MAX, &limit) != 0)
+	if (limit_text != NULL && ctl_integer(limit_text, "--limit", 1, LIST_LIMIT_MAX, &limit) != 0)
 		return CTL_FAILED;
 	buf_init(&sql, 2048);
-	sql_literal(
-		&sql,
-		"SELECT e.event_id, e.provider, e.type, COALESCE(a.external_id, ''), e.state, e.note,"
-		" e.created_at_us, e.received_at_us FROM webhook_events e"
-		" LEFT JOIN accounts a ON a.id = e.account_id");
+	sql_literal(&sql, "SELECT e.event_id, e.provider, e.type, COALESCE(a.external_id, ''), e.state, e.note,"
+	                  " e.created_at_us, e.received_at_us FROM webhook_events e"
+	                  " LEFT JOIN accounts a ON a.id = e.account_id");
 	if (!all) {
 		sql_literal(&sql, " WHERE e.state = ");
 		sql_int(&sql, EVENT_PARKED);
@@ -178,8 +174,7 @@ static int replay(struct ctl *c, const char *id, struct listing *l)
 	if (body != NULL)
 		event = json_parse(body, strlen(body), false, error);
 	if (event != NULL && arena != NULL)
-		inbox_take(&in, arena, event, body, clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US,
-		           &r);
+		inbox_take(&in, arena, event, body, clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US, &r);
 	if (r.outcome == OUTCOME_UNAVAILABLE)
 		result = ctl_fail("%s could not be taken up: the database did not answer", id);
 	listing_row(l);
@@ -189,8 +184,7 @@ static int replay(struct ctl *c, const char *id, struct listing *l)
 	json_free(event);
 	arena_free(arena);
 	free(body);
-	return result == CTL_OK && (r.outcome != OUTCOME_OK || r.state == EVENT_PARKED) ? CTL_NO
-	                                                                                : result;
+	return result == CTL_OK && (r.outcome != OUTCOME_OK || r.state == EVENT_PARKED) ? CTL_NO : result;
 }
 
 int ctl_webhook_replay(struct ctl *c)

@@ -42,8 +42,7 @@ static void print_diagnosis(const struct json *document, bool french)
 
 int diagnose_print(struct ctl *c, const char *name, const char *member, bool french)
 {
-	const struct reads r = {
-		.path = "/api/credits/diagnosis", .account = name, .member = member, .french = french};
+	const struct reads r = {.path = "/api/credits/diagnosis", .account = name, .member = member, .french = french};
 	struct json *document = NULL;
 	struct buf body;
 	int result = target_exists(c, name); /* the handler makes an account on first sight, a mistyped name must not */

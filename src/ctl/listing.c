@@ -70,8 +70,8 @@ void listing_row(struct listing *l)
 	l->rows++;
 }
 
-static void add_field(struct listing *l, enum field_kind kind, const char *key, const char *heading,
-                const char *text, int64_t number)
+static void add_field(struct listing *l, enum field_kind kind, const char *key, const char *heading, const char *text,
+                      int64_t number)
 {
 	struct field *f;
 
@@ -220,8 +220,7 @@ void listing_record(struct listing *l, const struct json *record, const struct l
 		add_json_value(l, columns, member_at(record, columns->key));
 }
 
-void listing_total(struct listing *l, const char *text, const struct json *record,
-                   const struct listing_column *columns)
+void listing_total(struct listing *l, const char *text, const struct json *record, const struct listing_column *columns)
 {
 	listing_row(l);
 	listing_text(l, columns->key, columns->heading, text);

@@ -40,8 +40,8 @@ struct globals {
 
 static void print_row(FILE *out, const struct row *row)
 {
-	(void)fprintf(out, "  %s%s%s\n      %s\n", row->words, *row->synopsis != '\0' ? " " : "",
-	              row->synopsis, row->help);
+	(void)fprintf(out, "  %s%s%s\n      %s\n", row->words, *row->synopsis != '\0' ? " " : "", row->synopsis,
+	              row->help);
 }
 
 /* Prints the commands that begin with word; all commands if none does. */
@@ -52,8 +52,7 @@ static void usage(FILE *out, const char *word)
 
 	(void)fputs("usage: octroictl [-c FILE] [--json|--csv] COMMAND …\n\n", out);
 	for (size_t i = 0; i < ROW_COUNT; i++) {
-		if (length > 0 &&
-		    (strncmp(rows[i].words, word, length) != 0 || rows[i].words[length] > ' '))
+		if (length > 0 && (strncmp(rows[i].words, word, length) != 0 || rows[i].words[length] > ' '))
 			continue;
 		print_row(out, &rows[i]);
 		some = true;
@@ -102,9 +101,13 @@ static int run_command(const struct row *row, const struct globals *g, int argc,
 {
 	struct config config = {0};
 	char error[CONFIG_ERROR_MAX];
-	struct ctl c = {
-		.config = &config, .command = row->words, .synopsis = row->synopsis, .json = g->json, .csv = g->csv,
-		.argc = argc, .argv = argv};
+	struct ctl c = {.config = &config,
+	                .command = row->words,
+	                .synopsis = row->synopsis,
+	                .json = g->json,
+	                .csv = g->csv,
+	                .argc = argc,
+	                .argv = argv};
 	int result;
 
 	/* The script of completion is for every user, the configuration is not. */
@@ -196,8 +199,8 @@ static int unknown(int argc, char **argv, bool json)
 		return CTL_FAILED;
 	}
 	(void)snprintf(said, sizeof(said), "%s%s%s", argv[0], words == 2 ? " " : "", words == 2 ? argv[1] : "");
-	return ctl_wrong("there is no command '%s'; the nearest is '%s' (see octroictl --help)",
-	                  said, nearest(said, words));
+	return ctl_wrong("there is no command '%s'; the nearest is '%s' (see octroictl --help)", said,
+	                 nearest(said, words));
 }
 
 /* Reads the options before the command; returns the index of the command's first word, or -1. */
@@ -237,7 +240,7 @@ int main(int argc, char **argv)
 	at = global_options(argc, argv, &g);
 	if (at < 0)
 		return CTL_FAILED;
-	(void)sandbox_keep_private(); /* passwords are read; octroictl also works without */
+	(void)sandbox_keep_private();   /* passwords are read; octroictl also works without */
 	(void)signal(SIGPIPE, SIG_IGN); /* the database's connection reports its own end */
 	if (log_open(NULL, LOG_LEVEL_WARNING) != 0)
 		return ctl_fail("cannot open the log");

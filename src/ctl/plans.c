@@ -41,7 +41,7 @@ static int read_plan_file(const struct ctl *c, const struct json *list, struct p
 }
 
 static int store_plans(struct ctl *c, struct db *d, struct pricestore_change *change, const struct json *list,
-                      struct pricestore_report *report)
+                       struct pricestore_report *report)
 {
 	struct plan *plans;
 	int result;

@@ -82,16 +82,23 @@ static int serve_read(struct ctl *c, const struct reads *r, const char *query, s
 {
 	static const char *const english[] = {NULL}, *const french[] = {"HTTP_ACCEPT_LANGUAGE=fr", NULL};
 	const struct request request = {
-		.arena = arena, .listener = LISTENER_INTERNAL, .id = "octroictl", .method = "GET", .path = r->path,
-		.query = query, .body = "", .parameters = r->french ? french : english,
-		.received_us = clock_monotonic_us(), .deadline_us = clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US,
+		.arena = arena,
+		.listener = LISTENER_INTERNAL,
+		.id = "octroictl",
+		.method = "GET",
+		.path = r->path,
+		.query = query,
+		.body = "",
+		.parameters = r->french ? french : english,
+		.received_us = clock_monotonic_us(),
+		.deadline_us = clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US,
 	};
 	struct response response;
 	int result = CTL_OK;
 
 	response_init(&response);
-	router_read(reads_router(c), &request, r->account != NULL ? r->account : "",
-	            r->member != NULL ? r->member : "", &response);
+	router_read(reads_router(c), &request, r->account != NULL ? r->account : "", r->member != NULL ? r->member : "",
+	            &response);
 	if (response.status != 200 || !buf_ok(&response.body))
 		result = explain_refusal(c, &response);
 	else

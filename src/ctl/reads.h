@@ -18,7 +18,7 @@ struct reads_parameter {
 
 #define READS_QUERY_MAX 8
 struct reads {
-	const char *path;            /* "/api/credits/usages" */
+	const char *path;             /* "/api/credits/usages" */
 	const char *account, *member; /* in whose name an OWNER's route is asked; NULL elsewhere */
 	bool french;
 	struct reads_parameter query[READS_QUERY_MAX]; /* ends with a NULL name, if not full */

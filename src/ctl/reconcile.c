@@ -2,8 +2,7 @@
 
 #include "base/clock.h"
 
-bool reconcile_order(struct reconcile *R, const struct account_key *account, int64_t seq,
-                     struct reader_topup *row)
+bool reconcile_order(struct reconcile *R, const struct account_key *account, int64_t seq, struct reader_topup *row)
 {
 	if (reader_topup(ctl_db(R->ctl), R->arena, account, seq, row) == 0)
 		return row->found;
@@ -12,8 +11,8 @@ bool reconcile_order(struct reconcile *R, const struct account_key *account, int
 	return false;
 }
 
-void reconcile_tell(struct reconcile *R, const struct account_key *account, int64_t seq,
-                    const char *object, const char *finding, const char *done)
+void reconcile_tell(struct reconcile *R, const struct account_key *account, int64_t seq, const char *object,
+                    const char *finding, const char *done)
 {
 	struct reader_account named = {.external_id = ""};
 	char id[ID_PUBLIC_MAX] = "";
@@ -59,9 +58,7 @@ bool reconcile_submit(struct reconcile *R, struct command *command, const char *
 	}
 	if (a->outcome != OUTCOME_OK || a->event_state == EVENT_PARKED)
 		reconcile_tell(R, &command->account, command->topup_seq, object,
-		               a->note != NULL && a->note[0] != '\0' ? a->note
-		                                                     : outcome_name(a->outcome),
-		               NULL);
+		               a->note != NULL && a->note[0] != '\0' ? a->note : outcome_name(a->outcome), NULL);
 	return true;
 }
 

@@ -38,10 +38,9 @@ struct reconcile {
 	bool dry_run, failed; /* failed: the run could not be finished, explained on stderr */
 	int64_t since_us, now_us;
 	struct reconcile_payment *payments;
-	size_t count, sorted, room; /* the first `sorted` payments are sorted by id */
-	int64_t stripe_minor,
-		ledger_minor; /* received, and credited, each less refunded and disputed */
-	int64_t told;         /* rows of list */
+	size_t count, sorted, room;         /* the first `sorted` payments are sorted by id */
+	int64_t stripe_minor, ledger_minor; /* received, and credited, each less refunded and disputed */
+	int64_t told;                       /* rows of list */
 	int64_t foreign, credited, taken_back, expired, subscriptions, differences;
 };
 
@@ -51,18 +50,16 @@ int reconcile_run(struct reconcile *R);
 /* ---- among themselves ---- */
 
 /* Calls take for each row of a list of Stripe's since since_us, the newest first.  more: adds parameters, or NULL. */
-void reconcile_api_each(struct reconcile *R, const char *path,
-                        void (*more)(struct stripe_call *call),
+void reconcile_api_each(struct reconcile *R, const char *path, void (*more)(struct stripe_call *call),
                         void (*take)(struct reconcile *R, const struct json *row));
 /* Gets one object: STRIPE_OK, or STRIPE_REFUSED if there is none; any other end fails R.  The caller frees call. */
 enum stripe_result reconcile_api_get(struct reconcile *R, struct stripe_call *call);
 
 /* Reads the order; false if there is none (row->found is false) or R failed. */
-bool reconcile_order(struct reconcile *R, const struct account_key *account, int64_t seq,
-                     struct reader_topup *row);
+bool reconcile_order(struct reconcile *R, const struct account_key *account, int64_t seq, struct reader_topup *row);
 /* Adds a row to the list.  done: the change that was made; NULL: a difference that remains. */
-void reconcile_tell(struct reconcile *R, const struct account_key *account, int64_t seq,
-                    const char *object, const char *finding, const char *done);
+void reconcile_tell(struct reconcile *R, const struct account_key *account, int64_t seq, const char *object,
+                    const char *finding, const char *done);
 /* Marks R as failed, explained on stderr: the database did not answer in time. */
 void reconcile_unanswered(struct reconcile *R);
 /* Returns an inbox, which takes events in, or up again, as the webhook does. */

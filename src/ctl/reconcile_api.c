@@ -57,12 +57,10 @@ static bool page(struct reconcile *R, struct stripe_call *call, char after[STRIP
 		take(R, json_at(rows, i));
 		(void)snprintf(after, STRIPE_PATH_MAX, "%s", stripe_text(json_at(rows, i), "id"));
 	}
-	return !R->failed && count > 0 && more != NULL && json_type(more) == JSON_BOOL &&
-	       json_bool(more);
+	return !R->failed && count > 0 && more != NULL && json_type(more) == JSON_BOOL && json_bool(more);
 }
 
-void reconcile_api_each(struct reconcile *R, const char *path,
-                        void (*more)(struct stripe_call *call),
+void reconcile_api_each(struct reconcile *R, const char *path, void (*more)(struct stripe_call *call),
                         void (*take)(struct reconcile *R, const struct json *row))
 {
 	char after[STRIPE_PATH_MAX] = "";

@@ -65,8 +65,7 @@ static struct reconcile_payment *find_named(struct reconcile *R, const char *id)
 	return bsearch(&wanted, R->payments, R->sorted, sizeof(*R->payments), by_id);
 }
 
-static void credit_order(struct reconcile *R, const struct reconcile_payment *p,
-                   const struct json *intent)
+static void credit_order(struct reconcile *R, const struct reconcile_payment *p, const struct json *intent)
 {
 	const char *customer = stripe_text(intent, "customer");
 	struct command command = command_for(p, COMMAND_PAYMENT);
@@ -114,19 +113,16 @@ void reconcile_orders_payment(struct reconcile *R, const struct json *intent)
 	(void)snprintf(p.id, sizeof(p.id), "%s", stripe_text(intent, "id"));
 	if (!reconcile_order(R, &p.account, p.topup_seq, &row)) {
 		if (!R->failed)
-			reconcile_tell(R, &p.account, p.topup_seq, p.id,
-			               "paid, but there is no such order here", NULL);
+			reconcile_tell(R, &p.account, p.topup_seq, p.id, "paid, but there is no such order here", NULL);
 		return;
 	}
 	keep_order(R, &p);
 	if (row.state != TOPUP_PAID)
 		credit_order(R, &p, intent);
 	else if (strcmp(row.payment_id, p.id) != 0)
-		reconcile_tell(R, &p.account, p.topup_seq, p.id,
-		               "the order was paid by another payment", NULL);
+		reconcile_tell(R, &p.account, p.topup_seq, p.id, "the order was paid by another payment", NULL);
 	else if (row.amount_minor != p.amount_minor)
-		reconcile_tell(R, &p.account, p.topup_seq, p.id, "another amount than the order's",
-		               NULL);
+		reconcile_tell(R, &p.account, p.topup_seq, p.id, "another amount than the order's", NULL);
 }
 
 /* ---- refunds and disputes ------------------------------------------------------------------------ */
@@ -200,8 +196,7 @@ static bool read_taken(struct reconcile *R, const struct command *command, struc
 }
 
 /* Submits the command, and lists it if money moved. */
-static void bring_in(struct reconcile *R, struct command *command, const char *object,
-                     const char *finding)
+static void bring_in(struct reconcile *R, struct command *command, const char *object, const char *finding)
 {
 	struct taken before, after;
 
@@ -209,10 +204,9 @@ static void bring_in(struct reconcile *R, struct command *command, const char *o
 		(void)(R->dry_run || reconcile_submit(R, command, object));
 		return;
 	}
-	if (R->dry_run || !read_taken(R, command, &before) ||
-	    !reconcile_submit(R, command, object) || !read_taken(R, command, &after) ||
-	    (before.refunded_micros == after.refunded_micros &&
-	     before.disputed_micros == after.disputed_micros))
+	if (R->dry_run || !read_taken(R, command, &before) || !reconcile_submit(R, command, object) ||
+	    !read_taken(R, command, &after) ||
+	    (before.refunded_micros == after.refunded_micros && before.disputed_micros == after.disputed_micros))
 		return;
 	R->taken_back++;
 	reconcile_tell(R, &command->account, command->topup_seq, object, finding, "booked");
@@ -222,8 +216,7 @@ static enum refund_status refund_status(const char *status)
 {
 	if (strcmp(status, "succeeded") == 0)
 		return REFUND_SUCCEEDED;
-	return strcmp(status, "failed") == 0 || strcmp(status, "canceled") == 0 ? REFUND_FAILED
-	                                                                        : REFUND_PENDING;
+	return strcmp(status, "failed") == 0 || strcmp(status, "canceled") == 0 ? REFUND_FAILED : REFUND_PENDING;
 }
 
 void reconcile_orders_refund(struct reconcile *R, const struct json *refund)
@@ -308,8 +301,7 @@ static void look_at_payment(struct reconcile *R, const struct named *n, const ch
 		reconcile_orders_payment(R, call.json);
 		break;
 	case STRIPE_REFUSED:
-		reconcile_tell(R, &n->account, n->seq, id,
-		               "credited, but there is no such payment at Stripe", NULL);
+		reconcile_tell(R, &n->account, n->seq, id, "credited, but there is no such payment at Stripe", NULL);
 		break;
 	default:
 		break; /* reconcile_api_get has explained the error */
@@ -321,8 +313,8 @@ static void look_at_paid(struct reconcile *R, const struct named *n, const struc
 {
 	size_t before = R->count;
 
-	if ((row->livemode != 0) != stripe_is_live(&R->stripe) ||
-	    !stripe_id_valid(row->payment_id, "pi_") || find_named(R, row->payment_id) != NULL)
+	if ((row->livemode != 0) != stripe_is_live(&R->stripe) || !stripe_id_valid(row->payment_id, "pi_") ||
+	    find_named(R, row->payment_id) != NULL)
 		return;
 	look_at_payment(R, n, row->payment_id);
 	if (R->count > before)
@@ -354,8 +346,7 @@ static void look_at_open(struct reconcile *R, const struct named *n, const struc
 	enum stripe_result result;
 	const char *payment;
 
-	if ((row->livemode != 0) != stripe_is_live(&R->stripe) ||
-	    !stripe_id_valid(row->session_id, "cs_")) {
+	if ((row->livemode != 0) != stripe_is_live(&R->stripe) || !stripe_id_valid(row->session_id, "cs_")) {
 		expire(R, n, row);
 		return;
 	}
@@ -385,8 +376,7 @@ static void write_condition(struct buf *sql, bool paid)
 
 /* Calls look for each order that was paid in that time, or was opened then and is not paid; page by page. */
 static void each_order(struct reconcile *R, bool paid, int64_t from_us, int64_t to_us,
-                       void (*look)(struct reconcile *R, const struct named *n,
-                                    const struct reader_topup *row))
+                       void (*look)(struct reconcile *R, const struct named *n, const struct reader_topup *row))
 {
 	struct named_list n;
 	struct named last = {.seq = 0};
@@ -449,11 +439,10 @@ static void compare(struct reconcile *R, const struct reconcile_payment *p)
 {
 	struct reader_topup row;
 
-	if (!reconcile_order(R, &p->account, p->topup_seq, &row) || row.state != TOPUP_PAID ||
-	    row.amount_micros <= 0 || strcmp(row.payment_id, p->id) != 0)
+	if (!reconcile_order(R, &p->account, p->topup_seq, &row) || row.state != TOPUP_PAID || row.amount_micros <= 0 ||
+	    strcmp(row.payment_id, p->id) != 0)
 		return;
-	R->ledger_minor += row.amount_minor - minor_of(&row, row.refunded_micros) -
-	                   minor_of(&row, row.disputed_micros);
+	R->ledger_minor += row.amount_minor - minor_of(&row, row.refunded_micros) - minor_of(&row, row.disputed_micros);
 	if (minor_of(&row, row.refunded_micros) != p->refunded_minor)
 		reconcile_tell(R, &p->account, p->topup_seq, p->id, "refunded differently", NULL);
 	if (!p->older && minor_of(&row, row.disputed_micros) != p->disputed_minor)

@@ -28,8 +28,7 @@ static void take_listed_event(struct reconcile *R, const struct json *event)
 	buf_init(&body, (size_t)1 << 20);
 	json_dump(event, &body);
 	if (buf_ok(&body)) {
-		inbox_take(&in, R->arena, event, buf_text(&body),
-		           clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US, &r);
+		inbox_take(&in, R->arena, event, buf_text(&body), clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US, &r);
 		if (r.outcome == OUTCOME_OK && !r.replayed && r.state == EVENT_APPLIED) {
 			R->subscriptions++;
 			reconcile_tell(R, &r.account, 0, stripe_text(event, "id"),

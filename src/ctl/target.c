@@ -41,8 +41,8 @@ int target_exists(struct ctl *c, const char *name)
 
 const struct zone *target_zone(const struct ctl *c, const struct reader_account *account)
 {
-	return options_zone_named(c->config, account->workspace.found ? account->workspace.time_zone
-	                                                             : account->time_zone);
+	return options_zone_named(c->config,
+	                          account->workspace.found ? account->workspace.time_zone : account->time_zone);
 }
 
 struct command target_command(enum command_kind kind, const char *name)
@@ -64,8 +64,8 @@ int target_submit(struct ctl *c, struct command *command)
 		return CTL_OK;
 	if (a->outcome == OUTCOME_UNAVAILABLE)
 		return ctl_refuse(OUTCOME_UNAVAILABLE,
-			"the database did not answer in time; whether it was booked is not known.  "
-			"Repeating it with the same --request-id is safe.");
+		                  "the database did not answer in time; whether it was booked is not known.  "
+		                  "Repeating it with the same --request-id is safe.");
 	(void)ctl_refuse(a->outcome, "%s: %s%s%s", outcome_name(a->outcome), outcome_message(a->outcome, 0),
 	                 a->outcome == OUTCOME_INVALID_REQUEST && a->field != NULL ? " Field: " : "",
 	                 a->outcome == OUTCOME_INVALID_REQUEST && a->field != NULL ? a->field : "");

@@ -89,8 +89,7 @@ static const char *wrong_options(const char *socket, const char *host, const cha
 
 const char *db_options_wrong(const struct db_options *options)
 {
-	return wrong_options(options->socket != NULL ? options->socket : "",
-	                     options->host != NULL ? options->host : "",
+	return wrong_options(options->socket != NULL ? options->socket : "", options->host != NULL ? options->host : "",
 	                     options->tls_ca != NULL ? options->tls_ca : "");
 }
 
@@ -249,8 +248,7 @@ static void log_seldom(const struct db *d, enum db_result result, const char *ev
 
 	if (last != 0 && now - last < CLOCK_US_PER_SECOND)
 		return;
-	if (__atomic_compare_exchange_n(&refused_logged_us, &last, now, false, __ATOMIC_RELAXED,
-	                                __ATOMIC_RELAXED))
+	if (__atomic_compare_exchange_n(&refused_logged_us, &last, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		log_failure(d, result, event);
 }
 
@@ -343,9 +341,11 @@ static bool set_session(const struct db *d, MYSQL *m)
 	if (d->statement_ms > 0) {
 		/* The server goes on with a statement when its client goes away, unless it has a limit.  MariaDB runs
 		 * such a comment; other servers do not know the variable. */
-		sql_literal(&sql, " /" "*M!100101 , max_statement_time = ");
+		sql_literal(&sql, " /"
+		                  "*M!100101 , max_statement_time = ");
 		sql_int(&sql, (d->statement_ms + 999) / 1000);
-		sql_literal(&sql, " *" "/");
+		sql_literal(&sql, " *"
+		                  "/");
 	}
 	done = buf_ok(&sql) && mysql_real_query(m, sql.data, sql.length) == 0;
 	while (done && mysql_more_results(m))

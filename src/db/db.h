@@ -18,7 +18,7 @@ struct db_options {
 	const char *socket, *host;
 	const char *user, *password, *name, *tls_ca;
 	unsigned port;
-	int64_t timeout_ms; /* for connecting, each read, each write */
+	int64_t timeout_ms;   /* for connecting, each read, each write */
 	int64_t statement_ms; /* after which the server itself ends a statement (MariaDB only); 0: never */
 	/* True: every statement begins a transaction, or belongs to one, and only COMMIT makes it last; db_bulk need
 	 * not wait for answers.  False: a statement outside of a transaction lasts by itself. */
@@ -46,7 +46,7 @@ void db_free(struct db *d);
 void db_disconnect(struct db *d);
 bool db_connected(const struct db *d);
 bool db_manual_commit(const struct db *d); /* as in the options: a transaction needs no BEGIN */
-int64_t db_idle_us(const struct db *d); /* since the last use */
+int64_t db_idle_us(const struct db *d);    /* since the last use */
 
 /*
  * Runs the statements in sql (separated by ';').  Results are read in order: after DB_OK the first
@@ -65,8 +65,7 @@ enum db_result db_query(struct db *d, const struct buf *sql);
 enum db_result db_query_stream(struct db *d, const struct buf *sql);
 
 struct db_row {
-	const char *const
-		*field; /* NUL-terminated bytes, NULL for SQL NULL; valid until the next call */
+	const char *const *field; /* NUL-terminated bytes, NULL for SQL NULL; valid until the next call */
 	const unsigned long *length;
 	unsigned count;
 };
@@ -86,8 +85,8 @@ enum db_result db_finish(struct db *d);
 enum db_type { DB_INT, DB_TEXT, DB_BYTES };
 struct db_values { /* of one parameter, a value for each row */
 	enum db_type type;
-	const int64_t *ints;         /* DB_INT */
-	const char *const *texts;    /* DB_TEXT (UTF-8) and DB_BYTES */
+	const int64_t *ints;      /* DB_INT */
+	const char *const *texts; /* DB_TEXT (UTF-8) and DB_BYTES */
 	const unsigned long *lengths;
 };
 /* True if the connected server knows the bulk protocol. */

@@ -94,14 +94,12 @@ static struct db *take_idle(struct pool *p, int64_t idle_us)
 	int at = 0;
 
 	lock_take(&p->lock);
-	while (at < p->free_count &&
-	       !(db_connected(p->free[at]) && db_idle_us(p->free[at]) >= idle_us))
+	while (at < p->free_count && !(db_connected(p->free[at]) && db_idle_us(p->free[at]) >= idle_us))
 		at++;
 	if (at < p->free_count) {
 		d = p->free[at];
 		p->free_count--;
-		memmove(p->free + at, p->free + at + 1,
-		        (size_t)(p->free_count - at) * sizeof(p->free[0]));
+		memmove(p->free + at, p->free + at + 1, (size_t)(p->free_count - at) * sizeof(p->free[0]));
 	}
 	lock_give(&p->lock);
 	return d;
@@ -113,8 +111,7 @@ void pool_reap(struct pool *p, int64_t idle_ms)
 
 	if (idle_ms <= 0)
 		return;
-	for (d = take_idle(p, idle_ms * CLOCK_US_PER_MS); d != NULL;
-	     d = take_idle(p, idle_ms * CLOCK_US_PER_MS)) {
+	for (d = take_idle(p, idle_ms * CLOCK_US_PER_MS); d != NULL; d = take_idle(p, idle_ms * CLOCK_US_PER_MS)) {
 		db_disconnect(d);
 		put_back(p, d, false);
 	}

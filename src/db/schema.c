@@ -35,9 +35,8 @@ int schema_version(struct db *d)
 	int result;
 
 	buf_init(&sql, 1024);
-	sql_literal(&sql,
-	            "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()"
-	            " AND table_name = 'schema_versions'");
+	sql_literal(&sql, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()"
+	                  " AND table_name = 'schema_versions'");
 	result = ask_version(d, &sql, &version);
 	if (result == 0 && version > 0) {
 		buf_reset(&sql);
@@ -83,8 +82,7 @@ static int find_file(const char *directory, int number, char path[PATH_BYTES_MAX
 	for (entry = readdir(listing); entry != NULL && found == 0; entry = readdir(listing)) {
 		if (file_number(entry->d_name) != number)
 			continue;
-		found = snprintf(path, PATH_BYTES_MAX, "%s/%s", directory, entry->d_name) <
-		                        PATH_BYTES_MAX
+		found = snprintf(path, PATH_BYTES_MAX, "%s/%s", directory, entry->d_name) < PATH_BYTES_MAX
 		                ? 1
 		                : report_version("schema_unreadable", directory, "the path is too long");
 	}
@@ -101,14 +99,12 @@ static int read_file(const char *path, struct buf *content)
 
 	if (f == NULL)
 		return report_version("schema_unreadable", path, strerror(errno));
-	for (got = fread(chunk, 1, sizeof(chunk), f); got > 0;
-	     got = fread(chunk, 1, sizeof(chunk), f))
+	for (got = fread(chunk, 1, sizeof(chunk), f); got > 0; got = fread(chunk, 1, sizeof(chunk), f))
 		buf_add(content, chunk, got);
 	failed = ferror(f) != 0;
 	fclose(f);
 	if (failed || !buf_ok(content) || content->length == 0)
-		return report_version("schema_unreadable", path,
-		              failed ? strerror(errno) : "empty or too large");
+		return report_version("schema_unreadable", path, failed ? strerror(errno) : "empty or too large");
 	return 0;
 }
 

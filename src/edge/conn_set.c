@@ -394,8 +394,7 @@ static void accept_complain(struct conn_set *set, int error)
 
 static void connection_begin(struct conn_set *set, struct connection *c, int fd, const struct listener *listener)
 {
-	struct timeval timeout = {.tv_sec = set->send_timeout_ms / 1000,
-	                          .tv_usec = set->send_timeout_ms % 1000 * 1000};
+	struct timeval timeout = {.tv_sec = set->send_timeout_ms / 1000, .tv_usec = set->send_timeout_ms % 1000 * 1000};
 	int on = 1;
 
 	lock_take(&set->lock);

@@ -34,10 +34,10 @@ struct connection {
 	/* For the thread that took it. */
 	int fd; /* changed under the set's lock */
 	enum request_listener listener;
-	bool served;     /* at least one request */
-	bool thorough;   /* its peer may have closed it, so a short read does not mean that all is read */
-	bool skipping;   /* its body is too big: pending is the request's beginning, walk seeks its end */
-	bool discarding; /* answered before its end: further bytes are read and dropped */
+	bool served;      /* at least one request */
+	bool thorough;    /* its peer may have closed it, so a short read does not mean that all is read */
+	bool skipping;    /* its body is too big: pending is the request's beginning, walk seeks its end */
+	bool discarding;  /* answered before its end: further bytes are read and dropped */
 	size_t discarded; /* bytes, while skipping or discarding */
 	struct frame_walk walk;
 	int64_t received_us; /* first byte of the request that is coming */

@@ -28,7 +28,7 @@ struct exchange {
 	struct workers *workers; /* set when it is left for later */
 	struct fcgi *fcgi;
 	struct arena *arena;
-	struct buf answer;       /* the response as it goes out */
+	struct buf answer; /* the response as it goes out */
 	/* The pool's members. */
 	struct exchange *next_free;
 	bool left;
@@ -51,7 +51,7 @@ bool exchange_end(struct exchange *x);
  * thread. */
 struct exchanges;
 struct exchanges *exchanges_new(int threads, int later_max); /* NULL when memory is short */
-void exchanges_free(struct exchanges *pool); /* all that were taken must be back */
+void exchanges_free(struct exchanges *pool);                 /* all that were taken must be back */
 /* For a thread of the pool that has no exchange. */
 struct exchange *exchanges_take(struct exchanges *pool);
 /* Leaves x for later; the thread may then take another exchange.  False when x cannot be left: too many are left

@@ -139,8 +139,8 @@ static enum frame_verdict begin_inspect(const unsigned char *bytes, size_t lengt
 }
 
 /* Inspects one PARAMS record.  there: number of bytes that have come since its content began. */
-static enum frame_verdict params_inspect(struct pairs *p, const struct frame_record *r,
-                                         const unsigned char *content, size_t there)
+static enum frame_verdict params_inspect(struct pairs *p, const struct frame_record *r, const unsigned char *content,
+                                         size_t there)
 {
 	if (r->content_length == 0)
 		return pairs_whole(p) ? FRAME_MORE : FRAME_BAD;
@@ -151,8 +151,8 @@ static enum frame_verdict params_inspect(struct pairs *p, const struct frame_rec
 }
 
 /* Inspects the records after the first, of request id; they begin at offset at. */
-static enum frame_verdict streams_inspect(const unsigned char *bytes, size_t length, size_t at,
-                                          unsigned id, size_t *used)
+static enum frame_verdict streams_inspect(const unsigned char *bytes, size_t length, size_t at, unsigned id,
+                                          size_t *used)
 {
 	struct pairs pairs = {.expects = PAIR_NAME_LENGTH};
 	unsigned stream = PARAMS;
@@ -197,12 +197,10 @@ enum frame_verdict frame_inspect(const unsigned char *bytes, size_t length, size
 	if (verdict != FRAME_READY)
 		return verdict;
 	begin = frame_record(bytes);
-	return streams_inspect(bytes, length, FRAME_HEADER_BYTES + BEGIN_BYTES + begin.padding_length, begin.id,
-	                       used);
+	return streams_inspect(bytes, length, FRAME_HEADER_BYTES + BEGIN_BYTES + begin.padding_length, begin.id, used);
 }
 
-enum frame_verdict frame_walk(struct frame_walk *walk, const unsigned char *bytes, size_t length,
-                              size_t *used)
+enum frame_verdict frame_walk(struct frame_walk *walk, const unsigned char *bytes, size_t length, size_t *used)
 {
 	for (size_t at = 0; at < length;) {
 		size_t part = length - at < walk->skip ? length - at : walk->skip;

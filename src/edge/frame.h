@@ -48,8 +48,7 @@ struct frame_walk {
 };
 
 /* FRAME_READY, with *used the number of these bytes that still belong to the request; FRAME_MORE; or FRAME_BAD. */
-enum frame_verdict frame_walk(struct frame_walk *walk, const unsigned char *bytes, size_t length,
-                              size_t *used);
+enum frame_verdict frame_walk(struct frame_walk *walk, const unsigned char *bytes, size_t length, size_t *used);
 
 #define FRAME_END_BYTES 16
 

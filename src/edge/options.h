@@ -30,7 +30,7 @@ struct edge_options {
 
 /* For metrics. */
 struct edge_counts {
-	int64_t connections;  /* open now */
+	int64_t connections; /* open now */
 	int64_t accepted, served, refused, timed_out;
 };
 

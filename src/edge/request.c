@@ -72,8 +72,7 @@ static void defect_set(struct request *r, enum request_defect defect)
 }
 
 /* Keeps the listed parameters; found[] is in the list's order. */
-static void parameters_sift(struct request *r, const char *const *parameters,
-                            const char *found[LISTED_COUNT])
+static void parameters_sift(struct request *r, const char *const *parameters, const char *found[LISTED_COUNT])
 {
 	for (; *parameters != NULL; parameters++) {
 		const char *equals = strchr(*parameters, '=');
@@ -195,8 +194,7 @@ enum decoding { DECODE_PATH, DECODE_FORM };
 
 /* Percent-decodes into the arena, NUL-terminated.  NULL with *bad set when the result is no plain text, NULL alone
  * when the arena is exhausted.  An encoded slash in a path is refused: it would make two paths of one. */
-static char *decode(struct arena *arena, const char *from, size_t length, enum decoding decoding,
-                    bool *bad)
+static char *decode(struct arena *arena, const char *from, size_t length, enum decoding decoding, bool *bad)
 {
 	char *out = arena_alloc(arena, length + 1);
 	size_t written = 0;
@@ -371,8 +369,7 @@ static void body_check(struct request *r, const char *body, size_t length)
 	}
 	/* In a subrequest (auth_request) CONTENT_LENGTH is that of the outer request, whose body does not come
 	 * along.  So an empty body is never too short: it is just no body. */
-	if (length > 0 && declared != NULL && declared[0] != '\0' &&
-	    content_length(declared) != (int64_t)length) {
+	if (length > 0 && declared != NULL && declared[0] != '\0' && content_length(declared) != (int64_t)length) {
 		defect_set(r, REQUEST_BODY_SHORT);
 		return;
 	}
@@ -380,8 +377,7 @@ static void body_check(struct request *r, const char *body, size_t length)
 	r->body_length = length;
 }
 
-int request_build(struct request *r, const char *const *parameters, const char *body,
-                  size_t body_length)
+int request_build(struct request *r, const char *const *parameters, const char *body, size_t body_length)
 {
 	const char *method;
 

@@ -23,24 +23,24 @@ enum request_defect {
 	REQUEST_DUPLICATE_PARAMETER,
 	REQUEST_FORGED_PARAMETER, /* HTTP_ look-alike of a server parameter */
 	REQUEST_BODY_TOO_BIG,
-	REQUEST_BODY_SHORT,       /* did not end at CONTENT_LENGTH */
-	REQUEST_BAD_TARGET        /* path or query that does not decode, control character in a parameter */
+	REQUEST_BODY_SHORT, /* did not end at CONTENT_LENGTH */
+	REQUEST_BAD_TARGET  /* path or query that does not decode, control character in a parameter */
 };
 
 struct request {
 	struct arena *arena;
 	enum request_listener listener;
 	enum request_defect defect;
-	char id[REQUEST_ID_MAX];  /* HTTP_X_REQUEST_ID, else OCTROI_REQUEST_ID, where well-formed; else made here */
-	const char *method;       /* "GET" */
-	const char *path;         /* decoded, begins with '/', "" when REQUEST_BAD_TARGET */
-	const char *query;        /* raw, without '?', "" when none */
-	const char *body;         /* never NULL */
+	char id[REQUEST_ID_MAX]; /* HTTP_X_REQUEST_ID, else OCTROI_REQUEST_ID, where well-formed; else made here */
+	const char *method;      /* "GET" */
+	const char *path;        /* decoded, begins with '/', "" when REQUEST_BAD_TARGET */
+	const char *query;       /* raw, without '?', "" when none */
+	const char *body;        /* never NULL */
 	size_t body_length;
 	const char *const *parameters; /* "NAME=value" of those listed, each once, NULL at the end */
-	int64_t received_us;      /* clock_monotonic_us */
-	int64_t deadline_us;      /* monotonic; an answer after that is worth nothing */
-	struct exchange *exchange; /* the edge's; NULL: the handler has to answer before it returns */
+	int64_t received_us;           /* clock_monotonic_us */
+	int64_t deadline_us;           /* monotonic; an answer after that is worth nothing */
+	struct exchange *exchange;     /* the edge's; NULL: the handler has to answer before it returns */
 };
 
 /* A FastCGI parameter's value, NULL when absent.  Only names that src/edge/parameters.def lists may be
@@ -54,7 +54,6 @@ const char *request_query(const struct request *r, const char *name, bool *bad);
 /* For the edge: fills in everything but arena, listener, times and exchange.  parameters: all of them, as they came.
  * body: NUL-terminated, in the arena; dropped when it is over FRAME_BODY_MAX.  The first fault in them becomes the
  * defect.  0, or -1 when the arena is exhausted. */
-int request_build(struct request *r, const char *const *parameters, const char *body,
-                  size_t body_length);
+int request_build(struct request *r, const char *const *parameters, const char *body, size_t body_length);
 
 #endif

@@ -17,7 +17,7 @@ struct response {
 	const char *content_type; /* application/json until said otherwise; NULL: no body */
 	struct buf headers;       /* "Name: value\r\n" lines */
 	struct buf body;
-	const char *outcome;      /* name for log and metrics, such as "INSUFFICIENT_CREDITS" or "OK" */
+	const char *outcome; /* name for log and metrics, such as "INSUFFICIENT_CREDITS" or "OK" */
 };
 
 void response_init(struct response *r);

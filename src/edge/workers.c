@@ -96,8 +96,8 @@ static enum progress worker_answer(struct worker *w, struct exchange *x)
 }
 
 /* Serves the request in bytes.  whole: bytes hold its end.  last: no bytes have come behind it. */
-static enum progress worker_serve(struct worker *w, struct connection *c, const unsigned char *bytes,
-                                  size_t length, bool whole, bool last)
+static enum progress worker_serve(struct worker *w, struct connection *c, const unsigned char *bytes, size_t length,
+                                  bool whole, bool last)
 {
 	struct exchange *x = exchanges_take(w->all->exchanges);
 	const int64_t deadline_us = c->received_us + w->all->options.request_timeout_ms * CLOCK_US_PER_MS;
@@ -125,13 +125,13 @@ static void worker_discard(struct connection *c)
 /* Counts and logs a request that is not simply served.  FRAME_ROLE is answered and the rest discarded; any other
  * verdict closes the connection. */
 static enum progress worker_refuse(struct worker *w, struct connection *c, enum frame_verdict verdict,
-                          const unsigned char *bytes)
+                                   const unsigned char *bytes)
 {
 	unsigned char end[FRAME_END_BYTES];
 
 	atomic_fetch_add(&w->all->refused, 1);
 	log_event(LOG_LEVEL_WARNING, "connection_refused",
-	          LOG_TEXT("why", verdict == FRAME_ROLE ? "role"
+	          LOG_TEXT("why", verdict == FRAME_ROLE  ? "role"
 	                          : verdict == FRAME_BAD ? "not FastCGI"
 	                                                 : "too big"));
 	if (verdict != FRAME_ROLE)
@@ -156,8 +156,8 @@ static bool worker_skip_from(struct connection *c, const unsigned char *bytes, s
 }
 
 /* Serves all requests that are whole; *consumed is the number of bytes that are done with. */
-static enum progress worker_serve_all(struct worker *w, struct connection *c, const unsigned char *bytes,
-                                      size_t length, size_t *consumed)
+static enum progress worker_serve_all(struct worker *w, struct connection *c, const unsigned char *bytes, size_t length,
+                                      size_t *consumed)
 {
 	*consumed = 0;
 	while (*consumed < length) {
@@ -373,8 +373,7 @@ static int workers_spawn(struct workers *W)
 		struct worker *w = &W->worker[W->started];
 
 		running_add(W, 1);
-		error = worker_init(w, W) < 0 ? ENOMEM
-		                              : pthread_create(&w->thread, &attributes, worker_main, w);
+		error = worker_init(w, W) < 0 ? ENOMEM : pthread_create(&w->thread, &attributes, worker_main, w);
 		if (error == 0) {
 			W->started++;
 			continue;

@@ -34,7 +34,7 @@ struct found {
 
 /* Runs a statement that answers at most one such row; runs it again after DB_RETRY or DB_LOST. */
 static enum finding look_up_account(const struct inbox *in, const struct buf *sql, int64_t deadline_us,
-                            struct found *found)
+                                    struct found *found)
 {
 	struct db *d = pool_take(in->readers, deadline_us);
 	enum finding finding = NOT_ASKED;
@@ -100,8 +100,7 @@ static enum finding find_invoice(const struct inbox *in, struct stripe_event *e,
 	return finding;
 }
 
-static enum finding find_customer(const struct inbox *in, struct stripe_event *e,
-                                  int64_t deadline_us)
+static enum finding find_customer(const struct inbox *in, struct stripe_event *e, int64_t deadline_us)
 {
 	enum finding finding;
 	struct found found;
@@ -189,13 +188,10 @@ static const char *contradiction(const struct stripe_event *e)
 	if (e->user[0] == '\0')
 		return NULL;
 	key = id_account_key(e->user, strlen(e->user));
-	return memcmp(&key, &e->command.account, sizeof(key)) != 0
-	               ? "the event names another account"
-	               : NULL;
+	return memcmp(&key, &e->command.account, sizeof(key)) != 0 ? "the event names another account" : NULL;
 }
 
-static enum finding locate_payment(const struct inbox *in, struct stripe_event *e,
-                                   int64_t deadline_us)
+static enum finding locate_payment(const struct inbox *in, struct stripe_event *e, int64_t deadline_us)
 {
 	const char *payment = e->command.payment_id, *why;
 	enum finding finding;
@@ -217,8 +213,8 @@ static enum finding locate_payment(const struct inbox *in, struct stripe_event *
 	return finding;
 }
 
-static enum finding locate_subscription(const struct inbox *in, struct arena *a,
-                                        struct stripe_event *e, int64_t deadline_us)
+static enum finding locate_subscription(const struct inbox *in, struct arena *a, struct stripe_event *e,
+                                        int64_t deadline_us)
 {
 	struct command *c = &e->command;
 	enum finding finding = find_customer(in, e, deadline_us);
@@ -309,8 +305,7 @@ static enum finding locate_invoice_payment(const struct inbox *in, struct stripe
 }
 
 /* Fills in the account, or parks the event; NOT_ASKED when the database could not be asked. */
-static enum finding locate(const struct inbox *in, struct arena *a, struct stripe_event *e,
-                           int64_t deadline_us)
+static enum finding locate(const struct inbox *in, struct arena *a, struct stripe_event *e, int64_t deadline_us)
 {
 	struct command *c = &e->command;
 
@@ -336,14 +331,13 @@ static void note_event(const struct stripe_event *e, const struct inbox_result *
 	static const char *const names[] = {"applied", "ignored", "parked", "waiting"};
 
 	log_event(r->state == EVENT_PARKED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "webhook_event",
-	          LOG_TEXT("event_id", e->command.event.id),
-	          LOG_TEXT("type", e->command.event.type), LOG_TEXT("state", names[r->state]),
-	          LOG_TEXT("note", r->note != NULL ? r->note : ""));
+	          LOG_TEXT("event_id", e->command.event.id), LOG_TEXT("type", e->command.event.type),
+	          LOG_TEXT("state", names[r->state]), LOG_TEXT("note", r->note != NULL ? r->note : ""));
 }
 
 /* Finds the account and runs the command; false when it is to be repeated. */
-static bool apply(const struct inbox *in, struct arena *a, struct stripe_event *e,
-                  int64_t deadline_us, struct inbox_result *r)
+static bool apply(const struct inbox *in, struct arena *a, struct stripe_event *e, int64_t deadline_us,
+                  struct inbox_result *r)
 {
 	if (locate(in, a, e, deadline_us) == NOT_ASKED) {
 		r->outcome = OUTCOME_UNAVAILABLE;
@@ -359,8 +353,7 @@ static bool apply(const struct inbox *in, struct arena *a, struct stripe_event *
 }
 
 /* True if the event waits for a subject that has become known since it was looked for. */
-static bool has_appeared(const struct inbox *in, const struct stripe_event *e, const char *payment,
-                         int64_t deadline_us)
+static bool has_appeared(const struct inbox *in, const struct stripe_event *e, const char *payment, int64_t deadline_us)
 {
 	const struct command *c = &e->command;
 	const char *subject = c->event.subject;
@@ -386,9 +379,8 @@ static bool is_kept(const struct inbox_result *r)
 
 /* Takes an event once.  After the event was parked, its subject is looked for once more.  The event that makes the
  * subject known looks for parked events after that, so one of the two sees the other. */
-static bool take_once(const struct inbox *in, struct arena *a, const struct json *event,
-                      const char *body, int64_t deadline_us, struct stripe_event *e,
-                      struct inbox_result *r)
+static bool take_once(const struct inbox *in, struct arena *a, const struct json *event, const char *body,
+                      int64_t deadline_us, struct stripe_event *e, struct inbox_result *r)
 {
 	const char *payment;
 
@@ -401,8 +393,7 @@ static bool take_once(const struct inbox *in, struct arena *a, const struct json
 	if (!apply(in, a, e, deadline_us, r))
 		return false;
 	if (is_kept(r) && has_appeared(in, e, payment, deadline_us)) {
-		if (stripe_event_read(event, body, e, &r->field) != 0 ||
-		    !apply(in, a, e, deadline_us, r))
+		if (stripe_event_read(event, body, e, &r->field) != 0 || !apply(in, a, e, deadline_us, r))
 			return false;
 	}
 	note_event(e, r);
@@ -412,8 +403,8 @@ static bool take_once(const struct inbox *in, struct arena *a, const struct json
 /* ---- what was parked --------------------------------------------------------------------------- */
 
 /* Reads the bodies of the events that wait for subject into the arena.  Returns how many, or -1. */
-static int find_parked(const struct inbox *in, struct arena *a, const char *subject,
-                       int64_t deadline_us, const char *bodies[RESOLVE_MAX])
+static int find_parked(const struct inbox *in, struct arena *a, const char *subject, int64_t deadline_us,
+                       const char *bodies[RESOLVE_MAX])
 {
 	struct db *d = pool_take(in->readers, deadline_us);
 	unsigned char key[ID_KEY_BYTES];

@@ -20,10 +20,9 @@ struct inbox {
 };
 
 struct inbox_result {
-	enum outcome
-		outcome; /* OK: committed; INVALID_REQUEST: no event; UNAVAILABLE: to be repeated */
-	const char *field; /* of INVALID_REQUEST */
-	bool replayed;     /* it was dealt with before */
+	enum outcome outcome; /* OK: committed; INVALID_REQUEST: no event; UNAVAILABLE: to be repeated */
+	const char *field;    /* of INVALID_REQUEST */
+	bool replayed;        /* it was dealt with before */
 	enum event_state state;
 	const char *note;
 	struct account_key account; /* zeros when none was found */

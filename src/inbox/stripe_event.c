@@ -52,8 +52,7 @@ static void read_session(struct stripe_event *e, const char *type, const struct 
 	c->payment.customer_id = id_at(o, "customer");
 	c->payment.amount_minor = int_at(o, "amount_total", NO_AMOUNT);
 	c->payment.currency = currency_at(o);
-	if (is_type(type, "checkout.session.completed") ||
-	    is_type(type, "checkout.session.async_payment_succeeded"))
+	if (is_type(type, "checkout.session.completed") || is_type(type, "checkout.session.async_payment_succeeded"))
 		c->payment.state = is_type(status, "paid") ? TOPUP_PAID : TOPUP_PENDING;
 	else if (is_type(type, "checkout.session.async_payment_failed"))
 		c->payment.state = TOPUP_FAILED;
@@ -79,8 +78,7 @@ static void read_payment_intent(struct stripe_event *e, const char *type, const 
 	else if (is_type(type, "payment_intent.processing"))
 		c->payment.state = TOPUP_PENDING;
 	else
-		ignore(e,
-		       "an attempt, which may be repeated"); /* payment_failed: the session says when it ends */
+		ignore(e, "an attempt, which may be repeated"); /* payment_failed: the session says when it ends */
 }
 
 /* Reads the amount that a charge has refunded in all; partial refunds come so too. */
@@ -111,8 +109,7 @@ static void read_refund(struct stripe_event *e, const char *type, const struct j
 	else if (is_type(status, "succeeded"))
 		c->refund.status = REFUND_SUCCEEDED;
 	else
-		c->refund.status =
-			REFUND_PENDING; /* the money is on its way: failed would bring it back */
+		c->refund.status = REFUND_PENDING; /* the money is on its way: failed would bring it back */
 }
 
 static void read_dispute(struct stripe_event *e, const char *type, const struct json *o)
@@ -126,10 +123,8 @@ static void read_dispute(struct stripe_event *e, const char *type, const struct 
 	c->payment_id = id_at(o, "payment_intent");
 	c->dispute.amount_minor = int_at(o, "amount", NO_AMOUNT);
 	c->dispute.currency = currency_at(o);
-	c->dispute.withdrawn =
-		is_type(type, "charge.dispute.funds_withdrawn") || (closed && is_type(status, "lost"));
-	c->dispute.reinstated =
-		is_type(type, "charge.dispute.funds_reinstated") || (closed && is_type(status, "won"));
+	c->dispute.withdrawn = is_type(type, "charge.dispute.funds_withdrawn") || (closed && is_type(status, "lost"));
+	c->dispute.reinstated = is_type(type, "charge.dispute.funds_reinstated") || (closed && is_type(status, "won"));
 }
 
 /* ---- subscriptions ----------------------------------------------------------------------------- */
@@ -167,9 +162,7 @@ static void read_items(struct command *c, const struct json *o)
 {
 	const struct json *items = json_get(json_get(o, "items"), "data");
 	const struct json *first =
-		items != NULL && json_type(items) == JSON_LIST && json_size(items) > 0
-			? json_at(items, 0)
-			: NULL;
+		items != NULL && json_type(items) == JSON_LIST && json_size(items) > 0 ? json_at(items, 0) : NULL;
 
 	c->subscription.price_id = id_at(first, "price");
 	c->subscription.period_end_at_us = seconds_at(first, "current_period_end");
@@ -249,7 +242,8 @@ static void read_invoice(struct stripe_event *e, const char *type, const struct 
 		/* The first news of the failure; octroi's own attempts are noted where they are made. */
 		c->kind = COMMAND_STATEMENT_NOTE;
 		c->statement_note.failure = "payment_failed";
-	} else if (e->order[0] == '\0' && (is_type(type, "invoice.paid") || is_type(type, "invoice.payment_succeeded"))) {
+	} else if (e->order[0] == '\0' &&
+	           (is_type(type, "invoice.paid") || is_type(type, "invoice.payment_succeeded"))) {
 		stripe_invoice_read(e, o);
 	} else {
 		ignore(e, e->order[0] != '\0' ? "nothing that moves a statement"
@@ -276,10 +270,8 @@ static void read_object(struct stripe_event *e, const char *type, const struct j
 		read_refund(e, type, o);
 	else if (starts(type, "charge.dispute."))
 		read_dispute(e, type, o);
-	else if (is_type(type, "customer.subscription.created") ||
-	         is_type(type, "customer.subscription.updated") ||
-	         is_type(type, "customer.subscription.deleted") ||
-	         is_type(type, "customer.subscription.paused") ||
+	else if (is_type(type, "customer.subscription.created") || is_type(type, "customer.subscription.updated") ||
+	         is_type(type, "customer.subscription.deleted") || is_type(type, "customer.subscription.paused") ||
 	         is_type(type, "customer.subscription.resumed"))
 		read_subscription(e, type, o);
 	else if (is_type(type, "invoice_payment.paid"))
@@ -325,8 +317,7 @@ static const char *lacking(const struct stripe_event *e)
 	return NULL;
 }
 
-int stripe_event_read(const struct json *event, const char *body, struct stripe_event *e,
-                      const char **field)
+int stripe_event_read(const struct json *event, const char *body, struct stripe_event *e, const char **field)
 {
 	const struct json *object = json_get(json_get(event, "data"), "object");
 	const struct json *livemode = json_get(event, "livemode");

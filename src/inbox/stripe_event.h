@@ -10,7 +10,6 @@
 
 /* 0, or -1 with *field the member that is missing or of the wrong type: then it is no event of Stripe's.  body: its
  * text.  Strings belong to the document and to body. */
-int stripe_event_read(const struct json *event, const char *body, struct stripe_event *e,
-                      const char **field);
+int stripe_event_read(const struct json *event, const char *body, struct stripe_event *e, const char **field);
 
 #endif

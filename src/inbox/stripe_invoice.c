@@ -198,8 +198,7 @@ const char *stripe_invoice_plan(const char *plans, const char *price, size_t *le
 	while (price_length > 0 && *plans != '\0') {
 		size_t pair = strcspn(plans, " \t,");
 
-		if (pair > price_length + 1 && strncmp(plans, price, price_length) == 0 &&
-		    plans[price_length] == '=') {
+		if (pair > price_length + 1 && strncmp(plans, price, price_length) == 0 && plans[price_length] == '=') {
 			*length = pair - price_length - 1;
 			return plans + price_length + 1;
 		}

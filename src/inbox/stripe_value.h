@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 
-#define NAME_MAX_BYTES 255 /* columns of the database */
+#define NAME_MAX_BYTES 255                /* columns of the database */
 #define SECONDS_MAX INT64_C(253402300799) /* year 9999 */
 
 /* A text of at most max bytes, "" for anything else. */

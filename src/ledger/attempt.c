@@ -165,8 +165,7 @@ static void run_steps(struct batch *b, struct db *d)
 			return;
 		}
 		/* An account that another process made first is seen by the next attempt. */
-		if (result == DB_FAULT ||
-		    (result == DB_DUPLICATE && ++duplicates > DUPLICATES_MAX)) {
+		if (result == DB_FAULT || (result == DB_DUPLICATE && ++duplicates > DUPLICATES_MAX)) {
 			db_rollback(d);
 			break;
 		}
@@ -183,8 +182,7 @@ static void run_steps(struct batch *b, struct db *d)
 	fail_all(b);
 }
 
-void attempt_run(struct batch *b, struct db *d, struct command **commands, int count,
-               int64_t deadline_us)
+void attempt_run(struct batch *b, struct db *d, struct command **commands, int count, int64_t deadline_us)
 {
 	CHECK(count > 0 && deadline_us >= 0);
 	b->commands = commands;

@@ -26,15 +26,15 @@ struct batch {
 	struct arena *arena;
 	struct rows *rows;
 	struct buf sql;
-	struct book *book;  /* the newest price book that was seen; held */
+	struct book *book; /* the newest price book that was seen; held */
 	int64_t deadline_us;
 	enum batch_phase phase;
 
 	struct command **commands;
 	int count;
 	unsigned char id[BATCH_ID_BYTES]; /* of the marker row */
-	bool unknown;       /* an earlier run may have been committed under this id */
-	int64_t now_us;     /* the database's clock */
+	bool unknown;                     /* an earlier run may have been committed under this id */
+	int64_t now_us;                   /* the database's clock */
 
 	void (*committing)(void *context);
 	void *context;
@@ -43,8 +43,7 @@ struct batch {
 };
 
 /* 0, or -1 when memory is short.  committing is called before the COMMIT is sent, perhaps more than once in a run. */
-int batch_init(struct batch *b, const struct ledger_options *options, void (*committing)(void *context),
-               void *context);
+int batch_init(struct batch *b, const struct ledger_options *options, void (*committing)(void *context), void *context);
 void batch_free(struct batch *b);
 
 /* Makes a new id, in time order, so that markers are inserted side by side and pruned by range.  The time is the

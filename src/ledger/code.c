@@ -12,7 +12,7 @@
 
 static const char alphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 _Static_assert(sizeof(alphabet) - 1 == 1U << BITS, "a digit for each value");
-_Static_assert(BITS * DIGITS <= 64 && DIGITS + 1 < CODE_MAX, "a referral code fits");
+_Static_assert(BITS *DIGITS <= 64 && DIGITS + 1 < CODE_MAX, "a referral code fits");
 _Static_assert(CODE_MAX + CODE_MAX / 4 < CODE_SHOWN_MAX, "a code fits with its hyphens");
 
 /* The character as it is compared; '\0' for one that no code has. */

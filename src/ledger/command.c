@@ -334,22 +334,16 @@ void command_prepare(struct command *c)
 static const struct {
 	const char *name, *prefix[4];
 } providers[] = {
-	{"anthropic", {"claude", "", "", ""}},
-	{"openai", {"gpt-", "chatgpt-", "o1", "o3"}},
-	{"gemini", {"gemini", "gemma", "", ""}},
-	{"mistral", {"mistral", "codestral", "", ""}},
-	{"deepseek", {"deepseek", "", "", ""}},
-	{"xai", {"grok", "", "", ""}},
-	{"cohere", {"command", "", "", ""}},
-	{"groq", {"", "", "", ""}},
-	{"openrouter", {"", "", "", ""}},
-	{"azure", {"", "", "", ""}},
+	{"anthropic", {"claude", "", "", ""}},   {"openai", {"gpt-", "chatgpt-", "o1", "o3"}},
+	{"gemini", {"gemini", "gemma", "", ""}}, {"mistral", {"mistral", "codestral", "", ""}},
+	{"deepseek", {"deepseek", "", "", ""}},  {"xai", {"grok", "", "", ""}},
+	{"cohere", {"command", "", "", ""}},     {"groq", {"", "", "", ""}},
+	{"openrouter", {"", "", "", ""}},        {"azure", {"", "", "", ""}},
 };
 #define PROVIDERS (sizeof(providers) / sizeof(providers[0]))
 _Static_assert(PROVIDERS <= 31, "accounts.byok has a bit for each");
 
-unsigned
-provider_bit(const char *provider)
+unsigned provider_bit(const char *provider)
 {
 	for (unsigned i = 0; i < PROVIDERS; i++)
 		if (strcmp(providers[i].name, provider) == 0)

@@ -369,8 +369,7 @@ void ledger_free(struct ledger *l)
 }
 
 /* Puts the ids of accounts that are due into the arena.  Returns their number, or -1 on a fault. */
-static int find_due(struct ledger *l, struct arena *arena, int max, int64_t deadline_us,
-                    const char **ids)
+static int find_due(struct ledger *l, struct arena *arena, int max, int64_t deadline_us, const char **ids)
 {
 	struct db *d = pool_take(l->options.pool, deadline_us);
 	struct db_row row;
@@ -381,9 +380,8 @@ static int find_due(struct ledger *l, struct arena *arena, int max, int64_t dead
 	if (d == NULL)
 		return -1;
 	buf_init(&sql, 512);
-	sql_literal(&sql,
-	            "SELECT external_id FROM accounts WHERE due_at_us<="
-	            "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED) ORDER BY due_at_us LIMIT ");
+	sql_literal(&sql, "SELECT external_id FROM accounts WHERE due_at_us<="
+	                  "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED) ORDER BY due_at_us LIMIT ");
 	sql_int(&sql, max);
 	if (db_query(d, &sql) != DB_OK)
 		goto done;

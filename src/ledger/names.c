@@ -12,9 +12,9 @@ static const char *const transactions[] = {
 #undef TRANSACTION
 };
 static const char *const settlements[] = {
-	[SETTLEMENT_NONE] = "none",           [SETTLEMENT_EXACT] = "exact",
-	[SETTLEMENT_PARTIAL] = "partial",     [SETTLEMENT_ESTIMATED] = "estimated",
-	[SETTLEMENT_LATE] = "late",           [SETTLEMENT_PROVIDER_REPORTED] = "provider_reported",
+	[SETTLEMENT_NONE] = "none",       [SETTLEMENT_EXACT] = "exact",
+	[SETTLEMENT_PARTIAL] = "partial", [SETTLEMENT_ESTIMATED] = "estimated",
+	[SETTLEMENT_LATE] = "late",       [SETTLEMENT_PROVIDER_REPORTED] = "provider_reported",
 };
 static const char *const modes[] = {[MODE_PREPAID] = "prepaid", [MODE_POSTPAID] = "postpaid"};
 /* STATUS_UNPAID is called suspended too: the account may not spend.  reasons has the reason. */
@@ -31,18 +31,20 @@ static const char *const reasons[] = {
 	[STATUS_UNPAID] = "unpaid",
 };
 static const char *const limits[] = {
-	[LIMIT_NONE] = "",            [LIMIT_BALANCE] = "balance", [LIMIT_HARD] = "hard_limit",
-	[LIMIT_MEMBER] = "member",    [LIMIT_DAILY] = "daily",     [LIMIT_MONTHLY] = "monthly",
+	[LIMIT_NONE] = "",
+	[LIMIT_BALANCE] = "balance",
+	[LIMIT_HARD] = "hard_limit",
+	[LIMIT_MEMBER] = "member",
+	[LIMIT_DAILY] = "daily",
+	[LIMIT_MONTHLY] = "monthly",
 	[LIMIT_SUSPENDED] = "suspended",
 };
 static const char *const roles[] = {[ROLE_MEMBER] = "member", [ROLE_MANAGER] = "manager"};
 static const char *const sources[] = {[SOURCE_PLATFORM] = "platform", [SOURCE_BYOK] = "byok"};
 
 static const char *const hold_states[] = {
-	[HOLD_STATE_NONE] = "",
-	[HOLD_STATE_OPEN] = "open",
-	[HOLD_STATE_SETTLED] = "settled",
-	[HOLD_STATE_RELEASED] = "released",
+	[HOLD_STATE_NONE] = "",           [HOLD_STATE_OPEN] = "open",
+	[HOLD_STATE_SETTLED] = "settled", [HOLD_STATE_RELEASED] = "released",
 	[HOLD_STATE_EXPIRED] = "expired",
 };
 

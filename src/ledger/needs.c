@@ -44,8 +44,7 @@ static bool name_people(struct rows *rows, struct slot *s, const struct command 
 	struct slot *other;
 	bool ok = true;
 
-	CHECK((needs & NEEDS_CLAIMS) == 0 ||
-	      (c->bonus.claim_count > 0 && c->bonus.claim_count <= COMMAND_CLAIMS_MAX));
+	CHECK((needs & NEEDS_CLAIMS) == 0 || (c->bonus.claim_count > 0 && c->bonus.claim_count <= COMMAND_CLAIMS_MAX));
 	if ((needs & NEEDS_NAMED_REFERRER) != 0) {
 		other = rows_slot(rows, &c->refer.referrer);
 		if (other == NULL)
@@ -78,8 +77,7 @@ bool needs_name(struct rows *rows, struct slot *s, const struct command *c)
 	if ((needs & NEEDS_GRANTS) != 0)
 		s->wants_grants = true;
 	if ((needs & NEEDS_HOLD) != 0)
-		ok = rows_want(rows, s, TABLE_HOLDS, &c->hold_seq) &&
-		     rows_want(rows, s, TABLE_USAGES, &c->hold_seq);
+		ok = rows_want(rows, s, TABLE_HOLDS, &c->hold_seq) && rows_want(rows, s, TABLE_USAGES, &c->hold_seq);
 	/* A charge for an expired hold may have to be given back. */
 	if ((needs & NEEDS_HOLD) != 0 && (needs & NEEDS_GRANTS) != 0)
 		ok = ok && rows_want(rows, s, TABLE_CAPTURES, &c->hold_seq);

@@ -607,8 +607,7 @@ static enum db_result prefetch_paid_grants(struct batch *b, struct db *d)
 	for (int i = 0; i < rows_slot_count(b->rows); i++) {
 		const struct slot *s = rows_slot_at(b->rows, i);
 
-		for (const struct entries_row *e = s->entries; e != NULL;
-		     e = (const struct entries_row *)e->row.next) {
+		for (const struct entries_row *e = s->entries; e != NULL; e = (const struct entries_row *)e->row.next) {
 			if (e->grant_seq == 0)
 				continue;
 			if (any)

@@ -37,7 +37,7 @@ struct waiter {
 	void *context;                /* for done */
 	struct completion completion; /* signalled when role is no longer QUEUE_LATE */
 	enum queue_role role;         /* written before the signal */
-	bool called; /* under the queue's lock: taken, or next to lead */
+	bool called;                  /* under the queue's lock: taken, or next to lead */
 	/* Under the queue's lock, set in the first waiter that a leader took: this batch has handed leadership over. */
 	bool handed_over;
 	struct waiter *next;
@@ -49,7 +49,7 @@ struct queue {
 	int waiting;                 /* commands in the queue */
 	int max;
 	int inflight, inflight_max; /* batches that were taken and are not finished */
-	bool led;     /* a thread leads or has been called to */
+	bool led;                   /* a thread leads or has been called to */
 	bool blocked; /* a leader has handed over, and the next batch that finishes calls the next leader */
 	bool commit_threads, closed;
 	bool vacant;               /* a commit thread is to lead */

@@ -251,27 +251,14 @@ static bool copy_text(const struct db_row *row, unsigned column, char *out, size
 {
 	size_t length = row->length[column];
 
-	if (row->field[column] == NULL || length >= max ||
-	    memchr(row->field[column], '\0', length) != NULL)
+	if (row->field[column] == NULL || length >= max || memchr(row->field[column], '\0', length) != NULL)
 		return false;
 	memcpy(out, row->field[column], length);
 	out[length] = '\0';
 	return true;
 }
 
-enum column {
-	KIND,
-	ITEM,
-	VERSION,
-	PROVIDER,
-	CREDITS,
-	LINES,
-	TIERS,
-	STARTS_AT,
-	MARGIN,
-	RATE,
-	CREDIT_VALUE
-};
+enum column { KIND, ITEM, VERSION, PROVIDER, CREDITS, LINES, TIERS, STARTS_AT, MARGIN, RATE, CREDIT_VALUE };
 
 /* Reads the lines of a model.  A version before schema version 4 has tiers instead. */
 static bool read_price_lines(const struct db_row *row, struct price *p)
@@ -344,8 +331,16 @@ static bool read_plan_figures(const struct db_row *row, struct plan *p)
 {
 	const int64_t unit = db_int(row, PLAN_COLUMN_UNIT), scope = db_int(row, PLAN_COLUMN_SCOPE);
 	int64_t *const figures[] = {
-		&p->pool_micros, &p->manager_micros, &p->member_micros, &p->managers_to, &p->seats_from, &p->seats_to,
-		&p->rollover_micros, &p->expected_manager_micros, &p->expected_member_micros, &p->fee_minor,
+		&p->pool_micros,
+		&p->manager_micros,
+		&p->member_micros,
+		&p->managers_to,
+		&p->seats_from,
+		&p->seats_to,
+		&p->rollover_micros,
+		&p->expected_manager_micros,
+		&p->expected_member_micros,
+		&p->fee_minor,
 	};
 
 	if ((unit != UNIT_MONEY && unit != UNIT_CREDIT) || scope < PLAN_POOL || scope > PLAN_MIXED)
@@ -470,16 +465,14 @@ static const struct price *item_at(const struct book *b, const struct item *i, i
 	return NULL;
 }
 
-const struct price *book_price_at(const struct book *b, enum price_kind kind, const char *item,
-                                  int64_t time_us)
+const struct price *book_price_at(const struct book *b, enum price_kind kind, const char *item, int64_t time_us)
 {
 	const struct item *i = find_price(b, kind, item);
 
 	return i != NULL ? item_at(b, i, time_us) : NULL;
 }
 
-const struct price *book_price_of_version(const struct book *b, enum price_kind kind,
-                                          const char *item, int64_t version)
+const struct price *book_price_of_version(const struct book *b, enum price_kind kind, const char *item, int64_t version)
 {
 	const struct item *i = find_price(b, kind, item);
 
@@ -490,8 +483,7 @@ const struct price *book_price_of_version(const struct book *b, enum price_kind 
 	return NULL;
 }
 
-int book_each(const struct book *b, int64_t time_us,
-              int (*visit)(void *context, const struct price *p), void *context)
+int book_each(const struct book *b, int64_t time_us, int (*visit)(void *context, const struct price *p), void *context)
 {
 	int result = 0;
 
@@ -504,8 +496,7 @@ int book_each(const struct book *b, int64_t time_us,
 	return result;
 }
 
-int book_each_row(const struct book *b, int (*visit)(void *context, const struct price *p),
-                  void *context)
+int book_each_row(const struct book *b, int (*visit)(void *context, const struct price *p), void *context)
 {
 	int result = 0;
 

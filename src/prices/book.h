@@ -26,18 +26,15 @@ void book_release(struct book *b); /* NULL is harmless */
 
 int64_t book_version(const struct book *b); /* highest version in the database when it was read */
 /* NULL when the item has no price at that time. */
-const struct price *book_price_at(const struct book *b, enum price_kind kind, const char *item,
-                                  int64_t time_us);
+const struct price *book_price_at(const struct book *b, enum price_kind kind, const char *item, int64_t time_us);
 /* NULL when there is no such row. */
-const struct price *book_price_of_version(const struct book *b, enum price_kind kind,
-                                          const char *item, int64_t version);
+const struct price *book_price_of_version(const struct book *b, enum price_kind kind, const char *item,
+                                          int64_t version);
 /* Visits every price in force at that time, by kind and item (bytewise).  Stops at the first non-zero
  * result of visit, and returns it. */
-int book_each(const struct book *b, int64_t time_us,
-              int (*visit)(void *context, const struct price *p), void *context);
+int book_each(const struct book *b, int64_t time_us, int (*visit)(void *context, const struct price *p), void *context);
 /* Visits every price of every version, by kind, item, start and version; stops as book_each does. */
-int book_each_row(const struct book *b, int (*visit)(void *context, const struct price *p),
-                  void *context);
+int book_each_row(const struct book *b, int (*visit)(void *context, const struct price *p), void *context);
 
 /* book_plan: the plan's newest version.  book_plan_at: the version for a period that begins at time_us; the first
  * version, if the period began before it.  book_plan_of_version: the version of that number.  NULL: there is none. */

@@ -39,8 +39,7 @@ static bool lists_valid(const struct plan *p)
 /* True if the plan's largest possible allowance is not over MONEY_AMOUNT_MAX_MICROS. */
 static bool sum_valid(const struct plan *p)
 {
-	const __int128 sum = (__int128)p->pool_micros +
-	                     (__int128)p->manager_micros * plan_seats(p, PLAN_MANAGER) +
+	const __int128 sum = (__int128)p->pool_micros + (__int128)p->manager_micros * plan_seats(p, PLAN_MANAGER) +
 	                     (__int128)p->member_micros * plan_seats(p, PLAN_MEMBER);
 
 	return sum <= MONEY_AMOUNT_MAX_MICROS;
@@ -61,8 +60,9 @@ static bool scope_valid(const struct plan *p)
 
 bool plan_valid(const struct plan *p)
 {
-	const micros amounts[] = {p->pool_micros, p->manager_micros, p->member_micros, p->rollover_micros,
-	                          p->expected_manager_micros, p->expected_member_micros, p->fee_minor};
+	const micros amounts[] = {p->pool_micros,     p->manager_micros,          p->member_micros,
+	                          p->rollover_micros, p->expected_manager_micros, p->expected_member_micros,
+	                          p->fee_minor};
 
 	for (size_t i = 0; i < sizeof(amounts) / sizeof(amounts[0]); i++)
 		if (!amount_valid(amounts[i]))

@@ -21,21 +21,24 @@
 enum plan_scope { PLAN_POOL, PLAN_SEAT, PLAN_MIXED };
 enum plan_role { PLAN_MEMBER, PLAN_MANAGER }; /* as members.role */
 
-struct plan_action { char name[PRICE_ITEM_MAX]; micros credits_micros; };
+struct plan_action {
+	char name[PRICE_ITEM_MAX];
+	micros credits_micros;
+};
 
 struct plan {
 	char name[PLAN_NAME_MAX], title[PLAN_TITLE_MAX];
-	int64_t version, starts_at_us;         /* of its price version */
+	int64_t version, starts_at_us; /* of its price version */
 	enum account_unit unit;
 	enum plan_scope scope;
-	micros pool_micros;                    /* 0 where scope is SEAT */
-	micros manager_micros, member_micros;  /* each person's; 0 where scope is POOL */
-	int64_t managers_to;                   /* managers who get an allowance of their own */
-	int64_t seats_from, seats_to;          /* members beside managers; seats_to 0: any number */
-	micros rollover_micros;                /* the most of a period's remainder that stays; 0: all of it expires */
+	micros pool_micros;                   /* 0 where scope is SEAT */
+	micros manager_micros, member_micros; /* each person's; 0 where scope is POOL */
+	int64_t managers_to;                  /* managers who get an allowance of their own */
+	int64_t seats_from, seats_to;         /* members beside managers; seats_to 0: any number */
+	micros rollover_micros;               /* the most of a period's remainder that stays; 0: all of it expires */
 	micros expected_manager_micros, expected_member_micros; /* a person's use in a month, for the capacity report */
-	int64_t fee_minor;                     /* the plan's price for a month */
-	int action_count, model_count;         /* model_count 0: all models */
+	int64_t fee_minor;                                      /* the plan's price for a month */
+	int action_count, model_count;                          /* model_count 0: all models */
 	struct plan_action actions[PLAN_ACTIONS_MAX];
 	char models[PLAN_MODELS_MAX][PRICE_ITEM_MAX];
 };

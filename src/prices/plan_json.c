@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-
 static const char *const scopes[] = {[PLAN_POOL] = "pool", [PLAN_SEAT] = "seat", [PLAN_MIXED] = "mixed"};
 
 #define SCOPES ((int)(sizeof(scopes) / sizeof(scopes[0])))
@@ -101,8 +100,8 @@ void plan_json_write_models(const struct plan *p, struct json_writer *w, const c
 }
 
 static const char *const keys[] = {
-	"name", "title", "unit", "scope", "pool", "manager", "member", "managers", "seatsFrom", "seatsTo", "rollover",
-	"expectedManager", "expectedMember", "fee", "actions", "models",
+	"name",      "title",   "unit",     "scope",           "pool",           "manager", "member",  "managers",
+	"seatsFrom", "seatsTo", "rollover", "expectedManager", "expectedMember", "fee",     "actions", "models",
 };
 
 static int is_unknown(void *context, const char *key, const struct json *value)

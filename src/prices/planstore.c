@@ -30,8 +30,7 @@ static bool same(const struct plan *a, const struct plan *b)
 	       a->pool_micros == b->pool_micros && a->manager_micros == b->manager_micros &&
 	       a->member_micros == b->member_micros && a->managers_to == b->managers_to &&
 	       a->seats_from == b->seats_from && a->seats_to == b->seats_to &&
-	       a->rollover_micros == b->rollover_micros &&
-	       a->expected_manager_micros == b->expected_manager_micros &&
+	       a->rollover_micros == b->rollover_micros && a->expected_manager_micros == b->expected_manager_micros &&
 	       a->expected_member_micros == b->expected_member_micros && a->fee_minor == b->fee_minor &&
 	       same_lists(a, b);
 }
@@ -39,7 +38,7 @@ static bool same(const struct plan *a, const struct plan *b)
 static void add_lists(struct buf *sql, const struct plan *p)
 {
 	void (*const writers[])(const struct plan *, struct json_writer *, const char *) = {plan_json_write_actions,
-	                                                                                   plan_json_write_models};
+	                                                                                    plan_json_write_models};
 
 	for (int i = 0; i < 2; i++) {
 		struct json_writer w;
@@ -57,9 +56,19 @@ static void add_lists(struct buf *sql, const struct plan *p)
 
 static void write_statement(struct buf *sql, const struct plan *p, int64_t version)
 {
-	const int64_t figures[] = {version, p->unit, p->scope, p->pool_micros, p->manager_micros, p->member_micros,
-	                           p->managers_to, p->seats_from, p->seats_to, p->rollover_micros,
-	                           p->expected_manager_micros, p->expected_member_micros, p->fee_minor};
+	const int64_t figures[] = {version,
+	                           p->unit,
+	                           p->scope,
+	                           p->pool_micros,
+	                           p->manager_micros,
+	                           p->member_micros,
+	                           p->managers_to,
+	                           p->seats_from,
+	                           p->seats_to,
+	                           p->rollover_micros,
+	                           p->expected_manager_micros,
+	                           p->expected_member_micros,
+	                           p->fee_minor};
 
 	buf_reset(sql);
 	sql_literal(sql, "INSERT INTO plans (name, title, version, unit, scope, pool_micros, manager_micros,"

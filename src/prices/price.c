@@ -90,8 +90,8 @@ void price_sort(struct price_line *lines, int count)
 static bool line_valid(const struct price_line *l)
 {
 	return (unsigned)l->dimension < DIMENSION_COUNT && (unsigned)l->tier < TIER_COUNT && l->above_tokens >= 0 &&
-	       price_variant_valid(l->variant) && l->mantissa >= 0 && l->scale >= 0 &&
-	       l->scale <= PRICE_SCALE_MAX && (wide)l->mantissa <= (wide)PRICE_DOLLARS_MAX * power_of_ten(l->scale);
+	       price_variant_valid(l->variant) && l->mantissa >= 0 && l->scale >= 0 && l->scale <= PRICE_SCALE_MAX &&
+	       (wide)l->mantissa <= (wide)PRICE_DOLLARS_MAX * power_of_ten(l->scale);
 }
 
 static bool lines_valid(const struct price *p)
@@ -340,8 +340,10 @@ static int find_parts(const struct price *p, const struct price_use *use, struct
 			continue;
 		found = find_line(&q, (enum dimension)d);
 		if (!found.free)
-			parts[count++] = (struct price_part){.dimension = (enum dimension)d, .count = charged,
-			                                     .line = found.line, .incomplete = found.incomplete};
+			parts[count++] = (struct price_part){.dimension = (enum dimension)d,
+			                                     .count = charged,
+			                                     .line = found.line,
+			                                     .incomplete = found.incomplete};
 	}
 	return count;
 }
@@ -490,8 +492,8 @@ bool price_unit_pico(const struct price *p, enum account_unit unit, const struct
 
 	/* micros times 10^6 are picounits. */
 	if (!multiply((wide)line->mantissa, power_of_ten(scale - line->scale), &sum) ||
-	    !multiply(sum, (wide)PPM, &sum) ||
-	    !price_ratio(&p->terms, unit, scale, &ratio) || !multiply(sum, ratio.numerator, &sum))
+	    !multiply(sum, (wide)PPM, &sum) || !price_ratio(&p->terms, unit, scale, &ratio) ||
+	    !multiply(sum, ratio.numerator, &sum))
 		return false;
 	quotient = sum / ratio.denominator + (sum % ratio.denominator >= ratio.denominator - sum % ratio.denominator);
 	if (quotient > (wide)INT64_MAX)

@@ -679,9 +679,8 @@ static int take_entry(void *context, const char *key, const struct json *value)
 	return result == 0 && r.makes_images ? tell_model(v, key) : result;
 }
 
-int pricelist_read(const char *bytes, size_t length,
-                   int (*visit)(void *context, const struct pricelist_entry *entry), void *context,
-                   struct pricelist_counts *counts, char error[JSON_ERROR_MAX])
+int pricelist_read(const char *bytes, size_t length, int (*visit)(void *context, const struct pricelist_entry *entry),
+                   void *context, struct pricelist_counts *counts, char error[JSON_ERROR_MAX])
 {
 	struct json *list = json_parse(bytes, length, true, error);
 	struct visitor v = {.visit = visit, .context = context, .counts = counts, .list = list};

@@ -36,8 +36,8 @@ enum pricelist_reason {
 struct pricelist_entry {
 	const char *item;
 	enum pricelist_reason reason;
-	const char *field;         /* the list's field that the reason is about; "" when there is none */
-	const struct price *price; /* without version, start and terms; NULL when refused */
+	const char *field;                        /* the list's field that the reason is about; "" when there is none */
+	const struct price *price;                /* without version, start and terms; NULL when refused */
 	const char *unused[PRICELIST_UNUSED_MAX]; /* fields with a price that is not read */
 	int unused_count;
 	bool made; /* the list has variants of this model alone, and no entry of its own */
@@ -53,9 +53,8 @@ struct pricelist_counts {
  * 0.  Returns -1, with a sentence in error, when the bytes are no such list.  An entry lives until
  * visit returns.  Skipped: sample_spec, fallback_generalizations and top-level values that are no
  * record. */
-int pricelist_read(const char *bytes, size_t length,
-                   int (*visit)(void *context, const struct pricelist_entry *entry), void *context,
-                   struct pricelist_counts *counts, char error[JSON_ERROR_MAX]);
+int pricelist_read(const char *bytes, size_t length, int (*visit)(void *context, const struct pricelist_entry *entry),
+                   void *context, struct pricelist_counts *counts, char error[JSON_ERROR_MAX]);
 
 const char *pricelist_reason_name(enum pricelist_reason reason);     /* "accepted", "mode", … */
 const char *pricelist_reason_sentence(enum pricelist_reason reason); /* "" when accepted */

@@ -220,8 +220,7 @@ static enum db_result attempt_change(struct writing *w, enum pricestore_result *
 	result = begin_change(w);
 	if (result != DB_OK)
 		return result;
-	w->report->starts_at_us =
-		w->change->starts_at_us != 0 ? w->change->starts_at_us : w->now_us;
+	w->report->starts_at_us = w->change->starts_at_us != 0 ? w->change->starts_at_us : w->now_us;
 	if (w->report->starts_at_us < w->now_us) {
 		*outcome = PRICESTORE_PAST;
 		return DB_OK;
@@ -310,8 +309,7 @@ static int take_starting(void *context, const struct price *p)
 	return 0;
 }
 
-static enum pricestore_result store_collected(struct db *d, struct repricing *r,
-                                              int64_t starts_at_us,
+static enum pricestore_result store_collected(struct db *d, struct repricing *r, int64_t starts_at_us,
                                               struct pricestore_report *report)
 {
 	struct pricestore_change change = {

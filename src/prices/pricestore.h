@@ -29,10 +29,10 @@ struct pricestore_change {
 	const char *note;           /* "" when none */
 	const struct price *prices; /* version, start and terms are not looked at; no item twice */
 	size_t count;
-	const struct plan *plans;   /* valid; version and start are not looked at either */
+	const struct plan *plans; /* valid; version and start are not looked at either */
 	size_t plan_count;
 	bool first_plans; /* store plans only if there is no plan yet */
-	bool dry_run; /* all but the COMMIT */
+	bool dry_run;     /* all but the COMMIT */
 };
 
 struct pricestore_report {

@@ -35,10 +35,22 @@ enum role {
 	ROLE_THOUGHTS,  /* beside the output */
 	ROLE_REASONING, /* a part of the output; xAI counts it beside the output, and the total says so */
 	/* Parts of the input, the output, and the tool results. */
-	ROLE_AUDIO_IN, ROLE_IMAGE_IN, ROLE_AUDIO_READ, ROLE_IMAGE_READ, ROLE_AUDIO_OUT,
-	ROLE_IMAGE_OUT, ROLE_VIDEO_OUT, ROLE_AUDIO_TOOL, ROLE_IMAGE_TOOL,
+	ROLE_AUDIO_IN,
+	ROLE_IMAGE_IN,
+	ROLE_AUDIO_READ,
+	ROLE_IMAGE_READ,
+	ROLE_AUDIO_OUT,
+	ROLE_IMAGE_OUT,
+	ROLE_VIDEO_OUT,
+	ROLE_AUDIO_TOOL,
+	ROLE_IMAGE_TOOL,
 	/* No tokens, or beside them. */
-	ROLE_CITATION, ROLE_SEARCHES, ROLE_QUERIES, ROLE_CLASSIFIED, ROLE_PAGES, ROLE_IMAGES,
+	ROLE_CITATION,
+	ROLE_SEARCHES,
+	ROLE_QUERIES,
+	ROLE_CLASSIFIED,
+	ROLE_PAGES,
+	ROLE_IMAGES,
 	ROLE_TOTAL,
 	ROLE_PROCESSED_INPUT,
 	ROLE_PROCESSED_OUTPUT,
@@ -97,12 +109,12 @@ struct reading {
 	struct said said[ROLE_COUNTS];
 	/* The largest parts; of the cache and of the tool results, sums. */
 	struct said input_part, output_part, cached_part, tool_part;
-	struct said unknown;                 /* the largest count of tokens that no line lists */
-	const char *odd;                     /* another unknown number */
-	const char *searched;                /* the member that counts searches, "" when none */
-	bool context;                        /* the size of a search's context was said */
-	int64_t cached_sum;                  /* of the parts of the cache, while they are read */
-	const char *region, *speed;          /* where and how fast the provider served; NULL: as usual */
+	struct said unknown;        /* the largest count of tokens that no line lists */
+	const char *odd;            /* another unknown number */
+	const char *searched;       /* the member that counts searches, "" when none */
+	bool context;               /* the size of a search's context was said */
+	int64_t cached_sum;         /* of the parts of the cache, while they are read */
+	const char *region, *speed; /* where and how fast the provider served; NULL: as usual */
 	struct counts iterations;
 };
 
@@ -212,9 +224,10 @@ static enum role role_of_modality(enum place place, const struct json *modality)
 /* The side that the modalities of a list are parts of. */
 static struct said *part_of(struct reading *r, enum place place)
 {
-	return place == PLACE_OUTPUT_DETAILS ? &r->output_part : place == PLACE_CACHED_DETAILS ? &r->cached_part
-	       : place == PLACE_TOOL_DETAILS ? &r->tool_part
-	                                     : &r->input_part;
+	return place == PLACE_OUTPUT_DETAILS   ? &r->output_part
+	       : place == PLACE_CACHED_DETAILS ? &r->cached_part
+	       : place == PLACE_TOOL_DETAILS   ? &r->tool_part
+	                                       : &r->input_part;
 }
 
 /* Reads Gemini's list of {modality, tokenCount}, whose sum is a part of its side.  A modality may stand there twice. */
@@ -263,8 +276,8 @@ static void read_cache_list(struct reading *r, const struct json *list)
 		const struct json *count = json_get(json_at(list, i), "inputTokens");
 		const struct json *ttl = json_get(json_at(list, i), "ttl");
 		size_t length = 0;
-		bool short_lived = ttl != NULL && json_type(ttl) == JSON_TEXT &&
-		                   strcmp(json_text(ttl, &length), "5m") == 0;
+		bool short_lived =
+			ttl != NULL && json_type(ttl) == JSON_TEXT && strcmp(json_text(ttl, &length), "5m") == 0;
 		struct said *s = &r->said[short_lived ? ROLE_WRITE_5M : ROLE_WRITE_1H];
 
 		if (count == NULL || !is_count(count, COUNTS_MAX - s->count)) {
@@ -481,10 +494,14 @@ static void read_other(struct reading *r, const struct member *m, const struct j
 static void read_listed(struct reading *r, const struct member *m, const struct json *value)
 {
 	static const enum place inner[] = {
-		[ROLE_INPUT_DETAILS] = PLACE_INPUT_DETAILS, [ROLE_OUTPUT_DETAILS] = PLACE_OUTPUT_DETAILS,
-		[ROLE_CACHED_DETAILS] = PLACE_CACHED_DETAILS, [ROLE_TOOL_DETAILS] = PLACE_TOOL_DETAILS,
-		[ROLE_CREATION] = PLACE_CREATION,           [ROLE_BILLED] = PLACE_BILLED,
-		[ROLE_PROCESSED] = PLACE_PROCESSED,         [ROLE_TOOLS] = PLACE_TOOLS,
+		[ROLE_INPUT_DETAILS] = PLACE_INPUT_DETAILS,
+		[ROLE_OUTPUT_DETAILS] = PLACE_OUTPUT_DETAILS,
+		[ROLE_CACHED_DETAILS] = PLACE_CACHED_DETAILS,
+		[ROLE_TOOL_DETAILS] = PLACE_TOOL_DETAILS,
+		[ROLE_CREATION] = PLACE_CREATION,
+		[ROLE_BILLED] = PLACE_BILLED,
+		[ROLE_PROCESSED] = PLACE_PROCESSED,
+		[ROLE_TOOLS] = PLACE_TOOLS,
 	};
 
 	if (m->role < ROLE_COUNTS)
@@ -594,8 +611,7 @@ static int64_t input_side(struct reading *r, const struct said *read, const stru
  * tool results (Gemini's REST reference: "prompt + thoughts + response candidates"). */
 static bool is_left_out(const struct reading *r, int64_t missing, int64_t read, int64_t write)
 {
-	return missing == read || missing == write || missing == read + write ||
-	       missing == r->said[ROLE_TOOL].count;
+	return missing == read || missing == write || missing == read + write || missing == r->said[ROLE_TOOL].count;
 }
 
 /* All of the output, checked against the total. */
@@ -752,7 +768,10 @@ static void split_output(struct reading *r, int64_t output, int64_t reasoning)
 /* The counts that are not of tokens, or that no total has. */
 static void add_others(struct reading *r)
 {
-	static const struct { enum role role; enum dimension dimension; } others[] = {
+	static const struct {
+		enum role role;
+		enum dimension dimension;
+	} others[] = {
 		{ROLE_CITATION, DIMENSION_CITATION}, {ROLE_SEARCHES, DIMENSION_SEARCH_CALLS},
 		{ROLE_QUERIES, DIMENSION_QUERIES},   {ROLE_CLASSIFIED, DIMENSION_QUERIES},
 		{ROLE_PAGES, DIMENSION_PAGES},       {ROLE_IMAGES, DIMENSION_INPUT_IMAGES},

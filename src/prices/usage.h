@@ -22,8 +22,8 @@
 
 struct usage {
 	struct counts counts;
-	bool counted;  /* something was counted */
-	int tier;      /* the service tier that the object says, or -1 */
+	bool counted;                    /* something was counted */
+	int tier;                        /* the service tier that the object says, or -1 */
 	char variant[PRICE_VARIANT_MAX]; /* "" when the object says none */
 	bool has_cost;                   /* the provider says what it charges */
 	int64_t cost_pico;               /* that, in pico-dollars */

@@ -14,8 +14,8 @@
 #define CHARGED "(state IN (" SQL(STATEMENT_FAILED) "," SQL(STATEMENT_PAID) ") OR failures>0)"
 #define MONEY_IN SQL(TRANSACTION_TOP_UP) "," SQL(TRANSACTION_PAYMENT)
 #define GIVEN \
-	SQL(TRANSACTION_SIGNUP_BONUS) "," SQL(TRANSACTION_PROMO_BONUS) "," SQL(TRANSACTION_REFERRAL_BONUS) \
-	"," SQL(TRANSACTION_PLAN_ALLOWANCE)
+	SQL(TRANSACTION_SIGNUP_BONUS) \
+	"," SQL(TRANSACTION_PROMO_BONUS) "," SQL(TRANSACTION_REFERRAL_BONUS) "," SQL(TRANSACTION_PLAN_ALLOWANCE)
 #define OF_USE SQL(ENTRY_USAGE) "," SQL(ENTRY_REVERSAL)
 #define OF_PERIOD SQL(ALLOWANCE_PERIOD)
 #define USED VIEW_IS_USED("u.")
@@ -221,10 +221,11 @@ int insight_usages(struct db *d, const struct account_key *key, const struct rea
 
 	CHECK(limit > 0);
 	ask_init(&q, d, NULL);
-	sql_literal(&q.sql, "SELECT"
-		" u.input_tokens,u.cache_read_tokens,u.cache_write_tokens,u.cache_write_1h_tokens,"
-		"u.output_tokens,u.cost_micros,u.service_tier,u.variant,u.counts FROM usages u WHERE " OF_PLATFORM
-		" AND u.kind=" SQL(PRICE_MODEL) " AND u.account_id=");
+	sql_literal(&q.sql,
+	            "SELECT"
+	            " u.input_tokens,u.cache_read_tokens,u.cache_write_tokens,u.cache_write_1h_tokens,"
+	            "u.output_tokens,u.cost_micros,u.service_tier,u.variant,u.counts FROM usages u WHERE " OF_PLATFORM
+	            " AND u.kind=" SQL(PRICE_MODEL) " AND u.account_id=");
 	ask_key(&q, key);
 	sql_used_span(&q, span);
 	if (model != NULL) {
@@ -324,7 +325,7 @@ int insight_workspaces(struct db *d, struct arena *a, const struct account_key *
 
 	ask_init(&q, d, a);
 	sql_literal(&q.sql, "SELECT"
-		" a.external_id,w.plan,a.unit,w.managers,w.members,w.period_start_us,w.period_end_us,"
+	                    " a.external_id,w.plan,a.unit,w.managers,w.members,w.period_start_us,w.period_end_us,"
 	                    "w.granted_micros+w.carried_micros,(SELECT COALESCE(SUM(u.cost_micros),0) FROM usages u"
 	                    " WHERE u.account_id=w.account_id AND " USED " AND u.ended_at_us>=w.period_start_us"
 	                    " AND u.ended_at_us<w.period_end_us)," NOW
@@ -368,7 +369,7 @@ static void sql_after(struct ask *q, const char *after)
 	sql_text(&q->sql, after);
 }
 
-#define OF_ACCOUNT                                                                                                     \
+#define OF_ACCOUNT \
 	" JOIN accounts a ON a.id=u.account_id LEFT JOIN workspaces w ON w.account_id=u.account_id AND" \
 	" a.workspace=1" \
 	" LEFT JOIN price_versions v ON v.id=u.price_version WHERE " OF_PLATFORM
@@ -423,8 +424,8 @@ static void sql_fees(struct ask *q, const struct reader_span *span, enum insight
 static int take_part(struct ask *q, const struct db_row *row, void *out)
 {
 	struct insight_part *p = out;
-	int64_t *const numbers[] = {&p->part,             &p->unit,     &p->kind,       &p->margin_ppm,
-	                            &p->credit_value_ppm, &p->requests, &p->cost_micros};
+	int64_t *const numbers[] = {&p->part,     &p->unit,       &p->kind, &p->margin_ppm, &p->credit_value_ppm,
+	                            &p->requests, &p->cost_micros};
 
 	p->name = ask_text(q, row, 0);
 	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)

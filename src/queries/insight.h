@@ -24,13 +24,13 @@ int insight_days(struct db *d, const struct account_key *key, const char *member
 
 /* Data that a diagnosis needs beside the account.  Texts are "", figures 0, where there is nothing. */
 struct insight_account {
-	int64_t stated_micros, unpaid_micros;      /* of unsettled statements: the part in the debt; the sum */
-	int64_t charged_state;                     /* of the newest statement that was charged; -1: none */
-	int64_t overdue_micros;                    /* taken back of paid statements */
-	const char *failure, *invoice_url;         /* of the statement of charged_state */
-	bool customer;                             /* known at Stripe */
+	int64_t stated_micros, unpaid_micros;       /* of unsettled statements: the part in the debt; the sum */
+	int64_t charged_state;                      /* of the newest statement that was charged; -1: none */
+	int64_t overdue_micros;                     /* taken back of paid statements */
+	const char *failure, *invoice_url;          /* of the statement of charged_state */
+	bool customer;                              /* known at Stripe */
 	int64_t paid_type, paid_micros, paid_at_us; /* the newest top-up or payment */
-	int64_t used_kind;                         /* the newest use at the platform's price */
+	int64_t used_kind;                          /* the newest use at the platform's price */
 	const char *used_item;
 };
 int insight_account(struct db *d, struct arena *a, const struct account_key *key, struct insight_account *out);

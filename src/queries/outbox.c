@@ -38,10 +38,10 @@ static int find(struct db *d, bool statements, struct outbox_claim *claim, int64
 	int got = -1;
 
 	buf_init(&sql, SQL_MAX);
-	sql_literal(&sql, "SELECT o.account_id,a.external_id,o.seq,o.kind,o.subject_seq,o.attempts,"
-	                  "o.claimed_until_us," NOW " FROM outbox o JOIN accounts a ON a.id=o.account_id"
-	                  " WHERE o.state=" SQL(OUTBOX_PENDING)
-	                  " AND o.next_at_us<=" NOW " AND o.claimed_until_us<=" NOW);
+	sql_literal(&sql,
+	            "SELECT o.account_id,a.external_id,o.seq,o.kind,o.subject_seq,o.attempts,"
+	            "o.claimed_until_us," NOW " FROM outbox o JOIN accounts a ON a.id=o.account_id"
+	            " WHERE o.state=" SQL(OUTBOX_PENDING) " AND o.next_at_us<=" NOW " AND o.claimed_until_us<=" NOW);
 	if (!statements)
 		sql_literal(&sql, " AND o.kind<>" SQL(OUTBOX_STATEMENT));
 	sql_literal(&sql, " ORDER BY o.next_at_us LIMIT 1");
@@ -79,8 +79,7 @@ int outbox_claim(struct db *d, bool statements, int64_t lease_us, struct outbox_
 		sql_literal(&sql, "UPDATE outbox SET attempts=attempts+1,claimed_until_us=");
 		sql_int(&sql, claim->until_us);
 		sql_row(&sql, &claim->account, claim->seq);
-		sql_literal(&sql, " AND state=" SQL(OUTBOX_PENDING)
-			" AND next_at_us<=" NOW " AND claimed_until_us=");
+		sql_literal(&sql, " AND state=" SQL(OUTBOX_PENDING) " AND next_at_us<=" NOW " AND claimed_until_us=");
 		sql_int(&sql, claimed_us);
 		sql_literal(&sql, " AND attempts=");
 		sql_int(&sql, claim->attempts);
@@ -170,11 +169,10 @@ int outbox_review(struct db *d, const char *declined)
 		if (rows[i].settled)
 			sql_literal(&sql, "UPDATE outbox SET state=" SQL(OUTBOX_DONE) ",error=''");
 		else
-			sql_literal(&sql, "UPDATE outbox SET state=" SQL(OUTBOX_PENDING)
-				",attempts=0,next_at_us=" NOW);
+			sql_literal(&sql, "UPDATE outbox SET state=" SQL(OUTBOX_PENDING) ",attempts=0,next_at_us=" NOW);
 		sql_row(&sql, &rows[i].account, rows[i].seq);
-		sql_literal(&sql, " AND state IN (" SQL(OUTBOX_PENDING) "," SQL(OUTBOX_PARKED)
-			") AND claimed_until_us<=" NOW);
+		sql_literal(&sql, " AND state IN (" SQL(OUTBOX_PENDING) "," SQL(
+					  OUTBOX_PARKED) ") AND claimed_until_us<=" NOW);
 		if (change_task(d, &sql) < 0)
 			return -1;
 	}
@@ -186,8 +184,8 @@ int64_t outbox_retry(struct db *d, const struct account_key *account, int64_t se
 	struct buf sql;
 
 	buf_init(&sql, SQL_MAX);
-	sql_literal(&sql, "UPDATE outbox SET state=" SQL(OUTBOX_PENDING)
-		",attempts=0,claimed_until_us=0,next_at_us=" NOW);
+	sql_literal(&sql,
+	            "UPDATE outbox SET state=" SQL(OUTBOX_PENDING) ",attempts=0,claimed_until_us=0,next_at_us=" NOW);
 	if (seq != 0) {
 		sql_row(&sql, account, seq);
 		sql_literal(&sql, " AND state=" SQL(OUTBOX_PARKED));

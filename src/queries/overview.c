@@ -21,8 +21,8 @@
 struct askers {
 	struct overview *const *wanted;
 	int count;
-	int rows;    /* rows of transactions that were read together */
-	int results; /* results taken of the message that is under way */
+	int rows;                           /* rows of transactions that were read together */
+	int results;                        /* results taken of the message that is under way */
 	bool transactions, usages, members; /* the message asks for some, each asker with its own SELECT */
 };
 
@@ -42,8 +42,8 @@ static void sql_keys(struct ask *q, const struct askers *o)
 
 static void sql_accounts(struct ask *q, const struct askers *o)
 {
-	sql_literal(&q->sql, VIEW_ACCOUNT_SELECT ",a.hold_seq,a.id FROM accounts a" VIEW_ACCOUNT_JOINS
-	                     " WHERE a.id IN (");
+	sql_literal(&q->sql,
+	            VIEW_ACCOUNT_SELECT ",a.hold_seq,a.id FROM accounts a" VIEW_ACCOUNT_JOINS " WHERE a.id IN (");
 	sql_keys(q, o);
 }
 
@@ -77,8 +77,8 @@ static bool sql_last_usages(struct ask *q, struct askers *o)
 {
 	bool any = false;
 
-	sql_literal(&q->sql, VIEW_USAGE_SELECT ",account_id FROM usages FORCE INDEX (PRIMARY) WHERE "
-	                     VIEW_IS_USED("") " AND (");
+	sql_literal(&q->sql,
+	            VIEW_USAGE_SELECT ",account_id FROM usages FORCE INDEX (PRIMARY) WHERE " VIEW_IS_USED("") " AND (");
 	for (int i = 0; i < o->count; i++) {
 		if (!is_numbered(o->wanted[i]))
 			continue;
@@ -306,8 +306,8 @@ static void note_usages(const struct askers *o)
 	for (int i = 0; i < o->count; i++) {
 		struct overview *w = o->wanted[i];
 
-		w->usages_known = !w->account.found || (is_numbered(w) && (usages_above(w) <= 0 ||
-		                                                           w->usage_count >= OVERVIEW_ROWS));
+		w->usages_known = !w->account.found ||
+		                  (is_numbered(w) && (usages_above(w) <= 0 || w->usage_count >= OVERVIEW_ROWS));
 		if (!w->usages_known)
 			w->usage_count = 0;
 	}

@@ -29,12 +29,10 @@ int probes_read(struct db *d, const char *provider, struct probes_row *row)
 
 	*row = (struct probes_row){0};
 	buf_init(&sql, SQL_MAX);
-	sql_literal(
-		&sql,
-		"SELECT " NOW ",p.provider IS NOT NULL,"
-		"COALESCE(p.http_status,0),COALESCE(p.latency_ms,0),COALESCE(p.checked_at_us,0),"
-		"COALESCE(p.changed_at_us,0),COALESCE(p.claimed_until_us,0),COALESCE(p.state,''),"
-		"COALESCE(p.detail,'') FROM (SELECT 1) one LEFT JOIN probes p ON p.provider=");
+	sql_literal(&sql, "SELECT " NOW ",p.provider IS NOT NULL,"
+	                  "COALESCE(p.http_status,0),COALESCE(p.latency_ms,0),COALESCE(p.checked_at_us,0),"
+	                  "COALESCE(p.changed_at_us,0),COALESCE(p.claimed_until_us,0),COALESCE(p.state,''),"
+	                  "COALESCE(p.detail,'') FROM (SELECT 1) one LEFT JOIN probes p ON p.provider=");
 	sql_text(&sql, provider);
 	if (db_query(d, &sql) == DB_OK)
 		got = db_row(d, &fields);
@@ -55,8 +53,7 @@ static void sql_as_read(struct buf *sql, const char *provider, int64_t claimed_u
 	sql_int(sql, claimed_until_us);
 }
 
-int probes_claim(struct db *d, const char *provider, int64_t every_us, int64_t lease_us,
-                 struct probes_row *row)
+int probes_claim(struct db *d, const char *provider, int64_t every_us, int64_t lease_us, struct probes_row *row)
 {
 	int64_t changed = 0;
 	struct buf sql;

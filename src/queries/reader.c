@@ -29,8 +29,7 @@ static int read_account(struct ask *q, struct reader_account *out)
 	return ask_rows(q, 1, view_account, out, sizeof(*out)) == 1 ? 0 : -1;
 }
 
-int reader_account(struct db *d, struct arena *a, const struct account_key *key,
-                   struct reader_account *out)
+int reader_account(struct db *d, struct arena *a, const struct account_key *key, struct reader_account *out)
 {
 	struct ask q;
 	int result = -1;
@@ -68,7 +67,7 @@ int reader_referrer(struct db *d, struct arena *a, const struct account_key *low
 	ask_key(&q, high);
 	if (before)
 		sql_literal(&q.sql, " AND a.created_at_us<(SELECT CAST(UNIX_TIMESTAMP(applied_at)*1000000 AS"
-			" SIGNED)"
+		                    " SIGNED)"
 		                    " FROM schema_versions WHERE version=4 AND applied_at>NOW()-INTERVAL 90 DAY)");
 	sql_literal(&q.sql, " LIMIT 2");
 	if (ask_send(&q) == 0)
@@ -81,8 +80,7 @@ int reader_referrer(struct db *d, struct arena *a, const struct account_key *low
 /* ---- transactions and usages ------------------------------------------------------------------- */
 
 /* Reads the rows of a page that was asked for with one row more than its limit. */
-static int read_usage_page(struct ask *q, int limit, ask_taker *take, size_t size, void **rows, int *count,
-                     bool *more)
+static int read_usage_page(struct ask *q, int limit, ask_taker *take, size_t size, void **rows, int *count, bool *more)
 {
 	struct db_row row;
 	int extra;
@@ -100,9 +98,8 @@ static int read_usage_page(struct ask *q, int limit, ask_taker *take, size_t siz
 	return extra < 0 ? -1 : 0;
 }
 
-int reader_transactions(struct db *d, struct arena *a, const struct account_key *key,
-                        int64_t before_seq, int limit, struct reader_transaction **rows, int *count,
-                        bool *more)
+int reader_transactions(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq, int limit,
+                        struct reader_transaction **rows, int *count, bool *more)
 {
 	struct ask q;
 	void *page = NULL;
@@ -143,8 +140,8 @@ static int read_usages(struct ask *q, int64_t *before_seq, int limit, void **pag
 }
 
 int reader_usages(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq,
-                  const struct reader_usage_filter *filter, int limit,
-                  struct reader_usage **rows, int *count, bool *more, int64_t *next_seq)
+                  const struct reader_usage_filter *filter, int limit, struct reader_usage **rows, int *count,
+                  bool *more, int64_t *next_seq)
 {
 	struct ask q;
 	void *page = NULL;
@@ -248,8 +245,8 @@ static void sql_total(struct ask *q, const struct account_key *key, const struct
 	sql_span(q, key, span);
 }
 
-static void sql_summary(struct ask *q, const struct account_key *key,
-                        const struct reader_span *span, enum reader_grouping by, int limit)
+static void sql_summary(struct ask *q, const struct account_key *key, const struct reader_span *span,
+                        enum reader_grouping by, int limit)
 {
 	sql_literal(&q->sql, "SELECT ");
 	sql_grouping(q, by);
@@ -313,9 +310,8 @@ static int read_total(struct db *d, const struct account_key *key, const struct 
 	return ask_end(&q, result);
 }
 
-int reader_summary(struct db *d, struct arena *a, const struct account_key *key,
-                   const struct reader_span *span, enum reader_grouping by, int limit,
-                   struct reader_sum **rows, int *count, int64_t *total_micros)
+int reader_summary(struct db *d, struct arena *a, const struct account_key *key, const struct reader_span *span,
+                   enum reader_grouping by, int limit, struct reader_sum **rows, int *count, int64_t *total_micros)
 {
 	*count = 0;
 	*total_micros = 0;
@@ -335,8 +331,8 @@ int reader_summary(struct db *d, struct arena *a, const struct account_key *key,
 	return 0;
 }
 
-int reader_used(struct db *d, const struct account_key *key, const struct zone *z, int64_t now_us,
-                int64_t *day_micros, int64_t *month_micros)
+int reader_used(struct db *d, const struct account_key *key, const struct zone *z, int64_t now_us, int64_t *day_micros,
+                int64_t *month_micros)
 {
 	const int64_t local_us = zone_local(z, now_us);
 	const int64_t from_us[] = {zone_instant(z, zone_local_day(local_us)),
@@ -429,8 +425,8 @@ int reader_manager(struct db *d, const struct account_key *key, const char *memb
 	int result = -1;
 
 	ask_init(&q, d, NULL);
-	sql_literal(&q.sql, "SELECT COUNT(*) FROM members WHERE removed_at_us=0 AND role=" SQL(ROLE_MANAGER)
-		" AND account_id=");
+	sql_literal(&q.sql, "SELECT COUNT(*) FROM members WHERE removed_at_us=0 AND role=" SQL(
+				    ROLE_MANAGER) " AND account_id=");
 	sql_bytes(&q.sql, key->bytes, sizeof(key->bytes));
 	sql_literal(&q.sql, " AND member_id=");
 	sql_text(&q.sql, member);
@@ -462,11 +458,21 @@ int reader_removed(struct db *d, const struct account_key *key, const char *memb
 static int take_topup(struct ask *q, const struct db_row *row, void *out)
 {
 	struct reader_topup *t = out;
-	const char **texts[] = {&t->currency, &t->session_key, &t->session_id, &t->payment_id, &t->customer_id,
-	                        &t->customer_key, &t->external_id, &t->email, &t->name, &t->locale};
-	int64_t *numbers[] = {&t->seq, &t->state, &t->unit, &t->amount_minor, &t->amount_micros, &t->livemode,
-	                      &t->created_at_us, &t->paid_at_us, &t->refunded_micros, &t->disputed_micros,
-	                      &t->transaction_seq, &t->customer_key_at_us, &t->now_us};
+	const char **texts[] = {&t->currency,     &t->session_key, &t->session_id, &t->payment_id, &t->customer_id,
+	                        &t->customer_key, &t->external_id, &t->email,      &t->name,       &t->locale};
+	int64_t *numbers[] = {&t->seq,
+	                      &t->state,
+	                      &t->unit,
+	                      &t->amount_minor,
+	                      &t->amount_micros,
+	                      &t->livemode,
+	                      &t->created_at_us,
+	                      &t->paid_at_us,
+	                      &t->refunded_micros,
+	                      &t->disputed_micros,
+	                      &t->transaction_seq,
+	                      &t->customer_key_at_us,
+	                      &t->now_us};
 	const unsigned text_count = sizeof(texts) / sizeof(texts[0]);
 
 	for (unsigned i = 0; i < text_count; i++) {

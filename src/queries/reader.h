@@ -14,12 +14,11 @@
 #include "db/db.h"
 #include "queries/shown.h"
 
-int reader_account(struct db *d, struct arena *a, const struct account_key *key,
-                   struct reader_account *out);
+int reader_account(struct db *d, struct arena *a, const struct account_key *key, struct reader_account *out);
 
 /* The account's use since the beginning of the day and of the month that now_us lies in. */
-int reader_used(struct db *d, const struct account_key *key, const struct zone *z, int64_t now_us,
-                int64_t *day_micros, int64_t *month_micros);
+int reader_used(struct db *d, const struct account_key *key, const struct zone *z, int64_t now_us, int64_t *day_micros,
+                int64_t *month_micros);
 
 /* People of an account, also removed ones, in the bytewise order of their ids, behind after ("": from the first).
  * *count is at most limit; *more when there are others. */
@@ -29,7 +28,11 @@ int reader_member(struct db *d, struct arena *a, const struct account_key *key, 
                   struct reader_member *out, bool *found);
 
 /* The account whose key lies between low and high; found only if there is exactly one. */
-struct reader_referrer { bool found; struct account_key key; const char *email; };
+struct reader_referrer {
+	bool found;
+	struct account_key key;
+	const char *email;
+};
 /* before: the code was handed out before schema version 4.  Then the account must be older than that version, and the
  * version must have been applied at most 90 days ago. */
 int reader_referrer(struct db *d, struct arena *a, const struct account_key *low, const struct account_key *high,
@@ -37,14 +40,13 @@ int reader_referrer(struct db *d, struct arena *a, const struct account_key *low
 
 /* Transactions, the newest first, below before_seq (0: from the newest).  *count is at most limit; *more when there
  * are others. */
-int reader_transactions(struct db *d, struct arena *a, const struct account_key *key,
-                        int64_t before_seq, int limit, struct reader_transaction **rows, int *count,
-                        bool *more);
+int reader_transactions(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq, int limit,
+                        struct reader_transaction **rows, int *count, bool *more);
 /* Usages, as reader_transactions returns transactions, but only of the thousand numbers of holds below before_seq.
  * There may be fewer rows than limit, or none, though others follow.  The others are below *next_seq then. */
 int reader_usages(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq,
-                  const struct reader_usage_filter *filter, int limit,
-                  struct reader_usage **rows, int *count, bool *more, int64_t *next_seq);
+                  const struct reader_usage_filter *filter, int limit, struct reader_usage **rows, int *count,
+                  bool *more, int64_t *next_seq);
 
 enum reader_grouping { GROUP_DAY, GROUP_MODEL, GROUP_MEMBER, GROUP_ACTION };
 struct reader_sum {
@@ -54,12 +56,18 @@ struct reader_sum {
 };
 /* Sums of the usages that ended in [from_us, to_us), of one member unless member is NULL.  At most limit groups,
  * the largest cost first (days in order).  *total_micros is the cost of all groups. */
-struct reader_span { const char *member; int64_t from_us, to_us; };
-int reader_summary(struct db *d, struct arena *a, const struct account_key *key,
-                   const struct reader_span *span, enum reader_grouping by, int limit,
-                   struct reader_sum **rows, int *count, int64_t *total_micros);
+struct reader_span {
+	const char *member;
+	int64_t from_us, to_us;
+};
+int reader_summary(struct db *d, struct arena *a, const struct account_key *key, const struct reader_span *span,
+                   enum reader_grouping by, int limit, struct reader_sum **rows, int *count, int64_t *total_micros);
 
-struct reader_key { int64_t id; unsigned char digest[32]; const char *scope; };
+struct reader_key {
+	int64_t id;
+	unsigned char digest[32];
+	const char *scope;
+};
 /* All keys in force. */
 int reader_keys(struct db *d, struct arena *a, struct reader_key **rows, int *count);
 

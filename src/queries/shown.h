@@ -14,7 +14,7 @@ struct reader_workspace {
 	int64_t managers, members, daily_limit_micros, monthly_limit_micros;
 	int64_t day_until_us, day_micros, month_until_us, month_micros;
 	int64_t statement_at_us, past_due_at_us, suspend_at_us;
-	int64_t arrears_micros; /* the part of the debt that no allowance pays */
+	int64_t arrears_micros;     /* the part of the debt that no allowance pays */
 	int64_t seats, left_micros; /* the plan's, 0: any number; the unspent rest of this period's allowances */
 	const char *time_zone, *plan, *next_plan;
 };
@@ -23,7 +23,7 @@ struct reader_account {
 	bool found;
 	int64_t unit, mode, status, byok;
 	int64_t balance_micros, held_micros, hard_limit_micros, soft_limit_micros;
-	int64_t open_holds, due_at_us, created_at_us, now_us; /* now_us: the database's clock */
+	int64_t open_holds, due_at_us, created_at_us, now_us;        /* now_us: the database's clock */
 	const char *external_id, *email, *name, *locale, *time_zone; /* "" when not known */
 	const char *plan; /* the workspace's, or without that the subscription's; "" for none */
 	struct reader_workspace workspace;
@@ -52,6 +52,8 @@ struct reader_usage {
 	const char *variant, *counts; /* counts: those without a number above (prices/counts.h) */
 };
 
-struct reader_usage_filter { const char *member, *model, *action; }; /* NULL: any */
+struct reader_usage_filter {
+	const char *member, *model, *action;
+}; /* NULL: any */
 
 #endif

@@ -14,9 +14,12 @@ static void take_statement(const struct db_row *row, struct statements_known *k)
 		char *to;
 		size_t size;
 	} texts[] = {
-		{k->currency, sizeof(k->currency)},         {k->invoice_id, sizeof(k->invoice_id)},
-		{k->invoice_url, sizeof(k->invoice_url)},   {k->customer_id, sizeof(k->customer_id)},
-		{k->customer_key, sizeof(k->customer_key)}, {k->email, sizeof(k->email)},
+		{k->currency, sizeof(k->currency)},
+		{k->invoice_id, sizeof(k->invoice_id)},
+		{k->invoice_url, sizeof(k->invoice_url)},
+		{k->customer_id, sizeof(k->customer_id)},
+		{k->customer_key, sizeof(k->customer_key)},
+		{k->email, sizeof(k->email)},
 		{k->name, sizeof(k->name)},
 	};
 

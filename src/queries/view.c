@@ -23,12 +23,12 @@ static void take_numbers(const struct db_row *row, unsigned first, int64_t *cons
 /* 0, or -1 when memory is short. */
 static int take_shown_workspace(struct ask *q, const struct db_row *row, struct reader_workspace *w)
 {
-	int64_t *const numbers[] = {&w->changing, &w->period_start_us, &w->period_end_us, &w->granted_micros,
-	                            &w->carried_micros, &w->reserved_micros, &w->managers, &w->members,
-	                            &w->daily_limit_micros, &w->monthly_limit_micros, &w->day_until_us,
-	                            &w->day_micros, &w->month_until_us, &w->month_micros, &w->statement_at_us,
-	                            &w->past_due_at_us, &w->suspend_at_us, &w->arrears_micros, &w->seats,
-	                            &w->left_micros};
+	int64_t *const numbers[] = {
+		&w->changing,           &w->period_start_us,      &w->period_end_us,   &w->granted_micros,
+		&w->carried_micros,     &w->reserved_micros,      &w->managers,        &w->members,
+		&w->daily_limit_micros, &w->monthly_limit_micros, &w->day_until_us,    &w->day_micros,
+		&w->month_until_us,     &w->month_micros,         &w->statement_at_us, &w->past_due_at_us,
+		&w->suspend_at_us,      &w->arrears_micros,       &w->seats,           &w->left_micros};
 
 	w->found = row->field[ACCOUNT_COLUMNS] != NULL;
 	w->daily_limit_micros = NO_LIMIT;
@@ -45,9 +45,16 @@ static int take_shown_workspace(struct ask *q, const struct db_row *row, struct 
 int view_account(struct ask *q, const struct db_row *row, void *out)
 {
 	struct reader_account *account = out;
-	int64_t *const numbers[] = {&account->unit, &account->mode, &account->status, &account->byok,
-	                            &account->balance_micros, &account->held_micros, &account->hard_limit_micros,
-	                            &account->soft_limit_micros, &account->open_holds, &account->due_at_us,
+	int64_t *const numbers[] = {&account->unit,
+	                            &account->mode,
+	                            &account->status,
+	                            &account->byok,
+	                            &account->balance_micros,
+	                            &account->held_micros,
+	                            &account->hard_limit_micros,
+	                            &account->soft_limit_micros,
+	                            &account->open_holds,
+	                            &account->due_at_us,
 	                            &account->created_at_us};
 
 	account->now_us = db_int(row, 0);
@@ -64,7 +71,7 @@ int view_account(struct ask *q, const struct db_row *row, void *out)
 	if (take_shown_workspace(q, row, &account->workspace) < 0)
 		return -1;
 	return account->external_id != NULL && account->email != NULL && account->name != NULL &&
-	       account->locale != NULL && account->time_zone != NULL && account->plan != NULL
+	                       account->locale != NULL && account->time_zone != NULL && account->plan != NULL
 	               ? 0
 	               : -1;
 }
@@ -99,8 +106,9 @@ void view_ask_transactions(struct ask *q, int tag, const struct account_key *key
 int view_transaction(struct ask *q, const struct db_row *row, void *out)
 {
 	struct reader_transaction *t = out;
-	int64_t *const numbers[] = {&t->seq, &t->type, &t->amount_micros, &t->balance_before_micros,
-	                            &t->balance_after_micros, &t->created_at_us};
+	int64_t *const numbers[] = {
+		&t->seq,          &t->type, &t->amount_micros, &t->balance_before_micros, &t->balance_after_micros,
+		&t->created_at_us};
 
 	TAKE_NUMBERS(row, 0, numbers);
 	t->description = ask_text(q, row, 6);
@@ -158,9 +166,18 @@ void view_ask_usages(struct ask *q, int tag, const struct account_key *key, int6
 int view_usage(struct ask *q, const struct db_row *row, void *out)
 {
 	struct reader_usage *u = out;
-	int64_t *const numbers[] = {&u->seq, &u->kind, &u->settlement, &u->cost_micros, &u->created_at_us,
-	                            &u->ended_at_us, &u->quantity, &u->source, &u->input_tokens,
-	                            &u->cache_read_tokens, &u->cache_write_tokens, &u->output_tokens};
+	int64_t *const numbers[] = {&u->seq,
+	                            &u->kind,
+	                            &u->settlement,
+	                            &u->cost_micros,
+	                            &u->created_at_us,
+	                            &u->ended_at_us,
+	                            &u->quantity,
+	                            &u->source,
+	                            &u->input_tokens,
+	                            &u->cache_read_tokens,
+	                            &u->cache_write_tokens,
+	                            &u->output_tokens};
 
 	TAKE_NUMBERS(row, 0, numbers);
 	u->item = ask_text(q, row, 12);
@@ -197,10 +214,20 @@ void view_ask_members(struct ask *q, int tag, const struct account_key *key)
 int view_member(struct ask *q, const struct db_row *row, void *out)
 {
 	struct reader_member *m = out;
-	int64_t *const numbers[] = {&m->role, &m->created_at_us, &m->removed_at_us, &m->quota_micros,
-	                            &m->held_micros, &m->limit_micros, &m->daily_limit_micros,
-	                            &m->monthly_limit_micros, &m->period_until_us, &m->period_micros,
-	                            &m->day_until_us, &m->day_micros, &m->month_until_us, &m->month_micros};
+	int64_t *const numbers[] = {&m->role,
+	                            &m->created_at_us,
+	                            &m->removed_at_us,
+	                            &m->quota_micros,
+	                            &m->held_micros,
+	                            &m->limit_micros,
+	                            &m->daily_limit_micros,
+	                            &m->monthly_limit_micros,
+	                            &m->period_until_us,
+	                            &m->period_micros,
+	                            &m->day_until_us,
+	                            &m->day_micros,
+	                            &m->month_until_us,
+	                            &m->month_micros};
 
 	m->id = ask_text(q, row, 0);
 	TAKE_NUMBERS(row, 1, numbers);

@@ -8,8 +8,8 @@
 
 enum diagnosis_case diagnosis_case(const struct diagnosis_facts *f)
 {
-#define CASE(NAME, name, action, condition, ...)                                                                      \
-	if (condition)                                                                                                 \
+#define CASE(NAME, name, action, condition, ...) \
+	if (condition) \
 		return DIAGNOSIS_##NAME;
 #include "reports/diagnosis_cases.def"
 #undef CASE
@@ -35,8 +35,8 @@ struct case_words {
 static struct case_words words_of_case(enum diagnosis_case what)
 {
 	switch (what) {
-#define CASE(NAME, name, action, condition, ...)                                                                      \
-	case DIAGNOSIS_##NAME:                                                                                         \
+#define CASE(NAME, name, action, condition, ...) \
+	case DIAGNOSIS_##NAME: \
 		return (struct case_words){name, ACTION_##action, __VA_ARGS__};
 #include "reports/diagnosis_cases.def"
 #undef CASE
@@ -55,8 +55,8 @@ struct action_words {
 static struct action_words action_of(enum diagnosis_case what)
 {
 	switch (words_of_case(what).action) {
-#define ACTION(NAME, name, place, english, french)                                                                    \
-	case ACTION_##NAME:                                                                                            \
+#define ACTION(NAME, name, place, english, french) \
+	case ACTION_##NAME: \
 		return (struct action_words){name, place, english, french};
 #include "reports/diagnosis_actions.def"
 #undef ACTION
@@ -254,8 +254,8 @@ static int read_step(int wanted, enum diagnosis_case what, const struct diagnosi
 {
 	int i = 0;
 
-#define STEP(name, shown, done, english, french)                                                                      \
-	if (i++ == wanted)                                                                                             \
+#define STEP(name, shown, done, english, french) \
+	if (i++ == wanted) \
 		*out = (struct checklist_entry){name, shown, done, english, french};
 #include "reports/diagnosis_steps.def"
 #undef STEP

@@ -28,27 +28,27 @@ struct diagnosis_facts {
 	enum account_mode mode;
 	enum account_status status;
 	micros balance_micros, held_micros, available_micros, hard_limit_micros, soft_limit_micros;
-	micros used_micros;                     /* this month, in the account's time zone */
-	micros stated_micros, unpaid_micros;    /* of unsettled statements: their part of the debt; all of them */
-	micros overdue_micros;                  /* taken back of paid statements; included in unpaid_micros */
-	int64_t statement_at_us;                /* the next statement */
+	micros used_micros;                  /* this month, in the account's time zone */
+	micros stated_micros, unpaid_micros; /* of unsettled statements: their part of the debt; all of them */
+	micros overdue_micros;               /* taken back of paid statements; included in unpaid_micros */
+	int64_t statement_at_us;             /* the next statement */
 	micros daily_limit_micros, monthly_limit_micros; /* the account's, or COMMAND_NO_LIMIT */
 	/* A typical request is for the item used last, with the configured number of tokens; item "": any request. */
 	enum price_kind item_kind;
 	const char *item;
-	micros typical_micros;                  /* 0: the customer's own key pays */
+	micros typical_micros; /* 0: the customer's own key pays */
 	/* The guard's verdict on the typical request; LIMIT_NONE: the request would pass. */
 	enum limit_kind limit;
-	bool of_member;                         /* the limit is the member's own */
-	bool member_removed;                    /* the member was removed, and gets no verdict */
+	bool of_member;      /* the limit is the member's own */
+	bool member_removed; /* the member was removed, and gets no verdict */
 	micros limit_micros, limit_used_micros;
 	int64_t resets_at_us;
 	bool on_plan;
 	micros allowance_micros, allowance_left_micros; /* of this period */
 	int64_t period_end_us;
 	enum diagnosis_card card;
-	const char *card_code, *invoice_url;    /* Stripe's, of the newest failed charge */
-	enum transaction_type paid_type;        /* of the last payment */
+	const char *card_code, *invoice_url; /* Stripe's, of the newest failed charge */
+	enum transaction_type paid_type;     /* of the last payment */
 	micros paid_micros;
 	int64_t paid_at_us;
 };

@@ -53,9 +53,9 @@ static void put_allowance(struct json_writer *w, const struct diagnosis_facts *f
 	}
 	json_open_record(w, "allowance");
 	json_put_int(w, "limitMicros", f->allowance_micros);
-	json_put_int(w, "usedMicros", f->allowance_micros > f->allowance_left_micros
-	                                      ? f->allowance_micros - f->allowance_left_micros
-	                                      : 0);
+	json_put_int(w, "usedMicros",
+	             f->allowance_micros > f->allowance_left_micros ? f->allowance_micros - f->allowance_left_micros
+	                                                            : 0);
 	json_put_time(w, "resetsAt", f->period_end_us);
 	json_close_record(w);
 }

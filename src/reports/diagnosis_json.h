@@ -7,7 +7,10 @@
 #include "base/json.h"
 #include "reports/diagnosis.h"
 
-struct diagnosis_links { const char *topup_url; bool invoice; }; /* invoice: the invoice's URL may be shown */
+struct diagnosis_links {
+	const char *topup_url;
+	bool invoice;
+}; /* invoice: the invoice's URL may be shown */
 
 /* Puts the members case, title, explanation, figures, checklist and nextAction into an open record. */
 void diagnosis_json_put(struct json_writer *w, const struct diagnosis_facts *f, const struct wording *words,

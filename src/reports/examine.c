@@ -72,8 +72,7 @@ static void check(const struct examine_options *o, const struct diagnosis_facts 
 int examine_verdict(const struct examine_options *o, const struct account_key *key, const char *account_id,
                     const char *member, struct diagnosis_facts *f)
 {
-	struct command command = {
-		.kind = COMMAND_CHECK, .account = *key, .account_id = account_id, .member = member};
+	struct command command = {.kind = COMMAND_CHECK, .account = *key, .account_id = account_id, .member = member};
 	const struct answer *a = &command.answer;
 
 	check(o, f, &command);

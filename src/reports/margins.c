@@ -34,8 +34,7 @@ int margins_read(struct db *d, struct arena *a, const struct margins_options *o,
 
 	*count = 0;
 	*rows = arena_alloc(a, (size_t)o->limit * sizeof(**rows));
-	if (*rows == NULL ||
-	    insight_margin(d, a, &o->span, o->by, o->after, parts_max, &parts, &part_count, more) < 0)
+	if (*rows == NULL || insight_margin(d, a, &o->span, o->by, o->after, parts_max, &parts, &part_count, more) < 0)
 		return -1;
 	for (int i = 0; i < part_count; i++) {
 		if (*count == 0 || strcmp((*rows)[*count - 1].name, parts[i].name) != 0) {

@@ -11,7 +11,7 @@
 struct margins_options {
 	enum insight_grouping by;
 	struct reader_span span;
-	const char *after;        /* only names behind this one; NULL: from the first */
+	const char *after; /* only names behind this one; NULL: from the first */
 	int limit;
 	int64_t credit_value_ppm; /* for use at no price version */
 	int decimals;             /* of the currency's smallest unit */

@@ -27,8 +27,8 @@ int64_t report_tenths(wide part, wide whole)
 
 static enum report_verdict verdict(const struct report_capacity *c)
 {
-#define VERDICT(NAME, name, condition, english, french)                                                               \
-	if (condition)                                                                                                 \
+#define VERDICT(NAME, name, condition, english, french) \
+	if (condition) \
 		return REPORT_##NAME;
 #include "reports/report_verdicts.def"
 #undef VERDICT

@@ -11,8 +11,7 @@ static const struct currency {
 	const char *code, *symbol;
 	bool before; /* the symbol comes first in English; in French it always follows, after a space */
 } currencies[] = {
-	{"EUR", "€", false},  {"USD", "$", true},  {"GBP", "£", true},
-	{"CAD", "CA$", true}, {"AUD", "A$", true},
+	{"EUR", "€", false}, {"USD", "$", true}, {"GBP", "£", true}, {"CAD", "CA$", true}, {"AUD", "A$", true},
 };
 
 void wording_money(const struct wording *w, micros amount, int decimals, char out[WORDING_MAX])

@@ -91,9 +91,20 @@ void accounts_get(struct call *c)
 }
 
 static const char *const account_members[] = {
-	"mode",     "unit",            "status",          "email", "name", "locale",
-	"timeZone", "hardLimitMicros", "softLimitMicros", "byok",  "plan", "dailyLimitMicros",
-	"monthlyLimitMicros", NULL,
+	"mode",
+	"unit",
+	"status",
+	"email",
+	"name",
+	"locale",
+	"timeZone",
+	"hardLimitMicros",
+	"softLimitMicros",
+	"byok",
+	"plan",
+	"dailyLimitMicros",
+	"monthlyLimitMicros",
+	NULL,
 };
 
 static bool is_address(const char *text)
@@ -105,8 +116,7 @@ static bool is_address(const char *text)
 }
 
 /* A text of these characters only, NULL when absent. */
-static const char *parse_made_of(struct parse *p, const char *name, int64_t max,
-                                 const char *characters)
+static const char *parse_made_of(struct parse *p, const char *name, int64_t max, const char *characters)
 {
 	const char *text = parse_text(p, name, 1, max);
 
@@ -123,8 +133,7 @@ static void parse_profile(struct parse *p, struct command *command)
 		parse_wrong(p, "email", PARSE_EMAIL);
 	command->account_change.name = parse_text(p, "name", 0, NAME_MAX_CHARACTERS);
 	command->account_change.locale = parse_made_of(p, "locale", LOCALE_MAX, LETTERS);
-	command->account_change.time_zone =
-		parse_made_of(p, "timeZone", TIME_ZONE_MAX, LETTERS "/+");
+	command->account_change.time_zone = parse_made_of(p, "timeZone", TIME_ZONE_MAX, LETTERS "/+");
 #undef LETTERS
 	if (command->account_change.time_zone != NULL && zone_find(command->account_change.time_zone) == NULL)
 		parse_wrong(p, "timeZone", PARSE_ZONE);
@@ -133,8 +142,7 @@ static void parse_profile(struct parse *p, struct command *command)
 /* A JSON null removes the plan or the limit. */
 static void parse_spending(struct parse *p, struct command *command)
 {
-	command->account_change.plan =
-		parse_null(p, "plan") ? "" : parse_bytes(p, "plan", PLAN_MAX);
+	command->account_change.plan = parse_null(p, "plan") ? "" : parse_bytes(p, "plan", PLAN_MAX);
 	command->account_change.set_daily_limit =
 		parse_limit(p, "dailyLimitMicros", &command->account_change.daily_limit_micros);
 	command->account_change.set_monthly_limit =
@@ -144,20 +152,15 @@ static void parse_spending(struct parse *p, struct command *command)
 static void parse_change(struct parse *p, struct command *command)
 {
 	command->account_change.set_mode = parse_given(p, "mode");
-	command->account_change.mode =
-		(enum account_mode)parse_name(p, "mode", names_to_mode, MODE_PREPAID);
+	command->account_change.mode = (enum account_mode)parse_name(p, "mode", names_to_mode, MODE_PREPAID);
 	command->account_change.set_unit = parse_given(p, "unit");
-	command->account_change.unit =
-		(enum account_unit)parse_name(p, "unit", price_unit_named, UNIT_MONEY);
+	command->account_change.unit = (enum account_unit)parse_name(p, "unit", price_unit_named, UNIT_MONEY);
 	command->account_change.set_status = parse_given(p, "status");
-	command->account_change.status =
-		(enum account_status)parse_name(p, "status", names_to_status, STATUS_ACTIVE);
+	command->account_change.status = (enum account_status)parse_name(p, "status", names_to_status, STATUS_ACTIVE);
 	command->account_change.set_hard_limit = parse_given(p, "hardLimitMicros");
-	command->account_change.hard_limit_micros =
-		parse_int(p, "hardLimitMicros", 0, MONEY_AMOUNT_MAX_MICROS, 0);
+	command->account_change.hard_limit_micros = parse_int(p, "hardLimitMicros", 0, MONEY_AMOUNT_MAX_MICROS, 0);
 	command->account_change.set_soft_limit = parse_given(p, "softLimitMicros");
-	command->account_change.soft_limit_micros =
-		parse_int(p, "softLimitMicros", 0, MONEY_AMOUNT_MAX_MICROS, 0);
+	command->account_change.soft_limit_micros = parse_int(p, "softLimitMicros", 0, MONEY_AMOUNT_MAX_MICROS, 0);
 	command->account_change.set_byok = parse_given(p, "byok");
 	command->account_change.byok = parse_providers(p, "byok");
 	parse_profile(p, command);
@@ -274,8 +277,7 @@ enum limit_period { PERIOD_PLAN, PERIOD_DAY, PERIOD_MONTH };
 
 static int period_number(const char *name)
 {
-	static const char *const names[] = {
-		[PERIOD_PLAN] = "period", [PERIOD_DAY] = "day", [PERIOD_MONTH] = "month"};
+	static const char *const names[] = {[PERIOD_PLAN] = "period", [PERIOD_DAY] = "day", [PERIOD_MONTH] = "month"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i], name) == 0)
@@ -336,8 +338,7 @@ void accounts_member_delete(struct call *c)
 /* ---- transactions by hand -------------------------------------------------------------------- */
 
 static const char *const transaction_members[] = {
-	"type",      "amountMicros", "description", "requestId",
-	"expiresAt", "priority",     "metadata",    NULL,
+	"type", "amountMicros", "description", "requestId", "expiresAt", "priority", "metadata", NULL,
 };
 
 /* The sign that a type's amounts must have, 0 for either. */
@@ -364,8 +365,7 @@ static int type_by_hand(const char *name)
 
 static void parse_amount(struct parse *p, struct command *command)
 {
-	micros amount =
-		parse_int(p, "amountMicros", -MONEY_AMOUNT_MAX_MICROS, MONEY_AMOUNT_MAX_MICROS, 0);
+	micros amount = parse_int(p, "amountMicros", -MONEY_AMOUNT_MAX_MICROS, MONEY_AMOUNT_MAX_MICROS, 0);
 	int sign = sign_of((int)command->transaction.type);
 
 	parse_need(p, "amountMicros");
@@ -385,8 +385,7 @@ static void parse_transaction(struct parse *p, struct call *c, struct command *c
 
 	parse_record(p, c->request, c->body, transaction_members);
 	parse_need(p, "type");
-	command->transaction.type =
-		(enum transaction_type)parse_name(p, "type", type_by_hand, TRANSACTION_ADJUSTMENT);
+	command->transaction.type = (enum transaction_type)parse_name(p, "type", type_by_hand, TRANSACTION_ADJUSTMENT);
 	parse_amount(p, command);
 	parse_need(p, "description");
 	description = parse_text(p, "description", 1, DESCRIPTION_MAX);
@@ -400,8 +399,7 @@ static void parse_transaction(struct parse *p, struct call *c, struct command *c
 	command->transaction.reference = "";
 }
 
-static int read_transaction(struct call *c, const struct command *command,
-                            struct reader_transaction **row)
+static int read_transaction(struct call *c, const struct command *command, struct reader_transaction **row)
 {
 	struct db *d = call_reader(c);
 	int count = 0;
@@ -410,8 +408,8 @@ static int read_transaction(struct call *c, const struct command *command,
 
 	if (d == NULL)
 		return -1;
-	result = reader_transactions(d, c->request->arena, &command->account,
-	                             command->answer.seq + 1, 1, row, &count, &more);
+	result = reader_transactions(d, c->request->arena, &command->account, command->answer.seq + 1, 1, row, &count,
+	                             &more);
 	pool_give(c->readers, d);
 	if (result == 0 && count == 1 && (*row)->seq == command->answer.seq)
 		return 0;

@@ -126,7 +126,7 @@ static void redeem(struct call *c, struct command *command, const char *code)
 }
 
 static int look_up_code(struct db *d, const struct call *c, const unsigned char key[DIGEST_BYTES], const char *code,
-                   struct reader_referrer *referrer)
+                        struct reader_referrer *referrer)
 {
 	struct account_key low, high;
 	int result;
@@ -142,8 +142,7 @@ static int look_up_code(struct db *d, const struct call *c, const unsigned char 
 /* Finds the account that the code names.  *same_person: both accounts have the same e-mail address, as far as the
  * application knows.  0, or -1, rendered. */
 static int find_referrer(struct call *c, const struct command *command, const unsigned char key[DIGEST_BYTES],
-                         const char *code,
-                         struct reader_referrer *referrer, bool *same_person)
+                         const char *code, struct reader_referrer *referrer, bool *same_person)
 {
 	struct db *d = call_reader(c);
 	struct reader_account account = {.found = false};

@@ -79,7 +79,8 @@ static const char *verified_email(const struct json *user)
 		const struct json *entry = json_at(list, i);
 		const struct json *verification = json_get(entry, "verification");
 
-		if (strcmp(event_text(entry, "id"), primary) == 0 && strcmp(event_text(verification, "status"), "verified") == 0)
+		if (strcmp(event_text(entry, "id"), primary) == 0 &&
+		    strcmp(event_text(verification, "status"), "verified") == 0)
 			address = event_text(entry, "email_address");
 	}
 	identity_email(address, normal);
@@ -125,14 +126,15 @@ static void take_user(struct call *c, const struct json *user, const char *type,
 	struct command command = {
 		.kind = COMMAND_SIGNUP,
 		.member = "",
-		.event = {
-			.id = headers->id,
-			.type = type,
-			.body = "",
-			.subject = "",
-			.provider = PROVIDER_CLERK,
-			.created_at_us = strtoll(headers->timestamp, NULL, 10) * CLOCK_US_PER_SECOND,
-		},
+		.event =
+			{
+				.id = headers->id,
+				.type = type,
+				.body = "",
+				.subject = "",
+				.provider = PROVIDER_CLERK,
+				.created_at_us = strtoll(headers->timestamp, NULL, 10) * CLOCK_US_PER_SECOND,
+			},
 	};
 	const char *person = event_text(user, "id");
 	const char *account = account_of(c, person);

@@ -36,7 +36,7 @@ struct sum {
 struct comparison {
 	struct account_key key;
 	struct reader_span span;
-	const char *of;                 /* only usages of this model; NULL: of any */
+	const char *of; /* only usages of this model; NULL: of any */
 	char *names[MODELS_MAX];
 	int count;
 	enum account_unit unit;

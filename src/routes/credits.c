@@ -74,7 +74,10 @@ static bool make_referral_code(struct call *c, const struct account_key *account
 static bool ask_spendable(struct call *c, const struct account_key *key, micros *spendable)
 {
 	struct command command = {
-		.kind = COMMAND_CHECK, .account = *key, .account_id = c->account, .check = {.model = ""},
+		.kind = COMMAND_CHECK,
+		.account = *key,
+		.account_id = c->account,
+		.check = {.model = ""},
 	};
 	const struct answer *a = &command.answer;
 
@@ -167,8 +170,7 @@ struct page {
 	bool more;
 };
 
-static void parse_page(struct parse *p, const struct call *c, enum cursor_kind kind,
-                       struct page *page)
+static void parse_page(struct parse *p, const struct call *c, enum cursor_kind kind, struct page *page)
 {
 	const char *cursor;
 
@@ -232,8 +234,8 @@ void credits_transactions(struct call *c)
 	d = open_page(c, &page);
 	if (d == NULL)
 		return;
-	result = reader_transactions(d, c->request->arena, &page.key, page.before_seq, page.limit,
-	                             &rows, &page.count, &page.more);
+	result = reader_transactions(d, c->request->arena, &page.key, page.before_seq, page.limit, &rows, &page.count,
+	                             &page.more);
 	pool_give(c->readers, d);
 	if (result < 0) {
 		render_outcome(c, OUTCOME_UNAVAILABLE);
@@ -249,8 +251,7 @@ void credits_transactions(struct call *c)
 	render_close(&w);
 }
 
-static void put_usages(struct json_writer *w, const struct page *page,
-                       const struct reader_usage *rows)
+static void put_usages(struct json_writer *w, const struct page *page, const struct reader_usage *rows)
 {
 	json_open_list(w, "items");
 	for (int i = 0; i < page->count; i++)
@@ -282,8 +283,8 @@ void credits_usages(struct call *c)
 	d = open_page(c, &page);
 	if (d == NULL)
 		return;
-	result = reader_usages(d, c->request->arena, &page.key, page.before_seq, &filter,
-	                       page.limit, &rows, &page.count, &page.more, &page.next_seq);
+	result = reader_usages(d, c->request->arena, &page.key, page.before_seq, &filter, page.limit, &rows,
+	                       &page.count, &page.more, &page.next_seq);
 	pool_give(c->readers, d);
 	if (result < 0) {
 		render_outcome(c, OUTCOME_UNAVAILABLE);

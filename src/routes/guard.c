@@ -55,8 +55,7 @@ static void parse_hold(struct parse *p, struct command *command)
 	const char *hold = parse_text(p, "hold", 0, LABEL_MAX);
 
 	parse_need(p, "hold");
-	if (hold != NULL &&
-	    id_public_parse(hold, strlen(hold), &command->account, &command->hold_seq) < 0)
+	if (hold != NULL && id_public_parse(hold, strlen(hold), &command->account, &command->hold_seq) < 0)
 		parse_wrong(p, "hold", PARSE_ID);
 	command->member = "";
 }
@@ -84,10 +83,9 @@ static void submit_parsed(struct call *c, struct command *command, call_finish *
 /* ---- authorize ------------------------------------------------------------------------------- */
 
 static const char *const authorize_members[] = {
-	"account",    "member",      "requestId",      "model",           "models",   "action",
-	"quantity",   "inputTokens", "inputBytes",     "maxOutputTokens", "fit",      "fitMinimum",
-	"ttlSeconds", "byok",        "conversationId", "messageId",       "metadata", "counts",
-	"variant",    "serviceTier", NULL,
+	"account",        "member",     "requestId",       "model",  "models",     "action",      "quantity",
+	"inputTokens",    "inputBytes", "maxOutputTokens", "fit",    "fitMinimum", "ttlSeconds",  "byok",
+	"conversationId", "messageId",  "metadata",        "counts", "variant",    "serviceTier", NULL,
 };
 
 static void parse_model_list(struct parse *p, struct command *command)
@@ -130,19 +128,16 @@ static void parse_tokens(struct parse *p, const struct config *config, struct co
 {
 	int64_t bytes = parse_int(p, "inputBytes", 0, BYTES_MAX, -1);
 	int64_t input = parse_int(p, "inputTokens", 0, COUNTS_MAX, -1);
-	int64_t output = parse_int(p, "maxOutputTokens", 0, COUNTS_MAX,
-	                           config->estimate_output_tokens);
+	int64_t output = parse_int(p, "maxOutputTokens", 0, COUNTS_MAX, config->estimate_output_tokens);
 
 	if (bytes >= 0 && input >= 0)
 		parse_wrong(p, "inputBytes", PARSE_ABSENT);
 	if (bytes >= 0)
-		input = bytes / config->bytes_per_token +
-		        (bytes % config->bytes_per_token > 0 ? 1 : 0);
+		input = bytes / config->bytes_per_token + (bytes % config->bytes_per_token > 0 ? 1 : 0);
 	if (input > COUNTS_MAX)
 		parse_wrong(p, "inputBytes", PARSE_COUNTS);
 	command->authorize.fit = parse_bool(p, "fit", false);
-	command->authorize.fit_minimum =
-		parse_int(p, "fitMinimum", 1, COUNTS_MAX, config->fit_minimum);
+	command->authorize.fit_minimum = parse_int(p, "fitMinimum", 1, COUNTS_MAX, config->fit_minimum);
 	/* An action costs the same however many tokens it takes. */
 	if (command->authorize.action != NULL)
 		return;
@@ -169,8 +164,7 @@ static void parse_authorize(struct parse *p, struct call *c, struct command *com
 }
 
 /* The hold as authorize and extend answer it; item is the model or action it is for. */
-static void put_hold(struct json_writer *w, const struct command *command, bool model,
-                     const char *item)
+static void put_hold(struct json_writer *w, const struct command *command, bool model, const char *item)
 {
 	const struct answer *a = &command->answer;
 
@@ -200,8 +194,7 @@ static void finish_authorize(struct call *c)
 	CHECK(!model || command->answer.choice < command->authorize.model_count);
 	render_open(c, &w);
 	put_hold(&w, command, model,
-	         model ? command->authorize.models[command->answer.choice]
-	               : command->authorize.action);
+	         model ? command->authorize.models[command->answer.choice] : command->authorize.action);
 	render_close(&w);
 }
 
@@ -219,10 +212,8 @@ void guard_authorize(struct call *c)
 /* ---- settle ---------------------------------------------------------------------------------- */
 
 static const char *const settle_members[] = {
-	"hold",         "usage",           "inputTokens",
-	"outputTokens", "cacheReadTokens", "cacheWriteTokens",
-	"outcome",      "messageId",       "counts",
-	"variant",      "serviceTier",     "providerCost",
+	"hold",    "usage",     "inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens",
+	"outcome", "messageId", "counts",      "variant",      "serviceTier",     "providerCost",
 	NULL,
 };
 static const char *const settle_many_members[] = {"settlements", NULL};
@@ -354,8 +345,7 @@ static void parse_settlement(struct parse *p, struct command *command)
 	command->kind = COMMAND_SETTLE;
 	parse_hold(p, command);
 	parse_usage(p, command);
-	command->settle.outcome =
-		(enum settle_outcome)parse_name(p, "outcome", outcome_number, SETTLE_COMPLETE);
+	command->settle.outcome = (enum settle_outcome)parse_name(p, "outcome", outcome_number, SETTLE_COMPLETE);
 	command->settle.message_id = or_empty(parse_text(p, "messageId", 1, LABEL_MAX));
 }
 
@@ -370,8 +360,7 @@ static void put_settlement(struct json_writer *w, const struct command *command)
 	put_figures(w, a);
 	/* Nothing was due, and nothing was paid: exact. */
 	json_put_text(w, "settlement",
-	              names_settlement(a->settlement != SETTLEMENT_NONE ? a->settlement
-	                                                                : SETTLEMENT_EXACT));
+	              names_settlement(a->settlement != SETTLEMENT_NONE ? a->settlement : SETTLEMENT_EXACT));
 	if (a->incomplete)
 		json_put_bool(w, "usageIncomplete", true);
 	json_put_bool(w, "replayed", a->replayed);
@@ -572,16 +561,15 @@ void guard_extend(struct call *c)
 	parse_hold(&p, command);
 	command->extend.max_output_tokens = parse_int(&p, "maxOutputTokens", 1, COUNTS_MAX, 0);
 	/* An extension without maxOutputTokens and time asks for hold_ttl_seconds. */
-	command->extend.ttl_us = parse_ttl(
-		&p, command->extend.max_output_tokens > 0 ? 0 : c->config->hold_ttl_seconds, BATCH_TTL_MAX_SECONDS);
+	command->extend.ttl_us = parse_ttl(&p, command->extend.max_output_tokens > 0 ? 0 : c->config->hold_ttl_seconds,
+	                                   BATCH_TTL_MAX_SECONDS);
 	submit_parsed(c, command, finish_extend, &p);
 }
 
 /* ---- charge ---------------------------------------------------------------------------------- */
 
 static const char *const charge_members[] = {
-	"account",        "member",    "requestId", "action", "quantity",
-	"conversationId", "messageId", "metadata",  NULL,
+	"account", "member", "requestId", "action", "quantity", "conversationId", "messageId", "metadata", NULL,
 };
 
 static void parse_charge(struct parse *p, struct call *c, struct command *command)
@@ -643,8 +631,7 @@ void guard_charge(struct call *c)
 /* ---- check ----------------------------------------------------------------------------------- */
 
 /* A parameter of the web server; without it, for a caller that shows a key, one of the query. */
-static const char *check_value(struct call *c, struct parse *p, const char *parameter,
-                               const char *query)
+static const char *check_value(struct call *c, struct parse *p, const char *parameter, const char *query)
 {
 	const char *value = request_parameter(c->request, parameter);
 

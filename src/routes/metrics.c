@@ -18,15 +18,17 @@ static const struct {
 };
 
 /* 0 stands for all others. */
-static const int statuses[] = {200, 204, 400, 401, 402, 403, 404, 405,
-                               409, 413, 415, 422, 429, 503, 0};
+static const int statuses[] = {200, 204, 400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 429, 503, 0};
 
 /* Routes that do the same kind of work share a histogram; the last is for all others. */
 static const struct {
 	const char *name, *prefix;
 } classes[] = {
-	{"guard", "/api/guard/"}, {"credits", "/api/credits"}, {"pricing", "/api/pricing"},
-	{"accounts", "/api/accounts/"}, {"other", ""},
+	{"guard", "/api/guard/"},
+	{"credits", "/api/credits"},
+	{"pricing", "/api/pricing"},
+	{"accounts", "/api/accounts/"},
+	{"other", ""},
 };
 
 static const struct {
@@ -100,8 +102,7 @@ static size_t bucket_place(int64_t duration_us)
 	return place;
 }
 
-void metrics_note(struct metrics *m, enum metrics_route route, int status, enum outcome outcome,
-                  int64_t duration_us)
+void metrics_note(struct metrics *m, enum metrics_route route, int status, enum outcome outcome, int64_t duration_us)
 {
 	struct histogram *h = &m->durations[class_place(routes[route].pattern)];
 
@@ -116,8 +117,7 @@ void metrics_head(struct buf *out, const char *name, const char *type, const cha
 	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-void metrics_value(struct buf *out, const char *name, const char *type, const char *help,
-                   int64_t value)
+void metrics_value(struct buf *out, const char *name, const char *type, const char *help, int64_t value)
 {
 	metrics_head(out, name, type, help);
 	buf_printf(out, "%s %lld\n", name, (long long)value);
@@ -135,8 +135,7 @@ static void write_requests(const struct metrics *m, struct buf *out)
 			buf_printf(out,
 			           "octroi_requests_total{method=\"%s\",route=\"%s\",status=\"%d\"}"
 			           " %lld\n",
-			           routes[route].method, routes[route].pattern, statuses[s],
-			           (long long)count);
+			           routes[route].method, routes[route].pattern, statuses[s], (long long)count);
 		}
 }
 
@@ -144,8 +143,8 @@ static void write_outcomes(const struct metrics *m, struct buf *out)
 {
 	metrics_head(out, "octroi_outcomes_total", "counter", "Requests by how they ended.");
 	for (int o = 0; o < OUTCOME_COUNT; o++)
-		buf_printf(out, "octroi_outcomes_total{outcome=\"%s\"} %lld\n",
-		           outcome_name((enum outcome)o), (long long)get_figure(&m->outcomes[o]));
+		buf_printf(out, "octroi_outcomes_total{outcome=\"%s\"} %lld\n", outcome_name((enum outcome)o),
+		           (long long)get_figure(&m->outcomes[o]));
 }
 
 static void write_duration(const struct histogram *h, const char *class, struct buf *out)
@@ -155,23 +154,19 @@ static void write_duration(const struct histogram *h, const char *class, struct 
 
 	for (size_t b = 0; b <= LENGTH(buckets); b++) {
 		count += get_figure(&h->bucket[b]);
-		buf_printf(out,
-		           "octroi_request_duration_seconds_bucket{class=\"%s\",le=\"%s\"} %lld\n",
-		           class, b < LENGTH(buckets) ? buckets[b].seconds : "+Inf",
-		           (long long)count);
+		buf_printf(out, "octroi_request_duration_seconds_bucket{class=\"%s\",le=\"%s\"} %lld\n", class,
+		           b < LENGTH(buckets) ? buckets[b].seconds : "+Inf", (long long)count);
 	}
 	decimal_format(get_figure(&h->sum_us), 6, 0, sum);
 	buf_printf(out, "octroi_request_duration_seconds_sum{class=\"%s\"} %s\n", class, sum);
-	buf_printf(out, "octroi_request_duration_seconds_count{class=\"%s\"} %lld\n", class,
-	           (long long)count);
+	buf_printf(out, "octroi_request_duration_seconds_count{class=\"%s\"} %lld\n", class, (long long)count);
 }
 
 void metrics_write(const struct metrics *m, struct buf *out)
 {
 	write_requests(m, out);
 	write_outcomes(m, out);
-	metrics_head(out, "octroi_request_duration_seconds", "histogram",
-	             "From a request's first byte to its answer.");
+	metrics_head(out, "octroi_request_duration_seconds", "histogram", "From a request's first byte to its answer.");
 	for (size_t c = 0; c < LENGTH(classes); c++)
 		write_duration(&m->durations[c], classes[c].name, out);
 }

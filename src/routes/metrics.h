@@ -23,14 +23,12 @@ enum metrics_route {
 struct metrics *metrics_new(void);
 void metrics_free(struct metrics *m);
 
-void metrics_note(struct metrics *m, enum metrics_route route, int status, enum outcome outcome,
-                  int64_t duration_us);
+void metrics_note(struct metrics *m, enum metrics_route route, int status, enum outcome outcome, int64_t duration_us);
 
 /* Appends all counters in Prometheus' text format. */
 void metrics_write(const struct metrics *m, struct buf *out);
 /* Single values and the lines that introduce them; type is "counter" or "gauge". */
-void metrics_value(struct buf *out, const char *name, const char *type, const char *help,
-                   int64_t value);
+void metrics_value(struct buf *out, const char *name, const char *type, const char *help, int64_t value);
 void metrics_head(struct buf *out, const char *name, const char *type, const char *help);
 
 #endif

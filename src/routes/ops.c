@@ -66,13 +66,11 @@ static void write_batches(const struct ledger_counts *counts, struct buf *out)
 {
 	int64_t sum = 0;
 
-	metrics_head(out, "octroi_batch_commands", "histogram",
-	             "Commands combined into one transaction.");
+	metrics_head(out, "octroi_batch_commands", "histogram", "Commands combined into one transaction.");
 	for (size_t i = 0; i < LENGTH(counts->batch_size); i++) {
 		sum += counts->batch_size[i];
 		if (i + 1 < LENGTH(counts->batch_size))
-			buf_printf(out, "octroi_batch_commands_bucket{le=\"%d\"} %lld\n", 1 << i,
-			           (long long)sum);
+			buf_printf(out, "octroi_batch_commands_bucket{le=\"%d\"} %lld\n", 1 << i, (long long)sum);
 	}
 	buf_printf(out, "octroi_batch_commands_bucket{le=\"+Inf\"} %lld\n", (long long)sum);
 	buf_printf(out, "octroi_batch_commands_sum %lld\n", (long long)counts->commands);
@@ -100,16 +98,14 @@ static void write_ledger(struct ledger *l, struct buf *out)
 
 	ledger_count(l, &counts);
 	write_batches(&counts, out);
-	metrics_value(out, "octroi_queue_commands", "gauge", "Commands waiting for a batch.",
-	              counts.queued);
-	metrics_value(out, "octroi_batch_retries_total", "counter",
-	              "Batches run again after a conflict.", counts.retries);
-	metrics_value(out, "octroi_batch_splits_total", "counter", "Batches split after a failure.",
-	              counts.splits);
-	metrics_value(out, "octroi_unknown_commits_total", "counter",
-	              "Commits whose answer was lost.", counts.unknown_commits);
-	metrics_value(out, "octroi_queue_refusals_total", "counter",
-	              "Commands refused because the queue was full.", counts.refused_full);
+	metrics_value(out, "octroi_queue_commands", "gauge", "Commands waiting for a batch.", counts.queued);
+	metrics_value(out, "octroi_batch_retries_total", "counter", "Batches run again after a conflict.",
+	              counts.retries);
+	metrics_value(out, "octroi_batch_splits_total", "counter", "Batches split after a failure.", counts.splits);
+	metrics_value(out, "octroi_unknown_commits_total", "counter", "Commits whose answer was lost.",
+	              counts.unknown_commits);
+	metrics_value(out, "octroi_queue_refusals_total", "counter", "Commands refused because the queue was full.",
+	              counts.refused_full);
 	write_work(out);
 	metrics_head(out, "octroi_ledger_outcomes_total", "counter", "Commands by how they ended.");
 	for (int o = 0; o < OUTCOME_COUNT; o++)
@@ -133,8 +129,7 @@ static void write_providers(struct db *d, struct buf *out)
 			buf_printf(out, "octroi_provider_up{provider=\"%s\"} %d\n",
 			           probe_provider_name((enum probe_provider)p),
 			           probe_text(probe_state_find(rows[p].state))->up ? 1 : 0);
-	metrics_head(out, "octroi_provider_state", "gauge",
-	             "Constant 1; what the last probe found is the label.");
+	metrics_head(out, "octroi_provider_state", "gauge", "Constant 1; what the last probe found is the label.");
 	for (int p = 0; p < PROBE_PROVIDERS; p++)
 		if (rows[p].checked_at_us > 0)
 			buf_printf(out, "octroi_provider_state{provider=\"%s\",state=\"%s\"} 1\n",
@@ -164,18 +159,13 @@ static void write_database(struct call *c, struct buf *out)
 	db_count(&counts);
 	metrics_value(out, "octroi_database_up", "gauge", "Whether the database answers.", up);
 	if (up == 1)
-		metrics_value(out, "octroi_open_holds", "gauge", "Holds that have not ended.",
-		              holds);
-	metrics_value(out, "octroi_database_queries_total", "counter", "Statements sent.",
-	              counts.queries);
-	metrics_value(out, "octroi_database_connects_total", "counter", "Connections opened.",
-	              counts.connects);
-	metrics_value(out, "octroi_database_retries_total", "counter",
-	              "Deadlocks and lock timeouts.", counts.retries);
-	metrics_value(out, "octroi_database_lost_total", "counter", "Connections lost or refused.",
-	              counts.lost);
-	metrics_value(out, "octroi_database_errors_total", "counter",
-	              "Statements that failed otherwise.", counts.faults);
+		metrics_value(out, "octroi_open_holds", "gauge", "Holds that have not ended.", holds);
+	metrics_value(out, "octroi_database_queries_total", "counter", "Statements sent.", counts.queries);
+	metrics_value(out, "octroi_database_connects_total", "counter", "Connections opened.", counts.connects);
+	metrics_value(out, "octroi_database_retries_total", "counter", "Deadlocks and lock timeouts.", counts.retries);
+	metrics_value(out, "octroi_database_lost_total", "counter", "Connections lost or refused.", counts.lost);
+	metrics_value(out, "octroi_database_errors_total", "counter", "Statements that failed otherwise.",
+	              counts.faults);
 }
 
 static void write_overviews(struct overviews *o, struct buf *out)
@@ -191,16 +181,13 @@ static void write_edge(struct edge *e, struct buf *out)
 	if (e == NULL)
 		return;
 	edge_count(e, &counts);
-	metrics_value(out, "octroi_edge_connections", "gauge", "FastCGI connections open.",
-	              counts.connections);
-	metrics_value(out, "octroi_edge_accepted_total", "counter", "FastCGI connections accepted.",
-	              counts.accepted);
-	metrics_value(out, "octroi_edge_served_total", "counter", "FastCGI requests answered.",
-	              counts.served);
-	metrics_value(out, "octroi_edge_refused_total", "counter",
-	              "FastCGI connections refused or cut as malformed.", counts.refused);
-	metrics_value(out, "octroi_edge_timed_out_total", "counter",
-	              "FastCGI connections cut for being slow.", counts.timed_out);
+	metrics_value(out, "octroi_edge_connections", "gauge", "FastCGI connections open.", counts.connections);
+	metrics_value(out, "octroi_edge_accepted_total", "counter", "FastCGI connections accepted.", counts.accepted);
+	metrics_value(out, "octroi_edge_served_total", "counter", "FastCGI requests answered.", counts.served);
+	metrics_value(out, "octroi_edge_refused_total", "counter", "FastCGI connections refused or cut as malformed.",
+	              counts.refused);
+	metrics_value(out, "octroi_edge_timed_out_total", "counter", "FastCGI connections cut for being slow.",
+	              counts.timed_out);
 }
 
 void ops_metrics(struct call *c)

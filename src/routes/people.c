@@ -36,8 +36,7 @@ int people_read(struct call *c, struct db *d, const struct account_key *key, str
 	                      &page->more);
 }
 
-int people_read_one(struct call *c, struct db *d, const struct account_key *key, const char *id,
-                    struct people *page)
+int people_read_one(struct call *c, struct db *d, const struct account_key *key, const char *id, struct people *page)
 {
 	bool found = false;
 

@@ -23,8 +23,7 @@ void people_parse(struct parse *p, struct people *page);
 /* 0, or -1 on a fault. */
 int people_read(struct call *c, struct db *d, const struct account_key *key, struct people *page);
 /* Reads one member only, which may not be there. */
-int people_read_one(struct call *c, struct db *d, const struct account_key *key, const char *id,
-                    struct people *page);
+int people_read_one(struct call *c, struct db *d, const struct account_key *key, const char *id, struct people *page);
 /* The list, under that key, and nextCursor. */
 void people_put(struct json_writer *w, const char *key, const struct call *c, const struct reader_account *a,
                 const struct people *page);

@@ -192,7 +192,7 @@ struct listing {
 	const struct call *c;
 	enum price_kind kind;
 	const char *model, *provider; /* NULL: any */
-	int64_t place, first; /* among all prices, from 1 */
+	int64_t place, first;         /* among all prices, from 1 */
 	int64_t left;
 	int64_t next; /* where the next page begins; 0 while there is none */
 };
@@ -222,8 +222,7 @@ static int visit(void *context, const struct price *p)
 	return 0;
 }
 
-static void put_list(struct listing *l, const struct book *book, enum price_kind kind,
-                     const char *name)
+static void put_list(struct listing *l, const struct book *book, enum price_kind kind, const char *name)
 {
 	l->kind = kind;
 	l->place = 0;
@@ -272,8 +271,8 @@ static void identify(const struct call *c, const struct listing *l, const struct
 		book_version(book), c->config->credit_value, c->config->action_price, l->first, l->left, 0,
 	};
 	const struct digest_piece pieces[] = {
-		piece_of(OCTROI_VERSION), piece_of(c->config->currency), piece_of(l->model), piece_of(l->provider),
-		{numbers, sizeof(numbers)},
+		piece_of(OCTROI_VERSION), piece_of(c->config->currency), piece_of(l->model),
+		piece_of(l->provider),    {numbers, sizeof(numbers)},
 	};
 
 	book_each_row(book, count_begun, &numbers[sizeof(numbers) / sizeof(numbers[0]) - 1]);
@@ -362,9 +361,11 @@ static void parse_estimate(struct parse *p, const struct call *c, struct estimat
 static struct price standard_action(const struct config *config)
 {
 	struct price p = {
-		.kind = PRICE_ACTION, .credits_micros = config->action_price,
-		.terms = {.margin_ppm = config->margin, .rate_ppm = config->exchange_rate,
-		          .credit_value_ppm = config->credit_value},
+		.kind = PRICE_ACTION,
+		.credits_micros = config->action_price,
+		.terms = {.margin_ppm = config->margin,
+	                  .rate_ppm = config->exchange_rate,
+	                  .credit_value_ppm = config->credit_value},
 	};
 
 	return p;
@@ -385,12 +386,10 @@ static bool estimate_model(const struct price *p, const struct config *config, s
 }
 
 /* OK with cost and version, UNKNOWN_MODEL, UNKNOWN_ACTION, or INVALID_REQUEST: beyond counting. */
-static enum outcome estimate(const struct book *book, const struct config *config,
-                             struct estimate *e)
+static enum outcome estimate(const struct book *book, const struct config *config, struct estimate *e)
 {
 	enum price_kind kind = e->model != NULL ? PRICE_MODEL : PRICE_ACTION;
-	const struct price *p = book_price_at(
-		book, kind, kind == PRICE_MODEL ? e->model : e->action, clock_wall_us());
+	const struct price *p = book_price_at(book, kind, kind == PRICE_MODEL ? e->model : e->action, clock_wall_us());
 	struct price standard = standard_action(config);
 	bool fits;
 

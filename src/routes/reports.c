@@ -311,8 +311,8 @@ static void put_margins(struct call *c, const struct margins_options *o, const s
 
 void reports_margin(struct call *c)
 {
-	struct margins_options o = {
-		.credit_value_ppm = c->config->credit_value, .decimals = stripe_decimals(c->config->currency)};
+	struct margins_options o = {.credit_value_ppm = c->config->credit_value,
+	                            .decimals = stripe_decimals(c->config->currency)};
 	struct margins_row *rows = NULL;
 	bool more = false, span = true;
 	int count = 0, result;

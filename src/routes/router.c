@@ -52,8 +52,8 @@ struct router {
 	struct bulkhead slow, reads, spans, reports;
 	struct bulkhead *bulkhead[COST_COUNT]; /* that a request of that cost enters; NULL: none */
 	struct delay *delay;
-	struct edge *edge;     /* atomic: set while workers run */
-	int64_t pruned_us;     /* owned by the housekeeping thread */
+	struct edge *edge; /* atomic: set while workers run */
+	int64_t pruned_us; /* owned by the housekeeping thread */
 };
 
 /* A page sends so many requests at once. */
@@ -139,8 +139,7 @@ void router_housekeep(struct router *r)
 /* ---- which route ----------------------------------------------------------------------------- */
 
 /* Copies the path's parts at the pattern's {} into segment.  False when the path is another, or memory is short. */
-static bool matches_route(const char *pattern, const char *path, struct arena *arena,
-                    const char *segment[SEGMENTS_MAX])
+static bool matches_route(const char *pattern, const char *path, struct arena *arena, const char *segment[SEGMENTS_MAX])
 {
 	int count = 0;
 
@@ -193,8 +192,7 @@ static enum metrics_route find_route(struct call *c, enum outcome *outcome)
 			return (enum metrics_route)i;
 		if (length > 0)
 			length += (size_t)snprintf(allow + length, sizeof(allow) - length, ", ");
-		length += (size_t)snprintf(allow + length, sizeof(allow) - length, "%s%s",
-		                           route->method,
+		length += (size_t)snprintf(allow + length, sizeof(allow) - length, "%s%s", route->method,
 		                           strcmp(route->method, "GET") == 0 ? ", HEAD" : "");
 		CHECK(length < sizeof(allow));
 	}
@@ -254,8 +252,7 @@ static bool is_json(const char *type)
 /* Refuses the body with that sentence; the parser's own sentences are in English. */
 static void render_json_error(struct call *c, const char *sentence)
 {
-	const struct refusal r = {
-		.outcome = OUTCOME_INVALID_REQUEST, .field = "body", .message = sentence};
+	const struct refusal r = {.outcome = OUTCOME_INVALID_REQUEST, .field = "body", .message = sentence};
 
 	render_refusal(c, &r);
 }
@@ -369,10 +366,9 @@ static void note_answer(const struct call *c)
 	metrics_note(c->metrics, (enum metrics_route)c->route, c->response->status, c->outcome, duration_us);
 	log_event(LOG_LEVEL_INFO, "request", LOG_TEXT("id", c->request->id),
 	          LOG_TEXT("method", known ? routes[c->route].method : "-"),
-	          LOG_TEXT("route", known ? routes[c->route].pattern : "-"),
-	          LOG_NUMBER("status", c->response->status),
-	          LOG_TEXT("outcome", outcome_name(c->outcome)),
-	          LOG_NUMBER("duration_us", duration_us), LOG_TEXT("account", c->account));
+	          LOG_TEXT("route", known ? routes[c->route].pattern : "-"), LOG_NUMBER("status", c->response->status),
+	          LOG_TEXT("outcome", outcome_name(c->outcome)), LOG_NUMBER("duration_us", duration_us),
+	          LOG_TEXT("account", c->account));
 }
 
 /* Adds the parts that every answer has, and ends the call. */

@@ -16,9 +16,9 @@ struct router_options {
 	const struct config *config;
 	struct ledger *ledger;
 	int workers, reader_count; /* threads that serve; connections in readers */
-	int slow_max;         /* handlers that may wait for Stripe at once; at least 1 */
-	struct pool *readers; /* never the ledger's batch connection, except with one connection for all */
-	struct pool *key_reader; /* for API keys alone, so that no read delays them; as readers otherwise */
+	int slow_max;              /* handlers that may wait for Stripe at once; at least 1 */
+	struct pool *readers;      /* never the ledger's batch connection, except with one connection for all */
+	struct pool *key_reader;   /* for API keys alone, so that no read delays them; as readers otherwise */
 };
 
 struct router *router_new(const struct router_options *options);

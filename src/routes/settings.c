@@ -113,16 +113,14 @@ static int parse_member_limits(void *context, const char *id, const struct json 
 	struct parse inner;
 
 	if (!id_account_valid(id, strlen(id)) || json_type(limits) != JSON_RECORD) {
-		parse_wrong(s->parse, "members",
-		            json_type(limits) != JSON_RECORD ? PARSE_RECORD : PARSE_ACCOUNT);
+		parse_wrong(s->parse, "members", json_type(limits) != JSON_RECORD ? PARSE_RECORD : PARSE_ACCOUNT);
 		return 1;
 	}
 	command = add_setting(s, COMMAND_MEMBER);
 	command->member = id;
 	command->member_change.must_exist = true;
 	parse_record(&inner, s->call->request, limits, members_of_member);
-	command->member_change.set_limit =
-		parse_limit(&inner, "limitMicros", &command->member_change.limit_micros);
+	command->member_change.set_limit = parse_limit(&inner, "limitMicros", &command->member_change.limit_micros);
 	command->member_change.set_daily_limit =
 		parse_limit(&inner, "dailyLimitMicros", &command->member_change.daily_limit_micros);
 	command->member_change.set_monthly_limit =

@@ -95,12 +95,12 @@ void show_limits(struct json_writer *w, const struct call *c, const struct reade
 {
 	const struct reader_workspace *p = &a->workspace;
 	const struct zone *z = spending_zone(c, a);
-	const struct window day = {
-		"dailyLimitMicros", "dailyUsedMicros", "dailyResetsAt", p->daily_limit_micros,
-		p->day_micros, p->day_until_us, zone_next_day(z, a->now_us)};
-	const struct window month = {
-		"monthlyLimitMicros", "monthlyUsedMicros", "monthlyResetsAt", p->monthly_limit_micros,
-		p->month_micros, p->month_until_us, zone_next_month(z, a->now_us)};
+	const struct window day = {"dailyLimitMicros",         "dailyUsedMicros", "dailyResetsAt",
+	                           p->daily_limit_micros,      p->day_micros,     p->day_until_us,
+	                           zone_next_day(z, a->now_us)};
+	const struct window month = {"monthlyLimitMicros",         "monthlyUsedMicros", "monthlyResetsAt",
+	                             p->monthly_limit_micros,      p->month_micros,     p->month_until_us,
+	                             zone_next_month(z, a->now_us)};
 
 	json_open_record(w, "limits");
 	if (a->mode == MODE_POSTPAID) {
@@ -162,8 +162,8 @@ void show_member(struct json_writer *w, const struct call *c, const struct reade
 	         period_end_us > a->now_us ? period_end_us : month_end_us},
 		{"dailyLimitMicros", "dailyUsedMicros", "dailyResetsAt", m->daily_limit_micros, m->day_micros,
 	         m->day_until_us, zone_next_day(z, a->now_us)},
-		{"monthlyLimitMicros", "monthlyUsedMicros", "monthlyResetsAt", m->monthly_limit_micros,
-	         m->month_micros, m->month_until_us, month_end_us},
+		{"monthlyLimitMicros", "monthlyUsedMicros", "monthlyResetsAt", m->monthly_limit_micros, m->month_micros,
+	         m->month_until_us, month_end_us},
 	};
 
 	json_put_text(w, "member", m->id);
@@ -204,8 +204,8 @@ void show_account(struct json_writer *w, const struct call *c, const struct read
 
 /* ---- history ------------------------------------------------------------------------------------- */
 
-void show_transaction(struct json_writer *w, const char *key, const struct account_key *account,
-                      int64_t unit, const struct reader_transaction *t)
+void show_transaction(struct json_writer *w, const char *key, const struct account_key *account, int64_t unit,
+                      const struct reader_transaction *t)
 {
 	json_open_record(w, key);
 	render_put_id(w, "id", account, t->seq);
@@ -224,8 +224,7 @@ void show_transaction(struct json_writer *w, const char *key, const struct accou
 	json_close_record(w);
 }
 
-void show_usage(struct json_writer *w, const struct account_key *account, int64_t unit,
-                const struct reader_usage *u)
+void show_usage(struct json_writer *w, const struct account_key *account, int64_t unit, const struct reader_usage *u)
 {
 	json_open_record(w, NULL);
 	show_usage_members(w, account, unit, u);
@@ -248,8 +247,7 @@ void show_usage_members(struct json_writer *w, const struct account_key *account
 	json_put_int(w, "cacheReadTokens", u->cache_read_tokens);
 	json_put_int(w, "cacheWriteTokens", u->cache_write_tokens);
 	json_put_int(w, "totalTokens",
-	             u->input_tokens + u->output_tokens + u->cache_read_tokens +
-	                     u->cache_write_tokens);
+	             u->input_tokens + u->output_tokens + u->cache_read_tokens + u->cache_write_tokens);
 	if (counts_read(&counts, u->counts, strlen(u->counts)) == 0)
 		counted_put(w, (enum dimension)DIMENSION_COLUMNS, &counts);
 	if (u->service_tier != TIER_STANDARD)

@@ -28,10 +28,9 @@ void show_member(struct json_writer *w, const struct call *c, const struct reade
 void show_account(struct json_writer *w, const struct call *c, const struct reader_account *a);
 
 /* Each a record of its own; unit is the account's. */
-void show_transaction(struct json_writer *w, const char *key, const struct account_key *account,
-                      int64_t unit, const struct reader_transaction *t);
-void show_usage(struct json_writer *w, const struct account_key *account, int64_t unit,
-                const struct reader_usage *u);
+void show_transaction(struct json_writer *w, const char *key, const struct account_key *account, int64_t unit,
+                      const struct reader_transaction *t);
+void show_usage(struct json_writer *w, const struct account_key *account, int64_t unit, const struct reader_usage *u);
 /* The members of an open record. */
 void show_usage_members(struct json_writer *w, const struct account_key *account, int64_t unit,
                         const struct reader_usage *u);

@@ -46,8 +46,7 @@ void tokens_issue(struct call *c)
 	parse_need(&p, "account");
 	account = parse_account(&p, "account");
 	member = parse_account(&p, "member");
-	life = parse_int(&p, "ttlSeconds", LIFE_MIN_SECONDS, TOKEN_LIFE_MAX_SECONDS,
-	                 TOKEN_LIFE_MAX_SECONDS);
+	life = parse_int(&p, "ttlSeconds", LIFE_MIN_SECONDS, TOKEN_LIFE_MAX_SECONDS, TOKEN_LIFE_MAX_SECONDS);
 	if (!parse_ok(&p)) {
 		render_wrong(c, &p);
 		return;
@@ -59,8 +58,8 @@ void tokens_issue(struct call *c)
 	c->account = account;
 	if (!is_welcome(c, account, member))
 		return;
-	token = token_issue(c->request->arena, c->config->token_secret, account,
-	                    member != NULL ? member : "", now_us, life);
+	token = token_issue(c->request->arena, c->config->token_secret, account, member != NULL ? member : "", now_us,
+	                    life);
 	if (token == NULL) {
 		render_outcome(c, OUTCOME_UNAVAILABLE);
 		return;

@@ -58,8 +58,8 @@ static bool billing_page(const struct call *c, struct buf *url)
 }
 
 /* Puts the URL: configured, or the billing page with a query that tells it the result. */
-static void put_url(const struct call *c, struct stripe_call *call, const char *name,
-                    const char *configured, const char *query)
+static void put_url(const struct call *c, struct stripe_call *call, const char *name, const char *configured,
+                    const char *query)
 {
 	struct buf url;
 
@@ -101,8 +101,7 @@ static int64_t stripe_amount(const char *currency, int64_t amount)
 static void render_limit(struct call *c, bool low, int64_t limit)
 {
 	char amount[RENDER_AMOUNT_MAX], message[MESSAGE_MAX];
-	const struct refusal r = {
-		.outcome = OUTCOME_INVALID_REQUEST, .field = "amount", .message = message};
+	const struct refusal r = {.outcome = OUTCOME_INVALID_REQUEST, .field = "amount", .message = message};
 
 	render_amount_short(c, limit * MONEY_MICROS_PER_MINOR, amount);
 	sentence_fill(low ? SENTENCE_TOPUP_MINIMUM : SENTENCE_TOPUP_MAXIMUM, c->french, amount, message,
@@ -126,8 +125,7 @@ static bool parse_order(struct call *c, struct command *command)
 	}
 	if (amount < c->config->topup_min || amount > c->config->topup_max) {
 		render_limit(c, amount < c->config->topup_min,
-		             amount < c->config->topup_min ? c->config->topup_min
-		                                           : c->config->topup_max);
+		             amount < c->config->topup_min ? c->config->topup_min : c->config->topup_max);
 		return false;
 	}
 	command->topup.amount_minor = stripe_amount(c->config->currency, amount);
@@ -249,8 +247,8 @@ static void put_session(const struct call *c, struct stripe_call *call, const st
 
 /* Asks for the order's session, or for a new one.  After STRIPE_OK, call->json is the session.  The key depends
  * on the customer too, because a request about another customer is another request. */
-static enum stripe_result find_session(const struct call *c, const struct order *o,
-                                       char path[STRIPE_PATH_MAX], struct stripe_call *call)
+static enum stripe_result find_session(const struct call *c, const struct order *o, char path[STRIPE_PATH_MAX],
+                                       struct stripe_call *call)
 {
 	const bool known = stripe_id_valid(o->row.session_id, "cs_");
 	char key[STRIPE_KEY_MAX];
@@ -335,9 +333,7 @@ static void serve_order(struct call *c, struct command *command)
 
 void topups_open(struct call *c)
 {
-	struct command command = {.kind = COMMAND_TOPUP,
-	                          .account = call_account_key(c),
-	                          .account_id = c->account};
+	struct command command = {.kind = COMMAND_TOPUP, .account = call_account_key(c), .account_id = c->account};
 	struct buf page;
 	bool known;
 
@@ -373,9 +369,7 @@ static const char *read_customer(struct call *c, bool *failed)
 	pool_give(c->readers, d);
 	if (*failed)
 		render_outcome(c, OUTCOME_UNAVAILABLE);
-	return !*failed && billing.found && stripe_id_valid(billing.customer_id, "cus_")
-	               ? billing.customer_id
-	               : NULL;
+	return !*failed && billing.found && stripe_id_valid(billing.customer_id, "cus_") ? billing.customer_id : NULL;
 }
 
 static void serve_portal(struct call *c, const char *customer)
@@ -466,8 +460,7 @@ static void put_invoices(struct call *c, const struct json *list)
 		last = stripe_text(json_at(rows, i), "id");
 	}
 	json_close_list(&w);
-	put_given(&w, "nextCursor",
-	          more != NULL && json_type(more) == JSON_BOOL && json_bool(more) ? last : "");
+	put_given(&w, "nextCursor", more != NULL && json_type(more) == JSON_BOOL && json_bool(more) ? last : "");
 	render_close(&w);
 }
 

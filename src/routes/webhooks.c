@@ -15,8 +15,7 @@
 
 static void refuse_webhook(struct call *c, const char *field, const char *message)
 {
-	const struct refusal r = {
-		.outcome = OUTCOME_INVALID_REQUEST, .field = field, .message = message};
+	const struct refusal r = {.outcome = OUTCOME_INVALID_REQUEST, .field = field, .message = message};
 
 	render_refusal(c, &r);
 }
@@ -29,8 +28,7 @@ static bool is_stripe_signed(struct call *c)
 	enum signature_verdict verdict;
 
 	if (secrets[0] == '\0') {
-		log_event(LOG_LEVEL_WARNING, "webhook_without_secret",
-		          LOG_TEXT("key", "stripe_webhook_secret"));
+		log_event(LOG_LEVEL_WARNING, "webhook_without_secret", LOG_TEXT("key", "stripe_webhook_secret"));
 		render_outcome(c, OUTCOME_UNAVAILABLE);
 		return false;
 	}

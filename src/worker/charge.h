@@ -34,9 +34,9 @@ struct charge_result {
 	enum charge_end end;
 	int64_t amount_minor, failures;
 	micros amount_micros;
-	char code[STRIPE_CODE_MAX];              /* of CHARGE_DECLINED, Stripe's */
-	char invoice_url[STATEMENTS_URL_MAX];    /* where the customer can pay; "" when there is none */
-	char error[CHARGE_ERROR_MAX];            /* of the last two, for the operator */
+	char code[STRIPE_CODE_MAX];           /* of CHARGE_DECLINED, Stripe's */
+	char invoice_url[STATEMENTS_URL_MAX]; /* where the customer can pay; "" when there is none */
+	char error[CHARGE_ERROR_MAX];         /* of the last two, for the operator */
 };
 
 /* account_id: the application's. */

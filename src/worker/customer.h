@@ -10,8 +10,8 @@
 #define CUSTOMER_ID_MAX 256
 
 struct customer {
-	const char *account_id;  /* the application's */
-	const char *id, *key;    /* from the ledger; id "" when there is none yet */
+	const char *account_id;   /* the application's */
+	const char *id, *key;     /* from the ledger; id "" when there is none yet */
 	const char *email, *name; /* "" when not known */
 };
 

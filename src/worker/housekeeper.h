@@ -16,7 +16,7 @@ struct housekeeper;
 
 struct housekeeper_options {
 	const struct config *config;
-	struct price_terms terms;          /* for the prices, from the configuration */
+	struct price_terms terms; /* for the prices, from the configuration */
 	struct pool *readers;
 	const struct worker_options *work; /* for this thread to do; NULL: worker.c's own threads do it */
 	bool (*wanted)(void *context);     /* true if there is work to do this second */

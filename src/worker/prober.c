@@ -13,8 +13,7 @@
 #define LOOK_EVERY_US (5 * CLOCK_US_PER_SECOND)
 #define US_PER_MINUTE (60 * CLOCK_US_PER_SECOND)
 
-bool prober_target(const struct config *c, enum probe_provider provider,
-                   struct probe_target *target)
+bool prober_target(const struct config *c, enum probe_provider provider, struct probe_target *target)
 {
 	const bool openai = provider == PROBE_OPENAI;
 
@@ -98,8 +97,7 @@ int prober_due(const struct config *c, struct pool *pool, int64_t *looks_us)
 	*looks_us = now_us + LOOK_EVERY_US;
 	for (int provider = 0; provider < PROBE_PROVIDERS; provider++)
 		if (prober_target(c, (enum probe_provider)provider, &target) &&
-		    prober_check(pool, &target, c->probe_minutes * US_PER_MINUTE, &result) ==
-		            PROBER_NOTED)
+		    prober_check(pool, &target, c->probe_minutes * US_PER_MINUTE, &result) == PROBER_NOTED)
 			probed++;
 	return probed;
 }

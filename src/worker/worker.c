@@ -18,9 +18,9 @@
 #define LOOK_EVERY_US CLOCK_US_PER_SECOND
 #define REVIEW_EVERY_US (5 * CLOCK_US_PER_SECOND)
 #define POOL_PATIENCE_US (5 * CLOCK_US_PER_SECOND)
-#define ROW_US (60 * CLOCK_US_PER_SECOND)                /* for one row */
-#define LEASE_US (ROW_US + 60 * CLOCK_US_PER_SECOND)     /* longer, so that no other thread has the row meanwhile */
-#define ATTEMPTS_MAX 16                                  /* a day and a half */
+#define ROW_US (60 * CLOCK_US_PER_SECOND)            /* for one row */
+#define LEASE_US (ROW_US + 60 * CLOCK_US_PER_SECOND) /* longer, so that no other thread has the row meanwhile */
+#define ATTEMPTS_MAX 16                              /* a day and a half */
 #define PAUSE_FIRST_US (30 * CLOCK_US_PER_SECOND)
 #define PAUSE_MAX_US (6 * 3600 * CLOCK_US_PER_SECOND)
 #define DAY_US (24 * 3600 * CLOCK_US_PER_SECOND)

@@ -269,8 +269,8 @@ static int find_table(const char *name)
 
 static bool parse_history(char **words, struct history *h)
 {
-	int64_t *const numbers[] = {&h->first, &h->last, &h->usages, &h->deep, &h->amount, &h->version, &h->reserved,
-	                            &h->cost, &h->now_us};
+	int64_t *const numbers[] = {&h->first,   &h->last,     &h->usages, &h->deep,  &h->amount,
+	                            &h->version, &h->reserved, &h->cost,   &h->now_us};
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		char *end;

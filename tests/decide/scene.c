@@ -21,22 +21,30 @@
 
 /* ---- prices: a token of gpt costs a micro, one of its output four ------------------------------------ */
 
-#define TERMS {.margin_ppm = 1000000, .rate_ppm = 1000000, .credit_value_ppm = 10000}
+#define TERMS \
+	{ \
+		.margin_ppm = 1000000, .rate_ppm = 1000000, .credit_value_ppm = 10000 \
+	}
 #define MODEL(name, of, v, at, ...) \
-	{.kind = PRICE_MODEL, .item = name, .provider = of, .version = v, .starts_at_us = at, .terms = TERMS, \
-	 LINES(__VA_ARGS__)}
+	{ \
+		.kind = PRICE_MODEL, .item = name, .provider = of, .version = v, .starts_at_us = at, .terms = TERMS, \
+		LINES(__VA_ARGS__) \
+	}
 
 static const struct price prices[] = {
 	/*                                            input   cache read  cache write  for an hour  output */
-	MODEL("gpt", "openai", 1, 0,                  1000000, 500000,     1250000,     2000000,     4000000),
-	MODEL("gpt", "openai", 2, START_US + 5000 * US, 2000000, 1000000,  2500000,     4000000,     8000000),
-	MODEL("mini", "openai", 1, 0,                 100000,  50000,      125000,      200000,      400000),
-	MODEL("claude", "anthropic", 1, 0,            3000000, 300000,     3750000,     6000000,     15000000),
-	MODEL("free", "nobody", 1, 0,                 0,       0,          0,           0,           0),
-	MODEL("embed", "openai", 1, 0,                1000000, 1000000,    1000000,     1000000,     0),
-	{.kind = PRICE_MODEL, .item = "huge", .provider = "openai", .version = 1,
-	 .terms = {.margin_ppm = 1000000, .rate_ppm = 1000000, .credit_value_ppm = 1},
-	 LINES(PICO_OF_DOLLAR, 0, 0, 0, PICO_OF_DOLLAR)},
+	MODEL("gpt", "openai", 1, 0, 1000000, 500000, 1250000, 2000000, 4000000),
+	MODEL("gpt", "openai", 2, START_US + 5000 * US, 2000000, 1000000, 2500000, 4000000, 8000000),
+	MODEL("mini", "openai", 1, 0, 100000, 50000, 125000, 200000, 400000),
+	MODEL("claude", "anthropic", 1, 0, 3000000, 300000, 3750000, 6000000, 15000000),
+	MODEL("free", "nobody", 1, 0, 0, 0, 0, 0, 0),
+	MODEL("embed", "openai", 1, 0, 1000000, 1000000, 1000000, 1000000, 0),
+	{.kind = PRICE_MODEL,
+         .item = "huge",
+         .provider = "openai",
+         .version = 1,
+         .terms = {.margin_ppm = 1000000, .rate_ppm = 1000000, .credit_value_ppm = 1},
+         LINES(PICO_OF_DOLLAR, 0, 0, 0, PICO_OF_DOLLAR)},
 	{.kind = PRICE_ACTION, .item = "debrief", .version = 1, .terms = TERMS, .credits_micros = 2000000},
 	{.kind = PRICE_ACTION, .item = "dear", .version = 1, .terms = TERMS, .credits_micros = MONEY_AMOUNT_MAX_MICROS},
 };
@@ -59,14 +67,12 @@ struct scene {
 
 static bool seen[COMMAND_COUNT][OUTCOME_COUNT];
 
-bool
-scene_seen(enum command_kind kind, enum outcome outcome)
+bool scene_seen(enum command_kind kind, enum outcome outcome)
 {
 	return seen[kind][outcome];
 }
 
-static void *
-get(struct scene *s, size_t bytes)
+static void *get(struct scene *s, size_t bytes)
 {
 	void *p = arena_alloc(s->memory, bytes);
 
@@ -74,15 +80,13 @@ get(struct scene *s, size_t bytes)
 	return p;
 }
 
-static void
-wrong(const char *line, const char *what, int64_t expected, int64_t found)
+static void wrong(const char *line, const char *what, int64_t expected, int64_t found)
 {
 	fail_msg("\n    %s\n    %s: expected %lld, found %lld", line, what, (long long)expected, (long long)found);
 }
 
 /* The first columns of a row are its key. */
-static bool
-same_row(const struct row *a, const struct row *b)
+static bool same_row(const struct row *a, const struct row *b)
 {
 	const struct table *t = table_of(a->table);
 
@@ -91,16 +95,15 @@ same_row(const struct row *a, const struct row *b)
 		const char *x = (const char *)a + c->offset, *y = (const char *)b + c->offset;
 
 		if (c->type == COLUMN_TEXT
-		        ? strcmp(*(const char *const *)(const void *)x, *(const char *const *)(const void *)y) != 0
-		        : memcmp(x, y, c->size) != 0)
+		            ? strcmp(*(const char *const *)(const void *)x, *(const char *const *)(const void *)y) != 0
+		            : memcmp(x, y, c->size) != 0)
 			return false;
 	}
 	return true;
 }
 
 /* A copy that owes nothing to the batch or its book. */
-static struct row *
-copy_row(struct scene *s, const struct row *row)
+static struct row *copy_row(struct scene *s, const struct row *row)
 {
 	const struct table *t = table_of(row->table);
 	struct row *copy = get(s, t->row_size);
@@ -118,8 +121,7 @@ copy_row(struct scene *s, const struct row *row)
 }
 
 /* What persist does: inserts new rows at the end, puts changed ones in place, takes ended ones out. */
-static void
-persist_row(struct scene *s, const struct row *row)
+static void persist_row(struct scene *s, const struct row *row)
 {
 	struct row **at = &s->table[row->table], *copy = copy_row(s, row);
 
@@ -132,16 +134,14 @@ persist_row(struct scene *s, const struct row *row)
 	*at = row->change == ROW_ENDED ? copy->next : copy;
 }
 
-static void
-persist_rows(struct scene *s)
+static void persist_rows(struct scene *s)
 {
 	for (int t = 0; t < TABLE_COUNT; t++)
 		for (const struct row *row = rows_changed(s->rows, (enum table_id)t); row != NULL; row = row->written)
 			persist_row(s, row);
 }
 
-static struct accounts_row *
-account_of(const struct scene *s, const struct account_key *key)
+static struct accounts_row *account_of(const struct scene *s, const struct account_key *key)
 {
 	for (struct row *row = s->table[TABLE_ACCOUNTS]; row != NULL; row = row->next)
 		if (memcmp(((struct accounts_row *)row)->id, key->bytes, sizeof(key->bytes)) == 0)
@@ -149,14 +149,12 @@ account_of(const struct scene *s, const struct account_key *key)
 	return NULL;
 }
 
-static bool
-belongs(const struct row *row, const struct account_key *key)
+static bool belongs(const struct row *row, const struct account_key *key)
 {
 	return memcmp((const char *)row + table_of(row->table)->columns[0].offset, key->bytes, sizeof(key->bytes)) == 0;
 }
 
-static void
-load_row(struct scene *s, struct slot *slot, const struct row *row)
+static void load_row(struct scene *s, struct slot *slot, const struct row *row)
 {
 	struct row *copy = rows_alloc(s->rows, row->table);
 
@@ -166,8 +164,7 @@ load_row(struct scene *s, struct slot *slot, const struct row *row)
 }
 
 /* Holds so that the first to expire comes first in the end, as prefetch reads them. */
-static void
-load_holds(struct scene *s, struct slot *slot, int64_t below_us)
+static void load_holds(struct scene *s, struct slot *slot, int64_t below_us)
 {
 	const struct holds_row *last = NULL;
 	int64_t below_seq = INT64_MAX;
@@ -198,8 +195,7 @@ struct naming {
 	enum table_id table;
 };
 
-static bool
-is_named(const struct row *row, const void *key)
+static bool is_named(const struct row *row, const void *key)
 {
 	const struct column *c = table_key(row->table);
 	const void *field;
@@ -212,8 +208,7 @@ is_named(const struct row *row, const void *key)
 	return memcmp(field, key, c->size) == 0;
 }
 
-static bool
-load_named(void *context, struct slot *slot, const void *key)
+static bool load_named(void *context, struct slot *slot, const void *key)
 {
 	const struct naming *n = context;
 
@@ -224,8 +219,7 @@ load_named(void *context, struct slot *slot, const void *key)
 }
 
 /* Of all tables that are loaded so. */
-static void
-load_tables(struct scene *s, struct slot *slot, enum table_load load, bool due)
+static void load_tables(struct scene *s, struct slot *slot, enum table_load load, bool due)
 {
 	for (int t = 0; t < TABLE_COUNT; t++) {
 		struct naming n = {s, slot, (enum table_id)t};
@@ -236,8 +230,7 @@ load_tables(struct scene *s, struct slot *slot, enum table_load load, bool due)
 }
 
 /* Members that holds and usages name, once these are loaded. */
-static bool
-want_member_of(void *context, struct slot *slot, const void *key)
+static bool want_member_of(void *context, struct slot *slot, const void *key)
 {
 	struct scene *s = context;
 	const struct usages_row *u = (const struct usages_row *)rows_find(s->rows, slot, TABLE_USAGES, key);
@@ -252,8 +245,7 @@ struct loading {
 };
 
 /* A capture, its entries and those by which debt was paid since, and the grants that they name and that are empty. */
-static bool
-load_capture(void *context, struct slot *slot, const void *key)
+static bool load_capture(void *context, struct slot *slot, const void *key)
 {
 	const struct loading *l = context;
 	struct naming n = {l->scene, slot, TABLE_CAPTURES};
@@ -279,8 +271,7 @@ load_capture(void *context, struct slot *slot, const void *key)
 	return true;
 }
 
-static void
-load_captures(struct scene *s, struct slot *slot)
+static void load_captures(struct scene *s, struct slot *slot)
 {
 	struct loading l = {s, slot};
 
@@ -293,8 +284,7 @@ load_captures(struct scene *s, struct slot *slot)
 	}
 }
 
-static void
-load_members(struct scene *s, struct slot *slot)
+static void load_members(struct scene *s, struct slot *slot)
 {
 	struct naming n = {s, slot, TABLE_MEMBERS};
 
@@ -311,20 +301,19 @@ load_members(struct scene *s, struct slot *slot)
 }
 
 /* Those that run, and those that a command names. */
-static void
-load_periods(struct scene *s, struct slot *slot)
+static void load_periods(struct scene *s, struct slot *slot)
 {
 	struct naming n = {s, slot, TABLE_PAID_PERIODS};
 
 	for (const struct row *row = s->table[TABLE_PAID_PERIODS]; row != NULL && slot->periods_loaded; row = row->next)
-		if (slot->workspace != NULL && belongs(row, &slot->key) && ((const struct paid_periods_row *)row)->running != 0)
+		if (slot->workspace != NULL && belongs(row, &slot->key) &&
+		    ((const struct paid_periods_row *)row)->running != 0)
 			load_row(s, slot, row);
 	rows_each_wanted(s->rows, TABLE_PAID_PERIODS, load_named, &n);
 }
 
 /* As prefetch finds it: the workspace's, else that of a profile which is loaded. */
-static void
-set_zone(struct scene *s, struct slot *slot)
+static void set_zone(struct scene *s, struct slot *slot)
 {
 	const char *name = slot->workspace != NULL ? slot->workspace->time_zone : "";
 
@@ -338,8 +327,7 @@ set_zone(struct scene *s, struct slot *slot)
 }
 
 /* What prefetch loads of one account: no more, so that a look at anything else aborts. */
-static void
-load_account(struct scene *s, struct slot *slot)
+static void load_account(struct scene *s, struct slot *slot)
 {
 	const struct accounts_row *account = account_of(s, &slot->key);
 	const bool due = account != NULL && account->due_at_us <= s->now_us;
@@ -352,7 +340,8 @@ load_account(struct scene *s, struct slot *slot)
 	if (account == NULL)
 		return;
 	load_row(s, slot, &account->row);
-	for (const struct row *row = s->table[TABLE_WORKSPACES]; row != NULL && account->workspace != 0; row = row->next)
+	for (const struct row *row = s->table[TABLE_WORKSPACES]; row != NULL && account->workspace != 0;
+	     row = row->next)
 		if (belongs(row, &slot->key))
 			load_row(s, slot, row);
 	assert_true((slot->workspace != NULL) == (account->workspace != 0));
@@ -371,30 +360,28 @@ load_account(struct scene *s, struct slot *slot)
 }
 
 /* Who referred the command's account comes along. */
-static void
-want_referrer(struct scene *s, const struct command *c)
+static void want_referrer(struct scene *s, const struct command *c)
 {
 	for (const struct row *row = s->table[TABLE_SIGNUPS]; row != NULL; row = row->next) {
 		const struct signups_row *p = (const struct signups_row *)row;
 		struct account_key key;
 
-		if ((decide_needs(c->kind) & NEEDS_REFERRER) == 0 || !belongs(row, &c->account) || p->referred_at_us == 0)
+		if ((decide_needs(c->kind) & NEEDS_REFERRER) == 0 || !belongs(row, &c->account) ||
+		    p->referred_at_us == 0)
 			continue;
 		memcpy(key.bytes, p->referrer_id, sizeof(key.bytes));
 		rows_slot(s->rows, &key)->wants_grants = true;
 	}
 }
 
-static void
-want_rows(struct scene *s, struct slot *slot, struct command *c)
+static void want_rows(struct scene *s, struct slot *slot, struct command *c)
 {
 	assert_true(needs_name(s->rows, slot, c));
 	want_referrer(s, c);
 }
 
 /* As prefetch does once requests are read. */
-static void
-load_replayed(struct scene *s, struct slot *slot, const struct command *c)
+static void load_replayed(struct scene *s, struct slot *slot, const struct command *c)
 {
 	struct naming n = {s, slot, TABLE_USAGES};
 	const struct requests_row *q;
@@ -411,8 +398,7 @@ load_replayed(struct scene *s, struct slot *slot, const struct command *c)
 
 /* ---- what must hold after every batch -------------------------------------------------------------- */
 
-static void
-check_journal(const struct scene *s, const struct accounts_row *a, const char *line)
+static void check_journal(const struct scene *s, const struct accounts_row *a, const char *line)
 {
 	unsigned char head[DIGEST_BYTES] = {0}, hash[DIGEST_BYTES];
 	micros balance = 0;
@@ -441,8 +427,7 @@ check_journal(const struct scene *s, const struct accounts_row *a, const char *l
 		wrong(line, "entries", seq, a->entry_seq);
 }
 
-static const struct workspaces_row *
-workspace_row(const struct scene *s, const unsigned char id[ID_KEY_BYTES])
+static const struct workspaces_row *workspace_row(const struct scene *s, const unsigned char id[ID_KEY_BYTES])
 {
 	for (const struct row *row = s->table[TABLE_WORKSPACES]; row != NULL; row = row->next)
 		if (memcmp(((const struct workspaces_row *)row)->account_id, id, ID_KEY_BYTES) == 0)
@@ -450,8 +435,7 @@ workspace_row(const struct scene *s, const unsigned char id[ID_KEY_BYTES])
 	return NULL;
 }
 
-static void
-check_account(const struct scene *s, const struct accounts_row *a, const char *line)
+static void check_account(const struct scene *s, const struct accounts_row *a, const char *line)
 {
 	const struct workspaces_row *w = workspace_row(s, a->id);
 	const micros arrears = w != NULL ? w->arrears_micros : 0;
@@ -476,8 +460,7 @@ check_account(const struct scene *s, const struct accounts_row *a, const char *l
 }
 
 /* What the workspace counts of its members. */
-static void
-check_workspace(const struct scene *s, const struct accounts_row *a, const char *line)
+static void check_workspace(const struct scene *s, const struct accounts_row *a, const char *line)
 {
 	const struct workspaces_row *w = workspace_row(s, a->id);
 	int64_t members = 0, managers = 0;
@@ -505,8 +488,7 @@ check_workspace(const struct scene *s, const struct accounts_row *a, const char 
 }
 
 /* What periods gave is accounted for, and never more is taken back than was given. */
-static void
-check_periods(const struct scene *s, const struct accounts_row *a, const char *line)
+static void check_periods(const struct scene *s, const struct accounts_row *a, const char *line)
 {
 	for (const struct row *row = s->table[TABLE_PAID_PERIODS]; row != NULL; row = row->next) {
 		const struct paid_periods_row *p = (const struct paid_periods_row *)row;
@@ -514,7 +496,8 @@ check_periods(const struct scene *s, const struct accounts_row *a, const char *l
 
 		if (memcmp(p->account_id, a->id, sizeof(a->id)) != 0)
 			continue;
-		if (p->returned_micros < 0 || p->lapsed_micros < 0 || p->owed_micros < 0 || p->owed_micros > p->taken_micros ||
+		if (p->returned_micros < 0 || p->lapsed_micros < 0 || p->owed_micros < 0 ||
+		    p->owed_micros > p->taken_micros ||
 		    p->returned_micros + p->lapsed_micros + p->taken_micros > p->granted_micros)
 			wrong(line, "period's credits that are gone", p->granted_micros,
 			      p->returned_micros + p->lapsed_micros + p->taken_micros);
@@ -530,8 +513,7 @@ check_periods(const struct scene *s, const struct accounts_row *a, const char *l
 	}
 }
 
-static void
-check_statements(const struct scene *s, const struct accounts_row *a, const char *line)
+static void check_statements(const struct scene *s, const struct accounts_row *a, const char *line)
 {
 	const struct workspaces_row *w = workspace_row(s, a->id);
 	micros stated = 0, failed = 0;
@@ -557,8 +539,7 @@ struct words {
 	int count;
 };
 
-static void
-split_words(struct scene *s, const char *text, struct words *w)
+static void split_words(struct scene *s, const char *text, struct words *w)
 {
 	char *rest = arena_copy(s->memory, text, strlen(text));
 
@@ -572,8 +553,7 @@ split_words(struct scene *s, const char *text, struct words *w)
 }
 
 /* Value of the option "name=value", or NULL. */
-static const char *
-option(const struct words *w, const char *name)
+static const char *option(const struct words *w, const char *name)
 {
 	const size_t length = strlen(name);
 
@@ -583,8 +563,7 @@ option(const struct words *w, const char *name)
 	return NULL;
 }
 
-static int64_t
-integer(const char *text)
+static int64_t integer(const char *text)
 {
 	char *end;
 	const long long value = strtoll(text, &end, 10);
@@ -594,24 +573,21 @@ integer(const char *text)
 	return value;
 }
 
-static int64_t
-number(const struct words *w, const char *name, int64_t fallback)
+static int64_t number(const struct words *w, const char *name, int64_t fallback)
 {
 	const char *text = option(w, name);
 
 	return text != NULL ? integer(text) : fallback;
 }
 
-static const char *
-text_or(const struct words *w, const char *name, const char *fallback)
+static const char *text_or(const struct words *w, const char *name, const char *fallback)
 {
 	const char *text = option(w, name);
 
 	return text != NULL ? text : fallback;
 }
 
-static bool
-flag(const struct words *w, const char *name)
+static bool flag(const struct words *w, const char *name)
 {
 	for (int i = 0; i < w->count; i++)
 		if (strcmp(w->word[i], name) == 0)
@@ -620,8 +596,7 @@ flag(const struct words *w, const char *name)
 }
 
 /* Providers, separated by '+'. */
-static unsigned
-keys_of(const char *text)
+static unsigned keys_of(const char *text)
 {
 	unsigned keys = 0;
 
@@ -631,8 +606,7 @@ keys_of(const char *text)
 	return keys;
 }
 
-static void
-read_authorize(const struct words *w, struct command *c)
+static void read_authorize(const struct words *w, struct command *c)
 {
 	char *rest = w->word[2];
 
@@ -651,8 +625,7 @@ read_authorize(const struct words *w, struct command *c)
 	                                              text_or(w, "metadata", "")};
 }
 
-static void
-read_settle(const struct words *w, struct command *c)
+static void read_settle(const struct words *w, struct command *c)
 {
 	static const char *const names[DIMENSION_COLUMNS] = {"in", "read", "write", "write1h", "out"};
 
@@ -669,8 +642,7 @@ read_settle(const struct words *w, struct command *c)
 	}
 }
 
-static void
-read_transaction(const struct words *w, struct command *c, int sign, int64_t now_us)
+static void read_transaction(const struct words *w, struct command *c, int sign, int64_t now_us)
 {
 	const int type = names_to_transaction(text_or(w, "type", "ADJUSTMENT"));
 	const char *expires = option(w, "expires");
@@ -683,8 +655,7 @@ read_transaction(const struct words *w, struct command *c, int sign, int64_t now
 	c->transaction.description = c->transaction.reference = c->transaction.actor = c->transaction.metadata = "";
 }
 
-static void
-read_account(const struct words *w, struct command *c)
+static void read_account(const struct words *w, struct command *c)
 {
 	const char *unit = option(w, "unit"), *mode = option(w, "mode"), *status = option(w, "status");
 
@@ -712,8 +683,7 @@ read_account(const struct words *w, struct command *c)
 	c->account_change.month_micros = number(w, "thismonth", 0);
 }
 
-static void
-read_member(const struct words *w, struct command *c)
+static void read_member(const struct words *w, struct command *c)
 {
 	c->member = w->word[2];
 	c->member_change.remove = flag(w, "remove");
@@ -728,8 +698,7 @@ read_member(const struct words *w, struct command *c)
 	c->member_change.monthly_limit_micros = number(w, "monthly", COMMAND_NO_LIMIT);
 }
 
-static void
-read_statement(const struct words *w, struct command *c)
+static void read_statement(const struct words *w, struct command *c)
 {
 	if (c->kind != COMMAND_STATEMENT)
 		c->statement_seq = integer(w->word[2]);
@@ -754,14 +723,12 @@ read_statement(const struct words *w, struct command *c)
 	c->payment_id = text_or(w, "pi", "");
 }
 
-static enum account_unit
-unit_of(const struct words *w)
+static enum account_unit unit_of(const struct words *w)
 {
 	return (enum account_unit)price_unit_named(text_or(w, "unit", "money"));
 }
 
-static void
-read_bonus(const struct words *w, struct command *c)
+static void read_bonus(const struct words *w, struct command *c)
 {
 	c->bonus.campaign = text_or(w, "campaign", "signup");
 	c->bonus.amount_micros = number(w, "amount", 10);
@@ -774,12 +741,14 @@ read_bonus(const struct words *w, struct command *c)
 	c->bonus.name = text_or(w, "name", "");
 	c->bonus.description = "";
 	if (c->kind == COMMAND_SIGNUP && option(w, "event") != NULL)
-		c->event = (struct command_event){.id = option(w, "event"), .type = "user.created", .body = "", .subject = "",
+		c->event = (struct command_event){.id = option(w, "event"),
+		                                  .type = "user.created",
+		                                  .body = "",
+		                                  .subject = "",
 		                                  .provider = PROVIDER_CLERK};
 }
 
-static void
-read_topup(const struct words *w, struct command *c)
+static void read_topup(const struct words *w, struct command *c)
 {
 	c->topup.amount_minor = integer(w->word[2]);
 	c->topup.money_micros = number(w, "money", c->topup.amount_minor);
@@ -788,14 +757,12 @@ read_topup(const struct words *w, struct command *c)
 	c->topup.customer_key = text_or(w, "key", "key");
 }
 
-static enum refund_status
-status_of(const struct words *w)
+static enum refund_status status_of(const struct words *w)
 {
 	return flag(w, "failed") ? REFUND_FAILED : flag(w, "pending") ? REFUND_PENDING : REFUND_SUCCEEDED;
 }
 
-static enum topup_state
-state_of(const struct words *w)
+static enum topup_state state_of(const struct words *w)
 {
 	if (flag(w, "failed"))
 		return TOPUP_FAILED;
@@ -805,8 +772,7 @@ state_of(const struct words *w)
 }
 
 /* A fact about an order, or about the period that invoice inv paid for. */
-static void
-read_fact(const struct words *w, struct command *c)
+static void read_fact(const struct words *w, struct command *c)
 {
 	const int64_t amount = number(w, "amount", 0);
 	const char *currency = text_or(w, "currency", "eur");
@@ -842,8 +808,7 @@ read_fact(const struct words *w, struct command *c)
 }
 
 /* RFC 3339; 0 when it is not given. */
-static int64_t
-instant(const char *text)
+static int64_t instant(const char *text)
 {
 	int64_t time_us = 0;
 
@@ -852,8 +817,7 @@ instant(const char *text)
 	return time_us;
 }
 
-static void
-read_subscription(const struct words *w, struct command *c)
+static void read_subscription(const struct words *w, struct command *c)
 {
 	const char *at = text_or(w, "at", "0");
 
@@ -872,8 +836,7 @@ read_subscription(const struct words *w, struct command *c)
 	c->event.created_at_us = strchr(at, 'T') != NULL ? instant(at) : integer(at);
 }
 
-static void
-read_period(const struct words *w, struct command *c)
+static void read_period(const struct words *w, struct command *c)
 {
 	const char *invoice = text_or(w, "inv", "in");
 
@@ -895,8 +858,7 @@ read_period(const struct words *w, struct command *c)
 }
 
 /* An event that the command comes from. */
-static void
-read_event(const struct words *w, struct command *c)
+static void read_event(const struct words *w, struct command *c)
 {
 	const char *id = option(w, "event");
 
@@ -908,8 +870,7 @@ read_event(const struct words *w, struct command *c)
 	c->event.subject = text_or(w, "subject", "");
 }
 
-static enum command_kind
-kind_of(const char *verb)
+static enum command_kind kind_of(const char *verb)
 {
 	static const char *const names[COMMAND_COUNT] = {
 #define COMMAND(NAME, name, needs) [COMMAND_##NAME] = #name,
@@ -926,8 +887,7 @@ kind_of(const char *verb)
 	return COMMAND_COUNT;
 }
 
-static struct command *
-read_command(struct scene *s, const struct words *w)
+static struct command *read_command(struct scene *s, const struct words *w)
 {
 	struct command *c = get(s, sizeof(*c));
 
@@ -1032,19 +992,30 @@ read_command(struct scene *s, const struct words *w)
 /* ---- answers ---------------------------------------------------------------------------------------- */
 
 /* The named figure of an answer; false when it has none of that name. */
-static bool
-figure(const struct scene *s, const struct answer *a, const char *name, int64_t *value)
+static bool figure(const struct scene *s, const struct answer *a, const char *name, int64_t *value)
 {
 	const struct {
 		const char *name;
 		int64_t value;
 	} figures[] = {
-		{"amount", a->amount_micros}, {"balance", a->balance_micros}, {"available", a->available_micros},
-		{"needed", a->needed_micros}, {"limit", a->limit_micros}, {"used", a->used_micros},
-		{"seq", a->seq}, {"choice", a->choice}, {"output", a->max_output_tokens},
-		{"version", a->price_version}, {"replayed", a->replayed}, {"absent", a->absent},
-		{"credited", a->credited}, {"first", a->first_payment}, {"ofmember", a->of_member},
-		{"minor", a->amount_minor}, {"state", a->statement_state}, {"stale", a->stale},
+		{"amount", a->amount_micros},
+		{"balance", a->balance_micros},
+		{"available", a->available_micros},
+		{"needed", a->needed_micros},
+		{"limit", a->limit_micros},
+		{"used", a->used_micros},
+		{"seq", a->seq},
+		{"choice", a->choice},
+		{"output", a->max_output_tokens},
+		{"version", a->price_version},
+		{"replayed", a->replayed},
+		{"absent", a->absent},
+		{"credited", a->credited},
+		{"first", a->first_payment},
+		{"ofmember", a->of_member},
+		{"minor", a->amount_minor},
+		{"state", a->statement_state},
+		{"stale", a->stale},
 		{"resets", a->resets_at_us == 0 ? 0 : (a->resets_at_us - s->now_us) / US},
 		{"expires", (a->expires_at_us - s->now_us) / US},
 	};
@@ -1059,8 +1030,7 @@ figure(const struct scene *s, const struct answer *a, const char *name, int64_t 
 
 static const char *const event_states[] = {"applied", "ignored", "parked", "waiting"};
 
-static const char *
-said(const struct answer *a, const char *name)
+static const char *said(const struct answer *a, const char *name)
 {
 	if (strcmp(name, "settlement") == 0)
 		return names_settlement(a->settlement);
@@ -1084,8 +1054,7 @@ said(const struct answer *a, const char *name)
 	return "";
 }
 
-static void
-check_answer(struct scene *s, const struct command *c, const char *expected, const char *line)
+static void check_answer(struct scene *s, const struct command *c, const char *expected, const char *line)
 {
 	const struct answer *a = &c->answer;
 	struct words w;
@@ -1112,8 +1081,7 @@ check_answer(struct scene *s, const struct command *c, const char *expected, con
 
 /* ---- events ----------------------------------------------------------------------------------------- */
 
-static void
-run_batch(struct scene *s)
+static void run_batch(struct scene *s)
 {
 	struct decide d = {
 		.rows = s->rows,
@@ -1124,9 +1092,13 @@ run_batch(struct scene *s)
 		.capture_expired = s->rules->capture_expired,
 		.action_price_micros = s->rules->actions_need_prices ? 0 : 1000000,
 		.terms = TERMS,
-		.billing = {.currency = "eur", .decimals = 2, .statement_min_minor = s->rules->statement_min,
-		            .grace_us = s->rules->grace_days * 86400 * US, .plan_upgrade = s->rules->plan_upgrade,
-		            .plan_free_periods = s->rules->plan_free_periods, .zone = zone_find("UTC")},
+		.billing = {.currency = "eur",
+	                    .decimals = 2,
+	                    .statement_min_minor = s->rules->statement_min,
+	                    .grace_us = s->rules->grace_days * 86400 * US,
+	                    .plan_upgrade = s->rules->plan_upgrade,
+	                    .plan_free_periods = s->rules->plan_free_periods,
+	                    .zone = zone_find("UTC")},
 	};
 
 	if (s->count == 0)
@@ -1160,8 +1132,7 @@ run_batch(struct scene *s)
 }
 
 /* Remaining amounts of all grants, "0,500"; or states and costs of all usages in the order of their ends. */
-static const char *
-list_of(struct scene *s, const struct account_key *key, enum table_id table)
+static const char *list_of(struct scene *s, const struct account_key *key, enum table_id table)
 {
 	static const char *const states[] = {"settled", "released", "expired"};
 	char *out = get(s, 4096);
@@ -1181,8 +1152,7 @@ list_of(struct scene *s, const struct account_key *key, enum table_id table)
 	return out;
 }
 
-static int64_t
-count_rows(const struct scene *s, const struct account_key *key, enum table_id table)
+static int64_t count_rows(const struct scene *s, const struct account_key *key, enum table_id table)
 {
 	int64_t count = 0;
 
@@ -1192,8 +1162,7 @@ count_rows(const struct scene *s, const struct account_key *key, enum table_id t
 }
 
 /* "paid:20:5:0": state, credits, taken back for refunds and disputes, of each order. */
-static const char *
-orders_of(struct scene *s, const struct account_key *key)
+static const char *orders_of(struct scene *s, const struct account_key *key)
 {
 	static const char *const states[] = {"open", "pending", "expired", "failed", "paid"};
 	char *out = get(s, 4096);
@@ -1211,8 +1180,7 @@ orders_of(struct scene *s, const struct account_key *key)
 }
 
 /* Of the account's row of billing. */
-static const char *
-billing_text(const struct scene *s, const struct account_key *key, const char *name)
+static const char *billing_text(const struct scene *s, const struct account_key *key, const char *name)
 {
 	for (const struct row *row = s->table[TABLE_BILLING]; row != NULL; row = row->next) {
 		const struct billing_row *b = (const struct billing_row *)row;
@@ -1226,8 +1194,7 @@ billing_text(const struct scene *s, const struct account_key *key, const char *n
 }
 
 /* How many events are in each state: "2,1,0". */
-static const char *
-events_of(struct scene *s)
+static const char *events_of(struct scene *s)
 {
 	int count[4] = {0};
 	char *out = get(s, 64);
@@ -1244,16 +1211,14 @@ events_of(struct scene *s)
 	return out;
 }
 
-static void
-see_text(const struct words *w, const char *name, const char *found, const char *line)
+static void see_text(const struct words *w, const char *name, const char *found, const char *line)
 {
 	if (option(w, name) != NULL && strcmp(option(w, name), found) != 0)
 		fail_msg("\n    %s\n    %s: found %s", line, name, found);
 }
 
 /* "period:500:0,carried:30": reason, amount, seconds until it ends, of each allowance. */
-static const char *
-allowances_of(struct scene *s, const struct account_key *key)
+static const char *allowances_of(struct scene *s, const struct account_key *key)
 {
 	static const char *const reasons[] = {"period", "carried", "upgrade", "seat", "less"};
 	char *out = get(s, 8192);
@@ -1270,8 +1235,7 @@ allowances_of(struct scene *s, const struct account_key *key)
 }
 
 /* "500:0:0:0:0": given, returned, lapsed, taken back, and owed of that, of each paid period. */
-static const char *
-periods_of(struct scene *s, const struct account_key *key)
+static const char *periods_of(struct scene *s, const struct account_key *key)
 {
 	char *out = get(s, 8192);
 	size_t length = 0;
@@ -1289,8 +1253,7 @@ periods_of(struct scene *s, const struct account_key *key)
 }
 
 /* "paid:2000": state and amount in cents of each statement. */
-static const char *
-statements_of(struct scene *s, const struct account_key *key)
+static const char *statements_of(struct scene *s, const struct account_key *key)
 {
 	static const char *const states[] = {"open", "sent", "failed", "paid", "void", "carried"};
 	char *out = get(s, 4096);
@@ -1306,8 +1269,7 @@ statements_of(struct scene *s, const struct account_key *key)
 	return out;
 }
 
-static void
-see_member(const struct scene *s, const struct words *w, const struct account_key *key, const char *line)
+static void see_member(const struct scene *s, const struct words *w, const struct account_key *key, const char *line)
 {
 	const char *name = option(w, "member");
 
@@ -1328,8 +1290,7 @@ see_member(const struct scene *s, const struct words *w, const struct account_ke
 		fail_msg("\n    %s\n    there is no such member", line);
 }
 
-static void
-see_workspace(struct scene *s, const struct words *w, const struct account_key *key, const char *line)
+static void see_workspace(struct scene *s, const struct words *w, const struct account_key *key, const char *line)
 {
 	const struct workspaces_row *ws = workspace_row(s, key->bytes);
 
@@ -1345,9 +1306,14 @@ see_workspace(struct scene *s, const struct words *w, const struct account_key *
 		const char *name;
 		int64_t value;
 	} columns[] = {
-		{"reserved", ws->reserved_micros}, {"granted", ws->granted_micros}, {"carried", ws->carried_micros},
-		{"day", ws->day_micros}, {"month", ws->month_micros}, {"stated", ws->stated_micros},
-		{"overdue", ws->overdue_micros}, {"arrears", ws->arrears_micros},
+		{"reserved", ws->reserved_micros},
+		{"granted", ws->granted_micros},
+		{"carried", ws->carried_micros},
+		{"day", ws->day_micros},
+		{"month", ws->month_micros},
+		{"stated", ws->stated_micros},
+		{"overdue", ws->overdue_micros},
+		{"arrears", ws->arrears_micros},
 		{"outbox", count_rows(s, key, TABLE_OUTBOX)},
 		{"ends", ws->period_end_us == 0 ? 0 : (ws->period_end_us - s->now_us) / US},
 	};
@@ -1360,8 +1326,7 @@ see_workspace(struct scene *s, const struct words *w, const struct account_key *
 }
 
 /* "1,0": how often each statement's charge was declined. */
-static const char *
-failures_of(struct scene *s, const struct account_key *key)
+static const char *failures_of(struct scene *s, const struct account_key *key)
 {
 	char *out = get(s, 4096);
 	size_t length = 0;
@@ -1373,8 +1338,7 @@ failures_of(struct scene *s, const struct account_key *key)
 	return out;
 }
 
-static void
-see(struct scene *s, const struct words *w, const char *line)
+static void see(struct scene *s, const struct words *w, const char *line)
 {
 	const struct account_key key = id_account_key(w->word[1], strlen(w->word[1]));
 	const struct accounts_row *a = account_of(s, &key);
@@ -1385,11 +1349,17 @@ see(struct scene *s, const struct words *w, const char *line)
 		const char *name;
 		int64_t value;
 	} columns[] = {
-		{"balance", a->balance_micros}, {"held", a->held_micros}, {"open", a->open_holds},
-		{"due", (a->due_at_us - s->now_us) / US}, {"entries", a->entry_seq}, {"byok", a->byok},
+		{"balance", a->balance_micros},
+		{"held", a->held_micros},
+		{"open", a->open_holds},
+		{"due", (a->due_at_us - s->now_us) / US},
+		{"entries", a->entry_seq},
+		{"byok", a->byok},
 		{"transactions", count_rows(s, &key, TABLE_TRANSACTIONS)},
-		{"requests", count_rows(s, &key, TABLE_REQUESTS)}, {"members", count_rows(s, &key, TABLE_MEMBERS)},
-		{"profiles", count_rows(s, &key, TABLE_PROFILES)}, {"status", a->status},
+		{"requests", count_rows(s, &key, TABLE_REQUESTS)},
+		{"members", count_rows(s, &key, TABLE_MEMBERS)},
+		{"profiles", count_rows(s, &key, TABLE_PROFILES)},
+		{"status", a->status},
 	};
 	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
 		if (option(w, columns[i].name) != NULL && number(w, columns[i].name, 0) != columns[i].value)
@@ -1411,8 +1381,7 @@ see(struct scene *s, const struct words *w, const char *line)
 	see_text(w, "key", billing_text(s, &key, "key"), line);
 }
 
-static void
-play_command(struct scene *s, const char *line)
+static void play_command(struct scene *s, const char *line)
 {
 	const char *arrow = strstr(line, " -> ");
 	char *before;
@@ -1433,8 +1402,7 @@ play_command(struct scene *s, const char *line)
 }
 
 /* As octroictl makes one. */
-static void
-make_code(struct scene *s, const struct words *w)
+static void make_code(struct scene *s, const struct words *w)
 {
 	struct codes_row *code = get(s, sizeof(*code));
 	const int64_t expires = number(w, "expires", 0);
@@ -1453,8 +1421,7 @@ make_code(struct scene *s, const struct words *w)
 }
 
 /* As octroictl plan set does: a new version, from now on. */
-static void
-make_plan(struct scene *s, const struct words *w)
+static void make_plan(struct scene *s, const struct words *w)
 {
 	static const char *const scopes[] = {"pool", "seat", "mixed"};
 	struct plan p = {.unit = unit_of(w), .version = ++s->versions};
@@ -1483,8 +1450,7 @@ make_plan(struct scene *s, const struct words *w)
 	book_add_plan(s->book, &p);
 }
 
-static void
-set_time(struct scene *s, const char *text)
+static void set_time(struct scene *s, const char *text)
 {
 	int64_t time_us;
 
@@ -1493,8 +1459,7 @@ set_time(struct scene *s, const char *text)
 	s->now_us = time_us;
 }
 
-static void
-play_line(struct scene *s, const char *line)
+static void play_line(struct scene *s, const char *line)
 {
 	struct words w;
 
@@ -1523,8 +1488,7 @@ play_line(struct scene *s, const char *line)
 	}
 }
 
-void
-scene_play(const struct scene_rules *rules, const char *const *lines, size_t count)
+void scene_play(const struct scene_rules *rules, const char *const *lines, size_t count)
 {
 	for (int combine = 0; combine < 2; combine++) {
 		struct scene s = {.rules = rules, .now_us = START_US, .versions = 2, .combine = combine != 0};

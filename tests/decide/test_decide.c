@@ -13,8 +13,7 @@ static const struct scene_rules capturing = {.capture_expired = true};
 static const struct scene_rules narrow = {.holds_max = 2};
 static const struct scene_rules priced_actions = {.actions_need_prices = true};
 
-static void
-test_authorize(void **state)
+static void test_authorize(void **state)
 {
 	static const char *const lines[] = {
 		"authorize a gpt in=500 out=100 -> INSUFFICIENT_CREDITS needed=900 available=0 kind=balance limit=0 used=0",
@@ -34,8 +33,7 @@ test_authorize(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_authorize_from_a_list(void **state)
+static void test_authorize_from_a_list(void **state)
 {
 	static const char *const lines[] = {
 		"give a 1000 -> OK",
@@ -50,8 +48,7 @@ test_authorize_from_a_list(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_fit(void **state)
+static void test_fit(void **state)
 {
 	static const char *const lines[] = {
 		"give a 1000 -> OK",
@@ -73,8 +70,7 @@ test_fit(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_own_keys(void **state)
+static void test_own_keys(void **state)
 {
 	static const char *const lines[] = {
 		"authorize a gpt in=500 out=100 byok=openai -> OK source=byok provider=openai amount=0 seq=1 output=100",
@@ -99,8 +95,7 @@ test_own_keys(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_settle(void **state)
+static void test_settle(void **state)
 {
 	static const char *const lines[] = {
 		"give a 10000 -> OK",
@@ -142,8 +137,7 @@ test_settle(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_settle_what_is_not_said(void **state)
+static void test_settle_what_is_not_said(void **state)
 {
 	static const char *const lines[] = {
 		"give a 1000000 -> OK",
@@ -178,8 +172,7 @@ test_settle_what_is_not_said(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_settle_each_class_of_tokens(void **state)
+static void test_settle_each_class_of_tokens(void **state)
 {
 	static const char *const lines[] = {
 		"give a 1000000 -> OK",
@@ -208,8 +201,7 @@ test_settle_each_class_of_tokens(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_settle_above_the_hold(void **state)
+static void test_settle_above_the_hold(void **state)
 {
 	static const char *const lines[] = {
 		"give a 1000 -> OK",
@@ -231,8 +223,7 @@ test_settle_above_the_hold(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_holds_of_actions(void **state)
+static void test_holds_of_actions(void **state)
 {
 	static const char *const lines[] = {
 		"account a unit=credit -> OK",
@@ -253,8 +244,7 @@ test_holds_of_actions(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_charge(void **state)
+static void test_charge(void **state)
 {
 	static const char *const lines[] = {
 		"charge a note -> INSUFFICIENT_CREDITS needed=10000 available=0",
@@ -281,8 +271,7 @@ test_charge(void **state)
 	PLAY(&priced_actions, unpriced);
 }
 
-static void
-test_check(void **state)
+static void test_check(void **state)
 {
 	static const char *const lines[] = {
 		"check a -> INSUFFICIENT_CREDITS needed=1 available=0",
@@ -310,8 +299,7 @@ test_check(void **state)
 }
 
 /* A batch is what shares a moment, so each state is also reached in the batch that asks for it. */
-static void
-test_what_became_of_the_hold(void **state)
+static void test_what_became_of_the_hold(void **state)
 {
 	static const char *const lines[] = {
 		"give a 10000 rid=g -> OK",
@@ -356,8 +344,7 @@ test_what_became_of_the_hold(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_request_ids(void **state)
+static void test_request_ids(void **state)
 {
 	static const char *const lines[] = {
 		"authorize a gpt in=500 rid=x -> INSUFFICIENT_CREDITS",
@@ -395,8 +382,7 @@ test_request_ids(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_holds_expire(void **state)
+static void test_holds_expire(void **state)
 {
 	static const char *const lines[] = {
 		"give a 1000 -> OK",
@@ -423,8 +409,7 @@ test_holds_expire(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_expired_holds_are_captured(void **state)
+static void test_expired_holds_are_captured(void **state)
 {
 	static const char *const lines[] = {
 		"give a 1000 -> OK",
@@ -449,44 +434,80 @@ test_expired_holds_are_captured(void **state)
 }
 
 /* What was captured too much goes back to where it came from. */
-static void
-test_what_is_given_back(void **state)
+static void test_what_is_given_back(void **state)
 {
 	static const char *const lines[] = {
 		/* To the grants that paid, the last one first; and a second usage gets its own. */
-		"give a 100 expires=5000 -> OK", "give a 100 expires=6000 -> OK", "give a 1000 -> OK",
-		"authorize a gpt in=150 ttl=60 -> OK seq=1", "authorize a gpt in=200 ttl=70 -> OK seq=2",
-		"pass 80", "settle a 1 in=60 -> OK amount=60 balance=940 settlement=late",
-		"see a grants=40,50,850 entries=9", "settle a 2 failed -> OK amount=0 balance=1140",
-		"see a grants=40,100,1000", "settle a 2 failed -> OK replayed=1", "see a grants=40,100,1000 entries=11",
+		"give a 100 expires=5000 -> OK",
+		"give a 100 expires=6000 -> OK",
+		"give a 1000 -> OK",
+		"authorize a gpt in=150 ttl=60 -> OK seq=1",
+		"authorize a gpt in=200 ttl=70 -> OK seq=2",
+		"pass 80",
+		"settle a 1 in=60 -> OK amount=60 balance=940 settlement=late",
+		"see a grants=40,50,850 entries=9",
+		"settle a 2 failed -> OK amount=0 balance=1140",
+		"see a grants=40,100,1000",
+		"settle a 2 failed -> OK replayed=1",
+		"see a grants=40,100,1000 entries=11",
 		/* What has expired since expires with its grant; the rest does not. */
-		"give b 100 expires=500 -> OK", "give b 100 -> OK", "authorize b gpt in=150 ttl=60 -> OK seq=1",
-		"pass 80", "touch b -> OK balance=50", "pass 500",
-		"settle b 1 in=10 -> OK amount=10 balance=100 available=100", "see b grants=0,100 transactions=3",
+		"give b 100 expires=500 -> OK",
+		"give b 100 -> OK",
+		"authorize b gpt in=150 ttl=60 -> OK seq=1",
+		"pass 80",
+		"touch b -> OK balance=50",
+		"pass 500",
+		"settle b 1 in=10 -> OK amount=10 balance=100 available=100",
+		"see b grants=0,100 transactions=3",
 		/* In the very transaction in which both fall due. */
-		"give c 100 expires=500 -> OK", "authorize c gpt in=100 ttl=60 -> OK seq=1", "pass 600",
-		"settle c 1 in=10 -> OK amount=10 balance=0", "see c grants=0 entries=4",
+		"give c 100 expires=500 -> OK",
+		"authorize c gpt in=100 ttl=60 -> OK seq=1",
+		"pass 600",
+		"settle c 1 in=10 -> OK amount=10 balance=0",
+		"see c grants=0 entries=4",
 		/* Its expiry is due again: it was, before it was spent. */
-		"give d 100 expires=500 -> OK", "authorize d gpt in=100 ttl=60 -> OK seq=1", "pass 80", "touch d -> OK balance=0",
-		"settle d 1 in=10 -> OK balance=90", "see d due=420", "pass 420", "touch d -> OK balance=0",
+		"give d 100 expires=500 -> OK",
+		"authorize d gpt in=100 ttl=60 -> OK seq=1",
+		"pass 80",
+		"touch d -> OK balance=0",
+		"settle d 1 in=10 -> OK balance=90",
+		"see d due=420",
+		"pass 420",
+		"touch d -> OK balance=0",
 		/* A debt is repaid; by what pays a debt of later, too. */
-		"give e 100 -> OK", "authorize e gpt in=100 ttl=60 -> OK seq=1", "take e 30 -> OK", "pass 80",
-		"touch e -> OK balance=-30", "settle e 1 in=90 -> OK balance=-20", "see e grants=0",
-		"give f 100 -> OK", "authorize f gpt in=100 ttl=60 -> OK seq=1", "pass 80", "touch f -> OK balance=0",
-		"take f 30 -> OK balance=-30", "settle f 1 in=90 -> OK balance=-20", "see f grants=0",
+		"give e 100 -> OK",
+		"authorize e gpt in=100 ttl=60 -> OK seq=1",
+		"take e 30 -> OK",
+		"pass 80",
+		"touch e -> OK balance=-30",
+		"settle e 1 in=90 -> OK balance=-20",
+		"see e grants=0",
+		"give f 100 -> OK",
+		"authorize f gpt in=100 ttl=60 -> OK seq=1",
+		"pass 80",
+		"touch f -> OK balance=0",
+		"take f 30 -> OK balance=-30",
+		"settle f 1 in=90 -> OK balance=-20",
+		"see f grants=0",
 		/* A debt that others have paid since: who paid that part of it has it again. */
-		"authorize g free in=1 ttl=9000 -> OK seq=1", "give g 100 -> OK", "authorize g gpt in=100 ttl=60 -> OK seq=2",
-		"take g 150 -> OK balance=-50", "pass 80", "touch g -> OK balance=-150",
-		"give g 40 -> OK balance=-110", "give g 60 expires=9000 -> OK balance=-50", "give g 70 -> OK balance=20",
-		"settle g 2 in=40 -> OK amount=40 balance=80", "see g grants=0,0,10,70",
+		"authorize g free in=1 ttl=9000 -> OK seq=1",
+		"give g 100 -> OK",
+		"authorize g gpt in=100 ttl=60 -> OK seq=2",
+		"take g 150 -> OK balance=-50",
+		"pass 80",
+		"touch g -> OK balance=-150",
+		"give g 40 -> OK balance=-110",
+		"give g 60 expires=9000 -> OK balance=-50",
+		"give g 70 -> OK balance=20",
+		"settle g 2 in=40 -> OK amount=40 balance=80",
+		"see g grants=0,0,10,70",
 	};
 
 	(void)state;
 	PLAY(&capturing, lines);
 }
 
-static void
-test_grants_are_spent_in_order(void **state)
+static void test_grants_are_spent_in_order(void **state)
 {
 	static const char *const lines[] = {
 		"account a unit=money -> OK",
@@ -516,8 +537,7 @@ test_grants_are_spent_in_order(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_grants_expire(void **state)
+static void test_grants_expire(void **state)
 {
 	static const char *const lines[] = {
 		"give a 100 expires=60 -> OK",
@@ -547,24 +567,17 @@ test_grants_expire(void **state)
 }
 
 /* Whoever looks last, what fell due in the meantime is booked in the order in which it fell due. */
-static void
-test_what_is_due_comes_in_order(void **state)
+static void test_what_is_due_comes_in_order(void **state)
 {
 	static const char *const capture_first[] = {
-		"give a 100 expires=100 -> OK",
-		"give a 1000 -> OK",
-		"authorize a gpt in=80 ttl=50 -> OK",
-		"pass 1000",
-		"touch a -> OK balance=1000",
-		"see a grants=0,1000 usages=expired:80",
+		"give a 100 expires=100 -> OK",       "give a 1000 -> OK",
+		"authorize a gpt in=80 ttl=50 -> OK", "pass 1000",
+		"touch a -> OK balance=1000",         "see a grants=0,1000 usages=expired:80",
 	};
 	static const char *const expiry_first[] = {
-		"give a 100 expires=50 -> OK",
-		"give a 1000 -> OK",
-		"authorize a gpt in=80 ttl=100 -> OK",
-		"pass 1000",
-		"touch a -> OK balance=920",
-		"see a grants=0,920 usages=expired:80",
+		"give a 100 expires=50 -> OK",         "give a 1000 -> OK",
+		"authorize a gpt in=80 ttl=100 -> OK", "pass 1000",
+		"touch a -> OK balance=920",           "see a grants=0,920 usages=expired:80",
 	};
 	static const char *const together[] = {
 		"give a 100 expires=50 -> OK",
@@ -580,8 +593,7 @@ test_what_is_due_comes_in_order(void **state)
 	PLAY(&capturing, together);
 }
 
-static void
-test_extend(void **state)
+static void test_extend(void **state)
 {
 	static const char *const lines[] = {
 		"give a 1000 -> OK",
@@ -602,8 +614,7 @@ test_extend(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_price_is_pinned(void **state)
+static void test_price_is_pinned(void **state)
 {
 	static const char *const lines[] = {
 		"give a 100000 -> OK",
@@ -636,8 +647,7 @@ test_price_is_pinned(void **state)
 	PLAY(&standard, gone);
 }
 
-static void
-test_transactions(void **state)
+static void test_transactions(void **state)
 {
 	static const char *const lines[] = {
 		"take a 5 -> OK balance=-5 seq=1",
@@ -664,8 +674,7 @@ test_transactions(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_accounts(void **state)
+static void test_accounts(void **state)
 {
 	static const char *const lines[] = {
 		"touch a -> OK absent=1",
@@ -691,8 +700,7 @@ test_accounts(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_suspended(void **state)
+static void test_suspended(void **state)
 {
 	static const char *const lines[] = {
 		"give a 100000 -> OK",
@@ -711,8 +719,7 @@ test_suspended(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_postpaid(void **state)
+static void test_postpaid(void **state)
 {
 	static const char *const lines[] = {
 		"account a mode=postpaid hard=1000 -> OK available=1000",
@@ -732,8 +739,7 @@ test_postpaid(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_too_many_holds(void **state)
+static void test_too_many_holds(void **state)
 {
 	static const char *const lines[] = {
 		"give a 1000 -> OK",
@@ -754,8 +760,7 @@ test_too_many_holds(void **state)
 	PLAY(&narrow, lines);
 }
 
-static void
-test_bonus(void **state)
+static void test_bonus(void **state)
 {
 	static const char *const lines[] = {
 		"bonus a -> OK amount=10 balance=10 seq=1",
@@ -789,8 +794,7 @@ test_bonus(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_bonus_cap(void **state)
+static void test_bonus_cap(void **state)
 {
 	static const char *const lines[] = {
 		"bonus a cap=25 -> OK",
@@ -807,8 +811,7 @@ test_bonus_cap(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_signup(void **state)
+static void test_signup(void **state)
 {
 	static const char *const lines[] = {
 		"signup u1 person=u1 email=ada@example.com name=Ada event=m1 -> OK amount=10 balance=10",
@@ -827,8 +830,7 @@ test_signup(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_codes(void **state)
+static void test_codes(void **state)
 {
 	static const char *const lines[] = {
 		"code ONE amount=5",
@@ -869,8 +871,7 @@ test_codes(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_referrals(void **state)
+static void test_referrals(void **state)
 {
 	static const char *const lines[] = {
 		"give a 1 -> OK",
@@ -923,8 +924,7 @@ test_referrals(void **state)
 
 /* ---- money that comes in ------------------------------------------------------------------------------ */
 
-static void
-test_orders(void **state)
+static void test_orders(void **state)
 {
 	static const char *const lines[] = {
 		"topup a 0 -> INVALID_REQUEST field=amount",
@@ -957,8 +957,7 @@ test_orders(void **state)
 }
 
 /* Those that can still be paid; each lapses by itself, sooner while Stripe has no session for it. */
-static void
-test_open_orders(void **state)
+static void test_open_orders(void **state)
 {
 	static const struct scene_rules two = {.orders_open_max = 2};
 	static const char *const lines[] = {
@@ -1000,8 +999,7 @@ test_open_orders(void **state)
 }
 
 /* An order that may be paid at any moment fixes the account's unit; nothing else is fixed by it. */
-static void
-test_units_of_orders(void **state)
+static void test_units_of_orders(void **state)
 {
 	static const char *const lines[] = {
 		"plan team pool=5 unit=credit",
@@ -1026,8 +1024,7 @@ test_units_of_orders(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_payments(void **state)
+static void test_payments(void **state)
 {
 	static const char *const lines[] = {
 		"topup a 500 -> OK",
@@ -1096,8 +1093,7 @@ test_payments(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_refunds(void **state)
+static void test_refunds(void **state)
 {
 	static const char *const lines[] = {
 		"topup a 1000 -> OK",
@@ -1149,8 +1145,7 @@ test_refunds(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_disputes(void **state)
+static void test_disputes(void **state)
 {
 	static const char *const lines[] = {
 		"topup a 1000 -> OK",
@@ -1176,8 +1171,7 @@ test_disputes(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_subscriptions(void **state)
+static void test_subscriptions(void **state)
 {
 	static const char *const lines[] = {
 		"subscription a s1 plan=pro at=5 event=e1 -> OK event=parked",
@@ -1208,8 +1202,7 @@ test_subscriptions(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_events(void **state)
+static void test_events(void **state)
 {
 	static const char *const lines[] = {
 		"touch a create -> OK",
@@ -1227,38 +1220,53 @@ test_events(void **state)
 }
 
 /* What refuses a hold refuses to extend one; but what only makes it smaller. */
-static void
-test_extend_is_guarded(void **state)
+static void test_extend_is_guarded(void **state)
 {
 	static const char *const lines[] = {
 		"plan small pool=0 model=mini",
-		"account a -> OK", "member a u member -> OK", "give a 100000 -> OK",
+		"account a -> OK",
+		"member a u member -> OK",
+		"give a 100000 -> OK",
 		"authorize a gpt in=100 out=100 ttl=60 member=u -> OK seq=1 amount=500",
 		"authorize a gpt in=100 out=100 ttl=60 member=u byok=openai -> OK seq=2 amount=0",
 		"authorize a x action=debrief ttl=60 -> OK seq=3",
 		"account a status=suspended -> OK",
-		"extend a 1 ttl=600 -> ACCOUNT_SUSPENDED kind=suspended", "extend a 1 out=99 -> ACCOUNT_SUSPENDED",
-		"extend a 2 ttl=600 -> ACCOUNT_SUSPENDED", "extend a 3 ttl=600 -> ACCOUNT_SUSPENDED",
+		"extend a 1 ttl=600 -> ACCOUNT_SUSPENDED kind=suspended",
+		"extend a 1 out=99 -> ACCOUNT_SUSPENDED",
+		"extend a 2 ttl=600 -> ACCOUNT_SUSPENDED",
+		"extend a 3 ttl=600 -> ACCOUNT_SUSPENDED",
 		"account a status=active -> OK",
 		/* Limits. */
 		"member a u limit=400 -> OK",
 		"extend a 1 ttl=600 -> MEMBER_LIMIT_REACHED kind=member needed=0 available=-100",
 		"extend a 1 out=101 -> MEMBER_LIMIT_REACHED needed=4 available=-100",
 		"extend a 1 out=99 ttl=600 -> MEMBER_LIMIT_REACHED needed=0",
-		"extend a 1 out=75 ttl=600 -> OK amount=400 available=0", "extend a 1 out=99 -> MEMBER_LIMIT_REACHED needed=96",
+		"extend a 1 out=75 ttl=600 -> OK amount=400 available=0",
+		"extend a 1 out=99 -> MEMBER_LIMIT_REACHED needed=96",
 		"extend a 2 ttl=600 out=9 -> OK amount=0",
-		"member a u limit=-1 daily=300 -> OK", "extend a 1 ttl=600 -> SPENDING_LIMIT_REACHED kind=daily ofmember=1",
+		"member a u limit=-1 daily=300 -> OK",
+		"extend a 1 ttl=600 -> SPENDING_LIMIT_REACHED kind=daily ofmember=1",
 		"extend a 1 out=70 -> OK amount=380",
-		"member a u daily=-1 -> OK", "account a monthly=5 -> OK",
+		"member a u daily=-1 -> OK",
+		"account a monthly=5 -> OK",
 		"extend a 1 ttl=600 -> SPENDING_LIMIT_REACHED kind=monthly ofmember=0",
-		"extend a 2 ttl=600 -> OK", "account a monthly=-1 -> OK", "extend a 1 ttl=600 -> OK",
+		"extend a 2 ttl=600 -> OK",
+		"account a monthly=-1 -> OK",
+		"extend a 1 ttl=600 -> OK",
 		/* The plan's models. */
-		"account a plan=small -> OK", "extend a 1 ttl=600 -> MODEL_NOT_IN_PLAN", "extend a 2 ttl=600 -> OK",
+		"account a plan=small -> OK",
+		"extend a 1 ttl=600 -> MODEL_NOT_IN_PLAN",
+		"extend a 2 ttl=600 -> OK",
 		"extend a 3 ttl=600 -> OK",
 		/* Its member. */
-		"member a u remove -> OK", "extend a 1 ttl=600 -> MEMBER_REMOVED", "extend a 2 ttl=600 -> MEMBER_REMOVED",
-		"extend a 3 ttl=600 -> OK", "see a open=3", "settle a 1 in=100 out=10 -> OK amount=140",
-		"release a 2 -> OK", "extend a 2 ttl=600 -> HOLD_ENDED",
+		"member a u remove -> OK",
+		"extend a 1 ttl=600 -> MEMBER_REMOVED",
+		"extend a 2 ttl=600 -> MEMBER_REMOVED",
+		"extend a 3 ttl=600 -> OK",
+		"see a open=3",
+		"settle a 1 in=100 out=10 -> OK amount=140",
+		"release a 2 -> OK",
+		"extend a 2 ttl=600 -> HOLD_ENDED",
 	};
 
 	(void)state;
@@ -1266,29 +1274,45 @@ test_extend_is_guarded(void **state)
 }
 
 /* A member that was removed is served by no command; who never was one, and who joins again, is. */
-static void
-test_removed_member(void **state)
+static void test_removed_member(void **state)
 {
 	static const char *const lines[] = {
-		"account a email=m -> OK", "give a 1000000 -> OK", "member a u member -> OK", "member a v manager -> OK",
+		"account a email=m -> OK",
+		"give a 1000000 -> OK",
+		"member a u member -> OK",
+		"member a v manager -> OK",
 		"charge a other member=u rid=r1 -> OK amount=10000",
 		"topup a 1000 member=u rid=t1 customer -> OK seq=1",
 		"member a u remove -> OK",
-		"authorize a gpt in=1 member=u -> MEMBER_REMOVED", "authorize a gpt in=1 member=u byok=openai -> MEMBER_REMOVED",
-		"charge a other member=u -> MEMBER_REMOVED", "check a member=u -> MEMBER_REMOVED",
-		"touch a member=u -> MEMBER_REMOVED", "touch a member=u create -> MEMBER_REMOVED",
+		"authorize a gpt in=1 member=u -> MEMBER_REMOVED",
+		"authorize a gpt in=1 member=u byok=openai -> MEMBER_REMOVED",
+		"charge a other member=u -> MEMBER_REMOVED",
+		"check a member=u -> MEMBER_REMOVED",
+		"touch a member=u -> MEMBER_REMOVED",
+		"touch a member=u create -> MEMBER_REMOVED",
 		/* What was booked is told to the application; the customer itself is told nothing any more. */
 		"charge a other member=u rid=r1 -> OK amount=10000 replayed=1",
-		"topup a 1000 member=u rid=t1 customer -> FORBIDDEN", "topup a 1000 member=u customer -> FORBIDDEN",
-		"touch a member=u customer -> FORBIDDEN", "check a member=u customer -> FORBIDDEN",
-		"bonus a member=u customer -> FORBIDDEN", "redeem a SPRING member=u customer -> FORBIDDEN",
+		"topup a 1000 member=u rid=t1 customer -> FORBIDDEN",
+		"topup a 1000 member=u customer -> FORBIDDEN",
+		"touch a member=u customer -> FORBIDDEN",
+		"check a member=u customer -> FORBIDDEN",
+		"bonus a member=u customer -> FORBIDDEN",
+		"redeem a SPRING member=u customer -> FORBIDDEN",
 		"refer a b member=u customer -> FORBIDDEN",
-		"touch a member=v customer -> OK", "check a member=v customer -> OK", "touch a customer -> OK",
-		"charge a other member=v -> OK", "charge a other member=stranger -> OK", "charge a other -> OK",
+		"touch a member=v customer -> OK",
+		"check a member=v customer -> OK",
+		"touch a customer -> OK",
+		"charge a other member=v -> OK",
+		"charge a other member=stranger -> OK",
+		"charge a other -> OK",
 		"touch b member=u customer -> OK",
-		"member a u member -> OK", "charge a other member=u -> OK", "touch a member=u customer -> OK",
+		"member a u member -> OK",
+		"charge a other member=u -> OK",
+		"touch a member=u customer -> OK",
 		"topup a 1000 member=u rid=t1 customer -> OK seq=1 replayed=1",
-		"account a status=suspended -> OK", "member a u remove -> OK", "charge a other member=u -> ACCOUNT_SUSPENDED",
+		"account a status=suspended -> OK",
+		"member a u remove -> OK",
+		"charge a other member=u -> ACCOUNT_SUSPENDED",
 	};
 
 	(void)state;
@@ -1296,19 +1320,22 @@ test_removed_member(void **state)
 }
 
 /* The application's request ids and those of each customer are spaces of their own. */
-static void
-test_whose_request_ids(void **state)
+static void test_whose_request_ids(void **state)
 {
 	static const char *const lines[] = {
 		"give a 1000000 -> OK",
-		"topup a 1000 rid=job-1 customer -> OK seq=1", "charge a other rid=job-1 -> OK replayed=0",
-		"topup a 1000 rid=job-1 customer -> OK seq=1 replayed=1", "topup a 1001 rid=job-1 customer -> CONFLICT",
+		"topup a 1000 rid=job-1 customer -> OK seq=1",
+		"charge a other rid=job-1 -> OK replayed=0",
+		"topup a 1000 rid=job-1 customer -> OK seq=1 replayed=1",
+		"topup a 1001 rid=job-1 customer -> CONFLICT",
 		"topup a 1000 rid=job-1 member=u customer -> OK seq=2 replayed=0",
 		"topup a 1000 rid=job-1 member=v customer -> OK seq=3 replayed=0",
 		"topup a 1000 rid=job-1 member=u customer -> OK seq=2 replayed=1",
 		/* The application's are one space, whichever member it names: as they always were. */
-		"charge a other rid=job-1 member=u -> CONFLICT", "topup a 1000 rid=job-1 -> CONFLICT",
-		"charge a other rid=job-1 -> OK replayed=1", "topup a 1000 rid=ujob-1 customer -> OK seq=4",
+		"charge a other rid=job-1 member=u -> CONFLICT",
+		"topup a 1000 rid=job-1 -> CONFLICT",
+		"charge a other rid=job-1 -> OK replayed=1",
+		"topup a 1000 rid=ujob-1 customer -> OK seq=4",
 		"see a requests=5",
 	};
 
@@ -1319,8 +1346,7 @@ test_whose_request_ids(void **state)
 /* All orders of what can be known of one order: 7! of them, each fact twice, end the same. */
 #define FACTS 7
 
-static void
-swap(int *a, int *b)
+static void swap(int *a, int *b)
 {
 	const int kept = *a;
 
@@ -1328,8 +1354,7 @@ swap(int *a, int *b)
 	*b = kept;
 }
 
-static void
-play_in_order(const int *at)
+static void play_in_order(const int *at)
 {
 	static const char *const facts[FACTS] = {
 		"payment a 1 amount=1000 pi=p1 -> OK",
@@ -1353,8 +1378,7 @@ play_in_order(const int *at)
 }
 
 /* Heap's algorithm. */
-static void
-permute(int *at, int length)
+static void permute(int *at, int length)
 {
 	if (length == 1) {
 		play_in_order(at);
@@ -1366,8 +1390,7 @@ permute(int *at, int length)
 	}
 }
 
-static void
-test_every_order_of_facts(void **state)
+static void test_every_order_of_facts(void **state)
 {
 	int at[FACTS];
 
@@ -1378,29 +1401,29 @@ test_every_order_of_facts(void **state)
 }
 
 /* Every way in which a command can end; nothing else may have been seen, and all of it must have been. */
-static void
-test_every_outcome_was_seen(void **state)
+static void test_every_outcome_was_seen(void **state)
 {
 	static const struct {
 		enum command_kind kind;
 		enum outcome outcomes[16]; /* ends with OK, which every command can answer */
 	} possible[COMMAND_COUNT] = {
-		{COMMAND_AUTHORIZE, {OUTCOME_INSUFFICIENT_CREDITS, OUTCOME_HARD_LIMIT_REACHED, OUTCOME_ACCOUNT_SUSPENDED,
-		                     OUTCOME_INVALID_REQUEST, OUTCOME_CONFLICT, OUTCOME_UNKNOWN_MODEL,
-		                     OUTCOME_UNKNOWN_ACTION, OUTCOME_TOO_MANY_HOLDS, OUTCOME_MEMBER_REMOVED}},
-		{COMMAND_SETTLE, {OUTCOME_NOT_FOUND, OUTCOME_SETTLEMENT_CONFLICT, OUTCOME_INVALID_REQUEST,
-		                  OUTCOME_UNAVAILABLE}},
+		{COMMAND_AUTHORIZE,
+	         {OUTCOME_INSUFFICIENT_CREDITS, OUTCOME_HARD_LIMIT_REACHED, OUTCOME_ACCOUNT_SUSPENDED,
+	          OUTCOME_INVALID_REQUEST, OUTCOME_CONFLICT, OUTCOME_UNKNOWN_MODEL, OUTCOME_UNKNOWN_ACTION,
+	          OUTCOME_TOO_MANY_HOLDS, OUTCOME_MEMBER_REMOVED}},
+		{COMMAND_SETTLE,
+	         {OUTCOME_NOT_FOUND, OUTCOME_SETTLEMENT_CONFLICT, OUTCOME_INVALID_REQUEST, OUTCOME_UNAVAILABLE}},
 		{COMMAND_RELEASE, {OUTCOME_NOT_FOUND, OUTCOME_HOLD_ENDED}},
-		{COMMAND_EXTEND, {OUTCOME_NOT_FOUND, OUTCOME_HOLD_ENDED, OUTCOME_INSUFFICIENT_CREDITS,
-		                  OUTCOME_HARD_LIMIT_REACHED, OUTCOME_INVALID_REQUEST, OUTCOME_UNAVAILABLE,
-		                  OUTCOME_ACCOUNT_SUSPENDED, OUTCOME_MEMBER_LIMIT_REACHED,
-		                  OUTCOME_SPENDING_LIMIT_REACHED, OUTCOME_MODEL_NOT_IN_PLAN, OUTCOME_MEMBER_REMOVED}},
-		{COMMAND_CHARGE, {OUTCOME_INSUFFICIENT_CREDITS, OUTCOME_HARD_LIMIT_REACHED, OUTCOME_ACCOUNT_SUSPENDED,
-		                  OUTCOME_INVALID_REQUEST, OUTCOME_CONFLICT, OUTCOME_UNKNOWN_ACTION,
-		                  OUTCOME_MEMBER_REMOVED}},
-		{COMMAND_CHECK, {OUTCOME_INSUFFICIENT_CREDITS, OUTCOME_HARD_LIMIT_REACHED, OUTCOME_ACCOUNT_SUSPENDED,
-		                 OUTCOME_UNKNOWN_MODEL, OUTCOME_UNKNOWN_ACTION, OUTCOME_MEMBER_REMOVED,
-		                 OUTCOME_FORBIDDEN}},
+		{COMMAND_EXTEND,
+	         {OUTCOME_NOT_FOUND, OUTCOME_HOLD_ENDED, OUTCOME_INSUFFICIENT_CREDITS, OUTCOME_HARD_LIMIT_REACHED,
+	          OUTCOME_INVALID_REQUEST, OUTCOME_UNAVAILABLE, OUTCOME_ACCOUNT_SUSPENDED, OUTCOME_MEMBER_LIMIT_REACHED,
+	          OUTCOME_SPENDING_LIMIT_REACHED, OUTCOME_MODEL_NOT_IN_PLAN, OUTCOME_MEMBER_REMOVED}},
+		{COMMAND_CHARGE,
+	         {OUTCOME_INSUFFICIENT_CREDITS, OUTCOME_HARD_LIMIT_REACHED, OUTCOME_ACCOUNT_SUSPENDED,
+	          OUTCOME_INVALID_REQUEST, OUTCOME_CONFLICT, OUTCOME_UNKNOWN_ACTION, OUTCOME_MEMBER_REMOVED}},
+		{COMMAND_CHECK,
+	         {OUTCOME_INSUFFICIENT_CREDITS, OUTCOME_HARD_LIMIT_REACHED, OUTCOME_ACCOUNT_SUSPENDED,
+	          OUTCOME_UNKNOWN_MODEL, OUTCOME_UNKNOWN_ACTION, OUTCOME_MEMBER_REMOVED, OUTCOME_FORBIDDEN}},
 		{COMMAND_TRANSACTION, {OUTCOME_INVALID_REQUEST, OUTCOME_CONFLICT}},
 		{COMMAND_ACCOUNT, {OUTCOME_ACCOUNT_CONFLICT}},
 		{COMMAND_MEMBER, {OUTCOME_NOT_FOUND}},
@@ -1412,16 +1435,16 @@ test_every_outcome_was_seen(void **state)
 		{COMMAND_DISPUTE, {OUTCOME_OK}},
 		{COMMAND_SUBSCRIPTION, {OUTCOME_OK}},
 		{COMMAND_EVENT, {OUTCOME_OK}},
-		{COMMAND_BONUS, {OUTCOME_BONUS_CLAIMED, OUTCOME_BONUS_NOT_OFFERED, OUTCOME_BONUS_EXHAUSTED,
-		                 OUTCOME_EMAIL_NEEDED, OUTCOME_PAYMENT_FIRST, OUTCOME_UNAVAILABLE,
-		                 OUTCOME_FORBIDDEN}},
+		{COMMAND_BONUS,
+	         {OUTCOME_BONUS_CLAIMED, OUTCOME_BONUS_NOT_OFFERED, OUTCOME_BONUS_EXHAUSTED, OUTCOME_EMAIL_NEEDED,
+	          OUTCOME_PAYMENT_FIRST, OUTCOME_UNAVAILABLE, OUTCOME_FORBIDDEN}},
 		{COMMAND_SIGNUP, {OUTCOME_OK}},
-		{COMMAND_REDEEM, {OUTCOME_CODE_UNKNOWN, OUTCOME_CODE_USED, OUTCOME_CODE_EXHAUSTED,
-		                  OUTCOME_CODE_OTHER_UNIT, OUTCOME_TOO_MANY_GUESSES, OUTCOME_CONFLICT,
-		                  OUTCOME_FORBIDDEN}},
-		{COMMAND_REFER, {OUTCOME_OWN_CODE, OUTCOME_CODE_UNKNOWN, OUTCOME_REFERRED_ALREADY,
-		                 OUTCOME_REFERRED_LATE, OUTCOME_TOO_MANY_GUESSES, OUTCOME_CONFLICT,
-		                 OUTCOME_FORBIDDEN}},
+		{COMMAND_REDEEM,
+	         {OUTCOME_CODE_UNKNOWN, OUTCOME_CODE_USED, OUTCOME_CODE_EXHAUSTED, OUTCOME_CODE_OTHER_UNIT,
+	          OUTCOME_TOO_MANY_GUESSES, OUTCOME_CONFLICT, OUTCOME_FORBIDDEN}},
+		{COMMAND_REFER,
+	         {OUTCOME_OWN_CODE, OUTCOME_CODE_UNKNOWN, OUTCOME_REFERRED_ALREADY, OUTCOME_REFERRED_LATE,
+	          OUTCOME_TOO_MANY_GUESSES, OUTCOME_CONFLICT, OUTCOME_FORBIDDEN}},
 	};
 	bool expected[COMMAND_COUNT][OUTCOME_COUNT] = {{false}};
 
@@ -1438,8 +1461,7 @@ test_every_outcome_was_seen(void **state)
 				         expected[kind][o] ? "never seen" : "not expected");
 }
 
-int
-main(void)
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_authorize),

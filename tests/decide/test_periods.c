@@ -12,8 +12,7 @@ static const struct scene_rules standard = {0};
 #define STARTER "plan Starter unit=credit pool=500 seats=5 action=step costs=1"
 #define PROFESSIONAL "plan Professional unit=credit pool=1500 seats=15 action=step costs=1"
 
-static void
-test_the_usual_month(void **state)
+static void test_the_usual_month(void **state)
 {
 	static const char *const lines[] = {
 		STARTER,
@@ -42,8 +41,7 @@ test_the_usual_month(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_up_and_down(void **state)
+static void test_up_and_down(void **state)
 {
 	static const char *const lines[] = {
 		STARTER,
@@ -76,8 +74,7 @@ test_up_and_down(void **state)
 }
 
 /* The clock steps back behind the end of a plan, and another is set. */
-static void
-test_clock_steps_back(void **state)
+static void test_clock_steps_back(void **state)
 {
 	static const char *const lines[] = {
 		STARTER,
@@ -100,8 +97,7 @@ test_clock_steps_back(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_refusals(void **state)
+static void test_refusals(void **state)
 {
 	static const char *const lines[] = {
 		STARTER,
@@ -130,8 +126,7 @@ test_refusals(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_roll_over(void **state)
+static void test_roll_over(void **state)
 {
 	static const char *const lines[] = {
 		"plan Keeper unit=credit pool=100 rollover=30 action=step costs=1",
@@ -157,8 +152,7 @@ test_roll_over(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_paid_credits_and_debt(void **state)
+static void test_paid_credits_and_debt(void **state)
 {
 	static const char *const lines[] = {
 		STARTER,
@@ -181,8 +175,7 @@ test_paid_credits_and_debt(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_seats(void **state)
+static void test_seats(void **state)
 {
 	static const char *const lines[] = {
 		"plan Desks unit=credit scope=seat manager=20 seat=10 seats=3 managers=1 action=step costs=1",
@@ -216,8 +209,7 @@ test_seats(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_mixed(void **state)
+static void test_mixed(void **state)
 {
 	static const char *const lines[] = {
 		"plan Both unit=credit scope=mixed pool=100 manager=20 seat=10 seats=2 action=step costs=1",
@@ -237,8 +229,7 @@ test_mixed(void **state)
 
 /* A month from the 31st ends on the last day, and the one after on the 31st again: Stripe's anchor says so, also where
  * the subscription is first heard of in February. */
-static void
-test_anchors(void **state)
+static void test_anchors(void **state)
 {
 	static const char *const lines[] = {
 		STARTER,
@@ -280,8 +271,7 @@ test_anchors(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_zones(void **state)
+static void test_zones(void **state)
 {
 	static const char *const lines[] = {
 		STARTER,
@@ -310,19 +300,22 @@ test_zones(void **state)
 }
 
 /* Fourteen months that nobody looked at are the same rows as if somebody had, month by month. */
-static void
-test_silence(void **state)
+static void test_silence(void **state)
 {
 	static const char *const lines[] = {
 		"plan Sleeper unit=credit pool=100 rollover=150",
 		"at 2026-03-10T12:00:00Z",
 		"account quiet unit=credit plan=Sleeper -> OK",
 		"account watched unit=credit plan=Sleeper -> OK",
-		"at 2026-04-01T00:00:00Z", "touch watched -> OK balance=200",
-		"at 2026-05-01T00:00:00Z", "touch watched -> OK balance=250",
+		"at 2026-04-01T00:00:00Z",
+		"touch watched -> OK balance=200",
+		"at 2026-05-01T00:00:00Z",
+		"touch watched -> OK balance=250",
 		"plan Sleeper unit=credit pool=70 rollover=150",
-		"at 2026-06-15T00:00:00Z", "touch watched -> OK balance=220",
-		"at 2026-08-01T00:00:00Z", "touch watched -> OK balance=220",
+		"at 2026-06-15T00:00:00Z",
+		"touch watched -> OK balance=220",
+		"at 2026-08-01T00:00:00Z",
+		"touch watched -> OK balance=220",
 		"at 2027-05-10T00:00:00Z",
 		"touch watched -> OK balance=220",
 		"touch quiet -> OK balance=220",
@@ -334,8 +327,7 @@ test_silence(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_subscriptions(void **state)
+static void test_subscriptions(void **state)
 {
 	static const char *const lines[] = {
 		STARTER,
@@ -383,8 +375,7 @@ test_subscriptions(void **state)
 #define GREAT "plan Great unit=credit pool=10000 action=step costs=1"
 
 /* February is 672 hours.  An upgrade with an hour left, used up, and back. */
-static void
-test_up_and_back(void **state)
+static void test_up_and_back(void **state)
 {
 	static const char *const lines[] = {
 		"plan Small unit=credit pool=672 action=step costs=1",
@@ -411,8 +402,7 @@ test_up_and_back(void **state)
 }
 
 /* The same where upgrades give all at once: only what the time in between is worth stays. */
-static void
-test_up_and_back_in_full(void **state)
+static void test_up_and_back_in_full(void **state)
 {
 	static const struct scene_rules full = {.plan_upgrade = UPGRADE_FULL};
 	static const char *const lines[] = {
@@ -439,8 +429,7 @@ test_up_and_back_in_full(void **state)
 	PLAY(&full, lines);
 }
 
-static void
-test_upgrade_from_the_next_period(void **state)
+static void test_upgrade_from_the_next_period(void **state)
 {
 	static const struct scene_rules next = {.plan_upgrade = UPGRADE_NEXT_PERIOD};
 	static const char *const lines[] = {
@@ -464,8 +453,7 @@ test_upgrade_from_the_next_period(void **state)
 }
 
 /* A plan that was paid for in full, and is then made smaller: Stripe gives the rest of the money back. */
-static void
-test_smaller_plan(void **state)
+static void test_smaller_plan(void **state)
 {
 	static const char *const lines[] = {
 		"plan Small unit=credit pool=500 action=step costs=1",
@@ -495,8 +483,7 @@ test_smaller_plan(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_what_is_not_given(void **state)
+static void test_what_is_not_given(void **state)
 {
 	static const char *const lines[] = {
 		STARTER,
@@ -530,10 +517,10 @@ test_what_is_not_given(void **state)
 	PLAY(&standard, lines);
 }
 
-static void
-test_free_periods(void **state)
+static void test_free_periods(void **state)
 {
-	static const struct scene_rules trials = {.plan_free_periods = FREE_TRIALS}, all = {.plan_free_periods = FREE_ALL};
+	static const struct scene_rules trials = {.plan_free_periods = FREE_TRIALS},
+					all = {.plan_free_periods = FREE_ALL};
 	static const char *const lines[] = {
 		STARTER,
 		"at 2027-02-10T00:00:00Z",
@@ -559,15 +546,13 @@ test_free_periods(void **state)
 	PLAY(&all, coupon);
 }
 
-#define REFUNDS STARTER, \
-	"at 2027-02-01T00:00:00Z", \
-	"account a unit=credit -> OK", \
-	"subscription a s plan=Starter anchor=2027-02-01T00:00:00Z at=1 -> OK", \
-	"period a s inv=i1 pi=p1 plan=Starter start=2027-02-01T00:00:00Z end=2027-03-01T00:00:00Z -> OK balance=500", \
-	"give a 1000 -> OK balance=1500"
+#define REFUNDS \
+	STARTER, "at 2027-02-01T00:00:00Z", "account a unit=credit -> OK", \
+		"subscription a s plan=Starter anchor=2027-02-01T00:00:00Z at=1 -> OK", \
+		"period a s inv=i1 pi=p1 plan=Starter start=2027-02-01T00:00:00Z end=2027-03-01T00:00:00Z -> OK balance=500", \
+		"give a 1000 -> OK balance=1500"
 
-static void
-test_refunds(void **state)
+static void test_refunds(void **state)
 {
 	static const char *const used[] = {
 		REFUNDS,
@@ -645,8 +630,7 @@ test_refunds(void **state)
 }
 
 /* Own shares are part of what is paid for: they are taken back like the rest. */
-static void
-test_seats_of_a_subscription(void **state)
+static void test_seats_of_a_subscription(void **state)
 {
 	static const char *const lines[] = {
 		"plan Desks unit=credit scope=seat manager=20 seat=10 seats=3 managers=1 action=step costs=1",
@@ -669,8 +653,7 @@ test_seats_of_a_subscription(void **state)
 }
 
 /* A plan that a person has set is that person's. */
-static void
-test_a_person_and_a_subscription(void **state)
+static void test_a_person_and_a_subscription(void **state)
 {
 	static const char *const lines[] = {
 		STARTER,
@@ -700,8 +683,7 @@ test_a_person_and_a_subscription(void **state)
 }
 
 /* Events of one history, each of them delivered three times, the first time in every order. */
-static void
-test_every_order(void **state)
+static void test_every_order(void **state)
 {
 	static const char *const events[] = {
 		"subscription a s plan=Small anchor=2027-02-01T00:00:00Z at=2027-02-01T00:00:00Z -> OK",

@@ -13,8 +13,7 @@ static const struct scene_rules strict = {.statement_min = 50, .grace_days = 0};
 #define DAY "86400"
 #define OWES(cents) "take a " #cents "0000 -> OK"
 
-static void
-test_months(void **state)
+static void test_months(void **state)
 {
 	static const char *const lines[] = {
 		"at 2026-01-20T10:00:00Z",
@@ -50,8 +49,7 @@ test_months(void **state)
 	PLAY(&billing, lines);
 }
 
-static void
-test_small_amounts(void **state)
+static void test_small_amounts(void **state)
 {
 	static const char *const lines[] = {
 		"at 2026-01-20T10:00:00Z",
@@ -78,8 +76,7 @@ test_small_amounts(void **state)
 	PLAY(&billing, lines);
 }
 
-static void
-test_credits(void **state)
+static void test_credits(void **state)
 {
 	static const char *const lines[] = {
 		"at 2026-01-20T10:00:00Z",
@@ -94,8 +91,7 @@ test_credits(void **state)
 	PLAY(&billing, lines);
 }
 
-static void
-test_charged_once(void **state)
+static void test_charged_once(void **state)
 {
 	static const char *const lines[] = {
 		"statement_begin a 1 -> NOT_FOUND",
@@ -134,8 +130,7 @@ test_charged_once(void **state)
 	PLAY(&billing, lines);
 }
 
-static void
-test_paid_otherwise(void **state)
+static void test_paid_otherwise(void **state)
 {
 	static const char *const lines[] = {
 		OWES(1000),
@@ -177,8 +172,7 @@ test_paid_otherwise(void **state)
 	PLAY(&billing, lines);
 }
 
-static void
-test_declined(void **state)
+static void test_declined(void **state)
 {
 	static const char *const lines[] = {
 		OWES(1000),
@@ -222,8 +216,7 @@ test_declined(void **state)
 	PLAY(&billing, lines);
 }
 
-static void
-test_suspended_by_a_person(void **state)
+static void test_suspended_by_a_person(void **state)
 {
 	static const char *const lines[] = {
 		OWES(1000),
@@ -252,8 +245,7 @@ test_suspended_by_a_person(void **state)
 	PLAY(&billing, lines);
 }
 
-static void
-test_without_grace(void **state)
+static void test_without_grace(void **state)
 {
 	static const char *const lines[] = {
 		OWES(1000),
@@ -266,8 +258,7 @@ test_without_grace(void **state)
 	PLAY(&strict, lines);
 }
 
-static void
-test_soft_limit(void **state)
+static void test_soft_limit(void **state)
 {
 	static const char *const lines[] = {
 		"at 2026-01-20T10:00:00Z",
@@ -305,8 +296,7 @@ test_soft_limit(void **state)
 }
 
 /* What was paid is refunded and disputed: it is owed again, but nobody is charged for it without asking. */
-static void
-test_taken_back(void **state)
+static void test_taken_back(void **state)
 {
 	static const char *const lines[] = {
 		OWES(1000),
@@ -364,8 +354,7 @@ test_taken_back(void **state)
 	PLAY(&billing, lines);
 }
 
-static void
-test_paid_again(void **state)
+static void test_paid_again(void **state)
 {
 	static const char *const lines[] = {
 		"at 2026-01-20T10:00:00Z",
@@ -408,8 +397,7 @@ test_paid_again(void **state)
 }
 
 /* What was owed when the month or the period ended is charged; a new allowance does not pay it. */
-static void
-test_allowances_pay_no_arrears(void **state)
+static void test_allowances_pay_no_arrears(void **state)
 {
 	static const char *const lines[] = {
 		"plan team pool=10000000 unit=credit",
@@ -497,8 +485,7 @@ test_allowances_pay_no_arrears(void **state)
 }
 
 /* After the others: these commands end in these ways, and in no other. */
-static void
-test_every_outcome_was_seen(void **state)
+static void test_every_outcome_was_seen(void **state)
 {
 	(void)state;
 	for (int kind = COMMAND_STATEMENT; kind <= COMMAND_STATEMENT_PAID; kind++)
@@ -510,17 +497,22 @@ test_every_outcome_was_seen(void **state)
 		}
 }
 
-int
-main(void)
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_months),         cmocka_unit_test(test_small_amounts),
-		cmocka_unit_test(test_credits),        cmocka_unit_test(test_charged_once),
-		cmocka_unit_test(test_paid_otherwise), cmocka_unit_test(test_declined),
-		cmocka_unit_test(test_suspended_by_a_person), cmocka_unit_test(test_without_grace),
-		cmocka_unit_test(test_taken_back),     cmocka_unit_test(test_paid_again),
+		cmocka_unit_test(test_months),
+		cmocka_unit_test(test_small_amounts),
+		cmocka_unit_test(test_credits),
+		cmocka_unit_test(test_charged_once),
+		cmocka_unit_test(test_paid_otherwise),
+		cmocka_unit_test(test_declined),
+		cmocka_unit_test(test_suspended_by_a_person),
+		cmocka_unit_test(test_without_grace),
+		cmocka_unit_test(test_taken_back),
+		cmocka_unit_test(test_paid_again),
 		cmocka_unit_test(test_allowances_pay_no_arrears),
-		cmocka_unit_test(test_soft_limit),     cmocka_unit_test(test_every_outcome_was_seen),
+		cmocka_unit_test(test_soft_limit),
+		cmocka_unit_test(test_every_outcome_was_seen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,10 +12,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
-#define MUST(condition)                                                                                                 \
-	do {                                                                                                            \
-		if (!(condition))                                                                                       \
-			abort();                                                                                        \
+#define MUST(condition) \
+	do { \
+		if (!(condition)) \
+			abort(); \
 	} while (0)
 
 /* A copy of exactly its size with a NUL behind, so that reading past it is seen. */

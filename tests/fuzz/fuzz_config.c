@@ -27,7 +27,7 @@ static int load(struct config *c, const void *bytes, size_t length)
 
 static void check_bounds(const struct config *c)
 {
-#define BOUNDS_TEXT(value, fallback, low, high)                                                                         \
+#define BOUNDS_TEXT(value, fallback, low, high) \
 	MUST(strcmp(value, fallback) == 0 || (strlen(value) >= (size_t)(low) && strlen(value) <= (size_t)(high)));
 #define BOUNDS_SECRET(value, fallback, low, high) BOUNDS_TEXT(value, fallback, low, high)
 #define BOUNDS_NUMBER(value, fallback, low, high) MUST(value >= (low) && value <= (high));

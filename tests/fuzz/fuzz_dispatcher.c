@@ -31,7 +31,8 @@ static const struct {
 	int status;
 	const char *body;
 } stripe_answers[] = {
-	{200, "{\"id\":\"cs_test_1\",\"url\":\"https://stripe.example/c\",\"data\":[{\"id\":\"in_1\",\"total\":5}],\"has_more\":true}"},
+	{200,
+         "{\"id\":\"cs_test_1\",\"url\":\"https://stripe.example/c\",\"data\":[{\"id\":\"in_1\",\"total\":5}],\"has_more\":true}"},
 	{200, "{\"id\":\"cus_1\",\"url\":7,\"data\":{}}"},
 	{404, "{\"error\":{\"code\":\"resource_missing\",\"param\":\"customer\"}}"},
 	{402, "{\"error\":{\"type\":\"card_error\",\"code\":\"card_declined\"}}"},
@@ -84,7 +85,8 @@ static bool is_text(const char *text, size_t max)
 
 static void check_labels(const struct command_labels *l)
 {
-	MUST(is_text(l->conversation_id, 256) && is_text(l->message_id, 256) && is_text(l->metadata, COMMAND_METADATA_MAX));
+	MUST(is_text(l->conversation_id, 256) && is_text(l->message_id, 256) &&
+	     is_text(l->metadata, COMMAND_METADATA_MAX));
 	MUST(l->metadata == NULL || l->metadata[0] == '\0' || l->metadata[0] == '{');
 }
 
@@ -94,9 +96,11 @@ static void check_bounds(const struct command *c)
 	switch (c->kind) {
 	case COMMAND_AUTHORIZE:
 		MUST(within(c->authorize.model_count, 0, COMMAND_MODELS_MAX));
-		MUST((c->authorize.model_count == 0) == (c->authorize.action != NULL && c->authorize.action[0] != '\0'));
+		MUST((c->authorize.model_count == 0) ==
+		     (c->authorize.action != NULL && c->authorize.action[0] != '\0'));
 		MUST(within(c->authorize.quantity, 1, COMMAND_QUANTITY_MAX) && c->authorize.ttl_us > 0);
-		MUST(c->authorize.input_tokens >= 0 && c->authorize.max_output_tokens >= 0 && c->authorize.fit_minimum >= 0);
+		MUST(c->authorize.input_tokens >= 0 && c->authorize.max_output_tokens >= 0 &&
+		     c->authorize.fit_minimum >= 0);
 		check_labels(&c->authorize.labels);
 		break;
 	case COMMAND_SETTLE:
@@ -186,7 +190,8 @@ static int send_signed(const char *line, const char *body)
 	snprintf(now, sizeof(now), "%lld", (long long)(clock_wall_us() / CLOCK_US_PER_SECOND));
 	memcpy(signed_pieces, pieces, sizeof(pieces));
 	signed_pieces[1].length = strlen(now);
-	MUST(digest_hmac_sha256_pieces(key, stripe ? strlen(key) : DIGEST_KEY_MIN_BYTES, signed_pieces, 4, digest) == 0);
+	MUST(digest_hmac_sha256_pieces(key, stripe ? strlen(key) : DIGEST_KEY_MIN_BYTES, signed_pieces, 4, digest) ==
+	     0);
 	to_text(digest, stripe, text);
 	snprintf(when, sizeof(when), "HTTP_SVIX_TIMESTAMP=%s", now);
 	if (stripe)
@@ -200,8 +205,9 @@ static int send_signed(const char *line, const char *body)
 static int send_as(uint8_t who, const char *line, const char *body)
 {
 	static const char *const keys[] = {GUARD_KEY, APP_KEY, ADMIN_KEY, REPORT_KEY, "octroi"};
-	static const char *const by_server[] = {"OCTROI_ACCOUNT=ws:acme", "OCTROI_MEMBER=u", "OCTROI_MODEL=gpt-4o",
-	                                        "CONTENT_TYPE=application/json", "HTTP_ACCEPT_LANGUAGE=fr", NULL};
+	static const char *const by_server[] = {"OCTROI_ACCOUNT=ws:acme",  "OCTROI_MEMBER=u",
+	                                        "OCTROI_MODEL=gpt-4o",     "CONTENT_TYPE=application/json",
+	                                        "HTTP_ACCEPT_LANGUAGE=fr", NULL};
 	struct arena *own = arena_new(1 << 16);
 	int status;
 
@@ -261,10 +267,20 @@ static void choose_answers(uint8_t first, const char *line)
 	answers.resets_at_us = other % 2 == 0 ? clock_wall_us() + CLOCK_US_PER_SECOND : 0;
 	stripe_choice = strlen(line) % kinds;
 	topup = (struct reader_topup){
-		.found = order % 8 != 7, .now_us = order % 8 == 6 ? CLOCK_US_PER_SECOND * 86400 * 30 : 0,
-		.seq = 5, .amount_minor = 500, .currency = "eur", .session_key = "k", .payment_id = "",
-		.session_id = order % 2 == 0 ? "" : "cs_test_1", .customer_id = order % 4 < 2 ? "" : "cus_1",
-		.customer_key = "c", .external_id = "ws:acme", .email = "a@b.example", .name = "", .locale = "",
+		.found = order % 8 != 7,
+		.now_us = order % 8 == 6 ? CLOCK_US_PER_SECOND * 86400 * 30 : 0,
+		.seq = 5,
+		.amount_minor = 500,
+		.currency = "eur",
+		.session_key = "k",
+		.payment_id = "",
+		.session_id = order % 2 == 0 ? "" : "cs_test_1",
+		.customer_id = order % 4 < 2 ? "" : "cus_1",
+		.customer_key = "c",
+		.external_id = "ws:acme",
+		.email = "a@b.example",
+		.name = "",
+		.locale = "",
 	};
 	billing = (struct reader_billing){
 		.found = order % 4 > 1, .customer_id = "cus_1", .plan = "", .subscription_id = ""};

@@ -21,9 +21,10 @@ enum line { AUTHORIZATION, KEY, REQUEST_ID, SERVER_ID, LANGUAGE, IDEMPOTENCY, AC
 #define LINE_MAX_BYTES 1024
 
 static const char *const parameter_names[] = {
-	[AUTHORIZATION] = "HTTP_AUTHORIZATION", [KEY] = "HTTP_X_OCTROI_KEY", [REQUEST_ID] = "HTTP_X_REQUEST_ID",
-	[SERVER_ID] = "OCTROI_REQUEST_ID", [LANGUAGE] = "HTTP_ACCEPT_LANGUAGE", [IDEMPOTENCY] = "HTTP_IDEMPOTENCY_KEY",
-	[ACCOUNT] = "OCTROI_ACCOUNT", [MEMBER] = "OCTROI_MEMBER",
+	[AUTHORIZATION] = "HTTP_AUTHORIZATION", [KEY] = "HTTP_X_OCTROI_KEY",
+	[REQUEST_ID] = "HTTP_X_REQUEST_ID",     [SERVER_ID] = "OCTROI_REQUEST_ID",
+	[LANGUAGE] = "HTTP_ACCEPT_LANGUAGE",    [IDEMPOTENCY] = "HTTP_IDEMPOTENCY_KEY",
+	[ACCOUNT] = "OCTROI_ACCOUNT",           [MEMBER] = "OCTROI_MEMBER",
 };
 
 /* ---- readings of its own --------------------------------------------------------------------- */
@@ -97,7 +98,8 @@ static int likes(const char *piece, size_t length, const char *language)
 
 	while (piece < end && (*piece == ' ' || *piece == '\t'))
 		piece++;
-	if (end - piece < 2 || strncasecmp(piece, language, 2) != 0 || (end - piece > 2 && strchr("-; \t", piece[2]) == NULL))
+	if (end - piece < 2 || strncasecmp(piece, language, 2) != 0 ||
+	    (end - piece > 2 && strchr("-; \t", piece[2]) == NULL))
 		return -1;
 	semicolon = memchr(piece, ';', (size_t)(end - piece));
 	if (semicolon == NULL)
@@ -145,9 +147,17 @@ static bool is_one_line(const char *text)
 /* The answer as a web server reads it: lines up to an empty one, each header known and there once, then the body. */
 static void check_answer(int status)
 {
-	static const char *const known[] = {"Status", "X-Request-Id", "Content-Type", "Content-Length", "Cache-Control",
-	                                    "WWW-Authenticate", "Retry-After", "Allow", "X-Octroi-Status",
-	                                    "X-Octroi-Error", "X-Octroi-Available-Micros"};
+	static const char *const known[] = {"Status",
+	                                    "X-Request-Id",
+	                                    "Content-Type",
+	                                    "Content-Length",
+	                                    "Cache-Control",
+	                                    "WWW-Authenticate",
+	                                    "Retry-After",
+	                                    "Allow",
+	                                    "X-Octroi-Status",
+	                                    "X-Octroi-Error",
+	                                    "X-Octroi-Available-Micros"};
 	unsigned seen = 0;
 	const char *line, *end;
 	struct buf out;
@@ -174,7 +184,8 @@ static void check_answer(int status)
 		if (place == 0)
 			MUST(atoi(line + 7) == status);
 		if (place == 1)
-			MUST(length == 14 + strlen(request.id) && strncmp(line + 14, request.id, strlen(request.id)) == 0);
+			MUST(length == 14 + strlen(request.id) &&
+			     strncmp(line + 14, request.id, strlen(request.id)) == 0);
 		if (place == 3)
 			MUST((size_t)atol(line + 15) == response.body.length);
 	}

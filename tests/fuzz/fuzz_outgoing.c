@@ -195,7 +195,8 @@ static void check_result(const struct stripe_call *call, enum stripe_result resu
 
 static void ask_stripe(bool get, const char *const value[VALUES])
 {
-	const struct stripe stripe = {.api_base = "https://api.stripe.example", .secret_key = SECRET, .timeout_ms = 1 << 30};
+	const struct stripe stripe = {
+		.api_base = "https://api.stripe.example", .secret_key = SECRET, .timeout_ms = 1 << 30};
 	char kept[STRIPE_KEY_MAX], key[STRIPE_KEY_MAX], again[STRIPE_KEY_MAX];
 	struct stripe_call call;
 
@@ -216,7 +217,8 @@ static void ask_stripe(bool get, const char *const value[VALUES])
 		check_form(server.form, value);
 	}
 	if (call.json != NULL && stripe_id_valid(stripe_text(call.json, "id"), "cus_"))
-		MUST(is_printable(stripe_text(call.json, "id")) && strpbrk(stripe_text(call.json, "id"), "/?#%. ") == NULL);
+		MUST(is_printable(stripe_text(call.json, "id")) &&
+		     strpbrk(stripe_text(call.json, "id"), "/?#%. ") == NULL);
 	stripe_call_free(&call);
 }
 
@@ -268,7 +270,8 @@ static void ask_issuer(bool rsa, const char *kid)
 		MUST(json_get(key, "use") == NULL || says(key, "use", "sig"));
 		MUST(json_get(key, "alg") == NULL || says(key, "alg", rsa ? "RS256" : "ES256"));
 		/* Known now, so nobody is asked again. */
-		MUST(jwks_find(j, arena, kid, &(struct jwks_patience){NULL, 0}, &jwk) == OUTCOME_OK && server.calls == 1);
+		MUST(jwks_find(j, arena, kid, &(struct jwks_patience){NULL, 0}, &jwk) == OUTCOME_OK &&
+		     server.calls == 1);
 	}
 	MUST(outcome == OUTCOME_OK || outcome == OUTCOME_UNAUTHORIZED || outcome == OUTCOME_UNAVAILABLE);
 	json_free(key);

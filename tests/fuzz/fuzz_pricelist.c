@@ -16,7 +16,8 @@ static void check_cost(const struct price *p)
 
 		for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
 			struct counts c = {{0}};
-			const struct price_use use = {&c, (enum service_tier)(at % TIER_COUNT), at % 3 == 0 ? "1080p" : ""};
+			const struct price_use use = {&c, (enum service_tier)(at % TIER_COUNT),
+			                              at % 3 == 0 ? "1080p" : ""};
 			struct price_part parts[DIMENSION_COUNT];
 			struct price_charge charge;
 			micros sum = 0;
@@ -56,7 +57,8 @@ static int visit(void *context, const struct pricelist_entry *e)
 static void read_stored(const char *text, size_t length)
 {
 	static struct price_line lines[PRICE_LINES_MAX];
-	struct price p = {.kind = PRICE_MODEL, .item = "m", .provider = "p", .terms = {1050000, 1080000, 10000}, .lines = lines};
+	struct price p = {
+		.kind = PRICE_MODEL, .item = "m", .provider = "p", .terms = {1050000, 1080000, 10000}, .lines = lines};
 	struct buf out;
 
 	(void)price_read_tiers(text, length, lines);

@@ -46,7 +46,8 @@ static int unescape(const char *from, size_t length, bool form, char out[TARGET_
 		if (from[i] == '%') {
 			char digits[3] = {0};
 
-			if (length - i < 3 || !isxdigit((unsigned char)from[i + 1]) || !isxdigit((unsigned char)from[i + 2]))
+			if (length - i < 3 || !isxdigit((unsigned char)from[i + 1]) ||
+			    !isxdigit((unsigned char)from[i + 2]))
 				return -1;
 			memcpy(digits, from + i + 1, 2);
 			out[written] = (char)strtoul(digits, NULL, 16);

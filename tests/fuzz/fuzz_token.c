@@ -30,8 +30,13 @@ static void check_issued(struct arena *arena, const char *account, uint8_t chang
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
 	const struct token_issuer issuer = {
-		.issuer = "https://issuer.example", .algorithm = length % 2 == 0 ? "RS256" : "ES256",
-		.audience = "", .parties = "", .account_claim = "o.id", .account_prefix = "", .member_claim = "sub",
+		.issuer = "https://issuer.example",
+		.algorithm = length % 2 == 0 ? "RS256" : "ES256",
+		.audience = "",
+		.parties = "",
+		.account_claim = "o.id",
+		.account_prefix = "",
+		.member_claim = "sub",
 	};
 	struct arena *arena = arena_new(1024 * 1024);
 	char *text = fuzz_text(bytes, length), *rest = text;

@@ -28,10 +28,15 @@
 #define WORDS_MAX 32
 #define ACCOUNT "ws"
 /* A token of any model costs a micro, and so does an action; a credit is worth one of the currency. */
-#define TERMS {.margin_ppm = 1000000, .rate_ppm = 1000000, .credit_value_ppm = 1000000}
+#define TERMS \
+	{ \
+		.margin_ppm = 1000000, .rate_ppm = 1000000, .credit_value_ppm = 1000000 \
+	}
 #define MODEL(name) \
-	{.kind = PRICE_MODEL, .item = name, .provider = "openai", .version = 1, .terms = TERMS, \
-	 LINES(1000000, 1000000, 1000000, 1000000, 1000000)}
+	{ \
+		.kind = PRICE_MODEL, .item = name, .provider = "openai", .version = 1, .terms = TERMS, \
+		LINES(1000000, 1000000, 1000000, 1000000, 1000000) \
+	}
 
 static const struct price prices[] = {
 	MODEL("m"),
@@ -114,9 +119,9 @@ static bool same_row(const struct row *a, const struct row *b)
 		const struct column *c = &t->columns[i];
 		const char *x = (const char *)a + c->offset, *y = (const char *)b + c->offset;
 
-		if (c->type == COLUMN_TEXT ? strcmp(*(const char *const *)(const void *)x,
-		                                    *(const char *const *)(const void *)y) != 0
-		                           : memcmp(x, y, c->size) != 0)
+		if (c->type == COLUMN_TEXT
+		            ? strcmp(*(const char *const *)(const void *)x, *(const char *const *)(const void *)y) != 0
+		            : memcmp(x, y, c->size) != 0)
 			return false;
 	}
 	return true;
@@ -245,7 +250,8 @@ static void load(struct slot *s, bool settling)
 				load_row(s, row);
 	}
 	for (int i = 0; i < 2 && settling; i++)
-		for (const struct row *row = tables[i == 0 ? TABLE_CAPTURES : TABLE_ENTRIES]; row != NULL; row = row->next)
+		for (const struct row *row = tables[i == 0 ? TABLE_CAPTURES : TABLE_ENTRIES]; row != NULL;
+		     row = row->next)
 			load_row(s, row);
 	s->zone = zone_of(s);
 }
@@ -428,8 +434,9 @@ static void print_answer(const struct verb *verb, const struct answer *a)
 {
 	printf("%s", outcome_name(a->outcome));
 	if (a->limit != LIMIT_NONE && a->limit != LIMIT_SUSPENDED)
-		printf(" %s %d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64, names_limit(a->limit), a->of_member,
-		       a->needed_micros, a->available_micros, a->limit_micros, a->used_micros, a->resets_at_us);
+		printf(" %s %d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64, names_limit(a->limit),
+		       a->of_member, a->needed_micros, a->available_micros, a->limit_micros, a->used_micros,
+		       a->resets_at_us);
 	else if (a->outcome == OUTCOME_OK && a->replayed)
 		printf(" again");
 	else if (a->outcome == OUTCOME_OK && verb->figures)
@@ -451,15 +458,15 @@ static void print_workspace(const struct workspaces_row *w)
 		printf("-");
 	printf(" %s%s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64,
 	       w->changing ? "to:" : "stays", w->changing ? w->next_plan : "", w->reserved_micros,
-	       within(w->day_until_us, w->day_micros), within(w->month_until_us, w->month_micros), w->managers, w->members,
-	       w->statement_at_us);
+	       within(w->day_until_us, w->day_micros), within(w->month_until_us, w->month_micros), w->managers,
+	       w->members, w->statement_at_us);
 }
 
 static void print_member(const struct members_row *m)
 {
 	if (m->removed_at_us == 0)
-		printf(" | %s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64, m->member_id, m->role,
-		       m->quota_micros, m->held_micros, within(m->period_until_us, m->period_micros),
+		printf(" | %s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64, m->member_id,
+		       m->role, m->quota_micros, m->held_micros, within(m->period_until_us, m->period_micros),
 		       within(m->day_until_us, m->day_micros), within(m->month_until_us, m->month_micros));
 }
 
@@ -516,12 +523,20 @@ static void check_grants(void)
 static void do_command(void)
 {
 	const struct verb *verb = find_verb(word(1));
-	struct command c = {.kind = verb->kind, .account = account, .account_id = ACCOUNT, .member = option("member", "")};
+	struct command c = {
+		.kind = verb->kind, .account = account, .account_id = ACCOUNT, .member = option("member", "")};
 	struct decide d = {
-		.rows = rows, .book = book, .holds_max = 1000, .capture_expired = capture, .action_price_micros = 1,
+		.rows = rows,
+		.book = book,
+		.holds_max = 1000,
+		.capture_expired = capture,
+		.action_price_micros = 1,
 		.terms = TERMS,
-		.billing = {.currency = "eur", .decimals = 5, .statement_min_minor = statement_min, .grace_us = grace_us,
-		            .zone = zone},
+		.billing = {.currency = "eur",
+	                    .decimals = 5,
+	                    .statement_min_minor = statement_min,
+	                    .grace_us = grace_us,
+	                    .zone = zone},
 	};
 	struct slot *s;
 	bool named;
@@ -566,10 +581,16 @@ static void do_history(void)
 static void do_plan(void)
 {
 	struct plan p = {
-		.version = number("version", 1), .starts_at_us = number("starts", 0), .unit = UNIT_CREDIT, .scope = (enum plan_scope)number("scope", 0),
-		.pool_micros = number("pool", 0), .manager_micros = number("manager", 0),
-		.member_micros = number("member", 0), .managers_to = number("managers_to", 1),
-		.seats_to = number("seats_to", 0), .rollover_micros = number("rollover", 0),
+		.version = number("version", 1),
+		.starts_at_us = number("starts", 0),
+		.unit = UNIT_CREDIT,
+		.scope = (enum plan_scope)number("scope", 0),
+		.pool_micros = number("pool", 0),
+		.manager_micros = number("manager", 0),
+		.member_micros = number("member", 0),
+		.managers_to = number("managers_to", 1),
+		.seats_to = number("seats_to", 0),
+		.rollover_micros = number("rollover", 0),
 	};
 
 	snprintf(p.name, sizeof(p.name), "%s", word(1));
@@ -610,8 +631,9 @@ static void dump_journal(void)
 	for (const struct row *row = tables[TABLE_GRANTS]; row != NULL; row = row->next) {
 		const struct grants_row *g = (const struct grants_row *)row;
 
-		printf("grant %s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", names_transaction(g->type),
-		       g->priority, g->expires_at_us, g->amount_micros, g->remaining_micros, g->created_at_us);
+		printf("grant %s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n",
+		       names_transaction(g->type), g->priority, g->expires_at_us, g->amount_micros, g->remaining_micros,
+		       g->created_at_us);
 	}
 }
 
@@ -621,9 +643,9 @@ static void do_dump(void)
 	for (const struct row *row = tables[TABLE_ALLOWANCES]; row != NULL; row = row->next) {
 		const struct allowances_row *a = (const struct allowances_row *)row;
 
-		printf("allowance %s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %s %" PRId64 " %" PRId64 "\n", a->plan,
-		       a->plan_version, a->period_start_us, a->period_end_us, a->reason, shown(a->member), a->amount_micros,
-		       a->created_at_us);
+		printf("allowance %s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %s %" PRId64 " %" PRId64 "\n",
+		       a->plan, a->plan_version, a->period_start_us, a->period_end_us, a->reason, shown(a->member),
+		       a->amount_micros, a->created_at_us);
 	}
 	for (const struct row *row = tables[TABLE_STATEMENTS]; row != NULL; row = row->next) {
 		const struct statements_row *s = (const struct statements_row *)row;

@@ -70,7 +70,7 @@ static long makes_code(const char *name)
 
 	if (strcmp(name, "mmap-write-execute") == 0)
 		return mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
-		               MAP_FAILED
+		                       MAP_FAILED
 		               ? -1
 		               : 0;
 	if (strcmp(name, "mprotect-execute") == 0)

@@ -1,5 +1,7 @@
 """What `make shape` prints stays within its bounds."""
 
+import pytest
+
 import shape
 
 
@@ -29,6 +31,18 @@ def test_a_call_that_counts_as_an_assertion_makes_two():
     checkers = {name: checks for name, checks in found if name.startswith("row_check_") or name == "queue_check"}
     assert len(checkers) >= 20
     assert not {name: checks for name, checks in checkers.items() if checks < 2}
+
+
+def test_files_are_laid_out_by_clang_format():
+    """As `clang-format -i` of Debian 12 lays them out (.clang-format)."""
+    changed = shape.unformatted()
+    if changed is None:
+        pytest.skip("clang-format 14 is not installed; other versions break lines elsewhere")
+    assert not changed
+
+
+def test_static_functions_have_names_of_their_own():
+    assert len(shape.shared_static_names()) <= 20, shape.shared_static_names()
 
 
 def test_comments_begin_with_their_subject():

@@ -35,8 +35,8 @@
 #include <errmsg.h>
 #include <mysql.h>
 
-#define DEPTH 7           /* callers that tell a site from others */
-#define FRAMES_MAX 24     /* that are shown of a call that failed */
+#define DEPTH 7       /* callers that tell a site from others */
+#define FRAMES_MAX 24 /* that are shown of a call that failed */
 #define SITES_MAX 65536
 #define SPARED_MAX 64
 #define NAME_MAX_BYTES 24
@@ -69,12 +69,12 @@ struct control {
 	_Atomic uint64_t lasting;             /* all after it fail as well */
 	_Atomic uint64_t count;               /* of calls that came into question */
 	_Atomic uint64_t fired;
-	_Atomic uint64_t servers, waiting;    /* threads that serve requests, and how many have nothing to do */
-	_Atomic uint64_t accepted, closed;    /* connections */
-	_Atomic uint64_t blocks;              /* allocated by the serving threads and not freed by them, mod 2^64 */
+	_Atomic uint64_t servers, waiting; /* threads that serve requests, and how many have nothing to do */
+	_Atomic uint64_t accepted, closed; /* connections */
+	_Atomic uint64_t blocks;           /* allocated by the serving threads and not freed by them, mod 2^64 */
 	_Atomic uint64_t sites;
 	_Atomic uint64_t fired_hash;
-	_Atomic uint64_t spared;              /* sites that are left alone, so many of them */
+	_Atomic uint64_t spared; /* sites that are left alone, so many of them */
 	_Atomic uint64_t spare[SPARED_MAX];
 	char fired_name[NAME_MAX_BYTES];
 	_Atomic uint64_t frames;
@@ -238,8 +238,7 @@ static bool is_spared(uint64_t hash)
 static bool fails(enum class class, unsigned kinds, const char *name)
 {
 	const bool in_question = C != NULL && inside == 0 && atomic_load(&C->class) == class &&
-	                         (kinds & 1U << atomic_load(&C->kind)) != 0 &&
-	                         (atomic_load(&C->others) != 0) != serves;
+	                         (kinds & 1U << atomic_load(&C->kind)) != 0 && (atomic_load(&C->others) != 0) != serves;
 	const int error = errno;
 	bool failed = false;
 	uint64_t nth, hash, site = 0;
@@ -434,14 +433,14 @@ void free(void *memory)
 static __thread const void *said_of;
 static __thread unsigned said;
 
-#define SAYS(type, name_errno, name_error)                                                         \
-	static void *_Atomic real_##name_errno, *_Atomic real_##name_error;                         \
-	unsigned name_errno(type *handle)                                                           \
-	{                                                                                           \
-		return handle != NULL && handle == said_of ? said : REAL(name_errno)(handle);       \
-	}                                                                                           \
-	const char *name_error(type *handle)                                                        \
-	{                                                                                           \
+#define SAYS(type, name_errno, name_error) \
+	static void *_Atomic real_##name_errno, *_Atomic real_##name_error; \
+	unsigned name_errno(type *handle) \
+	{ \
+		return handle != NULL && handle == said_of ? said : REAL(name_errno)(handle); \
+	} \
+	const char *name_error(type *handle) \
+	{ \
 		return handle != NULL && handle == said_of ? "as the torture has it" : REAL(name_error)(handle); \
 	}
 SAYS(MYSQL, mysql_errno, mysql_error)
@@ -482,19 +481,19 @@ static unsigned number_of(void)
 #define ANY_LOSS (LOST_OR_EXHAUSTED | 1U << AFTERWARDS)
 
 /* TALK: a function that talks to the server, with its first argument the handle h, whose connection is m. */
-#define TALK(type, name, kinds, m, failure, parameters, arguments)                                 \
-	static void *_Atomic real_##name;                                                           \
-	type name parameters                                                                        \
-	{                                                                                           \
-		said_of = NULL;                                                                     \
-		if (!fails(DATABASE, kinds, #name))                                                 \
-			return REAL(name) arguments;                                                \
-		if (kind() == AFTERWARDS) {                                                         \
-			(void)REAL(name) arguments;                                                 \
-			drain(m);                                                                   \
-		}                                                                                   \
-		say(h, m, number_of());                                                             \
-		return failure;                                                                     \
+#define TALK(type, name, kinds, m, failure, parameters, arguments) \
+	static void *_Atomic real_##name; \
+	type name parameters \
+	{ \
+		said_of = NULL; \
+		if (!fails(DATABASE, kinds, #name)) \
+			return REAL(name) arguments; \
+		if (kind() == AFTERWARDS) { \
+			(void)REAL(name) arguments; \
+			drain(m); \
+		} \
+		say(h, m, number_of()); \
+		return failure; \
 	}
 TALK(int, mysql_real_query, ANY_LOSS, h, 1, (MYSQL * h, const char *q, unsigned long l), (h, q, l))
 TALK(int, mysql_send_query, LOST_OR_EXHAUSTED, h, 1, (MYSQL * h, const char *q, unsigned long l), (h, q, l))
@@ -508,7 +507,8 @@ TALK(my_bool, mysql_rollback, ANY_LOSS, h, 1, (MYSQL * h), (h))
 TALK(my_bool, mysql_autocommit, LOST_OR_EXHAUSTED, h, 1, (MYSQL * h, my_bool a), (h, a))
 TALK(int, mysql_reset_connection, LOST_OR_EXHAUSTED, h, 1, (MYSQL * h), (h))
 TALK(int, mysql_set_character_set, LOST_OR_EXHAUSTED, h, 1, (MYSQL * h, const char *n), (h, n))
-TALK(int, mysql_stmt_prepare, LOST_OR_EXHAUSTED, h->mysql, 1, (MYSQL_STMT * h, const char *q, unsigned long l), (h, q, l))
+TALK(int, mysql_stmt_prepare, LOST_OR_EXHAUSTED, h->mysql, 1, (MYSQL_STMT * h, const char *q, unsigned long l),
+     (h, q, l))
 TALK(int, mysql_stmt_execute, ANY_LOSS, h->mysql, 1, (MYSQL_STMT * h), (h))
 TALK(int, mariadb_stmt_execute_direct, ANY_LOSS, h->mysql, 1, (MYSQL_STMT * h, const char *q, size_t l), (h, q, l))
 TALK(int, mysql_stmt_store_result, LOST_OR_EXHAUSTED, h->mysql, 1, (MYSQL_STMT * h), (h))
@@ -575,17 +575,18 @@ static int refuse(int error)
 #define FAIL_OR_INTERRUPT (1U << FAILS | 1U << INTERRUPTED)
 
 /* A call that fails, or is interrupted, and has no half measures. */
-#define CALL(name, kinds, error, parameters, arguments)                                            \
-	static void *_Atomic real_##name;                                                           \
-	int name parameters                                                                         \
-	{                                                                                           \
-		return fails(SYSTEM, kinds, #name) ? refuse(error) : REAL(name) arguments;          \
+#define CALL(name, kinds, error, parameters, arguments) \
+	static void *_Atomic real_##name; \
+	int name parameters \
+	{ \
+		return fails(SYSTEM, kinds, #name) ? refuse(error) : REAL(name) arguments; \
 	}
 CALL(socket, 1U << FAILS, EMFILE, (int domain, int type, int protocol), (domain, type, protocol))
 CALL(socketpair, 1U << FAILS, EMFILE, (int domain, int type, int protocol, int fds[2]), (domain, type, protocol, fds))
 CALL(pipe2, 1U << FAILS, EMFILE, (int fds[2], int flags), (fds, flags))
 CALL(connect, FAIL_OR_INTERRUPT, ECONNREFUSED, (int fd, const struct sockaddr *a, socklen_t l), (fd, a, l))
-CALL(setsockopt, 1U << FAILS, ENOMEM, (int fd, int level, int name, const void *v, socklen_t l), (fd, level, name, v, l))
+CALL(setsockopt, 1U << FAILS, ENOMEM, (int fd, int level, int name, const void *v, socklen_t l),
+     (fd, level, name, v, l))
 CALL(shutdown, 1U << FAILS, ENOTCONN, (int fd, int how), (fd, how))
 CALL(ftruncate, 1U << FAILS, EIO, (int fd, off_t length), (fd, length))
 CALL(memfd_create, 1U << FAILS, EMFILE, (const char *name, unsigned flags), (name, flags))
@@ -593,17 +594,17 @@ CALL(nanosleep, 1U << INTERRUPTED, EINTR, (const struct timespec *t, struct time
 #undef CALL
 
 /* A descriptor more is what there is no room for. */
-#define OPEN(name)                                                                                 \
-	static void *_Atomic real_##name;                                                           \
-	int name(const char *path, int flags, ...)                                                  \
-	{                                                                                           \
-		va_list rest;                                                                       \
-		mode_t mode = 0;                                                                    \
-                                                                                                    \
-		va_start(rest, flags);                                                              \
-		if ((flags & (O_CREAT | O_TMPFILE)) != 0)                                           \
-			mode = va_arg(rest, mode_t);                                                \
-		va_end(rest);                                                                       \
+#define OPEN(name) \
+	static void *_Atomic real_##name; \
+	int name(const char *path, int flags, ...) \
+	{ \
+		va_list rest; \
+		mode_t mode = 0; \
+\
+		va_start(rest, flags); \
+		if ((flags & (O_CREAT | O_TMPFILE)) != 0) \
+			mode = va_arg(rest, mode_t); \
+		va_end(rest); \
 		return fails(SYSTEM, FAIL_OR_INTERRUPT, #name) ? refuse(EMFILE) : REAL(name)(path, flags, mode); \
 	}
 OPEN(open)
@@ -624,13 +625,13 @@ FILE *fopen(const char *path, const char *mode)
 int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **found_at)
 {
 	return fails(SYSTEM, 1U << FAILS, "getaddrinfo") ? EAI_AGAIN
-	                                                  : REAL(getaddrinfo)(host, service, hints, found_at);
+	                                                 : REAL(getaddrinfo)(host, service, hints, found_at);
 }
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument)
 {
 	return fails(SYSTEM, 1U << FAILS, "pthread_create") ? EAGAIN
-	                                                     : REAL(pthread_create)(thread, attributes, run, argument);
+	                                                    : REAL(pthread_create)(thread, attributes, run, argument);
 }
 
 /* To change or to remove what is there takes nothing that could be short. */
@@ -725,21 +726,21 @@ static unsigned reads(int fd, size_t length)
 	return FAIL_OR_INTERRUPT | 1U << AFTERWARDS | half;
 }
 
-#define READ(name, checked, error, parameters, checked_parameters, arguments, fewer)               \
-	static void *_Atomic real_##name;                                                           \
-	ssize_t name parameters                                                                     \
-	{                                                                                           \
-		if (!fails(SYSTEM, reads(fd, length), #name))                                       \
-			return REAL(name) arguments;                                                \
-		if (kind() == EXHAUSTED)                                                            \
-			return REAL(name) fewer;                                                    \
-		return kind() == AFTERWARDS ? 0 : refuse(error);                                    \
-	}                                                                                           \
-	ssize_t checked checked_parameters;                                                         \
-	ssize_t checked checked_parameters                                                          \
-	{                                                                                           \
-		(void)room;                                                                         \
-		return name arguments;                                                              \
+#define READ(name, checked, error, parameters, checked_parameters, arguments, fewer) \
+	static void *_Atomic real_##name; \
+	ssize_t name parameters \
+	{ \
+		if (!fails(SYSTEM, reads(fd, length), #name)) \
+			return REAL(name) arguments; \
+		if (kind() == EXHAUSTED) \
+			return REAL(name) fewer; \
+		return kind() == AFTERWARDS ? 0 : refuse(error); \
+	} \
+	ssize_t checked checked_parameters; \
+	ssize_t checked checked_parameters \
+	{ \
+		(void)room; \
+		return name arguments; \
 	}
 READ(read, __read_chk, EIO, (int fd, void *bytes, size_t length), (int fd, void *bytes, size_t length, size_t room),
      (fd, bytes, length), (fd, bytes, 1))
@@ -748,15 +749,15 @@ READ(recv, __recv_chk, ECONNRESET, (int fd, void *bytes, size_t length, int flag
 #undef READ
 
 /* What is written: half of it, or nothing. */
-#define WRITE(name, kinds, error, parameters, arguments, fewer)                                    \
-	static void *_Atomic real_##name;                                                           \
-	ssize_t name parameters                                                                     \
-	{                                                                                           \
+#define WRITE(name, kinds, error, parameters, arguments, fewer) \
+	static void *_Atomic real_##name; \
+	ssize_t name parameters \
+	{ \
 		if (!fails(SYSTEM, FAIL_OR_INTERRUPT | (length > 1 ? 1U << EXHAUSTED : 0) | (kinds), #name)) \
-			return REAL(name) arguments;                                                \
-		if (kind() == EXHAUSTED)                                                            \
-			return REAL(name) fewer;                                                    \
-		return refuse(kind() == AFTERWARDS ? EAGAIN : error);                               \
+			return REAL(name) arguments; \
+		if (kind() == EXHAUSTED) \
+			return REAL(name) fewer; \
+		return refuse(kind() == AFTERWARDS ? EAGAIN : error); \
 	}
 WRITE(write, (is_peer(fd) ? 1U << AFTERWARDS : 0), (is_peer(fd) ? EPIPE : ENOSPC),
       (int fd, const void *bytes, size_t length), (fd, bytes, length), (fd, bytes, length / 2))

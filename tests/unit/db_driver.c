@@ -25,8 +25,8 @@
 #define SQL_BYTES_MAX 65536
 
 static const char *const names[] = {
-	[DB_OK] = "OK",     [DB_RETRY] = "RETRY", [DB_DUPLICATE] = "DUPLICATE",
-	[DB_BUSY] = "BUSY", [DB_FULL] = "FULL",   [DB_LOST] = "LOST", [DB_FAULT] = "FAULT",
+	[DB_OK] = "OK",     [DB_RETRY] = "RETRY", [DB_DUPLICATE] = "DUPLICATE", [DB_BUSY] = "BUSY",
+	[DB_FULL] = "FULL", [DB_LOST] = "LOST",   [DB_FAULT] = "FAULT",
 };
 
 static void add_row(struct buf *out, const struct db_row *row)
@@ -105,8 +105,8 @@ static void run(struct db *const *connections, char *line)
 
 	if (strcmp(word, "counts") == 0) {
 		db_count(&counts);
-		printf("%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n",
-		       counts.queries, counts.connects, counts.retries, counts.lost, counts.faults);
+		printf("%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", counts.queries, counts.connects,
+		       counts.retries, counts.lost, counts.faults);
 		return;
 	}
 	CHECK(d != NULL);

@@ -6,7 +6,10 @@
 
 #include "prices/price.h"
 
-#define LINE_OF(NAME, pico) {.dimension = DIMENSION_##NAME, .mantissa = (pico), .scale = 12}
+#define LINE_OF(NAME, pico) \
+	{ \
+		.dimension = DIMENSION_##NAME, .mantissa = (pico), .scale = 12 \
+	}
 
 /* The members lines and line_count of a struct price, for static initialisers too. */
 #define LINES(input, cache_read, cache_write, cache_write_1h, output) \

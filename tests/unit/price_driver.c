@@ -283,14 +283,8 @@ int main(void)
 	static const struct {
 		const char *word;
 		void (*run)(void);
-	} commands[] = {{"tokens", do_tokens},
-	                {"use", do_use},
-	                {"parts", do_parts},
-	                {"fit", do_fit},
-	                {"action", do_action},
-	                {"usage", do_usage},
-	                {"list", do_list},
-	                {"dimensions", do_dimensions}};
+	} commands[] = {{"tokens", do_tokens}, {"use", do_use},     {"parts", do_parts}, {"fit", do_fit},
+	                {"action", do_action}, {"usage", do_usage}, {"list", do_list},   {"dimensions", do_dimensions}};
 	char *line = NULL;
 	size_t capacity = 0;
 	ssize_t length;

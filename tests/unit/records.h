@@ -57,8 +57,7 @@ static inline void add_pair(struct buf *out, const char *name, const char *value
 }
 
 /* The content in records of at most part bytes, and the empty one that ends the stream. */
-static inline void add_stream(struct buf *out, int type, int id, const void *content, size_t length,
-                              size_t part)
+static inline void add_stream(struct buf *out, int type, int id, const void *content, size_t length, size_t part)
 {
 	const unsigned char *at = content;
 

@@ -99,8 +99,10 @@ static void test_copy(void **state)
 	(void)state;
 	assert_memory_equal(copy, "a\0bc\0", 5);
 	assert_string_equal(arena_copy(a, NULL, 0), "");
-	assert_null(arena_copy(a, "0123456789012345678901234567890123456789"
-	                          "012345678901234567890123456789", 70));
+	assert_null(arena_copy(a,
+	                       "0123456789012345678901234567890123456789"
+	                       "012345678901234567890123456789",
+	                       70));
 	arena_free(a);
 	arena_free(NULL);
 }
@@ -108,12 +110,12 @@ static void test_copy(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_zeroed_and_aligned),
-	        cmocka_unit_test(test_nothing_overlaps),
-	        cmocka_unit_test(test_maximum),
-	        cmocka_unit_test(test_sizes_that_would_wrap),
-	        cmocka_unit_test(test_blocks_of_all_sizes),
-	        cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_zeroed_and_aligned),
+		cmocka_unit_test(test_nothing_overlaps),
+		cmocka_unit_test(test_maximum),
+		cmocka_unit_test(test_sizes_that_would_wrap),
+		cmocka_unit_test(test_blocks_of_all_sizes),
+		cmocka_unit_test(test_copy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,8 +2,7 @@
 
 #include "prices/book.h"
 
-static struct price price(enum price_kind kind, const char *item, int64_t version,
-                          int64_t starts_at_us)
+static struct price price(enum price_kind kind, const char *item, int64_t version, int64_t starts_at_us)
 {
 	static struct price_line lines[100];
 	struct price p = {
@@ -23,8 +22,7 @@ static struct price price(enum price_kind kind, const char *item, int64_t versio
 	return p;
 }
 
-static int64_t version_at(const struct book *b, enum price_kind kind, const char *item,
-                          int64_t time_us)
+static int64_t version_at(const struct book *b, enum price_kind kind, const char *item, int64_t time_us)
 {
 	const struct price *p = book_price_at(b, kind, item, time_us);
 
@@ -39,9 +37,8 @@ static void test_the_latest_start_counts(void **state)
 {
 	/* Version 3 was stored last but starts first; 4 and 5 start together. */
 	const struct price prices[] = {
-		price(PRICE_MODEL, "a", 1, 100), price(PRICE_MODEL, "a", 4, 300),
-		price(PRICE_MODEL, "a", 3, 50),  price(PRICE_MODEL, "a", 5, 300),
-		price(PRICE_MODEL, "b", 2, 200),
+		price(PRICE_MODEL, "a", 1, 100), price(PRICE_MODEL, "a", 4, 300), price(PRICE_MODEL, "a", 3, 50),
+		price(PRICE_MODEL, "a", 5, 300), price(PRICE_MODEL, "b", 2, 200),
 	};
 	struct book *b = book_of(prices, 5, 5);
 
@@ -61,8 +58,7 @@ static void test_the_latest_start_counts(void **state)
 
 static void test_kinds_and_names_are_kept_apart(void **state)
 {
-	const struct price prices[] = {price(PRICE_MODEL, "a", 1, 0),
-	                               price(PRICE_ACTION, "a", 2, 0)};
+	const struct price prices[] = {price(PRICE_MODEL, "a", 1, 0), price(PRICE_ACTION, "a", 2, 0)};
 	struct book *b = book_of(prices, 2, 2);
 
 	(void)state;
@@ -76,15 +72,12 @@ static void test_kinds_and_names_are_kept_apart(void **state)
 
 static void test_pinned_versions(void **state)
 {
-	const struct price prices[] = {price(PRICE_MODEL, "a", 1, 100),
-	                               price(PRICE_MODEL, "a", 2, 200)};
+	const struct price prices[] = {price(PRICE_MODEL, "a", 1, 100), price(PRICE_MODEL, "a", 2, 200)};
 	struct book *b = book_of(prices, 2, 3);
 
 	(void)state;
-	assert_int_equal(book_price_of_version(b, PRICE_MODEL, "a", 1)->lines[0].mantissa,
-	                 1);
-	assert_int_equal(book_price_of_version(b, PRICE_MODEL, "a", 2)->lines[0].mantissa,
-	                 2);
+	assert_int_equal(book_price_of_version(b, PRICE_MODEL, "a", 1)->lines[0].mantissa, 1);
+	assert_int_equal(book_price_of_version(b, PRICE_MODEL, "a", 2)->lines[0].mantissa, 2);
 	assert_null(book_price_of_version(b, PRICE_MODEL, "a", 3));
 	assert_null(book_price_of_version(b, PRICE_ACTION, "a", 1));
 	assert_null(book_price_of_version(b, PRICE_MODEL, "b", 1));

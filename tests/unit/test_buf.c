@@ -35,8 +35,7 @@ static void test_all_kinds(void **state)
 	buf_add_hex(&b, "\x00\x0f\xa5\xff", 4);
 	buf_printf(&b, " %s=%d", "x", 7);
 	assert_true(buf_ok(&b));
-	assert_string_equal(buf_text(&b),
-	                    "text c -9223372036854775808 9223372036854775807 0 000fa5ff x=7");
+	assert_string_equal(buf_text(&b), "text c -9223372036854775808 9223372036854775807 0 000fa5ff x=7");
 	assert_int_equal(b.length, strlen(buf_text(&b)));
 	buf_free(&b);
 }
@@ -169,15 +168,15 @@ static void test_maximum_is_needed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_empty),
-	        cmocka_unit_test(test_all_kinds),
-	        cmocka_unit_test(test_integers),
-	        cmocka_unit_test(test_bytes_are_kept),
-	        cmocka_unit_test(test_exactly_the_maximum),
-	        cmocka_unit_test(test_failed_stays_failed),
-	        cmocka_unit_test(test_each_kind_keeps_to_the_maximum),
-	        cmocka_unit_test(test_growth),
-	        cmocka_unit_test(test_maximum_is_needed),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_all_kinds),
+		cmocka_unit_test(test_integers),
+		cmocka_unit_test(test_bytes_are_kept),
+		cmocka_unit_test(test_exactly_the_maximum),
+		cmocka_unit_test(test_failed_stays_failed),
+		cmocka_unit_test(test_each_kind_keeps_to_the_maximum),
+		cmocka_unit_test(test_growth),
+		cmocka_unit_test(test_maximum_is_needed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,9 +97,9 @@ static void test_long_message_is_one_line(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_aborts),
-	        cmocka_unit_test(test_says_where),
-	        cmocka_unit_test(test_long_message_is_one_line),
+		cmocka_unit_test(test_aborts),
+		cmocka_unit_test(test_says_where),
+		cmocka_unit_test(test_long_message_is_one_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,20 +152,38 @@ static void test_email(void **state)
 		{"ada@.gmail.com", ""},
 		{"ada@-gmail.com", ""},
 		{"ada@gmail-.com", ""},
-		{"ada@gmail\xe3\x80\x82""com", ""}, /* U+3002, U+FF0E, U+FF61: dots of other scripts */
-		{"ada@gmail\xef\xbc\x8e""com", ""},
-		{"ada@gmail\xef\xbd\xa1""com", ""},
-		{"a\xe2\x80\x8b""da@gmail.com", ""}, /* zero-width space, joiner, soft hyphen, BOM */
-		{"ada@gm\xe2\x80\x8d""ail.com", ""},
-		{"a\xc2\xad""da@gmail.com", ""},
-		{"\xef\xbb\xbf""ada@gmail.com", ""},
+		{"ada@gmail\xe3\x80\x82"
+	         "com",
+	         ""}, /* U+3002, U+FF0E, U+FF61: dots of other scripts */
+		{"ada@gmail\xef\xbc\x8e"
+	         "com",
+	         ""},
+		{"ada@gmail\xef\xbd\xa1"
+	         "com",
+	         ""},
+		{"a\xe2\x80\x8b"
+	         "da@gmail.com",
+	         ""}, /* zero-width space, joiner, soft hyphen, BOM */
+		{"ada@gm\xe2\x80\x8d"
+	         "ail.com",
+	         ""},
+		{"a\xc2\xad"
+	         "da@gmail.com",
+	         ""},
+		{"\xef\xbb\xbf"
+	         "ada@gmail.com",
+	         ""},
 		{"\xc3\x89lan@example.com", ""}, /* É and é, one letter or two */
 		{"e\xcc\x81lan@example.com", ""},
-		{"ada@b\xc3\xbc""cher.example", ""},
+		{"ada@b\xc3\xbc"
+	         "cher.example",
+	         ""},
 		{"ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example"},
 		{"ada@XN--BCHER-KVA.example", "ada@xn--bcher-kva.example"},
 		{"ada@\xef\xbd\x87mail.com", ""}, /* full-width g */
-		{"\xd0\xb0""da@gmail.com", ""}, /* Cyrillic a */
+		{"\xd0\xb0"
+	         "da@gmail.com",
+	         ""},                        /* Cyrillic a */
 		{"\"a@b\"@example.com", ""}, /* quotes and comments may be left out */
 		{"\"ada\"@example.com", ""},
 		{"ada(x)@example.com", ""},
@@ -240,12 +258,9 @@ static void test_claims(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_normal),
-		cmocka_unit_test(test_random),
-		cmocka_unit_test(test_referral),
-		cmocka_unit_test(test_referral_is_as_documented),
-		cmocka_unit_test(test_referral_secrets),
-		cmocka_unit_test(test_email),
+		cmocka_unit_test(test_normal),           cmocka_unit_test(test_random),
+		cmocka_unit_test(test_referral),         cmocka_unit_test(test_referral_is_as_documented),
+		cmocka_unit_test(test_referral_secrets), cmocka_unit_test(test_email),
 		cmocka_unit_test(test_claims),
 	};
 

@@ -9,8 +9,8 @@ static char path[sizeof(directory) + 16], secret_path[sizeof(directory) + 16];
 static char error[CONFIG_ERROR_MAX];
 
 static const char *const variables[] = {
-	"OCTROI_CONF",        "OCTROI_LISTEN",           "OCTROI_THREADS", "OCTROI_MARGIN", "OCTROI_DB_PASSWORD",
-	"OCTROI_TOKEN_SECRET", "OCTROI_DB_PASSWORD_FILE", "OCTROI_TRUST_SERVER_PARAMS",
+	"OCTROI_CONF",        "OCTROI_LISTEN",       "OCTROI_THREADS",          "OCTROI_MARGIN",
+	"OCTROI_DB_PASSWORD", "OCTROI_TOKEN_SECRET", "OCTROI_DB_PASSWORD_FILE", "OCTROI_TRUST_SERVER_PARAMS",
 };
 
 static int setup(void **state)
@@ -141,16 +141,26 @@ static void test_complaints(void **state)
 /* A host that only begins like this machine's, or is another's user, is somebody else. */
 static void test_this_machine(void **state)
 {
-	static const char *const ours[] = {"https://keys.example",   "http://127.0.0.1",       "http://127.0.0.1/k",
-	                                   "http://127.0.0.1:80/k",  "http://localhost:8080",  "http://localhost?k",
+	static const char *const ours[] = {"https://keys.example",   "http://127.0.0.1",      "http://127.0.0.1/k",
+	                                   "http://127.0.0.1:80/k",  "http://localhost:8080", "http://localhost?k",
 	                                   "http://[::1]:8080/jwks", "http://[::1]"};
-	static const char *const others[] = {
-		"http://127.0.0.1.evil.example", "http://localhost.evil.example/k", "http://localhost@evil.example",
-		"http://127.0.0.1:80@evil.example/", "http://127.0.0.11/k",         "http://[::1].evil.example",
-		"http://localhost\\@evil.example", "http://LOCALHOST.evil.example", "http://evil.example/http://localhost",
-		"http://keys.example",           "ftp://127.0.0.1/",                "file:///etc/passwd",
-		"https:/keys.example",           "//127.0.0.1",                     "127.0.0.1",
-		"http://127.0.0.1:80:evil",      "http://localhost#@evil.example"};
+	static const char *const others[] = {"http://127.0.0.1.evil.example",
+	                                     "http://localhost.evil.example/k",
+	                                     "http://localhost@evil.example",
+	                                     "http://127.0.0.1:80@evil.example/",
+	                                     "http://127.0.0.11/k",
+	                                     "http://[::1].evil.example",
+	                                     "http://localhost\\@evil.example",
+	                                     "http://LOCALHOST.evil.example",
+	                                     "http://evil.example/http://localhost",
+	                                     "http://keys.example",
+	                                     "ftp://127.0.0.1/",
+	                                     "file:///etc/passwd",
+	                                     "https:/keys.example",
+	                                     "//127.0.0.1",
+	                                     "127.0.0.1",
+	                                     "http://127.0.0.1:80:evil",
+	                                     "http://localhost#@evil.example"};
 	char line[256];
 	struct config c;
 

@@ -51,8 +51,13 @@ static void test_names_that_are_not_compared(void **state)
 
 static void test_no_connection_with_such_options(void **state)
 {
-	const struct db_options options = {
-		.host = "127.0.0.1", .user = "u", .password = "p", .name = "n", .tls_ca = "/ca", .port = 1, .timeout_ms = 1000};
+	const struct db_options options = {.host = "127.0.0.1",
+	                                   .user = "u",
+	                                   .password = "p",
+	                                   .name = "n",
+	                                   .tls_ca = "/ca",
+	                                   .port = 1,
+	                                   .timeout_ms = 1000};
 	struct db *d;
 	struct buf sql;
 

@@ -8,8 +8,12 @@ static const struct wording french = {.currency = "USD", .french = true};
 static struct diagnosis_facts facts(void)
 {
 	return (struct diagnosis_facts){
-		.item = "", .card_code = "", .invoice_url = "", .typical_micros = 1,
-		.daily_limit_micros = COMMAND_NO_LIMIT, .monthly_limit_micros = COMMAND_NO_LIMIT,
+		.item = "",
+		.card_code = "",
+		.invoice_url = "",
+		.typical_micros = 1,
+		.daily_limit_micros = COMMAND_NO_LIMIT,
+		.monthly_limit_micros = COMMAND_NO_LIMIT,
 	};
 }
 

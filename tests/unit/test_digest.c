@@ -20,11 +20,11 @@ static void test_sha256(void **state)
 		const char *text;
 		const char *digest;
 	} cases[] = {
-	        {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
-	        {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
-	        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+		{"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+		{"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+		{"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
 	         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
-	        {"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmn"
+		{"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmn"
 	         "hijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu",
 	         "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1"},
 	};
@@ -48,8 +48,7 @@ static void test_sha256_million(void **state)
 	assert_non_null(text);
 	memset(text, 'a', 1000000);
 	digest_sha256(text, 1000000, digest);
-	assert_string_equal(hex_of(digest),
-	                    "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+	assert_string_equal(hex_of(digest), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 	free(text);
 }
 
@@ -65,16 +64,17 @@ static void test_sha256_pieces(void **state)
 	digest_sha256(text, sizeof(text), whole);
 	for (size_t cut = 0; cut <= sizeof(text); cut++) {
 		const struct digest_piece pieces[] = {
-		        {text, cut / 2}, {NULL, 0}, {text + cut / 2, cut - cut / 2},
-		        {text + cut, sizeof(text) - cut},
+			{text, cut / 2},
+			{NULL, 0},
+			{text + cut / 2, cut - cut / 2},
+			{text + cut, sizeof(text) - cut},
 		};
 
 		digest_sha256_pieces(pieces, 4, parts);
 		assert_memory_equal(parts, whole, DIGEST_BYTES);
 	}
 	digest_sha256_pieces(NULL, 0, parts);
-	assert_string_equal(hex_of(parts),
-	                    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+	assert_string_equal(hex_of(parts), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
 /* RFC 4231.  Keys under 32 bytes are padded with zeros, as HMAC itself does up to its block. */
@@ -89,18 +89,16 @@ static void test_hmac_rfc4231(void **state)
 		size_t data_length;
 		const char *mac;
 	} cases[] = {
-	        {0x0b, NULL, 20, 0, "Hi There", 8,
-	         "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
-	        {0, "Jefe", 4, 0, "what do ya want for nothing?", 28,
+		{0x0b, NULL, 20, 0, "Hi There", 8, "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
+		{0, "Jefe", 4, 0, "what do ya want for nothing?", 28,
 	         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
-	        {0xaa, NULL, 20, 0xdd, NULL, 50,
-	         "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"},
-	        {0xaa, NULL, 131, 0, "Test Using Larger Than Block-Size Key - Hash Key First", 54,
+		{0xaa, NULL, 20, 0xdd, NULL, 50, "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"},
+		{0xaa, NULL, 131, 0, "Test Using Larger Than Block-Size Key - Hash Key First", 54,
 	         "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"},
-	        {0xaa, NULL, 131, 0,
+		{0xaa, NULL, 131, 0,
 	         "This is a test using a larger than block-size key and a larger than block-size "
-	         "data. The key needs to be hashed before being used by the HMAC algorithm.", 152,
-	         "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2"},
+	         "data. The key needs to be hashed before being used by the HMAC algorithm.",
+	         152, "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2"},
 	};
 
 	(void)state;
@@ -137,8 +135,7 @@ static void test_hmac_counting_key(void **state)
 		key[i] = (unsigned char)(i + 1);
 	memset(data, 0xcd, sizeof(data));
 	assert_int_equal(digest_hmac_sha256(key, 32, data, sizeof(data), mac), 0);
-	assert_string_equal(hex_of(mac),
-	                    "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b");
+	assert_string_equal(hex_of(mac), "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b");
 }
 
 static void test_hmac_refuses_short_keys(void **state)
@@ -194,15 +191,15 @@ static void test_base64url(void **state)
 		const char *bytes;
 		const char *text;
 	} cases[] = {
-	        {"", ""},
-	        {"f", "Zg"},
-	        {"fo", "Zm8"},
-	        {"foo", "Zm9v"},
-	        {"foob", "Zm9vYg"},
-	        {"fooba", "Zm9vYmE"},
-	        {"foobar", "Zm9vYmFy"},
-	        {"\xfb\xff", "-_8"},
-	        {"\xff\xff\xff", "____"},
+		{"", ""},
+		{"f", "Zg"},
+		{"fo", "Zm8"},
+		{"foo", "Zm9v"},
+		{"foob", "Zm9vYg"},
+		{"fooba", "Zm9vYmE"},
+		{"foobar", "Zm9vYmFy"},
+		{"\xfb\xff", "-_8"},
+		{"\xff\xff\xff", "____"},
 	};
 
 	(void)state;
@@ -241,10 +238,10 @@ static void test_base64url_round_trip(void **state)
 static void test_base64url_is_strict(void **state)
 {
 	static const char *const texts[] = {
-	        "A", "AAAAA",                             /* impossible lengths */
-	        "AB", "Zh", "AAB", "Zm9", "AAAAAB",       /* unused bits set */
-	        "AA==", "AAA=", "=", "====",              /* padding */
-	        "A+A", "A/AA", "AA A", "AA\nA", " AAA", "AAA ", "AA.A", "A\303\251A",
+		"A",    "AAAAA",                            /* impossible lengths */
+		"AB",   "Zh",    "AAB",  "Zm9",   "AAAAAB", /* unused bits set */
+		"AA==", "AAA=",  "=",    "====",            /* padding */
+		"A+A",  "A/AA",  "AA A", "AA\nA", " AAA",   "AAA ", "AA.A", "A\303\251A",
 	};
 
 	(void)state;
@@ -302,19 +299,19 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_threads), /* first: the threads meet at the first use */
-	        cmocka_unit_test(test_sha256),
-	        cmocka_unit_test(test_sha256_million),
-	        cmocka_unit_test(test_sha256_pieces),
-	        cmocka_unit_test(test_hmac_rfc4231),
-	        cmocka_unit_test(test_hmac_counting_key),
-	        cmocka_unit_test(test_hmac_refuses_short_keys),
-	        cmocka_unit_test(test_equal),
-	        cmocka_unit_test(test_random),
-	        cmocka_unit_test(test_base64url),
-	        cmocka_unit_test(test_base64url_round_trip),
-	        cmocka_unit_test(test_base64url_is_strict),
-	        cmocka_unit_test(test_base64url_alphabet),
+		cmocka_unit_test(test_threads), /* first: the threads meet at the first use */
+		cmocka_unit_test(test_sha256),
+		cmocka_unit_test(test_sha256_million),
+		cmocka_unit_test(test_sha256_pieces),
+		cmocka_unit_test(test_hmac_rfc4231),
+		cmocka_unit_test(test_hmac_counting_key),
+		cmocka_unit_test(test_hmac_refuses_short_keys),
+		cmocka_unit_test(test_equal),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_base64url),
+		cmocka_unit_test(test_base64url_round_trip),
+		cmocka_unit_test(test_base64url_is_strict),
+		cmocka_unit_test(test_base64url_alphabet),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

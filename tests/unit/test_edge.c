@@ -42,7 +42,7 @@ static struct {
 	int listener;
 	struct lock lock;
 	struct signal_cond changed;
-	int at_gate;    /* handlers that wait for the gate to open */
+	int at_gate; /* handlers that wait for the gate to open */
 	bool gate_open;
 	struct later later[LATERS_MAX]; /* requests that were left for later */
 	int laters;
@@ -679,8 +679,12 @@ static void test_large_bodies(void **state)
 	server_start(usual);
 	fd = client();
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		struct ask posted = {.method = "POST", .path = "/body", .body = body,
-		                     .body_length = FRAME_BODY_MAX, .part = parts[i], .keep = true};
+		struct ask posted = {.method = "POST",
+		                     .path = "/body",
+		                     .body = body,
+		                     .body_length = FRAME_BODY_MAX,
+		                     .part = parts[i],
+		                     .keep = true};
 
 		send_request(fd, 1, &posted);
 		expect_answer(fd, 1, "POST /body 0 131072 ");
@@ -1299,9 +1303,20 @@ static void test_loopback_tcp(void **state)
 static void test_listening(void **state)
 {
 	static const char *const refused[] = {
-		"",          "unix:",          "unix:relative", "unix:/nonexistent/o.sock", "0.0.0.0:9000",
-		"127.0.0.1", "127.0.0.1:",     "127.0.0.1:0",   "127.0.0.1:65536",          "127.0.0.1:90x",
-		"[::]:9000", "localhost:9000", "/run/o.sock",   "127.0.0.1:-1",
+		"",
+		"unix:",
+		"unix:relative",
+		"unix:/nonexistent/o.sock",
+		"0.0.0.0:9000",
+		"127.0.0.1",
+		"127.0.0.1:",
+		"127.0.0.1:0",
+		"127.0.0.1:65536",
+		"127.0.0.1:90x",
+		"[::]:9000",
+		"localhost:9000",
+		"/run/o.sock",
+		"127.0.0.1:-1",
 	};
 	mode_t mask = umask(0077);
 	struct stat status;

@@ -134,8 +134,8 @@ static void test_month(void **state)
 
 		if (f.method != cases[i].method || f.so_far_micros != cases[i].so_far ||
 		    f.month_end_micros != cases[i].month_end)
-			fail_msg("case %zu: %s %lld %lld", i, forecast_method_name(f.method), (long long)f.so_far_micros,
-			         (long long)f.month_end_micros);
+			fail_msg("case %zu: %s %lld %lld", i, forecast_method_name(f.method),
+			         (long long)f.so_far_micros, (long long)f.month_end_micros);
 	}
 }
 

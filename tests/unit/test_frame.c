@@ -82,8 +82,7 @@ static void prefixes(struct bytes *b, size_t part)
 	params_end = b->request.length;
 	add_stream(&b->request, STDIN, 1, "{\"account\":\"a\"}", 15, part);
 	for (size_t length = 0; length < b->request.length; length++)
-		assert_int_equal(inspect(&b->request, length, &used),
-		                 length < params_end ? FRAME_MORE : FRAME_BODY);
+		assert_int_equal(inspect(&b->request, length, &used), length < params_end ? FRAME_MORE : FRAME_BODY);
 	expect(&b->request, FRAME_READY);
 }
 

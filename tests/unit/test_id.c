@@ -18,7 +18,8 @@ static void test_account_names(void **state)
 	assert_false(id_account_valid("a\0b", 3));
 	for (int c = 0; c < 256; c++) {
 		bool allowed = c != 0 && strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-		                                "abcdefghijklmnopqrstuvwxyz._:@-", c) != NULL;
+		                                "abcdefghijklmnopqrstuvwxyz._:@-",
+		                                c) != NULL;
 
 		text[1] = (char)c;
 		assert_int_equal(id_account_valid(text, 3), allowed);
@@ -47,8 +48,7 @@ static void test_keys(void **state)
 	unsigned char request[ID_KEY_BYTES];
 
 	(void)state;
-	assert_memory_equal(key.bytes,
-	                    "\xba\x78\x16\xbf\x8f\x01\xcf\xea\x41\x41\x40\xde\x5d\xae\x22\x23", 16);
+	assert_memory_equal(key.bytes, "\xba\x78\x16\xbf\x8f\x01\xcf\xea\x41\x41\x40\xde\x5d\xae\x22\x23", 16);
 	id_request_key("abc", 3, request);
 	assert_memory_equal(request, key.bytes, 16);
 	key = id_account_key("abd", 3);
@@ -87,12 +87,17 @@ static void test_public_name_is_big_endian(void **state)
 static void test_no_public_names(void **state)
 {
 	static const char *const texts[] = {
-	        "", "A", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABA",
-	        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", /* number 0 */
-	        "AAAAAAAAAAAAAAAAAAAAAIAAAAAAAAAA", /* a number with the sign bit only */
-	        "AAAAAAAAAAAAAAAAAAAAAP__________", /* all bits of the number */
-	        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA+B",
-	        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA/B", " AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB",
+		"",
+		"A",
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABA",
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", /* number 0 */
+		"AAAAAAAAAAAAAAAAAAAAAIAAAAAAAAAA", /* a number with the sign bit only */
+		"AAAAAAAAAAAAAAAAAAAAAP__________", /* all bits of the number */
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA+B",
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA/B",
+		" AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB",
 	};
 
 	(void)state;
@@ -131,13 +136,13 @@ static void test_rows_count_from_one(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_account_names),
-	        cmocka_unit_test(test_request_names),
-	        cmocka_unit_test(test_keys),
-	        cmocka_unit_test(test_public_names),
-	        cmocka_unit_test(test_public_name_is_big_endian),
-	        cmocka_unit_test(test_no_public_names),
-	        cmocka_unit_test(test_rows_count_from_one),
+		cmocka_unit_test(test_account_names),
+		cmocka_unit_test(test_request_names),
+		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_public_names),
+		cmocka_unit_test(test_public_name_is_big_endian),
+		cmocka_unit_test(test_no_public_names),
+		cmocka_unit_test(test_rows_count_from_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -131,8 +131,7 @@ static void test_accepted(void **state)
 
 	(void)state;
 	assert_string_equal(token_key_id(arena, "RS256", token, strlen(token)), KID);
-	assert_int_equal(
-		token_accept_issued(arena, &clerk, public_of(rsa), token, strlen(token), NOW, &claims), 0);
+	assert_int_equal(token_accept_issued(arena, &clerk, public_of(rsa), token, strlen(token), NOW, &claims), 0);
 	assert_string_equal(claims.account, "user_1");
 	assert_string_equal(claims.member, "");
 	assert_string_equal(claims.person, "user_1");
@@ -227,7 +226,8 @@ static void test_keys(void **state)
 	assert_int_equal(accept(&clerk, public_of(rsa), token), 0);
 	assert_int_equal(accept(&clerk, public_of(other_rsa), token), -1);
 	assert_int_equal(accept(&clerk, public_of(ec), token), -1);
-	assert_int_equal(accept(&clerk, "{\"kty\":\"oct\",\"k\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}", token), -1);
+	assert_int_equal(
+		accept(&clerk, "{\"kty\":\"oct\",\"k\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}", token), -1);
 	assert_int_equal(accept(&clerk, "{}", token), -1);
 	assert_int_equal(accept(&clerk, "", token), -1);
 	/* Too short to be trusted, however well it signs. */
@@ -245,11 +245,11 @@ static void test_claims(void **state)
 		int result;
 	} cases[] = {
 		{0, 60, AZP, 0},
-		{-100, -4, AZP, 0},                            /* five seconds of skew */
-		{-100, -5, AZP, -1},                           /* expired */
+		{-100, -4, AZP, 0},  /* five seconds of skew */
+		{-100, -5, AZP, -1}, /* expired */
 		{5, 60, AZP, 0},
-		{6, 60, AZP, -1},                              /* from the future */
-		{0, 60, "", -1},                               /* azp must be there */
+		{6, 60, AZP, -1}, /* from the future */
+		{0, 60, "", -1},  /* azp must be there */
 		{0, 60, ",\"azp\":\"\"", -1},
 		{0, 60, ",\"azp\":\"https://evil.example.com\"", -1},
 		{0, 60, ",\"azp\":\"https://app.example.com.evil.com\"", -1},
@@ -257,8 +257,8 @@ static void test_claims(void **state)
 		{0, 60, ",\"azp\":[\"" PARTY "\"]", -1},
 		{0, 60, AZP ",\"sts\":\"pending\"", -1},
 		{0, 60, AZP ",\"sts\":\"active\"", 0},
-		{0, 60, AZP ",\"aud\":\"somebody\"", -1},      /* not meant for octroi */
-		{0, 60, AZP ",\"sub\":\"user_2\"", -1},        /* twice */
+		{0, 60, AZP ",\"aud\":\"somebody\"", -1}, /* not meant for octroi */
+		{0, 60, AZP ",\"sub\":\"user_2\"", -1},   /* twice */
 	};
 
 	(void)state;
@@ -314,20 +314,18 @@ static void test_mapping(void **state)
 {
 	struct token_issuer mapped = clerk;
 	struct token_claims claims;
-	const char *token =
-		sign(rsa, "RS256", KID, "JWT", claims_of(0, 60, AZP ",\"o\":{\"id\":\"org_1\",\"rol\":\"admin\"},\"x.y\":\"z\""));
+	const char *token = sign(rsa, "RS256", KID, "JWT",
+	                         claims_of(0, 60, AZP ",\"o\":{\"id\":\"org_1\",\"rol\":\"admin\"},\"x.y\":\"z\""));
 
 	(void)state;
 	mapped.account_claim = "o.id";
 	mapped.account_prefix = "clerk:";
 	mapped.member_claim = "sub";
-	assert_int_equal(
-		token_accept_issued(arena, &mapped, public_of(rsa), token, strlen(token), NOW, &claims), 0);
+	assert_int_equal(token_accept_issued(arena, &mapped, public_of(rsa), token, strlen(token), NOW, &claims), 0);
 	assert_string_equal(claims.account, "clerk:org_1");
 	assert_string_equal(claims.member, "user_1");
 	mapped.account_claim = "x.y";
-	assert_int_equal(
-		token_accept_issued(arena, &mapped, public_of(rsa), token, strlen(token), NOW, &claims), 0);
+	assert_int_equal(token_accept_issued(arena, &mapped, public_of(rsa), token, strlen(token), NOW, &claims), 0);
 	assert_string_equal(claims.account, "clerk:z");
 	mapped.account_claim = "o";
 	assert_int_equal(accept(&mapped, public_of(rsa), token), -1);
@@ -370,7 +368,8 @@ static void test_altered(void **state)
 
 static void test_no_token_at_all(void **state)
 {
-	static const char *const texts[] = {"", ".", "..", "...", "a.b.c", "a", "....", "e30.e30.e30", " ", "e30..", ".e30."};
+	static const char *const texts[] = {"",     ".",           "..", "...",   "a.b.c", "a",
+	                                    "....", "e30.e30.e30", " ",  "e30..", ".e30."};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

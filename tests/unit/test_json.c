@@ -29,34 +29,31 @@ static const char *pass(const char *bytes, size_t length, bool numbers_as_text)
 static void test_read_and_dumped(void **state)
 {
 	static const char *const cases[][2] = {
-	        {"{}", "{}"},
-	        {"[]", "[]"},
-	        {" [ ] \r\n\t", "[]"},
-	        {"null", "null"},
-	        {"true", "true"},
-	        {"false", "false"},
-	        {"\"x\"", "\"x\""},
-	        {"0", "0"},
-	        {"-0", "0"},
-	        {"{\"b\":1,\"a\":[true,null,{\"c\":\"d\"}]}",
-	         "{\"b\":1,\"a\":[true,null,{\"c\":\"d\"}]}"},
-	        {"9223372036854775807", "9223372036854775807"},
-	        {"-9223372036854775808", "-9223372036854775808"},
-	        /* fractions come out exactly as they went in */
-	        {"5.0", "5.0"},
-	        {"5e0", "5e0"},
-	        {"-0.0", "-0.0"},
-	        {"[0.1,1.25e-06,1E400,-1e-400]", "[0.1,1.25e-06,1E400,-1e-400]"},
-	        {"{\"cost\":0.12345678901234567890123456789}",
-	         "{\"cost\":0.12345678901234567890123456789}"},
-	        {"[1 , 2.5 , 3]", "[1,2.5,3]"},
-	        {"[\"1.5\",\"a\\\"2.5\\\\\",2.5]", "[\"1.5\",\"a\\\"2.5\\\\\",2.5]"},
-	        {"\"\\u0041\\/\\b\\f\\n\\r\\t\\\"\\\\\\u001f\"",
-	         "\"A/\\b\\f\\n\\r\\t\\\"\\\\\\u001f\""},
-	        {"\"\\u00e9\\ud83d\\ude00\"", "\"\303\251\360\237\230\200\""},
-	        {"\"\303\251\360\237\230\200\177\"", "\"\303\251\360\237\230\200\177\""},
-	        {"\"\\\\u0000\"", "\"\\\\u0000\""}, /* an escaped backslash, then text */
-	        {"{\"\":0}", "{\"\":0}"},
+		{"{}", "{}"},
+		{"[]", "[]"},
+		{" [ ] \r\n\t", "[]"},
+		{"null", "null"},
+		{"true", "true"},
+		{"false", "false"},
+		{"\"x\"", "\"x\""},
+		{"0", "0"},
+		{"-0", "0"},
+		{"{\"b\":1,\"a\":[true,null,{\"c\":\"d\"}]}", "{\"b\":1,\"a\":[true,null,{\"c\":\"d\"}]}"},
+		{"9223372036854775807", "9223372036854775807"},
+		{"-9223372036854775808", "-9223372036854775808"},
+		/* fractions come out exactly as they went in */
+		{"5.0", "5.0"},
+		{"5e0", "5e0"},
+		{"-0.0", "-0.0"},
+		{"[0.1,1.25e-06,1E400,-1e-400]", "[0.1,1.25e-06,1E400,-1e-400]"},
+		{"{\"cost\":0.12345678901234567890123456789}", "{\"cost\":0.12345678901234567890123456789}"},
+		{"[1 , 2.5 , 3]", "[1,2.5,3]"},
+		{"[\"1.5\",\"a\\\"2.5\\\\\",2.5]", "[\"1.5\",\"a\\\"2.5\\\\\",2.5]"},
+		{"\"\\u0041\\/\\b\\f\\n\\r\\t\\\"\\\\\\u001f\"", "\"A/\\b\\f\\n\\r\\t\\\"\\\\\\u001f\""},
+		{"\"\\u00e9\\ud83d\\ude00\"", "\"\303\251\360\237\230\200\""},
+		{"\"\303\251\360\237\230\200\177\"", "\"\303\251\360\237\230\200\177\""},
+		{"\"\\\\u0000\"", "\"\\\\u0000\""}, /* an escaped backslash, then text */
+		{"{\"\":0}", "{\"\":0}"},
 	};
 
 	(void)state;
@@ -67,79 +64,78 @@ static void test_read_and_dumped(void **state)
 static void test_refused(void **state)
 {
 	static const char *const cases[][2] = {
-	        {"", "ends too early (line 1)"},
-	        {"  ", "ends too early (line 1)"},
-	        {"{", "ends too early (line 1)"},
-	        {"[1,\n2", "ends too early (line 2)"},
-	        {"\"abc", "ends too early (line 1)"},
-	        {"\"abc\\", "is not well-formed (line 1)"},
-	        {"{}x", "has something after its end (line 1)"},
-	        {"{}{}", "has something after its end (line 1)"},
-	        {"1 2", "has something after its end (line 1)"},
-	        {"1.5 2", "has something after its end (line 1)"},
-	        {"[]]", "has something after its end (line 1)"},
-	        {"{\"a\":1,\"a\":1}", "has a key twice in one record (line 1)"},
-	        {"{\"a\":1,\"\\u0061\":2}", "has a key twice in one record (line 1)"},
-	        {"[{\"a\":1.5,\n\"a\":2.5}]", "has a key twice in one record (line 2)"},
-	        {"\"\\u0000\"", "contains a NUL character"},
-	        {"[1.5,\"x\\u0000\"]", "contains a NUL character"},
-	        {"[1.5,\"\\u00001.5\"]", "contains a NUL character"},
-	        {"{\"a\\u0000b\":1}", "contains a NUL character"},
-	        {"\"\\\\\\u0000\"", "contains a NUL character"},
-	        {"\"\377\"", "is not valid UTF-8 (line 1)"},
-	        {"\"\300\200\"", "is not valid UTF-8 (line 1)"},
-	        {"\"\340\200\200\"", "is not valid UTF-8 (line 1)"},
-	        {"\"\355\240\200\"", "is not valid UTF-8 (line 1)"},
-	        {"\"\364\220\200\200\"", "is not valid UTF-8 (line 1)"},
-	        {"\"\303\"", "is not valid UTF-8 (line 1)"},
-	        {"{\"\377\":1}", "is not valid UTF-8 (line 1)"},
-	        {"\"\\ud800\"", "is not well-formed (line 1)"},
-	        {"\"\\udc00\"", "is not well-formed (line 1)"},
-	        {"\"\\ud800\\u0041\"", "is not well-formed (line 1)"},
-	        {"\"\\x\"", "is not well-formed (line 1)"},
-	        {"\"\\u12\"", "is not well-formed (line 1)"},
-	        {"\"a\nb\"", "is not well-formed (line 1)"},
-	        {"\"a\tb\"", "is not well-formed (line 1)"},
-	        {"\357\273\277{}", "is not well-formed (line 1)"},
-	        {"9223372036854775808", "has an integer that does not fit 64 bits (line 1)"},
-	        {"-9223372036854775809", "has an integer that does not fit 64 bits (line 1)"},
-	        {"[1.5,99999999999999999999999999]",
-	         "has an integer that does not fit 64 bits (line 1)"},
-	        {"-", "has a malformed number"},
-	        {"1.", "has a malformed number"},
-	        {"[1.]", "has a malformed number"},
-	        {"1.e5", "has a malformed number"},
-	        {"1e", "has a malformed number"},
-	        {"1e+", "has a malformed number"},
-	        {"-a", "has a malformed number"},
-	        {"-.5", "has a malformed number"},
-	        {"{1.5:2}", "has a malformed number"},
-	        {"{1.5 \n:2}", "has a malformed number"},
-	        {"{1:2}", "has a malformed number"},
-	        {".5", "is not well-formed (line 1)"},
-	        {"+1", "is not well-formed (line 1)"},
-	        {"01", "is not well-formed (line 1)"},
-	        {"[01.5]", "is not well-formed (line 1)"},
-	        {"[1.5.5]", "is not well-formed (line 1)"},
-	        {"[1.5e5e5]", "is not well-formed (line 1)"},
-	        {"[1-2.5]", "is not well-formed (line 1)"},
-	        {"[1.5\"x\"]", "is not well-formed (line 1)"},
-	        {"[1.5x]", "is not well-formed (line 1)"},
-	        {"0x10", "is not well-formed (line 1)"},
-	        {"NaN", "is not well-formed (line 1)"},
-	        {"Infinity", "is not well-formed (line 1)"},
-	        {"-Infinity", "has a malformed number"},
-	        {"[1,]", "is not well-formed (line 1)"},
-	        {"{\"a\":1,}", "is not well-formed (line 1)"},
-	        {"{\"a\"}", "is not well-formed (line 1)"},
-	        {"{a:1}", "is not well-formed (line 1)"},
-	        {"{'a':1}", "is not well-formed (line 1)"},
-	        {"[}", "is not well-formed (line 1)"},
-	        {"]", "is not well-formed (line 1)"},
-	        {"True", "is not well-formed (line 1)"},
-	        {"nul", "is not well-formed (line 1)"},
-	        {"// x\n1", "is not well-formed (line 1)"},
-	        {"\\", "is not well-formed (line 1)"},
+		{"", "ends too early (line 1)"},
+		{"  ", "ends too early (line 1)"},
+		{"{", "ends too early (line 1)"},
+		{"[1,\n2", "ends too early (line 2)"},
+		{"\"abc", "ends too early (line 1)"},
+		{"\"abc\\", "is not well-formed (line 1)"},
+		{"{}x", "has something after its end (line 1)"},
+		{"{}{}", "has something after its end (line 1)"},
+		{"1 2", "has something after its end (line 1)"},
+		{"1.5 2", "has something after its end (line 1)"},
+		{"[]]", "has something after its end (line 1)"},
+		{"{\"a\":1,\"a\":1}", "has a key twice in one record (line 1)"},
+		{"{\"a\":1,\"\\u0061\":2}", "has a key twice in one record (line 1)"},
+		{"[{\"a\":1.5,\n\"a\":2.5}]", "has a key twice in one record (line 2)"},
+		{"\"\\u0000\"", "contains a NUL character"},
+		{"[1.5,\"x\\u0000\"]", "contains a NUL character"},
+		{"[1.5,\"\\u00001.5\"]", "contains a NUL character"},
+		{"{\"a\\u0000b\":1}", "contains a NUL character"},
+		{"\"\\\\\\u0000\"", "contains a NUL character"},
+		{"\"\377\"", "is not valid UTF-8 (line 1)"},
+		{"\"\300\200\"", "is not valid UTF-8 (line 1)"},
+		{"\"\340\200\200\"", "is not valid UTF-8 (line 1)"},
+		{"\"\355\240\200\"", "is not valid UTF-8 (line 1)"},
+		{"\"\364\220\200\200\"", "is not valid UTF-8 (line 1)"},
+		{"\"\303\"", "is not valid UTF-8 (line 1)"},
+		{"{\"\377\":1}", "is not valid UTF-8 (line 1)"},
+		{"\"\\ud800\"", "is not well-formed (line 1)"},
+		{"\"\\udc00\"", "is not well-formed (line 1)"},
+		{"\"\\ud800\\u0041\"", "is not well-formed (line 1)"},
+		{"\"\\x\"", "is not well-formed (line 1)"},
+		{"\"\\u12\"", "is not well-formed (line 1)"},
+		{"\"a\nb\"", "is not well-formed (line 1)"},
+		{"\"a\tb\"", "is not well-formed (line 1)"},
+		{"\357\273\277{}", "is not well-formed (line 1)"},
+		{"9223372036854775808", "has an integer that does not fit 64 bits (line 1)"},
+		{"-9223372036854775809", "has an integer that does not fit 64 bits (line 1)"},
+		{"[1.5,99999999999999999999999999]", "has an integer that does not fit 64 bits (line 1)"},
+		{"-", "has a malformed number"},
+		{"1.", "has a malformed number"},
+		{"[1.]", "has a malformed number"},
+		{"1.e5", "has a malformed number"},
+		{"1e", "has a malformed number"},
+		{"1e+", "has a malformed number"},
+		{"-a", "has a malformed number"},
+		{"-.5", "has a malformed number"},
+		{"{1.5:2}", "has a malformed number"},
+		{"{1.5 \n:2}", "has a malformed number"},
+		{"{1:2}", "has a malformed number"},
+		{".5", "is not well-formed (line 1)"},
+		{"+1", "is not well-formed (line 1)"},
+		{"01", "is not well-formed (line 1)"},
+		{"[01.5]", "is not well-formed (line 1)"},
+		{"[1.5.5]", "is not well-formed (line 1)"},
+		{"[1.5e5e5]", "is not well-formed (line 1)"},
+		{"[1-2.5]", "is not well-formed (line 1)"},
+		{"[1.5\"x\"]", "is not well-formed (line 1)"},
+		{"[1.5x]", "is not well-formed (line 1)"},
+		{"0x10", "is not well-formed (line 1)"},
+		{"NaN", "is not well-formed (line 1)"},
+		{"Infinity", "is not well-formed (line 1)"},
+		{"-Infinity", "has a malformed number"},
+		{"[1,]", "is not well-formed (line 1)"},
+		{"{\"a\":1,}", "is not well-formed (line 1)"},
+		{"{\"a\"}", "is not well-formed (line 1)"},
+		{"{a:1}", "is not well-formed (line 1)"},
+		{"{'a':1}", "is not well-formed (line 1)"},
+		{"[}", "is not well-formed (line 1)"},
+		{"]", "is not well-formed (line 1)"},
+		{"True", "is not well-formed (line 1)"},
+		{"nul", "is not well-formed (line 1)"},
+		{"// x\n1", "is not well-formed (line 1)"},
+		{"\\", "is not well-formed (line 1)"},
 	};
 
 	(void)state;
@@ -229,18 +225,17 @@ static void test_a_megabyte_of_brackets(void **state)
 static void test_numbers_as_text(void **state)
 {
 	static const char *const cases[][2] = {
-	        {"1.25e-06", "\"1.25e-06\""},
-	        {"{\"input\":1.25e-06,\"output\":0,\"n\":[-1, 12.50 ,1e400]}",
+		{"1.25e-06", "\"1.25e-06\""},
+		{"{\"input\":1.25e-06,\"output\":0,\"n\":[-1, 12.50 ,1e400]}",
 	         "{\"input\":\"1.25e-06\",\"output\":\"0\",\"n\":[\"-1\",\"12.50\",\"1e400\"]}"},
-	        {"[\"a1\",\"2\",\"\\\"3\",true]", "[\"a1\",\"2\",\"\\\"3\",true]"},
-	        {"99999999999999999999999999", "\"99999999999999999999999999\""},
-	        {"0.1000000000000000055511151231257827",
-	         "\"0.1000000000000000055511151231257827\""},
-	        {"{1:2}", "refused: has a malformed number"},
-	        {"{\"a\":01}", "refused: is not well-formed (line 1)"},
-	        {"[1 2]", "refused: is not well-formed (line 1)"},
-	        {"[1\"\"]", "refused: is not well-formed (line 1)"},
-	        {"{\"a\":1,\"a\":2}", "refused: has a key twice in one record (line 1)"},
+		{"[\"a1\",\"2\",\"\\\"3\",true]", "[\"a1\",\"2\",\"\\\"3\",true]"},
+		{"99999999999999999999999999", "\"99999999999999999999999999\""},
+		{"0.1000000000000000055511151231257827", "\"0.1000000000000000055511151231257827\""},
+		{"{1:2}", "refused: has a malformed number"},
+		{"{\"a\":01}", "refused: is not well-formed (line 1)"},
+		{"[1 2]", "refused: is not well-formed (line 1)"},
+		{"[1\"\"]", "refused: is not well-formed (line 1)"},
+		{"{\"a\":1,\"a\":2}", "refused: has a key twice in one record (line 1)"},
 	};
 
 	(void)state;
@@ -283,8 +278,8 @@ static int note_member(void *context, const char *key, const struct json *value)
 static void test_access(void **state)
 {
 	static const char text[] = "{\"n\":null,\"t\":true,\"f\":false,\"i\":-5,\"x\":5.0,"
-	                           "\"e\":5e0,\"s\":\"h\303\251\",\"q\":\"5\",\"l\":[1,2],"
-	                           "\"r\":{}}";
+				   "\"e\":5e0,\"s\":\"h\303\251\",\"q\":\"5\",\"l\":[1,2],"
+				   "\"r\":{}}";
 	char error[JSON_ERROR_MAX];
 	struct json *d = json_parse(text, sizeof(text) - 1, false, error);
 	struct buf seen;
@@ -417,31 +412,29 @@ static void test_writer(void **state)
 	json_put_time(&w, "at", INT64_C(1795222020123999));
 	json_put_time(&w, "never", 0);
 	json_close_record(&w);
-	assert_string_equal(buf_text(&out),
-	                    "{\"i\":-9223372036854775808,\"t\":true,\"f\":false,\"n\":null,"
-	                    "\"s\\\"k\":\"a\\\"b\\\\c\\n\\u0001\x7f\","
-	                    "\"raw\":{\"x\":1.50},\"l\":[1,{},[],\"\"],"
-	                    "\"at\":\"2026-11-21T00:47:00.123Z\",\"never\":null}");
+	assert_string_equal(buf_text(&out), "{\"i\":-9223372036854775808,\"t\":true,\"f\":false,\"n\":null,"
+	                                    "\"s\\\"k\":\"a\\\"b\\\\c\\n\\u0001\x7f\","
+	                                    "\"raw\":{\"x\":1.50},\"l\":[1,{},[],\"\"],"
+	                                    "\"at\":\"2026-11-21T00:47:00.123Z\",\"never\":null}");
 	buf_free(&out);
 }
 
 static void test_written_text_is_utf8(void **state)
 {
 	static const char *const cases[][2] = {
-	        {"\303\251\342\202\254\360\237\230\200",
-	         "\"\303\251\342\202\254\360\237\230\200\""},
-	        {"\377", "\"\\ufffd\""},
-	        {"a\300\200b", "\"a\\ufffd\\ufffdb\""},
-	        {"\355\240\200", "\"\\ufffd\\ufffd\\ufffd\""},
-	        {"\340\237\277", "\"\\ufffd\\ufffd\\ufffd\""},
-	        {"\360\217\277\277", "\"\\ufffd\\ufffd\\ufffd\\ufffd\""},
-	        {"\364\220\200\200", "\"\\ufffd\\ufffd\\ufffd\\ufffd\""},
-	        {"\364\217\277\277", "\"\364\217\277\277\""},
-	        {"\303", "\"\\ufffd\""},
-	        {"\342\202", "\"\\ufffd\\ufffd\""},
-	        {"\360\237\230", "\"\\ufffd\\ufffd\\ufffd\""},
-	        {"\200", "\"\\ufffd\""},
-	        {"\303\303\251", "\"\\ufffd\303\251\""},
+		{"\303\251\342\202\254\360\237\230\200", "\"\303\251\342\202\254\360\237\230\200\""},
+		{"\377", "\"\\ufffd\""},
+		{"a\300\200b", "\"a\\ufffd\\ufffdb\""},
+		{"\355\240\200", "\"\\ufffd\\ufffd\\ufffd\""},
+		{"\340\237\277", "\"\\ufffd\\ufffd\\ufffd\""},
+		{"\360\217\277\277", "\"\\ufffd\\ufffd\\ufffd\\ufffd\""},
+		{"\364\220\200\200", "\"\\ufffd\\ufffd\\ufffd\\ufffd\""},
+		{"\364\217\277\277", "\"\364\217\277\277\""},
+		{"\303", "\"\\ufffd\""},
+		{"\342\202", "\"\\ufffd\\ufffd\""},
+		{"\360\237\230", "\"\\ufffd\\ufffd\\ufffd\""},
+		{"\200", "\"\\ufffd\""},
+		{"\303\303\251", "\"\\ufffd\303\251\""},
 	};
 
 	(void)state;
@@ -489,19 +482,19 @@ static void test_minor(void **state)
 		int64_t per_minor;
 		const char *text;
 	} cases[] = {
-	        {9345, 10000, "0.9345"},
-	        {0, 10000, "0"},
-	        {10000, 10000, "1"},
-	        {15000, 10000, "1.5"},
-	        {-1, 10000, "-0.0001"},
-	        {INT64_MAX, 10000, "922337203685477.5807"},
-	        {INT64_MIN, 10000, "-922337203685477.5808"},
-	        {934567, 1000000, "0.9345"}, /* rounded down */
-	        {-934567, 1000000, "-0.9346"},
-	        {987000000, 1000000, "987"},
-	        {1234, 1000, "1.234"},
-	        {12, 1, "12"},
-	        {INT64_MIN, 1, "-9223372036854775808"},
+		{9345, 10000, "0.9345"},
+		{0, 10000, "0"},
+		{10000, 10000, "1"},
+		{15000, 10000, "1.5"},
+		{-1, 10000, "-0.0001"},
+		{INT64_MAX, 10000, "922337203685477.5807"},
+		{INT64_MIN, 10000, "-922337203685477.5808"},
+		{934567, 1000000, "0.9345"}, /* rounded down */
+		{-934567, 1000000, "-0.9346"},
+		{987000000, 1000000, "987"},
+		{1234, 1000, "1.234"},
+		{12, 1, "12"},
+		{INT64_MIN, 1, "-9223372036854775808"},
 	};
 
 	(void)state;
@@ -574,8 +567,8 @@ static void test_writer_misuse_aborts(void **state)
 static void test_random_documents(void **state)
 {
 	static const char *const pieces[] = {
-	        "{", "}", "[", "]", ",", ":", "\"a\"", "\"b\"", "\"", "\\", "\\u0000", "1", "-",
-	        "2.5", "e3", "0", "true", "null", " ", "\n", "\303\251", "\377",
+		"{", "}", "[",   "]",  ",", ":",    "\"a\"", "\"b\"", "\"", "\\",       "\\u0000",
+		"1", "-", "2.5", "e3", "0", "true", "null",  " ",     "\n", "\303\251", "\377",
 	};
 	unsigned int seed = 20261121;
 
@@ -602,24 +595,24 @@ static void test_random_documents(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_read_and_dumped),
-	        cmocka_unit_test(test_refused),
-	        cmocka_unit_test(test_raw_nul),
-	        cmocka_unit_test(test_errors_do_not_quote),
-	        cmocka_unit_test(test_depth),
-	        cmocka_unit_test(test_a_megabyte_of_brackets),
-	        cmocka_unit_test(test_numbers_as_text),
-	        cmocka_unit_test(test_only_numbers),
-	        cmocka_unit_test(test_access),
-	        cmocka_unit_test(test_each_stops),
-	        cmocka_unit_test(test_wrong_types_abort),
-	        cmocka_unit_test(test_dump_a_part),
-	        cmocka_unit_test(test_writer),
-	        cmocka_unit_test(test_written_text_is_utf8),
-	        cmocka_unit_test(test_every_ascii_character),
-	        cmocka_unit_test(test_minor),
-	        cmocka_unit_test(test_writer_misuse_aborts),
-	        cmocka_unit_test(test_random_documents),
+		cmocka_unit_test(test_read_and_dumped),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_raw_nul),
+		cmocka_unit_test(test_errors_do_not_quote),
+		cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_a_megabyte_of_brackets),
+		cmocka_unit_test(test_numbers_as_text),
+		cmocka_unit_test(test_only_numbers),
+		cmocka_unit_test(test_access),
+		cmocka_unit_test(test_each_stops),
+		cmocka_unit_test(test_wrong_types_abort),
+		cmocka_unit_test(test_dump_a_part),
+		cmocka_unit_test(test_writer),
+		cmocka_unit_test(test_written_text_is_utf8),
+		cmocka_unit_test(test_every_ascii_character),
+		cmocka_unit_test(test_minor),
+		cmocka_unit_test(test_writer_misuse_aborts),
+		cmocka_unit_test(test_random_documents),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

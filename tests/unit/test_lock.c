@@ -194,12 +194,12 @@ static void test_no_longer_held(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test_setup_teardown(test_excludes, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_broadcast_wakes_all, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_signal_before_the_deadline, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_deadline_passes, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_misuse_aborts, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_no_longer_held, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_excludes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_broadcast_wakes_all, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_signal_before_the_deadline, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_deadline_passes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_misuse_aborts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_longer_held, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,8 +90,7 @@ static void assert_line(const char *expected)
 static void test_line(void **state)
 {
 	(void)state;
-	log_event(LOG_LEVEL_INFO, "started", LOG_TEXT("listen", "unix:/run/x"),
-	          LOG_NUMBER("threads", -8));
+	log_event(LOG_LEVEL_INFO, "started", LOG_TEXT("listen", "unix:/run/x"), LOG_NUMBER("threads", -8));
 	assert_line(" level=info event=started listen=\"unix:/run/x\" threads=-8");
 }
 
@@ -105,8 +104,7 @@ static void test_no_fields(void **state)
 static void test_extreme_numbers(void **state)
 {
 	(void)state;
-	log_event(LOG_LEVEL_INFO, "n", LOG_NUMBER("a", INT64_MIN), LOG_NUMBER("b", INT64_MAX),
-	          LOG_TEXT("c", ""));
+	log_event(LOG_LEVEL_INFO, "n", LOG_NUMBER("a", INT64_MIN), LOG_NUMBER("b", INT64_MAX), LOG_TEXT("c", ""));
 	assert_line(" level=info event=n a=-9223372036854775808 b=9223372036854775807 c=\"\"");
 }
 
@@ -467,7 +465,8 @@ static void test_a_stuck_writer_stops_nobody_else(void **state)
 	assert_non_null(said);
 	assert_non_null(strstr(r.text, "event=after"));
 	assert_int_equal(strtoll(said + strlen("event=log_lines_dropped count="), NULL, 10) +
-	                         (long long)lines_in(r.text, r.length), 1 + 2000 + 1 + 1 + 1);
+	                         (long long)lines_in(r.text, r.length),
+	                 1 + 2000 + 1 + 1 + 1);
 }
 
 #define THREADS 8
@@ -477,11 +476,11 @@ static void *log_lines(void *number)
 {
 	for (int i = 0; i < LINES; i++) {
 		if (i % 1000 == 999)
-			log_event(LOG_LEVEL_ERROR, "worked", LOG_NUMBER("thread", *(int *)number),
-			          LOG_NUMBER("n", i), LOG_TEXT("text", "\n\n"));
+			log_event(LOG_LEVEL_ERROR, "worked", LOG_NUMBER("thread", *(int *)number), LOG_NUMBER("n", i),
+			          LOG_TEXT("text", "\n\n"));
 		else
-			log_event(LOG_LEVEL_INFO, "worked", LOG_NUMBER("thread", *(int *)number),
-			          LOG_NUMBER("n", i), LOG_TEXT("text", "\n\n"));
+			log_event(LOG_LEVEL_INFO, "worked", LOG_NUMBER("thread", *(int *)number), LOG_NUMBER("n", i),
+			          LOG_TEXT("text", "\n\n"));
 		if (i % 500 == 7)
 			log_flush();
 		if (i % 1000 == 8)
@@ -542,27 +541,27 @@ static void test_too_many_fields_abort(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        LOG_TEST(test_line),
-	        LOG_TEST(test_no_fields),
-	        LOG_TEST(test_extreme_numbers),
-	        LOG_TEST(test_levels),
-	        LOG_TEST(test_nothing_forges_a_line),
-	        LOG_TEST(test_characters_that_viewers_obey),
-	        LOG_TEST(test_names_forge_nothing),
-	        LOG_TEST(test_every_byte),
-	        LOG_TEST(test_long_values_are_cut),
-	        LOG_TEST(test_borders_of_a_line),
-	        LOG_TEST(test_collected_until_flushed),
-	        LOG_TEST(test_filling_writes),
-	        LOG_TEST(test_reopen),
-	        LOG_TEST(test_reopen_fails),
-	        LOG_TEST(test_open_fails),
-	        LOG_TEST(test_mode_and_append),
-	        LOG_TEST(test_losses_are_said),
-	        LOG_TEST(test_full_pipe),
-	        LOG_TEST(test_a_stuck_writer_stops_nobody_else),
-	        LOG_TEST(test_threads),
-	        LOG_TEST(test_too_many_fields_abort),
+		LOG_TEST(test_line),
+		LOG_TEST(test_no_fields),
+		LOG_TEST(test_extreme_numbers),
+		LOG_TEST(test_levels),
+		LOG_TEST(test_nothing_forges_a_line),
+		LOG_TEST(test_characters_that_viewers_obey),
+		LOG_TEST(test_names_forge_nothing),
+		LOG_TEST(test_every_byte),
+		LOG_TEST(test_long_values_are_cut),
+		LOG_TEST(test_borders_of_a_line),
+		LOG_TEST(test_collected_until_flushed),
+		LOG_TEST(test_filling_writes),
+		LOG_TEST(test_reopen),
+		LOG_TEST(test_reopen_fails),
+		LOG_TEST(test_open_fails),
+		LOG_TEST(test_mode_and_append),
+		LOG_TEST(test_losses_are_said),
+		LOG_TEST(test_full_pipe),
+		LOG_TEST(test_a_stuck_writer_stops_nobody_else),
+		LOG_TEST(test_threads),
+		LOG_TEST(test_too_many_fields_abort),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,7 +66,7 @@ static void test_unknown_members(void **state)
 {
 	struct parse p = of("{\"a\":1,\"aa\":2}");
 	char name[] = "{\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\xc3\xa9yy"
-	              "yyyyyyy\":1}";
+		      "yyyyyyy\":1}";
 
 	(void)state;
 	expect_wrong(&p, "aa", PARSE_KNOWN);
@@ -145,10 +145,10 @@ static void test_texts(void **state)
 /* What ends a line in a mail's header, or in what shows it; their neighbours are text as any other. */
 static void test_texts_stay_on_their_line(void **state)
 {
-	static const char *const bad[] = {"\x1f", "\x7f", "\xc2\x80", "\xc2\x85", "\xc2\x9f", "\xe2\x80\xa8",
-	                                  "x\xe2\x80\xa9y"};
-	static const char *const good[] = {" ", "~", "\xc2\xa0", "\xc3\x85", "\xe2\x80\xa7", "\xe2\x80\xaa",
-	                                   "\xe2\x81\xa8", "\xf0\x9f\x98\x80"};
+	static const char *const bad[] = {"\x1f",     "\x7f",         "\xc2\x80",      "\xc2\x85",
+	                                  "\xc2\x9f", "\xe2\x80\xa8", "x\xe2\x80\xa9y"};
+	static const char *const good[] = {
+		" ", "~", "\xc2\xa0", "\xc3\x85", "\xe2\x80\xa7", "\xe2\x80\xaa", "\xe2\x81\xa8", "\xf0\x9f\x98\x80"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -223,8 +223,7 @@ static void test_providers(void **state)
 	struct parse p = of("{\"a\":[\"openai\",\"anthropic\",\"openai\"],\"b\":[\"nobody\"]}");
 
 	(void)state;
-	assert_int_equal(parse_providers(&p, "a"),
-	                 provider_bit("openai") | provider_bit("anthropic"));
+	assert_int_equal(parse_providers(&p, "a"), provider_bit("openai") | provider_bit("anthropic"));
 	assert_int_equal(parse_providers(&p, "none"), 0);
 	assert_true(parse_ok(&p));
 	parse_providers(&p, "b");
@@ -306,9 +305,8 @@ static void test_queries(void **state)
 	parse_text(&p, "bad", 1, 10);
 	assert_string_equal(p.field, "bad");
 	for (const char *const *text =
-	             (const char *const[]){"limit=0", "limit=101", "limit=5.0", "limit=%205",
-	                                   "limit=1e1", "limit=+5", "limit=-",
-	                                   "limit=99999999999999999999", "limit=0x5", NULL};
+	             (const char *const[]){"limit=0", "limit=101", "limit=5.0", "limit=%205", "limit=1e1", "limit=+5",
+	                                   "limit=-", "limit=99999999999999999999", "limit=0x5", NULL};
 	     *text != NULL; text++) {
 		p = of_query(*text);
 		parse_int(&p, "limit", 1, 100, 20);
@@ -354,8 +352,7 @@ static void test_cursors(void **state)
 	assert_int_equal(cursor_parse(text, CURSOR_USAGES, &other, &seq), -1);
 	assert_int_equal(cursor_parse(text, CURSOR_USAGES, NULL, &seq), -1);
 	assert_int_equal(cursor_parse("", CURSOR_USAGES, &one, &seq), -1);
-	assert_int_equal(cursor_parse("AAAAAAAAAAAAAAAAAAAAAA", CURSOR_TRANSACTIONS, NULL, &seq),
-	                 -1);
+	assert_int_equal(cursor_parse("AAAAAAAAAAAAAAAAAAAAAA", CURSOR_TRANSACTIONS, NULL, &seq), -1);
 	text[CURSOR_MAX - 2] = '\0';
 	assert_int_equal(cursor_parse(text, CURSOR_USAGES, &one, &seq), -1);
 	cursor_format(CURSOR_PRICES, NULL, 1, text);
@@ -412,8 +409,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_integers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_texts, set_up, tear_down),
 		cmocka_unit_test(test_texts_stay_on_their_line),
-		cmocka_unit_test_setup_teardown(test_the_first_wrong_one_is_kept, set_up,
-	                                        tear_down),
+		cmocka_unit_test_setup_teardown(test_the_first_wrong_one_is_kept, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_others, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_small_records, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_providers, set_up, tear_down),

@@ -142,9 +142,12 @@ static void wait_until_passed(int64_t deadline_us)
 static void test_nobody_waits_for_the_patience_of_another(void **state)
 {
 	const struct db_options access = {.socket = socket_path, .timeout_ms = 60000};
-	struct ledger_options options = {
-		.batch_max = 16, .queue_max = 16, .holds_max = 1, .orders_open_max = 1,
-		.terms = {.margin_ppm = 1, .rate_ppm = 1, .credit_value_ppm = 1}, .billing = {.currency = "EUR"}};
+	struct ledger_options options = {.batch_max = 16,
+	                                 .queue_max = 16,
+	                                 .holds_max = 1,
+	                                 .orders_open_max = 1,
+	                                 .terms = {.margin_ppm = 1, .rate_ppm = 1, .credit_value_ppm = 1},
+	                                 .billing = {.currency = "EUR"}};
 	struct caller first, hasty, patient;
 	struct ledger_counts counts;
 	struct ledger *l;

@@ -25,8 +25,9 @@ static struct plan plan(const char *text)
 
 static void test_figures(void **state)
 {
-	const struct plan p = plan("{\"name\": \"Both\", \"scope\": \"mixed\", \"pool\": 100, \"manager\": \"20.5\", \"member\": 10,"
-	                           " \"managers\": 2, \"seatsFrom\": 1, \"seatsTo\": 5, \"fee\": 49.9}");
+	const struct plan p =
+		plan("{\"name\": \"Both\", \"scope\": \"mixed\", \"pool\": 100, \"manager\": \"20.5\", \"member\": 10,"
+	             " \"managers\": 2, \"seatsFrom\": 1, \"seatsTo\": 5, \"fee\": 49.9}");
 
 	(void)state;
 	assert_int_equal(p.unit, UNIT_CREDIT);
@@ -41,8 +42,9 @@ static void test_figures(void **state)
 static void test_what_it_sets(void **state)
 {
 	const struct plan any = plan("{\"name\": \"A\", \"scope\": \"pool\"}");
-	const struct plan some = plan("{\"name\": \"A\", \"scope\": \"pool\", \"actions\": {\"free\": 0, \"debrief\": 2.5},"
-	                              " \"models\": [\"gpt-4o\"]}");
+	const struct plan some =
+		plan("{\"name\": \"A\", \"scope\": \"pool\", \"actions\": {\"free\": 0, \"debrief\": 2.5},"
+	             " \"models\": [\"gpt-4o\"]}");
 	micros credits = -1;
 
 	(void)state;

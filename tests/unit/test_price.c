@@ -136,13 +136,10 @@ static void test_tier_covers_the_whole_request(void **state)
 	p.line_count = 7;
 	price_sort(lines, 7);
 	assert_true(price_valid(&p));
-	assert_int_equal(cost_of(&p, UNIT_MONEY, (struct counts){{200000, 0, 0, 0, 1000}}),
-	                 500000 + 10000);
-	assert_int_equal(cost_of(&p, UNIT_MONEY, (struct counts){{200001, 0, 0, 0, 1000}}),
-	                 1000005 + 15000);
+	assert_int_equal(cost_of(&p, UNIT_MONEY, (struct counts){{200000, 0, 0, 0, 1000}}), 500000 + 10000);
+	assert_int_equal(cost_of(&p, UNIT_MONEY, (struct counts){{200001, 0, 0, 0, 1000}}), 1000005 + 15000);
 	/* What was cached is part of the input that chooses; output is not. */
-	assert_int_equal(cost_of(&p, UNIT_MONEY, (struct counts){{1, 200000, 0, 0, 0}}),
-	                 5 + 250000);
+	assert_int_equal(cost_of(&p, UNIT_MONEY, (struct counts){{1, 200000, 0, 0, 0}}), 5 + 250000);
 	assert_int_equal(cost_of(&p, UNIT_MONEY, (struct counts){{1, 0, 0, 0, 900000}}), 9000003);
 }
 
@@ -164,7 +161,9 @@ static void test_what_is_beyond_counting(void **state)
 }
 
 #define LINE(NAME, TIER, above, variant, mantissa, scale) \
-	{DIMENSION_##NAME, TIER_##TIER, above, variant, mantissa, scale}
+	{ \
+		DIMENSION_##NAME, TIER_##TIER, above, variant, mantissa, scale \
+	}
 
 /* A use of a price, in dollars x 10^-6, by hand. */
 struct example {
@@ -192,10 +191,10 @@ static void check_examples(const struct price *p, const struct example *examples
 static void test_tiers_and_stand_ins(void **state)
 {
 	static const struct price_line own[] = {
-		LINE(INPUT, STANDARD, 0, "", 1, 6), LINE(INPUT, STANDARD, 1000, "", 2, 6),
-		LINE(INPUT, PRIORITY, 0, "", 3, 6), LINE(CACHE_READ, STANDARD, 0, "", 5, 7),
-		LINE(OUTPUT, STANDARD, 0, "", 4, 6),
-		LINE(OUTPUT, BATCH, 0, "", 2, 6), LINE(AUDIO_INPUT, STANDARD, 0, "", 7, 6),
+		LINE(INPUT, STANDARD, 0, "", 1, 6),       LINE(INPUT, STANDARD, 1000, "", 2, 6),
+		LINE(INPUT, PRIORITY, 0, "", 3, 6),       LINE(CACHE_READ, STANDARD, 0, "", 5, 7),
+		LINE(OUTPUT, STANDARD, 0, "", 4, 6),      LINE(OUTPUT, BATCH, 0, "", 2, 6),
+		LINE(AUDIO_INPUT, STANDARD, 0, "", 7, 6),
 	};
 	static const struct example examples[] = {
 		{"inputTokens=1000", TIER_STANDARD, "", 1000, false, false},
@@ -259,8 +258,10 @@ static void test_sides_without_a_price(void **state)
 static void test_variants(void **state)
 {
 	static const struct price_line own[] = {
-		LINE(IMAGES, STANDARD, 0, "1024x1024/low", 11, 3), LINE(IMAGES, STANDARD, 0, "1024x1024/high", 167, 3),
-		LINE(SEARCH_CALLS, STANDARD, 0, "", 275, 4), LINE(SEARCH_CALLS, STANDARD, 0, "context=high", 3, 2),
+		LINE(IMAGES, STANDARD, 0, "1024x1024/low", 11, 3),
+		LINE(IMAGES, STANDARD, 0, "1024x1024/high", 167, 3),
+		LINE(SEARCH_CALLS, STANDARD, 0, "", 275, 4),
+		LINE(SEARCH_CALLS, STANDARD, 0, "context=high", 3, 2),
 	};
 	static const struct example examples[] = {
 		{"images=3", TIER_STANDARD, "1024x1024/low", 33000, false, false},
@@ -279,9 +280,9 @@ static void test_variants(void **state)
 static void test_alternatives_are_not_added(void **state)
 {
 	static const struct price_line own[] = {
-		LINE(INPUT, STANDARD, 0, "", 1, 6),       LINE(AUDIO_INPUT, STANDARD, 0, "", 2, 6),
-		LINE(IMAGE_OUTPUT, STANDARD, 0, "", 3, 6), LINE(IMAGES, STANDARD, 0, "", 4, 2),
-		LINE(PIXELS, STANDARD, 0, "", 19, 9),     LINE(SECONDS, STANDARD, 0, "", 1, 4),
+		LINE(INPUT, STANDARD, 0, "", 1, 6),          LINE(AUDIO_INPUT, STANDARD, 0, "", 2, 6),
+		LINE(IMAGE_OUTPUT, STANDARD, 0, "", 3, 6),   LINE(IMAGES, STANDARD, 0, "", 4, 2),
+		LINE(PIXELS, STANDARD, 0, "", 19, 9),        LINE(SECONDS, STANDARD, 0, "", 1, 4),
 		LINE(OUTPUT_SECONDS, STANDARD, 0, "", 1, 4), LINE(CHARACTERS, STANDARD, 0, "", 5, 6),
 		LINE(REQUESTS, STANDARD, 0, "", 5, 3),
 	};
@@ -348,8 +349,9 @@ static void test_thresholds_are_of_each_line(void **state)
 static void test_reasoning_in_tiers(void **state)
 {
 	static const struct price_line own[] = {
-		LINE(INPUT, STANDARD, 0, "", 1, 6),  LINE(OUTPUT, STANDARD, 0, "", 2, 6), LINE(OUTPUT, BATCH, 0, "", 1, 6),
-		LINE(OUTPUT, PRIORITY, 0, "", 4, 6), LINE(REASONING, STANDARD, 0, "", 3, 6),
+		LINE(INPUT, STANDARD, 0, "", 1, 6),     LINE(OUTPUT, STANDARD, 0, "", 2, 6),
+		LINE(OUTPUT, BATCH, 0, "", 1, 6),       LINE(OUTPUT, PRIORITY, 0, "", 4, 6),
+		LINE(REASONING, STANDARD, 0, "", 3, 6),
 	};
 	static const struct example examples[] = {
 		{"reasoningTokens=100", TIER_STANDARD, "", 300, false, false},
@@ -488,7 +490,8 @@ static void test_the_dearest_of_a_side_stands_in(void **state)
 		{"videoOutputTokens=10", TIER_STANDARD, "x", 40, true, false},
 	};
 	static const struct price_line caches[] = {
-		LINE(CACHE_READ, STANDARD, 0, "", 2, 6), LINE(IMAGE_OUTPUT, STANDARD, 0, "", 3, 5),
+		LINE(CACHE_READ, STANDARD, 0, "", 2, 6),
+		LINE(IMAGE_OUTPUT, STANDARD, 0, "", 3, 5),
 		LINE(VIDEO_OUTPUT, STANDARD, 0, "", 2, 5),
 	};
 	static const struct example sides[] = {
@@ -532,7 +535,8 @@ static void test_models_without_an_output(void **state)
 /* Each dimension beyond tokens, on a model of tokens alone, and tokens on a model of pages. */
 static void test_what_has_no_price_of_its_kind(void **state)
 {
-	static const struct price_line tokens[] = {LINE(INPUT, STANDARD, 0, "", 1, 6), LINE(OUTPUT, STANDARD, 0, "", 2, 6)};
+	static const struct price_line tokens[] = {LINE(INPUT, STANDARD, 0, "", 1, 6),
+	                                           LINE(OUTPUT, STANDARD, 0, "", 2, 6)};
 	static const struct price_line paged[] = {LINE(PAGES, STANDARD, 0, "", 1, 3)};
 
 	(void)state;
@@ -559,7 +563,8 @@ static void test_what_has_no_price_of_its_kind(void **state)
 
 static void test_a_request_is_implied(void **state)
 {
-	static const struct price_line own[] = {LINE(INPUT, STANDARD, 0, "", 1, 6), LINE(REQUESTS, STANDARD, 0, "", 5, 3),
+	static const struct price_line own[] = {LINE(INPUT, STANDARD, 0, "", 1, 6),
+	                                        LINE(REQUESTS, STANDARD, 0, "", 5, 3),
 	                                        LINE(REQUESTS, BATCH, 0, "", 1, 3)};
 	static const struct price_line none[] = {LINE(INPUT, STANDARD, 0, "", 1, 6)};
 	static const struct example examples[] = {
@@ -585,7 +590,9 @@ static void test_a_request_is_implied(void **state)
 /* Each alternative: 1,000 micros for the covered dimension, 10 for the one that covers it. */
 static void test_each_alternative(void **state)
 {
-	static const struct { enum dimension covered, by; } pairs[] = {
+	static const struct {
+		enum dimension covered, by;
+	} pairs[] = {
 		{DIMENSION_CHARACTERS, DIMENSION_INPUT},
 		{DIMENSION_OUTPUT_CHARACTERS, DIMENSION_OUTPUT},
 		{DIMENSION_SECONDS, DIMENSION_AUDIO_INPUT},
@@ -619,7 +626,8 @@ static void test_each_alternative(void **state)
 			if (covered == by)
 				continue;
 			for (int i = 0; i < COUNT_OF(pairs); i++) {
-				alternative = alternative || ((int)pairs[i].covered == covered && (int)pairs[i].by == by);
+				alternative =
+					alternative || ((int)pairs[i].covered == covered && (int)pairs[i].by == by);
 				listed = listed || ((int)pairs[i].covered == by && (int)pairs[i].by == covered);
 			}
 			p = PRICED(own);
@@ -634,9 +642,9 @@ static void test_each_alternative(void **state)
 
 static void test_what_covers_has_a_price_itself(void **state)
 {
-	static const struct price_line own[] = {LINE(INPUT, STANDARD, 0, "", 1, 6), LINE(SECONDS, STANDARD, 0, "", 1, 3),
-	                                        LINE(INPUT_IMAGES, STANDARD, 0, "", 2, 3),
-	                                        LINE(PIXELS, STANDARD, 0, "", 3, 9)};
+	static const struct price_line own[] = {
+		LINE(INPUT, STANDARD, 0, "", 1, 6), LINE(SECONDS, STANDARD, 0, "", 1, 3),
+		LINE(INPUT_IMAGES, STANDARD, 0, "", 2, 3), LINE(PIXELS, STANDARD, 0, "", 3, 9)};
 	static const struct example examples[] = {
 		/* The dearest of the side is no price of audio: the seconds are charged too. */
 		{"audioInputTokens=10,seconds=2", TIER_STANDARD, "", 2010, true, false},
@@ -692,14 +700,19 @@ static void test_fractions_of_seconds_and_of_micros(void **state)
 static void test_folding_keeps_the_charge(void **state)
 {
 	static const struct price_line plain[] = {
-		LINE(INPUT, STANDARD, 0, "", 1, 6), LINE(OUTPUT, STANDARD, 0, "", 4, 6),
+		LINE(INPUT, STANDARD, 0, "", 1, 6),
+		LINE(OUTPUT, STANDARD, 0, "", 4, 6),
 	};
 	static const struct price_line thinks[] = {
-		LINE(INPUT, STANDARD, 0, "", 1, 6), LINE(OUTPUT, STANDARD, 0, "", 4, 6),
+		LINE(INPUT, STANDARD, 0, "", 1, 6),
+		LINE(OUTPUT, STANDARD, 0, "", 4, 6),
 		LINE(REASONING, STANDARD, 0, "", 9, 6),
 	};
-	const struct counts said = {{[DIMENSION_INPUT] = 1, [DIMENSION_OUTPUT] = 2, [DIMENSION_REASONING] = 30,
-	                             [DIMENSION_IMAGE_INPUT] = 5, [DIMENSION_AUDIO_INPUT] = 7}};
+	const struct counts said = {{[DIMENSION_INPUT] = 1,
+	                             [DIMENSION_OUTPUT] = 2,
+	                             [DIMENSION_REASONING] = 30,
+	                             [DIMENSION_IMAGE_INPUT] = 5,
+	                             [DIMENSION_AUDIO_INPUT] = 7}};
 	struct counts folded = said;
 	struct price p = priced(plain, 2);
 
@@ -744,11 +757,12 @@ static void check_folding(const struct price *p, const char *text, const char *w
 
 static void test_folding_leaves_what_is_priced(void **state)
 {
-	static const struct price_line plain[] = {LINE(INPUT, STANDARD, 0, "", 1, 6), LINE(INPUT, STANDARD, 10, "", 2, 6),
+	static const struct price_line plain[] = {LINE(INPUT, STANDARD, 0, "", 1, 6),
+	                                          LINE(INPUT, STANDARD, 10, "", 2, 6),
 	                                          LINE(OUTPUT, BATCH, 0, "", 4, 6)};
-	static const struct price_line many[] = {LINE(INPUT, STANDARD, 0, "", 1, 6), LINE(OUTPUT, STANDARD, 0, "", 4, 6),
-	                                         LINE(IMAGE_INPUT, BATCH, 0, "", 5, 6),
-	                                         LINE(REASONING, STANDARD, 0, "", 9, 6)};
+	static const struct price_line many[] = {
+		LINE(INPUT, STANDARD, 0, "", 1, 6), LINE(OUTPUT, STANDARD, 0, "", 4, 6),
+		LINE(IMAGE_INPUT, BATCH, 0, "", 5, 6), LINE(REASONING, STANDARD, 0, "", 9, 6)};
 	static const struct price_line paged[] = {LINE(PAGES, STANDARD, 0, "", 1, 3)};
 	struct price p = PRICED(plain);
 
@@ -778,14 +792,24 @@ static void test_parts(void **state)
 		LINE(OUTPUT, STANDARD, 100, "", 5, 6),  LINE(SECONDS, STANDARD, 0, "", 1, 4),
 		LINE(REQUESTS, STANDARD, 0, "", 25, 7),
 	};
-	static const struct { enum dimension dimension; int64_t count; int line; bool incomplete; micros cost; } wanted[] = {
-		{DIMENSION_INPUT, 101, 0, false, 151},     {DIMENSION_OUTPUT, 3, 2, false, 15},
-		{DIMENSION_REASONING, 7, 2, false, 35},    {DIMENSION_CITATION, 1, 2, true, 5},
+	static const struct {
+		enum dimension dimension;
+		int64_t count;
+		int line;
+		bool incomplete;
+		micros cost;
+	} wanted[] = {
+		{DIMENSION_INPUT, 101, 0, false, 151},          {DIMENSION_OUTPUT, 3, 2, false, 15},
+		{DIMENSION_REASONING, 7, 2, false, 35},         {DIMENSION_CITATION, 1, 2, true, 5},
 		{DIMENSION_OUTPUT_SECONDS, 33333, 3, false, 3}, {DIMENSION_PAGES, 2, -1, true, 0},
 		{DIMENSION_REQUESTS, 1, 4, false, 2},
 	};
-	const struct counts c = {{[DIMENSION_INPUT] = 101, [DIMENSION_OUTPUT] = 3, [DIMENSION_REASONING] = 7,
-	                          [DIMENSION_CITATION] = 1, [DIMENSION_OUTPUT_SECONDS] = 33333, [DIMENSION_PAGES] = 2,
+	const struct counts c = {{[DIMENSION_INPUT] = 101,
+	                          [DIMENSION_OUTPUT] = 3,
+	                          [DIMENSION_REASONING] = 7,
+	                          [DIMENSION_CITATION] = 1,
+	                          [DIMENSION_OUTPUT_SECONDS] = 33333,
+	                          [DIMENSION_PAGES] = 2,
 	                          [DIMENSION_CHARACTERS] = 400}};
 	const struct price_use use = {&c, TIER_STANDARD, ""};
 	struct price p = PRICED(own);
@@ -812,7 +836,8 @@ static void test_parts(void **state)
 
 static void test_parts_that_are_left_out_or_free(void **state)
 {
-	static const struct price_line own[] = {LINE(INPUT, STANDARD, 0, "", 1, 6), LINE(CHARACTERS, STANDARD, 0, "", 1, 6)};
+	static const struct price_line own[] = {LINE(INPUT, STANDARD, 0, "", 1, 6),
+	                                        LINE(CHARACTERS, STANDARD, 0, "", 1, 6)};
 	const struct counts c = {{[DIMENSION_INPUT] = 10, [DIMENSION_OUTPUT] = 3, [DIMENSION_CHARACTERS] = 40}};
 	const struct counts nothing = {{0}};
 	struct price p = PRICED(own);
@@ -826,12 +851,15 @@ static void test_parts_that_are_left_out_or_free(void **state)
 
 static void test_what_a_price_lists(void **state)
 {
-	static const struct price_line painted[] = {LINE(IMAGES, STANDARD, 0, "", 4, 2), LINE(PIXELS, FLEX, 0, "", 0, 0)};
+	static const struct price_line painted[] = {LINE(IMAGES, STANDARD, 0, "", 4, 2),
+	                                            LINE(PIXELS, FLEX, 0, "", 0, 0)};
 	static const struct price_line free_of_charge[] = {LINE(INPUT, STANDARD, 0, "", 0, 0),
 	                                                   LINE(SECONDS, BATCH, 0, "x", 0, 0)};
 	static const struct price_line dear[] = {LINE(INPUT, STANDARD, 0, "", 3, 6), LINE(INPUT, STANDARD, 1, "", 1, 9),
-	                                         LINE(OUTPUT, STANDARD, 0, "", 29, 7), LINE(OUTPUT, BATCH, 0, "", 1, 0)};
-	static const struct price_line equal[] = {LINE(INPUT, STANDARD, 0, "", 30, 7), LINE(OUTPUT, STANDARD, 0, "", 3, 6)};
+	                                         LINE(OUTPUT, STANDARD, 0, "", 29, 7),
+	                                         LINE(OUTPUT, BATCH, 0, "", 1, 0)};
+	static const struct price_line equal[] = {LINE(INPUT, STANDARD, 0, "", 30, 7),
+	                                          LINE(OUTPUT, STANDARD, 0, "", 3, 6)};
 	static const struct price_line embeds[] = {LINE(INPUT, STANDARD, 0, "", 1, 6)};
 	struct price p = PRICED(painted);
 
@@ -918,8 +946,7 @@ static void test_fit(void **state)
 	assert_int_equal(fit(&p, UNIT_MONEY, 500, 2000, 1216), 0);
 	assert_int_equal(fit(&p, UNIT_MONEY, 500, 2000, 1215), -1);
 	assert_int_equal(fit(&p, UNIT_MONEY, 0, 2000, -1), -1);
-	assert_int_equal(fit(&p, UNIT_MONEY, 0, INT64_MAX, INT64_MAX),
-	                 COUNTS_MAX);
+	assert_int_equal(fit(&p, UNIT_MONEY, 0, INT64_MAX, INT64_MAX), COUNTS_MAX);
 	assert_int_equal(fit(&p, UNIT_MONEY, COUNTS_MAX + 1, 1, INT64_MAX), -1);
 	lines[4].mantissa = 0;
 	assert_int_equal(fit(&p, UNIT_MONEY, 0, 2000, 0), 2000);
@@ -989,11 +1016,8 @@ static void test_fit_where_128_bits_end(void **state)
 	(void)state;
 	p.terms = (struct price_terms){1, PRICE_RATE_MAX_PPM, PRICE_RATE_MAX_PPM};
 	assert_int_equal(fit(&p, UNIT_CREDIT, 1, 5, MONEY_AMOUNT_MAX_MICROS), 5);
-	p.terms =
-		(struct price_terms){PRICE_MARGIN_MAX_PPM, PRICE_RATE_MAX_PPM, PRICE_RATE_MAX_PPM};
-	assert_int_equal(
-		fit(&p, UNIT_CREDIT, COUNTS_MAX, COUNTS_MAX, INT64_MAX),
-		COUNTS_MAX);
+	p.terms = (struct price_terms){PRICE_MARGIN_MAX_PPM, PRICE_RATE_MAX_PPM, PRICE_RATE_MAX_PPM};
+	assert_int_equal(fit(&p, UNIT_CREDIT, COUNTS_MAX, COUNTS_MAX, INT64_MAX), COUNTS_MAX);
 }
 
 static void test_names(void **state)
@@ -1056,8 +1080,8 @@ static void test_lines_are_read_as_they_were_written(void **state)
 
 	(void)state;
 	for (int i = 5; i < 40; i++)
-		lines[i] = (struct price_line){DIMENSION_IMAGES, TIER_FLEX, i * 1000, "1024x1024/high", INT64_MAX / 10,
-		                               18};
+		lines[i] = (struct price_line){DIMENSION_IMAGES, TIER_FLEX,      i * 1000,
+		                               "1024x1024/high", INT64_MAX / 10, 18};
 	p.line_count = 40;
 	assert_true(price_valid(&p));
 	buf_init(&text, 16384);
@@ -1081,7 +1105,11 @@ static void test_as_many_lines_as_are_kept(void **state)
 	_Static_assert(DIMENSION_COUNT * TIER_COUNT <= PRICE_LINES_MAX, "a model may list all dimensions in all tiers");
 	for (int i = 0; i < PRICE_LINES_MAX; i++)
 		lines[i] = (struct price_line){(enum dimension)(i / TIER_COUNT % DIMENSION_COUNT),
-		                               (enum service_tier)(i % TIER_COUNT), i, "", i, i % (PRICE_SCALE_MAX + 1)};
+		                               (enum service_tier)(i % TIER_COUNT),
+		                               i,
+		                               "",
+		                               i,
+		                               i % (PRICE_SCALE_MAX + 1)};
 	price_sort(lines, PRICE_LINES_MAX);
 	p.line_count = PRICE_LINES_MAX;
 	assert_true(price_valid(&p));
@@ -1101,9 +1129,10 @@ static void test_as_many_lines_as_are_kept(void **state)
 static void test_order_of_lines(void **state)
 {
 	static const struct price_line sorted[] = {
-		LINE(INPUT, STANDARD, 0, "", 9, 6),   LINE(INPUT, STANDARD, 5, "", 8, 6), LINE(INPUT, STANDARD, 0, "a", 7, 6),
-		LINE(INPUT, STANDARD, 1, "b", 6, 6),  LINE(INPUT, BATCH, 0, "", 5, 6),    LINE(OUTPUT, STANDARD, 0, "", 4, 6),
-		LINE(OUTPUT, PRIORITY, 0, "", 3, 6),  LINE(SESSIONS, STANDARD, 0, "", 2, 6),
+		LINE(INPUT, STANDARD, 0, "", 9, 6),  LINE(INPUT, STANDARD, 5, "", 8, 6),
+		LINE(INPUT, STANDARD, 0, "a", 7, 6), LINE(INPUT, STANDARD, 1, "b", 6, 6),
+		LINE(INPUT, BATCH, 0, "", 5, 6),     LINE(OUTPUT, STANDARD, 0, "", 4, 6),
+		LINE(OUTPUT, PRIORITY, 0, "", 3, 6), LINE(SESSIONS, STANDARD, 0, "", 2, 6),
 	};
 	struct price p = gpt_4o();
 
@@ -1154,18 +1183,33 @@ static void test_what_a_line_may_not_be(void **state)
 static void test_other_lines_are_refused(void **state)
 {
 	static const char *const texts[] = {
-		"", "[]", "[[]]", "[[\"inputTokens\",\"standard\",0,\"\",1]]", "[[\"beads\",\"standard\",0,\"\",1,6]]",
-		"[[\"inputTokens\",\"soon\",0,\"\",1,6]]", "[[\"inputTokens\",\"standard\",-1,\"\",1,6]]",
-		"[[\"inputTokens\",\"standard\",0,\"\",1,19]]", "[[\"inputTokens\",\"standard\",0,\"a b\",1,6]]",
-		"[[\"inputTokens\",\"standard\",0,\"\",1001,0]]", "[[\"inputTokens\",\"standard\",0,\"\",1,6]] ",
-		"[[\"inputTokens\",\"standard\",0,\"\",01,6]]", "[[\"inputTokens\",\"standard\",0,\"\",1,6],]",
-		"[[\"inputTokens\",\"standard\",0,\"\",-1,6]]", "[[\"inputTokens\",\"standard\",0,\"\",1,-6]]",
-		"[[\"inputTokens\",\"standard\",0,\"\",1.0,6]]", "[[\"inputTokens\",\"standard\",0,\"\",\"1\",6]]",
-		"[[\"inputTokens\",\"standard\",0,\"\",1,6,7]]", "[ [\"inputTokens\",\"standard\",0,\"\",1,6]]",
-		"[[\"inputTokens\",\"standard\",0, \"\",1,6]]", "[[\"InputTokens\",\"standard\",0,\"\",1,6]]",
-		"[[\"inputTokens\",\"\",0,\"\",1,6]]", "[[\"\",\"standard\",0,\"\",1,6]]",
-		"[[inputTokens,\"standard\",0,\"\",1,6]]", "[[\"inputTokens\",\"standard\",0,\"\",,6]]",
-		"[[\"inputTokens\",\"standard\",0,\"a\\\"b\",1,6]]", "[[\"inputTokens\",\"standard\",0,\"a,1,6]]",
+		"",
+		"[]",
+		"[[]]",
+		"[[\"inputTokens\",\"standard\",0,\"\",1]]",
+		"[[\"beads\",\"standard\",0,\"\",1,6]]",
+		"[[\"inputTokens\",\"soon\",0,\"\",1,6]]",
+		"[[\"inputTokens\",\"standard\",-1,\"\",1,6]]",
+		"[[\"inputTokens\",\"standard\",0,\"\",1,19]]",
+		"[[\"inputTokens\",\"standard\",0,\"a b\",1,6]]",
+		"[[\"inputTokens\",\"standard\",0,\"\",1001,0]]",
+		"[[\"inputTokens\",\"standard\",0,\"\",1,6]] ",
+		"[[\"inputTokens\",\"standard\",0,\"\",01,6]]",
+		"[[\"inputTokens\",\"standard\",0,\"\",1,6],]",
+		"[[\"inputTokens\",\"standard\",0,\"\",-1,6]]",
+		"[[\"inputTokens\",\"standard\",0,\"\",1,-6]]",
+		"[[\"inputTokens\",\"standard\",0,\"\",1.0,6]]",
+		"[[\"inputTokens\",\"standard\",0,\"\",\"1\",6]]",
+		"[[\"inputTokens\",\"standard\",0,\"\",1,6,7]]",
+		"[ [\"inputTokens\",\"standard\",0,\"\",1,6]]",
+		"[[\"inputTokens\",\"standard\",0, \"\",1,6]]",
+		"[[\"InputTokens\",\"standard\",0,\"\",1,6]]",
+		"[[\"inputTokens\",\"\",0,\"\",1,6]]",
+		"[[\"\",\"standard\",0,\"\",1,6]]",
+		"[[inputTokens,\"standard\",0,\"\",1,6]]",
+		"[[\"inputTokens\",\"standard\",0,\"\",,6]]",
+		"[[\"inputTokens\",\"standard\",0,\"a\\\"b\",1,6]]",
+		"[[\"inputTokens\",\"standard\",0,\"a,1,6]]",
 		"[[\"inputTokens\",\"standard\",9223372036854775808,\"\",1,6]]",
 		"[[\"inputTokens\",\"standard\",0,\"\",9223372036854775808,18]]",
 		"[[\"inputTokens\",\"standard\",0,\"\",1000000000000000001,15]]",
@@ -1182,9 +1226,22 @@ static void test_other_lines_are_refused(void **state)
 static void test_tiers_of_before_are_read(void **state)
 {
 	static const char *const wrong[] = {
-		"", "[]", "[[]]", "[[0,1,2,3,4]]", "[[0,1,2,3,4,5,6]]", "[[0,1,2,3,4,5]] ", " [[0,1,2,3,4,5]]",
-		"[[0, 1,2,3,4,5]]", "[[0,1,2,3,4,-5]]", "[[0,1,2,3,4,5.0]]", "[[0,01,2,3,4,5]]", "[[0,1,2,3,4,]]",
-		"[[0,1,2,3,4,5],]", "[[0,1,2,3,4,\"5\"]]", "[[0,1,2,3,4,18446744073709551617]]", "[[0,1,2,3,4,5]]]",
+		"",
+		"[]",
+		"[[]]",
+		"[[0,1,2,3,4]]",
+		"[[0,1,2,3,4,5,6]]",
+		"[[0,1,2,3,4,5]] ",
+		" [[0,1,2,3,4,5]]",
+		"[[0, 1,2,3,4,5]]",
+		"[[0,1,2,3,4,-5]]",
+		"[[0,1,2,3,4,5.0]]",
+		"[[0,01,2,3,4,5]]",
+		"[[0,1,2,3,4,]]",
+		"[[0,1,2,3,4,5],]",
+		"[[0,1,2,3,4,\"5\"]]",
+		"[[0,1,2,3,4,18446744073709551617]]",
+		"[[0,1,2,3,4,5]]]",
 	};
 	static const char text[] = "[[0,2500000,1250000,2500000,2500000,10000000],[200000,5,6,7,8,9]]";
 	struct price_line back[PRICE_LINES_MAX];
@@ -1202,7 +1259,7 @@ static void test_tiers_of_before_are_read(void **state)
 static void test_tiers_of_before_cost_as_before(void **state)
 {
 	static const char text[] = "[[0,2500000,1250000,2500001,2500002,10000000],[200000,5000000,0,7,8,15000000],"
-	                           "[2000000000,1,2,3,4,5]]";
+				   "[2000000000,1,2,3,4,5]]";
 	struct price p = gpt_4o();
 
 	(void)state;
@@ -1242,31 +1299,71 @@ static void test_as_many_tiers_as_were_kept(void **state)
 
 static void test_dollars(void **state)
 {
-	static const struct { const char *text; int shift; bool round; int64_t mantissa; int scale; } good[] = {
-		{"1.59263611e-07", 0, false, 159263611, 15}, {"0.04", 0, false, 4, 2},   {"1000", 0, false, 1000, 0},
-		{"2.50", 6, false, 25, 7},                   {"0", 0, false, 0, 0},      {"1000000000", 6, false, 1000, 0},
-		{"0.0000000000000000005", 0, true, 1, 18},   {"5e-18", 0, false, 5, 18}, {"1e3", 0, false, 1000, 0},
+	static const struct {
+		const char *text;
+		int shift;
+		bool round;
+		int64_t mantissa;
+		int scale;
+	} good[] = {
+		{"1.59263611e-07", 0, false, 159263611, 15},
+		{"0.04", 0, false, 4, 2},
+		{"1000", 0, false, 1000, 0},
+		{"2.50", 6, false, 25, 7},
+		{"0", 0, false, 0, 0},
+		{"1000000000", 6, false, 1000, 0},
+		{"0.0000000000000000005", 0, true, 1, 18},
+		{"5e-18", 0, false, 5, 18},
+		{"1e3", 0, false, 1000, 0},
 		/* 18 digits, and more of them. */
 		{"0.123456789012345678", 0, false, 123456789012345678, 18},
 		{"0.1234567890123456785", 0, true, 123456789012345679, 18},
 		{"0.12345678901234567849999", 0, true, 123456789012345678, 18},
-		{"4.9e-19", 0, true, 0, 0},                  {"9.99999999999999999e-1", 0, false, 999999999999999999, 18},
-		{"0.9999999999999999995", 0, true, 1, 0},    {"0.000000000000000000", 0, false, 0, 0},
+		{"4.9e-19", 0, true, 0, 0},
+		{"9.99999999999999999e-1", 0, false, 999999999999999999, 18},
+		{"0.9999999999999999995", 0, true, 1, 0},
+		{"0.000000000000000000", 0, false, 0, 0},
 		/* As many digits as fit: 10 dollars have 17 decimals, 1,000 have 15. */
-		{"9.223372036854775807", 0, false, INT64_MAX, 18}, {"12.34567890123456789", 0, false, 1234567890123456789, 17},
+		{"9.223372036854775807", 0, false, INT64_MAX, 18},
+		{"12.34567890123456789", 0, false, 1234567890123456789, 17},
 		{"12.345678901234567894", 0, true, 1234567890123456789, 17},
-		{"999.9999999999999999", 0, true, 1000, 0},  {"999.999999999999999", 0, false, 999999999999999999, 15},
-		{"1000.000", 0, false, 1000, 0},             {"-0", 0, false, 0, 0},
+		{"999.9999999999999999", 0, true, 1000, 0},
+		{"999.999999999999999", 0, false, 999999999999999999, 15},
+		{"1000.000", 0, false, 1000, 0},
+		{"-0", 0, false, 0, 0},
 		/* Dollars for a million. */
-		{"0.000000000001", 6, false, 1, 18},         {"0.0000000000005", 6, true, 1, 18},
-		{"1e9", 6, false, 1000, 0},                  {"0.1", 6, false, 1, 7},
+		{"0.000000000001", 6, false, 1, 18},
+		{"0.0000000000005", 6, true, 1, 18},
+		{"1e9", 6, false, 1000, 0},
+		{"0.1", 6, false, 1, 7},
 	};
-	static const struct { const char *text; int shift; bool round; } bad[] = {
-		{"0.0000000000000000005", 0, false}, {"-1", 0, true}, {"1001", 0, true}, {"x", 0, true}, {"", 0, true},
-		{"1e9", 0, true}, {"1.0000000000001", 6, false}, {"1000.1", 0, true}, {"1000.000000000001", 0, true},
-		{"-0.1", 0, true}, {"-5e-19", 0, true}, {"1000000000.1", 6, true}, {"1e19", 6, true}, {".5", 0, true},
-		{"5.", 0, true}, {" 1", 0, true}, {"1 ", 0, true}, {"0x10", 0, true}, {"nan", 0, true}, {"1,5", 0, true},
-		{"99999999999999999999", 0, true}, {"9.2233720368547758071", 0, false},
+	static const struct {
+		const char *text;
+		int shift;
+		bool round;
+	} bad[] = {
+		{"0.0000000000000000005", 0, false},
+		{"-1", 0, true},
+		{"1001", 0, true},
+		{"x", 0, true},
+		{"", 0, true},
+		{"1e9", 0, true},
+		{"1.0000000000001", 6, false},
+		{"1000.1", 0, true},
+		{"1000.000000000001", 0, true},
+		{"-0.1", 0, true},
+		{"-5e-19", 0, true},
+		{"1000000000.1", 6, true},
+		{"1e19", 6, true},
+		{".5", 0, true},
+		{"5.", 0, true},
+		{" 1", 0, true},
+		{"1 ", 0, true},
+		{"0x10", 0, true},
+		{"nan", 0, true},
+		{"1,5", 0, true},
+		{"99999999999999999999", 0, true},
+		{"9.2233720368547758071", 0, false},
 	};
 	struct price_line line;
 
@@ -1284,12 +1381,19 @@ static void test_dollars(void **state)
 
 static void test_dollars_are_written_as_they_are_read(void **state)
 {
-	static const struct { struct price_line line; int shift; const char *text; } cases[] = {
-		{LINE(INPUT, STANDARD, 0, "", 25, 7), 6, "2.5"},   {LINE(INPUT, STANDARD, 0, "", 25, 7), 0, "0.0000025"},
-		{LINE(INPUT, STANDARD, 0, "", 0, 0), 6, "0"},      {LINE(INPUT, STANDARD, 0, "", 1000, 0), 6, "1000000000"},
+	static const struct {
+		struct price_line line;
+		int shift;
+		const char *text;
+	} cases[] = {
+		{LINE(INPUT, STANDARD, 0, "", 25, 7), 6, "2.5"},
+		{LINE(INPUT, STANDARD, 0, "", 25, 7), 0, "0.0000025"},
+		{LINE(INPUT, STANDARD, 0, "", 0, 0), 6, "0"},
+		{LINE(INPUT, STANDARD, 0, "", 1000, 0), 6, "1000000000"},
 		{LINE(INPUT, STANDARD, 0, "", 1, 18), 0, "0.000000000000000001"},
 		{LINE(INPUT, STANDARD, 0, "", 1, 18), 6, "0.000000000001"},
-		{LINE(IMAGES, STANDARD, 0, "", 4, 2), 0, "0.04"},  {LINE(PAGES, STANDARD, 0, "", 15, 1), 6, "1500000"},
+		{LINE(IMAGES, STANDARD, 0, "", 4, 2), 0, "0.04"},
+		{LINE(PAGES, STANDARD, 0, "", 15, 1), 6, "1500000"},
 		{LINE(INPUT, STANDARD, 0, "", INT64_MAX, 18), 0, "9.223372036854775807"},
 	};
 

@@ -79,10 +79,9 @@ static void assert_lines(const struct seen *s, const char *quoted)
 
 static void test_what_is_not_an_entry_is_skipped(void **state)
 {
-	struct seen s = read_one(
-		"{\"sample_spec\":{\"mode\":\"chat\"},\"last_updated\":\"today\",\"n\":5,\"l\":[],"
-		"\"fallback_generalizations\":{\"rules\":[]},"
-		"\"m\":{\"litellm_provider\":\"p\",\"mode\":\"chat\"," CHAT "}}");
+	struct seen s = read_one("{\"sample_spec\":{\"mode\":\"chat\"},\"last_updated\":\"today\",\"n\":5,\"l\":[],"
+	                         "\"fallback_generalizations\":{\"rules\":[]},"
+	                         "\"m\":{\"litellm_provider\":\"p\",\"mode\":\"chat\"," CHAT "}}");
 
 	(void)state;
 	assert_int_equal(s.count, 1);
@@ -94,8 +93,8 @@ static void test_what_is_not_an_entry_is_skipped(void **state)
 
 static void test_decimals(void **state)
 {
-	struct seen s = read_one(ENTRY(
-		"\"input_cost_per_token\":1.2499999999999999e-06,\"output_cost_per_token\":\"3e-7\""));
+	struct seen s =
+		read_one(ENTRY("\"input_cost_per_token\":1.2499999999999999e-06,\"output_cost_per_token\":\"3e-7\""));
 
 	(void)state;
 	assert_lines(&s, "[['inputTokens','standard',0,'',125,8],['outputTokens','standard',0,'',3,7]]");
@@ -105,8 +104,8 @@ static void test_decimals(void **state)
 
 static void test_caches(void **state)
 {
-	struct seen s = read_one(
-		ENTRY(CHAT ",\"cache_read_input_token_cost\":0.0,\"input_cost_per_token_cache_hit\":9e-7"));
+	struct seen s =
+		read_one(ENTRY(CHAT ",\"cache_read_input_token_cost\":0.0,\"input_cost_per_token_cache_hit\":9e-7"));
 
 	(void)state;
 	assert_lines(&s, "[['inputTokens','standard',0,'',1,6],['cacheReadTokens','standard',0,'',0,0],"
@@ -119,14 +118,13 @@ static void test_caches(void **state)
 
 static void test_endings(void **state)
 {
-	struct seen s = read_one(
-		ENTRY(CHAT ",\"output_cost_per_token_above_1000k_tokens\":8e-6,"
-	                   "\"input_cost_per_token_above_300_tokens\":3e-6,"
-	                   "\"cache_creation_input_token_cost_above_1hr_above_200k_tokens\":9e-6,"
-	                   "\"input_cost_per_token_above_200k_tokens_priority\":7e-6,"
-	                   "\"output_cost_per_token_flex\":1e-6,\"input_cost_per_token_batches\":5e-7,"
-	                   "\"output_cost_per_second_1080p\":0.08,"
-	                   "\"input_cost_per_video_per_second_above_8s_interval\":0.1"));
+	struct seen s = read_one(ENTRY(CHAT ",\"output_cost_per_token_above_1000k_tokens\":8e-6,"
+	                                    "\"input_cost_per_token_above_300_tokens\":3e-6,"
+	                                    "\"cache_creation_input_token_cost_above_1hr_above_200k_tokens\":9e-6,"
+	                                    "\"input_cost_per_token_above_200k_tokens_priority\":7e-6,"
+	                                    "\"output_cost_per_token_flex\":1e-6,\"input_cost_per_token_batches\":5e-7,"
+	                                    "\"output_cost_per_second_1080p\":0.08,"
+	                                    "\"input_cost_per_video_per_second_above_8s_interval\":0.1"));
 
 	(void)state;
 	assert_int_equal(s.unused, 0);
@@ -139,7 +137,9 @@ static void test_endings(void **state)
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-static const struct { const char *name, *dimension; } listed_fields[] = {
+static const struct {
+	const char *name, *dimension;
+} listed_fields[] = {
 	{"input_cost_per_token", "inputTokens"},
 	{"output_cost_per_token", "outputTokens"},
 	{"cache_read_input_token_cost", "cacheReadTokens"},
@@ -177,7 +177,9 @@ static const struct { const char *name, *dimension; } listed_fields[] = {
 /* Each field with each ending, alone in an entry of a mode that nobody knows. */
 static void test_each_field_with_each_ending(void **state)
 {
-	static const struct { const char *ending, *place; } endings[] = {
+	static const struct {
+		const char *ending, *place;
+	} endings[] = {
 		{"", "'standard',0,''"},
 		{"_above_200k_tokens", "'standard',200000,''"},
 		{"_above_300_tokens", "'standard',300,''"},
@@ -199,7 +201,8 @@ static void test_each_field_with_each_ending(void **state)
 		for (size_t k = 0; k < COUNT_OF(endings); k++) {
 			struct seen s;
 
-			snprintf(list, sizeof(list), "{\"m\":{\"litellm_provider\":\"p\",\"mode\":\"beads\",\"%s%s\":0.003}}",
+			snprintf(list, sizeof(list),
+			         "{\"m\":{\"litellm_provider\":\"p\",\"mode\":\"beads\",\"%s%s\":0.003}}",
 			         listed_fields[i].name, endings[k].ending);
 			snprintf(lines, sizeof(lines), "[['%s',%s,3,3]]", listed_fields[i].dimension, endings[k].place);
 			s = read_one(list);
@@ -212,9 +215,28 @@ static void test_each_field_with_each_ending(void **state)
 static void test_other_endings_are_told(void **state)
 {
 	static const char *const endings[] = {
-		"s",  "_",  "_above", "_above_k_tokens", "_above_0k_tokens", "_above_200K_tokens", "_above_200k_token",
-		"_above_200k", "_above_-5k_tokens", "_above_1.5k_tokens", "_batch", "_priorities", "_p", "_1080", "_x1080p",
-		"_above_8m_interval", "_above_8s", "__flex", "_flex_", "_above_1hr", "_above_2000000k_tokens", "_standard",
+		"s",
+		"_",
+		"_above",
+		"_above_k_tokens",
+		"_above_0k_tokens",
+		"_above_200K_tokens",
+		"_above_200k_token",
+		"_above_200k",
+		"_above_-5k_tokens",
+		"_above_1.5k_tokens",
+		"_batch",
+		"_priorities",
+		"_p",
+		"_1080",
+		"_x1080p",
+		"_above_8m_interval",
+		"_above_8s",
+		"__flex",
+		"_flex_",
+		"_above_1hr",
+		"_above_2000000k_tokens",
+		"_standard",
 		"_above_99999999999999999999_tokens",
 	};
 	char list[512];
@@ -223,8 +245,8 @@ static void test_other_endings_are_told(void **state)
 	for (size_t i = 0; i < COUNT_OF(endings); i++) {
 		struct seen s;
 
-		snprintf(list, sizeof(list), "{\"m\":{\"litellm_provider\":\"p\"," CHAT ",\"output_cost_per_token%s\":0.5}}",
-		         endings[i]);
+		snprintf(list, sizeof(list),
+		         "{\"m\":{\"litellm_provider\":\"p\"," CHAT ",\"output_cost_per_token%s\":0.5}}", endings[i]);
 		s = read_one(list);
 		assert_lines(&s, "[['inputTokens','standard',0,'',1,6],['outputTokens','standard',0,'',2,6]]");
 		assert_int_equal(s.unused, 1);
@@ -234,7 +256,9 @@ static void test_other_endings_are_told(void **state)
 
 static void test_spellings_of_one_price(void **state)
 {
-	static const struct { const char *entry, *lines; } cases[] = {
+	static const struct {
+		const char *entry, *lines;
+	} cases[] = {
 		/* The dearer of both, in either order and at any scale. */
 		{"\"input_cost_per_pixel\":1.9e-8,\"output_cost_per_pixel\":2e-8", "[['pixels','standard',0,'',2,8]]"},
 		{"\"output_cost_per_pixel\":2e-8,\"input_cost_per_pixel\":1.9e-8", "[['pixels','standard',0,'',2,8]]"},
@@ -270,10 +294,19 @@ static void test_spellings_of_one_price(void **state)
 
 static void test_digits_are_kept(void **state)
 {
-	static const struct { const char *text, *line; } cases[] = {
-		{"1.59263611e-07", "159263611,15"}, {"0.123456789012345678", "123456789012345678,18"},
-		{"0.1234567890123456785", "123456789012345679,18"}, {"1e-18", "1,18"}, {"5e-19", "1,18"},
-		{"1000", "1000,0"}, {"1000.0", "1000,0"}, {"999.99", "99999,2"}, {"\"2.50e-06\"", "25,7"}, {"1E-6", "1,6"},
+	static const struct {
+		const char *text, *line;
+	} cases[] = {
+		{"1.59263611e-07", "159263611,15"},
+		{"0.123456789012345678", "123456789012345678,18"},
+		{"0.1234567890123456785", "123456789012345679,18"},
+		{"1e-18", "1,18"},
+		{"5e-19", "1,18"},
+		{"1000", "1000,0"},
+		{"1000.0", "1000,0"},
+		{"999.99", "99999,2"},
+		{"\"2.50e-06\"", "25,7"},
+		{"1E-6", "1,6"},
 		{"0.00000000000000000050000", "1,18"},
 	};
 
@@ -302,12 +335,12 @@ static void test_xai_counts_the_threshold_in(void **state)
 
 static void test_tiered_pricing_wins(void **state)
 {
-	struct seen s = read_one(ENTRY(
-		"\"input_cost_per_token\":0.9,\"output_cost_per_token\":5e-6,"
-		"\"input_cost_per_token_above_128k_tokens\":0.9,\"tiered_pricing\":["
-		"{\"range\":[0,32000.0],\"input_cost_per_token\":1e-6,\"output_cost_per_token\":2e-6},"
-		"{\"range\":[32e3,64000],\"input_cost_per_token\":3e-6,"
-		"\"cache_read_input_token_cost\":1e-6}]"));
+	struct seen s =
+		read_one(ENTRY("\"input_cost_per_token\":0.9,\"output_cost_per_token\":5e-6,"
+	                       "\"input_cost_per_token_above_128k_tokens\":0.9,\"tiered_pricing\":["
+	                       "{\"range\":[0,32000.0],\"input_cost_per_token\":1e-6,\"output_cost_per_token\":2e-6},"
+	                       "{\"range\":[32e3,64000],\"input_cost_per_token\":3e-6,"
+	                       "\"cache_read_input_token_cost\":1e-6}]"));
 
 	(void)state;
 	assert_lines(&s, "[['inputTokens','standard',0,'',1,6],['inputTokens','standard',32000,'',3,6],"
@@ -367,9 +400,12 @@ static void test_tiers_replace_their_fields_alone(void **state)
 
 static void test_sizes_of_searches(void **state)
 {
-	static const struct { const char *sizes, *lines; } cases[] = {
+	static const struct {
+		const char *sizes, *lines;
+	} cases[] = {
 		{"\"search_context_size_medium\":0.02", "['searchCalls','standard',0,'',2,2]"},
-		{"\"search_context_size_low\":0.02,\"search_context_size_medium\":2e-2", "['searchCalls','standard',0,'',2,2]"},
+		{"\"search_context_size_low\":0.02,\"search_context_size_medium\":2e-2",
+	         "['searchCalls','standard',0,'',2,2]"},
 		{"\"search_context_size_high\":\"0.03\"", "['searchCalls','standard',0,'',3,2]"},
 		{"\"search_context_size_low\":0.0,\"search_context_size_medium\":0.02,\"search_context_size_high\":0.03",
 	         "['searchCalls','standard',0,'',2,2],['searchCalls','standard',0,'context=high',3,2],"
@@ -394,8 +430,10 @@ static void test_sizes_of_searches(void **state)
 		char list[512], lines[512];
 		struct seen s;
 
-		snprintf(list, sizeof(list), "{\"m\":{\"litellm_provider\":\"p\",\"input_cost_per_token\":1e-6,"
-		                             "\"search_context_cost_per_query\":{%s}}}", cases[i].sizes);
+		snprintf(list, sizeof(list),
+		         "{\"m\":{\"litellm_provider\":\"p\",\"input_cost_per_token\":1e-6,"
+		         "\"search_context_cost_per_query\":{%s}}}",
+		         cases[i].sizes);
 		snprintf(lines, sizeof(lines), "[['inputTokens','standard',0,'',1,6]%s%s]",
 		         cases[i].lines[0] != '\0' ? "," : "", cases[i].lines);
 		s = read_one(list);
@@ -407,22 +445,24 @@ static void test_sizes_of_searches(void **state)
 /* Tokens in a region, and fast ones, cost a multiple; searches do not. */
 static void test_regions_and_speeds(void **state)
 {
-	static const struct { const char *members, *lines; } cases[] = {
+	static const struct {
+		const char *members, *lines;
+	} cases[] = {
 		{"\"regional_processing_uplift_multiplier_eu\":1.1,\"input_cost_per_query\":0.5",
-		 "['inputTokens','standard',0,'',1,6],['inputTokens','standard',0,'region=eu',11,7],"
-		 "['queries','standard',0,'',5,1]"},
+	         "['inputTokens','standard',0,'',1,6],['inputTokens','standard',0,'region=eu',11,7],"
+	         "['queries','standard',0,'',5,1]"},
 		{"\"provider_specific_entry\":{\"us\":1.1,\"fast\":6.0,\"other\":3}",
-		 "['inputTokens','standard',0,'',1,6],['inputTokens','standard',0,'region=us',11,7],"
-		 "['inputTokens','standard',0,'region=us/speed=fast',66,7],['inputTokens','standard',0,'speed=fast',6,6]"},
+	         "['inputTokens','standard',0,'',1,6],['inputTokens','standard',0,'region=us',11,7],"
+	         "['inputTokens','standard',0,'region=us/speed=fast',66,7],['inputTokens','standard',0,'speed=fast',6,6]"},
 		{"\"input_cost_per_token_batches\":5e-7,\"provider_specific_entry\":{\"fast\":\"2\",\"eu\":null}",
-		 "['inputTokens','standard',0,'',1,6],['inputTokens','standard',0,'speed=fast',2,6],"
-		 "['inputTokens','batch',0,'',5,7],['inputTokens','batch',0,'speed=fast',1,6]"},
+	         "['inputTokens','standard',0,'',1,6],['inputTokens','standard',0,'speed=fast',2,6],"
+	         "['inputTokens','batch',0,'',5,7],['inputTokens','batch',0,'speed=fast',1,6]"},
 		{"\"provider_specific_entry\":\"fast\"", "['inputTokens','standard',0,'',1,6]"},
 		{"\"regional_processing_uplift_multiplier_us\":0", "['inputTokens','standard',0,'',1,6]"},
 		/* The product is rounded to the places that a price has. */
 		{"\"cache_read_input_token_cost\":1.5e-16,\"provider_specific_entry\":{\"fast\":1.011}",
-		 "['inputTokens','standard',0,'',1,6],['inputTokens','standard',0,'speed=fast',1011,9],"
-		 "['cacheReadTokens','standard',0,'',15,17],['cacheReadTokens','standard',0,'speed=fast',152,18]"},
+	         "['inputTokens','standard',0,'',1,6],['inputTokens','standard',0,'speed=fast',1011,9],"
+	         "['cacheReadTokens','standard',0,'',15,17],['cacheReadTokens','standard',0,'speed=fast',152,18]"},
 	};
 
 	(void)state;
@@ -438,13 +478,17 @@ static void test_regions_and_speeds(void **state)
 		assert_lines(&s, lines);
 	}
 	assert_int_equal(read_one("{\"m\":{\"litellm_provider\":\"p\",\"input_cost_per_token\":1e-6,"
-	                          "\"provider_specific_entry\":{\"fast\":-2}}}").reason, PRICELIST_NEGATIVE);
+	                          "\"provider_specific_entry\":{\"fast\":-2}}}")
+	                         .reason,
+	                 PRICELIST_NEGATIVE);
 }
 
 /* The images that input_cost_per_image prices: those made, in entries that make images and list nothing else of them. */
 static void test_images_in_or_out(void **state)
 {
-	static const struct { const char *entry, *lines; } cases[] = {
+	static const struct {
+		const char *entry, *lines;
+	} cases[] = {
 		{"\"mode\":\"image_generation\",\"input_cost_per_image\":0.04", "[['images','standard',0,'',4,2]]"},
 		{"\"mode\":\"image_edit\",\"input_cost_per_image\":0.04", "[['images','standard',0,'',4,2]]"},
 		{"\"mode\":\"chat\",\"input_cost_per_image\":0.04", "[['inputImages','standard',0,'',4,2]]"},
@@ -483,16 +527,17 @@ static void test_images_in_or_out(void **state)
 
 static void test_sizes_and_qualities_in_names(void **state)
 {
-	struct seen s = read_one("{" IMAGE("painter", "\"input_cost_per_image\":0.04") ","
-	                         IMAGE("q/high/1024-x-1024/other", "\"input_cost_per_image\":0.2") ","
-	                         IMAGE("512-x-512/50-steps/painter", "\"output_cost_per_image\":0.018") "}");
+	struct seen s = read_one("{" IMAGE("painter", "\"input_cost_per_image\":0.04") "," IMAGE(
+		"q/high/1024-x-1024/other",
+		"\"input_cost_per_image\":0.2") "," IMAGE("512-x-512/50-steps/painter",
+	                                                  "\"output_cost_per_image\":0.018") "}");
 
 	(void)state;
 	assert_int_equal(s.count, 3);
 	assert_lines(&s, "[['images','standard',0,'',18,3]]");
-	s = read_one("{" IMAGE("high/1024x1024/painter", "\"input_cost_per_image\":0.2") ","
-	             IMAGE("max-x-max/50-steps/painter", "\"output_cost_per_image\":0.3") ","
-	             IMAGE("painter", "\"input_cost_per_image\":0.04") "}");
+	s = read_one("{" IMAGE("high/1024x1024/painter", "\"input_cost_per_image\":0.2") "," IMAGE(
+		"max-x-max/50-steps/painter",
+		"\"output_cost_per_image\":0.3") "," IMAGE("painter", "\"input_cost_per_image\":0.04") "}");
 	assert_lines(&s, "[['images','standard',0,'',4,2],['images','standard',0,'1024x1024/high',2,1],"
 	                 "['images','standard',0,'maxxmax/50-steps',3,1]]");
 	/* A model of variants alone is made, once, behind the first of them. */
@@ -505,7 +550,9 @@ static void test_sizes_and_qualities_in_names(void **state)
 /* Each name alone: the model that is made of it has the variant; "" is no such name. */
 static void test_names_of_variants(void **state)
 {
-	static const struct { const char *name, *model, *variant; } cases[] = {
+	static const struct {
+		const char *name, *model, *variant;
+	} cases[] = {
 		{"high/1024-x-1024/m", "m", "1024x1024/high"},
 		{"hd/1024x1792/m", "m", "1024x1792/hd"},
 		{"azure/standard/1792-x-1024/m", "azure/m", "1792x1024/standard"},
@@ -536,8 +583,10 @@ static void test_names_of_variants(void **state)
 		char list[256], lines[256];
 		struct seen s;
 
-		snprintf(list, sizeof(list), "{\"%s\":{\"litellm_provider\":\"p\",\"mode\":\"image_generation\","
-		                             "\"output_cost_per_image\":0.2}}", cases[i].name);
+		snprintf(list, sizeof(list),
+		         "{\"%s\":{\"litellm_provider\":\"p\",\"mode\":\"image_generation\","
+		         "\"output_cost_per_image\":0.2}}",
+		         cases[i].name);
 		snprintf(lines, sizeof(lines), "[['images','standard',0,'%s',2,1]]", cases[i].variant);
 		s = read_one(list);
 		assert_lines(&s, lines);
@@ -554,14 +603,16 @@ static void test_names_of_variants(void **state)
 /* The variants of one model, which its entry has beside its own lines. */
 static void test_lines_of_variants(void **state)
 {
-	struct seen s = read_one("{" IMAGE("low/1024x1024/m", "\"input_cost_per_image\":0.01,"
-	                                                     "\"input_cost_per_image_batches\":0.005") ","
-	                         IMAGE("high/1024x1024/m", "\"input_cost_per_pixel\":2e-7,\"output_cost_per_token\":0.0") ","
-	                         IMAGE("hd/512x512/m", "\"input_cost_per_image\":0.0") ","
-	                         IMAGE("hd/256x256/m", "\"input_cost_per_image\":-1") ","
-	                         IMAGE("hd/128x128/m", "\"output_cost_per_image_1080p\":0.5") ","
-	                         "\"hd/64x64/m\":{\"litellm_provider\":\"p\",\"mode\":\"chat\"," CHAT "},"
-	                         IMAGE("m", "\"input_cost_per_token\":5e-6,\"input_cost_per_image\":0.3") "}");
+	struct seen s =
+		read_one(
+			"{" IMAGE("low/1024x1024/m",
+	                          "\"input_cost_per_image\":0.01,"
+	                          "\"input_cost_per_image_batches\":0.005") "," IMAGE("high/1024x1024/m",
+	                                                                              "\"input_cost_per_pixel\":2e-7,\"output_cost_per_token\":0.0") "," IMAGE("hd/512x512/m",
+	                                                                                                                                                       "\"input_cost_per_image\":0.0") "," IMAGE("hd/256x256/m",
+	                                                                                                                                                                                                 "\"input_cost_per_image\":-1") "," IMAGE("hd/128x128/m", "\"output_cost_per_image_1080p\":0.5") ","
+																																					 "\"hd/64x64/m\":{\"litellm_provider\":\"p\",\"mode\":\"chat\"," CHAT "}," IMAGE("m",
+	                                                                                                                                                                                                                                                                                                                                                                                 "\"input_cost_per_token\":5e-6,\"input_cost_per_image\":0.3") "}");
 
 	(void)state;
 	/* No line of a price of 0, of a refused entry, of another mode, or that has a variant of its own. */
@@ -575,8 +626,7 @@ static void test_lines_of_variants(void **state)
 	s = read_one("{\"low/1024x1024/m\":{\"litellm_provider\":\"first\",\"mode\":\"image_edit\","
 	             "\"input_cost_per_image\":0.01},"
 	             "\"high/1024x1024/m\":{\"litellm_provider\":\"second\",\"mode\":\"image_generation\","
-	             "\"input_cost_per_image\":0.02},"
-	             IMAGE("high/1024x1024/n", "\"input_cost_per_image\":0.0") "}");
+	             "\"input_cost_per_image\":0.02}," IMAGE("high/1024x1024/n", "\"input_cost_per_image\":0.0") "}");
 	assert_int_equal(s.count, 3);
 	assert_int_equal(s.counts.made, 1);
 	assert_string_equal(s.made_provider, "first");
@@ -594,8 +644,10 @@ static void test_too_many_variants(void **state)
 	buf_init(&list, 65536);
 	buf_add_char(&list, '{');
 	for (int i = 1; i <= PRICE_LINES_MAX; i++)
-		buf_printf(&list, "\"%dx%d/m\":{\"litellm_provider\":\"p\",\"mode\":\"image_generation\","
-		                  "\"input_cost_per_image\":0.01},", i, i);
+		buf_printf(&list,
+		           "\"%dx%d/m\":{\"litellm_provider\":\"p\",\"mode\":\"image_generation\","
+		           "\"input_cost_per_image\":0.01},",
+		           i, i);
 	buf_add_text(&list, IMAGE("m", "\"input_cost_per_image\":0.3") "}");
 	assert_int_equal(read_one(buf_text(&list)).reason, PRICELIST_TOO_MANY_LINES);
 	buf_free(&list);
@@ -619,8 +671,8 @@ static void test_prices_that_are_not_used_are_told(void **state)
 	assert_int_equal(read_one(ENTRY(CHAT ",\"beads_cost_per_string\":4e-5")).unused, 1);
 	assert_int_equal(read_one(ENTRY(CHAT ",\"beads_cost_per_string\":{\"red\":1}")).unused, 1);
 	assert_int_equal(read_one(ENTRY(CHAT ",\"input_cost_per_token_above_moon\":1e-6")).unused, 1);
-	assert_int_equal(
-		read_one(ENTRY(CHAT ",\"beads_cost_per_string\":0.0,\"input_dbu_cost_per_token\":1")).unused, 0);
+	assert_int_equal(read_one(ENTRY(CHAT ",\"beads_cost_per_string\":0.0,\"input_dbu_cost_per_token\":1")).unused,
+	                 0);
 	assert_int_equal(read_one(ENTRY(CHAT ",\"max_tokens\":8192,\"supports_vision\":true")).unused, 0);
 }
 
@@ -633,12 +685,17 @@ static void test_zeros_of_each_field(void **state)
 		char list[256], lines[256];
 		struct seen s;
 
-		snprintf(list, sizeof(list), "{\"m\":{\"litellm_provider\":\"p\",\"%s_flex\":0.0}}", listed_fields[i].name);
+		snprintf(list, sizeof(list), "{\"m\":{\"litellm_provider\":\"p\",\"%s_flex\":0.0}}",
+		         listed_fields[i].name);
 		assert_int_equal(read_one(list).reason, PRICELIST_FREE);
-		snprintf(list, sizeof(list), "{\"m\":{\"litellm_provider\":\"p\",\"code_interpreter_cost_per_session\":0.03,"
-		                             "\"%s_flex\":0}}", listed_fields[i].name);
-		snprintf(lines, sizeof(lines), token ? "[['%s','flex',0,'',0,0],['sessions','standard',0,'',3,2]]"
-		                                     : "[['sessions','standard',0,'',3,2]]", listed_fields[i].dimension);
+		snprintf(list, sizeof(list),
+		         "{\"m\":{\"litellm_provider\":\"p\",\"code_interpreter_cost_per_session\":0.03,"
+		         "\"%s_flex\":0}}",
+		         listed_fields[i].name);
+		snprintf(lines, sizeof(lines),
+		         token ? "[['%s','flex',0,'',0,0],['sessions','standard',0,'',3,2]]"
+		               : "[['sessions','standard',0,'',3,2]]",
+		         listed_fields[i].dimension);
 		s = read_one(list);
 		assert_lines(&s, lines);
 		assert_int_equal(s.unused, 0);
@@ -647,14 +704,16 @@ static void test_zeros_of_each_field(void **state)
 
 static void test_unused_fields_are_named(void **state)
 {
-	struct seen s = read_one(ENTRY(CHAT ",\"vector_cost_per_day\":\"0.1\",\"b_cost\":[1],\"c_cost\":{},\"costly\":true,"
-	                                    "\"d_cost\":null,\"e_cost\":\"soon\",\"f_price\":5"));
+	struct seen s =
+		read_one(ENTRY(CHAT ",\"vector_cost_per_day\":\"0.1\",\"b_cost\":[1],\"c_cost\":{},\"costly\":true,"
+	                            "\"d_cost\":null,\"e_cost\":\"soon\",\"f_price\":5"));
 
 	(void)state;
 	assert_string_equal(s.unused_field, "vector_cost_per_day");
 	assert_int_equal(s.unused, 4);
-	s = read_one(ENTRY(CHAT ",\"1_cost\":1,\"2_cost\":1,\"3_cost\":1,\"4_cost\":1,\"5_cost\":1,\"6_cost\":1,\"7_cost\":1,"
-	                        "\"8_cost\":1,\"9_cost\":1"));
+	s = read_one(ENTRY(
+		CHAT ",\"1_cost\":1,\"2_cost\":1,\"3_cost\":1,\"4_cost\":1,\"5_cost\":1,\"6_cost\":1,\"7_cost\":1,"
+		     "\"8_cost\":1,\"9_cost\":1"));
 	assert_int_equal(s.unused, PRICELIST_UNUSED_MAX);
 }
 
@@ -669,7 +728,7 @@ static int stop_at_the_second(void *context, const struct pricelist_entry *entry
 static void test_a_visit_may_stop(void **state)
 {
 	static const char list[] = "{\"a\":{\"litellm_provider\":\"p\"},\"b\":{\"litellm_provider\":\"p\"," CHAT "},"
-	                           "\"c\":{\"litellm_provider\":\"p\"}}";
+				   "\"c\":{\"litellm_provider\":\"p\"}}";
 	struct pricelist_counts counts;
 	char error[JSON_ERROR_MAX];
 	int visited = 0;
@@ -712,17 +771,13 @@ static void test_refusals(void **state)
 {
 	static const struct refusal cases[] = {
 		{"{\"\":{}}", PRICELIST_NAME, ""},
-		{"{\"a \":{\"litellm_provider\":\"p\",\"mode\":\"chat\"," CHAT "}}", PRICELIST_NAME,
-	         ""},
+		{"{\"a \":{\"litellm_provider\":\"p\",\"mode\":\"chat\"," CHAT "}}", PRICELIST_NAME, ""},
 		{"{\"m\":{\"mode\":\"chat\"," CHAT "}}", PRICELIST_PROVIDER, "litellm_provider"},
-		{"{\"m\":{\"litellm_provider\":true,\"mode\":\"chat\"}}", PRICELIST_PROVIDER,
-	         "litellm_provider"},
-		{ENTRY("\"input_cost_per_token\":\"free\",\"output_cost_per_token\":1"),
-	         PRICELIST_UNREADABLE, "input_cost_per_token"},
-		{ENTRY("\"input_cost_per_token\":true"), PRICELIST_UNREADABLE,
+		{"{\"m\":{\"litellm_provider\":true,\"mode\":\"chat\"}}", PRICELIST_PROVIDER, "litellm_provider"},
+		{ENTRY("\"input_cost_per_token\":\"free\",\"output_cost_per_token\":1"), PRICELIST_UNREADABLE,
 	         "input_cost_per_token"},
-		{ENTRY("\"input_cost_per_token\":[1e-6]"), PRICELIST_UNREADABLE,
-	         "input_cost_per_token"},
+		{ENTRY("\"input_cost_per_token\":true"), PRICELIST_UNREADABLE, "input_cost_per_token"},
+		{ENTRY("\"input_cost_per_token\":[1e-6]"), PRICELIST_UNREADABLE, "input_cost_per_token"},
 		{ENTRY(CHAT ",\"cache_read_input_token_cost\":-1e-7"), PRICELIST_NEGATIVE,
 	         "cache_read_input_token_cost"},
 		{ENTRY("\"input_cost_per_token\":1000.5,\"output_cost_per_token\":1"), PRICELIST_TOO_HIGH,
@@ -733,13 +788,10 @@ static void test_refusals(void **state)
 		{ENTRY("\"tiered_pricing\":{}"), PRICELIST_TIERS, "tiered_pricing"},
 		{ENTRY("\"tiered_pricing\":[{" CHAT "}]"), PRICELIST_TIERS, "range"},
 		{ENTRY("\"tiered_pricing\":[5]"), PRICELIST_TIERS, "range"},
-		{ENTRY("\"tiered_pricing\":[{\"range\":[0,1.5]," CHAT "}]"), PRICELIST_TIERS,
+		{ENTRY("\"tiered_pricing\":[{\"range\":[0,1.5]," CHAT "}]"), PRICELIST_TIERS, "range"},
+		{ENTRY("\"tiered_pricing\":[{\"range\":[1,9]," CHAT "}]"), PRICELIST_TIERS, "range"},
+		{ENTRY("\"tiered_pricing\":[{\"range\":[0,9]," CHAT "},{\"range\":[10,20]," CHAT "}]"), PRICELIST_TIERS,
 	         "range"},
-		{ENTRY("\"tiered_pricing\":[{\"range\":[1,9]," CHAT "}]"), PRICELIST_TIERS,
-	         "range"},
-		{ENTRY("\"tiered_pricing\":[{\"range\":[0,9]," CHAT "},{\"range\":[10,20]," CHAT
-	               "}]"),
-	         PRICELIST_TIERS, "range"},
 		{ENTRY("\"tiered_pricing\":[{\"max_results_range\":[0]}]"), PRICELIST_TIERS, "range"},
 		{ENTRY("\"tiered_pricing\":[{\"range\":[0,0]," CHAT "}]"), PRICELIST_TIERS, "range"},
 		{ENTRY("\"tiered_pricing\":[{\"range\":[0,9,18]," CHAT "}]"), PRICELIST_TIERS, "range"},
@@ -750,8 +802,8 @@ static void test_refusals(void **state)
 		{ENTRY("\"tiered_pricing\":\"0-9\""), PRICELIST_TIERS, "tiered_pricing"},
 		{ENTRY("\"tiered_pricing\":[{\"range\":[0,9],\"input_cost_per_token\":-1e-6}]"), PRICELIST_NEGATIVE,
 	         "input_cost_per_token"},
-		{ENTRY(CHAT ",\"search_context_cost_per_query\":{\"search_context_size_low\":-0.01}"), PRICELIST_NEGATIVE,
-	         "search_context_size_low"},
+		{ENTRY(CHAT ",\"search_context_cost_per_query\":{\"search_context_size_low\":-0.01}"),
+	         PRICELIST_NEGATIVE, "search_context_size_low"},
 		{ENTRY(CHAT ",\"search_context_cost_per_query\":{\"search_context_size_high\":true}"),
 	         PRICELIST_UNREADABLE, "search_context_size_high"},
 		{ENTRY(CHAT ",\"output_cost_per_token_flex\":-2e-6"), PRICELIST_NEGATIVE, "output_cost_per_token_flex"},
@@ -778,8 +830,7 @@ static void test_refusals(void **state)
 		struct seen s = read_one(cases[i].list);
 
 		assert_int_equal(s.count, 1);
-		assert_string_equal(pricelist_reason_name(s.reason),
-		                    pricelist_reason_name(cases[i].reason));
+		assert_string_equal(pricelist_reason_name(s.reason), pricelist_reason_name(cases[i].reason));
 		assert_string_equal(s.field, cases[i].field);
 	}
 }
@@ -811,8 +862,7 @@ static void test_what_is_no_list(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		assert_int_equal(
-			pricelist_read(lists[i], strlen(lists[i]), see, &s, &counts, error), -1);
+		assert_int_equal(pricelist_read(lists[i], strlen(lists[i]), see, &s, &counts, error), -1);
 		assert_true(strlen(error) > 0);
 	}
 }
@@ -822,8 +872,7 @@ static void test_every_reason_has_words(void **state)
 	(void)state;
 	for (int i = 0; i < PRICELIST_REASON_COUNT; i++) {
 		assert_true(strlen(pricelist_reason_name((enum pricelist_reason)i)) > 0);
-		assert_true((strlen(pricelist_reason_sentence((enum pricelist_reason)i)) > 0) ==
-		            (i > 0));
+		assert_true((strlen(pricelist_reason_sentence((enum pricelist_reason)i)) > 0) == (i > 0));
 	}
 }
 

@@ -55,8 +55,7 @@ static void test_amounts(void **state)
 		{"EUR", UNIT_MONEY, 0, "0.00€", "0,00 €"},
 		{"EUR", UNIT_MONEY, -1, "-0.01€", "-0,01 €"},
 		{"EUR", UNIT_MONEY, -500000, "-0.50€", "-0,50 €"},
-		{"EUR", UNIT_MONEY, INT64_C(2000000000000000000), "2000000000000.00€",
-	         "2000000000000,00 €"},
+		{"EUR", UNIT_MONEY, INT64_C(2000000000000000000), "2000000000000.00€", "2000000000000,00 €"},
 		{"USD", UNIT_MONEY, 9870000, "$9.87", "9,87 $"},
 		{"USD", UNIT_MONEY, -9870000, "-$9.87", "-9,87 $"},
 		{"CHF", UNIT_MONEY, 9870000, "9.87 CHF", "9,87 CHF"},
@@ -87,8 +86,7 @@ static void expect_body(const char *text)
 
 static void test_refusals(void **state)
 {
-	const struct refusal with_message = {.outcome = OUTCOME_NOT_FOUND,
-	                                     .message = "none \"here\""};
+	const struct refusal with_message = {.outcome = OUTCOME_NOT_FOUND, .message = "none \"here\""};
 
 	(void)state;
 	render_outcome(&call, OUTCOME_UNAUTHORIZED);
@@ -132,8 +130,7 @@ static void test_every_outcome_can_be_rendered(void **state)
 		assert_int_equal(response.status, outcome_status((enum outcome)o));
 		body = json_parse(response.body.data, response.body.length, false, error);
 		assert_non_null(body);
-		assert_string_equal(json_text(json_get(body, "error"), NULL),
-		                    outcome_name((enum outcome)o));
+		assert_string_equal(json_text(json_get(body, "error"), NULL), outcome_name((enum outcome)o));
 		assert_true(strlen(json_text(json_get(body, "message"), NULL)) > 0);
 		assert_int_equal(json_get(body, "neededMicros") != NULL,
 		                 response.status == 402 && o != OUTCOME_PAYMENT_DECLINED);
@@ -144,15 +141,15 @@ static void test_every_outcome_can_be_rendered(void **state)
 static void test_a_refusal_about_money(void **state)
 {
 	const struct command command = {.answer = {
-		.outcome = OUTCOME_INSUFFICIENT_CREDITS,
-		.unit = UNIT_MONEY,
-		.balance_micros = 29999,
-		.available_micros = 20000,
-		.needed_micros = 20660,
-		.limit = LIMIT_BALANCE,
-		.limit_micros = 29999,
-		.used_micros = 9999,
-	}};
+						.outcome = OUTCOME_INSUFFICIENT_CREDITS,
+						.unit = UNIT_MONEY,
+						.balance_micros = 29999,
+						.available_micros = 20000,
+						.needed_micros = 20660,
+						.limit = LIMIT_BALANCE,
+						.limit_micros = 29999,
+						.used_micros = 9999,
+					}};
 
 	(void)state;
 	set_text(public_url, "https://example.com/");
@@ -168,8 +165,7 @@ static void test_a_refusal_about_money(void **state)
 	            "\"topupUrl\":\"https://example.com/billing\",\"requestId\":\"id-1\"}");
 	set_text(topup_url, "https://example.com/pay");
 	render_answer(&call, &command);
-	assert_non_null(
-		strstr(buf_text(&response.body), "\"topupUrl\":\"https://example.com/pay\""));
+	assert_non_null(strstr(buf_text(&response.body), "\"topupUrl\":\"https://example.com/pay\""));
 	set_text(topup_url, "");
 	set_text(public_url, "");
 	render_answer(&call, &command);
@@ -179,47 +175,42 @@ static void test_a_refusal_about_money(void **state)
 static void test_a_hard_limit(void **state)
 {
 	const struct command command = {.answer = {
-		.outcome = OUTCOME_HARD_LIMIT_REACHED,
-		.unit = UNIT_MONEY,
-		.available_micros = INT64_MIN,
-		.needed_micros = INT64_MAX,
-		.limit = LIMIT_HARD,
-		.resets_at_us = INT64_C(1795222800000000),
-	}};
+						.outcome = OUTCOME_HARD_LIMIT_REACHED,
+						.unit = UNIT_MONEY,
+						.available_micros = INT64_MIN,
+						.needed_micros = INT64_MAX,
+						.limit = LIMIT_HARD,
+						.resets_at_us = INT64_C(1795222800000000),
+					}};
 
 	(void)state;
 	render_answer(&call, &command);
-	assert_non_null(
-		strstr(buf_text(&response.body), "\"code\":\"billing_hard_limit_reached\""));
+	assert_non_null(strstr(buf_text(&response.body), "\"code\":\"billing_hard_limit_reached\""));
 	assert_non_null(strstr(buf_text(&response.body), "\"kind\":\"hard_limit\""));
-	assert_non_null(
-		strstr(buf_text(&response.body), "\"resetsAt\":\"2026-11-21T01:00:00.000Z\""));
-	assert_non_null(
-		strstr(buf_text(&response.body), "\"shortfallMicros\":9223372036854775807"));
+	assert_non_null(strstr(buf_text(&response.body), "\"resetsAt\":\"2026-11-21T01:00:00.000Z\""));
+	assert_non_null(strstr(buf_text(&response.body), "\"shortfallMicros\":9223372036854775807"));
 }
 
 static void test_the_sentence_for_credits(void **state)
 {
 	const struct command command = {.answer = {
-		.outcome = OUTCOME_INSUFFICIENT_CREDITS,
-		.unit = UNIT_CREDIT,
-		.balance_micros = 5000000,
-		.available_micros = 3999999,
-		.needed_micros = 4000001,
-		.limit = LIMIT_BALANCE,
-	}};
+						.outcome = OUTCOME_INSUFFICIENT_CREDITS,
+						.unit = UNIT_CREDIT,
+						.balance_micros = 5000000,
+						.available_micros = 3999999,
+						.needed_micros = 4000001,
+						.limit = LIMIT_BALANCE,
+					}};
 
 	(void)state;
 	call.french = true;
 	render_answer(&call, &command);
-	assert_non_null(strstr(buf_text(&response.body),
-	                       "\"message\":\"Crédits IA insuffisants pour votre équipe. "
-	                       "Il reste 3 crédits, 5 nécessaires.\""));
+	assert_non_null(strstr(buf_text(&response.body), "\"message\":\"Crédits IA insuffisants pour votre équipe. "
+	                                                 "Il reste 3 crédits, 5 nécessaires.\""));
 	call.french = false;
 	render_answer(&call, &command);
-	assert_non_null(strstr(buf_text(&response.body),
-	                       "\"message\":\"Not enough AI credits for your team. "
-	                       "3 credits left, 5 needed.\""));
+	assert_non_null(strstr(buf_text(&response.body), "\"message\":\"Not enough AI credits for your team. "
+	                                                 "3 credits left, 5 needed.\""));
 	assert_non_null(strstr(buf_text(&response.body), "\"balance\":5,\"estimatedCost\":4,"));
 }
 
@@ -234,23 +225,25 @@ static void expect_message(const char *message)
 
 static void test_the_sentences_for_limits(void **state)
 {
-	struct command command = {.member = "user:42", .answer = {
-		.outcome = OUTCOME_MEMBER_LIMIT_REACHED,
-		.unit = UNIT_CREDIT,
-		.limit = LIMIT_MEMBER,
-		.of_member = true,
-		.limit_micros = 100000000,
-		.used_micros = 97500000,
-		.available_micros = 2500000,
-		.needed_micros = 4000001,
-		.resets_at_us = INT64_C(1796079600000000),
-	}};
+	struct command command = {.member = "user:42",
+	                          .answer = {
+					  .outcome = OUTCOME_MEMBER_LIMIT_REACHED,
+					  .unit = UNIT_CREDIT,
+					  .limit = LIMIT_MEMBER,
+					  .of_member = true,
+					  .limit_micros = 100000000,
+					  .used_micros = 97500000,
+					  .available_micros = 2500000,
+					  .needed_micros = 4000001,
+					  .resets_at_us = INT64_C(1796079600000000),
+				  }};
 
 	(void)state;
 	render_answer(&call, &command);
 	expect_message("This member's limit of 100 credits is reached. 2 credits left, 5 credits needed."
 	               " It resets at 2026-11-30 23:00 UTC.");
-	assert_non_null(strstr(buf_text(&response.body), "\"resetsAt\":\"2026-11-30T23:00:00.000Z\",\"member\":\"user:42\"}"));
+	assert_non_null(
+		strstr(buf_text(&response.body), "\"resetsAt\":\"2026-11-30T23:00:00.000Z\",\"member\":\"user:42\"}"));
 	call.french = true;
 	render_answer(&call, &command);
 	expect_message("La limite de 100 crédits de ce membre est atteinte. Il reste 2 crédits, 5 crédits nécessaires."
@@ -265,7 +258,8 @@ static void test_the_sentences_for_limits(void **state)
 	command.answer.limit = LIMIT_MONTHLY;
 	command.answer.of_member = false;
 	render_answer(&call, &command);
-	expect_message("La limite de dépenses mensuelle de 100,00 € est atteinte. Il reste 2,50 €, 4,01 € nécessaires.");
+	expect_message(
+		"La limite de dépenses mensuelle de 100,00 € est atteinte. Il reste 2,50 €, 4,01 € nécessaires.");
 	call.french = false;
 	render_answer(&call, &command);
 	expect_message("The monthly spending limit of 100.00€ is reached. 2.50€ left, 4.01€ needed.");
@@ -274,7 +268,8 @@ static void test_the_sentences_for_limits(void **state)
 	command.answer.needed_micros = INT64_MAX;
 	command.answer.of_member = true;
 	render_answer(&call, &command);
-	expect_message("This member's monthly spending limit of 100.00€ is reached. 0.00€ left, 9223372036854.77€ needed.");
+	expect_message(
+		"This member's monthly spending limit of 100.00€ is reached. 0.00€ left, 9223372036854.77€ needed.");
 }
 
 static void test_what_auth_request_understands(void **state)
@@ -284,16 +279,11 @@ static void test_what_auth_request_understands(void **state)
 		int status;
 		const char *header;
 	} cases[] = {
-		{OUTCOME_INSUFFICIENT_CREDITS, 403,
-	         "X-Octroi-Status: 402\r\nX-Octroi-Error: INSUFFICIENT_CREDITS\r\n"},
-		{OUTCOME_UNKNOWN_MODEL, 403,
-	         "X-Octroi-Status: 422\r\nX-Octroi-Error: UNKNOWN_MODEL\r\n"},
-		{OUTCOME_INVALID_REQUEST, 403,
-	         "X-Octroi-Status: 400\r\nX-Octroi-Error: INVALID_REQUEST\r\n"},
-		{OUTCOME_UNAUTHORIZED, 401,
-	         "X-Octroi-Status: 401\r\nX-Octroi-Error: UNAUTHORIZED\r\n"},
-		{OUTCOME_UNAVAILABLE, 503,
-	         "X-Octroi-Status: 503\r\nX-Octroi-Error: UNAVAILABLE\r\n"},
+		{OUTCOME_INSUFFICIENT_CREDITS, 403, "X-Octroi-Status: 402\r\nX-Octroi-Error: INSUFFICIENT_CREDITS\r\n"},
+		{OUTCOME_UNKNOWN_MODEL, 403, "X-Octroi-Status: 422\r\nX-Octroi-Error: UNKNOWN_MODEL\r\n"},
+		{OUTCOME_INVALID_REQUEST, 403, "X-Octroi-Status: 400\r\nX-Octroi-Error: INVALID_REQUEST\r\n"},
+		{OUTCOME_UNAUTHORIZED, 401, "X-Octroi-Status: 401\r\nX-Octroi-Error: UNAUTHORIZED\r\n"},
+		{OUTCOME_UNAVAILABLE, 503, "X-Octroi-Status: 503\r\nX-Octroi-Error: UNAVAILABLE\r\n"},
 	};
 
 	(void)state;
@@ -325,14 +315,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_amounts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_every_outcome_can_be_rendered, set_up,
-	                                        tear_down),
+		cmocka_unit_test_setup_teardown(test_every_outcome_can_be_rendered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_refusal_about_money, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_hard_limit, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_sentence_for_credits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_sentences_for_limits, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_what_auth_request_understands, set_up,
-	                                        tear_down),
+		cmocka_unit_test_setup_teardown(test_what_auth_request_understands, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_wrong_field, set_up, tear_down),
 	};
 

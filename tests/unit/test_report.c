@@ -20,8 +20,14 @@ static void expect(const struct report_capacity *c, int64_t expected, int64_t al
 static struct plan starter(void)
 {
 	return (struct plan){
-		.name = "starter", .unit = UNIT_CREDIT, .scope = PLAN_POOL, .pool_micros = 500 * CREDIT, .managers_to = 1,
-		.seats_from = 1, .seats_to = 5, .expected_manager_micros = 65 * CREDIT,
+		.name = "starter",
+		.unit = UNIT_CREDIT,
+		.scope = PLAN_POOL,
+		.pool_micros = 500 * CREDIT,
+		.managers_to = 1,
+		.seats_from = 1,
+		.seats_to = 5,
+		.expected_manager_micros = 65 * CREDIT,
 		.expected_member_micros = 30 * CREDIT,
 	};
 }
@@ -77,10 +83,20 @@ static void test_verdicts(void **state)
 		micros expected, allowed;
 		const char *verdict;
 	} cases[] = {
-		{0, 0, "unknown"},           {1, 0, "insufficient"}, {101, 100, "insufficient"}, {100, 100, "tight"},
-		{81, 100, "tight"},          {80, 100, "sufficient"}, {41, 100, "sufficient"},  {40, 100, "ample"},
-		{21, 100, "ample"},          {20, 100, "generous"},  {90, 1000, "generous"},    {89, 1000, "oversized"},
-		{0, 1, "oversized"},         {INT64_MAX, 1, "insufficient"},
+		{0, 0, "unknown"},
+		{1, 0, "insufficient"},
+		{101, 100, "insufficient"},
+		{100, 100, "tight"},
+		{81, 100, "tight"},
+		{80, 100, "sufficient"},
+		{41, 100, "sufficient"},
+		{40, 100, "ample"},
+		{21, 100, "ample"},
+		{20, 100, "generous"},
+		{90, 1000, "generous"},
+		{89, 1000, "oversized"},
+		{0, 1, "oversized"},
+		{INT64_MAX, 1, "insufficient"},
 		{INT64_MAX, INT64_MAX, "tight"},
 	};
 	int seen[REPORT_VERDICTS] = {0};
@@ -102,8 +118,9 @@ static void test_tenths(void **state)
 	static const struct {
 		int64_t part, whole, tenths;
 	} cases[] = {
-		{1, 3, 333}, {2, 3, 667}, {-2, 3, -667}, {1, 2000, 1}, {-1, 2000, -1}, {1, 2001, 0}, {0, 1, 0}, {9, 10, 900},
-		{INT64_MAX, 1, INT64_MAX},
+		{1, 3, 333},  {2, 3, 667},    {-2, 3, -667},
+		{1, 2000, 1}, {-1, 2000, -1}, {1, 2001, 0},
+		{0, 1, 0},    {9, 10, 900},   {INT64_MAX, 1, INT64_MAX},
 	};
 
 	(void)state;
@@ -179,8 +196,9 @@ static void test_the_largest_amounts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plans),      cmocka_unit_test(test_verdicts), cmocka_unit_test(test_tenths),
-		cmocka_unit_test(test_projection), cmocka_unit_test(test_margin),   cmocka_unit_test(test_the_largest_amounts),
+		cmocka_unit_test(test_plans),  cmocka_unit_test(test_verdicts),
+		cmocka_unit_test(test_tenths), cmocka_unit_test(test_projection),
+		cmocka_unit_test(test_margin), cmocka_unit_test(test_the_largest_amounts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,7 +28,7 @@
 static struct command asked; /* the last command */
 static int asked_count;
 static void (*submitted)(struct command *command); /* NULL, or looks at each while its texts are there */
-static struct answer answers; /* to be given to it */
+static struct answer answers;                      /* to be given to it */
 static bool database_away;
 static int key_reads;
 static bool key_made; /* UNKNOWN_KEY is known by now */
@@ -181,8 +181,7 @@ int reader_keys(struct db *d, struct arena *a, struct reader_key **rows, int *co
 	return 0;
 }
 
-int reader_account(struct db *d, struct arena *a, const struct account_key *key,
-                   struct reader_account *out)
+int reader_account(struct db *d, struct arena *a, const struct account_key *key, struct reader_account *out)
 {
 	(void)d;
 	(void)a;
@@ -209,9 +208,8 @@ void overview_read(struct db *d, struct overview *const *wanted, int count)
 	}
 }
 
-int reader_transactions(struct db *d, struct arena *a, const struct account_key *key,
-                        int64_t before_seq, int limit, struct reader_transaction **rows, int *count,
-                        bool *more)
+int reader_transactions(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq, int limit,
+                        struct reader_transaction **rows, int *count, bool *more)
 {
 	static struct reader_transaction row = {
 		.type = TRANSACTION_TOP_UP,
@@ -234,8 +232,8 @@ int reader_transactions(struct db *d, struct arena *a, const struct account_key 
 }
 
 int reader_usages(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq,
-                  const struct reader_usage_filter *filter, int limit, struct reader_usage **rows,
-                  int *count, bool *more, int64_t *next_seq)
+                  const struct reader_usage_filter *filter, int limit, struct reader_usage **rows, int *count,
+                  bool *more, int64_t *next_seq)
 {
 	(void)d;
 	(void)a;
@@ -250,9 +248,8 @@ int reader_usages(struct db *d, struct arena *a, const struct account_key *key, 
 	return database_away ? -1 : 0;
 }
 
-int reader_summary(struct db *d, struct arena *a, const struct account_key *key,
-                   const struct reader_span *span, enum reader_grouping by, int limit,
-                   struct reader_sum **rows, int *count, int64_t *total_micros)
+int reader_summary(struct db *d, struct arena *a, const struct account_key *key, const struct reader_span *span,
+                   enum reader_grouping by, int limit, struct reader_sum **rows, int *count, int64_t *total_micros)
 {
 	(void)d;
 	(void)a;
@@ -273,8 +270,7 @@ int reader_open_holds(struct db *d, int64_t *count)
 	return database_away ? -1 : 0;
 }
 
-int reader_topup(struct db *d, struct arena *a, const struct account_key *key, int64_t seq,
-                 struct reader_topup *out)
+int reader_topup(struct db *d, struct arena *a, const struct account_key *key, int64_t seq, struct reader_topup *out)
 {
 	(void)d;
 	(void)a;
@@ -284,8 +280,7 @@ int reader_topup(struct db *d, struct arena *a, const struct account_key *key, i
 	return database_away ? -1 : 0;
 }
 
-int reader_billing(struct db *d, struct arena *a, const struct account_key *key,
-                   struct reader_billing *out)
+int reader_billing(struct db *d, struct arena *a, const struct account_key *key, struct reader_billing *out)
 {
 	(void)d;
 	(void)a;
@@ -382,8 +377,8 @@ const char *db_error(const struct db *d)
 	return "";
 }
 
-int reader_used(struct db *d, const struct account_key *key, const struct zone *z, int64_t now_us,
-                int64_t *day_micros, int64_t *month_micros)
+int reader_used(struct db *d, const struct account_key *key, const struct zone *z, int64_t now_us, int64_t *day_micros,
+                int64_t *month_micros)
 {
 	(void)d;
 	(void)key;
@@ -419,8 +414,8 @@ int reader_member(struct db *d, struct arena *a, const struct account_key *key, 
 	return database_away ? -1 : 0;
 }
 
-int reader_referrer(struct db *d, struct arena *a, const struct account_key *low,
-                    const struct account_key *high, bool before, struct reader_referrer *out)
+int reader_referrer(struct db *d, struct arena *a, const struct account_key *low, const struct account_key *high,
+                    bool before, struct reader_referrer *out)
 {
 	(void)d;
 	(void)a;
@@ -517,8 +512,7 @@ static int tear_down(void **state)
 }
 
 /* Sends "GET /path" with a body and "NAME=value" parameters, the last NULL; the status. */
-static int send_with(enum request_listener listener, const char *line, const char *body,
-                     const char *const *more)
+static int send_with(enum request_listener listener, const char *line, const char *body, const char *const *more)
 {
 	const char *parameters[PARAMETERS_MAX] = {NULL};
 	const char *space = strchr(line, ' ');
@@ -611,19 +605,16 @@ static void test_internal_routes_are_not_public(void **state)
 	(void)state;
 	config.listen_internal = internal;
 	assert_int_equal(send_with(LISTENER_PUBLIC, "POST /api/guard/authorize", "{}", NULL), 404);
-	assert_int_equal(send_with(LISTENER_PUBLIC, "DELETE /api/guard/authorize", "{}", NULL),
-	                 404);
+	assert_int_equal(send_with(LISTENER_PUBLIC, "DELETE /api/guard/authorize", "{}", NULL), 404);
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /metrics", "", NULL), 404);
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/credits", "", NULL), 401);
-	assert_int_equal(send_with(LISTENER_INTERNAL, "POST /api/guard/authorize", "{}", NULL),
-	                 401);
+	assert_int_equal(send_with(LISTENER_INTERNAL, "POST /api/guard/authorize", "{}", NULL), 401);
 	assert_int_equal(send_with(LISTENER_INTERNAL, "GET /healthz", "", NULL), 200);
 }
 
 static void test_what_the_edge_found_wrong(void **state)
 {
-	static const char *const twice[] = {"HTTP_AUTHORIZATION=Bearer a",
-	                                    "HTTP_AUTHORIZATION=Bearer b", NULL};
+	static const char *const twice[] = {"HTTP_AUTHORIZATION=Bearer a", "HTTP_AUTHORIZATION=Bearer b", NULL};
 	static const char *const forged[] = {"HTTP_OCTROI_ACCOUNT=a", NULL};
 	char *large = test_malloc(FRAME_BODY_MAX + 2);
 
@@ -647,12 +638,9 @@ static void test_bodies(void **state)
 		int status;
 	} cases[] = {
 		{"application/json", "{\"hold\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB\"}", 200},
-		{"application/json; charset=utf-8",
-	         "{\"hold\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB\"}", 200},
-		{"Application/JSON;charset=\"UTF-8\"",
-	         "{\"hold\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB\"}", 200},
-		{"application/json ; charset=latin1",
-	         "{\"hold\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB\"}", 415},
+		{"application/json; charset=utf-8", "{\"hold\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB\"}", 200},
+		{"Application/JSON;charset=\"UTF-8\"", "{\"hold\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB\"}", 200},
+		{"application/json ; charset=latin1", "{\"hold\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB\"}", 415},
 		{"application/jsonp", "{}", 415},
 		{"text/json", "{}", 415},
 		{"", "{}", 415},
@@ -674,8 +662,7 @@ static void test_bodies(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		snprintf(type, sizeof(type), "CONTENT_TYPE=%s", cases[i].type);
-		assert_int_equal(send_with(LISTENER_INTERNAL, "POST /api/guard/release",
-		                           cases[i].body, more),
+		assert_int_equal(send_with(LISTENER_INTERNAL, "POST /api/guard/release", cases[i].body, more),
 		                 cases[i].status);
 		if (cases[i].status == 400)
 			assert_string_not_equal(text_at("field"), "(none)");
@@ -719,13 +706,13 @@ static void test_credentials(void **state)
 {
 	static const char *const nothing[] = {NULL};
 	static const char *const basic[] = {"HTTP_AUTHORIZATION=Basic YTpi", NULL};
-	static const char *const basic_and_key[] = {"HTTP_AUTHORIZATION=Basic YTpi",
-	                                            "HTTP_X_OCTROI_KEY=" REPORT_KEY, NULL};
+	static const char *const basic_and_key[] = {"HTTP_AUTHORIZATION=Basic YTpi", "HTTP_X_OCTROI_KEY=" REPORT_KEY,
+	                                            NULL};
 	static const char *const lower[] = {"HTTP_AUTHORIZATION=bearer  " REPORT_KEY, NULL};
-	static const char *const same[] = {"HTTP_AUTHORIZATION=Bearer " REPORT_KEY,
-	                                   "HTTP_X_OCTROI_KEY=" REPORT_KEY, NULL};
-	static const char *const other[] = {"HTTP_AUTHORIZATION=Bearer " REPORT_KEY,
-	                                    "HTTP_X_OCTROI_KEY=" ADMIN_KEY, NULL};
+	static const char *const same[] = {"HTTP_AUTHORIZATION=Bearer " REPORT_KEY, "HTTP_X_OCTROI_KEY=" REPORT_KEY,
+	                                   NULL};
+	static const char *const other[] = {"HTTP_AUTHORIZATION=Bearer " REPORT_KEY, "HTTP_X_OCTROI_KEY=" ADMIN_KEY,
+	                                    NULL};
 	static const char *const trailing[] = {"HTTP_AUTHORIZATION=Bearer " REPORT_KEY " ", NULL};
 	static const char *const bare[] = {"HTTP_AUTHORIZATION=" REPORT_KEY, NULL};
 	static const char *const empty_bearer[] = {"HTTP_AUTHORIZATION=Bearer ", NULL};
@@ -733,16 +720,13 @@ static void test_credentials(void **state)
 		const char *const *parameters;
 		int status;
 	} cases[] = {
-		{nothing, 401},  {basic, 401}, {basic_and_key, 200},
-		{lower, 200},    {same, 200},  {other, 400},
-		{trailing, 401}, {bare, 401},  {empty_bearer, 401},
+		{nothing, 401}, {basic, 401},    {basic_and_key, 200}, {lower, 200},        {same, 200},
+		{other, 400},   {trailing, 401}, {bare, 401},          {empty_bearer, 401},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(
-			send_with(LISTENER_PUBLIC, "GET /metrics", "", cases[i].parameters),
-			cases[i].status);
+		assert_int_equal(send_with(LISTENER_PUBLIC, "GET /metrics", "", cases[i].parameters), cases[i].status);
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /metrics", "", nothing), 401);
 	expect_header("WWW-Authenticate: Bearer");
 	assert_int_equal(send_key(UNKNOWN_KEY, "GET /metrics", ""), 401);
@@ -754,8 +738,7 @@ static void test_keys_are_read_seldom(void **state)
 	(void)state;
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(send_key(GUARD_KEY, "GET /api/guard/check?account=a", ""), 204);
-	assert_true(key_reads >= 1 &&
-	            key_reads <= 3); /* three only if a hundred took more than half a second */
+	assert_true(key_reads >= 1 && key_reads <= 3); /* three only if a hundred took more than half a second */
 }
 
 static void test_a_new_key_counts_at_once(void **state)
@@ -820,12 +803,11 @@ static void test_browsers(void **state)
 
 static void test_the_web_servers_word(void **state)
 {
-	static const char *const server[] = {"OCTROI_ACCOUNT=ws:acme", "OCTROI_MEMBER=user:1",
-	                                     "OCTROI_MODEL=gpt-4o", NULL};
-	static const char *const with_key[] = {"OCTROI_ACCOUNT=ws:acme",
-	                                       "HTTP_AUTHORIZATION=Bearer " GUARD_KEY, NULL};
-	static const char *const of_an_application[] = {"OCTROI_ACCOUNT=ws:acme",
-	                                                "HTTP_AUTHORIZATION=Bearer whatever", NULL};
+	static const char *const server[] = {"OCTROI_ACCOUNT=ws:acme", "OCTROI_MEMBER=user:1", "OCTROI_MODEL=gpt-4o",
+	                                     NULL};
+	static const char *const with_key[] = {"OCTROI_ACCOUNT=ws:acme", "HTTP_AUTHORIZATION=Bearer " GUARD_KEY, NULL};
+	static const char *const of_an_application[] = {"OCTROI_ACCOUNT=ws:acme", "HTTP_AUTHORIZATION=Bearer whatever",
+	                                                NULL};
 	static const char *const nobody[] = {"OCTROI_ACCOUNT=", NULL};
 	static const char *const bad[] = {"OCTROI_ACCOUNT=a b", NULL};
 
@@ -835,18 +817,14 @@ static void test_the_web_servers_word(void **state)
 	assert_string_equal(asked.account_id, "ws:acme");
 	config.trust_server_params = true;
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/credits", "", server), 200);
-	assert_int_equal(
-		send_with(LISTENER_PUBLIC, "GET /api/credits?account=ws:other", "", server), 403);
-	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/credits", "", of_an_application),
-	                 200);
+	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/credits?account=ws:other", "", server), 403);
+	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/credits", "", of_an_application), 200);
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/credits", "", nobody), 401);
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/credits", "", bad), 400);
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/guard/check", "", bad), 403);
 	expect_header("X-Octroi-Status: 400");
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /metrics", "", server), 401);
-	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/guard/check?member=user:2&model=dear",
-	                           "", server),
-	                 204);
+	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/guard/check?member=user:2&model=dear", "", server), 204);
 	assert_int_equal(asked.kind, COMMAND_CHECK);
 	assert_string_equal(asked.member, "user:1");
 	assert_string_equal(asked.check.model, "gpt-4o");
@@ -910,11 +888,9 @@ static void test_authorize_names_what_is_wrong(void **state)
 	         "\"\",\"\",\"\",\"\",\"\",\"\",\"\"]",
 	         "models"},
 		{"\"account\":\"a\",\"model\":\"m\",\"quantity\":2", "quantity"},
-		{"\"account\":\"a\",\"model\":\"m\",\"inputTokens\":1,\"inputBytes\":1",
-	         "inputBytes"},
+		{"\"account\":\"a\",\"model\":\"m\",\"inputTokens\":1,\"inputBytes\":1", "inputBytes"},
 		{"\"account\":\"a\",\"model\":\"m\",\"inputBytes\":16000000000", "inputBytes"},
-		{"\"account\":\"a\",\"model\":\"m\",\"maxOutputTokens\":1000000001",
-	         "maxOutputTokens"},
+		{"\"account\":\"a\",\"model\":\"m\",\"maxOutputTokens\":1000000001", "maxOutputTokens"},
 		{"\"account\":\"a\",\"model\":\"m\",\"maxOutputToken\":1", "maxOutputToken"},
 		{"\"account\":\"a\",\"model\":\"m\",\"member\":\"\"", "member"},
 		{"\"account\":\"a\",\"model\":\"m\",\"conversationId\":5", "conversationId"},
@@ -985,8 +961,7 @@ static void test_settle(void **state)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		snprintf(body, sizeof(body), "{\"hold\":\"%s\"%s}", hold, wrong[i].members);
 		assert_int_equal(guard("settle", body), wrong[i].field == NULL ? 200 : 400);
-		assert_string_equal(text_at("field"),
-		                    wrong[i].field != NULL ? wrong[i].field : "(none)");
+		assert_string_equal(text_at("field"), wrong[i].field != NULL ? wrong[i].field : "(none)");
 	}
 	assert_false(asked.settle.has_usage);
 	assert_int_equal(guard("settle", "{\"hold\":\"x\"}"), 400);
@@ -1005,14 +980,13 @@ static void test_settle(void **state)
 	assert_int_equal(asked.hold_seq, 1);
 	assert_int_equal(asked.settle.counts.of[DIMENSION_CACHE_READ], 20);
 	assert_int_equal(asked.settle.outcome, SETTLE_PARTIAL);
-	assert_string_equal(
-		buf_text(&response.body),
-		"{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\",\"cost\":0.9345,\"costMicros\":"
-		"9345,"
-		"\"balanceMicros\":9870000,\"availableMicros\":9000000,\"settlement\":\"partial\","
-		"\"replayed\":false,\"credits\":{\"used\":0.9345,\"balance\":987,\"inputTokens\":"
-		"100,"
-		"\"outputTokens\":50}}");
+	assert_string_equal(buf_text(&response.body),
+	                    "{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\",\"cost\":0.9345,\"costMicros\":"
+	                    "9345,"
+	                    "\"balanceMicros\":9870000,\"availableMicros\":9000000,\"settlement\":\"partial\","
+	                    "\"replayed\":false,\"credits\":{\"used\":0.9345,\"balance\":987,\"inputTokens\":"
+	                    "100,"
+	                    "\"outputTokens\":50}}");
 }
 
 static void test_settle_many(void **state)
@@ -1020,57 +994,38 @@ static void test_settle_many(void **state)
 	(void)state;
 	assert_int_equal(guard("settle", "{\"settlements\":[]}"), 400);
 	assert_int_equal(guard("settle", "{\"settlements\":[],\"hold\":\"x\"}"), 400);
-	assert_int_equal(
-		guard("settle",
-	              "{\"settlements\":[5,{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\"},{}]}"),
-		200);
+	assert_int_equal(guard("settle", "{\"settlements\":[5,{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\"},{}]}"),
+	                 200);
 	assert_int_equal(asked_count, 1);
 	assert_int_equal(json_size(json_get(said, "results")), 3);
 	assert_int_equal(json_int(json_get(json_at(json_get(said, "results"), 0), "status")), 400);
 	assert_int_equal(json_int(json_get(json_at(json_get(said, "results"), 1), "status")), 200);
 	assert_int_equal(json_int(json_get(json_at(json_get(said, "results"), 2), "status")), 400);
 	answers.outcome = OUTCOME_UNAVAILABLE;
-	assert_int_equal(
-		guard("settle",
-	              "{\"settlements\":[5,{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\"}]}"),
-		503);
+	assert_int_equal(guard("settle", "{\"settlements\":[5,{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\"}]}"), 503);
 	answers.outcome = OUTCOME_SETTLEMENT_CONFLICT;
-	assert_int_equal(
-		guard("settle",
-	              "{\"settlements\":[{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\"}]}"),
-		200);
+	assert_int_equal(guard("settle", "{\"settlements\":[{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\"}]}"), 200);
 	assert_int_equal(json_int(json_get(json_at(json_get(said, "results"), 0), "status")), 409);
 }
 
 static void test_extend_release_charge(void **state)
 {
 	(void)state;
-	answers = (struct answer){
-		.seq = 1, .item = "gpt-4o", .provider = "openai", .max_output_tokens = 9};
+	answers = (struct answer){.seq = 1, .item = "gpt-4o", .provider = "openai", .max_output_tokens = 9};
 	assert_int_equal(guard("extend", "{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\"}"), 200);
 	assert_int_equal(asked.extend.ttl_us, 600 * CLOCK_US_PER_SECOND);
 	assert_string_equal(text_at("model"), "gpt-4o");
-	assert_int_equal(
-		guard("extend",
-	              "{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\",\"maxOutputTokens\":9}"),
-		200);
+	assert_int_equal(guard("extend", "{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\",\"maxOutputTokens\":9}"), 200);
 	assert_int_equal(asked.extend.ttl_us, 0);
 	assert_int_equal(asked.extend.max_output_tokens, 9);
-	assert_int_equal(
-		guard("extend",
-	              "{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\",\"maxOutputTokens\":0}"),
-		400);
+	assert_int_equal(guard("extend", "{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\",\"maxOutputTokens\":0}"), 400);
 	answers = (struct answer){.seq = 1, .item = "debrief"};
-	assert_int_equal(guard("extend",
-	                       "{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\",\"ttlSeconds\":10}"),
-	                 200);
+	assert_int_equal(guard("extend", "{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\",\"ttlSeconds\":10}"), 200);
 	assert_string_equal(text_at("action"), "debrief");
 	assert_int_equal(guard("release", "{\"hold\":\"N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAB\"}"), 200);
 	assert_true(json_bool(json_get(said, "released")));
-	answers = (struct answer){
-		.seq = 1, .unit = UNIT_CREDIT, .amount_micros = 2500000, .available_micros = 3000000};
-	assert_int_equal(
-		guard("charge", "{\"account\":\"a\",\"action\":\"debrief\",\"quantity\":2}"), 200);
+	answers = (struct answer){.seq = 1, .unit = UNIT_CREDIT, .amount_micros = 2500000, .available_micros = 3000000};
+	assert_int_equal(guard("charge", "{\"account\":\"a\",\"action\":\"debrief\",\"quantity\":2}"), 200);
 	assert_string_equal(text_at("message"), "2.5 credits used");
 	assert_int_equal(number_at("creditsRemaining"), 3);
 	assert_int_equal(guard("charge", "{\"account\":\"a\"}"), 400);
@@ -1112,8 +1067,7 @@ static void test_accounts_are_made_on_first_sight_but_not_by_readers(void **stat
 	assert_int_equal(send_key(REPORT_KEY, "GET /api/credits?account=ws:acme", ""), 404);
 	assert_false(asked.touch.create);
 	account.found = false;
-	assert_int_equal(send_key(APP_KEY, "GET /api/credits/transactions?account=ws:acme", ""),
-	                 200);
+	assert_int_equal(send_key(APP_KEY, "GET /api/credits/transactions?account=ws:acme", ""), 200);
 	assert_int_equal(asked_count, 2);
 }
 
@@ -1122,28 +1076,19 @@ static void test_pages(void **state)
 	char line[128];
 
 	(void)state;
-	assert_int_equal(send_key(APP_KEY, "GET /api/credits/transactions?account=ws:acme", ""),
-	                 200);
+	assert_int_equal(send_key(APP_KEY, "GET /api/credits/transactions?account=ws:acme", ""), 200);
 	assert_int_equal(json_type(json_get(said, "nextCursor")), JSON_NULL_VALUE);
-	assert_int_equal(
-		send_key(APP_KEY, "GET /api/credits/transactions?account=ws:acme&limit=1", ""),
-		200);
-	snprintf(line, sizeof(line), "GET /api/credits/transactions?account=ws:acme&cursor=%s",
-	         text_at("nextCursor"));
+	assert_int_equal(send_key(APP_KEY, "GET /api/credits/transactions?account=ws:acme&limit=1", ""), 200);
+	snprintf(line, sizeof(line), "GET /api/credits/transactions?account=ws:acme&cursor=%s", text_at("nextCursor"));
 	assert_int_equal(send_key(APP_KEY, line, ""), 200);
 	assert_string_equal(json_text(json_get(json_at(json_get(said, "items"), 0), "id"), NULL),
 	                    "N6uo5jV37_fzNHO2X9YO7gAAAAAAAAAH");
-	assert_string_equal(
-		json_text(json_get(json_at(json_get(said, "items"), 0), "stripeSessionId"), NULL),
-		"cs_1");
+	assert_string_equal(json_text(json_get(json_at(json_get(said, "items"), 0), "stripeSessionId"), NULL), "cs_1");
 	line[strcspn(line, "=") + 1] = 'x'; /* another account's */
 	assert_int_equal(send_key(APP_KEY, line, ""), 400);
 	assert_string_equal(text_at("field"), "cursor");
 	assert_int_equal(send_key(APP_KEY, "GET /api/credits/usages?account=a&limit=101", ""), 400);
-	assert_int_equal(send_key(APP_KEY,
-	                          "GET /api/credits/usages?account=a&member=m&model=x&action=y",
-	                          ""),
-	                 200);
+	assert_int_equal(send_key(APP_KEY, "GET /api/credits/usages?account=a&member=m&model=x&action=y", ""), 200);
 	assert_string_equal(filtered.model, "x");
 }
 
@@ -1153,14 +1098,11 @@ static void test_summary(void **state)
 	account.now_us = INT64_C(1795132800000000); /* 2026-11-20T00:00:00Z: 19 of 30 days */
 	assert_int_equal(send_key(APP_KEY, "GET /api/credits/summary?account=a", ""), 200);
 	assert_int_equal(spanned.from_us, INT64_C(1793491200000000));
-	account.now_us =
-		INT64_C(1798675200000000); /* 2026-12-31: the year ends within the month's length */
+	account.now_us = INT64_C(1798675200000000); /* 2026-12-31: the year ends within the month's length */
 	assert_int_equal(send_key(APP_KEY, "GET /api/credits/summary?account=a", ""), 200);
 	assert_int_equal(send_key(APP_KEY, "GET /api/credits/summary?account=a&by=hour", ""), 400);
-	assert_int_equal(
-		send_key(APP_KEY,
-	                 "GET /api/credits/summary?account=a&from=2026-11-02&to=2026-11-01", ""),
-		400);
+	assert_int_equal(send_key(APP_KEY, "GET /api/credits/summary?account=a&from=2026-11-02&to=2026-11-01", ""),
+	                 400);
 	assert_string_equal(text_at("field"), "to");
 }
 
@@ -1181,17 +1123,12 @@ static void test_accounts(void **state)
 	assert_null(asked.account_change.email);
 	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/ws:acme", "{\"parent\":\"pro\"}"), 400);
 	assert_string_equal(text_at("field"), "parent");
-	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/ws:acme", "{\"email\":\"nobody\"}"),
-	                 400);
-	assert_int_equal(
-		send_key(APP_KEY, "PUT /api/accounts/ws:acme", "{\"timeZone\":\"../etc\"}"), 400);
-	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/ws:acme", "{\"hardLimitMicros\":-1}"),
-	                 400);
+	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/ws:acme", "{\"email\":\"nobody\"}"), 400);
+	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/ws:acme", "{\"timeZone\":\"../etc\"}"), 400);
+	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/ws:acme", "{\"hardLimitMicros\":-1}"), 400);
 	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/a%20b", "{}"), 400);
 	assert_string_equal(text_at("field"), "account");
-	assert_int_equal(
-		send_key(APP_KEY, "PUT /api/accounts/a/members/user:1", "{\"role\":\"manager\"}"),
-		200);
+	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/a/members/user:1", "{\"role\":\"manager\"}"), 200);
 	assert_string_equal(text_at("member"), "user:1");
 	assert_int_equal(send_key(APP_KEY, "PUT /api/accounts/a/members/user:1", "{\"role\":\"chief\"}"), 400);
 	assert_string_equal(text_at("field"), "role");
@@ -1209,14 +1146,12 @@ static void test_transactions_by_hand(void **state)
 		const char *members, *field;
 	} wrong[] = {
 		{"\"amountMicros\":5,\"description\":\"d\",\"requestId\":\"r\"", "type"},
-		{"\"type\":\"NONE\",\"amountMicros\":5,\"description\":\"d\",\"requestId\":\"r\"",
-	         "type"},
+		{"\"type\":\"NONE\",\"amountMicros\":5,\"description\":\"d\",\"requestId\":\"r\"", "type"},
 		{"\"type\":\"ALLOWANCE_EXPIRY\",\"amountMicros\":-5,\"description\":\"d\","
 	         "\"requestId\":\"r\"",
 	         "type"},
 		{"\"type\":\"TOP_UP\",\"description\":\"d\",\"requestId\":\"r\"", "amountMicros"},
-		{"\"type\":\"TOP_UP\",\"amountMicros\":0,\"description\":\"d\",\"requestId\":\"r\"",
-	         "amountMicros"},
+		{"\"type\":\"TOP_UP\",\"amountMicros\":0,\"description\":\"d\",\"requestId\":\"r\"", "amountMicros"},
 		{"\"type\":\"TOP_UP\",\"amountMicros\":-5,\"description\":\"d\",\"requestId\":"
 	         "\"r\"",
 	         "amountMicros"},
@@ -1224,8 +1159,7 @@ static void test_transactions_by_hand(void **state)
 	         "\"requestId\":\"r\"",
 	         "amountMicros"},
 		{"\"type\":\"TOP_UP\",\"amountMicros\":5,\"requestId\":\"r\"", "description"},
-		{"\"type\":\"TOP_UP\",\"amountMicros\":5,\"description\":\"\",\"requestId\":\"r\"",
-	         "description"},
+		{"\"type\":\"TOP_UP\",\"amountMicros\":5,\"description\":\"\",\"requestId\":\"r\"", "description"},
 		{"\"type\":\"TOP_UP\",\"amountMicros\":5,\"description\":\"d\"", "requestId"},
 		{"\"type\":\"TOP_UP\",\"amountMicros\":5,\"description\":\"d\",\"requestId\":\"r\","
 	         "\"priority\":1001",
@@ -1245,8 +1179,7 @@ static void test_transactions_by_hand(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		snprintf(body, sizeof(body), "{%s}", wrong[i].members);
-		assert_int_equal(
-			send_key(ADMIN_KEY, "POST /api/accounts/ws:acme/transactions", body), 400);
+		assert_int_equal(send_key(ADMIN_KEY, "POST /api/accounts/ws:acme/transactions", body), 400);
 		assert_string_equal(text_at("field"), wrong[i].field);
 	}
 	assert_int_equal(asked_count, 0);
@@ -1267,18 +1200,15 @@ static void test_tokens(void **state)
 	const char *token;
 
 	(void)state;
-	assert_int_equal(send_key(APP_KEY, "POST /api/tokens",
-	                          "{\"account\":\"ws:acme\",\"member\":\"m\",\"ttlSeconds\":60}"),
-	                 200);
+	assert_int_equal(
+		send_key(APP_KEY, "POST /api/tokens", "{\"account\":\"ws:acme\",\"member\":\"m\",\"ttlSeconds\":60}"),
+		200);
 	token = text_at("token");
-	assert_int_equal(token_accept(arena, SECRET, token, strlen(token), clock_wall_us(),
-	                              &found_account, &found_member),
-	                 0);
+	assert_int_equal(
+		token_accept(arena, SECRET, token, strlen(token), clock_wall_us(), &found_account, &found_member), 0);
 	assert_string_equal(found_account, "ws:acme");
 	assert_string_equal(found_member, "m");
-	assert_int_equal(send_key(APP_KEY, "POST /api/tokens",
-	                          "{\"account\":\"ws:acme\",\"ttlSeconds\":901}"),
-	                 400);
+	assert_int_equal(send_key(APP_KEY, "POST /api/tokens", "{\"account\":\"ws:acme\",\"ttlSeconds\":901}"), 400);
 	assert_int_equal(send_key(APP_KEY, "POST /api/tokens", "{}"), 400);
 	config.token_secret = empty;
 	assert_int_equal(send_key(APP_KEY, "POST /api/tokens", "{\"account\":\"ws:acme\"}"), 404);
@@ -1291,26 +1221,19 @@ static void test_pricing(void **state)
 	(void)state;
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/pricing", "", NULL), 200);
 	assert_int_equal(number_at("priceVersion"), 7);
-	assert_int_equal(json_int(json_get(json_at(json_get(said, "models"), 0), "outputMicros")),
-	                 9722223);
+	assert_int_equal(json_int(json_get(json_at(json_get(said, "models"), 0), "outputMicros")), 9722223);
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/pricing?model=none", "", NULL), 200);
 	assert_int_equal(json_size(json_get(said, "models")), 0);
-	assert_int_equal(send_with(LISTENER_PUBLIC, "POST /api/pricing/estimate",
-	                           "{\"model\":\"gpt-4o\"}", json),
-	                 200);
+	assert_int_equal(send_with(LISTENER_PUBLIC, "POST /api/pricing/estimate", "{\"model\":\"gpt-4o\"}", json), 200);
 	assert_int_equal(number_at("costMicros"), 20660);
-	assert_int_equal(send_with(LISTENER_PUBLIC, "POST /api/pricing/estimate",
-	                           "{\"model\":\"gpt-5\"}", json),
-	                 422);
+	assert_int_equal(send_with(LISTENER_PUBLIC, "POST /api/pricing/estimate", "{\"model\":\"gpt-5\"}", json), 422);
 	assert_int_equal(send_with(LISTENER_PUBLIC, "POST /api/pricing/estimate", "{}", json), 400);
 	assert_int_equal(send_with(LISTENER_PUBLIC, "POST /api/pricing/estimate",
 	                           "{\"action\":\"x\",\"quantity\":3,\"unit\":\"credit\"}", json),
 	                 200);
 	assert_int_equal(number_at("costMicros"), 3000000);
 	config.action_price = 0;
-	assert_int_equal(send_with(LISTENER_PUBLIC, "POST /api/pricing/estimate",
-	                           "{\"action\":\"x\"}", json),
-	                 422);
+	assert_int_equal(send_with(LISTENER_PUBLIC, "POST /api/pricing/estimate", "{\"action\":\"x\"}", json), 422);
 }
 
 static void test_operations(void **state)
@@ -1321,16 +1244,12 @@ static void test_operations(void **state)
 	assert_int_equal(send_with(LISTENER_PUBLIC, "GET /api/openapi.json", "", NULL), 200);
 	assert_string_equal(text_at("openapi"), "3.1.0");
 	assert_int_equal(send_key(REPORT_KEY, "GET /metrics", ""), 200);
-	assert_non_null(strstr(
-		buf_text(&response.body),
-		"octroi_requests_total{method=\"GET\",route=\"/readyz\",status=\"200\"} 1\n"));
-	assert_non_null(
-		strstr(buf_text(&response.body), "octroi_batch_commands_bucket{le=\"4\"} 2\n"));
-	assert_non_null(
-		strstr(buf_text(&response.body), "octroi_batch_commands_bucket{le=\"8\"} 3\n"));
-	assert_non_null(strstr(buf_text(&response.body), "octroi_open_holds 3\n"));
 	assert_non_null(strstr(buf_text(&response.body),
-	                       "octroi_request_duration_seconds_count{class=\"other\"} 2\n"));
+	                       "octroi_requests_total{method=\"GET\",route=\"/readyz\",status=\"200\"} 1\n"));
+	assert_non_null(strstr(buf_text(&response.body), "octroi_batch_commands_bucket{le=\"4\"} 2\n"));
+	assert_non_null(strstr(buf_text(&response.body), "octroi_batch_commands_bucket{le=\"8\"} 3\n"));
+	assert_non_null(strstr(buf_text(&response.body), "octroi_open_holds 3\n"));
+	assert_non_null(strstr(buf_text(&response.body), "octroi_request_duration_seconds_count{class=\"other\"} 2\n"));
 }
 
 static void test_the_callers_language(void **state)
@@ -1358,18 +1277,16 @@ static int deliver(const char *webhook_secret, const char *body)
 	char text[4096];
 	size_t length = strlen(header);
 
-	snprintf(text, sizeof(text), "%lld.%s", (long long)(clock_wall_us() / CLOCK_US_PER_SECOND),
-	         body);
+	snprintf(text, sizeof(text), "%lld.%s", (long long)(clock_wall_us() / CLOCK_US_PER_SECOND), body);
 	digest_hmac_sha256(webhook_secret, strlen(webhook_secret), text, strlen(text), digest);
-	length += (size_t)snprintf(header + length, sizeof(header) - length,
-	                           "t=%.*s,v1=", (int)strcspn(text, "."), text);
+	length +=
+		(size_t)snprintf(header + length, sizeof(header) - length, "t=%.*s,v1=", (int)strcspn(text, "."), text);
 	for (int i = 0; i < DIGEST_BYTES; i++)
-		length += (size_t)snprintf(header + length, sizeof(header) - length, "%02x",
-		                           digest[i]);
+		length += (size_t)snprintf(header + length, sizeof(header) - length, "%02x", digest[i]);
 	return send_with(LISTENER_PUBLIC, "POST /api/webhooks/stripe", body, parameters);
 }
 
-#define EVENT(type, object)                                       \
+#define EVENT(type, object) \
 	"{\"id\":\"evt_1\",\"object\":\"event\",\"type\":\"" type \
 	"\",\"created\":1795222800,\"livemode\":false,\"data\":{\"object\":" object "}}"
 
@@ -1378,8 +1295,7 @@ static void test_stripe_webhook(void **state)
 	static char webhook_secret[] = WEBHOOK_SECRET;
 
 	(void)state;
-	assert_int_equal(deliver(WEBHOOK_SECRET, EVENT("x.y", "{}")),
-	                 503); /* no secret, no belief */
+	assert_int_equal(deliver(WEBHOOK_SECRET, EVENT("x.y", "{}")), 503); /* no secret, no belief */
 	config.stripe_webhook_secret = webhook_secret;
 	assert_int_equal(deliver(WEBHOOK_SECRET, EVENT("x.y", "{}")), 200);
 	assert_int_equal(asked.kind, COMMAND_EVENT);
@@ -1402,10 +1318,9 @@ static const char *session_of(const char *payment_status, const char *order, con
 
 	/* Without a payment intent nothing has to be looked up in the database. */
 	snprintf(body, sizeof(body),
-	         EVENT("checkout.session.completed",
-	               "{\"id\":\"cs_1\",\"mode\":\"payment\",\"payment_status\":\"%s\","
-	               "\"amount_total\":500,\"currency\":\"eur\","
-	               "\"metadata\":{\"topup_id\":\"%s\",\"user_id\":\"%s\"}}"),
+	         EVENT("checkout.session.completed", "{\"id\":\"cs_1\",\"mode\":\"payment\",\"payment_status\":\"%s\","
+	                                             "\"amount_total\":500,\"currency\":\"eur\","
+	                                             "\"metadata\":{\"topup_id\":\"%s\",\"user_id\":\"%s\"}}"),
 	         payment_status, order, user);
 	return body;
 }

@@ -44,11 +44,9 @@ static const char *header_of(const char *format, const char *v1)
 
 	for (; *format != '\0'; format++) {
 		if (*format == 'T')
-			length += (size_t)snprintf(header + length, sizeof(header) - length, "%lld",
-			                           (long long)NOW);
+			length += (size_t)snprintf(header + length, sizeof(header) - length, "%lld", (long long)NOW);
 		else if (*format == 'V')
-			length += (size_t)snprintf(header + length, sizeof(header) - length, "%s",
-			                           v1);
+			length += (size_t)snprintf(header + length, sizeof(header) - length, "%s", v1);
 		else
 			header[length++] = *format;
 	}
@@ -61,10 +59,9 @@ static void test_stripe_known(void **state)
 {
 	(void)state;
 	assert_int_equal(
-		signature_stripe(
-			"whsec_test_secret_of_at_least_32_bytes",
-			"t=1700000000,v1=7746c8c9909ef5e4c5c18422edc591549169a30d9332f7922ff7992050d37eb0",
-			"{}", 2, NOW),
+		signature_stripe("whsec_test_secret_of_at_least_32_bytes",
+	                         "t=1700000000,v1=7746c8c9909ef5e4c5c18422edc591549169a30d9332f7922ff7992050d37eb0",
+	                         "{}", 2, NOW),
 		SIGNATURE_GOOD);
 }
 
@@ -105,12 +102,10 @@ static void test_stripe_forms(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(stripe(SECRET, header_of(cases[i].header, stripe_v1(SECRET, NOW))),
-		                 cases[i].verdict);
+		assert_int_equal(stripe(SECRET, header_of(cases[i].header, stripe_v1(SECRET, NOW))), cases[i].verdict);
 	assert_int_equal(stripe(SECRET, NULL), SIGNATURE_MALFORMED);
-	assert_int_equal(
-		signature_stripe(SECRET, header_of("t=T,v1=V", stripe_v1(SECRET, NOW)), "", 0, NOW),
-		SIGNATURE_MALFORMED);
+	assert_int_equal(signature_stripe(SECRET, header_of("t=T,v1=V", stripe_v1(SECRET, NOW)), "", 0, NOW),
+	                 SIGNATURE_MALFORMED);
 }
 
 static void test_stripe_case(void **state)
@@ -132,14 +127,11 @@ static void test_stripe_skew(void **state)
 	char header[256];
 
 	(void)state;
-	for (size_t i = 0;
-	     i < sizeof(passing) / sizeof(passing[0]) + sizeof(stale) / sizeof(stale[0]); i++) {
+	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]) + sizeof(stale) / sizeof(stale[0]); i++) {
 		const bool good = i < sizeof(passing) / sizeof(passing[0]);
-		const int64_t at =
-			NOW + (good ? passing[i] : stale[i - sizeof(passing) / sizeof(passing[0])]);
+		const int64_t at = NOW + (good ? passing[i] : stale[i - sizeof(passing) / sizeof(passing[0])]);
 
-		snprintf(header, sizeof(header), "t=%lld,v1=%s", (long long)at,
-		         stripe_v1(SECRET, at));
+		snprintf(header, sizeof(header), "t=%lld,v1=%s", (long long)at, stripe_v1(SECRET, at));
 		assert_int_equal(stripe(SECRET, header), good ? SIGNATURE_GOOD : SIGNATURE_STALE);
 	}
 }
@@ -169,12 +161,10 @@ static void test_changed_byte(void **state)
 		for (int bit = 0; bit < 8; bit++) {
 			memcpy(copy, body, sizeof(body));
 			copy[i] = (char)(copy[i] ^ (1 << bit));
-			assert_int_equal(
-				signature_stripe(SECRET, header, copy, sizeof(body) - 1, NOW),
-				SIGNATURE_WRONG);
+			assert_int_equal(signature_stripe(SECRET, header, copy, sizeof(body) - 1, NOW),
+			                 SIGNATURE_WRONG);
 		}
-	assert_int_equal(signature_stripe(SECRET, header, body, sizeof(body) - 2, NOW),
-	                 SIGNATURE_WRONG);
+	assert_int_equal(signature_stripe(SECRET, header, body, sizeof(body) - 2, NOW), SIGNATURE_WRONG);
 }
 
 /* ---- Svix -------------------------------------------------------------------------------------- */
@@ -186,8 +176,8 @@ static void test_changed_byte(void **state)
 #define SVIX_BODY "{\"test\": 2432232314}"
 #define SVIX_V1 "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
-static enum signature_verdict svix(const char *secrets, const char *id, const char *timestamp,
-                                   const char *signature, int64_t now_s)
+static enum signature_verdict svix(const char *secrets, const char *id, const char *timestamp, const char *signature,
+                                   int64_t now_s)
 {
 	const struct signature_svix headers = {id, timestamp, signature};
 
@@ -197,15 +187,11 @@ static enum signature_verdict svix(const char *secrets, const char *id, const ch
 static void test_svix_known(void **state)
 {
 	(void)state;
-	assert_int_equal(svix(SVIX_SECRET, SVIX_ID, SVIX_TIME, SVIX_V1, SVIX_TIME_S),
-	                 SIGNATURE_GOOD);
+	assert_int_equal(svix(SVIX_SECRET, SVIX_ID, SVIX_TIME, SVIX_V1, SVIX_TIME_S), SIGNATURE_GOOD);
 	/* The prefix is optional. */
-	assert_int_equal(svix(SVIX_SECRET + 6, SVIX_ID, SVIX_TIME, SVIX_V1, SVIX_TIME_S),
-	                 SIGNATURE_GOOD);
-	assert_int_equal(svix(SVIX_OTHER " " SVIX_SECRET, SVIX_ID, SVIX_TIME, SVIX_V1, SVIX_TIME_S),
-	                 SIGNATURE_GOOD);
-	assert_int_equal(svix(SVIX_OTHER, SVIX_ID, SVIX_TIME, SVIX_V1, SVIX_TIME_S),
-	                 SIGNATURE_WRONG);
+	assert_int_equal(svix(SVIX_SECRET + 6, SVIX_ID, SVIX_TIME, SVIX_V1, SVIX_TIME_S), SIGNATURE_GOOD);
+	assert_int_equal(svix(SVIX_OTHER " " SVIX_SECRET, SVIX_ID, SVIX_TIME, SVIX_V1, SVIX_TIME_S), SIGNATURE_GOOD);
+	assert_int_equal(svix(SVIX_OTHER, SVIX_ID, SVIX_TIME, SVIX_V1, SVIX_TIME_S), SIGNATURE_WRONG);
 }
 
 static void test_svix_forms(void **state)
@@ -216,14 +202,10 @@ static void test_svix_forms(void **state)
 	} cases[] = {
 		{SVIX_ID, SVIX_TIME, "v1,AAAA " SVIX_V1, SIGNATURE_GOOD},
 		{SVIX_ID, SVIX_TIME, "v1a,x " SVIX_V1 " v2,y", SIGNATURE_GOOD},
-		{SVIX_ID, SVIX_TIME,
-	         "v1a,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", SIGNATURE_WRONG},
-		{SVIX_ID, SVIX_TIME,
-	         "v2,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", SIGNATURE_WRONG},
-		{SVIX_ID, SVIX_TIME, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE",
-	         SIGNATURE_WRONG},
-		{SVIX_ID, SVIX_TIME,
-	         "v1,g0hM9SsE-OTPJTGt_tmIKtSyZlE3uFJELVlNIOLJ1OE=", SIGNATURE_WRONG},
+		{SVIX_ID, SVIX_TIME, "v1a,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", SIGNATURE_WRONG},
+		{SVIX_ID, SVIX_TIME, "v2,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", SIGNATURE_WRONG},
+		{SVIX_ID, SVIX_TIME, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE", SIGNATURE_WRONG},
+		{SVIX_ID, SVIX_TIME, "v1,g0hM9SsE-OTPJTGt_tmIKtSyZlE3uFJELVlNIOLJ1OE=", SIGNATURE_WRONG},
 		{SVIX_ID, SVIX_TIME, "v1,", SIGNATURE_WRONG},
 		{SVIX_ID, SVIX_TIME, "", SIGNATURE_WRONG},
 		{SVIX_ID, SVIX_TIME, NULL, SIGNATURE_MALFORMED},
@@ -242,22 +224,17 @@ static void test_svix_forms(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(svix(SVIX_SECRET, cases[i].id, cases[i].timestamp,
-		                      cases[i].signature, SVIX_TIME_S),
+		assert_int_equal(svix(SVIX_SECRET, cases[i].id, cases[i].timestamp, cases[i].signature, SVIX_TIME_S),
 		                 cases[i].verdict);
 }
 
 static void test_svix_skew(void **state)
 {
 	(void)state;
-	assert_int_equal(svix(SVIX_SECRET, SVIX_ID, SVIX_TIME, SVIX_V1, SVIX_TIME_S + 300),
-	                 SIGNATURE_GOOD);
-	assert_int_equal(svix(SVIX_SECRET, SVIX_ID, SVIX_TIME, SVIX_V1, SVIX_TIME_S - 300),
-	                 SIGNATURE_GOOD);
-	assert_int_equal(svix(SVIX_SECRET, SVIX_ID, SVIX_TIME, SVIX_V1, SVIX_TIME_S + 301),
-	                 SIGNATURE_STALE);
-	assert_int_equal(svix(SVIX_SECRET, SVIX_ID, SVIX_TIME, SVIX_V1, SVIX_TIME_S - 301),
-	                 SIGNATURE_STALE);
+	assert_int_equal(svix(SVIX_SECRET, SVIX_ID, SVIX_TIME, SVIX_V1, SVIX_TIME_S + 300), SIGNATURE_GOOD);
+	assert_int_equal(svix(SVIX_SECRET, SVIX_ID, SVIX_TIME, SVIX_V1, SVIX_TIME_S - 300), SIGNATURE_GOOD);
+	assert_int_equal(svix(SVIX_SECRET, SVIX_ID, SVIX_TIME, SVIX_V1, SVIX_TIME_S + 301), SIGNATURE_STALE);
+	assert_int_equal(svix(SVIX_SECRET, SVIX_ID, SVIX_TIME, SVIX_V1, SVIX_TIME_S - 301), SIGNATURE_STALE);
 }
 
 /* ---- configuration ------------------------------------------------------------------------------ */
@@ -368,8 +345,7 @@ static void test_secrets_that_may_start(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(signature_check_secrets(cases[i].secrets, cases[i].kind),
-		                 cases[i].result);
+		assert_int_equal(signature_check_secrets(cases[i].secrets, cases[i].kind), cases[i].result);
 }
 
 static void test_names(void **state)

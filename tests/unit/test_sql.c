@@ -24,8 +24,7 @@ static void test_text_never_reaches_the_statement(void **state)
 	(void)state;
 	buf_init(&b, 256);
 	sql_text(&b, "'; DROP TABLE accounts; -- \\\xc3\xa9");
-	assert_string_equal(buf_text(&b),
-	                    "0x273b2044524f50205441424c45206163636f756e74733b202d2d205cc3a9");
+	assert_string_equal(buf_text(&b), "0x273b2044524f50205441424c45206163636f756e74733b202d2d205cc3a9");
 	buf_free(&b);
 }
 

@@ -19,10 +19,9 @@ static void test_form(void **state)
 	stripe_put(&call, "name", "");
 	stripe_put(&call, "metadata[user_id]", "x y&z=\xc3\xa9\n\"%~*");
 	stripe_put_int(&call, "a[0][b]", INT64_MIN);
-	assert_string_equal(
-		buf_text(&call.form),
-		"email=a%2Bb%40c.example&metadata%5Buser_id%5D=x%20y%26z%3D%C3%A9%0A%22%25%7E%2A"
-		"&a%5B0%5D%5Bb%5D=-9223372036854775808");
+	assert_string_equal(buf_text(&call.form),
+	                    "email=a%2Bb%40c.example&metadata%5Buser_id%5D=x%20y%26z%3D%C3%A9%0A%22%25%7E%2A"
+	                    "&a%5B0%5D%5Bb%5D=-9223372036854775808");
 	assert_false(call.get);
 	stripe_call_free(&call);
 	stripe_begin(&call, "/v1/events", NULL, 0);
@@ -44,16 +43,14 @@ static void test_keys(void **state)
 
 static void test_ids(void **state)
 {
-	static const char *const bad[] = {"",       "cus_",    "cus",    "Cus_1", "cus_1/2",
-	                                  "cus_..", "cus_1?x", "cus_1 ", "in_1"};
+	static const char *const bad[] = {"", "cus_", "cus", "Cus_1", "cus_1/2", "cus_..", "cus_1?x", "cus_1 ", "in_1"};
 	char longest[256];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_false(stripe_id_valid(bad[i], "cus_"));
 	assert_true(stripe_id_valid("cus_NffrFeUfNV2Hib", "cus_"));
-	assert_true(stripe_id_valid(
-		"cs_test_a11YYufWQzNY63zpQ6QSNRQhkUpVph4WRmzW0zWJO2znZKdVujZ0N0S22u", "cs_"));
+	assert_true(stripe_id_valid("cs_test_a11YYufWQzNY63zpQ6QSNRQhkUpVph4WRmzW0zWJO2znZKdVujZ0N0S22u", "cs_"));
 	memset(longest, 'a', sizeof(longest));
 	memcpy(longest, "cus_", 4);
 	longest[200] = '\0';
@@ -74,8 +71,7 @@ static void test_decimals(void **state)
 
 static void test_mode(void **state)
 {
-	const struct stripe live = {.secret_key = "sk_live_x"},
-			    restricted = {.secret_key = "rk_live_x"},
+	const struct stripe live = {.secret_key = "sk_live_x"}, restricted = {.secret_key = "rk_live_x"},
 			    test = {.secret_key = "sk_test_live"};
 
 	(void)state;
@@ -87,11 +83,9 @@ static void test_mode(void **state)
 /* Nobody listens there: told at once, nothing was sent, and in bounded time. */
 static void test_nobody_there(void **state)
 {
-	const struct stripe s = {
-		.api_base = "http://127.0.0.1:1", .secret_key = "sk_test_x", .timeout_ms = 5000};
-	const struct http_request request = {.method = "GET",
-	                                     .url = "http://127.0.0.1:1/",
-	                                     .deadline_us = clock_monotonic_us() + 1000000};
+	const struct stripe s = {.api_base = "http://127.0.0.1:1", .secret_key = "sk_test_x", .timeout_ms = 5000};
+	const struct http_request request = {
+		.method = "GET", .url = "http://127.0.0.1:1/", .deadline_us = clock_monotonic_us() + 1000000};
 	struct http_answer answer;
 	struct stripe_call call;
 	int64_t began_us = clock_monotonic_us();
@@ -115,8 +109,7 @@ static void test_nobody_there(void **state)
 
 static void test_other_protocols(void **state)
 {
-	static const char *const urls[] = {"file:///etc/passwd", "ftp://127.0.0.1/",
-	                                   "gopher://127.0.0.1:1/", "x", ""};
+	static const char *const urls[] = {"file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1:1/", "x", ""};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {

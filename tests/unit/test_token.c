@@ -32,8 +32,8 @@ static int accept_at(const char *token, int64_t seconds)
 	const char *account = NULL;
 	const char *member = NULL;
 
-	return token_accept(arena, SECRET, token, strlen(token),
-	                    NOW + seconds * CLOCK_US_PER_SECOND, &account, &member);
+	return token_accept(arena, SECRET, token, strlen(token), NOW + seconds * CLOCK_US_PER_SECOND, &account,
+	                    &member);
 }
 
 /* A token of these texts, signed with SECRET as HS256 does. */
@@ -51,14 +51,13 @@ static const char *sign(const char *header, const char *claims)
 	return token;
 }
 
-static const char *claims_of(const char *issuer, const char *audience, const char *rest,
-                             int64_t issued, int64_t expires)
+static const char *claims_of(const char *issuer, const char *audience, const char *rest, int64_t issued,
+                             int64_t expires)
 {
 	static char claims[1024];
 
-	snprintf(claims, sizeof(claims), "{\"iss\":%s,\"aud\":%s,%s,\"iat\":%lld,\"exp\":%lld}",
-	         issuer, audience, rest, (long long)(NOW_SECONDS + issued),
-	         (long long)(NOW_SECONDS + expires));
+	snprintf(claims, sizeof(claims), "{\"iss\":%s,\"aud\":%s,%s,\"iat\":%lld,\"exp\":%lld}", issuer, audience, rest,
+	         (long long)(NOW_SECONDS + issued), (long long)(NOW_SECONDS + expires));
 	return claims;
 }
 
@@ -70,13 +69,11 @@ static void test_issued_is_accepted(void **state)
 
 	(void)state;
 	assert_non_null(token);
-	assert_int_equal(token_accept(arena, SECRET, token, strlen(token), NOW, &account, &member),
-	                 0);
+	assert_int_equal(token_accept(arena, SECRET, token, strlen(token), NOW, &account, &member), 0);
 	assert_string_equal(account, "ws:acme");
 	assert_string_equal(member, "user:42");
 	token = token_issue(arena, SECRET, "ws:acme", "", NOW, 10);
-	assert_int_equal(token_accept(arena, SECRET, token, strlen(token), NOW, &account, &member),
-	                 0);
+	assert_int_equal(token_accept(arena, SECRET, token, strlen(token), NOW, &account, &member), 0);
 	assert_string_equal(member, "");
 }
 
@@ -159,8 +156,7 @@ static void test_claims(void **state)
 		int result;
 	} cases[] = {
 		{"\"octroi\"", "\"octroi\"", "\"sub\":\"a\"", 0, 900, 0},
-		{"\"octroi\"", "\"octroi\"", "\"sub\":\"a\"", 0, 901,
-	         -1}, /* longer than octroi issues */
+		{"\"octroi\"", "\"octroi\"", "\"sub\":\"a\"", 0, 901, -1}, /* longer than octroi issues */
 		{"\"octroi\"", "\"octroi\"", "\"sub\":\"a\"", 60, 60, -1},
 		{"\"octroi\"", "\"octroi\"", "\"sub\":\"a\"", 0, -60, -1},
 		{"\"other\"", "\"octroi\"", "\"sub\":\"a\"", 0, 60, -1},
@@ -179,14 +175,12 @@ static void test_claims(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const char *claims = claims_of(cases[i].issuer, cases[i].audience, cases[i].rest,
-		                               cases[i].issued, cases[i].expires);
+		const char *claims =
+			claims_of(cases[i].issuer, cases[i].audience, cases[i].rest, cases[i].issued, cases[i].expires);
 
 		assert_int_equal(accept_at(sign(HEADER, claims), 0), cases[i].result);
 	}
-	assert_int_equal(
-		accept_at(sign(HEADER, "{\"iss\":\"octroi\",\"aud\":\"octroi\",\"sub\":\"a\"}"), 0),
-		-1);
+	assert_int_equal(accept_at(sign(HEADER, "{\"iss\":\"octroi\",\"aud\":\"octroi\",\"sub\":\"a\"}"), 0), -1);
 	assert_int_equal(accept_at(sign(HEADER, "{\"iss\":\"octroi\",\"aud\":\"octroi\",\"sub\":"
 	                                        "\"a\",\"iat\":1795000000,"
 	                                        "\"exp\":1795000060.0}"),
@@ -199,8 +193,18 @@ static void test_claims(void **state)
 static void test_no_token_at_all(void **state)
 {
 	/* cjose asserts on padding in the middle of a part: it must not get to see it. */
-	static const char *const texts[] = {"",  ".",    "..",          "...",          "a.b.c",         "a",
-	                                    "....", "e30.e30.e30", " ", "e30.e3=0.e30", "e30.e30=.e30", "e30.e30.e3=0",
+	static const char *const texts[] = {"",
+	                                    ".",
+	                                    "..",
+	                                    "...",
+	                                    "a.b.c",
+	                                    "a",
+	                                    "....",
+	                                    "e30.e30.e30",
+	                                    " ",
+	                                    "e30.e3=0.e30",
+	                                    "e30.e30=.e30",
+	                                    "e30.e30.e3=0",
 	                                    "e3=0.e30.e30"};
 
 	(void)state;
@@ -215,8 +219,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_altered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_secrets, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_algorithm_is_not_the_tokens_to_choose, set_up,
-	                                        tear_down),
+		cmocka_unit_test_setup_teardown(test_algorithm_is_not_the_tokens_to_choose, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_claims, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_token_at_all, set_up, tear_down),
 	};

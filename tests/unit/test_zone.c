@@ -34,8 +34,21 @@ static void expect(const char *what, const char *of, int64_t found, const char *
 static void test_names(void **state)
 {
 	static const char *const no_zones[] = {
-		"",           "+02:00",       "CET-1CEST",  "UTC0",       "Mars/Base",    "Europe", "Europe/", "/Europe/Paris",
-		"europe/paris", "Europe/Paris ", "Europe/../Europe/Paris", "posix/UTC", "right/UTC", "localtime", "leapseconds",
+		"",
+		"+02:00",
+		"CET-1CEST",
+		"UTC0",
+		"Mars/Base",
+		"Europe",
+		"Europe/",
+		"/Europe/Paris",
+		"europe/paris",
+		"Europe/Paris ",
+		"Europe/../Europe/Paris",
+		"posix/UTC",
+		"right/UTC",
+		"localtime",
+		"leapseconds",
 		"Europe/Aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
 	};
 
@@ -101,7 +114,8 @@ static void test_odd_instants(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		expect(cases[i].zone, cases[i].local, zone_instant(find(cases[i].zone), at(cases[i].local)), cases[i].instant);
+		expect(cases[i].zone, cases[i].local, zone_instant(find(cases[i].zone), at(cases[i].local)),
+		       cases[i].instant);
 }
 
 static void test_days_and_months(void **state)
@@ -160,10 +174,8 @@ static void test_calendar(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_wall_clock),
-		cmocka_unit_test(test_odd_instants),
-		cmocka_unit_test(test_days_and_months),
+		cmocka_unit_test(test_names),        cmocka_unit_test(test_wall_clock),
+		cmocka_unit_test(test_odd_instants), cmocka_unit_test(test_days_and_months),
 		cmocka_unit_test(test_calendar),
 	};
 

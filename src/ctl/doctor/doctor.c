@@ -15,8 +15,8 @@ static const char *const state_names[DOCTOR_STATE_COUNT] = {
 	[DOCTOR_PROBLEM] = "problem",
 };
 
-void doctor_say(struct doctor *D, const char *check, enum doctor_state state, const char *advice,
-                const char *format, ...)
+void doctor_say(struct doctor *D, const char *check, enum doctor_state state, const char *advice, const char *format,
+                ...)
 {
 	char found[FOUND_MAX];
 	va_list arguments;
@@ -46,8 +46,7 @@ void doctor_print(const struct doctor *D)
 
 	if (!D->ctl->json) {
 		(void)printf("%d ok, %d skipped, %d warnings, %d problems\n", D->count[DOCTOR_OK],
-		             D->count[DOCTOR_SKIPPED], D->count[DOCTOR_WARNING],
-		             D->count[DOCTOR_PROBLEM]);
+		             D->count[DOCTOR_SKIPPED], D->count[DOCTOR_WARNING], D->count[DOCTOR_PROBLEM]);
 		return;
 	}
 	buf_init(&out, OUTPUT_MAX);

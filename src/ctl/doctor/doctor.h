@@ -21,8 +21,8 @@ struct doctor {
 };
 
 /* Ends a check.  advice is "" where there is nothing to do.  No text may show a secret. */
-void doctor_say(struct doctor *D, const char *check, enum doctor_state state, const char *advice,
-                const char *format, ...) __attribute__((format(printf, 5, 6)));
+void doctor_say(struct doctor *D, const char *check, enum doctor_state state, const char *advice, const char *format,
+                ...) __attribute__((format(printf, 5, 6)));
 
 /* Prints the end of the output: with --json all checks and the sums, else the sums only. */
 void doctor_print(const struct doctor *D);

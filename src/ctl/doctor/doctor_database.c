@@ -12,7 +12,7 @@
 
 #define VALUE_MAX 1024
 #define CONNECTIONS_BESIDE (LEDGER_CONNECTIONS + 2) /* 2: for the API keys, and for octroictl */
-#define PACKET_MIN (INT64_C(8) << 20) /* the largest batch, in hexadecimal, with its metadata */
+#define PACKET_MIN (INT64_C(8) << 20)               /* the largest batch, in hexadecimal, with its metadata */
 #define SKEW_WARNING_US CLOCK_US_PER_SECOND
 #define SKEW_PROBLEM_US (5 * CLOCK_US_PER_SECOND)
 
@@ -56,9 +56,8 @@ static int64_t number(const struct value *v)
 /* ---- settings -------------------------------------------------------------------------------- */
 
 /* name is a literal. */
-#define variable(D, sql, name, v)                                               \
-	(sql_literal((sql), "SHOW VARIABLES WHERE Variable_name = '" name "'"), \
-	 ask_database((D), (sql), (v)))
+#define variable(D, sql, name, v) \
+	(sql_literal((sql), "SHOW VARIABLES WHERE Variable_name = '" name "'"), ask_database((D), (sql), (v)))
 
 static void check_durability(struct doctor *D, struct buf *sql)
 {
@@ -78,14 +77,12 @@ static void check_durability(struct doctor *D, struct buf *sql)
 	else if (variable(D, sql, "sync_binlog", &v) && strcmp(v.text, "1") == 0)
 		doctor_say(D, "sync_binlog", DOCTOR_OK, "", "1");
 	else
-		doctor_say(D, "sync_binlog", DOCTOR_PROBLEM,
-		           "set sync_binlog = 1 in the database's configuration",
+		doctor_say(D, "sync_binlog", DOCTOR_PROBLEM, "set sync_binlog = 1 in the database's configuration",
 		           "%s: after a power failure transactions that are not in the binary log "
 		           "are rolled back",
 		           v.text);
 	if (!variable(D, sql, "innodb_doublewrite", &v))
-		doctor_say(D, "innodb_doublewrite", DOCTOR_SKIPPED, "",
-		           "this database has no such setting");
+		doctor_say(D, "innodb_doublewrite", DOCTOR_SKIPPED, "", "this database has no such setting");
 	else if (strcmp(v.text, "OFF") == 0)
 		doctor_say(D, "innodb_doublewrite", DOCTOR_WARNING,
 		           "set innodb_doublewrite = ON unless the disk writes 16 KiB atomically",
@@ -102,16 +99,14 @@ static void check_session(struct doctor *D, struct buf *sql)
 	if (variable(D, sql, "sql_mode", &v) && strstr(v.text, "STRICT_ALL_TABLES") != NULL)
 		doctor_say(D, "strict mode", DOCTOR_OK, "", "on");
 	else
-		doctor_say(D, "strict mode", DOCTOR_PROBLEM,
-		           "connect without a proxy that resets the session",
+		doctor_say(D, "strict mode", DOCTOR_PROBLEM, "connect without a proxy that resets the session",
 		           "off in octroi's own session");
 	if (!variable(D, sql, "tx_isolation", &v) && !variable(D, sql, "transaction_isolation", &v))
 		doctor_say(D, "isolation", DOCTOR_SKIPPED, "", "this database has no such setting");
 	else if (strcmp(v.text, "READ-COMMITTED") == 0)
 		doctor_say(D, "isolation", DOCTOR_OK, "", "READ-COMMITTED");
 	else
-		doctor_say(D, "isolation", DOCTOR_PROBLEM,
-		           "connect without a proxy that resets the session",
+		doctor_say(D, "isolation", DOCTOR_PROBLEM, "connect without a proxy that resets the session",
 		           "%s in octroi's own session", v.text);
 }
 
@@ -121,23 +116,19 @@ static void check_connections(struct doctor *D, struct buf *sql)
 	struct value all, mine;
 	int64_t most;
 
-	if (!variable(D, sql, "max_connections", &all) ||
-	    !variable(D, sql, "max_user_connections", &mine)) {
-		doctor_say(D, "connections", DOCTOR_SKIPPED, "",
-		           "this database does not say how many it allows");
+	if (!variable(D, sql, "max_connections", &all) || !variable(D, sql, "max_user_connections", &mine)) {
+		doctor_say(D, "connections", DOCTOR_SKIPPED, "", "this database does not say how many it allows");
 		return;
 	}
 	most = number(&all);
 	if (number(&mine) > 0 && number(&mine) < most)
 		most = number(&mine);
 	if (most < needed)
-		doctor_say(D, "connections", DOCTOR_PROBLEM,
-		           "lower db_connections or have the limit raised",
-		           "octroi may need %lld, the database allows %lld", (long long)needed,
-		           (long long)most);
+		doctor_say(D, "connections", DOCTOR_PROBLEM, "lower db_connections or have the limit raised",
+		           "octroi may need %lld, the database allows %lld", (long long)needed, (long long)most);
 	else
-		doctor_say(D, "connections", DOCTOR_OK, "", "%lld are needed, %lld allowed",
-		           (long long)needed, (long long)most);
+		doctor_say(D, "connections", DOCTOR_OK, "", "%lld are needed, %lld allowed", (long long)needed,
+		           (long long)most);
 }
 
 static void check_packet(struct doctor *D, struct buf *sql)
@@ -145,11 +136,9 @@ static void check_packet(struct doctor *D, struct buf *sql)
 	struct value v;
 
 	if (!variable(D, sql, "max_allowed_packet", &v))
-		doctor_say(D, "max_allowed_packet", DOCTOR_SKIPPED, "",
-		           "this database has no such setting");
+		doctor_say(D, "max_allowed_packet", DOCTOR_SKIPPED, "", "this database has no such setting");
 	else if (number(&v) < PACKET_MIN)
-		doctor_say(D, "max_allowed_packet", DOCTOR_WARNING,
-		           "set max_allowed_packet = 16M, or lower batch_max",
+		doctor_say(D, "max_allowed_packet", DOCTOR_WARNING, "set max_allowed_packet = 16M, or lower batch_max",
 		           "%s: a large batch may not fit", v.text);
 	else
 		doctor_say(D, "max_allowed_packet", DOCTOR_OK, "", "%s", v.text);
@@ -167,27 +156,23 @@ static void check_rights(struct doctor *D, struct buf *sql)
 	if (ask_database(D, sql, &role) && role.text[0] != '\0' && strcmp(role.text, "NONE") != 0) {
 		doctor_say(D, "journal rights", DOCTOR_WARNING,
 		           "grant rights to the user itself (octroictl init --grants)",
-		           "the database user has role %s, whose rights are not looked at",
-		           role.text);
+		           "the database user has role %s, whose rights are not looked at", role.text);
 		return;
 	}
-	sql_literal(
-		sql,
-		"SELECT GROUP_CONCAT(DISTINCT privilege_type ORDER BY privilege_type SEPARATOR ', "
-		"') FROM ("
-		"SELECT grantee, privilege_type FROM information_schema.user_privileges"
-		" UNION ALL SELECT grantee, privilege_type FROM "
-		"information_schema.schema_privileges"
-		" WHERE DATABASE() LIKE table_schema"
-		" UNION ALL SELECT grantee, privilege_type FROM information_schema.table_privileges"
-		" WHERE table_schema = DATABASE() AND table_name IN ('entries', 'transactions', 'usages')) p"
-		" WHERE privilege_type IN ('UPDATE', 'DELETE', 'DROP', 'ALTER', 'TRIGGER', 'SUPER')"
-		" AND grantee = CONCAT('''', LEFT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER()) - 1"
-		" - CHAR_LENGTH(SUBSTRING_INDEX(CURRENT_USER(), '@', -1))), '''@''',"
-		" SUBSTRING_INDEX(CURRENT_USER(), '@', -1), '''')");
+	sql_literal(sql, "SELECT GROUP_CONCAT(DISTINCT privilege_type ORDER BY privilege_type SEPARATOR ', "
+	                 "') FROM ("
+	                 "SELECT grantee, privilege_type FROM information_schema.user_privileges"
+	                 " UNION ALL SELECT grantee, privilege_type FROM "
+	                 "information_schema.schema_privileges"
+	                 " WHERE DATABASE() LIKE table_schema"
+	                 " UNION ALL SELECT grantee, privilege_type FROM information_schema.table_privileges"
+	                 " WHERE table_schema = DATABASE() AND table_name IN ('entries', 'transactions', 'usages')) p"
+	                 " WHERE privilege_type IN ('UPDATE', 'DELETE', 'DROP', 'ALTER', 'TRIGGER', 'SUPER')"
+	                 " AND grantee = CONCAT('''', LEFT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER()) - 1"
+	                 " - CHAR_LENGTH(SUBSTRING_INDEX(CURRENT_USER(), '@', -1))), '''@''',"
+	                 " SUBSTRING_INDEX(CURRENT_USER(), '@', -1), '''')");
 	if (!ask_database(D, sql, &v))
-		doctor_say(D, "journal rights", DOCTOR_SKIPPED, "",
-		           "this database does not show a user's rights");
+		doctor_say(D, "journal rights", DOCTOR_SKIPPED, "", "this database does not show a user's rights");
 	else if (v.text[0] != '\0')
 		doctor_say(D, "journal rights", DOCTOR_PROBLEM,
 		           "revoke them and run octroictl init --admin-user ADMIN --grants (shared "
@@ -210,9 +195,8 @@ static bool check_schema(struct doctor *D)
 		return true;
 	}
 	if (version < 0)
-		doctor_say(D, "schema version", DOCTOR_PROBLEM,
-		           "see the rights of the database user", "cannot be read: %s",
-		           db_error(ctl_db(D->ctl)));
+		doctor_say(D, "schema version", DOCTOR_PROBLEM, "see the rights of the database user",
+		           "cannot be read: %s", db_error(ctl_db(D->ctl)));
 	else
 		doctor_say(D, "schema version", DOCTOR_PROBLEM,
 		           version < SCHEMA_VERSION ? "run octroictl init"
@@ -229,8 +213,7 @@ static void check_database_clock(struct doctor *D, struct buf *sql)
 
 	sql_literal(sql, "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)");
 	if (!ask_database(D, sql, &v)) {
-		doctor_say(D, "database clock", DOCTOR_SKIPPED, "",
-		           "the database does not tell the time");
+		doctor_say(D, "database clock", DOCTOR_SKIPPED, "", "the database does not tell the time");
 		return;
 	}
 	after = clock_wall_us();
@@ -243,9 +226,7 @@ static void check_database_clock(struct doctor *D, struct buf *sql)
 	           skew > SKEW_PROBLEM_US   ? DOCTOR_PROBLEM
 	           : skew > SKEW_WARNING_US ? DOCTOR_WARNING
 	                                    : DOCTOR_OK,
-	           skew > SKEW_WARNING_US
-	                   ? "synchronise the clocks of both machines (chrony, systemd-timesyncd)"
-	                   : "",
+	           skew > SKEW_WARNING_US ? "synchronise the clocks of both machines (chrony, systemd-timesyncd)" : "",
 	           "%lld ms from this machine's", (long long)(skew / CLOCK_US_PER_MS));
 }
 
@@ -259,8 +240,7 @@ static int visit_price(void *context, const struct price *p)
 	struct terms_check *t = context;
 
 	t->prices++;
-	t->others += p->terms.margin_ppm != t->wanted->margin_ppm ||
-	             p->terms.rate_ppm != t->wanted->rate_ppm ||
+	t->others += p->terms.margin_ppm != t->wanted->margin_ppm || p->terms.rate_ppm != t->wanted->rate_ppm ||
 	             p->terms.credit_value_ppm != t->wanted->credit_value_ppm;
 	return 0;
 }
@@ -272,8 +252,7 @@ static void check_prices(struct doctor *D)
 	struct book *book = book_load(ctl_db(D->ctl));
 
 	if (book == NULL) {
-		doctor_say(D, "prices", DOCTOR_PROBLEM, "see the message", "%s",
-		           db_error(ctl_db(D->ctl)));
+		doctor_say(D, "prices", DOCTOR_PROBLEM, "see the message", "%s", db_error(ctl_db(D->ctl)));
 		return;
 	}
 	(void)book_each(book, clock_wall_us(), visit_price, &t);
@@ -285,8 +264,7 @@ static void check_prices(struct doctor *D)
 	}
 	doctor_say(D, "prices", DOCTOR_OK, "", "%lld in force", (long long)t.prices);
 	if (t.others > 0)
-		doctor_say(D, "price terms", DOCTOR_WARNING,
-		           "run octroictl init to store the configured terms",
+		doctor_say(D, "price terms", DOCTOR_WARNING, "run octroictl init to store the configured terms",
 		           "%lld prices have another margin, exchange_rate or credit_value than "
 		           "octroi.conf",
 		           (long long)t.others);
@@ -302,9 +280,8 @@ void doctor_database(struct doctor *D)
 	buf_init(&sql, 8192);
 	sql_literal(&sql, "SELECT VERSION()");
 	if (!ask_database(D, &sql, &version)) {
-		doctor_say(D, "database", DOCTOR_PROBLEM,
-		           "see db_socket, db_host, db_user, db_password and db_name", "%s",
-		           db_error(ctl_db(D->ctl)));
+		doctor_say(D, "database", DOCTOR_PROBLEM, "see db_socket, db_host, db_user, db_password and db_name",
+		           "%s", db_error(ctl_db(D->ctl)));
 		buf_free(&sql);
 		return;
 	}

@@ -32,28 +32,25 @@ static void check_config(struct doctor *D)
 	struct stat s;
 
 	if (config->path[0] == '\0') {
-		doctor_say(D, "configuration", DOCTOR_OK, "",
-		           "no file: the environment and defaults");
+		doctor_say(D, "configuration", DOCTOR_OK, "", "no file: the environment and defaults");
 		return;
 	}
 	if (stat(config->path, &s) != 0) {
-		doctor_say(D, "configuration", DOCTOR_PROBLEM, "see that the file is there",
-		           "%s: %s", config->path, strerror(errno));
+		doctor_say(D, "configuration", DOCTOR_PROBLEM, "see that the file is there", "%s: %s", config->path,
+		           strerror(errno));
 		return;
 	}
 	doctor_say(D, "configuration", DOCTOR_OK, "", "%s is valid", config->path);
 	if ((s.st_mode & (S_IROTH | S_IWOTH)) == 0 && (s.st_mode & S_IWGRP) == 0)
-		doctor_say(D, "configuration mode", DOCTOR_OK, "", "%03o",
-		           (unsigned)s.st_mode & 0777);
+		doctor_say(D, "configuration mode", DOCTOR_OK, "", "%03o", (unsigned)s.st_mode & 0777);
 	else if ((s.st_mode & (S_IWOTH | S_IWGRP)) != 0 || holds_secrets(config))
 		doctor_say(D, "configuration mode", DOCTOR_PROBLEM,
 		           "chown root:octroi and chmod 640 the file (shared hosting: chmod 600)",
-		           "%s has mode %03o: others may read its secrets or change it",
-		           config->path, (unsigned)s.st_mode & 0777);
+		           "%s has mode %03o: others may read its secrets or change it", config->path,
+		           (unsigned)s.st_mode & 0777);
 	else
-		doctor_say(D, "configuration mode", DOCTOR_WARNING,
-		           "chmod 640 the file before a secret is put there", "%s has mode %03o",
-		           config->path, (unsigned)s.st_mode & 0777);
+		doctor_say(D, "configuration mode", DOCTOR_WARNING, "chmod 640 the file before a secret is put there",
+		           "%s has mode %03o", config->path, (unsigned)s.st_mode & 0777);
 }
 
 static void check_secret(struct doctor *D)
@@ -61,12 +58,11 @@ static void check_secret(struct doctor *D)
 	const size_t length = strlen(D->ctl->config->token_secret);
 
 	if (length == 0)
-		doctor_say(D, "token_secret", DOCTOR_SKIPPED,
-		           "set token_secret to let browsers call",
+		doctor_say(D, "token_secret", DOCTOR_SKIPPED, "set token_secret to let browsers call",
 		           "not set: no browser tokens are issued or accepted");
 	else if (length < TOKEN_SECRET_MIN)
-		doctor_say(D, "token_secret", DOCTOR_PROBLEM, "openssl rand -base64 48",
-		           "shorter than %d characters", TOKEN_SECRET_MIN);
+		doctor_say(D, "token_secret", DOCTOR_PROBLEM, "openssl rand -base64 48", "shorter than %d characters",
+		           TOKEN_SECRET_MIN);
 	else
 		doctor_say(D, "token_secret", DOCTOR_OK, "", "%zu characters", length);
 }
@@ -105,11 +101,9 @@ static void check_mode(struct doctor *D, const char *check, const char *path, co
 	const unsigned mode = (unsigned)s->st_mode & 0777;
 
 	if ((s->st_mode & S_IWOTH) != 0)
-		doctor_say(
-			D, check, DOCTOR_PROBLEM,
-			"give it mode 0660 and the web server's group (SocketMode, SocketGroup)",
-			"%s has mode %03o: every user of this machine can pose as the web server",
-			path, mode);
+		doctor_say(D, check, DOCTOR_PROBLEM,
+		           "give it mode 0660 and the web server's group (SocketMode, SocketGroup)",
+		           "%s has mode %03o: every user of this machine can pose as the web server", path, mode);
 	else if ((s->st_mode & S_IWGRP) == 0)
 		doctor_say(D, check, DOCTOR_WARNING, "give it mode 0660 and the web server's group",
 		           "%s has mode %03o: only its owner can connect", path, mode);
@@ -127,11 +121,9 @@ static void check_listen(struct doctor *D, const char *check, const char *addres
 	else if (strncmp(address, "unix:", strlen("unix:")) != 0)
 		check_tcp(D, check, address);
 	else if (stat(path, &s) != 0)
-		doctor_say(D, check, DOCTOR_PROBLEM, "start octroi, or see its log", "%s: %s", path,
-		           strerror(errno));
+		doctor_say(D, check, DOCTOR_PROBLEM, "start octroi, or see its log", "%s: %s", path, strerror(errno));
 	else if (!S_ISSOCK(s.st_mode))
-		doctor_say(D, check, DOCTOR_PROBLEM, "remove it and start octroi",
-		           "%s is no socket", path);
+		doctor_say(D, check, DOCTOR_PROBLEM, "remove it and start octroi", "%s is no socket", path);
 	else
 		check_mode(D, check, path, &s);
 }
@@ -143,8 +135,7 @@ static void check_time_zone(struct doctor *D)
 	if (zone_find(name) != NULL)
 		doctor_say(D, "time zone", DOCTOR_OK, "", "%s", name);
 	else
-		doctor_say(D, "time zone", DOCTOR_PROBLEM,
-		           "correct time_zone, or install the time zones (tzdata)",
+		doctor_say(D, "time zone", DOCTOR_PROBLEM, "correct time_zone, or install the time zones (tzdata)",
 		           "this machine does not know %s", name);
 }
 

@@ -15,11 +15,9 @@
 #define WHO_PATH "/api/credits"
 #define STATUS_NOBODY 401
 
-static int get_page(const char *base, const char *path, const char *header,
-               struct probe_http_answer *answer)
+static int get_page(const char *base, const char *path, const char *header, struct probe_http_answer *answer)
 {
-	const struct probe_http_request request = {
-		.method = "GET", .base = base, .path = path, .headers = {header}};
+	const struct probe_http_request request = {.method = "GET", .base = base, .path = path, .headers = {header}};
 
 	return probe_http(&request, answer);
 }
@@ -43,9 +41,8 @@ static void check_clock(struct doctor *D, int64_t before_us, const struct probe_
 	           skew_us > SKEW_PROBLEM_US   ? DOCTOR_PROBLEM
 	           : skew_us > SKEW_WARNING_US ? DOCTOR_WARNING
 	                                       : DOCTOR_OK,
-	           skew_us > SKEW_WARNING_US
-	                   ? "synchronise the clocks: tokens and webhook signatures depend on them"
-	                   : "",
+	           skew_us > SKEW_WARNING_US ? "synchronise the clocks: tokens and webhook signatures depend on them"
+	                                     : "",
 	           "%lld s from this machine's", (long long)(skew_us / CLOCK_US_PER_SECOND));
 }
 
@@ -56,19 +53,18 @@ static bool check_healthz(struct doctor *D, const char *check, const char *base,
 	struct probe_http_answer answer;
 
 	if (get_page(base, "/healthz", NULL, &answer) != 0) {
-		doctor_say(D, check, DOCTOR_PROBLEM, "start the web server, or correct the URL",
-		           "%s: %s", base, answer.error);
+		doctor_say(D, check, DOCTOR_PROBLEM, "start the web server, or correct the URL", "%s: %s", base,
+		           answer.error);
 		return false;
 	}
 	if (answer.status == 200)
 		doctor_say(D, check, DOCTOR_OK, "", "%s/healthz answers 200", base);
 	else
-		doctor_say(
-			D, check, DOCTOR_PROBLEM,
-			answer.status == 502 || answer.status == 503
-				? "start octroi; let the web server's user into the socket's group"
-				: "include octroi's locations in the web server's configuration",
-			"%s/healthz answers %d", base, answer.status);
+		doctor_say(D, check, DOCTOR_PROBLEM,
+		           answer.status == 502 || answer.status == 503
+		                   ? "start octroi; let the web server's user into the socket's group"
+		                   : "include octroi's locations in the web server's configuration",
+		           "%s/healthz answers %d", base, answer.status);
 	if (with_clock)
 		check_clock(D, before_us, &answer);
 	return true;
@@ -79,13 +75,11 @@ static void check_readyz(struct doctor *D, const char *base)
 	struct probe_http_answer answer;
 
 	if (get_page(base, "/readyz", NULL, &answer) != 0)
-		doctor_say(D, "readiness", DOCTOR_PROBLEM, "start the web server", "%s",
-		           answer.error);
+		doctor_say(D, "readiness", DOCTOR_PROBLEM, "start the web server", "%s", answer.error);
 	else if (answer.status == 200)
 		doctor_say(D, "readiness", DOCTOR_OK, "", "%s/readyz answers 200", base);
 	else
-		doctor_say(D, "readiness", DOCTOR_PROBLEM,
-		           "see octroi's log and the checks of the database above",
+		doctor_say(D, "readiness", DOCTOR_PROBLEM, "see octroi's log and the checks of the database above",
 		           "%s/readyz answers %d", base, answer.status);
 }
 
@@ -108,8 +102,7 @@ static void check_authorization(struct doctor *D, const char *check, const char 
 	int by_authorization, by_key;
 
 	if (D->key == NULL) {
-		doctor_say(D, check, DOCTOR_SKIPPED,
-		           "give an API key in OCTROI_DOCTOR_KEY or with --key",
+		doctor_say(D, check, DOCTOR_SKIPPED, "give an API key in OCTROI_DOCTOR_KEY or with --key",
 		           "needs a key in force, of any scope");
 		return;
 	}
@@ -120,14 +113,13 @@ static void check_authorization(struct doctor *D, const char *check, const char 
 	by_authorization = who(base, "Authorization", bearer);
 	by_key = who(base, "X-Octroi-Key", D->key);
 	if (by_authorization < 0 || by_key < 0 || by_authorization >= 500 || by_key >= 500)
-		doctor_say(D, check, DOCTOR_PROBLEM, "see octroi's log", "%s answers %d and %d",
-		           WHO_PATH, by_authorization, by_key);
+		doctor_say(D, check, DOCTOR_PROBLEM, "see octroi's log", "%s answers %d and %d", WHO_PATH,
+		           by_authorization, by_key);
 	else if (by_authorization == STATUS_NOBODY && by_key == STATUS_NOBODY)
 		doctor_say(D, check, DOCTOR_WARNING, "give a key in force (octroictl key list)",
 		           "the key is not accepted at all, so this cannot be told");
 	else if (by_authorization == STATUS_NOBODY)
-		doctor_say(D, check, DOCTOR_PROBLEM,
-		           "CGIPassAuth On (Apache), or let callers send X-Octroi-Key",
+		doctor_say(D, check, DOCTOR_PROBLEM, "CGIPassAuth On (Apache), or let callers send X-Octroi-Key",
 		           "the web server keeps the Authorization header to itself");
 	else if (by_key == STATUS_NOBODY)
 		doctor_say(D, check, DOCTOR_WARNING, "do not strip X-Octroi-Key",
@@ -157,25 +149,22 @@ static void check_underscores(struct doctor *D, const char *check, const char *b
 
 static void check_guard(struct doctor *D)
 {
-	const struct probe_http_request request = {
-		.method = "POST",
-		.base = D->url,
-		.path = "/api/guard/authorize",
-		.headers = {"Content-Type: application/json", "Content-Length: 0"}};
+	const struct probe_http_request request = {.method = "POST",
+	                                           .base = D->url,
+	                                           .path = "/api/guard/authorize",
+	                                           .headers = {"Content-Type: application/json", "Content-Length: 0"}};
 	struct probe_http_answer answer;
 
 	if (probe_http(&request, &answer) != 0)
-		doctor_say(D, "guard not public", DOCTOR_PROBLEM, "start the web server", "%s",
-		           answer.error);
+		doctor_say(D, "guard not public", DOCTOR_PROBLEM, "start the web server", "%s", answer.error);
 	else if (answer.status != 401 && answer.status != 400 && answer.status != 415)
-		doctor_say(D, "guard not public", DOCTOR_OK, "",
-		           "%s/api/guard/authorize answers %d", D->url, answer.status);
+		doctor_say(D, "guard not public", DOCTOR_OK, "", "%s/api/guard/authorize answers %d", D->url,
+		           answer.status);
 	else if (D->ctl->config->listen_internal[0] == '\0')
-		doctor_say(
-			D, "guard not public", DOCTOR_SKIPPED,
-			"where more than one socket is possible, set listen_internal and serve the "
-			"guard from there",
-			"listen_internal is not set: the guard is open to everybody who has a key");
+		doctor_say(D, "guard not public", DOCTOR_SKIPPED,
+		           "where more than one socket is possible, set listen_internal and serve the "
+		           "guard from there",
+		           "listen_internal is not set: the guard is open to everybody who has a key");
 	else
 		doctor_say(D, "guard not public", DOCTOR_WARNING,
 		           "serve /api/guard, /api/accounts and /metrics by the internal web "
@@ -193,8 +182,7 @@ void doctor_http(struct doctor *D)
 		check_guard(D);
 	}
 	if (D->internal_url == NULL)
-		doctor_say(D, "internal web server", DOCTOR_SKIPPED, "give --internal-url",
-		           "no --internal-url");
+		doctor_say(D, "internal web server", DOCTOR_SKIPPED, "give --internal-url", "no --internal-url");
 	else if (check_healthz(D, "internal web server", D->internal_url, D->url == NULL)) {
 		check_readyz(D, D->internal_url);
 		check_authorization(D, "internal authorization header", D->internal_url);

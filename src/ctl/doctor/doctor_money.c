@@ -58,10 +58,8 @@ static void check_waiting(struct doctor *D)
 	else
 		doctor_say(D, "outbox", DOCTOR_OK, "", "nothing was given up");
 	if (w.late > 0)
-		doctor_say(D, "worker", DOCTOR_PROBLEM,
-		           "let octroi run, or octroictl tick by cron, and see its log",
-		           "%lld charges or messages have been due for more than an hour",
-		           (long long)w.late);
+		doctor_say(D, "worker", DOCTOR_PROBLEM, "let octroi run, or octroictl tick by cron, and see its log",
+		           "%lld charges or messages have been due for more than an hour", (long long)w.late);
 	else
 		doctor_say(D, "worker", DOCTOR_OK, "", "nothing is late");
 	if (w.failed > 0)
@@ -69,14 +67,12 @@ static void check_waiting(struct doctor *D)
 		           "look at these accounts; their customers have to change the card or pay",
 		           "%lld could not be charged", (long long)w.failed);
 	else
-		doctor_say(D, "statements", DOCTOR_OK, "",
-		           "none is unpaid because a charge failed");
+		doctor_say(D, "statements", DOCTOR_OK, "", "none is unpaid because a charge failed");
 }
 
 /* ---- the platform's own keys ----------------------------------------------------------------- */
 
-static void check_provider(struct doctor *D, const char *check, enum probe_provider provider,
-                           bool configured)
+static void check_provider(struct doctor *D, const char *check, enum probe_provider provider, bool configured)
 {
 	struct probes_row row;
 	const struct probe_text *text;
@@ -88,16 +84,15 @@ static void check_provider(struct doctor *D, const char *check, enum probe_provi
 	text = probe_text(probe_state_find(row.state));
 	if (row.checked_at_us == 0)
 		doctor_say(D, check, DOCTOR_SKIPPED, "",
-		           configured ? "not probed yet (octroictl probe %s --store)"
-		                      : "%s_api_key is empty",
+		           configured ? "not probed yet (octroictl probe %s --store)" : "%s_api_key is empty",
 		           probe_provider_name(provider));
 	else
 		doctor_say(D, check,
 		           text->up     ? DOCTOR_OK
 		           : text->ours ? DOCTOR_PROBLEM
 		                        : DOCTOR_WARNING,
-		           text->up ? "" : text->action, "%s%s%s: %s", text->name,
-		           row.detail[0] != '\0' ? ", " : "", row.detail, text->message);
+		           text->up ? "" : text->action, "%s%s%s: %s", text->name, row.detail[0] != '\0' ? ", " : "",
+		           row.detail, text->message);
 }
 
 void doctor_money(struct doctor *D)

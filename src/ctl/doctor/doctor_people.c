@@ -31,8 +31,7 @@ static bool people_say(const struct json *record, const char *name, const char *
 {
 	const struct json *value = json_get(record, name);
 
-	return value != NULL && json_type(value) == JSON_TEXT &&
-	       strcmp(json_text(value, NULL), wanted) == 0;
+	return value != NULL && json_type(value) == JSON_TEXT && strcmp(json_text(value, NULL), wanted) == 0;
 }
 
 /* The number of keys with an id that can verify jwt_algorithm; -1 if the bytes are no key set. */
@@ -68,17 +67,15 @@ static void check_issuer(struct doctor *D)
 	put_page_url(c, &url);
 	request.url = buf_text(&url);
 	if (http_send(&request, &answer) < 0) {
-		doctor_say(D, "token issuer", DOCTOR_PROBLEM, ADVICE, "%s: %s", request.url,
-		           answer.error);
+		doctor_say(D, "token issuer", DOCTOR_PROBLEM, ADVICE, "%s: %s", request.url, answer.error);
 	} else if (answer.status != 200) {
-		doctor_say(D, "token issuer", DOCTOR_PROBLEM, ADVICE, "%s answers %d", request.url,
-		           answer.status);
+		doctor_say(D, "token issuer", DOCTOR_PROBLEM, ADVICE, "%s answers %d", request.url, answer.status);
 	} else {
 		keys = count_keys(buf_text(&answer.body), answer.body.length, c->jwt_algorithm);
 		doctor_say(D, "token issuer", keys > 0 ? DOCTOR_OK : DOCTOR_PROBLEM,
 		           keys > 0 ? "" : "correct jwt_jwks_url or jwt_algorithm",
-		           keys < 0 ? "%s is no key set" : "%s has keys for %s: %d", request.url,
-		           c->jwt_algorithm, keys);
+		           keys < 0 ? "%s is no key set" : "%s has keys for %s: %d", request.url, c->jwt_algorithm,
+		           keys);
 	}
 	http_answer_free(&answer);
 	buf_free(&url);
@@ -146,8 +143,8 @@ static void check_bonus(struct doctor *D)
 	doctor_say(D, "sign-up bonus", advice[0] != '\0' ? DOCTOR_WARNING : DOCTOR_OK, advice,
 	           "%s for each, %s%s in all, %s; campaign %s has given %s to %lld", amount,
 	           c->bonus_campaign_cap != 0 ? "up to " : "without a cap", c->bonus_campaign_cap != 0 ? cap : "",
-	           c->bonus_needs_email ? "to verified addresses" : "also without an address", c->bonus_campaign,
-	           sum, (long long)g.grants);
+	           c->bonus_needs_email ? "to verified addresses" : "also without an address", c->bonus_campaign, sum,
+	           (long long)g.grants);
 }
 
 void doctor_people(struct doctor *D)
@@ -156,14 +153,10 @@ void doctor_people(struct doctor *D)
 
 	check_bonus(D);
 	/* A secret that is too short needs no check: the configuration would not have been loaded. */
-	doctor_say(D, "clerk webhook secret",
-	           c->clerk_webhook_secret[0] != '\0' ? DOCTOR_OK : DOCTOR_SKIPPED, "",
-	           c->clerk_webhook_secret[0] != '\0'
-	                   ? "it is set"
-	                   : "it is empty: /api/webhooks/clerk is not served");
+	doctor_say(D, "clerk webhook secret", c->clerk_webhook_secret[0] != '\0' ? DOCTOR_OK : DOCTOR_SKIPPED, "",
+	           c->clerk_webhook_secret[0] != '\0' ? "it is set" : "it is empty: /api/webhooks/clerk is not served");
 	if (c->jwt_issuer[0] == '\0')
-		doctor_say(D, "token issuer", DOCTOR_SKIPPED, "",
-		           "jwt_issuer is empty: octroi's own tokens only");
+		doctor_say(D, "token issuer", DOCTOR_SKIPPED, "", "jwt_issuer is empty: octroi's own tokens only");
 	else
 		check_issuer(D);
 }

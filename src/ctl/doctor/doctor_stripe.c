@@ -14,12 +14,10 @@ static void check_pages(struct doctor *D)
 {
 	const struct config *config = D->ctl->config;
 
-	if (config->topup_success_url[0] != '\0' || config->topup_url[0] != '\0' ||
-	    config->public_url[0] != '\0')
+	if (config->topup_success_url[0] != '\0' || config->topup_url[0] != '\0' || config->public_url[0] != '\0')
 		doctor_say(D, "stripe return page", DOCTOR_OK, "", "it is set");
 	else
-		doctor_say(D, "stripe return page", DOCTOR_PROBLEM,
-		           "set public_url, topup_url or topup_success_url",
+		doctor_say(D, "stripe return page", DOCTOR_PROBLEM, "set public_url, topup_url or topup_success_url",
 		           "customers could not come back from the payment page: no top-ups");
 }
 
@@ -46,15 +44,13 @@ static void check_stripe_clock(struct doctor *D, int64_t before_us, int64_t date
 		skew_us = before_us - date_us - CLOCK_US_PER_SECOND;
 	if (date_us > now_us)
 		skew_us = date_us - now_us;
-	doctor_say(
-		D, "stripe clock",
-		skew_us > SKEW_PROBLEM_US   ? DOCTOR_PROBLEM
-		: skew_us > SKEW_WARNING_US ? DOCTOR_WARNING
-					    : DOCTOR_OK,
-		skew_us > SKEW_WARNING_US
-			? "synchronise this machine's clock: webhooks of another time are refused"
-			: "",
-		"%lld s from this machine's", (long long)(skew_us / CLOCK_US_PER_SECOND));
+	doctor_say(D, "stripe clock",
+	           skew_us > SKEW_PROBLEM_US   ? DOCTOR_PROBLEM
+	           : skew_us > SKEW_WARNING_US ? DOCTOR_WARNING
+	                                       : DOCTOR_OK,
+	           skew_us > SKEW_WARNING_US ? "synchronise this machine's clock: webhooks of another time are refused"
+	                                     : "",
+	           "%lld s from this machine's", (long long)(skew_us / CLOCK_US_PER_SECOND));
 }
 
 /* Reads one row of /v1/payment_intents, a list that octroictl stripe reconcile reads. */
@@ -77,18 +73,17 @@ static void check_reachable(struct doctor *D)
 		check_stripe_clock(D, before_us, call.date_us);
 		break;
 	case STRIPE_REFUSED:
-		doctor_say(
-			D, "stripe", DOCTOR_PROBLEM,
-			"correct stripe_secret_key; a restricted one needs the rights that README names",
-			"it answers %d: %s", call.status, call.error);
+		doctor_say(D, "stripe", DOCTOR_PROBLEM,
+		           "correct stripe_secret_key; a restricted one needs the rights that README names",
+		           "it answers %d: %s", call.status, call.error);
 		check_stripe_clock(D, before_us, call.date_us);
 		break;
 	case STRIPE_LIMITED:
 		doctor_say(D, "stripe", DOCTOR_WARNING, "try again later", "it limits the rate");
 		break;
 	case STRIPE_UNAVAILABLE:
-		doctor_say(D, "stripe", DOCTOR_PROBLEM, "let this machine reach stripe_api_base",
-		           "%s: %s", stripe.api_base, call.error);
+		doctor_say(D, "stripe", DOCTOR_PROBLEM, "let this machine reach stripe_api_base", "%s: %s",
+		           stripe.api_base, call.error);
 		break;
 	}
 	stripe_call_free(&call);
@@ -210,8 +205,7 @@ static void check_events(struct doctor *D)
 void doctor_stripe(struct doctor *D)
 {
 	if (D->ctl->config->stripe_secret_key[0] == '\0') {
-		doctor_say(D, "stripe", DOCTOR_SKIPPED, "",
-		           "stripe_secret_key is empty: no top-ups");
+		doctor_say(D, "stripe", DOCTOR_SKIPPED, "", "stripe_secret_key is empty: no top-ups");
 		return;
 	}
 	/* A configuration without the webhook secret, or with a short one, is not loaded at all. */

@@ -14,8 +14,8 @@
 
 static void set_profile(struct decide *d, struct slot *s, const struct command *c)
 {
-	const char *const given[] = {c->account_change.email, c->account_change.name,
-	                             c->account_change.locale, c->account_change.time_zone};
+	const char *const given[] = {c->account_change.email, c->account_change.name, c->account_change.locale,
+	                             c->account_change.time_zone};
 	struct profiles_row *p;
 	bool any = false;
 

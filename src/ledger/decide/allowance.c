@@ -450,9 +450,10 @@ static void join(struct decide *d, struct slot *s, const struct members_row *bef
 		return;
 	quota = take_seat(w, p, m);
 	if (quota > 0) {
-		const struct allowance_given seat = {
-			.reason = ALLOWANCE_SEAT, .member = m->member_id, .amount_micros = quota,
-			.paid_seq = paying(s, w)};
+		const struct allowance_given seat = {.reason = ALLOWANCE_SEAT,
+		                                     .member = m->member_id,
+		                                     .amount_micros = quota,
+		                                     .paid_seq = paying(s, w)};
 
 		w->granted_micros += allowance_give(d, s, &seat, d->now_us);
 	}

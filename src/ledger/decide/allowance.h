@@ -26,7 +26,7 @@ struct allowance_given {
 	enum allowance_reason reason;
 	const char *member; /* of a seat */
 	micros amount_micros;
-	int64_t paid_seq;   /* the period in paid_periods that the allowance comes from; 0: none */
+	int64_t paid_seq; /* the period in paid_periods that the allowance comes from; 0: none */
 };
 /* Gives an allowance of the running plan.  Returns the amount given: all, unless the balance would leave its range. */
 micros allowance_give(struct decide *d, struct slot *s, const struct allowance_given *what, int64_t at_us);

@@ -33,8 +33,7 @@ static const char *provider_for(const struct decide *d, const char *model)
 	return p != NULL && provider_bit(p->provider) != 0 ? p->provider : provider_of_model(model);
 }
 
-static bool choose_byok(const struct decide *d, const struct command *c, unsigned byok,
-                        struct choice *choice)
+static bool choose_byok(const struct decide *d, const struct command *c, unsigned byok, struct choice *choice)
 {
 	for (unsigned bit = 1; bit != 0 && bit <= byok; bit <<= 1) {
 		for (int i = 0; (byok & bit) != 0 && i < c->authorize.model_count; i++) {
@@ -47,8 +46,7 @@ static bool choose_byok(const struct decide *d, const struct command *c, unsigne
 			                          .index = i,
 			                          .kind = PRICE_MODEL,
 			                          .source = SOURCE_BYOK,
-			                          .max_output_tokens =
-			                                  c->authorize.max_output_tokens,
+			                          .max_output_tokens = c->authorize.max_output_tokens,
 			                          .bounds = c->authorize.counts};
 			return true;
 		}
@@ -58,9 +56,8 @@ static bool choose_byok(const struct decide *d, const struct command *c, unsigne
 
 /* Compares one model with the available amount: OK, MODEL_NOT_IN_PLAN, UNKNOWN_MODEL, INSUFFICIENT_CREDITS (with the
  * needed amount in reserved_micros) or INVALID_REQUEST (the cost is out of range). */
-static enum outcome try_model(const struct decide *d, const struct plan *plan,
-                              const struct command *c, int index, micros available,
-                              struct choice *choice)
+static enum outcome try_model(const struct decide *d, const struct plan *plan, const struct command *c, int index,
+                              micros available, struct choice *choice)
 {
 	const enum account_unit unit = c->answer.unit;
 
@@ -140,10 +137,8 @@ static enum outcome choose_action(const struct decide *d, const struct slot *s, 
 	struct price standard;
 	const struct price *p = refusal_action_price(d, s, c->authorize.action, &standard);
 
-	*choice = (struct choice){.item = c->authorize.action,
-	                          .provider = "",
-	                          .kind = PRICE_ACTION,
-	                          .source = SOURCE_PLATFORM};
+	*choice = (struct choice){
+		.item = c->authorize.action, .provider = "", .kind = PRICE_ACTION, .source = SOURCE_PLATFORM};
 	if (p == NULL)
 		return OUTCOME_UNKNOWN_ACTION;
 	if (p != &standard)
@@ -153,11 +148,10 @@ static enum outcome choose_action(const struct decide *d, const struct slot *s, 
 	return choice->reserved_micros <= available ? OUTCOME_OK : OUTCOME_INSUFFICIENT_CREDITS;
 }
 
-static enum outcome choose(const struct decide *d, const struct slot *s, const struct command *c,
-                           micros available, struct choice *choice)
+static enum outcome choose(const struct decide *d, const struct slot *s, const struct command *c, micros available,
+                           struct choice *choice)
 {
-	const unsigned byok =
-		c->authorize.byok | (s->account != NULL ? (unsigned)s->account->byok : 0);
+	const unsigned byok = c->authorize.byok | (s->account != NULL ? (unsigned)s->account->byok : 0);
 
 	if (c->authorize.model_count == 0)
 		return choose_action(d, s, c, available, choice);

@@ -9,7 +9,7 @@
 #include "ledger/decide/workspace.h"
 
 #define PPM 1000000
-#define DECIMALS_MAX 6 /* no currency has a smaller unit than a micro */
+#define DECIMALS_MAX 6     /* no currency has a smaller unit than a micro */
 #define MINOR_MAX 99999999 /* of one invoice, by Stripe's rules; the next one has the rest */
 
 micros bill_owed(const struct slot *s, const struct workspaces_row *w)
@@ -51,8 +51,7 @@ bool bill_small(const struct decide *d, const struct statement_amount *amount)
 	return amount->minor <= 0 || amount->minor < d->billing.statement_min_minor;
 }
 
-struct statements_row *bill_make(struct decide *d, struct slot *s, const struct statement_amount *amount,
-                                      int64_t to_us)
+struct statements_row *bill_make(struct decide *d, struct slot *s, const struct statement_amount *amount, int64_t to_us)
 {
 	struct workspaces_row *w = workspace_of(d, s);
 	struct statements_row *t = (struct statements_row *)rows_alloc(d->rows, TABLE_STATEMENTS);

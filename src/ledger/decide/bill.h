@@ -28,7 +28,7 @@ void bill_suspend(struct decide *d, struct slot *s);
 
 /* Makes a statement, to be charged unless the amount is small.  The account has a workspace. */
 struct statements_row *bill_make(struct decide *d, struct slot *s, const struct statement_amount *amount,
-                                      int64_t to_us);
+                                 int64_t to_us);
 /* The statement that a command names; NULL when there is none. */
 struct statements_row *bill_find(struct decide *d, struct slot *s, int64_t seq);
 /* PAID, VOID or CARRIED. */

@@ -128,7 +128,7 @@ int64_t campaign_give(struct decide *d, struct slot *s, const struct command *c)
 }
 
 void campaign_know_email(struct decide *d, const unsigned char account_claim[ID_KEY_BYTES],
-                      const unsigned char email_claim[ID_KEY_BYTES])
+                         const unsigned char email_claim[ID_KEY_BYTES])
 {
 	const struct claims_row *had = (const struct claims_row *)rows_find(d->rows, NULL, TABLE_CLAIMS, account_claim);
 	struct claims_row *row;

@@ -18,7 +18,7 @@ void campaign_account(struct decide *d, struct slot *s, const struct command *c)
 /* An address has become known of an account.  If the account has had the bonus, the address has had the bonus too, and
  * another account with that address gets none.  The keys of claims are those of identity.h. */
 void campaign_know_email(struct decide *d, const unsigned char account_claim[ID_KEY_BYTES],
-                      const unsigned char email_claim[ID_KEY_BYTES]);
+                         const unsigned char email_claim[ID_KEY_BYTES]);
 /* Calls campaign_know_email for each address that a SIGNUP claims. */
 void campaign_know_claims(struct decide *d, const struct command *c);
 

@@ -12,8 +12,8 @@
 #include "ledger/decide/refusal.h"
 #include "ledger/decide/row_check.h"
 
-static struct usages_row *new_usage(struct decide *d, struct slot *s, const struct command *c,
-                                    int64_t price_version, micros cost)
+static struct usages_row *new_usage(struct decide *d, struct slot *s, const struct command *c, int64_t price_version,
+                                    micros cost)
 {
 	struct usages_row *u = (struct usages_row *)rows_alloc(d->rows, TABLE_USAGES);
 

@@ -25,8 +25,8 @@ static bool price_model(const struct decide *d, const struct price *p, const str
                         micros *needed)
 {
 	const struct counts none = {{0}};
-	const struct counts bounds = use_bounds(&d->use.estimate, p, c->check.input_tokens,
-		                                        c->check.max_output_tokens, &none);
+	const struct counts bounds =
+		use_bounds(&d->use.estimate, p, c->check.input_tokens, c->check.max_output_tokens, &none);
 	const struct price_use use = {&bounds, TIER_STANDARD, ""};
 	struct price_charge charge;
 
@@ -46,13 +46,11 @@ void decide_check(struct decide *d, struct slot *s, struct command *c)
 	if (refusal_suspended(s, a) || refusal_removed(d, s, c->member, a))
 		return;
 	if (c->check.model[0] != '\0') {
-		const struct price *p =
-			book_price_at(d->book, PRICE_MODEL, c->check.model, d->now_us);
+		const struct price *p = book_price_at(d->book, PRICE_MODEL, c->check.model, d->now_us);
 		const unsigned own = s->account != NULL ? (unsigned)s->account->byok : 0;
 
 		a->outcome = OUTCOME_OK;
-		if ((own & provider_bit(p != NULL ? p->provider
-		                                  : provider_of_model(c->check.model))) != 0)
+		if ((own & provider_bit(p != NULL ? p->provider : provider_of_model(c->check.model))) != 0)
 			return;
 		if (p == NULL || !price_model(d, p, c, a->unit, &needed)) {
 			a->outcome = OUTCOME_UNKNOWN_MODEL;

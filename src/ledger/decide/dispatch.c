@@ -48,8 +48,7 @@ static enum hold_state hold_state(const struct decide *d, struct slot *s, const 
 static void recall(const struct decide *d, struct slot *s, const struct requests_row *q, const struct command *c,
                    struct answer *a)
 {
-	if (q->command != (int64_t)c->kind ||
-	    memcmp(q->fingerprint, c->fingerprint, sizeof(q->fingerprint)) != 0) {
+	if (q->command != (int64_t)c->kind || memcmp(q->fingerprint, c->fingerprint, sizeof(q->fingerprint)) != 0) {
 		a->outcome = OUTCOME_CONFLICT;
 		return;
 	}
@@ -99,8 +98,7 @@ void decide(struct decide *d, struct slot *s, struct command *c)
 	CHECK((unsigned)c->kind < COMMAND_COUNT && memcmp(&s->key, &c->account, sizeof(s->key)) == 0);
 	memset(&c->answer, 0, sizeof(c->answer));
 	/* Two names with one key would need a collision of 128 bits of SHA-256. */
-	CHECK(s->account == NULL || c->account_id == NULL ||
-	      strcmp(s->account->external_id, c->account_id) == 0);
+	CHECK(s->account == NULL || c->account_id == NULL || strcmp(s->account->external_id, c->account_id) == 0);
 	if (s->account != NULL && !s->refreshed)
 		decide_refresh(d, s);
 	CHECK(s->account == NULL || s->refreshed);

@@ -11,7 +11,7 @@
 #include "ledger/decide/row_check.h"
 
 static const char *dispute_mismatch(struct decide *d, const struct slot *s, const struct order *o,
-                            const struct disputes_row *r, const struct command *c)
+                                    const struct disputes_row *r, const struct command *c)
 {
 	const char *why = order_mismatch(o, c->dispute.currency, c->dispute.livemode);
 
@@ -30,8 +30,7 @@ static void decide_order_dispute(struct decide *d, struct slot *s, struct comman
 {
 	struct order o, order;
 	const bool known = order_find(d, s, c, &o);
-	struct disputes_row *r =
-		(struct disputes_row *)rows_find(d->rows, s, TABLE_DISPUTES, c->object_key);
+	struct disputes_row *r = (struct disputes_row *)rows_find(d->rows, s, TABLE_DISPUTES, c->object_key);
 	const struct disputes_row after = facts_of_dispute(r, c);
 	const char *why = dispute_mismatch(d, s, known ? &o : NULL, r, c);
 	struct order_claims claims;

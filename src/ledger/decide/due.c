@@ -10,8 +10,8 @@ void due_note(struct accounts_row *a, int64_t at_us)
 		a->due_at_us = at_us;
 }
 
-void due_post(struct decide *d, struct slot *s, struct workspaces_row *w, enum outbox_kind kind,
-                  int64_t subject_seq, int64_t at_us)
+void due_post(struct decide *d, struct slot *s, struct workspaces_row *w, enum outbox_kind kind, int64_t subject_seq,
+              int64_t at_us)
 {
 	struct outbox_row *o = (struct outbox_row *)rows_alloc(d->rows, TABLE_OUTBOX);
 

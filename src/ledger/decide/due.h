@@ -11,7 +11,7 @@
 /* Notes that an event of the account falls due at at_us; 0: none. */
 void due_note(struct accounts_row *account, int64_t at_us);
 /* Adds outside work, for at_us or later, to the outbox of an account with a workspace. */
-void due_post(struct decide *d, struct slot *s, struct workspaces_row *w, enum outbox_kind kind,
-                  int64_t subject_seq, int64_t at_us);
+void due_post(struct decide *d, struct slot *s, struct workspaces_row *w, enum outbox_kind kind, int64_t subject_seq,
+              int64_t at_us);
 
 #endif

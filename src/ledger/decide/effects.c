@@ -72,7 +72,8 @@ static void enter(struct decide *d, struct slot *s, micros amount, int64_t grant
 }
 
 /* Takes amount from the grant, as far as the grant has it; returns the remainder of amount. */
-static micros take_from_grant(struct decide *d, struct slot *s, struct grants_row *g, micros amount, const struct movement *m)
+static micros take_from_grant(struct decide *d, struct slot *s, struct grants_row *g, micros amount,
+                              const struct movement *m)
 {
 	const micros part = g->remaining_micros < amount ? g->remaining_micros : amount;
 
@@ -126,7 +127,7 @@ static void debit(struct decide *d, struct slot *s, micros amount, int64_t first
 }
 
 static struct grants_row *new_grant(struct decide *d, struct slot *s, micros amount, int64_t type, int64_t priority,
-          int64_t expires_at_us, int64_t at_us)
+                                    int64_t expires_at_us, int64_t at_us)
 {
 	struct grants_row *g = (struct grants_row *)rows_alloc(d->rows, TABLE_GRANTS);
 
@@ -188,7 +189,7 @@ static void note_debt(struct decide *d, struct slot *s, micros debt)
 
 /* Gives amount as a new grant, which first pays the account's debt (payable).  Returns the grant's seq. */
 static int64_t credit(struct decide *d, struct slot *s, micros amount, int64_t type, int64_t priority,
-       int64_t expires_at_us, const struct movement *m)
+                      int64_t expires_at_us, const struct movement *m)
 {
 	const micros debt = funds_debt(s), due = payable(s, type);
 	const micros after = money_sum(s->account->balance_micros, amount);
@@ -301,8 +302,7 @@ int64_t effects_claw_back(struct decide *d, struct slot *s, const struct effects
 	return transact(d, s, t, grant_seq);
 }
 
-void effects_expire_grant(struct decide *d, struct slot *s, struct grants_row *g,
-                     const struct effects_transaction *t)
+void effects_expire_grant(struct decide *d, struct slot *s, struct grants_row *g, const struct effects_transaction *t)
 {
 	record_sum record;
 	const int64_t seq = s->account->entry_seq + 1;
@@ -330,7 +330,7 @@ void effects_reserve(struct decide *d, struct slot *s, struct holds_row *h, micr
 }
 
 struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct holds_row *h, enum usage_state state,
-                 int64_t at_us)
+                                    int64_t at_us)
 {
 	struct accounts_row *a = s->account;
 	struct usages_row *u = (struct usages_row *)rows_alloc(d->rows, TABLE_USAGES);

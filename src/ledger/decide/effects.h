@@ -27,14 +27,13 @@ int64_t effects_transact(struct decide *d, struct slot *s, const struct effects_
 /* Books as effects_transact does, but takes a negative amount from that grant first, whatever its turn. */
 int64_t effects_claw_back(struct decide *d, struct slot *s, const struct effects_transaction *t, int64_t grant_seq);
 /* Takes the rest of one grant; t's amount is minus that rest. */
-void effects_expire_grant(struct decide *d, struct slot *s, struct grants_row *g,
-                          const struct effects_transaction *t);
+void effects_expire_grant(struct decide *d, struct slot *s, struct grants_row *g, const struct effects_transaction *t);
 
 /* Adds change, which may be negative, to the amount that the open hold reserves. */
 void effects_reserve(struct decide *d, struct slot *s, struct holds_row *h, micros change);
 /* The open hold ends: its row moves to usages, in the given state, with nothing charged yet. */
-struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct holds_row *h,
-                                    enum usage_state state, int64_t at_us);
+struct usages_row *effects_end_hold(struct decide *d, struct slot *s, struct holds_row *h, enum usage_state state,
+                                    int64_t at_us);
 /* Sets the cost of a usage and moves the difference to the cost before.  An excess goes back to the grants that paid
  * it, and out of the windows that counted it.  The call is the last change of a usage: its entry records the row, and
  * the row keeps balance and available for a repeated answer.  Callers make it even at no cost.  recorded: the row's

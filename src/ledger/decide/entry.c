@@ -10,13 +10,20 @@ static unsigned char *put_int(unsigned char *p, int64_t value)
 }
 
 void entry_hash(const struct entries_row *e, const unsigned char previous[DIGEST_BYTES],
-           unsigned char out[DIGEST_BYTES])
+                unsigned char out[DIGEST_BYTES])
 {
 	unsigned char bytes[DIGEST_BYTES + sizeof(e->account_id) + 10 * 8 + sizeof(e->record)], *p = bytes;
 	static const unsigned char none[sizeof(e->record)];
-	const int64_t fields[] = {e->seq, e->kind, e->counterpart, e->amount_micros,
-	                          e->balance_before_micros, e->balance_after_micros, e->grant_seq,
-	                          e->usage_seq, e->transaction_seq, e->created_at_us};
+	const int64_t fields[] = {e->seq,
+	                          e->kind,
+	                          e->counterpart,
+	                          e->amount_micros,
+	                          e->balance_before_micros,
+	                          e->balance_after_micros,
+	                          e->grant_seq,
+	                          e->usage_seq,
+	                          e->transaction_seq,
+	                          e->created_at_us};
 
 	memcpy(p, previous, DIGEST_BYTES);
 	p += DIGEST_BYTES;

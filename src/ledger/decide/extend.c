@@ -16,8 +16,8 @@
 #include "ledger/decide/use.h"
 
 /* Sets reserved to the amount for that many output tokens; OK, INVALID_REQUEST or UNAVAILABLE. */
-static enum outcome reserve(const struct decide *d, const struct holds_row *h,
-                            enum account_unit unit, int64_t output, micros *reserved)
+static enum outcome reserve(const struct decide *d, const struct holds_row *h, enum account_unit unit, int64_t output,
+                            micros *reserved)
 {
 	const struct price *p;
 	struct counts counts;
@@ -48,8 +48,8 @@ static bool in_plan(const struct decide *d, const struct slot *s, const struct h
 
 /* True, with the refusal in the answer, if a hold that is placed now would be refused.  No limit refuses an extension
  * with the customer's own key, or one that only reserves less. */
-static bool refuse_extension(struct decide *d, struct slot *s, const struct command *c, const struct holds_row *h, micros more,
-                   struct limits_verdict *verdict, struct answer *a)
+static bool refuse_extension(struct decide *d, struct slot *s, const struct command *c, const struct holds_row *h,
+                             micros more, struct limits_verdict *verdict, struct answer *a)
 {
 	CHECK(more == 0 || (h->source == SOURCE_PLATFORM && h->kind == PRICE_MODEL));
 	if (refusal_suspended(s, a) || refusal_removed(d, s, h->member, a))
@@ -74,13 +74,11 @@ void decide_extend(struct decide *d, struct slot *s, struct command *c)
 	micros reserved;
 
 	if (h == NULL) {
-		a->outcome = rows_usage(d->rows, s, c->hold_seq) != NULL ? OUTCOME_HOLD_ENDED
-		                                                         : OUTCOME_NOT_FOUND;
+		a->outcome = rows_usage(d->rows, s, c->hold_seq) != NULL ? OUTCOME_HOLD_ENDED : OUTCOME_NOT_FOUND;
 		return;
 	}
 	CHECK(c->extend.ttl_us >= 0 && c->extend.max_output_tokens >= 0);
-	output = c->extend.max_output_tokens > 0 ? c->extend.max_output_tokens
-	                                         : h->max_output_tokens;
+	output = c->extend.max_output_tokens > 0 ? c->extend.max_output_tokens : h->max_output_tokens;
 	a->outcome = reserve(d, h, a->unit, output, &reserved);
 	a->field = "maxOutputTokens";
 	if (a->outcome != OUTCOME_OK)

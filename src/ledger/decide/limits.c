@@ -78,8 +78,8 @@ static int64_t period_end(const struct slot *s, int64_t next_month_us)
 }
 
 /* A member may not spend the unused quota of other members; nor may a request without a member. */
-static void limit_share(const struct decide *d, const struct slot *s, const struct members_row *m, int64_t next_month_us,
-                  struct limits_verdict *v)
+static void limit_share(const struct decide *d, const struct slot *s, const struct members_row *m,
+                        int64_t next_month_us, struct limits_verdict *v)
 {
 	const micros own = m != NULL ? workspace_unused(m, d->now_us) : 0;
 	const micros others = s->workspace->reserved_micros - own;
@@ -137,8 +137,8 @@ const struct plan *limits_plan(const struct decide *d, const struct slot *s)
 void limits_refuse(const struct limits_verdict *v, micros needed, struct answer *a)
 {
 	static const enum outcome outcomes[] = {
-		[LIMIT_BALANCE] = OUTCOME_INSUFFICIENT_CREDITS, [LIMIT_HARD] = OUTCOME_HARD_LIMIT_REACHED,
-		[LIMIT_MEMBER] = OUTCOME_MEMBER_LIMIT_REACHED,  [LIMIT_DAILY] = OUTCOME_SPENDING_LIMIT_REACHED,
+		[LIMIT_BALANCE] = OUTCOME_INSUFFICIENT_CREDITS,   [LIMIT_HARD] = OUTCOME_HARD_LIMIT_REACHED,
+		[LIMIT_MEMBER] = OUTCOME_MEMBER_LIMIT_REACHED,    [LIMIT_DAILY] = OUTCOME_SPENDING_LIMIT_REACHED,
 		[LIMIT_MONTHLY] = OUTCOME_SPENDING_LIMIT_REACHED,
 	};
 

@@ -35,7 +35,7 @@ static int64_t wanted_role(const struct members_row *m, const struct command *c)
 }
 
 static enum outcome check_member_change(struct decide *d, struct slot *s, const struct members_row *m, bool present,
-                          const struct command *c)
+                                        const struct command *c)
 {
 	const int64_t role = wanted_role(m, c);
 

@@ -143,8 +143,7 @@ static const struct payments_row *order_payment(struct decide *d, const struct c
 {
 	if (c->payment_id[0] == '\0')
 		return NULL;
-	return (const struct payments_row *)rows_find(d->rows, NULL, TABLE_PAYMENTS,
-	                                              c->payment_key);
+	return (const struct payments_row *)rows_find(d->rows, NULL, TABLE_PAYMENTS, c->payment_key);
 }
 
 bool order_knows_payment(struct decide *d, const struct command *c)
@@ -196,8 +195,7 @@ void order_keep_payment(struct decide *d, struct slot *s, struct order *o, const
 /* The change of the balance when the claims are met; each part is within MONEY_AMOUNT_MAX_MICROS. */
 static micros change_of(const struct order *o, const struct order_claims *claims)
 {
-	return o->refunded_micros - claims->refunded_micros + o->disputed_micros -
-	       claims->disputed_micros;
+	return o->refunded_micros - claims->refunded_micros + o->disputed_micros - claims->disputed_micros;
 }
 
 bool order_fits(const struct slot *s, const struct order *o, const struct order_claims *claims)

@@ -11,12 +11,12 @@
 #define ORDER_MINOR_MAX INT64_C(1000000000000) /* Stripe's amounts have at most 12 digits */
 
 /* Columns of a top-up or a statement, in either table. */
-#define ORDER_FACTS(FACT)           \
-	FACT(refunds_live_minor)    \
-	FACT(refunds_known_minor)   \
+#define ORDER_FACTS(FACT) \
+	FACT(refunds_live_minor) \
+	FACT(refunds_known_minor) \
 	FACT(charge_refunded_minor) \
-	FACT(disputes_minor)        \
-	FACT(refunded_micros)       \
+	FACT(disputes_minor) \
+	FACT(refunded_micros) \
 	FACT(disputed_micros)
 
 /* The common part of a top-up and a statement.  A copy: order_write puts facts and payment into the row. */

@@ -56,7 +56,8 @@ static int64_t lost_minor(const struct paid_periods_row *r)
 static micros kept(const struct paid_periods_row *r, micros amount)
 {
 	CHECK(amount >= 0);
-	return r->amount_minor == 0 ? amount : period_share(amount, r->amount_minor - lost_minor(r), r->amount_minor, false);
+	return r->amount_minor == 0 ? amount
+	                            : period_share(amount, r->amount_minor - lost_minor(r), r->amount_minor, false);
 }
 
 /* The credits of the row that the customer had or still has. */
@@ -531,7 +532,7 @@ static micros left_of_period(struct decide *d, struct slot *s, const struct paid
 }
 
 static void take_back(struct decide *d, struct slot *s, struct paid_periods_row *r, struct effects_transaction *t,
-                 micros more)
+                      micros more)
 {
 	const micros own = money_least(more, left_of_period(d, s, r));
 
@@ -555,7 +556,8 @@ static micros owed_back(const struct paid_periods_row *r)
 
 /* Gives back owed_back(r).  The rest of taken_micros were credits of the period: they come back until its end, and not
  * after it. */
-static void give_period_back(struct decide *d, struct slot *s, struct paid_periods_row *r, struct effects_transaction *t)
+static void give_period_back(struct decide *d, struct slot *s, struct paid_periods_row *r,
+                             struct effects_transaction *t)
 {
 	const struct workspaces_row *w = workspace_of(d, s);
 	const micros owed = owed_back(r);
@@ -579,7 +581,7 @@ static void give_period_back(struct decide *d, struct slot *s, struct paid_perio
 }
 
 void paid_period_claim(struct decide *d, struct slot *s, struct paid_periods_row *r, enum transaction_type type,
-                  const char *reference)
+                       const char *reference)
 {
 	const micros more = more_of(r);
 	struct effects_transaction t = {

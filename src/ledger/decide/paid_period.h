@@ -41,6 +41,6 @@ bool paid_period_keep_payment(struct decide *d, struct slot *s, struct paid_peri
  * takes them back, or gives back the excess.  reference: Stripe's id of the object that caused it. */
 bool paid_period_claim_fits(const struct slot *s, const struct paid_periods_row *r);
 void paid_period_claim(struct decide *d, struct slot *s, struct paid_periods_row *r, enum transaction_type type,
-                  const char *reference);
+                       const char *reference);
 
 #endif

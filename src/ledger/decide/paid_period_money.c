@@ -10,7 +10,7 @@
 #include "ledger/decide/row_check.h"
 
 static const char *money_mismatch(struct decide *d, const struct slot *s, const struct paid_periods_row *p,
-                            const struct command *c, int64_t amount_minor, const char *currency, bool livemode)
+                                  const struct command *c, int64_t amount_minor, const char *currency, bool livemode)
 {
 	if (p == NULL)
 		return "no such period";

@@ -40,7 +40,7 @@ static const char *session_mismatch(struct decide *d, const struct topups_row *t
 
 /* NULL, or the reason why the command must wait for a person. */
 static const char *payment_mismatch(struct decide *d, struct slot *s, const struct topups_row *t, const struct order *o,
-                            const struct command *c)
+                                    const struct command *c)
 {
 	const char *why = order_mismatch(t != NULL ? o : NULL, c->payment.currency, c->payment.livemode);
 
@@ -59,7 +59,7 @@ static const char *payment_mismatch(struct decide *d, struct slot *s, const stru
 }
 
 static void credit_payment(struct decide *d, struct slot *s, struct topups_row *t, struct answer *a,
-                   const struct order_claims *claims)
+                           const struct order_claims *claims)
 {
 	const struct effects_transaction given = {
 		.type = TRANSACTION_TOP_UP,

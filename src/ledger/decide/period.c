@@ -16,7 +16,7 @@
 #include "ledger/decide/workspace.h"
 
 #define US_PER_SECOND INT64_C(1000000)
-#define AHEAD_US (600 * US_PER_SECOND)               /* Stripe's clock may be ahead of ours by that */
+#define AHEAD_US (600 * US_PER_SECOND)                     /* Stripe's clock may be ahead of ours by that */
 #define LONGEST_US (INT64_C(1100) * 86400 * US_PER_SECOND) /* Stripe's longest interval is three years */
 #define TRIAL_SLACK_US (3600 * US_PER_SECOND)
 #define SAME_PERIOD_US (INT64_C(2) * 86400 * US_PER_SECOND)
@@ -37,7 +37,7 @@ static bool is_of_another(struct decide *d, struct slot *s, const struct command
 
 /* NULL, or the reason why the command must wait, for a fact that is not known yet or for a person. */
 static const char *period_mismatch(struct decide *d, struct slot *s, const struct subscriptions_row *r,
-                            const struct paid_periods_row *known, const struct command *c)
+                                   const struct paid_periods_row *known, const struct command *c)
 {
 	if (s->account == NULL)
 		return "no such account";

@@ -12,7 +12,7 @@
 #include "ledger/decide/row_check.h"
 
 static const char *refund_mismatch(struct decide *d, const struct slot *s, const struct order *o,
-                            const struct refunds_row *r, const struct command *c)
+                                   const struct refunds_row *r, const struct command *c)
 {
 	const char *why = order_mismatch(o, c->refund.currency, c->refund.livemode);
 
@@ -22,8 +22,8 @@ static const char *refund_mismatch(struct decide *d, const struct slot *s, const
 		return why;
 	if (c->refund.amount_minor < 0 || c->refund.amount_minor > ORDER_MINOR_MAX)
 		return "an amount that cannot be";
-	if (r != NULL && (r->kind != (int64_t)o->kind || r->topup_seq != o->seq ||
-	                  r->amount_minor != c->refund.amount_minor))
+	if (r != NULL &&
+	    (r->kind != (int64_t)o->kind || r->topup_seq != o->seq || r->amount_minor != c->refund.amount_minor))
 		return "this refund was of another order or amount";
 	return NULL;
 }

@@ -8,8 +8,7 @@
 
 bool refusal_suspended(const struct slot *s, struct answer *a)
 {
-	if (s->account == NULL ||
-	    (s->account->status != STATUS_SUSPENDED && s->account->status != STATUS_UNPAID))
+	if (s->account == NULL || (s->account->status != STATUS_SUSPENDED && s->account->status != STATUS_UNPAID))
 		return false;
 	a->outcome = OUTCOME_ACCOUNT_SUSPENDED;
 	a->limit = LIMIT_SUSPENDED;
@@ -34,8 +33,7 @@ const struct price *refusal_action_price(const struct decide *d, const struct sl
 	const struct price *p = book_price_at(d->book, PRICE_ACTION, action, d->now_us);
 
 	CHECK(d->action_price_micros >= 0 && (p == NULL || p->kind == PRICE_ACTION));
-	*standard = (struct price){
-		.kind = PRICE_ACTION, .terms = d->terms, .credits_micros = d->action_price_micros};
+	*standard = (struct price){.kind = PRICE_ACTION, .terms = d->terms, .credits_micros = d->action_price_micros};
 	if (plan != NULL && plan_action_price(plan, action, &standard->credits_micros))
 		return standard;
 	if (p != NULL)

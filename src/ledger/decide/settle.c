@@ -24,15 +24,27 @@ struct terms_of_hold {
 
 static struct terms_of_hold terms_of_open(const struct holds_row *h)
 {
-	return (struct terms_of_hold){(enum price_kind)h->kind, (enum hold_source)h->source, h->item, h->provider,
-	                              h->variant, h->price_version, h->service_tier, h->reserved_micros,
+	return (struct terms_of_hold){(enum price_kind)h->kind,
+	                              (enum hold_source)h->source,
+	                              h->item,
+	                              h->provider,
+	                              h->variant,
+	                              h->price_version,
+	                              h->service_tier,
+	                              h->reserved_micros,
 	                              h->input_tokens};
 }
 
 static struct terms_of_hold terms_of_ended(const struct usages_row *u)
 {
-	return (struct terms_of_hold){(enum price_kind)u->kind, (enum hold_source)u->source, u->item, u->provider,
-	                              u->variant, u->price_version, u->service_tier, u->reserved_micros,
+	return (struct terms_of_hold){(enum price_kind)u->kind,
+	                              (enum hold_source)u->source,
+	                              u->item,
+	                              u->provider,
+	                              u->variant,
+	                              u->price_version,
+	                              u->service_tier,
+	                              u->reserved_micros,
 	                              u->input_tokens};
 }
 
@@ -121,8 +133,7 @@ static enum outcome compute(const struct decide *d, const struct command *c, con
 {
 	complete(d, c, h, s);
 	s->settlement = c->settle.outcome == SETTLE_PARTIAL ? SETTLEMENT_PARTIAL : SETTLEMENT_EXACT;
-	if (h->source == SOURCE_BYOK ||
-	    (c->settle.outcome == SETTLE_FAILED && !c->settle.has_usage))
+	if (h->source == SOURCE_BYOK || (c->settle.outcome == SETTLE_FAILED && !c->settle.has_usage))
 		return OUTCOME_OK;
 	if (h->kind == PRICE_ACTION || !c->settle.has_usage) {
 		s->cost_micros = h->reserved_micros;
@@ -156,11 +167,9 @@ static bool same_settlement(const struct decide *d, const struct usages_row *u, 
 
 	if (compute(d, c, &terms, &again) != OUTCOME_OK)
 		return false;
-	return u->outcome == (int64_t)c->settle.outcome &&
-	       (u->has_usage != 0) == c->settle.has_usage &&
-	       memcmp(&stored, &again.counts, sizeof(stored)) == 0 &&
-	       u->service_tier == (int64_t)again.tier && strcmp(u->variant, again.variant) == 0 &&
-	       (!c->settle.has_cost || u->cost_micros == again.cost_micros) &&
+	return u->outcome == (int64_t)c->settle.outcome && (u->has_usage != 0) == c->settle.has_usage &&
+	       memcmp(&stored, &again.counts, sizeof(stored)) == 0 && u->service_tier == (int64_t)again.tier &&
+	       strcmp(u->variant, again.variant) == 0 && (!c->settle.has_cost || u->cost_micros == again.cost_micros) &&
 	       strcmp(u->settled_message_id, c->settle.message_id) == 0;
 }
 
@@ -210,8 +219,7 @@ static void settle_open(struct decide *d, struct slot *s, struct command *c, str
 	fill_answer(s, u, &c->answer);
 }
 
-static void settle_expired(struct decide *d, struct slot *s, struct command *c,
-                           struct usages_row *u)
+static void settle_expired(struct decide *d, struct slot *s, struct command *c, struct usages_row *u)
 {
 	const struct terms_of_hold terms = terms_of_ended(u);
 	struct settled settled;
@@ -247,11 +255,10 @@ void decide_settle(struct decide *d, struct slot *s, struct command *c)
 	} else if (u != NULL && u->state == USAGE_EXPIRED) {
 		settle_expired(d, s, c, u);
 	} else if (u != NULL) {
-		const bool released = u->state == USAGE_RELEASED &&
-		                      c->settle.outcome == SETTLE_FAILED && !c->settle.has_usage;
+		const bool released =
+			u->state == USAGE_RELEASED && c->settle.outcome == SETTLE_FAILED && !c->settle.has_usage;
 
-		c->answer.outcome = released || same_settlement(d, u, c) ? OUTCOME_OK
-		                                                      : OUTCOME_SETTLEMENT_CONFLICT;
+		c->answer.outcome = released || same_settlement(d, u, c) ? OUTCOME_OK : OUTCOME_SETTLEMENT_CONFLICT;
 		c->answer.replayed = c->answer.outcome == OUTCOME_OK;
 		if (c->answer.replayed)
 			fill_answer(s, u, &c->answer);

@@ -34,7 +34,8 @@ static void note_invoice(struct decide *d, struct statements_row *t, const struc
 }
 
 /* NULL, or the reason why the command's payment is not one of the statement's invoice. */
-static const char *note_mismatch(struct decide *d, const struct slot *s, struct statements_row *t, const struct command *c)
+static const char *note_mismatch(struct decide *d, const struct slot *s, struct statements_row *t,
+                                 const struct command *c)
 {
 	struct order o;
 

@@ -14,7 +14,8 @@
 #include "ledger/decide/row_check.h"
 
 /* NULL, or the reason why the command must wait for a person. */
-static const char *paid_mismatch(struct decide *d, const struct slot *s, struct statements_row *t, const struct command *c)
+static const char *paid_mismatch(struct decide *d, const struct slot *s, struct statements_row *t,
+                                 const struct command *c)
 {
 	struct order o;
 

@@ -31,7 +31,7 @@ static bool is_newer(const struct subscriptions_row *r, const struct command *c)
 }
 
 static struct subscriptions_row *keep_subscription(struct decide *d, struct slot *s, struct subscriptions_row *r,
-                                      const struct command *c)
+                                                   const struct command *c)
 {
 	if (r == NULL) {
 		r = (struct subscriptions_row *)rows_alloc(d->rows, TABLE_SUBSCRIPTIONS);
@@ -62,8 +62,7 @@ static bool decides_plan(const struct billing_row *b, const struct command *c)
 {
 	if (b == NULL || b->subscription_id[0] == '\0' || strcmp(b->subscription_id, c->object_id) == 0)
 		return true;
-	return c->subscription.live &&
-	       (b->subscription_live == 0 || c->event.created_at_us >= b->subscription_at_us);
+	return c->subscription.live && (b->subscription_live == 0 || c->event.created_at_us >= b->subscription_at_us);
 }
 
 /* The plan that the subscription grants, "" for none.  A name that is no plan of ours is kept and shown, and grants
@@ -102,8 +101,8 @@ static void set_plan(struct billing_row *b, const struct command *c)
 
 void decide_subscription(struct decide *d, struct slot *s, struct command *c)
 {
-	struct subscriptions_row *r = (struct subscriptions_row *)rows_find(
-		d->rows, s, TABLE_SUBSCRIPTIONS, c->object_key);
+	struct subscriptions_row *r =
+		(struct subscriptions_row *)rows_find(d->rows, s, TABLE_SUBSCRIPTIONS, c->object_key);
 	struct answer *a = &c->answer;
 	const char *why;
 	bool decides;

@@ -14,8 +14,7 @@
 #include "ledger/decide/row_check.h"
 
 /* The credits that the money buys on this account, rounded down; false when they are none, or too many. */
-static bool credits_of(const struct decide *d, enum account_unit unit, micros money,
-                       micros *credits)
+static bool credits_of(const struct decide *d, enum account_unit unit, micros money, micros *credits)
 {
 	__int128 exact;
 
@@ -35,8 +34,7 @@ void decide_topup(struct decide *d, struct slot *s, struct command *c)
 	micros credits;
 
 	if (c->topup.amount_minor <= 0 || c->topup.amount_minor > ORDER_MINOR_MAX ||
-	    !credits_of(d, a->unit, c->topup.money_micros, &credits) ||
-	    !funds_fit(s->account, credits)) {
+	    !credits_of(d, a->unit, c->topup.money_micros, &credits) || !funds_fit(s->account, credits)) {
 		a->outcome = OUTCOME_INVALID_REQUEST;
 		a->field = "amount";
 		return;

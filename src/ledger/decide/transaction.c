@@ -18,19 +18,16 @@ static const struct rule rules[TRANSACTION_COUNT] = {
 #undef TRANSACTION
 };
 
-static const char *wrong_field(const struct decide *d, const struct slot *s,
-                               const struct command *c)
+static const char *wrong_field(const struct decide *d, const struct slot *s, const struct command *c)
 {
 	const struct rule *rule = &rules[c->transaction.type];
 	const micros amount = c->transaction.amount_micros;
 
 	CHECK((unsigned)c->transaction.type < TRANSACTION_COUNT && rule->priority >= 0);
 	if (amount == 0 || amount > MONEY_AMOUNT_MAX_MICROS || amount < -MONEY_AMOUNT_MAX_MICROS ||
-	    (rule->sign > 0 && amount < 0) || (rule->sign < 0 && amount > 0) ||
-	    !funds_fit(s->account, amount))
+	    (rule->sign > 0 && amount < 0) || (rule->sign < 0 && amount > 0) || !funds_fit(s->account, amount))
 		return "amountMicros";
-	if (c->transaction.expires_at_us != 0 &&
-	    (amount < 0 || c->transaction.expires_at_us <= d->now_us))
+	if (c->transaction.expires_at_us != 0 && (amount < 0 || c->transaction.expires_at_us <= d->now_us))
 		return "expiresAt";
 	return NULL;
 }

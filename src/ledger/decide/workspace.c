@@ -89,8 +89,8 @@ static void turn_period(const struct slot *s, struct members_row *m, int64_t at_
 {
 	if (at_us < m->period_until_us)
 		return;
-	m->period_until_us = s->workspace->period_end_us > at_us ? s->workspace->period_end_us
-	                                                          : zone_next_month(s->zone, at_us);
+	m->period_until_us =
+		s->workspace->period_end_us > at_us ? s->workspace->period_end_us : zone_next_month(s->zone, at_us);
 	m->period_micros = 0;
 	CHECK(at_us < m->period_until_us);
 }

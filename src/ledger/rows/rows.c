@@ -93,8 +93,7 @@ static struct slot **slot_place(struct rows *r, const struct account_key *key)
 
 	/* Half of the places stay free, so that the search ends. */
 	CHECK(r->slot_count >= 0 && r->slot_count <= SLOTS_MAX);
-	while (r->slot_bucket[at] != NULL &&
-	       memcmp(&r->slot_bucket[at]->key, key, sizeof(*key)) != 0)
+	while (r->slot_bucket[at] != NULL && memcmp(&r->slot_bucket[at]->key, key, sizeof(*key)) != 0)
 		at = (at + 1) & mask;
 	return &r->slot_bucket[at];
 }
@@ -263,8 +262,7 @@ void rows_each_wanted(struct rows *r, enum table_id table,
 	CHECK(is_looked_up(table));
 	for (struct want *w = r->wanted[table]; w != NULL; w = w->next_in_table) {
 		CHECK(w->table == table);
-		if (!visit(context, w->slot,
-		           named_by_text(table) ? (const void *)w->key.text : &w->key))
+		if (!visit(context, w->slot, named_by_text(table) ? (const void *)w->key.text : &w->key))
 			break;
 	}
 }
@@ -451,8 +449,7 @@ struct usages_row *rows_usage(struct rows *r, struct slot *s, int64_t seq)
 	return row;
 }
 
-struct requests_row *rows_request(struct rows *r, struct slot *s,
-                                  const unsigned char key[ID_KEY_BYTES])
+struct requests_row *rows_request(struct rows *r, struct slot *s, const unsigned char key[ID_KEY_BYTES])
 {
 	struct requests_row *q = (struct requests_row *)rows_find(r, s, TABLE_REQUESTS, key);
 

@@ -59,9 +59,9 @@ struct members_row *rows_member(struct rows *r, struct slot *s, const char *memb
 struct profiles_row *rows_profile(struct rows *r, struct slot *s);
 struct billing_row *rows_billing(struct rows *r, struct slot *s);
 struct topups_row *rows_topup(struct rows *r, struct slot *s, int64_t seq);
-struct grants_row *rows_grants(struct slot *s);      /* head; must be loaded */
-struct holds_row *rows_open_holds(struct slot *s);   /* head; all must be loaded; skip ended ones */
-struct members_row *rows_members(struct slot *s);    /* head; all must be loaded */
+struct grants_row *rows_grants(struct slot *s);    /* head; must be loaded */
+struct holds_row *rows_open_holds(struct slot *s); /* head; all must be loaded; skip ended ones */
+struct members_row *rows_members(struct slot *s);  /* head; all must be loaded */
 struct captures_row *rows_capture(struct rows *r, struct slot *s, int64_t seq);
 struct paid_periods_row *rows_period(struct rows *r, struct slot *s, int64_t seq);
 struct paid_periods_row *rows_periods(struct slot *s); /* head; those that run must be loaded */

@@ -22,8 +22,8 @@
 		static const struct column columns[] = { \
 			NAME##_COLUMNS(COLUMN_OF_INT, COLUMN_OF_TEXT, COLUMN_OF_BYTES)}; \
 		static const char list[] = NAME##_COLUMNS(NAME_OF_INT, NAME_OF_TEXT, NAME_OF_BYTES); \
-		static const struct table described = {#name, columns, LOAD_##load, \
-		                                       (int)(sizeof(columns) / sizeof(columns[0])), \
+		static const struct table described = {#name,        columns, \
+		                                       LOAD_##load,  (int)(sizeof(columns) / sizeof(columns[0])), \
 		                                       sizeof(*row), list + 1}; \
 \
 		(void)row; \

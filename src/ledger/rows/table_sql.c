@@ -16,8 +16,7 @@ void table_sql_select(struct buf *sql, enum table_id id)
 	sql_literal(sql, " FORCE INDEX (PRIMARY) WHERE ");
 }
 
-bool table_sql_read(enum table_id id, const struct db_row *from, struct row *row,
-                    struct arena *arena)
+bool table_sql_read(enum table_id id, const struct db_row *from, struct row *row, struct arena *arena)
 {
 	const struct table *t = table_of(id);
 
@@ -33,9 +32,7 @@ bool table_sql_read(enum table_id id, const struct db_row *from, struct row *row
 			*(int64_t *)field = db_int(from, i);
 			break;
 		case COLUMN_TEXT:
-			text = from->length[i] == 0
-			               ? ""
-			               : arena_copy(arena, from->field[i], from->length[i]);
+			text = from->length[i] == 0 ? "" : arena_copy(arena, from->field[i], from->length[i]);
 			if (text == NULL)
 				return false;
 			*(const char **)field = text;
@@ -71,12 +68,10 @@ static void write_sql_value(struct buf *sql, const struct column *c, const struc
 static bool wanted(const struct column *c, enum row_change change)
 {
 	CHECK(change == ROW_NEW || change == ROW_CHANGED || change == ROW_ENDED);
-	return change == ROW_NEW || c->role == COLUMN_KEY ||
-	       (change == ROW_CHANGED && c->role == COLUMN_VARYING);
+	return change == ROW_NEW || c->role == COLUMN_KEY || (change == ROW_CHANGED && c->role == COLUMN_VARYING);
 }
 
-static void write_row(struct buf *sql, const struct table *t, const struct row *row,
-                      enum row_change change)
+static void write_row(struct buf *sql, const struct table *t, const struct row *row, enum row_change change)
 {
 	char before = '(';
 

@@ -28,16 +28,14 @@ struct call;
 /* Renders the answer of a command of the call that the ledger answered with OK. */
 typedef void call_finish(struct call *c);
 
-enum scope {
-	SCOPE_NONE, SCOPE_GUARD, SCOPE_APP, SCOPE_ADMIN, SCOPE_REPORT, SCOPE_BROWSER, SCOPE_SERVER
-};
+enum scope { SCOPE_NONE, SCOPE_GUARD, SCOPE_APP, SCOPE_ADMIN, SCOPE_REPORT, SCOPE_BROWSER, SCOPE_SERVER };
 
 struct call {
 	const struct request *request;
 	struct response *response;
 	struct router *router;
 	struct metrics *metrics;
-	struct edge *edge;      /* NULL until it runs */
+	struct edge *edge; /* NULL until it runs */
 	const struct config *config;
 	struct ledger *ledger;
 	struct pool *readers;

@@ -18,8 +18,7 @@ static void write_numbers(enum cursor_kind kind, const struct account_key *owner
 		memcpy(out + 1, owner->bytes, OWNER_BYTES);
 }
 
-void cursor_format(enum cursor_kind kind, const struct account_key *owner, int64_t seq,
-                   char out[CURSOR_MAX])
+void cursor_format(enum cursor_kind kind, const struct account_key *owner, int64_t seq, char out[CURSOR_MAX])
 {
 	unsigned char bytes[CURSOR_BYTES];
 	uint64_t rest = (uint64_t)seq;
@@ -33,8 +32,7 @@ void cursor_format(enum cursor_kind kind, const struct account_key *owner, int64
 	CHECK(digest_base64url(bytes, sizeof(bytes), out) == CURSOR_MAX - 1);
 }
 
-int cursor_parse(const char *text, enum cursor_kind kind, const struct account_key *owner,
-                 int64_t *seq)
+int cursor_parse(const char *text, enum cursor_kind kind, const struct account_key *owner, int64_t *seq)
 {
 	unsigned char bytes[CURSOR_BYTES];
 	unsigned char list[1 + OWNER_BYTES];

@@ -15,10 +15,8 @@
 enum cursor_kind { CURSOR_TRANSACTIONS, CURSOR_USAGES, CURSOR_PRICES };
 
 /* owner NULL for a list that belongs to nobody; seq > 0. */
-void cursor_format(enum cursor_kind kind, const struct account_key *owner, int64_t seq,
-                   char out[CURSOR_MAX]);
+void cursor_format(enum cursor_kind kind, const struct account_key *owner, int64_t seq, char out[CURSOR_MAX]);
 /* 0, or -1 when the text is no cursor of that list. */
-int cursor_parse(const char *text, enum cursor_kind kind, const struct account_key *owner,
-                 int64_t *seq);
+int cursor_parse(const char *text, enum cursor_kind kind, const struct account_key *owner, int64_t *seq);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#define TAG_BYTES 16 /* of the digest */
+#define TAG_BYTES 16                    /* of the digest */
 #define TAG_MAX (TAG_BYTES * 4 / 3 + 4) /* in base64url, two quotes and a NUL */
 
 /* A tag in quotes has no quotes inside, and no other tag contains it.  A weak tag (W/) counts as well (RFC 9110 section

@@ -13,8 +13,7 @@ static int quality_of(const char *text, size_t length)
 	int quality = 0;
 	int unit = QUALITY_MAX;
 
-	if (length < 1 || length > 5 || (text[0] != '0' && text[0] != '1') ||
-	    (length > 1 && text[1] != '.'))
+	if (length < 1 || length > 5 || (text[0] != '0' && text[0] != '1') || (length > 1 && text[1] != '.'))
 		return -1;
 	quality = (text[0] - '0') * unit;
 	for (size_t i = 2; i < length; i++) {

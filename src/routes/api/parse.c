@@ -40,8 +40,7 @@ static const char *shown(const struct parse *p, const char *field)
 	return copy != NULL ? copy : "";
 }
 
-static void wrong(struct parse *p, const char *field, enum parse_want want, int64_t low,
-                  int64_t high)
+static void wrong(struct parse *p, const char *field, enum parse_want want, int64_t low, int64_t high)
 {
 	if (p->field != NULL)
 		return;
@@ -93,8 +92,7 @@ static int refuse_unknown(void *context, const char *key, const struct json *val
 	return 1;
 }
 
-void parse_record(struct parse *p, const struct request *request, const struct json *record,
-                  const char *const *known)
+void parse_record(struct parse *p, const struct request *request, const struct json *record, const char *const *known)
 {
 	struct known names = {.parse = p, .names = known};
 
@@ -252,8 +250,8 @@ const char *parse_text(struct parse *p, const char *name, int64_t low, int64_t h
 	if (absent(v))
 		return NULL;
 	text = value_text(v, &length);
-	if (text != NULL && (length == 0 || parse_plain(text, length, length)) &&
-	    characters(text, length) >= low && characters(text, length) <= high)
+	if (text != NULL && (length == 0 || parse_plain(text, length, length)) && characters(text, length) >= low &&
+	    characters(text, length) <= high)
 		return text;
 	wrong(p, name, PARSE_TEXT, low, high);
 	return NULL;
@@ -274,8 +272,7 @@ const char *parse_bytes(struct parse *p, const char *name, int64_t max)
 	return NULL;
 }
 
-static const char *parse_checked(struct parse *p, const char *name,
-                                 bool (*valid)(const char *text, size_t length),
+static const char *parse_checked(struct parse *p, const char *name, bool (*valid)(const char *text, size_t length),
                                  enum parse_want want)
 {
 	struct value v = look_up(p, name);
@@ -348,8 +345,7 @@ const struct json *parse_list(struct parse *p, const char *name, size_t low, siz
 
 	if (absent(v))
 		return NULL;
-	if (v.json != NULL && json_type(v.json) == JSON_LIST && json_size(v.json) >= low &&
-	    json_size(v.json) <= high)
+	if (v.json != NULL && json_type(v.json) == JSON_LIST && json_size(v.json) >= low && json_size(v.json) <= high)
 		return v.json;
 	wrong(p, name, PARSE_LIST, (int64_t)low, (int64_t)high);
 	return NULL;
@@ -395,9 +391,7 @@ unsigned parse_providers(struct parse *p, const char *name)
 
 	for (size_t i = 0; list != NULL && i < json_size(list); i++) {
 		const struct json *provider = json_at(list, i);
-		unsigned bit = json_type(provider) == JSON_TEXT
-		                       ? provider_bit(json_text(provider, NULL))
-		                       : 0;
+		unsigned bit = json_type(provider) == JSON_TEXT ? provider_bit(json_text(provider, NULL)) : 0;
 
 		if (bit == 0)
 			parse_wrong(p, name, PARSE_PROVIDERS);

@@ -23,15 +23,14 @@ enum parse_want {
 
 struct parse {
 	const struct request *request;
-	const struct json *record;  /* NULL: query parameters */
-	const char *field;          /* the first wrong one; NULL while all is well */
+	const struct json *record; /* NULL: query parameters */
+	const char *field;         /* the first wrong one; NULL while all is well */
 	enum parse_want want;
 	int64_t low, high;
 };
 
 /* Begins with a record that may only have the known members (ends with NULL). */
-void parse_record(struct parse *p, const struct request *request, const struct json *record,
-                  const char *const *known);
+void parse_record(struct parse *p, const struct request *request, const struct json *record, const char *const *known);
 void parse_query(struct parse *p, const struct request *request);
 
 bool parse_ok(const struct parse *p);

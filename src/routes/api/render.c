@@ -43,8 +43,7 @@ void render_put_whole(struct json_writer *w, const char *key, int64_t amount_mic
 	json_put_int(w, key, money_floor_div(amount_micros, render_per_minor(unit)));
 }
 
-void render_put_id(struct json_writer *w, const char *key, const struct account_key *account,
-                   int64_t seq)
+void render_put_id(struct json_writer *w, const char *key, const struct account_key *account, int64_t seq)
 {
 	char id[ID_PUBLIC_MAX];
 
@@ -300,8 +299,7 @@ void render_wrong(struct call *c, const struct parse *p)
 
 void render_said(struct call *c, enum outcome outcome, const char *field, enum sentence sentence)
 {
-	const struct refusal r = {
-		.outcome = outcome, .field = field, .message = sentence_text(sentence, c->french)};
+	const struct refusal r = {.outcome = outcome, .field = field, .message = sentence_text(sentence, c->french)};
 
 	render_refusal(c, &r);
 }

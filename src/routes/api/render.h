@@ -45,8 +45,7 @@ int64_t render_per_minor(int64_t unit);
 /* amount in whole minor units, rounded down. */
 void render_put_whole(struct json_writer *w, const char *key, int64_t amount_micros, int64_t unit);
 /* The public id of an account's hold, usage or transaction. */
-void render_put_id(struct json_writer *w, const char *key, const struct account_key *account,
-                   int64_t seq);
+void render_put_id(struct json_writer *w, const char *key, const struct account_key *account, int64_t seq);
 /* Writes nothing when text is "". */
 void render_put_given(struct json_writer *w, const char *key, const char *text);
 

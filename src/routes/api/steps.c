@@ -50,7 +50,9 @@ void call_asks(const struct call *c, struct command *command)
 bool call_touch(struct call *c, const struct account_key *key)
 {
 	struct command command = {
-		.kind = COMMAND_TOUCH, .account = *key, .account_id = c->account,
+		.kind = COMMAND_TOUCH,
+		.account = *key,
+		.account_id = c->account,
 		.touch = {.create = c->scope != SCOPE_REPORT},
 	};
 

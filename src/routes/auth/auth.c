@@ -53,7 +53,7 @@ struct auth {
 	bool loaded;
 	int64_t loaded_us; /* when reading began: the copy holds all keys of that moment */
 	bool reading;
-	int doubters; /* threads that wait until it is time for a copy with a new key */
+	int doubters;      /* threads that wait until it is time for a copy with a new key */
 	int64_t failed_us; /* when reading failed last; 0 after it went well */
 	int64_t failures;
 };
@@ -267,8 +267,7 @@ static enum outcome find_locked(struct auth *a, struct key *k, int64_t deadline_
 
 	if (a->loaded && !a->reading && !is_loaded_since(a, now_us - KEYS_REFRESH_US) && a->failed_us == 0)
 		reload(a, deadline_us);
-	if (!ensure(a, now_us - KEYS_AGE_MAX_US, deadline_us) &&
-	    !is_loaded_since(a, now_us - KEYS_AGE_OUTAGE_US))
+	if (!ensure(a, now_us - KEYS_AGE_MAX_US, deadline_us) && !is_loaded_since(a, now_us - KEYS_AGE_OUTAGE_US))
 		return OUTCOME_UNAVAILABLE;
 	found = search(a, k);
 	if (found == NULL) {
@@ -356,8 +355,8 @@ static enum outcome admit_token(struct auth *a, enum caller wanted, const char *
 		kid = token_key_id(c->request->arena, a->issuer.algorithm, text, strlen(text));
 	if (kid != NULL)
 		return admit_issued(a, wanted, text, kid, c);
-	if (token_accept(c->request->arena, a->config->token_secret, text, strlen(text), clock_wall_us(),
-	                 &c->account, &c->member) < 0)
+	if (token_accept(c->request->arena, a->config->token_secret, text, strlen(text), clock_wall_us(), &c->account,
+	                 &c->member) < 0)
 		return OUTCOME_UNAUTHORIZED;
 	c->scope = SCOPE_BROWSER;
 	return OUTCOME_OK;
@@ -405,8 +404,8 @@ static bool entitled(enum caller wanted, const struct call *c)
 	case CALLER_REPORT:
 		return s == SCOPE_REPORT || s == SCOPE_ADMIN;
 	case CALLER_OWNER:
-		return s == SCOPE_BROWSER || s == SCOPE_SERVER || s == SCOPE_APP ||
-		       s == SCOPE_ADMIN || (s == SCOPE_REPORT && reading);
+		return s == SCOPE_BROWSER || s == SCOPE_SERVER || s == SCOPE_APP || s == SCOPE_ADMIN ||
+		       (s == SCOPE_REPORT && reading);
 	case CALLER_GATE:
 		return s == SCOPE_SERVER || s == SCOPE_GUARD || s == SCOPE_APP || s == SCOPE_ADMIN;
 	}
@@ -426,8 +425,7 @@ static enum outcome choose_account(enum caller wanted, struct call *c)
 	if (!parse_ok(&p))
 		return invalid(c, p.field);
 	if (own)
-		return named == NULL || strcmp(named, c->account) == 0 ? OUTCOME_OK
-		                                                       : OUTCOME_FORBIDDEN;
+		return named == NULL || strcmp(named, c->account) == 0 ? OUTCOME_OK : OUTCOME_FORBIDDEN;
 	if (wanted == CALLER_GATE && server != NULL && server[0] != '\0') {
 		if (!id_account_valid(server, strlen(server)))
 			return invalid(c, "OCTROI_ACCOUNT");

@@ -33,8 +33,7 @@ static cjose_jwk_t *token_key(const char *secret)
 	return cjose_jwk_create_oct_spec((const uint8_t *)secret, length, NULL);
 }
 
-static bool write_claims(struct buf *out, const char *account, const char *member, int64_t now,
-                         int64_t life)
+static bool write_claims(struct buf *out, const char *account, const char *member, int64_t now, int64_t life)
 {
 	struct json_writer w;
 
@@ -63,8 +62,8 @@ static cjose_header_t *header_new(void)
 	return NULL;
 }
 
-const char *token_issue(struct arena *a, const char *secret, const char *account,
-                        const char *member, int64_t now_us, int64_t life_seconds)
+const char *token_issue(struct arena *a, const char *secret, const char *account, const char *member, int64_t now_us,
+                        int64_t life_seconds)
 {
 	cjose_jwk_t *key = token_key(secret);
 	cjose_header_t *header = header_new();
@@ -111,8 +110,7 @@ static bool in_time(const struct json *claims, int64_t now)
 	const struct json *issued = json_get(claims, "iat");
 	const struct json *expires = json_get(claims, "exp");
 
-	if (issued == NULL || expires == NULL || json_type(issued) != JSON_INT ||
-	    json_type(expires) != JSON_INT)
+	if (issued == NULL || expires == NULL || json_type(issued) != JSON_INT || json_type(expires) != JSON_INT)
 		return false;
 	if (json_int(issued) < 0 || json_int(issued) > now + SKEW_SECONDS)
 		return false;
@@ -130,8 +128,7 @@ static bool read_claims(struct arena *a, const struct json *claims, int64_t now,
 		return false;
 	if (account == NULL || !id_account_valid(account, strlen(account)))
 		return false;
-	if (json_get(claims, "member") != NULL &&
-	    (member == NULL || !id_account_valid(member, strlen(member))))
+	if (json_get(claims, "member") != NULL && (member == NULL || !id_account_valid(member, strlen(member))))
 		return false;
 	out->account = arena_copy(a, account, strlen(account));
 	out->member = member != NULL ? arena_copy(a, member, strlen(member)) : "";
@@ -183,8 +180,8 @@ static bool is_compact(struct arena *a, const char *token, size_t length, size_t
 	return true;
 }
 
-int token_accept(struct arena *a, const char *secret, const char *token, size_t length,
-                 int64_t now_us, const char **account, const char **member)
+int token_accept(struct arena *a, const char *secret, const char *token, size_t length, int64_t now_us,
+                 const char **account, const char **member)
 {
 	cjose_jwk_t *key = token_key(secret);
 	cjose_jws_t *jws = NULL;
@@ -200,10 +197,8 @@ int token_accept(struct arena *a, const char *secret, const char *token, size_t 
 	jws = cjose_jws_import(token, length, NULL);
 	/* octroi chooses the algorithm, not the token. */
 	if (jws == NULL ||
-	    !is(cjose_header_get(cjose_jws_get_protected(jws), CJOSE_HDR_ALG, NULL),
-	        CJOSE_HDR_ALG_HS256) ||
-	    !cjose_jws_verify(jws, key, NULL) ||
-	    !cjose_jws_get_plaintext(jws, &text, &text_length, NULL))
+	    !is(cjose_header_get(cjose_jws_get_protected(jws), CJOSE_HDR_ALG, NULL), CJOSE_HDR_ALG_HS256) ||
+	    !cjose_jws_verify(jws, key, NULL) || !cjose_jws_get_plaintext(jws, &text, &text_length, NULL))
 		goto done;
 	claims = json_parse((const char *)text, text_length, false, error); /* the jws owns text */
 	if (claims == NULL || !read_claims(a, claims, now_us / CLOCK_US_PER_SECOND, &found))

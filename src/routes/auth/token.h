@@ -18,13 +18,13 @@
 void token_watch_memory(void);
 
 /* The token, in the arena, or NULL when memory is short.  member may be "". */
-const char *token_issue(struct arena *a, const char *secret, const char *account,
-                        const char *member, int64_t now_us, int64_t life_seconds);
+const char *token_issue(struct arena *a, const char *secret, const char *account, const char *member, int64_t now_us,
+                        int64_t life_seconds);
 
 /* 0 with account and member (in the arena), or -1: not ours, altered, expired (clock skew 5 s), or
  * not meant for this.  secret shorter than TOKEN_SECRET_MIN accepts nothing. */
-int token_accept(struct arena *a, const char *secret, const char *token, size_t length,
-                 int64_t now_us, const char **account, const char **member);
+int token_accept(struct arena *a, const char *secret, const char *token, size_t length, int64_t now_us,
+                 const char **account, const char **member);
 
 /* The demands on another issuer's tokens; strings are never NULL. */
 struct token_issuer {
