@@ -145,7 +145,7 @@ CREATE TABLE IF NOT EXISTS labels (
 		return;
 	}
 """, missed=AGREEMENT + "test_outcome_is_given_and_tested"),
-        after("tests/decide/test_decide.c", "\t\t{COMMAND_EXTEND, {", "OUTCOME_SHELF_FULL, ",
+        after("tests/decide/test_decide.c", "\t\t{COMMAND_EXTEND,\n\t         {", "OUTCOME_SHELF_FULL, ",
               missed=AGREEMENT + "test_outcome_is_given_and_tested"),
         before("tests/decide/test_decide.c", '\t\t"extend a 1 ttl=600 -> OK amount=500 expires=600 output=100 seq=1',
                '\t\t"give a 100000 -> OK", "extend a 1 out=4242 -> SHELF_FULL", "give a -100000 -> OK",\n',
