@@ -28,7 +28,8 @@ static enum db_result write_bulk(struct batch *b, struct db *d, enum table_id ta
 	if (values == NULL)
 		return DB_FAULT;
 	CHECK(parameters > 0 && parameters <= DB_PARAMETERS_MAX);
-	return db_bulk(d, table_sql_number(table, change), table_sql_statement, values, parameters, count);
+	return db_bulk(d, table_sql_number(table, table_sql_form(table, change, changed)), table_sql_statement, values,
+	               parameters, count);
 }
 
 static enum db_result write_table(struct batch *b, struct db *d, enum table_id table, bool bulk)

@@ -62,7 +62,7 @@ ADDITIONS = [
                missed=SCHEMA),
     ]),
     ("a column of such a table", [
-        after("src/ledger/rows/columns.def", "\tINT(incomplete, VARYING) \\\n\tINT(reported, VARYING)",
+        after("src/ledger/rows/columns.def", "\tINT(incomplete, RARE_VARYING) \\\n\tINT(reported, RARE_VARYING)",
               " \\\n\tINT(shelf_number, VARYING)", missed=SCHEMA),
         before(NEWEST, VERSION,
                "ALTER TABLE usages ADD COLUMN IF NOT EXISTS shelf_number BIGINT NOT NULL DEFAULT 0;\n",

@@ -48,7 +48,7 @@ struct row {
 #undef ROW_BYTES
 
 enum column_type { COLUMN_INT, COLUMN_TEXT, COLUMN_BYTES };
-enum column_role { COLUMN_KEY, COLUMN_FIXED, COLUMN_VARYING };
+enum column_role { COLUMN_KEY, COLUMN_FIXED, COLUMN_VARYING, COLUMN_RARE_FIXED, COLUMN_RARE_VARYING };
 
 struct column {
 	const char *name;

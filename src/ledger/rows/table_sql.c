@@ -63,20 +63,71 @@ static void write_sql_value(struct buf *sql, const struct column *c, const struc
 	}
 }
 
-/* True if the column is written.  A new row has all columns.  A changed row has the key, to find it, and the varying
- * columns.  An ended row has the key. */
-static bool wanted(const struct column *c, enum row_change change)
+static bool is_rare(const struct column *c)
 {
-	CHECK(change == ROW_NEW || change == ROW_CHANGED || change == ROW_ENDED);
-	return change == ROW_NEW || c->role == COLUMN_KEY || (change == ROW_CHANGED && c->role == COLUMN_VARYING);
+	return c->role == COLUMN_RARE_FIXED || c->role == COLUMN_RARE_VARYING;
 }
 
-static void write_row(struct buf *sql, const struct table *t, const struct row *row, enum row_change change)
+static bool is_varying(const struct column *c)
+{
+	return c->role == COLUMN_VARYING || c->role == COLUMN_RARE_VARYING;
+}
+
+/* True if the column is written.  A new row has all columns, in brief those that are not rare.  A changed row has the
+ * key, to find it, and the varying columns.  An ended row has the key. */
+static bool wanted(const struct column *c, enum table_sql_form form)
+{
+	switch (form) {
+	case TABLE_SQL_BRIEF:
+		return !is_rare(c);
+	case TABLE_SQL_INSERT:
+		return true;
+	case TABLE_SQL_UPDATE:
+		return c->role == COLUMN_KEY || is_varying(c);
+	case TABLE_SQL_DELETE:
+		return c->role == COLUMN_KEY;
+	}
+	UNREACHABLE("no such form of a statement");
+}
+
+static bool is_at_default(const struct row *row, const struct column *c)
+{
+	const void *field = (const char *)row + c->offset;
+
+	CHECK(c->type != COLUMN_BYTES);
+	return c->type == COLUMN_INT ? *(const int64_t *)field == 0 : (*(const char *const *)field)[0] == '\0';
+}
+
+static bool has_rare(const struct table *t)
+{
+	for (int i = 0; i < t->column_count; i++)
+		if (is_rare(&t->columns[i]))
+			return true;
+	return false;
+}
+
+enum table_sql_form table_sql_form(enum table_id id, enum row_change change, const struct row *changed)
+{
+	const struct table *t = table_of(id);
+
+	CHECK(change == ROW_NEW || change == ROW_CHANGED || change == ROW_ENDED);
+	if (change != ROW_NEW)
+		return change == ROW_CHANGED ? TABLE_SQL_UPDATE : TABLE_SQL_DELETE;
+	if (!has_rare(t))
+		return TABLE_SQL_INSERT;
+	for (const struct row *row = changed; row != NULL; row = row->written)
+		for (int i = 0; row->change == ROW_NEW && i < t->column_count; i++)
+			if (is_rare(&t->columns[i]) && !is_at_default(row, &t->columns[i]))
+				return TABLE_SQL_INSERT;
+	return TABLE_SQL_BRIEF;
+}
+
+static void write_row(struct buf *sql, const struct table *t, const struct row *row, enum table_sql_form form)
 {
 	char before = '(';
 
 	for (int i = 0; i < t->column_count; i++) {
-		if (!wanted(&t->columns[i], change))
+		if (!wanted(&t->columns[i], form))
 			continue;
 		buf_add_char(sql, before);
 		write_sql_value(sql, &t->columns[i], row);
@@ -86,12 +137,12 @@ static void write_row(struct buf *sql, const struct table *t, const struct row *
 	buf_add_char(sql, ')');
 }
 
-static void write_columns(struct buf *sql, const struct table *t, enum row_change change)
+static void write_columns(struct buf *sql, const struct table *t, enum table_sql_form form)
 {
 	char before = '(';
 
 	for (int i = 0; i < t->column_count; i++) {
-		if (!wanted(&t->columns[i], change))
+		if (!wanted(&t->columns[i], form))
 			continue;
 		buf_add_char(sql, before);
 		buf_add_text(sql, t->columns[i].name);
@@ -108,7 +159,7 @@ static void write_update(struct buf *sql, const struct table *t)
 	const char *before = " ON DUPLICATE KEY UPDATE ";
 
 	for (int i = 0; i < t->column_count; i++) {
-		if (t->columns[i].role != COLUMN_VARYING)
+		if (!is_varying(&t->columns[i]))
 			continue;
 		buf_add_text(sql, before);
 		buf_add_text(sql, t->columns[i].name);
@@ -121,12 +172,12 @@ static void write_update(struct buf *sql, const struct table *t)
 	CHECK(before[0] == ',');
 }
 
-static void open_insert(struct buf *sql, const struct table *t, enum row_change change)
+static void open_insert(struct buf *sql, const struct table *t, enum table_sql_form form)
 {
-	CHECK(change == ROW_NEW || change == ROW_CHANGED);
+	CHECK(form != TABLE_SQL_DELETE);
 	sql_literal(sql, "INSERT INTO ");
 	buf_add_text(sql, t->name);
-	write_columns(sql, t, change);
+	write_columns(sql, t, form);
 	sql_literal(sql, " VALUES ");
 }
 
@@ -139,7 +190,7 @@ static void write_delete(struct buf *sql, const struct table *t, const struct ro
 	sql_literal(sql, "DELETE FROM ");
 	buf_add_text(sql, t->name);
 	for (int i = 0; i < t->column_count; i++) {
-		if (!wanted(&t->columns[i], ROW_ENDED))
+		if (!wanted(&t->columns[i], TABLE_SQL_DELETE))
 			continue;
 		buf_add_text(sql, before);
 		buf_add_text(sql, t->columns[i].name);
@@ -165,8 +216,9 @@ static void write_deletes(struct buf *sql, const struct table *t, const struct r
 	}
 }
 
-static void write_inserts(struct buf *sql, const struct table *t, enum row_change change, const struct row *changed)
+static void write_inserts(struct buf *sql, const struct table *t, enum table_sql_form form, const struct row *changed)
 {
+	const enum row_change change = form == TABLE_SQL_UPDATE ? ROW_CHANGED : ROW_NEW;
 	bool any = false;
 
 	for (const struct row *row = changed; row != NULL; row = row->written) {
@@ -176,9 +228,9 @@ static void write_inserts(struct buf *sql, const struct table *t, enum row_chang
 		if (any)
 			buf_add_char(sql, ',');
 		else
-			open_insert(sql, t, change);
+			open_insert(sql, t, form);
 		any = true;
-		write_row(sql, t, row, change);
+		write_row(sql, t, row, form);
 	}
 	if (any && change == ROW_CHANGED)
 		write_update(sql, t);
@@ -192,41 +244,41 @@ void table_sql_write(struct buf *sql, enum table_id id, enum row_change change, 
 	if (change == ROW_ENDED)
 		write_deletes(sql, table_of(id), changed);
 	else
-		write_inserts(sql, table_of(id), change, changed);
+		write_inserts(sql, table_of(id), table_sql_form(id, change, changed), changed);
 }
 
 /* ---- many rows at once ---------------------------------------------------------------------------- */
 
-#define CHANGES (ROW_ENDED + 1)
+#define FORMS (TABLE_SQL_DELETE + 1)
 
-int table_sql_number(enum table_id id, enum row_change change)
+int table_sql_number(enum table_id id, enum table_sql_form form)
 {
-	_Static_assert(TABLE_COUNT * CHANGES <= DB_PREPARED_MAX, "a number for each statement");
-	CHECK((unsigned)id < TABLE_COUNT && change > ROW_CLEAN && change < CHANGES);
-	return (int)id * CHANGES + (int)change;
+	_Static_assert(TABLE_COUNT * FORMS <= DB_PREPARED_MAX, "a number for each statement");
+	CHECK((unsigned)id < TABLE_COUNT && (unsigned)form < FORMS);
+	return (int)id * FORMS + (int)form;
 }
 
 void table_sql_statement(struct buf *sql, int number)
 {
-	const struct table *t = table_of((enum table_id)(number / CHANGES));
-	const enum row_change change = (enum row_change)(number % CHANGES);
+	const struct table *t = table_of((enum table_id)(number / FORMS));
+	const enum table_sql_form form = (enum table_sql_form)(number % FORMS);
 	char before = '(';
 
-	CHECK(number >= 0 && number / CHANGES < TABLE_COUNT);
-	if (change == ROW_ENDED) {
+	CHECK(number >= 0 && number / FORMS < TABLE_COUNT);
+	if (form == TABLE_SQL_DELETE) {
 		write_delete(sql, t, NULL);
 		return;
 	}
-	open_insert(sql, t, change);
+	open_insert(sql, t, form);
 	for (int i = 0; i < t->column_count; i++) {
-		if (!wanted(&t->columns[i], change))
+		if (!wanted(&t->columns[i], form))
 			continue;
 		buf_add_char(sql, before);
 		buf_add_char(sql, '?');
 		before = ',';
 	}
 	buf_add_char(sql, ')');
-	if (change == ROW_CHANGED)
+	if (form == TABLE_SQL_UPDATE)
 		write_update(sql, t);
 }
 
@@ -280,6 +332,7 @@ static bool fill_texts(struct db_values *v, const struct column *c, enum row_cha
 struct db_values *table_sql_values(enum table_id id, enum row_change change, const struct row *changed, int count,
                                    struct arena *arena, int *parameters)
 {
+	const enum table_sql_form form = table_sql_form(id, change, changed);
 	const struct table *t = table_of(id);
 	struct db_values *values = arena_alloc(arena, (size_t)t->column_count * sizeof(*values));
 	bool filled = values != NULL;
@@ -290,7 +343,7 @@ struct db_values *table_sql_values(enum table_id id, enum row_change change, con
 		const struct column *c = &t->columns[i];
 		struct db_values *v = &values[*parameters];
 
-		if (!wanted(c, change))
+		if (!wanted(c, form))
 			continue;
 		filled = c->type == COLUMN_INT ? fill_ints(v, c, change, changed, count, arena)
 		                               : fill_texts(v, c, change, changed, count, arena);

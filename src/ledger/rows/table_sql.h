@@ -22,10 +22,15 @@ bool table_sql_read(enum table_id id, const struct db_row *from, struct row *row
  * linked by row.written.  Adds nothing when no row has this change. */
 void table_sql_write(struct buf *sql, enum table_id id, enum row_change change, const struct row *changed);
 
+/* The forms of a statement.  BRIEF inserts without the rare columns. */
+enum table_sql_form { TABLE_SQL_BRIEF, TABLE_SQL_INSERT, TABLE_SQL_UPDATE, TABLE_SQL_DELETE };
+/* The form for the rows with this change: BRIEF if the rare columns of all of them are at their default. */
+enum table_sql_form table_sql_form(enum table_id id, enum row_change change, const struct row *changed);
+
 /* Writing of any number of rows at once (db_bulk).  table_sql_number: the number of the statement.  table_sql_statement
  * adds its text.  table_sql_values: the parameters' values, in the arena, for the rows with this change, of which there
  * are count.  *parameters is the number of parameters.  NULL when memory is short. */
-int table_sql_number(enum table_id id, enum row_change change);
+int table_sql_number(enum table_id id, enum table_sql_form form);
 void table_sql_statement(struct buf *sql, int number);
 struct db_values *table_sql_values(enum table_id id, enum row_change change, const struct row *changed, int count,
                                    struct arena *arena, int *parameters);
