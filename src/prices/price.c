@@ -170,14 +170,14 @@ static bool is_same_group(const struct price_line *a, const struct price_line *b
 	return a->dimension == b->dimension && a->tier == b->tier && strcmp(a->variant, b->variant) == 0;
 }
 
-/* The line of the group that the input reaches: the one with the highest threshold below it, or else the first.  i is
- * the group's first line. */
+/* The line of the group that the input reaches, the one with the highest threshold below it; NULL if it reaches none.
+ * i is the group's first line. */
 static const struct price_line *reached(const struct question *q, int i)
 {
 	const struct price_line *first = &q->p->lines[i], *best = NULL;
 
 	for (; i < q->p->line_count && is_same_group(first, &q->p->lines[i]); i++)
-		if (best == NULL || q->input_tokens > q->p->lines[i].above_tokens)
+		if (q->p->lines[i].above_tokens == 0 || q->input_tokens > q->p->lines[i].above_tokens)
 			best = &q->p->lines[i];
 	return best;
 }
@@ -194,6 +194,8 @@ static struct found in_tier(const struct question *q, enum dimension d, enum ser
 		if (l->dimension != d || l->tier != tier || (i > 0 && is_same_group(&l[-1], l)))
 			continue;
 		at = reached(q, i);
+		if (at == NULL)
+			continue;
 		if (dearest == NULL || is_dearer(at, dearest))
 			dearest = at;
 		if (l->variant[0] == '\0')
@@ -240,23 +242,45 @@ static const struct price_line *dearest_of_side(const struct question *q, enum d
 	return dearest;
 }
 
-/* The dimension that has lines: d itself, or the natural stand-in; DIMENSION_NONE if there is none. */
-static enum dimension priced_as(const struct price *p, enum dimension d)
-{
-	static const enum dimension durations[] = {DIMENSION_SECONDS, DIMENSION_OUTPUT_SECONDS, DIMENSION_VIDEO_SECONDS,
-	                                           DIMENSION_OUTPUT_VIDEO_SECONDS};
-	bool is_duration = false;
+/* Durations stand in for one another, in this order. */
+static const enum dimension durations[] = {DIMENSION_SECONDS, DIMENSION_OUTPUT_SECONDS, DIMENSION_VIDEO_SECONDS,
+                                           DIMENSION_OUTPUT_VIDEO_SECONDS};
+#define DURATION_COUNT (sizeof(durations) / sizeof(durations[0]))
 
-	for (int steps = 0; d != DIMENSION_NONE && steps < 3; steps++, d = dimension_stand_in(d)) {
-		if (has_lines(p, d))
-			return d;
-		for (size_t i = 0; i < sizeof(durations) / sizeof(durations[0]); i++)
-			is_duration = is_duration || d == durations[i];
-	}
-	for (size_t i = 0; is_duration && i < sizeof(durations) / sizeof(durations[0]); i++)
+static bool is_duration(enum dimension d)
+{
+	for (size_t i = 0; i < DURATION_COUNT; i++)
+		if (durations[i] == d)
+			return true;
+	return false;
+}
+
+/* True if the dimension has lines, or its natural stand-in has. */
+static bool is_priced(const struct price *p, enum dimension d)
+{
+	enum dimension at = d;
+
+	for (int steps = 0; at != DIMENSION_NONE && steps < 3; steps++, at = dimension_stand_in(at))
+		if (has_lines(p, at))
+			return true;
+	for (size_t i = 0; is_duration(d) && i < DURATION_COUNT; i++)
 		if (has_lines(p, durations[i]))
-			return durations[i];
-	return DIMENSION_NONE;
+			return true;
+	return false;
+}
+
+/* The line of the dimension, or else of its natural stand-in. */
+static struct found natural_line(const struct question *q, enum dimension d)
+{
+	struct found found = {.line = NULL};
+	enum dimension at = d;
+
+	for (int steps = 0; at != DIMENSION_NONE && found.line == NULL && steps < 3;
+	     steps++, at = dimension_stand_in(at))
+		found = of_dimension(q, at);
+	for (size_t i = 0; is_duration(d) && found.line == NULL && i < DURATION_COUNT; i++)
+		found = of_dimension(q, durations[i]);
+	return found;
 }
 
 /* Reasoning is output: in a tier that lists no price of its own, it costs what output costs there. */
@@ -268,16 +292,19 @@ static bool is_plain_output(const struct question *q, enum dimension d)
 
 static struct found find_line(const struct question *q, enum dimension d)
 {
-	const enum dimension priced = is_plain_output(q, d) ? DIMENSION_OUTPUT : priced_as(q->p, d);
 	const enum dimension_side side = dimension_side(d);
-	struct found found = {.incomplete = true};
+	struct found found = natural_line(q, is_plain_output(q, d) ? DIMENSION_OUTPUT : d);
 
-	if (priced != DIMENSION_NONE)
-		return of_dimension(q, priced);
+	if (found.line != NULL)
+		return found;
+	found.incomplete = true;
 	if (side == SIDE_OTHER)
 		return found;
 	found.line = dearest_of_side(q, side);
 	if (found.line != NULL)
+		return found;
+	/* A model without any input has no price of sound in. */
+	if (d == DIMENSION_AUDIO_INPUT || dimension_stand_in(d) == DIMENSION_AUDIO_INPUT)
 		return found;
 	found.line = dearest_of_side(q, side == SIDE_INPUT ? SIDE_OUTPUT : SIDE_INPUT);
 	/* A list prices no output of a model that has none, such as one that embeds. */
@@ -321,7 +348,7 @@ static int64_t charged_count(const struct question *q, enum dimension d)
 		return c->of[d];
 	for (size_t i = 0; i < sizeof(alternatives) / sizeof(alternatives[0]); i++)
 		if (alternatives[i].covered == d && c->of[alternatives[i].by] > 0 &&
-		    priced_as(q->p, alternatives[i].by) != DIMENSION_NONE)
+		    is_priced(q->p, alternatives[i].by))
 			return 0;
 	return c->of[d];
 }

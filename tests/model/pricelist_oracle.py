@@ -181,9 +181,9 @@ def words(counts):
 
 
 def reached(lines, total):
-    """Of lines that differ by their thresholds alone."""
-    lines = sorted(lines, key=lambda line: line[2])
-    return ([line for line in lines if line[2] < total] or lines[:1])[-1]
+    """Of lines that differ by their thresholds alone; None: the input is below them all."""
+    lines = sorted((line for line in lines if line[2] == 0 or line[2] < total), key=lambda line: line[2])
+    return lines[-1][4] if lines else None
 
 
 def in_tier(lines, dimension, tier, variant, total):
@@ -191,7 +191,7 @@ def in_tier(lines, dimension, tier, variant, total):
     for line in lines:
         if line[:2] == (dimension, tier):
             groups.setdefault(line[3], []).append(line)
-    found = {name: reached(group, total)[4] for name, group in groups.items()}
+    found = {name: price for name, group in groups.items() if (price := reached(group, total)) is not None}
     if not found:
         return None
     if variant in found or "" in found:
@@ -201,9 +201,8 @@ def in_tier(lines, dimension, tier, variant, total):
 
 def of_dimension(lines, dimension, tier, variant, total):
     own = in_tier(lines, dimension, tier, variant, total)
-    if own:
-        return own
-    return max(found[0] for t in TIERS if (found := in_tier(lines, dimension, t, variant, total))), True
+    others = [found[0] for t in TIERS if (found := in_tier(lines, dimension, t, variant, total))]
+    return own or ((max(others), True) if others else None)
 
 
 def priced_as(lines, dimension):
@@ -217,21 +216,28 @@ def priced_as(lines, dimension):
     return next((d for d in DURATIONS if d in have), None) if dimension in DURATIONS else None
 
 
+def chain(dimension):
+    """The dimension and its natural stand-ins."""
+    found = []
+    while dimension and dimension not in found:
+        found.append(dimension)
+        dimension = NATURAL.get(dimension)
+    return found + [d for d in DURATIONS if found[0] in DURATIONS and d not in found]
+
+
 def find(lines, dimension, tier, variant, total):
     """(dollars, incomplete); None: no price of the kind."""
-    own = priced_as(lines, dimension)
     # Reasoning is output: in a tier that lists no price of its own, it costs what output costs there.
-    if dimension == "reasoningTokens" and not in_tier(lines, dimension, tier, variant, total) and \
-            in_tier(lines, "outputTokens", tier, variant, total):
-        own = "outputTokens"
-    if own:
-        return of_dimension(lines, own, tier, variant, total)
+    plain = dimension == "reasoningTokens" and not in_tier(lines, dimension, tier, variant, total) and \
+        in_tier(lines, "outputTokens", tier, variant, total)
+    for own in chain("outputTokens" if plain else dimension):
+        if found := of_dimension(lines, own, tier, variant, total):
+            return found
     if dimension not in INPUT + OUTPUT:
         return None
-    have = {line[0] for line in lines}
-    sides = (INPUT, OUTPUT) if dimension in INPUT else (OUTPUT, INPUT)
+    sides = (OUTPUT, INPUT) if dimension in OUTPUT else (INPUT,) if dimension.startswith("audio") else (INPUT, OUTPUT)
     for side in sides:
-        prices = [of_dimension(lines, d, tier, variant, total)[0] for d in side if d in have]
+        prices = [found[0] for d in side if (found := of_dimension(lines, d, tier, variant, total))]
         if prices and side is INPUT and dimension in ("outputTokens", "reasoningTokens"):
             return F(0), False
         if prices:

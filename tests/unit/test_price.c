@@ -345,6 +345,33 @@ static void test_thresholds_are_of_each_line(void **state)
 	EXAMPLES(p, examples);
 }
 
+/* A dimension whose thresholds are all above the input has no line there: its stand-in has. */
+static void test_thresholds_without_a_base(void **state)
+{
+	static const struct price_line own[] = {
+		LINE(INPUT, STANDARD, 0, "", 2, 6),
+		LINE(CACHE_WRITE, STANDARD, 1000, "", 1, 6),
+		LINE(OUTPUT, STANDARD, 0, "", 4, 6),
+	};
+	static const struct example examples[] = {
+		{"cacheWriteTokens=1000", TIER_STANDARD, "", 2000, false, false},
+		{"cacheWriteTokens=1001", TIER_STANDARD, "", 1001, false, false},
+		{"cacheWrite1hTokens=10", TIER_STANDARD, "", 20, false, false},
+		{"audioInputTokens=10", TIER_STANDARD, "", 20, true, false},
+	};
+	static const struct price_line mute[] = {LINE(OUTPUT, STANDARD, 0, "", 4, 6)};
+	static const struct example unheard[] = {
+		{"outputTokens=1,audioInputTokens=10", TIER_STANDARD, "", 4, true, true},
+		{"inputTokens=10", TIER_STANDARD, "", 40, true, false},
+	};
+	struct price p = PRICED(own);
+
+	(void)state;
+	EXAMPLES(p, examples);
+	p = PRICED(mute);
+	EXAMPLES(p, unheard);
+}
+
 /* In a tier that lists no reasoning, it costs what output costs there; in one that lists neither, the dearest. */
 static void test_reasoning_in_tiers(void **state)
 {
@@ -1445,6 +1472,7 @@ int main(void)
 		cmocka_unit_test(test_variants),
 		cmocka_unit_test(test_alternatives_are_not_added),
 		cmocka_unit_test(test_thresholds_are_of_each_line),
+		cmocka_unit_test(test_thresholds_without_a_base),
 		cmocka_unit_test(test_reasoning_in_tiers),
 		cmocka_unit_test(test_thresholds_in_tiers_and_variants),
 		cmocka_unit_test(test_natural_stand_ins),
