@@ -31,11 +31,31 @@ static int parse_count(void *context, const char *name, const struct json *value
 	return !read;
 }
 
+/* Reads "images=2,seconds=37.5"; each name once, in any order. */
+static void parse_query_counts(struct parse *p, enum dimension first, struct counts *counts)
+{
+	const char *text = parse_bytes(p, "counts", COUNTS_TEXT_MAX - 1);
+
+	while (text != NULL && text[0] != '\0') {
+		const size_t length = strcspn(text, ","), name = strcspn(text, "=");
+		const int d = name < length ? dimension_named(text, name) : -1;
+
+		if (d < (int)first || counts->of[d] != 0 || (text[length] == ',' && text[length + 1] == '\0') ||
+		    counts_read_one((enum dimension)d, text + name + 1, length - name - 1, &counts->of[d]) != 0) {
+			parse_wrong(p, "counts", PARSE_DIMENSIONS);
+			return;
+		}
+		text += length + (text[length] == ',');
+	}
+}
+
 void counted_parse(struct parse *p, enum dimension first, struct counts *counts)
 {
-	const struct json *record = parse_map(p, "counts", DIMENSION_COUNT);
+	const struct json *record = p->record != NULL ? parse_map(p, "counts", DIMENSION_COUNT) : NULL;
 	struct count_list l = {p, counts, first};
 
+	if (p->record == NULL)
+		parse_query_counts(p, first, counts);
 	if (record != NULL)
 		(void)json_each(record, parse_count, &l);
 }

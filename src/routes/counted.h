@@ -8,7 +8,8 @@
 #include "prices/price.h"
 #include "routes/api/parse.h"
 
-/* Reads the member counts, a whole number or a decimal text for each name, only from that dimension on. */
+/* Reads counts from that dimension on: of a record a whole number or a decimal text for each name, of a query the text
+ * "images=2,seconds=37.5". */
 void counted_parse(struct parse *p, enum dimension first, struct counts *counts);
 /* Reads the member variant; "" when absent. */
 const char *counted_parse_variant(struct parse *p);

@@ -8,11 +8,13 @@
 #include "options.h"
 #include "prices/book.h"
 #include "prices/price.h"
+#include "queries/reader.h"
 #include "routes/api/call.h"
 #include "routes/api/cursor.h"
 #include "routes/api/etag.h"
 #include "routes/api/parse.h"
 #include "routes/api/render.h"
+#include "routes/api/steps.h"
 #include "routes/counted.h"
 #include "routes/routes.h"
 
@@ -334,14 +336,15 @@ struct estimate {
 	const char *variant;
 	enum service_tier tier;
 	enum account_unit unit;
+	const struct price *price; /* of a model, while the book is held */
 	int64_t price_version;
 	micros cost;
 	bool incomplete;
 };
 
+/* Reads all but the unit. */
 static void parse_estimate(struct parse *p, const struct call *c, struct estimate *e)
 {
-	parse_record(p, c->request, c->body, estimate_members);
 	e->model = parse_bytes(p, "model", ITEM_MAX);
 	e->action = parse_bytes(p, "action", ITEM_MAX);
 	if (parse_given(p, "model") == parse_given(p, "action"))
@@ -354,7 +357,6 @@ static void parse_estimate(struct parse *p, const struct call *c, struct estimat
 	counted_parse(p, (enum dimension)DIMENSION_CACHE_READ, &e->counts);
 	e->variant = counted_parse_variant(p);
 	e->tier = (enum service_tier)parse_name(p, "serviceTier", service_tier_named, TIER_STANDARD);
-	e->unit = (enum account_unit)parse_name(p, "unit", price_unit_named, UNIT_MONEY);
 }
 
 /* The terms of an action that has no price of its own, as the ledger has them. */
@@ -400,6 +402,7 @@ static enum outcome estimate(const struct book *book, const struct config *confi
 	if (p == NULL)
 		p = &standard;
 	e->price_version = p->version;
+	e->price = kind == PRICE_MODEL ? p : NULL;
 	fits = kind == PRICE_MODEL ? estimate_model(p, config, e) : price_of_action(p, e->unit, e->quantity, &e->cost);
 	return fits ? OUTCOME_OK : OUTCOME_INVALID_REQUEST;
 }
@@ -436,31 +439,74 @@ static void put_estimate(struct json_writer *w, const struct call *c, const stru
 	json_put_int(w, "priceVersion", e->price_version);
 }
 
+/* Computes and renders the estimate. */
+static void answer_estimate(struct call *c, struct estimate *e)
+{
+	struct book *book = take_book(c);
+	enum outcome outcome;
+	struct json_writer w;
+
+	if (book == NULL)
+		return;
+	outcome = estimate(book, c->config, e);
+	if (outcome == OUTCOME_INVALID_REQUEST)
+		c->field = e->model != NULL ? "outputTokens" : "quantity";
+	if (outcome == OUTCOME_OK) {
+		render_open(c, &w);
+		put_estimate(&w, c, e);
+		if (e->price != NULL)
+			counted_put_lines(&w, e->price, e->unit, &(struct price_use){&e->counts, e->tier, e->variant},
+			                  e->cost);
+		render_close(&w);
+	} else {
+		render_outcome(c, outcome);
+	}
+	book_release(book);
+}
+
 void pricing_estimate(struct call *c)
 {
 	struct estimate e = {.model = NULL};
-	enum outcome outcome;
-	struct json_writer w;
-	struct book *book;
 	struct parse p;
 
+	parse_record(&p, c->request, c->body, estimate_members);
 	parse_estimate(&p, c, &e);
-	if (!parse_ok(&p)) {
+	e.unit = (enum account_unit)parse_name(&p, "unit", price_unit_named, UNIT_MONEY);
+	if (parse_ok(&p))
+		answer_estimate(c, &e);
+	else
 		render_wrong(c, &p);
-		return;
-	}
-	book = take_book(c);
-	if (book == NULL)
-		return;
-	outcome = estimate(book, c->config, &e);
-	book_release(book);
-	if (outcome != OUTCOME_OK) {
-		if (outcome == OUTCOME_INVALID_REQUEST)
-			c->field = e.model != NULL ? "outputTokens" : "quantity";
+}
+
+/* Reads the unit of the caller's account; one that nobody has seen is of money.  False, rendered, when the caller may
+ * not read it, or the database does not answer. */
+static bool read_unit(struct call *c, enum account_unit *unit)
+{
+	const struct account_key key = call_account_key(c);
+	struct reader_account account = {.found = false};
+	enum outcome outcome = OUTCOME_UNAVAILABLE;
+	struct db *d = call_reader(c);
+
+	if (d == NULL)
+		return false;
+	if (reader_account(d, c->request->arena, &key, &account) == 0)
+		outcome = account.found ? call_may_read(c, d, &key, &account) : OUTCOME_OK;
+	pool_give(c->readers, d);
+	*unit = account.found ? (enum account_unit)account.unit : UNIT_MONEY;
+	if (outcome != OUTCOME_OK)
 		render_outcome(c, outcome);
-		return;
-	}
-	render_open(c, &w);
-	put_estimate(&w, c, &e);
-	render_close(&w);
+	return outcome == OUTCOME_OK;
+}
+
+void pricing_estimate_get(struct call *c)
+{
+	struct estimate e = {.model = NULL};
+	struct parse p;
+
+	parse_query(&p, c->request);
+	parse_estimate(&p, c, &e);
+	if (!parse_ok(&p))
+		render_wrong(c, &p);
+	else if (read_unit(c, &e.unit))
+		answer_estimate(c, &e);
 }

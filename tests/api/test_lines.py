@@ -2,6 +2,7 @@
 
 import fractions
 import json
+import urllib.parse
 
 import pytest
 
@@ -226,6 +227,37 @@ def test_estimates_and_the_public_list_know_every_dimension(o, account):
     [model] = o.get("/api/pricing?model=painter", key=None).json["models"]
     assert {(line["dimension"], line.get("variant"), line["costMicros"]) for line in model["lines"]} == {
         ("images", None, money("0.04")), ("images", "1024x1024/high", money("0.167"))}
+
+
+def estimate(o, account, **query):
+    return o.get(f"/api/credits/estimate?{urllib.parse.urlencode({'account': account, **query})}")
+
+
+def test_an_account_s_estimate_is_in_its_unit_with_its_lines(o, account):
+    said = estimate(o, account, model="painter", counts="images=2", variant="1024x1024/high").json
+    body = {"model": "painter", "counts": {"images": 2}, "variant": "1024x1024/high"}
+    assert said == o.post("/api/pricing/estimate", body).json and said["costMicros"] == money("0.334")
+    assert sum(line["costMicros"] for line in said["lines"]) == said["costMicros"]
+    said = estimate(o, account, model="talker", inputTokens=10, outputTokens=0, counts="searchCalls=1,audioInputTokens=5").json
+    assert {line["dimension"] for line in said["lines"]} >= {"inputTokens", "searchCalls", "audioInputTokens"}
+    held = authorize(o, account, "talker", inputTokens=10, maxOutputTokens=0, counts={"searchCalls": 1, "audioInputTokens": 5})
+    assert held["reservedMicros"] == said["costMicros"], "the guard reserves what the estimate says"
+    credit = o.account(unit="credit", funds_micros=10**9)
+    said = estimate(o, credit, model="scribe", counts="seconds=37.5").json
+    assert said["unit"] == "credit" and said["counts"] == {"seconds": "37.5"}
+    body = {"model": "scribe", "counts": {"seconds": "37.5"}, "unit": "credit"}
+    assert said == o.post("/api/pricing/estimate", body).json
+    assert estimate(o, account, action="debrief", quantity=3).json["quantity"] == 3
+    assert estimate(o, "t:nobody-yet", model="talker").json["unit"] == "money"
+
+
+@pytest.mark.parametrize("query", (
+    {"counts": "images"}, {"counts": "images="}, {"counts": "beads=1"}, {"counts": "images=1,"}, {"counts": ",images=1"},
+    {"counts": "images=1,images=1"}, {"counts": "images=1.5"}, {"counts": "images=-1"}, {"counts": "seconds=x"},
+    {"counts": "inputTokens=1"}, {"counts": "seconds=0.0000001"}, {"counts": "images=1000000001"}), ids=lambda q: q["counts"])
+def test_wrong_counts_of_a_query_are_refused(o, account, query):
+    answer = estimate(o, account, model="painter", **query)
+    assert (answer.status, answer.json["field"]) == (400, "counts")
 
 
 def test_any_line_can_be_set(o, account):

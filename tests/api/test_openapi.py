@@ -287,6 +287,9 @@ def ask_lines(ask, o, account):
     ask("POST", "/api/guard/settle", "guard", 200, json={"settlements": [settled]})
     body = {"model": "all-counts", "counts": {name: n for name, n in used.items() if name not in ("inputTokens", "outputTokens")}, **more}
     ask("POST", "/api/pricing/estimate", None, 200, json=body)
+    ask("GET", "/api/credits/estimate", "app", 200, query=f"?account={account}&model=all-counts&counts=images=2&variant=big")
+    ask("GET", "/api/credits/estimate", "app", 422, query=f"?account={account}&model=unheard-of")
+    ask("GET", "/api/credits/estimate", "app", 400, query=f"?account={account}&model=all-counts&counts=beads=2")
     ask("GET", "/api/pricing", None, 200, query="?model=all-counts")
 
 
