@@ -229,6 +229,21 @@ def test_estimates_and_the_public_list_know_every_dimension(o, account):
         ("images", None, money("0.04")), ("images", "1024x1024/high", money("0.167"))}
 
 
+def test_bounds_that_have_no_price_are_not_free(o, account):
+    """A count that the model has no price for neither opens the door without money nor closes it without a charge."""
+    poor = o.account()
+    for model, counts, usual in (("scribe", {"images": 1}, F("0.006")), ("painter", {"seconds": "0.000001"}, F("0.04")),
+                                 ("reader", {"sessions": 5}, F("0.04") + F("0.005")), ("ranker", {"pages": 1}, F("0.002"))):
+        refused = authorize(o, poor, model, 402, counts=counts)
+        assert refused["neededMicros"] == money(usual), model
+        said = use(o, account, model, {"counts": counts}, counts=counts)
+        assert (said["costMicros"], said["settlement"], said["usageIncomplete"]) == (money(usual), "estimated", True), model
+    # Nothing was reserved, and what was used has no price: the least that such a request uses.
+    said = use(o, account, "talker", {"inputTokens": 0, "maxOutputTokens": 0}, usage={"seconds": 5})
+    assert (said["costMicros"], said["usageIncomplete"]) == (money(F("2.5e-6") * 1000 + F("1.25e-6") * 1000 + F("1e-5") * 1000), True)
+    o.audit()
+
+
 def estimate(o, account, **query):
     return o.get(f"/api/credits/estimate?{urllib.parse.urlencode({'account': account, **query})}")
 

@@ -502,7 +502,7 @@ def settle_cost(a, h, c, book):
     cost = price.cost(c["tokens"], a.unit)
     # Nothing that was used costs 0, unless the model is free.
     if cost == 0 and any(c["tokens"]) and any(pico for _, prices in price.tiers for pico in prices):
-        return h.reserved, "estimated"
+        return h.reserved or price.cost((1000,) * 5, a.unit), "estimated"
     return invalid("usage") if cost is None else (cost, settlement)
 
 

@@ -4,6 +4,51 @@
 
 #include "base/check.h"
 
+#define TOKENS_LEAST 1000
+
+/* The number of the dimension that a request uses at least, where nobody says. */
+static int64_t least(enum dimension d)
+{
+	if (dimension_side(d) != SIDE_OTHER)
+		return TOKENS_LEAST;
+	return dimension_places(d) > 0 ? COUNTS_FRACTION : 1;
+}
+
+/* Raises the counts to the estimate of each listed dimension but tokens, or to the least of it. */
+static void raise_to_estimate(const struct counts *estimate, const struct price *p, struct counts *c)
+{
+	for (enum dimension d = DIMENSION_COLUMNS; d < DIMENSION_COUNT; d++) {
+		const int64_t usual = estimate->of[d] > 0 ? estimate->of[d] : least(d);
+
+		if (dimension_side(d) == SIDE_OTHER && price_lists(p, d) && c->of[d] < usual)
+			c->of[d] = usual;
+	}
+}
+
+/* True if the price knows what the counts cost, and it is more than nothing. */
+static bool costs(const struct price *p, const struct counts *c)
+{
+	struct price_charge charge;
+
+	return price_of_use(p, UNIT_MONEY, &(struct price_use){c, TIER_STANDARD, ""}, &charge) && !charge.unpriced &&
+	       charge.cost_micros > 0;
+}
+
+/* The cost of the least that a request uses: of each listed column of tokens, or of each other dimension where tokens
+ * have no price.  0 if it is out of range. */
+static micros least_cost(const struct price *p, enum account_unit unit)
+{
+	const bool tokens = price_has_tokens(p);
+	const enum dimension end = tokens ? DIMENSION_COLUMNS : DIMENSION_COUNT;
+	struct counts c = {{0}};
+	struct price_charge charge;
+
+	for (enum dimension d = tokens ? 0 : DIMENSION_COLUMNS; d < end; d++)
+		if (price_lists(p, d))
+			c.of[d] = least(d);
+	return price_of_use(p, unit, &(struct price_use){&c, TIER_STANDARD, ""}, &charge) ? charge.cost_micros : 0;
+}
+
 struct counts use_bounds(const struct counts *estimate, const struct price *p, int64_t input_tokens,
                          int64_t output_tokens, const struct counts *given)
 {
@@ -13,10 +58,8 @@ struct counts use_bounds(const struct counts *estimate, const struct price *p, i
 	if (price_has_tokens(p)) {
 		c.of[DIMENSION_INPUT] = input_tokens;
 		c.of[DIMENSION_OUTPUT] = output_tokens;
-	} else if (!counts_any(given)) {
-		for (int i = DIMENSION_COLUMNS; i < DIMENSION_COUNT; i++)
-			if (price_lists(p, (enum dimension)i))
-				c.of[i] = estimate->of[i];
+	} else if (!costs(p, &c)) {
+		raise_to_estimate(estimate, p, &c);
 	}
 	return c;
 }
@@ -80,6 +123,8 @@ bool use_cost(const struct price *p, enum account_unit unit, const struct price_
 		cost->incomplete = true;
 		if (cost->cost_micros < reserved_micros)
 			cost->cost_micros = reserved_micros;
+		if (cost->cost_micros == 0)
+			cost->cost_micros = least_cost(p, unit);
 	}
 	return true;
 }

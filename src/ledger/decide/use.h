@@ -7,7 +7,7 @@
 #include "ledger/decide/decide.h"
 
 /* The bounds of a request for the model: its tokens and the given counts.  Where the price has no tokens, the tokens do
- * not bound it; without given counts the estimate does. */
+ * not bound it; if the given counts cost nothing, or have no price, the estimate does. */
 struct counts use_bounds(const struct counts *estimate, const struct price *p, int64_t input_tokens,
                          int64_t output_tokens, const struct counts *given);
 /* The bounds of the hold with that output. */
@@ -23,7 +23,8 @@ struct use_cost {
 	micros cost_micros;
 	bool incomplete, bound; /* bound: it is the hold's reservation, or at least that */
 };
-/* The cost of a use of the hold's model, never 0 where something was counted.  False when it is out of range. */
+/* The cost of a use of the hold's model.  Where something was counted it is never 0, but for a free model: at least
+ * what was reserved, or the least that such a request uses.  False when it is out of range. */
 bool use_cost(const struct price *p, enum account_unit unit, const struct price_use *use, micros reserved_micros,
               struct use_cost *cost) __attribute__((warn_unused_result));
 
