@@ -30,9 +30,9 @@ def both(o):
 
 def at_once(o, urls, rows, requests):
     """The answers to the requests (path, key, body), each through its octroi, both under way at the same moment."""
-    def ask(url, path, key, body):
+    def ask(url, path, key, body, method="POST"):
         with Swarm([url], 1) as swarm:
-            return swarm.run([swarm.request("POST", path, o.keys[key], body)])[0]
+            return swarm.run([swarm.request(method, path, o.keys[key], body)])[0]
 
     with Lock(o, rows) as lock, concurrent.futures.ThreadPoolExecutor(2) as pool:
         asked = [pool.submit(ask, url, *request) for url, request in zip(urls, requests)]
@@ -57,6 +57,16 @@ def test_two_holds_end(o, both):
                       [("/api/guard/release", "guard", {"hold": hold}) for hold in holds])
     assert [answer.status for answer in answers] == [200, 200], answers
     assert o.balance(account) == (EURO, 0, EURO)
+
+
+def test_two_changes_of_an_account(o, both):
+    """They add no row whose key would stop the second one: the lock alone does."""
+    account = o.account(mode="postpaid")
+    answers = at_once(o, both, f"accounts WHERE id = {guard.key_of(account)}",
+                      [(f"/api/accounts/{account}", "app", {field: 7 * EURO}, "PUT") for field in ("hardLimitMicros", "softLimitMicros")])
+    assert [answer.status for answer in answers] == [200, 200], answers
+    shown = o.get(f"/api/accounts/{account}", key="app").json
+    assert (shown["hardLimitMicros"], shown["softLimitMicros"]) == (7 * EURO, 7 * EURO)
 
 
 def test_the_last_credit(o, both):
