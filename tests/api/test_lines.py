@@ -303,3 +303,17 @@ def test_the_audit_recomputes_from_the_lines(o, account):
         o.sql(f"UPDATE usages SET {column} = {back} WHERE item = 'painter' AND {column} = {value} "
               f"AND cost_micros = {said['costMicros']} ORDER BY ended_at_us DESC LIMIT 1")
     o.audit()
+
+
+def test_the_audit_finds_tampered_prices(o, account):
+    use(o, account, "reader", counts={"pages": 7})
+    o.audit()
+    (lines,), = o.sql("SELECT price_lines FROM prices WHERE item = 'reader'")
+    for tampered in (lines.replace('"pages","standard",0,"",4,3', '"pages","standard",0,"",3,3'),
+                     lines.replace('"pages"', '"queries"'), lines.replace('"pages"', '"beads"')):
+        assert tampered != lines
+        o.sql(f"UPDATE prices SET price_lines = '{tampered}' WHERE item = 'reader'")
+        done = o.ctl("audit", check=False)
+        assert done.returncode != 0, (tampered, done.stdout)
+    o.sql(f"UPDATE prices SET price_lines = '{lines}' WHERE item = 'reader'")
+    o.audit()
