@@ -223,7 +223,8 @@ def test_makefile_lists_every_source_sorted():
         lines = [line.strip(" \t\\") for line in block.splitlines()]
         if lines[0].startswith("src/"):
             assert lines == sorted(lines)
-    for path in ("man/octroi.8", "man/octroi.conf.5", "man/octroictl.8", *sources(".sql", under="sql/")):
+    for path in ("man/octroi.8", "man/octroi.conf.5", "man/octroictl.8", *sources(".sql", under="sql/"),
+                 *sources("README.md")):
         assert path in listed, path
 
 
