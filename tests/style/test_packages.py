@@ -1,4 +1,5 @@
-"""debian/ says what configure.ac, Makefile.am, config.def and the web servers' files say."""
+"""debian/ says what configure.ac, Makefile.am, config.def and the web servers' files say.  `make check-deb` builds and
+installs the packages."""
 
 import re
 

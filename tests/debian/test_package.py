@@ -1,0 +1,389 @@
+"""Debian's package: `make check-deb`.  It is built twice and is the same, passes lintian, and is installed, upgraded,
+removed and purged in a chroot of Debian 12.  A second chroot is booted: the commands of docs/install.md lead to the
+first request there.
+
+Needs root, dpkg-dev, lintian, debootstrap and systemd-container, and takes minutes.  A base system is kept in
+BUILD/deb-check/base; the packages come from the machine's own apt sources.
+"""
+
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import time
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("OCTROI_BUILD", TOP / "build")).resolve()
+WORK = BUILD / "deb-check"
+RELEASE = "bookworm"
+EXPOSURE_MAX = 1.5
+UNITS = ("octroi.service", "octroi.socket", "octroi-internal.socket")
+# What any installation changes, in the package manager's own books and in logs.
+VOLATILE = ("var/lib/dpkg", "var/lib/apt", "var/cache", "var/log", "run", "proc", "sys", "dev", "tmp", "srv/octroi.deb")
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
+               "DEBIAN_FRONTEND": "noninteractive", "HOME": "/root"}
+
+
+def need(command, package):
+    if shutil.which(command, path=ENVIRONMENT["PATH"]) is None:
+        pytest.fail(f"make check-deb needs a package: apt-get install {package}", pytrace=False)
+
+
+def run(*command, seconds=900, expected=0, **more):
+    done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=seconds, check=False, **more)
+    assert done.returncode == expected, f"{command}: status {done.returncode}\n{done.stdout[-6000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tools():
+    if os.geteuid() != 0:
+        pytest.fail("make check-deb needs root, for a chroot", pytrace=False)
+    need("dpkg-buildpackage", "dpkg-dev")
+    need("debootstrap", "debootstrap")
+    need("systemd-nspawn", "systemd-container")
+    WORK.mkdir(parents=True, exist_ok=True)
+
+
+# ---- the package -----------------------------------------------------------------------------------------
+
+def made(build):
+    """The package and the .changes of a build directory, made anew."""
+    run("make", "-C", build, "deb", env={**os.environ, "DEB_BUILD_OPTIONS": "nocheck parallel=1"})
+    [package] = build.glob("octroi_*.deb")
+    [changes] = build.glob("octroi_*.changes")
+    return package, changes
+
+
+@pytest.fixture(scope="module")
+def package():
+    return made(BUILD)
+
+
+def test_a_copy_without_git_makes_the_same_package(package):
+    """From the files of a release, in another directory, at another time."""
+    copy = WORK / "somewhere else" / "octroi"
+    shutil.rmtree(copy.parent, ignore_errors=True)
+    copy.parent.mkdir()
+    run("make", "-C", BUILD, "distdir", f"distdir={WORK}/octroi")
+    (WORK / "octroi").rename(copy)
+    build = WORK / "second"
+    shutil.rmtree(build, ignore_errors=True)
+    build.mkdir()
+    # automake refuses a source directory with a blank, so the copy is reached by another name.
+    link = WORK / "sources"
+    link.unlink(missing_ok=True)
+    link.symlink_to(copy)
+    run(link / "configure", "-q", cwd=build)
+    again, _ = made(build)
+    assert not (link / ".git").exists()
+    assert hashlib.sha256(again.read_bytes()).hexdigest() == hashlib.sha256(package[0].read_bytes()).hexdigest()
+
+
+def test_missing_packages_are_named(package):
+    """Without debhelper and libseccomp-dev in dpkg's books, make deb stops before it builds."""
+    books = WORK / "books"
+    shutil.rmtree(books, ignore_errors=True)
+    books.mkdir()
+    status = pathlib.Path("/var/lib/dpkg/status").read_text(encoding="utf-8")
+    kept = [part for part in status.split("\n\n") if not re.match(r"Package: (debhelper|libseccomp-dev)\n", part)]
+    (books / "status").write_text("\n\n".join(kept), encoding="utf-8")
+    shim = books / "dpkg-checkbuilddeps"
+    real = shutil.which("dpkg-checkbuilddeps")
+    shim.write_text(f"#!/bin/sh\nexec {real} --admindir='{books}' \"$@\"\n", encoding="utf-8")
+    shim.chmod(0o755)
+    path = f"{books}:{os.environ['PATH']}"
+    output = run("make", "-s", "-C", BUILD, "deb", expected=2, env={**os.environ, "PATH": path})
+    assert "make deb needs packages: apt-get install debhelper libseccomp-dev\n" in output, output
+
+
+def test_lintian_has_no_errors_and_no_warnings(package):
+    need("lintian", "lintian")
+    output = run("lintian", "--allow-root", "--fail-on", "error,warning", "--show-overrides", package[1])
+    assert not re.search(r"^[EW]: ", output, re.M), output
+    overrides = TOP / "debian/octroi.lintian-overrides"
+    if overrides.exists():  # each with its reason in a comment above
+        for before, line in zip(["", *overrides.read_text().splitlines()], overrides.read_text().splitlines()):
+            assert not line or line.startswith("#") or before.startswith("#"), line
+
+
+def test_programs_are_hardened(package):
+    """As configure's own flags and hardening=+all ask: a position-independent program, bound at its start."""
+    tree = WORK / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    run("dpkg-deb", "-x", package[0], tree)
+    for program in ("usr/sbin/octroi", "usr/bin/octroictl"):
+        headers = run("readelf", "-W", "-l", "-d", "-s", "--dyn-syms", tree / program)
+        assert "(PIE)" in headers or "Position-Independent" in headers, program
+        assert "GNU_RELRO" in headers and "BIND_NOW" in headers and "__stack_chk_fail" in headers, program
+        assert re.search(r"__\w+_chk@", headers), f"{program}: nothing is fortified"
+    assert "complete -F _octroictl octroictl" in (tree / "usr/share/bash-completion/completions/octroictl").read_text()
+
+
+# ---- the chroot ------------------------------------------------------------------------------------------
+
+def sources():
+    """(mirror, lines of sources.list) of the release, from the machine's own sources."""
+    targets = run("apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT)", "Created-By: Packages",
+                  env=ENVIRONMENT)
+    ours = sorted(set(re.findall(rf"^(\S+) ({RELEASE}(?:-\w+)?) (main)$", targets, re.M)))
+    mirrors = [site for site, release, _ in ours if release == RELEASE]
+    if not mirrors:
+        pytest.fail(f"the machine's apt sources have no {RELEASE} main", pytrace=False)
+    return mirrors[0], "".join(f"deb {site} {release} {part}\n" for site, release, part in ours)
+
+
+def inside(root, *command, **more):
+    """Runs a command in the chroot, with a /proc of its own, which goes with it."""
+    script = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
+    return run("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script, root, *command,
+               env=ENVIRONMENT, **more)
+
+
+@pytest.fixture(scope="module")
+def root(package):
+    """A chroot with what octroi depends on, and with the package's file, not installed."""
+    base = WORK / "base"
+    if not (base / "made").exists():
+        mirror, lines = sources()
+        shutil.rmtree(base, ignore_errors=True)
+        run("debootstrap", "--variant=minbase", "--include=ca-certificates", RELEASE, base, mirror)
+        (base / "etc/apt/sources.list").write_text(lines)
+        (base / "made").touch()
+    root = WORK / "root"
+    shutil.rmtree(root, ignore_errors=True)
+    run("cp", "-a", base, root)
+    shutil.copy(package[0], root / "srv/octroi.deb")
+    depends = inside(root, "dpkg-deb", "--field", "/srv/octroi.deb", "Depends").strip()
+    inside(root, "apt-get", "update")
+    inside(root, "apt-get", "satisfy", "-y", "--no-install-recommends", depends)
+    return root
+
+
+def snapshot(root):
+    """{path: what it is} of all that a purge has to leave as it was."""
+    found = {}
+    for folder, folders, names in os.walk(root):
+        here = pathlib.Path(folder)
+        folders[:] = [name for name in folders if not str((here / name).relative_to(root)).startswith(VOLATILE)]
+        for name in [*folders, *names]:
+            path = here / name
+            status, where = path.lstat(), str(path.relative_to(root))
+            if where.startswith(VOLATILE) or re.fullmatch(r"etc/(\w+-|\.pwd\.lock|ld\.so\.cache)", where):
+                continue
+            content = hashlib.sha256(path.read_bytes()).hexdigest() if stat.S_ISREG(status.st_mode) else ""
+            found[where] = (stat.filemode(status.st_mode), status.st_uid, status.st_gid, content)
+    return found
+
+
+def differences(before, after):
+    paths = before.keys() | after.keys()
+    return {path: (before.get(path), after.get(path)) for path in paths if before.get(path) != after.get(path)}
+
+
+@pytest.fixture(scope="module")
+def life(root):
+    """The package's life in the chroot: what each step said, and the files after it."""
+    said, files = {}, {"before": snapshot(root)}
+    said["install"] = inside(root, "apt-get", "install", "-y", "--no-install-recommends", "/srv/octroi.deb")
+    files["install"] = snapshot(root)
+    said["version"] = inside(root, "octroi", "-V")
+    said["test"] = inside(root, "octroi", "-t")
+    said["verify"] = inside(root, "systemd-analyze", "verify", "--man=no", *UNITS)
+    said["security"] = inside(root, "systemd-analyze", "security", "--no-pager", "--offline=true", "octroi.service")
+    with open(root / "etc/octroi/octroi.conf", "a", encoding="utf-8") as file:
+        file.write("threads = 7\n")
+    secret = root / "etc/octroi/secrets/token_secret"
+    secret.write_text("0" * 64)
+    files["changed"] = snapshot(root)
+    said["upgrade"] = inside(root, "dpkg", "-i", "/srv/octroi.deb")
+    files["upgrade"] = snapshot(root)
+    said["remove"] = inside(root, "dpkg", "-r", "octroi")
+    files["remove"] = snapshot(root)
+    said["again"] = inside(root, "dpkg", "-i", "/srv/octroi.deb")
+    files["again"] = snapshot(root)
+    said["purge"] = inside(root, "dpkg", "-P", "octroi")
+    files["purge"] = snapshot(root)
+    said["books"] = inside(root, "sh", "-c", "ls /var/lib/dpkg/info | grep '^octroi' || true")
+    return said, files
+
+
+def test_it_is_installed_and_not_started(life):
+    said, files = life
+    assert "neither enabled nor started" in said["install"]
+    assert not [path for path in files["install"] if re.match(r"etc/systemd/system/.*octroi", path)]
+    mode, uid, gid, _ = files["install"]["etc/octroi/octroi.conf"]
+    assert mode == "-rw-r-----" and uid == 0 and gid != 0
+    assert files["install"]["etc/octroi/secrets"][:3] == ("drwxr-x---", 0, gid)
+
+
+def test_the_programs_run(life):
+    said, _ = life
+    assert re.search(r"^octroi \d+\.\d+\.\d+", said["version"])
+    assert said["test"] == "octroi: the configuration is good\n"
+
+
+def test_the_units_are_right(life):
+    said, _ = life
+    assert said["verify"] == ""
+    exposure = float(re.search(r"Overall exposure level for octroi\.service: ([\d.]+)", said["security"])[1])
+    print(f"exposure {exposure}")
+    assert exposure <= EXPOSURE_MAX
+
+
+def test_an_upgrade_changes_nothing_of_the_administrators(life):
+    _, files = life
+    assert differences(files["changed"], files["upgrade"]) == {}
+
+
+def test_remove_keeps_the_configuration(life):
+    _, files = life
+    for path in ("etc/octroi/octroi.conf", "etc/octroi/secrets", "etc/octroi/secrets/token_secret"):
+        assert files["remove"][path] == files["changed"][path], path
+    left = {path for path in differences(files["before"], files["remove"])}
+    assert all(path.startswith(("etc/", "var/lib/systemd/")) for path in left), left
+    assert differences(files["changed"], files["again"]) == {}
+
+
+def test_purge_leaves_nothing_but_the_database_and_says_so(life):
+    said, files = life
+    assert differences(files["before"], files["purge"]) == {} and said["books"] == ""
+    assert "DROP DATABASE octroi" in said["purge"]
+
+
+# ---- the words of docs/install.md ------------------------------------------------------------------------
+
+def words():
+    """The commands of the package's section, without their comments."""
+    page = (TOP / "docs/install.md").read_text(encoding="utf-8")
+    section = page.split("\n## Debian's package\n")[1].split("\n## ")[0]
+    block = re.search(r"^```\n(.*?)^```$", section, re.M | re.S)[1]
+    return [re.sub(r"\s+#\s.*", "", line) for line in block.splitlines()]
+
+
+class Booted:
+    """The chroot, started by systemd-nspawn in namespaces of its own, its network too."""
+
+    def __init__(self, root):
+        self.log = open(WORK / "boot.log", "w+", encoding="utf-8")
+        self.nspawn = subprocess.Popen(
+            ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network", "--directory", str(root),
+             "--boot"],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT, env=ENVIRONMENT)
+        self.init = None
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and self.nspawn.poll() is None:
+            if self.init is None:
+                self.init = self.child()
+            elif self.call("systemctl", "is-active", "multi-user.target").returncode == 0:
+                return
+            time.sleep(0.5)
+        self.stop()
+        self.log.seek(0)
+        pytest.skip("systemd does not boot in a container here: " + self.log.read()[-300:])
+
+    def child(self):
+        found = pathlib.Path(f"/proc/{self.nspawn.pid}/task/{self.nspawn.pid}/children").read_text().split()
+        return found[0] if found and os.readlink(f"/proc/{found[0]}/exe").endswith("/systemd") else None
+
+    def call(self, *command):
+        namespaces = ("--mount", "--pid", "--net", "--uts", "--ipc", "--root", "--wd")
+        return subprocess.run(["nsenter", "--target", self.init, *namespaces, *command], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False,
+                              env=ENVIRONMENT)
+
+    def do(self, line):
+        done = self.call("bash", "-c", "cd /srv\n" + line)
+        assert done.returncode == 0, f"{line}\n{done.stdout}"
+        return done.stdout
+
+    def stop(self):
+        """As a machine is switched off; this process is the only one of ours that is signalled."""
+        if self.nspawn.poll() is None:
+            if self.init is not None:
+                os.kill(int(self.init), signal.SIGRTMIN + 4)
+            try:
+                self.nspawn.wait(60)
+            except subprocess.TimeoutExpired:
+                self.nspawn.kill()
+                self.nspawn.wait()
+
+
+@pytest.fixture(scope="module")
+def booted(package, root):
+    """A copy of the chroot, before octroi was installed, with the machine's servers and their programs."""
+    guest = WORK / "guest"
+    shutil.rmtree(guest, ignore_errors=True)
+    run("cp", "-a", WORK / "base", guest)
+    inside(guest, "apt-get", "update")
+    (guest / "srv/build").mkdir()
+    shutil.copy(package[0], guest / "srv/build")
+    shutil.copy(TOP / "demo/prices.json", guest / "srv")
+    [install] = [line for line in words() if line.startswith("apt-get install ")]
+    line = re.sub(r"\./build/octroi_\S+", f"./build/{package[0].name}", install)
+    inside(guest, "sh", "-c", f"cd /srv && {line} -y --no-install-recommends systemd-sysv dbus curl")
+    machine = Booted(guest)
+    yield machine
+    machine.stop()
+
+
+def test_the_words_of_install_md(booted):
+    commands = words()
+    [at] = [i for i, line in enumerate(commands) if line.startswith("apt-get install ")]
+    said = {line: booted.do(line) for line in commands[at + 1:]}
+    key = next(re.search(r"oct_guard_[\w-]+", output)[0] for line, output in said.items() if "key create" in line)
+    doctor = said[commands[-1]]
+    assert " 0 problems" in doctor, doctor
+    booted.do("runuser -u octroi -- octroictl account create user:42")
+    booted.do("runuser -u octroi -- octroictl account credit user:42 10 --type PROMO_BONUS --reason trial --actor test")
+    ask = (f"curl -s -H 'X-Octroi-Key: {key}' -H 'Content-Type: application/json' "
+           "-d '{\"account\":\"user:42\",\"model\":\"gpt-4o\"}' http://127.0.0.1:8081/api/guard/authorize")
+    assert '"decision":"allow"' in booted.do(ask)
+
+    # Under systemd's filter octroi's own is in force, it has no rights, and it can write nowhere.
+    log = booted.do("journalctl -u octroi --no-pager")
+    assert 'event=started' in log and 'sandbox="seccomp"' in log and "sandbox_failed" not in log, log
+    pid = booted.do("systemctl show -P MainPID octroi").strip()
+    status = booted.do(f"cat /proc/{pid}/status")
+    assert re.search(r"^CapEff:\s+0+$", status, re.M) and re.search(r"^NoNewPrivs:\s+1$", status, re.M)
+    assert booted.do("stat -c '%a %U %G' /run/octroi/*.sock") == "660 root www-data\n" * 2
+
+    booted.do("systemctl reload octroi")
+    booted.do(f"kill -9 {pid}")
+    assert '"decision":"allow"' in booted.do(ask)  # the sockets are open, and a connection starts it
+    upgraded = booted.do("systemctl show -P MainPID octroi")
+    booted.do("dpkg -i build/octroi_*.deb && systemctl is-active octroi.service octroi.socket octroi-internal.socket")
+    assert booted.do("systemctl show -P MainPID octroi") != upgraded  # the new program runs
+    assert '"decision":"allow"' in booted.do(ask)
+
+
+def test_credentials_of_the_example(booted):
+    """With root's files only: the daemon has the secrets, and its user cannot read the files."""
+    example = (TOP / "debian/credentials.conf").read_text(encoding="utf-8")
+    booted.do("mkdir -p /etc/systemd/system/octroi.service.d && "
+              "cp /usr/share/doc/octroi/examples/credentials.conf /etc/systemd/system/octroi.service.d")
+    for key in re.findall(r"^LoadCredential=(\w+):", example, re.M):
+        secret = "" if key == "db_password" else "whsec_" * key.endswith("_webhook_secret") + "5" * 64
+        booted.do(f"umask 077 && echo '{secret}' > /etc/octroi/secrets/{key}")
+    booted.do("systemctl daemon-reload && systemctl restart octroi && systemctl is-active octroi")
+    environment = booted.do("cat /proc/$(systemctl show -P MainPID octroi)/environ")
+    assert "5" * 64 not in environment and "OCTROI_TOKEN_SECRET_FILE=/run/credentials/octroi.service/" in environment
+    assert booted.call("runuser", "-u", "octroi", "--", "cat", "/etc/octroi/secrets/token_secret").returncode != 0
+    booted.do("rm -r /etc/systemd/system/octroi.service.d && systemctl daemon-reload && rm /etc/octroi/secrets/* && "
+              "systemctl restart octroi && systemctl is-active octroi")
+
+
+def test_removal_stops_it(booted):
+    booted.do("dpkg -r octroi")
+    for unit in UNITS:
+        assert booted.call("systemctl", "is-active", unit).stdout.strip() != "active", unit
+    assert booted.call("ls", "/run/octroi").returncode != 0
+    assert "DROP DATABASE octroi" in booted.do("dpkg -P octroi")
+    assert "accounts" in booted.do("mariadb -e 'SHOW TABLES FROM octroi'")
