@@ -20,6 +20,7 @@ import os
 import pathlib
 import random
 import re
+import select
 import shlex
 import shutil
 import signal
@@ -41,6 +42,15 @@ ROOTS_USER = "octroi-quickstart"  # which the daemons run as where quickstart is
 CONNECTION_IDLE_MAX_SECONDS = 4
 
 _serial = itertools.count(1)
+
+
+def closed_by_server(connection):
+    """Whether the server has ended a kept-alive connection: Apache does so early when its workers run short."""
+    if connection.sock is None:
+        return False
+    seen = select.poll()
+    seen.register(connection.sock, select.POLLIN)
+    return bool(seen.poll(0))
 
 # What a build with --enable-asan, --enable-ubsan or --enable-tsan says when it has found something.
 _SANITIZER = re.compile(r"(AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error): .*")
@@ -289,7 +299,8 @@ class Octroi:
     def _connection(self, url, timeout):
         pool = self._threads.__dict__.setdefault("pool", {})
         connection = pool.get(url)
-        if connection is not None and time.monotonic() - connection.used_at > CONNECTION_IDLE_MAX_SECONDS:
+        if connection is not None and (time.monotonic() - connection.used_at > CONNECTION_IDLE_MAX_SECONDS
+                                       or closed_by_server(connection)):
             connection.close()
         if connection is None or connection.timeout != timeout:
             parts = urllib.parse.urlsplit(url)
