@@ -241,9 +241,17 @@ int ctl_decimal(const char *text, const char *what, int64_t low, int64_t high, i
 
 /* ---- database -------------------------------------------------------------------------------- */
 
-static struct db *connection(struct ctl *c, int64_t timeout_ms)
+struct db_options ctl_login(const struct ctl *c)
 {
 	struct db_options options = options_database(c->config);
+
+	options.as_system_user = true;
+	return options;
+}
+
+static struct db *connection(struct ctl *c, int64_t timeout_ms)
+{
+	struct db_options options = ctl_login(c);
 
 	if (c->db == NULL) {
 		if (timeout_ms > options.timeout_ms)
@@ -266,7 +274,7 @@ struct db *ctl_db_patient(struct ctl *c)
 struct ledger *ctl_ledger(struct ctl *c)
 {
 	const struct config *config = c->config;
-	const struct db_options options = options_database(config);
+	const struct db_options options = ctl_login(c);
 	struct ledger_options ledger;
 
 	if (c->ledger != NULL)

@@ -27,6 +27,7 @@ struct router;
 
 struct ctl {
 	const struct config *config;
+	const char *conf;     /* the file that -c named, or NULL */
 	const char *command;  /* its row's words, "key create" */
 	const char *synopsis; /* its row's arguments */
 	bool json, csv;       /* --json, --csv was given; at most one of them */
@@ -88,6 +89,8 @@ void ctl_errors_as_json(void);
 int ctl_integer(const char *text, const char *what, int64_t low, int64_t high, int64_t *value);
 int ctl_decimal(const char *text, const char *what, int64_t low, int64_t high, int64_t *value);
 
+/* The configured login.  Run by root and without a password, octroictl logs in as the system user of the same name. */
+struct db_options ctl_login(const struct ctl *c);
 /* The connection that the configuration describes, made at the first call (not yet connected). */
 struct db *ctl_db(struct ctl *c);
 /* Returns the connection for statements that may take long (audits, migrations): it gives up after an

@@ -4,13 +4,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/check.h"
 #include "base/digest.h"
 #include "ctl/ctl.h"
+#include "ctl/ctl_key.h"
 #include "ctl/listing.h"
 #include "db/sql.h"
 
 #define KEY_RANDOM_BYTES 32
-#define KEY_MAX 80
 #define KEY_PREFIX_SECRET 6 /* characters of the secret part that tell keys apart */
 #define KEY_LABEL_MAX 128
 /* A running octroi believes its copy of the keys for at most a second. */
@@ -62,15 +63,26 @@ static int store_key(struct ctl *c, const char *key, const char *scope, const ch
 	return result;
 }
 
+int ctl_key_make(struct ctl *c, const char *scope, const char *label, struct key *made)
+{
+	unsigned char secret[KEY_RANDOM_BYTES];
+	char encoded[KEY_RANDOM_BYTES * 2];
+
+	CHECK(scope_known(scope));
+	digest_random(secret, sizeof(secret));
+	(void)digest_base64url(secret, sizeof(secret), encoded);
+	(void)snprintf(made->text, sizeof(made->text), "oct_%s_%s", scope, encoded);
+	(void)snprintf(made->prefix, sizeof(made->prefix), "oct_%s_%.*s", scope, KEY_PREFIX_SECRET, encoded);
+	return store_key(c, made->text, scope, made->prefix, label, &made->id);
+}
+
 int ctl_key_create(struct ctl *c)
 {
 	const char *scope = NULL, *label = "";
 	const struct ctl_option options[] = {
 		{.name = "--scope", .value = &scope}, {.name = "--label", .value = &label}, {0}};
-	unsigned char secret[KEY_RANDOM_BYTES];
-	char encoded[KEY_RANDOM_BYTES * 2], key[KEY_MAX], prefix[KEY_MAX];
+	struct key made;
 	struct listing *l;
-	int64_t id = 0;
 
 	if (ctl_arguments(c, options, NULL, 0, 0) < 0)
 		return CTL_FAILED;
@@ -78,19 +90,15 @@ int ctl_key_create(struct ctl *c)
 		return ctl_fail("key create needs --scope guard, app, admin or report");
 	if (strlen(label) > KEY_LABEL_MAX)
 		return ctl_fail("a label has at most %d bytes", KEY_LABEL_MAX);
-	digest_random(secret, sizeof(secret));
-	(void)digest_base64url(secret, sizeof(secret), encoded);
-	(void)snprintf(key, sizeof(key), "oct_%s_%s", scope, encoded);
-	(void)snprintf(prefix, sizeof(prefix), "oct_%s_%.*s", scope, KEY_PREFIX_SECRET, encoded);
-	if (store_key(c, key, scope, prefix, label, &id) != CTL_OK)
+	if (ctl_key_make(c, scope, label, &made) != CTL_OK)
 		return CTL_FAILED;
 	l = listing_new("key");
 	listing_row(l);
-	listing_text(l, "key", "key (shown once)", key);
-	listing_int(l, "id", "id", id);
+	listing_text(l, "key", "key (shown once)", made.text);
+	listing_int(l, "id", "id", made.id);
 	listing_text(l, "scope", "scope", scope);
 	listing_text(l, "label", "label", label);
-	listing_text(l, "prefix", "prefix", prefix);
+	listing_text(l, "prefix", "prefix", made.prefix);
 	listing_print_single(l, c->json);
 	listing_free(l);
 	return CTL_OK;
@@ -135,7 +143,7 @@ int ctl_key_list(struct ctl *c)
 struct match {
 	int count;
 	int64_t id;
-	char prefix[KEY_MAX];
+	char prefix[KEY_TEXT_MAX];
 };
 
 static int take_match(void *context, const struct db_row *row)

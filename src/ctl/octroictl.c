@@ -102,6 +102,7 @@ static int run_command(const struct row *row, const struct globals *g, int argc,
 	struct config config = {0};
 	char error[CONFIG_ERROR_MAX];
 	struct ctl c = {.config = &config,
+	                .conf = g->conf,
 	                .command = row->words,
 	                .synopsis = row->synopsis,
 	                .json = g->json,
@@ -110,8 +111,8 @@ static int run_command(const struct row *row, const struct globals *g, int argc,
 	                .argv = argv};
 	int result;
 
-	/* The script of completion is for every user, the configuration is not. */
-	if (row->handler != ctl_completion && config_load(&config, g->conf, error) != 0) {
+	/* The script of completion is for every user, the configuration is not.  setup reads it, and writes it. */
+	if (row->handler != ctl_completion && row->handler != ctl_setup && config_load(&config, g->conf, error) != 0) {
 		result = ctl_fail("%s", error);
 		goto done;
 	}

@@ -20,7 +20,7 @@
 
 static struct router *reads_router(struct ctl *c)
 {
-	struct db_options options = options_database(c->config);
+	struct db_options options = ctl_login(c);
 	struct router_options router = {.config = c->config, .ledger = ctl_ledger(c), .workers = 1, .slow_max = 1};
 
 	if (c->router != NULL)

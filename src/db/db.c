@@ -2,10 +2,12 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include <errmsg.h>
 #include <mysql.h>
@@ -18,6 +20,7 @@
 
 #define ERROR_TEXT_MAX 512
 #define LOCK_WAIT_SECONDS_MAX 10
+#define USER_BYTES_MAX 16384 /* of a line in the list of system users */
 /* Not in every edition of mysqld_error.h. */
 #define ERROR_CLIENT_INTERACTION_TIMEOUT 4031
 /* An error of mysys, which the server passes on unchanged: a file could not be written. */
@@ -41,6 +44,7 @@ struct db {
 	unsigned port, timeout_seconds;
 	int64_t statement_ms;
 	bool manual_commit;
+	bool as_system_user;
 	bool doubtful; /* a statement failed: a transaction may be open that no answer has reported */
 };
 
@@ -108,6 +112,7 @@ struct db *db_new(const struct db_options *options)
 	d->tls_ca = copy_of(options->tls_ca);
 	d->port = options->port;
 	d->manual_commit = options->manual_commit;
+	d->as_system_user = options->as_system_user;
 	d->statement_ms = options->statement_ms;
 	/* The connector knows whole seconds only, and 0 as "for ever". */
 	d->timeout_seconds = (unsigned)((options->timeout_ms + 999) / 1000);
@@ -354,6 +359,29 @@ static bool set_session(const struct db *d, MYSQL *m)
 	return done;
 }
 
+/* Takes the rights of the system user of the login's name, when the options and this process allow it; returns whether
+ * it did.  The server asks the kernel for the user at connect (SO_PEERCRED in unix(7)). */
+static bool become_user(const struct db *d, const char *host)
+{
+	char space[USER_BYTES_MAX];
+	struct passwd entry, *found = NULL;
+
+	return d->as_system_user && geteuid() == 0 && host == NULL && d->password[0] == '\0' &&
+	       getpwnam_r(d->user, &entry, space, sizeof(space), &found) == 0 && found != NULL &&
+	       seteuid(found->pw_uid) == 0;
+}
+
+static bool connect_as_user(struct db *d, MYSQL *m, const char *host, const char *socket)
+{
+	const bool became = become_user(d, host);
+	const bool done = mysql_real_connect(m, host, d->user, d->password, d->name, d->port, socket,
+	                                     CLIENT_MULTI_STATEMENTS | CLIENT_MULTI_RESULTS) != NULL;
+
+	if (became)
+		CHECK(seteuid(0) == 0);
+	return done;
+}
+
 static enum db_result connect_now(struct db *d)
 {
 	const char *wrong = wrong_options(d->socket, d->host, d->tls_ca);
@@ -370,10 +398,7 @@ static enum db_result connect_now(struct db *d)
 		d->failed = DB_FAULT;
 		return DB_FAULT;
 	}
-	if (set_connection_options(d, m) &&
-	    mysql_real_connect(m, host, d->user, d->password, d->name, d->port, socket,
-	                       CLIENT_MULTI_STATEMENTS | CLIENT_MULTI_RESULTS) != NULL &&
-	    set_session(d, m)) {
+	if (set_connection_options(d, m) && connect_as_user(d, m, host, socket) && set_session(d, m)) {
 		d->mysql = m;
 		count_result_rows(&counters.connects);
 		return DB_OK;

@@ -23,6 +23,9 @@ struct db_options {
 	/* True: every statement begins a transaction, or belongs to one, and only COMMIT makes it last; db_bulk need
 	 * not wait for answers.  False: a statement outside of a transaction lasts by itself. */
 	bool manual_commit;
+	/* True: a process of root's that has no password connects by the socket as the system user called user, whom
+	 * MariaDB lets in by that name (unix_socket).  All threads have that user's rights while it connects. */
+	bool as_system_user;
 };
 
 enum db_result {

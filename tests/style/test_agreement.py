@@ -167,6 +167,8 @@ def test_options_of_a_command_are_in_its_synopsis(words, handler, synopsis, help
     shown.discard("--csv")  # ctl_arguments takes it for each command whose synopsis has it
     [path] = [name for name in sources(".c", under="src/ctl/") if name.endswith(f"/ctl_{first}.c")]
     taken = set(re.findall(r'= "(--[\w-]+)"', text(path)))
+    if first == "setup":
+        taken |= {option.strip('"') for _, option, *_ in definitions("src/ctl/setup/answers.def", "ANSWER")}
     assert taken == shown, f"{first}: {sorted(taken ^ shown)}"
 
 

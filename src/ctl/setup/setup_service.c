@@ -1,0 +1,59 @@
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/setup/setup.h"
+#include "ctl/setup/setup_run.h"
+
+/* sd_booted(3): systemd is the first process where this directory is. */
+static bool has_systemd(void)
+{
+	return access("/run/systemd/system", F_OK) == 0;
+}
+
+static int start_octroi(struct setup *S)
+{
+	const char *const installed[] = {"systemctl", "cat", "octroi.service", NULL};
+	const char *const active[] = {"systemctl", "is-active", "--quiet", "octroi.service", NULL};
+	const char *const enable[] = {"systemctl", "enable", "--now", "octroi.service", NULL};
+	const char *const restart[] = {"systemctl", "restart", "octroi.service", NULL};
+
+	if (!setup_run_quietly(installed)) {
+		setup_say(S, SETUP_BY_HAND, "there is no octroi.service: start octroi -c %s", S->conf);
+		return CTL_OK;
+	}
+	if (!setup_run_quietly(active))
+		return setup_run(S, enable);
+	if (S->conf_changed)
+		return setup_run(S, restart);
+	setup_say(S, SETUP_KEPT, "octroi.service, which runs");
+	return CTL_OK;
+}
+
+/* Lets the web server read its files again, once they are without mistakes. */
+static int reload_web(struct setup *S)
+{
+	const bool nginx = strcmp(S->web, "nginx") == 0;
+	const char *const test[] = {nginx ? "nginx" : "apache2ctl", "-t", NULL};
+	const char *const unit = nginx ? "nginx.service" : "apache2.service";
+	const char *const reload[] = {"systemctl", S->web_restart ? "restart" : "reload-or-restart", unit, NULL};
+
+	if (!S->web_changed && !S->web_restart)
+		return CTL_OK;
+	return setup_run(S, test) == CTL_OK ? setup_run(S, reload) : CTL_FAILED;
+}
+
+int setup_service(struct setup *S)
+{
+	const bool by_hand = S->no_start || !has_systemd();
+
+	if (by_hand) {
+		setup_say(S, SETUP_BY_HAND, "start octroi: octroi -c %s", S->conf);
+		if (S->web != NULL && (S->web_changed || S->web_restart))
+			setup_say(S, SETUP_BY_HAND, "let %s read its configuration again", S->web);
+		return CTL_OK;
+	}
+	if (start_octroi(S) != CTL_OK || (S->web != NULL && S->answers.web_dir == NULL && reload_web(S) != CTL_OK))
+		return CTL_FAILED;
+	S->served = S->web != NULL && S->answers.web_dir == NULL && !S->dry_run;
+	return CTL_OK;
+}
