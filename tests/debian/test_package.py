@@ -371,7 +371,7 @@ def test_the_words_of_install_md(booted):
 def test_credentials_of_the_example(booted):
     """With root's files only: the daemon has the secrets, and its user cannot read the files."""
     example = (TOP / "debian/credentials.conf").read_text(encoding="utf-8")
-    booted.do("cp -a /etc/octroi/secrets /root/kept")
+    booted.do("cp -a /etc/octroi/secrets /srv/kept")
     booted.do("mkdir -p /etc/systemd/system/octroi.service.d && "
               "cp /usr/share/doc/octroi/examples/credentials.conf /etc/systemd/system/octroi.service.d")
     for key in re.findall(r"^LoadCredential=(\w+):", example, re.M):
@@ -382,7 +382,7 @@ def test_credentials_of_the_example(booted):
     assert "5" * 64 not in environment and "OCTROI_TOKEN_SECRET_FILE=/run/credentials/octroi.service/" in environment
     assert booted.call("runuser", "-u", "octroi", "--", "cat", "/etc/octroi/secrets/token_secret").returncode != 0
     booted.do("rm -r /etc/systemd/system/octroi.service.d && systemctl daemon-reload && rm -r /etc/octroi/secrets && "
-              "mv /root/kept /etc/octroi/secrets && systemctl restart octroi && systemctl is-active octroi")
+              "mv /srv/kept /etc/octroi/secrets && systemctl restart octroi && systemctl is-active octroi")
 
 
 def test_removal_stops_it(booted):
