@@ -2,12 +2,10 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include <errmsg.h>
 #include <mysql.h>
@@ -16,11 +14,11 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/system_user.h"
 #include "db/sql.h"
 
 #define ERROR_TEXT_MAX 512
 #define LOCK_WAIT_SECONDS_MAX 10
-#define USER_BYTES_MAX 16384 /* of a line in the list of system users */
 /* Not in every edition of mysqld_error.h. */
 #define ERROR_CLIENT_INTERACTION_TIMEOUT 4031
 /* An error of mysys, which the server passes on unchanged: a file could not be written. */
@@ -359,26 +357,15 @@ static bool set_session(const struct db *d, MYSQL *m)
 	return done;
 }
 
-/* Takes the rights of the system user of the login's name, when the options and this process allow it; returns whether
- * it did.  The server asks the kernel for the user at connect (SO_PEERCRED in unix(7)). */
-static bool become_user(const struct db *d, const char *host)
-{
-	char space[USER_BYTES_MAX];
-	struct passwd entry, *found = NULL;
-
-	return d->as_system_user && geteuid() == 0 && host == NULL && d->password[0] == '\0' &&
-	       getpwnam_r(d->user, &entry, space, sizeof(space), &found) == 0 && found != NULL &&
-	       seteuid(found->pw_uid) == 0;
-}
-
 static bool connect_as_user(struct db *d, MYSQL *m, const char *host, const char *socket)
 {
-	const bool became = become_user(d, host);
+	/* The server asks the kernel for the user at connect (SO_PEERCRED in unix(7)). */
+	const bool entered = d->as_system_user && host == NULL && d->password[0] == '\0' && system_user_enter(d->user);
 	const bool done = mysql_real_connect(m, host, d->user, d->password, d->name, d->port, socket,
 	                                     CLIENT_MULTI_STATEMENTS | CLIENT_MULTI_RESULTS) != NULL;
 
-	if (became)
-		CHECK(seteuid(0) == 0);
+	if (entered)
+		system_user_leave();
 	return done;
 }
 

@@ -376,7 +376,7 @@ def test_credentials_of_the_example(booted):
               "cp /usr/share/doc/octroi/examples/credentials.conf /etc/systemd/system/octroi.service.d")
     for key in re.findall(r"^LoadCredential=(\w+):", example, re.M):
         secret = "" if key == "db_password" else "whsec_" * key.endswith("_webhook_secret") + "5" * 64
-        booted.do(f"umask 077 && echo '{secret}' > /etc/octroi/secrets/{key}")
+        booted.do(f"umask 077 && rm -f /etc/octroi/secrets/{key} && echo '{secret}' > /etc/octroi/secrets/{key}")
     booted.do("systemctl daemon-reload && systemctl restart octroi && systemctl is-active octroi")
     environment = booted.do("cat /proc/$(systemctl show -P MainPID octroi)/environ")
     assert "5" * 64 not in environment and "OCTROI_TOKEN_SECRET_FILE=/run/credentials/octroi.service/" in environment

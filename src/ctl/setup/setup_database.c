@@ -1,9 +1,9 @@
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/system_user.h"
 #include "ctl/setup/setup.h"
 #include "ctl/setup/setup_file.h"
 #include "db/sql.h"
@@ -60,7 +60,7 @@ static int make_password(struct setup *S)
 static int add_user(struct setup *S)
 {
 	const bool named =
-		S->config.db_password[0] == '\0' && setup_by_socket(S) && getpwnam(S->config.db_user) != NULL;
+		S->config.db_password[0] == '\0' && setup_by_socket(S) && system_user_exists(S->config.db_user);
 	struct buf sql;
 	int result = CTL_OK;
 
