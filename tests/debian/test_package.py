@@ -1,6 +1,7 @@
 """Debian's package: `make check-deb`.  It is built twice and is the same, passes lintian, and is installed, upgraded,
-removed and purged in a chroot of Debian 12.  A second chroot is booted: the commands of docs/install.md lead to the
-first request there.
+removed and purged in a chroot.  Further chroots are booted: the commands of docs/install.md lead to the first request and
+the first top-up there, behind nginx and Apache.  DEB_RELEASES names the releases, bookworm unless given; `make
+check-debian` takes both.
 
 Needs root, dpkg-dev, lintian, debootstrap and systemd-container, and takes minutes.  A base system is kept in
 BUILD/deb-check/base; the packages come from the machine's own apt sources.
@@ -21,7 +22,9 @@ import pytest
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("OCTROI_BUILD", TOP / "build")).resolve()
 WORK = BUILD / "deb-check"
-RELEASE = "bookworm"
+RELEASES = os.environ.get("DEB_RELEASES", "bookworm").split()
+OWN_RELEASE = re.search(r"^VERSION_CODENAME=(\w+)$", pathlib.Path("/etc/os-release").read_text(encoding="utf-8"), re.M)[1]
+SERVERS = {"nginx": "nginx", "apache": "apache2"}  # the names of their packages
 EXPOSURE_MAX = 1.5
 UNITS = ("octroi.service", "octroi.socket", "octroi-internal.socket")
 # What any installation changes, in the package manager's own books and in logs.
@@ -65,6 +68,32 @@ def made(build):
 @pytest.fixture(scope="module")
 def package():
     return made(BUILD)
+
+
+@pytest.fixture(scope="module", params=RELEASES)
+def release(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def built(release, package):
+    """The release's own package: of its compiler and its libraries."""
+    if release == OWN_RELEASE:
+        return package[0]
+    builder = WORK / f"builder-{release}"
+    shutil.rmtree(builder, ignore_errors=True)
+    run("cp", "-a", base(release), builder)
+    run("make", "-C", BUILD, "distdir", f"distdir={builder}/srv/octroi")
+    inside(builder, "apt-get", "update")
+    inside(builder, "sh", "-c", "cd /srv/octroi && apt-get build-dep -y --no-install-recommends ./ && "
+           "apt-get install -y --no-install-recommends dpkg-dev fakeroot build-essential")
+    inside(builder, "sh", "-c", "cd /srv/octroi && mkdir build && cd build && ../configure -q && "
+           "DEB_BUILD_OPTIONS='nocheck parallel=2' make -s deb")
+    [made_there] = (builder / "srv/octroi/build").glob("octroi_*.deb")
+    kept = WORK / f"{release}-{made_there.name}"
+    shutil.copy(made_there, kept)
+    shutil.rmtree(builder)
+    return kept
 
 
 def test_a_copy_without_git_makes_the_same_package(package):
@@ -129,15 +158,30 @@ def test_programs_are_hardened(package):
 
 # ---- the chroot ------------------------------------------------------------------------------------------
 
-def sources():
+def sources(release):
     """(mirror, lines of sources.list) of the release, from the machine's own sources."""
     targets = run("apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT)", "Created-By: Packages",
                   env=ENVIRONMENT)
-    ours = sorted(set(re.findall(rf"^(\S+) ({RELEASE}(?:-\w+)?) (main)$", targets, re.M)))
-    mirrors = [site for site, release, _ in ours if release == RELEASE]
+    ours = sorted(set(re.findall(rf"^(\S+) ({OWN_RELEASE}(?:-\w+)?) (main)$", targets, re.M)))
+    mirrors = [site for site, suite, _ in ours if suite == OWN_RELEASE]
     if not mirrors:
-        pytest.fail(f"the machine's apt sources have no {RELEASE} main", pytrace=False)
-    return mirrors[0], "".join(f"deb {site} {release} {part}\n" for site, release, part in ours)
+        pytest.fail(f"the machine's apt sources have no {OWN_RELEASE} main", pytrace=False)
+    wanted = [(site, suite.replace(OWN_RELEASE, release), part) for site, suite, part in ours]
+    return mirrors[0], "".join(f"deb {site} {suite} {part}\n" for site, suite, part in wanted)
+
+
+def base(release):
+    """A chroot of the release as debootstrap makes it, which is kept and copied."""
+    root = WORK / f"base-{release}"
+    if not (root / "made").exists():
+        mirror, lines = sources(release)
+        shutil.rmtree(root, ignore_errors=True)
+        script = [] if pathlib.Path(f"/usr/share/debootstrap/scripts/{release}").exists() else [
+            "/usr/share/debootstrap/scripts/sid"]
+        run("debootstrap", "--variant=minbase", "--include=ca-certificates", release, root, mirror, *script)
+        (root / "etc/apt/sources.list").write_text(lines)
+        (root / "made").touch()
+    return root
 
 
 def inside(root, *command, **more):
@@ -148,19 +192,12 @@ def inside(root, *command, **more):
 
 
 @pytest.fixture(scope="module")
-def root(package):
+def root(release, built):
     """A chroot with what octroi depends on, and with the package's file, not installed."""
-    base = WORK / "base"
-    if not (base / "made").exists():
-        mirror, lines = sources()
-        shutil.rmtree(base, ignore_errors=True)
-        run("debootstrap", "--variant=minbase", "--include=ca-certificates", RELEASE, base, mirror)
-        (base / "etc/apt/sources.list").write_text(lines)
-        (base / "made").touch()
     root = WORK / "root"
     shutil.rmtree(root, ignore_errors=True)
-    run("cp", "-a", base, root)
-    shutil.copy(package[0], root / "srv/octroi.deb")
+    run("cp", "-a", base(release), root)
+    shutil.copy(built, root / "srv/octroi.deb")
     depends = inside(root, "dpkg-deb", "--field", "/srv/octroi.deb", "Depends").strip()
     inside(root, "apt-get", "update")
     inside(root, "apt-get", "satisfy", "-y", "--no-install-recommends", depends)
@@ -304,6 +341,12 @@ class Booted:
         assert done.returncode == 0, f"{line}\n{done.stdout}"
         return done.stdout
 
+    def wait(self, line, seconds=60):
+        deadline = time.monotonic() + seconds
+        while self.call("bash", "-c", line).returncode != 0:
+            assert time.monotonic() < deadline, line
+            time.sleep(0.2)
+
     def stop(self):
         """As a machine is switched off; this process is the only one of ours that is signalled."""
         if self.nspawn.poll() is None:
@@ -316,20 +359,25 @@ class Booted:
                 self.nspawn.wait()
 
 
-@pytest.fixture(scope="module")
-def booted(package, root):
-    """A copy of the chroot, before octroi was installed, with the machine's servers and their programs."""
+@pytest.fixture(scope="module", params=SERVERS)
+def booted(release, built, request):
+    """A bare machine of the release, with what docs/install.md's own line installs, but for octroi's build."""
     guest = WORK / "guest"
     shutil.rmtree(guest, ignore_errors=True)
-    run("cp", "-a", WORK / "base", guest)
+    run("cp", "-a", base(release), guest)
     inside(guest, "apt-get", "update")
     (guest / "srv/build").mkdir()
-    shutil.copy(package[0], guest / "srv/build")
+    shutil.copy(built, guest / "srv/build" / built.name.removeprefix(f"{release}-"))
     shutil.copy(TOP / "demo/prices.json", guest / "srv")
+    shutil.copy(TOP / "tests/fake_stripe.py", guest / "srv")
     [install] = [line for line in words() if line.startswith("apt-get install ")]
-    line = re.sub(r"\./build/octroi_\S+", f"./build/{package[0].name}", install)
-    inside(guest, "sh", "-c", f"cd /srv && {line} -y --no-install-recommends systemd-sysv dbus curl")
+    assert install.endswith(" nginx")
+    line = re.sub(r"\./build/octroi_\S+", "./build/octroi_*.deb", install.removesuffix("nginx") + SERVERS[request.param])
+    started = time.monotonic()
+    inside(guest, "sh", "-c", f"cd /srv && {line} -y --no-install-recommends")
+    inside(guest, "apt-get", "install", "-y", "--no-install-recommends", "systemd-sysv", "dbus", "curl", "python3")
     machine = Booted(guest)
+    machine.installing_s = time.monotonic() - started
     yield machine
     machine.stop()
 
@@ -338,10 +386,13 @@ def test_the_words_of_install_md(booted):
     commands = words()
     [at] = [i for i, line in enumerate(commands) if line.startswith("apt-get install ")]
     assert len(commands) <= 10
+    started = time.monotonic()
     said = "".join(booted.do(line) for line in commands[at + 1:])
     assert "0 warnings, 0 problems" in said, said
     first = said.rstrip().splitlines()[-1]
     assert first.startswith("  curl ") and '"decision":"allow"' in booted.do(first), said
+    print(f"from apt-get install to the first request: {booted.installing_s + time.monotonic() - started:.0f} s")
+    assert booted.installing_s + time.monotonic() - started < 300
     key = re.search(r"oct_guard_[\w-]+", first)[0]
     again = booted.do(commands[-1])
     assert not re.search(r"^made|^run +systemctl", again, re.M) and "0 problems" in again, again
@@ -366,6 +417,29 @@ def test_the_words_of_install_md(booted):
     booted.do("dpkg -i build/octroi_*.deb && systemctl is-active octroi.service octroi.socket octroi-internal.socket")
     assert booted.do("systemctl show -P MainPID octroi") != upgraded  # the new program runs
     assert '"decision":"allow"' in booted.do(ask)
+
+
+def test_the_first_top_up(booted):
+    """As docs/stripe.md says, with a Stripe for tests; then the machine is restarted."""
+    booted.do("systemd-run --unit=stripe --quiet sh -c 'exec /usr/bin/python3 -u /srv/fake_stripe.py --port 8099 "
+              "--webhook-url http://127.0.0.1/api/webhooks/stripe > /srv/stripe.conf'")
+    booted.wait("grep -q stripe_webhook_secret /srv/stripe.conf")
+    booted.do("cat /srv/stripe.conf >> /etc/octroi/octroi.conf && octroi -t && "
+              "systemctl restart octroi")
+    key = re.search(r"oct_app_[\w-]+", booted.do("octroictl key create --scope app"))[0]
+    if booted.call("which", "nginx").returncode == 0:  # the site that the machine has already is the one that is served
+        booted.do("sed -i 's/server_name credits.example;/server_name 127.0.0.1;/' /etc/nginx/octroi/octroi.conf && "
+                  "systemctl reload nginx")
+    made = booted.do(f"curl -sS -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d "
+                     "'{\"amount\":2000}' 'http://127.0.0.1:8081/api/credits/topup?account=first-customer'")
+    page = re.search(r'"url":"([^"]+)"', made)[1]
+    booted.do(f"curl -sS -X POST {page}")
+    balance = (f"curl -sS -H 'Authorization: Bearer {key}' "
+               "'http://127.0.0.1:8081/api/credits?account=first-customer'")
+    booted.wait(f"{balance} | grep -q '\"balanceMicros\":20000000'")
+    booted.do("octroictl audit")
+    booted.do("systemctl restart mariadb octroi")
+    booted.wait(f"{balance} | grep -q '\"balanceMicros\":20000000'")
 
 
 def test_credentials_of_the_example(booted):
