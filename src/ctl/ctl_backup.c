@@ -9,6 +9,7 @@
 #include "ctl/client_program.h"
 #include "ctl/ctl.h"
 #include "ctl/program.h"
+#include "db/schema.h"
 
 #define PATH_BYTES_MAX 4096
 #define FILE_SUFFIX_MAX 16
@@ -23,17 +24,27 @@ static int name_with(const char *path, const char *suffix, char name[PATH_BYTES_
 	return CTL_OK;
 }
 
-/* Writes the heads before the dump is begun: each is in the dump's chains, which only grow. */
-static int audit_heads_into(struct ctl *c, char *heads)
+/* Writes the heads before the dump is begun: each is in the dump's chains, which only grow.  A ledger of another version,
+ * which is about to be upgraded, has no audit here. */
+static int audit_heads_into(struct ctl *c, char *heads, bool *kept)
 {
+	const int version = schema_version(ctl_db_patient(c));
 	char *arguments[] = {(char[]){"--heads"}, heads};
 	const int argc = c->argc;
 	char **argv = c->argv;
 	int result;
 
+	if (version < 0)
+		return ctl_db_failed(c);
+	if (version != SCHEMA_VERSION) {
+		(void)fprintf(stderr, "the tables have version %d, not %d: no audit, and no heads\n", version,
+		              SCHEMA_VERSION);
+		return CTL_OK;
+	}
 	c->argc = 2;
 	c->argv = arguments;
 	result = ctl_audit(c);
+	*kept = result == CTL_OK;
 	c->argc = argc;
 	c->argv = argv;
 	return result;
@@ -75,17 +86,19 @@ int ctl_backup(struct ctl *c)
 {
 	char heads[PATH_BYTES_MAX];
 	const char *path;
+	bool kept = false;
 	int audited;
 
 	if (ctl_arguments(c, NULL, &path, 1, 1) < 0 || name_with(path, HEADS_SUFFIX, heads) != CTL_OK)
 		return CTL_FAILED;
 	if (access(path, F_OK) == 0 || access(heads, F_OK) == 0)
 		return ctl_wrong("%s is there already, or its %s: a backup overwrites nothing", path, HEADS_SUFFIX);
-	audited = audit_heads_into(c, heads);
+	audited = audit_heads_into(c, heads, &kept);
 	if (audited == CTL_FAILED)
 		return CTL_FAILED;
 	if (dump(c, path) != CTL_OK) {
-		(void)unlink(heads);
+		if (kept)
+			(void)unlink(heads);
 		return CTL_FAILED;
 	}
 	if (!c->json)

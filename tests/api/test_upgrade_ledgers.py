@@ -4,8 +4,13 @@ ledgers/<schema version>_<content>.sql.gz were dumped from the databases of that
 texts and keys in hexadecimal.
 """
 
+import base64
 import gzip
+import itertools
 import pathlib
+import re
+import threading
+import time
 import urllib.parse
 
 import pytest
@@ -69,4 +74,91 @@ def test_a_ledger_of_the_version_before(old, path):
             settled = old.post("/api/guard/settle", {"hold": held.json["hold"], "inputTokens": 10, "outputTokens": 10})
             assert settled.status == 200, settled
     assert old.sql(f"SELECT COUNT(*) > 0 FROM usages WHERE created_at_us > {last}") == [("1",)]
+    old.audit()
+
+
+# ---- while requests run --------------------------------------------------------------------------------------
+
+
+def spend(o, accounts, stop, wrong, settled):
+    """Holds and settlements until told to stop; the answers that may not be, and what was acknowledged."""
+    for turn in itertools.count():
+        if stop.is_set():
+            o.disconnect()
+            return
+        account = accounts[turn % len(accounts)]
+        held = o.post("/api/guard/authorize", {"account": account, "model": "gpt-4o", "maxOutputTokens": 10})
+        if held.status not in (200, 402, 403, 429, 503):
+            wrong.append(held)
+        if held.status != 200:
+            continue
+        body = {"hold": held.json["hold"], "inputTokens": 10, "outputTokens": 10}
+        deadline = time.monotonic() + 60
+        answer = o.post("/api/guard/settle", body)
+        while answer.status == 503 and time.monotonic() < deadline:
+            answer = o.post("/api/guard/settle", body)
+        if answer.status == 200:
+            settled.append((held.json["hold"], answer.json["costMicros"]))
+        else:
+            wrong.append(answer)
+
+
+def test_requests_while_it_is_upgraded(old):
+    """Each is served or refused with 503, and whatever was acknowledged is in the ledger, once."""
+    [path] = [path for path in LEDGERS if "guard" in path.name]
+    load(old, path)
+    accounts = [name for name, in old.sql("SELECT external_id FROM accounts WHERE balance_micros > 1000000 AND status = 0"
+                                          " ORDER BY id LIMIT 20")]
+    assert len(accounts) > 5
+    stop, wrong, settled = threading.Event(), [], []
+    threads = [threading.Thread(target=spend, args=(old, accounts[n:] + accounts[:n], stop, wrong, settled))
+               for n in range(6)]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_until(lambda: old.post("/api/guard/authorize", {"account": accounts[0], "model": "gpt-4o"}).status == 503, 30,
+                   "a refusal before the upgrade")
+        assert not settled
+        upgrade(old)
+        wait_until(lambda: len(settled) > 200 or wrong, 60, "service after the upgrade")
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(60)
+    assert not wrong, wrong[:3]
+    costs = dict(settled)
+    assert len(costs) == len(settled)
+    old.audit()
+    for hold, cost in settled[:50]:
+        shown = old.get(f"/api/credits/usages/{hold}?account={urllib.parse.quote(account_of(old, hold), safe='')}")
+        assert shown.status == 200 and shown.json["costMicros"] == cost, shown
+
+
+def account_of(o, hold):
+    """The account of a public name: its first sixteen bytes (sql/README.md)."""
+    key = base64.urlsafe_b64decode(hold + "=" * (-len(hold) % 4))[:16]
+    return o.sql(f"SELECT external_id FROM accounts WHERE id = 0x{key.hex()}")[0][0]
+
+
+def checksums(o):
+    return dict(o.sql("CHECKSUM TABLE " + ", ".join(sorted(name for name, in o.sql("SHOW TABLES")))))
+
+
+@pytest.mark.parametrize("done", [0, 3, 9])
+def test_a_failed_upgrade_is_backed_out(old, done):
+    """The backup of before is put back, to the last row, and the upgrade works the next time."""
+    load(old, LEDGERS[0])
+    before = checksums(old)
+    dump = old.dir / f"before-{done}.sql"
+    said = old.ctl("backup", dump)
+    assert "no audit, and no heads" in said.stderr
+    text = re.sub(r"^--.*$", "", (SQL / "004_paid_periods.sql").read_text(), flags=re.M)
+    for statement in [statement for statement in text.split(";") if statement.strip()][:done]:
+        old.sql(statement)
+    assert done == 0 or checksums(old).keys() != before.keys() or checksums(old) != before
+    old.sql("".join(f"DROP TABLE {table};" for table, in old.sql("SHOW TABLES")))
+    said = old.ctl("restore", dump)
+    assert "the dump has schema version 3" in said.stdout
+    assert checksums(old) == before
+    upgrade(old)
     old.audit()
