@@ -24,8 +24,8 @@ static int name_with(const char *path, const char *suffix, char name[PATH_BYTES_
 	return CTL_OK;
 }
 
-/* Writes the heads before the dump is begun: each is in the dump's chains, which only grow.  A ledger of another version,
- * which is about to be upgraded, has no audit here. */
+/* Writes the heads before the dump is begun: each is in the dump's chains, which only grow.  A ledger of another
+ * version, which is about to be upgraded, has no audit here. */
 static int audit_heads_into(struct ctl *c, char *heads, bool *kept)
 {
 	const int version = schema_version(ctl_db_patient(c));
@@ -37,7 +37,7 @@ static int audit_heads_into(struct ctl *c, char *heads, bool *kept)
 	if (version < 0)
 		return ctl_db_failed(c);
 	if (version != SCHEMA_VERSION) {
-		(void)fprintf(stderr, "the tables have version %d, not %d: no audit, and no heads\n", version,
+		(void)fprintf(stderr, "the tables have version %d, not %d: no audit, no heads\n", version,
 		              SCHEMA_VERSION);
 		return CTL_OK;
 	}

@@ -151,7 +151,7 @@ def test_a_failed_upgrade_is_backed_out(old, done):
     before = checksums(old)
     dump = old.dir / f"before-{done}.sql"
     said = old.ctl("backup", dump)
-    assert "no audit, and no heads" in said.stderr
+    assert "no audit, no heads" in said.stderr
     text = re.sub(r"^--.*$", "", (SQL / "004_paid_periods.sql").read_text(), flags=re.M)
     for statement in [statement for statement in text.split(";") if statement.strip()][:done]:
         old.sql(statement)
