@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/money.h"
+#include "base/nearest.h"
 #include "base/signature.h"
 #include "prices/counts.h"
 
@@ -23,6 +25,12 @@
 #define CONNECTIONS_DEFAULT 8
 #define DECIMAL_SCALE 6
 #define TOKEN_SECRET_MIN_BYTES 32
+#define WHERE_MAX 128
+#define LIST_MAX 128
+#define CURRENCY_LETTERS 3
+/* A name with so many typing mistakes at most, one in three characters, is taken for a mistyped one. */
+#define TYPING_MISTAKES_MAX 3
+#define TYPING_SHARE 3
 
 enum type { TEXT, SECRET, NUMBER, SWITCH, DECIMAL };
 
@@ -49,8 +57,8 @@ static const struct key {
 
 /* The text given for a key, before it is checked. */
 struct said {
-	char *text;                       /* NULL: none */
-	char where[CONFIG_ERROR_MAX / 2]; /* "octroi.conf:12" or "OCTROI_THREADS" */
+	char *text;            /* NULL: none */
+	char where[WHERE_MAX]; /* "octroi.conf:12" or "OCTROI_THREADS" */
 };
 
 struct loading {
@@ -59,24 +67,37 @@ struct loading {
 	int line;
 	struct said said[KEY_COUNT];
 	struct said said_file[KEY_COUNT]; /* path of a file with the secret */
-	char *error;                      /* CONFIG_ERROR_MAX bytes, "" so far */
+	char *error;                      /* CONFIG_ERROR_MAX bytes: the mistakes so far, one a line */
+	int mistakes;
 };
 
-/* Keeps the first complaint.  Always returns -1. */
+/* Adds a mistake to the list.  Always returns -1. */
 static int complain(struct loading *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static int complain(struct loading *g, const char *format, ...)
 {
+	const size_t length = strlen(g->error);
 	va_list arguments;
 
-	if (g->error[0] != '\0')
+	if (++g->mistakes > CONFIG_MISTAKES_MAX)
 		return -1;
+	if (length > 0)
+		snprintf(g->error + length, CONFIG_ERROR_MAX - length, "\n");
 	va_start(arguments, format);
-	vsnprintf(g->error, CONFIG_ERROR_MAX, format, arguments);
+	vsnprintf(g->error + strlen(g->error), CONFIG_ERROR_MAX - strlen(g->error), format, arguments);
 	va_end(arguments);
 	return -1;
 }
 
-static int say_mistake(struct loading *g, struct said *said, const char *text, const char *where)
+/* The place where a key got its value: "octroi.conf:12", "OCTROI_THREADS", or "default". */
+static const char *where(const struct loading *g, const char *name)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++)
+		if (strcmp(keys[i].name, name) == 0)
+			return g->said[i].text != NULL ? g->said[i].where : "default";
+	UNREACHABLE("every name is a key's");
+}
+
+static int keep_text(struct loading *g, struct said *said, const char *text, const char *where)
 {
 	char *copy = strdup(text);
 
@@ -90,11 +111,21 @@ static int say_mistake(struct loading *g, struct said *said, const char *text, c
 
 /* ---- the file ---- */
 
+/* The known key that is nearest to a mistyped one. */
+static struct nearest nearest_key(const char *name)
+{
+	struct nearest found = {.said = name};
+
+	for (size_t i = 0; i < KEY_COUNT; i++)
+		nearest_offer(&found, keys[i].name, keys[i].name);
+	return found;
+}
+
 static int said_in_file(struct loading *g, const char *name, const char *text)
 {
-	char where[CONFIG_ERROR_MAX / 2];
+	char place[WHERE_MAX];
 
-	snprintf(where, sizeof(where), "%.100s:%d", g->path, g->line);
+	snprintf(place, sizeof(place), "%.100s:%d", g->path, g->line);
 	for (size_t i = 0; i < KEY_COUNT; i++) {
 		size_t length = strlen(keys[i].name);
 		bool of_file = keys[i].type == SECRET && strncmp(name, keys[i].name, length) == 0 &&
@@ -104,21 +135,41 @@ static int said_in_file(struct loading *g, const char *name, const char *text)
 		if (!of_file && strcmp(name, keys[i].name) != 0)
 			continue;
 		if (said->text != NULL)
-			return complain(g, "%s: \"%s\" comes twice (a key begins its line, without blanks)", where,
-			                name);
-		return say_mistake(g, said, text, where);
+			return complain(g, "%s: \"%s\" comes twice, here and at %s", place, name, said->where);
+		return keep_text(g, said, text, place);
 	}
-	return complain(g, "%s: unknown key \"%.64s\"", where, name);
+	return complain(g, "%s: unknown key \"%.64s\"; the nearest is \"%s\"", place, name, nearest_key(name).name);
 }
 
-/* inih's ini_handler; sections are decoration.  0 stands for an error there. */
+/* inih's ini_handler: 0 would stand for an error there, but mistakes are listed here. */
 static int file_pair(void *context, const char *section, const char *name, const char *text)
 {
-	(void)section;
-	return said_in_file(context, name, text) == 0;
+	(void)section; /* file_line refuses them */
+	(void)said_in_file(context, name, text);
+	return 1;
 }
 
-/* inih's ini_reader: counts lines, and complains of one that inih would cut. */
+/* Whether the line is blank, a comment, or a key and its value; else the mistake is listed.  inih would take an
+ * indented line for more of the key before it. */
+static bool is_line(struct loading *g, const char *line)
+{
+	const char *text = line + strspn(line, " \t\r\n\v\f");
+
+	if (*text == '\0' || *text == '#' || *text == ';')
+		return true;
+	if (*text == '[')
+		(void)complain(g, "%.100s:%d: there are no sections: \"%.*s\"", g->path, g->line,
+		               (int)strcspn(text, "\r\n") < 40 ? (int)strcspn(text, "\r\n") : 40, text);
+	else if (text != line)
+		(void)complain(g, "%.100s:%d: a key begins its line, without blanks", g->path, g->line);
+	else if (strpbrk(text, "=:") == NULL)
+		(void)complain(g, "%.100s:%d: neither key = value nor a comment", g->path, g->line);
+	else
+		return true;
+	return false;
+}
+
+/* inih's ini_reader: counts lines, takes out those with a mistake, and stops at one that inih would cut. */
 static char *file_line(char *out, int size, void *context)
 {
 	struct loading *g = context;
@@ -135,6 +186,8 @@ static char *file_line(char *out, int size, void *context)
 		               g->path, g->line);
 		return NULL;
 	}
+	if (!is_line(g, out))
+		snprintf(out, (size_t)size, "\n");
 	return out;
 }
 
@@ -148,10 +201,10 @@ static int file_read(struct loading *g)
 	line = ini_parse_stream(file_line, g, file_pair, g);
 	if (ferror(g->file))
 		(void)complain(g, "%.150s: %s", g->path, strerror(errno));
-	else if (line != 0)
+	else if (line != 0 && g->mistakes == 0)
 		(void)complain(g, "%.150s:%d: neither key = value nor a comment", g->path, line);
 	fclose(g->file);
-	return g->error[0] == '\0' ? 0 : -1;
+	return 0;
 }
 
 /* ---- the environment ---- */
@@ -164,6 +217,32 @@ static const char *variable(const struct key *key, const char *suffix, char name
 	for (char *c = name; *c != '\0'; c++)
 		*c = (char)toupper((unsigned char)*c);
 	return getenv(name);
+}
+
+/* Refuses a variable that is nearly a key's.  Others are not octroi's: applications have some of that beginning. */
+static void environment_check(struct loading *g)
+{
+	const size_t start = strlen(VARIABLE_PREFIX);
+
+	for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
+		char name[NAME_MAX_BYTES], known[NAME_MAX_BYTES];
+		const size_t length = strcspn(*entry, "=");
+		struct nearest found;
+
+		if (strncmp(*entry, VARIABLE_PREFIX, start) != 0 || length - start >= sizeof(name))
+			continue;
+		for (size_t i = start; i <= length; i++)
+			name[i - start] = i < length ? (char)tolower((unsigned char)(*entry)[i]) : '\0';
+		found = nearest_key(name);
+		if (found.distance == 0 || found.distance > TYPING_MISTAKES_MAX ||
+		    found.distance * TYPING_SHARE > strlen(name))
+			continue;
+		(void)snprintf(known, sizeof(known), "%s", found.name);
+		for (char *c = known; *c != '\0'; c++)
+			*c = (char)toupper((unsigned char)*c);
+		(void)complain(g, "%.*s: no variable of octroi's; the nearest is " VARIABLE_PREFIX "%s", (int)length,
+		               *entry, known);
+	}
 }
 
 /* Reads the environment.  A key's variable, direct or naming a file, replaces all that the file said about the key. */
@@ -179,9 +258,9 @@ static int environment_read(struct loading *g)
 		free(g->said[i].text);
 		free(g->said_file[i].text);
 		g->said[i].text = g->said_file[i].text = NULL;
-		if (text != NULL && say_mistake(g, &g->said[i], text, name) < 0)
+		if (text != NULL && keep_text(g, &g->said[i], text, name) < 0)
 			return -1;
-		if (path != NULL && say_mistake(g, &g->said_file[i], path, name_file) < 0)
+		if (path != NULL && keep_text(g, &g->said_file[i], path, name_file) < 0)
 			return -1;
 	}
 	return 0;
@@ -198,12 +277,15 @@ static int secret_read(struct loading *g, size_t i)
 	int result = -1;
 
 	if (file == NULL)
-		return complain(g, "%s: %.100s: %s", at->where, at->text, strerror(errno));
+		return complain(g, "%s: %s" FILE_SUFFIX ": %.100s: %s", at->where, keys[i].name, at->text,
+		                strerror(errno));
 	length = fread(secret, 1, sizeof(secret) - 1, file);
 	if (ferror(file))
-		(void)complain(g, "%s: %.100s: %s", at->where, at->text, strerror(errno));
+		(void)complain(g, "%s: %s" FILE_SUFFIX ": %.100s: %s", at->where, keys[i].name, at->text,
+		               strerror(errno));
 	else if (!feof(file) || memchr(secret, '\0', length) != NULL)
-		(void)complain(g, "%s: %.100s: too long or binary", at->where, at->text);
+		(void)complain(g, "%s: %s" FILE_SUFFIX ": %.100s: too long or binary", at->where, keys[i].name,
+		               at->text);
 	else
 		result = 0;
 	fclose(file);
@@ -211,23 +293,22 @@ static int secret_read(struct loading *g, size_t i)
 		length--;
 	secret[length] = '\0';
 	if (result == 0)
-		result = say_mistake(g, &g->said[i], secret, at->where);
+		result = keep_text(g, &g->said[i], secret, at->where);
 	explicit_bzero(secret, sizeof(secret));
 	return result;
 }
 
-static int secrets_read(struct loading *g)
+static void secrets_read(struct loading *g)
 {
 	for (size_t i = 0; i < KEY_COUNT; i++) {
 		if (g->said_file[i].text == NULL)
 			continue;
 		if (g->said[i].text != NULL)
-			return complain(g, "%s: %s is set both directly and by a file", g->said_file[i].where,
-			                keys[i].name);
-		if (secret_read(g, i) < 0)
-			return -1;
+			(void)complain(g, "%s: %s is set both directly, at %s, and by a file", g->said_file[i].where,
+			               keys[i].name, g->said[i].where);
+		else
+			(void)secret_read(g, i);
 	}
-	return 0;
 }
 
 /* ---- values ---- */
@@ -273,45 +354,81 @@ static void range_format(const struct key *key, char out[2 * MONEY_TEXT_MAX + 8]
 	snprintf(out, 2 * MONEY_TEXT_MAX + 8, "%s to %s", low, high);
 }
 
-/* Stores the value in the key's field of c.  A text is quoted in complaints unless it is a secret. */
-static int value_set(struct loading *g, struct config *c, const struct key *key, const char *text, const char *where)
+/* Stores a text in its field.  A text is quoted in complaints unless it is a secret. */
+static int text_set(struct loading *g, char **field, const struct key *key, const char *text, const char *place)
 {
-	void *field = (char *)c + key->offset;
+	char range[2 * MONEY_TEXT_MAX + 8];
+
+	range_format(key, range);
+	if (!text_good(key, text) && key->type == SECRET)
+		return complain(g, "%s: %s must be %s plain characters long", place, key->name, range);
+	if (!text_good(key, text))
+		return complain(g, "%s: %s must be %s plain characters long, not \"%.40s\"", place, key->name, range,
+		                text);
+	*field = strdup(text);
+	return *field != NULL ? 0 : complain(g, "no memory");
+}
+
+static int number_set(struct loading *g, int64_t *field, const struct key *key, const char *text, const char *place)
+{
 	char range[2 * MONEY_TEXT_MAX + 8];
 	int64_t value = 0;
 
 	range_format(key, range);
+	if (key->type == NUMBER ? number_parse(text, &value) < 0
+	                        : decimal_parse(text, strlen(text), DECIMAL_SCALE, false, &value) < 0)
+		return complain(g, "%s: %s must be a %s, not \"%.40s\"", place, key->name,
+		                key->type == NUMBER ? "whole number" : "decimal with at most 6 places", text);
+	if (value < key->low || value > key->high)
+		return complain(g, "%s: %s must be %s, not \"%.40s\"", place, key->name, range, text);
+	*field = value;
+	return 0;
+}
+
+/* Stores the value in the key's field of c. */
+static int value_set(struct loading *g, struct config *c, const struct key *key, const char *text, const char *place)
+{
+	void *field = (char *)c + key->offset;
+
 	switch (key->type) {
 	case TEXT:
 	case SECRET:
-		if (!text_good(key, text))
-			return complain(g, "%s: %s must be %s plain characters long", where, key->name, range);
-		*(char **)field = strdup(text);
-		return *(char **)field != NULL ? 0 : complain(g, "no memory");
+		return text_set(g, field, key, text, place);
 	case SWITCH:
 		if (switch_parse(text, field) < 0)
-			return complain(g, "%s: %s must be on or off, not \"%.40s\"", where, key->name, text);
+			return complain(g, "%s: %s must be on or off, not \"%.40s\"", place, key->name, text);
 		return 0;
 	case NUMBER:
 	case DECIMAL:
-		if (key->type == NUMBER ? number_parse(text, &value) < 0
-		                        : decimal_parse(text, strlen(text), DECIMAL_SCALE, false, &value) < 0)
-			return complain(g, "%s: %s must be a %s, not \"%.40s\"", where, key->name,
-			                key->type == NUMBER ? "whole number" : "decimal with at most 6 places", text);
-		if (value < key->low || value > key->high)
-			return complain(g, "%s: %s must be %s, not \"%.40s\"", where, key->name, range, text);
-		*(int64_t *)field = value;
-		return 0;
+		return number_set(g, field, key, text, place);
 	}
 	UNREACHABLE("every type is in the switch");
 }
 
-static bool one_of(const char *text, const char *const *words)
+/* Keys whose value is one of a few words. */
+#define CHOICES_MAX 4
+static const struct choice {
+	const char *name;
+	size_t offset;
+	const char *words[CHOICES_MAX + 1];
+} choices[] = {
+#define CHOICE(name, ...) {#name, offsetof(struct config, name), {__VA_ARGS__, NULL}},
+#include "config_choices.def"
+#undef CHOICE
+};
+
+static void choice_check(struct loading *g, const struct choice *choice, const char *value)
 {
-	for (; *words != NULL; words++)
-		if (strcmp(text, *words) == 0)
-			return true;
-	return false;
+	char list[LIST_MAX] = "";
+
+	for (int i = 0; choice->words[i] != NULL; i++) {
+		const char *before = i == 0 ? "" : choice->words[i + 1] == NULL ? " or " : ", ";
+
+		if (strcmp(value, choice->words[i]) == 0)
+			return;
+		(void)snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", before, choice->words[i]);
+	}
+	(void)complain(g, "%s: %s must be %s, not \"%.40s\"", where(g, choice->name), choice->name, list, value);
 }
 
 /* True if the URL's host is exactly the given one, with or without a port.  Not so for the beginning of a longer
@@ -335,50 +452,63 @@ static bool is_trusted_url(const char *url)
 	       host_is(url, "http://localhost") || host_is(url, "http://[::1]");
 }
 
-static int people_check(struct loading *g, const struct config *c)
+static bool has_scheme(const char *url)
 {
-	static const char *const units[] = {"money", "credit", NULL};
-	static const char *const algorithms[] = {"RS256", "ES256", NULL};
+	const size_t scheme = strncmp(url, "https://", 8) == 0 ? 8 : strncmp(url, "http://", 7) == 0 ? 7 : 0;
+
+	return scheme > 0 && strcspn(url + scheme, "/?# ") > 0;
+}
+
+/* The addresses that sockets.h takes; "" is none. */
+static bool is_address(const char *text)
+{
+	return *text == '\0' || strncmp(text, "unix:/", 6) == 0 || strncmp(text, "127.0.0.1:", 10) == 0 ||
+	       strncmp(text, "[::1]:", 6) == 0;
+}
+
+static void people_check(struct loading *g, const struct config *c)
+{
 	const char *url = c->jwt_jwks_url[0] != '\0' ? c->jwt_jwks_url : c->jwt_issuer;
 
-	if (!one_of(c->bonus_unit, units))
-		return complain(g, "bonus_unit must be money or credit, not \"%.10s\"", c->bonus_unit);
-	if (!one_of(c->jwt_algorithm, algorithms))
-		return complain(g, "jwt_algorithm must be RS256 or ES256, not \"%.10s\"", c->jwt_algorithm);
 	if (c->jwt_issuer[0] != '\0' && !is_trusted_url(url))
-		return complain(g, "jwt_jwks_url, or else jwt_issuer, must begin with https://");
+		(void)complain(g, "%s: jwt_jwks_url, or else jwt_issuer, must begin with https://",
+		               where(g, c->jwt_jwks_url[0] != '\0' ? "jwt_jwks_url" : "jwt_issuer"));
 	if (c->stripe_secret_key[0] != '\0' && !is_trusted_url(c->stripe_api_base))
-		return complain(g, "stripe_api_base must begin with https://: the secret key goes there");
-	return 0;
+		(void)complain(g, "%s: stripe_api_base must begin with https://: the secret key goes there",
+		               where(g, "stripe_api_base"));
 }
 
 /* An empty or guessable secret would make everybody's signature good. */
-static int webhooks_check(struct loading *g, const struct config *c)
+static void webhooks_check(struct loading *g, const struct config *c)
 {
 	if (c->stripe_secret_key[0] != '\0' && c->stripe_webhook_secret[0] == '\0')
-		return complain(g, "stripe_secret_key needs stripe_webhook_secret: payments would not be "
-		                   "credited");
+		(void)complain(g,
+		               "%s: stripe_secret_key needs stripe_webhook_secret: payments would not be "
+		               "credited",
+		               where(g, "stripe_secret_key"));
 	if (c->stripe_webhook_secret[0] != '\0' &&
 	    signature_check_secrets(c->stripe_webhook_secret, SIGNATURE_STRIPE) != 0)
-		return complain(g, "stripe_webhook_secret must be empty or Stripe's whole whsec_…; at least 32 "
-		                   "characters each");
+		(void)complain(g,
+		               "%s: stripe_webhook_secret must be empty or Stripe's whole whsec_…; at least 32 "
+		               "characters each",
+		               where(g, "stripe_webhook_secret"));
 	if (c->clerk_webhook_secret[0] != '\0' && signature_check_secrets(c->clerk_webhook_secret, SIGNATURE_SVIX) != 0)
-		return complain(g, "clerk_webhook_secret must be empty or whsec_ and base64 of at least 24 bytes each");
-	return 0;
+		(void)complain(g,
+		               "%s: clerk_webhook_secret must be empty or whsec_ and base64 of at least 24 bytes each",
+		               where(g, "clerk_webhook_secret"));
 }
 
 /* Checks the keys of the platform, and the URLs to which they are sent. */
-static int probes_check(struct loading *g, const struct config *c)
+static void probes_check(struct loading *g, const struct config *c)
 {
 	if (strpbrk(c->openai_api_key, " \t") != NULL)
-		return complain(g, "openai_api_key must not hold blanks");
+		(void)complain(g, "%s: openai_api_key must not hold blanks", where(g, "openai_api_key"));
 	if (strpbrk(c->anthropic_api_key, " \t") != NULL)
-		return complain(g, "anthropic_api_key must not hold blanks");
+		(void)complain(g, "%s: anthropic_api_key must not hold blanks", where(g, "anthropic_api_key"));
 	if (!is_trusted_url(c->openai_api_base))
-		return complain(g, "openai_api_base must begin with https://");
+		(void)complain(g, "%s: openai_api_base must begin with https://", where(g, "openai_api_base"));
 	if (!is_trusted_url(c->anthropic_api_base))
-		return complain(g, "anthropic_api_base must begin with https://");
-	return 0;
+		(void)complain(g, "%s: anthropic_api_base must begin with https://", where(g, "anthropic_api_base"));
 }
 
 /* Whether the text is "name:policy,name:policy". */
@@ -404,55 +534,52 @@ static bool policies_valid(const char *text)
 }
 
 /* Checks the rules that a key's range cannot express. */
-static int values_check(struct loading *g, const struct config *c)
+static void values_check(struct loading *g, const struct config *c)
 {
-	static const char *const expiries[] = {"release", "capture", NULL};
-	static const char *const upgrades[] = {"prorated", "full", "next_period", NULL};
-	static const char *const free_periods[] = {"none", "trials", "all", NULL};
-	static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
-	static const char *const sandboxes[] = {"auto", "on", "off", NULL};
-
-	if (!one_of(c->hold_expiry, expiries))
-		return complain(g, "hold_expiry must be release or capture, not \"%.10s\"", c->hold_expiry);
-	if (!one_of(c->plan_upgrade, upgrades))
-		return complain(g, "plan_upgrade must be prorated, full or next_period, not \"%.16s\"",
-		                c->plan_upgrade);
-	if (!one_of(c->plan_free_periods, free_periods))
-		return complain(g, "plan_free_periods must be none, trials or all, not \"%.10s\"",
-		                c->plan_free_periods);
+	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++)
+		choice_check(g, &choices[i], *(char *const *)((const char *)c + choices[i].offset));
+	if (!is_address(c->listen))
+		(void)complain(g, "%s: listen must be unix:/path, 127.0.0.1:port or [::1]:port, not \"%.40s\"",
+		               where(g, "listen"), c->listen);
+	if (!is_address(c->listen_internal))
+		(void)complain(g, "%s: listen_internal must be unix:/path, 127.0.0.1:port or [::1]:port, not \"%.40s\"",
+		               where(g, "listen_internal"), c->listen_internal);
+	if (c->public_url[0] != '\0' && !has_scheme(c->public_url))
+		(void)complain(g, "%s: public_url must begin with https:// or http://, not \"%.40s\"",
+		               where(g, "public_url"), c->public_url);
 	if (counts_read(&(struct counts){{0}}, c->estimate_counts, strlen(c->estimate_counts)) != 0)
-		return complain(g, "estimate_counts must be counts such as seconds=60,images=1, in the order of "
-		                   "docs/prices.md");
+		(void)complain(g,
+		               "%s: estimate_counts must be counts such as seconds=60,images=1, in the order of "
+		               "docs/prices.md",
+		               where(g, "estimate_counts"));
 	if (!policies_valid(c->provider_cost))
-		return complain(g, "provider_cost must be such as openrouter:prefer,other:max, not \"%.40s\"",
-		                c->provider_cost);
-	if (!one_of(c->log_level, levels))
-		return complain(g, "log_level must be error, warning, info or debug, not \"%.10s\"", c->log_level);
-	if (!one_of(c->sandbox, sandboxes))
-		return complain(g, "sandbox must be auto, on or off, not \"%.10s\"", c->sandbox);
-	if (strspn(c->currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(c->currency))
-		return complain(g, "currency must be three capital letters, not \"%.10s\"", c->currency);
+		(void)complain(g, "%s: provider_cost must be such as openrouter:prefer,other:max, not \"%.40s\"",
+		               where(g, "provider_cost"), c->provider_cost);
+	if (strspn(c->currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != CURRENCY_LETTERS ||
+	    strlen(c->currency) != CURRENCY_LETTERS)
+		(void)complain(g, "%s: currency must be three capital letters, not \"%.10s\"", where(g, "currency"),
+		               c->currency);
 	if (c->token_secret[0] != '\0' && strlen(c->token_secret) < TOKEN_SECRET_MIN_BYTES)
-		return complain(g, "token_secret must be empty or at least %d characters long", TOKEN_SECRET_MIN_BYTES);
+		(void)complain(g, "%s: token_secret must be empty or at least %d characters long",
+		               where(g, "token_secret"), TOKEN_SECRET_MIN_BYTES);
 	if (c->topup_min > c->topup_max)
-		return complain(g, "topup_min must not be larger than topup_max");
+		(void)complain(g, "%s: topup_min must not be larger than topup_max", where(g, "topup_min"));
 	if (strpbrk(c->stripe_secret_key, " \t") != NULL)
-		return complain(g, "stripe_secret_key must not hold blanks");
-	if (webhooks_check(g, c) != 0 || probes_check(g, c) != 0)
-		return -1;
-	return people_check(g, c);
+		(void)complain(g, "%s: stripe_secret_key must not hold blanks", where(g, "stripe_secret_key"));
+	webhooks_check(g, c);
+	probes_check(g, c);
+	people_check(g, c);
 }
 
-static int values_set(struct loading *g, struct config *c)
+/* Stores every value.  A key with a mistake gets its default, so that the other rules can be checked. */
+static void values_set(struct loading *g, struct config *c)
 {
 	for (size_t i = 0; i < KEY_COUNT; i++) {
 		const struct said *said = &g->said[i];
-		const char *text = said->text != NULL ? said->text : keys[i].fallback;
 
-		if (value_set(g, c, &keys[i], text, said->text != NULL ? said->where : "default") < 0)
-			return -1;
+		if (said->text == NULL || value_set(g, c, &keys[i], said->text, said->where) < 0)
+			(void)value_set(g, c, &keys[i], keys[i].fallback, "default");
 	}
-	return values_check(g, c);
 }
 
 /* ---- all of it ---- */
@@ -485,10 +612,20 @@ static void loading_free(struct loading *g)
 	free(g);
 }
 
+/* Whether there was memory for every text. */
+static bool is_complete(const struct config *c)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++)
+		if ((keys[i].type == TEXT || keys[i].type == SECRET) &&
+		    *(char *const *)((const char *)c + keys[i].offset) == NULL)
+			return false;
+	return true;
+}
+
 int config_load(struct config *c, const char *path, char error[CONFIG_ERROR_MAX])
 {
 	struct loading *g = calloc(1, sizeof(*g));
-	int result = -1;
+	int mistakes;
 
 	memset(c, 0, sizeof(*c));
 	error[0] = '\0';
@@ -501,11 +638,21 @@ int config_load(struct config *c, const char *path, char error[CONFIG_ERROR_MAX]
 	c->path = strdup(g->path);
 	if (c->path == NULL)
 		(void)complain(g, "no memory");
-	else if (g->path[0] == '\0' || file_read(g) == 0)
-		result = environment_read(g) == 0 && secrets_read(g) == 0 && values_set(g, c) == 0 ? 0 : -1;
+	if (g->path[0] != '\0')
+		(void)file_read(g);
+	environment_check(g);
+	(void)environment_read(g);
+	secrets_read(g);
+	values_set(g, c);
+	if (is_complete(c))
+		values_check(g, c);
+	mistakes = g->mistakes;
+	if (mistakes > CONFIG_MISTAKES_MAX)
+		snprintf(error + strlen(error), CONFIG_ERROR_MAX - strlen(error), "\nand %d more",
+		         mistakes - CONFIG_MISTAKES_MAX);
 	loading_free(g);
-	CHECK((result == 0) == (error[0] == '\0'));
-	return result;
+	CHECK((mistakes == 0) == (error[0] == '\0'));
+	return mistakes == 0 ? 0 : -1;
 }
 
 void config_free(struct config *c)

@@ -22,10 +22,12 @@ struct config {
 	char *path; /* of the file that was read, "" when none */
 };
 
-#define CONFIG_ERROR_MAX 256
+#define CONFIG_ERROR_MAX 4096
+#define CONFIG_MISTAKES_MAX 20
 
-/* path NULL: $OCTROI_CONF, else /etc/octroi/octroi.conf if it exists.  0, or -1 with a sentence that
- * names file, line and key (never a secret's value).  config_free afterwards in both cases. */
+/* path NULL: $OCTROI_CONF, else /etc/octroi/octroi.conf if it exists.  0, or -1 with a line for each mistake, up to
+ * CONFIG_MISTAKES_MAX and the number of the others.  A line names file and line, or the variable, the key, the text
+ * that was read (never a secret's) and what is allowed.  config_free afterwards in both cases. */
 int config_load(struct config *c, const char *path, char error[CONFIG_ERROR_MAX]);
 void config_free(struct config *c);
 

@@ -347,7 +347,7 @@ static int run_configured(struct program *p)
 	return status;
 }
 
-/* Loads the configuration, and complains of its first fault. */
+/* Loads the configuration, and complains of its mistakes. */
 static int configure(struct program *p, const char *path)
 {
 	char error[CONFIG_ERROR_MAX];

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/nearest.h"
 #include "base/sandbox.h"
 #include "ctl/ctl.h"
 
@@ -130,52 +131,20 @@ done:
 
 #define WORDS_MAX 64
 
-/* The number of characters to add, remove or replace to make one of the other (Levenshtein). */
-static size_t distance(const char *one, const char *other)
-{
-	size_t row[WORDS_MAX + 1];
-	const size_t length = strlen(other);
-
-	for (size_t j = 0; j <= length; j++)
-		row[j] = j;
-	for (size_t i = 1; one[i - 1] != '\0'; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= length; j++) {
-			size_t best = diagonal + (one[i - 1] != other[j - 1]);
-
-			diagonal = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[length];
-}
-
 /* The command whose words are nearest to the two first arguments. */
-static const char *nearest(const char *said, int arguments)
+static const char *nearest_command(const char *said, int arguments)
 {
-	const char *best = NULL;
-	size_t least = SIZE_MAX;
+	struct nearest n = {.said = said};
 
 	for (size_t i = 0; i < ROW_COUNT; i++) {
 		char words[WORDS_MAX];
-		size_t found;
 
 		(void)snprintf(words, sizeof(words), "%s", rows[i].words);
 		if (arguments == 1)
 			words[strcspn(words, " ")] = '\0';
-		found = distance(said, words);
-		if (found < least) {
-			least = found;
-			best = rows[i].words;
-		}
+		nearest_offer(&n, words, rows[i].words);
 	}
-	return best;
+	return n.name;
 }
 
 /* Whether a command begins with the word. */
@@ -201,7 +170,7 @@ static int unknown(int argc, char **argv, bool json)
 	}
 	(void)snprintf(said, sizeof(said), "%s%s%s", argv[0], words == 2 ? " " : "", words == 2 ? argv[1] : "");
 	return ctl_wrong("there is no command '%s'; the nearest is '%s' (see octroictl --help)", said,
-	                 nearest(said, words));
+	                 nearest_command(said, words));
 }
 
 /* Reads the options before the command; returns the index of the command's first word, or -1. */

@@ -66,7 +66,11 @@ def test_options(home):
     assert run("-t", OCTROI_CONF=str(good))[0] == 0
     for arguments in (["-t"], []):
         status, out, err = run(*arguments, "-c", bad)
-        assert status == 1 and err == f'octroi: {bad}:2: unknown key "threds"\n'
+        assert status == 1 and err == f'octroi: {bad}:2: unknown key "threds"; the nearest is "threads"\n'
+    bad.write_text("threds = 4\n[main]\nlisten = 0.0.0.0:80\n")
+    status, _, err = run("-t", "-c", bad, OCTROI_MARGN="2")
+    assert status == 1 and len(err.splitlines()) == 4, err
+    assert all(word in err for word in (f"{bad}:1:", f"{bad}:2:", f"{bad}:3:", "OCTROI_MARGN")), err
     status, _, err = run("-t", "-c", good, OCTROI_THREADS="many")
     assert status == 1 and "OCTROI_THREADS" in err
     for arguments in (["-t"], []):

@@ -151,10 +151,16 @@ def test_mode_of_a_socket(o, tmp_path, mode, expected):
 
 
 @pytest.mark.parametrize("listen,expected", [("unix:/nonexistent/s", "problem"), ("unix:/etc/passwd", "problem"),
-                                             ("127.0.0.1:9000", "ok"), ("0.0.0.0:9000", "problem")])
+                                             ("127.0.0.1:9000", "ok")])
 def test_listen(o, listen, expected):
     with changed_conf(o, listen=listen) as conf:
         assert state(o, "listen", conf=conf) == expected
+
+
+def test_an_address_of_the_world_is_no_configuration(o):
+    with changed_conf(o, listen="0.0.0.0:9000") as conf:
+        done = o.ctl("-c", conf, "doctor", check=False)
+        assert done.returncode == 2 and "listen must be unix:/path, 127.0.0.1:port or [::1]:port" in done.stderr
 
 
 # ---- database ----------------------------------------------------------------------------------------

@@ -94,8 +94,8 @@ static void test_file(void **state)
 	struct config c;
 
 	(void)state;
-	assert_int_equal(load(&c, "# octroi\n\n[edge]\nlisten = unix:/run/o.sock ; the public one\nthreads=12\n"
-	                          "[prices]\nmargin = 1.25e-1\ntrust_server_params: on\ndb_password = p;q =r\n"),
+	assert_int_equal(load(&c, "# octroi\n\n; edge\nlisten = unix:/run/o.sock ; the public one\nthreads=12\n"
+	                          "  # prices\nmargin = 1.25e-1\ntrust_server_params: on\ndb_password = p;q =r\n"),
 	                 0);
 	assert_string_equal(c.listen, "unix:/run/o.sock");
 	assert_int_equal(c.threads, 12);
@@ -110,9 +110,10 @@ static void test_complaints(void **state)
 	char line[400];
 
 	(void)state;
-	refused("listen=\nthread = 3\n", "conf:2", "unknown key \"thread\"");
+	refused("listen=\nthread = 3\n", "conf:2", "unknown key \"thread\"; the nearest is \"threads\"");
 	refused("threads = 3\nthreads = 4\n", "conf:2", "twice");
-	refused("margin = 1\n  threads = 4\n", "conf:2", "twice");
+	refused("margin = 1\n  threads = 4\n", "conf:2", "begins its line");
+	refused("[prices]\nmargin = 1\n", "conf:1", "no sections: \"[prices]\"");
 	refused("margin = 1\nwhat is this\n", "conf:2", "key = value");
 	refused("threads = 12x\n", "conf:1", "whole number");
 	refused("threads = \n", "threads", "whole number");
@@ -123,7 +124,7 @@ static void test_complaints(void **state)
 	refused("margin = 0\n", "margin", "0.000001 to 1000");
 	refused("margin = 0x1\n", "margin", "decimal");
 	refused("trust_server_params = yes\n", "on or off", "yes");
-	refused("currency = EURO\n", "currency", "3 to 3");
+	refused("currency = EURO\n", "currency", "three capital letters");
 	refused("currency = eur\n", "currency", "capital");
 	refused("hold_expiry = forgive\n", "hold_expiry", "capture");
 	refused("hold_expiry = forgets\n", "hold_expiry", "capture");
@@ -131,11 +132,65 @@ static void test_complaints(void **state)
 	refused("log_level = noisy\n", "log_level", "debug");
 	refused("sandbox = ok\n", "sandbox", "auto, on or off");
 	refused("listen = a\tb\n", "listen", "plain");
+	refused("listen = /run/o.sock\n", "conf:1: listen must be unix:/path", "/run/o.sock");
+	refused("listen_internal = 0.0.0.0:80\n", "conf:1: listen_internal", "127.0.0.1:port");
+	refused("public_url = credits.example\n", "conf:1: public_url must begin with https://", "credits.example");
+	refused("public_url = https:///x\n", "conf:1: public_url", "https:///x");
 	refused("listen_file = /etc/passwd\n", "unknown key", "listen_file");
 	memset(line, 'x', sizeof(line));
 	memcpy(line, "topup_url = ", 12);
 	memcpy(line + sizeof(line) - 2, "\n", 2);
 	refused(line, "conf:1", "too long");
+}
+
+/* Every mistake is listed, in the order of file, environment and rules, and one does not hide another. */
+static void test_all_mistakes_at_once(void **state)
+{
+	char expected[4096];
+	struct config c;
+
+	(void)state;
+	setenv("OCTROI_THREDS", "7", 1);
+	assert_int_equal(load(&c, "[main]\nthreads = many\n margin = 2\nhold_expiry = forget\ndb_sokcet = /s\n"
+	                          "topup_min = 600\ntopup_max = 500\nnonsense\npublic_url = example.org\n"
+	                          "token_secret_file = /nonexistent/secret\n"),
+	                 -1);
+	(void)snprintf(expected, sizeof(expected),
+	               "%s:1: there are no sections: \"[main]\"\n"
+	               "%s:3: a key begins its line, without blanks\n"
+	               "%s:5: unknown key \"db_sokcet\"; the nearest is \"db_socket\"\n"
+	               "%s:8: neither key = value nor a comment\n"
+	               "OCTROI_THREDS: no variable of octroi's; the nearest is OCTROI_THREADS\n"
+	               "%s:10: token_secret_file: /nonexistent/secret: No such file or directory\n"
+	               "%s:2: threads must be a whole number, not \"many\"\n"
+	               "%s:4: hold_expiry must be release or capture, not \"forget\"\n"
+	               "%s:9: public_url must begin with https:// or http://, not \"example.org\"\n"
+	               "%s:6: topup_min must not be larger than topup_max",
+	               path, path, path, path, path, path, path, path, path);
+	assert_string_equal(error, expected);
+	config_free(&c);
+	unsetenv("OCTROI_THREDS");
+	setenv("OCTROI_GUARD_KEY", "an application's own", 1);
+	assert_int_equal(load(&c, ""), 0);
+	config_free(&c);
+}
+
+/* The list is bounded. */
+static void test_many_mistakes(void **state)
+{
+	char text[8192] = "";
+	struct config c;
+	int lines = 0;
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		(void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "a_key_that_nobody_knows_%d = 1\n", i);
+	assert_int_equal(load(&c, text), -1);
+	config_free(&c);
+	for (const char *at = error; *at != '\0'; at++)
+		lines += *at == '\n';
+	assert_int_equal(lines, CONFIG_MISTAKES_MAX);
+	assert_non_null(strstr(error, "\nand 80 more"));
 }
 
 /* A host that only begins like this machine's, or is another's user, is somebody else. */
@@ -311,6 +366,8 @@ int main(void)
 		cmocka_unit_test_setup(test_defaults, setup),
 		cmocka_unit_test_setup(test_file, setup),
 		cmocka_unit_test_setup(test_complaints, setup),
+		cmocka_unit_test_setup(test_all_mistakes_at_once, setup),
+		cmocka_unit_test_setup(test_many_mistakes, setup),
 		cmocka_unit_test_setup(test_this_machine, setup),
 		cmocka_unit_test_setup(test_secrets_are_not_told, setup),
 		cmocka_unit_test_setup(test_environment_wins, setup),
