@@ -571,6 +571,12 @@ static void values_check(struct loading *g, const struct config *c)
 	people_check(g, c);
 }
 
+/* The member beside a secret: the path of its file. */
+static char **file_of(const struct config *c, const struct key *key)
+{
+	return (char **)((char *)(uintptr_t)c + key->offset) + 1;
+}
+
 /* Stores every value.  A key with a mistake gets its default, so that the other rules can be checked. */
 static void values_set(struct loading *g, struct config *c)
 {
@@ -579,6 +585,8 @@ static void values_set(struct loading *g, struct config *c)
 
 		if (said->text == NULL || value_set(g, c, &keys[i], said->text, said->where) < 0)
 			(void)value_set(g, c, &keys[i], keys[i].fallback, "default");
+		if (keys[i].type == SECRET)
+			*file_of(c, &keys[i]) = strdup(g->said_file[i].text != NULL ? g->said_file[i].text : "");
 	}
 }
 
@@ -617,7 +625,8 @@ static bool is_complete(const struct config *c)
 {
 	for (size_t i = 0; i < KEY_COUNT; i++)
 		if ((keys[i].type == TEXT || keys[i].type == SECRET) &&
-		    *(char *const *)((const char *)c + keys[i].offset) == NULL)
+		    (*(char *const *)((const char *)c + keys[i].offset) == NULL ||
+		     (keys[i].type == SECRET && *file_of(c, &keys[i]) == NULL)))
 			return false;
 	return true;
 }
@@ -646,6 +655,8 @@ int config_load(struct config *c, const char *path, char error[CONFIG_ERROR_MAX]
 	values_set(g, c);
 	if (is_complete(c))
 		values_check(g, c);
+	else if (g->mistakes == 0)
+		(void)complain(g, "no memory");
 	mistakes = g->mistakes;
 	if (mistakes > CONFIG_MISTAKES_MAX)
 		snprintf(error + strlen(error), CONFIG_ERROR_MAX - strlen(error), "\nand %d more",
@@ -666,6 +677,10 @@ void config_free(struct config *c)
 			explicit_bzero(*field, strlen(*field));
 		free(*field);
 		*field = NULL;
+		if (keys[i].type == SECRET) {
+			free(*file_of(c, &keys[i]));
+			*file_of(c, &keys[i]) = NULL;
+		}
 	}
 	free(c->path);
 	c->path = NULL;
@@ -712,4 +727,12 @@ void config_each(const struct config *c, void (*visit)(void *context, const char
 			break;
 		}
 	}
+}
+
+void config_each_file(const struct config *c, void (*visit)(void *context, const char *name, const char *path),
+                      void *context)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++)
+		if (keys[i].type == SECRET && (*file_of(c, &keys[i]))[0] != '\0')
+			visit(context, keys[i].name, *file_of(c, &keys[i]));
 }

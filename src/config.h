@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 #define CONFIG_FIELD_TEXT(name) char *name;
-#define CONFIG_FIELD_SECRET(name) char *name;
+/* A secret has the path of its file beside it, "" when it was read from none. */
+#define CONFIG_FIELD_SECRET(name) char *name, *name##_file;
 #define CONFIG_FIELD_NUMBER(name) int64_t name;
 #define CONFIG_FIELD_SWITCH(name) bool name;
 #define CONFIG_FIELD_DECIMAL(name) int64_t name;
@@ -42,5 +43,8 @@ int config_connections(const struct config *c);
 /* Visits every key as text, secrets as "(set)" or "". */
 void config_each(const struct config *c, void (*visit)(void *context, const char *name, const char *value),
                  void *context);
+/* Visits the path of every file that a secret was read from. */
+void config_each_file(const struct config *c, void (*visit)(void *context, const char *name, const char *path),
+                      void *context);
 
 #endif

@@ -18,6 +18,7 @@ int probe_http(const struct probe_http_request *request, struct probe_http_answe
 		.discard = true,
 	};
 	struct http_answer got;
+	char id[HTTP_VALUE_MAX];
 	int result;
 
 	*answer = (struct probe_http_answer){0};
@@ -30,6 +31,8 @@ int probe_http(const struct probe_http_request *request, struct probe_http_answe
 	result = http_send(&sent, &got);
 	answer->status = got.status;
 	answer->date_us = got.date_us;
+	http_header(&got, "X-Request-Id", id);
+	answer->by_octroi = id[0] != '\0';
 	(void)snprintf(answer->error, sizeof(answer->error), "%s", got.error);
 	http_answer_free(&got);
 	return result;

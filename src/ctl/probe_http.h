@@ -5,6 +5,7 @@
 #ifndef OCTROI_CTL_PROBE_HTTP_H
 #define OCTROI_CTL_PROBE_HTTP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define PROBE_HTTP_HEADERS_MAX 4
@@ -19,6 +20,7 @@ struct probe_http_request {
 
 struct probe_http_answer {
 	int status;
+	bool by_octroi;                   /* it has an X-Request-Id, as all of octroi's answers have */
 	int64_t date_us;                  /* of the Date header, to the second; 0: none */
 	char error[PROBE_HTTP_ERROR_MAX]; /* if there was no answer; never holds a header's value */
 };

@@ -135,9 +135,55 @@ def test_mode_of_the_configuration(o, mode, expected):
         assert state(o, "configuration mode", conf=conf) == expected
 
 
+@pytest.mark.parametrize("mode,expected", [(0o600, "ok"), (0o640, "ok"), (0o644, "problem"), (0o620, "problem"),
+                                           (0o601, "problem")])
+@pytest.mark.parametrize("key", ["token_secret", "db_password", "clerk_webhook_secret"])
+def test_mode_of_a_secret_file(o, tmp_path, key, mode, expected):
+    secret = tmp_path / "secret"
+    settings = dict(re.findall(r"^(\w+) = (.*)$", pathlib.Path(o.env["OCTROI_CONF"]).read_text(), re.M))
+    secret.write_text(settings.get(key, "whsec_" + "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="))
+    secret.chmod(mode)
+    with changed_conf(o, **{key: None, f"{key}_file": secret}) as conf:
+        _, checks = doctor(o, conf=conf)
+    found = checks[f"{key}_file"]
+    assert found["state"] == expected and str(secret) in found["found"]
+    assert expected == "ok" or f"chmod 640 {secret}" in found["advice"]
+
+
+def test_no_configuration_is_said(o):
+    """Every setting of the environment's, and no file at all."""
+    settings = dict(re.findall(r"^(\w+) = (.*)$", pathlib.Path(o.env["OCTROI_CONF"]).read_text(), re.M))
+    environment = {f"OCTROI_{key.upper()}": value for key, value in settings.items()}
+    done = subprocess.run([pathlib.Path(os.environ["OCTROI_BUILD"]) / "octroictl", "doctor", "--json"], text=True, timeout=60,
+                          stdout=-1, env={"PATH": os.environ["PATH"], **environment})
+    if pathlib.Path("/etc/octroi/octroi.conf").exists():
+        pytest.fail("this machine has an octroi of its own")
+    checks = {check["check"]: check for check in json.loads(done.stdout)["checks"]}
+    assert checks["configuration"]["state"] == "warning" and "octroictl setup" in checks["configuration"]["advice"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a socket to another group")
+def test_a_web_server_that_may_not_reach_the_socket(o, tmp_path):
+    """The nginx that runs here is not in the group of daemons."""
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(str(path))
+        os.chown(path, 1, 1)
+        path.chmod(0o660)
+        with changed_conf(o, listen=f"unix:{path}") as conf:
+            _, checks = doctor(o, conf=conf)
+    assert checks["listen"]["state"] == "warning" and "adduser " in checks["listen"]["advice"], checks["listen"]
+
+
 def test_no_token_secret(o):
     with changed_conf(o, token_secret=None) as conf:
         assert state(o, "token_secret", conf=conf) == "skipped"
+
+
+def group_of_workers(o):
+    """The group of the web server's processes that speak to octroi."""
+    socket_of_octroi = re.search(r"^listen = unix:(.*)$", pathlib.Path(o.env["OCTROI_CONF"]).read_text(), re.M)[1]
+    return os.stat(socket_of_octroi).st_gid
 
 
 @pytest.mark.parametrize("mode,expected", [(0o660, "ok"), (0o666, "problem"), (0o600, "warning")])
@@ -145,6 +191,7 @@ def test_mode_of_a_socket(o, tmp_path, mode, expected):
     path = tmp_path / "s"
     with socket.socket(socket.AF_UNIX) as s:
         s.bind(str(path))
+        os.chown(path, -1, group_of_workers(o))
         path.chmod(mode)
         with changed_conf(o, listen=f"unix:{path}") as conf:
             assert state(o, "listen", conf=conf) == expected
@@ -357,16 +404,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return super().date_time_string(time.time() + self.server.clock_seconds)
 
     def pass_on(self):
-        status, body = self.server.status, b""
+        status, body, name = self.server.status, b"", None
         if status is None:
             connection = http.client.HTTPConnection(self.server.target.hostname, self.server.target.port, timeout=10)
             headers = self.server.change({name: value for name, value in self.headers.items() if name != "Host"})
             connection.request(self.command, self.path, headers=headers)
             answer = connection.getresponse()
-            status, body = answer.status, answer.read()
+            status, body, name = answer.status, answer.read(), answer.getheader("X-Request-Id")
             connection.close()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        if name is not None:
+            self.send_header("X-Request-Id", name)
         self.end_headers()
         self.wfile.write(body)
 
@@ -434,8 +483,11 @@ def test_clock_of_the_web_server(o, seconds, expected):
 @pytest.mark.parametrize("status", [404, 502, 503, 500])
 def test_octroi_not_behind_it(o, status):
     with Proxy(o.url, status=status) as proxy:
-        assert state(o, "web server", "--url", proxy.url) == "problem"
-        assert state(o, "readiness", "--internal-url", proxy.url) == "problem"
+        _, checks = doctor(o, "--url", proxy.url, "--internal-url", proxy.url)
+    for check in ("web server", "internal web server"):
+        assert checks[check]["state"] == "problem"
+        assert ("another site's" in checks[check]["found"]) == (status < 500), checks[check]
+    assert ("readiness" in checks) == (status >= 500)
 
 
 def test_no_web_server(o):

@@ -1,5 +1,7 @@
+#include <dirent.h>
 #include <errno.h>
 #include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,6 +10,10 @@
 #include "ctl/doctor/doctor.h"
 
 #define TOKEN_SECRET_MIN 32
+#define CHECK_MAX 64
+#define ADVICE_MAX 512
+#define GROUPS_MAX 64
+#define PROC_PATH_MAX 64
 
 /* ---- octroi.conf ----------------------------------------------------------------------------- */
 
@@ -32,7 +38,9 @@ static void check_config(struct doctor *D)
 	struct stat s;
 
 	if (config->path[0] == '\0') {
-		doctor_say(D, "configuration", DOCTOR_OK, "", "no file: the environment and defaults");
+		doctor_say(D, "configuration", DOCTOR_WARNING,
+		           "octroictl setup, or name the file with -c or OCTROI_CONF",
+		           "there is no octroi.conf: the environment and the defaults hold");
 		return;
 	}
 	if (stat(config->path, &s) != 0) {
@@ -51,6 +59,26 @@ static void check_config(struct doctor *D)
 	else
 		doctor_say(D, "configuration mode", DOCTOR_WARNING, "chmod 640 the file before a secret is put there",
 		           "%s has mode %03o", config->path, (unsigned)s.st_mode & 0777);
+}
+
+/* A secret's file is for octroi and root: its group may read it, nobody else may, and only its owner may write. */
+static void check_secret_file(void *context, const char *name, const char *path)
+{
+	struct doctor *D = context;
+	char check[CHECK_MAX], advice[ADVICE_MAX];
+	struct stat s;
+
+	(void)snprintf(check, sizeof(check), "%s_file", name);
+	(void)snprintf(advice, sizeof(advice), "chown root:octroi %s && chmod 640 %s (shared hosting: chmod 600)", path,
+	               path);
+	if (stat(path, &s) != 0)
+		doctor_say(D, check, DOCTOR_PROBLEM, "see that the file is there", "%s: %s", path, strerror(errno));
+	else if ((s.st_mode & (S_IRWXO | S_IWGRP)) != 0)
+		doctor_say(D, check, DOCTOR_PROBLEM, advice,
+		           "%s has mode %03o: others may read the secret or change it", path,
+		           (unsigned)s.st_mode & 0777);
+	else
+		doctor_say(D, check, DOCTOR_OK, "", "%s, mode %03o", path, (unsigned)s.st_mode & 0777);
 }
 
 static void check_secret(struct doctor *D)
@@ -94,11 +122,78 @@ static void check_tcp(struct doctor *D, const char *check, const char *address)
 		           "%s: whoever reaches it can pose as the web server", address);
 }
 
+/* Whether the user may write to what its owner and this group may write to. */
+static bool is_let_in(uid_t user, const struct stat *s)
+{
+	const struct passwd *entry = getpwuid(user);
+	gid_t groups[GROUPS_MAX];
+	int count = GROUPS_MAX;
+
+	if (user == s->st_uid || entry == NULL || getgrouplist(entry->pw_name, entry->pw_gid, groups, &count) < 0)
+		return true;
+	for (int i = 0; i < count; i++)
+		if (groups[i] == s->st_gid)
+			return true;
+	return false;
+}
+
+/* Whether the process is a web server's. */
+static bool is_web_server(const char *process)
+{
+	char path[PROC_PATH_MAX], name[32] = "";
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%.16s/comm", process);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	if (fgets(name, sizeof(name), file) == NULL)
+		name[0] = '\0';
+	(void)fclose(file);
+	return strcmp(name, "nginx\n") == 0 || strcmp(name, "apache2\n") == 0 || strcmp(name, "httpd\n") == 0;
+}
+
+/* Finds a web server that runs here and may not write to the socket.  False where there is none, or one that may. */
+static bool find_shut_out(const struct stat *s, uid_t *user)
+{
+	DIR *processes = opendir("/proc");
+	bool shut_out = false, let_in = false;
+
+	if (processes == NULL)
+		return false;
+	for (struct dirent *entry = readdir(processes); entry != NULL && !let_in; entry = readdir(processes)) {
+		char path[PROC_PATH_MAX];
+		struct stat process;
+
+		(void)snprintf(path, sizeof(path), "/proc/%.16s", entry->d_name);
+		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || !is_web_server(entry->d_name) ||
+		    stat(path, &process) != 0 || process.st_uid == 0)
+			continue;
+		let_in = is_let_in(process.st_uid, s);
+		shut_out = true;
+		*user = process.st_uid;
+	}
+	(void)closedir(processes);
+	return shut_out && !let_in;
+}
+
+static void say_shut_out(struct doctor *D, const char *check, const char *path, const char *group, uid_t user)
+{
+	const struct passwd *entry = getpwuid(user);
+	const char *name = entry != NULL ? entry->pw_name : "?";
+	char advice[ADVICE_MAX];
+
+	(void)snprintf(advice, sizeof(advice), "adduser %s %s, and restart the web server", name, group);
+	doctor_say(D, check, DOCTOR_WARNING, advice,
+	           "%s is for the group %s, and the web server runs as %s: it answers 502", path, group, name);
+}
+
 static void check_mode(struct doctor *D, const char *check, const char *path, const struct stat *s)
 {
 	const struct group *group = getgrgid(s->st_gid);
 	const char *name = group != NULL ? group->gr_name : "?";
 	const unsigned mode = (unsigned)s->st_mode & 0777;
+	uid_t user = 0;
 
 	if ((s->st_mode & S_IWOTH) != 0)
 		doctor_say(D, check, DOCTOR_PROBLEM,
@@ -107,6 +202,8 @@ static void check_mode(struct doctor *D, const char *check, const char *path, co
 	else if ((s->st_mode & S_IWGRP) == 0)
 		doctor_say(D, check, DOCTOR_WARNING, "give it mode 0660 and the web server's group",
 		           "%s has mode %03o: only its owner can connect", path, mode);
+	else if (find_shut_out(s, &user))
+		say_shut_out(D, check, path, name, user);
 	else
 		doctor_say(D, check, DOCTOR_OK, "", "%s, mode %03o, group %s", path, mode, name);
 }
@@ -144,6 +241,7 @@ void doctor_files(struct doctor *D)
 	check_config(D);
 	check_time_zone(D);
 	check_secret(D);
+	config_each_file(D->ctl->config, check_secret_file, D);
 	check_origin(D);
 	check_listen(D, "listen", D->ctl->config->listen);
 	check_listen(D, "listen_internal", D->ctl->config->listen_internal);

@@ -57,8 +57,13 @@ static bool check_healthz(struct doctor *D, const char *check, const char *base,
 		           answer.error);
 		return false;
 	}
-	if (answer.status == 200)
+	if (answer.status == 200 && answer.by_octroi)
 		doctor_say(D, check, DOCTOR_OK, "", "%s/healthz answers 200", base);
+	else if (!answer.by_octroi && answer.status < 500)
+		doctor_say(D, check, DOCTOR_PROBLEM,
+		           "give the URL of the site that includes octroi's locations, with the name that it has there "
+		           "(server_name, ServerName)",
+		           "%s/healthz answers %d, and not by octroi: it is another site's", base, answer.status);
 	else
 		doctor_say(D, check, DOCTOR_PROBLEM,
 		           answer.status == 502 || answer.status == 503
@@ -67,7 +72,7 @@ static bool check_healthz(struct doctor *D, const char *check, const char *base,
 		           "%s/healthz answers %d", base, answer.status);
 	if (with_clock)
 		check_clock(D, before_us, &answer);
-	return true;
+	return answer.by_octroi || answer.status >= 500;
 }
 
 static void check_readyz(struct doctor *D, const char *base)
