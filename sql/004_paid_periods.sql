@@ -114,6 +114,13 @@ ALTER TABLE billing
 UPDATE billing b SET b.orders_live = (SELECT COUNT(*) FROM topups t WHERE t.account_id = b.account_id
   AND t.state IN (0, 1, 4));
 
+-- The volume bonus that an order was promised, the grant and the transaction that gave it, and what was taken back of it.
+ALTER TABLE topups
+  ADD COLUMN IF NOT EXISTS bonus_micros BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS bonus_grant_seq BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS bonus_transaction_seq BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS bonus_returned_micros BIGINT NOT NULL DEFAULT 0;
+
 -- Of the debt: what was taken back of paid statements and nobody has paid since; what allowances do not pay.
 ALTER TABLE workspaces
   ADD COLUMN IF NOT EXISTS overdue_micros BIGINT NOT NULL DEFAULT 0,

@@ -16,6 +16,7 @@
 #include "base/nearest.h"
 #include "base/signature.h"
 #include "prices/counts.h"
+#include "prices/topup_bonus.h"
 
 #define PATH_DEFAULT "/etc/octroi/octroi.conf"
 #define PATH_VARIABLE "OCTROI_CONF"
@@ -564,6 +565,12 @@ static void values_check(struct loading *g, const struct config *c)
 		               where(g, "token_secret"), TOKEN_SECRET_MIN_BYTES);
 	if (c->topup_min > c->topup_max)
 		(void)complain(g, "%s: topup_min must not be larger than topup_max", where(g, "topup_min"));
+	if (topup_bonus_read(&(struct topup_bonus){.count = 0}, c->topup_bonus) != 0)
+		(void)complain(
+			g,
+			"%s: topup_bonus must be at most %d tiers such as 5000:5%%, 10000:10%% (rising amounts in "
+			"cents, whole percents to %d), not \"%.40s\"",
+			where(g, "topup_bonus"), TOPUP_BONUS_TIERS_MAX, TOPUP_BONUS_PERCENT_MAX, c->topup_bonus);
 	if (strpbrk(c->stripe_secret_key, " \t") != NULL)
 		(void)complain(g, "%s: stripe_secret_key must not hold blanks", where(g, "stripe_secret_key"));
 	webhooks_check(g, c);

@@ -57,6 +57,15 @@ struct counts options_estimate(const struct config *c)
 	return estimate;
 }
 
+static struct topup_bonus topup_bonus(const struct config *c)
+{
+	struct topup_bonus bonus;
+
+	/* The configuration was refused if the text is no list of tiers. */
+	CHECK(topup_bonus_read(&bonus, c->topup_bonus) == 0);
+	return bonus;
+}
+
 static enum plan_upgrade plan_upgrade(const struct config *c)
 {
 	if (strcmp(c->plan_upgrade, "full") == 0)
@@ -89,6 +98,7 @@ struct ledger_options options_ledger(const struct config *c, struct pool *pool)
 				.decimals = stripe_decimals(c->currency),
 				.statement_min_minor = c->statement_min,
 				.grace_us = c->past_due_grace_days * DAY_SECONDS * CLOCK_US_PER_SECOND,
+				.topup_bonus = topup_bonus(c),
 				.plan_upgrade = plan_upgrade(c),
 				.plan_free_periods = free_periods(c),
 				.zone = options_zone(c),

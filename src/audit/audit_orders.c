@@ -47,6 +47,26 @@ static const struct audit_query queries[] = {
          "SELECT account_id, CONCAT('transaction ', transaction_seq) AS name,"
          " CONCAT(COUNT(*), ' orders say that it is theirs') AS detail FROM topups"
          " WHERE transaction_seq <> 0 GROUP BY account_id, transaction_seq HAVING COUNT(*) > 1"},
+	{"bonus", "topups",
+         "SELECT t.account_id, CONCAT('seq ', t.seq) AS name, CONCAT('state ', t.state, ', bonus ', t.bonus_micros,"
+         " ' micros, but its transaction ', t.bonus_transaction_seq, ' is ', COALESCE(CONCAT('of type ', x.type, ', ',"
+         " x.amount_micros, ' micros, grant ', x.grant_seq), 'not there')) AS detail"
+         " FROM topups t LEFT JOIN transactions x ON x.account_id = t.account_id AND x.seq = t.bonus_transaction_seq"
+         " WHERE IF(t.state = " SQL(TOPUP_PAID) " AND t.bonus_micros <> 0, x.seq IS NULL OR x.type <> "
+         SQL(TRANSACTION_TOP_UP_BONUS) " OR x.amount_micros <> t.bonus_micros OR x.grant_seq <> t.bonus_grant_seq,"
+         " t.bonus_transaction_seq <> 0 OR t.bonus_returned_micros <> 0)"},
+	{"bonus", "topups",
+         "SELECT account_id, CONCAT('seq ', seq) AS name, CONCAT(bonus_returned_micros, ' of the bonus of ',"
+         " bonus_micros, ' taken back is not what refunds and disputes say') AS detail FROM topups"
+         " WHERE state = " SQL(TOPUP_PAID) " AND bonus_returned_micros <> CAST(bonus_micros AS DECIMAL(38, 0)) *"
+         " LEAST(amount_minor, refunds_live_minor + GREATEST(0, charge_refunded_minor - refunds_known_minor) +"
+         " disputes_minor) DIV amount_minor"},
+	{"bonus", "transactions",
+         "SELECT account_id, 'all' AS name, CONCAT('bonuses of top-ups less what was taken back differ from the"
+         " orders by ', SUM(v), ' micros') AS detail FROM (SELECT account_id, amount_micros AS v FROM transactions"
+         " WHERE actor = 'stripe' AND type = " SQL(TRANSACTION_TOP_UP_BONUS) " UNION ALL SELECT account_id,"
+         " bonus_returned_micros - bonus_micros FROM topups WHERE state = " SQL(TOPUP_PAID) ") s"
+         " GROUP BY account_id HAVING SUM(v) <> 0"},
 	{"open_orders", "billing",
          "SELECT b.account_id, 'open orders' AS name, CONCAT(b.n, ' are counted (', b.open_orders, '), but ',"
          " COALESCE(t.n, 0), ' of these can still be paid; ', b.orders_live, ' are open, pending or paid, but ',"

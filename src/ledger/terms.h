@@ -8,6 +8,7 @@
 
 #include "base/zone.h"
 #include "prices/counts.h"
+#include "prices/topup_bonus.h"
 
 /* plan_upgrade: the effect of a paid upgrade within a paid period.  plan_free_periods: the periods that are given
  * although they cost nothing. */
@@ -27,6 +28,7 @@ struct terms_billing {
 	int64_t statement_min_minor, grace_us;
 	enum plan_upgrade plan_upgrade;
 	enum plan_free_periods plan_free_periods;
+	struct topup_bonus topup_bonus;
 	const struct zone *zone; /* of accounts without a time zone of their own */
 };
 

@@ -2,6 +2,7 @@
  * credits: an account as its owner sees it.
  */
 #include "ledger/code.h"
+#include "prices/topup_bonus.h"
 #include "queries/overview.h"
 #include "queries/reader.h"
 #include "routes/api/call.h"
@@ -100,6 +101,23 @@ static void put_credits_member(struct json_writer *w, const struct call *c, cons
 	json_close_record(w);
 }
 
+/* The tiers of topup_bonus, where there are any. */
+static void put_topup_bonus(struct json_writer *w, const struct call *c)
+{
+	struct topup_bonus bonus;
+
+	if (topup_bonus_read(&bonus, c->config->topup_bonus) != 0 || bonus.count == 0)
+		return;
+	json_open_list(w, "topupBonus");
+	for (int i = 0; i < bonus.count; i++) {
+		json_open_record(w, NULL);
+		json_put_int(w, "amount", bonus.tiers[i].amount);
+		json_put_int(w, "percent", bonus.tiers[i].percent);
+		json_close_record(w);
+	}
+	json_close_list(w);
+}
+
 static void put_overview(struct json_writer *w, const struct call *c, const struct account_key *key,
                          const struct overview *o, const char *referral_code)
 {
@@ -122,6 +140,7 @@ static void put_overview(struct json_writer *w, const struct call *c, const stru
 	put_credits_member(w, c, o);
 	if (referral_code[0] != '\0')
 		json_put_text(w, "referralCode", referral_code);
+	put_topup_bonus(w, c);
 	json_open_list(w, "transactions");
 	for (int i = 0; i < o->transaction_count; i++)
 		show_transaction(w, NULL, key, a->unit, &o->transactions[i]);

@@ -125,7 +125,7 @@ def test_hard_limit_of_a_postpaid_account(nginx):
 
 
 TYPES = {"TOP_UP": 1, "SIGNUP_BONUS": 1, "PROMO_BONUS": 1, "REFERRAL_BONUS": 1, "PLAN_ALLOWANCE": 1, "REFUND": 0,
-         "DISPUTE": 0, "ADJUSTMENT": 0, "PAYMENT": 1}
+         "DISPUTE": 0, "ADJUSTMENT": 0, "PAYMENT": 1, "TOP_UP_BONUS": 0}
 
 
 @pytest.mark.parametrize("type", TYPES)

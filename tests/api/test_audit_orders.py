@@ -16,13 +16,14 @@ from octroi import Octroi  # noqa: E402
 @pytest.fixture(scope="module")
 def ledger():
     """A ledger with an order of each kind, a bonus and a code."""
-    with FakeStripe() as stripe, Octroi("nginx", settings=stripe.settings(bonus_amount="10", bonus_needs_email="off")) as o:
+    with FakeStripe() as stripe, Octroi("nginx", settings=stripe.settings(
+            bonus_amount="10", bonus_needs_email="off", topup_bonus="2000:10%")) as o:
         stripe.webhook_url = o.url + "/api/webhooks/stripe"
-        for name in ("refunded", "disputed", "paid"):
+        for name in ("refunded", "disputed", "paid", "large"):
             o.account(name)
-            opened = o.post(f"/api/credits/topup?account={name}", {"amount": 1000})
+            opened = o.post(f"/api/credits/topup?account={name}", {"amount": 2000 if name == "large" else 1000})
             intent = stripe.pay(stripe.session_of(opened.json["url"]))["id"]
-            if name == "refunded":
+            if name in ("refunded", "large"):
                 stripe.refund(intent, 250)
             elif name == "disputed":
                 stripe.dispute(intent)
@@ -110,6 +111,16 @@ TAMPERED = [
      f"UPDATE workspaces SET overdue_micros = 7500000 WHERE {of('owing')}"),
     ("arrears", "workspaces", f"UPDATE workspaces SET arrears_micros = 7500001 WHERE {of('owing')}",
      f"UPDATE workspaces SET arrears_micros = 0 WHERE {of('owing')}"),
+    ("bonus", "topups", f"UPDATE topups SET bonus_micros = bonus_micros + 1 WHERE {of('large')}",
+     f"UPDATE topups SET bonus_micros = bonus_micros - 1 WHERE {of('large')}"),
+    ("bonus", "topups", f"UPDATE topups SET bonus_grant_seq = 7 WHERE {of('large')}",
+     f"UPDATE topups SET bonus_grant_seq = 2 WHERE {of('large')}"),
+    ("bonus", "topups", f"UPDATE topups SET bonus_returned_micros = bonus_returned_micros + 1 WHERE {of('large')}",
+     f"UPDATE topups SET bonus_returned_micros = bonus_returned_micros - 1 WHERE {of('large')}"),
+    ("bonus", "topups", f"UPDATE topups SET bonus_transaction_seq = 1 WHERE {of('paid')} AND seq = 1",
+     f"UPDATE topups SET bonus_transaction_seq = 0 WHERE {of('paid')} AND seq = 1"),
+    ("bonus", "transactions", f"UPDATE topups SET bonus_returned_micros = 0 WHERE {of('large')}",
+     f"UPDATE topups SET bonus_returned_micros = 250000 WHERE {of('large')}"),
     ("bonus", "campaigns", "UPDATE campaigns SET grants = 2", "UPDATE campaigns SET grants = 1"),
     ("bonus", "campaigns", "UPDATE campaigns SET granted_micros = granted_micros + 1",
      "UPDATE campaigns SET granted_micros = granted_micros - 1"),

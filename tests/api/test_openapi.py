@@ -605,7 +605,7 @@ REQUESTS = {"Authorize", "Settlement", "Settle", "Settlements", "Release", "Exte
 def test_every_status_and_every_field_is_answered_as_promised():
     contract = contract_of_source()
     with FakeStripe() as stripe, \
-            Octroi("nginx", settings={**SETTINGS, **stripe.settings(), "referral_amount": "5",
+            Octroi("nginx", settings={**SETTINGS, **stripe.settings(), "referral_amount": "5", "topup_bonus": "700:5%",
                                       "plan_prices": "price_1=pro",
                                       "stripe_webhook_secret": f"{stripe.webhook_secret} {STRIPE_WEBHOOK_SECRET}"},
                    audit=False) as o:

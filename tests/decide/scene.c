@@ -1101,6 +1101,8 @@ static void run_batch(struct scene *s)
 	                    .zone = zone_find("UTC")},
 	};
 
+	if (s->rules->topup_bonus != NULL)
+		assert_int_equal(topup_bonus_read(&d.billing.topup_bonus, s->rules->topup_bonus), 0);
 	if (s->count == 0)
 		return;
 	rows_reset(s->rows);
@@ -1161,7 +1163,8 @@ static int64_t count_rows(const struct scene *s, const struct account_key *key, 
 	return count;
 }
 
-/* "paid:20:5:0": state, credits, taken back for refunds and disputes, of each order. */
+/* "paid:20:5:0": state, credits, taken back for refunds and disputes, of each order; with a bonus, "+2-1" follows: the
+ * bonus, and the part that was taken back. */
 static const char *orders_of(struct scene *s, const struct account_key *key)
 {
 	static const char *const states[] = {"open", "pending", "expired", "failed", "paid"};
@@ -1171,10 +1174,14 @@ static const char *orders_of(struct scene *s, const struct account_key *key)
 	for (const struct row *row = s->table[TABLE_TOPUPS]; row != NULL; row = row->next) {
 		const struct topups_row *t = (const struct topups_row *)row;
 
-		if (belongs(row, key))
-			length += (size_t)snprintf(out + length, 4096 - length, "%s%s:%lld:%lld:%lld",
-			                           length > 0 ? "," : "", states[t->state], (long long)t->amount_micros,
-			                           (long long)t->refunded_micros, (long long)t->disputed_micros);
+		if (!belongs(row, key))
+			continue;
+		length += (size_t)snprintf(out + length, 4096 - length, "%s%s:%lld:%lld:%lld", length > 0 ? "," : "",
+		                           states[t->state], (long long)t->amount_micros, (long long)t->refunded_micros,
+		                           (long long)t->disputed_micros);
+		if (t->bonus_micros > 0)
+			length += (size_t)snprintf(out + length, 4096 - length, "+%lld-%lld",
+			                           (long long)t->bonus_micros, (long long)t->bonus_returned_micros);
 	}
 	return out;
 }

@@ -1145,6 +1145,62 @@ static void test_refunds(void **state)
 	PLAY(&standard, lines);
 }
 
+static void test_topup_bonus(void **state)
+{
+	/* Cents in the setting; the scene's money is in micros, so 5 cents are 50000. */
+	static const struct scene_rules tiers = {.topup_bonus = "5:5%, 10:10%"};
+	static const char *const lines[] = {
+		"topup a 1 money=49999 -> OK amount=49999",
+		"payment a 1 amount=1 -> OK balance=49999",
+		"see a orders=paid:49999:0:0 grants=49999",
+		"topup b 5 money=50000 -> OK amount=50000",
+		"see b orders=open:50000:0:0+2500-0 balance=0",
+		"payment b 1 amount=5 pi=b1 -> OK balance=52500",
+		"payment b 1 amount=5 pi=b1 -> OK balance=52500",
+		/* The bonus is spent before the money. */
+		"see b grants=50000,2500",
+		"take b 500 -> OK balance=52000",
+		"see b grants=50000,2000",
+		/* In proportion, from its own grant first. */
+		"refund b 1 id=r1 amount=1 pi=b1 -> OK balance=41500",
+		"see b orders=paid:50000:10000:0+2500-500 grants=40000,1500",
+		"refund b 1 id=r1 amount=1 pi=b1 -> OK balance=41500",
+		"refund b 1 id=r1 amount=1 failed pi=b1 -> OK balance=52000",
+		"see b orders=paid:50000:0:0+2500-0",
+		/* Refunded and disputed: the money is gone twice, the bonus once. */
+		"topup c 10 money=100000 -> OK",
+		"payment c 1 amount=10 -> OK balance=110000",
+		"dispute c 1 id=d1 amount=10 withdrawn -> OK balance=0",
+		"refund c 1 id=r2 amount=10 -> OK balance=-100000",
+		"see c orders=paid:100000:100000:100000+10000-10000",
+		"dispute c 1 id=d1 amount=10 reinstated -> OK balance=0",
+		"see c orders=paid:100000:100000:0+10000-10000",
+		"refund c 1 id=r2 amount=10 failed -> OK balance=110000",
+		/* Refund and dispute before the payment. */
+		"topup e 10 money=100000 -> OK",
+		"refund e 1 id=r3 amount=5 -> OK balance=0",
+		"payment e 1 amount=10 -> OK balance=55000",
+		"see e orders=paid:100000:50000:0+10000-5000 grants=50000,5000",
+		/* Rounded down, and all of it in the end. */
+		"topup f 3 money=100001 -> OK",
+		"payment f 1 amount=3 -> OK balance=110001",
+		"refund f 1 id=f1 amount=1 -> OK balance=73335",
+		"refund f 1 id=f2 amount=1 -> OK balance=36668",
+		"refund f 1 id=f3 amount=1 -> OK balance=0",
+		/* A spent bonus is owed. */
+		"topup g 10 money=100000 -> OK",
+		"payment g 1 amount=10 -> OK balance=110000",
+		"take g 110000 -> OK balance=0",
+		"refund g 1 id=g1 amount=10 -> OK balance=-110000",
+		"account k unit=credit -> OK",
+		"topup k 10 money=100000 -> OK amount=10000000",
+		"payment k 1 amount=10 -> OK balance=11000000",
+	};
+
+	(void)state;
+	PLAY(&tiers, lines);
+}
+
 static void test_disputes(void **state)
 {
 	static const char *const lines[] = {
@@ -1500,6 +1556,7 @@ int main(void)
 		cmocka_unit_test(test_units_of_orders),
 		cmocka_unit_test(test_payments),
 		cmocka_unit_test(test_refunds),
+		cmocka_unit_test(test_topup_bonus),
 		cmocka_unit_test(test_disputes),
 		cmocka_unit_test(test_subscriptions),
 		cmocka_unit_test(test_events),

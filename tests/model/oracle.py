@@ -28,7 +28,7 @@ PROVIDERS = ("anthropic", "openai", "gemini", "mistral")
 TRANSACTIONS = {
     "TOP_UP": (0, 1, 50), "SIGNUP_BONUS": (1, 1, 20), "PROMO_BONUS": (2, 1, 20), "REFERRAL_BONUS": (3, 1, 20),
     "PLAN_ALLOWANCE": (4, 1, 10), "ALLOWANCE_EXPIRY": (5, -1, 0), "REFUND": (6, 0, 50), "DISPUTE": (7, 0, 50),
-    "ADJUSTMENT": (8, 0, 50), "PAYMENT": (9, 1, 50),
+    "ADJUSTMENT": (8, 0, 50), "PAYMENT": (9, 1, 50), "TOP_UP_BONUS": (10, 0, 20),
 }
 
 ENTRY_USAGE, ENTRY_TRANSACTION, ENTRY_DEBT, ENTRY_REVERSAL, ENTRY_RECORD = range(5)

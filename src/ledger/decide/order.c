@@ -24,6 +24,9 @@ void order_of_topup(struct topups_row *t, struct order *o)
 		.currency = t->currency,
 		.payment_id = t->payment_id,
 		.grant_seq = t->grant_seq,
+		.bonus_micros = t->bonus_micros,
+		.bonus_returned_micros = t->bonus_returned_micros,
+		.bonus_grant_seq = t->bonus_grant_seq,
 	};
 #define FACT(name) o->name = t->name;
 	ORDER_FACTS(FACT)
@@ -55,7 +58,8 @@ static bool is_sound(const struct order *o)
 {
 	return o->refunds_live_minor >= 0 && o->refunds_live_minor <= o->refunds_known_minor &&
 	       o->charge_refunded_minor >= 0 && o->disputes_minor >= 0 && o->refunded_micros >= 0 &&
-	       o->disputed_micros >= 0 && (o->paid || (o->refunded_micros == 0 && o->disputed_micros == 0));
+	       o->disputed_micros >= 0 && (o->paid || (o->refunded_micros == 0 && o->disputed_micros == 0)) &&
+	       o->bonus_returned_micros >= 0 && o->bonus_returned_micros <= (o->paid ? o->bonus_micros : 0);
 }
 
 bool order_find(struct decide *d, struct slot *s, const struct command *c, struct order *o)
@@ -91,6 +95,7 @@ void order_write(struct decide *d, const struct order *o)
 		struct topups_row *t = (struct topups_row *)o->row;
 
 		t->payment_id = o->payment_id;
+		t->bonus_returned_micros = o->bonus_returned_micros;
 #define FACT(name) t->name = o->name;
 		ORDER_FACTS(FACT)
 #undef FACT
@@ -100,14 +105,15 @@ void order_write(struct decide *d, const struct order *o)
 
 /* ---- claims -------------------------------------------------------------------------------------- */
 
-/* Sets share_micros to the credits of that part of the order's money; false when they are out of bounds. */
-static bool order_share(const struct order *o, int64_t minor, micros *share_micros)
+/* Sets share_micros to that part of the order's money, in credits; whole_micros is all of it.  False when the share is
+ * out of bounds. */
+static bool order_share(const struct order *o, micros whole_micros, int64_t minor, micros *share_micros)
 {
 	__int128 exact;
 
 	CHECK(minor >= 0 && o->amount_minor > 0);
-	CHECK(o->amount_micros >= 0);
-	exact = (__int128)o->amount_micros * minor / o->amount_minor;
+	CHECK(whole_micros >= 0);
+	exact = (__int128)whole_micros * minor / o->amount_minor;
 	if (exact > MONEY_AMOUNT_MAX_MICROS)
 		return false;
 	*share_micros = (micros)exact;
@@ -115,13 +121,17 @@ static bool order_share(const struct order *o, int64_t minor, micros *share_micr
 }
 
 /* A refund with an event of its own counts as it stands; a failed one does not count.  An amount of the charge beyond
- * those belongs to refunds whose own events have not come. */
+ * those belongs to refunds whose own events have not come.  Money that was refunded and disputed is gone twice, but the
+ * bonus was given once. */
 bool order_claims(const struct order *o, struct order_claims *claims)
 {
 	const int64_t unknown = o->charge_refunded_minor - o->refunds_known_minor;
+	const int64_t refunded = o->refunds_live_minor + (unknown > 0 ? unknown : 0);
+	const int64_t gone = refunded + o->disputes_minor;
 
-	return order_share(o, o->refunds_live_minor + (unknown > 0 ? unknown : 0), &claims->refunded_micros) &&
-	       order_share(o, o->disputes_minor, &claims->disputed_micros);
+	return order_share(o, o->amount_micros, refunded, &claims->refunded_micros) &&
+	       order_share(o, o->amount_micros, o->disputes_minor, &claims->disputed_micros) &&
+	       order_share(o, o->bonus_micros, gone < o->amount_minor ? gone : o->amount_minor, &claims->bonus_micros);
 }
 
 const char *order_mismatch(const struct order *o, const char *currency, bool livemode)
@@ -192,7 +202,8 @@ void order_keep_payment(struct decide *d, struct slot *s, struct order *o, const
 
 /* ---- effects ------------------------------------------------------------------------------------- */
 
-/* The change of the balance when the claims are met; each part is within MONEY_AMOUNT_MAX_MICROS. */
+/* The change of the balance by refunds and disputes when the claims are met, without the bonus; each part is within
+ * MONEY_AMOUNT_MAX_MICROS. */
 static micros change_of(const struct order *o, const struct order_claims *claims)
 {
 	return o->refunded_micros - claims->refunded_micros + o->disputed_micros - claims->disputed_micros;
@@ -201,26 +212,29 @@ static micros change_of(const struct order *o, const struct order_claims *claims
 bool order_fits(const struct slot *s, const struct order *o, const struct order_claims *claims)
 {
 	CHECK(claims->refunded_micros >= 0 && claims->disputed_micros >= 0);
-	/* Refunds come first, disputes second: each step has to fit. */
-	return !o->paid || (funds_fit(s->account, o->refunded_micros - claims->refunded_micros) &&
-	                    funds_fit(s->account, change_of(o, claims)));
+	/* Refunds come first, disputes second, the bonus last: each step has to fit. */
+	return !o->paid ||
+	       (funds_fit(s->account, o->refunded_micros - claims->refunded_micros) &&
+	        funds_fit(s->account, change_of(o, claims)) &&
+	        funds_fit(s->account, change_of(o, claims) + o->bonus_returned_micros - claims->bonus_micros));
 }
 
 bool order_fits_paid(const struct slot *s, const struct order *o, const struct order_claims *claims)
 {
 	CHECK(!o->paid && o->refunded_micros == 0 && o->disputed_micros == 0);
-	return funds_fit(s->account, o->amount_micros) && funds_fit(s->account, -claims->refunded_micros) &&
+	return funds_fit(s->account, o->amount_micros + o->bonus_micros) &&
 	       funds_fit(s->account, -claims->refunded_micros - claims->disputed_micros);
 }
 
+/* grant_seq: the grant that a claw-back takes first. */
 static void move(struct decide *d, struct slot *s, const struct order *o, struct effects_transaction *what,
-                 micros change)
+                 micros change, int64_t grant_seq)
 {
 	const micros before = funds_debt(s);
 
 	what->amount_micros = change;
 	if (change < 0) {
-		effects_claw_back(d, s, what, o->grant_seq);
+		effects_claw_back(d, s, what, grant_seq);
 		CHECK(funds_debt(s) >= before);
 		workspace_owes(d, s, funds_debt(s) - before);
 		if (o->kind == PAYMENT_OF_STATEMENT)
@@ -248,12 +262,17 @@ void order_settle(struct decide *d, struct slot *s, struct order *o, const struc
 		return;
 	what.type = TRANSACTION_REFUND;
 	what.description = claims->refunded_micros > o->refunded_micros ? "refund" : "refund failed";
-	move(d, s, o, &what, o->refunded_micros - claims->refunded_micros);
+	move(d, s, o, &what, o->refunded_micros - claims->refunded_micros, o->grant_seq);
 	what.type = TRANSACTION_DISPUTE;
 	what.description = claims->disputed_micros > o->disputed_micros ? "dispute" : "dispute won";
-	move(d, s, o, &what, o->disputed_micros - claims->disputed_micros);
+	move(d, s, o, &what, o->disputed_micros - claims->disputed_micros, o->grant_seq);
+	what.type = TRANSACTION_TOP_UP_BONUS;
+	what.priority = effects_priority(TRANSACTION_TOP_UP_BONUS);
+	what.description = claims->bonus_micros > o->bonus_returned_micros ? "bonus taken back" : "bonus given back";
+	move(d, s, o, &what, o->bonus_returned_micros - claims->bonus_micros, o->bonus_grant_seq);
 	o->refunded_micros = claims->refunded_micros;
 	o->disputed_micros = claims->disputed_micros;
+	o->bonus_returned_micros = claims->bonus_micros;
 	order_write(d, o);
 }
 

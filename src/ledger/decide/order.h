@@ -29,6 +29,9 @@ struct order {
 	micros amount_micros;
 	const char *currency, *payment_id;
 	int64_t grant_seq; /* the grant that the payment gave */
+	/* Of a top-up: the bonus, the part of it that was taken back, and its grant. */
+	micros bonus_micros, bonus_returned_micros;
+	int64_t bonus_grant_seq;
 #define FACT(name) int64_t name;
 	ORDER_FACTS(FACT)
 #undef FACT
@@ -43,6 +46,7 @@ void order_write(struct decide *d, const struct order *o);
 /* The amounts by which an order's credits are to be lessened. */
 struct order_claims {
 	micros refunded_micros, disputed_micros;
+	micros bonus_micros; /* of the bonus, for refunds and disputes together */
 };
 /* Computes the claims from the facts; false when they are out of bounds. */
 bool order_claims(const struct order *o, struct order_claims *claims);

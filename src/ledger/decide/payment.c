@@ -58,6 +58,26 @@ static const char *payment_mismatch(struct decide *d, struct slot *s, const stru
 	return customer_mismatch(d, s, c);
 }
 
+/* Gives the bonus that the order was promised, as a grant of its own. */
+static void credit_bonus(struct decide *d, struct slot *s, struct topups_row *t)
+{
+	const struct effects_transaction given = {
+		.type = TRANSACTION_TOP_UP_BONUS,
+		.amount_micros = t->bonus_micros,
+		.priority = effects_priority(TRANSACTION_TOP_UP_BONUS),
+		.at_us = d->now_us,
+		.description = "top-up bonus",
+		.reference = t->session_id[0] != '\0' ? t->session_id : t->payment_id,
+		.actor = "stripe",
+	};
+
+	CHECK(t->bonus_micros >= 0 && t->bonus_transaction_seq == 0);
+	if (t->bonus_micros == 0)
+		return;
+	t->bonus_transaction_seq = effects_transact(d, s, &given);
+	t->bonus_grant_seq = s->account->grant_seq;
+}
+
 static void credit_payment(struct decide *d, struct slot *s, struct topups_row *t, struct answer *a,
                            const struct order_claims *claims)
 {
@@ -80,6 +100,7 @@ static void credit_payment(struct decide *d, struct slot *s, struct topups_row *
 	bill_relieve(d, s, t->amount_micros);
 	t->transaction_seq = effects_transact(d, s, &given);
 	t->grant_seq = s->account->grant_seq;
+	credit_bonus(d, s, t);
 	t->paid_at_us = d->now_us;
 	a->credited = true;
 	a->first_payment = b->paid_count++ == 0;

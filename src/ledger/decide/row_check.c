@@ -108,6 +108,8 @@ void row_check_topup(const struct topups_row *t)
 	CHECK(t->unit == UNIT_MONEY || t->unit == UNIT_CREDIT);
 	/* A paid order has been credited, and no other has. */
 	CHECK((t->state == TOPUP_PAID) == (t->transaction_seq != 0));
+	CHECK((t->state == TOPUP_PAID && t->bonus_micros > 0) == (t->bonus_transaction_seq != 0));
+	CHECK(t->bonus_returned_micros >= 0 && t->bonus_returned_micros <= t->bonus_micros);
 	CHECK(t->refunds_live_minor >= 0 && t->refunds_live_minor <= t->refunds_known_minor);
 	CHECK(t->disputes_minor >= 0);
 }

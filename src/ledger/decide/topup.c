@@ -31,10 +31,14 @@ void decide_topup(struct decide *d, struct slot *s, struct command *c)
 	struct answer *a = &c->answer;
 	struct billing_row *b;
 	struct topups_row *t;
-	micros credits;
+	micros credits = 0, bonus = 0;
+	bool good;
 
-	if (c->topup.amount_minor <= 0 || c->topup.amount_minor > ORDER_MINOR_MAX ||
-	    !credits_of(d, a->unit, c->topup.money_micros, &credits) || !funds_fit(s->account, credits)) {
+	good = c->topup.amount_minor > 0 && c->topup.amount_minor <= ORDER_MINOR_MAX &&
+	       credits_of(d, a->unit, c->topup.money_micros, &credits);
+	if (good)
+		bonus = topup_bonus_of(&d->billing.topup_bonus, c->topup.money_micros, credits);
+	if (!good || !funds_fit(s->account, money_sum(credits, bonus))) {
 		a->outcome = OUTCOME_INVALID_REQUEST;
 		a->field = "amount";
 		return;
@@ -53,6 +57,7 @@ void decide_topup(struct decide *d, struct slot *s, struct command *c)
 	t->unit = s->account->unit;
 	t->amount_minor = c->topup.amount_minor;
 	t->amount_micros = credits;
+	t->bonus_micros = bonus;
 	t->currency = c->topup.currency;
 	t->livemode = c->topup.livemode;
 	t->session_key = c->topup.session_key;
