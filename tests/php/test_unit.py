@@ -1,0 +1,42 @@
+"""PHPUnit's tests of the PHP client, in the syntax of PHP 7.4."""
+
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+HERE = pathlib.Path(__file__).parent
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in HERE.glob("*Test.php")))
+def test_phpunit(name):
+    done = subprocess.run(["phpunit", "--no-configuration", "--do-not-cache-result", "--fail-on-warning", "--fail-on-risky",
+                           str(HERE / name)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout
+    assert int(re.search(r"OK \((\d+) tests", done.stdout)[1]) > 10
+
+
+def test_syntax_of_php_7_4():
+    """By a rule over the syntax tree, because Debian 12 has PHP 8.2 only; and `php -l`."""
+    for path in sorted((TOP / "clients").rglob("*.php")) + [TOP / "clients" / "php" / "octroi-replay"]:
+        for command in (["php", "-l"], ["php", str(HERE / "syntax.php")]):
+            done = subprocess.run([*command, str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            assert done.returncode == 0, done.stdout
+
+
+NEWER = ["enum A { case B; }", "match (1) { default => 2 };", "$a?->b;", "f(a: 1);", "function f(int|string $a) {}",
+         "function f(mixed $a) {}", "function f($a,) {}", "class A { function __construct(public $a) {} }",
+         "class A { public readonly int $a; }", "class A { function f(): static {} }", "str_contains('a', 'b');",
+         "f() ?? throw new E();", "f(...);", "try { f(); } catch (E) {}", "new class { final const A = 1; };",
+         "function f(): never {}", "$a::class;", "readonly class A {}", "function f(): null|A {}", "array_is_list([]);",
+         "f(['a' => 1, ...$b]);", "#[A]\nfunction f() {}", "function f() { static fn (A&B $c) => 1; }"]
+
+
+@pytest.mark.parametrize("newer", NEWER)
+def test_newer_syntax_is_found(tmp_path, newer):
+    path = tmp_path / "newer.php"
+    path.write_text(f"<?php\n{newer}\n")
+    done = subprocess.run(["php", str(HERE / "syntax.php"), str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1, done.stdout + done.stderr
