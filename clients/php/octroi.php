@@ -51,6 +51,12 @@ abstract class Refusal extends \RuntimeException
         return static::SENTENCES[substr($locale, 0, 2)] ?? static::SENTENCES['en'];
     }
 
+    /** The sentence as a paragraph of HTML. */
+    public function html(string $locale = 'en'): string
+    {
+        return '<p>' . htmlspecialchars($this->sentence($locale)) . '</p>';
+    }
+
     /** The status with which the page should answer its own user. */
     public function httpStatus(): int
     {
@@ -71,6 +77,15 @@ final class InsufficientCredits extends Refusal
     {
         $said = $this->answer['message'] ?? null;
         return $locale === null && is_string($said) ? $said : parent::sentence($locale ?? 'en');
+    }
+
+    /** octroi's own sentence, with a link to the top-up. */
+    public function html(string $locale = 'en'): string
+    {
+        $url = (string) $this->topupUrl();
+        $words = $locale === 'fr' ? 'Recharger' : 'Top up';
+        $link = preg_match('~^https?://~i', $url) ? ' <a href="' . htmlspecialchars($url) . "\">$words</a>" : '';
+        return '<p>' . htmlspecialchars($this->sentence()) . "$link</p>";
     }
 
     public function httpStatus(): int
@@ -444,6 +459,17 @@ final class Usage
     }
 
     /**
+     * True for the body with which OpenAI, Anthropic and Gemini refuse a request: they bill nothing.
+     *
+     * @param mixed $answer
+     */
+    public static function isRefused($answer): bool
+    {
+        $error = is_array($answer) ? $answer['error'] ?? null : (is_object($answer) ? $answer->error ?? null : null);
+        return (is_array($error) || is_object($error)) && self::of($answer) === null;
+    }
+
+    /**
      * A usage object as an array that JSON can hold; null for none, and for an empty one.
      *
      * @param mixed $usage
@@ -511,6 +537,7 @@ final class Client
     private Transport $transport;
     private ?Spool $spool;
     private string $abandoned;
+    private string $locale;
     /** @var object|callable|null */
     private $logger;
     /** @var array<string, \WeakReference<Hold>> open holds, for the end of the script */
@@ -538,6 +565,7 @@ final class Client
         if (!in_array($this->abandoned, self::OUTCOMES, true)) {
             throw new \InvalidArgumentException('octroi: abandoned is partial or failed');
         }
+        $this->locale = (string) ($options['locale'] ?? 'en');
         $this->logger = $options['logger'] ?? null;
         $this->spool = isset($options['spool']) ? new Spool((string) $options['spool']) : null;
         $this->transport = $options['transport'] ?? self::transport(new Door($url, $key, $options));
@@ -590,7 +618,8 @@ final class Client
 
     /**
      * Calls $work with a hold, and settles it: with the `usage` of what $work returns, unless $work has settled itself.
-     * A $work that throws is charged as the option `abandoned` says.
+     * An answer with the provider's `error` and no usage is free.  A $work that throws, or whose answer has neither, is
+     * charged as the option `abandoned` says.
      *
      * @template T
      * @param array<string, mixed> $request as of authorize
@@ -607,12 +636,33 @@ final class Client
             $usage = Usage::of($result);
             if (!$hold->isEnded() && $usage !== null) {
                 $this->quietly(static fn () => $hold->settle($usage));
+            } elseif (!$hold->isEnded() && Usage::isRefused($result)) {
+                $this->quietly(static fn () => $hold->failed());
             }
             return $result;
         } finally {
             if (!$result instanceof \Generator) { // a stream settles at its own end
                 $hold->abandon();
             }
+        }
+    }
+
+    /**
+     * As guard, for a page of HTML: a refusal is told to the user, with the link to the top-up, and ends the page.
+     *
+     * @template T
+     * @param array<string, mixed> $request
+     * @param callable(Hold): T $work
+     * @return T
+     */
+    public function guardPage(array $request, callable $work)
+    {
+        try {
+            return $this->guard($request, $work);
+        } catch (Refusal $refusal) {
+            error_log($refusal->getMessage());
+            http_response_code($refusal->httpStatus());
+            exit($refusal->html($this->locale));
         }
     }
 

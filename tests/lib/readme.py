@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,7 +20,11 @@ import threading
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PORT = 8081  # README's
 KEY = "oct_guard_of-the-readme"
-HOLD = {"decision": "allow", "hold": "h1", "maxOutputTokens": 77, "model": "gpt-4o"}
+HOLD = {"decision": "allow", "source": "platform", "provider": "openai", "model": "gpt-4o", "hold": "h1",
+        "reservedMicros": 20_000, "balanceMicros": 1_000_000, "availableMicros": 980_000, "maxOutputTokens": 77,
+        "priceVersion": 1, "expiresAt": "2030-01-01T00:00:00.000Z", "replayed": False}
+SETTLED = {"hold": "h1", "cost": 0.001, "costMicros": 10, "balanceMicros": 999_990, "availableMicros": 999_990,
+           "settlement": "exact", "replayed": False}
 USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
 
 # What answers in octroi's place: (status, body), or a word of serve() below.
@@ -49,6 +54,9 @@ FAULTS = {
     "the hold of another call": (200, json.dumps({**HOLD, "replayed": True, "holdState": "open"})),
     "a hold that has expired": (200, json.dumps({**HOLD, "replayed": True, "holdState": "expired"})),
 }
+
+# Files beside the page.
+CLIENTS = {"php": ["clients/php/octroi.php"]}
 
 PRELUDES = {
     "php": """<?php
@@ -131,12 +139,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.settle_failures -= 1
             self.answer(*FAULTS["unavailable"])
         else:
-            self.answer(200, '{"settlement":"exact"}')
+            self.answer(200, json.dumps(SETTLED))
 
     def answer(self, status, body, promised=None, headers=()):
         self.send_response(status)
         for header in headers:
             self.send_header(*header)
+        self.send_header("Content-Type", "text/html" if body.startswith("<") else "application/json")
         self.send_header("Content-Length", str(promised or len(body)))
         self.end_headers()
         self.wfile.write(body.encode())
@@ -148,6 +157,8 @@ def run(language, key, provider_fails=False):
     with tempfile.TemporaryDirectory() as world:
         page = pathlib.Path(world) / ("page." + language)
         page.write_text(PRELUDES[language] + snippet(language))
+        for client in CLIENTS.get(language, ()):
+            shutil.copy(TOP / client, world)
         environment = {"PATH": os.environ["PATH"], "WORLD": world}
         environment.update({"OCTROI_GUARD_KEY": key} if key else {})
         environment.update({"PROVIDER_FAILS": "1"} if provider_fails else {})

@@ -217,6 +217,14 @@ final class ClientTest extends TestCase
         $this->assertSame(['warning a hold was not settled'], $this->logged);
     }
 
+    public function testGuardOfARefusalByTheProviderIsFree(): void
+    {
+        $this->octroi()->guard(self::REQUEST, fn () => ['error' => ['message' => 'Rate limit reached']]);
+        $this->assertSame(['hold' => 'h1', 'outcome' => 'failed'], $this->memory->last());
+        $this->octroi()->guard(self::REQUEST, fn () => ['error' => null, 'usage' => self::USAGE]);
+        $this->assertSame(['hold' => 'h2', 'usage' => self::USAGE], $this->memory->last());
+    }
+
     public function testGuardThatThrowsIsPartial(): void
     {
         try {
@@ -406,5 +414,14 @@ final class ClientTest extends TestCase
         $this->assertSame(['member', 'https://example.org/billing'], [$refusal->limitKind(), $refusal->topupUrl()]);
         $this->assertSame('octroi: 402 MEMBER_LIMIT_REACHED r1', $refusal->getMessage());
         $this->assertSame(['Plus de crédits', 'Not enough credits.'], [$refusal->sentence(), $refusal->sentence('en')]);
+        $this->assertSame('<p>Plus de crédits <a href="https://example.org/billing">Recharger</a></p>', $refusal->html('fr'));
+    }
+
+    public function testHtmlIsEscaped(): void
+    {
+        $refusal = new Octroi\InsufficientCredits(new Answer(402, ['content-type' => 'application/json'], json_encode([
+            'error' => 'INSUFFICIENT_CREDITS', 'message' => '<b>"no"</b>', 'topupUrl' => 'javascript:alert(1)',
+        ])));
+        $this->assertSame('<p>&lt;b&gt;&quot;no&quot;&lt;/b&gt;</p>', $refusal->html());
     }
 }
