@@ -212,9 +212,28 @@ def test_token_names_account_and_member(server):
     assert seen.status == 200 and seen.json["account"] == account
 
 
+def test_token_comes_with_the_address_of_a_page(server):
+    account = server.account(funds_micros=1_000_000)
+    answer = server.post("/api/tokens", {"account": account, "page": "billing", "ttlSeconds": 60}, key="app")
+    assert answer.status == 200, answer
+    assert answer.json["url"] == f"{server.url}/billing#token={answer.json['token']}"
+    assert "url" not in server.post("/api/tokens", {"account": account}, key="app").json
+
+
+def test_page_without_an_address(restartable):
+    restartable.start(public_url="")
+    try:
+        body = {"account": restartable.account(), "page": "billing"}
+        assert restartable.post("/api/tokens", body, key="app").status == 404
+        assert restartable.post("/api/tokens", {"account": body["account"]}, key="app").status == 200
+    finally:
+        restartable.start(public_url=restartable.url)
+
+
 @pytest.mark.parametrize("fields, field", [
     ({"ttlSeconds": 901}, "ttlSeconds"), ({"ttlSeconds": 0}, "ttlSeconds"), ({"ttlSeconds": "60"}, "ttlSeconds"),
     ({"account": "a b"}, "account"), ({"account": None}, "account"), ({"member": ""}, "member"),
+    ({"page": "admin"}, "page"), ({"page": ""}, "page"), ({"page": 1}, "page"), ({"page": "https://evil.example"}, "page"),
 ])
 def test_tokens_that_are_none(nginx, fields, field):
     body = {"account": nginx.account(), **fields}

@@ -69,7 +69,7 @@ class Malformer:
              {"dailyLimitMicros": 5, "members": {"user:1": {"limitMicros": 5, "monthlyLimitMicros": None}}}),
             ("POST", at + "/transactions", "admin", "TransactionByHand",
              {"type": "ADJUSTMENT", "amountMicros": 5, "description": "d", "requestId": "never"}),
-            ("POST", "/api/tokens", "app", "TokenFor", {"account": self.account, "ttlSeconds": 60}),
+            ("POST", "/api/tokens", "app", "TokenFor", {"account": self.account, "ttlSeconds": 60, "page": "billing"}),
             ("POST", f"/api/credits/redeem?account={self.account}", "app", "RedeemOf", {"code": "ABCD-EFGH"}),
             ("POST", f"/api/credits/topup?account={self.account}", "app", "TopUpOf", {"amount": 500}),
             ("POST", f"/api/credits/claim-bonus?account={self.account}", "app", "ClaimOf", {"requestId": "never"}),

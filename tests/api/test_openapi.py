@@ -401,6 +401,7 @@ def ask_accounts(ask, o):
     ask("POST", "/api/accounts/{account}/transactions", "admin", 409, account=account, json={**body, "amountMicros": 1})
     ask("PUT", "/api/accounts/{account}", "app", 409, account=account, json={"unit": "credit"})
     ask("POST", "/api/tokens", "app", 200, json={"account": account})
+    ask("POST", "/api/tokens", "app", 200, json={"account": account, "page": "billing"})
 
 
 def ask_workspaces(ask, o):
