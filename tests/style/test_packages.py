@@ -74,6 +74,7 @@ def installed():
         directory = re.search(rf"^{variable.split('_')[0]}dir = (.*)$", text("Makefile.am"), re.M)[1]
         where = directory.replace("$(pkgdatadir)", "usr/share/octroi")
         found |= {f"{where}/{name.split('/')[-1]}" for name in makefile_list(f"dist_{variable}")}
+    found |= {f"usr/share/octroi/{name}" for name in makefile_list("nobase_dist_web_DATA")}
     return found
 
 

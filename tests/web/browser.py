@@ -1,0 +1,126 @@
+"""Chromium for tests: opens pages, finds things through shadow roots, and remembers what the console said."""
+
+import json
+import pathlib
+import shutil
+import tempfile
+
+from octroi import wait_until
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+
+AXE = (pathlib.Path(__file__).parent / "vendor" / "axe.min.js").read_text()
+
+# The first element that fits, through all shadow roots; with a text, the innermost whose text holds it.
+FIND = """
+const [selector, text] = arguments;
+const found = [];
+(function search(root) {
+	for (const node of root.querySelectorAll("*")) {
+		if (node.matches(selector) && (text === null || node.innerText?.includes(text) || node.textContent.includes(text)))
+			found.push(node);
+		if (node.shadowRoot)
+			search(node.shadowRoot);
+	}
+})(document);
+return found;
+"""
+
+TEXT = """
+function read(node) {
+	if (node.nodeType === Node.TEXT_NODE)
+		return node.data;
+	if (node.nodeType !== Node.ELEMENT_NODE || node.localName === "style" || (node.checkVisibility && !node.checkVisibility()))
+		return "";
+	return [...(node.shadowRoot ?? node).childNodes].map(read).join("") + (getComputedStyle(node).display === "inline" ? "" : "\\n");
+}
+return read(document.body).replace(/[\\t\\n]+/g, "\\n").replaceAll("\\u00a0", " ").replaceAll("\\u202f", " ");
+"""
+
+
+class Browser:
+    def __init__(self):
+        self._home = tempfile.mkdtemp(prefix="octroi-chromium-")
+        options = Options()
+        options.binary_location = shutil.which("chromium")
+        for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+                         "--disable-background-networking", "--disable-component-update", "--no-proxy-server",
+                         "--lang=en-GB", "--window-size=1100,900", f"--user-data-dir={self._home}"):
+            options.add_argument(argument)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        self.driver = webdriver.Chrome(service=Service(shutil.which("chromedriver")), options=options)
+        self.driver.set_page_load_timeout(30)
+        self.console = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.driver.quit()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def open(self, url):
+        self.driver.get("about:blank")
+        self.driver.get(url)
+
+    def run(self, script, *arguments):
+        return self.driver.execute_script(script, *arguments)
+
+    def cdp(self, command, **arguments):
+        return self.driver.execute_cdp_cmd(command, arguments)
+
+    def find_all(self, selector, text=None):
+        return self.run(FIND, selector, text)
+
+    def find(self, selector, text=None, seconds=15):
+        return wait_until(lambda: self.find_all(selector, text), seconds, f"{selector} with {text!r}; {self.text[-800:]}")[-1]
+
+    def click(self, selector, text=None):
+        self.run("arguments[0].click()", self.find(selector, text))
+
+    @property
+    def text(self):
+        """What a person reads, in the order of the page."""
+        return self.run(TEXT)
+
+    def reads(self, words, seconds=15):
+        def there():
+            return words in self.text
+        wait_until(there, seconds, f"{words!r} on the page: {self.text[-1500:]}", every=0.1)
+
+    def errors(self):
+        """What the console complained about since the last call."""
+        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+
+    def transferred(self):
+        """{path: bytes over the wire} since the last call."""
+        sizes, names = {}, {}
+        for entry in self.driver.get_log("performance"):
+            event = json.loads(entry["message"])["message"]
+            params = event["params"]
+            if event["method"] == "Network.responseReceived":
+                names[params["requestId"]] = params["response"]["url"]
+            elif event["method"] == "Network.loadingFinished" and params["requestId"] in names:
+                sizes[names[params["requestId"]]] = int(params["encodedDataLength"])
+        return sizes
+
+    def violations(self):
+        """What axe-core finds wrong, as (rule, what it is about)."""
+        self.cdp("Runtime.evaluate", expression=AXE)
+        found = self.driver.execute_async_script(
+            "const done = arguments[0]; axe.run(document, {resultTypes: ['violations']}).then(done, (e) => done({error: String(e)}))")
+        assert "error" not in found, found
+        return [(v["id"], [n["html"][:160] + " | " + (n.get("failureSummary") or "")[:200] for n in v["nodes"][:4]]) for v in found["violations"]]
+
+    def media(self, **features):
+        self.cdp("Emulation.setEmulatedMedia", media=features.pop("media", ""), features=[{"name": n.replace("_", "-"), "value": v} for n, v in features.items()])
+
+    def size(self, width, height=900):
+        self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
+    def picture(self, path):
+        """The whole page as a PNG."""
+        import base64
+        shot = self.cdp("Page.captureScreenshot", captureBeyondViewport=True)
+        pathlib.Path(path).write_bytes(base64.b64decode(shot["data"]))

@@ -1,0 +1,46 @@
+// <octroi-billing>: all of it, in the order of a customer's questions: what is left, what did it cost, how to pay.
+import {OctroiElement, css, define, html} from "../element.js";
+import "./balance.js";
+import "./diagnosis.js";
+import "./history.js";
+import "./invoices.js";
+import "./limits.js";
+import "./members.js";
+import "./plan.js";
+import "./topup.js";
+import "./usage.js";
+
+class Billing extends OctroiElement {
+	static path = null;
+	static properties = {ended: {state: true}};
+	static styles = [OctroiElement.styles, css`
+		.page { display: grid; gap: 1rem; grid-template-columns: minmax(0, 1fr); }
+		.pair { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); }
+		.column { display: grid; gap: 1rem; }
+		.column > octroi-balance { block-size: 100%; }
+	`];
+
+	begin() {
+		this.ended = false;
+	}
+
+	connectedCallback() {
+		super.connectedCallback();
+		this.renderRoot.addEventListener("octroi-token-needed", () => { this.ended = true; });
+	}
+
+	render() {
+		return html`<div class="page">
+			<div role="alert" class=${this.ended ? "" : "hide"}>${this.ended ? html`<p class="notice warn" part="ended">${this.say("ended")}</p>` : ""}</div>
+			<div class="page" ?hidden=${this.ended}>
+				<octroi-diagnosis quiet></octroi-diagnosis>
+				<div class="pair"><div class="column"><octroi-balance></octroi-balance><octroi-plan></octroi-plan></div><octroi-topup></octroi-topup></div>
+				<octroi-usage></octroi-usage>
+				<octroi-history></octroi-history>
+				<div class="pair"><octroi-limits></octroi-limits><octroi-members></octroi-members></div>
+				<octroi-invoices></octroi-invoices>
+			</div></div>`;
+	}
+}
+
+define("octroi-billing", Billing);

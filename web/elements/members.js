@@ -1,0 +1,56 @@
+// <octroi-members>: what each member has used of its limit, in pages.
+import {OctroiElement, css, define, html, nothing, session} from "../element.js";
+import {bar} from "../bar.js";
+
+class Members extends OctroiElement {
+	static path = "/api/credits/settings?limit=100";
+	static properties = {more: {state: true}, next: {state: true}};
+	static styles = [OctroiElement.styles, css`td .bar { min-inline-size: 6rem; margin-block-start: 0.35rem; }`];
+
+	#credits;
+
+	connectedCallback() {
+		super.connectedCallback();
+		this.#credits = session.watch("/api/credits", this.words.tag, (news) => {
+			this.account = news.answer ?? this.account;
+			this.requestUpdate();
+		});
+	}
+
+	disconnectedCallback() {
+		super.disconnectedCallback();
+		this.#credits();
+	}
+
+	async further(cursor) {
+		const page = await this.ask(`/api/credits/settings?limit=100&cursor=${encodeURIComponent(cursor)}`);
+		if (page === undefined)
+			return;
+		this.more = [...this.more ?? [], ...page.members];
+		this.next = page.nextCursor;
+	}
+
+	view(s) {
+		const members = [...s.members, ...this.more ?? []];
+		const next = this.next === undefined ? s.nextCursor : this.next;
+		if (members.length === 0 || this.account === undefined)
+			return nothing;
+		return html`<section class="card stack" part="card" aria-labelledby="title">
+			<h2 id="title">${this.say("members")}</h2>
+			<div class="scroll" role="region" aria-labelledby="title" tabindex="0"><table part="table"><thead><tr>
+				<th scope="col">${this.say("member")}</th><th scope="col">${this.say("role")}</th>
+				<th scope="col">${this.say("members.used")}</th></tr></thead>
+				<tbody>${members.map((m) => this.line(m))}</tbody></table></div>
+			${next ? html`<div><button @click=${() => this.further(next)}>${this.say("more")}</button></div>` : nothing}
+		</section>`;
+	}
+
+	line(m) {
+		const used = this.words.amount(m.usedMicros, this.account);
+		return html`<tr><th scope="row"><bdi>${m.member}</bdi></th><td>${this.say(m.role)}${m.removedAt ? html` · ${this.say("removed")}` : nothing}</td>
+			<td>${m.limitMicros === null ? used : html`${this.say("limits.of", {used, limit: this.words.amount(m.limitMicros, this.account)})}
+				${bar(m.usedMicros, m.limitMicros)}`}</td></tr>`;
+	}
+}
+
+define("octroi-members", Members);

@@ -1,0 +1,147 @@
+// The session of a page: whose token is sent, and what several elements read together.  A page shows one customer.
+const POLL_MS = 30_000;
+const RETRY_FIRST_MS = 1_000;
+const RETRY_LAST_MS = 30_000;
+const TIMEOUT_MS = 30_000;
+
+const meta = (name) => document.querySelector(`meta[name="${name}"]`)?.content ?? "";
+
+// A refusal of octroi's: status, the code of the answer, and the answer.
+export class Refusal extends Error {
+	constructor(status, answer, retryAfter) {
+		super(answer.message ?? "");
+		Object.assign(this, {status, answer, code: answer.error ?? "", retryAfter});
+	}
+}
+
+class Session extends EventTarget {
+	#token = meta("octroi-token");
+	#watched = new Map();
+
+	constructor() {
+		super();
+		new MutationObserver(() => {
+			const token = meta("octroi-token");
+			if (token !== "")
+				this.token = token;
+		}).observe(document.head, {attributes: true, attributeFilter: ["content"], childList: true, subtree: true});
+		document.addEventListener("visibilitychange", () => document.hidden || this.refresh());
+	}
+
+	get token() {
+		return this.#token;
+	}
+
+	set token(token) {
+		if (token === this.#token)
+			return;
+		this.#token = token;
+		this.dispatchEvent(new Event("token"));
+		this.refresh();
+	}
+
+	// The answer of octroi as an object.  Throws a Refusal; one of status 0 where no server answers.
+	async ask(path, {method = "GET", body, lang = "en"} = {}) {
+		const headers = {"Accept": "application/json", "Accept-Language": lang};
+		let response, answer;
+		if (this.#token !== "")
+			headers.Authorization = `Bearer ${this.#token}`;
+		if (body !== undefined)
+			headers["Content-Type"] = "application/json";
+		try {
+			response = await fetch(path, {
+				method, headers, body: body === undefined ? undefined : JSON.stringify(body),
+				cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(TIMEOUT_MS),
+			});
+			answer = await response.json();
+		} catch {
+			throw new Refusal(response === undefined || response.ok ? 0 : response.status, {}, 0);
+		}
+		if (!response.ok)
+			throw new Refusal(response.status, answer, Number(response.headers.get("Retry-After") ?? 0));
+		return answer;
+	}
+
+	// One reading for all elements that show the same path, repeated while the page is visible.
+	watch(path, lang, listener) {
+		const key = `${lang} ${path}`;
+		let watched = this.#watched.get(key);
+		if (watched === undefined) {
+			watched = new Watched(this, path, lang);
+			this.#watched.set(key, watched);
+		}
+		watched.add(listener);
+		return () => watched.remove(listener) || this.#watched.delete(key);
+	}
+
+	refresh() {
+		this.#watched.forEach((watched) => watched.load());
+	}
+}
+
+class Watched {
+	#listeners = new Set();
+	#last;
+	#timer;
+	#run = 0;
+	#failures = 0;
+
+	constructor(owner, path, lang) {
+		Object.assign(this, {owner, path, lang});
+	}
+
+	add(listener) {
+		this.#listeners.add(listener);
+		if (this.#last !== undefined)
+			listener(this.#last);
+		else if (this.#listeners.size === 1)
+			this.load();
+	}
+
+	// Whether anybody still listens.
+	remove(listener) {
+		this.#listeners.delete(listener);
+		if (this.#listeners.size > 0)
+			return true;
+		clearTimeout(this.#timer);
+		this.#run++;
+		return false;
+	}
+
+	async load() {
+		const run = ++this.#run;
+		let wait = POLL_MS;
+		clearTimeout(this.#timer);
+		try {
+			const answer = await this.owner.ask(this.path, {lang: this.lang});
+			this.#failures = 0;
+			this.#tell(run, {answer});
+		} catch (refusal) {
+			wait = this.#pause(refusal);
+			this.#tell(run, {refusal});
+		}
+		if (run === this.#run && wait > 0)
+			this.#timer = setTimeout(() => document.hidden ? this.#later() : this.load(), wait);
+	}
+
+	#later() {
+		this.#timer = setTimeout(() => document.hidden ? this.#later() : this.load(), POLL_MS);
+	}
+
+	// A token that is no longer taken, or a right that is missing, is not asked about again.
+	#pause(refusal) {
+		if (refusal.status !== 0 && refusal.status !== 429 && refusal.status < 500)
+			return 0;
+		const pause = Math.min(RETRY_FIRST_MS * 2 ** this.#failures++, RETRY_LAST_MS);
+		return Math.max(pause, refusal.retryAfter * 1000);
+	}
+
+	#tell(run, news) {
+		if (run !== this.#run)
+			return;
+		this.#last = news;
+		[...this.#listeners].forEach((listener) => listener(news));
+	}
+}
+
+export const session = new Session();
