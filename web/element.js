@@ -45,7 +45,7 @@ const look = css`
 			--_warn-tint: var(--octroi-warn-tint, #362a12);
 		}
 	}
-	:host([hidden]), [hidden] { display: none !important; }
+	:host([hidden]), :host([data-empty]), [hidden] { display: none !important; }
 	*, ::before, ::after { box-sizing: border-box; }
 	.card {
 		background: var(--_surface); border: 1px solid var(--_line); border-radius: var(--_radius);
@@ -205,6 +205,11 @@ export class OctroiElement extends LitElement {
 		if (refusal !== undefined)
 			return this.trouble(refusal);
 		return this.waiting();
+	}
+
+	// An element with nothing to show takes no room.
+	updated() {
+		this.toggleAttribute("data-empty", this.renderRoot.childElementCount === 0);
 	}
 
 	waiting() {

@@ -3,6 +3,8 @@ const POLL_MS = 30_000;
 const RETRY_FIRST_MS = 1_000;
 const RETRY_LAST_MS = 30_000;
 const TIMEOUT_MS = 30_000;
+// octroi adds up the usages of an account for one request at a time.
+const SUMS = /^\/api\/credits\/(summary|diagnosis|compare)\b/;
 
 const meta = (name) => document.querySelector(`meta[name="${name}"]`)?.content ?? "";
 
@@ -17,6 +19,7 @@ export class Refusal extends Error {
 class Session extends EventTarget {
 	#token = meta("octroi-token");
 	#watched = new Map();
+	#sums = Promise.resolve();
 
 	constructor() {
 		super();
@@ -41,7 +44,15 @@ class Session extends EventTarget {
 	}
 
 	// The answer of octroi as an object.  Throws a Refusal; one of status 0 where no server answers.
-	async ask(path, {method = "GET", body, lang = "en"} = {}) {
+	ask(path, options) {
+		if (!SUMS.test(path))
+			return this.#send(path, options);
+		const answer = this.#sums.then(() => this.#send(path, options));
+		this.#sums = answer.catch(() => undefined);
+		return answer;
+	}
+
+	async #send(path, {method = "GET", body, lang = "en"} = {}) {
 		const headers = {"Accept": "application/json", "Accept-Language": lang};
 		let response, answer;
 		if (this.#token !== "")

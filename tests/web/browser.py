@@ -74,7 +74,7 @@ class Browser:
         return self.run(FIND, selector, text)
 
     def find(self, selector, text=None, seconds=15):
-        return wait_until(lambda: self.find_all(selector, text), seconds, f"{selector} with {text!r}; {self.text[-800:]}")[-1]
+        return wait_until(lambda: self.find_all(selector, text), seconds, f"{selector} with {text!r}")[-1]
 
     def click(self, selector, text=None):
         self.run("arguments[0].click()", self.find(selector, text))

@@ -15,9 +15,9 @@ class Balance extends OctroiElement {
 	`];
 
 	heard(answer) {
-		if (this.before !== undefined && this.before !== answer.balanceMicros)
-			this.fire("octroi-balance-changed", {balanceMicros: answer.balanceMicros, beforeMicros: this.before});
-		this.before = answer.balanceMicros;
+		if (this.last !== undefined && this.last !== answer.balanceMicros)
+			this.fire("octroi-balance-changed", {balanceMicros: answer.balanceMicros, beforeMicros: this.last});
+		this.last = answer.balanceMicros;
 	}
 
 	view(c) {

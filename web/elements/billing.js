@@ -16,8 +16,9 @@ class Billing extends OctroiElement {
 	static styles = [OctroiElement.styles, css`
 		.page { display: grid; gap: 1rem; grid-template-columns: minmax(0, 1fr); }
 		.pair { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); }
-		.column { display: grid; gap: 1rem; }
-		.column > octroi-balance { block-size: 100%; }
+		.column { display: flex; flex-direction: column; gap: 1rem; }
+		.column > octroi-balance { flex: 1; }
+		.column > octroi-balance::part(card) { block-size: 100%; }
 	`];
 
 	begin() {

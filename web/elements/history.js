@@ -36,6 +36,8 @@ class History extends OctroiElement {
 		label input { inline-size: 9rem; color: var(--_ink); font-size: 0.9375rem; }
 		.why td { background: var(--_soft); padding-inline: 0.75rem; }
 		.why table { font-size: 0.875rem; }
+		.why :is(td, th):first-child { padding-inline-start: 0; }
+		.why > td > .scroll > table > thead { display: table-header-group; }
 		.tag { font-size: 0.75rem; border: 1px solid var(--_line); border-radius: 99px; padding: 0.05rem 0.5rem; color: var(--_muted); white-space: nowrap; }
 		.unit { display: none; }
 		[role="tabpanel"] { display: grid; gap: 1rem; }
@@ -52,7 +54,6 @@ class History extends OctroiElement {
 			.list.used > tbody > tr:not(.why) > td:nth-child(3) { order: 4; text-align: start; }
 			.list.used > tbody > tr:not(.why) > td:nth-child(5) { order: 5; }
 			.unit { display: inline; }
-			.why .number { white-space: normal; overflow-wrap: anywhere; }
 		}
 	`];
 
@@ -169,7 +170,7 @@ class History extends OctroiElement {
 	}
 
 	transactions(c, items) {
-		return html`<div class="scroll"><table class="list" part="table"><thead><tr><th scope="col">${this.say("date")}</th><th scope="col">${this.say("description")}</th>
+		return html`<div class="scroll" role="group" aria-labelledby="title" tabindex="0"><table class="list" part="table"><thead><tr><th scope="col">${this.say("date")}</th><th scope="col">${this.say("description")}</th>
 			<th scope="col" class="number">${this.say("amount")}</th><th scope="col" class="number">${this.say("balance.after")}</th></tr></thead>
 			<tbody>${items.map((t) => html`<tr><td class="small muted">${this.words.time(t.createdAt)}</td>
 				<td>${this.say(`type.${t.type}`)}${t.description ? html`<br><bdi class="small muted">${t.description}</bdi>` : nothing}</td>
@@ -178,7 +179,7 @@ class History extends OctroiElement {
 	}
 
 	usages(c, items) {
-		return html`<div class="scroll"><table class="list used" part="table"><thead><tr><th scope="col">${this.say("date")}</th><th scope="col">${this.say("used.for")}</th>
+		return html`<div class="scroll" role="group" aria-labelledby="title" tabindex="0"><table class="list used" part="table"><thead><tr><th scope="col">${this.say("date")}</th><th scope="col">${this.say("used.for")}</th>
 			<th scope="col" class="number">${this.say("tokens")}</th><th scope="col" class="number">${this.say("cost")}</th>
 			<th scope="col"><span class="hide">${this.say("why")}</span></th></tr></thead>
 			<tbody>${items.map((u) => this.usage(c, u))}</tbody></table></div>`;
@@ -204,13 +205,22 @@ class History extends OctroiElement {
 			return html`<p class="muted">${this.say("loading")}</p>`;
 		if (usage.refusal !== undefined)
 			return this.trouble(usage.refusal);
-		return html`<table><thead><tr><th scope="col">${this.say("counted")}</th><th scope="col" class="number">${this.say("count")}</th>
+		return html`<div class="scroll" role="group" aria-label=${this.say("why")} tabindex="0"><table><thead><tr><th scope="col">${this.say("counted")}</th><th scope="col" class="number">${this.say("count")}</th>
 			<th scope="col" class="number">${this.say("unit.price")}</th><th scope="col" class="number">${this.say("cost")}</th></tr></thead>
 			<tbody>${(usage.lines ?? []).map((line) => html`<tr><td>${this.dimension(line)}</td>
 				<td class="number">${line.count === undefined ? "" : this.words.number(line.count)}</td>
-				<td class="number">${line.unitPrice === undefined || line.unitPrice === null ? "" : line.unitPrice}</td>
+				<td class="number">${this.price(line.unitPrice)}</td>
 				<td class="number">${this.words.amount(line.costMicros, c, {fine: true})}</td></tr>`)}
-			<tr><th scope="row" colspan="3">${this.say("sum")}</th><td class="number"><strong>${this.words.amount(usage.costMicros, c, {fine: true})}</strong></td></tr></tbody></table>`;
+			<tr><th scope="row" colspan="3">${this.say("sum")}</th><td class="number"><strong>${this.words.amount(usage.costMicros, c, {fine: true})}</strong></td></tr></tbody></table></div>`;
+	}
+
+	// Prices of tokens are told by the million, as providers do: the decimal point moves, no figure changes.
+	price(text) {
+		const found = /^0\.000(\d{3})(\d*)$/.exec(text ?? "");
+		if (found === null)
+			return text ?? "";
+		const million = `${found[1]}${found[2].slice(0, 3)}.${found[2].slice(3)}`.replace(/^0+(?=\d)/, "").replace(/\.?0*$/, "");
+		return this.say("per.million", {price: this.words.number(million, {maximumFractionDigits: 6})});
 	}
 
 	dimension(line) {

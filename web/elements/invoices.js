@@ -2,12 +2,17 @@
 import {OctroiElement, define, html, nothing} from "../element.js";
 
 class Invoices extends OctroiElement {
-	static path = null;
 	static properties = {items: {state: true}, next: {state: true}, refused: {state: true}};
 
-	begin() {
-		this.items = undefined;
-		this.load(null);
+	heard(c) {
+		const mayRead = c.member === undefined || c.member.role === "manager";
+		const paid = c.transactions[0]?.id;
+		// A payment is a movement: a new one may have an invoice.
+		if (mayRead && (this.items === undefined || paid !== this.paid))
+			this.load(null);
+		else if (!mayRead)
+			this.items = [];
+		this.paid = paid;
 	}
 
 	async load(cursor) {
@@ -26,7 +31,7 @@ class Invoices extends OctroiElement {
 		if (this.items.length === 0)
 			return nothing;
 		return html`<section class="card stack" part="card" aria-labelledby="title"><h2 id="title">${this.say("invoices")}</h2>
-			<div class="scroll" role="region" aria-labelledby="title" tabindex="0"><table part="table"><thead><tr><th scope="col">${this.say("date")}</th><th scope="col">${this.say("invoice")}</th>
+			<div class="scroll" role="group" aria-labelledby="title" tabindex="0"><table part="table"><thead><tr><th scope="col">${this.say("date")}</th><th scope="col">${this.say("invoice")}</th>
 				<th scope="col">${this.say("state")}</th><th scope="col" class="number">${this.say("amount")}</th></tr></thead>
 				<tbody>${this.items.map((i) => this.line(i))}</tbody></table></div>
 			${this.next ? html`<div><button @click=${() => this.load(this.next)}>${this.say("more")}</button></div>` : nothing}

@@ -37,7 +37,7 @@ class Members extends OctroiElement {
 			return nothing;
 		return html`<section class="card stack" part="card" aria-labelledby="title">
 			<h2 id="title">${this.say("members")}</h2>
-			<div class="scroll" role="region" aria-labelledby="title" tabindex="0"><table part="table"><thead><tr>
+			<div class="scroll" role="group" aria-labelledby="title" tabindex="0"><table part="table"><thead><tr>
 				<th scope="col">${this.say("member")}</th><th scope="col">${this.say("role")}</th>
 				<th scope="col">${this.say("members.used")}</th></tr></thead>
 				<tbody>${members.map((m) => this.line(m))}</tbody></table></div>
