@@ -527,7 +527,7 @@ final class StreamUsage
 final class Client
 {
     /** The version of octroi's API that this client speaks. */
-    public const API = '0.1';
+    public const API = '1';
 
     private const TRIES = 4;
     private const DEADLINE_SECONDS = 15.0;

@@ -1,7 +1,10 @@
 """PHPUnit's tests of the PHP client, in the syntax of PHP 7.4."""
 
+import json
+import os
 import pathlib
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -10,12 +13,42 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).parent
 
 
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The Composer package, as an application has it: the file that loads it."""
+    package = tmp_path_factory.mktemp("composer") / "php"
+    shutil.copytree(TOP / "clients" / "php", package)
+    for command in (["validate", "--strict"], ["dump-autoload"]):
+        done = subprocess.run(["composer", "--no-interaction", *command], cwd=package, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, env={**os.environ, "COMPOSER_HOME": str(package.parent), "COMPOSER_ALLOW_SUPERUSER": "1"})
+        assert done.returncode == 0, done.stdout
+    return package / "vendor" / "autoload.php"
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in HERE.glob("*Test.php")))
-def test_phpunit(name):
+def test_phpunit(name, installed):
     done = subprocess.run(["phpunit", "--no-configuration", "--do-not-cache-result", "--fail-on-warning", "--fail-on-risky",
-                           str(HERE / name)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+                           str(HERE / name)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
+                          env={**os.environ, "OCTROI_AUTOLOAD": str(installed)})
     assert done.returncode == 0, done.stdout
     assert int(re.search(r"OK \((\d+) tests", done.stdout)[1]) > 10
+
+
+OPENAPI = json.loads((TOP / "src" / "routes" / "openapi.json").read_text())
+
+
+@pytest.mark.parametrize("schema, function", [("Hold", "isHold"), ("Charged", "charge"), ("Credits", "credits"), ("Settled", "settleHold")])
+def test_members_are_those_of_the_contract(schema, function):
+    """Members without which the client takes an answer for a fault are in every answer of octroi."""
+    client = (TOP / "clients" / "php" / "octroi.php").read_text()
+    body = re.search(rf"function {function}\(.*?\n    }}\n", client, re.S)[0]
+    names = {name for found in re.findall(r"\['(\w+'(?:, '\w+')+)\]", body) for name in found.replace("'", "").split(", ")}
+    assert len(names) >= 4 and names <= set(OPENAPI["components"]["schemas"][schema]["required"]), names
+
+
+def test_version_is_that_of_the_contract():
+    client = (TOP / "clients" / "php" / "octroi.php").read_text()
+    assert re.search(r"const API = '(\w+)';", client)[1] == OPENAPI["info"]["version"]
 
 
 def test_syntax_of_php_7_4():
