@@ -3,7 +3,7 @@
  * Spends on an account until it is told to stop: php spend.php CLIENT SPOOL ACCOUNT COUNT.  Environment as for the client.
  *
  * Prints a line of JSON for each request: its hold and the tokens that it used, or the exception.  The test kills octroi
- * meanwhile.  A line from standard input is awaited between authorize and settle.
+ * meanwhile.  A line from standard input is awaited before each authorize and each settle.
  */
 declare(strict_types=1);
 
@@ -12,6 +12,7 @@ require $client;
 
 $octroi = Octroi\Client::fromEnvironment(['spool' => $spool, 'connectSeconds' => 0.5, 'answerSeconds' => 2]);
 for ($i = 1; $i <= $count; $i++) {
+    fgets(STDIN);
     try {
         $hold = $octroi->authorize(['account' => $account, 'model' => 'gpt-4o', 'inputTokens' => 100, 'maxOutputTokens' => 100]);
     } catch (Octroi\Refusal $e) {
