@@ -57,6 +57,16 @@ abstract class Refusal extends \RuntimeException
         return '<p>' . htmlspecialchars($this->sentence($locale)) . '</p>';
     }
 
+    /**
+     * The refusal as a document of JSON for a browser.
+     *
+     * @return array<string, mixed>
+     */
+    public function document(string $locale = 'en'): array
+    {
+        return ['error' => $this->error !== '' ? $this->error : 'UNAVAILABLE', 'message' => $this->sentence($locale)];
+    }
+
     /** The status with which the page should answer its own user. */
     public function httpStatus(): int
     {
@@ -79,11 +89,23 @@ final class InsufficientCredits extends Refusal
         return $locale === null && is_string($said) ? $said : parent::sentence($locale ?? 'en');
     }
 
+    /**
+     * With octroi's own sentence, the figures and the link to the top-up.
+     *
+     * @return array<string, mixed>
+     */
+    public function document(string $locale = 'en'): array
+    {
+        $names = ['code', 'limit', 'neededMicros', 'availableMicros', 'shortfallMicros', 'topupUrl'];
+        $figures = array_intersect_key($this->answer, array_flip($names));
+        return ['error' => $this->error, 'message' => $this->sentence()] + $figures;
+    }
+
     /** octroi's own sentence, with a link to the top-up. */
     public function html(string $locale = 'en'): string
     {
         $url = (string) $this->topupUrl();
-        $words = $locale === 'fr' ? 'Recharger' : 'Top up';
+        $words = substr($locale, 0, 2) === 'fr' ? 'Recharger' : 'Top up';
         $link = preg_match('~^https?://~i', $url) ? ' <a href="' . htmlspecialchars($url) . "\">$words</a>" : '';
         return '<p>' . htmlspecialchars($this->sentence()) . "$link</p>";
     }
@@ -1242,7 +1264,7 @@ final class Door
         $this->url = rtrim($url, '/');
         $this->key = $key;
         $this->ca = (string) ($options['ca'] ?? '');
-        $this->locale = ($options['locale'] ?? 'en') === 'fr' ? 'fr' : 'en';
+        $this->locale = strncmp((string) ($options['locale'] ?? 'en'), 'fr', 2) === 0 ? 'fr' : 'en';
         $this->connectSeconds = (float) ($options['connectSeconds'] ?? 1.0);
         $this->answerSeconds = (float) ($options['answerSeconds'] ?? 10.0);
     }

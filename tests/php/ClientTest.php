@@ -5,60 +5,10 @@ declare(strict_types=1);
 use Octroi\Answer;
 use Octroi\Client;
 use Octroi\Hold;
-use Octroi\Transport;
 use PHPUnit\Framework\TestCase;
 
-require_once getenv('OCTROI_CLIENT') ?: __DIR__ . '/../../clients/php/octroi.php';
-
-/* octroi as it answers when all is well, with a memory; $statuses overrides the next answers. */
-final class Memory implements Transport
-{
-    public array $seen = [];
-    public array $statuses = [];
-    public array $hold = [];
-    public int $holds = 0;
-
-    public function send(string $method, string $path, string $body, float $seconds): Answer
-    {
-        $asked = json_decode($body, true);
-        $this->seen[] = [$path, $asked];
-        $status = array_shift($this->statuses) ?? 200;
-        if ($status !== 200) {
-            return $status === 0 ? Answer::none('test') : $this->say($status, ['error' => 'TEST_' . 'STATUS', 'field' => 'usage']);
-        }
-        if ($path === '/api/guard/authorize' || $path === '/api/guard/extend') {
-            return $this->say(200, $this->hold + [
-                'decision' => 'allow', 'source' => 'platform', 'hold' => $asked['hold'] ?? 'h' . ++$this->holds, 'model' => 'gpt-4o',
-                'reservedMicros' => 9, 'balanceMicros' => 10, 'availableMicros' => 1, 'replayed' => false,
-                'maxOutputTokens' => $asked['maxOutputTokens'] ?? 77, 'expiresAt' => '2030-01-01T00:00:00.000Z',
-            ]);
-        }
-        if ($path === '/api/guard/charge') {
-            return $this->say(200, $this->hold + ['success' => true, 'creditsConsumed' => 1, 'creditsRemaining' => 2.5,
-                'costMicros' => 3, 'balanceMicros' => 4, 'message' => 'ok', 'replayed' => false]);
-        }
-        if ($path === '/api/tokens') {
-            return $this->say(201, ['token' => 'jwt', 'expiresAt' => '']);
-        }
-        if (strncmp($path, '/api/credits', 12) === 0) {
-            return $this->say(200, ['balanceMicros' => 5, 'availableMicros' => 4, 'balanceFormatted' => '0.01€', 'low' => true]);
-        }
-        if (isset($asked['settlements'])) {
-            return $this->say(200, ['results' => array_map(fn () => ['status' => 200], $asked['settlements'])]);
-        }
-        return $this->say(200, ['settlement' => 'exact', 'costMicros' => 1, 'balanceMicros' => 2, 'availableMicros' => 2]);
-    }
-
-    public function last(): array
-    {
-        return end($this->seen)[1];
-    }
-
-    private function say(int $status, array $document): Answer
-    {
-        return new Answer($status, ['content-type' => 'application/json; charset=utf-8'], json_encode($document));
-    }
-}
+require_once __DIR__ . '/../../clients/php/octroi.php';
+require_once __DIR__ . '/Memory.php';
 
 final class ClientTest extends TestCase
 {
@@ -150,7 +100,7 @@ final class ClientTest extends TestCase
         $this->assertSame(['warning a hold was not settled'], $this->logged);
     }
 
-    public function abandonedHolds(): array
+    public static function abandonedHolds(): array
     {
         return [[[], 'partial'], [['abandoned' => 'partial'], 'partial'], [['abandoned' => 'failed'], 'failed']];
     }
@@ -292,7 +242,7 @@ final class ClientTest extends TestCase
         $this->assertSame([], $this->logged);
     }
 
-    public function streams(): array
+    public static function streams(): array
     {
         return [
             'OpenAI' => [self::OPENAI, self::USAGE],
@@ -317,11 +267,11 @@ final class ClientTest extends TestCase
         $this->assertCount(2, $this->memory->seen);
     }
 
-    public function brokenStreams(): array
+    public static function brokenStreams(): array
     {
         return [
             'the reservation' => [self::OPENAI, null, ['hold' => 'h1']],
-            'as counted' => [self::OPENAI, fn ($chunk) => 3, ['hold' => 'h1', 'outputTokens' => 6]],
+            'as counted' => [self::OPENAI, static fn ($chunk) => 3, ['hold' => 'h1', 'outputTokens' => 6]],
             "no first guess of Anthropic's" => [self::ANTHROPIC, null, ['hold' => 'h1']],
             'the usage so far' => [[1 => ['usageMetadata' => ['promptTokenCount' => 8]]], null,
                 ['hold' => 'h1', 'usage' => ['promptTokenCount' => 8]]],
@@ -398,7 +348,7 @@ final class ClientTest extends TestCase
         new Client($url, $key);
     }
 
-    public function addresses(): array
+    public static function addresses(): array
     {
         return [['ftp://octroi', 'k'], ['http://user:pass@octroi', 'k'], ['http://octroi?x', 'k'], ['octroi', 'k'],
             ["http://octroi\r\nX: y", 'k'], ['http://octroi', "k\r\nX: y"], ['file:///etc/passwd', 'k'], ['http://', 'k']];

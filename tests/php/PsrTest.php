@@ -106,7 +106,7 @@ final class PsrTest extends TestCase
         }
     }
 
-    public function faults(): array
+    public static function faults(): array
     {
         return [
             [new Lost('X-Octroi-Key: oct_guard_canary'), Octroi\Unavailable::class],

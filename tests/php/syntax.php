@@ -17,7 +17,7 @@ function newer(Node $node): ?string
     if (in_array(get_class($node), $classes, true)) {
         return $node->getType();
     }
-    if ($node instanceof Node\Expr\Throw_) {
+    if ($node instanceof Node\Expr\Throw_ && !isset($node->statement)) {
         return 'throw as an expression';
     }
     if ($node instanceof Node\Arg && $node->name !== null) {
@@ -86,8 +86,16 @@ function newer_tokens(string $code): array
 
 $code = file_get_contents($argv[1]);
 $found = newer_tokens($code);
-$tree = (new PhpParser\ParserFactory())->create(PhpParser\ParserFactory::ONLY_PHP7)->parse($code);
+$factory = new PhpParser\ParserFactory();
+$parser = method_exists($factory, 'createForNewestSupportedVersion')
+    ? $factory->createForNewestSupportedVersion() : $factory->create(PhpParser\ParserFactory::ONLY_PHP7);
+$tree = $parser->parse($code);
 $finder = new PhpParser\NodeFinder();
+foreach ($finder->findInstanceOf($tree, Node\Stmt\Expression::class) as $statement) {
+    if ($statement->expr instanceof Node\Expr\Throw_) {
+        $statement->expr->statement = true; // so the parser 5 has a throw that is a statement
+    }
+}
 // A function that function_exists() asked about may be newer.
 foreach ($finder->findInstanceOf($tree, Node\Expr\FuncCall::class) as $call) {
     if ($call->name instanceof Node\Name && $call->name->toLowerString() === 'function_exists') {

