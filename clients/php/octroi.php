@@ -316,7 +316,6 @@ final class Hold
     private Client $octroi;
     private bool $ended = false;
     private string $abandoned;
-    /** A forked child has a copy of the hold and does not end it. */
     private int $process;
 
     /**
@@ -395,10 +394,12 @@ final class Hold
             }
             $whole = true;
         } finally {
-            $known = $usage->known();
-            $more = $known === null && $count !== null ? ['outputTokens' => $output] : [];
-            $outcome = $whole && $known !== null ? 'complete' : 'partial';
-            $this->octroi->quietly(fn () => $this->end($outcome, $known, $more));
+            if ($this->isOpenHere()) {
+                $known = $usage->known();
+                $more = $known === null && $count !== null ? ['outputTokens' => $output] : [];
+                $outcome = $whole && $known !== null ? 'complete' : 'partial';
+                $this->octroi->quietly(fn () => $this->end($outcome, $known, $more));
+            }
         }
     }
 
@@ -424,11 +425,17 @@ final class Hold
      */
     public function abandon(): void
     {
-        if ($this->ended || $this->process !== getmypid()) {
+        if (!$this->isOpenHere()) {
             return;
         }
         $this->octroi->warn('a hold was not settled', ['hold' => $this->id, 'outcome' => $this->abandoned]);
         $this->octroi->quietly(fn () => $this->end($this->abandoned, null, []));
+    }
+
+    /** A forked child has a copy of the hold, and leaves it to its parent. */
+    private function isOpenHere(): bool
+    {
+        return !$this->ended && $this->process === getmypid();
     }
 
     /**
@@ -623,7 +630,7 @@ final class Client
      */
     public function authorize(array $request): Hold
     {
-        $answer = $this->ask('POST', '/api/guard/authorize', $request + ['requestId' => self::requestId()]);
+        $answer = $this->ask('POST', '/api/guard/authorize', self::withId($request));
         $hold = $answer->document();
         if (!$answer->isOk() || !self::isHold($hold, isset($request['model']) || isset($request['models']))) {
             throw $this->refusal($answer);
@@ -696,7 +703,7 @@ final class Client
      */
     public function charge(array $request): Charge
     {
-        $answer = $this->ask('POST', '/api/guard/charge', $request + ['requestId' => self::requestId()]);
+        $answer = $this->ask('POST', '/api/guard/charge', self::withId($request));
         $charge = $answer->document();
         $names = ['creditsConsumed', 'creditsRemaining', 'costMicros', 'balanceMicros', 'message', 'replayed'];
         if (!$answer->isOk() || !self::has($charge, $names) || $charge['success'] !== true) {
@@ -944,9 +951,15 @@ final class Client
         return extension_loaded('curl') ? new CurlTransport($door) : new SocketTransport($door);
     }
 
-    private static function requestId(): string
+    /**
+     * The request with an id, without which a repetition would be a second request.
+     *
+     * @param array<string, mixed> $request
+     * @return array<string, mixed>
+     */
+    private static function withId(array $request): array
     {
-        return bin2hex(random_bytes(16));
+        return ['requestId' => $request['requestId'] ?? bin2hex(random_bytes(16))] + $request;
     }
 
     /**
@@ -1057,7 +1070,11 @@ final class Spool
     /** Sends lines of FILE.work, and keeps the others there; the number of these. */
     private function sendWork(Client $octroi, int $batches): int
     {
-        $lines = is_file("$this->file.work") ? (array) file("$this->file.work") : [];
+        $lines = is_file("$this->file.work") ? file("$this->file.work") : [];
+        if ($lines === false) {
+            $octroi->warn('the spool cannot be read', ['file' => "$this->file.work"]);
+            return 1;
+        }
         while ($lines !== [] && $batches-- > 0) {
             $batch = array_splice($lines, 0, self::BATCH);
             $times = [];

@@ -301,6 +301,26 @@ final class ClientTest extends TestCase
         $this->assertSame(['hold' => 'h1', 'usage' => self::USAGE], $this->memory->last());
     }
 
+    public function testStreamOfASettledHoldIsLeftAlone(): void
+    {
+        $hold = $this->octroi()->authorize(self::REQUEST);
+        foreach ($hold->stream(self::OPENAI) as $chunk) {
+            $hold->failed();
+            break;
+        }
+        $this->assertSame(['hold' => 'h1', 'outcome' => 'failed'], $this->memory->last());
+        $this->assertCount(2, $this->memory->seen);
+    }
+
+    public function testRepetitionsAlwaysHaveAnId(): void
+    {
+        $this->memory->statuses = [503];
+        $this->octroi()->authorize(['requestId' => null] + self::REQUEST)->failed();
+        [[, $first], [, $second]] = $this->memory->seen;
+        $this->assertSame($first, $second);
+        $this->assertSame(32, strlen($first['requestId']));
+    }
+
     public function testStreamThatIsNeverReadIsSettled(): void
     {
         $octroi = $this->octroi();
