@@ -126,6 +126,30 @@ ALTER TABLE workspaces
   ADD COLUMN IF NOT EXISTS overdue_micros BIGINT NOT NULL DEFAULT 0,
   ADD COLUMN IF NOT EXISTS arrears_micros BIGINT NOT NULL DEFAULT 0;
 
+-- ---- alerts ---------------------------------------------------------------------------------------------
+
+-- The number of the last alert, and each threshold of the balance with the number under which it is armed, negative once
+-- it has fired: "7;0:1,2000000:-6", with "o" before it for thresholds of the account's own; empty: nothing yet.
+ALTER TABLE accounts
+  ADD COLUMN IF NOT EXISTS alerts VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '';
+
+-- What an account is to be told, once: the transaction that crosses writes the row, and the key keeps a second one out.
+CREATE TABLE IF NOT EXISTS alerts (
+  account_id BINARY(16) NOT NULL,
+  seq BIGINT NOT NULL,
+  kind TINYINT NOT NULL,
+  threshold_micros BIGINT NOT NULL,
+  arming BIGINT NOT NULL,
+  limit_kind TINYINT NOT NULL DEFAULT 0,
+  member VARCHAR(128) NOT NULL DEFAULT '',
+  amount_micros BIGINT NOT NULL DEFAULT 0,
+  balance_micros BIGINT NOT NULL,
+  created_at_us BIGINT NOT NULL,
+  PRIMARY KEY (account_id, seq),
+  UNIQUE KEY once (account_id, kind, threshold_micros, arming),
+  KEY created (created_at_us)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
 -- ---- guard ----------------------------------------------------------------------------------------------
 
 -- What an expired hold was charged, and where it was counted: so that what is too much of it, once it is settled late,

@@ -98,6 +98,7 @@ struct ledger_options options_ledger(const struct config *c, struct pool *pool)
 				.decimals = stripe_decimals(c->currency),
 				.statement_min_minor = c->statement_min,
 				.grace_us = c->past_due_grace_days * DAY_SECONDS * CLOCK_US_PER_SECOND,
+				.low_balance_micros = c->low_balance,
 				.topup_bonus = topup_bonus(c),
 				.plan_upgrade = plan_upgrade(c),
 				.plan_free_periods = free_periods(c),

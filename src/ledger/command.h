@@ -50,6 +50,14 @@ enum usage_state { USAGE_SETTLED, USAGE_RELEASED, USAGE_EXPIRED };
 enum member_role { ROLE_MEMBER, ROLE_MANAGER };
 enum limit_kind { LIMIT_NONE, LIMIT_BALANCE, LIMIT_HARD, LIMIT_MEMBER, LIMIT_DAILY, LIMIT_MONTHLY, LIMIT_SUSPENDED };
 
+#define ALERT_THRESHOLDS_MAX 4
+enum alert_kind {
+#define ALERT(NAME, name) ALERT_##NAME,
+#include "ledger/alerts.def"
+#undef ALERT
+	ALERT_COUNT
+};
+
 enum transaction_type {
 #define TRANSACTION(NAME, sign, priority, counterpart) TRANSACTION_##NAME,
 #include "ledger/transactions.def"
@@ -228,6 +236,11 @@ struct command {
 		struct {
 			bool create;
 		} touch; /* create: make it when absent */
+		/* count < 0: the configured threshold */
+		struct {
+			micros thresholds[ALERT_THRESHOLDS_MAX];
+			int count;
+		} alerts;
 		/* Opens an order.  answer.seq is its number; id_public_format makes its name towards Stripe. */
 		struct {
 			int64_t amount_minor; /* in the currency's smallest unit */

@@ -39,6 +39,11 @@ static const char *const limits[] = {
 	[LIMIT_MONTHLY] = "monthly",
 	[LIMIT_SUSPENDED] = "suspended",
 };
+static const char *const alerts[] = {
+#define ALERT(NAME, name) [ALERT_##NAME] = name,
+#include "ledger/alerts.def"
+#undef ALERT
+};
 static const char *const roles[] = {[ROLE_MEMBER] = "member", [ROLE_MANAGER] = "manager"};
 static const char *const sources[] = {[SOURCE_PLATFORM] = "platform", [SOURCE_BYOK] = "byok"};
 
@@ -94,6 +99,11 @@ const char *names_status_reason(int64_t status)
 const char *names_limit(int64_t limit)
 {
 	return name_of(limits, LENGTH(limits), limit);
+}
+
+const char *names_alert(int64_t kind)
+{
+	return name_of(alerts, LENGTH(alerts), kind);
 }
 
 const char *names_role(int64_t role)

@@ -14,6 +14,7 @@ const char *names_status(int64_t status);
 /* The reason for which the account may not spend: "manual" or "unpaid"; "" where it may. */
 const char *names_status_reason(int64_t status);
 const char *names_limit(int64_t limit);
+const char *names_alert(int64_t kind);
 const char *names_role(int64_t role);
 const char *names_source(int64_t source);
 const char *names_hold_state(int64_t state);

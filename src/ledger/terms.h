@@ -23,8 +23,9 @@ struct terms_use {
 };
 
 struct terms_billing {
-	const char *currency; /* the ledger makes it lower case, as Stripe writes it */
-	int decimals;         /* of the currency's smallest unit */
+	const char *currency;       /* the ledger makes it lower case, as Stripe writes it */
+	int decimals;               /* of the currency's smallest unit */
+	int64_t low_balance_micros; /* the threshold of money accounts without their own; 0: none */
 	int64_t statement_min_minor, grace_us;
 	enum plan_upgrade plan_upgrade;
 	enum plan_free_periods plan_free_periods;

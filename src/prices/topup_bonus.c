@@ -10,7 +10,7 @@ static void skip_blanks(const char **at)
 }
 
 /* Reads digits, a number from 1 to max, and moves *at behind it. */
-static int read_number(const char **at, int64_t max, int64_t *number)
+static int read_bonus_number(const char **at, int64_t max, int64_t *number)
 {
 	int64_t value = 0;
 
@@ -33,12 +33,12 @@ static int read_mark(const char **at, char mark)
 	return 0;
 }
 
-static int read_tier(const char **at, struct topup_bonus_tier *tier)
+static int read_bonus_tier(const char **at, struct topup_bonus_tier *tier)
 {
-	if (read_number(at, TOPUP_BONUS_AMOUNT_MAX, &tier->amount) != 0 || read_mark(at, ':') != 0)
+	if (read_bonus_number(at, TOPUP_BONUS_AMOUNT_MAX, &tier->amount) != 0 || read_mark(at, ':') != 0)
 		return -1;
 	skip_blanks(at);
-	if (read_number(at, TOPUP_BONUS_PERCENT_MAX, &tier->percent) != 0)
+	if (read_bonus_number(at, TOPUP_BONUS_PERCENT_MAX, &tier->percent) != 0)
 		return -1;
 	return read_mark(at, '%');
 }
@@ -56,7 +56,7 @@ int topup_bonus_read(struct topup_bonus *b, const char *text)
 		if (read.count > 0 && read_mark(&at, ',') != 0)
 			return -1;
 		skip_blanks(&at);
-		if (read_tier(&at, tier) != 0 || (read.count > 0 && tier->amount <= tier[-1].amount))
+		if (read_bonus_tier(&at, tier) != 0 || (read.count > 0 && tier->amount <= tier[-1].amount))
 			return -1;
 		read.count++;
 	}

@@ -88,6 +88,7 @@ DEAREST = {
     "/api/credits/diagnosis": [("?account={account}", "app")],
     "/api/credits/invoices": [("?account={account}", "app")],
     "/api/credits/settings": [("?account={account}", "app")],
+    "/api/credits/alerts": [(PAGE, "app")],
     "/api/pricing": [("", None)],
     "/api/accounts/{}": [("", "app")],
     "/api/accounts/{}/members": [("?limit=100", "app")],

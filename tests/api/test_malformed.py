@@ -67,6 +67,7 @@ class Malformer:
             ("PUT", at + "/members/user:1", "app", "MemberChange", {"limitMicros": 5, "period": "day"}),
             ("PUT", f"/api/credits/settings?account={self.account}", "app", "SettingsChange",
              {"dailyLimitMicros": 5, "members": {"user:1": {"limitMicros": 5, "monthlyLimitMicros": None}}}),
+            ("PUT", f"/api/credits/alerts?account={self.account}", "app", "AlertsChange", {"thresholdsMicros": [5, 7]}),
             ("POST", at + "/transactions", "admin", "TransactionByHand",
              {"type": "ADJUSTMENT", "amountMicros": 5, "description": "d", "requestId": "never"}),
             ("POST", "/api/tokens", "app", "TokenFor", {"account": self.account, "ttlSeconds": 60, "page": "billing"}),
@@ -77,7 +78,7 @@ class Malformer:
         # Where nothing said is right, nothing is left to give.
         assert o.post(f"/api/credits/claim-bonus?account={self.account}").status == 200
         self.reads = ["/api/credits", "/api/credits/transactions", "/api/credits/usages", "/api/credits/summary",
-                      "/api/credits/settings", "/api/accounts/" + self.account, "/api/accounts/" + self.account + "/members",
+                      "/api/credits/settings", "/api/credits/alerts", "/api/accounts/" + self.account, "/api/accounts/" + self.account + "/members",
                       "/api/guard/check", "/api/pricing", "/metrics", "/healthz",
                       "/api/admin/providers"]
         self.kinds = [self.broken_json, self.broken_json, self.wrong_field, self.wrong_field, self.wrong_header,

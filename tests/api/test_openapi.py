@@ -143,6 +143,7 @@ def bodies(o, account):
         "accounts_member_put": ("PUT", at + "/members/user:1", "app", lambda: {"role": "member"}),
         "pay_now": ("POST", f"/api/credits/pay?account={account}", "app", lambda: {}),
         "settings_put": ("PUT", f"/api/credits/settings?account={account}", "app", lambda: {}),
+        "alerts_put": ("PUT", f"/api/credits/alerts?account={account}", "app", lambda: {"thresholdsMicros": None}),
         "accounts_transaction": ("POST", at + "/transactions", "admin", lambda: {
             "type": "ADJUSTMENT", "amountMicros": 1, "description": "d", "requestId": guard.request_id()}),
         "tokens_issue": ("POST", "/api/tokens", "app", lambda: {"account": account}),
@@ -404,6 +405,26 @@ def ask_accounts(ask, o):
     ask("POST", "/api/tokens", "app", 200, json={"account": account, "page": "billing"})
 
 
+def ask_alerts(ask, o, account, token):
+    """account has a member whose token that is."""
+    alerts, query = "/api/credits/alerts", f"?account={account}"
+    changed = ask("PUT", alerts, "app", 200, query=query, json={"thresholdsMicros": [7_000_000, 2_000_000]}).json
+    assert (changed["standard"], changed["thresholdsMicros"]) == (False, [7_000_000, 2_000_000])
+    ask("PUT", "/api/accounts/{account}/members/{member}", "app", 200, account=account, member="a",
+        json={"limitMicros": 1_000_000})
+    ask("PUT", "/api/credits/settings", "app", 200, query=query, json={"monthlyLimitMicros": None})
+    o.fund(account, 7_500_000 - o.balance(account)[0])
+    ask("POST", "/api/guard/charge", "guard", 200, json={"account": account, "member": "a", "action": "debrief"})
+    page = ask("GET", alerts, "app", 200, query=query + "&limit=1").json
+    assert page["items"][0]["kind"] == "balance_low", page
+    rest = ask("GET", alerts, "app", 200, query=query + f"&limit=100&cursor={page['nextCursor']}").json
+    assert rest["nextCursor"] is None and ("limit_reached", "a") in {
+        (item["kind"], item.get("member")) for item in rest["items"]}
+    ask("PUT", alerts, token, 403, json={"thresholdsMicros": None})
+    ask("GET", alerts, token, 403)
+    ask("GET", alerts, "report", 404, query="?account=" + guard.request_id("nobody"))
+
+
 def ask_workspaces(ask, o):
     """What plans, members, limits and statements add to answers."""
     plans.add(o, "contract", pool_micros=9_000_000, seats_to=2)
@@ -435,6 +456,7 @@ def ask_workspaces(ask, o):
     token = o.post("/api/tokens", {"account": account, "member": "a"}, key="app").json["token"]
     assert ask("GET", credits, token, 200).json["member"]["member"] == "a"
     ask("PUT", settings, token, 403, json={})
+    ask_alerts(ask, o, account, token)
     owing = o.account(mode="postpaid", status="suspended")
     ask("GET", credits, "app", 200, query=f"?account={owing}")
     where = f"WHERE account_id = {guard.key_of(owing)}"
@@ -599,7 +621,7 @@ def promised(contract):
 
 
 REQUESTS = {"Authorize", "Settlement", "Settle", "Settlements", "Release", "Extend", "Charge", "EstimateOf",
-            "AccountChange", "MemberChange", "SettingsChange", "TransactionByHand", "TokenFor", "TopUpOf", "Nothing", "ClaimOf", "RedeemOf",
+            "AccountChange", "MemberChange", "SettingsChange", "AlertsChange", "TransactionByHand", "TokenFor", "TopUpOf", "Nothing", "ClaimOf", "RedeemOf",
             "StripeEvent", "ClerkEvent", "CountsOf", "CountsUsed"}
 
 

@@ -748,6 +748,14 @@ static void read_bonus(const struct words *w, struct command *c)
 		                                  .provider = PROVIDER_CLERK};
 }
 
+/* "alerts a 5 10": the account's own thresholds; "alerts a standard". */
+static void read_thresholds(const struct words *w, struct command *c)
+{
+	c->alerts.count = flag(w, "standard") ? -1 : 0;
+	for (int i = 2; c->alerts.count >= 0 && i < w->count; i++)
+		c->alerts.thresholds[c->alerts.count++] = integer(w->word[i]);
+}
+
 static void read_topup(const struct words *w, struct command *c)
 {
 	c->topup.amount_minor = integer(w->word[2]);
@@ -955,6 +963,9 @@ static struct command *read_command(struct scene *s, const struct words *w)
 		c->refer.same_person = flag(w, "same");
 		c->refer.guesses_max = number(w, "guesses", 3);
 		break;
+	case COMMAND_ALERTS:
+		read_thresholds(w, c);
+		break;
 	case COMMAND_TOPUP:
 		read_topup(w, c);
 		break;
@@ -1094,6 +1105,7 @@ static void run_batch(struct scene *s)
 		.terms = TERMS,
 		.billing = {.currency = "eur",
 	                    .decimals = 2,
+	                    .low_balance_micros = s->rules->low_balance,
 	                    .statement_min_minor = s->rules->statement_min,
 	                    .grace_us = s->rules->grace_days * 86400 * US,
 	                    .plan_upgrade = s->rules->plan_upgrade,
@@ -1198,6 +1210,29 @@ static const char *billing_text(const struct scene *s, const struct account_key 
 			                                       : b->customer_key;
 	}
 	return "";
+}
+
+/* "balance_low:20,limit_reached:5:daily": kind, threshold and limit of each alert. */
+static const char *alerts_of(struct scene *s, const struct account_key *key)
+{
+	char *out = get(s, 4096);
+	size_t length = 0;
+
+	for (const struct row *row = s->table[TABLE_ALERTS]; row != NULL; row = row->next) {
+		const struct alerts_row *l = (const struct alerts_row *)row;
+
+		if (!belongs(row, key))
+			continue;
+		length += (size_t)snprintf(out + length, 4096 - length, "%s%s", length > 0 ? "," : "",
+		                           names_alert(l->kind));
+		if (l->threshold_micros != 0)
+			length +=
+				(size_t)snprintf(out + length, 4096 - length, ":%lld", (long long)l->threshold_micros);
+		if (l->limit_kind != LIMIT_NONE)
+			length += (size_t)snprintf(out + length, 4096 - length, ":%s%s%s", names_limit(l->limit_kind),
+			                           l->member[0] != '\0' ? "-" : "", l->member);
+	}
+	return out;
 }
 
 /* How many events are in each state: "2,1,0". */
@@ -1381,6 +1416,7 @@ static void see(struct scene *s, const struct words *w, const char *line)
 			fail_msg("\n    %s\n    %s: found %s", line, lists[i].name, list_of(s, &key, lists[i].table));
 	see_workspace(s, w, &key, line);
 	see_text(w, "orders", orders_of(s, &key), line);
+	see_text(w, "alerts", alerts_of(s, &key), line);
 	see_text(w, "failures", failures_of(s, &key), line);
 	see_text(w, "events", events_of(s), line);
 	see_text(w, "plan", billing_text(s, &key, "plan"), line);

@@ -35,6 +35,7 @@ struct scene_rules {
 	bool actions_need_prices;
 	int64_t holds_max, orders_open_max; /* 0: plenty */
 	int64_t statement_min, grace_days;
+	int64_t low_balance;     /* of money accounts; 0: no threshold */
 	const char *topup_bonus; /* NULL: none */
 	enum plan_upgrade plan_upgrade;
 	enum plan_free_periods plan_free_periods;

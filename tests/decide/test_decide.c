@@ -1201,6 +1201,90 @@ static void test_topup_bonus(void **state)
 	PLAY(&tiers, lines);
 }
 
+static void test_alerts_of_the_balance(void **state)
+{
+	static const struct scene_rules low = {.low_balance = 100};
+	static const char *const lines[] = {
+		/* Once for each crossing; armed again above 120. */
+		"give a 200 -> OK",
+		"take a 100 -> OK balance=100",
+		"see a alerts=",
+		"take a 1 -> OK balance=99",
+		"take a 9 -> OK balance=90",
+		"see a alerts=balance_low:100",
+		"give a 30 -> OK balance=120",
+		"take a 25 -> OK balance=95",
+		"see a alerts=balance_low:100,balance_low:100",
+		/* Given back without a grant: only above 120. */
+		"take a 95 -> OK balance=0",
+		"take a 5 -> OK balance=-5",
+		"see a alerts=balance_low:100,balance_low:100,balance_depleted",
+		"give a 5 -> OK balance=0",
+		"give a 10 -> OK balance=10",
+		"see a alerts=balance_low:100,balance_low:100,balance_depleted,balance_recovered",
+		/* Armed, but not crossed: the balance was below. */
+		"take a 5 -> OK balance=5",
+		"take a 5 -> OK balance=0",
+		"see a alerts=balance_low:100,balance_low:100,balance_depleted,balance_recovered,balance_depleted",
+		/* Thresholds of its own; one that stays keeps its state. */
+		"give b 1000 -> OK",
+		"alerts b 500 100 -> OK",
+		"take b 950 -> OK balance=50",
+		"see b alerts=balance_low:500,balance_low:100",
+		"alerts b 100 40 -> OK",
+		"take b 20 -> OK balance=30",
+		"see b alerts=balance_low:500,balance_low:100,balance_low:40",
+		"alerts b standard -> OK",
+		"take b 20 -> OK balance=10",
+		"see b alerts=balance_low:500,balance_low:100,balance_low:40",
+		"give b 1000 -> OK",
+		"alerts b -> OK",
+		"take b 1000 -> OK balance=10",
+		"see b alerts=balance_low:500,balance_low:100,balance_low:40",
+		"alerts b 20 -> OK",
+		"see b alerts=balance_low:500,balance_low:100,balance_low:40",
+		/* Credits have no configured threshold; a postpaid balance is below 0 every month. */
+		"account k unit=credit -> OK",
+		"give k 200 -> OK",
+		"take k 150 -> OK",
+		"see k alerts=",
+		"account p mode=postpaid hard=1000 -> OK",
+		"give p 200 -> OK",
+		"take p 300 -> OK",
+		"see p alerts=",
+		/* An account that nothing has happened to. */
+		"alerts n 7 -> OK",
+		"see n alerts= balance=0",
+	};
+
+	(void)state;
+	PLAY(&low, lines);
+}
+
+static void test_alerts_of_money(void **state)
+{
+	static const char *const lines[] = {
+		"topup a 1000 -> OK",
+		"payment a 1 amount=1000 pi=p1 -> OK",
+		"refund a 1 id=r1 amount=300 pi=p1 -> OK balance=700",
+		"refund a 1 id=r1 amount=300 pi=p1 -> OK balance=700",
+		"see a alerts=refunded",
+		"refund a 1 id=r1 amount=300 failed pi=p1 -> OK balance=1000",
+		"see a alerts=refunded",
+		"dispute a 1 id=d1 amount=1000 withdrawn -> OK balance=0",
+		"see a alerts=refunded,disputed,balance_depleted",
+		"dispute a 1 id=d1 amount=1000 reinstated -> OK balance=1000",
+		"see a alerts=refunded,disputed,balance_depleted,balance_recovered",
+		"account a status=suspended -> OK",
+		"account a status=suspended -> OK",
+		"account a status=active -> OK",
+		"see a alerts=refunded,disputed,balance_depleted,balance_recovered,suspended,restored",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
 static void test_disputes(void **state)
 {
 	static const char *const lines[] = {
@@ -1491,6 +1575,7 @@ static void test_every_outcome_was_seen(void **state)
 		{COMMAND_DISPUTE, {OUTCOME_OK}},
 		{COMMAND_SUBSCRIPTION, {OUTCOME_OK}},
 		{COMMAND_EVENT, {OUTCOME_OK}},
+		{COMMAND_ALERTS, {OUTCOME_OK}},
 		{COMMAND_BONUS,
 	         {OUTCOME_BONUS_CLAIMED, OUTCOME_BONUS_NOT_OFFERED, OUTCOME_BONUS_EXHAUSTED, OUTCOME_EMAIL_NEEDED,
 	          OUTCOME_PAYMENT_FIRST, OUTCOME_UNAVAILABLE, OUTCOME_FORBIDDEN}},
@@ -1557,6 +1642,8 @@ int main(void)
 		cmocka_unit_test(test_payments),
 		cmocka_unit_test(test_refunds),
 		cmocka_unit_test(test_topup_bonus),
+		cmocka_unit_test(test_alerts_of_the_balance),
+		cmocka_unit_test(test_alerts_of_money),
 		cmocka_unit_test(test_disputes),
 		cmocka_unit_test(test_subscriptions),
 		cmocka_unit_test(test_events),

@@ -19,7 +19,8 @@ static void test_daily(void **state)
 	SCENE("at 2026-03-10T10:00:00Z", "account a unit=credit daily=5000000 -> OK", "give a 100000000 -> OK",
 	      "charge a debrief n=2 -> OK amount=4000000 available=1000000",
 	      "charge a debrief -> SPENDING_LIMIT_REACHED kind=daily ofmember=0 limit=5000000 used=4000000 needed=2000000 available=1000000 resets=50400",
-	      "charge a other -> OK amount=1000000 available=0",
+	      "see a alerts=", "charge a other -> OK amount=1000000 available=0",
+	      "see a alerts=limit_reached:5000000:daily",
 	      /* What is held counts as used. */
 	      "at 2026-03-11T00:00:00Z", "see a workspace=1", "authorize a x action=debrief n=2 -> OK amount=4000000",
 	      "charge a debrief -> SPENDING_LIMIT_REACHED kind=daily used=4000000 resets=86400", "release a 3 -> OK",

@@ -179,7 +179,7 @@ static void test_declined(void **state)
 		"statement a -> OK seq=1",
 		"statement_note a 1 invoice=in_1 -> OK",
 		"statement_note a 1 failure=card_declined -> OK event=applied state=2",
-		"see a status=2 statements=failed:1000 failures=1",
+		"see a status=2 statements=failed:1000 failures=1 alerts=payment_failed,past_due",
 		/* Two hear of one attempt. */
 		"statement_note a 1 failure=card_declined -> OK event=ignored state=2",
 		"see a statements=failed:1000 failures=1",
@@ -196,7 +196,7 @@ static void test_declined(void **state)
 		"authorize a gpt in=1 out=1 byok=openai ttl=900000 -> OK seq=1",
 		"pass 1",
 		"touch a -> OK",
-		"see a status=3",
+		"see a status=3 alerts=payment_failed,past_due,payment_failed,payment_failed,suspended",
 		"authorize a gpt in=1 out=1 -> ACCOUNT_SUSPENDED kind=suspended",
 		"extend a 1 ttl=60 -> ACCOUNT_SUSPENDED kind=suspended",
 		/* Not while another one is not paid. */
@@ -269,6 +269,7 @@ static void test_soft_limit(void **state)
 		"see a outbox=1",
 		"take a 1000000 -> OK",
 		"see a outbox=1",
+		"see a alerts=soft_limit:5000000",
 		"give a 2000000 -> OK",
 		"take a 500000 -> OK balance=-4500001",
 		"see a outbox=1",

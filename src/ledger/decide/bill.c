@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "ledger/decide/alert.h"
 #include "ledger/decide/due.h"
 #include "ledger/decide/funds.h"
 #include "ledger/decide/row_check.h"
@@ -155,6 +156,7 @@ void bill_fail(struct decide *d, struct slot *s, struct statements_row *t)
 	t->state = STATEMENT_FAILED;
 	t->failures++;
 	begin_grace(d, s);
+	alert_post(d, s, &(struct alert_what){.kind = ALERT_PAYMENT_FAILED, .amount_micros = t->amount_micros});
 	CHECK(w->failed_statements > 0);
 	row_check_statement(t);
 	rows_touch(d->rows, &t->row);

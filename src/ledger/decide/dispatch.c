@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "ledger/decide/alert.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/refusal.h"
 
@@ -85,6 +86,15 @@ static bool seen(struct decide *d, struct command *c)
 	return true;
 }
 
+static void refresh_account(struct decide *d, struct slot *s)
+{
+	struct alert_before before;
+
+	alert_look(s, &before);
+	decide_refresh(d, s);
+	alert_follow(d, s, &before);
+}
+
 static int64_t entries_of(const struct slot *s)
 {
 	return s->account != NULL ? s->account->entry_seq : 0;
@@ -93,6 +103,7 @@ static int64_t entries_of(const struct slot *s)
 void decide(struct decide *d, struct slot *s, struct command *c)
 {
 	const struct requests_row *q = NULL;
+	struct alert_before before;
 	int64_t entries;
 
 	CHECK((unsigned)c->kind < COMMAND_COUNT && memcmp(&s->key, &c->account, sizeof(s->key)) == 0);
@@ -100,7 +111,7 @@ void decide(struct decide *d, struct slot *s, struct command *c)
 	/* Two names with one key would need a collision of 128 bits of SHA-256. */
 	CHECK(s->account == NULL || c->account_id == NULL || strcmp(s->account->external_id, c->account_id) == 0);
 	if (s->account != NULL && !s->refreshed)
-		decide_refresh(d, s);
+		refresh_account(d, s);
 	CHECK(s->account == NULL || s->refreshed);
 	funds_figures(s, &c->answer);
 	/* Checked before a stored answer, which is not for a member who has left since. */
@@ -117,10 +128,13 @@ void decide(struct decide *d, struct slot *s, struct command *c)
 	if (seen(d, c))
 		return;
 	entries = entries_of(s);
+	alert_look(s, &before);
 	rules[c->kind].decide(d, s, c);
 	CHECK((unsigned)c->answer.outcome < OUTCOME_COUNT);
 	/* A refusal moves no money. */
 	CHECK(c->answer.outcome == OUTCOME_OK || entries_of(s) == entries);
+	if (c->answer.outcome == OUTCOME_OK)
+		alert_follow(d, s, &before);
 	if (c->event.id != NULL && c->answer.outcome == OUTCOME_OK)
 		effects_event(d, c);
 	if (c->request_id != NULL && c->answer.outcome == OUTCOME_OK)

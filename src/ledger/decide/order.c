@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "ledger/decide/alert.h"
 #include "ledger/decide/bill.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
@@ -246,6 +247,13 @@ static void move(struct decide *d, struct slot *s, const struct order *o, struct
 	}
 }
 
+/* Money that comes back to the account, of a failed refund or a won dispute, is no alert. */
+static void tell_taken(struct decide *d, struct slot *s, enum alert_kind kind, micros taken)
+{
+	if (taken > 0)
+		alert_post(d, s, &(struct alert_what){.kind = kind, .amount_micros = taken});
+}
+
 void order_settle(struct decide *d, struct slot *s, struct order *o, const struct order_claims *claims,
                   const char *reference)
 {
@@ -263,9 +271,11 @@ void order_settle(struct decide *d, struct slot *s, struct order *o, const struc
 	what.type = TRANSACTION_REFUND;
 	what.description = claims->refunded_micros > o->refunded_micros ? "refund" : "refund failed";
 	move(d, s, o, &what, o->refunded_micros - claims->refunded_micros, o->grant_seq);
+	tell_taken(d, s, ALERT_REFUNDED, claims->refunded_micros - o->refunded_micros);
 	what.type = TRANSACTION_DISPUTE;
 	what.description = claims->disputed_micros > o->disputed_micros ? "dispute" : "dispute won";
 	move(d, s, o, &what, o->disputed_micros - claims->disputed_micros, o->grant_seq);
+	tell_taken(d, s, ALERT_DISPUTED, claims->disputed_micros - o->disputed_micros);
 	what.type = TRANSACTION_TOP_UP_BONUS;
 	what.priority = effects_priority(TRANSACTION_TOP_UP_BONUS);
 	what.description = claims->bonus_micros > o->bonus_returned_micros ? "bonus taken back" : "bonus given back";

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "ledger/decide/alert.h"
 #include "ledger/decide/facts.h"
 #include "ledger/decide/funds.h"
 #include "ledger/decide/order.h"
@@ -29,6 +30,8 @@ static const char *money_mismatch(struct decide *d, const struct slot *s, const 
 static bool settle(struct decide *d, struct slot *s, struct paid_periods_row *p, const struct paid_periods_row *after,
                    struct command *c, enum transaction_type type)
 {
+	const micros taken = p->taken_micros;
+
 	if (!paid_period_claim_fits(s, after)) {
 		order_park(&c->answer, "the balance would leave its range");
 		return false;
@@ -40,6 +43,10 @@ static bool settle(struct decide *d, struct slot *s, struct paid_periods_row *p,
 	p->refunds_live_minor = after->refunds_live_minor;
 	p->disputes_minor = after->disputes_minor;
 	paid_period_claim(d, s, p, type, c->object_id[0] != '\0' ? c->object_id : c->payment_id);
+	if (p->taken_micros > taken)
+		alert_post(d, s,
+		           &(struct alert_what){.kind = type == TRANSACTION_REFUND ? ALERT_REFUNDED : ALERT_DISPUTED,
+		                                .amount_micros = p->taken_micros - taken});
 	c->answer.outcome = OUTCOME_OK;
 	funds_figures(s, &c->answer);
 	return true;

@@ -237,6 +237,16 @@ void row_check_entry(const struct entries_row *e)
 	CHECK((e->kind == ENTRY_RECORD) == (e->amount_micros == 0));
 }
 
+void row_check_alert(const struct alerts_row *l)
+{
+	CHECK(l->seq > 0 && l->arming > 0 && l->arming <= l->seq);
+	CHECK(l->kind >= 0 && l->kind < ALERT_COUNT);
+	CHECK(l->threshold_micros >= 0);
+	/* Only a limit is of a kind, and somebody's. */
+	CHECK((l->kind == ALERT_LIMIT_REACHED) == (l->limit_kind != LIMIT_NONE));
+	CHECK(l->kind == ALERT_LIMIT_REACHED || l->member[0] == '\0');
+}
+
 void row_check_outbox(const struct outbox_row *o)
 {
 	CHECK(o->seq > 0);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "ledger/decide/alert.h"
 #include "ledger/decide/due.h"
 #include "ledger/decide/funds.h"
 #include "ledger/decide/row_check.h"
@@ -164,6 +165,38 @@ void workspace_held(struct decide *d, struct slot *s, const struct holds_row *h,
 	reserve_in_workspace(d, s, m, before, at_us);
 }
 
+/* Counts within a window that has a limit, and tells when the limit is reached. */
+static void count_limited(struct decide *d, struct slot *s, micros *used, micros change, const struct alert_what *limit)
+{
+	const micros before = *used;
+
+	count_member(used, change);
+	alert_limit(d, s, limit, before, *used);
+}
+
+static void count_account(struct decide *d, struct slot *s, struct workspaces_row *w, micros change)
+{
+	struct alert_what limit = {.limit = LIMIT_DAILY, .threshold_micros = w->daily_limit_micros};
+
+	count_limited(d, s, &w->day_micros, change, &limit);
+	limit.limit = LIMIT_MONTHLY;
+	limit.threshold_micros = w->monthly_limit_micros;
+	count_limited(d, s, &w->month_micros, change, &limit);
+}
+
+static void count_of_member(struct decide *d, struct slot *s, struct members_row *m, micros change)
+{
+	struct alert_what limit = {.limit = LIMIT_MEMBER, .threshold_micros = m->limit_micros, .member = m->member_id};
+
+	count_limited(d, s, &m->period_micros, change, &limit);
+	limit.limit = LIMIT_DAILY;
+	limit.threshold_micros = m->daily_limit_micros;
+	count_limited(d, s, &m->day_micros, change, &limit);
+	limit.limit = LIMIT_MONTHLY;
+	limit.threshold_micros = m->monthly_limit_micros;
+	count_limited(d, s, &m->month_micros, change, &limit);
+}
+
 void workspace_spent(struct decide *d, struct slot *s, const char *member, micros change, int64_t at_us)
 {
 	struct workspaces_row *w = workspace_of(d, s);
@@ -174,8 +207,7 @@ void workspace_spent(struct decide *d, struct slot *s, const char *member, micro
 		return;
 	turn_day(s->zone, &w->day_until_us, &w->day_micros, at_us);
 	turn_month(s->zone, &w->month_until_us, &w->month_micros, at_us);
-	count_member(&w->day_micros, change);
-	count_member(&w->month_micros, change);
+	count_account(d, s, w, change);
 	row_check_workspace(w);
 	rows_touch(d->rows, &w->row);
 	if (m == NULL)
@@ -185,9 +217,7 @@ void workspace_spent(struct decide *d, struct slot *s, const char *member, micro
 	at_us = within_period(w, at_us);
 	before = workspace_unused(m, at_us);
 	turn_period(s, m, at_us);
-	count_member(&m->period_micros, change);
-	count_member(&m->day_micros, change);
-	count_member(&m->month_micros, change);
+	count_of_member(d, s, m, change);
 	reserve_in_workspace(d, s, m, before, at_us);
 }
 

@@ -12,7 +12,7 @@
 
 #define CURSOR_MAX 23 /* 16 bytes in base64url, and a NUL */
 
-enum cursor_kind { CURSOR_TRANSACTIONS, CURSOR_USAGES, CURSOR_PRICES };
+enum cursor_kind { CURSOR_TRANSACTIONS, CURSOR_USAGES, CURSOR_PRICES, CURSOR_ALERTS };
 
 /* owner NULL for a list that belongs to nobody; seq > 0. */
 void cursor_format(enum cursor_kind kind, const struct account_key *owner, int64_t seq, char out[CURSOR_MAX]);

@@ -1,0 +1,74 @@
+#include <string.h>
+
+#include "ctl/ctl.h"
+#include "ctl/listing.h"
+#include "db/sql.h"
+#include "ledger/command.h"
+#include "ledger/names.h"
+
+#define LIST_LIMIT 1000
+
+static int take_listed_alert(void *context, const struct db_row *row)
+{
+	struct listing *l = context;
+	char id[ID_PUBLIC_MAX];
+	struct account_key key;
+
+	memcpy(key.bytes, row->field[1], sizeof(key.bytes));
+	id_public_format(&key, db_int(row, 2), id);
+	listing_row(l);
+	listing_text(l, "id", "alert", id);
+	listing_text(l, "account", "account", row->field[0]);
+	listing_text(l, "kind", "kind", names_alert(db_int(row, 3)));
+	listing_amount(l, "thresholdMicros", "threshold", db_int(row, 4));
+	listing_text(l, "limit", "limit", names_limit(db_int(row, 5)));
+	listing_text(l, "member", "member", row->field[6]);
+	listing_amount(l, "amountMicros", "amount", db_int(row, 7));
+	listing_amount(l, "balanceMicros", "balance", db_int(row, 8));
+	listing_time(l, "createdAt", "created", db_int(row, 9));
+	return CTL_OK;
+}
+
+static void put_alert_query(struct buf *sql, const char *account, int64_t limit)
+{
+	sql_literal(sql,
+	            "SELECT a.external_id, l.account_id, l.seq, l.kind, l.threshold_micros, l.limit_kind, l.member,"
+	            " l.amount_micros, l.balance_micros, l.created_at_us FROM alerts l"
+	            " JOIN accounts a ON a.id = l.account_id");
+	if (account != NULL) {
+		const struct account_key key = id_account_key(account, strlen(account));
+
+		sql_literal(sql, " WHERE l.account_id = ");
+		sql_bytes(sql, key.bytes, sizeof(key.bytes));
+		sql_literal(sql, " ORDER BY l.seq DESC LIMIT ");
+	} else {
+		sql_literal(sql, " ORDER BY l.created_at_us DESC, l.account_id, l.seq DESC LIMIT ");
+	}
+	sql_int(sql, limit);
+}
+
+int ctl_alert_list(struct ctl *c)
+{
+	const char *limit_text = NULL, *account = NULL;
+	const struct ctl_option options[] = {{.name = "--limit", .value = &limit_text}, {0}};
+	int64_t limit = LIST_LIMIT;
+	struct listing *l;
+	struct buf sql;
+	int result;
+
+	if (ctl_arguments(c, options, &account, 0, 1) < 0)
+		return CTL_FAILED;
+	if (account != NULL && !id_account_valid(account, strlen(account)))
+		return ctl_fail("%s is no account id", account);
+	if (limit_text != NULL && ctl_integer(limit_text, "--limit", 1, LIST_LIMIT, &limit) != CTL_OK)
+		return CTL_FAILED;
+	buf_init(&sql, 2048);
+	put_alert_query(&sql, account, limit);
+	l = listing_new("alerts");
+	result = ctl_rows(c, &sql, take_listed_alert, l);
+	if (result == CTL_OK)
+		listing_print(l, c);
+	buf_free(&sql);
+	listing_free(l);
+	return result;
+}

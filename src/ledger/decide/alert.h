@@ -1,0 +1,41 @@
+/*
+ * alert: tells once that something happened to an account, in the transaction in which it happens (table alerts).  A
+ * threshold of the balance is armed under a number, and fires at most once under it.  It is armed again, under the next
+ * number, when the balance is above 1.2 times the threshold, or credits are given.  The column accounts.alerts keeps
+ * the state.  So a command that crosses nothing reads and writes no row for alerts.  Pure; changes rows as effects do.
+ */
+#ifndef OCTROI_LEDGER_DECIDE_ALERT_H
+#define OCTROI_LEDGER_DECIDE_ALERT_H
+
+#include "ledger/decide/decide.h"
+
+/* An alert, as the row has it.  limit and member: of LIMIT_REACHED; member "": the limit is the account's own. */
+struct alert_what {
+	enum alert_kind kind;
+	micros threshold_micros, amount_micros;
+	enum limit_kind limit;
+	const char *member;
+};
+/* Adds the alert, under a number of its own.  The account is there. */
+void alert_post(struct decide *d, struct slot *s, const struct alert_what *what);
+
+/* The state of an account from which alerts follow when it changes. */
+struct alert_before {
+	int64_t status, grant_seq, period_start_us, soft_alert_at_us;
+	micros balance_micros;
+	const char *plan; /* "": none */
+};
+void alert_look(const struct slot *s, struct alert_before *before);
+/* Adds the alerts that follow from the change since alert_look, and arms or disarms thresholds. */
+void alert_follow(struct decide *d, struct slot *s, const struct alert_before *before);
+
+/* Adds LIMIT_REACHED if the use of a window has risen from used to the limit.  limit_micros COMMAND_NO_LIMIT: none. */
+void alert_limit(struct decide *d, struct slot *s, const struct alert_what *limit, micros used, micros now_used);
+
+/* Sets the account's own thresholds; count < 0: those of the configuration. */
+void alert_set_thresholds(struct decide *d, struct slot *s, const micros *thresholds, int count);
+/* Reads the thresholds out of accounts.alerts into out.  standard_micros: the configured one, 0 for none.  Returns
+ * their number; *standard: they are not the account's own. */
+int alert_thresholds(const char *text, micros standard_micros, micros out[ALERT_THRESHOLDS_MAX], bool *standard);
+
+#endif

@@ -1,0 +1,70 @@
+#include "queries/alerts.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "db/ask.h"
+#include "db/sql.h"
+
+static int take_state(struct ask *q, const struct db_row *row, void *out)
+{
+	struct alerts_page *page = out;
+
+	page->found = true;
+	page->unit = db_int(row, 0);
+	page->state = ask_text(q, row, 1);
+	return page->state != NULL ? 0 : -1;
+}
+
+static int take_alert(struct ask *q, const struct db_row *row, void *out)
+{
+	struct alerts_shown *l = out;
+
+	l->seq = db_int(row, 0);
+	l->kind = db_int(row, 1);
+	l->threshold_micros = db_int(row, 2);
+	l->limit_kind = db_int(row, 3);
+	l->amount_micros = db_int(row, 4);
+	l->balance_micros = db_int(row, 5);
+	l->created_at_us = db_int(row, 6);
+	l->member = ask_text(q, row, 7);
+	return l->member != NULL ? 0 : -1;
+}
+
+static void put_alerts_query(struct ask *q, const struct account_key *key, int64_t before_seq, int limit)
+{
+	sql_literal(&q->sql, "SELECT unit,alerts FROM accounts WHERE id=");
+	ask_key(q, key);
+	sql_literal(&q->sql, ";SELECT seq,kind,threshold_micros,limit_kind,amount_micros,balance_micros,created_at_us,"
+	                     "member FROM alerts WHERE account_id=");
+	ask_key(q, key);
+	if (before_seq > 0) {
+		sql_literal(&q->sql, " AND seq<");
+		sql_int(&q->sql, before_seq);
+	}
+	sql_literal(&q->sql, " ORDER BY seq DESC LIMIT ");
+	sql_int(&q->sql, limit + 1);
+}
+
+int alerts_read(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq, int limit,
+                struct alerts_page *page)
+{
+	struct ask q;
+	int result = -1;
+
+	CHECK(limit > 0);
+	*page = (struct alerts_page){.state = ""};
+	page->items = arena_alloc(a, (size_t)(limit + 1) * sizeof(*page->items));
+	if (page->items == NULL)
+		return -1;
+	ask_init(&q, d, a);
+	put_alerts_query(&q, key, before_seq, limit);
+	if (ask_send(&q) == 0 && ask_rows(&q, 1, take_state, page, sizeof(*page)) >= 0 && ask_next(&q) == 0) {
+		page->count = ask_rows(&q, limit + 1, take_alert, page->items, sizeof(*page->items));
+		result = page->count < 0 ? -1 : 0;
+	}
+	page->more = page->count > limit;
+	if (page->more)
+		page->count = limit;
+	return ask_end(&q, result);
+}

@@ -1,0 +1,162 @@
+/*
+ * alerts: an account is told what happened to it, and its owner and managers set the thresholds of its balance.
+ */
+#include "ledger/decide/alert.h"
+#include "ledger/names.h"
+#include "queries/alerts.h"
+#include "routes/api/call.h"
+#include "routes/api/cursor.h"
+#include "routes/api/parse.h"
+#include "routes/api/render.h"
+#include "routes/api/steps.h"
+#include "routes/routes.h"
+
+#include <string.h>
+
+#define PAGE_DEFAULT 20
+#define PAGE_MAX 100
+
+/* ---- GET ------------------------------------------------------------------------------------- */
+
+static void put_alert(struct json_writer *w, const struct account_key *key, const struct alerts_shown *l)
+{
+	char id[ID_PUBLIC_MAX];
+
+	id_public_format(key, l->seq, id);
+	json_open_record(w, NULL);
+	json_put_text(w, "id", id);
+	json_put_text(w, "kind", names_alert(l->kind));
+	if (l->threshold_micros != 0)
+		json_put_int(w, "thresholdMicros", l->threshold_micros);
+	if (l->limit_kind != LIMIT_NONE)
+		json_put_text(w, "limit", names_limit(l->limit_kind));
+	render_put_given(w, "member", l->member);
+	if (l->amount_micros != 0)
+		json_put_int(w, "amountMicros", l->amount_micros);
+	json_put_int(w, "balanceMicros", l->balance_micros);
+	json_put_time(w, "createdAt", l->created_at_us);
+	json_close_record(w);
+}
+
+static void put_thresholds(struct json_writer *w, const struct call *c, const struct alerts_page *page)
+{
+	micros thresholds[ALERT_THRESHOLDS_MAX];
+	bool standard;
+	const int count = alert_thresholds(page->state, page->unit == UNIT_MONEY ? c->config->low_balance : 0,
+	                                   thresholds, &standard);
+
+	json_put_bool(w, "standard", standard);
+	json_open_list(w, "thresholdsMicros");
+	for (int i = 0; i < count; i++)
+		json_put_int(w, NULL, thresholds[i]);
+	json_close_list(w);
+}
+
+static void put_alerts(struct call *c, const struct account_key *key, const struct alerts_page *page)
+{
+	char cursor[CURSOR_MAX];
+	struct json_writer w;
+
+	render_open(c, &w);
+	json_put_text(&w, "account", c->account);
+	put_thresholds(&w, c, page);
+	json_open_list(&w, "items");
+	for (int i = 0; i < page->count; i++)
+		put_alert(&w, key, &page->items[i]);
+	json_close_list(&w);
+	if (page->more) {
+		cursor_format(CURSOR_ALERTS, key, page->items[page->count - 1].seq, cursor);
+		json_put_text(&w, "nextCursor", cursor);
+	} else {
+		json_put_null(&w, "nextCursor");
+	}
+	render_close(&w);
+}
+
+/* Due work is done first, so that its alerts are shown. */
+static void serve_alerts(struct call *c, int64_t before_seq, int limit)
+{
+	const struct account_key key = call_account_key(c);
+	struct alerts_page page;
+	struct db *d;
+	int result;
+
+	if (!call_may_manage(c) || !call_touch(c, &key))
+		return;
+	d = call_reader(c);
+	if (d == NULL)
+		return;
+	result = alerts_read(d, c->request->arena, &key, before_seq, limit, &page);
+	pool_give(c->readers, d);
+	if (result < 0 || !page.found)
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+	else
+		put_alerts(c, &key, &page);
+}
+
+void alerts_get(struct call *c)
+{
+	const struct account_key key = call_account_key(c);
+	int64_t before_seq = 0;
+	const char *cursor;
+	struct parse p;
+	int limit;
+
+	parse_query(&p, c->request);
+	limit = (int)parse_int(&p, "limit", 1, PAGE_MAX, PAGE_DEFAULT);
+	cursor = parse_text(&p, "cursor", 1, 64);
+	if (cursor != NULL && cursor_parse(cursor, CURSOR_ALERTS, &key, &before_seq) < 0)
+		parse_wrong(&p, "cursor", PARSE_CURSOR);
+	if (!parse_ok(&p))
+		render_wrong(c, &p);
+	else
+		serve_alerts(c, before_seq, limit);
+}
+
+/* ---- PUT ------------------------------------------------------------------------------------- */
+
+static bool has_threshold(const struct command *command, micros threshold)
+{
+	for (int i = 0; i < command->alerts.count; i++)
+		if (command->alerts.thresholds[i] == threshold)
+			return true;
+	return false;
+}
+
+/* Reads "thresholdsMicros": different amounts, or null or nothing for the configured threshold. */
+static void parse_thresholds(struct parse *p, struct command *command)
+{
+	const struct json *list;
+
+	list = parse_list(p, "thresholdsMicros", 0, ALERT_THRESHOLDS_MAX);
+	command->alerts.count = list != NULL ? 0 : -1;
+	for (size_t i = 0; list != NULL && i < json_size(list); i++) {
+		const struct json *item = json_at(list, i);
+		const micros threshold = json_type(item) == JSON_INT ? json_int(item) : 0;
+
+		if (threshold <= 0 || threshold > MONEY_AMOUNT_MAX_MICROS || has_threshold(command, threshold)) {
+			parse_wrong(p, "thresholdsMicros", PARSE_THRESHOLDS);
+			return;
+		}
+		command->alerts.thresholds[command->alerts.count++] = threshold;
+	}
+}
+
+void alerts_put(struct call *c)
+{
+	static const char *const known[] = {"thresholdsMicros", NULL};
+	struct command command = {
+		.kind = COMMAND_ALERTS, .account = call_account_key(c), .account_id = c->account, .member = ""};
+	struct parse p;
+
+	if (!call_may_manage(c))
+		return;
+	parse_record(&p, c->request, c->body, known);
+	parse_thresholds(&p, &command);
+	if (!parse_ok(&p)) {
+		render_wrong(c, &p);
+		return;
+	}
+	if (call_submit(c, &command))
+		serve_alerts(c, 0, PAGE_DEFAULT);
+}
