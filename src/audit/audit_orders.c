@@ -67,6 +67,13 @@ static const struct audit_query queries[] = {
          " WHERE actor = 'stripe' AND type = " SQL(TRANSACTION_TOP_UP_BONUS) " UNION ALL SELECT account_id,"
          " bonus_returned_micros - bonus_micros FROM topups WHERE state = " SQL(TOPUP_PAID) ") s"
          " GROUP BY account_id HAVING SUM(v) <> 0"},
+	{"alert", "alerts",
+         "SELECT a.id AS account_id, 'alerts' AS name, CONCAT(COALESCE(l.n, 0), ' alerts, the last with number ',"
+         " COALESCE(l.last, 0), ', but the account has \'', a.alerts, '\'') AS detail FROM accounts a LEFT JOIN"
+         " (SELECT account_id, COUNT(*) AS n, MAX(seq) AS last FROM alerts GROUP BY account_id) l"
+         " ON l.account_id = a.id WHERE COALESCE(l.n, 0) <> COALESCE(l.last, 0) OR"
+         " CAST(CONCAT('0', SUBSTRING_INDEX(TRIM(LEADING 'o' FROM a.alerts), ';', 1)) AS SIGNED) <>"
+         " COALESCE(l.last, 0)"},
 	{"open_orders", "billing",
          "SELECT b.account_id, 'open orders' AS name, CONCAT(b.n, ' are counted (', b.open_orders, '), but ',"
          " COALESCE(t.n, 0), ' of these can still be paid; ', b.orders_live, ' are open, pending or paid, but ',"
