@@ -127,6 +127,24 @@ def test_a_daily_limit(nginx):
     assert (alert["kind"], alert["limit"], alert["thresholdMicros"]) == ("limit_reached", "daily", 2 * EURO)
 
 
+def test_far_from_a_threshold_no_statement_is_for_alerts(nginx):
+    """The rows of alerts are written by who crosses, and read by nobody who moves money."""
+    statements = ("SELECT COUNT(*) FROM mysql.general_log WHERE CONVERT(argument USING utf8mb4) RLIKE "
+                  "'(INTO|FROM|UPDATE|JOIN) alerts' AND argument NOT LIKE '%general_log%'")
+    account = nginx.account(funds_micros=100 * EURO)
+    nginx.sql("SET GLOBAL log_output = 'TABLE'; SET GLOBAL general_log = ON")
+    try:
+        for _ in range(10):
+            held = nginx.post("/api/guard/authorize", {"account": account, "model": "gpt-4o"}, key="guard").json["hold"]
+            nginx.post("/api/guard/settle", {"hold": held, "inputTokens": 500, "outputTokens": 100}, key="guard")
+        [(far,)] = nginx.sql(statements)
+        nginx.fund(account, 1 - nginx.balance(account)[0])
+        [(crossed,)] = nginx.sql(statements)
+    finally:
+        nginx.sql("SET GLOBAL general_log = OFF; TRUNCATE TABLE mysql.general_log")
+    assert (int(far), int(crossed)) == (0, 1)
+
+
 # ---- thresholds ----------------------------------------------------------------------------------------
 
 
