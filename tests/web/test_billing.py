@@ -1,6 +1,6 @@
 """The billing page in Chromium, by the link that an application asks for."""
 
-import json
+import decimal
 
 import pytest
 from octroi import wait_until
@@ -121,6 +121,9 @@ def test_history_explains_every_charge(nginx, browser):
     shown = browser.find("tr.why").text
     for line in lines:
         assert f"€{line['costMicros'] / 1e6:.6f}".rstrip("0") in shown, (line, shown)
+        if "unitPrice" in line:
+            million = f"{decimal.Decimal(line['unitPrice']) * 1_000_000:,.6f}".rstrip("0")
+            assert f"€{million} per million" in shown, (line, shown)
     clean(browser)
 
 

@@ -51,6 +51,7 @@ class History extends OctroiElement {
 			.list > tbody > tr:not(.why) > td { border: 0; padding: 0; }
 			.list > tbody > tr:not(.why) > td:first-child { grid-column: 1 / -1; }
 			.list > tbody > tr.why, .list > tbody > tr.why > td { display: block; }
+			.list:not(.used) > tbody > tr > td:nth-child(4) { grid-column: 1 / -1; text-align: end; }
 			.list.used > tbody > tr:not(.why) > td:nth-child(3) { order: 4; text-align: start; }
 			.list.used > tbody > tr:not(.why) > td:nth-child(5) { order: 5; }
 			.unit { display: inline; }
@@ -175,7 +176,7 @@ class History extends OctroiElement {
 			<tbody>${items.map((t) => html`<tr><td class="small muted">${this.words.time(t.createdAt)}</td>
 				<td>${this.say(`type.${t.type}`)}${t.description ? html`<br><bdi class="small muted">${t.description}</bdi>` : nothing}</td>
 				<td class="number ${t.amountMicros > 0 ? "plus" : ""}">${this.words.amount(t.amountMicros, c, {sign: true})}</td>
-				<td class="number muted">${this.words.amount(t.balanceAfterMicros, c)}</td></tr>`)}</tbody></table></div>`;
+				<td class="number muted"><span class="unit small">${this.say("balance.after")} </span>${this.words.amount(t.balanceAfterMicros, c)}</td></tr>`)}</tbody></table></div>`;
 	}
 
 	usages(c, items) {
@@ -209,18 +210,18 @@ class History extends OctroiElement {
 			<th scope="col" class="number">${this.say("unit.price")}</th><th scope="col" class="number">${this.say("cost")}</th></tr></thead>
 			<tbody>${(usage.lines ?? []).map((line) => html`<tr><td>${this.dimension(line)}</td>
 				<td class="number">${line.count === undefined ? "" : this.words.number(line.count)}</td>
-				<td class="number">${this.price(line.unitPrice)}</td>
+				<td class="number">${this.price(c, line.unitPrice)}</td>
 				<td class="number">${this.words.amount(line.costMicros, c, {fine: true})}</td></tr>`)}
 			<tr><th scope="row" colspan="3">${this.say("sum")}</th><td class="number"><strong>${this.words.amount(usage.costMicros, c, {fine: true})}</strong></td></tr></tbody></table></div>`;
 	}
 
 	// Prices of tokens are told by the million, as providers do: the decimal point moves, no figure changes.
-	price(text) {
+	price(c, text) {
 		const found = /^0\.000(\d{3})(\d*)$/.exec(text ?? "");
 		if (found === null)
-			return text ?? "";
-		const million = `${found[1]}${found[2].slice(0, 3)}.${found[2].slice(3)}`.replace(/^0+(?=\d)/, "").replace(/\.?0*$/, "");
-		return this.say("per.million", {price: this.words.number(million, {maximumFractionDigits: 6})});
+			return text === undefined || text === null ? "" : this.words.amount(Number(text) * 1_000_000, c, {fine: true});
+		const million = Number(`${found[1]}.${found[2]}`);
+		return this.say("per.million", {price: this.words.amount(million * 1_000_000, c, {fine: true})});
 	}
 
 	dimension(line) {

@@ -135,7 +135,7 @@ class Usage extends OctroiElement {
 	}
 
 	table(c, items, name, total = 0) {
-		return html`<div class="scroll" role="group" aria-labelledby="title" tabindex="0"><table part="table"><caption>${this.say("usage.utc")}</caption><thead><tr><th scope="col">${this.say(`by.${this.summary.by}`)}</th>
+		return html`<div class="scroll" role="group" aria-labelledby="title" tabindex="0"><table part="table">${this.summary.by === "day" ? html`<caption>${this.say("usage.utc")}</caption>` : nothing}<thead><tr><th scope="col">${this.say(`by.${this.summary.by}`)}</th>
 			${total > 0 ? html`<th scope="col"><span class="hide">${this.say("share")}</span></th>` : nothing}
 			<th scope="col" class="number">${this.say("requests")}</th><th scope="col" class="number">${this.say("tokens")}</th>
 			<th scope="col" class="number">${this.say("cost")}</th></tr></thead>
