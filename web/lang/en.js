@@ -93,6 +93,7 @@ export default {
 	"requests": "Requests",
 	"type.SIGNUP_BONUS": "Welcome bonus",
 	"type.TOP_UP": "Top-up",
+	"type.TOP_UP_BONUS": "Top-up bonus",
 	"type.PROMO_BONUS": "Promotional credit",
 	"type.REFERRAL_BONUS": "Referral bonus",
 	"type.PLAN_ALLOWANCE": "Credits of the plan",

@@ -94,6 +94,7 @@ export default {
 	"requests": "Demandes",
 	"type.SIGNUP_BONUS": "Bonus de bienvenue",
 	"type.TOP_UP": "Recharge",
+	"type.TOP_UP_BONUS": "Bonus de recharge",
 	"type.PROMO_BONUS": "Crédit promotionnel",
 	"type.REFERRAL_BONUS": "Bonus de parrainage",
 	"type.PLAN_ALLOWANCE": "Crédits du forfait",
