@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/log.h"
+#include "db/schema.h"
 #include "db/sql.h"
 #include "ledger/decide/decide.h"
 #include "ledger/needs.h"
@@ -214,6 +216,14 @@ static enum db_result skip_to_result(struct db *d, int statements)
 	return result;
 }
 
+/* Rows of another version may have columns whose meaning this one does not know: nothing is decided on them. */
+static enum db_result refuse_schema(int64_t version)
+{
+	log_event(LOG_LEVEL_ERROR, "schema_mismatch", LOG_NUMBER("version", version),
+	          LOG_NUMBER("wanted", SCHEMA_VERSION));
+	return DB_FAULT;
+}
+
 static enum db_result read_database_clock(struct batch *b, struct db *d, int64_t *version)
 {
 	struct db_row row;
@@ -225,7 +235,7 @@ static enum db_result read_database_clock(struct batch *b, struct db *d, int64_t
 		return DB_LOST;
 	b->now_us = db_int(&row, 0);
 	*version = db_int(&row, 1);
-	return DB_OK;
+	return db_int(&row, 2) == SCHEMA_VERSION ? DB_OK : refuse_schema(db_int(&row, 2));
 }
 
 /* Reads the price book again if prices were added since the last batch. */
@@ -446,7 +456,8 @@ static void add_lock(struct batch *b)
 	add_accounts(b, every_slot);
 	sql_literal(&b->sql, ") ORDER BY id FOR UPDATE;"
 	                     "SELECT CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED),"
-	                     "(SELECT COALESCE(MAX(id),0) FROM price_versions);");
+	                     "(SELECT COALESCE(MAX(id),0) FROM price_versions),"
+	                     "(SELECT COALESCE(MAX(version),0) FROM schema_versions);");
 }
 
 /* Reads the results of the statements of add_lock. */
