@@ -34,7 +34,10 @@ int target_exists(struct ctl *c, const char *name)
 	int result = target_read(c, arena, name, &account);
 
 	if (result == CTL_OK && !account.found)
-		result = ctl_refuse(OUTCOME_NOT_FOUND, "there is no account %s", name);
+		result = ctl_refuse(OUTCOME_NOT_FOUND,
+		                    "there is no account %s; one is made by its first request, or by octroictl account "
+		                    "create %s",
+		                    name, name);
 	arena_free(arena);
 	return result;
 }

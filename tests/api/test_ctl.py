@@ -157,6 +157,13 @@ def test_full_stdout_is_a_failure(o):
     assert done.returncode == 2 and "stdout" in done.stderr
 
 
+def test_a_name_that_nobody_has_is_given_nothing(o):
+    """A mistyped name gets no money; the message says how an account is made."""
+    said = refused(o, "account", "credit", "user:nobody", "5", "--type", "ADJUSTMENT", "--reason", "r", "--actor", "a", status=1)
+    assert "there is no account user:nobody" in said and "octroictl account create user:nobody" in said
+    assert o.sql("SELECT COUNT(*) FROM accounts WHERE external_id = 'user:nobody'") == [("0",)]
+
+
 # ---- init --------------------------------------------------------------------------------------------
 
 def test_init_is_safe_to_repeat(o):
