@@ -173,7 +173,7 @@ def test_the_check_page_is_content(home, key):
     (lambda home: home.conf.chmod(0o644), "mode of octroi.conf"),
     (lambda home: home.conf.write_text(home.conf.read_text().replace("of the panel", "forgotten")), "error 1045"),
     (lambda home: (home.site / "octroi.fcgi").chmod(0o644), "octroi.fcgi"),
-    (lambda home: (home.dir / "octroi").rename(home.site / "octroi"), "put it beside the directory of the site"),
+    (lambda home: (home.dir / "octroi").rename(home.dir / "elsewhere"), "put it beside the directory of the site"),
 ])
 def test_the_check_page_names_what_is_wrong(home, key, break_it, said):
     kept, mode = home.conf.read_text(), home.conf.stat().st_mode
@@ -184,8 +184,8 @@ def test_the_check_page_names_what_is_wrong(home, key, break_it, said):
         assert status == 200 and any(said in line for line in problems), text
         assert "forgotten" not in text
     finally:
-        if (home.site / "octroi").exists():
-            (home.site / "octroi").rename(home.dir / "octroi")
+        if (home.dir / "elsewhere").exists():
+            (home.dir / "elsewhere").rename(home.dir / "octroi")
         home.conf.write_text(kept)
         home.conf.chmod(mode)
         (home.site / "octroi.fcgi").chmod(0o755)
