@@ -16,6 +16,8 @@ UNWANTED = {"system", "popen", "execl", "execlp", "execle", "execv", "execvp", "
             "posix_spawn", "posix_spawnp", "dlopen", "gets", "strcpy", "stpcpy", "strcat", "sprintf", "vsprintf", "sscanf", "scanf",
             "strncpy", "strtok", "atoi", "atol", "atof", "mktemp", "tmpnam", "tempnam", "alloca", "rand", "srand", "gmtime",
             "localtime", "asctime", "ctime", "getwd", "putenv", "strtod", "pow"}
+# octroictl alone starts programs: those of setup, backup and restore, by name and without a shell (src/ctl/program.h).
+WANTED = {"octroi": set(), "octroictl": {"posix_spawnp"}}
 
 
 @functools.cache
@@ -69,7 +71,7 @@ def test_stack_protector_and_fortify(program):
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_nothing_unwanted_is_called(program):
-    assert not imports(program) & UNWANTED
+    assert imports(program) & UNWANTED == WANTED[program]
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="branch tracking and shadow stacks are x86's")
