@@ -133,6 +133,11 @@ ALTER TABLE workspaces
 ALTER TABLE accounts
   ADD COLUMN IF NOT EXISTS alerts VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '';
 
+-- While holds are open, a lower bound of the time at which the next one expires; not indexed, unlike due_at_us, which
+-- is about everything else.  0 says that the bound is not known yet: the account is looked at when next touched.
+ALTER TABLE accounts
+  ADD COLUMN IF NOT EXISTS holds_due_at_us BIGINT NOT NULL DEFAULT 0;
+
 -- What an account is to be told, once: the transaction that crosses writes the row, and the key keeps a second one out.
 CREATE TABLE IF NOT EXISTS alerts (
   account_id BINARY(16) NOT NULL,

@@ -8,6 +8,7 @@
 #include "audit/audit_state.h"
 #include "base/money.h"
 #include "ledger/command.h"
+#include "ledger/decide/due.h"
 #include "ledger/decide/entry.h"
 #include "ledger/decide/use.h"
 #include "ledger/rows/record.h"
@@ -18,10 +19,10 @@ static const int counterparts[TRANSACTION_COUNT] = {
 #undef TRANSACTION
 };
 
-static void due(struct subject *s, int64_t at_us)
+static void earlier(int64_t *first_us, int64_t at_us)
 {
-	if (at_us < s->due_us)
-		s->due_us = at_us;
+	if (at_us < *first_us)
+		*first_us = at_us;
 }
 
 /* ---- the account's own row ------------------------------------------------------------------- */
@@ -75,6 +76,9 @@ static void check_sums(struct audit *A, const struct subject *s)
 	if (s->due_us < a->due_at_us)
 		audit_find(A, "due", "accounts", s, 0, "due_at_us is %lld, but something ends at %lld",
 		           (long long)a->due_at_us, (long long)s->due_us);
+	if (s->holds_due_us < due_next_us(a))
+		audit_find(A, "due", "accounts", s, 0, "holds_due_at_us is %lld, but a hold expires at %lld",
+		           (long long)a->holds_due_at_us, (long long)s->holds_due_us);
 }
 
 void audit_rows_end(struct audit *A, struct subject *s)
@@ -100,7 +104,7 @@ void audit_rows_grant(struct audit *A, struct subject *s, const struct grants_ro
 		audit_find(A, "grant", "grants", s, g->seq, "remaining_micros is %lld of %lld",
 		           (long long)g->remaining_micros, (long long)g->amount_micros);
 	if (g->remaining_micros > 0 && g->expires_at_us != 0)
-		due(s, g->expires_at_us);
+		earlier(&s->due_us, g->expires_at_us);
 }
 
 /* ---- holds and usages ------------------------------------------------------------------------ */
@@ -187,7 +191,7 @@ void audit_rows_hold(struct audit *A, struct subject *s, const struct holds_row 
 	s->holds++;
 	s->held += h->reserved_micros;
 	take_next_number(A, s, h->seq);
-	due(s, h->expires_at_us);
+	earlier(&s->holds_due_us, h->expires_at_us);
 	if (h->kind != PRICE_MODEL && h->kind != PRICE_ACTION)
 		audit_find(A, "hold", "holds", s, h->seq, "there is no kind %lld", (long long)h->kind);
 	else

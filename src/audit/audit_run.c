@@ -156,6 +156,7 @@ static void take_account(struct audit *A, const struct db_row *from)
 	(void)snprintf(s->name, sizeof(s->name), "%s", row.account.external_id);
 	s->row.external_id = s->name;
 	s->due_us = INT64_MAX;
+	s->holds_due_us = INT64_MAX;
 	A->report->accounts++;
 	audit_rows_account(A, s);
 }

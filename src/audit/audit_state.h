@@ -48,7 +48,7 @@ struct subject {
 	row_checksum numbers;          /* every seq of holds and usages, once */
 	bool stray;                    /* one of these seqs is not in 1 to hold_seq */
 	bool incomplete;               /* the seqs are not 1 to hold_seq, each once */
-	int64_t due_us;                /* the earliest end of an open hold, or of a grant with a remainder */
+	int64_t due_us, holds_due_us;  /* the earliest end of a grant with a remainder, and of an open hold */
 };
 
 struct audit {

@@ -38,15 +38,16 @@ static int work_once(struct ctl *c)
 int ctl_tick(struct ctl *c)
 {
 	int64_t touched = 0, pruned = 0, looks_us = 0;
+	struct sweep_place place = {0};
 	struct listing *l;
 	int count, worked;
 
 	if (ctl_arguments(c, NULL, NULL, 0, 0) < 0)
 		return CTL_FAILED;
 	do {
-		count = ledger_sweep(ctl_ledger(c), SWEEP_MAX, deadline());
+		count = ledger_sweep(ctl_ledger(c), &place, SWEEP_MAX, deadline());
 		touched += count > 0 ? count : 0;
-	} while (count > 0);
+	} while (count > 0 || (count == 0 && place.seq != 0));
 	if (count < 0)
 		return ctl_fail("the accounts that are due could not all be touched (%lld were)", (long long)touched);
 	do {

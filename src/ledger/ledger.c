@@ -20,6 +20,7 @@
 _Static_assert(MARKER_TIME_DIGITS == 16 && MARKER_TIME_DIGITS / 2 < BATCH_ID_BYTES, "a marker begins with its time");
 #define PRUNE_MAX 10000
 #define SWEEP_MAX 256
+#define SWEEP_HOLDS 4096
 /* A commit thread also renders answers, which needs room. */
 #define COMMIT_THREAD_STACK_BYTES ((size_t)256 * 1024)
 
@@ -368,30 +369,88 @@ void ledger_free(struct ledger *l)
 	free(l);
 }
 
-/* Puts the ids of accounts that are due into the arena.  Returns their number, or -1 on a fault. */
-static int find_due(struct ledger *l, struct arena *arena, int max, int64_t deadline_us, const char **ids)
+/* Adds the ids of accounts that the current result names to ids, behind count others; returns the new count. */
+static int take_due(struct db *d, struct arena *arena, const char **ids, int count, int max)
 {
-	struct db *d = pool_take(l->options.pool, deadline_us);
 	struct db_row row;
-	struct buf sql;
-	int count = -1;
 
-	CHECK(max > 0 && max <= SWEEP_MAX);
-	if (d == NULL)
-		return -1;
-	buf_init(&sql, 512);
-	sql_literal(&sql, "SELECT external_id FROM accounts WHERE due_at_us<="
-	                  "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED) ORDER BY due_at_us LIMIT ");
-	sql_int(&sql, max);
-	if (db_query(d, &sql) != DB_OK)
-		goto done;
-	count = 0;
 	while (count < max && db_row(d, &row) == 1) {
 		ids[count] = arena_copy(arena, row.field[0], row.length[0]);
 		if (ids[count] == NULL)
 			break;
 		count++;
 	}
+	return count;
+}
+
+/* Adds "FROM holds …" for the next open holds behind the place. */
+static void add_holds_behind(struct buf *sql, const struct sweep_place *place)
+{
+	sql_literal(sql, " FROM holds WHERE account_id>");
+	sql_bytes(sql, place->account.bytes, sizeof(place->account.bytes));
+	sql_literal(sql, " OR (account_id=");
+	sql_bytes(sql, place->account.bytes, sizeof(place->account.bytes));
+	sql_literal(sql, " AND seq>");
+	sql_int(sql, place->seq);
+	sql_literal(sql, ") ORDER BY account_id,seq LIMIT ");
+}
+
+/* Events other than the expiry of a hold have an index.  Open holds are read in parts, since an index of them would
+ * cost each guard call more than this costs. */
+static void add_due(struct buf *sql, const struct sweep_place *place, int max)
+{
+	sql_literal(sql, "SELECT external_id FROM accounts WHERE due_at_us<="
+	                 "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED) ORDER BY due_at_us LIMIT ");
+	sql_int(sql, max);
+	sql_literal(
+		sql,
+		";SELECT external_id FROM accounts WHERE id IN (SELECT account_id FROM (SELECT account_id,expires_at_us");
+	add_holds_behind(sql, place);
+	sql_int(sql, SWEEP_HOLDS);
+	sql_literal(sql, ") AS some WHERE expires_at_us<=CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)) LIMIT ");
+	sql_int(sql, max);
+	sql_literal(sql, ";SELECT account_id,seq");
+	add_holds_behind(sql, place);
+	sql_int(sql, SWEEP_HOLDS - 1);
+	sql_literal(sql, ",1");
+}
+
+/* Moves the place behind the holds that were read, or to the beginning when none are left. */
+static void move_place(struct db *d, struct sweep_place *place)
+{
+	struct db_row row;
+
+	if (db_row(d, &row) != 1) {
+		memset(place, 0, sizeof(*place));
+		return;
+	}
+	CHECK(row.length[0] == sizeof(place->account.bytes));
+	memcpy(place->account.bytes, row.field[0], sizeof(place->account.bytes));
+	place->seq = db_int(&row, 1);
+}
+
+/* Puts the ids of accounts that are due into the arena, and moves the place once all those before it were found.
+ * Returns their number, or -1 on a fault. */
+static int find_due(struct ledger *l, struct sweep_place *place, struct arena *arena, int max, int64_t deadline_us,
+                    const char **ids)
+{
+	struct db *d = pool_take(l->options.pool, deadline_us);
+	struct buf sql;
+	bool more = true;
+	int count = -1;
+
+	CHECK(max > 0 && max <= SWEEP_MAX);
+	if (d == NULL)
+		return -1;
+	buf_init(&sql, 1024);
+	add_due(&sql, place, max);
+	if (!buf_ok(&sql) || db_query(d, &sql) != DB_OK)
+		goto done;
+	count = take_due(d, arena, ids, 0, max);
+	if (db_next(d, &more) == DB_OK && more)
+		count = take_due(d, arena, ids, count, max);
+	if (count < max && db_next(d, &more) == DB_OK && more)
+		move_place(d, place);
 	if (db_finish(d) != DB_OK)
 		count = -1;
 done:
@@ -401,7 +460,7 @@ done:
 	return count;
 }
 
-int ledger_sweep(struct ledger *l, int max, int64_t deadline_us)
+int ledger_sweep(struct ledger *l, struct sweep_place *place, int max, int64_t deadline_us)
 {
 	struct arena *arena = arena_new(1024 * 1024);
 	const char *ids[SWEEP_MAX];
@@ -410,7 +469,7 @@ int ledger_sweep(struct ledger *l, int max, int64_t deadline_us)
 
 	if (arena == NULL)
 		return -1;
-	count = find_due(l, arena, max < SWEEP_MAX ? max : SWEEP_MAX, deadline_us, ids);
+	count = find_due(l, place, arena, max < SWEEP_MAX ? max : SWEEP_MAX, deadline_us, ids);
 	commands = count > 0 ? arena_alloc(arena, (size_t)count * sizeof(*commands)) : NULL;
 	if (commands == NULL) {
 		arena_free(arena);

@@ -43,8 +43,15 @@ bool ledger_post(struct ledger *l, struct waiter *w);
 /* Runs many commands, in order.  They may share a batch, but each fails on its own. */
 void ledger_submit_many(struct ledger *l, struct command *commands, int count, int64_t deadline_us);
 
-/* Touches up to max accounts that are due (expired holds and grants).  Returns their number, or -1 on a fault. */
-int ledger_sweep(struct ledger *l, int max, int64_t deadline_us);
+/* The last open hold that a sweep has looked at; all zero: none of this round. */
+struct sweep_place {
+	struct account_key account;
+	int64_t seq;
+};
+
+/* Touches up to max accounts that are due (expired holds and grants).  Of open holds it looks at the next 4,096 behind
+ * the place, and moves the place.  Returns the number of accounts, or -1 on a fault.  The place is the caller's. */
+int ledger_sweep(struct ledger *l, struct sweep_place *place, int max, int64_t deadline_us);
 
 /* Removes up to 10,000 markers of batches that are more than an hour old.  Returns their number, or -1 on a fault. */
 int ledger_prune(struct ledger *l, int64_t deadline_us);

@@ -13,6 +13,7 @@
 #include "db/schema.h"
 #include "db/sql.h"
 #include "ledger/decide/decide.h"
+#include "ledger/decide/due.h"
 #include "ledger/needs.h"
 #include "ledger/rows/table_sql.h"
 
@@ -134,7 +135,7 @@ static bool every_slot(const struct slot *s, int64_t now_us)
 
 static bool is_due(const struct slot *s, int64_t now_us)
 {
-	return s->account != NULL && s->account->due_at_us <= now_us;
+	return s->account != NULL && due_next_us(s->account) <= now_us;
 }
 
 static bool has_workspace(const struct slot *s, int64_t now_us)

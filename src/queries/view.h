@@ -22,7 +22,8 @@
 #define VIEW_ACCOUNT_SELECT \
 	"SELECT CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED),a.id IS NOT NULL,a.unit," \
 	"a.mode,a.status,a.byok,a.balance_micros,a.held_micros,a.hard_limit_micros," \
-	"a.soft_limit_micros,a.open_holds,a.due_at_us,a.created_at_us,a.external_id," \
+	"a.soft_limit_micros,a.open_holds,IF(a.open_holds>0,LEAST(a.due_at_us,a.holds_due_at_us),a.due_at_us)," \
+	"a.created_at_us,a.external_id," \
 	"p.email,p.name,p.locale,p.time_zone,IF(w.plan<>'',w.plan,b.plan)" VIEW_WORKSPACE_COLUMNS
 #define VIEW_ACCOUNT_JOINS \
 	" LEFT JOIN profiles p ON p.account_id=a.id" \

@@ -53,7 +53,8 @@ struct router {
 	struct bulkhead *bulkhead[COST_COUNT]; /* that a request of that cost enters; NULL: none */
 	struct delay *delay;
 	struct edge *edge; /* atomic: set while workers run */
-	int64_t pruned_us; /* owned by the housekeeping thread */
+	int64_t pruned_us;
+	struct sweep_place swept; /* owned by the housekeeping thread */
 };
 
 /* A page sends so many requests at once. */
@@ -129,7 +130,7 @@ void router_housekeep(struct router *r)
 {
 	int64_t now_us = clock_monotonic_us();
 
-	ledger_sweep(r->options.ledger, SWEEP_ACCOUNTS, now_us + SWEEP_PATIENCE_US);
+	ledger_sweep(r->options.ledger, &r->swept, SWEEP_ACCOUNTS, now_us + SWEEP_PATIENCE_US);
 	if (now_us - r->pruned_us < PRUNE_EVERY_US)
 		return;
 	r->pruned_us = now_us;

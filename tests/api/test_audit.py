@@ -61,7 +61,7 @@ def live(o, account):
     assert o.post("/api/guard/release", {"hold": authorize()}).status == 200
     # Far more than there is: the balance ends below zero, and what comes next pays the debt first.
     settle(authorize(), inputTokens=10, outputTokens=500_000)
-    o.fund(account, 9_000_000)
+    o.fund(account, 9_000_000, expiresAt="2090-01-01T00:00:00Z")
     charged = o.post("/api/guard/charge", {"account": account, "action": "debrief", "requestId": account + ":charge"})
     assert charged.status == 200, charged
     authorize(inputTokens=1000, maxOutputTokens=10)
@@ -232,9 +232,10 @@ def test_chain_head_changed(ledger):
     assert names(find(ledger, f"UPDATE accounts SET chain_head = 0x{'11' * 32} WHERE {ROW}"), "accounts", "")
 
 
-def test_due_time_changed(ledger):
-    """The account would not be touched when its holds expire."""
-    found = find(ledger, f"UPDATE accounts SET due_at_us = {2**63 - 1} WHERE {ROW}")
+@pytest.mark.parametrize("column", ["due_at_us", "holds_due_at_us"])
+def test_due_time_changed(ledger, column):
+    """The account would not be touched when its grants or holds expire."""
+    found = find(ledger, f"UPDATE accounts SET {column} = {2**63 - 1} WHERE {ROW}")
     assert "due" in checks(found)
 
 

@@ -8,7 +8,7 @@ import pytest
 import guard
 from conftest import SETTINGS
 from guard import authorize, charge, cost, extend, hold, pass_time, release, settle
-from octroi import Octroi
+from octroi import Octroi, wait_until
 
 FUNDS = 10_000_000
 ESTIMATE = cost("gpt-4o", input=500, output=2000)
@@ -275,6 +275,37 @@ def test_a_grant_that_expires_under_a_hold_leaves_the_settlement_a_debt(nginx):
     assert settled.status == 200 and settled.json["balanceMicros"] == -5_000_000, settled
     nginx.fund(account, 6_000_000)
     assert nginx.balance(account) == (1_000_000, 0, 1_000_000)
+
+
+def test_holds_of_an_account_change_no_index(nginx):
+    """Neither the first hold nor its settlement; and once all are settled, nothing of the account is due."""
+    account = nginx.account(funds_micros=1_000_000)
+    where = f"FROM accounts WHERE id = {guard.key_of(account)}"
+    before = nginx.sql(f"SELECT due_at_us {where}")
+    first, second = (authorize(nginx, account, ttlSeconds=ttl).json["hold"] for ttl in (60, 30))
+    ends = nginx.sql(f"SELECT MIN(expires_at_us) FROM holds WHERE account_id = {guard.key_of(account)}")
+    assert nginx.sql(f"SELECT due_at_us, holds_due_at_us {where}") == [before[0] + ends[0]]
+    for hold in (first, second):
+        assert settle(nginx, hold).status == 200
+    guard.pass_time(nginx, account, 3600)
+    nginx.ctl("tick")
+    assert nginx.sql(f"SELECT due_at_us, holds_due_at_us, open_holds {where}") == [before[0] + ends[0] + ("0",)]
+
+
+def test_the_sweeper_finds_holds_in_parts(nginx):
+    """It looks at 4,096 open holds at once; of the accounts behind these, holds expire in the next parts."""
+    accounts = [nginx.account(funds_micros=1_000_000) for _ in range(3)]
+    for account in accounts:
+        assert authorize(nginx, account, ttlSeconds=86400).status == 200
+    last = max(accounts, key=guard.key_of)
+    crowd = "0x" + "00" * 15 + "01"
+    nginx.sql(f"INSERT INTO holds (account_id, seq, expires_at_us) SELECT {crowd}, seq, {2**62} FROM seq_1_to_9000")
+    try:
+        guard.pass_time(nginx, last, 86401)
+        row = f"FROM accounts WHERE id = {guard.key_of(last)}"
+        wait_until(lambda: nginx.sql(f"SELECT open_holds, held_micros {row}") == [("0", "0")], 60, "the end of the hold")
+    finally:
+        nginx.sql(f"DELETE FROM holds WHERE account_id = {crowd}")
 
 
 def test_a_movement_down_takes_from_grants_and_may_leave_a_debt(nginx):

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/zone.h"
 #include "ledger/code.h"
+#include "ledger/decide/due.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/entry.h"
 #include "ledger/names.h"
@@ -330,7 +331,7 @@ static void set_zone(struct scene *s, struct slot *slot)
 static void load_account(struct scene *s, struct slot *slot)
 {
 	const struct accounts_row *account = account_of(s, &slot->key);
-	const bool due = account != NULL && account->due_at_us <= s->now_us;
+	const bool due = account != NULL && due_next_us(account) <= s->now_us;
 
 	slot->grants_loaded = slot->wants_grants || account == NULL || due;
 	slot->holds_loaded = account == NULL || due;
@@ -1394,7 +1395,7 @@ static void see(struct scene *s, const struct words *w, const char *line)
 		{"balance", a->balance_micros},
 		{"held", a->held_micros},
 		{"open", a->open_holds},
-		{"due", (a->due_at_us - s->now_us) / US},
+		{"due", (due_next_us(a) - s->now_us) / US},
 		{"entries", a->entry_seq},
 		{"byok", a->byok},
 		{"transactions", count_rows(s, &key, TABLE_TRANSACTIONS)},

@@ -91,6 +91,7 @@ def pass_time(o, account, seconds):
     o.sql(f"BEGIN; SELECT 1 FROM accounts WHERE id = {key_of(account)} FOR UPDATE;"
           f"UPDATE holds SET expires_at_us = expires_at_us - {us} WHERE {where};"
           f"UPDATE grants SET expires_at_us = expires_at_us - {us} WHERE expires_at_us > 0 AND {where};"
+          f"UPDATE accounts SET holds_due_at_us = holds_due_at_us - {us} WHERE open_holds > 0 AND id = {key_of(account)};"
           f"UPDATE accounts SET due_at_us = due_at_us - {us}"
           f" WHERE due_at_us < 9223372036854775807 AND id = {key_of(account)}; COMMIT")
 

@@ -9,7 +9,7 @@ def let_expire(o):
     """Ends the holds that earlier tests have left open, or one might fall due between two snapshots."""
     o.sql("BEGIN; SELECT 1 FROM accounts WHERE open_holds > 0 FOR UPDATE;"
           f"UPDATE holds SET expires_at_us = LEAST(expires_at_us, {NOW_US});"
-          f"UPDATE accounts SET due_at_us = LEAST(due_at_us, {NOW_US}) WHERE open_holds > 0; COMMIT")
+          f"UPDATE accounts SET holds_due_at_us = LEAST(holds_due_at_us, {NOW_US}) WHERE open_holds > 0; COMMIT")
 
     def ended():
         o.ctl("tick")

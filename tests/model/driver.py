@@ -408,6 +408,7 @@ class Run:
             f"BEGIN; SELECT id FROM accounts WHERE id IN ({keys}) ORDER BY id FOR UPDATE;"
             f"UPDATE holds SET expires_at_us = expires_at_us - {us} WHERE account_id IN ({keys});"
             f"UPDATE grants SET expires_at_us = expires_at_us - {us} WHERE expires_at_us > 0 AND account_id IN ({keys});"
+            f"UPDATE accounts SET holds_due_at_us = holds_due_at_us - {us} WHERE open_holds > 0 AND id IN ({keys});"
             f"UPDATE accounts SET due_at_us = due_at_us - {us} WHERE due_at_us < {oracle.NEVER} AND id IN ({keys});"
             f"UPDATE workspaces SET day_until_us = day_until_us - {us}, month_until_us = month_until_us - {us}"
             f" WHERE account_id IN ({keys});"

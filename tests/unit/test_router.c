@@ -99,8 +99,9 @@ void ledger_submit_many(struct ledger *l, struct command *commands, int count, i
 		ledger_submit(l, &commands[i], deadline_us);
 }
 
-int ledger_sweep(struct ledger *l, int max, int64_t deadline_us)
+int ledger_sweep(struct ledger *l, struct sweep_place *place, int max, int64_t deadline_us)
 {
+	(void)place;
 	(void)l;
 	(void)max;
 	(void)deadline_us;

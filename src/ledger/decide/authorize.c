@@ -230,7 +230,7 @@ void decide_authorize(struct decide *d, struct slot *s, struct command *c)
 	account = effects_account(d, s, c);
 	h = new_hold(d, s, c, &choice);
 	account->open_holds++;
-	due_note(account, h->expires_at_us);
+	due_note_hold(account, h->expires_at_us);
 	rows_add(d->rows, s, &h->row);
 	effects_reserve(d, s, h, choice.reserved_micros);
 	CHECK(h->reserved_micros == 0 || funds_available(account) >= 0);

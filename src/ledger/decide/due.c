@@ -2,12 +2,25 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "ledger/decide/row_check.h"
 
 void due_note(struct accounts_row *a, int64_t at_us)
 {
 	if (at_us != 0 && at_us < a->due_at_us)
 		a->due_at_us = at_us;
+}
+
+void due_note_hold(struct accounts_row *a, int64_t at_us)
+{
+	CHECK(a->open_holds > 0 && at_us > 0);
+	if (a->open_holds == 1 || at_us < a->holds_due_at_us)
+		a->holds_due_at_us = at_us;
+}
+
+int64_t due_next_us(const struct accounts_row *a)
+{
+	return a->open_holds > 0 && a->holds_due_at_us < a->due_at_us ? a->holds_due_at_us : a->due_at_us;
 }
 
 void due_post(struct decide *d, struct slot *s, struct workspaces_row *w, enum outbox_kind kind, int64_t subject_seq,

@@ -92,7 +92,7 @@ void decide_extend(struct decide *d, struct slot *s, struct command *c)
 	h->max_output_tokens = output;
 	if (c->extend.ttl_us > 0)
 		h->expires_at_us = d->now_us + c->extend.ttl_us;
-	due_note(s->account, h->expires_at_us);
+	due_note_hold(s->account, h->expires_at_us);
 	row_check_hold(h);
 	CHECK(h->reserved_micros == reserved);
 	rows_touch(d->rows, &h->row);

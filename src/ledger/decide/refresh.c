@@ -148,7 +148,7 @@ void decide_refresh(struct decide *d, struct slot *s)
 	int64_t past_us = 0;
 
 	s->refreshed = true;
-	if (s->account->due_at_us > d->now_us)
+	if (due_next_us(s->account) > d->now_us)
 		return;
 	begin_months(d, s);
 	look(d, s, rows_open_holds(s), &due);
@@ -158,9 +158,13 @@ void decide_refresh(struct decide *d, struct slot *s)
 		happen(d, s, next, &due);
 		look(d, s, due.hold, &due);
 	}
-	/* Everything that is open has been loaded, so the bound becomes exact again. */
+	/* Everything that is open has been loaded, so the bounds become exact again. */
 	rows_touch(d->rows, &s->account->row);
-	s->account->due_at_us = due.at_us[next];
+	if (s->account->open_holds > 0)
+		s->account->holds_due_at_us = due.at_us[DUE_HOLD];
+	CHECK((due.hold != NULL) == (s->account->open_holds > 0));
+	due.at_us[DUE_HOLD] = DUE_NEVER;
+	s->account->due_at_us = due.at_us[earliest(&due)];
 	row_check_account(s->account);
 	/* The workspace knows the earliest of its own events, too. */
 	CHECK(s->workspace == NULL || s->account->due_at_us <= workspace_due_us(s->workspace));
