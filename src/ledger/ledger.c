@@ -402,9 +402,8 @@ static void add_due(struct buf *sql, const struct sweep_place *place, int max)
 	sql_literal(sql, "SELECT external_id FROM accounts WHERE due_at_us<="
 	                 "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED) ORDER BY due_at_us LIMIT ");
 	sql_int(sql, max);
-	sql_literal(
-		sql,
-		";SELECT external_id FROM accounts WHERE id IN (SELECT account_id FROM (SELECT account_id,expires_at_us");
+	sql_literal(sql, ";SELECT external_id FROM accounts WHERE id IN"
+	                 " (SELECT account_id FROM (SELECT account_id,expires_at_us");
 	add_holds_behind(sql, place);
 	sql_int(sql, SWEEP_HOLDS);
 	sql_literal(sql, ") AS some WHERE expires_at_us<=CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)) LIMIT ");
