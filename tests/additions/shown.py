@@ -46,7 +46,7 @@ def test_setting(o, tmp_path):
 
 def test_column(o):
     guard.hold(o, o.account(funds_micros=FUNDS))
-    assert sent(o, "%SELECT id,%,alerts,shelf_count FROM accounts%")
+    assert sent(o, "%SELECT id,%,shelf_count FROM accounts%")
     assert sent(o, "%INSERT INTO accounts(%,shelf_count)%")
     assert sent(o, "%INSERT INTO accounts(%shelf_count=VALUES(shelf_count)%")
 
