@@ -90,8 +90,9 @@ class Browser:
         wait_until(there, seconds, f"{words!r} on the page: {self.text[-1500:]}", every=0.1)
 
     def errors(self):
-        """What the console complained about since the last call."""
-        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+        """The console's complaints since the last call.  Where a page names no icon, the browser asks for a favicon unasked."""
+        entries = [entry for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+        return [entry["message"] for entry in entries if "/favicon.ico - " not in entry["message"]]
 
     def transferred(self):
         """{path: bytes over the wire} since the last call."""

@@ -181,8 +181,8 @@ def test_token_that_expires_in_mid_page(nginx, browser):
     assert browser.run("return window.asked") > 0
     fresh = nginx.post("/api/tokens", {"account": account}, key="app").json["token"]
     browser.run("document.querySelector('meta[name=octroi-token]').content = arguments[0]", fresh)
+    wait_until(lambda: "Your session has ended." not in browser.text, 15, "the page takes the new token")
     browser.reads("€5.00")
-    assert "Your session has ended." not in browser.text
 
 
 def test_link_without_a_token(nginx, browser):
