@@ -17,15 +17,25 @@
 
 typedef void take_row(struct audit *A, const struct subject *s, const struct db_row *row);
 
+struct explained {
+	struct audit *audit;
+	const struct subject *subject;
+	take_row *take;
+};
+
+static int take_explained(void *context, const struct db_row *row)
+{
+	const struct explained *x = context;
+
+	x->take(x->audit, x->subject, row);
+	return 0;
+}
+
 static int ask_explained(struct audit *A, const struct subject *s, const struct buf *sql, take_row *take)
 {
-	struct db_row row;
-	int more = -1;
+	struct explained x = {A, s, take};
 
-	if (db_query_stream(A->db, sql) == DB_OK)
-		for (more = db_row(A->db, &row); more == 1; more = db_row(A->db, &row))
-			take(A, s, &row);
-	return db_finish(A->db) == DB_OK && more == 0 ? 0 : -1;
+	return db_read_stream(A->db, sql, take_explained, &x) < 0 ? -1 : 0;
 }
 
 static void put_account(struct buf *sql, const struct subject *s)
@@ -92,8 +102,30 @@ static void put_naming(struct buf *sql, enum table_id id)
 {
 	if (id == TABLE_USAGES)
 		sql_literal(sql, "usage_seq");
+	else if (id == TABLE_GRANTS)
+		sql_literal(sql, "grant_seq");
 	else
 		sql_literal(sql, "transaction_seq");
+}
+
+/* Entries that name a row of the table which is not there. */
+static int explain_missing(struct audit *A, const struct subject *s, struct buf *sql, enum table_id id, take_row *take)
+{
+	const struct table *t = table_of(id);
+
+	buf_reset(sql);
+	sql_literal(sql, "SELECT seq, ");
+	put_naming(sql, id);
+	sql_literal(sql, " FROM entries WHERE account_id = ");
+	put_account(sql, s);
+	sql_literal(sql, " AND ");
+	put_naming(sql, id);
+	sql_literal(sql, " NOT IN (SELECT 0 UNION ALL SELECT seq FROM ");
+	buf_add_text(sql, t->name);
+	sql_literal(sql, " WHERE account_id = ");
+	put_account(sql, s);
+	sql_literal(sql, ") ORDER BY seq");
+	return ask_explained(A, s, sql, take);
 }
 
 static int explain_records(struct audit *A, const struct subject *s, struct buf *sql, enum table_id id, take_row *check)
@@ -142,13 +174,7 @@ static int explain_usages(struct audit *A, const struct subject *s, struct buf *
 	sql_literal(sql, " AND u.cost_micros + COALESCE(e.total, 0) <> 0 ORDER BY u.seq");
 	if (ask_explained(A, s, sql, take_usage) != 0)
 		return -1;
-	buf_reset(sql);
-	sql_literal(sql, "SELECT e.seq, e.usage_seq FROM entries e LEFT JOIN usages u"
-	                 " ON u.account_id = e.account_id AND u.seq = e.usage_seq"
-	                 " WHERE e.usage_seq <> 0 AND u.seq IS NULL AND e.account_id = ");
-	put_account(sql, s);
-	sql_literal(sql, " ORDER BY e.seq");
-	if (ask_explained(A, s, sql, take_usage_missing) != 0)
+	if (explain_missing(A, s, sql, TABLE_USAGES, take_usage_missing) != 0)
 		return -1;
 	return explain_records(A, s, sql, TABLE_USAGES, check_usage_record);
 }
@@ -200,13 +226,7 @@ static int explain_grants(struct audit *A, const struct subject *s, struct buf *
 	sql_literal(sql, " ORDER BY g.seq");
 	if (ask_explained(A, s, sql, take_grant) != 0)
 		return -1;
-	buf_reset(sql);
-	sql_literal(sql, "SELECT e.seq, e.grant_seq FROM entries e LEFT JOIN grants g"
-	                 " ON g.account_id = e.account_id AND g.seq = e.grant_seq"
-	                 " WHERE e.grant_seq <> 0 AND g.seq IS NULL AND e.account_id = ");
-	put_account(sql, s);
-	sql_literal(sql, " ORDER BY e.seq");
-	return ask_explained(A, s, sql, take_grant_missing);
+	return explain_missing(A, s, sql, TABLE_GRANTS, take_grant_missing);
 }
 
 /* ---- transactions ---------------------------------------------------------------------------- */
@@ -252,13 +272,7 @@ static int explain_transactions(struct audit *A, const struct subject *s, struct
 	sql_literal(sql, " ORDER BY t.seq");
 	if (ask_explained(A, s, sql, take_transaction) != 0)
 		return -1;
-	buf_reset(sql);
-	sql_literal(sql, "SELECT e.seq, e.transaction_seq FROM entries e LEFT JOIN transactions t"
-	                 " ON t.account_id = e.account_id AND t.seq = e.transaction_seq"
-	                 " WHERE e.transaction_seq <> 0 AND t.seq IS NULL AND e.account_id = ");
-	put_account(sql, s);
-	sql_literal(sql, " ORDER BY e.seq");
-	if (ask_explained(A, s, sql, take_transaction_missing) != 0)
+	if (explain_missing(A, s, sql, TABLE_TRANSACTIONS, take_transaction_missing) != 0)
 		return -1;
 	return explain_records(A, s, sql, TABLE_TRANSACTIONS, check_transaction_record);
 }

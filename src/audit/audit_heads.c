@@ -209,19 +209,30 @@ static void compare_head(struct audit *A, const struct head *h, const struct db_
 		               "its hash was another when the heads were written: this or an earlier entry changed");
 }
 
+struct comparison {
+	struct audit *audit;
+	const struct head *heads;
+};
+
+static int take_compared(void *context, const struct db_row *row)
+{
+	const struct comparison *c = context;
+
+	compare_head(c->audit, &c->heads[db_int(row, 0)], row);
+	return 0;
+}
+
 static int compare_some(struct audit *A, const struct head *heads, int count)
 {
-	struct db_row row;
+	struct comparison c = {A, heads};
 	struct buf sql;
-	int more = -1;
+	int64_t result;
 
 	buf_init(&sql, SQL_MAX);
 	add_question(&sql, heads, count);
-	if (db_query(A->db, &sql) == DB_OK)
-		for (more = db_row(A->db, &row); more == 1; more = db_row(A->db, &row))
-			compare_head(A, &heads[db_int(&row, 0)], &row);
+	result = db_read(A->db, &sql, take_compared, &c);
 	buf_free(&sql);
-	return db_finish(A->db) == DB_OK && more == 0 ? 0 : -1;
+	return result < 0 ? -1 : 0;
 }
 
 int64_t audit_heads_compare(struct audit *A, FILE *file)

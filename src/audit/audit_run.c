@@ -66,8 +66,18 @@ static void take_request(struct audit *A, struct subject *s, const struct reques
 	audit_rows_request(A, s, q, amounts[0], amounts[1]);
 }
 
-static void take_row(struct audit *A, enum table_id table, const struct db_row *from, int *at)
+/* The place in a table that is read: its subject is at, or comes later. */
+struct reading {
+	struct audit *audit;
+	enum table_id table;
+	int at;
+};
+
+static int take_row(void *context, const struct db_row *from)
 {
+	struct reading *r = context;
+	struct audit *A = r->audit;
+	const enum table_id table = r->table;
 	union audit_row row;
 	unsigned char id[ID_KEY_BYTES];
 	struct subject *s;
@@ -75,10 +85,10 @@ static void take_row(struct audit *A, enum table_id table, const struct db_row *
 	/* The account's id is the first column of all these tables. */
 	CHECK(from->field[0] != NULL && from->length[0] == sizeof(id));
 	memcpy(id, from->field[0], sizeof(id));
-	s = subject_of(A, id, at);
+	s = subject_of(A, id, &r->at);
 	if (s == NULL) {
 		find_orphan(A, table, id);
-		return;
+		return 0;
 	}
 	audit_read_row(from, table, &row);
 	if (table == TABLE_ENTRIES)
@@ -93,6 +103,7 @@ static void take_row(struct audit *A, enum table_id table, const struct db_row *
 		audit_rows_transaction(A, s, &row.transaction);
 	else
 		take_request(A, s, &row.request, from);
+	return 0;
 }
 
 /* ---- statements ------------------------------------------------------------------------------ */
@@ -138,15 +149,11 @@ static void add_requests(struct buf *sql, const struct range *range)
 	sql_literal(sql, " ORDER BY r.account_id, r.request_key");
 }
 
-static int audit_all(struct audit *A, const struct buf *sql)
-{
-	return db_query(A->db, sql) == DB_OK && db_finish(A->db) == DB_OK ? 0 : -1;
-}
-
 /* ---- a chunk of accounts --------------------------------------------------------------------- */
 
-static void take_account(struct audit *A, const struct db_row *from)
+static int take_account(void *context, const struct db_row *from)
 {
+	struct audit *A = context;
 	struct subject *s = &A->subjects[A->count++];
 	union audit_row row;
 
@@ -159,14 +166,14 @@ static void take_account(struct audit *A, const struct db_row *from)
 	s->holds_due_us = INT64_MAX;
 	A->report->accounts++;
 	audit_rows_account(A, s);
+	return 0;
 }
 
 /* Loads the next accounts of the range, and sets its high and last from them. */
 static int load_accounts(struct audit *A, struct range *range)
 {
 	struct buf sql;
-	struct db_row row;
-	int more = -1;
+	int64_t count;
 
 	range->last = true;
 	A->count = 0;
@@ -175,11 +182,9 @@ static int load_accounts(struct audit *A, struct range *range)
 	add_range(&sql, range, "id");
 	sql_literal(&sql, " ORDER BY id LIMIT ");
 	sql_int(&sql, AUDIT_CHUNK);
-	if (db_query(A->db, &sql) == DB_OK)
-		for (more = db_row(A->db, &row); more == 1; more = db_row(A->db, &row))
-			take_account(A, &row);
+	count = db_read(A->db, &sql, take_account, A);
 	buf_free(&sql);
-	if (db_finish(A->db) != DB_OK || more != 0)
+	if (count < 0)
 		return -1;
 	if (!range->only && A->count == AUDIT_CHUNK) {
 		range->last = false;
@@ -191,16 +196,13 @@ static int load_accounts(struct audit *A, struct range *range)
 /* Reads the current result to its end. */
 static int take_table(struct audit *A, enum table_id table)
 {
-	struct db_row row;
-	int at = 0;
-	int more;
+	struct reading r = {.audit = A, .table = table};
+	const int64_t count = db_each(A->db, take_row, &r);
 
-	for (more = db_row(A->db, &row); more == 1; more = db_row(A->db, &row))
-		take_row(A, table, &row, &at);
 	if (table == TABLE_ENTRIES)
 		for (int i = 0; i < A->count; i++)
 			audit_journal_end(A, &A->subjects[i]);
-	return more;
+	return count < 0 ? -1 : 0;
 }
 
 static int stream(struct audit *A, const struct range *range)
@@ -261,22 +263,18 @@ static int finish_chunk(struct audit *A)
 static int begin_snapshot(struct audit *A)
 {
 	struct buf sql;
-	struct db_row row;
-	int found = -1;
+	int result = -1;
 
 	buf_init(&sql, SQL_MAX);
 	sql_literal(&sql, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
 	                  "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
-	if (audit_all(A, &sql) == 0) {
+	if (db_change(A->db, &sql) >= 0) {
 		buf_reset(&sql);
-		sql_literal(&sql, "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)");
-		if (db_query(A->db, &sql) == DB_OK)
-			found = db_row(A->db, &row);
-		if (found == 1)
-			A->now_us = db_int(&row, 0);
+		sql_literal(&sql, "SELECT " SQL_NOW_US);
+		result = db_read_int(A->db, &sql, &A->now_us);
 	}
 	buf_free(&sql);
-	if (db_finish(A->db) != DB_OK || found != 1)
+	if (result != 0)
 		return -1;
 	A->book = book_load(A->db);
 	return A->book != NULL ? 0 : -1;

@@ -119,11 +119,26 @@ void audit_read_row(const struct db_row *from, enum table_id id, union audit_row
 
 /* ---- questions about many accounts at once --------------------------------------------------- */
 
+struct asked {
+	struct audit *audit;
+	const struct audit_query *query;
+};
+
+static int take_state(void *context, const struct db_row *row)
+{
+	const struct asked *q = context;
+	char name[QUERY_ROW_MAX];
+
+	(void)snprintf(name, sizeof(name), "account %s %s", row->field[0], row->field[1]);
+	audit_find_row(q->audit, q->query->check, q->query->table, name, "%s", row->field[2]);
+	return 0;
+}
+
 static int ask_state(struct audit *A, const struct audit_query *query, const struct account_key *only)
 {
-	struct db_row row;
+	struct asked q = {A, query};
 	struct buf sql;
-	int more = -1;
+	int64_t result;
 
 	buf_init(&sql, SQL_MAX);
 	sql_literal(&sql, "SELECT COALESCE(a.external_id, LOWER(HEX(q.account_id))), q.name, q.detail FROM (");
@@ -133,15 +148,9 @@ static int ask_state(struct audit *A, const struct audit_query *query, const str
 		sql_literal(&sql, " WHERE q.account_id = ");
 		sql_bytes(&sql, only->bytes, sizeof(only->bytes));
 	}
-	if (db_query_stream(A->db, &sql) == DB_OK)
-		for (more = db_row(A->db, &row); more == 1; more = db_row(A->db, &row)) {
-			char name[QUERY_ROW_MAX];
-
-			(void)snprintf(name, sizeof(name), "account %s %s", row.field[0], row.field[1]);
-			audit_find_row(A, query->check, query->table, name, "%s", row.field[2]);
-		}
+	result = db_read_stream(A->db, &sql, take_state, &q);
 	buf_free(&sql);
-	return db_finish(A->db) == DB_OK && more == 0 ? 0 : -1;
+	return result < 0 ? -1 : 0;
 }
 
 int audit_ask(struct audit *A, const struct audit_query *queries, size_t count, const struct account_key *only)

@@ -5,10 +5,10 @@
  * The sum of a window that has ended is not checked: it counts nothing any more, and begins anew with the next cost.
  */
 #include "audit/audit_state.h"
+#include "db/sql.h"
 #include "ledger/sql_numbers.h"
 
 /* clang-format off */
-#define NOW_US "CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
 /* The greatest length of a day (25 hours) and a month (33 days): a change of time zones can add a day and more to a
  * period.  An account's windows may count twice as long: a limit starts with the use so far today, in another zone. */
 #define DAY_US "90000000000"
@@ -95,8 +95,8 @@ static const struct audit_query queries[] = {
 	 " AS month FROM workspaces w JOIN usages u ON u.account_id = w.account_id"
 	 " LEFT JOIN captures k ON u.settlement = " SQL(SETTLEMENT_LATE)
 	 " AND k.account_id = u.account_id AND k.seq = u.seq GROUP BY w.account_id) u"
-	 " ON u.account_id = w.account_id WHERE (w.day_until_us > " NOW_US " AND w.day_micros > COALESCE(u.day, 0))"
-	 " OR (w.month_until_us > " NOW_US " AND w.month_micros > COALESCE(u.month, 0))"},
+	 " ON u.account_id = w.account_id WHERE (w.day_until_us > " SQL_NOW_US " AND w.day_micros > COALESCE(u.day, 0))"
+	 " OR (w.month_until_us > " SQL_NOW_US " AND w.month_micros > COALESCE(u.month, 0))"},
 	{"window", "members",
 	 "SELECT m.account_id, CONCAT('member ', m.member_id) AS name, CONCAT('used ', m.day_micros, ' today, ',"
 	 " m.month_micros, ' this month and ', m.period_micros, ' this period, but its usages come to ',"
@@ -110,9 +110,9 @@ static const struct audit_query queries[] = {
 	 " AND k.account_id ="
 	 " u.account_id AND k.seq = u.seq GROUP BY m.account_id, m.member_id) u ON u.account_id ="
 	 " m.account_id AND u.member_id = m.member_id"
-	 " WHERE (m.day_until_us > " NOW_US " AND m.day_micros > COALESCE(u.day, 0))"
-	 " OR (m.month_until_us > " NOW_US " AND m.month_micros > COALESCE(u.month, 0))"
-	 " OR (m.period_until_us > " NOW_US " AND m.period_micros > COALESCE(u.period, 0))"},
+	 " WHERE (m.day_until_us > " SQL_NOW_US " AND m.day_micros > COALESCE(u.day, 0))"
+	 " OR (m.month_until_us > " SQL_NOW_US " AND m.month_micros > COALESCE(u.month, 0))"
+	 " OR (m.period_until_us > " SQL_NOW_US " AND m.period_micros > COALESCE(u.period, 0))"},
 
 	/* ---- charges for expired holds */
 	{"capture", "captures",

@@ -314,27 +314,30 @@ int ctl_db_failed(struct ctl *c)
 	return ctl_refuse(OUTCOME_UNAVAILABLE, "database: %s", db_error(ctl_db(c)));
 }
 
+struct taking {
+	int (*take)(void *context, const struct db_row *row);
+	void *context;
+	int result;
+};
+
+static int take_until_refused(void *context, const struct db_row *row)
+{
+	struct taking *t = context;
+
+	t->result = t->take(t->context, row);
+	return t->result == CTL_OK ? 0 : -1;
+}
+
 int ctl_rows(struct ctl *c, const struct buf *sql, int (*take)(void *context, const struct db_row *row), void *context)
 {
-	struct db *d = ctl_db(c);
-	struct db_row row;
-	int result = CTL_OK;
+	struct taking t = {take, context, CTL_OK};
 
 	if (!buf_ok(sql))
 		return ctl_fail("out of memory");
-	if (db_query(d, sql) != DB_OK)
+	if ((take != NULL ? db_read(ctl_db(c), sql, take_until_refused, &t) : db_change(ctl_db(c), sql)) < 0 &&
+	    t.result == CTL_OK)
 		return ctl_db_failed(c);
-	while (result == CTL_OK && take != NULL && db_row(d, &row) == 1)
-		result = take(context, &row);
-	if (db_finish(d) != DB_OK)
-		return ctl_db_failed(c);
-	return result;
-}
-
-static int take_now(void *context, const struct db_row *row)
-{
-	*(int64_t *)context = db_int(row, 0);
-	return CTL_OK;
+	return t.result;
 }
 
 int ctl_now(struct ctl *c, int64_t *now_us)
@@ -343,8 +346,8 @@ int ctl_now(struct ctl *c, int64_t *now_us)
 	int result;
 
 	buf_init(&sql, 256);
-	sql_literal(&sql, "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)");
-	result = ctl_rows(c, &sql, take_now, now_us);
+	sql_literal(&sql, "SELECT " SQL_NOW_US);
+	result = db_read_int(ctl_db(c), &sql, now_us) == 0 ? CTL_OK : ctl_db_failed(c);
 	buf_free(&sql);
 	return result;
 }

@@ -289,7 +289,7 @@ int ctl_code_revoke(struct ctl *c)
 	const char *named = NULL, *batch = NULL;
 	const struct ctl_option options[] = {{.name = "--batch", .value = &batch}, {0}};
 	const int operands = ctl_arguments(c, options, &named, 0, 1);
-	int64_t revoked = 0;
+	int64_t revoked;
 	struct buf sql;
 	int result;
 
@@ -298,18 +298,13 @@ int ctl_code_revoke(struct ctl *c)
 	if ((operands == 1) == (batch != NULL))
 		return ctl_fail("code revoke needs a code, or --batch");
 	buf_init(&sql, 4096);
-	sql_literal(&sql, "UPDATE codes SET revoked_at_us = CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS "
-	                  "SIGNED) WHERE revoked_at_us = 0");
+	sql_literal(&sql, "UPDATE codes SET revoked_at_us = " SQL_NOW_US " WHERE revoked_at_us = 0");
 	if (!add_meant(&sql, named, batch)) {
 		buf_free(&sql);
 		return ctl_fail("that can be no code");
 	}
-	if (db_query(ctl_db(c), &sql) != DB_OK) {
-		result = ctl_db_failed(c);
-	} else {
-		revoked = db_affected(ctl_db(c));
-		result = db_finish(ctl_db(c)) == DB_OK ? CTL_OK : ctl_db_failed(c);
-	}
+	revoked = db_change(ctl_db(c), &sql);
+	result = revoked >= 0 ? CTL_OK : ctl_db_failed(c);
 	buf_free(&sql);
 	if (result != CTL_OK)
 		return result;

@@ -51,7 +51,7 @@ static int store_key(struct ctl *c, const char *key, const char *scope, const ch
 	sql_text(&sql, label);
 	sql_literal(&sql, ",");
 	sql_text(&sql, prefix);
-	sql_literal(&sql, ", CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED))");
+	sql_literal(&sql, ", " SQL_NOW_US ")");
 	result = ctl_rows(c, &sql, NULL, NULL);
 	if (result == CTL_OK) {
 		buf_reset(&sql);

@@ -28,8 +28,8 @@ static int put_counts(struct ctl *c, struct listing *l)
 	buf_init(&sql, 2048);
 	sql_literal(&sql, "SELECT (SELECT COUNT(*) FROM accounts), (SELECT COUNT(*) FROM holds),"
 	                  " (SELECT COUNT(*) FROM (SELECT id FROM accounts WHERE due_at_us <="
-	                  " CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED) UNION SELECT account_id FROM holds"
-	                  " WHERE expires_at_us <= CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)) AS due),"
+	                  " " SQL_NOW_US " UNION SELECT account_id FROM holds"
+	                  " WHERE expires_at_us <= " SQL_NOW_US ") AS due),"
 	                  " (SELECT COUNT(*) FROM api_keys WHERE revoked_at_us = 0),"
 	                  " (SELECT COUNT(*) FROM prices), (SELECT COALESCE(MAX(id), 0) FROM price_versions),"
 	                  " (SELECT COUNT(*) FROM batches)");

@@ -701,6 +701,48 @@ int64_t db_affected(const struct db *d)
 	return d->affected;
 }
 
+int64_t db_each(struct db *d, db_taker *take, void *context)
+{
+	struct db_row row;
+	int64_t count = 0;
+	int got = db_row(d, &row);
+
+	for (; got == 1; got = db_row(d, &row)) {
+		if (take(context, &row) < 0)
+			return -1;
+		count++;
+	}
+	return got < 0 ? -1 : count;
+}
+
+static int64_t read_result(struct db *d, enum db_result sent, db_taker *take, void *context)
+{
+	const int64_t count = sent == DB_OK ? db_each(d, take, context) : -1;
+
+	return db_finish(d) == DB_OK ? count : -1;
+}
+
+int64_t db_read(struct db *d, const struct buf *sql, db_taker *take, void *context)
+{
+	return read_result(d, db_query(d, sql), take, context);
+}
+
+int64_t db_read_stream(struct db *d, const struct buf *sql, db_taker *take, void *context)
+{
+	return read_result(d, db_query_stream(d, sql), take, context);
+}
+
+static int take_int(void *context, const struct db_row *row)
+{
+	*(int64_t *)context = db_int(row, 0);
+	return 0;
+}
+
+int db_read_int(struct db *d, const struct buf *sql, int64_t *value)
+{
+	return db_read(d, sql, take_int, value) == 1 ? 0 : -1;
+}
+
 int64_t db_change(struct db *d, const struct buf *sql)
 {
 	int64_t changed = -1;

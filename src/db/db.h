@@ -74,6 +74,10 @@ struct db_row {
 };
 /* 1 and a row of the current result, 0 at its end, -1 fault (then db_error). */
 int db_row(struct db *d, struct db_row *row);
+/* Takes in a row; context is the caller's.  Below 0: the row does not answer the question, and reading ends. */
+typedef int db_taker(void *context, const struct db_row *row);
+/* Hands each row of the current result to take: the number of rows, or -1. */
+int64_t db_each(struct db *d, db_taker *take, void *context);
 /* Moves on: DB_OK and *more true when another result is current, *more false after the last. */
 enum db_result db_next(struct db *d, bool *more);
 /* Reads and drops all remaining results.  First error wins. */
@@ -110,6 +114,13 @@ enum db_result db_bulk_end(struct db *d);
 void db_rollback(struct db *d);
 bool db_in_transaction(const struct db *d);
 
+/* Runs statements that read, hands each row of the first result to take, and drops other results: the number of rows,
+ * or -1. */
+int64_t db_read(struct db *d, const struct buf *sql, db_taker *take, void *context);
+/* As db_read, rows streamed from the server instead of stored. */
+int64_t db_read_stream(struct db *d, const struct buf *sql, db_taker *take, void *context);
+/* Reads the integer that is the first column of the only row; -1 when there is another number of rows. */
+int db_read_int(struct db *d, const struct buf *sql, int64_t *value);
 /* Runs one statement that changes rows; returns their number, or -1. */
 int64_t db_change(struct db *d, const struct buf *sql);
 /* Rows that the current statement changed. */

@@ -12,6 +12,8 @@
 
 /* A piece of SQL; only string literals compile. */
 #define sql_literal(b, text) buf_add((b), "" text "", sizeof(text) - 1)
+/* The database's clock in microseconds since 1970, as a piece of a statement. */
+#define SQL_NOW_US "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)"
 void sql_int(struct buf *b, int64_t value);
 /* 0x…, or '' when length is 0. */
 void sql_bytes(struct buf *b, const void *bytes, size_t length);

@@ -32,32 +32,32 @@ struct found {
 	int64_t number, kind;
 };
 
-/* Runs a statement that answers at most one such row; runs it again after DB_RETRY or DB_LOST. */
+static int take_found(void *context, const struct db_row *row)
+{
+	struct found *found = context;
+
+	memcpy(found->account.bytes, row->field[0], sizeof(found->account.bytes));
+	found->number = db_int(row, 1);
+	found->kind = db_int(row, 2);
+	return 0;
+}
+
+/* Runs a statement that answers at most one such row; runs it again when it fails. */
 static enum finding look_up_account(const struct inbox *in, const struct buf *sql, int64_t deadline_us,
                                     struct found *found)
 {
 	struct db *d = pool_take(in->readers, deadline_us);
-	enum finding finding = NOT_ASKED;
-	enum db_result result;
-	struct db_row row;
-	int got = -1;
+	int64_t count;
 
 	if (d == NULL)
 		return NOT_ASKED;
-	result = db_query(d, sql);
-	if (result == DB_RETRY || result == DB_LOST)
-		result = db_query(d, sql);
-	if (result == DB_OK)
-		got = db_row(d, &row);
-	if (got == 1) {
-		memcpy(found->account.bytes, row.field[0], sizeof(found->account.bytes));
-		found->number = db_int(&row, 1);
-		found->kind = db_int(&row, 2);
-	}
-	if (got >= 0 && db_finish(d) == DB_OK)
-		finding = got == 1 ? FOUND : NOT_FOUND;
+	count = db_read(d, sql, take_found, found);
+	if (count < 0)
+		count = db_read(d, sql, take_found, found);
 	pool_give(in->readers, d);
-	return finding;
+	if (count < 0)
+		return NOT_ASKED;
+	return count > 0 ? FOUND : NOT_FOUND;
 }
 
 static enum finding find_payment(const struct inbox *in, struct command *c, int64_t deadline_us)
@@ -402,15 +402,30 @@ static bool take_once(const struct inbox *in, struct arena *a, const struct json
 
 /* ---- what was parked --------------------------------------------------------------------------- */
 
-/* Reads the bodies of the events that wait for subject into the arena.  Returns how many, or -1. */
+struct parked {
+	struct arena *arena;
+	const char **bodies;
+	int count;
+};
+
+static int take_parked(void *context, const struct db_row *row)
+{
+	struct parked *p = context;
+	const char *body = arena_copy(p->arena, row->field[0], row->length[0]);
+
+	p->bodies[p->count++] = body;
+	return body != NULL ? 0 : -1;
+}
+
+/* Reads the bodies of the events that wait for subject into the arena.  Returns their number, or -1. */
 static int find_parked(const struct inbox *in, struct arena *a, const char *subject, int64_t deadline_us,
                        const char *bodies[RESOLVE_MAX])
 {
 	struct db *d = pool_take(in->readers, deadline_us);
+	struct parked parked = {a, bodies, 0};
 	unsigned char key[ID_KEY_BYTES];
-	struct db_row row;
 	struct buf sql;
-	int count = -1;
+	int64_t count;
 
 	if (d == NULL)
 		return -1;
@@ -424,18 +439,10 @@ static int find_parked(const struct inbox *in, struct arena *a, const char *subj
 	sql_bytes(&sql, key, sizeof(key));
 	sql_literal(&sql, " ORDER BY created_at_us LIMIT ");
 	sql_int(&sql, RESOLVE_MAX);
-	if (db_query(d, &sql) == DB_OK) {
-		count = 0;
-		while (count >= 0 && count < RESOLVE_MAX && db_row(d, &row) == 1) {
-			bodies[count] = arena_copy(a, row.field[0], row.length[0]);
-			count = bodies[count] != NULL ? count + 1 : -1;
-		}
-		if (db_finish(d) != DB_OK)
-			count = -1;
-	}
+	count = db_read(d, &sql, take_parked, &parked);
 	buf_free(&sql);
 	pool_give(in->readers, d);
-	return count;
+	return (int)count;
 }
 
 static int resolve_after(const struct inbox *in, const struct stripe_event *e, const struct inbox_result *r,

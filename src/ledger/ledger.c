@@ -399,14 +399,13 @@ static void add_holds_behind(struct buf *sql, const struct sweep_place *place)
  * cost each guard call more than this costs. */
 static void add_due(struct buf *sql, const struct sweep_place *place, int max)
 {
-	sql_literal(sql, "SELECT external_id FROM accounts WHERE due_at_us<="
-	                 "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED) ORDER BY due_at_us LIMIT ");
+	sql_literal(sql, "SELECT external_id FROM accounts WHERE due_at_us<=" SQL_NOW_US " ORDER BY due_at_us LIMIT ");
 	sql_int(sql, max);
 	sql_literal(sql, ";SELECT external_id FROM accounts WHERE id IN"
 	                 " (SELECT account_id FROM (SELECT account_id,expires_at_us");
 	add_holds_behind(sql, place);
 	sql_int(sql, SWEEP_HOLDS);
-	sql_literal(sql, ") AS some WHERE expires_at_us<=CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)) LIMIT ");
+	sql_literal(sql, ") AS some WHERE expires_at_us<=" SQL_NOW_US ") LIMIT ");
 	sql_int(sql, max);
 	sql_literal(sql, ";SELECT account_id,seq");
 	add_holds_behind(sql, place);
@@ -518,20 +517,15 @@ int ledger_prune(struct ledger *l, int64_t deadline_us)
 /* Reads the book again unless the database's version is that of known; NULL on a fault. */
 static struct book *fresh_book(struct db *d, struct book *known)
 {
-	struct db_row row;
-	int64_t version = -1;
+	int64_t version;
 	struct buf sql;
+	int result;
 
 	buf_init(&sql, 128);
 	sql_literal(&sql, "SELECT COALESCE(MAX(id),0) FROM price_versions;COMMIT");
-	if (db_query(d, &sql) == DB_OK) {
-		if (db_row(d, &row) == 1)
-			version = db_int(&row, 0);
-		if (db_finish(d) != DB_OK)
-			version = -1;
-	}
+	result = db_read_int(d, &sql, &version);
 	buf_free(&sql);
-	if (version == -1)
+	if (result != 0)
 		return NULL;
 	if (known != NULL && book_version(known) == version)
 		return book_hold(known);

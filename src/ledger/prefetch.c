@@ -456,7 +456,7 @@ static void add_lock(struct batch *b)
 	sql_literal(&b->sql, "id IN (");
 	add_accounts(b, every_slot);
 	sql_literal(&b->sql, ") ORDER BY id FOR UPDATE;"
-	                     "SELECT CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED),"
+	                     "SELECT " SQL_NOW_US ","
 	                     "(SELECT COALESCE(MAX(id),0) FROM price_versions),"
 	                     "(SELECT COALESCE(MAX(version),0) FROM schema_versions);");
 }

@@ -294,25 +294,18 @@ static bool read_row(const struct db_row *row, struct price *p)
 	return price_valid(p);
 }
 
-/* Reads the rows of the current result; -1, logged, when one is no price. */
-static int read_rows(struct db *d, struct book *b)
+/* -1, logged, when the row is no price. */
+static int take_price(void *context, const struct db_row *row)
 {
-	struct db_row row;
-	int found = db_row(d, &row);
+	struct price *p = add_price_row(context);
 
-	for (; found == 1; found = db_row(d, &row)) {
-		struct price *p = add_price_row(b);
-
-		if (p == NULL)
-			return -1;
-		if (!read_row(&row, p)) {
-			/* An older price must not replace one that cannot be read. */
-			log_event(LOG_LEVEL_ERROR, "price_unreadable", LOG_TEXT("item", p->item),
-			          LOG_NUMBER("version", p->version));
-			return -1;
-		}
-	}
-	return found;
+	if (p == NULL)
+		return -1;
+	if (read_row(row, p))
+		return 0;
+	/* An older price must not replace one that cannot be read. */
+	log_event(LOG_LEVEL_ERROR, "price_unreadable", LOG_TEXT("item", p->item), LOG_NUMBER("version", p->version));
+	return -1;
 }
 
 enum plan_column {
@@ -374,24 +367,18 @@ static bool read_plan(const struct db_row *row, struct plan *p)
 	       read_plan_list(row, PLAN_COLUMN_MODELS, p, plan_json_read_models) && plan_valid(p);
 }
 
-/* Reads the plans of the current result; -1, logged, when one is no plan. */
-static int read_plans(struct db *d, struct book *b)
+/* -1, logged, when the row is no plan. */
+static int take_plan(void *context, const struct db_row *row)
 {
-	struct db_row row;
-	int found = db_row(d, &row);
+	struct plan *p = add_plan(context);
 
-	for (; found == 1; found = db_row(d, &row)) {
-		struct plan *p = add_plan(b);
-
-		if (p == NULL)
-			return -1;
-		if (!read_plan(&row, p)) {
-			log_event(LOG_LEVEL_ERROR, "plan_unreadable", LOG_TEXT("plan", p->name),
-			          LOG_NUMBER("version", db_int(&row, PLAN_COLUMN_VERSION)));
-			return -1;
-		}
-	}
-	return found;
+	if (p == NULL)
+		return -1;
+	if (read_plan(row, p))
+		return 0;
+	log_event(LOG_LEVEL_ERROR, "plan_unreadable", LOG_TEXT("plan", p->name),
+	          LOG_NUMBER("version", db_int(row, PLAN_COLUMN_VERSION)));
+	return -1;
 }
 
 static int read_book(struct db *d, struct book *b)
@@ -404,9 +391,9 @@ static int read_book(struct db *d, struct book *b)
 	b->latest_version = db_int(&row, 0);
 	if (db_next(d, &more) != DB_OK || !more)
 		return -1;
-	if (read_rows(d, b) != 0 || db_next(d, &more) != DB_OK || !more)
+	if (db_each(d, take_price, b) < 0 || db_next(d, &more) != DB_OK || !more)
 		return -1;
-	return read_plans(d, b);
+	return db_each(d, take_plan, b) < 0 ? -1 : 0;
 }
 
 struct book *book_load(struct db *d)

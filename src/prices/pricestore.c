@@ -330,17 +330,13 @@ static enum pricestore_result store_collected(struct db *d, struct repricing *r,
 static int database_now(struct db *d, int64_t *now_us)
 {
 	struct buf sql;
-	struct db_row row;
-	int found = -1;
+	int result;
 
 	buf_init(&sql, 256);
 	sql_literal(&sql, "SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)");
-	if (db_query(d, &sql) == DB_OK)
-		found = db_row(d, &row);
-	if (found == 1)
-		*now_us = db_int(&row, 0);
+	result = db_read_int(d, &sql, now_us);
 	buf_free(&sql);
-	return db_finish(d) == DB_OK && found == 1 ? 0 : -1;
+	return result;
 }
 
 static enum pricestore_result reprice_book(struct db *d, struct repricing *r, int64_t now_us,

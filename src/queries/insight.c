@@ -8,7 +8,6 @@
 #include "ledger/sql_numbers.h"
 #include "queries/view.h"
 
-#define NOW "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)"
 #define UNSETTLED SQL(STATEMENT_OPEN) "," SQL(STATEMENT_SENT) "," SQL(STATEMENT_FAILED)
 /* Statements that were charged: failed or paid, or declined and settled otherwise since. */
 #define CHARGED "(state IN (" SQL(STATEMENT_FAILED) "," SQL(STATEMENT_PAID) ") OR failures>0)"
@@ -48,7 +47,7 @@ int insight_now(struct db *d, int64_t *now_us)
 	int result = -1;
 
 	ask_init(&q, d, NULL);
-	sql_literal(&q.sql, "SELECT " NOW);
+	sql_literal(&q.sql, "SELECT " SQL_NOW_US);
 	if (ask_send(&q) == 0 && ask_rows(&q, 1, take_one_int, now_us, sizeof(*now_us)) == 1)
 		result = 0;
 	return ask_end(&q, result);
@@ -329,7 +328,7 @@ int insight_workspaces(struct db *d, struct arena *a, const struct account_key *
 	                    " a.external_id,w.plan,a.unit,w.managers,w.members,w.period_start_us,w.period_end_us,"
 	                    "w.granted_micros+w.carried_micros,(SELECT COALESCE(SUM(u.cost_micros),0) FROM usages u"
 	                    " WHERE u.account_id=w.account_id AND " USED " AND u.ended_at_us>=w.period_start_us"
-	                    " AND u.ended_at_us<w.period_end_us)," NOW
+	                    " AND u.ended_at_us<w.period_end_us)," SQL_NOW_US
 	                    " FROM workspaces w JOIN accounts a ON a.id=w.account_id WHERE w.plan<>''");
 	if (after != NULL) {
 		sql_literal(&q.sql, " AND w.account_id>");

@@ -7,7 +7,7 @@
 #include "ledger/sql_numbers.h"
 
 #define SQL_MAX ((size_t)4 * 1024)
-#define NOW "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)"
+#define NOW SQL_NOW_US
 #define REVIEW_MAX 64
 #define SETTLED SQL(STATEMENT_PAID) "," SQL(STATEMENT_VOID) "," SQL(STATEMENT_CARRIED)
 
@@ -30,12 +30,32 @@ static void sql_row(struct buf *sql, const struct account_key *account, int64_t 
 
 /* ---- claims -------------------------------------------------------------------------------------- */
 
-/* Reads the row that has been due longest.  1: found, 0: nothing is due, -1: the database failed. */
-static int find(struct db *d, bool statements, struct outbox_claim *claim, int64_t *now_us, int64_t *claimed_us)
+struct due {
+	struct outbox_claim *claim;
+	int64_t now_us, claimed_us;
+};
+
+static int take_due_task(void *context, const struct db_row *row)
 {
-	struct db_row row;
+	struct due *due = context;
+	struct outbox_claim *claim = due->claim;
+
+	memcpy(claim->account.bytes, row->field[0], sizeof(claim->account.bytes));
+	(void)snprintf(claim->account_id, sizeof(claim->account_id), "%s", row->field[1]);
+	claim->seq = db_int(row, 2);
+	claim->kind = db_int(row, 3);
+	claim->subject_seq = db_int(row, 4);
+	claim->attempts = db_int(row, 5);
+	due->claimed_us = db_int(row, 6);
+	due->now_us = db_int(row, 7);
+	return 0;
+}
+
+/* Reads the row that has been due longest.  1: found, 0: nothing is due, -1: the database failed. */
+static int find_due_task(struct db *d, bool statements, struct due *due)
+{
 	struct buf sql;
-	int got = -1;
+	int64_t found;
 
 	buf_init(&sql, SQL_MAX);
 	sql_literal(&sql,
@@ -45,42 +65,30 @@ static int find(struct db *d, bool statements, struct outbox_claim *claim, int64
 	if (!statements)
 		sql_literal(&sql, " AND o.kind<>" SQL(OUTBOX_STATEMENT));
 	sql_literal(&sql, " ORDER BY o.next_at_us LIMIT 1");
-	if (db_query(d, &sql) == DB_OK)
-		got = db_row(d, &row);
-	if (got == 1) {
-		memcpy(claim->account.bytes, row.field[0], sizeof(claim->account.bytes));
-		(void)snprintf(claim->account_id, sizeof(claim->account_id), "%s", row.field[1]);
-		claim->seq = db_int(&row, 2);
-		claim->kind = db_int(&row, 3);
-		claim->subject_seq = db_int(&row, 4);
-		claim->attempts = db_int(&row, 5);
-		*claimed_us = db_int(&row, 6);
-		*now_us = db_int(&row, 7);
-	}
-	if (db_finish(d) != DB_OK)
-		got = -1;
+	found = db_read(d, &sql, take_due_task, due);
 	buf_free(&sql);
-	return got;
+	return (int)found;
 }
 
 int outbox_claim(struct db *d, bool statements, int64_t lease_us, struct outbox_claim *claim)
 {
-	int64_t now_us = 0, claimed_us = 0, changed;
+	struct due due = {.claim = claim};
+	int64_t changed;
 	struct buf sql;
 	int found;
 
 	/* When another worker claims the row first, the statement changes nothing, and the next row is tried. */
 	for (;;) {
-		found = find(d, statements, claim, &now_us, &claimed_us);
+		found = find_due_task(d, statements, &due);
 		if (found <= 0)
 			return found;
-		claim->until_us = now_us + lease_us;
+		claim->until_us = due.now_us + lease_us;
 		buf_init(&sql, SQL_MAX);
 		sql_literal(&sql, "UPDATE outbox SET attempts=attempts+1,claimed_until_us=");
 		sql_int(&sql, claim->until_us);
 		sql_row(&sql, &claim->account, claim->seq);
 		sql_literal(&sql, " AND state=" SQL(OUTBOX_PENDING) " AND next_at_us<=" NOW " AND claimed_until_us=");
-		sql_int(&sql, claimed_us);
+		sql_int(&sql, due.claimed_us);
 		sql_literal(&sql, " AND attempts=");
 		sql_int(&sql, claim->attempts);
 		changed = change_task(d, &sql);
@@ -122,11 +130,20 @@ struct reviewed {
 	bool settled;
 };
 
+static int take_reviewed(void *context, const struct db_row *row)
+{
+	struct reviewed **next = context, *r = (*next)++;
+
+	memcpy(r->account.bytes, row->field[0], sizeof(r->account.bytes));
+	r->seq = db_int(row, 1);
+	r->settled = db_int(row, 2) != 0;
+	return 0;
+}
+
 static int find_reviewed(struct db *d, const char *declined, struct reviewed rows[REVIEW_MAX])
 {
-	struct db_row row;
 	struct buf sql;
-	int count = -1;
+	int64_t count;
 
 	buf_init(&sql, SQL_MAX);
 	/* clang-format off */
@@ -144,17 +161,9 @@ static int find_reviewed(struct db *d, const char *declined, struct reviewed row
 	sql_text(&sql, declined);
 	sql_literal(&sql, ",o.error)=1)) LIMIT ");
 	sql_int(&sql, REVIEW_MAX);
-	if (db_query(d, &sql) == DB_OK) {
-		for (count = 0; count < REVIEW_MAX && db_row(d, &row) == 1; count++) {
-			memcpy(rows[count].account.bytes, row.field[0], sizeof(rows[count].account.bytes));
-			rows[count].seq = db_int(&row, 1);
-			rows[count].settled = db_int(&row, 2) != 0;
-		}
-	}
-	if (db_finish(d) != DB_OK)
-		count = -1;
+	count = db_read(d, &sql, take_reviewed, &rows);
 	buf_free(&sql);
-	return count;
+	return (int)count;
 }
 
 int outbox_review(struct db *d, const char *declined)

@@ -5,10 +5,11 @@
 #include "db/sql.h"
 
 #define SQL_MAX ((size_t)4 * 1024)
-#define NOW "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)"
 
-static void take_probe(const struct db_row *fields, struct probes_row *row)
+static int take_probe(void *context, const struct db_row *fields)
 {
+	struct probes_row *row = context;
+
 	row->now_us = db_int(fields, 0);
 	row->found = db_int(fields, 1) != 0;
 	row->http_status = db_int(fields, 2);
@@ -18,30 +19,25 @@ static void take_probe(const struct db_row *fields, struct probes_row *row)
 	row->claimed_until_us = db_int(fields, 6);
 	(void)snprintf(row->state, sizeof(row->state), "%s", fields->field[7]);
 	(void)snprintf(row->detail, sizeof(row->detail), "%s", fields->field[8]);
+	return 0;
 }
 
 /* The statement always has one row, so that the database's clock is answered too. */
 int probes_read(struct db *d, const char *provider, struct probes_row *row)
 {
-	struct db_row fields;
 	struct buf sql;
-	int got = -1;
+	int64_t found;
 
 	*row = (struct probes_row){0};
 	buf_init(&sql, SQL_MAX);
-	sql_literal(&sql, "SELECT " NOW ",p.provider IS NOT NULL,"
+	sql_literal(&sql, "SELECT " SQL_NOW_US ",p.provider IS NOT NULL,"
 	                  "COALESCE(p.http_status,0),COALESCE(p.latency_ms,0),COALESCE(p.checked_at_us,0),"
 	                  "COALESCE(p.changed_at_us,0),COALESCE(p.claimed_until_us,0),COALESCE(p.state,''),"
 	                  "COALESCE(p.detail,'') FROM (SELECT 1) one LEFT JOIN probes p ON p.provider=");
 	sql_text(&sql, provider);
-	if (db_query(d, &sql) == DB_OK)
-		got = db_row(d, &fields);
-	if (got == 1)
-		take_probe(&fields, row);
-	if (db_finish(d) != DB_OK)
-		got = -1;
+	found = db_read(d, &sql, take_probe, row);
 	buf_free(&sql);
-	return got == 1 ? 0 : -1;
+	return found == 1 ? 0 : -1;
 }
 
 /* Adds the condition that matches the provider's row while its claim is as it was read. */
@@ -89,9 +85,9 @@ int probes_note(struct db *d, const char *provider, const struct probes_row *row
 	struct buf sql;
 
 	buf_init(&sql, SQL_MAX);
-	sql_literal(&sql, "UPDATE probes SET claimed_until_us=0,checked_at_us=" NOW);
+	sql_literal(&sql, "UPDATE probes SET claimed_until_us=0,checked_at_us=" SQL_NOW_US);
 	if (moved)
-		sql_literal(&sql, ",changed_at_us=" NOW);
+		sql_literal(&sql, ",changed_at_us=" SQL_NOW_US);
 	sql_literal(&sql, ",state=");
 	sql_text(&sql, row->state);
 	sql_literal(&sql, ",detail=");

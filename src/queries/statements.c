@@ -8,8 +8,9 @@
 #define SQL_MAX ((size_t)4 * 1024)
 #define UNSETTLED SQL(STATEMENT_OPEN) "," SQL(STATEMENT_SENT) "," SQL(STATEMENT_FAILED)
 
-static void take_statement(const struct db_row *row, struct statements_known *k)
+static int take_statement(void *context, const struct db_row *row)
 {
+	struct statements_known *k = context;
 	const struct {
 		char *to;
 		size_t size;
@@ -30,13 +31,13 @@ static void take_statement(const struct db_row *row, struct statements_known *k)
 	k->created_at_us = db_int(row, 3);
 	for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		(void)snprintf(texts[i].to, texts[i].size, "%s", row->field[4 + i]);
+	return 0;
 }
 
 int statements_read(struct db *d, const struct account_key *account, int64_t seq, struct statements_known *known)
 {
-	struct db_row row;
 	struct buf sql;
-	int got = -1;
+	int64_t found;
 
 	*known = (struct statements_known){0};
 	buf_init(&sql, SQL_MAX);
@@ -47,32 +48,30 @@ int statements_read(struct db *d, const struct account_key *account, int64_t seq
 	sql_bytes(&sql, account->bytes, sizeof(account->bytes));
 	sql_literal(&sql, " AND s.seq=");
 	sql_int(&sql, seq);
-	if (db_query(d, &sql) == DB_OK)
-		got = db_row(d, &row);
-	if (got == 1)
-		take_statement(&row, known);
-	if (db_finish(d) != DB_OK)
-		got = -1;
+	found = db_read(d, &sql, take_statement, known);
 	buf_free(&sql);
-	return got < 0 ? -1 : 0;
+	return found < 0 ? -1 : 0;
+}
+
+static int take_seq(void *context, const struct db_row *row)
+{
+	int64_t **next = context;
+
+	*(*next)++ = db_int(row, 0);
+	return 0;
 }
 
 int statements_unsettled(struct db *d, const struct account_key *account, int64_t *seqs, int max)
 {
-	struct db_row row;
 	struct buf sql;
-	int count = -1;
+	int64_t count;
 
 	buf_init(&sql, SQL_MAX);
 	sql_literal(&sql, "SELECT seq FROM statements WHERE account_id=");
 	sql_bytes(&sql, account->bytes, sizeof(account->bytes));
 	sql_literal(&sql, " AND state IN (" UNSETTLED ") ORDER BY seq LIMIT ");
 	sql_int(&sql, max);
-	if (db_query(d, &sql) == DB_OK)
-		for (count = 0; count < max && db_row(d, &row) == 1; count++)
-			seqs[count] = db_int(&row, 0);
-	if (db_finish(d) != DB_OK)
-		count = -1;
+	count = db_read(d, &sql, take_seq, &seqs);
 	buf_free(&sql);
-	return count;
+	return (int)count;
 }

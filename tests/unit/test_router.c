@@ -347,6 +347,28 @@ int64_t db_affected(const struct db *d)
 	return 0;
 }
 
+int64_t db_each(struct db *d, db_taker *take, void *context)
+{
+	(void)d;
+	(void)take;
+	(void)context;
+	return 0;
+}
+
+int64_t db_read(struct db *d, const struct buf *sql, db_taker *take, void *context)
+{
+	(void)sql;
+	return db_each(d, take, context);
+}
+
+int db_read_int(struct db *d, const struct buf *sql, int64_t *value)
+{
+	(void)d;
+	(void)sql;
+	*value = 0;
+	return 0;
+}
+
 int64_t db_change(struct db *d, const struct buf *sql)
 {
 	(void)d;

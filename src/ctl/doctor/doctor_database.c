@@ -37,13 +37,7 @@ static int take_value(void *context, const struct db_row *row)
 static bool ask_database(struct doctor *D, struct buf *sql, struct value *v)
 {
 	v->found = false;
-	if (db_query(ctl_db(D->ctl), sql) == DB_OK) {
-		struct db_row row;
-
-		while (db_row(ctl_db(D->ctl), &row) == 1)
-			(void)take_value(v, &row);
-	}
-	(void)db_finish(ctl_db(D->ctl));
+	(void)db_read(ctl_db(D->ctl), sql, take_value, v);
 	buf_reset(sql);
 	return v->found;
 }
@@ -211,7 +205,7 @@ static void check_database_clock(struct doctor *D, struct buf *sql)
 	struct value v;
 	int64_t after, skew = 0;
 
-	sql_literal(sql, "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)");
+	sql_literal(sql, "SELECT " SQL_NOW_US);
 	if (!ask_database(D, sql, &v)) {
 		doctor_say(D, "database clock", DOCTOR_SKIPPED, "", "the database does not tell the time");
 		return;

@@ -33,7 +33,7 @@ static int read_waiting(struct doctor *D, struct waiting *w)
 	sql_int(&sql, OUTBOX_PARKED);
 	sql_literal(&sql, "),(SELECT COUNT(*) FROM outbox WHERE state=");
 	sql_int(&sql, OUTBOX_PENDING);
-	sql_literal(&sql, " AND next_at_us<=CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)-");
+	sql_literal(&sql, " AND next_at_us<=" SQL_NOW_US "-");
 	sql_int(&sql, LATE_US);
 	sql_literal(&sql, "),(SELECT COUNT(*) FROM statements WHERE state=");
 	sql_int(&sql, STATEMENT_FAILED);
