@@ -33,19 +33,15 @@ struct price_terms options_prices(const struct config *c)
 
 const struct zone *options_zone(const struct config *c)
 {
-	const struct zone *z = zone_find(c->time_zone);
+	const struct zone *z = zone_or(c->time_zone, zone_find("UTC"));
 
-	if (z == NULL)
-		z = zone_find("UTC");
 	CHECK(z != NULL);
 	return z;
 }
 
-const struct zone *options_zone_named(const struct config *c, const char *name)
+const struct zone *options_zone_of(const struct config *c, const struct reader_account *account)
 {
-	const struct zone *z = name != NULL && name[0] != '\0' ? zone_find(name) : NULL;
-
-	return z != NULL ? z : options_zone(c);
+	return zone_or(account->workspace.found ? account->workspace.time_zone : account->time_zone, options_zone(c));
 }
 
 struct counts options_estimate(const struct config *c)

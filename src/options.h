@@ -7,6 +7,7 @@
 #include "base/zone.h"
 #include "config.h"
 #include "ledger/ledger.h"
+#include "queries/shown.h"
 
 /* Strings in it are the configuration's. */
 struct db_options options_database(const struct config *c);
@@ -14,8 +15,8 @@ struct price_terms options_prices(const struct config *c);
 /* Time zone of accounts that have none of their own.  UTC where the configured one is not known here; octroictl
  * doctor complains about that. */
 const struct zone *options_zone(const struct config *c);
-/* The time zone of that name; the configured one if name is NULL or "", or not known here. */
-const struct zone *options_zone_named(const struct config *c, const char *name);
+/* The time zone of the account's workspace, or of the account without one; the configured one by default. */
+const struct zone *options_zone_of(const struct config *c, const struct reader_account *account);
 /* The setting estimate_counts. */
 struct counts options_estimate(const struct config *c);
 /* Strings in it are the configuration's, which must outlive the ledger. */

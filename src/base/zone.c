@@ -114,6 +114,13 @@ const struct zone *zone_find(const char *name)
 	return z;
 }
 
+const struct zone *zone_or(const char *name, const struct zone *otherwise)
+{
+	const struct zone *z = name != NULL && name[0] != '\0' ? zone_find(name) : NULL;
+
+	return z != NULL ? z : otherwise;
+}
+
 const char *zone_name(const struct zone *z)
 {
 	return z->name;

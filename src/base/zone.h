@@ -14,6 +14,8 @@ struct zone;
 
 /* "Europe/Paris"; NULL when there is none of that name. */
 const struct zone *zone_find(const char *name);
+/* The zone of that name; otherwise if the name is NULL, "" or that of no zone. */
+const struct zone *zone_or(const char *name, const struct zone *otherwise);
 const char *zone_name(const struct zone *z);
 
 /* zone_local: the zone's local time, as microseconds since 1970-01-01 00:00 local time.  zone_instant: the instant

@@ -12,6 +12,7 @@
 #include "ctl/target.h"
 #include "db/sql.h"
 #include "ledger/names.h"
+#include "options.h"
 #include "prices/price.h"
 #include "queries/reader.h"
 
@@ -564,7 +565,7 @@ static int count_used(struct ctl *c, struct command *command)
 		goto done;
 	if (command->account_change.time_zone != NULL)
 		account.time_zone = command->account_change.time_zone;
-	if (reader_used(ctl_db(c), &command->account, target_zone(c, &account), account.now_us,
+	if (reader_used(ctl_db(c), &command->account, options_zone_of(c->config, &account), account.now_us,
 	                &command->account_change.day_micros, &command->account_change.month_micros) != 0)
 		result = ctl_db_failed(c);
 done:

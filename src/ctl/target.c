@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/money.h"
-#include "options.h"
 
 #define ARENA_MAX ((size_t)1 << 20) /* one account's row takes a fraction */
 
@@ -40,12 +39,6 @@ int target_exists(struct ctl *c, const char *name)
 		                    name, name);
 	arena_free(arena);
 	return result;
-}
-
-const struct zone *target_zone(const struct ctl *c, const struct reader_account *account)
-{
-	return options_zone_named(c->config,
-	                          account->workspace.found ? account->workspace.time_zone : account->time_zone);
 }
 
 struct command target_command(enum command_kind kind, const char *name)

@@ -16,8 +16,6 @@ int target_check_id(const char *what, const char *id);
 int target_exists(struct ctl *c, const char *name);
 /* Reads the account.  CTL_OK, also if there is none (account->found); CTL_FAILED, explained. */
 int target_read(struct ctl *c, struct arena *arena, const char *name, struct reader_account *account);
-/* The time zone of the account's workspace, or of the account without one; by default the configured one. */
-const struct zone *target_zone(const struct ctl *c, const struct reader_account *account);
 
 struct command target_command(enum command_kind kind, const char *name);
 /* Submits the command; CTL_OK, or CTL_NO or CTL_FAILED, explained. */

@@ -718,9 +718,7 @@ static void find_zones(struct batch *b)
 
 			name = p != NULL ? p->time_zone : "";
 		}
-		s->zone = name[0] != '\0' ? zone_find(name) : NULL;
-		if (s->zone == NULL)
-			s->zone = b->options->billing.zone;
+		s->zone = zone_or(name, b->options->billing.zone);
 		CHECK(s->zone != NULL);
 	}
 }

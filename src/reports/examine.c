@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "ledger/decide/funds.h"
 #include "queries/insight.h"
 
 static enum diagnosis_card card_of(const struct insight_account *i)
@@ -19,7 +20,6 @@ static enum diagnosis_card card_of(const struct insight_account *i)
 static void note_account(const struct reader_account *a, struct diagnosis_facts *f)
 {
 	const struct reader_workspace *w = &a->workspace;
-	__int128 available = (__int128)a->balance_micros - a->held_micros;
 
 	f->unit = (enum account_unit)a->unit;
 	f->mode = (enum account_mode)a->mode;
@@ -28,10 +28,8 @@ static void note_account(const struct reader_account *a, struct diagnosis_facts 
 	f->held_micros = a->held_micros;
 	f->hard_limit_micros = a->hard_limit_micros;
 	f->soft_limit_micros = a->soft_limit_micros;
-	if (f->mode == MODE_POSTPAID)
-		available += a->hard_limit_micros;
-	CHECK(available >= INT64_MIN && available <= INT64_MAX);
-	f->available_micros = (micros)available;
+	f->available_micros =
+		funds_promisable(a->balance_micros, a->held_micros, f->mode == MODE_POSTPAID, a->hard_limit_micros);
 	f->daily_limit_micros = w->daily_limit_micros;
 	f->monthly_limit_micros = w->monthly_limit_micros;
 	if (!w->found)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "options.h"
 #include "prices/book.h"
 #include "queries/insight.h"
 #include "reports/report.h"
@@ -14,7 +15,6 @@
 #include "routes/api/steps.h"
 #include "routes/people.h"
 #include "routes/routes.h"
-#include "routes/spending.h"
 
 #define MODELS_MAX 8
 #define ITEM_MAX (PRICE_ITEM_MAX - 1)
@@ -131,7 +131,7 @@ static bool read_use(struct call *c, struct comparison *s)
 	if (result == 0) {
 		outcome = OUTCOME_UNAVAILABLE;
 		s->unit = (enum account_unit)account.unit;
-		span = span_complete(c, spending_zone(c, &account), account.now_us, &s->span);
+		span = span_complete(c, options_zone_of(c->config, &account), account.now_us, &s->span);
 	}
 	if (result == 0 && span)
 		result = insight_usages(d, &s->key, &s->span, s->of, USAGES_MAX, add_compared, s, &s->more);

@@ -4,12 +4,12 @@
 #include <string.h>
 
 #include "reports/diagnosis_json.h"
+#include "options.h"
 #include "reports/examine.h"
 #include "routes/api/call.h"
 #include "routes/api/render.h"
 #include "routes/api/steps.h"
 #include "routes/routes.h"
-#include "routes/spending.h"
 
 /* The account was just touched.  If it is not found, the server reads from a lagging copy: -1, rendered. */
 static int read_facts(struct call *c, const struct account_key *key, struct diagnosis_facts *facts)
@@ -21,7 +21,8 @@ static int read_facts(struct call *c, const struct account_key *key, struct diag
 	if (d == NULL)
 		return -1;
 	if (reader_account(d, c->request->arena, key, &account) == 0 && account.found)
-		result = examine_account(d, c->request->arena, key, spending_zone(c, &account), &account, facts);
+		result = examine_account(d, c->request->arena, key, options_zone_of(c->config, &account), &account,
+		                         facts);
 	pool_give(c->readers, d);
 	if (result < 0)
 		render_outcome(c, OUTCOME_UNAVAILABLE);

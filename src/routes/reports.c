@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "options.h"
 #include "prices/book.h"
 #include "prices/plan_json.h"
 #include "queries/insight.h"
@@ -15,20 +16,11 @@
 #include "routes/api/span.h"
 #include "routes/api/steps.h"
 #include "routes/routes.h"
-#include "routes/spending.h"
 
 #define PAGE_DEFAULT 100
 #define PAGE_MAX 200 /* so that a page fits into a request's memory */
 #define ACTIONS_MAX 1000
 #define PLANS_MAX 200
-
-static const struct zone *own_zone(const struct call *c)
-{
-	const struct zone *z = zone_find(c->config->time_zone);
-
-	CHECK(z != NULL); /* octroi does not start without it */
-	return z;
-}
 
 static void put_cursor(struct json_writer *w, bool more, const char *last)
 {
@@ -201,7 +193,7 @@ static bool read_report_members(struct call *c, struct db *d, struct members *m)
 		render_outcome(c, OUTCOME_NOT_FOUND);
 		return false;
 	}
-	if (!span_complete(c, spending_zone(c, &m->account), m->account.now_us, &m->span))
+	if (!span_complete(c, options_zone_of(c->config, &m->account), m->account.now_us, &m->span))
 		return false;
 	if (insight_members(d, c->request->arena, &key, &m->span, ACTIONS_MAX, &m->rows, &m->count, &m->more) == 0)
 		return true;
@@ -334,7 +326,7 @@ void reports_margin(struct call *c)
 		return;
 	result = insight_now(d, &now_us);
 	if (result == 0)
-		span = span_complete(c, own_zone(c), now_us, &o.span);
+		span = span_complete(c, options_zone(c->config), now_us, &o.span);
 	if (result == 0 && span)
 		result = margins_read(d, c->request->arena, &o, &rows, &count, &more);
 	pool_give(c->readers, d);

@@ -5,9 +5,10 @@
 #include "base/check.h"
 #include "base/money.h"
 #include "ledger/decide/funds.h"
+#include "ledger/decide/window.h"
+#include "options.h"
 #include "routes/api/render.h"
 #include "routes/counted.h"
-#include "routes/spending.h"
 
 /* The beginning of Stripe's ids of Checkout sessions. */
 #define STRIPE_SESSION "cs_"
@@ -76,25 +77,23 @@ void show_plan(struct json_writer *w, const struct reader_account *a)
 struct window {
 	const char *limit_key, *used_key, *resets_key;
 	micros limit_micros, used_micros;
-	int64_t until_us, next_us; /* until_us has passed: nothing is used yet, and the window ends at next_us */
+	int64_t until_us, next_us; /* the ends of this window, and of the one after it */
 };
 
 static void put_window(struct json_writer *w, const struct window *v, int64_t now_us)
 {
-	const bool running = v->until_us > now_us;
-
 	if (v->limit_micros == COMMAND_NO_LIMIT)
 		json_put_null(w, v->limit_key);
 	else
 		json_put_int(w, v->limit_key, v->limit_micros);
-	json_put_int(w, v->used_key, running ? v->used_micros : 0);
-	json_put_time(w, v->resets_key, running ? v->until_us : v->next_us);
+	json_put_int(w, v->used_key, window_used(v->used_micros, v->until_us, now_us));
+	json_put_time(w, v->resets_key, window_resets(v->until_us, v->next_us, now_us));
 }
 
 void show_limits(struct json_writer *w, const struct call *c, const struct reader_account *a)
 {
 	const struct reader_workspace *p = &a->workspace;
-	const struct zone *z = spending_zone(c, a);
+	const struct zone *z = options_zone_of(c->config, a);
 	const struct window day = {"dailyLimitMicros",         "dailyUsedMicros", "dailyResetsAt",
 	                           p->daily_limit_micros,      p->day_micros,     p->day_until_us,
 	                           zone_next_day(z, a->now_us)};
@@ -121,12 +120,11 @@ void show_limits_if_any(struct json_writer *w, const struct call *c, const struc
 void show_statement(struct json_writer *w, const struct reader_account *a)
 {
 	const struct reader_workspace *p = &a->workspace;
-	const micros below = a->balance_micros < 0 ? -a->balance_micros : 0;
 
 	if (!p->found || (a->mode != MODE_POSTPAID && p->past_due_at_us == 0))
 		return;
 	json_open_record(w, "statement");
-	json_put_int(w, "owedMicros", below > p->arrears_micros ? below : p->arrears_micros);
+	json_put_int(w, "owedMicros", funds_owed(a->balance_micros, p->arrears_micros));
 	json_put_time(w, "nextAt", p->statement_at_us);
 	if (p->past_due_at_us != 0)
 		json_put_time(w, "pastDueSince", p->past_due_at_us);
@@ -154,7 +152,7 @@ static void put_people(struct json_writer *w, const struct reader_workspace *p)
 void show_member(struct json_writer *w, const struct call *c, const struct reader_account *a,
                  const struct reader_member *m)
 {
-	const struct zone *z = spending_zone(c, a);
+	const struct zone *z = options_zone_of(c->config, a);
 	const int64_t month_end_us = zone_next_month(z, a->now_us);
 	const int64_t period_end_us = a->workspace.found ? a->workspace.period_end_us : 0;
 	const struct window windows[] = {

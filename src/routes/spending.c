@@ -1,13 +1,9 @@
 #include "routes/spending.h"
 
 #include "options.h"
+#include "queries/reader.h"
 #include "routes/api/render.h"
 #include "routes/api/steps.h"
-
-const struct zone *spending_zone(const struct call *c, const struct reader_account *a)
-{
-	return options_zone_named(c->config, a->workspace.found ? a->workspace.time_zone : a->time_zone);
-}
 
 static int read_used(struct call *c, struct db *d, struct command *command)
 {
@@ -19,7 +15,7 @@ static int read_used(struct call *c, struct db *d, struct command *command)
 		return 0;
 	if (command->account_change.time_zone != NULL)
 		account.time_zone = command->account_change.time_zone;
-	return reader_used(d, &command->account, spending_zone(c, &account), account.now_us,
+	return reader_used(d, &command->account, options_zone_of(c->config, &account), account.now_us,
 	                   &command->account_change.day_micros, &command->account_change.month_micros);
 }
 

@@ -3,6 +3,7 @@
  */
 #include "base/check.h"
 #include "base/zone.h"
+#include "options.h"
 #include "queries/insight.h"
 #include "queries/reader.h"
 #include "reports/forecast.h"
@@ -13,7 +14,6 @@
 #include "routes/api/steps.h"
 #include "routes/people.h"
 #include "routes/routes.h"
-#include "routes/spending.h"
 
 #include <string.h>
 
@@ -55,7 +55,7 @@ static int64_t month_start(int64_t now_us)
 
 static int read_forecast(struct call *c, struct db *d, const struct reader_account *account, struct summary *s)
 {
-	const struct zone *z = spending_zone(c, account);
+	const struct zone *z = options_zone_of(c->config, account);
 	struct forecast_days days;
 
 	forecast_days(z, s->now_us, &days);

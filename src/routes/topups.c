@@ -42,31 +42,17 @@ static int64_t stripe_deadline(const struct call *c)
 	return c->request->deadline_us - NOTE_US;
 }
 
-/* The page where a top-up starts and ends: topup_url, or public_url/billing.  False when neither is set. */
-static bool billing_page(const struct call *c, struct buf *url)
-{
-	const char *base = c->config->public_url;
-	size_t length = strlen(base);
-
-	if (c->config->topup_url[0] != '\0') {
-		buf_add_text(url, c->config->topup_url);
-	} else if (length > 0) {
-		buf_add(url, base, length - (base[length - 1] == '/' ? 1 : 0));
-		buf_add_text(url, "/billing");
-	}
-	return url->length > 0;
-}
-
 /* Puts the URL: configured, or the billing page with a query that tells it the result. */
 static void put_url(const struct call *c, struct stripe_call *call, const char *name, const char *configured,
                     const char *query)
 {
+	char page[CONFIG_URL_MAX];
 	struct buf url;
 
+	config_topup_url(c->config, page);
 	buf_init(&url, URL_MAX_BYTES);
-	if (configured[0] != '\0') {
-		buf_add_text(&url, configured);
-	} else if (billing_page(c, &url) && query[0] != '\0') {
+	buf_add_text(&url, configured[0] != '\0' ? configured : page);
+	if (configured[0] == '\0' && page[0] != '\0' && query[0] != '\0') {
 		buf_add_char(&url, strchr(buf_text(&url), '?') != NULL ? '&' : '?');
 		buf_add_text(&url, query);
 	}
@@ -334,16 +320,13 @@ static void serve_order(struct call *c, struct command *command)
 void topups_open(struct call *c)
 {
 	struct command command = {.kind = COMMAND_TOPUP, .account = call_account_key(c), .account_id = c->account};
-	struct buf page;
-	bool known;
+	char page[CONFIG_URL_MAX];
 
 	call_asks(c, &command);
 	if (!parse_order(c, &command))
 		return;
-	buf_init(&page, URL_MAX_BYTES);
-	known = c->config->topup_success_url[0] != '\0' || billing_page(c, &page);
-	buf_free(&page);
-	if (!known) {
+	config_topup_url(c->config, page);
+	if (c->config->topup_success_url[0] == '\0' && page[0] == '\0') {
 		render_said(c, OUTCOME_UNAVAILABLE, NULL, SENTENCE_NO_PUBLIC_URL);
 		return;
 	}

@@ -10,6 +10,7 @@
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
 #include "ledger/decide/row_check.h"
+#include "ledger/decide/window.h"
 #include "ledger/decide/workspace.h"
 
 static void set_profile(struct decide *d, struct slot *s, const struct command *c)
@@ -64,13 +65,11 @@ static bool sets_limit(bool set, micros limit)
 }
 
 /* A window counts from when the account has a workspace; the earlier use, as far as it is known, counts too. */
-static void catch_up(const struct decide *d, int64_t until_us, int64_t *window_us, micros *counted, micros used)
+static void catch_up(const struct decide *d, const struct slot *s, window_end *end, int64_t *until_us, micros *counted,
+                     micros used)
 {
-	CHECK(used >= 0 && *counted >= 0 && until_us > d->now_us);
-	if (d->now_us >= *window_us) {
-		*window_us = until_us;
-		*counted = 0;
-	}
+	CHECK(used >= 0 && *counted >= 0);
+	window_turn(counted, until_us, s->zone, end, d->now_us);
 	if (*counted < used)
 		*counted = used;
 }
@@ -86,9 +85,8 @@ static void set_limits(struct decide *d, struct slot *s, const struct command *c
 	    !sets_limit(c->account_change.set_monthly_limit, c->account_change.monthly_limit_micros))
 		return;
 	w = workspace_ensure(d, s);
-	catch_up(d, zone_next_day(s->zone, d->now_us), &w->day_until_us, &w->day_micros, c->account_change.day_micros);
-	catch_up(d, zone_next_month(s->zone, d->now_us), &w->month_until_us, &w->month_micros,
-	         c->account_change.month_micros);
+	catch_up(d, s, zone_next_day, &w->day_until_us, &w->day_micros, c->account_change.day_micros);
+	catch_up(d, s, zone_next_month, &w->month_until_us, &w->month_micros, c->account_change.month_micros);
 	if (c->account_change.set_daily_limit)
 		w->daily_limit_micros = c->account_change.daily_limit_micros;
 	if (c->account_change.set_monthly_limit)

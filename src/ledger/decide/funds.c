@@ -17,13 +17,18 @@ micros funds_available(const struct accounts_row *a)
 	return funds_promisable(a->balance_micros, a->held_micros, a->mode == MODE_POSTPAID, a->hard_limit_micros);
 }
 
+micros funds_owed(micros balance_micros, micros arrears_micros)
+{
+	const micros below = balance_micros < 0 ? -balance_micros : 0;
+
+	CHECK(arrears_micros >= 0);
+	return below > arrears_micros ? below : arrears_micros;
+}
+
 micros funds_debt(const struct slot *s)
 {
-	const micros arrears = s->workspace != NULL ? s->workspace->arrears_micros : 0;
-	const micros below = s->account != NULL && s->account->balance_micros < 0 ? -s->account->balance_micros : 0;
-
-	CHECK(arrears >= 0);
-	return below > arrears ? below : arrears;
+	return funds_owed(s->account != NULL ? s->account->balance_micros : 0,
+	                  s->workspace != NULL ? s->workspace->arrears_micros : 0);
 }
 
 bool funds_fit(const struct accounts_row *a, micros change)

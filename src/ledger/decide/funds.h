@@ -13,8 +13,10 @@
 micros funds_promisable(micros balance_micros, micros held_micros, bool postpaid, micros hard_limit_micros);
 /* The amount that this account may still promise.  account NULL: 0. */
 micros funds_available(const struct accounts_row *account);
-/* The debt of the account: amounts that no grant has paid.  Beside an allowance there can be a debt that the allowance
- * does not pay. */
+/* The debt: amounts that no grant has paid.  Beside an allowance there can be arrears, a debt that the allowance does
+ * not pay. */
+micros funds_owed(micros balance_micros, micros arrears_micros);
+/* The debt of the account. */
 micros funds_debt(const struct slot *s);
 /* True if a balance moved by change stays in range. */
 bool funds_fit(const struct accounts_row *account, micros change);

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "ledger/decide/funds.h"
+#include "ledger/decide/window.h"
 #include "ledger/decide/workspace.h"
 
 /* Computed in int128 and clipped: a figure for comparison and display, never for a row. */
@@ -45,8 +46,7 @@ static void balance(const struct slot *s, struct limits_verdict *v)
 	}
 }
 
-/* Used and held amounts of a window that ends at until_us.  A window that has ended counts from zero again, until
- * next_us. */
+/* Used and held amounts of a window that ends at until_us; the one after it ends at next_us. */
 struct window {
 	micros used, held;
 	int64_t until_us, next_us;
@@ -55,18 +55,17 @@ struct window {
 static void spending(const struct decide *d, enum limit_kind kind, bool of_member, micros limit, const struct window *w,
                      struct limits_verdict *v)
 {
-	const bool running = d->now_us < w->until_us;
-	const micros used = running ? w->used : 0;
+	const micros used = window_used(w->used, w->until_us, d->now_us);
 	const struct limits_verdict found = {
 		.kind = kind,
 		.of_member = of_member,
 		.available_micros = left_of(limit, used, w->held),
 		.limit_micros = limit,
 		.used_micros = used_of(used, w->held),
-		.resets_at_us = running ? w->until_us : w->next_us,
+		.resets_at_us = window_resets(w->until_us, w->next_us, d->now_us),
 	};
 
-	CHECK(limit >= COMMAND_NO_LIMIT && w->used >= 0 && w->held >= 0);
+	CHECK(limit >= COMMAND_NO_LIMIT && w->held >= 0);
 	CHECK(found.resets_at_us > d->now_us);
 	if (limit != COMMAND_NO_LIMIT)
 		tighten(v, &found);

@@ -7,6 +7,7 @@
 #include "ledger/decide/due.h"
 #include "ledger/decide/funds.h"
 #include "ledger/decide/row_check.h"
+#include "ledger/decide/window.h"
 
 struct workspaces_row *workspace_of(struct decide *d, struct slot *s)
 {
@@ -66,33 +67,13 @@ static void count_member(micros *used, micros change)
 		*used = 0;
 }
 
-/* Begins the window that at_us lies in, unless it runs already. */
-static void turn_day(const struct zone *z, int64_t *until_us, micros *used, int64_t at_us)
-{
-	if (at_us < *until_us)
-		return;
-	*until_us = zone_next_day(z, at_us);
-	CHECK(at_us < *until_us);
-	*used = 0;
-}
-
-static void turn_month(const struct zone *z, int64_t *until_us, micros *used, int64_t at_us)
-{
-	if (at_us < *until_us)
-		return;
-	*until_us = zone_next_month(z, at_us);
-	CHECK(at_us < *until_us);
-	*used = 0;
-}
-
 /* Without a plan a member's period is the month. */
 static void turn_period(const struct slot *s, struct members_row *m, int64_t at_us)
 {
-	if (at_us < m->period_until_us)
-		return;
-	m->period_until_us =
-		s->workspace->period_end_us > at_us ? s->workspace->period_end_us : zone_next_month(s->zone, at_us);
-	m->period_micros = 0;
+	if (at_us >= m->period_until_us && s->workspace->period_end_us > at_us)
+		window_begin(&m->period_micros, &m->period_until_us, s->workspace->period_end_us);
+	else
+		window_turn(&m->period_micros, &m->period_until_us, s->zone, zone_next_month, at_us);
 	CHECK(at_us < m->period_until_us);
 }
 
@@ -100,8 +81,7 @@ static void turn_period(const struct slot *s, struct members_row *m, int64_t at_
 
 micros workspace_used(const struct members_row *m, int64_t at_us)
 {
-	CHECK(m->period_micros >= 0);
-	return at_us < m->period_until_us ? m->period_micros : 0;
+	return window_used(m->period_micros, m->period_until_us, at_us);
 }
 
 micros workspace_unused(const struct members_row *m, int64_t at_us)
@@ -205,15 +185,15 @@ void workspace_spent(struct decide *d, struct slot *s, const char *member, micro
 
 	if (w == NULL)
 		return;
-	turn_day(s->zone, &w->day_until_us, &w->day_micros, at_us);
-	turn_month(s->zone, &w->month_until_us, &w->month_micros, at_us);
+	window_turn(&w->day_micros, &w->day_until_us, s->zone, zone_next_day, at_us);
+	window_turn(&w->month_micros, &w->month_until_us, s->zone, zone_next_month, at_us);
 	count_account(d, s, w, change);
 	row_check_workspace(w);
 	rows_touch(d->rows, &w->row);
 	if (m == NULL)
 		return;
-	turn_day(s->zone, &m->day_until_us, &m->day_micros, at_us);
-	turn_month(s->zone, &m->month_until_us, &m->month_micros, at_us);
+	window_turn(&m->day_micros, &m->day_until_us, s->zone, zone_next_day, at_us);
+	window_turn(&m->month_micros, &m->month_until_us, s->zone, zone_next_month, at_us);
 	at_us = within_period(w, at_us);
 	before = workspace_unused(m, at_us);
 	turn_period(s, m, at_us);
