@@ -233,15 +233,16 @@ static bool usage_cost(const struct audit *A, const struct subject *s, const str
 		*cost = u->settlement == SETTLEMENT_ESTIMATED ? u->reserved_micros : 0;
 		return true;
 	}
-	if (u->outcome == SETTLE_FAILED && !u->has_usage)
-		return true;
-	if (u->kind == PRICE_ACTION || !u->has_usage) {
-		*cost = u->reserved_micros;
-		return true;
-	}
 	/* The provider's own cost is not kept beside what it made. */
 	if (u->reported) {
 		*cost = u->cost_micros;
+		return true;
+	}
+	/* A failed request that the provider charges for is incomplete: it costs its reservation. */
+	if (u->outcome == SETTLE_FAILED && !u->has_usage && !u->incomplete)
+		return true;
+	if (u->kind == PRICE_ACTION || !u->has_usage) {
+		*cost = u->reserved_micros;
 		return true;
 	}
 	return model_cost(A, s, u, cost);

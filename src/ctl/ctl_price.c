@@ -126,7 +126,7 @@ static int read_place(const char *place, struct price_line *line)
 		else if (kind == '>' &&
 		         ctl_integer(word, "--line: a threshold", 1, COUNTS_MAX, &line->above_tokens) != 0)
 			return CTL_FAILED;
-		else if (kind == '@' && service_tier_named(word) < 0)
+		else if (kind == '@' && (service_tier_named(word) < 0 || service_tier_named(word) == TIER_OTHER))
 			return ctl_wrong("--line: there is no service tier '%s'", word);
 		else if (kind == '@')
 			line->tier = (enum service_tier)service_tier_named(word);

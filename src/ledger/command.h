@@ -177,6 +177,7 @@ struct command {
 		struct {
 			bool has_usage; /* something was counted */
 			bool no_input;  /* usage.h */
+			bool zero;      /* usage.h */
 			int64_t rest;   /* usage.h */
 			struct counts counts;
 			int tier;            /* enum service_tier as served; -1: as asked */

@@ -89,7 +89,7 @@ void price_sort(struct price_line *lines, int count)
 
 static bool line_valid(const struct price_line *l)
 {
-	return (unsigned)l->dimension < DIMENSION_COUNT && (unsigned)l->tier < TIER_COUNT && l->above_tokens >= 0 &&
+	return (unsigned)l->dimension < DIMENSION_COUNT && (unsigned)l->tier < TIER_OTHER && l->above_tokens >= 0 &&
 	       price_variant_valid(l->variant) && l->mantissa >= 0 && l->scale >= 0 && l->scale <= PRICE_SCALE_MAX &&
 	       (wide)l->mantissa <= (wide)PRICE_DOLLARS_MAX * power_of_ten(l->scale);
 }
@@ -160,6 +160,14 @@ static bool has_lines(const struct price *p, enum dimension d)
 {
 	for (int i = 0; i < p->line_count && p->lines[i].dimension <= d; i++)
 		if (p->lines[i].dimension == d)
+			return true;
+	return false;
+}
+
+static bool has_costs(const struct price *p, enum dimension d)
+{
+	for (int i = 0; i < p->line_count && p->lines[i].dimension <= d; i++)
+		if (p->lines[i].dimension == d && p->lines[i].mantissa > 0)
 			return true;
 	return false;
 }
@@ -255,18 +263,26 @@ static bool is_duration(enum dimension d)
 	return false;
 }
 
-/* True if the dimension has lines, or its natural stand-in has. */
-static bool is_priced(const struct price *p, enum dimension d)
+/* The dimension if it has lines, else its natural stand-in that has; DIMENSION_NONE if none has. */
+static enum dimension priced_as(const struct price *p, enum dimension d)
 {
 	enum dimension at = d;
 
 	for (int steps = 0; at != DIMENSION_NONE && steps < 3; steps++, at = dimension_stand_in(at))
 		if (has_lines(p, at))
-			return true;
+			return at;
 	for (size_t i = 0; is_duration(d) && i < DURATION_COUNT; i++)
 		if (has_lines(p, durations[i]))
-			return true;
-	return false;
+			return durations[i];
+	return DIMENSION_NONE;
+}
+
+/* True if a count of by stands for one of covered.  A price of 0 does not stand for one above it. */
+static bool is_covered(const struct price *p, enum dimension covered, enum dimension by)
+{
+	const enum dimension as = priced_as(p, by);
+
+	return as != DIMENSION_NONE && (has_costs(p, as) || !has_costs(p, priced_as(p, covered)));
 }
 
 /* The line of the dimension, or else of its natural stand-in. */
@@ -348,7 +364,7 @@ static int64_t charged_count(const struct question *q, enum dimension d)
 		return c->of[d];
 	for (size_t i = 0; i < sizeof(alternatives) / sizeof(alternatives[0]); i++)
 		if (alternatives[i].covered == d && c->of[alternatives[i].by] > 0 &&
-		    is_priced(q->p, alternatives[i].by))
+		    is_covered(q->p, d, alternatives[i].by))
 			return 0;
 	return c->of[d];
 }

@@ -50,6 +50,7 @@ enum role {
 	ROLE_QUERIES,
 	ROLE_CLASSIFIED,
 	ROLE_PAGES,
+	ROLE_ANNOTATED,
 	ROLE_IMAGES,
 	ROLE_TOTAL,
 	ROLE_PROCESSED_INPUT,
@@ -72,6 +73,8 @@ enum role {
 	ROLE_REGION,
 	ROLE_SPEED,
 	ROLE_COST,
+	ROLE_BYOK,
+	ROLE_COST_DETAILS,
 	ROLE_OTHER
 };
 
@@ -115,6 +118,9 @@ struct reading {
 	bool context;               /* the size of a search's context was said */
 	int64_t cached_sum;         /* of the parts of the cache, while they are read */
 	const char *region, *speed; /* where and how fast the provider served; NULL: as usual */
+	struct said seconds;        /* times COUNTS_FRACTION */
+	bool own_key;               /* a router used the platform's own key: its cost is a fee beside upstream_pico */
+	int64_t upstream_pico;      /* -1: not said */
 	struct counts iterations;
 };
 
@@ -401,17 +407,52 @@ static bool read_fraction(struct reading *r, const struct json *value, int place
 	return false;
 }
 
-/* The tier in which the provider served: OpenAI says default and scale for the standard one. */
+/* Providers' names of tiers: OpenAI's, then those of Vertex.  -1: the name says none. */
+static const struct {
+	char name[32];
+	int tier;
+} tier_names[] = {
+	{"default", TIER_STANDARD},
+	{"scale", TIER_STANDARD},
+	{"auto", -1},
+	{"unspecified", -1},
+	{"ON_DEMAND", TIER_STANDARD},
+	{"ON_DEMAND_PRIORITY", TIER_PRIORITY},
+	{"ON_DEMAND_FLEX", TIER_FLEX},
+	{"PROVISIONED_THROUGHPUT", TIER_STANDARD},
+	{"TRAFFIC_TYPE_UNSPECIFIED", -1},
+};
+
+/* The tier in which the provider served.  A name that is not known is TIER_OTHER: its price is the dearest one. */
 static void read_tier(struct reading *r, const struct json *value)
 {
 	const char *name = json_type(value) == JSON_TEXT ? json_text(value, NULL) : "";
 	int tier = service_tier_named(name);
 
-	if (tier < 0 && (strcmp(name, "default") == 0 || strcmp(name, "scale") == 0))
-		tier = TIER_STANDARD;
-	if (tier < 0 || (r->u->tier >= 0 && r->u->tier != tier))
+	if (name[0] == '\0')
 		refuse_member(r, r->holder);
-	r->u->tier = tier;
+	if (tier < 0)
+		tier = TIER_OTHER;
+	for (size_t i = 0; i < sizeof(tier_names) / sizeof(tier_names[0]); i++)
+		if (strcmp(name, tier_names[i].name) == 0)
+			tier = tier_names[i].tier;
+	if (tier >= 0 && r->u->tier >= 0 && r->u->tier != tier)
+		refuse_member(r, r->holder);
+	if (tier >= 0)
+		r->u->tier = tier;
+}
+
+/* Two spellings of a duration must agree. */
+static void read_seconds(struct reading *r, const struct json *value)
+{
+	int64_t number;
+
+	if (!read_fraction(r, value, dimension_places(DIMENSION_SECONDS), &number))
+		return;
+	if (number > COUNTS_MAX * COUNTS_FRACTION || (r->seconds.given && r->seconds.count != number))
+		refuse_member(r, r->holder);
+	else
+		r->seconds = (struct said){true, number, r->holder};
 }
 
 static void add_variant(struct usage *u, const char *prefix, const char *name)
@@ -466,6 +507,16 @@ static const struct json *total_of(const struct json *cost)
 	return total != NULL ? total : cost;
 }
 
+static void read_cost_details(struct reading *r, const struct json *details)
+{
+	const struct json *upstream = json_get(details, "upstream_inference_cost");
+
+	look_inside(r, details);
+	if (upstream != NULL && json_type(upstream) != JSON_NULL_VALUE &&
+	    !read_fraction(r, upstream, USAGE_COST_PLACES, &r->upstream_pico))
+		r->upstream_pico = -1;
+}
+
 static void read_other(struct reading *r, const struct member *m, const struct json *value)
 {
 	int64_t number;
@@ -478,15 +529,27 @@ static void read_other(struct reading *r, const struct member *m, const struct j
 		read_served(m->role == ROLE_REGION ? &r->region : &r->speed, value);
 	} else if (m->role == ROLE_SECONDS && json_type(value) == JSON_RECORD) {
 		look_inside(r, value); /* mistralai's client writes {} where nothing is set */
-	} else if (m->role == ROLE_SECONDS && read_fraction(r, value, dimension_places(DIMENSION_SECONDS), &number)) {
-		if (number > COUNTS_MAX * COUNTS_FRACTION)
-			refuse_member(r, r->holder);
-		else
-			r->u->counts.of[DIMENSION_SECONDS] = number;
+	} else if (m->role == ROLE_SECONDS) {
+		read_seconds(r, value);
+	} else if (m->role == ROLE_BYOK) {
+		r->own_key = json_type(value) != JSON_BOOL || json_bool(value);
+	} else if (m->role == ROLE_COST_DETAILS) {
+		read_cost_details(r, value);
 	} else if (m->role == ROLE_COST && read_fraction(r, total_of(value), USAGE_COST_PLACES, &number)) {
 		r->u->has_cost = true;
 		r->u->cost_pico = number;
 	}
+}
+
+/* A fee alone is not the cost: without the provider's own charge the cost is not known. */
+static void put_cost(struct reading *r)
+{
+	if (!r->own_key || !r->u->has_cost)
+		return;
+	if (r->upstream_pico < 0)
+		r->u->has_cost = false;
+	else if (__builtin_add_overflow(r->u->cost_pico, r->upstream_pico, &r->u->cost_pico))
+		refuse_member(r, "cost");
 }
 
 /* ---- one member after the other ------------------------------------------------------------------ */
@@ -514,7 +577,7 @@ static void read_listed(struct reading *r, const struct member *m, const struct 
 		read_iterations(r, value);
 	else if (m->role == ROLE_CACHE_LIST)
 		read_cache_list(r, value);
-	else if (m->role >= ROLE_SECONDS && m->role <= ROLE_COST)
+	else if (m->role >= ROLE_SECONDS && m->role <= ROLE_COST_DETAILS)
 		read_other(r, m, value);
 	else
 		look_inside(r, value);
@@ -772,10 +835,13 @@ static void add_others(struct reading *r)
 		enum role role;
 		enum dimension dimension;
 	} others[] = {
-		{ROLE_CITATION, DIMENSION_CITATION}, {ROLE_SEARCHES, DIMENSION_SEARCH_CALLS},
-		{ROLE_QUERIES, DIMENSION_QUERIES},   {ROLE_CLASSIFIED, DIMENSION_QUERIES},
-		{ROLE_PAGES, DIMENSION_PAGES},       {ROLE_IMAGES, DIMENSION_INPUT_IMAGES},
+		{ROLE_CITATION, DIMENSION_CITATION},   {ROLE_SEARCHES, DIMENSION_SEARCH_CALLS},
+		{ROLE_QUERIES, DIMENSION_QUERIES},     {ROLE_CLASSIFIED, DIMENSION_QUERIES},
+		{ROLE_PAGES, DIMENSION_PAGES},         {ROLE_ANNOTATED, DIMENSION_ANNOTATION_PAGES},
+		{ROLE_IMAGES, DIMENSION_INPUT_IMAGES},
 	};
+
+	r->u->counts.of[DIMENSION_SECONDS] = r->seconds.count;
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		r->u->counts.of[others[i].dimension] += r->said[others[i].role].count;
@@ -840,7 +906,7 @@ static bool is_countable(const struct counts *c)
 
 int usage_read(const struct json *usage, struct usage *u)
 {
-	struct reading r = {.usage = usage, .u = u, .searched = ""};
+	struct reading r = {.usage = usage, .u = u, .searched = "", .upstream_pico = -1};
 
 	memset(u, 0, sizeof(*u));
 	u->tier = -1;
@@ -854,8 +920,10 @@ int usage_read(const struct json *usage, struct usage *u)
 		check_unlisted(&r);
 		add_up(&r);
 		put_served(&r);
+		put_cost(&r);
 	}
 	u->counted = r.wrong == NULL && counts_any(&u->counts);
+	u->zero = r.wrong == NULL && !u->counted && (r.said[ROLE_INPUT].given || r.said[ROLE_TOTAL].given);
 	if (r.wrong == NULL && !is_countable(&u->counts))
 		refuse_member(&r, "usage");
 	if (r.wrong == NULL)

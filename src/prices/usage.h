@@ -23,6 +23,7 @@
 struct usage {
 	struct counts counts;
 	bool counted;                    /* something was counted */
+	bool zero;                       /* the object counts tokens, and says that there were none */
 	int tier;                        /* the service tier that the object says, or -1 */
 	char variant[PRICE_VARIANT_MAX]; /* "" when the object says none */
 	bool has_cost;                   /* the provider says what it charges */

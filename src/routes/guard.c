@@ -241,6 +241,7 @@ static void parse_usage_object(struct parse *p, struct command *command)
 
 	if (usage_read(json_get(p->record, "usage"), &usage) == 0) {
 		command->settle.has_usage = usage.counted;
+		command->settle.zero = usage.zero;
 		command->settle.no_input = usage.no_input;
 		command->settle.rest = usage.rest;
 		command->settle.counts = usage.counts;
@@ -276,6 +277,8 @@ static void parse_more_counts(struct parse *p, struct command *command)
 	}
 	if (!same)
 		parse_wrong(p, "counts", PARSE_DIFFERENT);
+	if (more.of[DIMENSION_INPUT] > 0)
+		command->settle.no_input = false;
 	command->settle.has_usage = command->settle.has_usage || counts_any(&more);
 }
 
@@ -305,6 +308,8 @@ static void parse_served(struct parse *p, struct command *command)
 		parse_wrong(p, "serviceTier", PARSE_DIFFERENT);
 	if (tier >= 0)
 		command->settle.tier = tier;
+	if (variant[0] != '\0' && command->settle.variant[0] != '\0' && strcmp(variant, command->settle.variant) != 0)
+		parse_wrong(p, "variant", PARSE_DIFFERENT);
 	if (variant[0] != '\0')
 		command->settle.variant = variant;
 }

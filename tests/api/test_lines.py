@@ -162,6 +162,96 @@ def test_a_provider_s_own_cost(o, account):
     guard.release(o, held)
 
 
+def test_a_router_s_fee_is_not_the_cost(o, account):
+    """With the platform's own key at the provider, OpenRouter's cost is its fee alone."""
+    usage = {"prompt_tokens": 1000, "completion_tokens": 1000, "cost": 0.00014, "is_byok": True}
+    said = use(o, account, "router/any", usage={**usage, "cost_details": {"upstream_inference_cost": 0.0028}})
+    assert (said["costMicros"], said["settlement"]) == (money("0.00294"), "provider_reported")
+    said = use(o, account, "router/any", usage=usage)
+    assert (said["costMicros"], said["settlement"]) == (money("0.003"), "exact")
+
+
+def test_a_cost_that_is_reported_says_that_something_was_used(o, account):
+    """Neither a failure nor a reported 0 makes free what the provider charged for, or what nobody counted."""
+    for model, cost in (("router/any", money("0.0123")), ("talker", None)):
+        held = authorize(o, account, model)
+        said = settle(o, held["hold"], outcome="failed", providerCost="0.0123")
+        assert said["costMicros"] == (cost or held["reservedMicros"]) > 0, model
+        assert settle(o, held["hold"], outcome="failed", providerCost="0.0123")["replayed"] is True
+    for nothing in ({}, {"usage": {"cost": 0}}, {"usage": {"prompt_tokens": None, "cost": 0}}, {"counts": {}}):
+        held = authorize(o, account, "router/any")
+        said = settle(o, held["hold"], **{**nothing, **({} if "usage" in nothing else {"providerCost": "0"})})
+        assert (said["costMicros"], said["settlement"]) == (held["reservedMicros"], "estimated"), nothing
+    none = {"prompt_tokens": 0, "completion_tokens": 0, "cost": 0}
+    assert use(o, account, "router/any", usage=none)["settlement"] == "provider_reported"
+    held = authorize(o, account, "router/any")["hold"]
+    assert settle(o, held, outcome="failed", providerCost="0")["costMicros"] == 0, "a failure, and nothing charged"
+    released = authorize(o, account, "router/any")["hold"]
+    assert settle(o, released, outcome="failed")["costMicros"] == 0
+    assert settle(o, released, 409, outcome="failed", providerCost="0.5")["error"] == "SETTLEMENT_CONFLICT"
+    o.audit()
+
+
+def test_a_late_failure_that_the_provider_charges_for(o):
+    account = o.account(funds_micros=10**9)
+    free, paid = (authorize(o, account, "router/any", ttlSeconds=10) for _ in range(2))
+    guard.pass_time(o, account, 20)
+    assert settle(o, free["hold"], outcome="failed")["costMicros"] == 0
+    assert settle(o, paid["hold"], outcome="failed", providerCost="0.0123")["costMicros"] == money("0.0123")
+    estimated = authorize(o, account, "talker", ttlSeconds=10)
+    guard.pass_time(o, account, 20)
+    said = settle(o, estimated["hold"], outcome="failed", providerCost="0.0123")
+    assert (said["costMicros"], said["settlement"]) == (estimated["reservedMicros"], "late")
+    o.audit()
+
+
+def test_a_tier_that_nobody_knows_is_the_dearest(o, account):
+    """A provider's new tier neither keeps a settlement from being booked, nor makes it cheap."""
+    tokens = {"input_tokens": 1000, "output_tokens": 100}
+    said = use(o, account, "talker", usage={**tokens, "service_tier": "ultra"})
+    assert (said["costMicros"], said["usageIncomplete"]) == (money("0.007"), True)
+    assert {line.get("serviceTier") for line in lines_of(o, account, said["hold"])["lines"]} <= {"other", None}
+    assert use(o, account, "talker", serviceTier="other", inputTokens=1000, outputTokens=100)["costMicros"] == money("0.007")
+    assert authorize(o, account, "talker", inputTokens=1000, maxOutputTokens=100, serviceTier="other")["reservedMicros"] == money("0.007")
+    held = authorize(o, account, "talker")["hold"]
+    for wrong in ("standard", "batch"):
+        assert settle(o, held, 400, usage={**tokens, "service_tier": "ultra"}, serviceTier=wrong)["field"] == "serviceTier"
+    traffic = {"promptTokenCount": 1000, "candidatesTokenCount": 100, "trafficType": "ON_DEMAND_PRIORITY"}
+    assert settle(o, held, usage=traffic)["costMicros"] == money("0.007")
+    assert o.ctl("price", "set", "x", "--provider", "openai", "--line", "pages@other=1", check=False).returncode == 2
+    o.audit()
+
+
+def test_a_variant_of_the_object_is_not_overruled(o, account):
+    usage = {"prompt_tokens": 10, "completion_tokens": 10, "search_context_size": "high"}
+    held = authorize(o, account, "talker")["hold"]
+    for other in ("context=low", "x"):
+        assert settle(o, held, 400, usage=usage, variant=other)["field"] == "variant"
+    base = F("2.5e-6") * 10 + F("1e-5") * 10
+    assert settle(o, held, usage=usage, variant="context=high")["costMicros"] == money(base + F("0.03"))
+
+
+def test_an_input_that_the_counts_say_is_not_estimated(o, account):
+    held = authorize(o, account, "talker", inputTokens=1000)["hold"]
+    said = settle(o, held, usage={"output_tokens": 10}, counts={"inputTokens": 400})
+    assert (said["costMicros"], said["settlement"]) == (money(F("2.5e-6") * 400 + F("1e-5") * 10), "exact")
+    held = authorize(o, account, "talker", inputTokens=1000)["hold"]
+    said = settle(o, held, usage={"output_tokens": 10}, counts={"cacheReadTokens": 1})
+    assert (said["costMicros"], said["settlement"]) == (
+        money(F("2.5e-6") * 1000 + F("1.25e-6") + F("1e-5") * 10), "estimated")
+
+
+def test_two_durations_that_differ_are_refused(o, account):
+    held = authorize(o, account, "scribe")["hold"]
+    assert settle(o, held, 400, usage={"seconds": 3600, "prompt_audio_seconds": 1})["field"] == "usage.prompt_audio_seconds"
+    assert settle(o, held, usage={"seconds": 60, "prompt_audio_seconds": 60})["costMicros"] == money("0.006")
+
+
+def test_pages_that_were_annotated(o, account):
+    usage = {"pages_processed": 0, "pages_processed_annotation": 3, "doc_size_bytes": 4096}
+    assert use(o, account, "reader", usage=usage)["costMicros"] == money("0.015")
+
+
 def test_a_settlement_repeats_and_conflicts(o, account):
     held = authorize(o, account, "talker")["hold"]
     said = settle(o, held, counts={"audioInputTokens": 10}, serviceTier="priority", inputTokens=5)

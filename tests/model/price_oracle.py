@@ -223,18 +223,23 @@ COVERED_BY = {
 }
 
 
-def has_natural(lines, dimension):
-    if dimension in lines:
-        return True
+def natural(lines, dimension):
+    """The dimension whose lines are natural for this one; None: there is none."""
     if dimension in DURATIONS:
-        return any(d in lines for d in DURATIONS)
+        return next((d for d in (dimension, *DURATIONS) if d in lines), None)
     seen = set()
-    while dimension in NATURAL and dimension not in seen:
+    while dimension not in lines and dimension in NATURAL and dimension not in seen:
         seen.add(dimension)
         dimension = NATURAL[dimension]
-        if dimension in lines:
-            return True
-    return False
+    return dimension if dimension in lines else None
+
+
+def is_alternative(lines, by, covered):
+    """A listed 0 does not stand for a price."""
+    def costs(dimension):
+        return any(line[3] for line in lines.get(natural(lines, dimension), ()))
+
+    return natural(lines, by) is not None and (costs(by) or not costs(covered))
 
 
 def cost(lines, counts, tier, variant):
@@ -243,7 +248,7 @@ def cost(lines, counts, tier, variant):
     if "requests" in lines and not counts.get("requests"):
         counts["requests"] = Fraction(1)
     kept = {d: n for d, n in counts.items()
-            if not any(counts.get(c, 0) > 0 and has_natural(lines, c) for c in COVERED_BY.get(d, []))}
+            if not any(counts.get(c, 0) > 0 and is_alternative(lines, c, d) for c in COVERED_BY.get(d, []))}
     total = sum(counts.get(d, 0) for d in INPUT_SIDE)
     dollars, unpriced, flagged = Fraction(0), [], False
     for dimension, count in kept.items():

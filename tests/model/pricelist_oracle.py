@@ -216,6 +216,14 @@ def priced_as(lines, dimension):
     return next((d for d in DURATIONS if d in have), None) if dimension in DURATIONS else None
 
 
+def covers(lines, by, covered):
+    """A price of 0 does not stand for one above it."""
+    def costs(dimension):
+        return any(line[0] == priced_as(lines, dimension) and line[4] for line in lines)
+
+    return priced_as(lines, by) is not None and (costs(by) or not costs(covered))
+
+
 def chain(dimension):
     """The dimension and its natural stand-ins."""
     found = []
@@ -249,7 +257,7 @@ def charge(lines, counts, tier, variant, terms, unit):
     """(micros, incomplete, unpriced)."""
     total = sum(counts.get(d, 0) for d in INPUT)
     charged = {d: c for d, c in counts.items()
-               if not any(counts.get(by, 0) > 0 and priced_as(lines, by) for by in COVERED.get(d, ()))}
+               if not any(counts.get(by, 0) > 0 and covers(lines, by, d) for by in COVERED.get(d, ()))}
     if any(line[0] == "requests" for line in lines):
         charged.setdefault("requests", F(1))
     whole, incomplete, unpriced = F(0), False, False

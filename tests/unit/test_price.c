@@ -204,6 +204,7 @@ static void test_tiers_and_stand_ins(void **state)
 		{"inputTokens=10", TIER_PRIORITY, "", 30, false, false},
 		/* Flex has no price: the dearest of the others. */
 		{"inputTokens=10", TIER_FLEX, "", 30, true, false},
+		{"inputTokens=10", TIER_OTHER, "", 30, true, false},
 		{"inputTokens=2000", TIER_BATCH, "", 6000, true, false},
 		{"outputTokens=10", TIER_BATCH, "", 20, false, false},
 		{"outputTokens=10", TIER_PRIORITY, "", 40, true, false},
@@ -693,12 +694,23 @@ static void test_what_covers_has_a_price_itself(void **state)
 		/* No price of tokens: the characters are charged, and the tokens are flagged. */
 		{"inputTokens=3,characters=10", TIER_STANDARD, "", 150, true, true},
 	};
+	/* A listed 0 does not stand for a price: one token would make any text free. */
+	static const struct price_line unpaid[] = {
+		LINE(INPUT, STANDARD, 0, "", 0, 0), LINE(OUTPUT, STANDARD, 0, "", 0, 0),
+		LINE(SECONDS, STANDARD, 0, "", 1, 3), LINE(CHARACTERS, STANDARD, 0, "", 15, 6)};
+	static const struct example paid[] = {
+		{"inputTokens=1,characters=10", TIER_STANDARD, "", 150, false, false},
+		{"outputTokens=1,outputCharacters=10", TIER_STANDARD, "", 150, false, false},
+		{"seconds=2,characters=10", TIER_STANDARD, "", 150, false, false},
+	};
 	struct price p = PRICED(own);
 
 	(void)state;
 	EXAMPLES(p, examples);
 	p = PRICED(spoken);
 	EXAMPLES(p, speaking);
+	p = PRICED(unpaid);
+	EXAMPLES(p, paid);
 }
 
 static void test_fractions_of_seconds_and_of_micros(void **state)
@@ -1129,10 +1141,10 @@ static void test_as_many_lines_as_are_kept(void **state)
 	struct buf text;
 
 	(void)state;
-	_Static_assert(DIMENSION_COUNT * TIER_COUNT <= PRICE_LINES_MAX, "a model may list all dimensions in all tiers");
+	_Static_assert(DIMENSION_COUNT * TIER_OTHER <= PRICE_LINES_MAX, "a model may list all dimensions in all tiers");
 	for (int i = 0; i < PRICE_LINES_MAX; i++)
-		lines[i] = (struct price_line){(enum dimension)(i / TIER_COUNT % DIMENSION_COUNT),
-		                               (enum service_tier)(i % TIER_COUNT),
+		lines[i] = (struct price_line){(enum dimension)(i / TIER_OTHER % DIMENSION_COUNT),
+		                               (enum service_tier)(i % TIER_OTHER),
 		                               i,
 		                               "",
 		                               i,
@@ -1183,11 +1195,11 @@ static void test_what_a_line_may_not_be(void **state)
 {
 	static const struct price_line bad[] = {
 		{DIMENSION_COUNT, TIER_STANDARD, 0, "", 1, 6}, {DIMENSION_INPUT, TIER_COUNT, 0, "", 1, 6},
-		LINE(INPUT, STANDARD, -1, "", 1, 6),           LINE(INPUT, STANDARD, 0, "a\tb", 1, 6),
-		LINE(INPUT, STANDARD, 0, "a\\b", 1, 6),        LINE(INPUT, STANDARD, 0, "\xc3\xa9", 1, 6),
-		LINE(INPUT, STANDARD, 0, "", -1, 6),           LINE(INPUT, STANDARD, 0, "", 1, -1),
-		LINE(INPUT, STANDARD, 0, "", 1, 19),           LINE(INPUT, STANDARD, 0, "", 1001, 0),
-		LINE(INPUT, STANDARD, 0, "", 1000001, 3),
+		{DIMENSION_INPUT, TIER_OTHER, 0, "", 1, 6},    LINE(INPUT, STANDARD, -1, "", 1, 6),
+		LINE(INPUT, STANDARD, 0, "a\tb", 1, 6),        LINE(INPUT, STANDARD, 0, "a\\b", 1, 6),
+		LINE(INPUT, STANDARD, 0, "\xc3\xa9", 1, 6),    LINE(INPUT, STANDARD, 0, "", -1, 6),
+		LINE(INPUT, STANDARD, 0, "", 1, -1),           LINE(INPUT, STANDARD, 0, "", 1, 19),
+		LINE(INPUT, STANDARD, 0, "", 1001, 0),         LINE(INPUT, STANDARD, 0, "", 1000001, 3),
 	};
 	struct price p = gpt_4o();
 

@@ -88,6 +88,20 @@ static void complete(const struct decide *d, const struct command *c, const stru
 	CHECK(of[DIMENSION_INPUT] >= 0 && of[DIMENSION_OUTPUT] >= 0);
 }
 
+/* True if the settlement says that there was no use.  One that counts nothing says nothing. */
+static bool says_nothing_used(const struct command *c, const struct settled *s)
+{
+	return !counts_any(&s->counts) && (c->settle.has_usage || c->settle.zero);
+}
+
+/* A failed request that used nothing.  A provider that charges for a model says that something was used. */
+static bool is_release(const struct command *c, enum price_kind kind)
+{
+	const bool charged = kind == PRICE_MODEL && c->settle.has_cost && c->settle.cost_pico > 0;
+
+	return c->settle.outcome == SETTLE_FAILED && !c->settle.has_usage && !charged;
+}
+
 /* Replaces the cost by the one that the provider reports, as the policy on that provider says.  A reported 0 counts
  * only where nothing was used.  False when it is out of range. */
 static bool take_reported(const struct decide *d, const struct command *c, const struct terms_of_hold *h,
@@ -96,7 +110,7 @@ static bool take_reported(const struct decide *d, const struct command *c, const
 	const enum use_policy policy = use_policy(d, h->provider);
 	micros reported;
 
-	if (!c->settle.has_cost || policy == USE_IGNORE || (c->settle.cost_pico == 0 && counts_any(&s->counts)))
+	if (!c->settle.has_cost || policy == USE_IGNORE || (c->settle.cost_pico == 0 && !says_nothing_used(c, s)))
 		return true;
 	if (!price_of_dollars(s->price, c->answer.unit, c->settle.cost_pico, &reported))
 		return false;
@@ -133,7 +147,7 @@ static enum outcome compute(const struct decide *d, const struct command *c, con
 {
 	complete(d, c, h, s);
 	s->settlement = c->settle.outcome == SETTLE_PARTIAL ? SETTLEMENT_PARTIAL : SETTLEMENT_EXACT;
-	if (h->source == SOURCE_BYOK || (c->settle.outcome == SETTLE_FAILED && !c->settle.has_usage))
+	if (h->source == SOURCE_BYOK || is_release(c, h->kind))
 		return OUTCOME_OK;
 	if (h->kind == PRICE_ACTION || !c->settle.has_usage) {
 		s->cost_micros = h->reserved_micros;
@@ -202,7 +216,7 @@ static void book(struct decide *d, struct slot *s, const struct command *c, stru
 static void settle_open(struct decide *d, struct slot *s, struct command *c, struct holds_row *h)
 {
 	const struct terms_of_hold terms = terms_of_open(h);
-	const bool release = c->settle.outcome == SETTLE_FAILED && !c->settle.has_usage;
+	const bool release = is_release(c, (enum price_kind)h->kind);
 	struct settled settled;
 	struct usages_row *u;
 
@@ -255,8 +269,7 @@ void decide_settle(struct decide *d, struct slot *s, struct command *c)
 	} else if (u != NULL && u->state == USAGE_EXPIRED) {
 		settle_expired(d, s, c, u);
 	} else if (u != NULL) {
-		const bool released =
-			u->state == USAGE_RELEASED && c->settle.outcome == SETTLE_FAILED && !c->settle.has_usage;
+		const bool released = u->state == USAGE_RELEASED && is_release(c, (enum price_kind)u->kind);
 
 		c->answer.outcome = released || same_settlement(d, u, c) ? OUTCOME_OK : OUTCOME_SETTLEMENT_CONFLICT;
 		c->answer.replayed = c->answer.outcome == OUTCOME_OK;
