@@ -10,6 +10,7 @@ import http.server
 import json
 import os
 import pathlib
+import pwd
 import re
 import signal
 import socket
@@ -173,6 +174,26 @@ def test_a_web_server_that_may_not_reach_the_socket(o, tmp_path):
         with changed_conf(o, listen=f"unix:{path}") as conf:
             _, checks = doctor(o, conf=conf)
     assert checks["listen"]["state"] == "warning" and "adduser " in checks["listen"]["advice"], checks["listen"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a socket to another group")
+def test_no_person_poses_as_the_web_server(o, tmp_path):
+    """A person's process by the name of nginx is not let in on doctor's advice, and hides no web server that is shut out."""
+    with socket.socket(socket.AF_UNIX) as s:
+        path = tmp_path / "s"
+        s.bind(str(path))
+        os.chown(path, 1, 1)
+        path.chmod(0o660)
+        posing = subprocess.Popen(["setpriv", "--reuid=54321", "--regid=1", "--clear-groups", "bash", "-c",
+                                   "printf nginx > /proc/$$/comm; read"], stdin=subprocess.PIPE)
+        try:
+            wait_until(lambda: pathlib.Path(f"/proc/{posing.pid}/comm").read_text() == "nginx\n", 10, "its name")
+            with changed_conf(o, listen=f"unix:{path}") as conf:
+                _, checks = doctor(o, conf=conf)
+        finally:
+            posing.communicate(b"\n", timeout=30)
+    server = pwd.getpwuid(pathlib.Path(f"/proc/{o.server_pid}").stat().st_uid).pw_name
+    assert checks["listen"]["state"] == "warning" and f"adduser {server} " in checks["listen"]["advice"], checks["listen"]
 
 
 def test_no_token_secret(o):
@@ -420,6 +441,34 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     do_GET = do_POST = pass_on
+
+
+class Hostile(http.server.BaseHTTPRequestHandler):
+    """Stripe's part, with an error that writes to the title of a terminal, and clears it."""
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        body = json.dumps({"error": {"type": "invalid_request_error", "message": "\x1b]0;all is well\x07\x1b[2Jno\x7f"}}).encode()
+        self.send_response(400)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_another_servers_words_do_not_control_the_terminal(o):
+    with http.server.HTTPServer(("127.0.0.1", 0), Hostile) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with changed_conf(o, stripe_secret_key="sk_test_" + "5" * 24, stripe_webhook_secret="whsec_" + "5" * 32,
+                              stripe_api_base=f"http://127.0.0.1:{server.server_address[1]}") as conf:
+                done = o.ctl("-c", conf, "doctor", check=False)
+                shown = done.stdout
+        finally:
+            server.shutdown()
+    assert "it answers 400: ?]0;all is well??[2Jno?\n" in shown, shown + done.stderr
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", shown)
 
 
 def without(name):

@@ -15,6 +15,14 @@ static const char *const state_names[DOCTOR_STATE_COUNT] = {
 	[DOCTOR_PROBLEM] = "problem",
 };
 
+/* Found words may be another server's: they must not control a terminal. */
+static void make_plain(char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < ' ' || *text == '\x7F')
+			*text = '?';
+}
+
 void doctor_say(struct doctor *D, const char *check, enum doctor_state state, const char *advice, const char *format,
                 ...)
 {
@@ -24,6 +32,7 @@ void doctor_say(struct doctor *D, const char *check, enum doctor_state state, co
 	va_start(arguments, format);
 	(void)vsnprintf(found, sizeof(found), format, arguments);
 	va_end(arguments);
+	make_plain(found);
 	D->count[state]++;
 	if (!D->ctl->json) {
 		(void)printf("%-8s %s: %s\n", state_names[state], check, found);

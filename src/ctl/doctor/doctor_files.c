@@ -14,6 +14,7 @@
 #define ADVICE_MAX 512
 #define GROUPS_MAX 64
 #define PROC_PATH_MAX 64
+#define SYSTEM_USER_MAX 999 /* from here on, users of persons: anybody may give a process any name */
 
 /* ---- octroi.conf ----------------------------------------------------------------------------- */
 
@@ -153,7 +154,8 @@ static bool is_web_server(const char *process)
 	return strcmp(name, "nginx\n") == 0 || strcmp(name, "apache2\n") == 0 || strcmp(name, "httpd\n") == 0;
 }
 
-/* Finds a web server that runs here and may not write to the socket.  False where there is none, or one that may. */
+/* Finds a system's web server that runs here and may not write to the socket.  False where there is none, or one that
+ * may. */
 static bool find_shut_out(const struct stat *s, uid_t *user)
 {
 	DIR *processes = opendir("/proc");
@@ -167,7 +169,7 @@ static bool find_shut_out(const struct stat *s, uid_t *user)
 
 		(void)snprintf(path, sizeof(path), "/proc/%.16s", entry->d_name);
 		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || !is_web_server(entry->d_name) ||
-		    stat(path, &process) != 0 || process.st_uid == 0)
+		    stat(path, &process) != 0 || process.st_uid == 0 || process.st_uid > SYSTEM_USER_MAX)
 			continue;
 		let_in = is_let_in(process.st_uid, s);
 		shut_out = true;
