@@ -190,7 +190,7 @@ void ops_shelf(struct call *c)
                "location = /api/shelf { include octroi/pass.conf; include octroi/fastcgi_params;"
                " fastcgi_pass octroi_public; }\n",
                missed=AGREEMENT + "test_web_servers_pass_on_the_public_routes"),
-        before("apache/octroi.conf", "|webhooks)(/.*)?)$", "|shelf",
+        before("apache/public.conf", "|webhooks)(/.*)?)$", "|shelf",
                missed=AGREEMENT + "test_web_servers_pass_on_the_public_routes"),
         before("src/routes/openapi.json", '    "/api/pricing": {\n', """\
     "/api/shelf": {

@@ -1,6 +1,7 @@
 """octroictl setup: from an installed octroi to its first request, once and again, and what it must leave alone."""
 
 import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -14,7 +15,7 @@ import threading
 import pytest
 
 import fastcgi
-from octroi import TOP, Octroi, wait_until
+from octroi import TOP, Octroi, free_port, wait_until
 
 BUILD = pathlib.Path(os.environ["OCTROI_BUILD"])
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin") or BUILD / "programs/usr/sbin/nginx"  # as quickstart finds it
@@ -163,9 +164,11 @@ def test_what_a_person_wrote_stays(site):
 def test_the_web_server_takes_what_it_wrote(site):
     good(site.setup("--yes", "--internal-address", "127.0.0.1:18181", "--server-name", "credits.test", "--prices",
                     TOP / "demo/prices.json"))
-    conf = (site.nginx / "octroi/octroi.conf").read_text()
-    assert "listen 127.0.0.1:18181;" in conf and "server_name credits.test;\n" in conf and "8081" not in conf
-    (site.nginx / "octroi/octroi.conf").write_text(conf.replace("listen 80;", f"listen unix:{site.dir}/80;"))
+    conf, page = site.nginx / "octroi/octroi.conf", site.nginx / "octroi/site.conf"
+    assert "listen 127.0.0.1:18181;" in conf.read_text() and "8081" not in conf.read_text()
+    assert "server_name credits.test;" in page.read_text() and "include octroi/site.conf;" in (
+        site.nginx / "conf.d/zz-octroi.conf").read_text()
+    page.write_text(page.read_text().replace("listen 80;", f"listen unix:{site.dir}/80;"))
     places = "".join(f"{kind}_temp_path {site.dir}/temp; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     (site.nginx / "nginx.conf").write_text(f"pid {site.dir}/pid; error_log {site.dir}/error; events {{ }}"
                                            f" http {{ access_log off; {places} include conf.d/*.conf; }}")
@@ -174,14 +177,84 @@ def test_the_web_server_takes_what_it_wrote(site):
     assert done.returncode == 0, done.stderr
 
 
-def test_apache_gets_its_file(site):
-    (site.dir / "apache/conf-available").mkdir(parents=True)
-    good(site.ctl("setup", "--db-socket", site.socket, "--db-name", site.name, "--db-user", site.name, "--web",
-                  "apache", "--web-dir", site.dir / "apache", "--no-start", "--yes", "--internal-address",
-                  "127.0.0.1:18182", "--prices", TOP / "demo/prices.json"))
-    assert "Define OCTROI_INTERNAL_ADDRESS 127.0.0.1:18182" in (
-        site.dir / "apache/conf-available/octroi.conf").read_text()
-    assert not (site.nginx / "octroi").exists()
+@pytest.mark.parametrize("named", [False, True])
+def test_requests_of_other_sites_stay_theirs(site, named):
+    """A server on port 80 that is read before the sites would take all requests that name none of them."""
+    (site.nginx / "sites-enabled").mkdir()
+    shown = good(site.setup("--yes", *(["--server-name", "credits.test"] if named else []), "--prices", TOP / "demo/prices.json"))
+    includes = {str(path.relative_to(site.nginx)): path.read_text().splitlines()[-1]
+                for folder in ("conf.d", "sites-enabled") for path in (site.nginx / folder).iterdir()}
+    assert includes == {"conf.d/octroi.conf": "include octroi/octroi.conf;"} | (
+        {"sites-enabled/zz-octroi.conf": "include octroi/site.conf;"} if named else {})
+    assert re.findall(r"^\s*listen .*", (site.nginx / "octroi/octroi.conf").read_text(), re.M) == ["\tlisten 127.0.0.1:8081;"]
+    assert ("by hand   browsers reach octroi" in shown) != named
+
+
+def set_up_apache(site, *more):
+    for folder in ("conf-available", "sites-available"):
+        (site.dir / "apache" / folder).mkdir(parents=True, exist_ok=True)
+    return site.ctl("setup", "--db-socket", site.socket, "--db-name", site.name, "--db-user", site.name, "--web", "apache",
+                    "--web-dir", site.dir / "apache", "--no-start", "--yes", "--prices", TOP / "demo/prices.json", *more)
+
+
+def test_apache_gets_its_files(site):
+    good(set_up_apache(site, "--internal-address", "127.0.0.1:18182"))
+    apache = site.dir / "apache"
+    assert "Define OCTROI_INTERNAL_ADDRESS 127.0.0.1:18182" in (apache / "octroi/octroi.conf").read_text()
+    assert (apache / "conf-available/octroi.conf").read_text().endswith("\nInclude octroi/octroi.conf\n")
+    assert (apache / "octroi/require-credit.conf").exists() and not (apache / "octroi/octroi.fcgi").exists()
+    assert not list((apache / "sites-available").iterdir()) and not (site.nginx / "octroi").exists()
+
+
+MODULES = "/usr/lib/apache2/modules"
+
+
+def test_a_page_that_apache_serves_of_its_own_name_only(site):
+    """The billing page is there under octroi's name; what the other site has at octroi's paths stays its own."""
+    good(set_up_apache(site, "--internal-address", f"127.0.0.1:{free_port()}", "--server-name", "credits.test"))
+    web, port, own = site.dir / "apache", free_port(), site.dir / "own"
+    (own / "api/webhooks").mkdir(parents=True)
+    shutil.copytree(TOP / "web", site.dir / "web")
+    for path in ("healthz", "api/webhooks/stripe", "billing"):
+        (own / path).write_text("the site's own\n")
+    page = web / "octroi/site.conf"
+    page.write_text(page.read_text().replace("*:80", f"127.0.0.1:{port}"))
+    user = "" if os.geteuid() else "User daemon\nGroup daemon\n"
+    modules = "".join(f"LoadModule {name}_module {MODULES}/mod_{name}.so\n"
+                      for name in ("mpm_event", "authz_core", "alias", "headers", "mime", "proxy", "proxy_fcgi"))
+    (web / "httpd.conf").write_text(
+        f"{modules}{user}ServerRoot {web}\nServerName other.test\nListen 127.0.0.1:{port}\nPidFile {web}/pid\n"
+        f"ErrorLog {web}/error.log\nMutex file:{web} default\nTypesConfig /dev/null\nDefine OCTROI_WEB {site.dir}/web\n"
+        f"Include conf-available/octroi.conf\n<VirtualHost 127.0.0.1:{port}>\nDocumentRoot {own}\n<Directory {own}>\n"
+        f"Require all granted\n</Directory>\n</VirtualHost>\nInclude sites-available/*.conf\n")
+    site.dir.chmod(0o755)
+    with open(site.dir / "apache.log", "wb") as log:
+        apache = subprocess.Popen(["/usr/sbin/apache2", "-DFOREGROUND", "-f", web / "httpd.conf"], stdin=subprocess.DEVNULL,
+                                  stdout=log, stderr=log)
+    try:
+        def ask(path, name):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            try:
+                connection.request("GET", path, headers={"Host": name})
+                answer = connection.getresponse()
+                return answer.status, answer.read()
+            except OSError:
+                return 0, b""
+            finally:
+                connection.close()
+        wait_until(lambda: ask("/billing", "other.test")[0] or apache.poll() is not None, 30, "Apache")
+        for name in ("other.test", "127.0.0.1"):
+            for path in ("/healthz", "/api/webhooks/stripe", "/billing"):
+                assert ask(path, name) == (200, b"the site's own\n"), (path, name)
+            assert ask("/api/credits", name)[0] == 404
+        assert b"<octroi-" in ask("/billing", "credits.test")[1], (web / "error.log").read_text()
+        assert ask("/octroi/ui/octroi.js", "credits.test")[0] == 200
+        for path in ("/healthz", "/api/webhooks/stripe", "/api/credits"):  # octroi itself does not run
+            assert ask(path, "credits.test")[0] == 503
+        assert ask("/api/guard/authorize", "credits.test")[0] == 404
+    finally:
+        apache.terminate()
+        apache.wait(30)
 
 
 @pytest.mark.parametrize("arguments, said", [
@@ -192,6 +265,10 @@ def test_apache_gets_its_file(site):
     (("--db-host", "127.0.0.1"), "--db-host or --db-socket, not both"),
     (("--web-dir", "/nowhere"), "--web-dir names the directory"),
     (("--web", "lighttpd"), "nginx, apache or none"),
+    (("--server-name", "a; } server { listen 80"), "is a host name"),
+    (("--server-name", ""), "is a host name"),
+    (("--internal-address", "8081"), "is ADDRESS:PORT"),
+    (("--internal-address", "127.0.0.1:8081; include /etc/passwd"), "is ADDRESS:PORT"),
     (("--admin-user", "nobody-of-that-name"), "is it installed and running"),
     (("--json",), "talks to a person"),
     (("surplus",), "one argument too many"),

@@ -298,11 +298,13 @@ def test_purge_leaves_nothing_but_the_database_and_says_so(life):
 # ---- the words of docs/install.md ------------------------------------------------------------------------
 
 def words():
-    """The commands of the package's section, without their comments."""
+    """(to install, later): the commands of the package's section, without their comments."""
     page = (TOP / "docs/install.md").read_text(encoding="utf-8")
     section = page.split("\n## Debian's package\n")[1].split("\n## ")[0]
-    block = re.search(r"^```\n(.*?)^```$", section, re.M | re.S)[1]
-    return [re.sub(r"\s+#\s.*", "", line) for line in block.splitlines()]
+    blocks = re.findall(r"^```\n(.*?)^```$", section, re.M | re.S)
+    first, later = ([re.sub(r"\s+#\s.*", "", line) for line in block.splitlines()] for block in blocks)
+    assert len(first) + len(later) <= 10
+    return first, later
 
 
 class Booted:
@@ -370,7 +372,7 @@ def booted(release, built, request):
     shutil.copy(built, guest / "srv/build" / built.name.removeprefix(f"{release}-"))
     shutil.copy(TOP / "demo/prices.json", guest / "srv")
     shutil.copy(TOP / "tests/fake_stripe.py", guest / "srv")
-    [install] = [line for line in words() if line.startswith("apt-get install ")]
+    [install] = [line for line in words()[0] if line.startswith("apt-get install ")]
     assert install.endswith(" nginx")
     line = re.sub(r"\./build/octroi_\S+", "./build/octroi_*.deb", install.removesuffix("nginx") + SERVERS[request.param])
     started = time.monotonic()
@@ -383,9 +385,9 @@ def booted(release, built, request):
 
 
 def test_the_words_of_install_md(booted):
-    commands = words()
+    commands, _ = words()
     [at] = [i for i, line in enumerate(commands) if line.startswith("apt-get install ")]
-    assert len(commands) <= 10
+    site = booted.do("curl -s http://127.0.0.1/")  # the one that the machine has already
     started = time.monotonic()
     said = "".join(booted.do(line) for line in commands[at + 1:])
     assert "0 warnings, 0 problems" in said, said
@@ -394,6 +396,10 @@ def test_the_words_of_install_md(booted):
     print(f"from apt-get install to the first request: {booted.installing_s + time.monotonic() - started:.0f} s")
     assert booted.installing_s + time.monotonic() - started < 300
     key = re.search(r"oct_guard_[\w-]+", first)[0]
+    named = "curl -s --resolve credits.example:80:127.0.0.1 http://credits.example"
+    assert "<octroi-" in booted.do(f"{named}/billing") and "import" in booted.do(f"{named}/octroi/ui/octroi.js")
+    assert '"status"' in booted.do(f"{named}/healthz")
+    assert site == booted.do("curl -s http://127.0.0.1/") != "" and "octroi" not in booted.do("curl -s http://127.0.0.1/healthz")
     again = booted.do(commands[-1])
     assert not re.search(r"^made|^run +systemctl", again, re.M) and "0 problems" in again, again
     booted.do("octroictl account create user:42")
@@ -421,15 +427,13 @@ def test_the_words_of_install_md(booted):
 
 def test_the_first_top_up(booted):
     """As docs/stripe.md says, with a Stripe for tests; then the machine is restarted."""
+    booted.do("echo '127.0.0.1 credits.example' >> /etc/hosts")
     booted.do("systemd-run --unit=stripe --quiet sh -c 'exec /usr/bin/python3 -u /srv/fake_stripe.py --port 8099 "
-              "--webhook-url http://127.0.0.1/api/webhooks/stripe > /srv/stripe.conf'")
+              "--webhook-url http://credits.example/api/webhooks/stripe > /srv/stripe.conf'")
     booted.wait("grep -q stripe_webhook_secret /srv/stripe.conf")
-    booted.do("cat /srv/stripe.conf >> /etc/octroi/octroi.conf && octroi -t && "
-              "systemctl restart octroi")
+    [restart] = [line for line in words()[1] if "restart" in line]
+    booted.do(f"cat /srv/stripe.conf >> /etc/octroi/octroi.conf && octroi -t && {restart}")
     key = re.search(r"oct_app_[\w-]+", booted.do("octroictl key create --scope app"))[0]
-    if booted.call("which", "nginx").returncode == 0:  # the site that the machine has already is the one that is served
-        booted.do("sed -i 's/server_name credits.example;/server_name 127.0.0.1;/' /etc/nginx/octroi/octroi.conf && "
-                  "systemctl reload nginx")
     made = booted.do(f"curl -sS -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d "
                      "'{\"amount\":2000}' 'http://127.0.0.1:8081/api/credits/topup?account=first-customer'")
     page = re.search(r'"url":"([^"]+)"', made)[1]
@@ -460,9 +464,16 @@ def test_credentials_of_the_example(booted):
 
 
 def test_removal_stops_it(booted):
-    booted.do("dpkg -r octroi")
+    remove, purge = words()[1][1:]
+    booted.do(f"{remove} -y")
     for unit in UNITS:
         assert booted.call("systemctl", "is-active", unit).stdout.strip() != "active", unit
     assert booted.call("ls", "/run/octroi").returncode != 0
-    assert "DROP DATABASE octroi" in booted.do("dpkg -P octroi")
+    said = booted.do(f"{purge} -y")
+    assert "DROP DATABASE octroi" in said and booted.call("ls", "/etc/octroi").returncode != 0
     assert "accounts" in booted.do("mariadb -e 'SHOW TABLES FROM octroi'")
+    # The rest is what octroictl setup wrote, and the commands that are printed remove it.
+    for command in re.findall(r"^  (mariadb -e .*|rm -r .*)$", said, re.M):
+        booted.do(command)
+    assert booted.call("sh", "-c", "find /etc /var/lib/mysql -name '*octroi*' | grep .").stdout == ""
+    booted.do("systemctl restart nginx 2>/dev/null || systemctl restart apache2")

@@ -57,7 +57,7 @@ class Second:
         public, internal = free_port(), free_port()
         web = self.home / "web"
         shutil.copytree(state / "web", web)
-        for file in (web / "nginx.conf", web / "octroi" / "octroi.conf"):
+        for file in (web / "nginx.conf", web / "octroi/octroi.conf", web / "octroi/site.conf"):
             text = file.read_text()
             text = text.replace(f"{state}/run/nginx", f"{self.run}/nginx").replace(f"{state}/run/", f"{self.run}/")
             text = text.replace(f"{state}/log/", f"{self.run}/")

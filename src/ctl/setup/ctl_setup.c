@@ -7,6 +7,7 @@
 
 #define CONF_PATH "/etc/octroi/octroi.conf"
 #define ANSWER_MAX 256
+#define NAME_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-"
 #define TRIAL_MODEL "gpt-4o-mini"
 
 /* ---- asking ------------------------------------------------------------------------------------ */
@@ -103,6 +104,19 @@ static int find_paths(struct setup *S)
 	return CTL_OK;
 }
 
+/* Both are written into the web server's files as they are. */
+static int check_names(const struct setup_answers *a)
+{
+	if (a->server_name != NULL &&
+	    (*a->server_name == '\0' || strspn(a->server_name, NAME_LETTERS) != strlen(a->server_name)))
+		return ctl_wrong("setup: --server-name is a host name, not '%s'", a->server_name);
+	if (a->internal_address != NULL &&
+	    (strchr(a->internal_address, ':') == NULL ||
+	     strspn(a->internal_address, NAME_LETTERS "[]:") != strlen(a->internal_address)))
+		return ctl_wrong("setup: --internal-address is ADDRESS:PORT, not '%s'", a->internal_address);
+	return CTL_OK;
+}
+
 int ctl_setup(struct ctl *c)
 {
 	struct setup S = {.ctl = c};
@@ -124,7 +138,9 @@ int ctl_setup(struct ctl *c)
 	if (c->json)
 		return ctl_wrong("setup talks to a person: it has no --json");
 	c->config = &S.config;
-	result = find_paths(&S);
+	result = check_names(&S.answers);
+	if (result == CTL_OK)
+		result = find_paths(&S);
 	if (result == CTL_OK)
 		result = ask_all(&S, &said, yes);
 	if (result == CTL_OK)

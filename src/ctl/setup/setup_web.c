@@ -13,15 +13,20 @@
 #endif
 
 #define SHIPPED_ADDRESS "127.0.0.1:8081"
-#define SHIPPED_NAME "credits.example; # yours"
-#define NGINX_INCLUDE "# By octroictl setup; the servers and upstreams are in octroi/.\ninclude octroi/octroi.conf;\n"
+#define SHIPPED_NAME "credits.example"
+#define INCLUDE "# By octroictl setup; what it includes is in octroi/.\n"
+#define CONF_SUFFIX ".conf"
 
-/* Known web servers, by name: the directory of their configuration on Debian, and of a part that they read. */
+/* Known web servers, by name: the directory of their configuration on Debian, the file in it that includes octroi, and
+ * the one that includes a server for browsers.  The latter is read last, because the first server of an address takes
+ * the requests that name none. */
 static const struct web {
-	const char *name, *directory, *includes;
+	const char *name, *directory, *include, *include_text, *site, *site_text;
 } webs[] = {
-	{"nginx", "/etc/nginx", "conf.d"},
-	{"apache", "/etc/apache2", "conf-available"},
+	{"nginx", "/etc/nginx", "conf.d/octroi.conf", INCLUDE "include octroi/octroi.conf;\n",
+         "sites-enabled/zz-octroi.conf", INCLUDE "include octroi/site.conf;\n"},
+	{"apache", "/etc/apache2", "conf-available/octroi.conf", INCLUDE "Include octroi/octroi.conf\n",
+         "sites-available/zz-octroi.conf", INCLUDE "Include octroi/site.conf\n"},
 };
 #define WEB_COUNT (sizeof(webs) / sizeof(webs[0]))
 
@@ -75,19 +80,18 @@ static const char *share_directory(void)
 static int place_shipped(struct setup *S, const char *from, const char *to)
 {
 	const struct setup_answers *a = &S->answers;
-	const char *address = a->internal_address != NULL ? a->internal_address : SHIPPED_ADDRESS;
-	char name[SETUP_PATH_MAX];
 	struct buf shipped, addressed, text;
 	int result;
 
-	(void)snprintf(name, sizeof(name), "%s;", a->server_name != NULL ? a->server_name : "");
 	buf_init(&shipped, SETUP_FILE_MAX);
 	buf_init(&addressed, SETUP_FILE_MAX);
 	buf_init(&text, SETUP_FILE_MAX);
 	result = ctl_read(from, &shipped);
 	if (result == CTL_OK) {
-		copy_with(&addressed, buf_text(&shipped), SHIPPED_ADDRESS, address);
-		copy_with(&text, buf_text(&addressed), SHIPPED_NAME, a->server_name != NULL ? name : SHIPPED_NAME);
+		copy_with(&addressed, buf_text(&shipped), SHIPPED_ADDRESS,
+		          a->internal_address != NULL ? a->internal_address : SHIPPED_ADDRESS);
+		copy_with(&text, buf_text(&addressed), SHIPPED_NAME,
+		          a->server_name != NULL ? a->server_name : SHIPPED_NAME);
 		result = place(S, to, &text);
 	}
 	buf_free(&shipped);
@@ -96,17 +100,23 @@ static int place_shipped(struct setup *S, const char *from, const char *to)
 	return result;
 }
 
-/* ---- the servers ------------------------------------------------------------------------------- */
+static bool is_shipped(const char *name)
+{
+	const char *suffix = strrchr(name, '.');
 
-static int place_nginx(struct setup *S, const char *directory)
+	return name[0] != '.' &&
+	       (strcmp(name, "fastcgi_params") == 0 || (suffix != NULL && strcmp(suffix, CONF_SUFFIX) == 0));
+}
+
+/* Copies the shipped files of the web server to its directory octroi. */
+static int place_all(struct setup *S, const struct web *web, const char *directory)
 {
 	char shipped[SETUP_PATH_MAX], path[SETUP_PATH_MAX * 2], from[SETUP_PATH_MAX * 2];
 	struct dirent *entry;
-	struct buf include;
 	int result = CTL_OK;
 	DIR *files;
 
-	(void)snprintf(shipped, sizeof(shipped), "%s/nginx", share_directory());
+	(void)snprintf(shipped, sizeof(shipped), "%s/%s", share_directory(), web->name);
 	(void)snprintf(path, sizeof(path), "%s/octroi", directory);
 	files = opendir(shipped);
 	if (files == NULL)
@@ -114,30 +124,53 @@ static int place_nginx(struct setup *S, const char *directory)
 	if (!S->dry_run)
 		result = setup_file_directory(path, SETUP_PUBLIC);
 	for (entry = readdir(files); result == CTL_OK && entry != NULL; entry = readdir(files)) {
-		if (entry->d_name[0] == '.')
+		if (!is_shipped(entry->d_name))
 			continue;
 		(void)snprintf(from, sizeof(from), "%s/%.255s", shipped, entry->d_name);
 		(void)snprintf(path, sizeof(path), "%s/octroi/%.255s", directory, entry->d_name);
 		result = place_shipped(S, from, path);
 	}
 	(void)closedir(files);
-	if (result != CTL_OK)
-		return result;
-	buf_init(&include, SETUP_FILE_MAX);
-	buf_add_text(&include, NGINX_INCLUDE);
-	(void)snprintf(path, sizeof(path), "%s/conf.d/octroi.conf", directory);
-	result = place(S, path, &include);
-	buf_free(&include);
 	return result;
 }
 
-static int place_apache(struct setup *S, const char *directory)
+static int place_include(struct setup *S, const char *directory, const char *name, const char *words)
 {
-	char from[SETUP_PATH_MAX], path[SETUP_PATH_MAX];
+	char path[SETUP_PATH_MAX * 2];
+	struct buf text;
+	int result;
 
-	(void)snprintf(from, sizeof(from), "%s/apache/octroi.conf", share_directory());
-	(void)snprintf(path, sizeof(path), "%s/conf-available/octroi.conf", directory);
-	return place_shipped(S, from, path);
+	(void)snprintf(path, sizeof(path), "%s/%s", directory, name);
+	buf_init(&text, SETUP_FILE_MAX);
+	buf_add_text(&text, words);
+	result = place(S, path, &text);
+	buf_free(&text);
+	return result;
+}
+
+/* ---- the servers ------------------------------------------------------------------------------- */
+
+/* Whether the directory has the one of the file's name. */
+static bool has_place(const char *directory, const char *name)
+{
+	char path[SETUP_PATH_MAX * 2];
+
+	(void)snprintf(path, sizeof(path), "%s/%.*s", directory, (int)strcspn(name, "/"), name);
+	return access(path, F_OK) == 0;
+}
+
+/* A server for browsers, if it was given a name.  nginx of other makers has no sites-enabled. */
+static int place_site(struct setup *S, const struct web *web, const char *directory)
+{
+	const char *site = has_place(directory, web->site) ? web->site : "conf.d/zz-octroi.conf";
+
+	if (S->answers.server_name != NULL)
+		return place_include(S, directory, site, web->site_text);
+	setup_say(
+		S, SETUP_BY_HAND,
+		"browsers reach octroi where a site of yours includes octroi/public.conf and octroi/web.conf, or with "
+		"--server-name NAME");
+	return CTL_OK;
 }
 
 /* The web server to set up; NULL, explained, when none or both are there and none was named. */
@@ -166,44 +199,52 @@ static const struct web *choose(struct setup *S)
 	return found;
 }
 
-/* Lets Apache read the file and pass requests on. */
+/* Runs a2enmod, a2enconf or a2ensite for a name, unless a2query knows that it was. */
+static int enable(struct setup *S, const char *program, const char *kind, const char *name, bool *changed)
+{
+	const char *const run[] = {program, "-q", name, NULL};
+	const char *const query[] = {"a2query", "-q", kind, name, NULL};
+
+	if (setup_run_quietly(query))
+		return CTL_OK;
+	*changed = true;
+	return setup_run(S, run);
+}
+
+/* Lets Apache read the files, pass requests on, and serve the page. */
 static int enable_apache(struct setup *S)
 {
-	const char *const module[] = {"a2enmod", "-q", "proxy_fcgi", NULL};
-	const char *const file[] = {"a2enconf", "-q", "octroi", NULL};
-	const char *const has_module[] = {"a2query", "-q", "-m", "proxy_fcgi", NULL};
-	const char *const has_file[] = {"a2query", "-q", "-c", "octroi", NULL};
+	static const char *const modules[] = {"proxy_fcgi", "alias", "headers", "mime"};
+	int result = CTL_OK;
 
 	if (S->answers.web_dir != NULL) /* not Debian's own */
 		return CTL_OK;
-	if (!setup_run_quietly(has_module)) {
-		S->web_restart = true;
-		if (setup_run(S, module) != CTL_OK)
-			return CTL_FAILED;
-	}
-	if (setup_run_quietly(has_file))
-		return CTL_OK;
-	S->web_changed = true;
-	return setup_run(S, file);
+	for (size_t i = 0; result == CTL_OK && i < sizeof(modules) / sizeof(modules[0]); i++)
+		result = enable(S, "a2enmod", "-m", modules[i], &S->web_restart);
+	if (result == CTL_OK)
+		result = enable(S, "a2enconf", "-c", "octroi", &S->web_changed);
+	if (result == CTL_OK && S->answers.server_name != NULL)
+		result = enable(S, "a2ensite", "-s", "zz-octroi", &S->web_changed);
+	return result;
 }
 
 int setup_web(struct setup *S)
 {
 	const struct web *web = choose(S);
 	const char *directory;
-	char includes[SETUP_PATH_MAX];
 
 	if (web == NULL)
 		return S->answers.web != NULL && strcmp(S->answers.web, "none") != 0 ? CTL_FAILED : CTL_OK;
 	directory = S->answers.web_dir != NULL ? S->answers.web_dir : web->directory;
-	if (snprintf(includes, sizeof(includes), "%s/%s", directory, web->includes) >= (int)sizeof(includes) ||
-	    strlen(share_directory()) > SETUP_PATH_MAX / 2)
+	if (strlen(directory) > SETUP_PATH_MAX / 2 || strlen(share_directory()) > SETUP_PATH_MAX / 2)
 		return ctl_fail("%s: the path is too long", directory);
-	if (access(includes, F_OK) != 0)
-		return ctl_fail("%s is not there: --web-dir names the directory of %s's configuration", includes,
-		                web->name);
+	if (!has_place(directory, web->include))
+		return ctl_fail("%s/%.*s is not there: --web-dir names the directory of %s's configuration", directory,
+		                (int)strcspn(web->include, "/"), web->include, web->name);
 	S->web = web->name;
-	if (strcmp(web->name, "nginx") == 0)
-		return place_nginx(S, directory);
-	return place_apache(S, directory) == CTL_OK ? enable_apache(S) : CTL_FAILED;
+	if (place_all(S, web, directory) != CTL_OK ||
+	    place_include(S, directory, web->include, web->include_text) != CTL_OK ||
+	    place_site(S, web, directory) != CTL_OK)
+		return CTL_FAILED;
+	return strcmp(web->name, "apache") == 0 ? enable_apache(S) : CTL_OK;
 }
