@@ -134,6 +134,40 @@ def test_a_second_run_changes_nothing(site):
     assert "Bearer YOUR-KEY" in shown
 
 
+def test_it_goes_on_wherever_it_was_cut_off(site):
+    """Killed after more and more lines, and run again: no half file, one account with one credit, and a request that works."""
+    lines = 1
+    while True:
+        command = [BUILD / "octroictl", "-c", site.conf, "setup", "--db-socket", site.socket, "--db-name", site.name, "--db-user",
+                   site.name, "--web", "nginx", "--web-dir", site.nginx, "--no-start", "--yes", "--prices", TOP / "demo/prices.json"]
+        with subprocess.Popen(command, env=site.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True) as setup:
+            said = [setup.stdout.readline() for _ in range(lines)]
+            setup.kill()
+        if said[-1] == "":
+            break
+        lines += 2
+    assert lines > 20
+    shown = good(site.setup("--yes"))
+    assert "0 problems" in shown and not [line for line in shown.splitlines() if line.startswith("made")], shown
+    assert not list(site.dir.rglob("*.new"))
+    assert site.machine.sql(f"SELECT balance_micros FROM {site.name}.accounts WHERE external_id = 'setup-trial'") == [("1000000",)]
+    assert "octroictl key create --scope guard" in shown
+    key = re.search(r"oct_guard_[\w-]+", good(site.ctl("key", "create", "--scope", "guard")))[0]
+    _, body = first_request(shown)
+    with running(site) as socket:
+        answer = fastcgi.call(socket, "POST", "/api/guard/authorize", body, {"Authorization": f"Bearer {key}"})
+        assert answer.status == 200, answer
+
+
+def test_a_trial_account_without_credit_gets_it(site):
+    """As a run leaves it that ended between the two."""
+    assert site.setup("--yes", "--prices", site.dir / "missing").returncode == 2
+    good(site.ctl("account", "create", "setup-trial"))
+    good(site.setup("--yes", "--prices", TOP / "demo/prices.json"))
+    assert site.machine.sql(f"SELECT balance_micros FROM {site.name}.accounts") == [("1000000",)]
+
+
 def test_secrets_are_for_octroi_alone(site):
     shown = good(site.setup("--yes", "--prices", TOP / "demo/prices.json"))
     secrets = sorted((site.dir / "etc/secrets").iterdir())

@@ -54,6 +54,9 @@ static void show_request(const struct setup *S)
 
 	if (S->key[0] != '\0')
 		(void)printf("\nThe application's key, which is shown only now:\n  %s\n", S->key);
+	else
+		(void)printf(
+			"\nYOUR-KEY was shown when it was made; octroictl key create --scope guard makes another.\n");
 	(void)printf("\nThe first request%s:\n"
 	             "  curl -sS http://%s/api/guard/authorize -H 'Authorization: Bearer %s' -H 'Content-Type: "
 	             "application/json' -d '{\"account\":\"" SETUP_TRIAL_ACCOUNT "\",\"model\":\"" TRIAL_MODEL
