@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "ledger/command.h"
+#include "prices/price.h"
 
 static const char *const transactions[] = {
 #define TRANSACTION(NAME, sign, priority, counterpart) #NAME,
@@ -53,6 +54,24 @@ static const char *const hold_states[] = {
 	[HOLD_STATE_EXPIRED] = "expired",
 };
 
+static const char *const orders[] = {
+	[TOPUP_OPEN] = "open",     [TOPUP_PENDING] = "pending", [TOPUP_EXPIRED] = "expired",
+	[TOPUP_FAILED] = "failed", [TOPUP_PAID] = "paid",
+};
+static const char *const statements[] = {
+	[STATEMENT_OPEN] = "open", [STATEMENT_SENT] = "sent", [STATEMENT_FAILED] = "failed",
+	[STATEMENT_PAID] = "paid", [STATEMENT_VOID] = "void", [STATEMENT_CARRIED] = "carried",
+};
+static const char *const events[] = {
+	[EVENT_APPLIED] = "applied",
+	[EVENT_IGNORED] = "ignored",
+	[EVENT_PARKED] = "parked",
+	[EVENT_WAITING] = "waiting",
+};
+static const char *const tasks[] = {[OUTBOX_STATEMENT] = "statement", [OUTBOX_SOFT_LIMIT] = "soft_limit"};
+static const char *const task_states[] = {
+	[OUTBOX_PENDING] = "pending", [OUTBOX_DONE] = "done", [OUTBOX_PARKED] = "parked"};
+
 #define LENGTH(list) ((int)(sizeof(list) / sizeof((list)[0])))
 _Static_assert(LENGTH(statuses) == LENGTH(reasons), "a reason for each status");
 
@@ -79,6 +98,11 @@ const char *names_transaction(int64_t type)
 const char *names_settlement(int64_t settlement)
 {
 	return name_of(settlements, LENGTH(settlements), settlement);
+}
+
+const char *names_unit(int64_t unit)
+{
+	return price_unit_name(unit);
 }
 
 const char *names_mode(int64_t mode)
@@ -114,6 +138,31 @@ const char *names_role(int64_t role)
 const char *names_source(int64_t source)
 {
 	return name_of(sources, LENGTH(sources), source);
+}
+
+const char *names_order(int64_t state)
+{
+	return name_of(orders, LENGTH(orders), state);
+}
+
+const char *names_statement(int64_t state)
+{
+	return name_of(statements, LENGTH(statements), state);
+}
+
+const char *names_event(int64_t state)
+{
+	return name_of(events, LENGTH(events), state);
+}
+
+const char *names_task(int64_t kind)
+{
+	return name_of(tasks, LENGTH(tasks), kind);
+}
+
+const char *names_task_state(int64_t state)
+{
+	return name_of(task_states, LENGTH(task_states), state);
 }
 
 const char *names_hold_state(int64_t state)

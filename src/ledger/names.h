@@ -9,6 +9,7 @@
 /* The name of a number; "" for an unknown number. */
 const char *names_transaction(int64_t type);
 const char *names_settlement(int64_t settlement);
+const char *names_unit(int64_t unit);
 const char *names_mode(int64_t mode);
 const char *names_status(int64_t status);
 /* The reason for which the account may not spend: "manual" or "unpaid"; "" where it may. */
@@ -18,6 +19,11 @@ const char *names_alert(int64_t kind);
 const char *names_role(int64_t role);
 const char *names_source(int64_t source);
 const char *names_hold_state(int64_t state);
+const char *names_order(int64_t state);
+const char *names_statement(int64_t state);
+const char *names_event(int64_t state);
+const char *names_task(int64_t kind);
+const char *names_task_state(int64_t state);
 
 /* The number, or -1. */
 int names_to_transaction(const char *name);

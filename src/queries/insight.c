@@ -356,6 +356,9 @@ static void sql_name(struct ask *q, enum insight_grouping by)
 	case INSIGHT_MODEL:
 		sql_literal(&q->sql, "u.item");
 		return;
+	case INSIGHT_DAY:
+		sql_literal(&q->sql, "DATE(FROM_UNIXTIME(u.ended_at_us DIV 1000000))");
+		return;
 	}
 	UNREACHABLE("no such grouping");
 }
@@ -408,6 +411,8 @@ static void sql_fees(struct ask *q, const struct reader_span *span, enum insight
 	sql_literal(&q->sql, " UNION ALL SELECT CAST(");
 	if (by == INSIGHT_PLAN)
 		sql_literal(&q->sql, "l.plan");
+	else if (by == INSIGHT_DAY)
+		sql_literal(&q->sql, "DATE(FROM_UNIXTIME(l.period_start_us DIV 1000000))");
 	else
 		sql_literal(&q->sql, "a.external_id");
 	sql_literal(&q->sql, " AS BINARY) grouped,2,0,0,0,0,0,SUM(n.fee_minor) FROM allowances l"

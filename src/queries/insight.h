@@ -65,9 +65,9 @@ int insight_workspaces(struct db *d, struct arena *a, const struct account_key *
                        struct insight_workspace **rows, int *count, bool *more);
 
 /* The income from use, and the figures from which its purchase price follows, in parts.  Parts of a name lie together;
- * a name is a plan ("" for none), an account, or a model or action.  Names behind after (NULL: from the first), at most
- * limit parts. */
-enum insight_grouping { INSIGHT_PLAN, INSIGHT_WORKSPACE, INSIGHT_MODEL };
+ * a name is a plan ("" for none), an account, a model or action, or a day in UTC.  Names behind after (NULL: from the
+ * first), at most limit parts. */
+enum insight_grouping { INSIGHT_PLAN, INSIGHT_WORKSPACE, INSIGHT_MODEL, INSIGHT_DAY };
 enum insight_part_kind { INSIGHT_USE, INSIGHT_GIVEN, INSIGHT_FEES };
 struct insight_part {
 	const char *name;

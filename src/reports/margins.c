@@ -70,7 +70,11 @@ struct report_margin margins_total(const struct margins_row *rows, int count)
 int margins_by(const char *name)
 {
 	static const char *const names[] = {
-		[INSIGHT_PLAN] = "plan", [INSIGHT_WORKSPACE] = "workspace", [INSIGHT_MODEL] = "model"};
+		[INSIGHT_PLAN] = "plan",
+		[INSIGHT_WORKSPACE] = "workspace",
+		[INSIGHT_MODEL] = "model",
+		[INSIGHT_DAY] = "day",
+	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i], name) == 0)

@@ -1,5 +1,5 @@
 /*
- * margins: the revenue of use and the provider's cost of it, by plan, workspace or model.  Reads the database, and
+ * margins: the revenue of use and the provider's cost of it, by plan, workspace, model or day.  Reads the database, and
  * computes by report.h.
  */
 #ifndef OCTROI_REPORTS_MARGINS_H
@@ -17,7 +17,7 @@ struct margins_options {
 	int decimals;             /* of the currency's smallest unit */
 };
 struct margins_row {
-	const char *name; /* a plan, "" for none; an account; a model or an action */
+	const char *name; /* a plan, "" for none; an account; a model or an action; a day in UTC */
 	struct report_margin sums;
 };
 /* Reads rows by name, bytewise; *more when there are others.  0, or -1 on a fault. */
@@ -26,7 +26,7 @@ int margins_read(struct db *d, struct arena *a, const struct margins_options *o,
 /* The sum of all rows. */
 struct report_margin margins_total(const struct margins_row *rows, int count);
 
-/* "plan", "workspace", "model"; -1 for any other name. */
+/* "plan", "workspace", "model", "day"; -1 for any other name. */
 int margins_by(const char *name);
 
 #endif

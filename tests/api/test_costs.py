@@ -88,12 +88,27 @@ DEAREST = {
     "/api/credits/diagnosis": [("?account={account}", "app")],
     "/api/credits/invoices": [("?account={account}", "app")],
     "/api/credits/settings": [("?account={account}", "app")],
+    "/api/credits/grants": [("?account={account}", "app")],
     "/api/credits/alerts": [(PAGE, "app")],
     "/api/pricing": [("", None)],
     "/api/accounts/{}": [("", "app")],
     "/api/accounts/{}/members": [("?limit=100", "app")],
     "/api/accounts/{}/members/{}": [("", "app")],
     "/api/admin/providers": [("", "report")],
+    "/api/admin/accounts": [("?limit=200", "report"), ("?match=none", "report")],
+    "/api/admin/accounts/{}": [("", "report")],
+    "/api/admin/accounts/{}/transactions": [("?limit=100", "report")],
+    "/api/admin/accounts/{}/usages": [("?limit=100" + more, "report") for more in ("", "&model=none", "&member=nobody", "&action=none")],
+    "/api/admin/accounts/{}/usages/{}": [("", "report")],
+    "/api/admin/accounts/{}/diagnosis": [("", "report")],
+    "/api/admin/charges": [("?limit=200", "report")],
+    "/api/admin/outbox": [("?limit=200", "report")],
+    "/api/admin/events": [("?limit=200", "report")],
+    "/api/admin/alerts": [("?limit=200", "report")],
+    "/api/admin/prices": [("?limit=200", "report")],
+    "/api/admin/reports/accounts": [("", "report")],
+    "/api/admin/reports/holds": [("", "report")],
+    "/api/admin/reports/settlements": [("", "report")],
     "/api/admin/reports/capacity": [("", "report")],
     "/api/admin/reports/members": [(SPAN, "report")],
     "/api/admin/reports/margin": [("", "report")],
@@ -109,7 +124,7 @@ def queries(route, account, usage):
     span = "&from=" + (now - datetime.timedelta(hours=SPAN_HOURS)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     path = route["path"].strip('"')
     first = usage if path == "/api/credits/usages/{}" else account
-    filled = path.replace("{}", first, 1).replace("{}", "ann")
+    filled = path.replace("{}", first, 1).replace("{}", usage if path.endswith("/usages/{}") else "ann")
     return [(filled + more.format(account=account, span=span), key) for more, key in DEAREST[path]]
 
 

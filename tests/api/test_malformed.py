@@ -80,7 +80,10 @@ class Malformer:
         self.reads = ["/api/credits", "/api/credits/transactions", "/api/credits/usages", "/api/credits/summary",
                       "/api/credits/settings", "/api/credits/alerts", "/api/accounts/" + self.account, "/api/accounts/" + self.account + "/members",
                       "/api/guard/check", "/api/pricing", "/metrics", "/healthz",
-                      "/api/admin/providers"]
+                      "/api/admin/providers", "/api/credits/grants", "/api/admin/accounts", "/api/admin/accounts/" + self.account,
+                      *(f"/api/admin/accounts/{self.account}/{part}" for part in ("transactions", "usages", "diagnosis")),
+                      *("/api/admin/" + name for name in ("charges", "outbox", "events", "alerts", "prices", "reports/settlements",
+                                                          "reports/accounts", "reports/holds", "reports/margin"))]
         self.kinds = [self.broken_json, self.broken_json, self.wrong_field, self.wrong_field, self.wrong_header,
                       self.wrong_parameter, self.wrong_method, self.wrong_size, self.wrong_encoding, self.wrong_id, self.wrong_signature]
 

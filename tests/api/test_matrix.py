@@ -23,13 +23,13 @@ from snapshot import changes, let_expire, snapshot
 
 FUNDS = 5_000_000
 KEYS = {
-    "GUARD": {"guard", "app", "admin"}, "APP": {"app", "admin"}, "ADMIN": {"admin"}, "REPORT": {"report", "admin"},
+    "GUARD": {"guard", "app", "admin"}, "APP": {"app", "admin"}, "ADMIN": {"admin"}, "REPORT": {"report", "admin"}, "OPERATOR": {"report", "admin", "operator"},
     "OWNER": {"app", "admin"}, "GATE": {"guard", "app", "admin"},
 }
 # What a key of scope report may read besides.
 REPORT_READS = {"APP", "OWNER"}
 # What an account's members may only when they manage it, and what needs a Stripe that is not there.
-FOR_MANAGERS = {"topups_invoices", "settings_put", "alerts_get", "alerts_put"}
+FOR_MANAGERS = {"topups_invoices", "settings_put", "alerts_get", "alerts_put", "story_grants"}
 NEEDS_STRIPE = {"topups_invoices"}
 SERVER_LOCATION = """
 location ~ ^/as-server(/.*)$ {
@@ -88,6 +88,10 @@ def strangers(o, own, revoked):
         Caller("token of another issuer", None, bearer(jwt(TOKEN_SECRET, sub=own, iss="https://example.com"))),
         Caller("token for others", None, bearer(jwt(TOKEN_SECRET, sub=own, aud="others"))),
         Caller("token without account", None, bearer(jwt(TOKEN_SECRET))),
+        Caller("expired operator", None, bearer(jwt(TOKEN_SECRET, aud="octroi-admin", iat=now - 3700, exp=now - 100))),
+        Caller("operator for a day", None, bearer(jwt(TOKEN_SECRET, aud="octroi-admin", exp=now + 86400))),
+        Caller("operator with an account", None, bearer(jwt(TOKEN_SECRET, aud="octroi-admin", sub=own))),
+        Caller("operator of another secret", None, bearer(jwt("x" * 40, aud="octroi-admin"))),
     ]
 
 
@@ -101,6 +105,7 @@ def known(o, own):
     return [
         *(Caller(scope, scope, bearer(o.keys[scope])) for scope in ("guard", "app", "admin", "report")),
         Caller("guard by the other header", "guard", {"X-Octroi-Key": o.keys["guard"]}),
+        Caller("operator", "operator", bearer(jwt(TOKEN_SECRET, aud="octroi-admin"))),
         Caller("browser", "browser", bearer(token(account=own)), account=own),
         Caller("browser of a member", "browser", bearer(token(account=own, member="user:1")), account=own, member="user:1"),
     ]
@@ -111,6 +116,8 @@ def expected(caller, method, path, wanted, about):
     if wanted in ("NOBODY", "SIGNED"):
         return "served"
     if caller.kind is None:
+        return 401
+    if caller.kind == "operator" and wanted != "OPERATOR":
         return 401
     if caller.kind in ("browser", "server"):
         if wanted != "OWNER" and not (wanted == "GATE" and caller.kind == "server"):
@@ -189,7 +196,7 @@ def test_internal_routes_are_not_there_for_the_public(front, request):
         if listener != "INTERNAL":
             continue
         filled = path.replace("{account}", own).replace("{member}", "user:1")
-        for caller in known(o, own)[:5]:
+        for caller in known(o, own)[:6]:
             answer = o.call(method, filled, key=None, headers=caller.headers, public=True)
             assert answer.status in (404, 405), (method, path, caller, answer)
             answer = fastcgi.call(listen, method, filled, headers=caller.headers)

@@ -28,7 +28,7 @@ from octroi import Octroi, wait_until  # noqa: E402
 # Which callers a route has, as routes.def and as the document say it.
 SCOPES = {
     "NOBODY": set(), "GUARD": {"guard", "app", "admin"}, "APP": {"app", "admin"}, "ADMIN": {"admin"},
-    "REPORT": {"report", "admin"}, "OWNER": {"app", "admin", "report", "browser"}, "GATE": {"guard", "app", "admin"},
+    "REPORT": {"report", "admin"}, "OPERATOR": {"report", "admin", "operator"}, "OWNER": {"app", "admin", "report", "browser"}, "GATE": {"guard", "app", "admin"},
     "SIGNED": set(),
 }
 READ_BY_REPORT = {("GET", "/api/accounts/{account}"), ("GET", "/api/accounts/{account}/members"),
@@ -490,8 +490,56 @@ def ask_insight(ask, o):
     for account in (used, planned):
         ask("GET", members, "report", 200, query=f"?account={account}")
     ask("GET", members, "report", 404, query="?account=" + guard.request_id("nobody"))
-    for by in ("plan", "workspace", "model"):
+    for by in ("plan", "workspace", "model", "day"):
         ask("GET", "/api/admin/reports/margin", "report", 200, query=f"?by={by}")
+
+
+def ask_operator(ask, o):
+    """Pages of an operator, about what the others have left."""
+    at, nobody = "/api/admin/accounts/{account}", guard.request_id("nobody")
+    transactions, diagnosis = "/api/admin/accounts/{account}/transactions", "/api/admin/accounts/{account}/diagnosis"
+    usages, usage = "/api/admin/accounts/{account}/usages", "/api/admin/accounts/{account}/usages/{id}"
+    account = o.account("ws:operator", funds_micros=FUNDS)
+    o.call("PUT", "/api/accounts/" + account, json={"email": "eve@example.com", "name": "Eve"})
+    me = guard.key_of(account)
+    guard.hold(o, account, member="user:1")
+    o.post("/api/guard/authorize", {"account": account, "action": "debrief"})
+    guard.charge(o, account, "debrief")
+    o.sql(f"INSERT INTO topups (account_id, seq, state, amount_minor, currency, created_at_us)"
+          f" SELECT {me}, seq, seq - 1, 500, 'eur', 1000 FROM seq_1_to_5;"
+          f"INSERT INTO statements (account_id, seq, state, amount_minor, currency, failures, failure, invoice_url,"
+          f" created_at_us) VALUES ({me}, 1, 2, 700, 'eur', 1, 'card_declined', 'https://pay.example/1', 1000);"
+          f"INSERT INTO alerts (account_id, seq, kind, threshold_micros, arming, limit_kind, member, balance_micros, created_at_us)"
+          f" VALUES ({me}, 1, 3, 5, 1, 3, 'user:1', 1, 1000);"
+          f"INSERT INTO outbox (account_id, seq, kind, subject_seq, state, attempts, error, created_at_us)"
+          f" VALUES ({me}, 1, 0, 1, 2, 3, 'card_declined', 1000);"
+          f"INSERT INTO webhook_events (event_key, account_id, provider, event_id, type, subject, state, note, body, created_at_us,"
+          f" received_at_us) VALUES ('{'e' * 16}', {me}, 0, 'evt_parked', 'charge.refunded', '', 2, 'unknown', '', 1, 1000)")
+    o.sql(f"INSERT INTO price_versions SELECT MAX(id) + 1, 1, 1050000, 1080000, 10000, 'a note', 1000 FROM price_versions")
+    ask("GET", "/api/credits/grants", "app", 200, query=f"?account={account}")
+    ask("GET", "/api/credits/grants", "report", 404, query="?account=" + nobody)
+    assert ask("GET", "/api/admin/accounts", "report", 200, query="?limit=1").json["nextCursor"]
+    for query in ("?match=ws:operator", "?match=eve@example", "?match=Eve"):
+        assert [item["account"] for item in ask("GET", "/api/admin/accounts", "report", 200, query=query).json["items"]] == [account]
+    for query in ("?state=suspended", "?limit=200"):
+        ask("GET", "/api/admin/accounts", "report", 200, query=query)
+    ask("GET", at, "report", 200, account=account)
+    ask("GET", at, "report", 404, account=nobody)
+    ask("GET", diagnosis, "report", 200, account=account)
+    ask("GET", diagnosis, "report", 404, account=nobody)
+    ask("GET", transactions, "report", 200, account=account)
+    [used] = ask("GET", usages, "report", 200, account=account).json["items"]
+    ask("GET", usage, "report", 200, account=account, usage=used["id"])
+    ask("GET", usage, "report", 404, account=account)
+    ask("GET", at, "report", 400, account="a b")
+    for path in ("/api/admin/charges", "/api/admin/outbox", "/api/admin/events", "/api/admin/alerts", "/api/admin/prices",
+                 "/api/admin/reports/accounts", "/api/admin/reports/holds", "/api/admin/reports/settlements"):
+        assert ask("GET", path, "report", 200).json["items"], path
+    for path in ("/api/admin/charges", "/api/admin/outbox", "/api/admin/events", "/api/admin/alerts", "/api/admin/prices"):
+        ask("GET", path, "report", 400, query="?limit=0")
+    ask("GET", "/api/admin/reports/settlements", "report", 400, query="?from=x")
+    for table in ("topups", "statements", "alerts", "outbox", "webhook_events"):  # which no command made
+        o.sql(f"DELETE FROM {table} WHERE account_id = {me}")
 
 
 def ask_others(ask, o):
@@ -641,6 +689,7 @@ def test_every_status_and_every_field_is_answered_as_promised():
         ask_pay(ask, o, stripe)
         ask_accounts(ask, o)
         ask_workspaces(ask, o)
+        ask_operator(ask, o)
         ask_insight(ask, o)
         ask_others(ask, o)
         ask_what_any_request_can_be(ask, o)

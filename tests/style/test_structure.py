@@ -29,7 +29,7 @@ ROOMS = {
     "routes/api": API,
     "routes/auth": API | {"routes/api"},
     "routes": API | {"routes/api", "routes/auth", "ledger/decide", "inbox", "worker"},
-    "ctl": WORKER | {"worker", "audit", "reports", "prices", "routes", "edge"},  # ctl/reads asks the read handlers
+    "ctl": WORKER | {"worker", "audit", "reports", "prices", "routes", "routes/auth", "edge"},  # ctl/reads asks the read handlers, ctl_admin makes a token
     "ctl/doctor": WORKER | {"ctl", "prices"},
     "ctl/setup": WORKER | {"ctl", "prices"},
 }

@@ -62,7 +62,7 @@ def reading(t):
         t.step("POST", "/api/guard/charge", {"account": account, "action": action, "requestId": f"{account}-{action}"})
     token = t.step("POST", "/api/tokens", {"account": account}, key="app")["token"]
     t.step("GET", "/api/credits", key=token, public=True)
-    for route in ("", "/transactions", "/usages", "/summary", "/diagnosis", "/settings", "/invoices"):
+    for route in ("", "/transactions", "/usages", "/summary", "/diagnosis", "/settings", "/grants", "/invoices"):
         t.step("GET", "/api/credits" + route, key="app", uri=f"/api/credits{route}?account={account}")
     t.step("GET", "/api/credits/usages", key=token, uri="/api/credits/usages?limit=1", public=True)
     t.step("GET", "/api/credits/compare", key="app", uri=f"/api/credits/compare?account={account}&models=gpt-4o,gpt-3.5-turbo")
@@ -77,6 +77,10 @@ def reading(t):
     for report in ("capacity", "margin"):
         t.step("GET", "/api/admin/reports/" + report, key="report", only_status=True)
     t.step("GET", "/api/admin/providers", key="report")
+    for path in ("accounts", "charges", "outbox", "events", "alerts", "prices", "reports/accounts", "reports/holds", "reports/settlements"):
+        t.step("GET", "/api/admin/" + path, key="report", only_status=True)
+    for route in ("", "/transactions", "/usages", "/diagnosis"):
+        t.step("GET", "/api/admin/accounts/{account}" + route, key="report", uri=f"/api/admin/accounts/{account}{route}")
     t.step("GET", "/metrics", key="report", only_status=True)
     t.step("GET", "/healthz", key=None, only_status=True)
     t.step("GET", "/readyz", key=None, only_status=True)

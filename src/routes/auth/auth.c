@@ -355,6 +355,12 @@ static enum outcome admit_token(struct auth *a, enum caller wanted, const char *
 		kid = token_key_id(c->request->arena, a->issuer.algorithm, text, strlen(text));
 	if (kid != NULL)
 		return admit_issued(a, wanted, text, kid, c);
+	/* An operator's token opens an operator's pages, and is unknown everywhere else. */
+	if (wanted == CALLER_OPERATOR &&
+	    token_accept_operator(c->request->arena, a->config->token_secret, text, strlen(text), clock_wall_us())) {
+		c->scope = SCOPE_REPORT;
+		return OUTCOME_OK;
+	}
 	if (token_accept(c->request->arena, a->config->token_secret, text, strlen(text), clock_wall_us(), &c->account,
 	                 &c->member) < 0)
 		return OUTCOME_UNAUTHORIZED;
@@ -381,6 +387,14 @@ static enum outcome admit_server(const struct auth *a, struct call *c, bool *tru
 	return OUTCOME_OK;
 }
 
+/* Whether the web server has signed in an operator, where its parameters are trusted. */
+static bool is_operator_server(const struct auth *a, const struct call *c)
+{
+	const char *name = request_parameter(c->request, "OCTROI_OPERATOR");
+
+	return a->config->trust_server_params && name != NULL && name[0] != '\0';
+}
+
 static bool is_reading(const struct call *c)
 {
 	return strcmp(c->request->method, "GET") == 0 || strcmp(c->request->method, "HEAD") == 0;
@@ -403,6 +417,8 @@ static bool entitled(enum caller wanted, const struct call *c)
 		return s == SCOPE_ADMIN;
 	case CALLER_REPORT:
 		return s == SCOPE_REPORT || s == SCOPE_ADMIN;
+	case CALLER_OPERATOR:
+		return (s == SCOPE_REPORT || s == SCOPE_ADMIN) && reading;
 	case CALLER_OWNER:
 		return s == SCOPE_BROWSER || s == SCOPE_SERVER || s == SCOPE_APP || s == SCOPE_ADMIN ||
 		       (s == SCOPE_REPORT && reading);
@@ -446,6 +462,10 @@ enum outcome auth_admit(struct auth *a, enum caller wanted, struct call *c)
 
 	if (wanted == CALLER_NOBODY || wanted == CALLER_SIGNED)
 		return OUTCOME_OK;
+	if (wanted == CALLER_OPERATOR && is_operator_server(a, c)) {
+		c->scope = SCOPE_REPORT;
+		return is_reading(c) ? OUTCOME_OK : OUTCOME_FORBIDDEN;
+	}
 	if (about_account)
 		outcome = admit_server(a, c, &trusted);
 	/* Where the web server names the caller, the client's own Authorization is not for octroi. */

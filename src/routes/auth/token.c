@@ -13,6 +13,7 @@
 #include "base/memory.h"
 
 #define TOKEN_ISSUER "octroi"
+#define OPERATOR_AUDIENCE "octroi-admin"
 #define TOKEN_MAX ((size_t)4096)
 #define ISSUED_MAX ((size_t)8192) /* of another issuer */
 #define HEADER_MAX 1024
@@ -33,6 +34,7 @@ static cjose_jwk_t *token_key(const char *secret)
 	return cjose_jwk_create_oct_spec((const uint8_t *)secret, length, NULL);
 }
 
+/* The claims of a browser's token; of an operator's, account is NULL. */
 static bool write_claims(struct buf *out, const char *account, const char *member, int64_t now, int64_t life)
 {
 	struct json_writer w;
@@ -40,8 +42,9 @@ static bool write_claims(struct buf *out, const char *account, const char *membe
 	json_writer_init(&w, out);
 	json_open_record(&w, NULL);
 	json_put_text(&w, "iss", TOKEN_ISSUER);
-	json_put_text(&w, "aud", TOKEN_ISSUER);
-	json_put_text(&w, "sub", account);
+	json_put_text(&w, "aud", account != NULL ? TOKEN_ISSUER : OPERATOR_AUDIENCE);
+	if (account != NULL)
+		json_put_text(&w, "sub", account);
 	if (member[0] != '\0')
 		json_put_text(&w, "member", member);
 	json_put_int(&w, "iat", now);
@@ -62,8 +65,8 @@ static cjose_header_t *header_new(void)
 	return NULL;
 }
 
-const char *token_issue(struct arena *a, const char *secret, const char *account, const char *member, int64_t now_us,
-                        int64_t life_seconds)
+static const char *issue(struct arena *a, const char *secret, const char *account, const char *member, int64_t now_us,
+                         int64_t life_seconds)
 {
 	cjose_jwk_t *key = token_key(secret);
 	cjose_header_t *header = header_new();
@@ -72,7 +75,6 @@ const char *token_issue(struct arena *a, const char *secret, const char *account
 	const char *token = NULL;
 	struct buf claims;
 
-	CHECK(life_seconds > 0 && life_seconds <= TOKEN_LIFE_MAX_SECONDS);
 	buf_init(&claims, CLAIMS_MAX);
 	if (key == NULL || header == NULL ||
 	    !write_claims(&claims, account, member, now_us / CLOCK_US_PER_SECOND, life_seconds))
@@ -91,6 +93,19 @@ done:
 	return token;
 }
 
+const char *token_issue(struct arena *a, const char *secret, const char *account, const char *member, int64_t now_us,
+                        int64_t life_seconds)
+{
+	CHECK(life_seconds > 0 && life_seconds <= TOKEN_LIFE_MAX_SECONDS && account != NULL);
+	return issue(a, secret, account, member, now_us, life_seconds);
+}
+
+const char *token_issue_operator(struct arena *a, const char *secret, int64_t now_us, int64_t life_seconds)
+{
+	CHECK(life_seconds > 0 && life_seconds <= TOKEN_OPERATOR_LIFE_MAX_SECONDS);
+	return issue(a, secret, NULL, "", now_us, life_seconds);
+}
+
 /* The text of a member, NULL when it is absent or no text. */
 static const char *text_claim(const struct json *claims, const char *name)
 {
@@ -105,7 +120,7 @@ static bool is(const char *text, const char *wanted)
 }
 
 /* Issued by now, not expired, and for no longer than octroi ever issues. */
-static bool in_time(const struct json *claims, int64_t now)
+static bool in_time(const struct json *claims, int64_t now, int64_t life_max)
 {
 	const struct json *issued = json_get(claims, "iat");
 	const struct json *expires = json_get(claims, "exp");
@@ -115,7 +130,7 @@ static bool in_time(const struct json *claims, int64_t now)
 	if (json_int(issued) < 0 || json_int(issued) > now + SKEW_SECONDS)
 		return false;
 	return json_int(expires) > now - SKEW_SECONDS && json_int(expires) > json_int(issued) &&
-	       json_int(expires) - json_int(issued) <= TOKEN_LIFE_MAX_SECONDS;
+	       json_int(expires) - json_int(issued) <= life_max;
 }
 
 static bool read_claims(struct arena *a, const struct json *claims, int64_t now, struct token_claims *out)
@@ -124,7 +139,7 @@ static bool read_claims(struct arena *a, const struct json *claims, int64_t now,
 	const char *member = text_claim(claims, "member");
 
 	if (json_type(claims) != JSON_RECORD || !is(text_claim(claims, "iss"), TOKEN_ISSUER) ||
-	    !is(text_claim(claims, "aud"), TOKEN_ISSUER) || !in_time(claims, now))
+	    !is(text_claim(claims, "aud"), TOKEN_ISSUER) || !in_time(claims, now, TOKEN_LIFE_MAX_SECONDS))
 		return false;
 	if (account == NULL || !id_account_valid(account, strlen(account)))
 		return false;
@@ -180,17 +195,15 @@ static bool is_compact(struct arena *a, const char *token, size_t length, size_t
 	return true;
 }
 
-int token_accept(struct arena *a, const char *secret, const char *token, size_t length, int64_t now_us,
-                 const char **account, const char **member)
+/* The claims of a token that octroi signed, to be freed; else NULL. */
+static struct json *signed_claims(struct arena *a, const char *secret, const char *token, size_t length)
 {
 	cjose_jwk_t *key = token_key(secret);
 	cjose_jws_t *jws = NULL;
 	struct json *claims = NULL;
-	struct token_claims found;
 	uint8_t *text = NULL;
 	size_t text_length = 0;
 	char error[JSON_ERROR_MAX];
-	int result = -1;
 
 	if (key == NULL || !is_compact(a, token, length, TOKEN_MAX))
 		goto done;
@@ -201,17 +214,39 @@ int token_accept(struct arena *a, const char *secret, const char *token, size_t 
 	    !cjose_jws_verify(jws, key, NULL) || !cjose_jws_get_plaintext(jws, &text, &text_length, NULL))
 		goto done;
 	claims = json_parse((const char *)text, text_length, false, error); /* the jws owns text */
-	if (claims == NULL || !read_claims(a, claims, now_us / CLOCK_US_PER_SECOND, &found))
-		goto done;
-	*account = found.account;
-	*member = found.member;
-	result = 0;
 done:
-	json_free(claims);
 	cjose_jws_release(jws);
 	if (key != NULL)
 		cjose_jwk_release(key);
+	return claims;
+}
+
+int token_accept(struct arena *a, const char *secret, const char *token, size_t length, int64_t now_us,
+                 const char **account, const char **member)
+{
+	struct json *claims = signed_claims(a, secret, token, length);
+	struct token_claims found;
+	int result = -1;
+
+	if (claims != NULL && read_claims(a, claims, now_us / CLOCK_US_PER_SECOND, &found)) {
+		*account = found.account;
+		*member = found.member;
+		result = 0;
+	}
+	json_free(claims);
 	return result;
+}
+
+bool token_accept_operator(struct arena *a, const char *secret, const char *token, size_t length, int64_t now_us)
+{
+	struct json *claims = signed_claims(a, secret, token, length);
+	const bool accepted = claims != NULL && json_type(claims) == JSON_RECORD &&
+	                      is(text_claim(claims, "iss"), TOKEN_ISSUER) &&
+	                      is(text_claim(claims, "aud"), OPERATOR_AUDIENCE) && json_get(claims, "sub") == NULL &&
+	                      in_time(claims, now_us / CLOCK_US_PER_SECOND, TOKEN_OPERATOR_LIFE_MAX_SECONDS);
+
+	json_free(claims);
+	return accepted;
 }
 
 /* ---- other issuers' tokens --------------------------------------------------------------------- */

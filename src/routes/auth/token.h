@@ -6,6 +6,7 @@
 #ifndef OCTROI_ROUTES_AUTH_TOKEN_H
 #define OCTROI_ROUTES_AUTH_TOKEN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,12 @@ const char *token_issue(struct arena *a, const char *secret, const char *account
  * not meant for this.  secret shorter than TOKEN_SECRET_MIN accepts nothing. */
 int token_accept(struct arena *a, const char *secret, const char *token, size_t length, int64_t now_us,
                  const char **account, const char **member);
+
+/* A token for an operator's pages: it names no account, and is none of the tokens that token_accept takes. */
+#define TOKEN_OPERATOR_LIFE_MAX_SECONDS 3600
+const char *token_issue_operator(struct arena *a, const char *secret, int64_t now_us, int64_t life_seconds);
+/* True for such a token, as token_accept: ours, unaltered, in time. */
+bool token_accept_operator(struct arena *a, const char *secret, const char *token, size_t length, int64_t now_us);
 
 /* The demands on another issuer's tokens; strings are never NULL. */
 struct token_issuer {
