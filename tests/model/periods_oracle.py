@@ -236,12 +236,16 @@ class Account:
         self.enter(-amount, 0, at)
 
     def credit(self, type, amount, at, priority=None, expires=0):
-        debt = self.debt() - (self.arrears() if type == "PLAN_ALLOWANCE" and self.postpaid else 0)
+        debt = self.payable(type)
         g = Grant(len(self.grants) + 1, type, PRIORITY[type] if priority is None else priority, expires, amount, at)
         self.grants.append(g)
         self.enter(amount, g.seq, at)
         self.pay_debt(g, min(debt, amount), at)
         return g
+
+    def payable(self, type):
+        """The debt that credits of this type pay: allowances do not pay what a statement asks for."""
+        return self.debt() - (self.arrears() if type == "PLAN_ALLOWANCE" and self.postpaid else 0)
 
     def pay_debt(self, g, paid, at):
         self.enter(-paid, g.seq, at)
@@ -250,7 +254,7 @@ class Account:
     def transact(self, type, amount, at, priority=None, expires=0):
         self.transactions.append((type, amount, at))
         if amount > 0:
-            paid = min(amount, max(0, -self.balance()))
+            paid = min(amount, self.payable(type))
             g = self.credit(type, amount, at, priority, expires)
             if paid:
                 self.payers.append((len(self.journal), g, paid))
@@ -301,7 +305,7 @@ class Account:
 
     def give_back_debt(self, line, part, at):
         """What is still owed is repaid; the rest goes to those who have paid since, the first debt first."""
-        owed = min(part, max(0, -self.balance()))
+        owed = min(part, self.debt())
         whole = -sum(amount for amount, _, _ in self.journal[:line + 1])
         payers = [(g, paid) for when, g, paid in self.payers if when > line]
         end = sum(paid for _, paid in payers)
@@ -316,7 +320,7 @@ class Account:
         return left
 
     def put_back(self, g, part, at):
-        debt = max(0, -self.balance())
+        debt = self.payable(g.type)
         self.enter(part, g.seq, at)
         if g.expires and g.expires <= at:
             self.expire(g, at)
