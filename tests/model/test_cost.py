@@ -362,6 +362,64 @@ def test_any_use_of_litellm_s_list_costs_exactly(listed):
         assert answer == wanted, f"seed {SEED}: {line}"
 
 
+def each_use(r, lines, order):
+    """Each dimension once by its least and once by an ordinary count, in a tier and a variant that are drawn."""
+    variants = sorted({line[3] for line in lines}) + ["", "other"]
+    for name in order:
+        for count in ("0.000001" if name in pricelist_oracle.DECIMAL else "1", "1000"):
+            yield f"{r.choice(('standard', *pricelist_oracle.TIERS, 'other'))} {r.choice(variants) or '-'} {name}={count}"
+
+
+def test_nothing_used_is_ever_free_or_refused(listed):
+    """Each entry of the list, with each dimension, whether it is priced or not: it is booked, and above 0."""
+    r, order = random.Random(SEED + 6), answers_to(["dimensions"])[0].split()
+    uses = []
+    for entry in listed:
+        if entry["reason"] == "accepted":
+            words = json.dumps(entry["lines"], separators=(",", ":"))
+            uses += [f"{r.choice(('money', 'credit'))} 1050000 1080000 10000 {words} {use}" for use in each_use(r, entry["lines"], order)]
+    assert len(uses) > 150_000
+    answers = answers_to([f"booked {r.choice((0, 0, 700))} {use}" for use in uses])
+    for use, answer in zip(uses, answers, strict=True):
+        assert answer != "none" and int(answer.split()[0]) > 0, f"seed {SEED}: {use}: {answer}"
+    assert sum("bound" in answer for answer in answers) > 10_000 and sum(answer.isdigit() for answer in answers) > 5_000
+
+
+def draw_lines(r, order):
+    """Lines as a person may set them: some of them 0, but not all."""
+    lines = {}
+    for _ in range(r.choice((1, 1, 2, 3, 6))):
+        where = (order.index(r.choice(order)), r.choice((0, 0, 0, 1, 2, 3)), r.choice(("", "", "a", "b")), r.choice((0, 0, 1000, 200_000)))
+        lines[where] = (r.choice((0, 0, 1, 7, 1000)), r.choice((0, 6, 12, 18)))
+    if not any(mantissa for mantissa, _ in lines.values()):
+        lines[where] = (1, 18)
+    return [[order[d], pricelist_oracle.TIERS[t], above, variant, *price] for (d, t, variant, above), price in sorted(lines.items())]
+
+
+def test_no_price_that_a_person_sets_makes_a_use_free():
+    r, order = random.Random(SEED + 8), answers_to(["dimensions"])[0].split()
+    uses = []
+    for _ in range(3000):
+        lines = draw_lines(r, order)
+        words = json.dumps(lines, separators=(",", ":"))
+        uses += [f"money 1050000 1080000 10000 {words} {use}" for use in r.sample(list(each_use(r, lines, order)), 8)]
+    for use, answer in zip(uses, answers_to([f"booked 0 {use}" for use in uses]), strict=True):
+        assert answer != "none" and int(answer.split()[0]) > 0, f"seed {SEED}: {use}: {answer}"
+
+
+def test_no_request_is_let_in_for_nothing(listed):
+    """Each entry of the list, whatever single count is announced: something is reserved."""
+    r, order = random.Random(SEED + 7), answers_to(["dimensions"])[0].split()
+    uses = []
+    for entry in listed:
+        if entry["reason"] == "accepted":
+            words = json.dumps(entry["lines"], separators=(",", ":"))
+            uses += [f"money 1050000 1080000 10000 {words} {use}" for use in each_use(r, entry["lines"], order)]
+            uses.append(f"money 1050000 1080000 10000 {words} standard - -")
+    for use, answer in zip(uses, answers_to([f"reserved {use}" for use in uses]), strict=True):
+        assert answer != "none" and int(answer) > 0, f"seed {SEED}: {use}: {answer}"
+
+
 # ---- the page ----------------------------------------------------------------------------------------
 
 

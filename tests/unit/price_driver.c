@@ -5,6 +5,8 @@
  *
  *   tokens UNIT TERMS TIERS input cache_read cache_write cache_write_1h output   -> micros, or none
  *   use UNIT TERMS LINES TIER VARIANT COUNTS          -> micros, ` incomplete`, ` unpriced` as it is; or none
+ *   booked RESERVED UNIT TERMS LINES TIER VARIANT COUNTS   -> micros, ` incomplete`, ` bound` as a settlement books it
+ *   reserved UNIT TERMS LINES TIER VARIANT COUNTS     -> micros that authorize reserves, no tokens being said; or none
  *   parts UNIT TERMS LINES TIER VARIANT COUNTS        -> `dimension=micros` for each part, or nothing
  *   fit UNIT TERMS TIERS input wanted available                                  -> output tokens
  *   action UNIT TERMS credits_micros quantity                                    -> micros, or none
@@ -22,6 +24,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "ledger/decide/use.h"
 #include "prices/pricelist.h"
 #include "prices/usage.h"
 
@@ -127,6 +130,44 @@ static void do_use(void)
 	else
 		printf("%" PRId64 "%s%s\n", charge.cost_micros, charge.incomplete ? " incomplete" : "",
 		       charge.unpriced ? " unpriced" : "");
+}
+
+static void do_booked(void)
+{
+	const micros reserved = next_int();
+	struct price p = {.kind = PRICE_MODEL};
+	enum account_unit unit = next_unit();
+	struct counts counts;
+	struct price_use use;
+	struct use_cost cost;
+
+	next_terms(&p);
+	next_lines(&p, price_read_lines);
+	next_use(&use, &counts);
+	if (!use_cost(&p, unit, &use, reserved, &cost))
+		puts("none");
+	else
+		printf("%" PRId64 "%s%s\n", cost.cost_micros, cost.incomplete ? " incomplete" : "",
+		       cost.bound ? " bound" : "");
+}
+
+static void do_reserved(void)
+{
+	const struct counts estimate = {{0}};
+	struct price p = {.kind = PRICE_MODEL};
+	enum account_unit unit = next_unit();
+	struct price_charge charge;
+	struct counts counts, bounds;
+	struct price_use use;
+	bool possible;
+
+	next_terms(&p);
+	next_lines(&p, price_read_lines);
+	next_use(&use, &counts);
+	bounds = use_bounds(&estimate, &p, 500, 2000, &counts);
+	use.counts = &bounds;
+	possible = price_of_use(&p, unit, &use, &charge);
+	print_cost(possible, charge.cost_micros);
 }
 
 static void do_parts(void)
@@ -283,8 +324,10 @@ int main(void)
 	static const struct {
 		const char *word;
 		void (*run)(void);
-	} commands[] = {{"tokens", do_tokens}, {"use", do_use},     {"parts", do_parts}, {"fit", do_fit},
-	                {"action", do_action}, {"usage", do_usage}, {"list", do_list},   {"dimensions", do_dimensions}};
+	} commands[] = {{"tokens", do_tokens},        {"use", do_use},     {"booked", do_booked},
+	                {"reserved", do_reserved},    {"parts", do_parts}, {"fit", do_fit},
+	                {"action", do_action},        {"usage", do_usage}, {"list", do_list},
+	                {"dimensions", do_dimensions}};
 	char *line = NULL;
 	size_t capacity = 0;
 	ssize_t length;

@@ -34,19 +34,47 @@ static bool costs(const struct price *p, const struct counts *c)
 	       charge.cost_micros > 0;
 }
 
-/* The cost of the least that a request uses: of each listed column of tokens, or of each other dimension where tokens
- * have no price.  0 if it is out of range. */
-static micros least_cost(const struct price *p, enum account_unit unit)
+/* The cost of the least of each listed dimension from first to last; 0 if it is out of range. */
+static micros cost_of_least(const struct price *p, enum account_unit unit, enum dimension first, enum dimension last)
 {
-	const bool tokens = price_has_tokens(p);
-	const enum dimension end = tokens ? DIMENSION_COLUMNS : DIMENSION_COUNT;
 	struct counts c = {{0}};
 	struct price_charge charge;
 
-	for (enum dimension d = tokens ? 0 : DIMENSION_COLUMNS; d < end; d++)
+	for (enum dimension d = first; d <= last; d++)
 		if (price_lists(p, d))
 			c.of[d] = least(d);
 	return price_of_use(p, unit, &(struct price_use){&c, TIER_STANDARD, ""}, &charge) ? charge.cost_micros : 0;
+}
+
+/* The cost of the least by the dearest line, whatever its tier, variant and threshold. */
+static micros cost_of_dearest(const struct price *p, enum account_unit unit)
+{
+	micros dearest = 0;
+
+	for (int i = 0; i < p->line_count; i++) {
+		const struct price_line *l = &p->lines[i];
+		const struct price_line line = {.dimension = l->dimension, .mantissa = l->mantissa, .scale = l->scale};
+		struct price alone = *p;
+		micros cost;
+
+		alone.lines = &line;
+		alone.line_count = 1;
+		cost = cost_of_least(&alone, unit, line.dimension, line.dimension);
+		if (cost > dearest)
+			dearest = cost;
+	}
+	return dearest;
+}
+
+/* The cost of the least that a request uses: of each listed column of tokens, or of all other dimensions where these
+ * cost nothing.  A price that has lines above thresholds alone, so none for the least, is taken at its dearest line. */
+static micros least_cost(const struct price *p, enum account_unit unit)
+{
+	micros cost = cost_of_least(p, unit, DIMENSION_INPUT, DIMENSION_OUTPUT);
+
+	if (cost == 0)
+		cost = cost_of_least(p, unit, DIMENSION_COLUMNS, DIMENSION_COUNT - 1);
+	return cost > 0 ? cost : cost_of_dearest(p, unit);
 }
 
 struct counts use_bounds(const struct counts *estimate, const struct price *p, int64_t input_tokens,
