@@ -289,6 +289,19 @@ def test_batch_jobs_may_take_days(o, account):
     assert settle(o, held["hold"], inputTokens=900, outputTokens=9)["costMicros"] == money(F("1.25e-6") * 900 + F("5e-6") * 9)
 
 
+def test_results_that_are_fetched_after_a_week(o):
+    account = o.account(funds_micros=10**9)
+    held = authorize(o, account, "talker", ttlSeconds=8 * 86400, serviceTier="batch", inputTokens=1000, maxOutputTokens=10)
+    other = authorize(o, account, "talker", ttlSeconds=86400, inputTokens=1000, maxOutputTokens=10)
+    assert guard.extend(o, other["hold"], ttlSeconds=86401).json["field"] == "ttlSeconds", "one day, but for a batch"
+    assert guard.extend(o, held["hold"], ttlSeconds=8 * 86400).status == 200
+    guard.pass_time(o, account, 7 * 86400)
+    said = settle(o, held["hold"], usage={"prompt_tokens": 900, "completion_tokens": 9})
+    assert (said["costMicros"], said["settlement"]) == (money(F("1.25e-6") * 900 + F("5e-6") * 9), "exact")
+    assert settle(o, other["hold"], inputTokens=900, outputTokens=9)["settlement"] == "late"
+    o.audit()
+
+
 def test_an_expired_hold_remembers_tier_and_variant(o, account):
     held = authorize(o, account, "painter", counts={"images": 1}, variant="1024x1024/high", ttlSeconds=10)["hold"]
     o.sql("UPDATE holds SET expires_at_us = 1")

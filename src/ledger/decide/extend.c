@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "ledger/decide/due.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
@@ -14,6 +15,8 @@
 #include "ledger/decide/refusal.h"
 #include "ledger/decide/row_check.h"
 #include "ledger/decide/use.h"
+
+#define EXTEND_MAX_US (INT64_C(86400) * CLOCK_US_PER_SECOND)
 
 /* Sets reserved to the amount for that many output tokens; OK, INVALID_REQUEST or UNAVAILABLE. */
 static enum outcome reserve(const struct decide *d, const struct holds_row *h, enum account_unit unit, int64_t output,
@@ -65,6 +68,12 @@ static bool refuse_extension(struct decide *d, struct slot *s, const struct comm
 	return true;
 }
 
+/* A hold for a batch may last for days, any other for one. */
+static bool is_too_long(const struct command *c, const struct holds_row *h)
+{
+	return h->service_tier != TIER_BATCH && c->extend.ttl_us > EXTEND_MAX_US;
+}
+
 void decide_extend(struct decide *d, struct slot *s, struct command *c)
 {
 	struct answer *a = &c->answer;
@@ -78,6 +87,11 @@ void decide_extend(struct decide *d, struct slot *s, struct command *c)
 		return;
 	}
 	CHECK(c->extend.ttl_us >= 0 && c->extend.max_output_tokens >= 0);
+	if (is_too_long(c, h)) {
+		a->outcome = OUTCOME_INVALID_REQUEST;
+		a->field = "ttlSeconds";
+		return;
+	}
 	output = c->extend.max_output_tokens > 0 ? c->extend.max_output_tokens : h->max_output_tokens;
 	a->outcome = reserve(d, h, a->unit, output, &reserved);
 	a->field = "maxOutputTokens";
