@@ -446,43 +446,62 @@ static int64_t change_tenths(const struct price_line *old, const struct price_li
 	return report_tenths(after - before, before);
 }
 
-static void note_jump(struct import *m, const struct price *p, const struct price_line *old,
-                      const struct price_line *line, int64_t tenths)
+/* after NULL: nothing has a price there any more. */
+static void note_jump(struct import *m, const struct price *p, const struct price_line *place,
+                      const struct price_line *before, const struct price_line *after, int64_t tenths)
 {
 	struct buf text;
 
 	listing_row(m->jumps);
 	listing_text(m->jumps, "item", "changed by more than half", p->item);
-	listing_text(m->jumps, "dimension", "dimension", dimension_name(line->dimension));
-	listing_text(m->jumps, "serviceTier", "tier", service_tier_name(line->tier));
-	listing_text(m->jumps, "variant", "variant", line->variant);
+	listing_text(m->jumps, "dimension", "dimension", dimension_name(place->dimension));
+	listing_text(m->jumps, "serviceTier", "tier", service_tier_name(place->tier));
+	listing_text(m->jumps, "variant", "variant", place->variant);
+	listing_int(m->jumps, "aboveTokens", "above", place->above_tokens);
 	buf_init(&text, 64);
-	price_put_dollars(&text, old, 0);
+	price_put_dollars(&text, before, 0);
 	listing_text(m->jumps, "dollarsBefore", "before", buf_text(&text));
 	buf_reset(&text);
-	price_put_dollars(&text, line, 0);
+	if (after != NULL)
+		price_put_dollars(&text, after, 0);
 	listing_text(m->jumps, "dollars", "now", buf_text(&text));
 	listing_tenths(m->jumps, "changePercentTenths", "change", true, tenths);
 	buf_free(&text);
 }
 
-/* Compares the price with the one in force when it is to start. */
+/* The line that a use in that place is charged by. */
+static const struct price_line *charged_line(const struct price *p, const struct price_line *place)
+{
+	return price_line_of(p, place->dimension, place->tier, place->variant, place->above_tokens + 1);
+}
+
+/* Compares the charges of a use in that place, by whatever line it is charged. */
+static void compare_place(struct import *m, const struct price *old, const struct price *p,
+                          const struct price_line *place)
+{
+	const struct price_line *before = charged_line(old, place), *after = charged_line(p, place);
+	int64_t tenths;
+
+	if (before == NULL || before->mantissa == 0)
+		return;
+	tenths = after != NULL ? change_tenths(before, after) : -1000;
+	m->most_tenths = tenths > m->most_tenths ? tenths : m->most_tenths;
+	m->least_tenths = tenths < m->least_tenths ? tenths : m->least_tenths;
+	if (tenths > JUMP_TENTHS || tenths < -JUMP_TENTHS)
+		note_jump(m, p, place, before, after, tenths);
+}
+
+/* Compares the price with the one in force when it is to start, in each place that either lists.  A dimension that the
+ * old one does not list was charged by a guess: its first price is no change. */
 static void compare_with_old(struct import *m, const struct price *p)
 {
 	const struct price *old = book_price_at(m->book, PRICE_MODEL, p->item, m->at_us);
 
-	for (int i = 0; old != NULL && i < p->line_count; i++) {
-		const struct price_line *before = same_line(old, &p->lines[i]);
-		int64_t tenths;
-
-		if (before == NULL || before->mantissa == 0)
-			continue;
-		tenths = change_tenths(before, &p->lines[i]);
-		m->most_tenths = tenths > m->most_tenths ? tenths : m->most_tenths;
-		m->least_tenths = tenths < m->least_tenths ? tenths : m->least_tenths;
-		if (tenths > JUMP_TENTHS || tenths < -JUMP_TENTHS)
-			note_jump(m, p, before, &p->lines[i], tenths);
-	}
+	for (int i = 0; old != NULL && i < old->line_count; i++)
+		compare_place(m, old, p, &old->lines[i]);
+	for (int i = 0; old != NULL && i < p->line_count; i++)
+		if (price_lists(old, p->lines[i].dimension) && same_line(old, &p->lines[i]) == NULL)
+			compare_place(m, old, p, &p->lines[i]);
 }
 
 static int take_listed_entry(void *context, const struct pricelist_entry *entry)

@@ -329,6 +329,15 @@ static struct found find_line(const struct question *q, enum dimension d)
 	return found;
 }
 
+const struct price_line *price_line_of(const struct price *p, enum dimension d, enum service_tier tier,
+                                       const char *variant, int64_t input_tokens)
+{
+	const struct counts none = {{0}};
+	const struct price_use use = {.counts = &none, .tier = tier, .variant = variant};
+
+	return find_line(&(struct question){.p = p, .use = &use, .input_tokens = input_tokens}, d).line;
+}
+
 /* ---- alternatives ------------------------------------------------------------------------------- */
 
 /* covered is left out where by is counted and has a price: providers list alternatives, not parts. */
@@ -547,12 +556,10 @@ bool price_unit_pico(const struct price *p, enum account_unit unit, const struct
 
 bool price_input_is_dearer(const struct price *p)
 {
-	const struct counts none = {{0}};
-	const struct price_use use = {.counts = &none, .variant = ""};
-	const struct question q = {.p = p, .use = &use};
-	const struct found input = find_line(&q, DIMENSION_INPUT), output = find_line(&q, DIMENSION_OUTPUT);
+	const struct price_line *input = price_line_of(p, DIMENSION_INPUT, TIER_STANDARD, "", 0);
+	const struct price_line *output = price_line_of(p, DIMENSION_OUTPUT, TIER_STANDARD, "", 0);
 
-	return input.line != NULL && (output.line == NULL || is_dearer(input.line, output.line));
+	return input != NULL && (output == NULL || is_dearer(input, output));
 }
 
 bool price_of_action(const struct price *p, enum account_unit unit, int64_t quantity, micros *cost)

@@ -112,6 +112,10 @@ int price_parts(const struct price *p, enum account_unit unit, const struct pric
  * dimension of tokens. */
 bool price_lists(const struct price *p, enum dimension d);
 bool price_has_tokens(const struct price *p);
+/* The line that a count of the dimension is charged by beside so many tokens of input, perhaps a stand-in; NULL if
+ * there is none. */
+const struct price_line *price_line_of(const struct price *p, enum dimension d, enum service_tier tier,
+                                       const char *variant, int64_t input_tokens);
 /* True if every line is 0: a price that a person has set so. */
 bool price_is_free(const struct price *p);
 /* Adds counts of tokens beyond the columns of a usage to the columns that stand in for them, where the price (NULL:

@@ -244,6 +244,26 @@ def test_a_jump_of_more_than_half_asks(o):
     assert (said["newlyFree"], listed(o)["jump-a", 0]["inputTokens"]) == (1, "0.0015"), "it keeps its price"
 
 
+def test_a_price_that_moves_or_goes_is_a_jump_too(o):
+    """A list may lower a charge without changing any number: by a threshold, or by leaving out a line."""
+    whole = {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": "1e-06", "output_cost_per_token": "2e-06",
+             "output_cost_per_audio_token": "8e-05", "input_cost_per_token_priority": "4e-06", "ocr_cost_per_page": "0.004"}
+    import_list(o, {"moves": whole})
+    for changed, dimension in (({"input_cost_per_token": None, "input_cost_per_token_above_1_tokens": "1e-09"}, "inputTokens"),
+                               ({"input_cost_per_token_above_1_tokens": "1e-09"}, "inputTokens"),
+                               ({"output_cost_per_audio_token": None}, "audioOutputTokens"),
+                               ({"input_cost_per_token_priority": None}, "inputTokens"),
+                               ({"ocr_cost_per_page": None}, "pages")):
+        entry = {field: price for field, price in {**whole, **changed}.items() if price is not None}
+        done = o.ctl("price", "import", "-", "--json", input=json.dumps({"moves": entry}), check=False)
+        said = json.loads(done.stdout)
+        assert (done.returncode, said["dryRun"]) == (1, True) and {row["dimension"] for row in said["jumps"]} >= {dimension}, changed
+        people = o.ctl("price", "import", "-", input=json.dumps({"moves": entry}), check=False)
+        assert people.returncode == 1 and "moves" in people.stdout
+    # A price for what was charged by a guess is no change.
+    assert import_list(o, {"moves": {**whole, "output_cost_per_reasoning_token": "9e-05"}})["jumps"] == []
+
+
 def test_what_cannot_be_imported(o):
     before = listed(o, "--all")
     for text in ("", "[]", "{", '{"a":{},"a":{}}'):
