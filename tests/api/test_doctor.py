@@ -270,6 +270,19 @@ def test_binary_log_and_doublewrite():
         assert state(other, "sync_binlog") == "ok"
 
 
+def test_a_database_user_without_a_password(o):
+    assert state(o, "database login") == "ok"
+    o.sql("CREATE USER open@localhost; GRANT SELECT ON octroi.* TO open@localhost")
+    try:
+        with changed_conf(o, db_user="open", db_password=None, db_password_file=None) as conf:
+            assert state(o, "database login", conf=conf) == "problem"
+            o.sql(f"ALTER USER open@localhost IDENTIFIED BY '{'5' * 32}'")
+        with changed_conf(o, db_user="open", db_password="5" * 32, db_password_file=None) as conf:
+            assert state(o, "database login", conf=conf) == "ok"
+    finally:
+        o.sql("DROP USER open@localhost")
+
+
 @pytest.mark.parametrize("grant", ["DELETE ON {db}.entries", "UPDATE ON {db}.entries", "UPDATE ON {db}.*",
                                    "DELETE ON `%`.*", "DROP ON {db}.*", "SUPER ON *.*", "ALL ON *.*"])
 def test_rights_over_the_journal(o, grant):

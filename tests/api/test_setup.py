@@ -362,6 +362,12 @@ def test_an_unknown_password_is_said(site):
     assert done.returncode == 2 and "it was there before, so set db_password_file" in done.stderr, done.stderr
 
 
+def test_a_user_who_was_there_and_whom_anybody_can_be(site):
+    site.machine.sql(f"CREATE USER '{site.name}'@'localhost' IDENTIFIED BY ''")
+    done = site.setup("--yes", "--prices", TOP / "demo/prices.json")
+    assert done.returncode == 2 and re.search(r"^problem +database login: ", done.stdout, re.M), done.stdout
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can take another user's name")
 def test_root_logs_in_by_the_name_of_the_systems_user(machine):
     """Where the system has a user of the database user's name, there is no password."""
@@ -376,6 +382,7 @@ def test_root_logs_in_by_the_name_of_the_systems_user(machine):
         shown = good(made.setup("--yes", "--db-user", user, "--prices", TOP / "demo/prices.json"))
         assert f"database user '{user}'@'localhost', who logs in as the system's user of that name" in shown
         assert not (made.dir / "etc/secrets/db_password").exists()
+        assert re.search(r"^ok +database login: without a password, by the system's user$", shown, re.M), shown
         assert made.ctl("status").returncode == 0
     finally:
         machine.sql(f"DROP USER IF EXISTS '{user}'@'localhost'")

@@ -138,6 +138,27 @@ static void check_packet(struct doctor *D, struct buf *sql)
 		doctor_say(D, "max_allowed_packet", DOCTOR_OK, "", "%s", v.text);
 }
 
+/* Without a password MariaDB has to know the user by the name of the system's: else everybody is let in. */
+static void check_login(struct doctor *D, struct buf *sql)
+{
+	struct value v;
+
+	if (D->ctl->config->db_password[0] != '\0') {
+		doctor_say(D, "database login", DOCTOR_OK, "", "with a password");
+		return;
+	}
+	sql_literal(sql, "SHOW CREATE USER");
+	if (!ask_database(D, sql, &v))
+		doctor_say(D, "database login", DOCTOR_SKIPPED, "", "this database does not show how a user logs in");
+	else if (strstr(v.text, " IDENTIFIED ") != NULL)
+		doctor_say(D, "database login", DOCTOR_OK, "", "without a password, by the system's user");
+	else
+		doctor_say(D, "database login", DOCTOR_PROBLEM,
+		           "as the database's administrator: ALTER USER … IDENTIFIED VIA unix_socket, or BY a password "
+		           "and db_password_file",
+		           "the database user has no password: whoever reaches the database is octroi");
+}
+
 /* ---- rights ---------------------------------------------------------------------------------- */
 
 /* Checks rights by which this user could change the journal or the usages, granted globally, on the database or on
@@ -285,6 +306,7 @@ void doctor_database(struct doctor *D)
 	check_session(D, &sql);
 	check_connections(D, &sql);
 	check_packet(D, &sql);
+	check_login(D, &sql);
 	check_rights(D, &sql);
 	D->tables = check_schema(D);
 	if (D->tables) {
