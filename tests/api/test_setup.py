@@ -160,6 +160,26 @@ def test_it_goes_on_wherever_it_was_cut_off(site):
         assert answer.status == 200, answer
 
 
+def test_two_at_once(site):
+    """One goes on, and the other says so: two passwords, or two keys, would be one too many."""
+    command = [BUILD / "octroictl", "-c", site.conf, "setup", "--db-socket", site.socket, "--db-name", site.name, "--db-user",
+               site.name, "--web", "none", "--no-start", "--yes", "--prices", TOP / "demo/prices.json"]
+    runs = [subprocess.Popen(command, env=site.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    ended = [(setup.communicate(timeout=120), setup.returncode) for setup in runs]
+    assert 0 in [status for _, status in ended]
+    for (out, err), status in ended:
+        assert status == 0 and "0 problems" in out or status == 2 and "another octroictl setup runs" in err, out + err
+    assert site.machine.sql(f"SELECT COUNT(*) FROM {site.name}.api_keys") == [("1",)]
+
+
+def test_a_configuration_without_a_directory(site):
+    """As `make install` leaves it."""
+    site.conf.parent.rmdir()
+    shown = good(site.setup("--yes", "--prices", TOP / "demo/prices.json"))
+    assert f"made      {site.conf.parent}/\n" in shown and site.conf.parent.stat().st_mode & 0o777 == 0o755
+
+
 def test_a_trial_account_without_credit_gets_it(site):
     """As a run leaves it that ended between the two."""
     assert site.setup("--yes", "--prices", site.dir / "missing").returncode == 2

@@ -103,8 +103,8 @@ def test_no_unknown_vendor():
     known = {"ctype.h", "dirent.h", "errno.h", "fcntl.h", "fnmatch.h", "grp.h", "inttypes.h", "limits.h", "linux/futex.h", "malloc.h", "poll.h",
              "pthread.h", "pwd.h", "sched.h", "signal.h", "spawn.h", "stdarg.h", "stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h",
              "string.h", "strings.h", "time.h", "unistd.h", "arpa/inet.h", "netinet/in.h", "netinet/tcp.h", "netdb.h",
-             "sys/epoll.h", "sys/eventfd.h", "sys/ioctl.h", "sys/mman.h", "sys/prctl.h", "sys/random.h", "sys/resource.h", "sys/socket.h", "sys/stat.h",
-             "sys/syscall.h", "sys/time.h", "sys/types.h", "sys/uio.h", "sys/un.h", "sys/wait.h"}
+             "sys/epoll.h", "sys/eventfd.h", "sys/file.h", "sys/ioctl.h", "sys/mman.h", "sys/prctl.h", "sys/random.h", "sys/resource.h", "sys/socket.h",
+             "sys/stat.h", "sys/syscall.h", "sys/time.h", "sys/types.h", "sys/uio.h", "sys/un.h", "sys/wait.h"}
     vendors = tuple(VENDORS)
     for name in ALL:
         for header in includes(name, quotes=False):

@@ -1,9 +1,13 @@
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "ctl/setup/setup.h"
+#include "ctl/setup/setup_file.h"
 
 #define CONF_PATH "/etc/octroi/octroi.conf"
 #define ANSWER_MAX 256
@@ -103,8 +107,27 @@ static int find_paths(struct setup *S)
 	if (slash == NULL || strlen(path) + sizeof("secrets") > SETUP_PATH_MAX / 2)
 		return ctl_wrong("setup: octroi.conf needs a whole path (-c), not '%s'", path);
 	(void)snprintf(S->conf, sizeof(S->conf), "%s", path);
+	(void)snprintf(S->directory, sizeof(S->directory), "%.*s", (int)(slash - path) + 1, path);
 	(void)snprintf(S->secrets, sizeof(S->secrets), "%.*ssecrets", (int)(slash - path) + 1, path);
 	return CTL_OK;
+}
+
+/* Makes the directory of octroi.conf, and keeps other setups out of it until the end. */
+static int enter_directory(struct setup *S)
+{
+	if (S->dry_run)
+		return CTL_OK;
+	if (access(S->directory, F_OK) != 0) {
+		setup_say(S, SETUP_MADE, "%s", S->directory);
+		if (setup_file_directory(S->directory, SETUP_PUBLIC) != CTL_OK)
+			return CTL_FAILED;
+	}
+	S->lock = open(S->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (S->lock < 0)
+		return ctl_fail("%s: %s", S->directory, strerror(errno));
+	if (flock(S->lock, LOCK_EX | LOCK_NB) == 0)
+		return CTL_OK;
+	return ctl_fail("another octroictl setup runs: %s is locked", S->directory);
 }
 
 /* Both are written into the web server's files as they are. */
@@ -122,7 +145,7 @@ static int check_names(const struct setup_answers *a)
 
 int ctl_setup(struct ctl *c)
 {
-	struct setup S = {.ctl = c};
+	struct setup S = {.ctl = c, .lock = -1};
 	struct said said;
 	bool yes = false;
 	const struct ctl_option options[] = {
@@ -147,9 +170,13 @@ int ctl_setup(struct ctl *c)
 	if (result == CTL_OK)
 		result = ask_all(&S, &said, yes);
 	if (result == CTL_OK)
+		result = enter_directory(&S);
+	if (result == CTL_OK)
 		result = run_steps(&S);
 	ctl_close(c);
 	c->config = NULL;
 	config_free(&S.config);
+	if (S.lock >= 0)
+		(void)close(S.lock);
 	return result;
 }

@@ -23,9 +23,11 @@ struct setup {
 	struct ctl *ctl; /* with the configuration as the file says it now */
 	struct setup_answers answers;
 	struct config config;
-	char conf[SETUP_PATH_MAX], secrets[SETUP_PATH_MAX]; /* octroi.conf, and the directory of secrets beside it */
-	char key[KEY_TEXT_MAX];                             /* the key made by this run, or "" */
-	const char *web;                                    /* the web server that was set up, or NULL */
+	/* octroi.conf, its directory, and the one of secrets there */
+	char conf[SETUP_PATH_MAX], directory[SETUP_PATH_MAX], secrets[SETUP_PATH_MAX];
+	int lock;               /* descriptor of the directory, which no other setup has, or -1 */
+	char key[KEY_TEXT_MAX]; /* the key made by this run, or "" */
+	const char *web;        /* the web server that was set up, or NULL */
 	bool dry_run, no_start;
 	bool has_tables, has_prices;
 	bool conf_changed, web_changed; /* by this run: a running program has to read it again */
