@@ -108,6 +108,9 @@ const look = css`
 	}
 `;
 
+// A file of so many pages at most.
+const PAGES_MAX = 1000;
+
 export class OctroiElement extends LitElement {
 	static styles = look;
 	static properties = {
@@ -196,6 +199,29 @@ export class OctroiElement extends LitElement {
 			this.refused = refusal;
 			return undefined;
 		}
+	}
+
+	// Saves every page of a list of the API, as CSV.
+	async download(path, name) {
+		const parts = [];
+		let cursor = null;
+		do {
+			const query = new URLSearchParams(path.split("?")[1]);
+			query.set("format", "csv");
+			if (cursor !== null)
+				query.set("cursor", cursor);
+			const page = await this.ask(`${path.split("?")[0]}?${query}`, {csv: true});
+			if (page === undefined)
+				return;
+			// Each page begins with the names of the columns.
+			parts.push(parts.length === 0 ? page.text : page.text.slice(page.text.indexOf("\r\n") + 2));
+			cursor = page.next;
+		} while (cursor !== null && parts.length < PAGES_MAX);
+		const link = Object.assign(document.createElement("a"), {
+			href: URL.createObjectURL(new Blob(parts, {type: "text/csv"})), download: name,
+		});
+		link.click();
+		setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 	}
 
 	render() {

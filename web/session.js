@@ -52,7 +52,7 @@ class Session extends EventTarget {
 		return answer;
 	}
 
-	async #send(path, {method = "GET", body, lang = "en"} = {}) {
+	async #send(path, {method = "GET", body, lang = "en", csv = false} = {}) {
 		const headers = {"Accept": "application/json", "Accept-Language": lang};
 		let response, answer;
 		if (this.#token !== "")
@@ -64,7 +64,7 @@ class Session extends EventTarget {
 				method, headers, body: body === undefined ? undefined : JSON.stringify(body),
 				cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(TIMEOUT_MS),
 			});
-			answer = await response.json();
+			answer = csv && response.ok ? {text: await response.text(), next: decodeURIComponent(response.headers.get("X-Octroi-Next-Cursor") ?? "") || null} : await response.json();
 		} catch {
 			throw new Refusal(response === undefined || response.ok ? 0 : response.status, {}, 0);
 		}

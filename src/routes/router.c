@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "routes/api/call.h"
+#include "routes/api/csv.h"
 #include "routes/api/language.h"
 #include "routes/api/render.h"
 #include "routes/auth/auth.h"
@@ -40,6 +41,16 @@ static const struct route routes[METRICS_NO_ROUTE] = {
 	{#method, pattern, CALLER_##caller, listener, handler, COST_##cost},
 #include "routes/routes.def"
 #undef ROUTE
+};
+
+/* The lists that are answered as CSV, too. */
+static const struct csv_list {
+	route_handler *handler;
+	const char *list, *columns;
+} csv_lists[] = {
+#define CSV(handler, list, columns) {handler, list, columns},
+#include "routes/csv.def"
+#undef CSV
 };
 
 struct router {
@@ -334,6 +345,48 @@ static void run_handler(struct call *c, const struct route *route)
 		bulkhead_leave(bulkhead, who);
 }
 
+static int format_number(const char *name)
+{
+	static const char *const formats[] = {"json", "csv"};
+
+	for (int i = 0; i < 2; i++)
+		if (strcmp(formats[i], name) == 0)
+			return i;
+	return -1;
+}
+
+/* The list that the caller wants as CSV, NULL for an answer in JSON.  False, rendered, where there is no such list. */
+static bool take_format(struct call *c, const struct route *route, const struct csv_list **list)
+{
+	struct parse p;
+	bool csv;
+
+	*list = NULL;
+	parse_query(&p, c->request);
+	csv = is_safe(c->request) && parse_name(&p, "format", format_number, 0) == 1;
+	for (size_t i = 0; csv && i < sizeof(csv_lists) / sizeof(csv_lists[0]); i++)
+		if (csv_lists[i].handler == route->handler)
+			*list = &csv_lists[i];
+	if (csv && *list == NULL)
+		parse_wrong(&p, "format", PARSE_NAME);
+	if (parse_ok(&p))
+		return true;
+	render_wrong(c, &p);
+	return false;
+}
+
+/* Runs the handler of a caller that was admitted. */
+static void serve_admitted(struct call *c, const struct route *route)
+{
+	const struct csv_list *list;
+
+	if (!read_body(c, route) || !take_format(c, route, &list))
+		return;
+	run_handler(c, route);
+	if (list != NULL)
+		csv_answer(c, list->list, list->columns);
+}
+
 /* Serves up to the handler's end.  A command that the handler left is still to be submitted. */
 static void serve(struct call *c)
 {
@@ -352,8 +405,8 @@ static void serve(struct call *c)
 	outcome = auth_admit(c->router->auth, route->caller, c);
 	if (outcome != OUTCOME_OK)
 		render_outcome(c, outcome);
-	else if (read_body(c, route))
-		run_handler(c, route);
+	else
+		serve_admitted(c, route);
 	if (c->finish == NULL)
 		reconsider(c);
 }

@@ -2,16 +2,17 @@
 
 import re
 
+import pytest
 from octroi import TOP
 
 PAIR = re.compile(r'^\t"([\w.]+)": "((?:[^"\\]|\\.)*)",$', re.M)
 PLURALS = {"one", "two", "few", "many", "other", "zero"}
 
 
-def words(language):
-    text = (TOP / f"web/lang/{language}.js").read_text()
+def words(language, page=""):
+    text = (TOP / f"web/lang/{page}{language}.js").read_text()
     found = PAIR.findall(text)
-    assert len(found) == len(re.findall(r"^\t\"", text, re.M)) and len(dict(found)) == len(found) > 100
+    assert len(found) == len(re.findall(r"^\t\"", text, re.M)) and len(dict(found)) == len(found) > 70
     return dict(found)
 
 
@@ -19,8 +20,9 @@ def stem(key):
     return key.rsplit(".", 1)[0] if key.rsplit(".", 1)[-1] in PLURALS else key
 
 
-def test_languages_have_the_same_keys():
-    en, fr = words("en"), words("fr")
+@pytest.mark.parametrize("page", ["", "admin-"])
+def test_languages_have_the_same_keys(page):
+    en, fr = words("en", page), words("fr", page)
     assert {stem(key) for key in en} == {stem(key) for key in fr}
     for key in en:
         if stem(key) != key:  # the plural of each language (CLDR)
@@ -31,7 +33,8 @@ def test_languages_have_the_same_keys():
 
 
 def test_sentences_that_are_asked_for_exist():
-    keys = {stem(key) for key in words("en")} | set(words("en"))
+    listed = [*words("en"), *words("en", "admin-")]
+    keys = {stem(key) for key in listed} | set(listed)
     asked = set()
     for path in (TOP / "web").rglob("*.js"):
         if "vendor" not in path.parts and "lang" not in path.parts:
@@ -47,3 +50,10 @@ def test_types_of_the_api_have_a_sentence():
         assert f"type.{kind}" in en
     for kind in schemas["Usage"]["properties"]["settlement"]["enum"]:
         assert kind == "exact" or f"settlement.{kind}" in en
+
+
+def test_kinds_of_alerts_have_a_sentence():
+    import json
+    schemas = json.loads((TOP / "src/routes/openapi.json").read_text())["components"]["schemas"]
+    for kind in schemas["Alert"]["properties"]["kind"]["enum"]:
+        assert f"alert.{kind}" in words("en", "admin-")

@@ -8,7 +8,7 @@ from octroi import TOP
 
 VERSION = re.search(r"AC_INIT\(\[octroi\], \[([\d.]+)\]", (TOP / "configure.ac").read_text())[1]
 VERSIONED = f"/octroi/ui/{VERSION}/octroi.js"
-FILES = {"/billing": "text/html", "/octroi/ui/octroi.js": "text/javascript", VERSIONED: "text/javascript",
+FILES = {"/billing": "text/html", "/admin": "text/html", "/octroi/ui/octroi.js": "text/javascript", VERSIONED: "text/javascript",
          "/octroi/ui/billing.css": "text/css", "/octroi/ui/icon.svg": "image/svg+xml"}
 
 
@@ -29,7 +29,7 @@ def test_file_is_served_with_strict_headers(site, path):
     assert caching == "no-cache" or path == VERSIONED, caching
 
 
-@pytest.mark.parametrize("path", ["/billing", "/octroi/ui/octroi.js"])
+@pytest.mark.parametrize("path", ["/billing", "/admin", "/octroi/ui/octroi.js"])
 def test_unchanged_file_is_not_sent_again(site, path):
     first = site.get(path, key=None, public=True)
     again = site.get(path, key=None, public=True, headers={"If-None-Match": first.headers["etag"]})
@@ -45,7 +45,7 @@ def test_nothing_else_is_served(site, path):
 
 def test_version_is_that_of_configure():
     """The addresses of a version are what a browser keeps for a year."""
-    for name in ("nginx/web.conf", "apache/web.conf", "web/billing.html"):
+    for name in ("nginx/web.conf", "apache/web.conf", "web/billing.html", "web/admin.html"):
         assert set(re.findall(r"/octroi/ui/(\d[\d.]*)/", (TOP / name).read_text())) == {VERSION}, name
     assert VERSION.replace(".", r"\.") in (TOP / "apache/htaccess-web").read_text()
 

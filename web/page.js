@@ -1,0 +1,24 @@
+// What octroi's pages begin with: language and title, and the token, which leaves the address at once and is kept for
+// this tab.
+const meta = document.querySelector('meta[name="octroi-token"]');
+
+function take(kept, parameters) {
+	const token = parameters.get("token");
+	if (token !== null) {
+		sessionStorage.setItem(kept, token);
+		// An address is copied, logged and kept.
+		history.replaceState(null, "", location.pathname + location.search);
+	}
+	meta.content = token ?? sessionStorage.getItem(kept) ?? "";
+}
+
+// kept: the name of the token in the tab's storage.  titles: of the page, in each language.
+export function open(kept, titles) {
+	const given = new URLSearchParams(location.hash.slice(1));
+	const wanted = given.get("lang") ?? navigator.language;
+	const french = wanted.toLowerCase().startsWith("fr");
+	document.documentElement.lang = french ? wanted : wanted.toLowerCase().startsWith("en") ? wanted : "en";
+	document.title = document.getElementById("title").textContent = french ? titles.fr : titles.en;
+	take(kept, given);
+	addEventListener("hashchange", () => take(kept, new URLSearchParams(location.hash.slice(1))));
+}
