@@ -139,6 +139,7 @@ ALTER TABLE accounts
   ADD COLUMN IF NOT EXISTS holds_due_at_us BIGINT NOT NULL DEFAULT 0;
 
 -- What an account is to be told, once: the transaction that crosses writes the row, and the key keeps a second one out.
+-- told: it was handed on to the endpoints and the mail.
 CREATE TABLE IF NOT EXISTS alerts (
   account_id BINARY(16) NOT NULL,
   seq BIGINT NOT NULL,
@@ -150,9 +151,50 @@ CREATE TABLE IF NOT EXISTS alerts (
   amount_micros BIGINT NOT NULL DEFAULT 0,
   balance_micros BIGINT NOT NULL,
   created_at_us BIGINT NOT NULL,
+  told TINYINT NOT NULL DEFAULT 0,
   PRIMARY KEY (account_id, seq),
   UNIQUE KEY once (account_id, kind, threshold_micros, arming),
-  KEY created (created_at_us)
+  KEY created (created_at_us),
+  KEY told (told, created_at_us)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- Where alerts are posted (Standard Webhooks).  kinds: a bit for each kind of alert, 0 for all.  inside: the address may
+-- be of this machine or of a private net.  old_secret signs too, until old_until_us.  failures: in a row; until
+-- rest_until_us nothing is posted.
+CREATE TABLE IF NOT EXISTS endpoints (
+  id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  url VARCHAR(1023) NOT NULL,
+  label VARCHAR(128) NOT NULL DEFAULT '',
+  kinds BIGINT NOT NULL DEFAULT 0,
+  inside TINYINT NOT NULL DEFAULT 0,
+  state TINYINT NOT NULL DEFAULT 0,
+  reason VARCHAR(255) NOT NULL DEFAULT '',
+  secret BINARY(32) NOT NULL,
+  old_secret BINARY(32) NOT NULL DEFAULT '',
+  old_until_us BIGINT NOT NULL DEFAULT 0,
+  failures BIGINT NOT NULL DEFAULT 0,
+  rest_until_us BIGINT NOT NULL DEFAULT 0,
+  served_at_us BIGINT NOT NULL DEFAULT 0,
+  created_at_us BIGINT NOT NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- An alert on its way to an endpoint, once each: claimed, repeated, and the last answer.
+CREATE TABLE IF NOT EXISTS deliveries (
+  id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  endpoint_id BIGINT NOT NULL,
+  account_id BINARY(16) NOT NULL,
+  alert_seq BIGINT NOT NULL,
+  state TINYINT NOT NULL DEFAULT 0,
+  attempts BIGINT NOT NULL DEFAULT 0,
+  next_at_us BIGINT NOT NULL DEFAULT 0,
+  claimed_until_us BIGINT NOT NULL DEFAULT 0,
+  status INT NOT NULL DEFAULT 0,
+  error VARCHAR(255) NOT NULL DEFAULT '',
+  took_us BIGINT NOT NULL DEFAULT 0,
+  attempted_at_us BIGINT NOT NULL DEFAULT 0,
+  created_at_us BIGINT NOT NULL DEFAULT 0,
+  UNIQUE KEY once (endpoint_id, account_id, alert_seq),
+  KEY due (endpoint_id, state, next_at_us)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- ---- guard ----------------------------------------------------------------------------------------------

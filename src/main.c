@@ -26,6 +26,7 @@
 #include "routes/auth/token.h"
 #include "routes/router.h"
 #include "sockets.h"
+#include "worker/courier.h"
 #include "worker/housekeeper.h"
 #include "worker/worker.h"
 
@@ -55,6 +56,8 @@ struct program {
 	struct stripe stripe;
 	struct worker_options work;
 	struct worker *worker; /* NULL on fd 0, where the housekeeper does its work */
+	struct courier_options tell;
+	struct courier *courier; /* the same */
 	struct housekeeper *housekeeper;
 	int64_t served; /* requests, when the housekeeper last looked */
 };
@@ -150,6 +153,7 @@ static void set_work(struct program *p)
 	                   .product = c->topup_product},
 		.pool = p->readers,
 	};
+	p->tell = (struct courier_options){.pool = p->readers, .ca_file = c->outgoing_ca_file};
 }
 
 static int make_parts(struct program *p)
@@ -214,6 +218,7 @@ static struct housekeeper *start_housekeeper(struct program *p)
 		.terms = options_prices(&p->config),
 		.readers = p->readers,
 		.work = p->sockets.from == SOCKETS_STDIN ? &p->work : NULL,
+		.tell = p->sockets.from == SOCKETS_STDIN ? &p->tell : NULL,
 		.wanted = housekeeping_wanted,
 		.more = keep_house_here,
 		.context = p,
@@ -289,6 +294,7 @@ static bool stop(struct program *p, int number)
 	drained = edge_drain(p->edge, drain_ms);
 	stopped = housekeeper_stop(p->housekeeper, deadline_us);
 	stopped = worker_stop(p->worker, deadline_us) && stopped;
+	stopped = courier_stop(p->courier, deadline_us) && stopped;
 	router_set_edge(p->router, NULL);
 	log_event(LOG_LEVEL_INFO, "stopped", LOG_TEXT("drained", drained ? "all" : "not all"));
 	log_flush();
@@ -321,8 +327,10 @@ static int run(struct program *p)
 			_exit(EXIT_FAILURE);
 		return EXIT_FAILURE;
 	}
-	if (p->sockets.from != SOCKETS_STDIN)
+	if (p->sockets.from != SOCKETS_STDIN) {
 		p->worker = worker_start(&p->work);
+		p->courier = courier_start(&p->tell);
+	}
 	sockets_notify("READY=1");
 	log_flush();
 	number = serve_requests(p, &signals);

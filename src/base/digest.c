@@ -128,6 +128,12 @@ void digest_random(void *out, size_t length)
 	CHECK(RAND_bytes(out, (int)length) == 1 || (length <= GETENTROPY_MAX && getentropy(out, length) == 0));
 }
 
+size_t digest_base64(const void *bytes, size_t length, char *out)
+{
+	CHECK(length <= INT_MAX / 2);
+	return (size_t)EVP_EncodeBlock((unsigned char *)out, bytes, (int)length);
+}
+
 size_t digest_base64url(const void *bytes, size_t length, char *out)
 {
 	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -34,6 +34,10 @@ int digest_hmac_sha256_pieces(const void *key, size_t key_length, const struct d
 bool digest_equal(const void *a, const void *b, size_t length); /* constant time */
 void digest_random(void *out, size_t length);
 
+/* base64 with padding (RFC 4648 section 4).  Writes (length+2)/3*4 characters and NUL.  Returns the number of
+ * characters. */
+size_t digest_base64(const void *bytes, size_t length, char *out);
+
 /* base64url without padding (RFC 4648 section 5).  The encoder writes (length*4+2)/3 characters and
  * a NUL.  The decoder returns the number of bytes, or -1 (other characters, impossible length,
  * unused bits set, more than max). */

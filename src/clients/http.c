@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "clients/address.h"
 
 #define HEAD_MAX ((size_t)16 * 1024)
 #define DATE_MAX_SECONDS INT64_C(253402300799) /* the end of the year 9999 */
@@ -70,18 +72,46 @@ void http_header(const struct http_answer *answer, const char *name, char value[
 	}
 }
 
+/* libcurl accepts years after 9999; such a date counts as none. */
+int64_t http_date_us(const char *text)
+{
+	const time_t date = text[0] != '\0' ? curl_getdate(text, NULL) : -1;
+
+	return date > 0 && date <= DATE_MAX_SECONDS ? (int64_t)date * CLOCK_US_PER_SECOND : 0;
+}
+
 static void read_date(struct http_answer *answer)
 {
 	char text[HTTP_VALUE_MAX];
-	time_t date;
 
 	http_header(answer, "Date", text);
-	date = text[0] != '\0' ? curl_getdate(text, NULL) : -1;
-	/* libcurl accepts years after 9999; such a date counts as none. */
-	answer->date_us = date > 0 && date <= DATE_MAX_SECONDS ? (int64_t)date * CLOCK_US_PER_SECOND : 0;
+	answer->date_us = http_date_us(text);
 }
 
 /* ---- the request ----------------------------------------------------------------------------- */
+
+/* Called with the address that is connected to, after the name was resolved: no later answer of the name server can
+ * change it. */
+static curl_socket_t open_outside(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	bool *refused = context;
+
+	if (purpose != CURLSOCKTYPE_IPCXN || !address_is_outside(&address->addr)) {
+		*refused = true;
+		return CURL_SOCKET_BAD;
+	}
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+static bool set_trust(CURL *curl, const struct http_request *request, bool *refused)
+{
+	if (request->ca_file != NULL && request->ca_file[0] != '\0' &&
+	    curl_easy_setopt(curl, CURLOPT_CAINFO, request->ca_file) != CURLE_OK)
+		return false;
+	return !request->outside_only ||
+	       (curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_outside) == CURLE_OK &&
+	        curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, (void *)refused) == CURLE_OK);
+}
 
 static bool set_bounds(CURL *curl, const struct http_request *request)
 {
@@ -114,7 +144,7 @@ static bool set_body(CURL *curl, const struct http_request *request)
 static bool set_options(CURL *curl, const struct http_request *request, struct curl_slist *headers,
                         struct http_answer *answer)
 {
-	return set_bounds(curl, request) && set_body(curl, request) &&
+	return set_bounds(curl, request) && set_body(curl, request) && set_trust(curl, request, &answer->refused) &&
 	       curl_easy_setopt(curl, CURLOPT_URL, request->url) == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) == CURLE_OK &&
@@ -175,7 +205,9 @@ int http_send(const struct http_request *request, struct http_answer *answer)
 		code = curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	answer->status = code == CURLE_OK ? (int)status : 0;
 	if (code != CURLE_OK)
-		(void)snprintf(answer->error, sizeof(answer->error), "%s", curl_easy_strerror(code));
+		(void)snprintf(answer->error, sizeof(answer->error), "%s",
+		               answer->refused ? "its address is of this machine or of a private net"
+		                               : curl_easy_strerror(code));
 	else
 		read_date(answer);
 	curl_slist_free_all(headers);

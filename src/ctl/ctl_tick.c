@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "ctl/ctl.h"
 #include "ctl/listing.h"
+#include "worker/courier.h"
 #include "worker/prober.h"
 #include "worker/worker.h"
 
@@ -40,7 +41,7 @@ int ctl_tick(struct ctl *c)
 	int64_t touched = 0, pruned = 0, looks_us = 0;
 	struct sweep_place place = {0};
 	struct listing *l;
-	int count, worked;
+	int count, worked, told;
 
 	if (ctl_arguments(c, NULL, NULL, 0, 0) < 0)
 		return CTL_FAILED;
@@ -59,11 +60,16 @@ int ctl_tick(struct ctl *c)
 	worked = work_once(c);
 	if (worked < 0)
 		return ctl_fail("what is due outside could not be read");
+	told = courier_run(&(struct courier_options){.pool = c->pool, .ca_file = c->config->outgoing_ca_file}, WORK_MAX,
+	                   clock_monotonic_us() + WORK_US);
+	if (told < 0)
+		return ctl_fail("the alerts that are to be told could not be read");
 	l = listing_new("tick");
 	listing_row(l);
 	listing_int(l, "accounts", "due accounts touched", touched);
 	listing_int(l, "batches", "old batch markers removed", pruned);
 	listing_int(l, "outbox", "rows of the outbox worked on", worked);
+	listing_int(l, "told", "alerts handed on, and posted", told);
 	listing_int(l, "probes", "providers probed", prober_due(c->config, c->pool, &looks_us));
 	listing_print_single(l, c->json);
 	listing_free(l);

@@ -95,6 +95,9 @@ enum statement_state {
 /* outbox.kind and .state; subject_seq is the statement's, 0 of an alert. */
 enum outbox_kind { OUTBOX_STATEMENT, OUTBOX_SOFT_LIMIT };
 enum outbox_state { OUTBOX_PENDING, OUTBOX_DONE, OUTBOX_PARKED };
+/* endpoints.state and deliveries.state. */
+enum endpoint_state { ENDPOINT_ON, ENDPOINT_OFF, ENDPOINT_REMOVED };
+enum delivery_state { DELIVERY_PENDING, DELIVERY_DONE, DELIVERY_FAILED };
 
 #define COMMAND_NO_LIMIT (-1) /* of limits that a member or an account need not have */
 

@@ -5,6 +5,8 @@
 #include "base/check.h"
 #include "db/ask.h"
 #include "db/sql.h"
+#include "ledger/command.h"
+#include "ledger/names.h"
 
 static int take_state(struct ask *q, const struct db_row *row, void *out)
 {
@@ -67,4 +69,23 @@ int alerts_read(struct db *d, struct arena *a, const struct account_key *key, in
 	if (page->more)
 		page->count = limit;
 	return ask_end(&q, result);
+}
+
+void alerts_write(struct json_writer *w, const struct account_key *key, const struct alerts_shown *l)
+{
+	char id[ID_PUBLIC_MAX];
+
+	id_public_format(key, l->seq, id);
+	json_put_text(w, "id", id);
+	json_put_text(w, "kind", names_alert(l->kind));
+	if (l->threshold_micros != 0)
+		json_put_int(w, "thresholdMicros", l->threshold_micros);
+	if (l->limit_kind != LIMIT_NONE)
+		json_put_text(w, "limit", names_limit(l->limit_kind));
+	if (l->member[0] != '\0')
+		json_put_text(w, "member", l->member);
+	if (l->amount_micros != 0)
+		json_put_int(w, "amountMicros", l->amount_micros);
+	json_put_int(w, "balanceMicros", l->balance_micros);
+	json_put_time(w, "createdAt", l->created_at_us);
 }

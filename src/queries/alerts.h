@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/id.h"
+#include "base/json.h"
 #include "db/db.h"
 
 struct alerts_shown {
@@ -30,5 +31,8 @@ struct alerts_page {
  * are in the arena.  Returns 0, or -1: the database failed, or memory is short. */
 int alerts_read(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq, int limit,
                 struct alerts_page *page);
+
+/* Writes the members of an alert, as every reader of it is shown them; an open record. */
+void alerts_write(struct json_writer *w, const struct account_key *key, const struct alerts_shown *l);
 
 #endif

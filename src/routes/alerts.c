@@ -2,7 +2,6 @@
  * alerts: an account is told what happened to it, and its owner and managers set the thresholds of its balance.
  */
 #include "ledger/decide/alert.h"
-#include "ledger/names.h"
 #include "queries/alerts.h"
 #include "routes/api/call.h"
 #include "routes/api/cursor.h"
@@ -17,26 +16,6 @@
 #define PAGE_MAX 100
 
 /* ---- GET ------------------------------------------------------------------------------------- */
-
-static void put_alert(struct json_writer *w, const struct account_key *key, const struct alerts_shown *l)
-{
-	char id[ID_PUBLIC_MAX];
-
-	id_public_format(key, l->seq, id);
-	json_open_record(w, NULL);
-	json_put_text(w, "id", id);
-	json_put_text(w, "kind", names_alert(l->kind));
-	if (l->threshold_micros != 0)
-		json_put_int(w, "thresholdMicros", l->threshold_micros);
-	if (l->limit_kind != LIMIT_NONE)
-		json_put_text(w, "limit", names_limit(l->limit_kind));
-	render_put_given(w, "member", l->member);
-	if (l->amount_micros != 0)
-		json_put_int(w, "amountMicros", l->amount_micros);
-	json_put_int(w, "balanceMicros", l->balance_micros);
-	json_put_time(w, "createdAt", l->created_at_us);
-	json_close_record(w);
-}
 
 static void put_thresholds(struct json_writer *w, const struct call *c, const struct alerts_page *page)
 {
@@ -61,8 +40,11 @@ static void put_alerts(struct call *c, const struct account_key *key, const stru
 	json_put_text(&w, "account", c->account);
 	put_thresholds(&w, c, page);
 	json_open_list(&w, "items");
-	for (int i = 0; i < page->count; i++)
-		put_alert(&w, key, &page->items[i]);
+	for (int i = 0; i < page->count; i++) {
+		json_open_record(&w, NULL);
+		alerts_write(&w, key, &page->items[i]);
+		json_close_record(&w);
+	}
 	json_close_list(&w);
 	if (page->more) {
 		cursor_format(CURSOR_ALERTS, key, page->items[page->count - 1].seq, cursor);

@@ -16,6 +16,7 @@
 #include "routes/openapi.h"
 #include "routes/overviews.h"
 #include "routes/routes.h"
+#include "worker/courier.h"
 #include "worker/worker.h"
 
 #include <string.h>
@@ -92,6 +93,20 @@ static void write_work(struct buf *out)
 	              counts.soft_limits);
 }
 
+static void write_messages(struct buf *out)
+{
+	struct courier_counts counts;
+
+	courier_count(&counts);
+	metrics_head(out, "octroi_deliveries_total", "counter", "Alerts posted to endpoints, by how that ended.");
+	buf_printf(out, "octroi_deliveries_total{end=\"taken\"} %lld\n", (long long)counts.posted);
+	buf_printf(out, "octroi_deliveries_total{end=\"failed\"} %lld\n", (long long)counts.failed);
+	metrics_value(out, "octroi_deliveries_given_up_total", "counter",
+	              "Alerts that an endpoint did not take in a week.", counts.given_up);
+	metrics_value(out, "octroi_endpoints_disabled_total", "counter", "Endpoints that were switched off.",
+	              counts.switched_off);
+}
+
 static void write_ledger(struct ledger *l, struct buf *out)
 {
 	struct ledger_counts counts;
@@ -107,6 +122,7 @@ static void write_ledger(struct ledger *l, struct buf *out)
 	metrics_value(out, "octroi_queue_refusals_total", "counter", "Commands refused because the queue was full.",
 	              counts.refused_full);
 	write_work(out);
+	write_messages(out);
 	metrics_head(out, "octroi_ledger_outcomes_total", "counter", "Commands by how they ended.");
 	for (int o = 0; o < OUTCOME_COUNT; o++)
 		if (counts.outcome[o] > 0)

@@ -12,6 +12,9 @@
 #include "prices/pricestore.h"
 #include "worker/prober.h"
 
+/* Limits of one round of telling alerts. */
+#define TOLD_MAX 8
+#define TELL_US (2 * CLOCK_US_PER_SECOND)
 #define TICK_US CLOCK_US_PER_SECOND
 #define STACK_BYTES ((size_t)256 * 1024)
 
@@ -48,6 +51,8 @@ static void keep_house(const struct housekeeper_options *o, int64_t *looks_us)
 	(void)prober_due(o->config, o->readers, looks_us);
 	if (o->work != NULL && worker_review(o->work) == 0)
 		(void)worker_run(o->work, 1, INT64_MAX);
+	if (o->tell != NULL)
+		(void)courier_run(o->tell, TOLD_MAX, clock_monotonic_us() + TELL_US);
 }
 
 static void *housekeeper_main(void *argument)

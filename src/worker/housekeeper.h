@@ -10,6 +10,7 @@
 #include "config.h"
 #include "db/pool.h"
 #include "prices/price.h"
+#include "worker/courier.h"
 #include "worker/worker.h"
 
 struct housekeeper;
@@ -18,9 +19,10 @@ struct housekeeper_options {
 	const struct config *config;
 	struct price_terms terms; /* for the prices, from the configuration */
 	struct pool *readers;
-	const struct worker_options *work; /* for this thread to do; NULL: worker.c's own threads do it */
-	bool (*wanted)(void *context);     /* true if there is work to do this second */
-	void (*more)(void *context);       /* does further work */
+	const struct worker_options *work;  /* for this thread to do; NULL: worker.c's own threads do it */
+	const struct courier_options *tell; /* the same of courier.c's */
+	bool (*wanted)(void *context);      /* true if there is work to do this second */
+	void (*more)(void *context);        /* does further work */
 	void *context;
 };
 

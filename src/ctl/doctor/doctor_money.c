@@ -70,6 +70,35 @@ static void check_waiting(struct doctor *D)
 		doctor_say(D, "statements", DOCTOR_OK, "", "none is unpaid because a charge failed");
 }
 
+/* ---- endpoints of webhooks --------------------------------------------------------------------- */
+
+static int take_off(void *context, const struct db_row *row)
+{
+	*(int64_t *)context = db_int(row, 0);
+	return CTL_OK;
+}
+
+static void check_endpoints(struct doctor *D)
+{
+	int64_t off = 0;
+	struct buf sql;
+	int result;
+
+	buf_init(&sql, 512);
+	sql_literal(&sql, "SELECT COUNT(*) FROM endpoints WHERE state=");
+	sql_int(&sql, ENDPOINT_OFF);
+	result = ctl_rows(D->ctl, &sql, take_off, &off);
+	buf_free(&sql);
+	if (result != CTL_OK)
+		doctor_say(D, "endpoints", DOCTOR_SKIPPED, "", "the tables cannot be read");
+	else if (off > 0)
+		doctor_say(D, "endpoints", DOCTOR_WARNING,
+		           "octroictl endpoint list says why; mend that, then octroictl endpoint enable and replay",
+		           "%lld were switched off", (long long)off);
+	else
+		doctor_say(D, "endpoints", DOCTOR_OK, "", "none was switched off");
+}
+
 /* ---- the platform's own keys ----------------------------------------------------------------- */
 
 static void check_provider(struct doctor *D, const char *check, enum probe_provider provider, bool configured)
@@ -100,6 +129,7 @@ void doctor_money(struct doctor *D)
 	const struct config *config = D->ctl->config;
 
 	check_waiting(D);
+	check_endpoints(D);
 	check_provider(D, "openai key", PROBE_OPENAI, config->openai_api_key[0] != '\0');
 	check_provider(D, "anthropic key", PROBE_ANTHROPIC, config->anthropic_api_key[0] != '\0');
 }

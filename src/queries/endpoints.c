@@ -1,0 +1,287 @@
+#include "queries/endpoints.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "db/sql.h"
+#include "ledger/sql_numbers.h"
+
+#define SQL_MAX ((size_t)64 * 1024)
+#define NOW "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)"
+#define HAND_ON_MAX 64
+#define ENDPOINTS_MAX 64
+
+/* ---- handing on ---------------------------------------------------------------------------------- */
+
+struct untold {
+	struct account_key account;
+	int64_t seq, kind;
+};
+
+struct target {
+	int64_t id, kinds;
+};
+
+static int read_untold(struct db *d, struct buf *sql, struct untold alerts[HAND_ON_MAX])
+{
+	struct db_row row;
+	int count = -1;
+
+	buf_reset(sql);
+	sql_literal(sql, "SELECT account_id,seq,kind FROM alerts WHERE told=0 ORDER BY created_at_us LIMIT ");
+	sql_int(sql, HAND_ON_MAX);
+	if (db_query(d, sql) == DB_OK)
+		for (count = 0; count < HAND_ON_MAX && db_row(d, &row) == 1; count++) {
+			memcpy(alerts[count].account.bytes, row.field[0], sizeof(alerts[count].account.bytes));
+			alerts[count].seq = db_int(&row, 1);
+			alerts[count].kind = db_int(&row, 2);
+		}
+	return db_finish(d) == DB_OK ? count : -1;
+}
+
+static int read_targets(struct db *d, struct buf *sql, struct target targets[ENDPOINTS_MAX])
+{
+	struct db_row row;
+	int count = -1;
+
+	buf_reset(sql);
+	sql_literal(sql, "SELECT id,kinds FROM endpoints WHERE state=" SQL(ENDPOINT_ON) " ORDER BY id LIMIT ");
+	sql_int(sql, ENDPOINTS_MAX);
+	if (db_query(d, sql) == DB_OK)
+		for (count = 0; count < ENDPOINTS_MAX && db_row(d, &row) == 1; count++)
+			targets[count] = (struct target){db_int(&row, 0), db_int(&row, 1)};
+	return db_finish(d) == DB_OK ? count : -1;
+}
+
+static int add_deliveries(struct db *d, struct buf *sql, const struct untold *alerts, int count,
+                          const struct target *target)
+{
+	int added = 0;
+
+	buf_reset(sql);
+	sql_literal(
+		sql,
+		"INSERT IGNORE INTO deliveries (endpoint_id,account_id,alert_seq,next_at_us,created_at_us) VALUES ");
+	for (int i = 0; i < count; i++) {
+		if (target->kinds != 0 && (target->kinds >> alerts[i].kind & 1) == 0)
+			continue;
+		if (added > 0)
+			sql_literal(sql, ",");
+		sql_literal(sql, "(");
+		sql_int(sql, target->id);
+		sql_literal(sql, ",");
+		sql_bytes(sql, alerts[i].account.bytes, sizeof(alerts[i].account.bytes));
+		sql_literal(sql, ",");
+		sql_int(sql, alerts[i].seq);
+		sql_literal(sql, "," NOW "," NOW ")");
+		added++;
+	}
+	return added == 0 || db_change(d, sql) >= 0 ? 0 : -1;
+}
+
+/* Each row is named by its whole primary key, so that no gap of the index is locked, and no guard waits. */
+static int note_told(struct db *d, struct buf *sql, const struct untold *alerts, int count)
+{
+	buf_reset(sql);
+	sql_literal(sql, "UPDATE alerts FORCE INDEX (PRIMARY) SET told=1 WHERE");
+	for (int i = 0; i < count; i++) {
+		if (i > 0)
+			sql_literal(sql, " OR");
+		sql_literal(sql, " (account_id=");
+		sql_bytes(sql, alerts[i].account.bytes, sizeof(alerts[i].account.bytes));
+		sql_literal(sql, " AND seq=");
+		sql_int(sql, alerts[i].seq);
+		sql_literal(sql, ")");
+	}
+	return db_change(d, sql) >= 0 ? 0 : -1;
+}
+
+/* A cut between the steps repeats them: a delivery is there once, whoever adds it. */
+int endpoints_hand_on(struct db *d)
+{
+	struct untold alerts[HAND_ON_MAX];
+	struct target targets[ENDPOINTS_MAX];
+	int count, target_count = 0, result = 0;
+	struct buf sql;
+
+	buf_init(&sql, SQL_MAX);
+	count = read_untold(d, &sql, alerts);
+	if (count > 0)
+		target_count = read_targets(d, &sql, targets);
+	if (target_count < 0)
+		result = -1;
+	for (int i = 0; i < target_count && result == 0; i++)
+		result = add_deliveries(d, &sql, alerts, count, &targets[i]);
+	if (count > 0 && result == 0)
+		result = note_told(d, &sql, alerts, count);
+	buf_free(&sql);
+	return result == 0 ? count : -1;
+}
+
+/* ---- claims -------------------------------------------------------------------------------------- */
+
+#define IS_DUE " v.state=" SQL(DELIVERY_PENDING) " AND v.next_at_us<=" NOW " AND v.claimed_until_us<=" NOW
+
+/* The endpoint that was served longest ago, of those with a delivery that is due; 0: none, -1: the database failed. */
+static int64_t find_endpoint(struct db *d, struct buf *sql, const struct endpoints_busy *busy)
+{
+	struct db_row row;
+	int64_t id = 0;
+
+	buf_reset(sql);
+	sql_literal(sql, "SELECT e.id FROM endpoints e WHERE e.state=" SQL(ENDPOINT_ON) " AND e.rest_until_us<=" NOW);
+	if (busy->healthy_only)
+		sql_literal(sql, " AND e.failures=0");
+	for (int i = 0; i < busy->count; i++) {
+		sql_literal(sql, " AND e.id<>");
+		sql_int(sql, busy->ids[i]);
+	}
+	sql_literal(sql, " AND EXISTS (SELECT 1 FROM deliveries v WHERE v.endpoint_id=e.id AND" IS_DUE
+	                 ") ORDER BY e.served_at_us,e.id LIMIT 1");
+	if (db_query(d, sql) == DB_OK && db_row(d, &row) == 1)
+		id = db_int(&row, 0);
+	return db_finish(d) == DB_OK ? id : -1;
+}
+
+static void take_delivery(const struct db_row *row, struct endpoint_claim *claim, int64_t *claimed_us, int64_t *now_us)
+{
+	claim->id = db_int(row, 0);
+	claim->attempts = db_int(row, 1);
+	*claimed_us = db_int(row, 2);
+	*now_us = db_int(row, 3);
+	memcpy(claim->account.bytes, row->field[4], sizeof(claim->account.bytes));
+	(void)snprintf(claim->account_id, sizeof(claim->account_id), "%s", row->field[5]);
+	(void)snprintf(claim->url, sizeof(claim->url), "%s", row->field[6]);
+	claim->inside = db_int(row, 7) != 0;
+	claim->failures = db_int(row, 8);
+	CHECK(row->length[9] == ENDPOINTS_SECRET_BYTES);
+	memcpy(claim->secrets[0], row->field[9], ENDPOINTS_SECRET_BYTES);
+	claim->secret_count = row->length[10] == ENDPOINTS_SECRET_BYTES ? 2 : 1;
+	if (claim->secret_count > 1)
+		memcpy(claim->secrets[1], row->field[10], ENDPOINTS_SECRET_BYTES);
+	claim->alert = (struct alerts_shown){.seq = db_int(row, 11),
+	                                     .kind = db_int(row, 12),
+	                                     .threshold_micros = db_int(row, 13),
+	                                     .limit_kind = db_int(row, 14),
+	                                     .amount_micros = db_int(row, 15),
+	                                     .balance_micros = db_int(row, 16),
+	                                     .created_at_us = db_int(row, 17),
+	                                     .member = claim->member};
+	(void)snprintf(claim->member, sizeof(claim->member), "%s", row->field[18]);
+}
+
+/* 1: found, 0: nothing is due, -1: the database failed. */
+static int find_delivery(struct db *d, struct buf *sql, struct endpoint_claim *claim, int64_t *claimed_us,
+                         int64_t *now_us)
+{
+	struct db_row row;
+	int got = -1;
+
+	buf_reset(sql);
+	sql_literal(sql,
+	            "SELECT v.id,v.attempts,v.claimed_until_us," NOW ",v.account_id,a.external_id,e.url,e.inside,"
+	            "e.failures,e.secret,IF(e.old_until_us>" NOW ",e.old_secret,''),l.seq,l.kind,l.threshold_micros,"
+	            "l.limit_kind,l.amount_micros,l.balance_micros,l.created_at_us,l.member FROM deliveries v"
+	            " JOIN endpoints e ON e.id=v.endpoint_id JOIN accounts a ON a.id=v.account_id"
+	            " JOIN alerts l ON l.account_id=v.account_id AND l.seq=v.alert_seq WHERE v.endpoint_id=");
+	sql_int(sql, claim->endpoint_id);
+	sql_literal(sql, " AND" IS_DUE " ORDER BY v.next_at_us LIMIT 1");
+	if (db_query(d, sql) == DB_OK)
+		got = db_row(d, &row);
+	if (got == 1)
+		take_delivery(&row, claim, claimed_us, now_us);
+	return db_finish(d) == DB_OK ? got : -1;
+}
+
+static int64_t claim_found(struct db *d, struct buf *sql, const struct endpoint_claim *claim, int64_t claimed_us)
+{
+	buf_reset(sql);
+	sql_literal(sql, "UPDATE deliveries SET attempts=attempts+1,claimed_until_us=");
+	sql_int(sql, claim->until_us);
+	sql_literal(sql, " WHERE id=");
+	sql_int(sql, claim->id);
+	sql_literal(sql, " AND state=" SQL(DELIVERY_PENDING) " AND next_at_us<=" NOW " AND claimed_until_us=");
+	sql_int(sql, claimed_us);
+	sql_literal(sql, " AND attempts=");
+	sql_int(sql, claim->attempts);
+	return db_change(d, sql);
+}
+
+int endpoints_claim(struct db *d, const struct endpoints_busy *busy, int64_t lease_us, struct endpoint_claim *claim)
+{
+	int64_t now_us = 0, claimed_us = 0, changed = 0;
+	struct buf sql;
+	int found = 1;
+
+	CHECK(busy->count <= ENDPOINTS_BUSY_MAX);
+	buf_init(&sql, SQL_MAX);
+	/* When another process claims the row first, the statement changes nothing, and the next one is tried. */
+	while (found > 0 && changed == 0) {
+		claim->endpoint_id = find_endpoint(d, &sql, busy);
+		found = claim->endpoint_id > 0 ? find_delivery(d, &sql, claim, &claimed_us, &now_us)
+		                               : (int)claim->endpoint_id;
+		if (found <= 0)
+			break;
+		claim->until_us = now_us + lease_us;
+		changed = claim_found(d, &sql, claim, claimed_us);
+		if (changed < 0)
+			found = -1;
+	}
+	buf_free(&sql);
+	claim->attempts++;
+	return found;
+}
+
+/* ---- ends ---------------------------------------------------------------------------------------- */
+
+static int64_t end_endpoint(struct db *d, struct buf *sql, const struct endpoint_claim *claim,
+                            const struct endpoint_end *end)
+{
+	buf_reset(sql);
+	sql_literal(sql, "UPDATE endpoints SET served_at_us=" NOW ",failures=");
+	if (end->error[0] == '\0')
+		sql_literal(sql, "0");
+	else
+		sql_literal(sql, "failures+1");
+	sql_literal(sql, ",rest_until_us=" NOW "+");
+	sql_int(sql, end->rest_us);
+	if (end->off != NULL) {
+		sql_literal(sql, ",state=" SQL(ENDPOINT_OFF) ",reason=");
+		sql_text(sql, end->off);
+	}
+	sql_literal(sql, " WHERE id=");
+	sql_int(sql, claim->endpoint_id);
+	sql_literal(sql, " AND state=" SQL(ENDPOINT_ON));
+	return db_change(d, sql);
+}
+
+/* The endpoint comes first: after a cut in between, the delivery is repeated, and ends the same way. */
+int endpoints_end(struct db *d, const struct endpoint_claim *claim, const struct endpoint_end *end)
+{
+	struct buf sql;
+	int64_t changed;
+
+	buf_init(&sql, SQL_MAX);
+	changed = end_endpoint(d, &sql, claim, end);
+	if (changed >= 0) {
+		buf_reset(&sql);
+		sql_literal(&sql, "UPDATE deliveries SET claimed_until_us=0,attempted_at_us=" NOW ",state=");
+		sql_int(&sql, end->state);
+		sql_literal(&sql, ",next_at_us=" NOW "+");
+		sql_int(&sql, end->wait_us);
+		sql_literal(&sql, ",status=");
+		sql_int(&sql, end->status);
+		sql_literal(&sql, ",error=");
+		sql_text(&sql, end->error);
+		sql_literal(&sql, ",took_us=");
+		sql_int(&sql, end->took_us);
+		sql_literal(&sql, " WHERE id=");
+		sql_int(&sql, claim->id);
+		sql_literal(&sql, " AND state=" SQL(DELIVERY_PENDING) " AND claimed_until_us=");
+		sql_int(&sql, claim->until_us);
+		changed = db_change(d, &sql);
+	}
+	buf_free(&sql);
+	return changed < 0 ? -1 : changed > 0;
+}

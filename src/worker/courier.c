@@ -1,0 +1,313 @@
+#include "worker/courier.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "ledger/command.h"
+#include "queries/endpoints.h"
+#include "worker/post.h"
+
+#define THREADS 9 /* the first hands on, the others post */
+#define SHARE 2   /* threads that one endpoint has at most */
+#define AILING 2  /* threads that all endpoints have together whose last attempt failed */
+#define STACK_BYTES ((size_t)256 * 1024)
+#define LOOK_EVERY_US CLOCK_US_PER_SECOND
+#define POOL_PATIENCE_US (5 * CLOCK_US_PER_SECOND)
+#define LEASE_US (4 * WEBHOOK_PATIENCE_US)
+
+static struct courier_counts counted; /* every member atomic */
+
+/* A delivery that a thread posts. */
+struct errand {
+	int64_t endpoint_id; /* 0: none */
+	bool ailing;
+};
+
+struct courier {
+	struct courier_options options;
+	pthread_t threads[THREADS];
+	int started;
+	struct lock lock;
+	struct signal_cond changed;
+	bool stop;                      /* under the lock */
+	int stopped;                    /* under the lock: number of threads that have ended */
+	int wanted;                     /* under the lock: number of threads that should look */
+	struct errand errands[THREADS]; /* under the lock */
+	struct lock claiming;           /* taken before lock: one thread claims at a time, so that the shares hold */
+};
+
+static void count_message(int64_t *counter)
+{
+	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
+void courier_count(struct courier_counts *counts)
+{
+	counts->posted = __atomic_load_n(&counted.posted, __ATOMIC_RELAXED);
+	counts->failed = __atomic_load_n(&counted.failed, __ATOMIC_RELAXED);
+	counts->given_up = __atomic_load_n(&counted.given_up, __ATOMIC_RELAXED);
+	counts->switched_off = __atomic_load_n(&counted.switched_off, __ATOMIC_RELAXED);
+}
+
+/* ---- pieces of work ------------------------------------------------------------------------------ */
+
+static int hand_on(const struct courier_options *o)
+{
+	struct db *d = pool_take(o->pool, clock_monotonic_us() + POOL_PATIENCE_US);
+	int count;
+
+	if (d == NULL)
+		return -1;
+	count = endpoints_hand_on(d);
+	pool_give(o->pool, d);
+	return count;
+}
+
+static int claim_delivery(const struct courier_options *o, const struct endpoints_busy *busy,
+                          struct endpoint_claim *claim)
+{
+	struct db *d = pool_take(o->pool, clock_monotonic_us() + POOL_PATIENCE_US);
+	int claimed;
+
+	if (d == NULL)
+		return -1;
+	claimed = endpoints_claim(d, busy, LEASE_US, claim);
+	pool_give(o->pool, d);
+	return claimed;
+}
+
+static void note_end(const struct endpoint_claim *claim, const struct endpoint_end *end)
+{
+	count_message(end->error[0] == '\0' ? &counted.posted : &counted.failed);
+	if (end->state == DELIVERY_FAILED)
+		count_message(&counted.given_up);
+	if (end->off == NULL)
+		return;
+	count_message(&counted.switched_off);
+	log_event(LOG_LEVEL_ERROR, "endpoint_disabled", LOG_NUMBER("endpoint", claim->endpoint_id),
+	          LOG_NUMBER("delivery", claim->id), LOG_TEXT("reason", end->off));
+}
+
+/* If the end cannot be written, the claim runs out, and the message is posted again under the same id. */
+static void deliver(const struct courier_options *o, const struct endpoint_claim *claim)
+{
+	struct webhook_result result;
+	struct endpoint_end end;
+	struct db *d;
+
+	post_delivery(claim, o->ca_file, &result, &end);
+	d = pool_take(o->pool, clock_monotonic_us() + POOL_PATIENCE_US);
+	if (d == NULL)
+		return;
+	if (endpoints_end(d, claim, &end) > 0)
+		note_end(claim, &end);
+	pool_give(o->pool, d);
+}
+
+static int post_one(const struct courier_options *o)
+{
+	const struct endpoints_busy busy = {.count = 0};
+	struct endpoint_claim claim;
+	const int claimed = claim_delivery(o, &busy, &claim);
+
+	if (claimed > 0)
+		deliver(o, &claim);
+	return claimed;
+}
+
+int courier_run(const struct courier_options *o, int max, int64_t deadline_us)
+{
+	int ran = 0, one = 1;
+
+	while (one > 0 && ran < max && clock_monotonic_us() < deadline_us) {
+		one = hand_on(o);
+		if (one == 0)
+			one = post_one(o);
+		ran += one > 0 ? 1 : 0;
+	}
+	return one < 0 ? -1 : ran;
+}
+
+/* ---- shares -------------------------------------------------------------------------------------- */
+
+/* Endpoints that have their share of the threads. */
+static void find_busy(struct courier *c, struct endpoints_busy *busy)
+{
+	int ailing = 0;
+
+	*busy = (struct endpoints_busy){.count = 0};
+	lock_take(&c->lock);
+	for (int i = 0; i < THREADS; i++) {
+		int share = 0;
+
+		for (int k = 0; k < THREADS; k++)
+			share += c->errands[k].endpoint_id == c->errands[i].endpoint_id ? 1 : 0;
+		if (c->errands[i].endpoint_id != 0 && share >= SHARE)
+			busy->ids[busy->count++] = c->errands[i].endpoint_id;
+		ailing += c->errands[i].endpoint_id != 0 && c->errands[i].ailing ? 1 : 0;
+	}
+	lock_give(&c->lock);
+	busy->healthy_only = ailing >= AILING;
+}
+
+static void note_errand(struct courier *c, int thread, struct errand errand)
+{
+	lock_take(&c->lock);
+	c->errands[thread] = errand;
+	lock_give(&c->lock);
+}
+
+/* All wake up, because a signal could wake the thread that does not post. */
+static void wake_another(struct courier *c)
+{
+	lock_take(&c->lock);
+	c->wanted = c->wanted < THREADS ? c->wanted + 1 : THREADS;
+	cond_broadcast(&c->changed);
+	lock_give(&c->lock);
+}
+
+static int post_share(struct courier *c, int thread)
+{
+	struct endpoints_busy busy;
+	struct endpoint_claim claim;
+	int claimed;
+
+	lock_take(&c->claiming);
+	find_busy(c, &busy);
+	claimed = claim_delivery(&c->options, &busy, &claim);
+	if (claimed > 0)
+		note_errand(c, thread, (struct errand){claim.endpoint_id, claim.failures > 0});
+	lock_give(&c->claiming);
+	if (claimed <= 0)
+		return claimed;
+	wake_another(c); /* for there may be more */
+	deliver(&c->options, &claim);
+	note_errand(c, thread, (struct errand){0});
+	return claimed;
+}
+
+/* ---- threads ------------------------------------------------------------------------------------- */
+
+/* A piece of a thread's work; as courier_run. */
+static int step(struct courier *c, int thread)
+{
+	int done;
+
+	if (thread > 0)
+		return post_share(c, thread);
+	done = hand_on(&c->options);
+	if (done > 0)
+		wake_another(c);
+	return done;
+}
+
+static int thread_number(struct courier *c)
+{
+	int number = 0;
+
+	while (number < c->started && pthread_equal(pthread_self(), c->threads[number]) == 0)
+		number++;
+	CHECK(number < c->started);
+	return number;
+}
+
+/* Under the lock: waits until there may be work.  The first two threads look each second without being woken. */
+static void rest_courier(struct courier *c, int thread)
+{
+	const int64_t until_us = clock_monotonic_us() + LOOK_EVERY_US;
+
+	while (!c->stop && (thread == 0 || c->wanted == 0))
+		if (!cond_wait_until(&c->changed, &c->lock, thread <= 1 ? until_us : -1))
+			break;
+	if (thread > 0)
+		c->wanted -= c->wanted > 0 ? 1 : 0;
+}
+
+static bool courier_stopping(struct courier *c)
+{
+	bool stop;
+
+	lock_take(&c->lock);
+	stop = c->stop;
+	lock_give(&c->lock);
+	return stop;
+}
+
+static void *courier_main(void *argument)
+{
+	struct courier *c = argument;
+	int thread;
+
+	lock_take(&c->lock);
+	thread = thread_number(c);
+	while (!c->stop) {
+		lock_give(&c->lock);
+		while (!courier_stopping(c) && step(c, thread) > 0)
+			;
+		lock_take(&c->lock);
+		rest_courier(c, thread);
+	}
+	c->stopped++;
+	cond_broadcast(&c->changed);
+	lock_give(&c->lock);
+	return NULL;
+}
+
+struct courier *courier_start(const struct courier_options *o)
+{
+	struct courier *c = calloc(1, sizeof(*c));
+	pthread_attr_t attributes;
+
+	if (c == NULL)
+		return NULL;
+	c->options = *o;
+	lock_init(&c->lock);
+	lock_init(&c->claiming);
+	cond_init(&c->changed);
+	CHECK(pthread_attr_init(&attributes) == 0);
+	CHECK(pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0);
+	lock_take(&c->lock); /* the threads begin once started is final */
+	for (int i = 0; i < THREADS; i++) {
+		if (pthread_create(&c->threads[i], &attributes, courier_main, c) != 0)
+			break;
+		c->started++;
+	}
+	lock_give(&c->lock);
+	CHECK(pthread_attr_destroy(&attributes) == 0);
+	if (c->started == THREADS)
+		return c;
+	log_event(LOG_LEVEL_ERROR, "courier_failed", LOG_TEXT("error", "not all threads could be started"));
+	if (c->started > 0)
+		return c;
+	(void)courier_stop(c, INT64_MAX);
+	return NULL;
+}
+
+bool courier_stop(struct courier *c, int64_t deadline_us)
+{
+	bool stopped;
+
+	if (c == NULL)
+		return true;
+	lock_take(&c->lock);
+	c->stop = true;
+	cond_broadcast(&c->changed);
+	while (c->stopped < c->started && cond_wait_until(&c->changed, &c->lock, deadline_us))
+		;
+	stopped = c->stopped == c->started;
+	lock_give(&c->lock);
+	if (!stopped)
+		return false;
+	for (int i = 0; i < c->started; i++)
+		CHECK(pthread_join(c->threads[i], NULL) == 0);
+	cond_destroy(&c->changed);
+	lock_destroy(&c->claiming);
+	lock_destroy(&c->lock);
+	free(c);
+	return true;
+}
