@@ -8,7 +8,7 @@
 
 A trouble is a row of TROUBLES: (path or None for all, status, headers, body).  Three have a nature of their own:
 "hang" (no answer), "drop" (the connection is closed), "trickle" (a byte a second).  Every request is kept in
-provider.requests.  As a program: fake_provider.py [--port N] [--trouble NAME] serves until it is stopped.
+provider.requests.  ChattyProvider answers whole conversations of OpenAI, Anthropic and Gemini.  As a program: fake_provider.py [--port N] [--trouble NAME] serves until it is stopped.
 """
 
 import argparse
@@ -155,6 +155,99 @@ class FakeProvider:
                      "model": body["model"], "stop_reason": "max_tokens", "usage": {"input_tokens": 8, "output_tokens": 5}}
 
 
+INPUT, OUTPUT = 11, 7  # tokens of each answer of a ChattyProvider
+
+
+class ChattyProvider(FakeProvider):
+    """Answers, streams and calls of tools, as the official packages of OpenAI, Anthropic and Google expect them.  Keys are not
+    looked at.  provider.failures: statuses of the next answers; provider.words: parts of a streamed answer."""
+
+    def __init__(self, port=0):
+        super().__init__(port)
+        self.failures, self.words = [], 3
+
+    def answer(self, method, path, headers, body):
+        if self.failures and method == "POST":
+            return self.failures.pop(0), openai("refused by the test", "server_error", None)
+        path = path.partition("?")[0]
+        handlers = {COMPLETION: self._chat, "/v1/responses": self._respond, MESSAGES: self._message_whole, "/v1/embeddings": self._embed}
+        if path in handlers:
+            return 200, handlers[path](body)
+        if path == MODELS:
+            return 200, {"object": "list", "data": [{"id": "gpt-4o", "object": "model"}]}
+        if path == COUNT:
+            return 200, {"input_tokens": INPUT}
+        if path.endswith(":generateContent"):
+            return 200, self._gemini(body, "Hi")
+        if path.endswith(":streamGenerateContent"):
+            return 200, _events([(None, self._gemini(body, "Hi")) for _ in range(self.words)])
+        return super().answer(method, path, headers, body)
+
+    def _embed(self, body):
+        return {"object": "list", "model": body["model"], "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
+                "usage": {"prompt_tokens": INPUT, "total_tokens": INPUT}}
+
+    def _chat(self, body):
+        usage = {"prompt_tokens": INPUT, "completion_tokens": OUTPUT, "total_tokens": INPUT + OUTPUT}
+        message, reason = {"role": "assistant", "content": "Hi"}, "stop"
+        if body.get("tools") and body["messages"][-1]["role"] != "tool":
+            call = {"id": "call_1", "type": "function", "function": {"name": "six_times", "arguments": '{"n":7}'}}
+            message, reason = {"role": "assistant", "content": None, "tool_calls": [call]}, "tool_calls"
+        head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": body["model"]}
+        if not body.get("stream"):
+            choice = {"index": 0, "message": message, "finish_reason": reason, "logprobs": None}
+            return {**head, "choices": [choice], "usage": usage}
+        head["object"] = "chat.completion.chunk"
+        chunks = [{**head, "choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hi"}, "finish_reason": None}]}
+                  for _ in range(self.words)]
+        chunks.append({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+        if (body.get("stream_options") or {}).get("include_usage"):
+            chunks = [{**chunk, "usage": None} for chunk in chunks] + [{**head, "choices": [], "usage": usage}]
+        return _events([(None, chunk) for chunk in chunks]) + "data: [DONE]\n\n"
+
+    def _respond(self, body):
+        text = {"type": "output_text", "text": "Hi", "annotations": []}
+        whole = {"id": "resp_1", "object": "response", "created_at": 1, "model": body["model"], "status": "completed", "output": [
+            {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [text]}],
+            "parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "usage": {
+                "input_tokens": INPUT, "output_tokens": OUTPUT, "total_tokens": INPUT + OUTPUT,
+                "input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}}
+        if not body.get("stream"):
+            return whole
+        begun = {**whole, "status": "in_progress", "output": [], "usage": None}
+        delta = {"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0, "content_index": 0, "delta": "Hi",
+                 "logprobs": []}
+        said = [{"type": "response.created", "response": begun}, *[delta] * self.words,
+                {"type": "response.completed", "response": whole}]
+        return _events([(event["type"], {**event, "sequence_number": i}) for i, event in enumerate(said)])
+
+    def _message_whole(self, body):
+        content, reason = [{"type": "text", "text": "Hi"}], "end_turn"
+        if body.get("tools") and not isinstance(body["messages"][-1]["content"], list):
+            content, reason = [{"type": "tool_use", "id": "toolu_1", "name": "six_times", "input": {"n": 7}}], "tool_use"
+        whole = {"id": "msg_1", "type": "message", "role": "assistant", "model": body["model"], "content": content,
+                 "stop_reason": reason, "stop_sequence": None, "usage": {"input_tokens": INPUT, "output_tokens": OUTPUT}}
+        if not body.get("stream"):
+            return whole
+        begun = {**whole, "content": [], "stop_reason": None, "usage": {"input_tokens": INPUT, "output_tokens": 1}}
+        delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}}
+        said = [{"type": "message_start", "message": begun},
+                {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}, *[delta] * self.words,
+                {"type": "content_block_stop", "index": 0},
+                {"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": None}, "usage": {"output_tokens": OUTPUT}},
+                {"type": "message_stop"}]
+        return _events([(event["type"], event) for event in said])
+
+    def _gemini(self, body, text):
+        return {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, "finishReason": "STOP", "index": 0}],
+                "usageMetadata": {"promptTokenCount": INPUT, "candidatesTokenCount": OUTPUT, "totalTokenCount": INPUT + OUTPUT},
+                "modelVersion": "gemini-2.5-flash"}
+
+
+def _events(said):
+    return "".join((f"event: {name}\n" if name else "") + f"data: {json.dumps(event)}\n\n" for name, event in said)
+
+
 def _is_chat(body):
     messages = body.get("messages")
     return isinstance(messages, list) and len(messages) == 1 and set(messages[0]) == {"role", "content"}
@@ -185,10 +278,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path, status, headers, said = TROUBLES.get(trouble, ("", 0, {}, ""))
         if path not in (None, self.path):
             status, said = provider.answer(self.command, self.path, self.headers, body)
-            headers = {}
+            headers = {"Content-Type": "text/event-stream"} if isinstance(said, str) else {}
         self._say(status, headers, said if isinstance(said, str) else json.dumps(said))
 
     def _say(self, status, headers, text):
+        if headers.get("Content-Type") == "text/event-stream":
+            return self._stream(text)
         body = text.encode()
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", **headers}.items():
@@ -196,6 +291,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _stream(self, text):
+        """Event by event, so that a client can go away before the last one."""
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        for event in text.split("\n\n")[:-1]:
+            self.wfile.write(event.encode() + b"\n\n")
+            self.server.provider._stopping.wait(0.03)
 
     def _misbehave(self, how):
         stopping = self.server.provider._stopping
