@@ -37,10 +37,10 @@ def python(version):
 
 def packages():
     """The interpreter with the packages of requirements.txt; skips the test where they are not there."""
-    path = build_dir() / "python-packages" / "bin" / "python"
-    if not path.exists():
+    home = build_dir() / "python-packages"
+    if not (home / "fetched").exists():
         pytest.skip("the packages of tests/python/requirements.txt are not there")
-    return str(path)
+    return str(home / "bin" / "python")
 
 
 def run(interpreter, program, *arguments, stdin="", timeout=120, **more):

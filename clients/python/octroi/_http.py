@@ -181,7 +181,7 @@ class AsyncHttpTransport:
         try:
             import httpx
         except ImportError:
-            httpx = None  # type: ignore[assignment]
+            httpx = None
         self._httpx: Any = httpx
         self._door = door
         self._threads = threads
