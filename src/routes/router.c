@@ -44,6 +44,9 @@ static const struct route routes[METRICS_NO_ROUTE] = {
 };
 
 /* The lists that are answered as CSV, too. */
+#define CSV_TYPE "text/csv"
+enum format { FORMAT_JSON, FORMAT_CSV, FORMAT_UNSAID };
+
 static const struct csv_list {
 	route_handler *handler;
 	const char *list, *columns;
@@ -347,27 +350,47 @@ static void run_handler(struct call *c, const struct route *route)
 
 static int format_number(const char *name)
 {
-	static const char *const formats[] = {"json", "csv"};
+	static const char *const formats[] = {[FORMAT_JSON] = "json", [FORMAT_CSV] = "csv"};
 
-	for (int i = 0; i < 2; i++)
+	for (int i = FORMAT_JSON; i <= FORMAT_CSV; i++)
 		if (strcmp(formats[i], name) == 0)
 			return i;
 	return -1;
 }
 
-/* The list that the caller wants as CSV, NULL for an answer in JSON.  False, rendered, where there is no such list. */
+static const struct csv_list *list_of(const struct route *route)
+{
+	for (size_t i = 0; i < sizeof(csv_lists) / sizeof(csv_lists[0]); i++)
+		if (csv_lists[i].handler == route->handler)
+			return &csv_lists[i];
+	return NULL;
+}
+
+/* Whether text/csv is the first type that the caller accepts. */
+static bool accepts_csv(const struct request *r)
+{
+	const char *accept = request_parameter(r, "HTTP_ACCEPT");
+
+	if (accept == NULL || strncasecmp(accept, CSV_TYPE, strlen(CSV_TYPE)) != 0)
+		return false;
+	return strchr(",; ", accept[strlen(CSV_TYPE)]) != NULL;
+}
+
+/* The list that the caller wants as CSV, NULL for an answer in JSON.  format goes before Accept.  False, rendered,
+ * where format asks for a list that there is not. */
 static bool take_format(struct call *c, const struct route *route, const struct csv_list **list)
 {
 	struct parse p;
-	bool csv;
+	int format;
 
 	*list = NULL;
+	if (!is_safe(c->request))
+		return true;
 	parse_query(&p, c->request);
-	csv = is_safe(c->request) && parse_name(&p, "format", format_number, 0) == 1;
-	for (size_t i = 0; csv && i < sizeof(csv_lists) / sizeof(csv_lists[0]); i++)
-		if (csv_lists[i].handler == route->handler)
-			*list = &csv_lists[i];
-	if (csv && *list == NULL)
+	format = parse_name(&p, "format", format_number, FORMAT_UNSAID);
+	if (format == FORMAT_CSV || (format == FORMAT_UNSAID && accepts_csv(c->request)))
+		*list = list_of(route);
+	if (format == FORMAT_CSV && *list == NULL)
 		parse_wrong(&p, "format", PARSE_NAME);
 	if (parse_ok(&p))
 		return true;

@@ -121,6 +121,20 @@ def test_a_formula_is_a_text(nginx, text):
         assert row["amountMicros"].lstrip("-").isdigit(), "a number is no text"
 
 
+def test_accept_asks_for_csv(server):
+    account = server.account(funds_micros=5_000_000)
+    path = f"/api/credits/transactions?account={account}"
+    wanted = read(server.get(path + "&format=csv", key="app"))
+    assert len(wanted) == 1
+    for accept in ("text/csv", "Text/CSV", "text/csv; header=present", "text/csv, application/json;q=0.5"):
+        assert read(server.get(path, key="app", headers={"Accept": accept})) == wanted
+    shown = server.get(path, key="app").json
+    for accept, query in (("*/*", ""), ("application/json, text/csv", ""), ("text/csvx", ""), ("", ""), ("text/csv", "&format=json")):
+        assert server.get(path + query, key="app", headers={"Accept": accept}).json == shown
+    # Where there is no list, the answer is JSON as ever.
+    assert server.get(f"/api/credits?account={account}", key="app", headers={"Accept": "text/csv"}).json["account"] == account
+
+
 def test_other_formats_and_other_routes_are_refused(server):
     account = server.account(funds_micros=5_000_000)
     for path in (f"/api/credits?account={account}&format=csv", f"/api/credits/usages?account={account}&format=xml",

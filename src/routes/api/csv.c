@@ -57,7 +57,7 @@ static void add_cell(struct buf *out, const struct json *value)
 	UNREACHABLE("no such cell");
 }
 
-static void add_row(struct buf *out, const struct json *row, const char *columns)
+static void add_csv_row(struct buf *out, const struct json *row, const char *columns)
 {
 	char name[COLUMN_MAX];
 	bool first = true;
@@ -114,6 +114,6 @@ void csv_answer(struct call *c, const char *list, const char *columns)
 	buf_add_text(&r->body, columns);
 	buf_add_text(&r->body, LINE_END);
 	for (size_t i = 0; i < json_size(rows); i++)
-		add_row(&r->body, json_at(rows, i), columns);
+		add_csv_row(&r->body, json_at(rows, i), columns);
 	json_free(document);
 }
