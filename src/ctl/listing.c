@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/csv_text.h"
 #include "base/money.h"
 #include "ctl/ctl.h"
 
@@ -384,53 +385,40 @@ void listing_json_single(const struct listing *l, struct json_writer *w)
 
 /* ---- CSV ------------------------------------------------------------------------------------- */
 
-/* A spreadsheet takes a text that begins so for a formula; an apostrophe before it prevents that. */
-static bool is_formula(const char *text)
-{
-	return *text != '\0' && strchr("=+-@\t\r", *text) != NULL;
-}
-
-static void put_csv_text(const char *text, bool last)
-{
-	const bool quoted = strpbrk(text, ",\"\r\n") != NULL;
-
-	if (quoted)
-		(void)putchar('"');
-	if (is_formula(text))
-		(void)putchar('\'');
-	for (; *text != '\0'; text++) {
-		if (*text == '"')
-			(void)putchar('"');
-		(void)putchar(*text);
-	}
-	if (quoted)
-		(void)putchar('"');
-	(void)fputs(last ? "\r\n" : ",", stdout);
-}
-
-static void put_csv_field(const struct field *f, bool last)
+static void put_csv_field(struct buf *out, const struct field *f)
 {
 	const bool nothing = f->kind == FIELD_NOTHING || (f->kind == FIELD_TIME && f->number == 0) ||
 	                     (f->kind == FIELD_LIMIT && f->number == COMMAND_NO_LIMIT);
 
 	if (nothing)
-		put_csv_text("", last);
-	else if (f->kind == FIELD_INT || f->kind == FIELD_AMOUNT || f->kind == FIELD_LIMIT)
-		(void)printf("%lld%s", (long long)f->number, last ? "\r\n" : ",");
+		return;
+	if (f->kind == FIELD_INT || f->kind == FIELD_AMOUNT || f->kind == FIELD_LIMIT)
+		buf_add_int(out, f->number);
 	else if (f->kind == FIELD_FLAG)
-		put_csv_text(f->number != 0 ? "true" : "false", last);
+		buf_add_text(out, f->number != 0 ? "true" : "false");
 	else
-		put_csv_text(f->text, last);
+		csv_text_add(out, f->text);
 }
 
 static void print_csv(const struct listing *l)
 {
 	const size_t columns = columns_of(l);
+	struct buf out;
 
-	for (size_t i = 0; i < columns; i++)
-		put_csv_text(l->fields[i].key, i + 1 == columns);
-	for (size_t i = 0; i < l->count; i++)
-		put_csv_field(&l->fields[i], (i + 1) % columns == 0);
+	buf_init(&out, LISTING_JSON_MAX);
+	for (size_t i = 0; i < columns; i++) {
+		csv_text_add(&out, l->fields[i].key);
+		buf_add_text(&out, i + 1 == columns ? "\r\n" : ",");
+	}
+	for (size_t i = 0; i < l->count; i++) {
+		put_csv_field(&out, &l->fields[i]);
+		buf_add_text(&out, (i + 1) % columns == 0 ? "\r\n" : ",");
+	}
+	if (buf_ok(&out))
+		(void)fwrite(buf_text(&out), 1, out.length, stdout);
+	else
+		(void)ctl_fail("the list is too large to print");
+	buf_free(&out);
 }
 
 static void print_items(const struct listing *l)

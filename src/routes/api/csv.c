@@ -3,36 +3,12 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/csv_text.h"
 #include "routes/api/render.h"
 
 #define CONTENT_TYPE "text/csv; charset=utf-8; header=present"
 #define COLUMN_MAX 64
 #define LINE_END "\r\n"
-
-/* First characters that spreadsheets take for the beginning of a formula; also the full-width ones. */
-static bool is_formula(const char *text)
-{
-	static const char *const beginnings[] = {"=",  "+",      "-",      "@",      "\t",    "\r",
-	                                         "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"};
-
-	for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
-		if (strncmp(text, beginnings[i], strlen(beginnings[i])) == 0)
-			return true;
-	return false;
-}
-
-static void add_cell_text(struct buf *out, const char *text)
-{
-	buf_add_char(out, '"');
-	if (is_formula(text))
-		buf_add_char(out, '\'');
-	for (; *text != '\0'; text++) {
-		if (*text == '"')
-			buf_add_char(out, '"');
-		buf_add_char(out, *text);
-	}
-	buf_add_char(out, '"');
-}
 
 /* Lists and records are no cells. */
 static void add_cell(struct buf *out, const struct json *value)
@@ -43,7 +19,7 @@ static void add_cell(struct buf *out, const struct json *value)
 	case JSON_NULL_VALUE:
 		return;
 	case JSON_TEXT:
-		add_cell_text(out, json_text(value, NULL));
+		csv_text_add(out, json_text(value, NULL));
 		return;
 	case JSON_BOOL:
 	case JSON_INT:
