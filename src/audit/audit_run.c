@@ -9,7 +9,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/digest.h"
-#include "base/log.h"
+#include "base/memory.h"
 #include "db/sql.h"
 #include "ledger/command.h"
 #include "ledger/rows/table_sql.h"
@@ -310,15 +310,13 @@ int audit_run(struct db *d, const struct audit_request *q, void (*found)(void *c
 	const int64_t start_us = clock_monotonic_us();
 	struct range range = {.first = true, .only = q->account != NULL};
 	struct account_key key = {{0}};
-	struct audit *A = calloc(1, sizeof(*A));
+	struct audit *A = memory_part("audit", sizeof(*A));
 	struct audit_heads heads;
 	int result = -1;
 
 	memset(r, 0, sizeof(*r));
-	if (A == NULL) {
-		log_event(LOG_LEVEL_ERROR, "audit_failed", LOG_TEXT("message", "out of memory"));
+	if (A == NULL)
 		return -1;
-	}
 	*A = (struct audit){.db = d, .report = r, .found = found, .context = context};
 	if (q->account != NULL) {
 		key = id_account_key(q->account, strlen(q->account));

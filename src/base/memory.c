@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+
 static _Thread_local bool was_short;
 
 static void *noted(void *memory, size_t bytes)
@@ -35,6 +37,20 @@ void *memory_realloc(void *memory, size_t bytes)
 void memory_free(void *memory)
 {
 	free(memory);
+}
+
+void memory_missing(const char *part)
+{
+	log_event(LOG_LEVEL_ERROR, "memory_missing", LOG_TEXT("part", part));
+}
+
+void *memory_part(const char *part, size_t bytes)
+{
+	void *memory = memory_zeroed(1, bytes);
+
+	if (memory == NULL)
+		memory_missing(part);
+	return memory;
 }
 
 void memory_note(void)

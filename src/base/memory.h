@@ -17,6 +17,11 @@ char *memory_copy(const char *text);
 void *memory_realloc(void *memory, size_t bytes);
 void memory_free(void *memory);
 
+/* Zeroed memory for a part of the program, such as the ledger or a connection; free releases it.  NULL, logged, when
+ * memory is short.  memory_missing logs that memory for such a part was short elsewhere. */
+void *memory_part(const char *part, size_t bytes);
+void memory_missing(const char *part);
+
 /* Notes a shortage that was seen elsewhere. */
 void memory_note(void);
 /* Forgets that memory was short. */

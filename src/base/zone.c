@@ -31,6 +31,7 @@ struct zone {
 static struct {
 	struct lock lock;
 	struct zone *place[PLACES]; /* open hash table; nothing is ever taken out */
+	struct zone zone[ZONES_MAX];
 	int count;
 } known = {.lock = {.mutex = PTHREAD_MUTEX_INITIALIZER}};
 
@@ -83,15 +84,15 @@ static struct zone **place_of(const char *name)
 	return &known.place[at];
 }
 
+/* Loads the zone into the next place of known.zone, which has room for it; NULL when there is none of that name. */
 static struct zone *load_zone(const char *name)
 {
-	struct zone *z;
+	struct zone *z = &known.zone[known.count];
 	GTimeZone *times = exists(name) ? g_time_zone_new_identifier(name) : NULL;
 
 	if (times == NULL)
 		return NULL;
-	z = calloc(1, sizeof(*z));
-	CHECK(z != NULL);
+	known.count++;
 	strncat(z->name, name, sizeof(z->name) - 1);
 	z->times = times;
 	return z;
@@ -105,10 +106,8 @@ const struct zone *zone_find(const char *name)
 		return NULL;
 	lock_take(&known.lock);
 	place = place_of(name);
-	if (*place == NULL && known.count < ZONES_MAX) {
+	if (*place == NULL && known.count < ZONES_MAX)
 		*place = load_zone(name);
-		known.count += *place != NULL;
-	}
 	z = *place;
 	lock_give(&known.lock);
 	return z;

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/check.h"
 #include "base/json.h"
 #include "base/money.h"
 #include "base/zone.h"
@@ -55,6 +54,14 @@ int ctl_fail(const char *format, ...)
 	complain_usage("FAILED", format, arguments);
 	va_end(arguments);
 	return CTL_FAILED;
+}
+
+void *ctl_must(void *memory)
+{
+	if (memory != NULL)
+		return memory;
+	(void)ctl_fail("out of memory");
+	exit(CTL_FAILED);
 }
 
 int ctl_wrong(const char *format, ...)
@@ -256,9 +263,19 @@ static struct db *connection(struct ctl *c, int64_t timeout_ms)
 	if (c->db == NULL) {
 		if (timeout_ms > options.timeout_ms)
 			options.timeout_ms = timeout_ms;
-		c->db = db_new(&options);
+		c->db = ctl_must(db_new(&options));
 	}
 	return c->db;
+}
+
+struct db_options ctl_login_as(const struct ctl *c, const char *admin)
+{
+	const char *password = getenv("OCTROI_DB_ADMIN_PASSWORD");
+	struct db_options options = options_database(c->config);
+
+	options.user = admin;
+	options.password = password != NULL ? password : "";
+	return options;
 }
 
 struct db *ctl_db(struct ctl *c)
@@ -283,13 +300,9 @@ struct ledger *ctl_ledger(struct ctl *c)
 		(void)ctl_fail("this machine does not know the time_zone %s", config->time_zone);
 		exit(CTL_FAILED);
 	}
-	c->pool = pool_new(&options, 1);
+	c->pool = ctl_must(pool_new(&options, 1));
 	ledger = options_ledger(config, c->pool);
-	c->ledger = ledger_new(&ledger);
-	if (c->ledger == NULL) {
-		(void)ctl_fail("out of memory");
-		exit(CTL_FAILED);
-	}
+	c->ledger = ctl_must(ledger_new(&ledger));
 	return c->ledger;
 }
 

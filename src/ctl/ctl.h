@@ -76,6 +76,8 @@ int ctl_print(const struct buf *document);
 
 /* "octroictl: …" on stderr, or with --json {"error":"FAILED","message":"…"}; returns CTL_FAILED. */
 int ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The memory, or the part made of it.  Where it is NULL, memory is short, and octroictl ends with that sentence. */
+void *ctl_must(void *memory);
 /* As ctl_fail, with an outcome of the API's as the error; returns CTL_FAILED for INVALID_REQUEST and UNAVAILABLE, else
  * CTL_NO. */
 int ctl_refuse(enum outcome outcome, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -91,6 +93,9 @@ int ctl_decimal(const char *text, const char *what, int64_t low, int64_t high, i
 
 /* The configured login.  Run by root and without a password, octroictl logs in as the system user of the same name. */
 struct db_options ctl_login(const struct ctl *c);
+/* The login of a database administrator, with the password of OCTROI_DB_ADMIN_PASSWORD: octroi's own may make no
+ * table. */
+struct db_options ctl_login_as(const struct ctl *c, const char *admin);
 /* The connection that the configuration describes, made at the first call (not yet connected). */
 struct db *ctl_db(struct ctl *c);
 /* Returns the connection for statements that may take long (audits, migrations): it gives up after an

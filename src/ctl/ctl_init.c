@@ -122,17 +122,13 @@ static int apply_grants(struct ctl *c, const struct init *init)
 /* ---- tables and terms ------------------------------------------------------------------------ */
 
 /* Connects as another user, for this command only.  Its password never comes from the command line. */
-static int connect_as(struct ctl *c, const char *admin)
+static void connect_as(struct ctl *c, const char *admin)
 {
-	const char *password = getenv("OCTROI_DB_ADMIN_PASSWORD");
-	struct db_options options = options_database(c->config);
+	struct db_options options = ctl_login_as(c, admin);
 
-	options.user = admin;
-	options.password = password != NULL ? password : "";
 	if (options.timeout_ms < PATIENCE_MS)
 		options.timeout_ms = PATIENCE_MS;
-	c->db = db_new(&options);
-	return c->db != NULL ? CTL_OK : ctl_fail("out of memory");
+	c->db = ctl_must(db_new(&options));
 }
 
 static int migrate(struct ctl *c, const struct init *init, int *before, int *after)
@@ -194,8 +190,8 @@ static int run_statements(struct ctl *c, const struct init *init)
 	int before = 0, after = 0;
 	struct listing *l;
 
-	if (init->admin != NULL && connect_as(c, init->admin) != CTL_OK)
-		return CTL_FAILED;
+	if (init->admin != NULL)
+		connect_as(c, init->admin);
 	if (migrate(c, init, &before, &after) != CTL_OK || reprice(c, &report, &repriced) != CTL_OK ||
 	    first_plans(c, init, &plans) != CTL_OK || (init->grants && apply_grants(c, init) != CTL_OK))
 		return CTL_FAILED;

@@ -386,15 +386,6 @@ struct import {
 	struct pricestore_report report;
 };
 
-static void *must_have(void *memory)
-{
-	if (memory == NULL) {
-		(void)ctl_fail("out of memory");
-		exit(CTL_FAILED);
-	}
-	return memory;
-}
-
 static void note_refused(struct import *m, const struct pricelist_entry *entry)
 {
 	if (entry->reason == PRICELIST_FREE && book_price_at(m->book, PRICE_MODEL, entry->item, m->at_us) != NULL)
@@ -418,7 +409,7 @@ static void note_unused_field(struct import *m, const char *field)
 	if (m->unused_count == UNUSED_MAX)
 		return;
 	m->unused_times[m->unused_count] = 1;
-	m->unused[m->unused_count++] = must_have(strdup(field));
+	m->unused[m->unused_count++] = ctl_must(strdup(field));
 }
 
 /* The line of the price in the same place; NULL if there is none. */
@@ -518,9 +509,9 @@ static int take_listed_entry(void *context, const struct pricelist_entry *entry)
 	compare_with_old(m, entry->price);
 	if (m->count == m->capacity) {
 		m->capacity = m->capacity == 0 ? 1024 : m->capacity * 2;
-		m->prices = must_have(reallocarray(m->prices, m->capacity, sizeof(m->prices[0])));
+		m->prices = ctl_must(reallocarray(m->prices, m->capacity, sizeof(m->prices[0])));
 	}
-	lines = must_have(calloc((size_t)entry->price->line_count, sizeof(*lines)));
+	lines = ctl_must(calloc((size_t)entry->price->line_count, sizeof(*lines)));
 	memcpy(lines, entry->price->lines, (size_t)entry->price->line_count * sizeof(*lines));
 	m->prices[m->count] = *entry->price;
 	m->prices[m->count++].lines = lines;

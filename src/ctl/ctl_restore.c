@@ -1,7 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -62,19 +61,6 @@ static int refuse_tables(struct ctl *c)
 	return result;
 }
 
-/* The login of the database's administrator: octroi's own may make no table. */
-static int log_in_as(struct ctl *c, const char *admin, struct db_options *login)
-{
-	const char *password = getenv("OCTROI_DB_ADMIN_PASSWORD");
-
-	*login = ctl_login(c);
-	login->user = admin;
-	login->password = password != NULL ? password : "";
-	login->as_system_user = false;
-	c->db = db_new(login);
-	return c->db != NULL ? CTL_OK : ctl_fail("out of memory");
-}
-
 static int load(struct ctl *c, const struct db_options *login, int fd)
 {
 	const char *const arguments[] = {"--default-character-set=utf8mb4", "--batch", "--", c->config->db_name, NULL};
@@ -120,7 +106,9 @@ int ctl_restore(struct ctl *c)
 	fd = open_whole(path);
 	if (fd < 0)
 		return CTL_FAILED;
-	if (log_in_as(c, admin, &login) == CTL_OK && refuse_tables(c) == CTL_OK)
+	login = ctl_login_as(c, admin);
+	c->db = ctl_must(db_new(&login));
+	if (refuse_tables(c) == CTL_OK)
 		result = load(c, &login, fd);
 	(void)close(fd);
 	return result == CTL_OK ? audit_loaded(c, path) : result;

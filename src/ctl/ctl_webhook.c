@@ -79,30 +79,15 @@ struct names {
 	size_t count, room;
 };
 
-static char *must_copy(const char *text)
-{
-	char *copy = strdup(text);
-
-	if (copy == NULL) {
-		(void)ctl_fail("out of memory");
-		exit(CTL_FAILED);
-	}
-	return copy;
-}
-
 static int take_name(void *context, const struct db_row *row)
 {
 	struct names *n = context;
 
 	if (n->count == n->room) {
 		n->room = n->room == 0 ? 64 : n->room * 2;
-		n->ids = realloc(n->ids, n->room * sizeof(*n->ids));
-		if (n->ids == NULL) {
-			(void)ctl_fail("out of memory");
-			exit(CTL_FAILED);
-		}
+		n->ids = ctl_must(realloc(n->ids, n->room * sizeof(*n->ids)));
 	}
-	n->ids[n->count++] = must_copy(row->field[0]);
+	n->ids[n->count++] = ctl_must(strdup(row->field[0]));
 	return CTL_OK;
 }
 
@@ -136,7 +121,7 @@ static int find_names(struct ctl *c, const char *id, struct names *n)
 
 static int take_event_body(void *context, const struct db_row *row)
 {
-	*(char **)context = must_copy(row->field[0]);
+	*(char **)context = ctl_must(strdup(row->field[0]));
 	return CTL_OK;
 }
 

@@ -31,18 +31,9 @@ struct listing {
 	size_t columns; /* of the first row, known once the second begins */
 };
 
-static void *must(void *memory)
-{
-	if (memory == NULL) {
-		(void)ctl_fail("out of memory");
-		exit(CTL_FAILED);
-	}
-	return memory;
-}
-
 struct listing *listing_new(const char *name)
 {
-	struct listing *l = must(calloc(1, sizeof(*l)));
+	struct listing *l = ctl_must(calloc(1, sizeof(*l)));
 
 	l->name = name;
 	return l;
@@ -79,12 +70,12 @@ static void add_field(struct listing *l, enum field_kind kind, const char *key, 
 	CHECK(l->rows > 0);
 	if (l->count == l->capacity) {
 		l->capacity = l->capacity == 0 ? 64 : l->capacity * 2;
-		l->fields = must(realloc(l->fields, l->capacity * sizeof(*l->fields)));
+		l->fields = ctl_must(realloc(l->fields, l->capacity * sizeof(*l->fields)));
 	}
 	f = &l->fields[l->count++];
 	*f = (struct field){.kind = kind, .key = key, .heading = heading, .number = number};
 	f->right = kind == FIELD_INT || kind == FIELD_AMOUNT || kind == FIELD_LIMIT;
-	f->text = must(strdup(text));
+	f->text = ctl_must(strdup(text));
 }
 
 void listing_text(struct listing *l, const char *key, const char *heading, const char *text)
@@ -283,7 +274,7 @@ static size_t columns_of(const struct listing *l)
 void listing_print_table(const struct listing *l)
 {
 	size_t columns = columns_of(l);
-	int *width = must(calloc(columns + 1, sizeof(*width)));
+	int *width = ctl_must(calloc(columns + 1, sizeof(*width)));
 
 	if (l->rows == 0)
 		(void)printf("no %s\n", l->name);

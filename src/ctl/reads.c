@@ -1,7 +1,6 @@
 #include "ctl/reads.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -26,15 +25,11 @@ static struct router *reads_router(struct ctl *c)
 	if (c->router != NULL)
 		return c->router;
 	options.timeout_ms = PATIENCE_MS;
-	c->readers = pool_new(&options, READERS);
+	c->readers = ctl_must(pool_new(&options, READERS));
 	router.readers = c->readers;
 	router.key_reader = c->readers;
 	router.reader_count = READERS;
-	c->router = router_new(&router);
-	if (c->router == NULL) {
-		(void)ctl_fail("out of memory");
-		exit(CTL_FAILED);
-	}
+	c->router = ctl_must(router_new(&router));
 	return c->router;
 }
 

@@ -26,16 +26,8 @@ static struct command command_for(const struct reconcile_payment *p, enum comman
 static void keep_order(struct reconcile *R, const struct reconcile_payment *p)
 {
 	if (R->count == R->room) {
-		const size_t room = R->room == 0 ? 1024 : R->room * 2;
-		struct reconcile_payment *grown = realloc(R->payments, room * sizeof(*grown));
-
-		if (grown == NULL) {
-			R->failed = true;
-			(void)ctl_fail("out of memory");
-			return;
-		}
-		R->payments = grown;
-		R->room = room;
+		R->room = R->room == 0 ? 1024 : R->room * 2;
+		R->payments = ctl_must(realloc(R->payments, R->room * sizeof(*R->payments)));
 	}
 	R->payments[R->count++] = *p;
 }

@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/system_user.h"
 #include "db/sql.h"
 
@@ -60,11 +61,12 @@ static void library_init(void)
 	CHECK(mysql_library_init(0, NULL, NULL) == 0);
 }
 
-static char *copy_of(const char *text)
+/* Copies the text, or "" for NULL; *failed is set when memory is short. */
+static char *copy_of(const char *text, bool *failed)
 {
 	char *copy = strdup(text != NULL ? text : "");
 
-	CHECK(copy != NULL);
+	*failed = *failed || copy == NULL;
 	return copy;
 }
 
@@ -97,17 +99,19 @@ const char *db_options_wrong(const struct db_options *options)
 
 struct db *db_new(const struct db_options *options)
 {
-	struct db *d = calloc(1, sizeof(*d));
+	struct db *d = memory_part("connection", sizeof(*d));
+	bool failed = false;
 
-	CHECK(d != NULL);
 	CHECK(options->timeout_ms > 0);
+	if (d == NULL)
+		return NULL;
 	pthread_once(&library_once, library_init);
-	d->socket = copy_of(options->socket);
-	d->host = copy_of(options->host);
-	d->user = copy_of(options->user);
-	d->password = copy_of(options->password);
-	d->name = copy_of(options->name);
-	d->tls_ca = copy_of(options->tls_ca);
+	d->socket = copy_of(options->socket, &failed);
+	d->host = copy_of(options->host, &failed);
+	d->user = copy_of(options->user, &failed);
+	d->password = copy_of(options->password, &failed);
+	d->name = copy_of(options->name, &failed);
+	d->tls_ca = copy_of(options->tls_ca, &failed);
 	d->port = options->port;
 	d->manual_commit = options->manual_commit;
 	d->as_system_user = options->as_system_user;
@@ -115,7 +119,11 @@ struct db *db_new(const struct db_options *options)
 	/* The connector knows whole seconds only, and 0 as "for ever". */
 	d->timeout_seconds = (unsigned)((options->timeout_ms + 999) / 1000);
 	d->used_us = clock_monotonic_us();
-	return d;
+	if (!failed)
+		return d;
+	memory_missing("connection");
+	db_free(d);
+	return NULL;
 }
 
 static void drop_result(struct db *d)
@@ -150,7 +158,8 @@ void db_free(struct db *d)
 	if (d == NULL)
 		return;
 	db_disconnect(d);
-	explicit_bzero(d->password, strlen(d->password));
+	if (d->password != NULL)
+		explicit_bzero(d->password, strlen(d->password));
 	free(d->socket);
 	free(d->host);
 	free(d->user);

@@ -42,7 +42,7 @@ enum db_result {
  * options fails with that sentence. */
 const char *db_options_wrong(const struct db_options *options);
 
-/* The options' strings are copied.  No connection yet. */
+/* The options' strings are copied.  No connection yet.  NULL, logged, when memory is short. */
 struct db *db_new(const struct db_options *options);
 void db_free(struct db *d);
 /* Closes the connection; the next use opens another. */

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/lock.h"
+#include "base/memory.h"
 
 #define POOL_SIZE_MAX 64
 
@@ -21,16 +22,21 @@ struct pool {
 
 struct pool *pool_new(const struct db_options *options, int size)
 {
-	struct pool *p = calloc(1, sizeof(*p));
+	struct pool *p = memory_part("connections", sizeof(*p));
 
-	CHECK(p != NULL);
+	if (p == NULL)
+		return NULL;
 	CHECK(size >= 1 && size <= POOL_SIZE_MAX);
 	lock_init(&p->lock);
 	cond_init(&p->returned);
-	p->size = size;
-	for (int i = 0; i < size; i++)
-		p->free[i] = db_new(options);
-	p->free_count = size;
+	for (; p->size < size; p->size++) {
+		p->free[p->size] = db_new(options);
+		if (p->free[p->size] == NULL) {
+			pool_free(p);
+			return NULL;
+		}
+		p->free_count++;
+	}
 	return p;
 }
 

@@ -11,7 +11,7 @@
 
 struct pool;
 
-/* size 1 to 64; connections open lazily. */
+/* size 1 to 64; connections open lazily.  NULL, logged, when memory is short. */
 struct pool *pool_new(const struct db_options *options, int size);
 void pool_free(struct pool *p); /* all lent connections must be back */
 /* NULL when no connection came free until the monotonic deadline, or the deadline has passed already. */

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include "base/memory.h"
 #include "edge/conn_set.h"
 
 #include <errno.h>
@@ -139,11 +140,11 @@ static int waiting_max(void)
 
 struct conn_set *conn_set_new(const struct conn_set_options *options)
 {
-	struct conn_set *set = calloc(1, sizeof(*set));
+	struct conn_set *set = memory_part("connections", sizeof(*set));
 
 	CHECK(options->connections_max > 0);
 	if (set == NULL)
-		goto fail;
+		return NULL;
 	set->epoll = set->wake = -1;
 	set->connections_max = options->connections_max;
 	set->send_timeout_ms = options->send_timeout_ms;
@@ -153,7 +154,6 @@ struct conn_set *conn_set_new(const struct conn_set_options *options)
 	concurrency_gate_init(&set->gate, waiting_max());
 	if (conn_set_init(set, options) == 0)
 		return set;
-fail:
 	log_event(LOG_LEVEL_ERROR, "conn_set_failed", LOG_TEXT("error", strerror(errno)));
 	conn_set_free(set);
 	return NULL;

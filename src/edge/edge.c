@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include "base/memory.h"
 #include "edge/edge.h"
 
 #include <stdlib.h>
@@ -47,7 +48,7 @@ static int connections_possible(const struct edge_options *options)
 
 struct edge *edge_start(const struct edge_options *options)
 {
-	struct edge *e = calloc(1, sizeof(*e));
+	struct edge *e = memory_part("edge", sizeof(*e));
 	struct conn_set_options set = {
 		.public_fd = options->public_fd,
 		.internal_fd = options->internal_fd,
@@ -56,10 +57,8 @@ struct edge *edge_start(const struct edge_options *options)
 	};
 
 	CHECK(options->handler != NULL);
-	if (e == NULL) {
-		log_event(LOG_LEVEL_ERROR, "edge_memory_failed", LOG_NUMBER("bytes", (int64_t)sizeof(*e)));
+	if (e == NULL)
 		return NULL;
-	}
 	if (set.send_timeout_ms > SEND_TIMEOUT_MS_MAX)
 		set.send_timeout_ms = SEND_TIMEOUT_MS_MAX;
 	set.connections_max = connections_possible(options);

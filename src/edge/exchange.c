@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "edge/frame.h"
 
 #define ARENA_MAX ((size_t)1024 * 1024)
@@ -24,18 +25,18 @@ struct exchanges {
 
 struct exchange *exchange_new(void)
 {
-	struct exchange *x = calloc(1, sizeof(*x));
+	struct exchange *x = memory_part("exchange", sizeof(*x));
 
 	if (x == NULL)
-		goto fail;
+		return NULL;
 	response_init(&x->response);
 	buf_init(&x->answer, ANSWER_MAX);
 	x->fcgi = fcgi_new();
 	x->arena = arena_new(ARENA_MAX);
 	if (x->fcgi != NULL && x->arena != NULL)
 		return x;
-fail:
-	log_event(LOG_LEVEL_ERROR, "exchange_memory_failed", LOG_NUMBER("bytes", (int64_t)sizeof(*x)));
+	if (x->arena == NULL)
+		memory_missing("exchange");
 	exchange_free(x);
 	return NULL;
 }
@@ -119,7 +120,7 @@ static bool pool_grow(struct exchanges *pool)
 
 struct exchanges *exchanges_new(int threads, int later_max)
 {
-	struct exchanges *pool = calloc(1, sizeof(*pool));
+	struct exchanges *pool = memory_part("exchanges", sizeof(*pool));
 
 	if (pool == NULL)
 		return NULL;

@@ -50,7 +50,7 @@ bool exchange_end(struct exchange *x);
 /* A pool: one exchange for each thread, and one for each of at most later_max requests that are left for later.  Any
  * thread. */
 struct exchanges;
-struct exchanges *exchanges_new(int threads, int later_max); /* NULL when memory is short */
+struct exchanges *exchanges_new(int threads, int later_max); /* NULL, logged, when memory is short */
 void exchanges_free(struct exchanges *pool);                 /* all that were taken must be back */
 /* For a thread of the pool that has no exchange. */
 struct exchange *exchanges_take(struct exchanges *pool);

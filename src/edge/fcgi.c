@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include "base/memory.h"
 #include "edge/fcgi.h"
 
 #include <errno.h>
@@ -57,12 +58,10 @@ static int file_open(void)
 
 struct fcgi_reqbuf *fcgi_reqbuf_new(void)
 {
-	struct fcgi_reqbuf *reqbuf = calloc(1, sizeof(*reqbuf));
+	struct fcgi_reqbuf *reqbuf = memory_part("request buffer", sizeof(*reqbuf));
 
-	if (reqbuf == NULL) {
-		log_event(LOG_LEVEL_ERROR, "fcgi_memory_failed", LOG_NUMBER("bytes", (int64_t)sizeof(*reqbuf)));
+	if (reqbuf == NULL)
 		return NULL;
-	}
 	reqbuf->file = file_open();
 	if (reqbuf->file >= 0)
 		return reqbuf;
@@ -81,12 +80,10 @@ void fcgi_reqbuf_free(struct fcgi_reqbuf *reqbuf)
 
 struct fcgi *fcgi_new(void)
 {
-	struct fcgi *f = calloc(1, sizeof(*f));
+	struct fcgi *f = memory_part("exchange", sizeof(*f));
 
-	if (f == NULL) {
-		log_event(LOG_LEVEL_ERROR, "fcgi_memory_failed", LOG_NUMBER("bytes", (int64_t)sizeof(*f)));
+	if (f == NULL)
 		return NULL;
-	}
 	FCGX_InitRequest(&f->request, -1, FCGI_FAIL_ACCEPT_ON_INTR);
 	return f;
 }

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include "base/memory.h"
 #include "edge/workers.h"
 
 #include <errno.h>
@@ -388,12 +389,12 @@ static int workers_spawn(struct workers *W)
 
 struct workers *workers_start(const struct edge_options *options, struct conn_set *set)
 {
-	struct workers *W = calloc(1, sizeof(*W));
-	int error = ENOMEM;
+	struct workers *W = memory_part("workers", sizeof(*W));
+	int error;
 
 	CHECK(options->threads > 0);
 	if (W == NULL)
-		goto fail;
+		return NULL;
 	W->options = *options;
 	W->set = set;
 	lock_init(&W->lock);
@@ -406,7 +407,6 @@ struct workers *workers_start(const struct edge_options *options, struct conn_se
 	conn_set_quit(set);
 	CHECK(workers_join(W, -1));
 	workers_free(W);
-fail:
 	log_event(LOG_LEVEL_ERROR, "workers_failed", LOG_TEXT("error", strerror(error)));
 	return NULL;
 }

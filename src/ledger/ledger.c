@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "db/sql.h"
 #include "ledger/attempt.h"
 #include "ledger/batch.h"
@@ -326,15 +327,17 @@ static int inflight_init(struct ledger *l)
 		l->inflight[i].ledger = l;
 		result = batch_init(&l->inflight[i].batch, &l->options, hand_over, &l->inflight[i]);
 	}
+	if (result != 0)
+		memory_missing("batch");
 	return result;
 }
 
 struct ledger *ledger_new(const struct ledger_options *options)
 {
-	struct ledger *l = calloc(1, sizeof(*l));
+	struct ledger *l = memory_part("ledger", sizeof(*l));
 
 	if (l == NULL)
-		goto fail;
+		return NULL;
 	l->options = *options;
 	keep_currency(l, options->billing.currency);
 	CHECK(options->batch_max > 0 && options->batch_max <= COMMANDS_MAX);
@@ -346,8 +349,6 @@ struct ledger *ledger_new(const struct ledger_options *options)
 	lock_init(&l->lock);
 	if (inflight_init(l) == 0 && commit_threads_start(l) == 0)
 		return l;
-fail:
-	log_event(LOG_LEVEL_ERROR, "ledger_failed", LOG_NUMBER("bytes", (int64_t)sizeof(*l)));
 	ledger_free(l);
 	return NULL;
 }

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "edge/edge.h"
 
 #define DELAY_US (500 * CLOCK_US_PER_MS)
@@ -68,13 +69,11 @@ static int start_delay(struct delay *d)
 
 struct delay *delay_new(void)
 {
-	struct delay *d = calloc(1, sizeof(*d));
+	struct delay *d = memory_part("delay", sizeof(*d));
 	int error;
 
-	if (d == NULL) {
-		log_event(LOG_LEVEL_ERROR, "delay_failed", LOG_NUMBER("bytes", (int64_t)sizeof(*d)));
+	if (d == NULL)
 		return NULL;
-	}
 	lock_init(&d->lock);
 	cond_init(&d->changed);
 	error = start_delay(d);

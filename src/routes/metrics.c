@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/check.h"
+#include "base/memory.h"
 #include "base/money.h"
 
 #define LENGTH(list) (sizeof(list) / sizeof((list)[0]))
@@ -54,10 +54,7 @@ struct metrics {
 
 struct metrics *metrics_new(void)
 {
-	struct metrics *m = calloc(1, sizeof(*m));
-
-	CHECK(m != NULL);
-	return m;
+	return memory_part("metrics", sizeof(struct metrics));
 }
 
 void metrics_free(struct metrics *m)

@@ -20,7 +20,7 @@ enum metrics_route {
 	METRICS_ROUTES
 };
 
-struct metrics *metrics_new(void);
+struct metrics *metrics_new(void); /* NULL, logged, when memory is short */
 void metrics_free(struct metrics *m);
 
 void metrics_note(struct metrics *m, enum metrics_route route, int status, enum outcome outcome, int64_t duration_us);

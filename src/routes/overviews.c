@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "ledger/queue.h"
 
 #define WAITING_MAX 4096
@@ -17,7 +18,7 @@ struct overviews {
 
 struct overviews *overviews_new(struct pool *readers)
 {
-	struct overviews *o = calloc(1, sizeof(*o));
+	struct overviews *o = memory_part("overviews", sizeof(*o));
 
 	if (o == NULL)
 		return NULL;

@@ -12,7 +12,7 @@
 
 struct overviews;
 
-/* NULL when memory is short.  The readers outlive it. */
+/* NULL, logged, when memory is short.  The readers outlive it. */
 struct overviews *overviews_new(struct pool *readers);
 void overviews_free(struct overviews *o); /* no thread may be in overviews_read; NULL is harmless */
 

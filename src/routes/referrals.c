@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/lock.h"
+#include "base/memory.h"
 #include "db/secrets.h"
 #include "routes/api/render.h"
 #include "routes/api/steps.h"
@@ -16,7 +17,7 @@ struct referrals {
 
 struct referrals *referrals_new(void)
 {
-	struct referrals *r = calloc(1, sizeof(*r));
+	struct referrals *r = memory_part("referrals", sizeof(*r));
 
 	if (r != NULL)
 		lock_init(&r->lock);

@@ -11,7 +11,7 @@
 
 struct referrals;
 
-struct referrals *referrals_new(void); /* NULL when memory is short */
+struct referrals *referrals_new(void); /* NULL, logged, when memory is short */
 void referrals_free(struct referrals *r);
 
 /* False, rendered, when the database does not answer. */

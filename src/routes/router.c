@@ -95,27 +95,30 @@ static void init_bulkheads(struct router *r)
 
 struct router *router_new(const struct router_options *options)
 {
-	struct router *r = calloc(1, sizeof(*r));
+	struct router *r = memory_part("router", sizeof(*r));
+	bool threaded;
 
-	CHECK(r != NULL);
-	r->options = *options;
-	/* A process that serves one request at a time refuses none, and has no thread to spare. */
-	r->delay = options->workers > 1 ? delay_new() : NULL;
-	if (options->workers > 1 && r->delay == NULL) {
-		free(r);
+	if (r == NULL)
 		return NULL;
-	}
+	r->options = *options;
+	init_bulkheads(r);
+	/* A process that serves one request at a time refuses none, and has no thread to spare. */
+	threaded = options->workers > 1;
+	r->delay = threaded ? delay_new() : NULL;
 	r->auth = auth_new(options->config, options->key_reader);
 	r->metrics = metrics_new();
 	r->overviews = overviews_new(options->readers);
 	r->referrals = referrals_new();
-	CHECK(r->overviews != NULL && r->referrals != NULL);
+	if ((threaded && r->delay == NULL) || r->auth == NULL || r->metrics == NULL || r->overviews == NULL ||
+	    r->referrals == NULL) {
+		router_free(r);
+		return NULL;
+	}
 	r->stripe = (struct stripe){
 		.api_base = options->config->stripe_api_base,
 		.secret_key = options->config->stripe_secret_key,
 		.timeout_ms = options->config->stripe_timeout_ms,
 	};
-	init_bulkheads(r);
 	return r;
 }
 

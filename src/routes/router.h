@@ -21,6 +21,7 @@ struct router_options {
 	struct pool *key_reader;   /* for API keys alone, so that no read delays them; as readers otherwise */
 };
 
+/* NULL, logged, when memory or threads are short. */
 struct router *router_new(const struct router_options *options);
 void router_free(struct router *r);
 

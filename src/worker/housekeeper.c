@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "prices/pricestore.h"
 #include "worker/prober.h"
 
@@ -89,24 +90,23 @@ static void free_all(struct housekeeper *h)
 
 struct housekeeper *housekeeper_start(const struct housekeeper_options *options)
 {
-	struct housekeeper *h = calloc(1, sizeof(*h));
+	struct housekeeper *h = memory_part("housekeeper", sizeof(*h));
 	pthread_attr_t attributes;
-	int error = ENOMEM;
+	int error;
 
-	if (h != NULL) {
-		h->options = *options;
-		lock_init(&h->lock);
-		cond_init(&h->changed);
-		CHECK(pthread_attr_init(&attributes) == 0);
-		CHECK(pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0);
-		error = pthread_create(&h->thread, &attributes, housekeeper_main, h);
-		CHECK(pthread_attr_destroy(&attributes) == 0);
-	}
+	if (h == NULL)
+		return NULL;
+	h->options = *options;
+	lock_init(&h->lock);
+	cond_init(&h->changed);
+	CHECK(pthread_attr_init(&attributes) == 0);
+	CHECK(pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0);
+	error = pthread_create(&h->thread, &attributes, housekeeper_main, h);
+	CHECK(pthread_attr_destroy(&attributes) == 0);
 	if (error == 0)
 		return h;
 	log_event(LOG_LEVEL_ERROR, "housekeeper_failed", LOG_TEXT("error", strerror(error)));
-	if (h != NULL)
-		free_all(h);
+	free_all(h);
 	return NULL;
 }
 

@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "queries/outbox.h"
 
 /* Number of rows worked on at once.  The first thread looks for work, and wakes the others when there is some. */
@@ -280,7 +281,7 @@ static void *thread_main(void *argument)
 
 struct worker *worker_start(const struct worker_options *o)
 {
-	struct worker *w = calloc(1, sizeof(*w));
+	struct worker *w = memory_part("worker", sizeof(*w));
 	pthread_attr_t attributes;
 
 	if (w == NULL)

@@ -1,5 +1,4 @@
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -25,16 +24,12 @@ static bool plain(const char *name, const char *letters)
 /* Logs in as the administrator, to no database: octroi's may be missing. */
 static int log_in_as_admin(struct setup *S)
 {
-	const char *password = getenv("OCTROI_DB_ADMIN_PASSWORD");
-	struct db_options options = ctl_login(S->ctl);
+	struct db_options options = ctl_login_as(S->ctl, setup_admin_user(S));
 
 	ctl_close(S->ctl);
-	options.user = setup_admin_user(S);
-	options.password = password != NULL ? password : "";
 	options.name = "";
-	options.as_system_user = false;
-	S->ctl->db = db_new(&options);
-	return S->ctl->db != NULL ? CTL_OK : ctl_fail("out of memory");
+	S->ctl->db = ctl_must(db_new(&options));
+	return CTL_OK;
 }
 
 /* Makes the password of the database's user, unless there is one. */

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/lock.h"
+#include "base/memory.h"
 #include "queries/reader.h"
 #include "routes/api/parse.h"
 #include "routes/auth/jwks.h"
@@ -61,13 +62,14 @@ struct auth {
 /* The path of an issuer's key set, where jwt_jwks_url is not set. */
 #define KEY_SET "/.well-known/jwks.json"
 
-static struct jwks *jwks_of(const struct config *c)
+/* Makes the key set of the issuer, if there is one.  False, logged, when memory is short. */
+static bool make_jwks(struct auth *a)
 {
+	const struct config *c = a->config;
 	struct buf url;
-	struct jwks *j;
 
 	if (c->jwt_issuer[0] == '\0')
-		return NULL;
+		return true;
 	buf_init(&url, 1024);
 	if (c->jwt_jwks_url[0] != '\0') {
 		buf_add_text(&url, c->jwt_jwks_url);
@@ -79,10 +81,12 @@ static struct jwks *jwks_of(const struct config *c)
 		buf_add(&url, c->jwt_issuer, length);
 		buf_add_text(&url, KEY_SET);
 	}
-	CHECK(buf_ok(&url));
-	j = jwks_new(buf_text(&url), c->jwt_algorithm);
+	if (buf_ok(&url))
+		a->jwks = jwks_new(buf_text(&url), c->jwt_algorithm);
+	else
+		memory_missing("key set");
 	buf_free(&url);
-	return j;
+	return a->jwks != NULL;
 }
 
 static struct token_issuer issuer_of(const struct config *c)
@@ -100,16 +104,19 @@ static struct token_issuer issuer_of(const struct config *c)
 
 struct auth *auth_new(const struct config *config, struct pool *readers)
 {
-	struct auth *a = calloc(1, sizeof(*a));
+	struct auth *a = memory_part("auth", sizeof(*a));
 
-	CHECK(a != NULL);
+	if (a == NULL)
+		return NULL;
 	a->config = config;
 	a->readers = readers;
 	a->issuer = issuer_of(config);
-	a->jwks = jwks_of(config);
 	lock_init(&a->lock);
 	cond_init(&a->done);
-	return a;
+	if (make_jwks(a))
+		return a;
+	auth_free(a);
+	return NULL;
 }
 
 void auth_free(struct auth *a)

@@ -12,7 +12,7 @@
 
 struct auth;
 
-struct auth *auth_new(const struct config *config, struct pool *readers);
+struct auth *auth_new(const struct config *config, struct pool *readers); /* NULL, logged, when memory is short */
 void auth_free(struct auth *a);
 
 enum caller {

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "clients/http.h"
 
 #define FRESH_US (300 * CLOCK_US_PER_SECOND)
@@ -39,11 +40,16 @@ struct jwks {
 
 struct jwks *jwks_new(const char *url, const char *algorithm)
 {
-	struct jwks *j = calloc(1, sizeof(*j));
+	struct jwks *j = memory_part("key set", sizeof(*j));
 
-	CHECK(j != NULL);
+	if (j == NULL)
+		return NULL;
 	j->url = strdup(url);
-	CHECK(j->url != NULL);
+	if (j->url == NULL) {
+		memory_missing("key set");
+		free(j);
+		return NULL;
+	}
 	j->rsa = strcmp(algorithm, "RS256") == 0;
 	j->allowed = FETCHES_IN_A_ROW;
 	j->allowed_us = clock_monotonic_us();

@@ -17,7 +17,7 @@
 
 struct jwks;
 
-/* url: of the key set.  algorithm: "RS256" or "ES256"; other keys are left out. */
+/* url: of the key set.  algorithm: "RS256" or "ES256"; other keys are left out.  NULL, logged, when memory is short. */
 struct jwks *jwks_new(const char *url, const char *algorithm);
 void jwks_free(struct jwks *j);
 
