@@ -8,8 +8,8 @@ ALTER TABLE usages ADD INDEX IF NOT EXISTS ended (account_id, ended_at_us);
 
 -- ---- plans and subscriptions ----------------------------------------------------------------------------
 
--- What a paid invoice of a subscription pays for: a plan, or a plan instead of a smaller one (instead_of), from
--- start_us to end_us; what it gave, and what became of that.  seq is made of the invoice's id.
+-- The plan that a paid invoice of a subscription pays for, alone or instead of a smaller one (instead_of), from start_us
+-- to end_us; the credits that it gave, and those taken back.  seq is made of the invoice's id.
 CREATE TABLE IF NOT EXISTS paid_periods (
   account_id BINARY(16) NOT NULL,
   seq BIGINT NOT NULL,
@@ -86,7 +86,7 @@ UPDATE allowances l JOIN workspaces w ON w.account_id = l.account_id AND w.perio
 
 -- ---- payments, statements, orders -----------------------------------------------------------------------
 
--- What was paid for, enum payment_kind; topup_seq is the number of that top-up, statement or period.
+-- The thing that was paid for, enum payment_kind; topup_seq is the number of that top-up, statement or period.
 ALTER TABLE payments ADD COLUMN IF NOT EXISTS kind TINYINT NOT NULL DEFAULT 0;
 ALTER TABLE refunds ADD COLUMN IF NOT EXISTS kind TINYINT NOT NULL DEFAULT 0;
 ALTER TABLE disputes ADD COLUMN IF NOT EXISTS kind TINYINT NOT NULL DEFAULT 0;
@@ -138,7 +138,7 @@ ALTER TABLE accounts
 ALTER TABLE accounts
   ADD COLUMN IF NOT EXISTS holds_due_at_us BIGINT NOT NULL DEFAULT 0;
 
--- What an account is to be told, once: the transaction that crosses writes the row, and the key keeps a second one out.
+-- News that an account is to be told, once: the transaction that crosses writes the row, and the key keeps a second one out.
 -- told: it was handed on to the endpoints and the mail.
 CREATE TABLE IF NOT EXISTS alerts (
   account_id BINARY(16) NOT NULL,
@@ -199,8 +199,8 @@ CREATE TABLE IF NOT EXISTS deliveries (
 
 -- ---- guard ----------------------------------------------------------------------------------------------
 
--- What an expired hold was charged, and where it was counted: so that what is too much of it, once it is settled late,
--- goes back to the grants that paid and out of the windows that counted it.
+-- The charge of an expired hold, and the windows that counted it.  A late settlement that costs less gives the rest back
+-- to the grants that paid, and takes it out of those windows.
 CREATE TABLE IF NOT EXISTS captures (
   account_id BINARY(16) NOT NULL,
   seq BIGINT NOT NULL,
@@ -220,8 +220,8 @@ CREATE TABLE IF NOT EXISTS captures (
 
 -- ---- journal, bonuses -----------------------------------------------------------------------------------
 
--- What became of a usage's or a transaction's row, and whether the row is among those that entries record: rows of older
--- versions are not.  src/ledger/rows/record.h says how.
+-- The change of a usage's or a transaction's row (src/ledger/rows/record.h).  recorded: entries record this row; rows of
+-- older versions are not recorded.
 ALTER TABLE entries ADD COLUMN IF NOT EXISTS record BINARY(16) NOT NULL DEFAULT '';
 ALTER TABLE usages ADD COLUMN IF NOT EXISTS recorded TINYINT NOT NULL DEFAULT 0;
 ALTER TABLE transactions ADD COLUMN IF NOT EXISTS recorded TINYINT NOT NULL DEFAULT 0;

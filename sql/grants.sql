@@ -1,4 +1,4 @@
--- What octroi's database user needs and no more.  Run as an administrator after `octroictl init`, with
+-- The rights of octroi's database user, and no more.  Run as an administrator after `octroictl init`, with
 -- the user and database names of your site.  The journal can then only grow, whatever happens to octroi.
 GRANT SELECT ON octroi.* TO 'octroi'@'localhost';
 GRANT INSERT ON octroi.* TO 'octroi'@'localhost';
@@ -7,8 +7,8 @@ GRANT UPDATE ON octroi.profiles TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.members TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.grants TO 'octroi'@'localhost';
 GRANT UPDATE, DELETE ON octroi.holds TO 'octroi'@'localhost';
--- Who used what is not octroi's to change; what a usage cost is, when an expired hold is settled late.  The right to all
--- columns, which earlier versions gave, is taken back; it is given first because only what was given can be revoked.
+-- octroi may not change the user of a usage or its counts, but its cost, when an expired hold is settled late.  The right
+-- to all columns, which earlier versions gave, is taken back; it is given first because only a given right can be revoked.
 -- The key is never changed: INSERT ... ON DUPLICATE KEY UPDATE asks for the right to each column that it names.
 GRANT UPDATE ON octroi.usages TO 'octroi'@'localhost';
 REVOKE UPDATE ON octroi.usages FROM 'octroi'@'localhost';

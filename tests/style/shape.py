@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 
-from source import TOP, code, functions, sources, text
+from source import TOP, code, files, functions, sources, text
 
 COMMENT = re.compile(r"/\*(.*?)\*/|//([^\n]*)", re.S)
 # What a sentence of a comment may not begin with: its subject is a noun, and comes first.
@@ -113,8 +113,27 @@ def comments():
                 yield name, said
 
 
+# Files in other languages, outside of tests/ and of vendor/.  Released files of sql/ are never edited.
+SCRIPTS = re.compile(r"(?:web|clients|demo|docs|debian|nginx|apache)/.*\.(?:js|php|css|py|conf|sh)|quickstart|Makefile\.am|configure\.ac"
+                     r"|sql/(?!00[1-3]_)\w+\.sql")
+BLOCK = re.compile(r"/\*\*?(.*?)\*/", re.S)
+LINES = re.compile(r"((?:^[ \t]*(?:#|//|--)[^\n]*\n)+)", re.M)
+
+
+def other_comments():
+    """(file, text) of each comment in other languages that has its lines for itself."""
+    for name in files():
+        if not SCRIPTS.fullmatch(name) or "/vendor/" in name:
+            continue
+        blocks = BLOCK.findall(text(name)) if name.endswith((".js", ".php", ".css")) else []
+        for found in blocks + LINES.findall(text(name)):
+            said = re.sub(r"\s*(?:^|\n)\s*(?:\*|#|//|--)?[ \t]*", " ", found).strip()
+            if said:
+                yield name, said
+
+
 def forbidden_openings():
-    return [(name, said) for name, said in comments() if OPENINGS.match(said)]
+    return [(name, said) for name, said in (*comments(), *other_comments()) if OPENINGS.match(said)]
 
 
 def whats():

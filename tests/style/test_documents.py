@@ -1,4 +1,5 @@
-"""HACKING.md, SECURITY.md and docs/decisions name only things that exist, in plain English; .editorconfig is true."""
+"""HACKING.md, SECURITY.md and docs/decisions name only things that exist; all pages are in plain English; .editorconfig
+is true."""
 
 import fnmatch
 import functools
@@ -11,6 +12,9 @@ from source import TOP, definitions, files, over, text
 DECISIONS = [name for name in files() if re.fullmatch(r"docs/decisions/\d{4}-[\w-]+\.md", name)]
 INDEX = "docs/decisions/README.md"
 DOCUMENTS = ["HACKING.md", "SECURITY.md", INDEX, *DECISIONS]
+# Pages of this project: not those about other people's files.  NEWS keeps the sentences of what was released.
+PAGES = [name for name in files() if name.endswith(".md") and "/vendor/" not in name and "/vectors/" not in name]
+PROSE = [name for name in PAGES if name not in ("NEWS.md", "BENCHMARKS.md")]  # the last is written by tests/bench
 COLUMNS_MAX = 140
 WORDS_MAX = 25
 FORBIDDEN = re.compile(r"(?:What|Who|Whoever|That which|Those who|So too|Nor)\b")
@@ -154,11 +158,13 @@ def test_a_decision_is_a_page(document):
 
 # ---- plain English ---------------------------------------------------------------------------------------
 
-def sentences(document):
+def sentences(document, tables=True):
     """Prose, a paragraph, a point of a list or a cell of a table at a time; what is written as code counts as one word."""
     prose = re.sub(r"^```\n.*?^```$", "", text(document), flags=re.M | re.S)
     prose = re.sub(r"^#.*$", "\n", re.sub(r"`[^`]*`", "code", prose), flags=re.M)
     for paragraph in re.split(r"\n\s*\n|\n(?=\s*(?:\d+\.|-|\||#))", prose):
+        if paragraph.lstrip().startswith("|") and not tables:
+            continue
         for cell in paragraph.split(" | "):
             plain = re.sub(r"^[\s|#*]*(?:\d+\. |- )?", "", " ".join(cell.split()))
             yield from re.split(r"(?<=[.!?])\**\s+", plain)
@@ -170,15 +176,16 @@ def test_lines_are_short(document):
         assert len(line) <= COLUMNS_MAX, f"{document}:{number}: {len(line)} columns"
 
 
-@over(DOCUMENTS)
+@over(PAGES)
 def test_the_subject_comes_first(document):
     for sentence in sentences(document):
         assert not FORBIDDEN.match(sentence.lstrip("*\"(")), f"{document}: {sentence}"
 
 
-@over(DOCUMENTS)
+@over(PROSE)
 def test_sentences_are_short(document):
-    for sentence in sentences(document):
+    """Outside of tables, whose cells are lists; in the documents, there too."""
+    for sentence in sentences(document, tables=document in DOCUMENTS):
         assert len(sentence.split()) <= WORDS_MAX, f"{document}: {len(sentence.split())} words: {sentence}"
 
 

@@ -49,6 +49,12 @@ def test_comments_begin_with_their_subject():
     assert not shape.forbidden_openings()
 
 
+def test_comments_of_other_languages_are_read():
+    found = list(shape.other_comments())
+    assert {name.split("/")[0] for name, _ in found} >= {"web", "clients", "nginx", "apache", "quickstart", "sql", "Makefile.am"}
+    assert len(found) > 300
+
+
 def test_comments_name_things():
     """Not "what is left of it", but the remainder."""
     assert shape.whats() <= 2

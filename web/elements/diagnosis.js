@@ -1,7 +1,7 @@
 // <octroi-diagnosis>: which case a balance is, why, and the one next step.
 import {OctroiElement, css, define, html, nothing} from "../element.js";
 
-// What a page's own part does, where it is on the page; else the link of the answer is followed.
+// The element that does what an action asks for.  Without it on the page, the link of the answer is followed.
 const PARTS = {top_up: "octroi-topup", buy_credits: "octroi-topup", raise_daily_limit: "octroi-limits", raise_monthly_limit: "octroi-limits"};
 
 class Diagnosis extends OctroiElement {
