@@ -347,16 +347,32 @@ static const struct listing_column usage_columns[] = {
 	{0},
 };
 
-/* Lists what the account's owner sees. */
-static int list_of_owner(struct ctl *c, const struct ctl_option *options, struct reads *r, const char *name,
-                         const struct listing_column *columns, const bool *all)
-{
-	int result;
+static const struct listing_column line_columns[] = {
+	{"dimension", "dimension", LISTING_TEXT}, {"serviceTier", "tier", LISTING_TEXT},
+	{"variant", "variant", LISTING_TEXT},     {"aboveTokens", "above", LISTING_INT},
+	{"count", "count", LISTING_INT},          {"unitPrice", "unit price", LISTING_TEXT},
+	{"costMicros", "cost", LISTING_AMOUNT},   {0},
+};
 
-	if (ctl_arguments(c, options, &r->account, 1, 1) < 0)
-		return CTL_FAILED;
-	result = target_exists(c, r->account);
-	return result == CTL_OK ? reads_list(c, r, name, columns, *all) : result;
+/* Of the usage that a line is part of. */
+static const struct listing_column owner_columns[] = {
+	{"createdAt", "time", LISTING_TEXT},
+	{"model", "model", LISTING_TEXT},
+	{"action", "action", LISTING_TEXT},
+	{"member", "member", LISTING_TEXT},
+	{"settlement", "settlement", LISTING_TEXT},
+	{"priceVersion", "version", LISTING_INT},
+	{"id", "id", LISTING_TEXT},
+	{0},
+};
+
+/* Lists what the account's owner sees. */
+static int list_of_owner(struct ctl *c, const struct reads *r, const char *name, const struct listing_column *columns,
+                         bool all)
+{
+	int result = target_exists(c, r->account);
+
+	return result == CTL_OK ? reads_list(c, r, name, columns, all) : result;
 }
 
 int ctl_account_history(struct ctl *c)
@@ -370,7 +386,9 @@ int ctl_account_history(struct ctl *c)
 		{0},
 	};
 
-	return list_of_owner(c, options, &r, "transactions", history_columns, &all);
+	if (ctl_arguments(c, options, &r.account, 1, 1) < 0)
+		return CTL_FAILED;
+	return list_of_owner(c, &r, "transactions", history_columns, all);
 }
 
 int ctl_account_usages(struct ctl *c)
@@ -380,27 +398,29 @@ int ctl_account_usages(struct ctl *c)
 	                            {.name = "cursor"},
 	                            {.name = "member"},
 	                            {.name = "model"},
-	                            {.name = "action"}}};
-	bool all = false;
+	                            {.name = "action"},
+	                            {.name = "lines"}}};
+	bool all = false, lines = false;
 	const struct ctl_option options[] = {
 		{.name = "--limit", .value = &r.query[0].value},
 		{.name = "--cursor", .value = &r.query[1].value},
 		{.name = "--member", .value = &r.query[2].value},
 		{.name = "--model", .value = &r.query[3].value},
 		{.name = "--action", .value = &r.query[4].value},
+		{.name = "--lines", .flag = &lines},
 		{.name = "--all", .flag = &all},
 		{0},
 	};
 
-	return list_of_owner(c, options, &r, "usages", usage_columns, &all);
+	if (ctl_arguments(c, options, &r.account, 1, 1) < 0)
+		return CTL_FAILED;
+	if (lines) {
+		r.inner = "lines";
+		r.inner_columns = line_columns;
+		r.query[5].value = "1";
+	}
+	return list_of_owner(c, &r, "usages", lines ? owner_columns : usage_columns, all);
 }
-
-static const struct listing_column line_columns[] = {
-	{"dimension", "dimension", LISTING_TEXT}, {"serviceTier", "tier", LISTING_TEXT},
-	{"variant", "variant", LISTING_TEXT},     {"aboveTokens", "above", LISTING_INT},
-	{"count", "count", LISTING_INT},          {"unitPrice", "unit price", LISTING_TEXT},
-	{"costMicros", "cost", LISTING_AMOUNT},   {0},
-};
 
 /* Prints the answer as it is with --json, else the usage and the lines of its charge; with --csv, the lines. */
 static void print_usage(const struct ctl *c, const struct buf *body, const struct json *usage)

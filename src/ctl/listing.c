@@ -212,6 +212,14 @@ void listing_record(struct listing *l, const struct json *record, const struct l
 		add_json_value(l, columns, member_at(record, columns->key));
 }
 
+void listing_pair(struct listing *l, const struct json *record, const struct listing_column *columns,
+                  const struct json *inner, const struct listing_column *inner_columns)
+{
+	listing_record(l, record, columns);
+	for (; inner_columns->key != NULL; inner_columns++)
+		add_json_value(l, inner_columns, inner != NULL ? member_at(inner, inner_columns->key) : NULL);
+}
+
 void listing_total(struct listing *l, const char *text, const struct json *record, const struct listing_column *columns)
 {
 	listing_row(l);

@@ -47,6 +47,9 @@ struct listing_column {
 };
 /* Begins a row and adds these members of the record as its fields. */
 void listing_record(struct listing *l, const struct json *record, const struct listing_column *columns);
+/* As listing_record, followed by the members of another record; inner NULL: none of them is there. */
+void listing_pair(struct listing *l, const struct json *record, const struct listing_column *columns,
+                  const struct json *inner, const struct listing_column *inner_columns);
 /* As listing_record, with a text in the first column: a row of totals. */
 void listing_total(struct listing *l, const char *text, const struct json *record,
                    const struct listing_column *columns);

@@ -162,6 +162,20 @@ static int read_page(struct ctl *c, struct reads *r, struct reads_parameter *cur
 	return CTL_OK;
 }
 
+/* Lists the item in a row, or each record of its inner list in a row of its own. */
+static void list_item(struct listing *l, const struct reads *r, const struct json *item,
+                      const struct listing_column *columns)
+{
+	const struct json *inner = r->inner != NULL ? json_get(item, r->inner) : NULL;
+
+	if (r->inner == NULL)
+		listing_record(l, item, columns);
+	else if (inner == NULL || json_size(inner) == 0)
+		listing_pair(l, item, columns, NULL, r->inner_columns);
+	for (size_t i = 0; inner != NULL && i < json_size(inner); i++)
+		listing_pair(l, item, columns, json_at(inner, i), r->inner_columns);
+}
+
 static int read_pages(struct ctl *c, struct reads *r, struct reads_parameter *cursor, struct listing *l,
                       const struct listing_column *columns, struct json_writer *w, bool all)
 {
@@ -178,7 +192,7 @@ static int read_pages(struct ctl *c, struct reads *r, struct reads_parameter *cu
 		items = json_get(document, "items");
 		for (size_t i = 0; items != NULL && i < json_size(items); i++) {
 			if (!c->json) {
-				listing_record(l, json_at(items, i), columns);
+				list_item(l, r, json_at(items, i), columns);
 				continue;
 			}
 			buf_reset(&body);

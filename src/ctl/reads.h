@@ -21,6 +21,9 @@ struct reads {
 	const char *path;             /* "/api/credits/usages" */
 	const char *account, *member; /* in whose name an OWNER's route is asked; NULL elsewhere */
 	bool french;
+	/* The list in each item whose records are listed, a row each, after the item's own columns; NULL: none. */
+	const char *inner;
+	const struct listing_column *inner_columns;
 	struct reads_parameter query[READS_QUERY_MAX]; /* ends with a NULL name, if not full */
 };
 

@@ -30,7 +30,8 @@ _Static_assert((int)INSIGHT_CLASSES == (int)DIMENSION_COLUMNS, "insight reads ea
 struct sum {
 	const struct price *price;
 	__int128 cost;
-	bool beyond; /* one of the requests would cost more than can be counted */
+	bool beyond;        /* one of the requests would cost more than can be counted */
+	int64_t incomplete; /* requests with a count that the model has no price for, or that counted nothing */
 };
 
 struct comparison {
@@ -105,10 +106,12 @@ static void add_compared(void *context, const struct insight_usage *u)
 	for (int i = 0; i < s->count; i++) {
 		struct price_charge charge;
 
-		if (price_of_use(s->models[i].price, s->unit, &use, &charge))
-			s->models[i].cost += charge.cost_micros;
-		else
+		if (!price_of_use(s->models[i].price, s->unit, &use, &charge)) {
 			s->models[i].beyond = true;
+			continue;
+		}
+		s->models[i].cost += charge.cost_micros;
+		s->models[i].incomplete += charge.incomplete || (u->cost_micros > 0 && !counts_any(&counts));
 	}
 }
 
@@ -164,6 +167,7 @@ static void put_compared_model(struct json_writer *w, const struct comparison *s
 	json_put_text(w, "model", m->price->item);
 	json_put_text(w, "provider", m->price->provider);
 	json_put_int(w, "priceVersion", m->price->version);
+	json_put_int(w, "incompleteRequests", m->incomplete);
 	if (m->beyond) {
 		json_put_null(w, "costMicros");
 		json_close_record(w);

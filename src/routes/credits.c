@@ -270,23 +270,46 @@ void credits_transactions(struct call *c)
 	render_close(&w);
 }
 
-static void put_usages(struct json_writer *w, const struct page *page, const struct reader_usage *rows)
+/* book NULL: without the lines of each usage. */
+static void render_usages(struct call *c, const struct book *book, const struct page *page,
+                          const struct reader_usage *rows)
 {
-	json_open_list(w, "items");
-	for (int i = 0; i < page->count; i++)
-		show_usage(w, &page->key, page->account.unit, &rows[i]);
-	json_close_list(w);
-	put_next(w, page, CURSOR_USAGES);
+	struct json_writer w;
+
+	render_open(c, &w);
+	json_open_list(&w, "items");
+	for (int i = 0; i < page->count; i++) {
+		json_open_record(&w, NULL);
+		show_usage_members(&w, &page->key, page->account.unit, &rows[i]);
+		if (book != NULL)
+			show_usage_lines(&w, book, (enum account_unit)page->account.unit, &rows[i]);
+		json_close_record(&w);
+	}
+	json_close_list(&w);
+	put_next(&w, page, CURSOR_USAGES);
+	render_close(&w);
+}
+
+static void render_with_lines(struct call *c, const struct page *page, const struct reader_usage *rows)
+{
+	struct book *book = ledger_book(c->ledger, 0, c->request->deadline_us);
+
+	if (book == NULL) {
+		render_outcome(c, OUTCOME_UNAVAILABLE);
+		return;
+	}
+	render_usages(c, book, page, rows);
+	book_release(book);
 }
 
 void credits_usages(struct call *c)
 {
 	struct reader_usage_filter filter = {NULL, NULL, NULL};
 	struct reader_usage *rows = NULL;
-	struct json_writer w;
 	struct page page;
 	struct parse p;
 	struct db *d;
+	bool lines;
 	int result;
 
 	parse_query(&p, c->request);
@@ -295,6 +318,7 @@ void credits_usages(struct call *c)
 		return;
 	filter.model = parse_bytes(&p, "model", ITEM_MAX);
 	filter.action = parse_bytes(&p, "action", ITEM_MAX);
+	lines = parse_int(&p, "lines", 0, 1, 0) == 1;
 	if (!parse_ok(&p)) {
 		render_wrong(c, &p);
 		return;
@@ -309,7 +333,8 @@ void credits_usages(struct call *c)
 		render_outcome(c, OUTCOME_UNAVAILABLE);
 		return;
 	}
-	render_open(c, &w);
-	put_usages(&w, &page, rows);
-	render_close(&w);
+	if (lines)
+		render_with_lines(c, &page, rows);
+	else
+		render_usages(c, NULL, &page, rows);
 }

@@ -261,3 +261,51 @@ void show_usage_members(struct json_writer *w, const struct account_key *account
 	render_put_given(w, "messageId", u->message_id);
 	json_put_time(w, "createdAt", u->created_at_us);
 }
+
+/* The counts of the usage, with those that have columns. */
+static struct counts counts_of_shown(const struct reader_usage *u)
+{
+	struct counts counts = {{0}};
+
+	(void)counts_read(&counts, u->counts, strlen(u->counts));
+	counts.of[DIMENSION_INPUT] = u->input_tokens;
+	counts.of[DIMENSION_CACHE_READ] = u->cache_read_tokens;
+	counts.of[DIMENSION_CACHE_WRITE] = u->cache_write_tokens - u->cache_write_1h_tokens;
+	counts.of[DIMENSION_CACHE_WRITE_1H] = u->cache_write_1h_tokens;
+	counts.of[DIMENSION_OUTPUT] = u->output_tokens;
+	return counts;
+}
+
+/* Writes a charge that has one line: an action, a reservation, the provider's own cost. */
+static void put_single(struct json_writer *w, const char *dimension, const struct reader_usage *u)
+{
+	json_open_list(w, "lines");
+	if (u->cost_micros != 0) {
+		json_open_record(w, NULL);
+		json_put_text(w, "dimension", dimension);
+		if (u->kind == PRICE_ACTION)
+			json_put_int(w, "count", u->quantity);
+		json_put_int(w, "costMicros", u->cost_micros);
+		json_close_record(w);
+	}
+	json_close_list(w);
+}
+
+void show_usage_lines(struct json_writer *w, const struct book *book, enum account_unit unit,
+                      const struct reader_usage *u)
+{
+	const struct price *p = book_price_of_version(book, PRICE_MODEL, u->item, u->price_version);
+	const struct counts counts = counts_of_shown(u);
+	const bool known = u->service_tier >= 0 && u->service_tier < TIER_COUNT;
+	const struct price_use use = {&counts, known ? (enum service_tier)u->service_tier : TIER_STANDARD, u->variant};
+
+	json_put_int(w, "priceVersion", u->price_version);
+	if (u->kind == PRICE_ACTION)
+		put_single(w, "actions", u);
+	else if (u->reported)
+		put_single(w, "providerCost", u);
+	else if (u->source == SOURCE_BYOK || u->has_usage == 0 || p == NULL || !known)
+		put_single(w, "reserved", u);
+	else
+		counted_put_lines(w, p, unit, &use, u->cost_micros);
+}

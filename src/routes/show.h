@@ -5,6 +5,7 @@
 #define OCTROI_ROUTES_SHOW_H
 
 #include "base/json.h"
+#include "prices/book.h"
 #include "queries/reader.h"
 #include "routes/api/call.h"
 
@@ -34,5 +35,8 @@ void show_usage(struct json_writer *w, const struct account_key *account, int64_
 /* The members of an open record. */
 void show_usage_members(struct json_writer *w, const struct account_key *account, int64_t unit,
                         const struct reader_usage *u);
+/* priceVersion, and the lines that sum to the cost: members of an open record. */
+void show_usage_lines(struct json_writer *w, const struct book *book, enum account_unit unit,
+                      const struct reader_usage *u);
 
 #endif

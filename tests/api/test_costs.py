@@ -80,7 +80,7 @@ DEAREST = {
     "/api/guard/check": [("?account={account}&model=gpt-4o", "guard")],
     "/api/credits": [("?account={account}", "app")],
     "/api/credits/transactions": [(PAGE, "app")],
-    "/api/credits/usages": [(PAGE + more, "app") for more in ("", "&model=none", "&member=nobody", "&action=none")],
+    "/api/credits/usages": [(PAGE + more, "app") for more in ("", "&lines=1", "&model=none", "&member=nobody", "&action=none")],
     "/api/credits/usages/{}": [("?account={account}", "app")],
     "/api/credits/summary": [(f"{SPAN}&by={by}", "app") for by in ("day", "model", "member", "action")],
     "/api/credits/estimate": [("?account={account}&model=gpt-4o", "app")],

@@ -1,6 +1,8 @@
 """Charges by lines: everything that a provider counts, in its service tier and variant, with the lines that explain it."""
 
+import csv
 import fractions
+import io
 import json
 import urllib.parse
 
@@ -376,6 +378,44 @@ def test_an_account_s_estimate_is_in_its_unit_with_its_lines(o, account):
 def test_wrong_counts_of_a_query_are_refused(o, account, query):
     answer = estimate(o, account, model="painter", **query)
     assert (answer.status, answer.json["field"]) == (400, "counts")
+
+
+def test_a_list_of_usages_shows_lines_and_so_does_its_csv(o):
+    account = o.account(funds_micros=10**12)
+    use(o, account, "talker", usage={"prompt_tokens": 300, "completion_tokens": 20, "prompt_tokens_details": {"audio_tokens": 200}})
+    use(o, account, "scribe", usage={"type": "duration", "seconds": 37.5})
+    use(o, account, "painter", counts={"images": 3}, variant="1024x1024/high")
+    use(o, account, "talker", {"inputTokens": 1000})  # nothing counted: what was reserved
+    guard.charge(o, account, "debrief", quantity=2)
+    use(o, account, "talker", inputTokens=0, outputTokens=0)
+    listed = o.get(f"/api/credits/usages?account={account}&lines=1").json["items"]
+    assert len(listed) == 6 and [sum(line["costMicros"] for line in u["lines"]) for u in listed] == [u["costMicros"] for u in listed]
+    for u in listed:
+        assert o.get(f"/api/credits/usages/{u['id']}?account={account}").json == u
+    assert "lines" not in o.get(f"/api/credits/usages?account={account}").json["items"][0]
+    assert o.get(f"/api/credits/usages?account={account}&lines=2").json["field"] == "lines"
+    rows = list(csv.DictReader(io.StringIO(o.ctl("account", "usages", account, "--lines", "--csv").stdout)))
+    assert [(row["id"], row["dimension"], row["count"]) for row in rows] == [
+        (u["id"], line.get("dimension", ""), str(line.get("count", ""))) for u in listed for line in u["lines"] or [{}]]
+    assert {(row["dimension"], row["variant"], row["count"]) for row in rows} >= {
+        ("audioInputTokens", "", "200"), ("seconds", "", "37.5"), ("images", "1024x1024/high", "3"), ("reserved", "", ""), ("actions", "", "2")}
+    assert sum(int(row["costMicros"] or 0) for row in rows) == sum(u["costMicros"] for u in listed)
+    pages = o.ctl("account", "usages", account, "--lines", "--all", "--limit", "2", "--csv").stdout
+    assert list(csv.DictReader(io.StringIO(pages))) == rows
+    assert json.loads(o.ctl("account", "usages", account, "--lines", "--json").stdout)["items"] == listed
+
+
+def test_a_comparison_says_what_it_could_not_price(o):
+    account = o.account(funds_micros=10**12)
+    for fields in ({"counts": {"images": 3}}, {"counts": {"images": 1}, "variant": "1024x1024/high"}):
+        use(o, account, "painter", **fields)
+    use(o, account, "talker", inputTokens=1000, outputTokens=10)
+    use(o, account, "talker")  # nothing counted
+    asked = "/api/credits/compare?account=" + account + "&models="
+    painter, talker, reader = o.get(asked + "painter,talker,reader").json["models"]
+    assert (painter["costMicros"], painter["incompleteRequests"]) == (money("0.12") + money("0.167"), 2), "lines in their variants"
+    assert (talker["costMicros"], talker["incompleteRequests"]) == (money("0.0026"), 3)
+    assert (reader["costMicros"], reader["incompleteRequests"]) == (0, 4)
 
 
 def test_any_line_can_be_set(o, account):

@@ -309,6 +309,7 @@ def ask_credits(ask, o):
     ask_lines(ask, o, account)
     for usage in ask("GET", "/api/credits/usages", "app", 200, query=f"?account={account}").json["items"]:
         ask("GET", "/api/credits/usages/{id}", "app", 200, query=f"?account={account}", usage=usage["id"])
+    ask("GET", "/api/credits/usages", "app", 200, query=f"?account={account}&lines=1")
     ask("GET", "/api/credits/usages/{id}", "app", 404, query=f"?account={account}")
     for path in ("/api/credits/transactions", "/api/credits/usages"):
         assert ask("GET", path, "app", 200, query=f"?account={account}&limit=1").json["nextCursor"]
