@@ -432,6 +432,22 @@ def test_the_words_of_install_md(booted):
     assert '"decision":"allow"' in booted.do(ask)
 
 
+def test_doctor_sees_the_sockets_of_systemd(booted):
+    """Stopped, or of a group that the web server is not in: by octroictl doctor alone, without a URL."""
+    stop = "octroi.socket octroi-internal.socket octroi.service"
+    booted.do(f"systemctl stop {stop}")
+    done = booted.call("octroictl", "doctor")
+    assert done.returncode == 2 and done.stdout.count("systemctl enable --now octroi.service") == 2, done.stdout
+    for group, advice in (("daemon", "adduser www-data daemon, and"), ("root", "give it the group of www-data (SocketGroup)")):
+        booted.do("mkdir -p /etc/systemd/system/octroi.socket.d && printf '[Socket]\nSocketGroup=%s\n' "
+                  f"{group} > /etc/systemd/system/octroi.socket.d/group.conf && systemctl daemon-reload && systemctl stop {stop} && "
+                  "systemctl start octroi.service")
+        done = booted.call("octroictl", "doctor")
+        assert done.returncode == 1 and advice in done.stdout and done.stdout.count("it answers 502") == 1, done.stdout
+    booted.do(f"rm -r /etc/systemd/system/octroi.socket.d && systemctl daemon-reload && systemctl stop {stop} && "
+              "systemctl start octroi.service && octroictl doctor")
+
+
 def test_the_first_top_up(booted):
     """As docs/stripe.md says, with a Stripe for tests; then the machine is restarted."""
     booted.do("echo '127.0.0.1 credits.example' >> /etc/hosts")
@@ -468,6 +484,40 @@ def test_credentials_of_the_example(booted):
     assert booted.call("runuser", "-u", "octroi", "--", "cat", "/etc/octroi/secrets/token_secret").returncode != 0
     booted.do("rm -r /etc/systemd/system/octroi.service.d && systemctl daemon-reload && rm -r /etc/octroi/secrets && "
               "mv /srv/kept /etc/octroi/secrets && systemctl restart octroi && systemctl is-active octroi")
+
+
+@pytest.fixture(scope="module")
+def from_sources(release):
+    """A bare machine with these sources, and what docs/install.md installs to build them."""
+    guest = WORK / "built-there"
+    shutil.rmtree(guest, ignore_errors=True)
+    run("cp", "-a", base(release), guest)
+    run("make", "-C", BUILD, "distdir", f"distdir={guest}/srv/octroi")
+    shutil.copy(TOP / "demo/prices.json", guest / "srv/octroi")
+    inside(guest, "apt-get", "update")
+    page = (TOP / "docs/install.md").read_text(encoding="utf-8").split("\n## From the sources\n")[1]
+    lines = re.search(r"^```\n(.*?)^```$", page, re.M | re.S)[1].replace("\\\n", " ").splitlines()
+    assert len(lines) <= 10
+    at = [i for i, line in enumerate(lines) if line.startswith("systemctl ")][0]
+    inside(guest, "apt-get", "install", "-y", "--no-install-recommends", "systemd-sysv", "dbus", "curl")
+    for line in lines[:at]:
+        inside(guest, "sh", "-c", f"cd /srv/octroi && {unattended(line)}")
+    machine = Booted(guest)
+    machine.lines = lines[at:]
+    yield machine
+    machine.stop()
+
+
+def test_the_words_for_the_sources(from_sources):
+    """make install, and the units of the package: the same first request and the same page."""
+    said = "".join(from_sources.do(f"cd octroi && {line}") for line in from_sources.lines)
+    assert "0 warnings, 0 problems" in said, said
+    assert '"decision":"allow"' in from_sources.do(said.rstrip().splitlines()[-1])
+    page = from_sources.do("curl -s --resolve credits.example:80:127.0.0.1 http://credits.example/billing")
+    assert "<octroi-" in page
+    pid = from_sources.do("systemctl show -P MainPID octroi").strip()
+    assert from_sources.do(f"stat -c %U /proc/{pid}").strip() == "octroi"
+    assert 'sandbox="seccomp"' in from_sources.do("journalctl -u octroi --no-pager")
 
 
 def test_removal_stops_it(booted):

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/zone.h"
 #include "ctl/doctor/doctor.h"
@@ -179,13 +180,17 @@ static bool find_shut_out(const struct stat *s, uid_t *user)
 	return shut_out && !let_in;
 }
 
-static void say_shut_out(struct doctor *D, const char *check, const char *path, const char *group, uid_t user)
+static void say_shut_out(struct doctor *D, const char *check, const char *path, const char *group, bool root_group,
+                         uid_t user)
 {
 	const struct passwd *entry = getpwuid(user);
 	const char *name = entry != NULL ? entry->pw_name : "?";
 	char advice[ADVICE_MAX];
 
-	(void)snprintf(advice, sizeof(advice), "adduser %s %s, and restart the web server", name, group);
+	if (root_group) /* a web server must not be in it */
+		(void)snprintf(advice, sizeof(advice), "give it the group of %s (SocketGroup)", name);
+	else
+		(void)snprintf(advice, sizeof(advice), "adduser %s %s, and restart the web server", name, group);
 	doctor_say(D, check, DOCTOR_WARNING, advice,
 	           "%s is for the group %s, and the web server runs as %s: it answers 502", path, group, name);
 }
@@ -205,9 +210,39 @@ static void check_mode(struct doctor *D, const char *check, const char *path, co
 		doctor_say(D, check, DOCTOR_WARNING, "give it mode 0660 and the web server's group",
 		           "%s has mode %03o: only its owner can connect", path, mode);
 	else if (find_shut_out(s, &user))
-		say_shut_out(D, check, path, name, user);
+		say_shut_out(D, check, path, name, s->st_gid == 0, user);
 	else
 		doctor_say(D, check, DOCTOR_OK, "", "%s, mode %03o, group %s", path, mode, name);
+}
+
+/* Sockets of the package's units, which systemd opens for octroi where its own configuration names none. */
+#define BOOTED "/run/systemd/system" /* sd_booted(3) */
+static const char *const unit_places[] = {"/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"};
+
+static bool has_unit(const char *unit)
+{
+	char path[PROC_PATH_MAX];
+	bool found = false;
+
+	for (size_t i = 0; i < sizeof(unit_places) / sizeof(unit_places[0]); i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", unit_places[i], unit);
+		found = found || access(path, F_OK) == 0;
+	}
+	return found && access(BOOTED, F_OK) == 0;
+}
+
+static void check_unit(struct doctor *D, const char *check, const char *unit, const char *path)
+{
+	struct stat s;
+
+	if (stat(path, &s) == 0 && S_ISSOCK(s.st_mode))
+		check_mode(D, check, path, &s);
+	else if (has_unit(unit))
+		doctor_say(D, check, DOCTOR_PROBLEM,
+		           "systemctl enable --now octroi.service, and see journalctl -u octroi",
+		           "%s does not listen: %s is not there", unit, path);
+	else
+		doctor_say(D, check, DOCTOR_SKIPPED, "", "not set");
 }
 
 static void check_listen(struct doctor *D, const char *check, const char *address)
@@ -215,9 +250,7 @@ static void check_listen(struct doctor *D, const char *check, const char *addres
 	const char *path = address + strlen("unix:");
 	struct stat s;
 
-	if (*address == '\0')
-		doctor_say(D, check, DOCTOR_SKIPPED, "", "not set");
-	else if (strncmp(address, "unix:", strlen("unix:")) != 0)
+	if (strncmp(address, "unix:", strlen("unix:")) != 0)
 		check_tcp(D, check, address);
 	else if (stat(path, &s) != 0)
 		doctor_say(D, check, DOCTOR_PROBLEM, "start octroi, or see its log", "%s: %s", path, strerror(errno));
@@ -240,11 +273,19 @@ static void check_time_zone(struct doctor *D)
 
 void doctor_files(struct doctor *D)
 {
+	const struct config *config = D->ctl->config;
+
 	check_config(D);
 	check_time_zone(D);
 	check_secret(D);
 	config_each_file(D->ctl->config, check_secret_file, D);
 	check_origin(D);
-	check_listen(D, "listen", D->ctl->config->listen);
-	check_listen(D, "listen_internal", D->ctl->config->listen_internal);
+	if (config->listen[0] == '\0')
+		check_unit(D, "listen", "octroi.socket", "/run/octroi/octroi.sock");
+	else
+		check_listen(D, "listen", config->listen);
+	if (config->listen_internal[0] == '\0')
+		check_unit(D, "listen_internal", "octroi-internal.socket", "/run/octroi/octroi-internal.sock");
+	else
+		check_listen(D, "listen_internal", config->listen_internal);
 }
