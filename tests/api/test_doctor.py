@@ -552,6 +552,24 @@ def test_octroi_not_behind_it(o, status):
     assert ("readiness" in checks) == (status >= 500)
 
 
+@pytest.mark.parametrize("status", [200, 404, 502])
+def test_another_site_is_not_told_the_key(o, status):
+    """A mistyped URL: the site there answers, and the key is not its own."""
+    told = []
+
+    class Other(Handler):
+        def pass_on(self):
+            told.append(str(self.headers))
+            super().pass_on()
+
+        do_GET = do_POST = pass_on
+
+    with Proxy(o.url, status=status) as proxy:
+        proxy.RequestHandlerClass = Other
+        doctor(o, "--url", proxy.url, "--internal-url", proxy.url, "--key", o.keys["guard"])
+    assert told and o.keys["guard"] not in "".join(told)
+
+
 def test_no_web_server(o):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))  # taken, and nobody listens

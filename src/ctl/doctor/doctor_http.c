@@ -46,12 +46,13 @@ static void check_clock(struct doctor *D, int64_t before_us, const struct probe_
 	           "%lld s from this machine's", (long long)(skew_us / CLOCK_US_PER_SECOND));
 }
 
-/* False if there is no answer at base. */
-static bool check_healthz(struct doctor *D, const char *check, const char *base, bool with_clock)
+/* False if there is no answer at base.  ours: octroi's own, so that it may be told the key. */
+static bool check_healthz(struct doctor *D, const char *check, const char *base, bool with_clock, bool *ours)
 {
 	const int64_t before_us = clock_wall_us();
 	struct probe_http_answer answer;
 
+	*ours = false;
 	if (get_page(base, "/healthz", NULL, &answer) != 0) {
 		doctor_say(D, check, DOCTOR_PROBLEM, "start the web server, or correct the URL", "%s: %s", base,
 		           answer.error);
@@ -72,6 +73,7 @@ static bool check_healthz(struct doctor *D, const char *check, const char *base,
 		           "%s/healthz answers %d", base, answer.status);
 	if (with_clock)
 		check_clock(D, before_us, &answer);
+	*ours = answer.by_octroi;
 	return answer.by_octroi || answer.status >= 500;
 }
 
@@ -177,20 +179,29 @@ static void check_guard(struct doctor *D)
 		           "%s/api/guard/authorize is served to everybody who has a key", D->url);
 }
 
+static void check_headers(struct doctor *D, const char *authorization, const char *underscores, const char *base)
+{
+	check_authorization(D, authorization, base);
+	check_underscores(D, underscores, base);
+}
+
 void doctor_http(struct doctor *D)
 {
+	bool ours;
+
 	if (D->url == NULL)
 		doctor_say(D, "web server", DOCTOR_SKIPPED, "give --url", "no --url");
-	else if (check_healthz(D, "web server", D->url, true)) {
-		check_authorization(D, "authorization header", D->url);
-		check_underscores(D, "underscores in headers", D->url);
+	else if (check_healthz(D, "web server", D->url, true, &ours)) {
+		if (ours)
+			check_headers(D, "authorization header", "underscores in headers", D->url);
 		check_guard(D);
 	}
 	if (D->internal_url == NULL)
 		doctor_say(D, "internal web server", DOCTOR_SKIPPED, "give --internal-url", "no --internal-url");
-	else if (check_healthz(D, "internal web server", D->internal_url, D->url == NULL)) {
+	else if (check_healthz(D, "internal web server", D->internal_url, D->url == NULL, &ours)) {
 		check_readyz(D, D->internal_url);
-		check_authorization(D, "internal authorization header", D->internal_url);
-		check_underscores(D, "internal underscores in headers", D->internal_url);
+		if (ours)
+			check_headers(D, "internal authorization header", "internal underscores in headers",
+			              D->internal_url);
 	}
 }
