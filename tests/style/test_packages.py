@@ -72,7 +72,7 @@ def installed():
     found |= {f"usr/share/man/man{name[-1]}/{name.split('/')[-1]}" for name in makefile_list("dist_man_MANS")}
     for variable in re.findall(r"^dist_(\w+_(?:DATA|SCRIPTS)) =", text("Makefile.am"), re.M):
         directory = re.search(rf"^{variable.split('_')[0]}dir = (.*)$", text("Makefile.am"), re.M)[1]
-        where = directory.replace("$(pkgdatadir)", "usr/share/octroi")
+        where = directory.replace("$(pkgdatadir)", "usr/share/octroi").replace("$(prefix)", "usr")
         found |= {f"{where}/{name.split('/')[-1]}" for name in makefile_list(f"dist_{variable}")}
     found |= {f"usr/share/octroi/{name}" for name in makefile_list("nobase_dist_web_DATA")}
     return found
