@@ -336,6 +336,19 @@ def test_a_wrong_answer_is_named_and_gives_nobody_a_key(site, arguments, said):
         assert tables == [("0",)]
 
 
+def test_a_key_is_shown_also_by_a_run_that_stops_later(site):
+    """The key is stored as a digest only: nobody could show it again."""
+    done = site.setup("--yes", "--prices", TOP / "demo/prices.json", "--web-dir", "/nowhere")
+    assert done.returncode == 2 and "setup stopped" in done.stderr
+    key = re.search(r"oct_guard_[\w-]+", done.stdout)[0]
+    good(site.setup("--yes"))
+    assert site.machine.sql(f"SELECT COUNT(*) FROM {site.name}.api_keys") == [("1",)]
+    with running(site) as socket:
+        body = b'{"account":"setup-trial","model":"gpt-4o-mini"}'
+        answer = fastcgi.call(socket, "POST", "/api/guard/authorize", body, {"Authorization": f"Bearer {key}"})
+        assert answer.status == 200, answer
+
+
 @pytest.mark.parametrize("name", ["a`; DROP DATABASE octroi; --", "a'b", "é", "", "x" * 81])
 def test_a_strange_name_reaches_no_statement(site, name):
     for option in ("--db-name", "--db-user", "--grant-host"):

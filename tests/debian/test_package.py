@@ -432,6 +432,22 @@ def test_the_words_of_install_md(booted):
     assert '"decision":"allow"' in booted.do(ask)
 
 
+def test_a_mistake_of_the_web_servers_own(booted):
+    """setup stops there, and goes on when that is mended: also the web server reads its files then."""
+    nginx = booted.call("which", "nginx").returncode == 0
+    broken, reload = ("/etc/nginx/conf.d/aaa.conf", "systemctl restart nginx") if nginx else (
+        "/etc/apache2/conf-enabled/aaa.conf", "systemctl restart apache2")
+    booted.do(("rm /etc/nginx/conf.d/octroi.conf /etc/nginx/sites-enabled/zz-octroi.conf" if nginx else
+               "a2disconf -q octroi && a2dissite -q zz-octroi") + f" && {reload} && echo nonsense > {broken}")
+    line = words()[0][-1]
+    done = booted.call("bash", "-c", f"cd /srv && {line}")
+    assert done.returncode == 2 and "setup stopped" in done.stdout and "aaa.conf" in done.stdout, done.stdout
+    assert booted.call("curl", "-s", "http://127.0.0.1:8081/healthz").returncode != 0
+    said = booted.do(f"rm {broken} && {line}")
+    assert "0 warnings, 0 problems" in said, said
+    assert "<octroi-" in booted.do("curl -s --resolve credits.example:80:127.0.0.1 http://credits.example/billing")
+
+
 def test_doctor_sees_the_sockets_of_systemd(booted):
     """Stopped, or of a group that the web server is not in: by octroictl doctor alone, without a URL."""
     stop = "octroi.socket octroi-internal.socket octroi.service"

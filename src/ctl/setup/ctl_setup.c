@@ -51,32 +51,35 @@ static int ask_all(struct setup *S, struct said *said, bool yes)
 
 /* ---- the end ----------------------------------------------------------------------------------- */
 
+/* Prints the key that this run made, also when it stopped later: only its digest is stored. */
+static void show_key(const struct setup *S)
+{
+	if (S->key[0] != '\0')
+		(void)printf("\nThe application's key, which is shown only now:\n  %s\n", S->key);
+}
+
 /* Prints the first request, ready to be typed. */
 static void show_request(const struct setup *S)
 {
-	const char *address = S->answers.internal_address != NULL ? S->answers.internal_address : "127.0.0.1:8081";
-
-	if (S->key[0] != '\0')
-		(void)printf("\nThe application's key, which is shown only now:\n  %s\n", S->key);
-	else
+	show_key(S);
+	if (S->key[0] == '\0')
 		(void)printf(
 			"\nYOUR-KEY was shown when it was made; octroictl key create --scope guard makes another.\n");
 	(void)printf("\nThe first request%s:\n"
 	             "  curl -sS http://%s/api/guard/authorize -H 'Authorization: Bearer %s' -H 'Content-Type: "
 	             "application/json' -d '{\"account\":\"" SETUP_TRIAL_ACCOUNT "\",\"model\":\"" TRIAL_MODEL
 	             "\",\"requestId\":\"first\"}'\n",
-	             S->has_prices ? "" : ", which is refused until its model has a price", address,
+	             S->has_prices ? "" : ", which is refused until its model has a price", setup_internal_address(S),
 	             S->key[0] != '\0' ? S->key : "YOUR-KEY");
 }
 
 static int finish(struct setup *S)
 {
 	char url[ANSWER_MAX];
-	const char *address = S->answers.internal_address != NULL ? S->answers.internal_address : "127.0.0.1:8081";
 	const char *const none[] = {NULL}, *const served[] = {"--internal-url", url, NULL};
 	int result;
 
-	(void)snprintf(url, sizeof(url), "http://%s", address);
+	(void)snprintf(url, sizeof(url), "http://%s", setup_internal_address(S));
 	result = setup_command(S, ctl_doctor, "doctor", S->served ? served : none);
 	if (!S->dry_run)
 		show_request(S);
@@ -91,9 +94,12 @@ static int run_steps(struct setup *S)
 #undef STEP
 	};
 
-	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
-		if (steps[i](S) != CTL_OK)
-			return ctl_fail("setup stopped; run it again when this is mended: done steps are kept");
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		if (steps[i](S) == CTL_OK)
+			continue;
+		show_key(S);
+		return ctl_fail("setup stopped; run it again when this is mended: done steps are kept");
+	}
 	return finish(S);
 }
 

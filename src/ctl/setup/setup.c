@@ -63,6 +63,11 @@ const char *setup_admin_user(const struct setup *S)
 	return S->answers.admin_user != NULL ? S->answers.admin_user : "root";
 }
 
+const char *setup_internal_address(const struct setup *S)
+{
+	return S->answers.internal_address != NULL ? S->answers.internal_address : SETUP_INTERNAL_ADDRESS;
+}
+
 bool setup_by_socket(const struct setup *S)
 {
 	return S->config.db_socket[0] != '\0' || S->config.db_host[0] == '\0';

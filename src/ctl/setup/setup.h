@@ -12,6 +12,9 @@
 /* An account of the operator, with one unit, for the first request. */
 #define SETUP_TRIAL_ACCOUNT "setup-trial"
 
+/* The one in the shipped files. */
+#define SETUP_INTERNAL_ADDRESS "127.0.0.1:8081"
+
 /* The answers: options of the command, or asked for; NULL where nothing was said. */
 struct setup_answers {
 #define ANSWER(name, option, fallback, question) const char *name;
@@ -48,6 +51,8 @@ int setup_count(struct setup *S, const struct buf *sql, int64_t *number);
 /* The database's administrator, and the host part of octroi's own user there. */
 const char *setup_admin_user(const struct setup *S);
 const char *setup_grant_host(const struct setup *S);
+/* The web server's place for the application. */
+const char *setup_internal_address(const struct setup *S);
 /* Whether octroi reaches the database by a socket of this machine. */
 bool setup_by_socket(const struct setup *S);
 

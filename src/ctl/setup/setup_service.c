@@ -1,6 +1,8 @@
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "ctl/probe_http.h"
 #include "ctl/setup/setup.h"
 #include "ctl/setup/setup_run.h"
 
@@ -29,6 +31,17 @@ static int start_octroi(struct setup *S)
 	return CTL_OK;
 }
 
+/* Whether anything listens at the internal address.  A run before may have placed the files, and have stopped then. */
+static bool is_served(const struct setup *S)
+{
+	char base[SETUP_PATH_MAX];
+	const struct probe_http_request request = {.method = "GET", .base = base, .path = "/healthz"};
+	struct probe_http_answer answer;
+
+	(void)snprintf(base, sizeof(base), "http://%s", setup_internal_address(S));
+	return probe_http(&request, &answer) == 0;
+}
+
 /* Lets the web server read its files again, once they are without mistakes. */
 static int reload_web(struct setup *S)
 {
@@ -37,7 +50,7 @@ static int reload_web(struct setup *S)
 	const char *const unit = nginx ? "nginx.service" : "apache2.service";
 	const char *const reload[] = {"systemctl", S->web_restart ? "restart" : "reload-or-restart", unit, NULL};
 
-	if (!S->web_changed && !S->web_restart)
+	if (!S->web_changed && !S->web_restart && is_served(S))
 		return CTL_OK;
 	return setup_run(S, test) == CTL_OK ? setup_run(S, reload) : CTL_FAILED;
 }

@@ -12,7 +12,6 @@
 #error "OCTROI_SHARE_DIR is to come from the build"
 #endif
 
-#define SHIPPED_ADDRESS "127.0.0.1:8081"
 #define SHIPPED_NAME "credits.example"
 #define INCLUDE "# By octroictl setup; what it includes is in octroi/.\n"
 #define CONF_SUFFIX ".conf"
@@ -88,8 +87,7 @@ static int place_shipped(struct setup *S, const char *from, const char *to)
 	buf_init(&text, SETUP_FILE_MAX);
 	result = ctl_read(from, &shipped);
 	if (result == CTL_OK) {
-		copy_with(&addressed, buf_text(&shipped), SHIPPED_ADDRESS,
-		          a->internal_address != NULL ? a->internal_address : SHIPPED_ADDRESS);
+		copy_with(&addressed, buf_text(&shipped), SETUP_INTERNAL_ADDRESS, setup_internal_address(S));
 		copy_with(&text, buf_text(&addressed), SHIPPED_NAME,
 		          a->server_name != NULL ? a->server_name : SHIPPED_NAME);
 		result = place(S, to, &text);
