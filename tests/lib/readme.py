@@ -56,7 +56,7 @@ FAULTS = {
 }
 
 # Files beside the page.
-CLIENTS = {"php": ["clients/php/octroi.php"]}
+CLIENTS = {"php": ["clients/php/octroi.php"], "python": ["clients/python/octroi"]}
 
 PRELUDES = {
     "php": """<?php
@@ -83,7 +83,7 @@ def ask_openai(max_tokens):
 def snippet(language):
     """The one block of README that has both halves of the guard in this language."""
     blocks = re.findall(rf"```{language}\n(.*?)```", (TOP / "README.md").read_text(), re.S)
-    (found,) = [block for block in blocks if "authorize" in block and "settle" in block]
+    (found,) = [block for block in blocks if "Octroi" in block and "settle" in block]
     return found
 
 
@@ -158,7 +158,8 @@ def run(language, key, provider_fails=False):
         page = pathlib.Path(world) / ("page." + language)
         page.write_text(PRELUDES[language] + snippet(language))
         for client in CLIENTS.get(language, ()):
-            shutil.copy(TOP / client, world)
+            copy = shutil.copytree if (TOP / client).is_dir() else shutil.copy
+            copy(TOP / client, pathlib.Path(world) / pathlib.Path(client).name)
         environment = {"PATH": os.environ["PATH"], "WORLD": world}
         environment.update({"OCTROI_GUARD_KEY": key} if key else {})
         environment.update({"PROVIDER_FAILS": "1"} if provider_fails else {})

@@ -11,7 +11,7 @@ Members of octroi's API (GET /api/openapi.json) keep their names.
 
 from ._answers import (
     AlreadyAsked, Charge, Conflict, Credits, InsufficientCredits, InvalidRequest, NotPermitted, Refusal, Settlement, TooMany,
-    Unavailable, UnknownPrice,
+    Unavailable, UnknownPrice, exit_on_refusal,
 )
 from ._client import AsyncHold, AsyncOctroi, Hold, Octroi
 from ._wrap import acting_for
@@ -19,5 +19,5 @@ from ._wrap import acting_for
 __all__ = [
     "AlreadyAsked", "AsyncHold", "AsyncOctroi", "Charge", "Conflict", "Credits", "Hold", "InsufficientCredits",
     "InvalidRequest", "NotPermitted", "Octroi", "Refusal", "Settlement", "TooMany", "Unavailable", "UnknownPrice",
-    "acting_for",
+    "acting_for", "exit_on_refusal",
 ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import re
-from typing import Any, ClassVar, Dict, Mapping, Optional
+import sys
+from typing import Any, ClassVar, Dict, Iterator, Mapping, Optional
 
 ANSWER_BYTES = 1 << 20
 FINAL_STATUSES = (400, 404, 409, 413, 422)  # no repetition changes these
@@ -221,6 +223,15 @@ def refusal(answer: Answer) -> Refusal:
     if answer.error == "" and answer.status != 401:
         return Unavailable(answer, answer.reason or "not an answer of octroi")
     return _BY_STATUS.get(answer.status, Unavailable)(answer)
+
+
+@contextlib.contextmanager
+def exit_on_refusal(locale: Optional[str] = None) -> Iterator[None]:
+    """For scripts: a refusal ends the program, with the sentence for the user on standard error."""
+    try:
+        yield
+    except Refusal as e:
+        sys.exit(e.sentence(locale))
 
 
 # ---- results -----------------------------------------------------------------------------------------------
