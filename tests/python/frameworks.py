@@ -4,6 +4,7 @@ Each answers questions of a rich user, of a poor one and of a visitor; prints th
 """
 
 import asyncio
+import gc
 import json
 import os
 import sys
@@ -172,6 +173,12 @@ def in_litellm():
     async def stream(name):
         return "".join([chunk.choices[0].delta.content or "" async for chunk in await one(name, stream=True)])
 
+    async def leave(name):
+        async for chunk in await one(name, stream=True):
+            break
+        gc.collect()
+        return chunk.choices[0].delta.content
+
     async def sync(name):
         try:
             with octroi.acting_for(f"litellm:{name}"):
@@ -182,7 +189,7 @@ def in_litellm():
     async def all_of_them():
         told = {"rich": await attempt(chat("rich")), "poor": await attempt(chat("poor")), "stream": await attempt(stream("stream")),
                 "nobody": await attempt(litellm.acompletion(**asked)), "sync": await attempt(sync("rich")),
-                "several": await attempt(chat("several", n=2)),
+                "several": await attempt(chat("several", n=2)), "left": await attempt(leave("left")),
                 "images": await attempt(litellm.aimage_generation(prompt="x", model="openai/gpt-4o", api_base=f"{PROVIDER}/v1", api_key="sk"))}
         await asyncio.sleep(2)  # LiteLLM's own queue of events
         return told

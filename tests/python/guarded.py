@@ -1,6 +1,7 @@
 """Guards requests to a provider, each before a server of its own:  guarded.py MODE  < {"name": [octroi, provider, options]}
 
-Prints the outcome of each as JSON.  MODE: sync, stream, decorator, async, threads (asyncio without httpx), async-stream.
+Prints the outcome of each as JSON.  MODE: sync, stream, decorator, wrapped (the package openai), async,
+threads (asyncio without httpx), async-stream, async-wrapped.
 """
 
 import asyncio
@@ -73,7 +74,22 @@ async def in_async_stream(client, provider):
         pass
 
 
-MODES = {"sync": sync, "stream": stream, "decorator": decorator, "async": in_async, "threads": in_async,
+def wrapped(client, provider):
+    import openai
+
+    guarded = client.wrap(openai.OpenAI(base_url=f"{provider}/v1", api_key="sk"), "user:1")
+    guarded.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Hi"}])
+
+
+async def in_async_wrapped(client, provider):
+    import openai
+
+    guarded = client.wrap(openai.AsyncOpenAI(base_url=f"{provider}/v1", api_key="sk"), "user:1")
+    async for _ in await guarded.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Hi"}], stream=True):
+        pass
+
+
+MODES = {"wrapped": wrapped, "async-wrapped": in_async_wrapped, "sync": sync, "stream": stream, "decorator": decorator, "async": in_async, "threads": in_async,
          "async-stream": in_async_stream}
 
 
@@ -133,7 +149,7 @@ async def play_all(mode, worlds):
 
 def main(mode):
     worlds = json.load(sys.stdin)
-    if mode in ("sync", "stream", "decorator"):
+    if mode in ("sync", "stream", "decorator", "wrapped"):
         with concurrent.futures.ThreadPoolExecutor(64) as pool:
             print(json.dumps(dict(zip(worlds, pool.map(lambda world: play(mode, *world), worlds.values())))))
     else:

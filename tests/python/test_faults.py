@@ -10,11 +10,12 @@ import faults as f
 import pythons
 
 MODES = ("sync", "stream", "decorator", "async", "threads", "async-stream")
+ALL_MODES = (*MODES, "wrapped", "async-wrapped")
 
 
 def guarded(mode, worlds, interpreter=None):
     if interpreter is None:
-        interpreter = pythons.packages() if mode in ("async", "async-stream") else pythons.PLAIN
+        interpreter = pythons.PLAIN if mode in ("sync", "stream", "decorator", "threads") else pythons.packages()
     done = pythons.run(interpreter, "guarded.py", mode, stdin=json.dumps(worlds))
     return {name: {**happened, "errors": done.stderr} for name, happened in json.loads(done.stdout).items()}
 
@@ -61,7 +62,7 @@ def check(happened, fault):
     assert "canary" not in json.dumps(happened), happened
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ALL_MODES)
 @pytest.mark.parametrize("fault", list(f.FAULTS))
 def test_no_request_goes_out_unauthorized(played, mode, fault):
     check(played(mode)[fault], fault)

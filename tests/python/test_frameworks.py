@@ -71,12 +71,13 @@ def test_celery_replays(o, tmp_path):
 
 
 def test_litellm(o):
-    for name in ("rich", "stream", "several"):
+    for name in ("rich", "stream", "several", "left"):
         o.account(f"litellm:{name}", funds_micros=RICH)
     o.account("litellm:poor")
     told, asked, said = play(o, "litellm")
     assert told["rich"] == [200, "Hi"] and told["several"] == [200, "Hi"] and told["stream"] == [200, "HiHiHi"], told
     assert told["poor"][0] == "InsufficientCredits" and told["nobody"][0] == "InvalidRequest" == told["images"][0], told
     assert told["sync"][0] == 200 and "no hold" in told["sync"][1], told
-    assert len(asked) == 3, asked
+    assert len(asked) == 4, asked
+    assert told["left"] == [200, "Hi"] and spent(o, "litellm:left") > COST, "a stream that is left early costs its reservation"
     assert [spent(o, f"litellm:{name}") for name in ("rich", "stream", "several")] == [COST] * 3, said

@@ -43,7 +43,7 @@ ANTHROPIC = {
 GOOGLE = {
     "content": ("Hi", 1, ONCE), "bound-is-set": ("Hi", 1, ONCE), "stream": (["Hi"] * 3, 1, ONCE),
     "early-break": ("Hi", 1, [("partial", *USED)]), "chat": ("Hi", 1, ONCE), "no-credit": ("InsufficientCredits", 0, []),
-    "caches": ("InvalidRequest", 0, []), "async-content": ("Hi", 1, ONCE), "async-stream": (["Hi"] * 3, 1, ONCE),
+    "caches": ("InvalidRequest", 0, []), "second-bound": ("InvalidRequest", 0, []), "async-content": ("Hi", 1, ONCE), "async-stream": (["Hi"] * 3, 1, ONCE),
     "async-no-credit": ("InsufficientCredits", 0, []), "live": ("InvalidRequest", 0, []),
 }
 PACKAGES = {"openai": OPENAI, "anthropic": ANTHROPIC, "google": GOOGLE}

@@ -311,6 +311,11 @@ def google_scenes():
         client.models.generate_content(**asked)
 
     @scene
+    def second_bound():
+        http = {"extra_body": {"generation_config": {"max_output_tokens": 9000}}}
+        client.models.generate_content(**{**asked, "config": {"http_options": http}})
+
+    @scene
     def caches():
         client.caches.create(model="gemini-2.5-flash", config={"contents": "words"})
 

@@ -78,11 +78,11 @@ class Plan:
         model = path.rpartition("/")[2].partition(":")[0] if ending[0] == ":" else self.body.get("model")
         if not isinstance(model, str) or not model:
             refuse("the request names no model")
-        self.section = self.body
-        if self.rule.section:
-            self.section = self.body.setdefault(self.rule.section, {})
+        self.section = self.body.setdefault(self.rule.section, {}) if self.rule.section else self.body
         if not isinstance(self.section, dict):
             refuse(f"{self.rule.section} is no object")
+        if self.rule.section and any("_" in name for name in (*self.body, *self.section)):
+            refuse("Google reads names_like_this too: a second bound of output")
         self.answers = max([1] + [_positive(self.section, name) for name in self.rule.counts])
         asked = [_positive(self.section, name) for name in self.rule.bounds if self.section.get(name) is not None]
         self.wanted: Dict[str, Any] = {**payer, "model": model, "inputBytes": max(1, _text_bytes(self.body))}
