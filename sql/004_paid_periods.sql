@@ -138,6 +138,19 @@ ALTER TABLE accounts
 ALTER TABLE accounts
   ADD COLUMN IF NOT EXISTS holds_due_at_us BIGINT NOT NULL DEFAULT 0;
 
+-- A copy of the grant that is spent now, with its true rest, and the number of other grants with a rest.  seq is 0 if
+-- the grants must be read to know, and -1 if nothing remains of any.  seq has no default on purpose: an octroi of an
+-- older version, which knows nothing of the copy, can write no account any more.
+ALTER TABLE accounts
+  ADD COLUMN IF NOT EXISTS current_grant_seq BIGINT NOT NULL,
+  ADD COLUMN IF NOT EXISTS current_type TINYINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS current_priority INT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS current_expires_at_us BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS current_amount_micros BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS current_remaining_micros BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS current_created_at_us BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS grants_beside INT NOT NULL DEFAULT 0;
+
 -- News that an account is to be told, once: the transaction that crosses writes the row, and the key keeps a second one out.
 -- told: it was handed on to the endpoints and the mail.
 CREATE TABLE IF NOT EXISTS alerts (

@@ -10,6 +10,7 @@
 #include "base/hex.h"
 #include "db/sql.h"
 #include "ledger/decide/entry.h"
+#include "ledger/grant_sql.h"
 #include "ledger/rows/record.h"
 #include "ledger/rows/table_sql.h"
 
@@ -209,10 +210,11 @@ static void take_grant_missing(struct audit *A, const struct subject *s, const s
 static int explain_grants(struct audit *A, const struct subject *s, struct buf *sql)
 {
 	buf_reset(sql);
-	sql_literal(sql, "SELECT g.seq, g.remaining_micros, CAST(COALESCE(e.total, 0) AS CHAR), "
+	sql_literal(sql, "SELECT g.seq, " GRANT_SQL_REMAINING ", CAST(COALESCE(e.total, 0) AS CHAR), "
 	                 "g.amount_micros,"
 	                 " CAST(COALESCE(f.amount_micros, 0) AS CHAR), g.type, t.type, g.created_at_us, f.created_at_us"
-	                 " FROM grants g LEFT JOIN (SELECT grant_seq, SUM(amount_micros) AS total, MIN(seq) AS first"
+	                 " FROM grants g JOIN accounts a ON a.id = g.account_id"
+	                 " LEFT JOIN (SELECT grant_seq, SUM(amount_micros) AS total, MIN(seq) AS first"
 	                 " FROM entries WHERE account_id = ");
 	put_account(sql, s);
 	sql_literal(sql, " AND grant_seq <> 0 GROUP BY grant_seq) e ON e.grant_seq = g.seq"

@@ -3,6 +3,7 @@
  * is one statement of SQL that answers the wrong rows, and none on a sound ledger.
  */
 #include "audit/audit_state.h"
+#include "ledger/grant_sql.h"
 #include "ledger/sql_numbers.h"
 
 /* An order or a statement counts the sums of its refunds and disputes; kind, as payments.kind, says which table. */
@@ -144,9 +145,9 @@ static const struct audit_query queries[] = {
          " left beside"
          " a balance of ', a.balance_micros, ' and arrears of ', w.arrears_micros) AS detail FROM workspaces w"
          " JOIN accounts a ON a.id = w.account_id"
-         " LEFT JOIN (SELECT account_id, SUM(remaining_micros) AS rest FROM grants"
-         " GROUP BY account_id) g ON g.account_id = w.account_id WHERE COALESCE(g.rest, 0) <> GREATEST(0,"
-         " a.balance_micros + w.arrears_micros)"},
+         " LEFT JOIN (SELECT g.account_id, SUM(" GRANT_SQL_REMAINING ") AS rest FROM grants g"
+         " JOIN accounts a ON a.id = g.account_id GROUP BY g.account_id) g ON g.account_id = w.account_id"
+         " WHERE COALESCE(g.rest, 0) <> GREATEST(0, a.balance_micros + w.arrears_micros)"},
 	{"bonus", "campaigns",
          "SELECT CAST('' AS BINARY(16)) AS account_id, c.name, CONCAT('it counts ', c.grants, ' bonuses of ',"
          " c.granted_micros, ' micros, but the claims are ', COALESCE(k.n, 0), ' of ', COALESCE(k.v, 0)) AS detail"

@@ -11,6 +11,7 @@
 #include "ledger/decide/due.h"
 #include "ledger/decide/entry.h"
 #include "ledger/decide/use.h"
+#include "ledger/rows/current_grant.h"
 #include "ledger/rows/record.h"
 
 static const int counterparts[TRANSACTION_COUNT] = {
@@ -55,6 +56,21 @@ static bool numbers_complete(const struct audit *A, const struct subject *s)
 	return expected == s->numbers;
 }
 
+/* Without a current grant the rows of grants are read, and the other columns count for nothing. */
+static void check_current_grant(struct audit *A, const struct subject *s)
+{
+	const struct accounts_row *a = &s->row;
+
+	if (a->current_grant_seq == 0)
+		return;
+	if (a->current_grant_seq != CURRENT_GRANT_NONE && !s->current_seen)
+		audit_find(A, "grant", "accounts", s, 0, "current_grant_seq is %lld, but there is no such grant",
+		           (long long)a->current_grant_seq);
+	if (s->grants_beside != a->grants_beside)
+		audit_find(A, "grant", "accounts", s, 0, "grants_beside is %lld, but %lld more grants have a remainder",
+		           (long long)a->grants_beside, (long long)s->grants_beside);
+}
+
 static void check_sums(struct audit *A, const struct subject *s)
 {
 	const struct accounts_row *a = &s->row;
@@ -84,26 +100,46 @@ static void check_sums(struct audit *A, const struct subject *s)
 void audit_rows_end(struct audit *A, struct subject *s)
 {
 	check_sums(A, s);
+	check_current_grant(A, s);
 	s->incomplete = !numbers_complete(A, s);
 }
 
 /* ---- grants ---------------------------------------------------------------------------------- */
 
+/* True if the account's row has a copy of this grant.  The rests may differ, because that of the copy is the true one.
+ * Neither is 0: readers look for grants with a rest. */
+static bool is_copied(const struct accounts_row *a, const struct grants_row *g)
+{
+	return a->current_type == g->type && a->current_priority == g->priority &&
+	       a->current_expires_at_us == g->expires_at_us && a->current_amount_micros == g->amount_micros &&
+	       a->current_created_at_us == g->created_at_us && a->current_remaining_micros > 0 &&
+	       g->remaining_micros > 0;
+}
+
 void audit_rows_grant(struct audit *A, struct subject *s, const struct grants_row *g)
 {
+	const bool current = g->seq == s->row.current_grant_seq;
+	const micros remaining = current_grant_remaining(&s->row, g);
+
 	A->report->grants++;
 	s->grants++;
-	s->remaining += g->remaining_micros;
+	s->remaining += remaining;
+	s->current_seen = s->current_seen || current;
+	if (remaining > 0 && !current)
+		s->grants_beside++;
+	if (current && !is_copied(&s->row, g))
+		audit_find(A, "grant", "accounts", s, 0, "its copy of grant %lld is not that of the grant",
+		           (long long)g->seq);
 	if (g->seq > s->grants_max)
 		s->grants_max = g->seq;
 	audit_row_checksum_add(A, &s->found.grant, g->seq, ASPECT_AMOUNT, g->amount_micros);
-	audit_row_checksum_add(A, &s->found.grant, g->seq, ASPECT_REMAINING, g->remaining_micros);
+	audit_row_checksum_add(A, &s->found.grant, g->seq, ASPECT_REMAINING, remaining);
 	audit_row_checksum_add(A, &s->found.grant, g->seq, ASPECT_TYPE, g->type + 1);
 	audit_row_checksum_add(A, &s->found.grant, g->seq, ASPECT_TIME, g->created_at_us);
-	if (g->remaining_micros < 0 || g->remaining_micros > g->amount_micros)
-		audit_find(A, "grant", "grants", s, g->seq, "remaining_micros is %lld of %lld",
-		           (long long)g->remaining_micros, (long long)g->amount_micros);
-	if (g->remaining_micros > 0 && g->expires_at_us != 0)
+	if (remaining < 0 || remaining > g->amount_micros)
+		audit_find(A, "grant", "grants", s, g->seq, "remaining_micros is %lld of %lld", (long long)remaining,
+		           (long long)g->amount_micros);
+	if (remaining > 0 && g->expires_at_us != 0)
 		earlier(&s->due_us, g->expires_at_us);
 }
 

@@ -45,6 +45,8 @@ struct subject {
 	audit_sum held, remaining;
 	int64_t grants, holds, usages; /* rows */
 	int64_t grants_max;            /* highest seq; the primary key keeps them apart */
+	int64_t grants_beside;         /* that have a rest, beside the current one */
+	bool current_seen;             /* the current grant is among them */
 	row_checksum numbers;          /* every seq of holds and usages, once */
 	bool stray;                    /* one of these seqs is not in 1 to hold_seq */
 	bool incomplete;               /* the seqs are not 1 to hold_seq, each once */

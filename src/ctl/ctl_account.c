@@ -11,6 +11,7 @@
 #include "ctl/reads.h"
 #include "ctl/target.h"
 #include "db/sql.h"
+#include "ledger/grant_sql.h"
 #include "ledger/names.h"
 #include "options.h"
 #include "prices/price.h"
@@ -208,11 +209,11 @@ static int read_grants(struct ctl *c, const struct account_key *key, struct list
 	int result;
 
 	buf_init(&sql, 1024);
-	sql_literal(&sql, "SELECT seq, type, priority, remaining_micros, amount_micros, "
-	                  "expires_at_us FROM grants"
-	                  " WHERE remaining_micros > 0 AND account_id = ");
+	sql_literal(&sql, "SELECT g.seq, g.type, g.priority, " GRANT_SQL_REMAINING " AS rest, g.amount_micros, "
+	                  "g.expires_at_us FROM grants g JOIN accounts a ON a.id = g.account_id"
+	                  " WHERE g.remaining_micros > 0 AND g.account_id = ");
 	sql_bytes(&sql, key->bytes, sizeof(key->bytes));
-	sql_literal(&sql, " ORDER BY priority, expires_at_us = 0, expires_at_us, seq LIMIT ");
+	sql_literal(&sql, " ORDER BY g.priority, g.expires_at_us = 0, g.expires_at_us, g.seq LIMIT ");
 	sql_int(&sql, SHOWN_MAX);
 	result = ctl_rows(c, &sql, take_shown_grant, l);
 	buf_free(&sql);

@@ -1,8 +1,9 @@
 /*
  * prefetch: first of the three steps.  Locks the accounts of the batch by primary key in one global order.
  * Reads the database's clock after that, and loads every row that a decision may look at.  One round trip can
- * do that.  More are needed when something of an account is due, or an account has a workspace.  More are also
- * needed, for example, when an authorize is repeated, or a command names a hold that has ended.
+ * do that.  More are needed when something of an account is due, or an account has a workspace or several grants
+ * with a rest.  More are also needed, for example, when an authorize is repeated, or a command names a hold that has
+ * ended.
  */
 #include "ledger/prefetch.h"
 
@@ -15,6 +16,7 @@
 #include "ledger/decide/decide.h"
 #include "ledger/decide/due.h"
 #include "ledger/needs.h"
+#include "ledger/rows/current_grant.h"
 #include "ledger/rows/table_sql.h"
 
 /* The result when the arena or a buffer has no room: a fault of this process. */
@@ -159,15 +161,10 @@ static bool needs_periods(const struct slot *s, int64_t now_us)
 	return has_workspace(s, now_us) && (s->wants_periods || is_due(s, now_us));
 }
 
-static bool wants_grants(const struct slot *s, int64_t now_us)
+/* The account's row tells an only grant. */
+static bool needs_grants(const struct slot *s, int64_t now_us)
 {
-	(void)now_us;
-	return s->wants_grants;
-}
-
-static bool needs_grants_too(const struct slot *s, int64_t now_us)
-{
-	return is_due(s, now_us) && !s->wants_grants;
+	return s->account != NULL && (s->wants_grants || is_due(s, now_us)) && current_grant_needs_rows(s->account);
 }
 
 /* Reads the current result into the rows.  Rows of an account that did not exist at the time of the lock are left out.
@@ -491,8 +488,6 @@ static enum db_result prefetch_begin(struct batch *b, struct db *d)
 		batch_marker(b);
 	add_lock(b);
 	count = add_selects(b, LOAD_GLOBAL, order, count);
-	if (add_account_select(b, TABLE_GRANTS, wants_grants))
-		order[count++] = TABLE_GRANTS;
 	count = add_selects(b, LOAD_NAMED, order, count);
 	CHECK(count <= TABLE_COUNT);
 	result = send(b, d);
@@ -735,6 +730,14 @@ static void forget_due_holds(struct batch *b)
 	}
 }
 
+static bool load_current_grants(struct batch *b)
+{
+	for (int i = 0; i < rows_slot_count(b->rows); i++)
+		if (!current_grant_load(b->rows, rows_slot_at(b->rows, i)))
+			return false;
+	return true;
+}
+
 static enum db_result prefetch_rows(struct batch *b, struct db *d)
 {
 	enum table_id order[TABLE_COUNT];
@@ -746,7 +749,7 @@ static enum db_result prefetch_rows(struct batch *b, struct db *d)
 	buf_reset(&b->sql);
 	if (add_account_select(b, TABLE_WORKSPACES, has_workspace))
 		order[count++] = TABLE_WORKSPACES;
-	if (add_account_select(b, TABLE_GRANTS, needs_grants_too))
+	if (add_account_select(b, TABLE_GRANTS, needs_grants))
 		order[count++] = TABLE_GRANTS;
 	if (add_account_select(b, TABLE_HOLDS, is_due))
 		order[count++] = TABLE_HOLDS;
@@ -755,6 +758,8 @@ static enum db_result prefetch_rows(struct batch *b, struct db *d)
 	if (add_named_select(b, TABLE_PAID_PERIODS))
 		order[count++] = TABLE_PAID_PERIODS;
 	result = read_all(b, d, order, count);
+	if (result == DB_OK && !load_current_grants(b))
+		result = SHORT_OF_MEMORY;
 	if (result == DB_OK)
 		result = prefetch_usages(b, d);
 	if (result == DB_OK)

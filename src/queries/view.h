@@ -6,6 +6,7 @@
 #define OCTROI_QUERIES_VIEW_H
 
 #include "db/ask.h"
+#include "ledger/grant_sql.h"
 #include "ledger/sql_numbers.h"
 #include "queries/shown.h"
 
@@ -16,7 +17,7 @@
 	"w.carried_micros,w.reserved_micros,w.managers,w.members,w.daily_limit_micros," \
 	"w.monthly_limit_micros,w.day_until_us,w.day_micros,w.month_until_us,w.month_micros," \
 	"w.statement_at_us,w.past_due_at_us,w.suspend_at_us,w.arrears_micros,COALESCE(n.seats_to,0)," \
-	"(SELECT COALESCE(SUM(g.remaining_micros),0) FROM allowances l JOIN grants g" \
+	"(SELECT COALESCE(SUM(" GRANT_SQL_REMAINING "),0) FROM allowances l JOIN grants g" \
 	" ON g.account_id=l.account_id AND g.seq=l.grant_seq" \
 	" WHERE l.account_id=w.account_id AND l.period_start_us=w.period_start_us)"
 #define VIEW_ACCOUNT_SELECT \

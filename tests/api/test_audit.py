@@ -68,16 +68,25 @@ def live(o, account):
     authorize(action="debrief", quantity=3)
 
 
-def find(o, *changes):
-    """Makes the changes, audits, puts everything back; the findings."""
+def changed(o, *changes):
+    """Makes the changes, audits, puts everything back; the audit with --json and without."""
     try:
         for change in changes:
             o.sql(change)
-        done = o.ctl("audit", "--json", check=False)
-        plain = o.ctl("audit", check=False)
+        return o.ctl("audit", "--json", check=False), o.ctl("audit", check=False)
     finally:
         for table in TABLES:
             o.sql(f"DELETE FROM {table}; INSERT INTO {table} SELECT * FROM saved.{table}")
+
+
+def is_clean(o, *changes):
+    done, plain = changed(o, *changes)
+    return done.returncode == plain.returncode == 0 and json.loads(done.stdout)["findings"] == []
+
+
+def find(o, *changes):
+    """The findings of the audit after the changes."""
+    done, plain = changed(o, *changes)
     assert done.returncode == 1, (done.returncode, done.stdout, done.stderr)
     answer = json.loads(done.stdout)
     findings = answer["findings"]
@@ -224,7 +233,8 @@ def test_account_of_absurd_figures(ledger, value):
                          f" entry_seq = {value}, grant_seq = {value} WHERE {ROW}",
                  f"UPDATE entries SET amount_micros = {value} WHERE {MINE} AND seq = 2",
                  f"UPDATE usages SET cost_micros = {value} WHERE {MINE} AND seq = 1",
-                 f"UPDATE grants SET remaining_micros = {value} WHERE {MINE}")
+                 f"UPDATE grants SET remaining_micros = {value} WHERE {MINE}",
+                 f"UPDATE accounts SET current_remaining_micros = {value} WHERE {ROW}")
     assert {"balance", "held", "chain", "cost", "grant"} <= checks(found)
 
 
@@ -239,19 +249,60 @@ def test_due_time_changed(ledger, column):
     assert "due" in checks(found)
 
 
-@pytest.mark.parametrize("change", ["remaining_micros = remaining_micros + 1", "remaining_micros = remaining_micros - 1",
-                                    "amount_micros = amount_micros + 1", "type = type + 1",
+@pytest.mark.parametrize("change", ["amount_micros = amount_micros + 1", "type = type + 1",
                                     "created_at_us = created_at_us + 1"])
 def test_grant_changed(ledger, change):
-    seq = one(ledger, f"SELECT MAX(seq) FROM grants WHERE {MINE} AND remaining_micros > 0")
-    assert names(find(ledger, f"UPDATE grants SET {change} WHERE {MINE} AND seq = {seq}"), "grants", f"seq {seq}")
+    seq = one(ledger, f"SELECT current_grant_seq FROM accounts WHERE {ROW}")
+    found = find(ledger, f"UPDATE grants SET {change} WHERE {MINE} AND seq = {seq}")
+    assert names(found, "grants", f"seq {seq}") and names(found, "accounts", "")
+
+
+@pytest.mark.parametrize("seq", ["MIN(seq)", "current_grant_seq"])
+@pytest.mark.parametrize("change", ["+ 1", "- 1"])
+def test_rest_of_a_grant_changed(ledger, seq, change):
+    """The account's row has the rest of the current grant; what the row in grants says of that counts for nothing."""
+    seq = one(ledger, f"SELECT {seq} FROM grants JOIN accounts ON id = account_id WHERE {MINE} GROUP BY id")
+    found = find(ledger, f"UPDATE grants SET remaining_micros = remaining_micros {change} WHERE {MINE} AND seq = {seq}",
+                 f"UPDATE accounts SET current_remaining_micros = current_remaining_micros {change}"
+                 f" WHERE {ROW} AND current_grant_seq = {seq}")
+    assert names(found, "grants", f"seq {seq}")
+
+
+@pytest.mark.parametrize("change", ["current_type = current_type + 1", "current_priority = current_priority + 1",
+                                    "current_expires_at_us = 1", "current_amount_micros = current_amount_micros - 1",
+                                    "current_created_at_us = 1", "grants_beside = grants_beside + 1"])
+def test_copy_of_the_current_grant_changed(ledger, change):
+    assert names(find(ledger, f"UPDATE accounts SET {change} WHERE {ROW}"), "accounts", "")
+
+
+@pytest.mark.parametrize("seq, beside", [(-1, 0), (-1, 1), (1, 0), (1, 1), (99, 0), (99, 1)])
+def test_current_grant_is_another(ledger, seq, beside):
+    found = find(ledger, f"UPDATE accounts SET current_grant_seq = {seq}, grants_beside = {beside} WHERE {ROW}")
+    assert names(found, "accounts", "") or names(found, "grants", r"seq \d+")
+
+
+def test_row_of_the_current_grant(ledger):
+    """Its rest is old, and counts for nothing as long as there is one: readers look for grants with a rest."""
+    row = f"{MINE} AND seq = (SELECT current_grant_seq FROM accounts WHERE {ROW})"
+    assert is_clean(ledger, f"UPDATE grants SET remaining_micros = amount_micros WHERE {row}")
+    assert names(find(ledger, f"UPDATE grants SET remaining_micros = 0 WHERE {row}"), "accounts", "")
+
+
+def test_account_without_a_copy(ledger):
+    """As an older version leaves one: the rows in grants are true."""
+    put = ("UPDATE grants JOIN accounts ON id = account_id AND seq = current_grant_seq"
+           " SET remaining_micros = current_remaining_micros")
+    assert is_clean(ledger, put, "UPDATE accounts SET current_grant_seq = 0, grants_beside = 0")
+    found = find(ledger, put, f"UPDATE accounts SET current_grant_seq = 0 WHERE {ROW}",
+                 f"UPDATE grants SET remaining_micros = remaining_micros + 1 WHERE {MINE} AND seq = 2")
+    assert names(found, "grants", "seq 2") and "balance" in checks(found)
 
 
 def test_grants_swapped(ledger):
     """Sums stay as they are; the rows do not."""
-    found = find(ledger, f"UPDATE grants SET remaining_micros = remaining_micros + IF(seq = 1, 5, -5),"
-                         f" amount_micros = amount_micros + 5 WHERE {MINE} AND"
-                         f" seq IN (1, (SELECT MAX(seq) FROM saved.grants WHERE {MINE}))")
+    found = find(ledger, f"UPDATE grants SET remaining_micros = remaining_micros + 5, amount_micros = amount_micros + 5"
+                         f" WHERE {MINE} AND seq = 1",
+                 f"UPDATE accounts SET current_remaining_micros = current_remaining_micros - 5 WHERE {ROW}")
     assert names(found, "grants", "seq 1") and "balance" not in checks(found)
 
 
@@ -492,7 +543,7 @@ def test_a_journal_cut_with_balances_put_right(ledger, heads):
     """By root, who leaves a ledger in which nothing contradicts anything: the audit alone is clean."""
     cut = [f"DELETE FROM {table} WHERE {MINE}" for table in ("usages", "holds", "requests", "transactions", "grants", "entries")]
     nothing = (f"UPDATE accounts SET balance_micros = 0, held_micros = 0, open_holds = 0, hold_seq = 0, grant_seq = 0,"
-               f" entry_seq = 0, chain_head = 0x{'00' * 32} WHERE {ROW}")
+               f" entry_seq = 0, chain_head = 0x{'00' * 32}, current_grant_seq = -1, grants_beside = 0 WHERE {ROW}")
     try:
         for change in (*cut, nothing):
             ledger.sql(change)

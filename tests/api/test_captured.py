@@ -45,7 +45,7 @@ def late(o, held, tokens=100):
 
 def grants(o, account):
     """(type, what remains, whether it expires), the oldest first."""
-    rows = o.sql(f"SELECT type, remaining_micros, expires_at_us <> 0 FROM grants WHERE account_id = {guard.key_of(account)}"
+    rows = o.sql(f"SELECT type, remaining_micros, expires_at_us <> 0 FROM {guard.GRANTS} WHERE account_id = {guard.key_of(account)}"
                  " ORDER BY seq")
     return [(int(t), int(left), expires == "1") for t, left, expires in rows]
 

@@ -55,8 +55,8 @@ def transactions(shop, account):
 
 
 def grants(shop, account):
-    rows = shop.sql("SELECT g.type, g.remaining_micros FROM grants g JOIN accounts a ON a.id = g.account_id "
-                    f"WHERE a.external_id = '{account}' ORDER BY g.seq")
+    rows = shop.sql(f"SELECT g.type, g.remaining_micros FROM {guard.GRANTS} JOIN accounts a ON a.id = g.account_id"
+                    f" WHERE a.external_id = '{account}' ORDER BY g.seq")
     return [(int(type), int(left)) for type, left in rows]
 
 

@@ -54,6 +54,7 @@ def rich(o):
     for statement in (
             f"INSERT INTO transactions (account_id, seq, type, amount_micros) SELECT {me}, 1000 + seq, 1, 1 FROM seq_1_to_{OTHERS}",
             f"INSERT INTO grants (account_id, seq, type, amount_micros) SELECT {me}, 1000 + seq, 1, 1 FROM seq_1_to_{OTHERS}",
+            f"UPDATE accounts SET current_grant_seq = 0 WHERE id = {me}",
             f"INSERT INTO members (account_id, member_id) SELECT {me}, CONCAT('m', seq) FROM seq_1_to_{OTHERS}",
             f"INSERT INTO topups (account_id, seq) SELECT {me}, 1000 + seq FROM seq_1_to_{OTHERS}"):
         o.sql(statement)

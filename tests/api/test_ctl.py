@@ -509,7 +509,8 @@ def test_tick_ends_what_is_due(o):
               f" (SELECT id FROM accounts WHERE external_id IN ({quoted}))")
     o.sql(f"INSERT INTO batches (id) VALUES (0x{'00' * 16})")
     o.kill("octroi")
-    o.sql(f"UPDATE accounts SET due_at_us = {now} - 1000000, holds_due_at_us = {now} - 1000000 WHERE external_id IN ({quoted})")
+    o.sql("UPDATE accounts SET " + ", ".join(f"{column} = {now} - 1000000" for column in ("due_at_us", "holds_due_at_us"))
+          + f", current_expires_at_us = IF(current_expires_at_us > 0, {now} - 1000000, 0) WHERE external_id IN ({quoted})")
     ticked = ctl_json(o, "tick")
     assert ticked["accounts"] >= 5 and ticked["batches"] >= 1
     assert o.sql(f"SELECT balance_micros, held_micros, open_holds FROM accounts WHERE external_id IN ({quoted})") == [

@@ -322,4 +322,5 @@ def test_amounts_of_one_micro(o, first, second):
     o.fund(account, first)
     o.fund(account, second)
     assert o.balance(account)[0] == first + second
-    assert o.sql(f"SELECT SUM(remaining_micros) FROM grants WHERE account_id = {key_of(account)}") == [(str(max(first + second, 0)),)]
+    rest = o.sql(f"SELECT SUM(remaining_micros) FROM {guard.GRANTS} WHERE account_id = {key_of(account)}")
+    assert rest == [(str(max(first + second, 0)),)]

@@ -91,7 +91,7 @@ def test_a_debt_is_paid_by_the_next_credit(nginx):
     assert authorize(nginx, account, inputTokens=0, maxOutputTokens=1).status == 402
     nginx.fund(account, 1_000_001)
     assert nginx.balance(account) == (1_000_000, 0, 1_000_000)
-    remaining = nginx.sql(f"SELECT remaining_micros FROM grants WHERE account_id = {guard.key_of(account)} ORDER BY seq")
+    remaining = nginx.sql(f"SELECT remaining_micros FROM {guard.GRANTS} WHERE account_id = {guard.key_of(account)} ORDER BY seq")
     assert remaining == [("0",), ("0",), ("1000000",)]
     assert guard.journal_sum(nginx, account) == 1_000_000
 
@@ -223,7 +223,7 @@ def test_failed_after_capture_gives_the_estimate_back(capturing):
 
 
 def grants(o, account):
-    rows = o.sql(f"SELECT seq, remaining_micros FROM grants WHERE account_id = {guard.key_of(account)} ORDER BY seq")
+    rows = o.sql(f"SELECT seq, remaining_micros FROM {guard.GRANTS} WHERE account_id = {guard.key_of(account)} ORDER BY seq")
     return [int(remaining) for _, remaining in rows]
 
 
@@ -270,7 +270,7 @@ def test_a_grant_that_expires_under_a_hold_leaves_the_settlement_a_debt(nginx):
     answer = authorize(nginx, account, None, action="debrief", quantity=5, ttlSeconds=86400)
     key = guard.key_of(account)
     nginx.sql(f"UPDATE grants SET expires_at_us = 1 WHERE account_id = {key};"
-              f"UPDATE accounts SET due_at_us = 1 WHERE id = {key}")
+              f"UPDATE accounts SET due_at_us = 1, current_expires_at_us = 1 WHERE id = {key}")
     settled = settle(nginx, answer.json["hold"])
     assert settled.status == 200 and settled.json["balanceMicros"] == -5_000_000, settled
     nginx.fund(account, 6_000_000)

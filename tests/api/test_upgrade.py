@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+import guard
 from chain import chain_anew
 from octroi import Octroi, wait_until
 from timetravel import Clock
@@ -64,9 +65,18 @@ def price_as_before(o):
         o.sql(f"UPDATE prices SET tiers = '{text}' WHERE kind = 0 AND item = '{item}' AND version = {version}")
 
 
+def rests_as_before(o):
+    """The row of a grant had its rest, also while the grant was current."""
+    if o.sql("SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'accounts'"
+             " AND column_name IN ('current_grant_seq', 'current_remaining_micros')") == [("2",)]:
+        o.sql("UPDATE grants JOIN accounts ON id = account_id AND seq = current_grant_seq"
+              " SET remaining_micros = current_remaining_micros")
+
+
 def downgrade(o, version):
     """To a database of that version: what came later is undone, the last first."""
     price_as_before(o)
+    rests_as_before(o)
     for later in sorted(FILES, reverse=True):
         if later > version:
             undo(o, later)
@@ -110,6 +120,11 @@ def column(o, account, name):
     return int(value)
 
 
+def charge(o, account):
+    charged = o.post("/api/guard/charge", {"account": account, "action": "debrief"})
+    assert charged.status == 200, charged
+
+
 @pytest.fixture(scope="module")
 def upgraded():
     """Accounts with people, open holds, debt and an order, made, and brought from version 2 to the newest."""
@@ -126,8 +141,12 @@ def upgraded():
             assert allowed.status == 200, allowed
             o.holds[account, member] = allowed.json["hold"]
         assert o.call("DELETE", "/api/accounts/team/members/gone", key="app").status == 200
-        charged = o.post("/api/guard/charge", {"account": "debtor", "action": "debrief"})
-        assert charged.status == 200, charged
+        charge(o, "debtor")
+        o.account("granted", unit="credit", funds_micros=1_500_000)
+        o.fund("granted", 2_000_000, type="PROMO_BONUS")
+        o.fund("granted", 10_000_000)
+        for _ in range(3):
+            charge(o, "granted")
         downgrade(o, 2)
         # As version 2 left them: a row is due when its holds are.
         o.sql(f"UPDATE accounts SET due_at_us = COALESCE((SELECT MIN(expires_at_us) FROM holds"
@@ -156,6 +175,38 @@ def test_an_account_without_is_as_before(upgraded):
     assert allowed.status == 200
     assert column(upgraded, "plain", "workspace") == 0
     assert upgraded.post("/api/guard/release", {"hold": allowed.json["hold"]}).status == 200
+
+
+def rests(o, account):
+    return [int(left) for (left,) in o.sql(f"SELECT remaining_micros FROM {guard.GRANTS}"
+                                           f" WHERE account_id = {guard.key_of(account)} ORDER BY seq")]
+
+
+def test_grants_go_on(upgraded):
+    """The row of an account gets its copy when a command that spends touches the account first."""
+    assert column(upgraded, "granted", "current_grant_seq") == 0
+    before = rests(upgraded, "granted")
+    assert [left > 0 for left in before] == [True, False, True] and sum(before) == 10_500_000
+    charge(upgraded, "granted")
+    assert rests(upgraded, "granted") == [0, 0, 9_500_000]
+    assert column(upgraded, "granted", "current_grant_seq") == 3
+    assert column(upgraded, "granted", "grants_beside") == 0
+    upgraded.audit()
+    for left in (8_500_000, 7_500_000):
+        charge(upgraded, "granted")
+        assert rests(upgraded, "granted") == [0, 0, left] and upgraded.balance("granted")[0] == left
+    upgraded.audit()
+
+
+def test_version_before_makes_no_account(upgraded):
+    """Its INSERT, which is also its UPDATE, does not name the columns of the copy."""
+    columns = upgraded.sql("SELECT GROUP_CONCAT(column_name) FROM information_schema.columns WHERE table_schema = DATABASE()"
+                           " AND table_name = 'accounts' AND column_name NOT LIKE 'current%'")[0][0]
+    before = upgraded.sql("CHECKSUM TABLE accounts EXTENDED")
+    with pytest.raises(RuntimeError, match="'current_grant_seq' doesn't have a default value"):
+        upgraded.sql(f"SET sql_mode = 'STRICT_ALL_TABLES'; INSERT INTO accounts ({columns}) SELECT {columns} FROM accounts"
+                     " WHERE external_id = 'granted' ON DUPLICATE KEY UPDATE balance_micros = 1")
+    assert upgraded.sql("CHECKSUM TABLE accounts EXTENDED") == before
 
 
 def test_people_get_limits(upgraded):

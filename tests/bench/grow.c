@@ -153,8 +153,31 @@ static void put_transactions(const struct history *h, const struct subject *s)
 	each_entry(h, s, &e, put_transaction);
 }
 
+static struct grants_row grant_of(const struct history *h, const struct subject *s)
+{
+	struct grants_row g;
+
+	table_row_clear(&g.row, TABLE_GRANTS);
+	memcpy(g.account_id, s->key.bytes, sizeof(g.account_id));
+	g.seq = 1;
+	g.type = TRANSACTION_ADJUSTMENT;
+	g.priority = effects_priority(TRANSACTION_ADJUSTMENT);
+	g.amount_micros = h->amount;
+	g.remaining_micros = s->number == 0 ? h->amount - (h->deep - 1) : h->amount - h->usages * h->cost;
+	g.created_at_us = start_us(h) + STEP_US;
+	return g;
+}
+
+static void put_grant(const struct history *h, const struct subject *s)
+{
+	const struct grants_row g = grant_of(h, s);
+
+	put_row(&g.row);
+}
+
 static void put_account(const struct history *h, const struct subject *s)
 {
+	const struct grants_row g = grant_of(h, s);
 	char name[NAME_MAX] = DEEP_NAME;
 	struct accounts_row a;
 	struct entries_row e;
@@ -172,22 +195,15 @@ static void put_account(const struct history *h, const struct subject *s)
 	memcpy(a.chain_head, e.hash, sizeof(a.chain_head));
 	a.due_at_us = DUE_NEVER;
 	a.created_at_us = start_us(h);
+	if (g.remaining_micros > 0) {
+		a.current_grant_seq = g.seq;
+		a.current_type = g.type;
+		a.current_priority = g.priority;
+		a.current_amount_micros = g.amount_micros;
+		a.current_remaining_micros = g.remaining_micros;
+		a.current_created_at_us = g.created_at_us;
+	}
 	put_row(&a.row);
-}
-
-static void put_grant(const struct history *h, const struct subject *s)
-{
-	struct grants_row g;
-
-	table_row_clear(&g.row, TABLE_GRANTS);
-	memcpy(g.account_id, s->key.bytes, sizeof(g.account_id));
-	g.seq = 1;
-	g.type = TRANSACTION_ADJUSTMENT;
-	g.priority = effects_priority(TRANSACTION_ADJUSTMENT);
-	g.amount_micros = h->amount;
-	g.remaining_micros = s->number == 0 ? h->amount - (h->deep - 1) : h->amount - h->usages * h->cost;
-	g.created_at_us = start_us(h) + STEP_US;
-	put_row(&g.row);
 }
 
 static void put_usages(const struct history *h, const struct subject *s)

@@ -12,6 +12,7 @@
 #include "ledger/decide/entry.h"
 #include "ledger/names.h"
 #include "ledger/needs.h"
+#include "ledger/rows/current_grant.h"
 
 #define START_US INT64_C(1000000000000000)
 #define US INT64_C(1000000)
@@ -126,7 +127,7 @@ static void persist_row(struct scene *s, const struct row *row)
 {
 	struct row **at = &s->table[row->table], *copy = copy_row(s, row);
 
-	if (row->change == ROW_DROPPED)
+	if (row->change == ROW_DROPPED || row->change == ROW_COPIED)
 		return;
 	while (*at != NULL && !same_row(*at, row))
 		at = &(*at)->next;
@@ -137,6 +138,8 @@ static void persist_row(struct scene *s, const struct row *row)
 
 static void persist_rows(struct scene *s)
 {
+	for (int i = 0; i < rows_slot_count(s->rows); i++)
+		current_grant_note(s->rows, rows_slot_at(s->rows, i));
 	for (int t = 0; t < TABLE_COUNT; t++)
 		for (const struct row *row = rows_changed(s->rows, (enum table_id)t); row != NULL; row = row->written)
 			persist_row(s, row);
@@ -327,6 +330,17 @@ static void set_zone(struct scene *s, struct slot *slot)
 	assert_non_null(slot->zone);
 }
 
+/* The rows are read only where the account's row does not tell them all. */
+static void load_grants(struct scene *s, struct slot *slot)
+{
+	const bool needed = slot->grants_loaded && current_grant_needs_rows(slot->account);
+
+	for (const struct row *row = s->table[TABLE_GRANTS]; row != NULL && needed; row = row->next)
+		if (belongs(row, &slot->key) && ((const struct grants_row *)row)->remaining_micros > 0)
+			load_row(s, slot, row);
+	assert_true(current_grant_load(s->rows, slot));
+}
+
 /* What prefetch loads of one account: no more, so that a look at anything else aborts. */
 static void load_account(struct scene *s, struct slot *slot)
 {
@@ -349,9 +363,7 @@ static void load_account(struct scene *s, struct slot *slot)
 	load_tables(s, slot, LOAD_NAMED, due);
 	if (due)
 		load_holds(s, slot, INT64_MAX);
-	for (const struct row *row = s->table[TABLE_GRANTS]; row != NULL && slot->grants_loaded; row = row->next)
-		if (belongs(row, &slot->key) && ((const struct grants_row *)row)->remaining_micros > 0)
-			load_row(s, slot, row);
+	load_grants(s, slot);
 	load_captures(s, slot);
 	slot->members_loaded = slot->workspace == NULL || slot->wants_members ||
 	                       (slot->workspace->period_end_us != 0 && slot->workspace->period_end_us <= s->now_us);
@@ -436,16 +448,40 @@ static const struct workspaces_row *workspace_row(const struct scene *s, const u
 	return NULL;
 }
 
+/* The sum of the rests; beside the current grant there are as many grants with a rest as the account's row says. */
+static micros grants_left(const struct scene *s, const struct accounts_row *a, const char *line)
+{
+	bool found = a->current_grant_seq == CURRENT_GRANT_NONE;
+	int64_t beside = 0;
+	micros left = 0;
+
+	for (const struct row *row = s->table[TABLE_GRANTS]; row != NULL; row = row->next) {
+		const struct grants_row *g = (const struct grants_row *)row;
+
+		if (memcmp(g->account_id, a->id, sizeof(a->id)) != 0)
+			continue;
+		left += current_grant_remaining(a, g);
+		if (g->seq == a->current_grant_seq)
+			found = a->current_remaining_micros > 0 && g->remaining_micros > 0 &&
+			        a->current_expires_at_us == g->expires_at_us && a->current_type == g->type;
+		else
+			beside += g->remaining_micros > 0;
+	}
+	if (!found)
+		wrong(line, "the current grant", 1, a->current_grant_seq);
+	if (beside != a->grants_beside)
+		wrong(line, "grants beside the current one", beside, a->grants_beside);
+	return left;
+}
+
 static void check_account(const struct scene *s, const struct accounts_row *a, const char *line)
 {
 	const struct workspaces_row *w = workspace_row(s, a->id);
 	const micros arrears = w != NULL ? w->arrears_micros : 0;
-	micros granted = 0, held = 0;
+	const micros granted = grants_left(s, a, line);
+	micros held = 0;
 	int64_t open = 0;
 
-	for (const struct row *row = s->table[TABLE_GRANTS]; row != NULL; row = row->next)
-		if (memcmp(((const struct grants_row *)row)->account_id, a->id, sizeof(a->id)) == 0)
-			granted += ((const struct grants_row *)row)->remaining_micros;
 	for (const struct row *row = s->table[TABLE_HOLDS]; row != NULL; row = row->next)
 		if (memcmp(((const struct holds_row *)row)->account_id, a->id, sizeof(a->id)) == 0) {
 			held += ((const struct holds_row *)row)->reserved_micros;
@@ -1157,8 +1193,9 @@ static const char *list_of(struct scene *s, const struct account_key *key, enum 
 		if (!belongs(row, key))
 			continue;
 		if (table == TABLE_GRANTS)
-			length += (size_t)snprintf(out + length, 4096 - length, "%s%lld", length > 0 ? "," : "",
-			                           (long long)((const struct grants_row *)row)->remaining_micros);
+			length += (size_t)snprintf(
+				out + length, 4096 - length, "%s%lld", length > 0 ? "," : "",
+				(long long)current_grant_remaining(account_of(s, key), (const struct grants_row *)row));
 		else
 			length += (size_t)snprintf(out + length, 4096 - length, "%s%s:%lld", length > 0 ? "," : "",
 			                           states[((const struct usages_row *)row)->state],

@@ -83,6 +83,12 @@ def key_of(account):
     return "0x" + hashlib.sha256(account.encode()).hexdigest()[:32]
 
 
+# The grants with their true rests, as a table: the account's row has that of the current grant.
+GRANTS = ("(SELECT g.account_id, g.seq, g.type, g.priority, g.expires_at_us, g.amount_micros, g.created_at_us,"
+          " IF(g.seq = a.current_grant_seq, a.current_remaining_micros, g.remaining_micros) AS remaining_micros"
+          " FROM grants g JOIN accounts a ON a.id = g.account_id) AS g")
+
+
 def pass_time(o, account, seconds):
     """Lets that much time pass for what is due on an account, by setting its due times back."""
     us = int(seconds * 1_000_000)
@@ -91,6 +97,8 @@ def pass_time(o, account, seconds):
     o.sql(f"BEGIN; SELECT 1 FROM accounts WHERE id = {key_of(account)} FOR UPDATE;"
           f"UPDATE holds SET expires_at_us = expires_at_us - {us} WHERE {where};"
           f"UPDATE grants SET expires_at_us = expires_at_us - {us} WHERE expires_at_us > 0 AND {where};"
+          f"UPDATE accounts SET current_expires_at_us = current_expires_at_us - {us}"
+          f" WHERE current_expires_at_us > 0 AND id = {key_of(account)};"
           f"UPDATE accounts SET holds_due_at_us = holds_due_at_us - {us} WHERE open_holds > 0 AND id = {key_of(account)};"
           f"UPDATE accounts SET due_at_us = due_at_us - {us}"
           f" WHERE due_at_us < 9223372036854775807 AND id = {key_of(account)}; COMMIT")

@@ -20,6 +20,7 @@ import subprocess
 import time
 import urllib.parse
 
+import guard
 import oracle
 from oracle import LEARN
 
@@ -408,6 +409,7 @@ class Run:
             f"BEGIN; SELECT id FROM accounts WHERE id IN ({keys}) ORDER BY id FOR UPDATE;"
             f"UPDATE holds SET expires_at_us = expires_at_us - {us} WHERE account_id IN ({keys});"
             f"UPDATE grants SET expires_at_us = expires_at_us - {us} WHERE expires_at_us > 0 AND account_id IN ({keys});"
+            f"UPDATE accounts SET current_expires_at_us = current_expires_at_us - {us} WHERE current_expires_at_us > 0 AND id IN ({keys});"
             f"UPDATE accounts SET holds_due_at_us = holds_due_at_us - {us} WHERE open_holds > 0 AND id IN ({keys});"
             f"UPDATE accounts SET due_at_us = due_at_us - {us} WHERE due_at_us < {oracle.NEVER} AND id IN ({keys});"
             f"UPDATE workspaces SET day_until_us = day_until_us - {us}, month_until_us = month_until_us - {us}"
@@ -557,7 +559,7 @@ TABLES = {
     "accounts": "SELECT unit, mode, status, byok, balance_micros, held_micros, hard_limit_micros, soft_limit_micros,"
                 " open_holds, hold_seq, grant_seq, entry_seq FROM accounts WHERE id = {key}",
     "members": "SELECT member_id, role, removed_at_us > 0 FROM members WHERE account_id = {key} ORDER BY member_id",
-    "grants": "SELECT seq, type, priority, expires_at_us > 0, amount_micros, remaining_micros FROM grants"
+    "grants": "SELECT seq, type, priority, expires_at_us > 0, amount_micros, remaining_micros FROM " + guard.GRANTS +
               " WHERE account_id = {key} ORDER BY seq",
     "holds": "SELECT seq, member, kind, item, provider, source, price_version, quantity, input_tokens,"
              " max_output_tokens, reserved_micros, conversation_id, message_id, metadata FROM holds"

@@ -23,6 +23,7 @@
 #include "ledger/decide/effects.h"
 #include "ledger/names.h"
 #include "ledger/needs.h"
+#include "ledger/rows/current_grant.h"
 
 #define MEMORY_MAX ((size_t)256 << 20)
 #define WORDS_MAX 32
@@ -150,7 +151,7 @@ static void persist_row(const struct row *row)
 	const enum table_id t = row->table;
 	struct row **at = ends[t], *copy;
 
-	if (row->change == ROW_DROPPED)
+	if (row->change == ROW_DROPPED || row->change == ROW_COPIED)
 		return;
 	copy = copy_row(row);
 	if (table_of(t)->load != LOAD_NEVER)
@@ -224,10 +225,17 @@ static const struct zone *zone_of(const struct slot *s)
 	return name[0] != '\0' ? zone_find(name) : zone;
 }
 
+/* Spent grants are read for captures; others where the account's row does not tell them all. */
+static bool is_grant_read(const struct accounts_row *a, const struct grants_row *g, bool settling)
+{
+	return g->remaining_micros > 0 ? current_grant_needs_rows(a) : settling;
+}
+
 /* Everything that a batch could see; which of it prefetch loads is the scenes' business (tests/decide). */
 static void load(struct slot *s, bool settling)
 {
 	const struct accounts_row *a = (const struct accounts_row *)tables[TABLE_ACCOUNTS];
+	bool loaded;
 
 	s->grants_loaded = s->holds_loaded = s->members_loaded = s->periods_loaded = true;
 	s->zone = zone;
@@ -246,13 +254,15 @@ static void load(struct slot *s, bool settling)
 		if (t == TABLE_HOLDS || (kind != LOAD_NAMED && kind != LOAD_ACCOUNT))
 			continue;
 		for (const struct row *row = tables[t]; row != NULL; row = row->next)
-			if (t != TABLE_GRANTS || settling || ((const struct grants_row *)row)->remaining_micros > 0)
+			if (t != TABLE_GRANTS || is_grant_read(a, (const struct grants_row *)row, settling))
 				load_row(s, row);
 	}
 	for (int i = 0; i < 2 && settling; i++)
 		for (const struct row *row = tables[i == 0 ? TABLE_CAPTURES : TABLE_ENTRIES]; row != NULL;
 		     row = row->next)
 			load_row(s, row);
+	loaded = current_grant_load(rows, s);
+	CHECK(loaded);
 	s->zone = zone_of(s);
 }
 
@@ -513,7 +523,7 @@ static void check_grants(void)
 	micros left = 0;
 
 	for (const struct row *row = tables[TABLE_GRANTS]; row != NULL; row = row->next)
-		left += ((const struct grants_row *)row)->remaining_micros;
+		left += a != NULL ? current_grant_remaining(a, (const struct grants_row *)row) : 0;
 	if (a != NULL && left != (a->balance_micros + arrears > 0 ? a->balance_micros + arrears : 0))
 		printf(" broken: grants leave %" PRId64, left);
 }
@@ -553,6 +563,7 @@ static void do_command(void)
 	load(s, c.kind == COMMAND_SETTLE && capture);
 	decide(&d, s, &c);
 	CHECK(!rows_failed(rows));
+	current_grant_note(rows, s);
 	for (int t = 0; t < TABLE_COUNT; t++)
 		for (const struct row *row = rows_changed(rows, (enum table_id)t); row != NULL; row = row->written)
 			persist_row(row);
@@ -632,7 +643,8 @@ static void dump_journal(void)
 		const struct grants_row *g = (const struct grants_row *)row;
 
 		printf("grant %s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n",
-		       names_transaction(g->type), g->priority, g->expires_at_us, g->amount_micros, g->remaining_micros,
+		       names_transaction(g->type), g->priority, g->expires_at_us, g->amount_micros,
+		       current_grant_remaining((const struct accounts_row *)tables[TABLE_ACCOUNTS], g),
 		       g->created_at_us);
 	}
 }

@@ -23,7 +23,8 @@ enum row_change {
 	ROW_CHANGED, /* to be updated */
 	ROW_NEW,     /* to be inserted */
 	ROW_ENDED,   /* to be deleted */
-	ROW_DROPPED  /* made and ended within one batch: never written */
+	ROW_DROPPED, /* made and ended within one batch: never written */
+	ROW_COPIED   /* changed, and written with the account's row: current_grant.h */
 };
 
 struct row {
