@@ -1,4 +1,4 @@
-// What octroi's pages begin with: language and title, and the token, which leaves the address at once and is kept for
+// The beginning of octroi's pages: language, title and token.  The token leaves the address at once, and is kept for
 // this tab.
 const meta = document.querySelector('meta[name="octroi-token"]');
 

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "db/ask.h"
 #include "db/sql.h"
+#include "ledger/grant_sql.h"
 #include "ledger/names.h"
 #include "ledger/sql_numbers.h"
 #include "queries/view.h"
@@ -192,8 +193,9 @@ static void sql_of_all(struct ask *q, enum platform_list list, const struct read
 static void sql_of_account(struct ask *q, enum platform_list list, const struct account_key *key)
 {
 	if (list == PLATFORM_GRANTS)
-		sql_literal(&q->sql, "SELECT seq,type,amount_micros,remaining_micros,expires_at_us,created_at_us"
-		                     " FROM grants WHERE remaining_micros>0 AND account_id=");
+		sql_literal(&q->sql, "SELECT g.seq,g.type,g.amount_micros," GRANT_SQL_REMAINING
+		                     ",g.expires_at_us,g.created_at_us FROM grants g JOIN accounts a ON"
+		                     " a.id=g.account_id WHERE g.remaining_micros>0 AND g.account_id=");
 	else if (list == PLATFORM_HOLDS)
 		sql_literal(
 			&q->sql,
@@ -212,7 +214,7 @@ static void sql_of_account(struct ask *q, enum platform_list list, const struct 
 	ask_key(q, key);
 	/* Grants in the order in which they are spent. */
 	if (list == PLATFORM_GRANTS)
-		sql_literal(&q->sql, " ORDER BY priority,expires_at_us=0,expires_at_us,seq");
+		sql_literal(&q->sql, " ORDER BY g.priority,g.expires_at_us=0,g.expires_at_us,g.seq");
 	else
 		sql_literal(&q->sql, " ORDER BY seq DESC");
 }

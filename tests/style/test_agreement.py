@@ -330,6 +330,24 @@ def test_no_number_of_an_enum_in_a_statement(name):
         assert not digits_of_enums(literal), f"{name}: {literal}"
 
 
+def rests_beside_the_copy(statement):
+    """A grant's own rest in a statement.  Compared with 0 it is right: a rest of 0 is always written back."""
+    return re.findall(r"(?<!\w)remaining_micros(?! ?[>=] ?0\b)", statement) if "FROM grants" in statement else []
+
+
+def test_rests_beside_the_copy_are_found():
+    assert rests_beside_the_copy("SELECT seq, remaining_micros FROM grants WHERE 1")
+    assert rests_beside_the_copy("SELECT SUM(g.remaining_micros) FROM grants g")
+    assert not rests_beside_the_copy("SELECT seq FROM grants WHERE remaining_micros > 0 AND remaining_micros>0")
+
+
+@over(sources(".c", ".h"))
+def test_rests_of_grants_are_those_of_the_copy(name):
+    """GRANT_SQL_REMAINING: the account's row has the rest of the grant that is spent now (ledger/grant_sql.h)."""
+    for literal in re.findall(r'"((?:[^"\\\n]|\\.)*)"', re.sub(r'"\s*(?:GRANT_SQL_REMAINING\s*)?"', "", text(name))):
+        assert not rests_beside_the_copy(literal), f"{name}: {literal}"
+
+
 @over(sources(".c"))
 def test_no_statement_is_built_from_input(name):
     if name in BUILT or name == "src/db/sql.c":
