@@ -293,7 +293,7 @@ static int run_chunks(struct audit *A, struct range *range)
 }
 
 /* Makes the checks that are made once, after the accounts. */
-static int finish(struct audit *A, const struct audit_request *q, const struct account_key *only)
+static int finish_run(struct audit *A, const struct audit_request *q, const struct account_key *only)
 {
 	if (audit_orders(A, only) != 0 || audit_workspaces(A, only) != 0)
 		return -1;
@@ -330,7 +330,7 @@ int audit_run(struct db *d, const struct audit_request *q, void (*found)(void *c
 	if (begin_snapshot(A) == 0)
 		result = run_chunks(A, &range);
 	if (result == 0)
-		result = finish(A, q, q->account != NULL ? &key : NULL);
+		result = finish_run(A, q, q->account != NULL ? &key : NULL);
 	db_rollback(d);
 	book_release(A->book);
 	free(A);

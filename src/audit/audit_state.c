@@ -124,7 +124,7 @@ struct asked {
 	const struct audit_query *query;
 };
 
-static int take_state(void *context, const struct db_row *row)
+static int take_wrong_row(void *context, const struct db_row *row)
 {
 	const struct asked *q = context;
 	char name[QUERY_ROW_MAX];
@@ -148,7 +148,7 @@ static int ask_state(struct audit *A, const struct audit_query *query, const str
 		sql_literal(&sql, " WHERE q.account_id = ");
 		sql_bytes(&sql, only->bytes, sizeof(only->bytes));
 	}
-	result = db_read_stream(A->db, &sql, take_state, &q);
+	result = db_read_stream(A->db, &sql, take_wrong_row, &q);
 	buf_free(&sql);
 	return result < 0 ? -1 : 0;
 }

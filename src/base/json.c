@@ -257,7 +257,7 @@ static const char *sentence(enum json_error_code code)
 
 /* Where memory was short, jansson may return an incomplete document, which is refused here.
  * The rewriting changes no line ends, so the line is right in both texts. */
-static struct json *load(const char *bytes, size_t length, size_t flags, char error[JSON_ERROR_MAX])
+static struct json *load_document(const char *bytes, size_t length, size_t flags, char error[JSON_ERROR_MAX])
 {
 	json_error_t details;
 	const bool before = memory_watch();
@@ -293,12 +293,12 @@ struct json *json_parse(const char *bytes, size_t length, bool numbers_as_text, 
 		return NULL;
 	}
 	if (check.rewritten == 0)
-		return load(first, length, 0, error);
+		return load_document(first, length, 0, error);
 	buf_init(&text, length * REWRITE_GROWTH);
 	rewrite.out = &text;
 	CHECK(scan_document(&rewrite));
 	if (buf_ok(&text))
-		document = load(text.data, text.length, JSON_ALLOW_NUL, error);
+		document = load_document(text.data, text.length, JSON_ALLOW_NUL, error);
 	else
 		snprintf(error, JSON_ERROR_MAX, "the JSON %s", sentence(json_error_out_of_memory));
 	buf_free(&text);

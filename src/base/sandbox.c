@@ -327,7 +327,7 @@ static int add_rules(scmp_filter_ctx filter)
 	                SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, INT, (uint64_t)(uint32_t)getpid()));
 }
 
-static int fill(scmp_filter_ctx filter)
+static int fill_filter(scmp_filter_ctx filter)
 {
 	int error = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 
@@ -351,7 +351,7 @@ int sandbox_enter(void)
 	int error = -ENOMEM;
 
 	if (filter != NULL)
-		error = fill(filter);
+		error = fill_filter(filter);
 	if (error == 0)
 		error = seccomp_load(filter);
 	seccomp_release(filter);

@@ -7,7 +7,7 @@
 
 #define USER_BYTES_MAX 16384 /* of a line in the list of users */
 
-static bool find(const char *name, uid_t *uid)
+static bool find_user(const char *name, uid_t *uid)
 {
 	char space[USER_BYTES_MAX];
 	struct passwd entry, *found = NULL;
@@ -22,14 +22,14 @@ bool system_user_exists(const char *name)
 {
 	uid_t uid;
 
-	return find(name, &uid);
+	return find_user(name, &uid);
 }
 
 bool system_user_enter(const char *name)
 {
 	uid_t uid;
 
-	return geteuid() == 0 && find(name, &uid) && uid != 0 && seteuid(uid) == 0;
+	return geteuid() == 0 && find_user(name, &uid) && uid != 0 && seteuid(uid) == 0;
 }
 
 void system_user_leave(void)

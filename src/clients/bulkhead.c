@@ -21,7 +21,7 @@ void bulkhead_destroy(struct bulkhead *b)
 	lock_destroy(&b->lock);
 }
 
-static bool is_same(const struct account_key *a, const struct account_key *b)
+static bool is_same_key(const struct account_key *a, const struct account_key *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
@@ -32,7 +32,7 @@ static bool has_share(const struct bulkhead *b, const struct account_key *who)
 
 	lock_assert_held(&b->lock);
 	for (int i = 0; i < b->taken; i++)
-		taken += is_same(&b->who[i], who) ? 1 : 0;
+		taken += is_same_key(&b->who[i], who) ? 1 : 0;
 	return taken < b->share;
 }
 
@@ -53,7 +53,7 @@ void bulkhead_leave(struct bulkhead *b, const struct account_key *who)
 	int i = 0;
 
 	lock_take(&b->lock);
-	while (i < b->taken && !is_same(&b->who[i], who != NULL ? who : &nobody))
+	while (i < b->taken && !is_same_key(&b->who[i], who != NULL ? who : &nobody))
 		i++;
 	CHECK(i < b->taken);
 	b->who[i] = b->who[--b->taken];

@@ -424,7 +424,7 @@ int ctl_account_usages(struct ctl *c)
 }
 
 /* Prints the answer as it is with --json, else the usage and the lines of its charge; with --csv, the lines. */
-static void print_usage(const struct ctl *c, const struct buf *body, const struct json *usage)
+static void print_one_usage(const struct ctl *c, const struct buf *body, const struct json *usage)
 {
 	struct listing *facts = listing_new("usage"), *lines = listing_new("lines");
 	const struct json *list = json_get(usage, "lines");
@@ -463,7 +463,7 @@ int ctl_account_usage(struct ctl *c)
 	if (result == CTL_OK)
 		result = reads_document(c, &r, &body, &usage);
 	if (result == CTL_OK)
-		print_usage(c, &body, usage);
+		print_one_usage(c, &body, usage);
 	json_free(usage);
 	buf_free(&path);
 	buf_free(&body);

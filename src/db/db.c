@@ -741,7 +741,7 @@ int64_t db_read_stream(struct db *d, const struct buf *sql, db_taker *take, void
 	return read_result(d, db_query_stream(d, sql), take, context);
 }
 
-static int take_int(void *context, const struct db_row *row)
+static int take_first_int(void *context, const struct db_row *row)
 {
 	*(int64_t *)context = db_int(row, 0);
 	return 0;
@@ -749,7 +749,7 @@ static int take_int(void *context, const struct db_row *row)
 
 int db_read_int(struct db *d, const struct buf *sql, int64_t *value)
 {
-	return db_read(d, sql, take_int, value) == 1 ? 0 : -1;
+	return db_read(d, sql, take_first_int, value) == 1 ? 0 : -1;
 }
 
 int64_t db_change(struct db *d, const struct buf *sql)

@@ -206,24 +206,6 @@ static void read_subscription(struct stripe_event *e, const char *type, const st
 	read_items(c, o);
 }
 
-/* The payment intent of an entry of invoice.payments, or of an invoice_payment. */
-static const char *payment_at(const struct json *invoice_payment)
-{
-	return id_at(json_get(invoice_payment, "payment"), "payment_intent");
-}
-
-/* The payment intent that paid the invoice, as far as the invoice says so: payment_intent, or since basil payments,
- * where they are expanded. */
-static const char *payment_of_invoice(const struct json *o)
-{
-	const struct json *payments = json_get(json_get(o, "payments"), "data");
-	const char *payment = id_at(o, "payment_intent");
-
-	if (payment[0] == '\0' && payments != NULL && json_type(payments) == JSON_LIST && json_size(payments) > 0)
-		payment = payment_at(json_at(payments, 0));
-	return payment;
-}
-
 /* Reads an invoice.  One that octroi made of a statement names the statement and its account. */
 static void read_invoice(struct stripe_event *e, const char *type, const struct json *o)
 {
@@ -234,7 +216,7 @@ static void read_invoice(struct stripe_event *e, const char *type, const struct 
 	e->user = text_at(metadata, "account");
 	if (e->order[0] != '\0' && is_type(type, "invoice.paid")) {
 		c->kind = COMMAND_STATEMENT_PAID;
-		c->payment_id = payment_of_invoice(o);
+		c->payment_id = stripe_invoice_intent(o);
 		c->statement_paid.invoice_id = text_at(o, "id");
 		c->statement_paid.amount_minor = int_at(o, "total", NO_AMOUNT);
 		c->statement_paid.currency = currency_at(o);

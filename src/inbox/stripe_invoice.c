@@ -217,8 +217,7 @@ static void ignore_invoice(struct stripe_event *e, const char *why)
 	e->command.event_only.note = why;
 }
 
-/* The payment intent of an invoice.  Since basil it is among the invoice's payments, where these are shown. */
-static const char *payment_of_invoice(const struct json *invoice)
+const char *stripe_invoice_intent(const struct json *invoice)
 {
 	const struct json *payments = list_at(invoice, "payments");
 
@@ -250,7 +249,7 @@ void stripe_invoice_read(struct stripe_event *e, const struct json *o)
 	e->customer = id_at(o, "customer");
 	c->kind = COMMAND_PERIOD;
 	c->object_id = subscription;
-	c->payment_id = payment_of_invoice(o);
+	c->payment_id = stripe_invoice_intent(o);
 	c->period.invoice_id = text_at(o, "id");
 	c->period.customer_id = e->customer;
 	c->period.currency = currency_at(o);

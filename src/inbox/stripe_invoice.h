@@ -12,6 +12,9 @@
 void stripe_invoice_read(struct stripe_event *e, const struct json *invoice);
 /* Reads the payment of an invoice into e: a PERIOD_PAYMENT, or an EVENT. */
 void stripe_invoice_read_payment(struct stripe_event *e, const struct json *payment);
+/* The payment intent that paid the invoice, "" where the invoice does not name it.  Since basil it is among the
+ * invoice's payments, where these are shown. */
+const char *stripe_invoice_intent(const struct json *invoice);
 
 /* Finds price in plans ("price_1=starter price_2=pro").  Returns its plan, with the plan's length in *length; NULL
  * when the price has none. */

@@ -96,16 +96,18 @@ static bool leave_queue(struct queue *q, struct waiter *w)
 
 enum queue_role queue_wait(struct queue *q, struct waiter *w)
 {
+	int64_t until_us = w->deadline_us;
 	enum queue_role role;
 
 	CHECK(w->done == NULL);
 	role = enter_queue(q, w);
 	if (role != QUEUE_QUEUED)
 		return role;
-	if (!completion_wait_until(&w->completion, w->deadline_us) && leave_queue(q, w))
-		return QUEUE_LATE;
-	/* Commands that a leader has taken cannot be withdrawn: wait for their answers. */
-	(void)completion_wait_until(&w->completion, -1);
+	while (!completion_wait_until(&w->completion, until_us)) {
+		if (leave_queue(q, w))
+			return QUEUE_LATE;
+		until_us = -1; /* commands that a leader has taken cannot be withdrawn: wait for their answers */
+	}
 	CHECK(w->role == QUEUE_DONE || w->role == QUEUE_LEAD);
 	return w->role;
 }

@@ -28,7 +28,7 @@ struct delay {
 };
 
 /* Takes the first waiting request, once it is due or stop is set.  NULL after stop, when none is left. */
-static const struct request *take_due(struct delay *d)
+static const struct request *take_first_due(struct delay *d)
 {
 	const struct request *request = NULL;
 
@@ -49,7 +49,7 @@ static void *delay_main(void *argument)
 	struct delay *d = argument;
 	const struct request *request;
 
-	for (request = take_due(d); request != NULL; request = take_due(d))
+	for (request = take_first_due(d); request != NULL; request = take_first_due(d))
 		edge_resume(request);
 	return NULL;
 }
