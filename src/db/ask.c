@@ -53,6 +53,36 @@ int ask_rows(struct ask *q, int max, ask_taker *take, void *rows, size_t size)
 	return got < 0 ? -1 : count;
 }
 
+int ask_page(struct ask *q, int limit, ask_taker *take, size_t size, void **rows, int *count, bool *more)
+{
+	struct db_row row;
+	int extra;
+
+	*count = 0;
+	*more = false;
+	*rows = arena_alloc(q->arena, (size_t)limit * size);
+	if (*rows == NULL)
+		return -1;
+	*count = ask_rows(q, limit, take, *rows, size);
+	if (*count < limit)
+		return *count < 0 ? -1 : 0;
+	extra = db_row(q->db, &row);
+	*more = extra == 1;
+	return extra < 0 ? -1 : 0;
+}
+
+static int take_first(struct ask *q, const struct db_row *row, void *out)
+{
+	(void)q;
+	*(int64_t *)out = db_int(row, 0);
+	return 0;
+}
+
+int ask_int(struct ask *q, int64_t *value)
+{
+	return ask_rows(q, 1, take_first, value, sizeof(*value));
+}
+
 int ask_each(struct ask *q, ask_taker *take, void *out)
 {
 	struct db_row row;

@@ -25,6 +25,10 @@ int ask_send(struct ask *q);
 int ask_send_stream(struct ask *q);
 /* Takes in at most max rows of the current result, each into size bytes of rows; their number, or -1. */
 int ask_rows(struct ask *q, int max, ask_taker *take, void *rows, size_t size);
+/* Takes in the rows of a page, in the arena.  The statement asks for limit + 1 rows; *more if the last is there. */
+int ask_page(struct ask *q, int limit, ask_taker *take, size_t size, void **rows, int *count, bool *more);
+/* Takes in the integer that is the first column of the current result's first row.  1, 0 without a row, or -1. */
+int ask_int(struct ask *q, int64_t *value);
 /* Takes in every row of the current result, one after the other, in the same place. */
 int ask_each(struct ask *q, ask_taker *take, void *out);
 /* Moves on to the next statement's result. */

@@ -243,24 +243,14 @@ int insight_usages(struct db *d, const struct account_key *key, const struct rea
 
 /* ---- lists ------------------------------------------------------------------------------------------- */
 
-/* Sends the statement, and reads at most limit rows.  The statement asks for limit + 1; *more if that row is there. */
+/* Sends the statement, and reads the rows of a page. */
 static int read_usage_rows(struct ask *q, int limit, ask_taker *take, size_t size, void **rows, int *count, bool *more)
 {
-	struct db_row row;
-	int extra;
-
 	CHECK(limit > 0);
+	*rows = NULL;
 	*count = 0;
 	*more = false;
-	*rows = arena_alloc(q->arena, (size_t)limit * size);
-	if (*rows == NULL || ask_send(q) < 0)
-		return -1;
-	*count = ask_rows(q, limit, take, *rows, size);
-	if (*count < limit)
-		return *count < 0 ? -1 : 0;
-	extra = db_row(q->db, &row);
-	*more = extra == 1;
-	return extra < 0 ? -1 : 0;
+	return ask_send(q) < 0 ? -1 : ask_page(q, limit, take, size, rows, count, more);
 }
 
 static void sql_limit(struct ask *q, int limit)

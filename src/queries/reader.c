@@ -79,25 +79,6 @@ int reader_referrer(struct db *d, struct arena *a, const struct account_key *low
 
 /* ---- transactions and usages ------------------------------------------------------------------- */
 
-/* Reads the rows of a page that was asked for with one row more than its limit. */
-static int read_usage_page(struct ask *q, int limit, ask_taker *take, size_t size, void **rows, int *count, bool *more)
-{
-	struct db_row row;
-	int extra;
-
-	*count = 0;
-	*more = false;
-	*rows = arena_alloc(q->arena, (size_t)limit * size);
-	if (*rows == NULL)
-		return -1;
-	*count = ask_rows(q, limit, take, *rows, size);
-	if (*count < limit)
-		return *count < 0 ? -1 : 0;
-	extra = db_row(q->db, &row);
-	*more = extra == 1;
-	return extra < 0 ? -1 : 0;
-}
-
 int reader_transactions(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq, int limit,
                         struct reader_transaction **rows, int *count, bool *more)
 {
@@ -109,23 +90,16 @@ int reader_transactions(struct db *d, struct arena *a, const struct account_key 
 	ask_init(&q, d, a);
 	view_ask_transactions(&q, 0, key, before_seq, limit);
 	if (ask_send(&q) == 0)
-		result = read_usage_page(&q, limit, view_transaction, sizeof(**rows), &page, count, more);
+		result = ask_page(&q, limit, view_transaction, sizeof(**rows), &page, count, more);
 	*rows = page;
 	return ask_end(&q, result);
-}
-
-static int take_cursor_number(struct ask *q, const struct db_row *row, void *out)
-{
-	(void)q;
-	*(int64_t *)out = db_int(row, 0);
-	return 0;
 }
 
 /* Reads the number of the account's newest hold. */
 static int read_newest(struct ask *q, int64_t *seq)
 {
 	*seq = 0;
-	return ask_rows(q, 1, take_cursor_number, seq, sizeof(*seq)) >= 0 && ask_next(q) == 0 ? 0 : -1;
+	return ask_int(q, seq) >= 0 && ask_next(q) == 0 ? 0 : -1;
 }
 
 static int read_usages(struct ask *q, int64_t *before_seq, int limit, void **page, int *count, bool *more)
@@ -136,7 +110,7 @@ static int read_usages(struct ask *q, int64_t *before_seq, int limit, void **pag
 		return -1;
 	if (*before_seq == 0)
 		*before_seq = newest_seq + 1;
-	return read_usage_page(q, limit, view_usage, sizeof(struct reader_usage), page, count, more);
+	return ask_page(q, limit, view_usage, sizeof(struct reader_usage), page, count, more);
 }
 
 int reader_usages(struct db *d, struct arena *a, const struct account_key *key, int64_t before_seq,
@@ -184,7 +158,7 @@ int reader_members(struct db *d, struct arena *a, const struct account_key *key,
 	sql_literal(&q.sql, " ORDER BY member_id LIMIT ");
 	sql_int(&q.sql, (int64_t)limit + 1);
 	if (ask_send(&q) == 0)
-		result = read_usage_page(&q, limit, view_member, sizeof(**rows), &page, count, more);
+		result = ask_page(&q, limit, view_member, sizeof(**rows), &page, count, more);
 	*rows = page;
 	return ask_end(&q, result);
 }
@@ -305,7 +279,7 @@ static int read_total(struct db *d, const struct account_key *key, const struct 
 
 	ask_init(&q, d, NULL);
 	sql_total(&q, key, span);
-	if (ask_send(&q) == 0 && ask_rows(&q, 1, take_cursor_number, total_micros, sizeof(*total_micros)) == 1)
+	if (ask_send(&q) == 0 && ask_int(&q, total_micros) == 1)
 		result = 0;
 	return ask_end(&q, result);
 }
@@ -348,8 +322,7 @@ int reader_used(struct db *d, const struct account_key *key, const struct zone *
 			sql_literal(&q.sql, ";");
 		sql_total(&q, key, &span);
 	}
-	if (ask_send(&q) == 0 && ask_rows(&q, 1, take_cursor_number, day_micros, sizeof(*day_micros)) == 1 &&
-	    ask_next(&q) == 0 && ask_rows(&q, 1, take_cursor_number, month_micros, sizeof(*month_micros)) == 1)
+	if (ask_send(&q) == 0 && ask_int(&q, day_micros) == 1 && ask_next(&q) == 0 && ask_int(&q, month_micros) == 1)
 		result = 0;
 	return ask_end(&q, result);
 }
@@ -413,7 +386,7 @@ int reader_open_holds(struct db *d, int64_t *count)
 
 	ask_init(&q, d, NULL);
 	sql_literal(&q.sql, "SELECT COUNT(*) FROM holds");
-	if (ask_send(&q) == 0 && ask_rows(&q, 1, take_cursor_number, count, sizeof(*count)) == 1)
+	if (ask_send(&q) == 0 && ask_int(&q, count) == 1)
 		result = 0;
 	return ask_end(&q, result);
 }
@@ -430,7 +403,7 @@ int reader_manager(struct db *d, const struct account_key *key, const char *memb
 	sql_bytes(&q.sql, key->bytes, sizeof(key->bytes));
 	sql_literal(&q.sql, " AND member_id=");
 	sql_text(&q.sql, member);
-	if (ask_send(&q) == 0 && ask_rows(&q, 1, take_cursor_number, &count, sizeof(count)) == 1)
+	if (ask_send(&q) == 0 && ask_int(&q, &count) == 1)
 		result = 0;
 	*manager = count > 0;
 	return ask_end(&q, result);
@@ -447,7 +420,7 @@ int reader_removed(struct db *d, const struct account_key *key, const char *memb
 	sql_bytes(&q.sql, key->bytes, sizeof(key->bytes));
 	sql_literal(&q.sql, " AND member_id=");
 	sql_text(&q.sql, member);
-	if (ask_send(&q) == 0 && ask_rows(&q, 1, take_cursor_number, &count, sizeof(count)) == 1)
+	if (ask_send(&q) == 0 && ask_int(&q, &count) == 1)
 		result = 0;
 	*removed = count > 0;
 	return ask_end(&q, result);
