@@ -365,6 +365,16 @@ def test_statements_are_only_sent_by_db():
         assert name == "src/db/db.c" or "mysql_" not in text(name), name
 
 
+# The steps of a batch, and statements with several results of one row each.
+ROW_BY_ROW = {"src/ledger/prefetch.c", "src/ledger/ledger.c", "src/prices/book.c", "src/prices/pricestore.c"}
+
+
+def test_rows_are_read_by_the_helpers():
+    """db_read, db_each and db_read_int for one statement; struct ask for questions with texts in an arena."""
+    users = {name for name in sources(".c") if re.search(r"\bdb_row\(", text(name)) and not name.startswith("src/db/")}
+    assert users == ROW_BY_ROW
+
+
 def test_sql_literal_takes_literals_only():
     assert re.search(r'#define sql_literal\(b, text\) buf_add\(\(b\), "" text "", sizeof\(text\) - 1\)',
                      re.sub(r"\s*\\\n\s*", " ", text("src/db/sql.h")))
