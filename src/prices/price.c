@@ -190,11 +190,26 @@ static const struct price_line *reached(const struct question *q, int i)
 	return best;
 }
 
-/* The line of the dimension in that tier: of the use's variant, else of the default one, else the dearest of all
- * variants, which is incomplete. */
+/* True if variant, such as "speed=fast", is one of the parts of whole, such as "region=us/speed=fast". */
+static bool is_part_of(const char *variant, const char *whole)
+{
+	const size_t length = strlen(variant);
+
+	if (strchr(variant, '=') == NULL || strlen(whole) <= length)
+		return false;
+	for (const char *at = whole; at != NULL; at = strchr(at, '/')) {
+		at += *at == '/';
+		if (strncmp(at, variant, length) == 0 && (at[length] == '/' || at[length] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+/* The line of the dimension in that tier: of the use's variant, else the dearest of the variant's parts, else of the
+ * default one, else the dearest of all variants.  The second and the last are incomplete. */
 static struct found in_tier(const struct question *q, enum dimension d, enum service_tier tier)
 {
-	const struct price_line *plain = NULL, *own = NULL, *dearest = NULL;
+	const struct price_line *plain = NULL, *own = NULL, *part = NULL, *dearest = NULL;
 
 	for (int i = 0; i < q->p->line_count && q->p->lines[i].dimension <= d; i++) {
 		const struct price_line *l = &q->p->lines[i], *at;
@@ -210,10 +225,14 @@ static struct found in_tier(const struct question *q, enum dimension d, enum ser
 			plain = at;
 		if (strcmp(l->variant, q->use->variant) == 0)
 			own = at;
+		if (is_part_of(l->variant, q->use->variant) && (part == NULL || is_dearer(at, part)))
+			part = at;
 	}
-	if (own == NULL)
+	if (own == NULL && part == NULL)
 		own = plain;
-	return (struct found){.line = own != NULL ? own : dearest, .incomplete = own == NULL && dearest != NULL};
+	if (part == NULL)
+		part = dearest;
+	return (struct found){.line = own != NULL ? own : part, .incomplete = own == NULL && part != NULL};
 }
 
 /* The line of the dimension: in the use's tier, else the dearest of all tiers, which is incomplete. */

@@ -16,7 +16,8 @@ enum place {
 	PLACE_CREATION,
 	PLACE_BILLED,
 	PLACE_PROCESSED,
-	PLACE_TOOLS
+	PLACE_TOOLS,
+	PLACE_SERVER_TOOLS
 };
 
 #define SERVED_MAX 14 /* bytes of a region or a speed: both fit into a variant */
@@ -52,6 +53,12 @@ enum role {
 	ROLE_PAGES,
 	ROLE_ANNOTATED,
 	ROLE_IMAGES,
+	ROLE_CALLS_WEB,
+	ROLE_CALLS_X,
+	ROLE_CALLS_FILE,
+	ROLE_CALLS_DOCUMENT,
+	ROLE_CALLS_CODE,
+	ROLE_CALLS_IMAGE,
 	ROLE_TOTAL,
 	ROLE_PROCESSED_INPUT,
 	ROLE_PROCESSED_OUTPUT,
@@ -64,6 +71,7 @@ enum role {
 	ROLE_CREATION,
 	ROLE_BILLED,
 	ROLE_PROCESSED,
+	ROLE_SERVER_TOOLS,
 	ROLE_TOOLS,
 	ROLE_ITERATIONS,
 	ROLE_CACHE_LIST,
@@ -199,12 +207,20 @@ static void say_part(struct reading *r, enum place place, const char *name, cons
 		r->cached_sum += json_int(value);
 }
 
+/* True if the name is that of the modality, in capital or small letters. */
+static bool is_modality(const char *name, const char *small)
+{
+	for (; *small != '\0' && (*name | 0x20) == *small; small++)
+		name++;
+	return *small == '\0' && *name == '\0';
+}
+
 /* The role of a modality's tokens in that place; ROLE_OTHER: they are counted as text. */
 static enum role role_of_modality(enum place place, const struct json *modality)
 {
 	size_t length = 0;
 	const char *name = modality != NULL && json_type(modality) == JSON_TEXT ? json_text(modality, &length) : "";
-	const bool audio = strcmp(name, "AUDIO") == 0, image = strcmp(name, "IMAGE") == 0;
+	const bool audio = is_modality(name, "audio"), image = is_modality(name, "image");
 
 	switch (place) {
 	case PLACE_INPUT_DETAILS:
@@ -214,7 +230,7 @@ static enum role role_of_modality(enum place place, const struct json *modality)
 	case PLACE_CACHED_DETAILS:
 		return audio ? ROLE_AUDIO_READ : image ? ROLE_IMAGE_READ : ROLE_OTHER;
 	case PLACE_OUTPUT_DETAILS:
-		if (strcmp(name, "VIDEO") == 0)
+		if (is_modality(name, "video"))
 			return ROLE_VIDEO_OUT;
 		return audio ? ROLE_AUDIO_OUT : image ? ROLE_IMAGE_OUT : ROLE_OTHER;
 	case PLACE_TOP:
@@ -222,6 +238,7 @@ static enum role role_of_modality(enum place place, const struct json *modality)
 	case PLACE_BILLED:
 	case PLACE_PROCESSED:
 	case PLACE_TOOLS:
+	case PLACE_SERVER_TOOLS:
 		break;
 	}
 	return ROLE_OTHER;
@@ -564,6 +581,7 @@ static void read_listed(struct reading *r, const struct member *m, const struct 
 		[ROLE_CREATION] = PLACE_CREATION,
 		[ROLE_BILLED] = PLACE_BILLED,
 		[ROLE_PROCESSED] = PLACE_PROCESSED,
+		[ROLE_SERVER_TOOLS] = PLACE_SERVER_TOOLS,
 		[ROLE_TOOLS] = PLACE_TOOLS,
 	};
 
@@ -838,13 +856,19 @@ static void add_others(struct reading *r)
 		{ROLE_CITATION, DIMENSION_CITATION},   {ROLE_SEARCHES, DIMENSION_SEARCH_CALLS},
 		{ROLE_QUERIES, DIMENSION_QUERIES},     {ROLE_CLASSIFIED, DIMENSION_QUERIES},
 		{ROLE_PAGES, DIMENSION_PAGES},         {ROLE_ANNOTATED, DIMENSION_ANNOTATION_PAGES},
-		{ROLE_IMAGES, DIMENSION_INPUT_IMAGES},
+		{ROLE_IMAGES, DIMENSION_INPUT_IMAGES}, {ROLE_CALLS_CODE, DIMENSION_SESSIONS},
+		{ROLE_CALLS_IMAGE, DIMENSION_IMAGES},
 	};
+	int64_t calls = 0;
 
 	r->u->counts.of[DIMENSION_SECONDS] = r->seconds.count;
-
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		r->u->counts.of[others[i].dimension] += r->said[others[i].role].count;
+	/* xAI's older count of the sources may be of the same searches. */
+	for (enum role role = ROLE_CALLS_WEB; role <= ROLE_CALLS_DOCUMENT; role++)
+		calls += r->said[role].count;
+	if (calls > r->u->counts.of[DIMENSION_SEARCH_CALLS])
+		r->u->counts.of[DIMENSION_SEARCH_CALLS] = calls;
 	/* Perplexity's models that search once do not count it (docs.perplexity.ai, pricing, request fee). */
 	if (r->context && !r->said[ROLE_SEARCHES].given)
 		r->u->counts.of[DIMENSION_SEARCH_CALLS] = 1;

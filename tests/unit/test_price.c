@@ -272,10 +272,30 @@ static void test_variants(void **state)
 		{"searchCalls=2", TIER_STANDARD, "context=odd", 55000, false, false},
 		{"images=1,searchCalls=1", TIER_STANDARD, "1024x1024/high", 194500, false, false},
 	};
+	/* A variant of two parts has the price of the dearer one where both together have none. */
+	static const struct price_line served[] = {
+		LINE(INPUT, STANDARD, 0, "", 10, 6),
+		LINE(INPUT, STANDARD, 0, "speed=fast", 60, 6),
+		LINE(INPUT, STANDARD, 0, "region=us", 11, 6),
+		LINE(OUTPUT, STANDARD, 0, "", 20, 6),
+		LINE(OUTPUT, STANDARD, 0, "region=us/speed=fast", 132, 6),
+	};
+	static const struct example serving[] = {
+		{"inputTokens=1", TIER_STANDARD, "region=eu/speed=fast", 60, true, false},
+		{"inputTokens=1", TIER_STANDARD, "speed=fast/region=us", 60, true, false},
+		{"inputTokens=1", TIER_STANDARD, "region=us/speed=slow", 11, true, false},
+		{"inputTokens=1", TIER_STANDARD, "region=us", 11, false, false},
+		{"inputTokens=1", TIER_STANDARD, "region=usa/speed=faster", 10, false, false},
+		{"inputTokens=1", TIER_STANDARD, "aspeed=fast/fast", 10, false, false},
+		{"outputTokens=1", TIER_STANDARD, "region=us/speed=fast", 132, false, false},
+		{"outputTokens=1", TIER_STANDARD, "region=eu/speed=fast", 20, false, false},
+	};
 	struct price p = priced(own, 4);
 
 	(void)state;
 	EXAMPLES(p, examples);
+	p = priced(served, 5);
+	EXAMPLES(p, serving);
 }
 
 static void test_alternatives_are_not_added(void **state)

@@ -543,6 +543,28 @@ static void test_other_members(void **state)
 		{"docs.x.ai live-search",
 	         "{'prompt_tokens':5,'completion_tokens':7,'total_tokens':12,'num_sources_used':4}",
 	         "inputTokens=5,outputTokens=7,searchCalls=4", -1, "", NO_COST},
+		{"docs.x.ai tools: an answer of a public log",
+	         "{'input_tokens':13181,'input_tokens_details':{'cached_tokens':3072},'output_tokens':4005,"
+	         "'output_tokens_details':{'reasoning_tokens':0},'total_tokens':17186,'num_sources_used':0,"
+	         "'num_server_side_tools_used':5,'cost_in_usd_ticks':482631500,'server_side_tool_usage_details':{"
+	         "'web_search_calls':0,'x_search_calls':5,'code_interpreter_calls':0,'file_search_calls':0,'mcp_calls':0,"
+	         "'document_search_calls':0,'image_generation_calls':0},'context_details':{'input_tokens':11591,"
+	         "'output_tokens':3711}}",
+	         "inputTokens=10109,cacheReadTokens=3072,outputTokens=4005,searchCalls=5", -1, "", NO_COST},
+		{"docs.x.ai tools: each of them",
+	         "{'input_tokens':1,'output_tokens':1,'num_sources_used':4,'server_side_tool_usage_details':{"
+	         "'web_search_calls':1,'x_search_calls':2,'code_interpreter_calls':3,'file_search_calls':4,'mcp_calls':5,"
+	         "'document_search_calls':6,'image_generation_calls':7}}",
+	         "inputTokens=1,outputTokens=1,images=7,searchCalls=13,sessions=3", -1, "", NO_COST},
+		{"ai 6 LanguageModelUsage: the details",
+	         "{'inputTokens':2050,'outputTokens':140,'totalTokens':2190,'cachedInputTokens':250,'inputTokenDetails':{"
+	         "'noCacheTokens':1700,'cacheReadTokens':250,'cacheWriteTokens':100},'outputTokenDetails':{"
+	         "'textTokens':100,'reasoningTokens':40}}",
+	         "inputTokens=1700,cacheReadTokens=250,cacheWriteTokens=100,outputTokens=100,reasoningTokens=40", -1,
+	         "", NO_COST},
+		{"a modality in small letters",
+	         "{'promptTokenCount':100,'promptTokensDetails':[{'modality':'audio','tokenCount':90}]}",
+	         "inputTokens=10,audioInputTokens=90", -1, "", NO_COST},
 		{"docs.cohere.com: rerank and classify", "{'billed_units':{'search_units':2,'classifications':3}}",
 	         "queries=5", -1, "", NO_COST},
 		{"docs.cohere.com: embed with images",
@@ -708,6 +730,11 @@ static void test_refusals_name_the_member(void **state)
 	         "trafficType"},
 		{"one that is not known beside one that is",
 	         "{'input_tokens':1,'output_tokens':1,'service_tier':'flex','trafficType':'ULTRA'}", "trafficType"},
+		{"searches less than none",
+	         "{'input_tokens':1,'output_tokens':1,'server_side_tool_usage_details':{'x_search_calls':-5}}",
+	         "x_search_calls"},
+		{"more new tokens than there were",
+	         "{'inputTokens':5,'outputTokens':1,'inputTokenDetails':{'noCacheTokens':6}}", "inputTokenDetails"},
 		{"two durations", "{'seconds':3600,'prompt_audio_seconds':1}", "prompt_audio_seconds"},
 		{"two durations, the short one first", "{'prompt_audio_seconds':0,'seconds':3600}", "seconds"},
 		{"half an annotated page", "{'pages_processed':1,'pages_processed_annotation':0.5}",
