@@ -5,8 +5,11 @@ texts and keys in hexadecimal.
 """
 
 import base64
+import fractions
 import gzip
 import itertools
+import json
+import math
 import pathlib
 import re
 import threading
@@ -74,6 +77,38 @@ def test_a_ledger_of_the_version_before(old, path):
             settled = old.post("/api/guard/settle", {"hold": held.json["hold"], "inputTokens": 10, "outputTokens": 10})
             assert settled.status == 200, settled
     assert old.sql(f"SELECT COUNT(*) > 0 FROM usages WHERE created_at_us > {last}") == [("1",)]
+    old.audit()
+
+
+def pinned_cost(tiers, terms, credit, tokens):
+    """As version 3 charged: five prices in pico-dollars above the highest threshold that the input exceeds."""
+    input, output = tokens
+    _, new, *_, out = [tier for tier in tiers if tier[0] == 0 or input > tier[0]][-1]
+    margin, rate, credit_value = terms
+    micros = fractions.Fraction(input * new + output * out, 10**6) * margin / rate
+    return math.ceil(micros / credit_value * 10**6 if credit else micros)
+
+
+def test_holds_of_before_keep_their_price(old):
+    """Each open hold settles at the tiers of the version that it was given, whatever has become of its model since."""
+    [path] = [path for path in LEDGERS if "guard" in path.name]
+    load(old, path)
+    tiers = {(item, version): json.loads(text) for item, version, text in
+             old.sql("SELECT item, version, tiers FROM prices WHERE kind = 0")}
+    terms = {version: tuple(map(int, rest)) for version, *rest in
+             old.sql("SELECT id, margin_ppm, rate_ppm, credit_value_ppm FROM price_versions")}
+    holds = old.sql("SELECT HEX(h.account_id), h.seq, h.item, h.price_version, a.unit FROM holds h"
+                    " JOIN accounts a ON a.id = h.account_id WHERE h.kind = 0 AND h.source = 0")
+    assert len(holds) >= 10 and len({item for _, _, item, _, _ in holds}) >= 1
+    upgrade(old)
+    for item in {item for item, _ in tiers}:
+        old.ctl("price", "set", item, "--provider", "openai", "--line", "inputTokens=0.5", "--line", "outputTokens=0.5")
+    for i, (key, seq, item, version, unit) in enumerate(holds):
+        hold = base64.urlsafe_b64encode(bytes.fromhex(key) + int(seq).to_bytes(8, "big")).decode().rstrip("=")
+        tokens = (1000 + i, 7 * i) if i % 2 else (200_001 + i, 10)
+        said = old.post("/api/guard/settle", {"hold": hold, "inputTokens": tokens[0], "outputTokens": tokens[1]})
+        assert said.status == 200, said
+        assert said.json["costMicros"] == pinned_cost(tiers[item, version], terms[version], unit == "1", tokens), hold
     old.audit()
 
 
