@@ -4,12 +4,13 @@ import csv
 import fractions
 import io
 import json
+import re
 import urllib.parse
 
 import pytest
 
 import guard
-from octroi import Octroi
+from octroi import TOP, Octroi, wait_until
 
 F = fractions.Fraction
 PRICES = {
@@ -369,6 +370,38 @@ def test_an_account_s_estimate_is_in_its_unit_with_its_lines(o, account):
     assert said == o.post("/api/pricing/estimate", body).json
     assert estimate(o, account, action="debrief", quantity=3).json["quantity"] == 3
     assert estimate(o, "t:nobody-yet", model="talker").json["unit"] == "money"
+
+
+ROWS = re.findall(r"^\| `(\w+)` \| ([\d.]+) × ([\d.]+) \| ([\d.]+) \|$", (TOP / "docs/prices.md").read_text(), re.M)
+TOKENS = {"inputTokens": "inputTokens", "outputTokens": "outputTokens"}
+# They may be counted by settle alone: authorize is told the tokens as a whole.
+OF_TOKENS = ("inputTokens", "cacheReadTokens", "cacheWriteTokens", "cacheWrite1hTokens", "outputTokens")
+
+
+def test_each_dimension_is_estimated_reserved_and_charged_alike(o, account):
+    """The worked examples of docs/prices.md, through the estimate, the guard, the lines and the list."""
+    assert len(ROWS) == 30
+    for name, _, price, _ in ROWS:
+        o.ctl("price", "set", f"only/{name}", "--provider", "p", "--line", f"{name}={price}")
+    wait_until(lambda: estimate(o, account, model=f"only/{name}").status == 200, 10, "the last price")
+    for name, count, price, dollars in ROWS:
+        model = f"only/{name}"
+        number = count if "." in count or name in ("seconds", "outputSeconds", "videoSeconds", "outputVideoSeconds") else int(count)
+        none = {"inputTokens": 0, "outputTokens": 0}
+        asked = {**none, name: count} if name in TOKENS else {**none, "counts": f"{name}={count}"}
+        said = estimate(o, account, model=model, **asked).json
+        assert (said["costMicros"], said.get("usageIncomplete")) == (money(dollars), None), name
+        assert {line["dimension"] for line in said["lines"]} <= {name, "rounding"}, name
+        bounds = {} if name in OF_TOKENS else {"inputTokens": 0, "maxOutputTokens": 0, "counts": {name: number}}
+        held = authorize(o, account, model, **bounds)
+        assert not bounds or held["reservedMicros"] == money(dollars), name
+        said = settle(o, held["hold"], counts={name: number})
+        assert (said["costMicros"], said["settlement"], said.get("usageIncomplete")) == (money(dollars), "exact", None), name
+        shown = {line["dimension"]: line.get("count") for line in lines_of(o, account, said["hold"])["lines"]}
+        assert str(shown.pop(name)) == count and set(shown) <= {"rounding"}, name
+        [listed] = json.loads(o.ctl("price", "show", model, "--json").stdout)["items"]
+        assert (listed["dimension"], F(listed["dollars"]) / int(listed["per"])) == (name, F(price))
+    o.audit()
 
 
 @pytest.mark.parametrize("query", (
