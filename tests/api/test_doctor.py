@@ -151,6 +151,27 @@ def test_mode_of_a_secret_file(o, tmp_path, key, mode, expected):
     assert expected == "ok" or f"chmod 640 {secret}" in found["advice"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("owner, owner_of_directory, mode, expected", [
+    (0, 0, 0o755, "ok"), (54321, 0, 0o755, "problem"), (0, 54321, 0o755, "problem"), (0, 0, 0o775, "problem"),
+    (0, 0, 0o757, "problem"), (0, 0, 0o1777, "ok")])
+def test_another_user_could_put_another_file_there(o, tmp_path, owner, owner_of_directory, mode, expected):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("octroi.conf", "token_secret"):
+        text = "5" * 64
+        if name == "octroi.conf":
+            text = re.sub(r"(?m)^token_secret\b.*\n", "", pathlib.Path(o.env["OCTROI_CONF"]).read_text())
+            text += f"token_secret_file = {folder}/token_secret\n"
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o600)
+        os.chown(folder / name, owner, 0)
+    os.chown(folder, owner_of_directory, 0)
+    folder.chmod(mode)
+    _, checks = doctor(o, conf=folder / "octroi.conf")
+    assert [checks[name]["state"] for name in ("configuration owner", "token_secret_file")] == [expected] * 2, checks
+
+
 def test_no_configuration_is_said(o):
     """Every setting of the environment's, and no file at all."""
     settings = dict(re.findall(r"^(\w+) = (.*)$", pathlib.Path(o.env["OCTROI_CONF"]).read_text(), re.M))

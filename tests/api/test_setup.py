@@ -90,7 +90,7 @@ def running(site):
     with open(site.dir / "log", "wb") as log:
         octroi = subprocess.Popen([BUILD / "octroi", "-c", site.conf], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
-        wait_until(lambda: socket.exists() or octroi.poll() is not None, 30, "octroi")
+        wait_until(lambda: socket.exists() or octroi.poll() is not None, 120, "octroi")
         yield socket
     finally:
         octroi.terminate()

@@ -1,6 +1,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "ctl/doctor/doctor.h"
 
 #define TOKEN_SECRET_MIN 32
+#define SERVICE_USER "octroi" /* the package's */
 #define CHECK_MAX 64
 #define ADVICE_MAX 512
 #define GROUPS_MAX 64
@@ -34,6 +36,32 @@ static bool holds_secrets(const struct config *config)
 	return any;
 }
 
+/* Whether the file or directory belongs to somebody else than root, octroi, or the user who asks. */
+static bool is_anothers(const struct stat *s)
+{
+	const struct passwd *octroi = getpwnam(SERVICE_USER);
+
+	return s->st_uid != 0 && s->st_uid != geteuid() && (octroi == NULL || s->st_uid != octroi->pw_uid);
+}
+
+/* Whether another user could put another file there: as its owner, or as somebody who may write to the directory. */
+static bool is_replaceable(const char *path, const struct stat *s)
+{
+	const char *slash = strrchr(path, '/');
+	char directory[PATH_MAX];
+	struct stat d;
+
+	if (is_anothers(s))
+		return true;
+	if (slash == NULL)
+		(void)snprintf(directory, sizeof(directory), ".");
+	else
+		(void)snprintf(directory, sizeof(directory), "%.*s", slash == path ? 1 : (int)(slash - path), path);
+	if (stat(directory, &d) != 0)
+		return false;
+	return is_anothers(&d) || ((d.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (d.st_mode & S_ISVTX) == 0);
+}
+
 static void check_config(struct doctor *D)
 {
 	const struct config *config = D->ctl->config;
@@ -51,6 +79,12 @@ static void check_config(struct doctor *D)
 		return;
 	}
 	doctor_say(D, "configuration", DOCTOR_OK, "", "%s is valid", config->path);
+	if (is_replaceable(config->path, &s))
+		doctor_say(D, "configuration owner", DOCTOR_PROBLEM,
+		           "chown root the file and its directory, and chmod go-w the directory",
+		           "another user may write %s anew", config->path);
+	else
+		doctor_say(D, "configuration owner", DOCTOR_OK, "", "nobody else may write it anew");
 	if ((s.st_mode & (S_IROTH | S_IWOTH)) == 0 && (s.st_mode & S_IWGRP) == 0)
 		doctor_say(D, "configuration mode", DOCTOR_OK, "", "%03o", (unsigned)s.st_mode & 0777);
 	else if ((s.st_mode & (S_IWOTH | S_IWGRP)) != 0 || holds_secrets(config))
@@ -79,6 +113,10 @@ static void check_secret_file(void *context, const char *name, const char *path)
 		doctor_say(D, check, DOCTOR_PROBLEM, advice,
 		           "%s has mode %03o: others may read the secret or change it", path,
 		           (unsigned)s.st_mode & 0777);
+	else if (is_replaceable(path, &s))
+		doctor_say(D, check, DOCTOR_PROBLEM,
+		           "chown root the file and its directory, and chmod go-w the directory",
+		           "another user may write %s anew", path);
 	else
 		doctor_say(D, check, DOCTOR_OK, "", "%s, mode %03o", path, (unsigned)s.st_mode & 0777);
 }
