@@ -4,15 +4,18 @@
     demo/chat.py PORT        serves on 127.0.0.1:PORT, behind the web server
 
     POST /demo/chat-py   {"prompt":"…","stream":false,"requestId":"…"}
+    GET  /demo/app/      a page with the same chat, of DEMO_VISITOR and with DEMO_MODEL
 
 Nothing but the standard library.  Where octroi is and with which key comes from the environment:
-OCTROI_INTERNAL_URL, OCTROI_GUARD_KEY, PROVIDER_URL, PROVIDER_KEY, DEMO_ACCOUNT.
+OCTROI_INTERNAL_URL, OCTROI_GUARD_KEY, PROVIDER_URL, PROVIDER_KEY, DEMO_ACCOUNT; for the page OCTROI_APP_KEY, DEMO_APP
+(the directory of its files), DEMO_VISITOR, DEMO_MODEL.
 """
 
 import http.client
 import http.server
 import json
 import os
+import pathlib
 import sys
 import time
 import urllib.error
@@ -21,7 +24,12 @@ import uuid
 
 MODEL = "gpt-4o"
 MAX_OUTPUT_TOKENS = 200
+APP_OUTPUT_TOKENS = 60
 SETTLE_TRIES = 4
+PAGE = {"/demo/app/": ("index.html", "text/html"), "/demo/app/app.js": ("app.js", "text/javascript"),
+        "/demo/app/app.css": ("app.css", "text/css")}
+POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
+          "form-action 'self'; frame-ancestors 'none'")
 
 
 class Refused(Exception):
@@ -49,10 +57,10 @@ def post(url, key, document):
         return e.code, e
 
 
-def octroi(path, document):
+def octroi(path, document, key="OCTROI_GUARD_KEY"):
     """Calls octroi; (status, answer).  Without an answer nothing may be spent: 503."""
     try:
-        status, response = post(os.environ["OCTROI_INTERNAL_URL"] + path, os.environ["OCTROI_GUARD_KEY"], document)
+        status, response = post(os.environ["OCTROI_INTERNAL_URL"] + path, os.environ[key], document)
         with response:
             answer = json.load(response)
         if isinstance(answer, dict):
@@ -73,9 +81,9 @@ def settle(settlement):
     return status, answer
 
 
-def completion(prompt, most, stream, say):
+def completion(prompt, most, stream, say, model):
     """Asks the provider; say(text) gets the answer as it comes.  The usage object, None if none came."""
-    document = {"model": MODEL, "messages": [{"role": "user", "content": prompt}], "max_tokens": most}
+    document = {"model": model, "messages": [{"role": "user", "content": prompt}], "max_tokens": most}
     if stream:
         document.update(stream=True, stream_options={"include_usage": True})
     try:
@@ -100,11 +108,11 @@ def completion(prompt, most, stream, say):
         return usage
 
 
-def guarded_chat(prompt, request_id, stream, say):
+def guarded_chat(prompt, request_id, stream, say, account=None, model=MODEL, most=MAX_OUTPUT_TOKENS):
     """One request, paid for.  (status, what the guard said).  A page that repeats it sends the same request_id."""
     status, hold = octroi("/api/guard/authorize", {
-        "account": os.environ["DEMO_ACCOUNT"], "requestId": request_id, "model": MODEL,
-        "inputBytes": len(prompt.encode()), "maxOutputTokens": MAX_OUTPUT_TOKENS})
+        "account": account or os.environ["DEMO_ACCOUNT"], "requestId": request_id, "model": model,
+        "inputBytes": len(prompt.encode()), "maxOutputTokens": most})
     # Only a new hold is a permission.
     if status != 200 or not {"hold", "maxOutputTokens"} <= hold.keys():
         return status if status != 200 else 503, hold
@@ -113,7 +121,7 @@ def guarded_chat(prompt, request_id, stream, say):
         return 409, {"error": "CONFLICT", "hold": hold["hold"], "holdState": hold["holdState"]}
     settlement = {"hold": hold["hold"], "outcome": "partial"}
     try:
-        usage = completion(prompt, hold["maxOutputTokens"], stream, say)
+        usage = completion(prompt, hold["maxOutputTokens"], stream, say, model)
         settlement.update({"usage": usage, "outcome": "complete"} if usage else {})
     except Refused as e:
         print(f"provider: {e!r}", file=sys.stderr, flush=True)
@@ -135,9 +143,24 @@ class Page(http.server.BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        self.reply(405, {"error": "METHOD_NOT_ALLOWED"})
+        if self.path.split("?")[0] not in PAGE:
+            self.reply(405, {"error": "METHOD_NOT_ALLOWED"})
+            return
+        name, kind = PAGE[self.path.split("?")[0]]
+        body = (pathlib.Path(os.environ["DEMO_APP"]) / name).read_bytes()
+        self.send_response(200)
+        for header, value in (("Content-Type", kind + "; charset=utf-8"), ("Content-Length", str(len(body))),
+                              ("Content-Security-Policy", POLICY), ("X-Content-Type-Options", "nosniff"),
+                              ("Referrer-Policy", "no-referrer"), ("Cache-Control", "no-cache")):
+            self.send_header(header, value)
+        self.end_headers()
+        self.wfile.write(body)
 
     def do_POST(self):
+        if self.path == "/demo/app/token":
+            # Everybody who opens the page is the same customer.  An application asks for the one who is signed in.
+            self.reply(*octroi("/api/tokens", {"account": os.environ["DEMO_VISITOR"]}, "OCTROI_APP_KEY"))
+            return
         try:
             asked = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
             prompt, stream = asked["prompt"], asked.get("stream") is True
@@ -148,6 +171,11 @@ class Page(http.server.BaseHTTPRequestHandler):
             self.reply(400, {"error": "INVALID_REQUEST"})
             return
         words = []
+        if self.path == "/demo/app/chat":
+            status, guard = guarded_chat(prompt, request_id, False, words.append, os.environ["DEMO_VISITOR"],
+                                         os.environ["DEMO_MODEL"], APP_OUTPUT_TOKENS)
+            self.reply(status, {"reply": "".join(words), "guard": guard})
+            return
         if not stream:
             status, guard = guarded_chat(prompt, request_id, False, words.append)
             self.reply(status, {"reply": "".join(words), "guard": guard})

@@ -467,6 +467,12 @@ static bool is_address(const char *text)
 	       strncmp(text, "[::1]:", 6) == 0;
 }
 
+/* A key that moves money: no Stripe of tests or of the demo may take its place. */
+static bool is_live_key(const char *key)
+{
+	return strncmp(key, "sk_live_", 8) == 0 || strncmp(key, "rk_live_", 8) == 0;
+}
+
 static void people_check(struct loading *g, const struct config *c)
 {
 	const char *url = c->jwt_jwks_url[0] != '\0' ? c->jwt_jwks_url : c->jwt_issuer;
@@ -474,7 +480,10 @@ static void people_check(struct loading *g, const struct config *c)
 	if (c->jwt_issuer[0] != '\0' && !is_trusted_url(url))
 		(void)complain(g, "%s: jwt_jwks_url, or else jwt_issuer, must begin with https://",
 		               where(g, c->jwt_jwks_url[0] != '\0' ? "jwt_jwks_url" : "jwt_issuer"));
-	if (c->stripe_secret_key[0] != '\0' && !is_trusted_url(c->stripe_api_base))
+	if (is_live_key(c->stripe_secret_key) && strncmp(c->stripe_api_base, "https://", 8) != 0)
+		(void)complain(g, "%s: stripe_api_base must begin with https:// with a live stripe_secret_key",
+		               where(g, "stripe_api_base"));
+	else if (c->stripe_secret_key[0] != '\0' && !is_trusted_url(c->stripe_api_base))
 		(void)complain(g, "%s: stripe_api_base must begin with https://: the secret key goes there",
 		               where(g, "stripe_api_base"));
 }

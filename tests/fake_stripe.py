@@ -23,10 +23,12 @@ import copy
 import datetime
 import hashlib
 import hmac
+import html
 import http.client
 import http.server
 import itertools
 import json
+import os
 import re
 import secrets
 import socket
@@ -182,6 +184,7 @@ class FakeStripe:
         self.undelivered = []
         self.troubles, self.stops = [], []
         self.clock_skew = 0
+        self.remembers_customers = True  # False: an unknown customer is one
         self.time = None              # the time of Stripe's objects, where a test sets it
         self.prices = {}              # of subscriptions: id -> (amount, "month" | "year" | "week")
         self.webhook_events = ["*"]   # what the webhook endpoint is enabled for
@@ -258,6 +261,10 @@ class FakeStripe:
         return made
 
     def get(self, kind, id, param="id"):
+        if kind == "customer" and not self.remembers_customers and id not in self.objects[kind]:
+            self.new(kind, "cus", email=None, name=None, metadata={}, default_source=None,
+                     invoice_settings={"default_payment_method": None})["id"] = id
+            self.objects[kind][id] = self.objects[kind].popitem()[1]
         if id not in self.objects[kind]:
             raise invalid(f"No such {kind}: '{id}'", param, "resource_missing", 404 if param == "id" else 400)
         return self.objects[kind][id]
@@ -1050,8 +1057,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if stripe.webhook_url:
                 threading.Thread(target=stripe.deliver, daemon=True).start()
             return
-        page = (f"<!doctype html><title>Pay</title><form method=post><button>Pay {session['amount_total'] / 100:.2f} "
-                f"{session['currency'].upper()}</button></form>").encode()
+        back = html.escape(session.get("cancel_url") or session["success_url"])
+        page = (f"<!doctype html><html lang=en><title>Fake payment page</title><h1>A payment page for tests and the demo</h1>"
+                f"<p>No money moves, and no card is asked for.</p><form method=post><button>Pay {session['amount_total'] / 100:.2f} "
+                f"{session['currency'].upper()}</button></form><p><a href=\"{back}\">Go back without paying</a></p>").encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(page)))
@@ -1065,8 +1074,15 @@ def main():
     parser.add_argument("--webhook-url")
     options = parser.parse_args()
     with FakeStripe(port=options.port, webhook_url=options.webhook_url) as stripe:
-        for name, value in stripe.settings().items():
-            print(f"{name} = {value}", flush=True)
+        # Of an octroi that stays: its keys, and customers of the time before this process.
+        stripe.key = os.environ.get("FAKE_STRIPE_KEY", stripe.key)
+        stripe.webhook_secret = os.environ.get("FAKE_STRIPE_WEBHOOK_SECRET", stripe.webhook_secret)
+        if not stripe.key.startswith("sk_test_"):
+            parser.error("this fake has no live key")
+        stripe.remembers_customers = False
+        if "FAKE_STRIPE_KEY" not in os.environ:
+            for name, value in stripe.settings().items():
+                print(f"{name} = {value}", flush=True)
         try:
             stripe._thread.join()
         except KeyboardInterrupt:
