@@ -1,5 +1,7 @@
 // The one script of a page that shows octroi's elements: each element's module is loaded when the element is met.
 const MODULES = {
+	"octroi-admin": "./elements/admin.js",
+	"octroi-alerts": "./elements/alerts.js",
 	"octroi-balance": "./elements/balance.js",
 	"octroi-billing": "./elements/billing.js",
 	"octroi-diagnosis": "./elements/diagnosis.js",

@@ -9,7 +9,7 @@ from test_billing import clean, link, use
 ELEMENTS = {
     "octroi-balance": "€11.99", "octroi-topup": "Continue to payment", "octroi-plan": None, "octroi-usage": "in the last 30 days",
     "octroi-history": "Movements", "octroi-limits": "€0.00 of €20.00", "octroi-members": "€3.00",
-    "octroi-diagnosis": "What was checked", "octroi-invoices": None, "octroi-billing": "Balance",
+    "octroi-diagnosis": "What was checked", "octroi-invoices": None, "octroi-billing": "Balance", "octroi-alerts": "below €2.00",
 }
 
 

@@ -1,5 +1,6 @@
 // <octroi-billing>: all of it, in the order of a customer's questions: what is left, what did it cost, how to pay.
 import {OctroiElement, css, define, html} from "../element.js";
+import "./alerts.js";
 import "./balance.js";
 import "./diagnosis.js";
 import "./history.js";
@@ -40,6 +41,7 @@ class Billing extends OctroiElement {
 				<octroi-history></octroi-history>
 				<div class="pair"><octroi-limits></octroi-limits><octroi-members></octroi-members></div>
 				<octroi-invoices></octroi-invoices>
+				<octroi-alerts></octroi-alerts>
 			</div></div>`;
 	}
 }

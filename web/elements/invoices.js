@@ -30,7 +30,9 @@ class Invoices extends OctroiElement {
 			return this.refused === undefined ? this.waiting() : this.refused.status === 404 || this.refused.status === 403 ? nothing : this.trouble(this.refused);
 		if (this.items.length === 0)
 			return nothing;
-		return html`<section class="card stack" part="card" aria-labelledby="title"><h2 id="title">${this.say("invoices")}</h2>
+		return html`<section class="card stack" part="card" aria-labelledby="title">
+			<div class="row between"><h2 id="title">${this.say("invoices")}</h2>
+				<button class="plain small no-print" part="csv" @click=${() => this.download("/api/credits/invoices?limit=100", "octroi-invoices.csv")}>${this.say("csv")}<span class="hide"> ${this.say("invoices")}</span></button></div>
 			<div class="scroll" role="group" aria-labelledby="title" tabindex="0"><table part="table"><thead><tr><th scope="col">${this.say("date")}</th><th scope="col">${this.say("invoice")}</th>
 				<th scope="col">${this.say("state")}</th><th scope="col" class="number">${this.say("amount")}</th></tr></thead>
 				<tbody>${this.items.map((i) => this.line(i))}</tbody></table></div>

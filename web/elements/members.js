@@ -36,7 +36,8 @@ class Members extends OctroiElement {
 		if (members.length === 0 || this.account === undefined)
 			return nothing;
 		return html`<section class="card stack" part="card" aria-labelledby="title">
-			<h2 id="title">${this.say("members")}</h2>
+			<div class="row between"><h2 id="title">${this.say("members")}</h2>
+				<button class="plain small no-print" part="csv" @click=${() => this.download("/api/credits/settings?limit=100", "octroi-members.csv")}>${this.say("csv")}<span class="hide"> ${this.say("members")}</span></button></div>
 			<div class="scroll" role="group" aria-labelledby="title" tabindex="0"><table part="table"><thead><tr>
 				<th scope="col">${this.say("member")}</th><th scope="col">${this.say("role")}</th>
 				<th scope="col">${this.say("members.used")}</th></tr></thead>

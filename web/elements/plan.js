@@ -1,4 +1,4 @@
-// <octroi-plan>: the plan's allowance of this period.
+// <octroi-plan>: the plan's allowance of this period, and credit that expires.
 import {OctroiElement, css, define, html, nothing} from "../element.js";
 import {bar} from "../bar.js";
 
@@ -8,16 +8,35 @@ class Plan extends OctroiElement {
 		.left { font-size: 1.5rem; font-weight: 650; }
 	`];
 
+	static properties = {grants: {state: true}};
+
+	// Grants change with movements and usages.
+	async heard(c) {
+		const newest = `${c.transactions[0]?.id} ${c.usages[0]?.id}`;
+		const asked = newest === this.newest || (c.member !== undefined && c.member.role !== "manager");
+		this.newest = newest;
+		if (!asked)
+			this.grants = (await this.ask("/api/credits/grants"))?.items.filter((g) => g.expiresAt !== null) ?? this.grants;
+	}
+
 	view(c) {
 		const a = c.allowance;
+		const expiring = this.grants ?? [];
 		if (c.plan === undefined && a === undefined)
-			return nothing;
+			return expiring.length === 0 ? nothing : html`<section class="card stack" part="card" aria-labelledby="title">
+				<h2 id="title">${this.say("grants.expire")}</h2>${this.expiring(c, expiring)}</section>`;
 		return html`<section class="card stack" part="card" aria-labelledby="title">
 			<div class="row between"><h2 id="title">${this.say("plan")}</h2><bdi part="name">${c.plan ?? ""}</bdi></div>
 			${a === undefined ? nothing : this.allowance(c, a)}
+			${this.expiring(c, expiring.filter((g) => g.type !== "PLAN_ALLOWANCE"))}
 			${c.nextPlan ? html`<p class="small">${this.say("plan.next", {plan: c.nextPlan})}</p>` : nothing}
 			${c.nextPlan === null ? html`<p class="small">${this.say("plan.ends")}</p>` : nothing}
 		</section>`;
+	}
+
+	expiring(c, grants) {
+		return grants.map((g) => html`<p class="small">${this.say(`type.${g.type}`)}: ${this.say("grants.expires",
+			{amount: this.words.amount(g.remainingMicros, c), time: this.words.time(g.expiresAt)})}</p>`);
 	}
 
 	allowance(c, a) {
