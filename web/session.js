@@ -1,5 +1,8 @@
 // The session of a page: whose token is sent, and what several elements read together.  A page shows one customer.
 const POLL_MS = 30_000;
+// Everything else follows what this path tells, and is asked for by itself much more seldom.
+const LEADING = "/api/credits";
+const FOLLOW_MS = 600_000;
 const RETRY_FIRST_MS = 1_000;
 const RETRY_LAST_MS = 30_000;
 const TIMEOUT_MS = 30_000;
@@ -88,6 +91,11 @@ class Session extends EventTarget {
 	refresh() {
 		this.#watched.forEach((watched) => watched.load());
 	}
+
+	// What has changed of the account may have changed the answers of the other paths.
+	follow() {
+		this.#watched.forEach((watched) => watched.path === LEADING || watched.load());
+	}
 }
 
 class Watched {
@@ -96,6 +104,7 @@ class Watched {
 	#timer;
 	#run = 0;
 	#failures = 0;
+	#told;
 
 	constructor(owner, path, lang) {
 		Object.assign(this, {owner, path, lang});
@@ -121,18 +130,29 @@ class Watched {
 
 	async load() {
 		const run = ++this.#run;
-		let wait = POLL_MS;
+		let wait = this.path === LEADING ? POLL_MS : FOLLOW_MS;
 		clearTimeout(this.#timer);
 		try {
 			const answer = await this.owner.ask(this.path, {lang: this.lang});
 			this.#failures = 0;
 			this.#tell(run, {answer});
+			if (this.path === LEADING)
+				this.#lead(answer);
 		} catch (refusal) {
 			wait = this.#pause(refusal);
 			this.#tell(run, {refusal});
 		}
 		if (run === this.#run && wait > 0)
 			this.#timer = setTimeout(() => document.hidden ? this.#later() : this.load(), wait);
+	}
+
+	// A hold that comes and goes changes nothing that the other paths tell.
+	#lead(answer) {
+		const told = JSON.stringify([answer.balanceMicros, answer.status, answer.plan, answer.limits, answer.statement, answer.members,
+			answer.transactions?.[0]?.id, answer.usages?.[0]?.id]);
+		if (this.#told !== undefined && this.#told !== told)
+			this.owner.follow();
+		this.#told = told;
 	}
 
 	#later() {

@@ -5,7 +5,7 @@ import pathlib
 import shutil
 import tempfile
 
-from octroi import wait_until
+from octroi import build_dir, wait_until
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
@@ -37,6 +37,13 @@ function read(node) {
 }
 return read(document.body).replace(/[\\t\\n]+/g, "\\n").replaceAll("\\u00a0", " ").replaceAll("\\u202f", " ");
 """
+
+
+def keep_picture(browser, name):
+    """A picture of the page for people to look at, in BUILD/tests-results/web."""
+    where = build_dir() / "tests-results" / "web"
+    where.mkdir(parents=True, exist_ok=True)
+    browser.picture(where / f"{name}.png")
 
 
 class Browser:

@@ -4,6 +4,7 @@ import guard
 import plans
 import pytest
 from octroi import wait_until
+from browser import keep_picture
 from test_billing import clean, link, use
 
 ELEMENTS = {
@@ -77,29 +78,177 @@ def test_allowance_of_a_plan(nginx, browser):
     clean(browser)
 
 
-def suspend(o, account):
-    assert o.call("PUT", f"/api/accounts/{account}", {"status": "suspended"}, key="app").status == 200
+# ---- the cases of a balance, each with its one next action -------------------------------------------------
 
 
-def daily(o, account):
-    assert o.call("PUT", f"/api/credits/settings?account={account}", {"dailyLimitMicros": 1}, key="app").status == 200
+def changed(o, account, **fields):
+    put = o.call("PUT", f"/api/accounts/{account}", fields, key="app")
+    assert put.status == 200, put
 
 
-def nothing(o, account):
-    pass
+def limited(o, account, **limits):
+    put = o.call("PUT", f"/api/credits/settings?account={account}", limits, key="app")
+    assert put.status == 200, put
 
 
-@pytest.mark.parametrize("funds, trouble, case", [
-    (0, nothing, "prepaid_used_up"), (5_000_000, daily, "daily_limit_reached"), (5_000_000, suspend, "suspended"),
-])
-def test_case_and_its_next_step(nginx, browser, funds, trouble, case):
-    account = nginx.account(funds_micros=funds)
-    if funds:
-        use(nginx, account)
-    trouble(nginx, account)
-    said = nginx.get(f"/api/credits/diagnosis?account={account}").json
-    assert said["case"] == case, said
-    browser.open(link(nginx, account))
-    browser.reads(said["title"])
-    browser.reads(said["nextAction"]["text"])
+def used(o, funds=5_000_000, member=None):
+    account = o.account(funds_micros=funds)
+    if member:
+        assert o.call("PUT", f"/api/accounts/{account}/members/{member}", {"role": "member"}, key="app").status == 200
+    use(o, account, **({"member": member} if member else {}))
+    return account
+
+
+def prepaid_used_up(o):
+    return o.account(), None
+
+
+def nothing_wrong(o):
+    return used(o), None
+
+
+def suspended(o):
+    account = used(o)
+    changed(o, account, status="suspended")
+    return account, None
+
+
+def daily_limit_reached(o):
+    account = used(o)
+    limited(o, account, dailyLimitMicros=1)
+    return account, None
+
+
+def monthly_limit_reached(o):
+    account = used(o)
+    limited(o, account, monthlyLimitMicros=1)
+    return account, None
+
+
+def postpaid_normal(o):
+    account = o.account(mode="postpaid", hardLimitMicros=50_000_000)
+    o.fund(account, -15_000_000)
+    return account, None
+
+
+def hard_limit_reached(o):
+    account = o.account(mode="postpaid", hardLimitMicros=15_000_000)
+    o.fund(account, -15_000_000)
+    return account, None
+
+
+def card_problem(o):
+    account = o.account(mode="postpaid", hardLimitMicros=50_000_000)
+    o.fund(account, -5_000_000)
+    assert o.post(f"/api/credits/pay?account={account}", {}, key="app").status == 402
+    return account, None
+
+
+def allowance_used_up(o):
+    plans.add(o, "cases", pool_micros=3_000_000)
+    account = o.account(unit="credit", plan="cases")
+    guard.charge(o, account, "debrief", quantity=3)
+    return account, None
+
+
+def member_limit_reached(o, **limit):
+    account = used(o, member="ann")
+    limited(o, account, members={"ann": limit or {"limitMicros": 1}})
+    return account, "ann"
+
+
+def member_daily_limit_reached(o):
+    return member_limit_reached(o, dailyLimitMicros=1)
+
+
+def member_monthly_limit_reached(o):
+    return member_limit_reached(o, monthlyLimitMicros=1)
+
+
+CASES = [prepaid_used_up, nothing_wrong, suspended, daily_limit_reached, monthly_limit_reached, postpaid_normal, hard_limit_reached,
+         card_problem, allowance_used_up, member_limit_reached, member_daily_limit_reached, member_monthly_limit_reached]
+
+
+@pytest.mark.parametrize("lang", ["en", "fr"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_case_and_its_next_step(nginx, browser, case, lang):
+    account, member = case(nginx)
+    token = link(nginx, account, member).split("#token=")[1]
+    said = nginx.get("/api/credits/diagnosis", key=token, public=True, headers={"Accept-Language": lang}).json
+    assert said["case"] == case.__name__, said
+    browser.open(link(nginx, account, member) + "&lang=" + lang)
+    browser.reads({"en": "History", "fr": "Historique"}[lang])
+    if case is nothing_wrong:
+        browser.reads({"en": "Balance", "fr": "Solde"}[lang])
+        assert said["nextAction"]["id"] == "none" and browser.find_all("[part=action]") == [], "a page without trouble asks for nothing"
+    else:
+        browser.reads(said["title"])
+        browser.reads(said["nextAction"]["text"])
+        assert browser.text.count(said["nextAction"]["text"]) == 1
+    keep_picture(browser, f"{case.__name__}-{lang}")
     clean(browser)
+
+
+def test_page_that_waits_asks_for_little(nginx, browser):
+    """One request every 30 s; limits and diagnosis when that tells of a change."""
+    account = nginx.account(funds_micros=1_000_000)
+    browser.open(link(nginx, account))
+    browser.reads("Nothing yet.")
+    browser.run("""window.asked = []; window.timers = [];
+        const fetch = window.fetch; window.fetch = (path, ...more) => { window.asked.push(String(path).split("?")[0]); return fetch(path, ...more); };
+        const set = window.setTimeout; window.setTimeout = (call, ms) => { window.timers.push([call, ms]); return set(() => undefined, 0); };
+        document.dispatchEvent(new Event("visibilitychange"));""")
+    wait_until(lambda: len([t for t in browser.run("return window.timers.map((t) => t[1])") if t >= 30_000]) >= 3, 20, "the next polls")
+    waits = browser.run("return window.timers.map((t) => t[1]).filter((ms) => ms >= 1000)")
+    assert waits.count(30_000) == 1 and set(waits) <= {30_000, 600_000}, waits
+    poll = "window.asked = []; window.timers.find((t) => t[1] === 30000)[0]()"
+    browser.run(poll)
+    wait_until(lambda: browser.run("return window.asked"), 10, "a poll")
+    wait_until(lambda: browser.run("return window.timers.filter((t) => t[1] === 30000).length") == 2, 10, "its answer")
+    assert browser.run("return window.asked") == ["/api/credits"]
+    nginx.fund(account, 1_000_000)
+    browser.run(poll)
+    browser.reads("€2.00")
+    wait_until(lambda: {"/api/credits/settings", "/api/credits/diagnosis"} <= set(browser.run("return window.asked")), 15, "what follows")
+
+
+def test_credit_that_expires_is_told(nginx, browser):
+    account = nginx.account(funds_micros=1_000_000)
+    nginx.ctl("account", "credit", account, "5", "--type", "PROMO_BONUS", "--reason", "r", "--actor", "a", "--expires", "2031-12-24T12:00:00Z")
+    browser.open(link(nginx, account))
+    browser.reads("Promotional credit: €5.00 expires on Dec 24, 2031")
+    clean(browser)
+
+
+def test_thresholds_are_changed_and_crossed(nginx, browser):
+    account = nginx.account(funds_micros=9_000_000)
+    browser.open(link(nginx, account))
+    browser.reads("below €2.00")
+    browser.click("section button", "Change")  # the last one: alerts stand at the end
+    field = browser.find("input[name=thresholds]")
+    field.clear()
+    field.send_keys("7,50; nonsense")
+    browser.click("button", "Save")
+    browser.reads("Up to 4 amounts")
+    field.clear()
+    field.send_keys("7,50; 2")
+    browser.click("button", "Save")
+    browser.reads("below €7.50 or €2.00")
+    nginx.fund(account, -2_000_000)
+    browser.run("document.dispatchEvent(new Event('visibilitychange'))")
+    browser.reads("Balance low")
+    assert nginx.get(f"/api/credits/alerts?account={account}").json["thresholdsMicros"] == [7_500_000, 2_000_000]
+    clean(browser)
+
+
+def test_csv_of_members_is_all_of_them(nginx, browser, tmp_path):
+    account = nginx.account(funds_micros=1_000_000)
+    for i in range(200):
+        assert nginx.call("PUT", f"/api/accounts/{account}/members/m{i:03}", {"role": "member"}, key="app").status == 200
+    browser.cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    browser.open(link(nginx, account))
+    browser.reads("m000")
+    browser.click("octroi-members [part=csv], section[aria-labelledby=title] button", "Save as CSV Members")
+    wait_until(lambda: (tmp_path / "octroi-members.csv").exists(), 15, "the file")
+    lines = (tmp_path / "octroi-members.csv").read_text().splitlines()
+    assert lines[0].startswith("member,role") and [line.split(",")[0] for line in lines[1:]] == [f'"m{i:03}"' for i in range(200)]

@@ -27,11 +27,12 @@ class Diagnosis extends OctroiElement {
 
 	view(d) {
 		const fine = d.case === "nothing_wrong" || d.case === "postpaid_normal";
-		if (fine && this.quiet)
+		// A balance below zero is explained also where it is as it should be.
+		if (d.case === "nothing_wrong" && this.quiet)
 			return nothing;
 		return html`<section class="card stack ${fine ? "fine" : ""}" part="card" aria-labelledby="title">
 			<h2 id="title">${d.title}</h2><p>${d.explanation}</p>
-			${d.nextAction.id === "none" ? nothing : this.action(d.nextAction)}
+			${d.case === "nothing_wrong" ? nothing : this.action(d.nextAction)}
 			<details><summary>${this.say("diagnosis.checklist")}</summary><ul part="checklist">${d.checklist.map((item) => html`
 				<li><span aria-hidden="true">${item.done === null ? "?" : item.done ? "✓" : "•"}</span>
 					<span>${item.text}<span class="hide"> ${this.say(item.done === null ? "unknown" : item.done ? "done" : "open")}</span></span></li>`)}</ul></details>

@@ -58,7 +58,7 @@ class Limits extends OctroiElement {
 			<div class="row between"><h2 id="title">${this.say("limits")}</h2>
 				${s.mayChange && !this.edits ? html`<button class="plain" @click=${() => { this.edits = true; this.saved = false; }}>${this.say("change")}</button>` : nothing}</div>
 			<div role="status">${this.saved ? html`<p class="notice good small">${this.say("saved")}</p>` : nothing}</div>
-			${this.edits ? this.form(s) : WINDOWS.map((name) => this.window(s.limits ?? {}, name))}
+			${this.edits ? this.form(s) : WINDOWS.map((name) => this.window(s.limits ?? s.members[0] ?? {}, name))}
 		</section>`;
 	}
 

@@ -47,10 +47,14 @@ class Members extends OctroiElement {
 	}
 
 	line(m) {
-		const used = this.words.amount(m.usedMicros, this.account);
+		const amount = (micros) => this.words.amount(micros, this.account);
+		const own = ["daily", "monthly"].filter((name) => (m[`${name}LimitMicros`] ?? null) !== null);
+		const used = amount(m.usedMicros);
 		return html`<tr><th scope="row"><bdi>${m.member}</bdi></th><td>${this.say(m.role)}${m.removedAt ? html` · ${this.say("removed")}` : nothing}</td>
-			<td>${m.limitMicros === null ? used : html`${this.say("limits.of", {used, limit: this.words.amount(m.limitMicros, this.account)})}
-				${bar(m.usedMicros, m.limitMicros)}`}</td></tr>`;
+			<td>${m.limitMicros === null ? used : html`${this.say("limits.of", {used, limit: amount(m.limitMicros)})}
+				${bar(m.usedMicros, m.limitMicros)}`}${own.map((name) => html`<div class="small">${this.say(name)}: ${this.say("limits.of",
+					{used: amount(m[`${name}UsedMicros`]), limit: amount(m[`${name}LimitMicros`])})}
+				${bar(m[`${name}UsedMicros`], m[`${name}LimitMicros`])}</div>`)}</td></tr>`;
 	}
 }
 
