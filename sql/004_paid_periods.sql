@@ -210,6 +210,28 @@ CREATE TABLE IF NOT EXISTS deliveries (
   KEY due (endpoint_id, state, next_at_us)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
+-- A mail of alerts of one kind: those above from_seq, up to upto_seq, which is set when it is first claimed, like its
+-- addresses.  A bit of sent_mask for each address that has it, of dead_mask for each that never will.
+CREATE TABLE IF NOT EXISTS mails (
+  account_id BINARY(16) NOT NULL,
+  kind TINYINT NOT NULL,
+  number BIGINT NOT NULL,
+  from_seq BIGINT NOT NULL,
+  upto_seq BIGINT NOT NULL DEFAULT 0,
+  addresses VARCHAR(1300) NOT NULL DEFAULT '',
+  sent_mask BIGINT NOT NULL DEFAULT 0,
+  dead_mask BIGINT NOT NULL DEFAULT 0,
+  state TINYINT NOT NULL DEFAULT 0,
+  attempts BIGINT NOT NULL DEFAULT 0,
+  due_at_us BIGINT NOT NULL DEFAULT 0,
+  next_at_us BIGINT NOT NULL DEFAULT 0,
+  claimed_until_us BIGINT NOT NULL DEFAULT 0,
+  error VARCHAR(255) NOT NULL DEFAULT '',
+  created_at_us BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (account_id, kind, number),
+  KEY due (state, next_at_us)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
 -- ---- guard ----------------------------------------------------------------------------------------------
 
 -- The charge of an expired hold, and the windows that counted it.  A late settlement that costs less gives the rest back

@@ -32,4 +32,5 @@ GRANT UPDATE ON octroi.outbox TO 'octroi'@'localhost';
 GRANT UPDATE (told) ON octroi.alerts TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.endpoints TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.deliveries TO 'octroi'@'localhost';
+GRANT UPDATE ON octroi.mails TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.probes TO 'octroi'@'localhost';

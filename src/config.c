@@ -15,6 +15,7 @@
 #include "base/money.h"
 #include "base/nearest.h"
 #include "base/signature.h"
+#include "clients/smtp.h"
 #include "prices/counts.h"
 #include "prices/topup_bonus.h"
 
@@ -544,6 +545,26 @@ static bool policies_valid(const char *text)
 }
 
 /* Checks the rules that a key's range cannot express. */
+/* Without TLS passwords and names would be read on the way; within this machine nobody is on it. */
+static void mail_check(struct loading *g, const struct config *c)
+{
+	const bool plain = strncmp(c->smtp_url, "smtp://", 7) == 0, off = strcmp(c->smtp_tls, "off") == 0;
+
+	if (c->smtp_url[0] == '\0')
+		return;
+	if (!plain && strncmp(c->smtp_url, "smtps://", 8) != 0)
+		(void)complain(g, "%s: smtp_url must begin with smtp:// or smtps://", where(g, "smtp_url"));
+	if (strchr(c->smtp_url, '@') != NULL)
+		(void)complain(g, "%s: smtp_url must not hold a user or a password: smtp_user, smtp_password",
+		               where(g, "smtp_url"));
+	if (off && !host_is(c->smtp_url, "smtp://127.0.0.1") && !host_is(c->smtp_url, "smtp://localhost") &&
+	    !host_is(c->smtp_url, "smtp://[::1]"))
+		(void)complain(g, "%s: smtp_tls may be off only for smtp:// and a server on this machine",
+		               where(g, "smtp_tls"));
+	if (!smtp_address_valid(c->mail_from))
+		(void)complain(g, "%s: mail_from must be an address such as alerts@example.com", where(g, "mail_from"));
+}
+
 static void values_check(struct loading *g, const struct config *c)
 {
 	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++)
@@ -585,6 +606,7 @@ static void values_check(struct loading *g, const struct config *c)
 	webhooks_check(g, c);
 	probes_check(g, c);
 	people_check(g, c);
+	mail_check(g, c);
 }
 
 /* The member beside a secret: the path of its file. */

@@ -55,7 +55,8 @@ struct program {
 	struct edge *edge;
 	struct stripe stripe;
 	struct worker_options work;
-	struct worker *worker; /* NULL on fd 0, where the housekeeper does its work */
+	struct worker *worker;     /* NULL on fd 0, where the housekeeper does its work */
+	char page[CONFIG_URL_MAX]; /* where customers top up */
 	struct courier_options tell;
 	struct courier *courier; /* the same */
 	struct housekeeper *housekeeper;
@@ -153,7 +154,8 @@ static void set_work(struct program *p)
 	                   .product = c->topup_product},
 		.pool = p->readers,
 	};
-	p->tell = (struct courier_options){.pool = p->readers, .ca_file = c->outgoing_ca_file};
+	config_topup_url(c, p->page);
+	p->tell = options_courier(c, p->readers, p->page);
 }
 
 static int make_parts(struct program *p)

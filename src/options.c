@@ -102,3 +102,20 @@ struct ledger_options options_ledger(const struct config *c, struct pool *pool)
 			},
 	};
 }
+
+struct courier_options options_courier(const struct config *c, struct pool *pool, const char *page)
+{
+	return (struct courier_options){
+		.pool = pool,
+		.ca_file = c->outgoing_ca_file,
+		.mail = {.pool = pool,
+	                 .server = {.url = c->smtp_url,
+	                            .user = c->smtp_user,
+	                            .password = c->smtp_password,
+	                            .from = c->mail_from,
+	                            .ca_file = c->outgoing_ca_file,
+	                            .tls = strcmp(c->smtp_tls, "off") != 0},
+	                 .currency = c->currency,
+	                 .page = page},
+	};
+}

@@ -8,6 +8,7 @@
 #include "config.h"
 #include "ledger/ledger.h"
 #include "queries/shown.h"
+#include "worker/courier.h"
 
 /* Strings in it are the configuration's. */
 struct db_options options_database(const struct config *c);
@@ -21,5 +22,8 @@ const struct zone *options_zone_of(const struct config *c, const struct reader_a
 struct counts options_estimate(const struct config *c);
 /* Strings in it are the configuration's, which must outlive the ledger. */
 struct ledger_options options_ledger(const struct config *c, struct pool *pool);
+
+/* page: where customers top up, which must outlive the options. */
+struct courier_options options_courier(const struct config *c, struct pool *pool, const char *page);
 
 #endif

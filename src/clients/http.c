@@ -185,6 +185,11 @@ static CURLcode perform(CURL *curl, const struct http_request *request, struct c
 	return code;
 }
 
+void http_begin(void)
+{
+	CHECK(pthread_once(&begun, begin_call) == 0);
+}
+
 int http_send(const struct http_request *request, struct http_answer *answer)
 {
 	CURLcode code = CURLE_OUT_OF_MEMORY;
@@ -193,7 +198,7 @@ int http_send(const struct http_request *request, struct http_answer *answer)
 	long status = 0;
 	bool listed;
 
-	CHECK(pthread_once(&begun, begin_call) == 0);
+	http_begin();
 	*answer = (struct http_answer){0};
 	buf_init(&answer->body, request->answer_max + 1);
 	buf_init(&answer->head, HEAD_MAX);

@@ -1,5 +1,5 @@
 /*
- * http: one HTTP request to another server, by libcurl, which only http.c includes.  Bounded in time and
+ * http: one HTTP request to another server, by libcurl, which only http.c and smtp.c include.  Bounded in time and
  * in bytes, follows no redirect, uses no proxy of the environment, verifies TLS.  Headers and bodies may
  * hold secrets: nothing of them is ever logged here.  Thread-safe; waits on the calling thread, so never
  * call it with a lock held.
@@ -45,6 +45,9 @@ void http_answer_free(struct http_answer *answer);
 
 /* An HTTP date in micros since 1970; 0: it is none. */
 int64_t http_date_us(const char *text);
+
+/* Begins libcurl, once in a process; for smtp.c. */
+void http_begin(void);
 
 /* A header of the answer, by its name in any case; "" when it did not come or is too long. */
 void http_header(const struct http_answer *answer, const char *name, char value[HTTP_VALUE_MAX]);

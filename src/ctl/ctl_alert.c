@@ -5,6 +5,7 @@
 #include "db/sql.h"
 #include "ledger/command.h"
 #include "ledger/names.h"
+#include "options.h"
 
 #define LIST_LIMIT 1000
 
@@ -71,4 +72,38 @@ int ctl_alert_list(struct ctl *c)
 	buf_free(&sql);
 	listing_free(l);
 	return result;
+}
+
+/* ---- test ----------------------------------------------------------------------------------------- */
+
+static int show_mail(const struct ctl *c, const struct smtp_result *result)
+{
+	struct listing *l = listing_new("test");
+
+	listing_row(l);
+	listing_flag(l, "sent", "sent", result->end == SMTP_SENT);
+	listing_int(l, "code", "the server's answer", result->code);
+	listing_text(l, "error", "error", result->error);
+	listing_print_single(l, c->json);
+	listing_free(l);
+	return result->end == SMTP_SENT ? CTL_OK : CTL_NO;
+}
+
+int ctl_alert_test(struct ctl *c)
+{
+	const char *address = NULL, *language = "en";
+	const struct ctl_option options[] = {{.name = "--lang", .value = &language}, {0}};
+	const struct courier_options courier = options_courier(c->config, NULL, "");
+	struct smtp_result result;
+
+	if (ctl_arguments(c, options, &address, 1, 1) < 0)
+		return CTL_FAILED;
+	if (!smtp_address_valid(address))
+		return ctl_wrong("%s is no address that octroi sends mail to", address);
+	if (strcmp(language, "fr") != 0 && strcmp(language, "en") != 0)
+		return ctl_wrong("--lang is fr or en");
+	if (courier.mail.server.url[0] == '\0')
+		return ctl_fail("smtp_url is not set");
+	mailer_test(&courier.mail, address, strcmp(language, "fr") == 0, &result);
+	return show_mail(c, &result);
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "ctl/ctl.h"
 #include "ctl/listing.h"
+#include "options.h"
 #include "worker/courier.h"
 #include "worker/prober.h"
 #include "worker/worker.h"
@@ -36,6 +37,16 @@ static int work_once(struct ctl *c)
 	return worker_run(&options, WORK_MAX, clock_monotonic_us() + WORK_US);
 }
 
+static int tell_once(struct ctl *c)
+{
+	char page[CONFIG_URL_MAX];
+	struct courier_options options;
+
+	config_topup_url(c->config, page);
+	options = options_courier(c->config, c->pool, page);
+	return courier_run(&options, WORK_MAX, clock_monotonic_us() + WORK_US);
+}
+
 int ctl_tick(struct ctl *c)
 {
 	int64_t touched = 0, pruned = 0, looks_us = 0;
@@ -60,8 +71,7 @@ int ctl_tick(struct ctl *c)
 	worked = work_once(c);
 	if (worked < 0)
 		return ctl_fail("what is due outside could not be read");
-	told = courier_run(&(struct courier_options){.pool = c->pool, .ca_file = c->config->outgoing_ca_file}, WORK_MAX,
-	                   clock_monotonic_us() + WORK_US);
+	told = tell_once(c);
 	if (told < 0)
 		return ctl_fail("the alerts that are to be told could not be read");
 	l = listing_new("tick");

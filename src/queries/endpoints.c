@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "db/sql.h"
 #include "ledger/sql_numbers.h"
+#include "queries/mails.h"
 
 #define SQL_MAX ((size_t)64 * 1024)
 #define NOW "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)"
@@ -29,7 +30,8 @@ static int read_untold(struct db *d, struct buf *sql, struct untold alerts[HAND_
 	int count = -1;
 
 	buf_reset(sql);
-	sql_literal(sql, "SELECT account_id,seq,kind FROM alerts WHERE told=0 ORDER BY created_at_us LIMIT ");
+	sql_literal(sql,
+	            "SELECT account_id,seq,kind FROM alerts WHERE told=0 ORDER BY created_at_us,account_id,seq LIMIT ");
 	sql_int(sql, HAND_ON_MAX);
 	if (db_query(d, sql) == DB_OK)
 		for (count = 0; count < HAND_ON_MAX && db_row(d, &row) == 1; count++) {
@@ -98,7 +100,7 @@ static int note_told(struct db *d, struct buf *sql, const struct untold *alerts,
 }
 
 /* A cut between the steps repeats them: a delivery is there once, whoever adds it. */
-int endpoints_hand_on(struct db *d)
+int endpoints_hand_on(struct db *d, bool mail)
 {
 	struct untold alerts[HAND_ON_MAX];
 	struct target targets[ENDPOINTS_MAX];
@@ -113,6 +115,8 @@ int endpoints_hand_on(struct db *d)
 		result = -1;
 	for (int i = 0; i < target_count && result == 0; i++)
 		result = add_deliveries(d, &sql, alerts, count, &targets[i]);
+	for (int i = 0; i < count && mail && result == 0; i++)
+		result = mails_hand_on(d, &alerts[i].account, alerts[i].seq, alerts[i].kind);
 	if (count > 0 && result == 0)
 		result = note_told(d, &sql, alerts, count);
 	buf_free(&sql);

@@ -18,9 +18,9 @@
 #define ENDPOINTS_ERROR_MAX 256
 #define ENDPOINTS_BUSY_MAX 16
 
-/* Hands alerts on that nobody was told of yet: a delivery for each endpoint that is on and wants the kind, once each.
- * Returns the number of alerts, or -1: the database failed. */
-int endpoints_hand_on(struct db *d);
+/* Hands alerts on that nobody was told of yet: a delivery for each endpoint that is on and wants the kind, once each,
+ * and with mail true to the mails.  Returns the number of alerts, or -1: the database failed. */
+int endpoints_hand_on(struct db *d, bool mail);
 
 /* Endpoints whose deliveries are not claimed now. */
 struct endpoints_busy {

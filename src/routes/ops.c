@@ -103,6 +103,11 @@ static void write_messages(struct buf *out)
 	buf_printf(out, "octroi_deliveries_total{end=\"failed\"} %lld\n", (long long)counts.failed);
 	metrics_value(out, "octroi_deliveries_given_up_total", "counter",
 	              "Alerts that an endpoint did not take in a week.", counts.given_up);
+	metrics_head(out, "octroi_mails_total", "counter", "Mails of alerts, by how that ended, for each address.");
+	buf_printf(out, "octroi_mails_total{end=\"sent\"} %lld\n", (long long)counts.mails_sent);
+	buf_printf(out, "octroi_mails_total{end=\"refused\"} %lld\n", (long long)counts.mails_refused);
+	metrics_value(out, "octroi_mails_given_up_total", "counter", "Mails that no server took in three days.",
+	              counts.mails_failed);
 	metrics_value(out, "octroi_endpoints_disabled_total", "counter", "Endpoints that were switched off.",
 	              counts.switched_off);
 }

@@ -12,13 +12,18 @@
 #include "queries/endpoints.h"
 #include "worker/post.h"
 
-#define THREADS 9 /* the first hands on, the others post */
-#define SHARE 2   /* threads that one endpoint has at most */
-#define AILING 2  /* threads that all endpoints have together whose last attempt failed */
+#define THREADS 11 /* the first hands on, the next ones mail, the others post */
+#define MAILERS 2
+#define SHARE 2  /* threads that one endpoint has at most */
+#define AILING 2 /* threads that all endpoints have together whose last attempt failed */
 #define STACK_BYTES ((size_t)256 * 1024)
 #define LOOK_EVERY_US CLOCK_US_PER_SECOND
 #define POOL_PATIENCE_US (5 * CLOCK_US_PER_SECOND)
 #define LEASE_US (4 * WEBHOOK_PATIENCE_US)
+
+#define MAIL_REST_FIRST_US (10 * CLOCK_US_PER_SECOND)
+#define MAIL_REST_MAX_US (5 * 60 * CLOCK_US_PER_SECOND)
+#define MAIL_LEASE_US (MAILS_ADDRESSES_MAX * SMTP_PATIENCE_US + 60 * CLOCK_US_PER_SECOND)
 
 static struct courier_counts counted; /* every member atomic */
 
@@ -38,7 +43,9 @@ struct courier {
 	int stopped;                    /* under the lock: number of threads that have ended */
 	int wanted;                     /* under the lock: number of threads that should look */
 	struct errand errands[THREADS]; /* under the lock */
-	struct lock claiming;           /* taken before lock: one thread claims at a time, so that the shares hold */
+	int64_t mail_rest_us; /* under the lock: the last pause, because the mail server was away; 0: it is there */
+	int64_t mail_rests_until_us; /* under the lock, monotonic */
+	struct lock claiming;        /* taken before lock: one thread claims at a time, so that the shares hold */
 };
 
 static void count_message(int64_t *counter)
@@ -52,6 +59,9 @@ void courier_count(struct courier_counts *counts)
 	counts->failed = __atomic_load_n(&counted.failed, __ATOMIC_RELAXED);
 	counts->given_up = __atomic_load_n(&counted.given_up, __ATOMIC_RELAXED);
 	counts->switched_off = __atomic_load_n(&counted.switched_off, __ATOMIC_RELAXED);
+	counts->mails_sent = __atomic_load_n(&counted.mails_sent, __ATOMIC_RELAXED);
+	counts->mails_refused = __atomic_load_n(&counted.mails_refused, __ATOMIC_RELAXED);
+	counts->mails_failed = __atomic_load_n(&counted.mails_failed, __ATOMIC_RELAXED);
 }
 
 /* ---- pieces of work ------------------------------------------------------------------------------ */
@@ -63,7 +73,7 @@ static int hand_on(const struct courier_options *o)
 
 	if (d == NULL)
 		return -1;
-	count = endpoints_hand_on(d);
+	count = endpoints_hand_on(d, o->mail.server.url[0] != '\0');
 	pool_give(o->pool, d);
 	return count;
 }
@@ -120,14 +130,51 @@ static int post_one(const struct courier_options *o)
 	return claimed;
 }
 
+/* Sends one mail.  1 when there was one, 0 when none was due, -1 when the database failed; *up false: the mail server
+ * takes none now. */
+static int mail_one(const struct courier_options *o, bool *up)
+{
+	struct db *d = pool_take(o->pool, clock_monotonic_us() + POOL_PATIENCE_US);
+	char error[SMTP_ERROR_MAX];
+	struct mailer_counts counts;
+	struct mail_claim claim;
+	struct mail_end end;
+	int claimed;
+
+	*up = true;
+	if (d == NULL)
+		return -1;
+	claimed = mails_claim(d, MAIL_LEASE_US, &claim);
+	pool_give(o->pool, d);
+	if (claimed <= 0)
+		return claimed;
+	*up = mailer_send(&o->mail, &claim, &end, error, &counts);
+	__atomic_fetch_add(&counted.mails_sent, counts.sent, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&counted.mails_refused, counts.refused, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&counted.mails_failed, counts.failed, __ATOMIC_RELAXED);
+	if (error[0] != '\0')
+		log_event(end.state == DELIVERY_FAILED ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "mail_failed",
+		          LOG_TEXT("account", claim.account_id), LOG_NUMBER("attempts", claim.attempts),
+		          LOG_TEXT("error", error));
+	d = pool_take(o->pool, clock_monotonic_us() + POOL_PATIENCE_US);
+	if (d == NULL)
+		return claimed;
+	(void)mails_end(d, &claim, &end);
+	pool_give(o->pool, d);
+	return claimed;
+}
+
 int courier_run(const struct courier_options *o, int max, int64_t deadline_us)
 {
+	bool up = o->mail.server.url[0] != '\0';
 	int ran = 0, one = 1;
 
 	while (one > 0 && ran < max && clock_monotonic_us() < deadline_us) {
 		one = hand_on(o);
 		if (one == 0)
 			one = post_one(o);
+		if (one == 0 && up)
+			one = mail_one(o, &up);
 		ran += one > 0 ? 1 : 0;
 	}
 	return one < 0 ? -1 : ran;
@@ -191,6 +238,32 @@ static int post_share(struct courier *c, int thread)
 	return claimed;
 }
 
+/* While the mail server is away, its threads rest, longer each time. */
+static int mail_share(struct courier *c)
+{
+	const int64_t now_us = clock_monotonic_us();
+	bool resting, up;
+	int sent;
+
+	lock_take(&c->lock);
+	resting = now_us < c->mail_rests_until_us;
+	lock_give(&c->lock);
+	if (resting)
+		return 0;
+	sent = mail_one(&c->options, &up);
+	lock_take(&c->lock);
+	if (up && sent > 0)
+		c->mail_rest_us = 0;
+	else if (!up)
+		c->mail_rest_us = c->mail_rest_us == 0                     ? MAIL_REST_FIRST_US
+		                  : c->mail_rest_us < MAIL_REST_MAX_US / 2 ? c->mail_rest_us * 2
+		                                                           : MAIL_REST_MAX_US;
+	if (!up)
+		c->mail_rests_until_us = clock_monotonic_us() + c->mail_rest_us;
+	lock_give(&c->lock);
+	return sent;
+}
+
 /* ---- threads ------------------------------------------------------------------------------------- */
 
 /* A piece of a thread's work; as courier_run. */
@@ -198,8 +271,10 @@ static int step(struct courier *c, int thread)
 {
 	int done;
 
-	if (thread > 0)
+	if (thread > MAILERS)
 		return post_share(c, thread);
+	if (thread > 0)
+		return c->options.mail.server.url[0] != '\0' ? mail_share(c) : 0;
 	done = hand_on(&c->options);
 	if (done > 0)
 		wake_another(c);
@@ -216,15 +291,16 @@ static int thread_number(struct courier *c)
 	return number;
 }
 
-/* Under the lock: waits until there may be work.  The first two threads look each second without being woken. */
+/* Under the lock: waits until there may be work.  The threads up to the first that posts look each
+ * second without being woken. */
 static void rest_courier(struct courier *c, int thread)
 {
 	const int64_t until_us = clock_monotonic_us() + LOOK_EVERY_US;
 
-	while (!c->stop && (thread == 0 || c->wanted == 0))
-		if (!cond_wait_until(&c->changed, &c->lock, thread <= 1 ? until_us : -1))
+	while (!c->stop && (thread <= MAILERS || c->wanted == 0))
+		if (!cond_wait_until(&c->changed, &c->lock, thread <= MAILERS + 1 ? until_us : -1))
 			break;
-	if (thread > 0)
+	if (thread > MAILERS)
 		c->wanted -= c->wanted > 0 ? 1 : 0;
 }
 

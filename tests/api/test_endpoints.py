@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import pathlib
+import signal
 import time
 
 import pytest
@@ -335,7 +336,7 @@ def test_told_by_tick_and_on_shared_hosting():
                 return r.of(account)
 
             wait_until(told, 20, "the message", every=0.2)
-            o.kill("server")
+            o.kill("server", signal.SIGTERM)
             o.sql("DELETE FROM deliveries; UPDATE alerts SET told = 0")
             wait_until(lambda: json.loads(o.ctl("tick", "--json").stdout)["told"] > 0, what="tick")
             assert [m.id for m in r.of(account)] == [r.of(account)[0].id] * 2

@@ -28,6 +28,7 @@ CANARIES = {
     "stripe_webhook_secret": "whsec_Y2FuYXJ5LXN0cmlwZS13ZWJob29rLTAxMjM0NTY3",
     "openai_api_key": "sk-proj-canary0penA1b2C3d4E5f6G7h8I9j0",
     "anthropic_api_key": "sk-ant-api03-canaryAnthr0picK1l2M3n4O5p6",
+    "smtp_password": "canary-smtp-Passw0rd-Zx81",
     "clerk_webhook_secret": "whsec_Y2FuYXJ5LWNsZXJrLXdlYmhvb2stMDEyMzQ1Njc4",
 }
 

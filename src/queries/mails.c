@@ -1,0 +1,294 @@
+#include "queries/mails.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "db/sql.h"
+#include "ledger/sql_numbers.h"
+
+#define SQL_MAX ((size_t)16 * 1024)
+#define NOW "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)"
+#define APART "3600000000" /* micros between two mails of an account and a kind */
+
+static void put_mail_key(struct buf *sql, const struct account_key *account, int64_t kind)
+{
+	sql_literal(sql, " WHERE account_id=");
+	sql_bytes(sql, account->bytes, sizeof(account->bytes));
+	sql_literal(sql, " AND kind=");
+	sql_int(sql, kind);
+}
+
+/* ---- handing on ----------------------------------------------------------------------------------- */
+
+struct newest {
+	int64_t number, upto_seq, due_at_us;
+};
+
+static int read_newest_mail(struct db *d, struct buf *sql, const struct account_key *account, int64_t kind,
+                            struct newest *n)
+{
+	struct db_row row;
+	int got = -1;
+
+	*n = (struct newest){0};
+	buf_reset(sql);
+	sql_literal(sql, "SELECT number,upto_seq,due_at_us FROM mails");
+	put_mail_key(sql, account, kind);
+	sql_literal(sql, " ORDER BY number DESC LIMIT 1");
+	if (db_query(d, sql) == DB_OK)
+		got = db_row(d, &row);
+	if (got == 1)
+		*n = (struct newest){db_int(&row, 0), db_int(&row, 1), db_int(&row, 2)};
+	return db_finish(d) == DB_OK ? got : -1;
+}
+
+/* Another process may add the same mail at the same moment: then that one stands. */
+static int add_mail(struct db *d, struct buf *sql, const struct account_key *account, int64_t kind,
+                    const struct newest *after)
+{
+	buf_reset(sql);
+	sql_literal(sql, "INSERT IGNORE INTO mails (account_id,kind,number,from_seq,due_at_us,next_at_us,created_at_us)"
+	                 " SELECT ");
+	sql_bytes(sql, account->bytes, sizeof(account->bytes));
+	sql_literal(sql, ",");
+	sql_int(sql, kind);
+	sql_literal(sql, ",");
+	sql_int(sql, after->number + 1);
+	sql_literal(sql, ",");
+	sql_int(sql, after->upto_seq);
+	sql_literal(sql, ",GREATEST(" NOW ",");
+	sql_int(sql, after->due_at_us);
+	if (after->number > 0)
+		sql_literal(sql, "+" APART);
+	sql_literal(sql, "),GREATEST(" NOW ",");
+	sql_int(sql, after->due_at_us);
+	if (after->number > 0)
+		sql_literal(sql, "+" APART);
+	sql_literal(sql, ")," NOW);
+	return db_change(d, sql) < 0 ? -1 : 0;
+}
+
+/* A mail that was not claimed yet will have all alerts of its kind that are there then. */
+int mails_hand_on(struct db *d, const struct account_key *account, int64_t seq, int64_t kind)
+{
+	struct newest n;
+	struct buf sql;
+	int result;
+
+	buf_init(&sql, SQL_MAX);
+	result = read_newest_mail(d, &sql, account, kind, &n);
+	if (result == 0)
+		n.upto_seq = seq - 1; /* alerts of before there was mail stay untold */
+	if (result >= 0 && (n.number == 0 || (n.upto_seq != 0 && n.upto_seq < seq)))
+		result = add_mail(d, &sql, account, kind, &n);
+	buf_free(&sql);
+	return result < 0 ? -1 : 0;
+}
+
+/* ---- claims --------------------------------------------------------------------------------------- */
+
+static void take_mail(const struct db_row *row, struct mail_claim *claim, int64_t *claimed_us, int64_t *now_us)
+{
+	const char *language = row->field[15];
+
+	memcpy(claim->account.bytes, row->field[0], sizeof(claim->account.bytes));
+	(void)snprintf(claim->account_id, sizeof(claim->account_id), "%s", row->field[1]);
+	claim->kind = db_int(row, 2);
+	claim->number = db_int(row, 3);
+	claim->from_seq = db_int(row, 4);
+	claim->upto_seq = db_int(row, 5);
+	claim->attempts = db_int(row, 6);
+	*claimed_us = db_int(row, 7);
+	*now_us = db_int(row, 8);
+	claim->created_at_us = db_int(row, 9);
+	claim->sent_mask = db_int(row, 10);
+	claim->dead_mask = db_int(row, 11);
+	claim->unit = db_int(row, 12);
+	(void)snprintf(claim->addresses, sizeof(claim->addresses), "%s", row->field[13]);
+	(void)snprintf(claim->name, sizeof(claim->name), "%s", row->field[14]);
+	claim->french = strncmp(language, "fr", 2) == 0;
+}
+
+/* 1: found, 0: nothing is due, -1: the database failed. */
+static int find_mail(struct db *d, struct buf *sql, struct mail_claim *claim, int64_t *claimed_us, int64_t *now_us)
+{
+	struct db_row row;
+	int got = -1;
+
+	buf_reset(sql);
+	sql_literal(sql, "SELECT m.account_id,a.external_id,m.kind,m.number,m.from_seq,m.upto_seq,m.attempts,"
+	                 "m.claimed_until_us," NOW ",m.created_at_us,m.sent_mask,m.dead_mask,a.unit,"
+	                 "IF(m.upto_seq<>0,m.addresses,COALESCE(p.email,'')),COALESCE(p.name,''),"
+	                 "COALESCE(p.locale,'') FROM mails m JOIN accounts a ON a.id=m.account_id"
+	                 " LEFT JOIN profiles p ON p.account_id=m.account_id WHERE m.state=" SQL(
+				 DELIVERY_PENDING) " AND m.next_at_us<=" NOW " AND m.claimed_until_us<=" NOW
+	                                           " ORDER BY m.next_at_us LIMIT 1");
+	if (db_query(d, sql) == DB_OK)
+		got = db_row(d, &row);
+	if (got == 1)
+		take_mail(&row, claim, claimed_us, now_us);
+	return db_finish(d) == DB_OK ? got : -1;
+}
+
+/* A statement of its own: a locking read of alerts would make a guard wait. */
+static int read_upto(struct db *d, struct buf *sql, struct mail_claim *claim)
+{
+	struct db_row row;
+	int got = -1;
+
+	buf_reset(sql);
+	sql_literal(sql, "SELECT COALESCE(MAX(seq),0) FROM alerts");
+	put_mail_key(sql, &claim->account, claim->kind);
+	if (db_query(d, sql) == DB_OK)
+		got = db_row(d, &row);
+	if (got == 1)
+		claim->upto_seq = db_int(&row, 0);
+	return db_finish(d) == DB_OK && got == 1 ? 0 : -1;
+}
+
+static int64_t claim_mail(struct db *d, struct buf *sql, const struct mail_claim *claim, int64_t claimed_us)
+{
+	buf_reset(sql);
+	sql_literal(sql, "UPDATE mails SET attempts=attempts+1,claimed_until_us=");
+	sql_int(sql, claim->until_us);
+	sql_literal(sql, ",upto_seq=");
+	sql_int(sql, claim->upto_seq);
+	sql_literal(sql, ",addresses=");
+	sql_text(sql, claim->addresses);
+	put_mail_key(sql, &claim->account, claim->kind);
+	sql_literal(sql, " AND number=");
+	sql_int(sql, claim->number);
+	sql_literal(sql, " AND state=" SQL(DELIVERY_PENDING) " AND next_at_us<=" NOW " AND claimed_until_us=");
+	sql_int(sql, claimed_us);
+	sql_literal(sql, " AND attempts=");
+	sql_int(sql, claim->attempts);
+	return db_change(d, sql);
+}
+
+int mails_claim(struct db *d, int64_t lease_us, struct mail_claim *claim)
+{
+	int64_t now_us = 0, claimed_us = 0, changed = 0;
+	struct buf sql;
+	int found = 1;
+
+	buf_init(&sql, SQL_MAX);
+	/* When another process claims the row first, the statement changes nothing, and the next one is tried. */
+	while (found > 0 && changed == 0) {
+		found = find_mail(d, &sql, claim, &claimed_us, &now_us);
+		if (found > 0 && claim->upto_seq == 0 && read_upto(d, &sql, claim) < 0)
+			found = -1;
+		if (found <= 0)
+			break;
+		claim->until_us = now_us + lease_us;
+		changed = claim_mail(d, &sql, claim, claimed_us);
+		if (changed < 0)
+			found = -1;
+	}
+	buf_free(&sql);
+	claim->attempts++;
+	return found;
+}
+
+/* ---- content -------------------------------------------------------------------------------------- */
+
+static void put_range(struct buf *sql, const struct mail_claim *claim)
+{
+	put_mail_key(sql, &claim->account, claim->kind);
+	sql_literal(sql, " AND seq>");
+	sql_int(sql, claim->from_seq);
+	sql_literal(sql, " AND seq<=");
+	sql_int(sql, claim->upto_seq);
+}
+
+static void take_mail_line(const struct db_row *row, struct mail_line *line)
+{
+	(void)snprintf(line->member, sizeof(line->member), "%s", row->field[7]);
+	line->alert = (struct alerts_shown){.seq = db_int(row, 0),
+	                                    .kind = db_int(row, 1),
+	                                    .threshold_micros = db_int(row, 2),
+	                                    .limit_kind = db_int(row, 3),
+	                                    .amount_micros = db_int(row, 4),
+	                                    .balance_micros = db_int(row, 5),
+	                                    .created_at_us = db_int(row, 6),
+	                                    .member = line->member};
+}
+
+int mails_read(struct db *d, const struct mail_claim *claim, struct mail_line lines[MAILS_LINES_MAX], int64_t *count)
+{
+	struct db_row row;
+	struct buf sql;
+	int read = -1;
+
+	*count = 0;
+	buf_init(&sql, SQL_MAX);
+	sql_literal(&sql,
+	            "SELECT seq,kind,threshold_micros,limit_kind,amount_micros,balance_micros,created_at_us,member,"
+	            "(SELECT COUNT(*) FROM alerts");
+	put_range(&sql, claim);
+	sql_literal(&sql, ") FROM alerts");
+	put_range(&sql, claim);
+	sql_literal(&sql, " ORDER BY seq LIMIT ");
+	sql_int(&sql, MAILS_LINES_MAX);
+	if (db_query(d, &sql) == DB_OK)
+		for (read = 0; read < MAILS_LINES_MAX && db_row(d, &row) == 1; read++) {
+			take_mail_line(&row, &lines[read]);
+			*count = db_int(&row, 8);
+		}
+	if (db_finish(d) != DB_OK)
+		read = -1;
+	buf_free(&sql);
+	return read;
+}
+
+/* ---- ends ----------------------------------------------------------------------------------------- */
+
+static void put_claim(struct buf *sql, const struct mail_claim *claim)
+{
+	put_mail_key(sql, &claim->account, claim->kind);
+	sql_literal(sql, " AND number=");
+	sql_int(sql, claim->number);
+	sql_literal(sql, " AND state=" SQL(DELIVERY_PENDING) " AND claimed_until_us=");
+	sql_int(sql, claim->until_us);
+}
+
+static void put_masks(struct buf *sql, const struct mail_claim *claim)
+{
+	sql_literal(sql, "UPDATE mails SET sent_mask=");
+	sql_int(sql, claim->sent_mask);
+	sql_literal(sql, ",dead_mask=");
+	sql_int(sql, claim->dead_mask);
+}
+
+int mails_note(struct db *d, const struct mail_claim *claim)
+{
+	struct buf sql;
+	int64_t changed;
+
+	buf_init(&sql, SQL_MAX);
+	put_masks(&sql, claim);
+	put_claim(&sql, claim);
+	changed = db_change(d, &sql);
+	buf_free(&sql);
+	return changed < 0 ? -1 : 0;
+}
+
+int mails_end(struct db *d, const struct mail_claim *claim, const struct mail_end *end)
+{
+	struct buf sql;
+	int64_t changed;
+
+	buf_init(&sql, SQL_MAX);
+	put_masks(&sql, claim);
+	sql_literal(&sql, ",claimed_until_us=0,state=");
+	sql_int(&sql, end->state);
+	sql_literal(&sql, ",attempts=");
+	sql_int(&sql, end->attempts);
+	sql_literal(&sql, ",next_at_us=" NOW "+");
+	sql_int(&sql, end->wait_us);
+	sql_literal(&sql, ",error=");
+	sql_text(&sql, end->error);
+	put_claim(&sql, claim);
+	changed = db_change(d, &sql);
+	buf_free(&sql);
+	return changed < 0 ? -1 : changed > 0;
+}
