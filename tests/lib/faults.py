@@ -50,6 +50,7 @@ FAULTS = {
     "replayed is missing": hold(replayed=None), "the hold of another call": hold(replayed=True, holdState="open"),
     "a hold that has ended": hold(replayed=True, holdState="settled"),
 }
+SILENT = ("hanging", "slow")  # for these a test's client waits a short time only; a busy machine may answer others late
 # The exception of each; Unavailable otherwise.
 EXCEPTIONS = {"400": "InvalidRequest", "401": "NotPermitted", "402": "InsufficientCredits", "403": "NotPermitted",
               "409": "Conflict", "413": "InvalidRequest", "422": "UnknownPrice", "429": "TooMany",

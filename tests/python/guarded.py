@@ -98,7 +98,7 @@ def options_of(given, lines):
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(handler.format(record))
     logger.addHandler(handler)
-    return {"connect_seconds": 1, "answer_seconds": 0.7, "logger": logger, **given}
+    return {"connect_seconds": 1, "answer_seconds": 5, "logger": logger, **given}
 
 
 def outcome(e, client, lines):

@@ -22,17 +22,28 @@ def environment(**more):
             "PYTHONDONTWRITEBYTECODE": "1", **more}
 
 
-@functools.lru_cache(maxsize=None)
 def python(version):
     """An interpreter of this version, in the PATH or of pyenv's; skips the test where there is none."""
+    if version not in found():
+        pytest.skip(f"no Python {version} here")
+    return found()[version]
+
+
+@functools.lru_cache(maxsize=None)
+def found():
+    """Interpreters by version."""
+    return {version: path for version in VERSIONS for path in [_look_for(version)] if path}
+
+
+def _look_for(version):
     pyenv = pathlib.Path(os.environ.get("PYENV_ROOT", pathlib.Path.home() / ".pyenv")) / "versions"
-    found = [shutil.which(f"python{version}"), *map(str, sorted(pyenv.glob(f"{version}.*/bin/python")))]
-    for path in found:
+    paths = [shutil.which(f"python{version}"), *map(str, sorted(pyenv.glob(f"{version}.*/bin/python")))]
+    for path in paths:
         told = path and subprocess.run([path, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
         if told and told.strip() == version:
             return path
-    pytest.skip(f"no Python {version} here")
+    return None
 
 
 def packages():

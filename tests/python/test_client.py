@@ -3,7 +3,9 @@
 import ast
 import json
 import re
+import shutil
 import subprocess
+import zipfile
 
 import pytest
 
@@ -33,6 +35,31 @@ def test_imports_in_each_python(version):
     done = subprocess.run([pythons.python(version), "-W", "error", "-c", "import octroi, octroi.replay; print(octroi.Octroi.API)"],
                           env=pythons.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert done.stdout == "1\n", done.stdout
+
+
+def test_wheel(tmp_path):
+    """The package as pip installs it, with its command and its marker of types."""
+    shutil.copytree(pythons.CLIENT, tmp_path / "source")
+    done = subprocess.run([pythons.packages(), "-m", "pip", "wheel", "-q", "--no-build-isolation", "--no-deps", "--no-index", "-w", str(tmp_path),
+                           str(tmp_path / "source")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as files:
+        names = {name for name in files.namelist() if name.startswith("octroi/")}
+        (command,) = [files.read(name).decode() for name in files.namelist() if name.endswith("entry_points.txt")]
+        (about,) = [files.read(name).decode() for name in files.namelist() if name.endswith("/METADATA")]
+    assert names == {f"octroi/{path.relative_to(PACKAGE)}" for path in [*SOURCES, PACKAGE / "py.typed"]}
+    assert "octroi-replay = octroi.replay:main" in command and "Requires-Python: >=3.9" in about
+    assert re.findall(r"^Requires-Dist: (.*)$", about, re.M) == ['httpx>=0.23; extra == "async"']
+    version = re.search(r"AC_INIT\(\[octroi\], \[([\d.]+)\]", (pythons.TOP / "configure.ac").read_text())[1]
+    assert f"Version: {version}.0\n" in about or f"Version: {version}\n" in about
+
+
+def test_each_file_is_installed():
+    """Makefile.am names the files of Debian's package."""
+    makefile = (pythons.TOP / "Makefile.am").read_text()
+    named = {name for name in re.findall(r"\bclients/python/(octroi/\S+)", makefile)}
+    assert named == {f"octroi/{path.relative_to(PACKAGE)}" for path in [*SOURCES, PACKAGE / "py.typed"]}
 
 
 def test_standard_library_only():

@@ -10,6 +10,7 @@ import faults as f
 import pythons
 
 MODES = ("sync", "stream", "decorator", "async", "threads", "async-stream")
+INTERPRETERS = pythons.found()
 ALL_MODES = (*MODES, "wrapped", "async-wrapped")
 
 
@@ -28,7 +29,9 @@ def play(home, mode, interpreter=None):
             directory = home / fault.replace(" ", "-")
             directory.mkdir(parents=True)
             worlds[fault] = stack.enter_context(f.Faults(directory))
-        happened = guarded(mode, {fault: [world.url(fault), world.provider.url, {}] for fault, world in worlds.items()}, interpreter)
+        asked = {fault: [world.url(fault), world.provider.url, {"answer_seconds": 0.7 if fault in f.SILENT else 5}]
+                 for fault, world in worlds.items()}
+        happened = guarded(mode, asked, interpreter)
         for fault, world in worlds.items():
             seen = world.servers[fault].seen if fault in world.servers else []
             happened[fault].update(asked=list(world.asked), seen=list(seen), followed=list(world.good.seen))
@@ -37,15 +40,13 @@ def play(home, mode, interpreter=None):
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):
+    """Some at once: most of the time is waiting."""
     home = tmp_path_factory.mktemp("faults")
-    made = {}
-
-    def of(mode):
-        if mode not in made:
-            made[mode] = play(home / mode, mode)
-        return made[mode]
-
-    return of
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        made = {mode: pool.submit(play, home / mode, mode) for mode in ALL_MODES}
+        for mode, interpreter in INTERPRETERS.items():
+            made.update({(mode, way): pool.submit(play, home / mode / way, way, interpreter) for way in ("sync", "threads")})
+        yield lambda mode: made[mode].result()
 
 
 def test_there_are_faults():
@@ -77,12 +78,11 @@ def test_repeated_faults_are_repeated(played, mode):
 
 
 @pytest.mark.parametrize("version", pythons.VERSIONS)
-def test_faults_in_each_python(tmp_path, version):
-    interpreter = pythons.python(version)
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for happened in pool.map(lambda mode: play(tmp_path / mode, mode, interpreter), ("sync", "threads")):
-            for fault in f.FAULTS:
-                check(happened[fault], fault)
+def test_faults_in_each_python(played, version):
+    pythons.python(version)
+    for way in ("sync", "threads"):
+        for fault in f.FAULTS:
+            check(played((version, way))[fault], fault)
 
 
 # ---- one world ---------------------------------------------------------------------------------------------
