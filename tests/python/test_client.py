@@ -244,11 +244,16 @@ def test_interrupted_settlement_is_spooled(tmp_path):
     try:
         for name, code in (
             ("signal", "import signal\nhold = o.authorize(**A)\nsignal.alarm(1); signal.signal(signal.SIGALRM, lambda *_: sys.exit(3))\nhold.settle(U)"),
+            ("an exception of a signal", "import signal\nclass TimeIsOver(Exception): pass\ndef stop(*_): raise TimeIsOver\n"
+             "hold = o.authorize(**A)\nsignal.signal(signal.SIGALRM, stop); signal.alarm(1)\n"
+             "try: hold.settle(U)\nexcept TimeIsOver as e:\n  import traceback\n"
+             "  said = ''.join(traceback.TracebackException.from_exception(e, capture_locals=True).format())\n"
+             "  sys.exit(3 if 'canary' not in said else 1)"),
             ("cancel", "async def f():\n  hold = await AsyncOctroi(url, 'k', spool=sys.argv[2]).authorize(**A)\n"
                        "  await asyncio.wait_for(hold.settle(U), 1)\ntry: asyncio.run(f())\nexcept asyncio.TimeoutError: sys.exit(3)"),
         ):
             spool = tmp_path / name
-            prelude = ("import asyncio, os, sys\nfrom octroi import *\nurl = sys.argv[1]\no = Octroi(url, 'k', spool=sys.argv[2])\n"
+            prelude = ("import asyncio, os, sys\nfrom octroi import *\nurl = sys.argv[1]\no = Octroi(url, 'oct_guard_canary', spool=sys.argv[2])\n"
                        "A = {'account': 'a', 'model': 'm'}\nU = {'prompt_tokens': 1}\n")
             done = subprocess.run([pythons.PLAIN, "-c", prelude + code, hanging.url, str(spool)], env=pythons.environment(),
                                   stderr=subprocess.PIPE, text=True, timeout=60)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import functools
 import inspect
 import json
@@ -460,8 +461,8 @@ class Core:
         except StopIteration as e:
             done: T = e.value
             return done
-        except (KeyboardInterrupt, SystemExit) as e:
-            _throw(steps, e)
+        except BaseException as e:
+            _interrupt(steps, e)
             raise
 
     async def _run_async(self, steps: Steps[T]) -> T:
@@ -480,8 +481,8 @@ class Core:
         except StopIteration as e:
             done: T = e.value
             return done
-        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit) as e:
-            _throw(steps, e)
+        except BaseException as e:
+            _interrupt(steps, e)
             raise
 
     async def _run_shielded(self, steps: Steps[T]) -> T:
@@ -501,12 +502,11 @@ class Core:
             self._run(steps)
 
 
-def _throw(steps: Steps[Any], e: BaseException) -> None:
-    """Tells the rules that they are interrupted, so that a settlement is spooled."""
-    try:
-        steps.throw(e)
-    except BaseException:
-        pass
+def _interrupt(steps: Steps[Any], e: BaseException) -> None:
+    """Tells rules that wait for an answer of the interruption, so that a settlement is spooled."""
+    if inspect.getgeneratorstate(steps) == inspect.GEN_SUSPENDED:
+        with contextlib.suppress(BaseException):
+            steps.throw(e)
 
 
 def _abandon_open_holds(reference: weakref.ReferenceType[Core]) -> None:

@@ -1,4 +1,4 @@
-"""Ways to octroi.  They follow no redirect, ask no proxy, verify certificates, and never raise."""
+"""Ways to octroi.  They follow no redirect, ask no proxy, verify certificates, and a fault is an answer of status 0."""
 
 from __future__ import annotations
 
@@ -122,8 +122,10 @@ class HttpTransport:
                 self._idle.append(connection)
                 connection = None
             return answer
-        except Exception as e:  # whatever it is, there is no answer
+        except (OSError, http.client.HTTPException, ValueError) as e:
             return Answer.none(type(e).__name__)
+        except BaseException as e:  # of a signal: the frames below have the key
+            raise e.with_traceback(None)
         finally:
             if connection is not None:
                 connection.close()
