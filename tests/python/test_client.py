@@ -286,6 +286,16 @@ def test_request_that_is_no_json_is_not_sent(counter):
     assert "no JSON" in done.stdout and counter.server.seen == []
 
 
+def test_refusal_passes_between_processes(counter):
+    """Also one that a wrapped package has raised."""
+    code = ("import pickle\nclass Sdk(Exception): pass\naway = Octroi('http://127.0.0.1:1', 'oct_guard_canary')\n"
+            "try: away.authorize(**A)\nexcept Refusal as e:\n"
+            "  for kind in (Unavailable, type('Unavailable', (Unavailable, Sdk), {'__module__': 'octroi._wrap'})):\n"
+            "    e.__class__ = kind; told = pickle.loads(pickle.dumps(e))\n"
+            "    print(type(told) is Unavailable, str(told) == str(e), told.sentence('fr'), vars(told) == vars(e), b'canary' in pickle.dumps(e))")
+    assert run(counter, code).stdout == 2 * "True True Veuillez réessayer plus tard. True False\n"
+
+
 def test_settlement_names_its_own_hold(counter):
     """A member of the settlement cannot name another hold."""
     run(counter, "o.authorize(**A).settle(U, **{'hold': 'another'})")

@@ -7,7 +7,7 @@ import html
 import json
 import re
 import sys
-from typing import Any, ClassVar, Dict, Iterator, Mapping, Optional
+from typing import Any, ClassVar, Dict, Iterator, Mapping, Optional, Tuple, Type
 
 ANSWER_BYTES = 1 << 20
 FINAL_STATUSES = (400, 404, 409, 413, 422)  # no repetition changes these
@@ -98,6 +98,17 @@ class Refusal(Exception):
     def document(self, locale: Optional[str] = None) -> Dict[str, Any]:
         """The refusal as a document of JSON for a browser."""
         return {"error": self.error or "UNAVAILABLE", "message": self.sentence(locale)}
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        """For pools of processes, and Celery's results."""
+        kind = next(kind for kind in type(self).__mro__ if kind.__module__ == __name__)
+        return _made_again, (kind, self.args, self.__dict__)
+
+
+def _made_again(kind: Type[Refusal], words: Tuple[Any, ...], members: Dict[str, Any]) -> Refusal:
+    made = kind.__new__(kind, *words)
+    made.__dict__.update(members)
+    return made
 
 
 class InsufficientCredits(Refusal):
