@@ -92,7 +92,7 @@ class Session extends EventTarget {
 		this.#watched.forEach((watched) => watched.load());
 	}
 
-	// What has changed of the account may have changed the answers of the other paths.
+	// A change of the account may have changed the answers of the other paths.
 	follow() {
 		this.#watched.forEach((watched) => watched.path === LEADING || watched.load());
 	}

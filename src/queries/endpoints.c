@@ -24,36 +24,54 @@ struct target {
 	int64_t id, kinds;
 };
 
-static int read_untold(struct db *d, struct buf *sql, struct untold alerts[HAND_ON_MAX])
-{
-	struct db_row row;
-	int count = -1;
+struct untold_list {
+	struct untold alerts[HAND_ON_MAX];
+	int count;
+};
 
+struct target_list {
+	struct target targets[ENDPOINTS_MAX];
+	int count;
+};
+
+static int take_untold(void *context, const struct db_row *row)
+{
+	struct untold_list *list = context;
+	struct untold *alert = &list->alerts[list->count++];
+
+	CHECK(list->count <= HAND_ON_MAX);
+	memcpy(alert->account.bytes, row->field[0], sizeof(alert->account.bytes));
+	alert->seq = db_int(row, 1);
+	alert->kind = db_int(row, 2);
+	return 0;
+}
+
+static int read_untold(struct db *d, struct buf *sql, struct untold_list *list)
+{
+	list->count = 0;
 	buf_reset(sql);
 	sql_literal(sql,
 	            "SELECT account_id,seq,kind FROM alerts WHERE told=0 ORDER BY created_at_us,account_id,seq LIMIT ");
 	sql_int(sql, HAND_ON_MAX);
-	if (db_query(d, sql) == DB_OK)
-		for (count = 0; count < HAND_ON_MAX && db_row(d, &row) == 1; count++) {
-			memcpy(alerts[count].account.bytes, row.field[0], sizeof(alerts[count].account.bytes));
-			alerts[count].seq = db_int(&row, 1);
-			alerts[count].kind = db_int(&row, 2);
-		}
-	return db_finish(d) == DB_OK ? count : -1;
+	return (int)db_read(d, sql, take_untold, list);
 }
 
-static int read_targets(struct db *d, struct buf *sql, struct target targets[ENDPOINTS_MAX])
+static int take_target(void *context, const struct db_row *row)
 {
-	struct db_row row;
-	int count = -1;
+	struct target_list *list = context;
 
+	CHECK(list->count < ENDPOINTS_MAX);
+	list->targets[list->count++] = (struct target){db_int(row, 0), db_int(row, 1)};
+	return 0;
+}
+
+static int read_targets(struct db *d, struct buf *sql, struct target_list *list)
+{
+	list->count = 0;
 	buf_reset(sql);
 	sql_literal(sql, "SELECT id,kinds FROM endpoints WHERE state=" SQL(ENDPOINT_ON) " ORDER BY id LIMIT ");
 	sql_int(sql, ENDPOINTS_MAX);
-	if (db_query(d, sql) == DB_OK)
-		for (count = 0; count < ENDPOINTS_MAX && db_row(d, &row) == 1; count++)
-			targets[count] = (struct target){db_int(&row, 0), db_int(&row, 1)};
-	return db_finish(d) == DB_OK ? count : -1;
+	return (int)db_read(d, sql, take_target, list);
 }
 
 static int add_deliveries(struct db *d, struct buf *sql, const struct untold *alerts, int count,
@@ -102,23 +120,21 @@ static int note_told(struct db *d, struct buf *sql, const struct untold *alerts,
 /* A cut between the steps repeats them: a delivery is there once, whoever adds it. */
 int endpoints_hand_on(struct db *d, bool mail)
 {
-	struct untold alerts[HAND_ON_MAX];
-	struct target targets[ENDPOINTS_MAX];
-	int count, target_count = 0, result = 0;
+	struct untold_list untold;
+	struct target_list to = {.count = 0};
+	int count, result = 0;
 	struct buf sql;
 
 	buf_init(&sql, SQL_MAX);
-	count = read_untold(d, &sql, alerts);
-	if (count > 0)
-		target_count = read_targets(d, &sql, targets);
-	if (target_count < 0)
+	count = read_untold(d, &sql, &untold);
+	if (count > 0 && read_targets(d, &sql, &to) < 0)
 		result = -1;
-	for (int i = 0; i < target_count && result == 0; i++)
-		result = add_deliveries(d, &sql, alerts, count, &targets[i]);
+	for (int i = 0; i < to.count && result == 0; i++)
+		result = add_deliveries(d, &sql, untold.alerts, count, &to.targets[i]);
 	for (int i = 0; i < count && mail && result == 0; i++)
-		result = mails_hand_on(d, &alerts[i].account, alerts[i].seq, alerts[i].kind);
+		result = mails_hand_on(d, &untold.alerts[i].account, untold.alerts[i].seq, untold.alerts[i].kind);
 	if (count > 0 && result == 0)
-		result = note_told(d, &sql, alerts, count);
+		result = note_told(d, &sql, untold.alerts, count);
 	buf_free(&sql);
 	return result == 0 ? count : -1;
 }
@@ -127,10 +143,15 @@ int endpoints_hand_on(struct db *d, bool mail)
 
 #define IS_DUE " v.state=" SQL(DELIVERY_PENDING) " AND v.next_at_us<=" NOW " AND v.claimed_until_us<=" NOW
 
+static int take_endpoint(void *context, const struct db_row *row)
+{
+	*(int64_t *)context = db_int(row, 0);
+	return 0;
+}
+
 /* The endpoint that was served longest ago, of those with a delivery that is due; 0: none, -1: the database failed. */
 static int64_t find_endpoint(struct db *d, struct buf *sql, const struct endpoints_busy *busy)
 {
-	struct db_row row;
 	int64_t id = 0;
 
 	buf_reset(sql);
@@ -143,17 +164,24 @@ static int64_t find_endpoint(struct db *d, struct buf *sql, const struct endpoin
 	}
 	sql_literal(sql, " AND EXISTS (SELECT 1 FROM deliveries v WHERE v.endpoint_id=e.id AND" IS_DUE
 	                 ") ORDER BY e.served_at_us,e.id LIMIT 1");
-	if (db_query(d, sql) == DB_OK && db_row(d, &row) == 1)
-		id = db_int(&row, 0);
-	return db_finish(d) == DB_OK ? id : -1;
+	return db_read(d, sql, take_endpoint, &id) < 0 ? -1 : id;
 }
 
-static void take_delivery(const struct db_row *row, struct endpoint_claim *claim, int64_t *claimed_us, int64_t *now_us)
+/* A due delivery, the time until which it was claimed before, and the database's clock. */
+struct found_delivery {
+	struct endpoint_claim *claim;
+	int64_t claimed_us, now_us;
+};
+
+static int take_delivery(void *context, const struct db_row *row)
 {
+	struct found_delivery *found = context;
+	struct endpoint_claim *claim = found->claim;
+
 	claim->id = db_int(row, 0);
 	claim->attempts = db_int(row, 1);
-	*claimed_us = db_int(row, 2);
-	*now_us = db_int(row, 3);
+	found->claimed_us = db_int(row, 2);
+	found->now_us = db_int(row, 3);
 	memcpy(claim->account.bytes, row->field[4], sizeof(claim->account.bytes));
 	(void)snprintf(claim->account_id, sizeof(claim->account_id), "%s", row->field[5]);
 	(void)snprintf(claim->url, sizeof(claim->url), "%s", row->field[6]);
@@ -173,15 +201,12 @@ static void take_delivery(const struct db_row *row, struct endpoint_claim *claim
 	                                     .created_at_us = db_int(row, 17),
 	                                     .member = claim->member};
 	(void)snprintf(claim->member, sizeof(claim->member), "%s", row->field[18]);
+	return 0;
 }
 
 /* 1: found, 0: nothing is due, -1: the database failed. */
-static int find_delivery(struct db *d, struct buf *sql, struct endpoint_claim *claim, int64_t *claimed_us,
-                         int64_t *now_us)
+static int find_delivery(struct db *d, struct buf *sql, struct found_delivery *found)
 {
-	struct db_row row;
-	int got = -1;
-
 	buf_reset(sql);
 	sql_literal(sql,
 	            "SELECT v.id,v.attempts,v.claimed_until_us," NOW ",v.account_id,a.external_id,e.url,e.inside,"
@@ -189,13 +214,9 @@ static int find_delivery(struct db *d, struct buf *sql, struct endpoint_claim *c
 	            "l.limit_kind,l.amount_micros,l.balance_micros,l.created_at_us,l.member FROM deliveries v"
 	            " JOIN endpoints e ON e.id=v.endpoint_id JOIN accounts a ON a.id=v.account_id"
 	            " JOIN alerts l ON l.account_id=v.account_id AND l.seq=v.alert_seq WHERE v.endpoint_id=");
-	sql_int(sql, claim->endpoint_id);
+	sql_int(sql, found->claim->endpoint_id);
 	sql_literal(sql, " AND" IS_DUE " ORDER BY v.next_at_us LIMIT 1");
-	if (db_query(d, sql) == DB_OK)
-		got = db_row(d, &row);
-	if (got == 1)
-		take_delivery(&row, claim, claimed_us, now_us);
-	return db_finish(d) == DB_OK ? got : -1;
+	return (int)db_read(d, sql, take_delivery, found);
 }
 
 static int64_t claim_found(struct db *d, struct buf *sql, const struct endpoint_claim *claim, int64_t claimed_us)
@@ -214,7 +235,8 @@ static int64_t claim_found(struct db *d, struct buf *sql, const struct endpoint_
 
 int endpoints_claim(struct db *d, const struct endpoints_busy *busy, int64_t lease_us, struct endpoint_claim *claim)
 {
-	int64_t now_us = 0, claimed_us = 0, changed = 0;
+	struct found_delivery delivery = {.claim = claim};
+	int64_t changed = 0;
 	struct buf sql;
 	int found = 1;
 
@@ -223,12 +245,11 @@ int endpoints_claim(struct db *d, const struct endpoints_busy *busy, int64_t lea
 	/* When another process claims the row first, the statement changes nothing, and the next one is tried. */
 	while (found > 0 && changed == 0) {
 		claim->endpoint_id = find_endpoint(d, &sql, busy);
-		found = claim->endpoint_id > 0 ? find_delivery(d, &sql, claim, &claimed_us, &now_us)
-		                               : (int)claim->endpoint_id;
+		found = claim->endpoint_id > 0 ? find_delivery(d, &sql, &delivery) : (int)claim->endpoint_id;
 		if (found <= 0)
 			break;
-		claim->until_us = now_us + lease_us;
-		changed = claim_found(d, &sql, claim, claimed_us);
+		claim->until_us = delivery.now_us + lease_us;
+		changed = claim_found(d, &sql, claim, delivery.claimed_us);
 		if (changed < 0)
 			found = -1;
 	}

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "db/sql.h"
 #include "ledger/sql_numbers.h"
 
@@ -24,22 +25,21 @@ struct newest {
 	int64_t number, upto_seq, due_at_us;
 };
 
+static int take_newest_mail(void *context, const struct db_row *row)
+{
+	*(struct newest *)context = (struct newest){db_int(row, 0), db_int(row, 1), db_int(row, 2)};
+	return 0;
+}
+
 static int read_newest_mail(struct db *d, struct buf *sql, const struct account_key *account, int64_t kind,
                             struct newest *n)
 {
-	struct db_row row;
-	int got = -1;
-
 	*n = (struct newest){0};
 	buf_reset(sql);
 	sql_literal(sql, "SELECT number,upto_seq,due_at_us FROM mails");
 	put_mail_key(sql, account, kind);
 	sql_literal(sql, " ORDER BY number DESC LIMIT 1");
-	if (db_query(d, sql) == DB_OK)
-		got = db_row(d, &row);
-	if (got == 1)
-		*n = (struct newest){db_int(&row, 0), db_int(&row, 1), db_int(&row, 2)};
-	return db_finish(d) == DB_OK ? got : -1;
+	return (int)db_read(d, sql, take_newest_mail, n);
 }
 
 /* Another process may add the same mail at the same moment: then that one stands. */
@@ -87,8 +87,16 @@ int mails_hand_on(struct db *d, const struct account_key *account, int64_t seq, 
 
 /* ---- claims --------------------------------------------------------------------------------------- */
 
-static void take_mail(const struct db_row *row, struct mail_claim *claim, int64_t *claimed_us, int64_t *now_us)
+/* A due mail, the time until which it was claimed before, and the database's clock. */
+struct found_mail {
+	struct mail_claim *claim;
+	int64_t claimed_us, now_us;
+};
+
+static int take_mail(void *context, const struct db_row *row)
 {
+	struct found_mail *found = context;
+	struct mail_claim *claim = found->claim;
 	const char *language = row->field[15];
 
 	memcpy(claim->account.bytes, row->field[0], sizeof(claim->account.bytes));
@@ -98,8 +106,8 @@ static void take_mail(const struct db_row *row, struct mail_claim *claim, int64_
 	claim->from_seq = db_int(row, 4);
 	claim->upto_seq = db_int(row, 5);
 	claim->attempts = db_int(row, 6);
-	*claimed_us = db_int(row, 7);
-	*now_us = db_int(row, 8);
+	found->claimed_us = db_int(row, 7);
+	found->now_us = db_int(row, 8);
 	claim->created_at_us = db_int(row, 9);
 	claim->sent_mask = db_int(row, 10);
 	claim->dead_mask = db_int(row, 11);
@@ -107,14 +115,12 @@ static void take_mail(const struct db_row *row, struct mail_claim *claim, int64_
 	(void)snprintf(claim->addresses, sizeof(claim->addresses), "%s", row->field[13]);
 	(void)snprintf(claim->name, sizeof(claim->name), "%s", row->field[14]);
 	claim->french = strncmp(language, "fr", 2) == 0;
+	return 0;
 }
 
 /* 1: found, 0: nothing is due, -1: the database failed. */
-static int find_mail(struct db *d, struct buf *sql, struct mail_claim *claim, int64_t *claimed_us, int64_t *now_us)
+static int find_mail(struct db *d, struct buf *sql, struct found_mail *found)
 {
-	struct db_row row;
-	int got = -1;
-
 	buf_reset(sql);
 	sql_literal(sql, "SELECT m.account_id,a.external_id,m.kind,m.number,m.from_seq,m.upto_seq,m.attempts,"
 	                 "m.claimed_until_us," NOW ",m.created_at_us,m.sent_mask,m.dead_mask,a.unit,"
@@ -123,27 +129,16 @@ static int find_mail(struct db *d, struct buf *sql, struct mail_claim *claim, in
 	                 " LEFT JOIN profiles p ON p.account_id=m.account_id WHERE m.state=" SQL(
 				 DELIVERY_PENDING) " AND m.next_at_us<=" NOW " AND m.claimed_until_us<=" NOW
 	                                           " ORDER BY m.next_at_us LIMIT 1");
-	if (db_query(d, sql) == DB_OK)
-		got = db_row(d, &row);
-	if (got == 1)
-		take_mail(&row, claim, claimed_us, now_us);
-	return db_finish(d) == DB_OK ? got : -1;
+	return (int)db_read(d, sql, take_mail, found);
 }
 
 /* A statement of its own: a locking read of alerts would make a guard wait. */
 static int read_upto(struct db *d, struct buf *sql, struct mail_claim *claim)
 {
-	struct db_row row;
-	int got = -1;
-
 	buf_reset(sql);
 	sql_literal(sql, "SELECT COALESCE(MAX(seq),0) FROM alerts");
 	put_mail_key(sql, &claim->account, claim->kind);
-	if (db_query(d, sql) == DB_OK)
-		got = db_row(d, &row);
-	if (got == 1)
-		claim->upto_seq = db_int(&row, 0);
-	return db_finish(d) == DB_OK && got == 1 ? 0 : -1;
+	return db_read_int(d, sql, &claim->upto_seq);
 }
 
 static int64_t claim_mail(struct db *d, struct buf *sql, const struct mail_claim *claim, int64_t claimed_us)
@@ -167,20 +162,21 @@ static int64_t claim_mail(struct db *d, struct buf *sql, const struct mail_claim
 
 int mails_claim(struct db *d, int64_t lease_us, struct mail_claim *claim)
 {
-	int64_t now_us = 0, claimed_us = 0, changed = 0;
+	struct found_mail mail = {.claim = claim};
+	int64_t changed = 0;
 	struct buf sql;
 	int found = 1;
 
 	buf_init(&sql, SQL_MAX);
 	/* When another process claims the row first, the statement changes nothing, and the next one is tried. */
 	while (found > 0 && changed == 0) {
-		found = find_mail(d, &sql, claim, &claimed_us, &now_us);
+		found = find_mail(d, &sql, &mail);
 		if (found > 0 && claim->upto_seq == 0 && read_upto(d, &sql, claim) < 0)
 			found = -1;
 		if (found <= 0)
 			break;
-		claim->until_us = now_us + lease_us;
-		changed = claim_mail(d, &sql, claim, claimed_us);
+		claim->until_us = mail.now_us + lease_us;
+		changed = claim_mail(d, &sql, claim, mail.claimed_us);
 		if (changed < 0)
 			found = -1;
 	}
@@ -200,8 +196,18 @@ static void put_range(struct buf *sql, const struct mail_claim *claim)
 	sql_int(sql, claim->upto_seq);
 }
 
-static void take_mail_line(const struct db_row *row, struct mail_line *line)
+struct mail_lines {
+	struct mail_line *lines;
+	int count;
+	int64_t total;
+};
+
+static int take_mail_line(void *context, const struct db_row *row)
 {
+	struct mail_lines *read = context;
+	struct mail_line *line = &read->lines[read->count];
+
+	CHECK(read->count < MAILS_LINES_MAX);
 	(void)snprintf(line->member, sizeof(line->member), "%s", row->field[7]);
 	line->alert = (struct alerts_shown){.seq = db_int(row, 0),
 	                                    .kind = db_int(row, 1),
@@ -211,15 +217,17 @@ static void take_mail_line(const struct db_row *row, struct mail_line *line)
 	                                    .balance_micros = db_int(row, 5),
 	                                    .created_at_us = db_int(row, 6),
 	                                    .member = line->member};
+	read->total = db_int(row, 8);
+	read->count++;
+	return 0;
 }
 
 int mails_read(struct db *d, const struct mail_claim *claim, struct mail_line lines[MAILS_LINES_MAX], int64_t *count)
 {
-	struct db_row row;
+	struct mail_lines read = {.lines = lines};
 	struct buf sql;
-	int read = -1;
+	int64_t result;
 
-	*count = 0;
 	buf_init(&sql, SQL_MAX);
 	sql_literal(&sql,
 	            "SELECT seq,kind,threshold_micros,limit_kind,amount_micros,balance_micros,created_at_us,member,"
@@ -229,15 +237,10 @@ int mails_read(struct db *d, const struct mail_claim *claim, struct mail_line li
 	put_range(&sql, claim);
 	sql_literal(&sql, " ORDER BY seq LIMIT ");
 	sql_int(&sql, MAILS_LINES_MAX);
-	if (db_query(d, &sql) == DB_OK)
-		for (read = 0; read < MAILS_LINES_MAX && db_row(d, &row) == 1; read++) {
-			take_mail_line(&row, &lines[read]);
-			*count = db_int(&row, 8);
-		}
-	if (db_finish(d) != DB_OK)
-		read = -1;
+	result = db_read(d, &sql, take_mail_line, &read);
 	buf_free(&sql);
-	return read;
+	*count = read.total;
+	return (int)result;
 }
 
 /* ---- ends ----------------------------------------------------------------------------------------- */
