@@ -171,6 +171,12 @@ CREATE TABLE IF NOT EXISTS alerts (
   KEY told (told, created_at_us)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
+-- Where alerts are mailed to, blank-separated; empty: to the account's e-mail address; "-": nowhere.  Their language, fr or
+-- en; empty: the locale's.
+ALTER TABLE profiles
+  ADD COLUMN IF NOT EXISTS alert_addresses VARCHAR(1300) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  ADD COLUMN IF NOT EXISTS alert_language VARCHAR(2) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '';
+
 -- Where alerts are posted (Standard Webhooks).  kinds: a bit for each kind of alert, 0 for all.  inside: the address may
 -- be of this machine or of a private net.  old_secret signs too, until old_until_us.  failures: in a row; until
 -- rest_until_us nothing is posted.

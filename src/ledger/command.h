@@ -244,6 +244,7 @@ struct command {
 		struct {
 			micros thresholds[ALERT_THRESHOLDS_MAX];
 			int count;
+			const char *addresses, *language; /* as profiles has them */
 		} alerts;
 		/* Opens an order.  answer.seq is its number; id_public_format makes its name towards Stripe. */
 		struct {

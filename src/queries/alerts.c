@@ -15,7 +15,9 @@ static int take_state(struct ask *q, const struct db_row *row, void *out)
 	page->found = true;
 	page->unit = db_int(row, 0);
 	page->state = ask_text(q, row, 1);
-	return page->state != NULL ? 0 : -1;
+	page->addresses = ask_text(q, row, 2);
+	page->language = ask_text(q, row, 3);
+	return page->state != NULL && page->addresses != NULL && page->language != NULL ? 0 : -1;
 }
 
 static int take_alert(struct ask *q, const struct db_row *row, void *out)
@@ -35,7 +37,8 @@ static int take_alert(struct ask *q, const struct db_row *row, void *out)
 
 static void put_alerts_query(struct ask *q, const struct account_key *key, int64_t before_seq, int limit)
 {
-	sql_literal(&q->sql, "SELECT unit,alerts FROM accounts WHERE id=");
+	sql_literal(&q->sql, "SELECT a.unit,a.alerts,p.alert_addresses,p.alert_language FROM accounts a"
+	                     " LEFT JOIN profiles p ON p.account_id=a.id WHERE a.id=");
 	ask_key(q, key);
 	sql_literal(&q->sql, ";SELECT seq,kind,threshold_micros,limit_kind,amount_micros,balance_micros,created_at_us,"
 	                     "member FROM alerts WHERE account_id=");
@@ -55,7 +58,7 @@ int alerts_read(struct db *d, struct arena *a, const struct account_key *key, in
 	int result = -1;
 
 	CHECK(limit > 0);
-	*page = (struct alerts_page){.state = ""};
+	*page = (struct alerts_page){.state = "", .addresses = "", .language = ""};
 	page->items = arena_alloc(a, (size_t)(limit + 1) * sizeof(*page->items));
 	if (page->items == NULL)
 		return -1;

@@ -21,7 +21,8 @@ struct alerts_shown {
 struct alerts_page {
 	bool found; /* the account is there */
 	int64_t unit;
-	const char *state; /* accounts.alerts */
+	const char *state;                /* accounts.alerts */
+	const char *addresses, *language; /* as profiles has them */
 	struct alerts_shown *items;
 	int count;
 	bool more; /* others follow */

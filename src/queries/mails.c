@@ -122,13 +122,16 @@ static int take_mail(void *context, const struct db_row *row)
 static int find_mail(struct db *d, struct buf *sql, struct found_mail *found)
 {
 	buf_reset(sql);
-	sql_literal(sql, "SELECT m.account_id,a.external_id,m.kind,m.number,m.from_seq,m.upto_seq,m.attempts,"
-	                 "m.claimed_until_us," NOW ",m.created_at_us,m.sent_mask,m.dead_mask,a.unit,"
-	                 "IF(m.upto_seq<>0,m.addresses,COALESCE(p.email,'')),COALESCE(p.name,''),"
-	                 "COALESCE(p.locale,'') FROM mails m JOIN accounts a ON a.id=m.account_id"
-	                 " LEFT JOIN profiles p ON p.account_id=m.account_id WHERE m.state=" SQL(
-				 DELIVERY_PENDING) " AND m.next_at_us<=" NOW " AND m.claimed_until_us<=" NOW
-	                                           " ORDER BY m.next_at_us LIMIT 1");
+	sql_literal(sql,
+	            "SELECT m.account_id,a.external_id,m.kind,m.number,m.from_seq,m.upto_seq,m.attempts,"
+	            "m.claimed_until_us," NOW ",m.created_at_us,m.sent_mask,m.dead_mask,a.unit,"
+	            "IF(m.upto_seq<>0,m.addresses,CASE COALESCE(p.alert_addresses,'') WHEN '' THEN COALESCE(p.email,'')"
+	            " WHEN '-' THEN '' ELSE p.alert_addresses END),COALESCE(p.name,''),"
+	            "IF(COALESCE(p.alert_language,'')<>'',p.alert_language,COALESCE(p.locale,'')) FROM mails m"
+	            " JOIN accounts a ON a.id=m.account_id"
+	            " LEFT JOIN profiles p ON p.account_id=m.account_id WHERE m.state=" SQL(
+			    DELIVERY_PENDING) " AND m.next_at_us<=" NOW " AND m.claimed_until_us<=" NOW
+	                                      " ORDER BY m.next_at_us LIMIT 1");
 	return (int)db_read(d, sql, take_mail, found);
 }
 

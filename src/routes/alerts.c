@@ -1,6 +1,7 @@
 /*
  * alerts: an account is told what happened to it, and its owner and managers set the thresholds of its balance.
  */
+#include "clients/smtp.h"
 #include "ledger/decide/alert.h"
 #include "queries/alerts.h"
 #include "routes/api/call.h"
@@ -10,10 +11,13 @@
 #include "routes/api/steps.h"
 #include "routes/routes.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define PAGE_DEFAULT 20
 #define PAGE_MAX 100
+#define ALERT_ADDRESSES_MAX 5
+#define ALERT_ADDRESS_MAX SMTP_ADDRESS_MAX
 
 /* ---- GET ------------------------------------------------------------------------------------- */
 
@@ -31,6 +35,30 @@ static void put_thresholds(struct json_writer *w, const struct call *c, const st
 	json_close_list(w);
 }
 
+/* null: the account's own address, or the language of its locale. */
+static void put_contacts(struct json_writer *w, const struct alerts_page *page)
+{
+	char address[ALERT_ADDRESS_MAX + 1];
+
+	if (page->addresses[0] == '\0') {
+		json_put_null(w, "addresses");
+	} else {
+		json_open_list(w, "addresses");
+		for (const char *next = page->addresses; *next != '\0' && *next != '-';) {
+			const size_t length = strcspn(next, " ");
+
+			(void)snprintf(address, sizeof(address), "%.*s", (int)length, next);
+			json_put_text(w, NULL, address);
+			next += length + (next[length] == ' ' ? 1 : 0);
+		}
+		json_close_list(w);
+	}
+	if (page->language[0] == '\0')
+		json_put_null(w, "language");
+	else
+		json_put_text(w, "language", page->language);
+}
+
 static void put_alerts(struct call *c, const struct account_key *key, const struct alerts_page *page)
 {
 	char cursor[CURSOR_MAX];
@@ -39,6 +67,7 @@ static void put_alerts(struct call *c, const struct account_key *key, const stru
 	render_open(c, &w);
 	json_put_text(&w, "account", c->account);
 	put_thresholds(&w, c, page);
+	put_contacts(&w, page);
 	json_open_list(&w, "items");
 	for (int i = 0; i < page->count; i++) {
 		json_open_record(&w, NULL);
@@ -124,9 +153,41 @@ static void parse_thresholds(struct parse *p, struct command *command)
 	}
 }
 
+/* Reads "addresses": different ones, an empty list for no mail, or null or nothing for the account's own. */
+static const char *parse_addresses(struct parse *p, struct arena *arena)
+{
+	const struct json *list = parse_list(p, "addresses", 0, ALERT_ADDRESSES_MAX);
+	const size_t room = ALERT_ADDRESSES_MAX * (ALERT_ADDRESS_MAX + 1);
+	char *text = arena_alloc(arena, room);
+	size_t length = 0;
+
+	if (list == NULL || text == NULL)
+		return "";
+	for (size_t i = 0; i < json_size(list); i++) {
+		const struct json *item = json_at(list, i);
+		const char *address = json_type(item) == JSON_TEXT ? json_text(item, NULL) : "";
+
+		if (!smtp_address_valid(address)) {
+			parse_wrong(p, "addresses", PARSE_ADDRESSES);
+			return "";
+		}
+		length += (size_t)snprintf(text + length, room - length, "%s%s", i > 0 ? " " : "", address);
+	}
+	return length > 0 ? text : "-";
+}
+
+static const char *parse_language(struct parse *p)
+{
+	const char *text = parse_null(p, "language") ? NULL : parse_text(p, "language", 2, 2);
+
+	if (text != NULL && strcmp(text, "fr") != 0 && strcmp(text, "en") != 0)
+		parse_wrong(p, "language", PARSE_LANGUAGE);
+	return text != NULL ? text : "";
+}
+
 void alerts_put(struct call *c)
 {
-	static const char *const known[] = {"thresholdsMicros", NULL};
+	static const char *const known[] = {"thresholdsMicros", "addresses", "language", NULL};
 	struct command command = {
 		.kind = COMMAND_ALERTS, .account = call_account_key(c), .account_id = c->account, .member = ""};
 	struct parse p;
@@ -135,6 +196,8 @@ void alerts_put(struct call *c)
 		return;
 	parse_record(&p, c->request, c->body, known);
 	parse_thresholds(&p, &command);
+	command.alerts.addresses = parse_addresses(&p, c->request->arena);
+	command.alerts.language = parse_language(&p);
 	if (!parse_ok(&p)) {
 		render_wrong(c, &p);
 		return;

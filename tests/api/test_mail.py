@@ -206,6 +206,47 @@ def test_refused_after_the_text(o, box):
     assert "554" in rows(o, account)[0][4] and not box.of("spam@example.org")
 
 
+def put(o, account, **settings):
+    return o.call("PUT", f"/api/credits/alerts?account={account}", json=settings)
+
+
+def test_addresses_and_language_of_its_own(o, box):
+    """One address is refused, and another waits: the others have the mail once, and the last one has it later."""
+    waits = {"b@own.example"}
+    box.rcpt = lambda address: "550 no" if address == "c@own.example" else "451 later" if address in waits else None
+    account = customer(o, "not-this@own.example", locale="en")
+    addresses = ["a@own.example", "b@own.example", "c@own.example"]
+    changed = put(o, account, addresses=addresses, language="fr").json
+    assert (changed["addresses"], changed["language"], changed["standard"]) == (addresses, "fr", True)
+    cross(o, account)
+    assert mail_to(box, "a@own.example")["Subject"].startswith("Votre solde est bas")
+    wait_until(lambda: rows(o, account)[0][:4] == ("0", "1", "1", "4"), 20, "the first attempt's end")
+    waits.clear()
+    due_now(o, account)
+    mail_to(box, "b@own.example")
+    wait_until(lambda: rows(o, account)[0][:4] == ("2", "2", "3", "4"), 20, "the end")
+    assert [to for to, _ in box.deliveries if to.endswith("own.example")] == ["a@own.example", "b@own.example"]
+
+
+def test_nowhere_and_back(o, box):
+    account = customer(o, "back@own.example")
+    assert put(o, account, addresses=[]).json["addresses"] == []
+    cross(o, account)
+    wait_until(lambda: [row[0] for row in rows(o, account)] == ["1"], 20, "the end")
+    assert not box.of("back@own.example")
+    shown = put(o, account).json
+    assert (shown["addresses"], shown["language"]) == (None, None)
+
+
+@pytest.mark.parametrize("field, value", [("addresses", ["x"]), ("addresses", ["a@b", 5]), ("addresses", ["a@b\r\nBcc: c@d"]), ("addresses", "a@b"),
+                                          ("addresses", ["a@b c@d"]), ("addresses", ["-a@b"]), ("addresses", ["a@b"] * 6), ("addresses", ["é@b"]),
+                                          ("addresses", ["a" * 65 + "@b"]), ("language", "de"), ("language", "FR"), ("language", 5)])
+def test_contacts_that_are_none(o, field, value):
+    account = o.account()
+    refused = put(o, account, **{field: value})
+    assert refused.status == 400 and refused.json["field"] == field, refused
+
+
 def test_no_address_no_mail(o, box):
     account = o.account(funds_micros=3 * EURO)
     cross(o, account)

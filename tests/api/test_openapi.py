@@ -409,7 +409,8 @@ def ask_accounts(ask, o):
 def ask_alerts(ask, o, account, token):
     """account has a member whose token that is."""
     alerts, query = "/api/credits/alerts", f"?account={account}"
-    changed = ask("PUT", alerts, "app", 200, query=query, json={"thresholdsMicros": [7_000_000, 2_000_000]}).json
+    changed = ask("PUT", alerts, "app", 200, query=query, json={
+        "thresholdsMicros": [7_000_000, 2_000_000], "addresses": ["a@example.org"], "language": "fr"}).json
     assert (changed["standard"], changed["thresholdsMicros"]) == (False, [7_000_000, 2_000_000])
     ask("PUT", "/api/accounts/{account}/members/{member}", "app", 200, account=account, member="a",
         json={"limitMicros": 1_000_000})

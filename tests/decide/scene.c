@@ -788,6 +788,7 @@ static void read_bonus(const struct words *w, struct command *c)
 /* "alerts a 5 10": the account's own thresholds; "alerts a standard". */
 static void read_thresholds(const struct words *w, struct command *c)
 {
+	c->alerts.addresses = c->alerts.language = "";
 	c->alerts.count = flag(w, "standard") ? -1 : 0;
 	for (int i = 2; c->alerts.count >= 0 && i < w->count; i++)
 		c->alerts.thresholds[c->alerts.count++] = integer(w->word[i]);

@@ -1,10 +1,22 @@
 /*
- * alerts: an account sets the thresholds of its balance at which it wants to be told, or takes the configured one.
+ * alerts: an account sets the thresholds of its balance at which it wants to be told, or takes the configured one;
+ * where alerts are mailed to, and their language.
  */
 #include "base/check.h"
 #include "ledger/decide/alert.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/row_check.h"
+
+static void set_contacts(struct decide *d, struct slot *s, const struct command *c)
+{
+	struct profiles_row *p = rows_profile(d->rows, s);
+
+	if (p == NULL && c->alerts.addresses[0] == '\0' && c->alerts.language[0] == '\0')
+		return;
+	p = effects_profile(d, s);
+	p->alert_addresses = c->alerts.addresses;
+	p->alert_language = c->alerts.language;
+}
 
 void decide_alerts(struct decide *d, struct slot *s, struct command *c)
 {
@@ -15,6 +27,7 @@ void decide_alerts(struct decide *d, struct slot *s, struct command *c)
 	/* From here on it succeeds. */
 	effects_account(d, s, c);
 	alert_set_thresholds(d, s, c->alerts.thresholds, c->alerts.count);
+	set_contacts(d, s, c);
 	row_check_account(s->account);
 	c->answer.outcome = OUTCOME_OK;
 }
