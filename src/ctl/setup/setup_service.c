@@ -1,10 +1,14 @@
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ctl/probe_http.h"
 #include "ctl/setup/setup.h"
 #include "ctl/setup/setup_run.h"
+
+#define PAUSE_NS 100000000
+#define PAUSES_MAX 100
 
 /* sd_booted(3): systemd is the first process where this directory is. */
 static bool has_systemd(void)
@@ -42,6 +46,15 @@ static bool is_served(const struct setup *S)
 	return probe_http(&request, &answer) == 0;
 }
 
+/* A reload ends before the web server listens: doctor, which comes next, is to find it. */
+static void wait_until_served(const struct setup *S)
+{
+	const struct timespec pause = {.tv_nsec = PAUSE_NS};
+
+	for (int i = 0; i < PAUSES_MAX && !is_served(S); i++)
+		(void)nanosleep(&pause, NULL);
+}
+
 /* Lets the web server read its files again, once they are without mistakes. */
 static int reload_web(struct setup *S)
 {
@@ -52,7 +65,11 @@ static int reload_web(struct setup *S)
 
 	if (!S->web_changed && !S->web_restart && is_served(S))
 		return CTL_OK;
-	return setup_run(S, test) == CTL_OK ? setup_run(S, reload) : CTL_FAILED;
+	if (setup_run(S, test) != CTL_OK || setup_run(S, reload) != CTL_OK)
+		return CTL_FAILED;
+	if (!S->dry_run)
+		wait_until_served(S);
+	return CTL_OK;
 }
 
 int setup_service(struct setup *S)
