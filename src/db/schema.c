@@ -13,21 +13,6 @@
 #define PATH_BYTES_MAX 4096
 #define NUMBER_DIGITS 3 /* 001_ledger.sql */
 
-/* Runs a statement whose result is one integer. */
-static int ask_version(struct db *d, struct buf *sql, int64_t *value)
-{
-	struct db_row row;
-	int found = -1;
-
-	if (db_query(d, sql) == DB_OK)
-		found = db_row(d, &row);
-	if (found == 1)
-		*value = db_int(&row, 0);
-	if (db_finish(d) != DB_OK || found != 1)
-		return -1;
-	return 0;
-}
-
 int schema_version(struct db *d)
 {
 	struct buf sql;
@@ -37,11 +22,11 @@ int schema_version(struct db *d)
 	buf_init(&sql, 1024);
 	sql_literal(&sql, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()"
 	                  " AND table_name = 'schema_versions'");
-	result = ask_version(d, &sql, &version);
+	result = db_read_int(d, &sql, &version);
 	if (result == 0 && version > 0) {
 		buf_reset(&sql);
 		sql_literal(&sql, "SELECT COALESCE(MAX(version), 0) FROM schema_versions");
-		result = ask_version(d, &sql, &version);
+		result = db_read_int(d, &sql, &version);
 	}
 	buf_free(&sql);
 	return result == 0 ? (int)version : -1;
@@ -115,7 +100,7 @@ static int apply_file(struct db *d, const char *path)
 
 	buf_init(&sql, FILE_BYTES_MAX);
 	if (read_file(path, &sql) == 0) {
-		if (db_query(d, &sql) == DB_OK && db_finish(d) == DB_OK)
+		if (db_change(d, &sql) >= 0)
 			result = 0;
 		else
 			report_version("schema_failed", path, db_error(d));

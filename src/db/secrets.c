@@ -7,21 +7,19 @@
 
 #define SQL_MAX 512
 
+static int take_secret(void *context, const struct db_row *row)
+{
+	CHECK(row->length[0] == DIGEST_BYTES);
+	memcpy(context, row->field[0], DIGEST_BYTES);
+	return 0;
+}
+
 /* 1, 0 when there is none, -1 on a fault. */
 static int find_secret(struct db *d, struct buf *sql, unsigned char key[DIGEST_BYTES])
 {
-	struct db_row row;
-	int found = -1;
-
 	buf_reset(sql);
 	sql_literal(sql, "SELECT value FROM secrets WHERE name = 'referral'");
-	if (db_query(d, sql) == DB_OK)
-		found = db_row(d, &row);
-	if (found == 1) {
-		CHECK(row.length[0] == DIGEST_BYTES);
-		memcpy(key, row.field[0], DIGEST_BYTES);
-	}
-	return db_finish(d) == DB_OK ? found : -1;
+	return (int)db_read(d, sql, take_secret, key);
 }
 
 /* Another octroi may have been first: then that one's key stands. */
@@ -34,7 +32,7 @@ static int make(struct db *d, struct buf *sql)
 	sql_literal(sql, "INSERT IGNORE INTO secrets (name, value) VALUES ('referral', ");
 	sql_bytes(sql, key, sizeof(key));
 	sql_literal(sql, ")");
-	return db_query(d, sql) == DB_OK && db_finish(d) == DB_OK ? 0 : -1;
+	return db_change(d, sql) >= 0 ? 0 : -1;
 }
 
 int secrets_referral(struct db *d, unsigned char key[DIGEST_BYTES])
