@@ -132,6 +132,20 @@ def other_comments():
                 yield name, said
 
 
+# Words of this project's own for things that the field has a term for (conn_set, listener, completion, request buffer …).
+OWN_WORDS = re.compile(r"(?<![a-z])(lobby|stranger|turnstile|lane|flight|bell|tape|seal)s?(?![a-z])", re.I)
+
+
+def own_words():
+    """(file, line) of each use in code, comments and pages; "in flight" is the field's."""
+    for name in files():
+        if re.match(r"(src|sql|man|docs|web|clients|nginx|apache)/|[A-Z]\w+\.md", name) and "/vendor/" not in name \
+                and name != "NEWS.md" and not name.endswith(".png"):
+            for line in text(name).split("\n"):
+                if OWN_WORDS.search(re.sub(r"in[ -]flight", "", line)):
+                    yield name, line.strip()
+
+
 def forbidden_openings():
     return [(name, said) for name, said in (*comments(), *other_comments()) if OPENINGS.match(said)]
 

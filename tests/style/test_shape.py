@@ -49,6 +49,11 @@ def test_comments_begin_with_their_subject():
     assert not shape.forbidden_openings()
 
 
+def test_terms_are_those_of_the_field():
+    assert not list(shape.own_words())
+    assert shape.OWN_WORDS.search("the lobby's door") and shape.OWN_WORDS.search("lane_count") and not shape.OWN_WORDS.search("planes")
+
+
 def test_comments_of_other_languages_are_read():
     found = list(shape.other_comments())
     assert {name.split("/")[0] for name, _ in found} >= {"web", "clients", "nginx", "apache", "quickstart", "sql", "Makefile.am"}
