@@ -97,8 +97,11 @@ static void publish(struct ledger *l, struct inflight *f, int count)
 	l->counts.splits += b->splits;
 	l->counts.unknown_commits += b->unknowns;
 	for (int i = 0; i < count; i++) {
-		CHECK((unsigned)f->commands[i]->answer.outcome < OUTCOME_COUNT);
-		l->counts.outcome[f->commands[i]->answer.outcome]++;
+		const struct answer *a = &f->commands[i]->answer;
+
+		CHECK((unsigned)a->outcome < OUTCOME_COUNT);
+		l->counts.outcome[a->outcome]++;
+		l->counts.incomplete += a->incomplete && !a->replayed;
 	}
 	if (b->book != NULL && b->book != l->book) { /* a batch that failed may never have had one */
 		old = l->book;

@@ -124,6 +124,9 @@ static void write_ledger(struct ledger *l, struct buf *out)
 	metrics_value(out, "octroi_batch_splits_total", "counter", "Batches split after a failure.", counts.splits);
 	metrics_value(out, "octroi_unknown_commits_total", "counter", "Commits whose answer was lost.",
 	              counts.unknown_commits);
+	metrics_value(out, "octroi_incomplete_usages_total", "counter",
+	              "Settlements that are flagged usageIncomplete: a price or a count is missing.",
+	              counts.incomplete);
 	metrics_value(out, "octroi_queue_refusals_total", "counter", "Commands refused because the queue was full.",
 	              counts.refused_full);
 	write_work(out);

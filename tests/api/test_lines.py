@@ -123,6 +123,17 @@ def test_searches_cost_by_their_context(o, account):
         assert said["costMicros"] == money(base + 3 * F(each)), variant
 
 
+def test_what_is_incomplete_is_counted_in_the_metrics(o, account):
+    before = o.metric("octroi_incomplete_usages_total")
+    use(o, account, "painter", counts={"images": 1})
+    assert o.metric("octroi_incomplete_usages_total") == before
+    held = authorize(o, account, "talker")["hold"]
+    for _ in range(2):
+        settle(o, held, counts={"sessions": 1})
+    use(o, account, "talker", serviceTier="flex", inputTokens=1, outputTokens=1)
+    assert o.metric("octroi_incomplete_usages_total") == before + 2, "a replay is none"
+
+
 def test_what_has_no_price_is_not_free(o, account):
     held = authorize(o, account, "talker", inputTokens=1000, maxOutputTokens=1000)
     said = settle(o, held["hold"], counts={"sessions": 1})
