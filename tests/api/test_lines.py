@@ -424,6 +424,55 @@ def test_wrong_counts_of_a_query_are_refused(o, account, query):
     assert (answer.status, answer.json["field"]) == (400, "counts")
 
 
+HOSTILE = [
+    # Fractions, huge numbers and negative parts.
+    {"usage": {"seconds": -1}}, {"usage": {"seconds": "1e3"}}, {"usage": {"seconds": 1e300}}, {"usage": {"seconds": [1]}},
+    {"usage": {"prompt_tokens": 5, "completion_tokens": 5, "completion_tokens_details": {"audio_tokens": -5}}},
+    {"usage": {"prompt_tokens": 5, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 6}}},
+    {"usage": {"prompt_tokens": 2**63, "completion_tokens": 5}}, {"usage": {"prompt_tokens": 10**9 + 1, "completion_tokens": 5}},
+    {"usage": {"prompt_tokens": 1.5, "completion_tokens": 5}}, {"usage": {"prompt_tokens": True, "completion_tokens": 5}},
+    {"usage": {"pages_processed": -1}}, {"usage": {"pages_processed": 0.5}}, {"usage": {"billed_units": {"search_units": -2}}},
+    {"usage": {"input_tokens": 5, "output_tokens": 5, "server_tool_use": {"web_search_requests": -1}}},
+    {"usage": {"promptTokenCount": 5, "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 6}]}},
+    {"usage": {"promptTokenCount": 5, "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": -6}]}},
+    # Unknown members and mixed shapes.
+    {"usage": {"completion_token": 5000}}, {"usage": {"seconds": 5, "minutes": 60}}, {"usage": {"units": 5}},
+    {"usage": {"prompt_tokens": 1, "completion_tokens": 1, "input_tokens": 5000, "output_tokens": 1}},
+    {"usage": {"prompt_tokens": 1, "completion_tokens": 1, "promptTokenCount": 5000}},
+    {"usage": {"seconds": 3600, "prompt_audio_seconds": 1}},
+    # Tiers, variants and counts that contradict.
+    {"usage": {"input_tokens": 5, "output_tokens": 5, "service_tier": 1}},
+    {"usage": {"input_tokens": 5, "output_tokens": 5, "service_tier": "batch", "serviceTier": "priority"}},
+    {"usage": {"input_tokens": 5, "output_tokens": 5, "service_tier": "priority"}, "serviceTier": "batch"},
+    {"usage": {"input_tokens": 5, "output_tokens": 5, "search_context_size": "high"}, "variant": "context=low"},
+    {"usage": {"input_tokens": 5, "output_tokens": 5}, "counts": {"inputTokens": 1}},
+    {"usage": {"input_tokens": 5, "output_tokens": 5}, "counts": {"inputTokens": -1}},
+    {"counts": {"seconds": "-0.1"}}, {"counts": {"seconds": "0.0000001"}}, {"counts": {"seconds": 1.5}},
+    {"counts": {"images": "1e3"}}, {"counts": {"images": " 1"}}, {"counts": {"images": "+1"}}, {"counts": {"images": "0x1"}},
+    {"counts": {"images": [1]}}, {"counts": {"images": {"n": 1}}}, {"counts": {"Images": 1}}, {"counts": {"other": 1}},
+    {"inputTokens": -1}, {"inputTokens": "5"}, {"inputTokens": 5.0}, {"inputTokens": 10**9 + 1},
+    {"inputTokens": 5, "serviceTier": "Standard"}, {"inputTokens": 5, "serviceTier": ""}, {"inputTokens": 5, "serviceTier": "batch,flex"},
+    {"inputTokens": 5, "variant": "a b"}, {"inputTokens": 5, "variant": "x" * 48}, {"inputTokens": 5, "variant": 'a"b'},
+    {"inputTokens": 5, "providerCost": "-0.1"}, {"inputTokens": 5, "providerCost": 1}, {"inputTokens": 5, "providerCost": ""},
+    {"inputTokens": 5, "providerCost": "NaN"}, {"inputTokens": 5, "providerCost": "1" * 40},
+]
+
+
+@pytest.mark.parametrize("model", ("talker", "scribe", "router/any"))
+def test_no_hostile_settlement_is_cheaper_than_it_says(o, model):
+    """Each is refused by name and leaves the hold as it was, or is booked at what was reserved or more."""
+    account = o.account(funds_micros=10**12)
+    for fields in HOSTILE:
+        held = authorize(o, account, model)
+        answer = o.post("/api/guard/settle", {"hold": held["hold"], **fields})
+        if answer.status == 400:
+            assert answer.json["error"] == "INVALID_REQUEST" and answer.json["field"], fields
+            assert settle(o, held["hold"], outcome="partial")["costMicros"] == held["reservedMicros"], fields
+        else:
+            assert answer.status == 200 and answer.json["costMicros"] >= held["reservedMicros"] > 0, (fields, answer)
+    o.audit()
+
+
 def test_a_list_of_usages_shows_lines_and_so_does_its_csv(o):
     account = o.account(funds_micros=10**12)
     use(o, account, "talker", usage={"prompt_tokens": 300, "completion_tokens": 20, "prompt_tokens_details": {"audio_tokens": 200}})
