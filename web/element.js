@@ -121,7 +121,14 @@ export class OctroiElement extends LitElement {
 	static path = "/api/credits";
 
 	#stop;
-	#renewed = () => this.#begin();
+	// The refusal of the token before is over.
+	#renewed = () => {
+		if (this.news?.refusal?.status === 401)
+			this.news = this.news.answer === undefined ? undefined : {answer: this.news.answer};
+		if (this.refused?.status === 401)
+			this.refused = undefined;
+		this.#begin();
+	};
 
 	set token(token) {
 		if (token)
@@ -178,7 +185,7 @@ export class OctroiElement extends LitElement {
 
 	// The events of a refusal.
 	tell(refusal) {
-		if (refusal.status === 401)
+		if (refusal.status === 401 && !refusal.stale)
 			this.fire("octroi-token-needed", {});
 		else if (refusal.status === 402)
 			this.fire("octroi-refused", refusal.answer);

@@ -58,8 +58,9 @@ class Session extends EventTarget {
 	async #send(path, {method = "GET", body, lang = "en", csv = false} = {}) {
 		const headers = {"Accept": "application/json", "Accept-Language": lang};
 		let response, answer;
-		if (this.#token !== "")
-			headers.Authorization = `Bearer ${this.#token}`;
+		const token = this.#token;
+		if (token !== "")
+			headers.Authorization = `Bearer ${token}`;
 		if (body !== undefined)
 			headers["Content-Type"] = "application/json";
 		try {
@@ -71,9 +72,12 @@ class Session extends EventTarget {
 		} catch {
 			throw new Refusal(response === undefined || response.ok ? 0 : response.status, {}, 0);
 		}
-		if (!response.ok)
-			throw new Refusal(response.status, answer, Number(response.headers.get("Retry-After") ?? 0));
-		return answer;
+		if (response.ok)
+			return answer;
+		const refusal = new Refusal(response.status, answer, Number(response.headers.get("Retry-After") ?? 0));
+		// The page has another token by now, which this answer is not about.
+		refusal.stale = token !== this.#token;
+		throw refusal;
 	}
 
 	// One reading for all elements that show the same path, repeated while the page is visible.

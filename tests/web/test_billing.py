@@ -274,7 +274,8 @@ def test_member_sees_its_own(nginx, browser):
 def test_owner_changes_limits(nginx, browser):
     account = nginx.account(funds_micros=9_000_000)
     browser.open(link(nginx, account))
-    browser.click("button", "Change")
+    browser.reads("Spending limits")
+    browser.run("arguments[0].click()", wait_until(lambda: browser.find_all("button", "Change"), 15, "the form's button")[0])
     browser.find("input[name=daily]").send_keys("2,50")
     browser.click("button", "Save")
     browser.reads("Saved.")

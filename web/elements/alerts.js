@@ -28,8 +28,12 @@ class Alerts extends OctroiElement {
 
 	async load(cursor) {
 		const page = await this.ask(`/api/credits/alerts?limit=10${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`);
-		if (page !== undefined)
-			this.page = cursor === null ? page : {...page, items: [...this.page.items, ...page.items]};
+		if (page === undefined) {
+			this.newest = undefined;
+			return;
+		}
+		this.refused = undefined;
+		this.page = cursor === null ? page : {...page, items: [...this.page.items, ...page.items]};
 	}
 
 	async save(event) {
