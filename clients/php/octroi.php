@@ -1027,13 +1027,27 @@ final class Spool
         if ($stream === null) {
             return false;
         }
-        $fits = fstat($stream)['size'] + strlen($line) <= self::FILE_BYTES;
-        $written = $fits && fwrite($stream, $line) === strlen($line) && fflush($stream);
-        if ($written && function_exists('fsync')) { // PHP 8.1
-            $written = fsync($stream);
-        }
+        $size = fstat($stream)['size'];
+        $written = $size + strlen($line) <= self::FILE_BYTES && self::append($stream, $line, $size);
         fclose($stream);
         return $written;
+    }
+
+    /**
+     * Whole lines only: a part of a line, as of a full disk or a killed writer, would spoil the next one.
+     *
+     * @param resource $stream
+     */
+    private static function append($stream, string $line, int $size): bool
+    {
+        if ($size > 0 && fseek($stream, -1, SEEK_END) === 0 && fgetc($stream) !== "\n") {
+            $line = "\n" . $line;
+        }
+        if (fwrite($stream, $line) !== strlen($line) || !fflush($stream)) {
+            ftruncate($stream, $size);
+            return false;
+        }
+        return !function_exists('fsync') || fsync($stream); // PHP 8.1
     }
 
     /** Sends everything; the number of settlements that are left. */
@@ -1126,7 +1140,8 @@ final class Spool
         if ($stream === false) {
             return; // the lines are sent again, without effect
         }
-        $written = fwrite($stream, implode('', $lines)) !== false && fflush($stream)
+        $text = implode('', $lines);
+        $written = fwrite($stream, $text) === strlen($text) && fflush($stream)
             && (!function_exists('fsync') || fsync($stream));
         fclose($stream);
         if ($written) {
@@ -1138,7 +1153,7 @@ final class Spool
     private function openLocked()
     {
         for ($try = 0; $try < 100; $try++) {
-            $stream = @fopen($this->file, 'a');
+            $stream = @fopen($this->file, 'a+');
             if ($stream === false || !flock($stream, LOCK_EX)) {
                 return null;
             }

@@ -140,6 +140,24 @@ def test_next_success_replays(o, tmp_path):
     assert o.balance(account)[1] == 0
 
 
+def test_line_behind_half_a_line(o, tmp_path):
+    """A killed writer, or a full disk, leaves a part of a line; the next settlement is not lost with it."""
+    account = o.account(funds_micros=1_000_000_000)
+    spool = tmp_path / "spool"
+    spool.write_text('{"at":2000000000,"settlement":{"hold":"h')
+    with Spender(o, spool, account, 1) as spender:
+        spender.go_on()
+        spender.line()
+        o.kill()
+        spender.go_on()
+        assert spender.line()["delivered"] is False
+        assert len(spool.read_text().splitlines()) == 2
+        o.start()
+    done = replay(o, spool)
+    assert done.returncode == 0 and not spool.exists(), done.stderr
+    assert used_by(o, account)[0] == 1 and o.balance(account)[1] == 0
+
+
 def test_replay_twice_has_one_effect(o, tmp_path):
     account = o.account(funds_micros=1_000_000_000)
     hold = o.post("/api/guard/authorize", {"account": account, "model": "gpt-4o"}).json["hold"]
