@@ -1,5 +1,6 @@
 """An operator's pages: what they read, and who may read it."""
 
+import base64
 import datetime
 import json
 import pathlib
@@ -12,7 +13,7 @@ import guard
 from chain import forget_records
 from conftest import SETTINGS, TOKEN_SECRET
 from contract import routes
-from octroi import Octroi
+from octroi import TOP, Octroi
 from test_matrix import bearer, jwt
 
 LINK = re.compile(r"(http://admin\.example:81)/admin#token=(\S+)")
@@ -125,6 +126,28 @@ def test_web_servers_sign_in(o):
         answer = o.call(method, "/signed-in" + filled(path, account) + f"?account={account}", key=None, public=True, body=body,
                         headers={"Content-Type": "application/json"} if body else None)
         assert answer.status in (401, 403), (method, path, answer)
+
+
+def test_the_page_s_sign_in_fails_closed():
+    """The location of docs/web.md as it stands, in a server that lets in whoever satisfies any rule."""
+    [location] = [block for block in re.findall(r"```nginx\n(.*?)```", (TOP / "docs/web.md").read_text(), re.S) if "OPERATOR" in block]
+    with Octroi("nginx", settings={**SETTINGS, "trust_server_params": "on"}) as o:
+        users = o.dir / "operators"
+        users.write_text("eve:{PLAIN}secret\n")
+        users.chmod(0o644)
+        (o.dir / "nginx.d").mkdir(exist_ok=True)
+        (o.dir / "nginx.d" / "operator.conf").write_text(
+            "satisfy any; allow all;\n" + location.replace("/etc/nginx/operators", str(users)))
+        o.start()
+
+        def asked(name=None, password=None, **headers):
+            if name is not None:
+                headers["Authorization"] = "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+            return o.get("/api/admin/accounts", key=None, public=True, headers=headers).status
+
+        assert asked("eve", "secret") == 200
+        assert {asked(), asked("eve", "wrong"), asked("eve", ""), asked("mallory", "secret"), asked("", "")} == {401}
+        assert asked(**{"Octroi-Operator": "eve"}) == 401
 
 
 def test_margins_of_all_groupings_agree_with_octroictl_to_the_micro(o):
