@@ -86,7 +86,9 @@ def signature(secret, message):
 
 
 def attempts(o, endpoint, count):
-    wait_until(lambda: [d["attempts"] for d in endpoint.deliveries() if d["error"]] == [count], 30, f"attempt {count}")
+    """Waits for the end of the only delivery's attempt: a claim counts it before it is made."""
+    ended = f"SELECT attempts FROM deliveries WHERE endpoint_id = {endpoint.id} AND claimed_until_us = 0 AND error <> ''"
+    wait_until(lambda: o.sql(ended) == [(str(count),)], 30, f"attempt {count}")
 
 
 # ---- what is posted -----------------------------------------------------------------------------------
