@@ -77,7 +77,14 @@ class ModelPrice:
             return None
         whole_input = sum(tokens[:4])
         pico = [prices for above, prices in self.tiers if above == 0 or whole_input > above][-1]
-        dollars = fractions.Fraction(sum(t * p for t, p in zip(tokens, pico)), 10**12)
+        return self._micros(sum(t * p for t, p in zip(tokens, pico)), unit)
+
+    def cost_of_least(self, unit):
+        """The least that a request uses; by the dearest price of any tier where its own costs nothing."""
+        return self.cost((1000,) * 5, unit) or self._micros(1000 * max(p for _, prices in self.tiers for p in prices), unit)
+
+    def _micros(self, pico_dollars, unit):
+        dollars = fractions.Fraction(pico_dollars, 10**12)
         currency = dollars * self.terms.margin / self.terms.rate
         amount = currency / self.terms.credit_value if unit == "credit" else currency
         micros = ceiling(amount * 10**6)
@@ -502,7 +509,7 @@ def settle_cost(a, h, c, book):
     cost = price.cost(c["tokens"], a.unit)
     # Nothing that was used costs 0, unless the model is free.
     if cost == 0 and any(c["tokens"]) and any(pico for _, prices in price.tiers for pico in prices):
-        return h.reserved or price.cost((1000,) * 5, a.unit), "estimated"
+        return h.reserved or price.cost_of_least(a.unit), "estimated"
     return invalid("usage") if cost is None else (cost, settlement)
 
 

@@ -601,6 +601,8 @@ class Account:
             return "NOT_FOUND"
         if h.state != "open":
             return "HOLD_ENDED"
+        if ttl > zones.DAY:  # days are for holds of tier batch, of which there are none here
+            return "INVALID_REQUEST"
         if self.suspended() or self.removed(h.member):
             return self.suspended() or self.removed(h.member)
         if self.run is not None and self.run.plan.models and h.model not in (*self.run.plan.models, "act"):
