@@ -10,6 +10,7 @@ import json
 import os
 import random
 import subprocess
+import threading
 
 import pytest
 
@@ -20,6 +21,8 @@ from octroi import Octroi
 
 CHATS = int(os.environ.get("CHATS", 100))
 FUNDS = 10_000_000_000
+KILLS_LEAST = 3
+STORM_WAIT_SECONDS = 60
 CLIENTS = ("php", "sync", "async", "wrapped")
 
 
@@ -28,10 +31,14 @@ class Provider:
 
     def __init__(self):
         self.billed, self.serial = [], itertools.count(1)
+        self.stormy = threading.Event()
         self.server = f.Server(self._answer)
 
     def _answer(self, handler):
-        used = {"prompt_tokens": 10 + next(self.serial) % 80, "completion_tokens": 5}
+        serial = next(self.serial)
+        if serial > CHATS // 2:  # on a fast machine all would be over before the first kill
+            self.stormy.wait(STORM_WAIT_SECONDS)
+        used = {"prompt_tokens": 10 + serial % 80, "completion_tokens": 5}
         used["total_tokens"] = sum(used.values())
         self.billed.append(guard.cost("gpt-4o", input=used["prompt_tokens"], output=5))
         choice = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
@@ -47,7 +54,7 @@ def command(client, provider, spool, account):
     return [interpreter, str(pythons.HERE / "chats.py"), client, *arguments]
 
 
-def kill_at_random(o, processes, chance):
+def kill_at_random(o, processes, providers, chance):
     """Until all of them have ended; how often each part was killed."""
     killed = collections.Counter()
     while any(process.poll() is None for process in processes):
@@ -58,6 +65,9 @@ def kill_at_random(o, processes, chance):
             o.kill(part)
             o.start()
             killed[part] += 1
+            if sum(killed.values()) == KILLS_LEAST:
+                for provider in providers:
+                    provider.stormy.set()
     return killed
 
 
@@ -81,14 +91,14 @@ def test_storm(o, tmp_path):
     processes = [subprocess.Popen(command(client, providers[client], tmp_path / client, accounts[client]), env=environment(o),
                                   stderr=open(tmp_path / f"{client}.log", "w")) for client in CLIENTS]
     try:
-        killed = kill_at_random(o, processes, random.Random(CHATS))
+        killed = kill_at_random(o, processes, providers.values(), random.Random(CHATS))
     finally:
         for process in processes:
             process.kill()
             process.wait()
     logs = {client: (tmp_path / f"{client}.log").read_text() for client in CLIENTS}
     assert all(process.returncode == 0 for process in processes), logs
-    assert sum(killed.values()) >= 3, killed
+    assert sum(killed.values()) >= KILLS_LEAST, killed
     for client in CLIENTS:
         providers[client].server.stop()
         spool = tmp_path / client
