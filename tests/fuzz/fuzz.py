@@ -53,7 +53,7 @@ COUNTED = "-g -O1 -fprofile-instr-generate -fcoverage-mapping"
 LIMITS = ("-max_len=65536", "-timeout=60", "-rss_limit_mb=2048", "-print_final_stats=1")
 ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
 SLICE_SECONDS = 30
-KEPT_FILES, KEPT_BYTES = 300, 300 * 1024
+KEPT_FILES, KEPT_BYTES = 400, 300 * 1024
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
