@@ -19,7 +19,7 @@
 #define ROLL_HOURS "24"
 #define ROLL_HOURS_MAX (24 * 30)
 #define HOUR_US (3600 * CLOCK_US_PER_SECOND)
-#define NOW "CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
+#define NOW SQL_NOW_US
 
 static const char *const endpoint_states[] = {
 	[ENDPOINT_ON] = "on", [ENDPOINT_OFF] = "off", [ENDPOINT_REMOVED] = "removed"};

@@ -9,7 +9,7 @@
 #include "queries/mails.h"
 
 #define SQL_MAX ((size_t)64 * 1024)
-#define NOW "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)"
+#define NOW SQL_NOW_US
 #define HAND_ON_MAX 64
 #define ENDPOINTS_MAX 64
 

@@ -8,7 +8,7 @@
 #include "ledger/sql_numbers.h"
 
 #define SQL_MAX ((size_t)16 * 1024)
-#define NOW "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)"
+#define NOW SQL_NOW_US
 #define APART "3600000000" /* micros between two mails of an account and a kind */
 
 static void put_mail_key(struct buf *sql, const struct account_key *account, int64_t kind)

@@ -10,7 +10,7 @@
 #include "ledger/sql_numbers.h"
 #include "queries/view.h"
 
-#define NOW "CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)"
+#define NOW SQL_NOW_US
 
 /* ---- columns ----------------------------------------------------------------------------------------- */
 

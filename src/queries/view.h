@@ -6,6 +6,7 @@
 #define OCTROI_QUERIES_VIEW_H
 
 #include "db/ask.h"
+#include "db/sql.h"
 #include "ledger/grant_sql.h"
 #include "ledger/sql_numbers.h"
 #include "queries/shown.h"
@@ -21,7 +22,7 @@
 	" ON g.account_id=l.account_id AND g.seq=l.grant_seq" \
 	" WHERE l.account_id=w.account_id AND l.period_start_us=w.period_start_us)"
 #define VIEW_ACCOUNT_SELECT \
-	"SELECT CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED),a.id IS NOT NULL,a.unit," \
+	"SELECT " SQL_NOW_US ",a.id IS NOT NULL,a.unit," \
 	"a.mode,a.status,a.byok,a.balance_micros,a.held_micros,a.hard_limit_micros," \
 	"a.soft_limit_micros,a.open_holds,IF(a.open_holds>0,LEAST(a.due_at_us,a.holds_due_at_us),a.due_at_us)," \
 	"a.created_at_us,a.external_id," \
