@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "ledger/command.h"
 #include "queries/endpoints.h"
 #include "worker/post.h"
@@ -336,7 +337,7 @@ static void *courier_main(void *argument)
 
 struct courier *courier_start(const struct courier_options *o)
 {
-	struct courier *c = calloc(1, sizeof(*c));
+	struct courier *c = memory_part("courier", sizeof(*c));
 	pthread_attr_t attributes;
 
 	if (c == NULL)
