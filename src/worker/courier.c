@@ -1,10 +1,8 @@
 #include "worker/courier.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/check.h"
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
@@ -12,13 +10,12 @@
 #include "ledger/command.h"
 #include "queries/endpoints.h"
 #include "worker/post.h"
+#include "worker/threads.h"
 
 #define THREADS 11 /* the first hands on, the next ones mail, the others post */
 #define MAILERS 2
 #define SHARE 2  /* threads that one endpoint has at most */
 #define AILING 2 /* threads that all endpoints have together whose last attempt failed */
-#define STACK_BYTES ((size_t)256 * 1024)
-#define LOOK_EVERY_US CLOCK_US_PER_SECOND
 #define POOL_PATIENCE_US (5 * CLOCK_US_PER_SECOND)
 #define LEASE_US (4 * WEBHOOK_PATIENCE_US)
 
@@ -36,13 +33,8 @@ struct errand {
 
 struct courier {
 	struct courier_options options;
-	pthread_t threads[THREADS];
-	int started;
+	struct threads *threads;
 	struct lock lock;
-	struct signal_cond changed;
-	bool stop;                      /* under the lock */
-	int stopped;                    /* under the lock: number of threads that have ended */
-	int wanted;                     /* under the lock: number of threads that should look */
 	struct errand errands[THREADS]; /* under the lock */
 	int64_t mail_rest_us; /* under the lock: the last pause, because the mail server was away; 0: it is there */
 	int64_t mail_rests_until_us; /* under the lock, monotonic */
@@ -210,16 +202,7 @@ static void note_errand(struct courier *c, int thread, struct errand errand)
 	lock_give(&c->lock);
 }
 
-/* All wake up, because a signal could wake the thread that does not post. */
-static void wake_another(struct courier *c)
-{
-	lock_take(&c->lock);
-	c->wanted = c->wanted < THREADS ? c->wanted + 1 : THREADS;
-	cond_broadcast(&c->changed);
-	lock_give(&c->lock);
-}
-
-static int post_share(struct courier *c, int thread)
+static int post_share(struct courier *c, struct threads *t, int thread)
 {
 	struct endpoints_busy busy;
 	struct endpoint_claim claim;
@@ -233,7 +216,7 @@ static int post_share(struct courier *c, int thread)
 	lock_give(&c->claiming);
 	if (claimed <= 0)
 		return claimed;
-	wake_another(c); /* for there may be more */
+	threads_wake(t); /* for there may be more */
 	deliver(&c->options, &claim);
 	note_errand(c, thread, (struct errand){0});
 	return claimed;
@@ -268,123 +251,53 @@ static int mail_share(struct courier *c)
 /* ---- threads ------------------------------------------------------------------------------------- */
 
 /* A piece of a thread's work; as courier_run. */
-static int step(struct courier *c, int thread)
+static int courier_step(struct threads *t, int thread, void *context)
 {
+	struct courier *c = context;
 	int done;
 
 	if (thread > MAILERS)
-		return post_share(c, thread);
+		return post_share(c, t, thread);
 	if (thread > 0)
 		return c->options.mail.server.url[0] != '\0' ? mail_share(c) : 0;
 	done = hand_on(&c->options);
 	if (done > 0)
-		wake_another(c);
+		threads_wake(t);
 	return done;
 }
 
-static int thread_number(struct courier *c)
+static void free_courier(struct courier *c)
 {
-	int number = 0;
-
-	while (number < c->started && pthread_equal(pthread_self(), c->threads[number]) == 0)
-		number++;
-	CHECK(number < c->started);
-	return number;
-}
-
-/* Under the lock: waits until there may be work.  The threads up to the first that posts look each
- * second without being woken. */
-static void rest_courier(struct courier *c, int thread)
-{
-	const int64_t until_us = clock_monotonic_us() + LOOK_EVERY_US;
-
-	while (!c->stop && (thread <= MAILERS || c->wanted == 0))
-		if (!cond_wait_until(&c->changed, &c->lock, thread <= MAILERS + 1 ? until_us : -1))
-			break;
-	if (thread > MAILERS)
-		c->wanted -= c->wanted > 0 ? 1 : 0;
-}
-
-static bool courier_stopping(struct courier *c)
-{
-	bool stop;
-
-	lock_take(&c->lock);
-	stop = c->stop;
-	lock_give(&c->lock);
-	return stop;
-}
-
-static void *courier_main(void *argument)
-{
-	struct courier *c = argument;
-	int thread;
-
-	lock_take(&c->lock);
-	thread = thread_number(c);
-	while (!c->stop) {
-		lock_give(&c->lock);
-		while (!courier_stopping(c) && step(c, thread) > 0)
-			;
-		lock_take(&c->lock);
-		rest_courier(c, thread);
-	}
-	c->stopped++;
-	cond_broadcast(&c->changed);
-	lock_give(&c->lock);
-	return NULL;
+	lock_destroy(&c->claiming);
+	lock_destroy(&c->lock);
+	free(c);
 }
 
 struct courier *courier_start(const struct courier_options *o)
 {
 	struct courier *c = memory_part("courier", sizeof(*c));
-	pthread_attr_t attributes;
 
 	if (c == NULL)
 		return NULL;
 	c->options = *o;
 	lock_init(&c->lock);
 	lock_init(&c->claiming);
-	cond_init(&c->changed);
-	CHECK(pthread_attr_init(&attributes) == 0);
-	CHECK(pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0);
-	lock_take(&c->lock); /* the threads begin once started is final */
-	for (int i = 0; i < THREADS; i++) {
-		if (pthread_create(&c->threads[i], &attributes, courier_main, c) != 0)
-			break;
-		c->started++;
-	}
-	lock_give(&c->lock);
-	CHECK(pthread_attr_destroy(&attributes) == 0);
-	if (c->started == THREADS)
+	c->threads = threads_start(&(struct threads_options){
+		.part = "courier", .count = THREADS, .apart = 1 + MAILERS, .step = courier_step, .context = c});
+	if (threads_count(c->threads) < THREADS)
+		log_event(LOG_LEVEL_ERROR, "courier_failed", LOG_TEXT("error", "not all threads could be started"));
+	if (c->threads != NULL)
 		return c;
-	log_event(LOG_LEVEL_ERROR, "courier_failed", LOG_TEXT("error", "not all threads could be started"));
-	if (c->started > 0)
-		return c;
-	(void)courier_stop(c, INT64_MAX);
+	free_courier(c);
 	return NULL;
 }
 
 bool courier_stop(struct courier *c, int64_t deadline_us)
 {
-	bool stopped;
-
 	if (c == NULL)
 		return true;
-	lock_take(&c->lock);
-	c->stop = true;
-	cond_broadcast(&c->changed);
-	while (c->stopped < c->started && cond_wait_until(&c->changed, &c->lock, deadline_us))
-		;
-	stopped = c->stopped == c->started;
-	lock_give(&c->lock);
-	if (!stopped)
+	if (!threads_stop(c->threads, deadline_us))
 		return false;
-	for (int i = 0; i < c->started; i++)
-		CHECK(pthread_join(c->threads[i], NULL) == 0);
-	cond_destroy(&c->changed);
-	lock_destroy(&c->claiming);
-	lock_destroy(&c->lock);
-	free(c);
+	free_courier(c);
 	return true;
 }

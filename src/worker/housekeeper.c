@@ -1,38 +1,31 @@
 #include "worker/housekeeper.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/check.h"
 #include "base/clock.h"
-#include "base/lock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "prices/pricestore.h"
 #include "worker/prober.h"
+#include "worker/threads.h"
 
 /* Limits of one round of telling alerts. */
 #define TOLD_MAX 8
 #define TELL_US (2 * CLOCK_US_PER_SECOND)
-#define TICK_US CLOCK_US_PER_SECOND
-#define STACK_BYTES ((size_t)256 * 1024)
+#define POOL_PATIENCE_US CLOCK_US_PER_SECOND
 
 struct housekeeper {
 	struct housekeeper_options options;
-	pthread_t thread;
-	struct lock lock;
-	struct signal_cond changed;
-	bool stop;    /* under the lock */
-	bool stopped; /* under the lock */
+	struct threads *threads;
+	bool terms_stored;
+	int64_t looks_us; /* monotonic: when the prober looks next */
 };
 
 /* Reprices the database where its margin, exchange rate or value of a credit is not the configuration's.  False: to
  * be tried again. */
 static bool store_terms(const struct housekeeper_options *o)
 {
-	struct db *d = pool_take(o->readers, clock_monotonic_us() + TICK_US);
+	struct db *d = pool_take(o->readers, clock_monotonic_us() + POOL_PATIENCE_US);
 	struct pricestore_report report;
 	enum pricestore_result result;
 
@@ -56,74 +49,39 @@ static void keep_house(const struct housekeeper_options *o, int64_t *looks_us)
 		(void)courier_run(o->tell, TOLD_MAX, clock_monotonic_us() + TELL_US);
 }
 
-static void *housekeeper_main(void *argument)
+static int housekeeper_step(struct threads *t, int thread, void *context)
 {
-	struct housekeeper *h = argument;
-	bool terms_stored = false;
-	int64_t looks_us = 0;
+	struct housekeeper *h = context;
 
-	lock_take(&h->lock);
-	while (!h->stop) {
-		const int64_t next_us = clock_monotonic_us() + TICK_US;
-
-		lock_give(&h->lock);
-		if (!terms_stored)
-			terms_stored = store_terms(&h->options);
-		if (h->options.wanted(h->options.context))
-			keep_house(&h->options, &looks_us);
-		lock_take(&h->lock);
-		while (!h->stop && cond_wait_until(&h->changed, &h->lock, next_us))
-			;
-	}
-	h->stopped = true;
-	cond_broadcast(&h->changed);
-	lock_give(&h->lock);
-	return NULL;
-}
-
-static void free_all(struct housekeeper *h)
-{
-	cond_destroy(&h->changed);
-	lock_destroy(&h->lock);
-	free(h);
+	(void)t;
+	(void)thread;
+	if (!h->terms_stored)
+		h->terms_stored = store_terms(&h->options);
+	if (h->options.wanted(h->options.context))
+		keep_house(&h->options, &h->looks_us);
+	return 0;
 }
 
 struct housekeeper *housekeeper_start(const struct housekeeper_options *options)
 {
 	struct housekeeper *h = memory_part("housekeeper", sizeof(*h));
-	pthread_attr_t attributes;
-	int error;
 
 	if (h == NULL)
 		return NULL;
 	h->options = *options;
-	lock_init(&h->lock);
-	cond_init(&h->changed);
-	CHECK(pthread_attr_init(&attributes) == 0);
-	CHECK(pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0);
-	error = pthread_create(&h->thread, &attributes, housekeeper_main, h);
-	CHECK(pthread_attr_destroy(&attributes) == 0);
-	if (error == 0)
+	h->threads = threads_start(&(struct threads_options){
+		.part = "housekeeper", .count = 1, .apart = 1, .step = housekeeper_step, .context = h});
+	if (h->threads != NULL)
 		return h;
-	log_event(LOG_LEVEL_ERROR, "housekeeper_failed", LOG_TEXT("error", strerror(error)));
-	free_all(h);
+	log_event(LOG_LEVEL_ERROR, "housekeeper_failed", LOG_TEXT("error", "no thread could be started"));
+	free(h);
 	return NULL;
 }
 
 bool housekeeper_stop(struct housekeeper *h, int64_t deadline_us)
 {
-	bool stopped;
-
-	lock_take(&h->lock);
-	h->stop = true;
-	cond_broadcast(&h->changed);
-	while (!h->stopped && cond_wait_until(&h->changed, &h->lock, deadline_us))
-		;
-	stopped = h->stopped;
-	lock_give(&h->lock);
-	if (!stopped)
+	if (!threads_stop(h->threads, deadline_us))
 		return false;
-	CHECK(pthread_join(h->thread, NULL) == 0);
-	free_all(h);
+	free(h);
 	return true;
 }

@@ -1,22 +1,17 @@
 #include "worker/worker.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/check.h"
 #include "base/clock.h"
 #include "base/digest.h"
-#include "base/lock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "queries/outbox.h"
+#include "worker/threads.h"
 
-/* Number of rows worked on at once.  The first thread looks for work, and wakes the others when there is some. */
-#define THREADS 4
-#define STACK_BYTES ((size_t)256 * 1024)
-#define LOOK_EVERY_US CLOCK_US_PER_SECOND
+#define THREADS 4 /* number of rows worked on at once */
 #define REVIEW_EVERY_US (5 * CLOCK_US_PER_SECOND)
 #define POOL_PATIENCE_US (5 * CLOCK_US_PER_SECOND)
 #define ROW_US (60 * CLOCK_US_PER_SECOND)            /* for one row */
@@ -34,13 +29,8 @@ static struct worker_counts counted; /* every member atomic */
 
 struct worker {
 	struct worker_options options;
-	pthread_t threads[THREADS];
-	int started;
-	struct lock lock;
-	struct signal_cond changed;
-	bool stop;   /* under the lock */
-	int stopped; /* under the lock: number of threads that have ended */
-	int wanted;  /* under the lock: number of threads that should look */
+	struct threads *threads;
+	int64_t review_us; /* monotonic, of the first thread: when it reviews next */
 };
 
 static void count_result(int64_t *counter)
@@ -217,114 +207,44 @@ int worker_review(const struct worker_options *o)
 
 /* ---- threads -------------------------------------------------------------------------------------- */
 
-/* True if the calling thread is the leader, which looks for work without being woken. */
-static bool leads(struct worker *w)
+/* The first thread also reviews.  A thread that finds a row wakes another thread, for there may be more. */
+static int worker_step(struct threads *t, int thread, void *context)
 {
-	return w->started > 0 && pthread_equal(pthread_self(), w->threads[0]) != 0;
-}
+	struct worker *w = context;
+	int ran;
 
-/* Under the lock: waits until there may be work; the leader waits at most LOOK_EVERY_US. */
-static void rest(struct worker *w, bool leader)
-{
-	const int64_t until_us = clock_monotonic_us() + LOOK_EVERY_US;
-
-	while (!w->stop && w->wanted == 0)
-		if (!cond_wait_until(&w->changed, &w->lock, leader ? until_us : -1))
-			break;
-	w->wanted -= w->wanted > 0 ? 1 : 0;
-}
-
-static bool stopping(struct worker *w)
-{
-	bool stop;
-
-	lock_take(&w->lock);
-	stop = w->stop;
-	lock_give(&w->lock);
-	return stop;
-}
-
-/* Handles rows one after the other.  A thread that finds one wakes another thread, for there may be more. */
-static void work(struct worker *w)
-{
-	while (!stopping(w) && run_one(&w->options, INT64_MAX) > 0) {
-		lock_take(&w->lock);
-		w->wanted = w->wanted < THREADS ? w->wanted + 1 : THREADS;
-		cond_signal(&w->changed);
-		lock_give(&w->lock);
+	if (thread == 0 && clock_monotonic_us() >= w->review_us) {
+		(void)worker_review(&w->options);
+		w->review_us = clock_monotonic_us() + REVIEW_EVERY_US;
 	}
-}
-
-static void *thread_main(void *argument)
-{
-	struct worker *w = argument;
-	int64_t review_us = 0;
-	bool leader;
-
-	lock_take(&w->lock);
-	leader = leads(w);
-	while (!w->stop) {
-		lock_give(&w->lock);
-		if (leader && clock_monotonic_us() >= review_us) {
-			(void)worker_review(&w->options);
-			review_us = clock_monotonic_us() + REVIEW_EVERY_US;
-		}
-		work(w);
-		lock_take(&w->lock);
-		rest(w, leader);
-	}
-	w->stopped++;
-	cond_broadcast(&w->changed);
-	lock_give(&w->lock);
-	return NULL;
+	ran = run_one(&w->options, INT64_MAX);
+	if (ran > 0)
+		threads_wake(t);
+	return ran;
 }
 
 struct worker *worker_start(const struct worker_options *o)
 {
 	struct worker *w = memory_part("worker", sizeof(*w));
-	pthread_attr_t attributes;
 
 	if (w == NULL)
 		return NULL;
 	w->options = *o;
-	lock_init(&w->lock);
-	cond_init(&w->changed);
-	CHECK(pthread_attr_init(&attributes) == 0);
-	CHECK(pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0);
-	lock_take(&w->lock); /* the threads begin once started is final */
-	for (int i = 0; i < THREADS; i++) {
-		if (pthread_create(&w->threads[i], &attributes, thread_main, w) != 0)
-			break;
-		w->started++;
-	}
-	lock_give(&w->lock);
-	CHECK(pthread_attr_destroy(&attributes) == 0);
-	if (w->started > 0)
+	w->threads = threads_start(
+		&(struct threads_options){.part = "worker", .count = THREADS, .step = worker_step, .context = w});
+	if (w->threads != NULL)
 		return w;
 	log_event(LOG_LEVEL_ERROR, "worker_failed", LOG_TEXT("error", "no thread could be started"));
-	(void)worker_stop(w, INT64_MAX);
+	free(w);
 	return NULL;
 }
 
 bool worker_stop(struct worker *w, int64_t deadline_us)
 {
-	bool stopped;
-
 	if (w == NULL)
 		return true;
-	lock_take(&w->lock);
-	w->stop = true;
-	cond_broadcast(&w->changed);
-	while (w->stopped < w->started && cond_wait_until(&w->changed, &w->lock, deadline_us))
-		;
-	stopped = w->stopped == w->started;
-	lock_give(&w->lock);
-	if (!stopped)
+	if (!threads_stop(w->threads, deadline_us))
 		return false;
-	for (int i = 0; i < w->started; i++)
-		CHECK(pthread_join(w->threads[i], NULL) == 0);
-	cond_destroy(&w->changed);
-	lock_destroy(&w->lock);
 	free(w);
 	return true;
 }
