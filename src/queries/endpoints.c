@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "db/sql.h"
 #include "ledger/sql_numbers.h"
+#include "queries/due.h"
 #include "queries/mails.h"
 
 #define SQL_MAX ((size_t)64 * 1024)
@@ -141,7 +142,14 @@ int endpoints_hand_on(struct db *d, bool mail)
 
 /* ---- claims -------------------------------------------------------------------------------------- */
 
-#define IS_DUE " v.state=" SQL(DELIVERY_PENDING) " AND v.next_at_us<=" NOW " AND v.claimed_until_us<=" NOW
+#define DUE DUE_CONDITION("v")
+
+/* A delivery that is due.  busy: endpoints that are left out. */
+struct due_delivery {
+	struct due due;
+	struct endpoint_claim *claim;
+	const struct endpoints_busy *busy;
+};
 
 static int take_endpoint(void *context, const struct db_row *row)
 {
@@ -154,7 +162,6 @@ static int64_t find_endpoint(struct db *d, struct buf *sql, const struct endpoin
 {
 	int64_t id = 0;
 
-	buf_reset(sql);
 	sql_literal(sql, "SELECT e.id FROM endpoints e WHERE e.state=" SQL(ENDPOINT_ON) " AND e.rest_until_us<=" NOW);
 	if (busy->healthy_only)
 		sql_literal(sql, " AND e.failures=0");
@@ -162,26 +169,20 @@ static int64_t find_endpoint(struct db *d, struct buf *sql, const struct endpoin
 		sql_literal(sql, " AND e.id<>");
 		sql_int(sql, busy->ids[i]);
 	}
-	sql_literal(sql, " AND EXISTS (SELECT 1 FROM deliveries v WHERE v.endpoint_id=e.id AND" IS_DUE
+	sql_literal(sql, " AND EXISTS (SELECT 1 FROM deliveries v WHERE v.endpoint_id=e.id AND " DUE
 	                 ") ORDER BY e.served_at_us,e.id LIMIT 1");
 	return db_read(d, sql, take_endpoint, &id) < 0 ? -1 : id;
 }
 
-/* A due delivery, the time until which it was claimed before, and the database's clock. */
-struct found_delivery {
-	struct endpoint_claim *claim;
-	int64_t claimed_us, now_us;
-};
-
 static int take_delivery(void *context, const struct db_row *row)
 {
-	struct found_delivery *found = context;
+	struct due_delivery *found = context;
 	struct endpoint_claim *claim = found->claim;
 
 	claim->id = db_int(row, 0);
-	claim->attempts = db_int(row, 1);
-	found->claimed_us = db_int(row, 2);
-	found->now_us = db_int(row, 3);
+	found->due.attempts = db_int(row, 1);
+	found->due.claimed_us = db_int(row, 2);
+	found->due.now_us = db_int(row, 3);
 	memcpy(claim->account.bytes, row->field[4], sizeof(claim->account.bytes));
 	(void)snprintf(claim->account_id, sizeof(claim->account_id), "%s", row->field[5]);
 	(void)snprintf(claim->url, sizeof(claim->url), "%s", row->field[6]);
@@ -205,7 +206,7 @@ static int take_delivery(void *context, const struct db_row *row)
 }
 
 /* 1: found, 0: nothing is due, -1: the database failed. */
-static int find_delivery(struct db *d, struct buf *sql, struct found_delivery *found)
+static int find_delivery(struct db *d, struct buf *sql, struct due_delivery *found)
 {
 	buf_reset(sql);
 	sql_literal(sql,
@@ -215,46 +216,44 @@ static int find_delivery(struct db *d, struct buf *sql, struct found_delivery *f
 	            " JOIN endpoints e ON e.id=v.endpoint_id JOIN accounts a ON a.id=v.account_id"
 	            " JOIN alerts l ON l.account_id=v.account_id AND l.seq=v.alert_seq WHERE v.endpoint_id=");
 	sql_int(sql, found->claim->endpoint_id);
-	sql_literal(sql, " AND" IS_DUE " ORDER BY v.next_at_us LIMIT 1");
+	sql_literal(sql, " AND " DUE " ORDER BY v.next_at_us LIMIT 1");
 	return (int)db_read(d, sql, take_delivery, found);
 }
 
-static int64_t claim_found(struct db *d, struct buf *sql, const struct endpoint_claim *claim, int64_t claimed_us)
+static int find_due_delivery(struct db *d, struct buf *sql, void *context)
 {
-	buf_reset(sql);
-	sql_literal(sql, "UPDATE deliveries SET attempts=attempts+1,claimed_until_us=");
-	sql_int(sql, claim->until_us);
+	struct due_delivery *delivery = context;
+
+	delivery->claim->endpoint_id = find_endpoint(d, sql, delivery->busy);
+	if (delivery->claim->endpoint_id <= 0)
+		return (int)delivery->claim->endpoint_id;
+	return find_delivery(d, sql, delivery);
+}
+
+static void put_delivery_set(struct buf *sql, const void *context)
+{
+	(void)context;
+	sql_literal(sql, "UPDATE deliveries SET ");
+}
+
+static void put_delivery_key(struct buf *sql, const void *context)
+{
+	const struct due_delivery *delivery = context;
+
 	sql_literal(sql, " WHERE id=");
-	sql_int(sql, claim->id);
-	sql_literal(sql, " AND state=" SQL(DELIVERY_PENDING) " AND next_at_us<=" NOW " AND claimed_until_us=");
-	sql_int(sql, claimed_us);
-	sql_literal(sql, " AND attempts=");
-	sql_int(sql, claim->attempts);
-	return db_change(d, sql);
+	sql_int(sql, delivery->claim->id);
 }
 
 int endpoints_claim(struct db *d, const struct endpoints_busy *busy, int64_t lease_us, struct endpoint_claim *claim)
 {
-	struct found_delivery delivery = {.claim = claim};
-	int64_t changed = 0;
-	struct buf sql;
-	int found = 1;
+	static const struct due_table table = {find_due_delivery, put_delivery_set, put_delivery_key};
+	struct due_delivery delivery = {.claim = claim, .busy = busy};
+	int found;
 
 	CHECK(busy->count <= ENDPOINTS_BUSY_MAX);
-	buf_init(&sql, SQL_MAX);
-	/* When another process claims the row first, the statement changes nothing, and the next one is tried. */
-	while (found > 0 && changed == 0) {
-		claim->endpoint_id = find_endpoint(d, &sql, busy);
-		found = claim->endpoint_id > 0 ? find_delivery(d, &sql, &delivery) : (int)claim->endpoint_id;
-		if (found <= 0)
-			break;
-		claim->until_us = delivery.now_us + lease_us;
-		changed = claim_found(d, &sql, claim, delivery.claimed_us);
-		if (changed < 0)
-			found = -1;
-	}
-	buf_free(&sql);
-	claim->attempts++;
+	found = due_claim(d, &table, lease_us, &delivery.due, &delivery);
+	claim->until_us = delivery.due.until_us;
+	claim->attempts = delivery.due.attempts + 1;
 	return found;
 }
 
@@ -303,8 +302,7 @@ int endpoints_end(struct db *d, const struct endpoint_claim *claim, const struct
 		sql_int(&sql, end->took_us);
 		sql_literal(&sql, " WHERE id=");
 		sql_int(&sql, claim->id);
-		sql_literal(&sql, " AND state=" SQL(DELIVERY_PENDING) " AND claimed_until_us=");
-		sql_int(&sql, claim->until_us);
+		due_put_held(&sql, claim->until_us);
 		changed = db_change(d, &sql);
 	}
 	buf_free(&sql);

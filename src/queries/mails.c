@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "db/sql.h"
 #include "ledger/sql_numbers.h"
+#include "queries/due.h"
 
 #define SQL_MAX ((size_t)16 * 1024)
 #define NOW SQL_NOW_US
@@ -87,16 +88,17 @@ int mails_hand_on(struct db *d, const struct account_key *account, int64_t seq, 
 
 /* ---- claims --------------------------------------------------------------------------------------- */
 
-/* A due mail, the time until which it was claimed before, and the database's clock. */
-struct found_mail {
+#define DUE DUE_CONDITION("m")
+
+struct due_mail {
+	struct due due;
 	struct mail_claim *claim;
-	int64_t claimed_us, now_us;
 };
 
 static int take_mail(void *context, const struct db_row *row)
 {
-	struct found_mail *found = context;
-	struct mail_claim *claim = found->claim;
+	struct due_mail *mail = context;
+	struct mail_claim *claim = mail->claim;
 	const char *language = row->field[15];
 
 	memcpy(claim->account.bytes, row->field[0], sizeof(claim->account.bytes));
@@ -105,9 +107,9 @@ static int take_mail(void *context, const struct db_row *row)
 	claim->number = db_int(row, 3);
 	claim->from_seq = db_int(row, 4);
 	claim->upto_seq = db_int(row, 5);
-	claim->attempts = db_int(row, 6);
-	found->claimed_us = db_int(row, 7);
-	found->now_us = db_int(row, 8);
+	mail->due.attempts = db_int(row, 6);
+	mail->due.claimed_us = db_int(row, 7);
+	mail->due.now_us = db_int(row, 8);
 	claim->created_at_us = db_int(row, 9);
 	claim->sent_mask = db_int(row, 10);
 	claim->dead_mask = db_int(row, 11);
@@ -118,10 +120,8 @@ static int take_mail(void *context, const struct db_row *row)
 	return 0;
 }
 
-/* 1: found, 0: nothing is due, -1: the database failed. */
-static int find_mail(struct db *d, struct buf *sql, struct found_mail *found)
+static int find_mail(struct db *d, struct buf *sql, struct due_mail *mail)
 {
-	buf_reset(sql);
 	sql_literal(sql,
 	            "SELECT m.account_id,a.external_id,m.kind,m.number,m.from_seq,m.upto_seq,m.attempts,"
 	            "m.claimed_until_us," NOW ",m.created_at_us,m.sent_mask,m.dead_mask,a.unit,"
@@ -129,10 +129,8 @@ static int find_mail(struct db *d, struct buf *sql, struct found_mail *found)
 	            " WHEN '-' THEN '' ELSE p.alert_addresses END),COALESCE(p.name,''),"
 	            "IF(COALESCE(p.alert_language,'')<>'',p.alert_language,COALESCE(p.locale,'')) FROM mails m"
 	            " JOIN accounts a ON a.id=m.account_id"
-	            " LEFT JOIN profiles p ON p.account_id=m.account_id WHERE m.state=" SQL(
-			    DELIVERY_PENDING) " AND m.next_at_us<=" NOW " AND m.claimed_until_us<=" NOW
-	                                      " ORDER BY m.next_at_us LIMIT 1");
-	return (int)db_read(d, sql, take_mail, found);
+	            " LEFT JOIN profiles p ON p.account_id=m.account_id WHERE " DUE " ORDER BY m.next_at_us LIMIT 1");
+	return (int)db_read(d, sql, take_mail, mail);
 }
 
 /* A statement of its own: a locking read of alerts would make a guard wait. */
@@ -144,47 +142,47 @@ static int read_upto(struct db *d, struct buf *sql, struct mail_claim *claim)
 	return db_read_int(d, sql, &claim->upto_seq);
 }
 
-static int64_t claim_mail(struct db *d, struct buf *sql, const struct mail_claim *claim, int64_t claimed_us)
+static int find_due_mail(struct db *d, struct buf *sql, void *context)
 {
-	buf_reset(sql);
-	sql_literal(sql, "UPDATE mails SET attempts=attempts+1,claimed_until_us=");
-	sql_int(sql, claim->until_us);
-	sql_literal(sql, ",upto_seq=");
-	sql_int(sql, claim->upto_seq);
+	struct due_mail *mail = context;
+	const int found = find_mail(d, sql, mail);
+
+	return found > 0 && mail->claim->upto_seq == 0 && read_upto(d, sql, mail->claim) < 0 ? -1 : found;
+}
+
+static void put_mail_set(struct buf *sql, const void *context)
+{
+	const struct due_mail *mail = context;
+
+	sql_literal(sql, "UPDATE mails SET upto_seq=");
+	sql_int(sql, mail->claim->upto_seq);
 	sql_literal(sql, ",addresses=");
-	sql_text(sql, claim->addresses);
+	sql_text(sql, mail->claim->addresses);
+	sql_literal(sql, ",");
+}
+
+static void put_mail_number(struct buf *sql, const struct mail_claim *claim)
+{
 	put_mail_key(sql, &claim->account, claim->kind);
 	sql_literal(sql, " AND number=");
 	sql_int(sql, claim->number);
-	sql_literal(sql, " AND state=" SQL(DELIVERY_PENDING) " AND next_at_us<=" NOW " AND claimed_until_us=");
-	sql_int(sql, claimed_us);
-	sql_literal(sql, " AND attempts=");
-	sql_int(sql, claim->attempts);
-	return db_change(d, sql);
+}
+
+static void put_due_mail(struct buf *sql, const void *context)
+{
+	const struct due_mail *mail = context;
+
+	put_mail_number(sql, mail->claim);
 }
 
 int mails_claim(struct db *d, int64_t lease_us, struct mail_claim *claim)
 {
-	struct found_mail mail = {.claim = claim};
-	int64_t changed = 0;
-	struct buf sql;
-	int found = 1;
+	static const struct due_table table = {find_due_mail, put_mail_set, put_due_mail};
+	struct due_mail mail = {.claim = claim};
+	const int found = due_claim(d, &table, lease_us, &mail.due, &mail);
 
-	buf_init(&sql, SQL_MAX);
-	/* When another process claims the row first, the statement changes nothing, and the next one is tried. */
-	while (found > 0 && changed == 0) {
-		found = find_mail(d, &sql, &mail);
-		if (found > 0 && claim->upto_seq == 0 && read_upto(d, &sql, claim) < 0)
-			found = -1;
-		if (found <= 0)
-			break;
-		claim->until_us = mail.now_us + lease_us;
-		changed = claim_mail(d, &sql, claim, mail.claimed_us);
-		if (changed < 0)
-			found = -1;
-	}
-	buf_free(&sql);
-	claim->attempts++;
+	claim->until_us = mail.due.until_us;
+	claim->attempts = mail.due.attempts + 1;
 	return found;
 }
 
@@ -250,11 +248,8 @@ int mails_read(struct db *d, const struct mail_claim *claim, struct mail_line li
 
 static void put_claim(struct buf *sql, const struct mail_claim *claim)
 {
-	put_mail_key(sql, &claim->account, claim->kind);
-	sql_literal(sql, " AND number=");
-	sql_int(sql, claim->number);
-	sql_literal(sql, " AND state=" SQL(DELIVERY_PENDING) " AND claimed_until_us=");
-	sql_int(sql, claim->until_us);
+	put_mail_number(sql, claim);
+	due_put_held(sql, claim->until_us);
 }
 
 static void put_masks(struct buf *sql, const struct mail_claim *claim)

@@ -5,6 +5,7 @@
 
 #include "db/sql.h"
 #include "ledger/sql_numbers.h"
+#include "queries/due.h"
 
 #define SQL_MAX ((size_t)4 * 1024)
 #define NOW SQL_NOW_US
@@ -30,75 +31,64 @@ static void sql_row(struct buf *sql, const struct account_key *account, int64_t 
 
 /* ---- claims -------------------------------------------------------------------------------------- */
 
-struct due {
+struct due_task {
+	struct due due;
 	struct outbox_claim *claim;
-	int64_t now_us, claimed_us;
+	bool statements; /* false: their rows are left out */
 };
 
 static int take_due_task(void *context, const struct db_row *row)
 {
-	struct due *due = context;
-	struct outbox_claim *claim = due->claim;
+	struct due_task *task = context;
+	struct outbox_claim *claim = task->claim;
 
 	memcpy(claim->account.bytes, row->field[0], sizeof(claim->account.bytes));
 	(void)snprintf(claim->account_id, sizeof(claim->account_id), "%s", row->field[1]);
 	claim->seq = db_int(row, 2);
 	claim->kind = db_int(row, 3);
 	claim->subject_seq = db_int(row, 4);
-	claim->attempts = db_int(row, 5);
-	due->claimed_us = db_int(row, 6);
-	due->now_us = db_int(row, 7);
+	task->due.attempts = db_int(row, 5);
+	task->due.claimed_us = db_int(row, 6);
+	task->due.now_us = db_int(row, 7);
 	return 0;
 }
 
-/* Reads the row that has been due longest.  1: found, 0: nothing is due, -1: the database failed. */
-static int find_due_task(struct db *d, bool statements, struct due *due)
+/* Reads the row that has been due longest. */
+static int find_due_task(struct db *d, struct buf *sql, void *context)
 {
-	struct buf sql;
-	int64_t found;
+	const struct due_task *task = context;
 
-	buf_init(&sql, SQL_MAX);
-	sql_literal(&sql,
-	            "SELECT o.account_id,a.external_id,o.seq,o.kind,o.subject_seq,o.attempts,"
-	            "o.claimed_until_us," NOW " FROM outbox o JOIN accounts a ON a.id=o.account_id"
-	            " WHERE o.state=" SQL(OUTBOX_PENDING) " AND o.next_at_us<=" NOW " AND o.claimed_until_us<=" NOW);
-	if (!statements)
-		sql_literal(&sql, " AND o.kind<>" SQL(OUTBOX_STATEMENT));
-	sql_literal(&sql, " ORDER BY o.next_at_us LIMIT 1");
-	found = db_read(d, &sql, take_due_task, due);
-	buf_free(&sql);
-	return (int)found;
+	sql_literal(sql, "SELECT o.account_id,a.external_id,o.seq,o.kind,o.subject_seq,o.attempts,"
+	                 "o.claimed_until_us," NOW
+	                 " FROM outbox o JOIN accounts a ON a.id=o.account_id WHERE " DUE_CONDITION("o"));
+	if (!task->statements)
+		sql_literal(sql, " AND o.kind<>" SQL(OUTBOX_STATEMENT));
+	sql_literal(sql, " ORDER BY o.next_at_us LIMIT 1");
+	return (int)db_read(d, sql, take_due_task, context);
+}
+
+static void put_task_set(struct buf *sql, const void *context)
+{
+	(void)context;
+	sql_literal(sql, "UPDATE outbox SET ");
+}
+
+static void put_task_key(struct buf *sql, const void *context)
+{
+	const struct due_task *task = context;
+
+	sql_row(sql, &task->claim->account, task->claim->seq);
 }
 
 int outbox_claim(struct db *d, bool statements, int64_t lease_us, struct outbox_claim *claim)
 {
-	struct due due = {.claim = claim};
-	int64_t changed;
-	struct buf sql;
-	int found;
+	static const struct due_table table = {find_due_task, put_task_set, put_task_key};
+	struct due_task task = {.claim = claim, .statements = statements};
+	const int found = due_claim(d, &table, lease_us, &task.due, &task);
 
-	/* When another worker claims the row first, the statement changes nothing, and the next row is tried. */
-	for (;;) {
-		found = find_due_task(d, statements, &due);
-		if (found <= 0)
-			return found;
-		claim->until_us = due.now_us + lease_us;
-		buf_init(&sql, SQL_MAX);
-		sql_literal(&sql, "UPDATE outbox SET attempts=attempts+1,claimed_until_us=");
-		sql_int(&sql, claim->until_us);
-		sql_row(&sql, &claim->account, claim->seq);
-		sql_literal(&sql, " AND state=" SQL(OUTBOX_PENDING) " AND next_at_us<=" NOW " AND claimed_until_us=");
-		sql_int(&sql, due.claimed_us);
-		sql_literal(&sql, " AND attempts=");
-		sql_int(&sql, claim->attempts);
-		changed = change_task(d, &sql);
-		if (changed < 0)
-			return -1;
-		if (changed > 0)
-			break;
-	}
-	claim->attempts++;
-	return 1;
+	claim->until_us = task.due.until_us;
+	claim->attempts = task.due.attempts + 1;
+	return found;
 }
 
 int outbox_end(struct db *d, const struct outbox_claim *claim, const struct outbox_end *end)
@@ -116,8 +106,7 @@ int outbox_end(struct db *d, const struct outbox_claim *claim, const struct outb
 	sql_literal(&sql, ",error=");
 	sql_text(&sql, end->error);
 	sql_row(&sql, &claim->account, claim->seq);
-	sql_literal(&sql, " AND state=" SQL(OUTBOX_PENDING) " AND claimed_until_us=");
-	sql_int(&sql, claim->until_us);
+	due_put_held(&sql, claim->until_us);
 	changed = change_task(d, &sql);
 	return changed < 0 ? -1 : changed > 0;
 }
