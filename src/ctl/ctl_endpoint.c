@@ -45,6 +45,19 @@ static int no_endpoint(void)
 	return CTL_NO;
 }
 
+static int parse_endpoint(const char *name, int64_t *id)
+{
+	return ctl_integer(name, "ENDPOINT", 1, INT64_MAX, id);
+}
+
+/* Reads the arguments of a command that has an endpoint and no option. */
+static int only_endpoint(struct ctl *c, int64_t *id)
+{
+	const char *name = NULL;
+
+	return ctl_arguments(c, NULL, &name, 1, 1) < 0 || parse_endpoint(name, id) != 0 ? CTL_FAILED : CTL_OK;
+}
+
 /* ---- kinds of alerts ------------------------------------------------------------------------------ */
 
 /* Reads "balance_low,suspended" as a bit for each kind. */
@@ -242,7 +255,7 @@ int ctl_endpoint_rotate(struct ctl *c)
 	struct buf sql;
 	int result;
 
-	if (ctl_arguments(c, options, &name, 1, 1) < 0 || ctl_integer(name, "ENDPOINT", 1, INT64_MAX, &id) != 0 ||
+	if (ctl_arguments(c, options, &name, 1, 1) < 0 || parse_endpoint(name, &id) != 0 ||
 	    ctl_integer(hours_text, "--hours", 0, ROLL_HOURS_MAX, &hours) != 0)
 		return CTL_FAILED;
 	digest_random(secret.bytes, sizeof(secret.bytes));
@@ -257,13 +270,21 @@ int ctl_endpoint_rotate(struct ctl *c)
 	return result;
 }
 
-static int show_state(const struct ctl *c, int64_t id, const char *state)
+/* Appends the state to the statement, runs it, and shows the state. */
+static int change_state(struct ctl *c, struct buf *sql, int64_t id, int state)
 {
-	struct listing *l = listing_new("endpoint");
+	struct listing *l;
+	int result;
 
+	sql_literal(sql, ", state = ");
+	sql_int(sql, state);
+	result = change_endpoint(c, sql, id);
+	if (result != CTL_OK)
+		return result;
+	l = listing_new("endpoint");
 	listing_row(l);
 	listing_int(l, "id", "endpoint", id);
-	listing_text(l, "state", "state", state);
+	listing_text(l, "state", "state", endpoint_states[state]);
 	listing_print_single(l, c->json);
 	listing_free(l);
 	return CTL_OK;
@@ -272,36 +293,27 @@ static int show_state(const struct ctl *c, int64_t id, const char *state)
 /* The row stays, for the deliveries' log; its secrets do not. */
 int ctl_endpoint_remove(struct ctl *c)
 {
-	const char *name = NULL;
 	struct buf sql;
 	int64_t id;
-	int result;
 
-	if (ctl_arguments(c, NULL, &name, 1, 1) < 0 || ctl_integer(name, "ENDPOINT", 1, INT64_MAX, &id) != 0)
+	if (only_endpoint(c, &id) != CTL_OK)
 		return CTL_FAILED;
 	buf_init(&sql, SQL_MAX);
-	sql_literal(&sql, "UPDATE endpoints SET secret = '', old_secret = '', old_until_us = 0, state = ");
-	sql_int(&sql, ENDPOINT_REMOVED);
-	result = change_endpoint(c, &sql, id);
-	return result == CTL_OK ? show_state(c, id, endpoint_states[ENDPOINT_REMOVED]) : result;
+	sql_literal(&sql, "UPDATE endpoints SET secret = '', old_secret = '', old_until_us = 0");
+	return change_state(c, &sql, id, ENDPOINT_REMOVED);
 }
 
 int ctl_endpoint_enable(struct ctl *c)
 {
-	const char *name = NULL;
 	struct buf sql;
 	int64_t id;
-	int result;
 
-	if (ctl_arguments(c, NULL, &name, 1, 1) < 0 || ctl_integer(name, "ENDPOINT", 1, INT64_MAX, &id) != 0)
+	if (only_endpoint(c, &id) != CTL_OK)
 		return CTL_FAILED;
 	buf_init(&sql, SQL_MAX);
 	/* The time makes it a change, also of an endpoint that is on. */
-	sql_literal(&sql, "UPDATE endpoints SET reason = '', failures = 0, rest_until_us = 0, served_at_us = " NOW
-	                  ", state = ");
-	sql_int(&sql, ENDPOINT_ON);
-	result = change_endpoint(c, &sql, id);
-	return result == CTL_OK ? show_state(c, id, endpoint_states[ENDPOINT_ON]) : result;
+	sql_literal(&sql, "UPDATE endpoints SET reason = '', failures = 0, rest_until_us = 0, served_at_us = " NOW);
+	return change_state(c, &sql, id, ENDPOINT_ON);
 }
 
 /* ---- test ----------------------------------------------------------------------------------------- */
@@ -377,13 +389,12 @@ static void send_test(struct ctl *c, struct tested *t, struct webhook_result *re
 int ctl_endpoint_test(struct ctl *c)
 {
 	struct webhook_result result;
-	const char *name = NULL;
 	struct tested t = {.found = false};
 	struct listing *l;
 	int64_t id;
 	int found;
 
-	if (ctl_arguments(c, NULL, &name, 1, 1) < 0 || ctl_integer(name, "ENDPOINT", 1, INT64_MAX, &id) != 0)
+	if (only_endpoint(c, &id) != CTL_OK)
 		return CTL_FAILED;
 	found = read_tested(c, id, &t);
 	if (found != CTL_OK)
@@ -454,7 +465,7 @@ int ctl_endpoint_deliveries(struct ctl *c)
 	struct buf sql;
 	int result;
 
-	if (ctl_arguments(c, options, &name, 1, 1) < 0 || ctl_integer(name, "ENDPOINT", 1, INT64_MAX, &id) != 0)
+	if (ctl_arguments(c, options, &name, 1, 1) < 0 || parse_endpoint(name, &id) != 0)
 		return CTL_FAILED;
 	if (limit_text != NULL && ctl_integer(limit_text, "--limit", 1, LIST_LIMIT_MAX, &limit) != 0)
 		return CTL_FAILED;
@@ -523,7 +534,7 @@ int ctl_endpoint_replay(struct ctl *c)
 	struct listing *l;
 	int result;
 
-	if (operands < 0 || ctl_integer(names[0], "ENDPOINT", 1, INT64_MAX, &id) != 0)
+	if (operands < 0 || parse_endpoint(names[0], &id) != 0)
 		return CTL_FAILED;
 	if ((since != NULL) == (operands == 2))
 		return ctl_fail("endpoint replay needs a delivery, or --since");

@@ -210,9 +210,7 @@ int ctl_key_revoke(struct ctl *c)
 		return CTL_NO;
 	}
 	buf_init(&sql, 1024);
-	sql_literal(&sql, "UPDATE api_keys SET revoked_at_us = CAST(UNIX_TIMESTAMP(NOW(6)) * "
-	                  "1000000 AS SIGNED)"
-	                  " WHERE revoked_at_us = 0 AND id = ");
+	sql_literal(&sql, "UPDATE api_keys SET revoked_at_us = " SQL_NOW_US " WHERE revoked_at_us = 0 AND id = ");
 	sql_int(&sql, m.id);
 	result = ctl_rows(c, &sql, NULL, NULL);
 	buf_free(&sql);
