@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/lock.h"
+#include "base/unset.h"
 
 #define LOG_HALF_BYTES ((size_t)32 * 1024)
 #define LOG_LINE_MAX ((size_t)8 * 1024)
@@ -207,7 +208,7 @@ static void write_half(int half)
 {
 	int64_t said = out.dropped;
 	int64_t lost;
-	struct line notice;
+	UNSET struct line notice;
 
 	lock_give(&out.lock);
 	if (said > 0) {
@@ -329,7 +330,7 @@ static void collect(const struct line *l)
 
 void log_event_fields(enum log_level level, const char *event, const struct log_field *fields, int count)
 {
-	struct line l;
+	UNSET struct line l;
 
 	CHECK(count >= 0 && count <= LOG_EVENT_FIELDS_MAX);
 	if (level > __atomic_load_n(&out_level, __ATOMIC_RELAXED))

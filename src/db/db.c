@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/system_user.h"
+#include "base/unset.h"
 #include "db/sql.h"
 
 #define ERROR_TEXT_MAX 512
@@ -639,7 +640,7 @@ static MYSQL_BIND bind_of(const struct db_values *v)
 /* Sends the rows; read_unread reads the answer. */
 static bool send_bulk(struct db *d, MYSQL_STMT *statement, const struct db_values *values, int parameters, int rows)
 {
-	MYSQL_BIND binds[DB_PARAMETERS_MAX];
+	UNSET MYSQL_BIND binds[DB_PARAMETERS_MAX];
 	unsigned count_rows = (unsigned)rows;
 	my_bool yes = 1, no = 0;
 	bool sent;

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/digest.h"
+#include "base/unset.h"
 
 /* Room for a usage or a transaction with every text as long as its column. */
 #define RECORD_MAX 16384
@@ -46,16 +47,15 @@ static void write_int(struct writer *w, const struct column *c, int64_t value)
 
 static bool is_recorded(const struct row *row, const struct column *c)
 {
-	if (row->table != TABLE_USAGES)
-		return true;
-	return strcmp(c->name, "balance_micros") != 0 && strcmp(c->name, "available_micros") != 0;
+	return row->table != TABLE_USAGES || (c->offset != offsetof(struct usages_row, balance_micros) &&
+	                                      c->offset != offsetof(struct usages_row, available_micros));
 }
 
 record_sum record_of(const struct row *row)
 {
 	const struct table *t = table_of(row->table);
 	unsigned char digest[DIGEST_BYTES];
-	struct writer w;
+	UNSET struct writer w;
 
 	CHECK(row->table == TABLE_USAGES || row->table == TABLE_TRANSACTIONS);
 	w.length = 0;
