@@ -13,6 +13,7 @@ _Static_assert((SLOTS_MAX & (SLOTS_MAX - 1)) == 0, "SLOTS_MAX is a power of two"
 /* A key that was asked for.  row is NULL until the row is loaded or added. */
 struct want {
 	enum table_id table;
+	bool by_text;
 	struct slot *slot;
 	union {
 		unsigned char bytes[ID_KEY_BYTES]; /* of an integer too */
@@ -158,25 +159,17 @@ static void set_key(struct want *w, enum table_id table, const void *key)
 	memset(&w->key, 0, sizeof(w->key));
 	if (c == NULL)
 		return;
-	CHECK(key != NULL && (c->type == COLUMN_TEXT || c->size <= sizeof(w->key.bytes)));
-	if (c->type == COLUMN_TEXT)
+	w->by_text = c->type == COLUMN_TEXT;
+	CHECK(key != NULL && (w->by_text || c->size <= sizeof(w->key.bytes)));
+	if (w->by_text)
 		w->key.text = key;
 	else
 		memcpy(w->key.bytes, key, c->size);
 }
 
-static bool named_by_text(enum table_id table)
+/* True if rows that are loaded so are looked up by what rows_want takes. */
+static bool is_looked_up(enum table_load load)
 {
-	const struct column *c = table_key(table);
-
-	return c != NULL && c->type == COLUMN_TEXT;
-}
-
-/* True if rows of the table are looked up by what rows_want takes. */
-static bool is_looked_up(enum table_id table)
-{
-	const enum table_load load = table_of(table)->load;
-
 	return load == LOAD_NAMED || load == LOAD_LATER || load == LOAD_GLOBAL;
 }
 
@@ -186,7 +179,7 @@ static size_t want_hash(const struct want *w)
 
 	if (w->slot != NULL)
 		h += key_hash(&w->slot->key);
-	if (named_by_text(w->table)) {
+	if (w->by_text) {
 		CHECK(w->key.text != NULL);
 		for (const char *p = w->key.text; *p != '\0'; p++)
 			h = (h ^ (unsigned char)*p) * UINT64_C(0x100000001B3);
@@ -203,7 +196,7 @@ static bool same_key(const struct want *a, const struct want *b)
 {
 	if (a->table != b->table || a->slot != b->slot)
 		return false;
-	if (named_by_text(a->table)) {
+	if (a->by_text) {
 		CHECK(a->key.text != NULL && b->key.text != NULL);
 		return strcmp(a->key.text, b->key.text) == 0;
 	}
@@ -214,11 +207,12 @@ static bool same_key(const struct want *a, const struct want *b)
 
 static struct want *find_row(struct rows *r, struct slot *s, enum table_id table, const void *key)
 {
+	const enum table_load load = table_of(table)->load;
 	struct want sought = {.table = table, .slot = s}, *w;
 
-	CHECK(is_looked_up(table));
+	CHECK(is_looked_up(load));
 	/* Only rows of no account have no slot. */
-	CHECK((s == NULL) == (table_of(table)->load == LOAD_GLOBAL));
+	CHECK((s == NULL) == (load == LOAD_GLOBAL));
 	set_key(&sought, table, key);
 	for (w = r->bucket[want_hash(&sought)]; w != NULL; w = w->next_in_bucket)
 		if (same_key(w, &sought))
@@ -259,10 +253,10 @@ bool rows_wanted(struct rows *r, struct slot *s, enum table_id table, const void
 void rows_each_wanted(struct rows *r, enum table_id table,
                       bool (*visit)(void *context, struct slot *s, const void *key), void *context)
 {
-	CHECK(is_looked_up(table));
+	CHECK(is_looked_up(table_of(table)->load));
 	for (struct want *w = r->wanted[table]; w != NULL; w = w->next_in_table) {
 		CHECK(w->table == table);
-		if (!visit(context, w->slot, named_by_text(table) ? (const void *)w->key.text : &w->key))
+		if (!visit(context, w->slot, w->by_text ? (const void *)w->key.text : &w->key))
 			break;
 	}
 }
