@@ -128,3 +128,11 @@ char *arena_copy(struct arena *a, const char *bytes, size_t length)
 		memcpy(copy, bytes, length);
 	return copy;
 }
+
+bool arena_holds(const struct arena *a, const void *memory)
+{
+	for (const struct block *b = a->newest; b != NULL; b = b->next)
+		if ((uintptr_t)memory - (uintptr_t)b->bytes < b->used)
+			return true;
+	return false;
+}

@@ -6,6 +6,7 @@
 #ifndef OCTROI_BASE_ARENA_H
 #define OCTROI_BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct arena;
@@ -18,6 +19,8 @@ void arena_free(struct arena *a); /* NULL is harmless */
 void *arena_alloc(struct arena *a, size_t bytes);
 /* A NUL-terminated copy of the bytes; NULL as above. */
 char *arena_copy(struct arena *a, const char *bytes, size_t length);
+/* True if the arena has handed out the memory since its last reset. */
+bool arena_holds(const struct arena *a, const void *memory);
 /* Forgets everything handed out; keeps its first block for the next round. */
 void arena_reset(struct arena *a);
 

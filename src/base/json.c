@@ -70,10 +70,31 @@ static void *reserve_take(size_t bytes)
 	return memory;
 }
 
+/*
+ * jansson asks for a block for each value, each key and each string.  A request's document ends on another thread than
+ * it began on, where malloc is slowest.  So its blocks come from the request's arena, up to room.left bytes.
+ */
+#define ARENA_ROOM ((size_t)4096)
+static _Thread_local struct {
+	struct arena *arena; /* of the document at hand; NULL: none */
+	size_t left;
+} room;
+
+static void *room_take(size_t bytes)
+{
+	void *memory = bytes <= room.left ? arena_alloc(room.arena, bytes) : NULL;
+
+	if (memory != NULL)
+		room.left -= bytes;
+	return memory;
+}
+
 static void *jansson_alloc(size_t bytes)
 {
-	void *memory = memory_alloc(bytes);
+	void *memory = room_take(bytes);
 
+	if (memory == NULL)
+		memory = memory_alloc(bytes);
 	return memory == NULL && may_be_grown_buffer(bytes) ? reserve_take(bytes) : memory;
 }
 
@@ -81,7 +102,9 @@ static void jansson_free(void *memory)
 {
 	const uintptr_t at = (uintptr_t)memory, low = (uintptr_t)reserve.bytes;
 
-	if (at < low || at >= low + sizeof(reserve.bytes))
+	if (at >= low && at < low + sizeof(reserve.bytes))
+		return;
+	if (room.arena == NULL || !arena_holds(room.arena, memory))
 		memory_free(memory);
 }
 
@@ -305,9 +328,30 @@ struct json *json_parse(const char *bytes, size_t length, bool numbers_as_text, 
 	return document;
 }
 
+struct json *json_parse_in(struct arena *arena, const char *bytes, size_t length, char error[JSON_ERROR_MAX])
+{
+	struct json *document;
+
+	CHECK(room.arena == NULL);
+	room.arena = arena;
+	room.left = ARENA_ROOM;
+	document = json_parse(bytes, length, false, error);
+	room.arena = NULL;
+	room.left = 0;
+	return document;
+}
+
 void json_free(struct json *document)
 {
 	json_decref(unwrap(document));
+}
+
+void json_free_in(struct arena *arena, struct json *document)
+{
+	CHECK(room.arena == NULL);
+	room.arena = arena;
+	json_free(document);
+	room.arena = NULL;
 }
 
 static bool is_fraction(const json_t *value)

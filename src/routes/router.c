@@ -291,9 +291,9 @@ static bool read_body(struct call *c, const struct route *route)
 	}
 	/* A POST without members may have no body. */
 	if (c->request->body_length == 0 && strcmp(route->method, "POST") == 0)
-		c->body = json_parse("{}", 2, false, error);
+		c->body = json_parse_in(c->request->arena, "{}", 2, error);
 	else
-		c->body = json_parse(c->request->body, c->request->body_length, false, error);
+		c->body = json_parse_in(c->request->arena, c->request->body, c->request->body_length, error);
 	if (c->body == NULL) {
 		render_json_error(c, error);
 		return false;
@@ -459,7 +459,7 @@ static void conclude(struct call *c)
 	if (strcmp(c->request->method, "HEAD") == 0)
 		buf_reset(&c->response->body);
 	note_answer(c); /* the account's name may lie in the body */
-	json_free(c->body);
+	json_free_in(c->request->arena, c->body);
 }
 
 /* Renders the ledger's answer to the command that the handler left. */

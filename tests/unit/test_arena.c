@@ -107,6 +107,21 @@ static void test_copy(void **state)
 	arena_free(NULL);
 }
 
+static void test_holds_what_it_has_handed_out(void **state)
+{
+	struct arena *a = arena_new(1 << 20);
+	char *small = arena_alloc(a, 16), *large = arena_alloc(a, 100000);
+	char other;
+
+	(void)state;
+	assert_true(arena_holds(a, small) && arena_holds(a, small + 15));
+	assert_true(arena_holds(a, large) && arena_holds(a, large + 99999));
+	assert_false(arena_holds(a, small + 16) || arena_holds(a, &other) || arena_holds(a, NULL));
+	arena_reset(a);
+	assert_false(arena_holds(a, small));
+	arena_free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -116,6 +131,7 @@ int main(void)
 		cmocka_unit_test(test_sizes_that_would_wrap),
 		cmocka_unit_test(test_blocks_of_all_sizes),
 		cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_holds_what_it_has_handed_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -592,6 +592,61 @@ static void test_random_documents(void **state)
 	}
 }
 
+/* A list of so many texts, which json_dump gives back as it was. */
+static void put_list(struct buf *text, int count)
+{
+	buf_add_char(text, '[');
+	for (int i = 0; i < count; i++)
+		buf_printf(text, "%s\"text %d\"", i > 0 ? "," : "", i);
+	buf_add_char(text, ']');
+}
+
+/* Parses the list into the arena twice, and once into memory of its own; true if the arena holds the first one. */
+static bool pass_in(struct arena *a, int count)
+{
+	char error[JSON_ERROR_MAX];
+	struct buf text, out;
+	struct json *first, *second, *own;
+	bool held;
+
+	buf_init(&text, 1 << 20);
+	buf_init(&out, 1 << 20);
+	put_list(&text, count);
+	first = json_parse_in(a, buf_text(&text), text.length, error);
+	second = json_parse_in(a, buf_text(&text), text.length, error);
+	own = json_parse(buf_text(&text), text.length, false, error);
+	assert_true(first != NULL && second != NULL && own != NULL);
+	assert_false(arena_holds(a, own));
+	held = arena_holds(a, json_text(json_at(first, (size_t)count - 1), NULL));
+	json_free_in(a, second);
+	json_free_in(a, own);
+	json_dump(first, &out);
+	assert_string_equal(buf_text(&out), buf_text(&text));
+	json_free_in(a, first);
+	buf_free(&out);
+	buf_free(&text);
+	return held;
+}
+
+static void test_small_document_lies_in_the_arena(void **state)
+{
+	struct arena *a = arena_new(1 << 20), *little = arena_new(64);
+	char error[JSON_ERROR_MAX];
+
+	(void)state;
+	json_watch_memory();
+	assert_true(pass_in(a, 3));
+	assert_null(json_parse_in(a, "[1,2", 4, error));
+	assert_true(pass_in(a, 3));
+	/* The end of a larger one lies elsewhere, and so does any in an arena that has no room. */
+	assert_false(pass_in(a, 5000));
+	assert_false(pass_in(little, 3));
+	arena_reset(a);
+	assert_true(pass_in(a, 3));
+	arena_free(a);
+	arena_free(little);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -612,6 +667,7 @@ int main(void)
 		cmocka_unit_test(test_every_ascii_character),
 		cmocka_unit_test(test_minor),
 		cmocka_unit_test(test_writer_misuse_aborts),
+		cmocka_unit_test(test_small_document_lies_in_the_arena),
 		cmocka_unit_test(test_random_documents),
 	};
 
