@@ -91,7 +91,10 @@ void buf_add_text(struct buf *b, const char *text)
 
 void buf_add_char(struct buf *b, char c)
 {
-	buf_add(b, &c, 1);
+	if (!buf_room(b, 1))
+		return;
+	b->data[b->length++] = c;
+	b->data[b->length] = '\0';
 }
 
 void buf_add_int(struct buf *b, int64_t value)

@@ -539,6 +539,12 @@ static void put_escaped(struct buf *out, unsigned char c)
 		buf_printf(out, "\\u%04x", c);
 }
 
+/* A character of ASCII that stands for itself in a string.  NUL, the end, is none. */
+static bool is_plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
 /* Bytes that are not UTF-8 become U+FFFD, so that the output is always JSON. */
 static void put_quoted(struct buf *out, const char *text)
 {
@@ -546,10 +552,15 @@ static void put_quoted(struct buf *out, const char *text)
 	const unsigned char *plain = at;
 
 	buf_add_char(out, '"');
-	while (*at != '\0') {
-		size_t length = *at < 0x80 ? 1 : utf8_length(at);
+	for (;;) {
+		size_t length;
 
-		if (length > 0 && *at >= 0x20 && *at != '"' && *at != '\\') {
+		while (is_plain(*at))
+			at++;
+		if (*at == '\0')
+			break;
+		length = *at >= 0x80 ? utf8_length(at) : 0;
+		if (length > 0) {
 			at += length;
 			continue;
 		}
