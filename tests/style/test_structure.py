@@ -101,7 +101,7 @@ def test_vendor_header_is_in_one_file(header):
 
 def test_no_unknown_vendor():
     """Every other header in <> is the C library's or Linux's."""
-    known = {"ctype.h", "dirent.h", "errno.h", "fcntl.h", "fnmatch.h", "grp.h", "inttypes.h", "limits.h", "linux/futex.h", "malloc.h", "poll.h",
+    known = {"ctype.h", "dirent.h", "endian.h", "errno.h", "fcntl.h", "fnmatch.h", "grp.h", "inttypes.h", "limits.h", "linux/futex.h", "malloc.h", "poll.h",
              "pthread.h", "pwd.h", "sched.h", "signal.h", "spawn.h", "stdarg.h", "stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h",
              "string.h", "strings.h", "time.h", "unistd.h", "arpa/inet.h", "netinet/in.h", "netinet/tcp.h", "netdb.h",
              "sys/epoll.h", "sys/eventfd.h", "sys/file.h", "sys/ioctl.h", "sys/mman.h", "sys/prctl.h", "sys/random.h", "sys/resource.h", "sys/socket.h",

@@ -1,12 +1,14 @@
 #include "ledger/decide/entry.h"
 
+#include <endian.h>
 #include <string.h>
 
 static unsigned char *put_int(unsigned char *p, int64_t value)
 {
-	for (int shift = 56; shift >= 0; shift -= 8)
-		*p++ = (unsigned char)((uint64_t)value >> shift);
-	return p;
+	const uint64_t big = htobe64((uint64_t)value);
+
+	memcpy(p, &big, sizeof(big));
+	return p + sizeof(big);
 }
 
 void entry_hash(const struct entries_row *e, const unsigned char previous[DIGEST_BYTES],

@@ -1,5 +1,6 @@
 #include "ledger/rows/record.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -36,13 +37,10 @@ static void write_value(struct writer *w, const struct column *c, const void *va
 
 static void write_int(struct writer *w, const struct column *c, int64_t value)
 {
-	unsigned char bytes[8];
+	const uint64_t big = htobe64((uint64_t)value);
 
-	if (value == 0)
-		return;
-	for (int i = 0; i < 8; i++)
-		bytes[i] = (unsigned char)((uint64_t)value >> (56 - 8 * i));
-	write_value(w, c, bytes, sizeof(bytes));
+	if (value != 0)
+		write_value(w, c, &big, sizeof(big));
 }
 
 static bool is_recorded(const struct row *row, const struct column *c)
