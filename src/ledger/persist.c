@@ -22,25 +22,27 @@ static int count_rows(const struct row *changed, enum row_change change)
 static enum db_result write_bulk(struct batch *b, struct db *d, enum table_id table, enum row_change change, int count)
 {
 	const struct row *changed = rows_changed(b->rows, table);
+	const enum table_sql_form form = table_sql_form(table, change, changed);
 	int parameters;
-	const struct db_values *values = table_sql_values(table, change, changed, count, b->arena, &parameters);
+	const struct db_values *values = table_sql_values(table, form, change, changed, count, b->arena, &parameters);
 
 	CHECK(count >= BULK_MIN);
 	if (values == NULL)
 		return DB_FAULT;
 	CHECK(parameters > 0 && parameters <= DB_PARAMETERS_MAX);
-	return db_bulk(d, table_sql_number(table, table_sql_form(table, change, changed)), table_sql_statement, values,
-	               parameters, count);
+	return db_bulk(d, table_sql_number(table, form), table_sql_statement, values, parameters, count);
 }
 
 static enum db_result write_table(struct batch *b, struct db *d, enum table_id table, bool bulk)
 {
 	static const enum row_change changes[] = {ROW_NEW, ROW_CHANGED, ROW_ENDED};
+	const struct row *changed = rows_changed(b->rows, table);
 	enum db_result result = DB_OK;
 
 	CHECK((unsigned)table < TABLE_COUNT);
+	if (changed == NULL)
+		return DB_OK;
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]) && result == DB_OK; i++) {
-		const struct row *changed = rows_changed(b->rows, table);
 		const int count = count_rows(changed, changes[i]);
 
 		if (bulk && count >= BULK_MIN && table_of(table)->column_count <= DB_PARAMETERS_MAX)

@@ -329,10 +329,9 @@ static bool fill_texts(struct db_values *v, const struct column *c, enum row_cha
 	return true;
 }
 
-struct db_values *table_sql_values(enum table_id id, enum row_change change, const struct row *changed, int count,
-                                   struct arena *arena, int *parameters)
+struct db_values *table_sql_values(enum table_id id, enum table_sql_form form, enum row_change change,
+                                   const struct row *changed, int count, struct arena *arena, int *parameters)
 {
-	const enum table_sql_form form = table_sql_form(id, change, changed);
 	const struct table *t = table_of(id);
 	struct db_values *values = arena_alloc(arena, (size_t)t->column_count * sizeof(*values));
 	bool filled = values != NULL;

@@ -32,7 +32,7 @@ enum table_sql_form table_sql_form(enum table_id id, enum row_change change, con
  * are count.  *parameters is the number of parameters.  NULL when memory is short. */
 int table_sql_number(enum table_id id, enum table_sql_form form);
 void table_sql_statement(struct buf *sql, int number);
-struct db_values *table_sql_values(enum table_id id, enum row_change change, const struct row *changed, int count,
-                                   struct arena *arena, int *parameters);
+struct db_values *table_sql_values(enum table_id id, enum table_sql_form form, enum row_change change,
+                                   const struct row *changed, int count, struct arena *arena, int *parameters);
 
 #endif
