@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/unset.h"
 
 /* Every multiplication is checked: counts, prices and terms at their largest are beyond 128 bits. */
 typedef unsigned __int128 wide;
@@ -476,7 +477,7 @@ static bool part_sum(const struct price_part *part, int scale, wide *sum)
 bool price_of_use(const struct price *p, enum account_unit unit, const struct price_use *use,
                   struct price_charge *charge)
 {
-	struct price_part parts[DIMENSION_COUNT];
+	UNSET struct price_part parts[DIMENSION_COUNT];
 	struct ratio ratio;
 	int count, scale;
 	wide sum = 0;
