@@ -18,21 +18,17 @@ struct writer {
 _Static_assert(sizeof(record_sum) == RECORD_BYTES, "a sum fills the column");
 _Static_assert(RECORD_BYTES <= DIGEST_BYTES, "a sum is a part of a digest");
 
-static void write_bytes(struct writer *w, const void *bytes, size_t length)
-{
-	CHECK(length <= sizeof(w->bytes) - w->length);
-	memcpy(w->bytes + w->length, bytes, length);
-	w->length += length;
-}
-
 static void write_value(struct writer *w, const struct column *c, const void *value, size_t length)
 {
-	const unsigned char size[] = {(unsigned char)(length >> 8), (unsigned char)length};
+	const size_t name = strlen(c->name) + 1;
+	unsigned char *at = w->bytes + w->length;
 
-	CHECK(length <= UINT16_MAX);
-	write_bytes(w, c->name, strlen(c->name) + 1);
-	write_bytes(w, size, sizeof(size));
-	write_bytes(w, value, length);
+	CHECK(length <= UINT16_MAX && name + 2 + length <= sizeof(w->bytes) - w->length);
+	memcpy(at, c->name, name);
+	at[name] = (unsigned char)(length >> 8);
+	at[name + 1] = (unsigned char)length;
+	memcpy(at + name + 2, value, length);
+	w->length += name + 2 + length;
 }
 
 static void write_int(struct writer *w, const struct column *c, int64_t value)
