@@ -11,9 +11,11 @@ static const struct {
 	const char *name;
 	enum dimension_side side;
 	int places;
+	int64_t max;
 	enum dimension stand_in;
 } dimensions[DIMENSION_COUNT] = {
-#define DIMENSION(NAME, name, side, places, stand_in) {name, SIDE_##side, places, DIMENSION_##stand_in},
+#define DIMENSION(NAME, name, side, places, stand_in) \
+	{name, SIDE_##side, places, (places) == 0 ? COUNTS_MAX : COUNTS_MAX * COUNTS_FRACTION, DIMENSION_##stand_in},
 #include "prices/dimensions.def"
 #undef DIMENSION
 };
@@ -69,15 +71,10 @@ int service_tier_named(const char *name)
 	return -1;
 }
 
-static int64_t count_max(enum dimension d)
-{
-	return dimension_places(d) == 0 ? COUNTS_MAX : COUNTS_MAX * COUNTS_FRACTION;
-}
-
 bool counts_valid(const struct counts *c)
 {
 	for (int d = 0; d < DIMENSION_COUNT; d++)
-		if (c->of[d] < 0 || c->of[d] > count_max((enum dimension)d))
+		if (c->of[d] < 0 || c->of[d] > dimensions[d].max)
 			return false;
 	return true;
 }
@@ -113,7 +110,7 @@ int counts_read_one(enum dimension d, const char *text, size_t length, int64_t *
 {
 	if (decimal_parse(text, length, dimension_places(d), false, count) != 0)
 		return -1;
-	return *count >= 0 && *count <= count_max(d) ? 0 : -1;
+	return *count >= 0 && *count <= dimensions[d].max ? 0 : -1;
 }
 
 void counts_format(const struct counts *c, enum dimension first, char out[COUNTS_TEXT_MAX])

@@ -538,9 +538,12 @@ bool price_is_free(const struct price *p)
 void price_fold(const struct price *p, struct counts *c)
 {
 	for (int d = DIMENSION_COLUMNS; d < DIMENSION_COUNT; d++) {
-		const enum dimension to = dimension_stand_in((enum dimension)d);
+		enum dimension to;
 
-		if (c->of[d] == 0 || to >= DIMENSION_COLUMNS || dimension_side((enum dimension)d) == SIDE_OTHER ||
+		if (c->of[d] == 0)
+			continue;
+		to = dimension_stand_in((enum dimension)d);
+		if (to >= DIMENSION_COLUMNS || dimension_side((enum dimension)d) == SIDE_OTHER ||
 		    (p != NULL && has_lines(p, (enum dimension)d)))
 			continue;
 		c->of[to] += c->of[d];
