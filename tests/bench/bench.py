@@ -109,6 +109,13 @@ def parse(arguments=None):
 
 
 def check_tools(options):
+    try:
+        build = build_dir()
+    except RuntimeError as missing:
+        sys.exit(str(missing))
+    for program in ("grow", "null_responder"):
+        if not (build / "tests" / "bench" / program).is_file():
+            sys.exit(f"tests/bench/{program} is missing: make -C {build} check-programs")
     needed = {"wrk": "wrk"}
     if "instructions" in options.only:
         needed["valgrind"] = "valgrind"

@@ -158,6 +158,22 @@ def test_short_run(tmp_path):
     xml.etree.ElementTree.parse(tmp_path / "benchmarks.svg")
 
 
+def test_missing_programs_are_named(tmp_path):
+    def complaint():
+        done = subprocess.run([sys.executable, str(HERE / "bench.py")], env={"OCTROI_BUILD": str(tmp_path), "PATH": str(tmp_path)},
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        assert done.returncode == 1 and done.stdout == ""
+        return done.stderr
+
+    assert complaint() == f"no octroi in {tmp_path}: set OCTROI_BUILD to a build directory, or run ./quickstart\n"
+    (tmp_path / "octroi").touch()
+    for program in ("grow", "null_responder"):
+        assert complaint() == f"tests/bench/{program} is missing: make -C {tmp_path} check-programs\n"
+        (tmp_path / "tests" / "bench").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tests" / "bench" / program).touch()
+    assert complaint() == "wrk is missing: apt-get install wrk\n"
+
+
 def test_targets_are_judged():
     def row(side, accounts, connections, to_null, p99):
         return {"side": side, "accounts": accounts, "connections": connections, "to_null": to_null, "to_php": None, "p99_ms": p99}
