@@ -1,9 +1,9 @@
 // The base of all elements: words, session, states, and the looks that they share.
 import {LitElement, css, html, nothing} from "./vendor/lit/lit-element.js";
 import {session, Refusal} from "./session.js";
-import {Words, languageOf} from "./words.js";
+import {Words, hundredths, languageOf} from "./words.js";
 
-export {css, html, nothing, session, Refusal};
+export {css, html, hundredths, nothing, session, Refusal};
 
 const look = css`
 	:host {

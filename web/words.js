@@ -5,6 +5,12 @@ import fr from "./lang/fr.js";
 const LANGUAGES = {en, fr};
 const MICROS = 1_000_000;
 
+// Hundredths of an amount as a person writes it: "20", "20.5" or "20,50".  NaN where it is none.
+export function hundredths(text) {
+	const plain = text.trim().replace(",", ".");
+	return /^\d{1,9}(\.\d{1,2})?$/.test(plain) ? Math.round(Number(plain) * 100) : NaN;
+}
+
 // The language of the closest element with a lang, also across shadow roots.
 export function languageOf(node) {
 	for (let at = node; at; at = at.parentNode ?? at.host) {
@@ -57,6 +63,11 @@ export class Words {
 			...options, style: "currency", currency: account.currency, minimumFractionDigits: 2,
 			maximumFractionDigits: fine ? 6 : 2,
 		});
+	}
+
+	// Hundredths of a currency, as top-ups are paid.
+	paid(cents, currency) {
+		return this.number(cents / 100, {style: "currency", currency, minimumFractionDigits: cents % 100 === 0 ? 0 : 2});
 	}
 
 	date(text, options = {dateStyle: "medium"}) {

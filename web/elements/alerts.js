@@ -1,6 +1,6 @@
 // <octroi-alerts>: what the account was told, the newest first, and the thresholds of its balance, which its owner and
 // managers change.
-import {OctroiElement, css, define, html, nothing} from "../element.js";
+import {OctroiElement, css, define, html, hundredths, nothing} from "../element.js";
 
 const THRESHOLDS_MAX = 4;
 const BAD = ["balance_depleted", "limit_reached", "payment_failed", "past_due", "suspended", "disputed"];
@@ -38,14 +38,14 @@ class Alerts extends OctroiElement {
 
 	async save(event) {
 		event.preventDefault();
-		const texts = event.target.elements.thresholds.value.split(/[;\s]+/).filter(Boolean).map((text) => text.replace(",", "."));
+		const cents = event.target.elements.thresholds.value.split(/[;\s]+/).filter(Boolean).map(hundredths);
 		this.refused = undefined;
-		if (texts.length > THRESHOLDS_MAX || !texts.every((text) => /^\d{1,9}(\.\d{1,2})?$/.test(text) && Number(text) > 0)) {
+		if (cents.length > THRESHOLDS_MAX || !cents.every((amount) => amount > 0)) {
 			this.refused = {message: this.say("alerts.number", {most: THRESHOLDS_MAX})};
 			return;
 		}
 		this.busy = true;
-		const thresholdsMicros = [...new Set(texts.map((text) => Math.round(Number(text) * 100) * 10_000))];
+		const thresholdsMicros = [...new Set(cents)].map((amount) => amount * 10_000);
 		const page = await this.ask("/api/credits/alerts", {method: "PUT", body: {thresholdsMicros}});
 		this.busy = false;
 		if (page === undefined)

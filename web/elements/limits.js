@@ -1,5 +1,5 @@
 // <octroi-limits>: spending limits of the account, which its owner and managers change.
-import {OctroiElement, css, define, html, nothing, session} from "../element.js";
+import {OctroiElement, css, define, html, hundredths, nothing, session} from "../element.js";
 import {bar} from "../bar.js";
 
 const WINDOWS = ["daily", "monthly"];
@@ -33,12 +33,13 @@ class Limits extends OctroiElement {
 		event.preventDefault();
 		const body = {};
 		for (const name of WINDOWS) {
-			const text = event.target.elements[name].value.trim().replace(",", ".");
-			if (text !== "" && !/^\d{1,9}(\.\d{1,2})?$/.test(text)) {
+			const text = event.target.elements[name].value.trim();
+			const cents = hundredths(text);
+			if (text !== "" && Number.isNaN(cents)) {
 				this.refused = {message: this.say("limits.number")};
 				return;
 			}
-			body[`${name}LimitMicros`] = text === "" ? null : Math.round(Number(text) * 100) * 10_000;
+			body[`${name}LimitMicros`] = text === "" ? null : cents * 10_000;
 		}
 		this.busy = true;
 		this.refused = undefined;

@@ -1,12 +1,12 @@
 // <octroi-topup>: five amounts, or one of one's own, and the way to the payment page and back.
-import {OctroiElement, css, define, html, nothing, session} from "../element.js";
+import {OctroiElement, css, define, html, hundredths, nothing, session} from "../element.js";
+import {openPayment, takePayment} from "../payment.js";
 
 const AMOUNTS = [500, 1000, 2500, 5000];
 const LOWEST = 500;
 const HIGHEST = 100_000;
 const POLL_MS = 1_500;
 const POLLS = 40;
-const WAITING = "octroi-topup";
 
 class TopUp extends OctroiElement {
 	static properties = {
@@ -52,13 +52,7 @@ class TopUp extends OctroiElement {
 	// Back from the payment page: the credit comes with the payment service's own word, not with the browser.
 	come() {
 		const back = new URLSearchParams(location.search).get("topup");
-		let left;
-		try {
-			left = JSON.parse(sessionStorage.getItem(WAITING));
-			sessionStorage.removeItem(WAITING);
-		} catch {
-			left = null;
-		}
+		const left = takePayment();
 		if (back === "canceled")
 			this.arrival = "canceled";
 		if (back !== "success")
@@ -84,10 +78,7 @@ class TopUp extends OctroiElement {
 	}
 
 	cents() {
-		if (this.chosen !== "own")
-			return this.chosen;
-		const text = this.own.trim().replace(",", ".");
-		return /^\d{1,7}(\.\d{1,2})?$/.test(text) ? Math.round(Number(text) * 100) : NaN;
+		return this.chosen === "own" ? hundredths(this.own) : this.chosen;
 	}
 
 	async submit(event) {
@@ -100,23 +91,12 @@ class TopUp extends OctroiElement {
 		}
 		this.busy = true;
 		this.refused = undefined;
-		const newest = this.news?.answer?.transactions[0]?.id ?? null;
-		const opened = await this.ask("/api/credits/topup", {method: "POST", body: {amount}});
+		await openPayment(this, {amount}, this.news?.answer?.transactions[0]?.id ?? null);
 		this.busy = false;
-		if (opened === undefined)
-			return;
-		try {
-			sessionStorage.setItem(WAITING, JSON.stringify({newest}));
-		} catch {
-			// Without storage the newest top-up of the account is shown on the way back.
-		}
-		location.assign(opened.url);
 	}
 
 	money(cents) {
-		return this.words.number(cents / 100, {
-			style: "currency", currency: this.news.answer.currency, minimumFractionDigits: cents % 100 === 0 ? 0 : 2,
-		});
+		return this.words.paid(cents, this.news.answer.currency);
 	}
 
 	told(c) {
