@@ -58,7 +58,9 @@ const look = css`
 	.small { font-size: 0.875rem; }
 	.row { display: flex; flex-wrap: wrap; gap: 0.5rem 0.75rem; align-items: center; }
 	.between { justify-content: space-between; }
-	.stack { display: grid; gap: 1rem; }
+	.stack { display: grid; gap: 1rem; grid-template-columns: minmax(0, 1fr); align-content: start; }
+	/* A place for news that has none is no row, but stays known to screen readers. */
+	.stack > div:empty, form > div:empty { position: absolute; }
 	button, input, select, .button {
 		font: inherit; color: inherit; min-height: 2.5rem; padding: 0.4rem 0.9rem; border-radius: 9px;
 		border: 1px solid var(--_line); background: var(--_surface); max-width: 100%;
