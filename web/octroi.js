@@ -10,6 +10,7 @@ const MODULES = {
 	"octroi-limits": "./elements/limits.js",
 	"octroi-members": "./elements/members.js",
 	"octroi-plan": "./elements/plan.js",
+	"octroi-recharge": "./elements/recharge.js",
 	"octroi-topup": "./elements/topup.js",
 	"octroi-usage": "./elements/usage.js",
 };

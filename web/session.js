@@ -96,6 +96,10 @@ class Session extends EventTarget {
 		this.#watched.forEach((watched) => watched.load());
 	}
 
+	reload(path) {
+		this.#watched.forEach((watched) => watched.path === path && watched.load());
+	}
+
 	// A change of the account may have changed the answers of the other paths.
 	follow() {
 		this.#watched.forEach((watched) => watched.path === LEADING || watched.load());
