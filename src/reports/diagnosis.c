@@ -114,26 +114,31 @@ static bool fill_moment(const char *name, const struct diagnosis_facts *f, const
 	return false;
 }
 
-/* The item and the cost of the typical request; the cost has as many decimals as it needs, from 2 to 6. */
+/*
+ * The item and the cost of the typical request, in parentheses; the cost has as many decimals as it needs, from 2 to 6.
+ * Nothing where any request is judged: its least cost, a millionth, tells a person nothing.
+ */
 static void fill_typical(const struct diagnosis_facts *f, const struct wording *w, struct buf *out)
 {
 	char number[MONEY_TEXT_MAX];
 	char *point;
 
+	if (f->item[0] == '\0')
+		return;
 	decimal_format(f->typical_micros, 6, 2, number);
 	point = strchr(number, '.');
 	if (w->french && point != NULL)
 		*point = ',';
-	if (f->item[0] != '\0') {
-		buf_add_text(out, f->item);
-		buf_add_text(out, ": ");
-	}
+	buf_add_text(out, " (");
+	buf_add_text(out, f->item);
+	buf_add_text(out, ": ");
 	buf_add_text(out, number);
 	buf_add_char(out, ' ');
 	if (f->unit == UNIT_MONEY)
 		buf_add_text(out, w->currency);
 	else
 		buf_add_text(out, w->french ? "crédits" : "credits");
+	buf_add_char(out, ')');
 }
 
 static void fill_diagnosis(const char *name, const struct diagnosis_facts *f, const struct wording *w, struct buf *out)

@@ -181,11 +181,32 @@ static void test_the_seed_s_example(void **state)
 	       "45.00€ of the hard limit of 40.00€ are used or reserved: what is left does not pay for a request (gpt-4o: "
 	       "0.02066 EUR). The negative balance itself is normal.");
 	f.unit = UNIT_CREDIT;
-	f.item = "";
+	f.item = "debrief";
 	f.typical_micros = 1000000;
 	expect(diagnosis_explain, &f, &french,
 	       "45 crédits de la hard limit de 40 crédits sont utilisés ou réservés : le reste ne suffit pas à une requête "
-	       "(1,00 crédits). Le solde négatif lui-même est normal.");
+	       "(debrief: 1,00 crédits). Le solde négatif lui-même est normal.");
+}
+
+/* A new account has used nothing, so no request is typical for it. */
+static void test_balance_of_a_new_account(void **state)
+{
+	struct diagnosis_facts f = facts();
+
+	(void)state;
+	f.limit = LIMIT_BALANCE;
+	expect(diagnosis_explain, &f, &english,
+	       "The balance is 0.00€, and does not pay for another request. A balance below zero is a debt, which the "
+	       "next top-up pays first.");
+	expect(diagnosis_explain, &f, &french,
+	       "Le solde est de 0,00 $ et ne suffit pas à une autre requête. Un solde sous zéro est une dette, que la "
+	       "prochaine recharge paie d'abord.");
+	f.item = "gpt-4o";
+	f.typical_micros = 20660;
+	f.balance_micros = 10000;
+	expect(diagnosis_explain, &f, &english,
+	       "The balance is 0.01€, and does not pay for another request (gpt-4o: 0.02066 EUR). A balance below zero "
+	       "is a debt, which the next top-up pays first.");
 }
 
 static void test_what_is_owed(void **state)
@@ -268,6 +289,7 @@ int main(void)
 		cmocka_unit_test(test_each_combination_is_one_case),
 		cmocka_unit_test(test_everything_can_be_said),
 		cmocka_unit_test(test_the_seed_s_example),
+		cmocka_unit_test(test_balance_of_a_new_account),
 		cmocka_unit_test(test_what_is_owed),
 		cmocka_unit_test(test_checklists),
 	};
