@@ -241,6 +241,60 @@ def test_thresholds_are_changed_and_crossed(nginx, browser):
     clean(browser)
 
 
+def test_mails_of_alerts_are_changed(nginx, browser):
+    account = nginx.account(funds_micros=9_000_000)
+
+    def kept():
+        alerts = nginx.get(f"/api/credits/alerts?account={account}").json
+        return alerts["standard"], alerts["addresses"], alerts["language"]
+
+    def change(addresses=None, **choices):
+        browser.click("section button", "Change")
+        for name, value in choices.items():
+            browser.run("arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('change'))", browser.find(f"select[name={name}]"), value)
+        if addresses is not None:
+            field = browser.find("input[name=addresses]")
+            field.clear()
+            field.send_keys(addresses)
+        browser.click("button", "Save")
+
+    bare(browser, nginx, "<octroi-alerts></octroi-alerts>", link(nginx, account).split("#token=")[1])
+    browser.reads("Alerts by mail to the account's e-mail address")
+    change("billing@example.com, ann@example.com", mail="own", language="fr")
+    browser.reads("Saved.")
+    browser.reads("Alerts by mail to billing@example.com and ann@example.com · French")
+    assert kept() == (True, ["billing@example.com", "ann@example.com"], "fr")
+    # Another setting leaves them as they are.
+    browser.click("section button", "Change")
+    field = browser.find("input[name=thresholds]")
+    field.clear()
+    field.send_keys("7.50")
+    browser.click("button", "Save")
+    browser.reads("below €7.50")
+    assert kept() == (False, ["billing@example.com", "ann@example.com"], "fr")
+    keep_picture(browser, "alerts")
+    change(mail="none")
+    browser.reads("Alerts by mail to nobody · French")
+    change(mail="account", language="")
+    browser.reads("Alerts by mail to the account's e-mail address")
+    assert kept() == (False, None, None)
+    clean(browser)
+
+
+@pytest.mark.parametrize("addresses", ["", "nonsense", "a@b@c", "; ".join(f"a{i}@example.com" for i in range(6)), "<b>@example.com"])
+def test_addresses_that_are_refused(nginx, browser, addresses):
+    account = nginx.account(funds_micros=9_000_000)
+    bare(browser, nginx, "<octroi-alerts></octroi-alerts>", link(nginx, account).split("#token=")[1])
+    browser.click("section button", "Change")
+    keep_picture(browser, "alerts-form")
+    browser.run("arguments[0].value = 'own'; arguments[0].dispatchEvent(new Event('change'))", browser.find("select[name=mail]"))
+    browser.find("input[name=addresses]").send_keys(addresses)
+    assert browser.violations() == []
+    browser.click("button", "Save")
+    wait_until(lambda: browser.find_all("form .notice.bad"), 10, "the refusal")
+    assert nginx.get(f"/api/credits/alerts?account={account}").json["addresses"] is None
+
+
 def test_csv_of_members_is_all_of_them(nginx, browser, tmp_path):
     account = nginx.account(funds_micros=1_000_000)
     for i in range(200):
