@@ -144,6 +144,20 @@ def card_problem(o):
     return account, None
 
 
+def payment_taken_back(o):
+    """A statement was paid by the saved card, and the payment refunded."""
+    account = o.account(mode="postpaid", hardLimitMicros=50_000_000)
+    opened = o.post(f"/api/credits/topup?account={account}", {"amount": 500}, key="app")
+    o.stripe.pay(o.stripe.session_of(opened.json["url"]))
+    o.stripe.deliver()
+    o.fund(account, -25_000_000)
+    assert o.post(f"/api/credits/pay?account={account}", {}, key="app").status == 200
+    [invoice] = [i for i in o.stripe.objects["invoice"].values() if i["metadata"].get("account") == account]
+    o.stripe.refund(invoice["_payment_intent"])
+    o.stripe.deliver()
+    return account, None
+
+
 def allowance_used_up(o):
     plans.add(o, "cases", pool_micros=3_000_000)
     account = o.account(unit="credit", plan="cases")
@@ -166,7 +180,7 @@ def member_monthly_limit_reached(o):
 
 
 CASES = [prepaid_used_up, nothing_wrong, suspended, daily_limit_reached, monthly_limit_reached, postpaid_normal, hard_limit_reached,
-         card_problem, allowance_used_up, member_limit_reached, member_daily_limit_reached, member_monthly_limit_reached]
+         card_problem, payment_taken_back, allowance_used_up, member_limit_reached, member_daily_limit_reached, member_monthly_limit_reached]
 
 
 @pytest.mark.parametrize("lang", ["en", "fr"])
@@ -187,6 +201,27 @@ def test_case_and_its_next_step(nginx, browser, case, lang):
         assert browser.text.count(said["nextAction"]["text"]) == 1
     keep_picture(browser, f"{case.__name__}-{lang}")
     clean(browser)
+
+
+@pytest.mark.parametrize("lang, sentence", [("en", "This account is not open to you."), ("fr", "Ce compte ne vous est pas ouvert.")])
+def test_removed_member_is_told_once(nginx, browser, lang, sentence):
+    """octroi answers none of the member's questions any more, so the page reads no diagnosis."""
+    account = used(nginx, member="ann")
+    url = link(nginx, account, "ann")
+    browser.open(url + "&lang=" + lang)
+    browser.reads({"en": "History", "fr": "Historique"}[lang])
+    assert nginx.call("DELETE", f"/api/accounts/{account}/members/ann", key="app").status == 200
+    browser.run("document.dispatchEvent(new Event('visibilitychange'))")
+    browser.reads(sentence)
+    assert "gpt-4o" not in browser.text and "€" not in browser.text
+    browser.open(url + "&lang=" + lang)
+    browser.reads(sentence)
+    assert len(browser.text.splitlines()) <= 3, browser.text
+    keep_picture(browser, f"member_removed-{lang}")
+    assert browser.violations() == []
+    assert nginx.call("PUT", f"/api/accounts/{account}/members/ann", {"role": "member"}, key="app").status == 200
+    browser.run("document.dispatchEvent(new Event('visibilitychange'))")
+    browser.reads({"en": "History", "fr": "Historique"}[lang])
 
 
 def test_page_that_waits_asks_for_little(nginx, browser):

@@ -12,7 +12,6 @@ import "./topup.js";
 import "./usage.js";
 
 class Billing extends OctroiElement {
-	static path = null;
 	static properties = {ended: {state: true}};
 	static styles = [OctroiElement.styles, css`
 		.page { display: grid; gap: 1rem; grid-template-columns: minmax(0, 1fr); }
@@ -22,7 +21,7 @@ class Billing extends OctroiElement {
 		.column > octroi-balance::part(card) { block-size: 100%; }
 	`];
 
-	begin() {
+	heard() {
 		this.ended = false;
 	}
 
@@ -31,10 +30,15 @@ class Billing extends OctroiElement {
 		this.renderRoot.addEventListener("octroi-token-needed", () => { this.ended = true; });
 	}
 
+	// A reason that holds for all elements is told once.
+	get over() {
+		return this.ended ? "ended" : this.news?.refusal?.status === 403 ? "closed" : "";
+	}
+
 	render() {
 		return html`<div class="page">
-			<div role="alert" class=${this.ended ? "" : "hide"}>${this.ended ? html`<p class="notice warn" part="ended">${this.say("ended")}</p>` : ""}</div>
-			<div class="page" ?hidden=${this.ended}>
+			<div role="alert" class=${this.over ? "" : "hide"}>${this.over ? html`<p class="notice warn" part="ended">${this.say(this.over)}</p>` : ""}</div>
+			<div class="page" ?hidden=${this.over !== ""}>
 				<octroi-diagnosis quiet></octroi-diagnosis>
 				<div class="pair"><div class="column"><octroi-balance></octroi-balance><octroi-plan></octroi-plan></div><octroi-topup></octroi-topup></div>
 				<octroi-usage></octroi-usage>

@@ -2,6 +2,7 @@
 export default {
 	"loading": "Loading…",
 	"ended": "Your session has ended. Open this page again from the application.",
+	"closed": "This account is not open to you. Ask one of its managers to add you.",
 	"away": "The server does not answer. Trying again…",
 	"balance": "Balance",
 	"owed": "You owe",

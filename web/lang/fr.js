@@ -2,6 +2,7 @@
 export default {
 	"loading": "Chargement…",
 	"ended": "Votre session est terminée. Rouvrez cette page depuis l'application.",
+	"closed": "Ce compte ne vous est pas ouvert. Demandez à l'un de ses responsables de vous y ajouter.",
 	"away": "Le serveur ne répond pas. Nouvel essai…",
 	"balance": "Solde",
 	"owed": "Vous devez",
