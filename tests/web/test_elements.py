@@ -255,6 +255,16 @@ def test_credit_that_expires_is_told(nginx, browser):
     clean(browser)
 
 
+def test_movement_is_described_by_more_than_its_type(nginx, browser):
+    account = nginx.account(funds_micros=1_000_000)
+    opened = nginx.post(f"/api/credits/topup?account={account}", {"amount": 500}, key="app")
+    nginx.stripe.pay(nginx.stripe.session_of(opened.json["url"]))
+    nginx.stripe.deliver()
+    browser.open(link(nginx, account) + "&lang=fr")
+    browser.reads("Recharge\n+5,00 €")
+    browser.reads("Ajustementtest\n+1,00 €")
+
+
 def test_thresholds_are_changed_and_crossed(nginx, browser):
     account = nginx.account(funds_micros=9_000_000)
     browser.open(link(nginx, account))

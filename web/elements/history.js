@@ -17,6 +17,9 @@ function cell(value) {
 	return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
+// octroi describes its own movements by their type, which the row names already, in the page's language.
+const plain = (text) => text.toLowerCase().replace(/[^a-z]+/g, " ");
+
 class History extends OctroiElement {
 	static properties = {
 		tab: {type: String, reflect: true},
@@ -174,7 +177,7 @@ class History extends OctroiElement {
 		return html`<div class="scroll" role="group" aria-labelledby="title" tabindex="0"><table class="list" part="table"><thead><tr><th scope="col">${this.say("date")}</th><th scope="col">${this.say("description")}</th>
 			<th scope="col" class="number">${this.say("amount")}</th><th scope="col" class="number">${this.say("balance.after")}</th></tr></thead>
 			<tbody>${items.map((t) => html`<tr><td class="small muted">${this.words.time(t.createdAt)}</td>
-				<td>${this.say(`type.${t.type}`)}${t.description ? html`<br><bdi class="small muted">${t.description}</bdi>` : nothing}</td>
+				<td>${this.say(`type.${t.type}`)}${t.description && plain(t.description) !== plain(t.type) ? html`<br><bdi class="small muted">${t.description}</bdi>` : nothing}</td>
 				<td class="number ${t.amountMicros > 0 ? "plus" : ""}">${this.words.amount(t.amountMicros, c, {sign: true})}</td>
 				<td class="number muted"><span class="unit small">${this.say("balance.after")} </span>${this.words.amount(t.balanceAfterMicros, c)}</td></tr>`)}</tbody></table></div>`;
 	}
