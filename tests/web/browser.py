@@ -39,11 +39,12 @@ return read(document.body).replace(/[\\t\\n]+/g, "\\n").replaceAll("\\u00a0", " 
 """
 
 
-def keep_picture(browser, name):
-    """A picture of the page for people to look at, in BUILD/tests-results/web."""
+def keep_picture(browser, name, *nodes):
+    """A picture of the page, or of some elements, for people to look at, in BUILD/tests-results/web.  Its path."""
     where = build_dir() / "tests-results" / "web"
     where.mkdir(parents=True, exist_ok=True)
-    browser.picture(where / f"{name}.png")
+    browser.picture(where / f"{name}.png", *nodes)
+    return where / f"{name}.png"
 
 
 class Browser:
@@ -127,8 +128,12 @@ class Browser:
     def size(self, width, height=900):
         self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
-    def picture(self, path):
-        """The whole page as a PNG."""
+    def picture(self, path, *nodes):
+        """The whole page as a PNG, or the elements from the first to the last, with a margin."""
         import base64
-        shot = self.cdp("Page.captureScreenshot", captureBeyondViewport=True)
+        clip = {"clip": self.run("""const first = arguments[0].getBoundingClientRect();
+            const height = arguments[arguments.length - 1].getBoundingClientRect().bottom - first.top;
+            return {x: first.x + scrollX - 14, y: first.y + scrollY - 14, width: first.width + 28, height: height + 28, scale: 1};""",
+                                 *nodes)} if nodes else {}
+        shot = self.cdp("Page.captureScreenshot", captureBeyondViewport=True, **clip)
         pathlib.Path(path).write_bytes(base64.b64decode(shot["data"]))

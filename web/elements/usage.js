@@ -107,8 +107,8 @@ class Usage extends OctroiElement {
 			<div class="row between"><h2 id="title">${this.say("usage")}</h2>
 				<div class="row no-print">
 					<span class="choices" role="group" aria-label=${this.say("usage.span")}>${SPANS.map((n) => pressed("days", n, this.say("days", {count: n, number: n})))}</span>
-					<button class="plain small" part="csv" @click=${() => this.download(`/api/credits/summary?${new URLSearchParams({by: s.by, from: new Date(s.start).toISOString()})}`, `octroi-usage-${s.by}.csv`)}>${this.say("csv")}<span class="hide"> ${this.say("usage")}</span></button>
-					<span class="choices" role="group" aria-label=${this.say("usage.by")}>${GROUPS.map((by) => pressed("by", by, this.say(`by.${by}`)))}</span></div></div>
+					<span class="choices" role="group" aria-label=${this.say("usage.by")}>${GROUPS.map((by) => pressed("by", by, this.say(`by.${by}`)))}</span>
+					<button class="plain small" part="csv" @click=${() => this.download(`/api/credits/summary?${new URLSearchParams({by: s.by, from: new Date(s.start).toISOString()})}`, `octroi-usage-${s.by}.csv`)}>${this.say("csv")}<span class="hide"> ${this.say("usage")}</span></button></div></div>
 			<div aria-live="polite"><p class="total" part="total">${this.words.amount(s.totalMicros, c, {fine: s.totalMicros < 1_000_000})}</p>
 				<p class="muted small">${this.say("usage.in", {count: this.days, number: this.days})}
 					· ${this.say("usage.forecast", {amount: this.words.amount(s.forecast.monthEndMicros, c)})}</p></div>
