@@ -4,6 +4,7 @@ import json
 import pathlib
 import shutil
 import tempfile
+import urllib.parse
 
 from octroi import build_dir, wait_until
 from selenium import webdriver
@@ -67,6 +68,23 @@ class Browser:
     def __exit__(self, *_):
         self.driver.quit()
         shutil.rmtree(self._home, ignore_errors=True)
+
+    def fresh(self):
+        """Makes it as a Chromium that has just started: a tab of its own, and nothing that a page has left behind."""
+        visited = {urllib.parse.urlsplit(entry["url"]) for entry in self.cdp("Page.getNavigationHistory")["entries"]}
+        for origin in {f"{url.scheme}://{url.netloc}" for url in visited if url.netloc}:
+            self.cdp("Storage.clearDataForOrigin", origin=origin, storageTypes="all")
+        self.cdp("Network.clearBrowserCookies")
+        self.cdp("Network.clearBrowserCache")
+        used = self.driver.window_handles
+        self.driver.switch_to.new_window("tab")
+        mine = self.driver.current_window_handle
+        for window in used:
+            self.driver.switch_to.window(window)
+            self.driver.close()
+        self.driver.switch_to.window(mine)
+        for log in ("browser", "performance"):
+            self.driver.get_log(log)
 
     def open(self, url):
         self.driver.get("about:blank")

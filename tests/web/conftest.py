@@ -1,6 +1,7 @@
 """Fixtures of the tests that look at octroi's pages in Chromium.
 
-site: octroi behind each web server in turn, with a Stripe of the tests.  browser: a Chromium of the test's own.
+site: octroi behind each web server in turn, with a Stripe of the tests.  browser: the session's Chromium, in which
+nothing is left of the tests before.
 Without Chromium, its driver or selenium the tests are skipped.
 """
 
@@ -54,11 +55,17 @@ def site(request):
     return request.getfixturevalue({"apache-fcgid": "fcgid"}.get(request.param, request.param))
 
 
-@pytest.fixture
-def browser():
+@pytest.fixture(scope="session")
+def chromium():
     if not shutil.which("chromium") or not shutil.which("chromedriver"):
         pytest.skip("chromium and chromium-driver are not here")
     pytest.importorskip("selenium", reason="python3-selenium is not here")
     from browser import Browser
     with Browser() as b:
         yield b
+
+
+@pytest.fixture
+def browser(chromium):
+    chromium.fresh()
+    return chromium
