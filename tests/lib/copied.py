@@ -15,7 +15,7 @@ import tempfile
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PYTHON = "/usr/bin/python3"
 SECONDS = 1800
-LEFT_OUT = (".git", ".octroi", ".ci", "autom4te.cache", "node_modules", "__pycache__", ".pytest_cache")
+LEFT_OUT = (".git", ".octroi", ".ci", "autom4te.cache", "configure~", "node_modules", "__pycache__", ".pytest_cache")
 
 
 class Copy:
