@@ -20,6 +20,7 @@ from timetravel import Clock
 PEOPLE = 500
 CREDIT = 1_000_000
 NAMES = [f"user:{i:03}" for i in range(PEOPLE)]
+BEHIND = datetime.datetime.now(datetime.timezone.utc).hour - 12  # hours behind Greenwich; the same for all tests
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +40,12 @@ def swarm(o):
 
 def noon_zone():
     """Etc/GMT+5 is five hours behind Greenwich."""
-    hours = datetime.datetime.now(datetime.timezone.utc).hour - 12
-    return f"Etc/GMT{hours:+d}" if hours else "Etc/GMT"
+    return f"Etc/GMT{BEHIND:+d}" if BEHIND else "Etc/GMT"
 
 
 def ends(window):
     """When this day or month ends in that zone, as answers say it."""
-    hours = datetime.datetime.now(datetime.timezone.utc).hour - 12
-    zone = datetime.timezone(datetime.timedelta(hours=-hours))
+    zone = datetime.timezone(datetime.timedelta(hours=-BEHIND))
     today = datetime.datetime.now(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     after = today + datetime.timedelta(days=1) if window == "daily" else \
         (today.replace(day=1) + datetime.timedelta(days=32)).replace(day=1)
