@@ -51,7 +51,7 @@ class Extended(Copy):
     """A copy with all additions."""
 
     def __init__(self):
-        super().__init__(cflags="-O0", build=False)
+        super().__init__(build=False)
         try:
             # These name the outcomes: test_outcome_is_given_and_tested would take them for their tests.
             (self.tree / "tests/additions/additions.py").unlink()

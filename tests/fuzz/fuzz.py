@@ -48,7 +48,7 @@ SOURCES = {
     "stripe_event": ["inbox/stripe_event.c", "inbox/stripe_invoice.c"],
     "token": ["routes/auth/token.c"],
 }
-SANITIZED = "-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
+SANITIZED = "-g1 -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 COUNTED = "-g -O1 -fprofile-instr-generate -fcoverage-mapping"
 LIMITS = ("-max_len=65536", "-timeout=60", "-rss_limit_mb=2048", "-print_final_stats=1")
 ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}

@@ -21,7 +21,7 @@ LEFT_OUT = (".git", ".octroi", ".ci", "autom4te.cache", "configure~", "node_modu
 class Copy:
     """A copy of the source tree with a build of its own beside it, in a directory that is removed in the end."""
 
-    def __init__(self, cflags="-O1", build=True):
+    def __init__(self, cflags="-O0", build=True):
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="octroi-copy-"))
         os.chmod(self.home, 0o755)  # the daemons run as another user when the tests run as root
         self.tree, self.build = self.home / "tree", self.home / "build"
