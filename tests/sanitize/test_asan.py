@@ -1,0 +1,5 @@
+import short
+
+
+def test_nothing_is_reported():
+    short.assert_nothing_is_reported("asan")
