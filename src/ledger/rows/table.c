@@ -9,10 +9,18 @@
 #define COLUMN_OF_TEXT(name, role) {#name, COLUMN_TEXT, COLUMN_##role, offsetof(__typeof__(*row), name), 0},
 #define COLUMN_OF_BYTES(name, size, role) \
 	{#name, COLUMN_BYTES, COLUMN_##role, offsetof(__typeof__(*row), name), (size)},
-/* The list of names begins with a comma, which column_list leaves out. */
+/* The lists begin with a comma, which column_list and update_list leave out. */
 #define NAME_OF_INT(name, role) "," #name
 #define NAME_OF_TEXT(name, role) "," #name
 #define NAME_OF_BYTES(name, size, role) "," #name
+#define UPDATE_KEY(name) ""
+#define UPDATE_FIXED(name) ""
+#define UPDATE_RARE_FIXED(name) ""
+#define UPDATE_VARYING(name) "," #name "=VALUES(" #name ")"
+#define UPDATE_RARE_VARYING(name) UPDATE_VARYING(name)
+#define UPDATE_OF_INT(name, role) UPDATE_##role(name)
+#define UPDATE_OF_TEXT(name, role) UPDATE_##role(name)
+#define UPDATE_OF_BYTES(name, size, role) UPDATE_##role(name)
 
 #define TABLE(NAME, name, load) \
 	static const struct table *describe_##name(void) \
@@ -22,9 +30,14 @@
 		static const struct column columns[] = { \
 			NAME##_COLUMNS(COLUMN_OF_INT, COLUMN_OF_TEXT, COLUMN_OF_BYTES)}; \
 		static const char list[] = NAME##_COLUMNS(NAME_OF_INT, NAME_OF_TEXT, NAME_OF_BYTES); \
-		static const struct table described = {#name,        columns, \
-		                                       LOAD_##load,  (int)(sizeof(columns) / sizeof(columns[0])), \
-		                                       sizeof(*row), list + 1}; \
+		static const char updates[] = NAME##_COLUMNS(UPDATE_OF_INT, UPDATE_OF_TEXT, UPDATE_OF_BYTES); \
+		static const struct table described = {#name, \
+		                                       columns, \
+		                                       LOAD_##load, \
+		                                       (int)(sizeof(columns) / sizeof(columns[0])), \
+		                                       sizeof(*row), \
+		                                       list + 1, \
+		                                       updates + (sizeof(updates) > 1 ? 1 : 0)}; \
 \
 		(void)row; \
 		return &described; \

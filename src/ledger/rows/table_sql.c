@@ -156,20 +156,10 @@ static void write_columns(struct buf *sql, const struct table *t, enum table_sql
  * gap lock. */
 static void write_update(struct buf *sql, const struct table *t)
 {
-	const char *before = " ON DUPLICATE KEY UPDATE ";
-
-	for (int i = 0; i < t->column_count; i++) {
-		if (!is_varying(&t->columns[i]))
-			continue;
-		buf_add_text(sql, before);
-		buf_add_text(sql, t->columns[i].name);
-		sql_literal(sql, "=VALUES(");
-		buf_add_text(sql, t->columns[i].name);
-		buf_add_char(sql, ')');
-		before = ",";
-	}
 	/* Rows of a table without a varying column are never changed. */
-	CHECK(before[0] == ',');
+	CHECK(t->update_list[0] != '\0');
+	sql_literal(sql, " ON DUPLICATE KEY UPDATE ");
+	buf_add_text(sql, t->update_list);
 }
 
 static void open_insert(struct buf *sql, const struct table *t, enum table_sql_form form)
