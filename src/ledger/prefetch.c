@@ -110,8 +110,18 @@ static bool referrers_known(struct batch *b)
 	return true;
 }
 
-/* Adds "0x…,0x…", the keys of the slots for which wanted is true; false when there are none. */
-static bool add_accounts(struct batch *b, bool (*wanted)(const struct slot *s, int64_t now_us))
+static bool any_account(struct batch *b, bool (*wanted)(const struct slot *s, int64_t now_us))
+{
+	/* Each batch names an account. */
+	CHECK(rows_slot_count(b->rows) > 0);
+	for (int i = 0; i < rows_slot_count(b->rows); i++)
+		if (wanted(rows_slot_at(b->rows, i), b->now_us))
+			return true;
+	return false;
+}
+
+/* Adds "0x…,0x…", the keys of the slots for which wanted is true. */
+static void add_accounts(struct batch *b, bool (*wanted)(const struct slot *s, int64_t now_us))
 {
 	bool any = false;
 
@@ -125,7 +135,8 @@ static bool add_accounts(struct batch *b, bool (*wanted)(const struct slot *s, i
 		sql_bytes(&b->sql, s->key.bytes, sizeof(s->key.bytes));
 		any = true;
 	}
-	return any;
+	/* An empty list is no SQL. */
+	CHECK(any);
 }
 
 static bool every_slot(const struct slot *s, int64_t now_us)
@@ -360,19 +371,17 @@ static bool add_account_select(struct batch *b, enum table_id table,
                                bool (*wanted)(const struct slot *s, int64_t now_us))
 {
 	const enum table_load load = table_of(table)->load;
-	const size_t start = b->sql.length;
 
 	CHECK(load == LOAD_ACCOUNT || load == LOAD_NAMED || load == LOAD_LATER);
+	if (!any_account(b, wanted))
+		return false;
 	table_sql_select(&b->sql, table);
 	if (table == TABLE_GRANTS)
 		sql_literal(&b->sql, "remaining_micros>0 AND ");
 	if (table == TABLE_PAID_PERIODS)
 		sql_literal(&b->sql, "running=1 AND ");
 	sql_literal(&b->sql, "account_id IN (");
-	if (!add_accounts(b, wanted)) {
-		b->sql.length = start;
-		return false;
-	}
+	add_accounts(b, wanted);
 	buf_add_char(&b->sql, ')');
 	if (table == TABLE_HOLDS)
 		sql_literal(&b->sql, " ORDER BY expires_at_us DESC,seq DESC");
