@@ -238,6 +238,63 @@ CREATE TABLE IF NOT EXISTS mails (
   KEY due (state, next_at_us)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
+-- ---- auto-recharge --------------------------------------------------------------------------------------
+
+-- Behind "!" in accounts.alerts: the balance below which the account is recharged, armed like a threshold.
+
+-- An account's auto-recharge: settings, the consent that they need, the order that is under way, and the sums of the
+-- month and the day.  ..._micros are of the currency, but below_micros is of the account's unit.
+CREATE TABLE IF NOT EXISTS recharges (
+  account_id BINARY(16) NOT NULL PRIMARY KEY,
+  state TINYINT NOT NULL DEFAULT 0,
+  reason TINYINT NOT NULL DEFAULT 0,
+  unit TINYINT NOT NULL DEFAULT 0,
+  below_micros BIGINT NOT NULL DEFAULT 0,
+  charge_micros BIGINT NOT NULL DEFAULT 0,
+  cap_micros BIGINT NOT NULL DEFAULT 0,
+  currency VARCHAR(3) NOT NULL DEFAULT '',
+  consent_seq BIGINT NOT NULL DEFAULT 0,
+  pending_seq BIGINT NOT NULL DEFAULT 0,
+  pending_micros BIGINT NOT NULL DEFAULT 0,
+  card VARCHAR(255) NOT NULL DEFAULT '',
+  begun_at_us BIGINT NOT NULL DEFAULT 0,
+  next_at_us BIGINT NOT NULL DEFAULT 0,
+  failures BIGINT NOT NULL DEFAULT 0,
+  code VARCHAR(64) NOT NULL DEFAULT '',
+  code_count BIGINT NOT NULL DEFAULT 0,
+  month_until_us BIGINT NOT NULL DEFAULT 0,
+  month_micros BIGINT NOT NULL DEFAULT 0,
+  day_until_us BIGINT NOT NULL DEFAULT 0,
+  day_count BIGINT NOT NULL DEFAULT 0,
+  created_at_us BIGINT NOT NULL DEFAULT 0,
+  KEY state (state),
+  KEY pending (pending_seq)
+) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin;
+
+-- Each consent to auto-recharge, with the text that was agreed to and the settings that it covers.
+CREATE TABLE IF NOT EXISTS recharge_consents (
+  account_id BINARY(16) NOT NULL,
+  seq BIGINT NOT NULL,
+  version VARCHAR(32) NOT NULL,
+  locale VARCHAR(2) NOT NULL,
+  terms VARCHAR(2000) NOT NULL,
+  unit TINYINT NOT NULL,
+  below_micros BIGINT NOT NULL,
+  charge_micros BIGINT NOT NULL,
+  cap_micros BIGINT NOT NULL,
+  currency VARCHAR(3) NOT NULL,
+  actor VARCHAR(200) NOT NULL,
+  address VARCHAR(64) NOT NULL DEFAULT '',
+  created_at_us BIGINT NOT NULL,
+  PRIMARY KEY (account_id, seq)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- consent_seq: the consent to this charge by auto-recharge; 0: the customer's own order.  save_card: the card is kept for
+-- such charges.
+ALTER TABLE topups
+  ADD COLUMN IF NOT EXISTS consent_seq BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS save_card TINYINT NOT NULL DEFAULT 0;
+
 -- ---- guard ----------------------------------------------------------------------------------------------
 
 -- The charge of an expired hold, and the windows that counted it.  A late settlement that costs less gives the rest back

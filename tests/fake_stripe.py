@@ -46,8 +46,8 @@ POST_PARAMETERS = {
         "mode", "customer", "client_reference_id", "success_url", "cancel_url", "line_items", "metadata",
         "payment_intent_data", "invoice_creation", "locale", "expires_at", "payment_method_types", "customer_update",
         "billing_address_collection", "automatic_tax", "tax_id_collection", "submit_type"},
-    "payment_intents": {"amount", "currency", "customer", "payment_method", "confirm", "off_session", "metadata",
-                        "description"},
+    "payment_intents": {"amount", "currency", "customer", "payment_method", "payment_method_types", "confirm",
+                        "off_session", "error_on_requires_action", "metadata", "description"},
     "refunds": {"payment_intent", "charge", "amount", "reason", "metadata"},
     "invoices": {"customer", "currency", "collection_method", "auto_advance", "pending_invoice_items_behavior",
                  "metadata", "description"},
@@ -80,9 +80,15 @@ def _line_shape(line, old):
 
 
 class Refusal(Exception):
-    def __init__(self, status, type, code="", message="", param=""):
+    def __init__(self, status, type, code="", message="", param="", decline_code=""):
         super().__init__(message)
         self.status, self.type, self.code, self.message, self.param = status, type, code, message, param
+        self.decline_code = decline_code
+
+    def error(self):
+        return {name: value for name, value in
+                (("type", self.type), ("code", self.code), ("decline_code", self.decline_code),
+                 ("message", self.message), ("param", self.param)) if value}
 
 
 def invalid(message, param="", code="", status=400):
@@ -519,6 +525,64 @@ class FakeStripe:
             raise Refusal(402, "card_error", card["_declines"], "Your card was declined.")
         self._collect(invoice)
 
+    def _post_payment_intent(self, params):
+        """A payment that is confirmed at once with a saved card; the customer is not there (off_session)."""
+        customer = self.get("customer", params.get("customer"), "customer")
+        amount = integer(params, "amount", 1, 99_999_999)
+        if amount < 50:
+            raise invalid("Amount must be at least €0.50", "amount", "amount_too_small")
+        if not re.fullmatch(r"[a-z]{3}", params.get("currency", "")):
+            raise invalid("Invalid currency", "currency")
+        if params.get("confirm") != "true" or params.get("off_session") != "true":
+            raise invalid("this fake knows payments that are confirmed at once, off session", "confirm")
+        if params.get("payment_method_types") != ["card"]:
+            raise invalid("You must provide a `return_url` when confirming", "return_url", "parameter_missing")
+        card = self.get("payment_method", params.get("payment_method"), "payment_method")
+        if card["customer"] != customer["id"]:
+            raise invalid("The payment method does not belong to this customer", "payment_method")
+        intent = self.new(
+            "payment_intent", "pi", amount=amount, amount_received=0, currency=params["currency"],
+            customer=customer["id"], payment_method=card["id"], metadata=params.get("metadata", {}),
+            status="requires_payment_method", latest_charge=None, last_payment_error=None)
+        declines = card["_declines"]
+        if declines == "processing":
+            intent["status"] = "processing"
+            self.emit("payment_intent.processing", intent)
+            return intent
+        if declines == "authentication_required" and params.get("error_on_requires_action") != "true":
+            intent["status"] = "requires_action"
+            self.emit("payment_intent.requires_action", intent)
+            return intent
+        if declines:
+            code = declines if declines in ("authentication_required", "expired_card", "processing_error") else "card_declined"
+            refusal = Refusal(402, "card_error", code, "Your card was declined.", "", declines)
+            intent["last_payment_error"] = refusal.error()
+            self.emit("payment_intent.payment_failed", intent)
+            raise refusal
+        self._charge(intent)
+        return intent
+
+    def _charge(self, intent, lost=False):
+        charge = self.new("charge", "ch", amount=intent["amount"], amount_refunded=0, currency=intent["currency"],
+                          customer=intent["customer"], payment_intent=intent["id"], paid=True, refunded=False,
+                          disputed=False, status="succeeded", metadata=dict(intent["metadata"]), receipt_url=None)
+        intent.update(status="succeeded", amount_received=intent["amount"], latest_charge=charge["id"],
+                      last_payment_error=None)
+        self.emit("charge.succeeded", charge, lost=lost)
+        self.emit("payment_intent.succeeded", intent, lost=lost)
+
+    def confirm(self, intent_id, lost=False):
+        """The payment succeeds later: its money comes, or a person confirms it."""
+        with self.lock:
+            self._charge(self.get("payment_intent", intent_id), lost)
+
+    def attach_card(self, customer_id, declines="", default=False, lost=False):
+        """The customer saves a card on a page of Stripe's, which tells so."""
+        with self.lock:
+            card = self.save_card(customer_id, declines, default)
+            self.emit("payment_method.attached", card, lost=lost)
+            return card
+
     def refund(self, intent_id, amount=None, status="succeeded", lost=False):
         with self.lock:
             intent = self.get("payment_intent", intent_id)
@@ -794,6 +858,8 @@ class FakeStripe:
             return customer
         if route == "checkout/sessions":
             return self._post_session(params)
+        if route == "payment_intents":
+            return self._post_payment_intent(params)
         if route == "invoices":
             return self._post_invoice(params)
         if route == "invoiceitems":
@@ -983,9 +1049,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                     return 200, stripe.answer(method, path, params), {}
             return self._once(stripe, path, params)
         except Refusal as e:
-            error = {name: value for name, value in
-                     (("type", e.type), ("code", e.code), ("message", e.message), ("param", e.param)) if value}
-            return e.status, {"error": error}, {}
+            return e.status, {"error": e.error()}, {}
 
     def _check_headers(self, stripe, method):
         if self.headers.get("Authorization") != "Bearer " + stripe.key:
@@ -1014,7 +1078,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                     del stripe.keys[key]
                     raise
                 # That a bank declined is an answer like another, and is given again.
-                known["answer"] = (402, {"error": {"type": e.type, "code": e.code, "message": e.message}})
+                known["answer"] = (402, {"error": e.error()})
             except BaseException:
                 del stripe.keys[key]
                 raise

@@ -295,7 +295,7 @@ static int run_chunks(struct audit *A, struct range *range)
 /* Makes the checks that are made once, after the accounts. */
 static int finish_run(struct audit *A, const struct audit_request *q, const struct account_key *only)
 {
-	if (audit_orders(A, only) != 0 || audit_workspaces(A, only) != 0)
+	if (audit_orders(A, only) != 0 || audit_workspaces(A, only) != 0 || audit_recharges(A, only) != 0)
 		return -1;
 	if (A->heads != NULL)
 		audit_heads_end(A->heads);

@@ -2,7 +2,8 @@
  * audit_state: the state of an audit under way.  Only the audit_*.c files include it.
  * - audit_run.c runs the audit.  audit_state.c reports findings.
  * - audit_journal.c checks entries, and audit_rows.c all other rows.
- * - audit_orders.c checks payments, bonuses and codes; audit_workspaces.c checks plans, people and statements.
+ * - audit_orders.c checks payments, bonuses and codes; audit_workspaces.c checks plans, people and statements;
+ *   audit_recharges.c checks auto-recharge.
  * - audit_explain.c names the rows when sums differ.  audit_heads.c writes and compares heads.
  */
 #ifndef OCTROI_AUDIT_AUDIT_STATE_H
@@ -143,9 +144,10 @@ struct audit_query {
 /* Asks the queries about all accounts, or about only one; 0, or -1 on a fault. */
 int audit_ask(struct audit *A, const struct audit_query *queries, size_t count, const struct account_key *only);
 
-/* audit_orders checks orders, bonuses and codes; audit_workspaces checks workspaces, plans and statements.  Both check
- * all accounts, or only one; 0, or -1 on a fault. */
+/* audit_orders checks orders, bonuses and codes; audit_workspaces checks workspaces, plans and statements;
+ * audit_recharges checks auto-recharge.  All check all accounts, or only one; 0, or -1 on a fault. */
 int audit_orders(struct audit *A, const struct account_key *only);
 int audit_workspaces(struct audit *A, const struct account_key *only);
+int audit_recharges(struct audit *A, const struct account_key *only);
 
 #endif

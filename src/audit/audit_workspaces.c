@@ -350,18 +350,18 @@ static const struct audit_query queries[] = {
 	 "SELECT o.account_id, CONCAT('seq ', o.seq) AS name, CONCAT('kind ', o.kind, ', state ', o.state, ', of"
 	 " statement ', o.subject_seq, IF(t.seq IS NULL, ', which is not there', '')) AS detail FROM outbox o LEFT"
 	 " JOIN statements t ON t.account_id = o.account_id AND t.seq = o.subject_seq LEFT JOIN workspaces w ON"
-	 " w.account_id = o.account_id WHERE o.kind NOT IN (" SQL(OUTBOX_STATEMENT) ", " SQL(OUTBOX_SOFT_LIMIT)
-	 ") OR o.state NOT BETWEEN " SQL(OUTBOX_PENDING) " AND " SQL(OUTBOX_PARKED) " OR (o.kind = "
-	 SQL(OUTBOX_STATEMENT) " AND"
-	 " t.seq IS NULL) OR o.seq < 1 OR o.seq > COALESCE(w.outbox_seq, 0)"},
+	 " w.account_id = o.account_id WHERE o.kind <> " SQL(OUTBOX_RECHARGE) " AND (o.kind NOT IN ("
+	 SQL(OUTBOX_STATEMENT) ", " SQL(OUTBOX_SOFT_LIMIT) ") OR o.state NOT BETWEEN " SQL(OUTBOX_PENDING) " AND "
+	 SQL(OUTBOX_PARKED) " OR (o.kind = " SQL(OUTBOX_STATEMENT) " AND"
+	 " t.seq IS NULL) OR o.seq < 1 OR o.seq > COALESCE(w.outbox_seq, 0))"},
 
 	/* ---- rows of no workspace */
 	{"orphan", "workspaces",
 	 "SELECT r.account_id, r.name, 'there is no such workspace' AS detail FROM (SELECT DISTINCT account_id,"
 	 " 'allowances' AS name FROM allowances UNION SELECT DISTINCT account_id, 'statements' FROM"
 	 " statements UNION"
-	 " SELECT DISTINCT account_id, 'outbox' FROM outbox) r LEFT JOIN workspaces w ON w.account_id ="
-	 " r.account_id"
+	 " SELECT DISTINCT account_id, 'outbox' FROM outbox WHERE kind <> " SQL(OUTBOX_RECHARGE)
+	 ") r LEFT JOIN workspaces w ON w.account_id = r.account_id"
 	 " WHERE w.account_id IS NULL"},
 };
 /* clang-format on */

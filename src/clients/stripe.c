@@ -141,6 +141,7 @@ static void read_error(const struct stripe *s, struct stripe_call *call, const s
 	read_told(s, error, "type", call->type, sizeof(call->type));
 	read_told(s, error, "code", call->code, sizeof(call->code));
 	read_told(s, error, "param", call->param, sizeof(call->param));
+	read_told(s, error, "decline_code", call->decline_code, sizeof(call->decline_code));
 	/* Stripe's sentence about a wrong key quotes parts of it. */
 	if (answer->status == 401)
 		(void)snprintf(call->error, sizeof(call->error), "the secret key is not accepted");
@@ -156,7 +157,7 @@ static enum stripe_result read_answer(const struct stripe *s, struct stripe_call
 
 	call->status = answer->status;
 	call->date_us = answer->date_us;
-	call->type[0] = call->code[0] = call->param[0] = call->error[0] = '\0';
+	call->type[0] = call->code[0] = call->param[0] = call->error[0] = call->decline_code[0] = '\0';
 	if (answer->status == 0) {
 		(void)snprintf(call->error, sizeof(call->error), "%s", answer->error);
 		return STRIPE_UNAVAILABLE;

@@ -43,6 +43,7 @@ struct stripe_call {
 	struct json *json; /* NULL unless STRIPE_OK */
 	int64_t date_us;   /* of Stripe's clock, to the second; 0: not said */
 	char type[STRIPE_CODE_MAX], code[STRIPE_CODE_MAX], param[STRIPE_CODE_MAX]; /* of an error */
+	char decline_code[STRIPE_CODE_MAX];                                        /* the bank's, of an error */
 	char error[STRIPE_ERROR_MAX]; /* the reason, for the operator; holds no secret */
 };
 

@@ -9,7 +9,8 @@
 #define LIST_LIMIT 1000
 #define NAME_MAX_BYTES (ID_ACCOUNT_MAX + 24)
 
-static const char *const kinds[] = {[OUTBOX_STATEMENT] = "statement", [OUTBOX_SOFT_LIMIT] = "soft_limit"};
+static const char *const kinds[] = {
+	[OUTBOX_STATEMENT] = "statement", [OUTBOX_SOFT_LIMIT] = "soft_limit", [OUTBOX_RECHARGE] = "recharge"};
 static const char *const states[] = {[OUTBOX_PENDING] = "pending", [OUTBOX_DONE] = "done", [OUTBOX_PARKED] = "parked"};
 
 static const char *task_name(const char *const names[], size_t count, int64_t number)

@@ -32,7 +32,7 @@ static int work_once(struct ctl *c)
 		.pool = c->pool,
 	};
 
-	if (worker_review(&options) < 0)
+	if (worker_review(&options) < 0 || worker_recharges(&options) < 0)
 		return -1;
 	return worker_run(&options, WORK_MAX, clock_monotonic_us() + WORK_US);
 }

@@ -304,6 +304,16 @@ static enum finding locate_invoice_payment(const struct inbox *in, struct stripe
 	return finding;
 }
 
+/* Finds the account whose customer has saved a card. */
+static enum finding locate_card(const struct inbox *in, struct stripe_event *e, int64_t deadline_us)
+{
+	const enum finding finding = find_customer(in, e, deadline_us);
+
+	if (finding == NOT_FOUND)
+		set_aside(&e->command, EVENT_IGNORED, "its customer has no account", "");
+	return finding;
+}
+
 /* Fills in the account, or parks the event; NOT_ASKED when the database could not be asked. */
 static enum finding locate(const struct inbox *in, struct arena *a, struct stripe_event *e, int64_t deadline_us)
 {
@@ -319,6 +329,8 @@ static enum finding locate(const struct inbox *in, struct arena *a, struct strip
 		return locate_statement(e);
 	if (c->kind == COMMAND_SUBSCRIPTION)
 		return locate_subscription(in, a, e, deadline_us);
+	if (c->kind == COMMAND_RECHARGE_LOOK)
+		return locate_card(in, e, deadline_us);
 	if (c->kind == COMMAND_PERIOD)
 		return locate_period(in, a, e, deadline_us);
 	if (c->kind == COMMAND_PERIOD_PAYMENT)

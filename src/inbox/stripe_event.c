@@ -233,6 +233,14 @@ static void read_invoice(struct stripe_event *e, const char *type, const struct 
 	}
 }
 
+/* A saved card of a customer that auto-recharge may wait for. */
+static void read_card(struct stripe_event *e, const struct json *o)
+{
+	e->customer = id_at(o, "customer");
+	e->command.kind = COMMAND_RECHARGE_LOOK;
+	e->command.recharge_look.card_changed = true;
+}
+
 /* ---- the event --------------------------------------------------------------------------------- */
 
 static bool starts(const char *text, const char *prefix)
@@ -256,6 +264,8 @@ static void read_object(struct stripe_event *e, const char *type, const struct j
 	         is_type(type, "customer.subscription.deleted") || is_type(type, "customer.subscription.paused") ||
 	         is_type(type, "customer.subscription.resumed"))
 		read_subscription(e, type, o);
+	else if (is_type(type, "payment_method.attached"))
+		read_card(e, o);
 	else if (is_type(type, "invoice_payment.paid"))
 		stripe_invoice_read_payment(e, o);
 	else if (starts(type, "invoice."))

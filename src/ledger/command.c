@@ -102,6 +102,8 @@ static void fingerprint(struct command *c)
 		add_number_part(&p, c->topup.money_micros);
 		add_text(&p, c->topup.currency);
 		add_number_part(&p, c->topup.livemode);
+		if (c->topup.save_card) /* so that a request id from before it repeats */
+			add_number_part(&p, c->topup.save_card);
 		break;
 	case COMMAND_BONUS: /* octroi decides the amount, not the caller */
 		break;
@@ -269,6 +271,17 @@ static void check_gifts(const struct command *c)
 	CHECK(c->kind != COMMAND_REFER || c->refer.reward_micros >= 0);
 }
 
+static void check_recharge(const struct command *c)
+{
+	if (c->kind == COMMAND_RECHARGE && c->recharge.enabled) {
+		CHECK(c->recharge.below_micros > 0 && c->recharge.below_micros <= MONEY_AMOUNT_MAX_MICROS);
+		CHECK(c->recharge.charge_micros > 0 && c->recharge.charge_micros <= c->recharge.cap_micros);
+		CHECK(c->recharge.cap_micros <= MONEY_AMOUNT_MAX_MICROS);
+	}
+	CHECK(c->kind != COMMAND_RECHARGE_BEGIN || c->recharge_begin.session_key[0] != '\0');
+	CHECK(c->kind != COMMAND_RECHARGE_NOTE || c->recharge_note.card[0] != '\0');
+}
+
 static void check_spending(const struct command *c)
 {
 	CHECK(c->kind != COMMAND_AUTHORIZE || c->authorize.model_count > 0 || c->authorize.action != NULL);
@@ -298,6 +311,7 @@ static void check_arguments(const struct command *c)
 		check_member(c);
 	check_money(c);
 	check_gifts(c);
+	check_recharge(c);
 	check_spending(c);
 }
 

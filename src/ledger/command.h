@@ -92,8 +92,22 @@ enum statement_state {
 	STATEMENT_VOID,
 	STATEMENT_CARRIED
 };
-/* outbox.kind and .state; subject_seq is the statement's, 0 of an alert. */
-enum outbox_kind { OUTBOX_STATEMENT, OUTBOX_SOFT_LIMIT };
+/* recharges.state.  PAUSED: on, but nothing is charged until the card or the settings change. */
+enum recharge_state { RECHARGE_OFF, RECHARGE_ON, RECHARGE_PAUSED };
+/* recharges.reason; FINE: none. */
+enum recharge_reason {
+	RECHARGE_FINE,
+#define RECHARGE_REASON(NAME, name, card, english, french) RECHARGE_##NAME,
+#include "ledger/recharge_reasons.def"
+#undef RECHARGE_REASON
+	RECHARGE_REASONS
+};
+#define RECHARGE_DAILY_MAX 2 /* charges */
+/* The worker's next step with a charge.  NOTHING: it is over.  READ: the rows have changed, and are read again.  POST:
+ * the payment is asked for.  ASK: it may be there already, and must not be asked for again. */
+enum recharge_step { RECHARGE_NOTHING, RECHARGE_READ, RECHARGE_POST, RECHARGE_ASK, RECHARGE_WAIT };
+/* outbox.kind and .state; subject_seq is the statement's, the number of a due recharge, 0 of an alert. */
+enum outbox_kind { OUTBOX_STATEMENT, OUTBOX_SOFT_LIMIT, OUTBOX_RECHARGE };
 enum outbox_state { OUTBOX_PENDING, OUTBOX_DONE, OUTBOX_PARKED };
 /* endpoints.state and deliveries.state. */
 enum endpoint_state { ENDPOINT_ON, ENDPOINT_OFF, ENDPOINT_REMOVED };
@@ -144,6 +158,8 @@ struct answer {
 	int64_t amount_minor;                 /* of STATEMENT and STATEMENT_BEGIN, in the currency's smallest unit */
 	enum statement_state statement_state; /* of the STATEMENT commands, after them */
 	bool stale;                           /* of STATEMENT_BEGIN: its invoice says more than is still owed */
+	enum recharge_step recharge_step;     /* of RECHARGE_BEGIN and RECHARGE_NOTE */
+	int64_t wait_us;                      /* of RECHARGE_BEGIN with RECHARGE_WAIT */
 };
 
 struct command {
@@ -254,6 +270,7 @@ struct command {
 			bool livemode;
 			const char *session_key;  /* both are Idempotency-Keys, random, kept before their first use */
 			const char *customer_key; /* taken only if the account has neither customer nor a fresh key */
+			bool save_card;           /* for charges without the customer */
 		} topup;
 		/* Stripe's answer about the order; NULL: leave.  A customer that is there stays, but for the
 		 * one of gone_id ("" or NULL: none), which Stripe does not know any more. */
@@ -349,6 +366,35 @@ struct command {
 			const char *currency, *invoice_id;
 			bool livemode;
 		} statement_paid;
+		/* Settings of auto-recharge; enabled false: only switched off.  Amounts in micros of the currency.
+		 * version NULL: no consent is given.  locale, text: of the terms as they were shown. */
+		struct {
+			bool enabled;
+			micros below_micros; /* of the account's unit */
+			micros charge_micros, cap_micros;
+			const char *version, *locale, *text, *actor, *address;
+		} recharge;
+		/* A due recharge, or the one that is under way (topup_seq, 0: none known).  session_key is taken for a
+		 * new order. */
+		struct {
+			int64_t number; /* outbox.subject_seq */
+			const char *session_key;
+			bool livemode;
+		} recharge_begin;
+		/* The card is chosen, and the payment is about to be asked for. */
+		struct {
+			const char *card;
+		} recharge_note;
+		/* The pending order ends without money.  code: the bank's; "": the payment was never made.  refused: by
+		 * Stripe, and not by a bank. */
+		struct {
+			const char *code;
+			bool refused;
+		} recharge_end;
+		/* Looks whether a charge is due that no task is left for.  card_changed: ends a pause for the card. */
+		struct {
+			bool card_changed;
+		} recharge_look;
 		/* Only the event, which is noted with this state. */
 		struct {
 			enum event_state state;

@@ -68,7 +68,8 @@ static const char *const events[] = {
 	[EVENT_PARKED] = "parked",
 	[EVENT_WAITING] = "waiting",
 };
-static const char *const tasks[] = {[OUTBOX_STATEMENT] = "statement", [OUTBOX_SOFT_LIMIT] = "soft_limit"};
+static const char *const tasks[] = {
+	[OUTBOX_STATEMENT] = "statement", [OUTBOX_SOFT_LIMIT] = "soft_limit", [OUTBOX_RECHARGE] = "recharge"};
 static const char *const task_states[] = {
 	[OUTBOX_PENDING] = "pending", [OUTBOX_DONE] = "done", [OUTBOX_PARKED] = "parked"};
 

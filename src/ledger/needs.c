@@ -29,6 +29,8 @@ static bool name_orders(struct rows *rows, struct slot *s, const struct command 
 		s->wants_periods = true;
 		ok = ok && rows_want(rows, s, TABLE_PAID_PERIODS, &c->topup_seq);
 	}
+	if ((needs & NEEDS_RECHARGE) != 0)
+		ok = ok && rows_want(rows, s, TABLE_RECHARGES, NULL);
 	if ((needs & NEEDS_PAYMENT) != 0 && c->payment_id[0] != '\0')
 		ok = ok && rows_want(rows, NULL, TABLE_PAYMENTS, c->payment_key);
 	if (object != 0 && c->object_id[0] != '\0')

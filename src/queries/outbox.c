@@ -34,7 +34,7 @@ static void sql_row(struct buf *sql, const struct account_key *account, int64_t 
 struct due_task {
 	struct due due;
 	struct outbox_claim *claim;
-	bool statements; /* false: their rows are left out */
+	bool payments; /* false: rows that need Stripe are left out */
 };
 
 static int take_due_task(void *context, const struct db_row *row)
@@ -61,8 +61,8 @@ static int find_due_task(struct db *d, struct buf *sql, void *context)
 	sql_literal(sql, "SELECT o.account_id,a.external_id,o.seq,o.kind,o.subject_seq,o.attempts,"
 	                 "o.claimed_until_us," NOW
 	                 " FROM outbox o JOIN accounts a ON a.id=o.account_id WHERE " DUE_CONDITION("o"));
-	if (!task->statements)
-		sql_literal(sql, " AND o.kind<>" SQL(OUTBOX_STATEMENT));
+	if (!task->payments)
+		sql_literal(sql, " AND o.kind NOT IN (" SQL(OUTBOX_STATEMENT) "," SQL(OUTBOX_RECHARGE) ")");
 	sql_literal(sql, " ORDER BY o.next_at_us LIMIT 1");
 	return (int)db_read(d, sql, take_due_task, context);
 }
@@ -80,10 +80,10 @@ static void put_task_key(struct buf *sql, const void *context)
 	sql_row(sql, &task->claim->account, task->claim->seq);
 }
 
-int outbox_claim(struct db *d, bool statements, int64_t lease_us, struct outbox_claim *claim)
+int outbox_claim(struct db *d, bool payments, int64_t lease_us, struct outbox_claim *claim)
 {
 	static const struct due_table table = {find_due_task, put_task_set, put_task_key};
-	struct due_task task = {.claim = claim, .statements = statements};
+	struct due_task task = {.claim = claim, .payments = payments};
 	const int found = due_claim(d, &table, lease_us, &task.due, &task);
 
 	claim->until_us = task.due.until_us;

@@ -21,9 +21,9 @@ struct outbox_claim {
 	int64_t until_us; /* by the database's clock */
 };
 
-/* Claims the row that has been due longest, for lease_us.  Rows of statements are left out unless statements is true.
+/* Claims the row that has been due longest, for lease_us.  Rows that need Stripe are left out unless payments is true.
  * 1: claimed, 0: nothing is due, -1: the database failed. */
-int outbox_claim(struct db *d, bool statements, int64_t lease_us, struct outbox_claim *claim);
+int outbox_claim(struct db *d, bool payments, int64_t lease_us, struct outbox_claim *claim);
 
 /* The result of a task. */
 struct outbox_end {

@@ -445,7 +445,8 @@ static int take_topup(struct ask *q, const struct db_row *row, void *out)
 	                      &t->disputed_micros,
 	                      &t->transaction_seq,
 	                      &t->customer_key_at_us,
-	                      &t->now_us};
+	                      &t->now_us,
+	                      &t->save_card};
 	const unsigned text_count = sizeof(texts) / sizeof(texts[0]);
 
 	for (unsigned i = 0; i < text_count; i++) {
@@ -470,7 +471,7 @@ int reader_topup(struct db *d, struct arena *a, const struct account_key *key, i
 	            "SELECT t.currency,t.session_key,t.session_id,t.payment_id,b.customer_id,b.customer_key,"
 	            "a.external_id,p.email,p.name,p.locale,t.seq,t.state,t.unit,t.amount_minor,t.amount_micros,"
 	            "t.livemode,t.created_at_us,t.paid_at_us,t.refunded_micros,t.disputed_micros,t.transaction_seq,"
-	            "b.customer_key_at_us," SQL_NOW_US " FROM topups t "
+	            "b.customer_key_at_us," SQL_NOW_US ",t.save_card FROM topups t "
 	            "JOIN accounts a ON a.id=t.account_id JOIN billing b ON b.account_id=t.account_id "
 	            "LEFT JOIN profiles p ON p.account_id=t.account_id WHERE t.account_id=");
 	ask_key(&q, key);

@@ -78,7 +78,7 @@ int reader_open_holds(struct db *d, int64_t *count);
 struct reader_topup {
 	bool found;
 	int64_t seq, state, unit, amount_minor, amount_micros, livemode, created_at_us, paid_at_us;
-	int64_t refunded_micros, disputed_micros, transaction_seq, customer_key_at_us, now_us;
+	int64_t refunded_micros, disputed_micros, transaction_seq, customer_key_at_us, now_us, save_card;
 	const char *currency, *session_key, *session_id, *payment_id;
 	const char *customer_id, *customer_key, *external_id, *email, *name, *locale;
 };

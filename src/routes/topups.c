@@ -97,13 +97,14 @@ static void render_limit(struct call *c, bool low, int64_t limit)
 
 static bool parse_order(struct call *c, struct command *command)
 {
-	static const char *const known[] = {"amount", "requestId", NULL};
+	static const char *const known[] = {"amount", "saveCard", "requestId", NULL};
 	struct parse p;
 	int64_t amount;
 
 	parse_record(&p, c->request, c->body, known);
 	parse_need(&p, "amount");
 	amount = parse_int(&p, "amount", INT64_MIN, INT64_MAX, 0);
+	command->topup.save_card = parse_bool(&p, "saveCard", false);
 	command->request_id = parse_repeat(&p);
 	if (!parse_ok(&p)) {
 		render_wrong(c, &p);
@@ -226,7 +227,8 @@ static void put_session(const struct call *c, struct stripe_call *call, const st
 	stripe_put(call, "metadata[topup_id]", o->id);
 	stripe_put(call, "payment_intent_data[metadata][user_id]", c->account);
 	stripe_put(call, "payment_intent_data[metadata][topup_id]", o->id);
-	stripe_put(call, "payment_intent_data[setup_future_usage]", "off_session");
+	if (o->row.save_card != 0)
+		stripe_put(call, "payment_intent_data[setup_future_usage]", "off_session");
 	stripe_put(call, "invoice_creation[enabled]", "true");
 	stripe_put(call, "invoice_creation[invoice_data][metadata][topup_id]", o->id);
 }

@@ -43,7 +43,7 @@ static void keep_house(const struct housekeeper_options *o, int64_t *looks_us)
 {
 	o->more(o->context);
 	(void)prober_due(o->config, o->readers, looks_us);
-	if (o->work != NULL && worker_review(o->work) == 0)
+	if (o->work != NULL && worker_review(o->work) == 0 && worker_recharges(o->work) == 0)
 		(void)worker_run(o->work, 1, INT64_MAX);
 	if (o->tell != NULL)
 		(void)courier_run(o->tell, TOLD_MAX, clock_monotonic_us() + TELL_US);

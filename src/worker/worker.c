@@ -9,10 +9,14 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "queries/outbox.h"
+#include "queries/recharges.h"
+#include "worker/recharge.h"
 #include "worker/threads.h"
 
 #define THREADS 4 /* number of rows worked on at once */
 #define REVIEW_EVERY_US (5 * CLOCK_US_PER_SECOND)
+#define RECHARGES_EVERY_US (60 * CLOCK_US_PER_SECOND)
+#define RECHARGES_MAX 64
 #define POOL_PATIENCE_US (5 * CLOCK_US_PER_SECOND)
 #define ROW_US (60 * CLOCK_US_PER_SECOND)            /* for one row */
 #define LEASE_US (ROW_US + 60 * CLOCK_US_PER_SECOND) /* longer, so that no other thread has the row meanwhile */
@@ -30,7 +34,8 @@ static struct worker_counts counted; /* every member atomic */
 struct worker {
 	struct worker_options options;
 	struct threads *threads;
-	int64_t review_us; /* monotonic, of the first thread: when it reviews next */
+	/* Monotonic, of the first thread: when it reviews next, and when it looks for due recharges next. */
+	int64_t review_us, recharges_us;
 };
 
 static void count_result(int64_t *counter)
@@ -45,6 +50,7 @@ void worker_count(struct worker_counts *counts)
 	counts->later = __atomic_load_n(&counted.later, __ATOMIC_RELAXED);
 	counts->parked = __atomic_load_n(&counted.parked, __ATOMIC_RELAXED);
 	counts->soft_limits = __atomic_load_n(&counted.soft_limits, __ATOMIC_RELAXED);
+	counts->recharges = __atomic_load_n(&counted.recharges, __ATOMIC_RELAXED);
 }
 
 /* ---- one row -------------------------------------------------------------------------------------- */
@@ -134,11 +140,44 @@ static void handle_soft_limit(const struct worker_options *o, const struct outbo
 	task_done(end);
 }
 
+/* A charge that waits for Stripe is never given up: its payment may be there. */
+static void handle_recharge(const struct worker_options *o, const struct outbox_claim *claim, int64_t deadline_us,
+                            struct outbox_end *end, char error[OUTBOX_ERROR_MAX])
+{
+	struct outbox_claim patient = *claim;
+	struct recharge_result r;
+
+	recharge_charge(&o->charge, &claim->account, claim->account_id, claim->subject_seq, deadline_us, &r);
+	(void)snprintf(error, OUTBOX_ERROR_MAX, "%s", r.error);
+	switch (r.end) {
+	case RECHARGE_END_PAID:
+		count_result(&counted.recharges);
+		task_done(end);
+		break;
+	case RECHARGE_END_OVER:
+		task_done(end);
+		break;
+	case RECHARGE_END_WAIT:
+		end->attempts = 0;
+		end->wait_us = r.wait_us;
+		break;
+	case RECHARGE_END_LATER:
+		if (patient.attempts >= ATTEMPTS_MAX)
+			patient.attempts = ATTEMPTS_MAX - 1;
+		again(&patient, end);
+		break;
+	case RECHARGE_END_PARKED:
+		park_task(end);
+		break;
+	}
+}
+
 /* The handler of each kind of row. */
 static void (*const handlers[])(const struct worker_options *o, const struct outbox_claim *claim, int64_t deadline_us,
                                 struct outbox_end *end, char error[OUTBOX_ERROR_MAX]) = {
 	[OUTBOX_STATEMENT] = handle_statement,
 	[OUTBOX_SOFT_LIMIT] = handle_soft_limit,
+	[OUTBOX_RECHARGE] = handle_recharge,
 };
 
 static void handle(const struct worker_options *o, const struct outbox_claim *claim, int64_t deadline_us)
@@ -205,6 +244,29 @@ int worker_review(const struct worker_options *o)
 	return result;
 }
 
+int worker_recharges(const struct worker_options *o)
+{
+	struct db *d = pool_take(o->pool, clock_monotonic_us() + POOL_PATIENCE_US);
+	struct recharges_due due[RECHARGES_MAX];
+	int count;
+
+	if (d == NULL)
+		return -1;
+	count = recharges_without_task(d, due, RECHARGES_MAX);
+	pool_give(o->pool, d);
+	for (int i = 0; i < count; i++) {
+		struct command c = {.kind = COMMAND_RECHARGE_LOOK,
+		                    .account = due[i].account,
+		                    .account_id = due[i].account_id,
+		                    .member = ""};
+
+		ledger_submit(o->charge.ledger, &c, clock_monotonic_us() + POOL_PATIENCE_US);
+		if (c.answer.outcome == OUTCOME_UNAVAILABLE)
+			return -1;
+	}
+	return count < 0 ? -1 : 0;
+}
+
 /* ---- threads -------------------------------------------------------------------------------------- */
 
 /* The first thread also reviews.  A thread that finds a row wakes another thread, for there may be more. */
@@ -216,6 +278,10 @@ static int worker_step(struct threads *t, int thread, void *context)
 	if (thread == 0 && clock_monotonic_us() >= w->review_us) {
 		(void)worker_review(&w->options);
 		w->review_us = clock_monotonic_us() + REVIEW_EVERY_US;
+	}
+	if (thread == 0 && clock_monotonic_us() >= w->recharges_us) {
+		(void)worker_recharges(&w->options);
+		w->recharges_us = clock_monotonic_us() + RECHARGES_EVERY_US;
 	}
 	ran = run_one(&w->options, INT64_MAX);
 	if (ran > 0)

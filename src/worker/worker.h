@@ -13,7 +13,7 @@
 struct worker;
 
 struct worker_options {
-	struct charge_options charge; /* charge.stripe NULL: payments are not set up, and statements wait */
+	struct charge_options charge; /* charge.stripe NULL: payments are not set up, and tasks that need them wait */
 	struct pool *pool;            /* where rows are claimed */
 };
 
@@ -24,7 +24,10 @@ int worker_run(const struct worker_options *o, int max, int64_t deadline_us);
  * database failed. */
 int worker_review(const struct worker_options *o);
 
-/* Starts threads that do both until worker_stop; NULL when none can be started. */
+/* Makes a task for each due recharge that has none.  -1: the database failed. */
+int worker_recharges(const struct worker_options *o);
+
+/* Starts threads that do all three until worker_stop; NULL when none can be started. */
 struct worker *worker_start(const struct worker_options *o);
 /* False when a thread still waits for another server at the deadline: the objects that it uses must then stay.
  * Harmless with NULL. */
@@ -32,7 +35,7 @@ bool worker_stop(struct worker *w, int64_t deadline_us);
 
 /* Counts since the start of the process. */
 struct worker_counts {
-	int64_t paid, declined, later, parked, soft_limits;
+	int64_t paid, declined, later, parked, soft_limits, recharges;
 };
 void worker_count(struct worker_counts *counts);
 

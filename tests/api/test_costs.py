@@ -91,6 +91,7 @@ DEAREST = {
     "/api/credits/settings": [("?account={account}", "app")],
     "/api/credits/grants": [("?account={account}", "app")],
     "/api/credits/alerts": [(PAGE, "app")],
+    "/api/credits/recharge": [("?account={account}", "app")],
     "/api/pricing": [("", None)],
     "/api/accounts/{}": [("", "app")],
     "/api/accounts/{}/members": [("?limit=100", "app")],

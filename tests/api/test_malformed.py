@@ -68,6 +68,9 @@ class Malformer:
             ("PUT", f"/api/credits/settings?account={self.account}", "app", "SettingsChange",
              {"dailyLimitMicros": 5, "members": {"user:1": {"limitMicros": 5, "monthlyLimitMicros": None}}}),
             ("PUT", f"/api/credits/alerts?account={self.account}", "app", "AlertsChange", {"thresholdsMicros": [5, 7]}),
+            ("PUT", f"/api/credits/recharge?account={self.account}", "app", "RechargeChange",
+             {"enabled": True, "belowMicros": 5, "amount": 2000, "monthlyCap": 9000,
+              "consent": {"version": "2026-11-24", "locale": "fr"}}),
             ("POST", at + "/transactions", "admin", "TransactionByHand",
              {"type": "ADJUSTMENT", "amountMicros": 5, "description": "d", "requestId": "never"}),
             ("POST", "/api/tokens", "app", "TokenFor", {"account": self.account, "ttlSeconds": 60, "page": "billing"}),
@@ -78,7 +81,7 @@ class Malformer:
         # Where nothing said is right, nothing is left to give.
         assert o.post(f"/api/credits/claim-bonus?account={self.account}").status == 200
         self.reads = ["/api/credits", "/api/credits/transactions", "/api/credits/usages", "/api/credits/summary",
-                      "/api/credits/settings", "/api/credits/alerts", "/api/accounts/" + self.account, "/api/accounts/" + self.account + "/members",
+                      "/api/credits/settings", "/api/credits/alerts", "/api/credits/recharge", "/api/accounts/" + self.account, "/api/accounts/" + self.account + "/members",
                       "/api/guard/check", "/api/pricing", "/metrics", "/healthz",
                       "/api/admin/providers", "/api/credits/grants", "/api/admin/accounts", "/api/admin/accounts/" + self.account,
                       *(f"/api/admin/accounts/{self.account}/{part}" for part in ("transactions", "usages", "diagnosis")),

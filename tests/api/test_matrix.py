@@ -29,7 +29,7 @@ KEYS = {
 # What a key of scope report may read besides.
 REPORT_READS = {"APP", "OWNER"}
 # What an account's members may only when they manage it, and what needs a Stripe that is not there.
-FOR_MANAGERS = {"topups_invoices", "settings_put", "alerts_get", "alerts_put", "story_grants"}
+FOR_MANAGERS = {"topups_invoices", "settings_put", "alerts_get", "alerts_put", "recharge_get", "recharge_put", "story_grants"}
 NEEDS_STRIPE = {"topups_invoices"}
 SERVER_LOCATION = """
 location ~ ^/as-server(/.*)$ {

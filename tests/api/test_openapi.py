@@ -24,6 +24,7 @@ from conftest import CLERK_WEBHOOK_SECRET, SETTINGS, STRIPE_WEBHOOK_SECRET  # no
 from contract import DOCUMENT, Contract, outcomes, routes  # noqa: E402
 from fake_stripe import FakeStripe, sign  # noqa: E402
 from octroi import Octroi, wait_until  # noqa: E402
+from saver import Saver  # noqa: E402
 
 # Which callers a route has, as routes.def and as the document say it.
 SCOPES = {
@@ -144,6 +145,7 @@ def bodies(o, account):
         "pay_now": ("POST", f"/api/credits/pay?account={account}", "app", lambda: {}),
         "settings_put": ("PUT", f"/api/credits/settings?account={account}", "app", lambda: {}),
         "alerts_put": ("PUT", f"/api/credits/alerts?account={account}", "app", lambda: {"thresholdsMicros": None}),
+        "recharge_put": ("PUT", f"/api/credits/recharge?account={account}", "app", lambda: {"enabled": False}),
         "accounts_transaction": ("POST", at + "/transactions", "admin", lambda: {
             "type": "ADJUSTMENT", "amountMicros": 1, "description": "d", "requestId": guard.request_id()}),
         "tokens_issue": ("POST", "/api/tokens", "app", lambda: {"account": account}),
@@ -382,6 +384,27 @@ def ask_pay(ask, o, stripe):
     paid = ask("POST", "/api/credits/pay", "app", 200, query=f"?account={account}", json={})
     assert (paid.json["amountMicros"], paid.json["balanceMicros"], len(paid.json["statements"])) == (5_000_000, 0, 1)
     stripe.deliver()
+
+
+def ask_recharge(ask, o, stripe):
+    recharge = "/api/credits/recharge"
+    c = Saver(o, stripe, declines="processing")
+    query = f"?account={c.id}"
+    assert ask("GET", recharge, "app", 200, query=query).json["consent"] is None
+    ask("PUT", recharge, "app", 422, query=query, json=c.settings(consent=False))
+    ask("PUT", recharge, "app", 200, query=query, json=c.settings())
+    c.spend(15_000_000)
+    c.wait_state("pending")
+    shown = ask("GET", recharge, "app", 200, query=query).json
+    assert shown["pending"]["amount"] == 2000 and shown["consent"]["locale"] == "en"
+    ask("PUT", recharge, "app", 200, query=query, json={"enabled": False})
+    owing = o.account(mode="postpaid")
+    ask("PUT", recharge, "app", 409, query=f"?account={owing}", json=c.settings())
+    ask("PUT", "/api/accounts/{account}/members/{member}", "app", 200, account=c.id, member="a", json={})
+    token = o.post("/api/tokens", {"account": c.id, "member": "a"}, key="app").json["token"]
+    ask("GET", recharge, token, 403)
+    ask("PUT", recharge, token, 403, json={"enabled": False})
+    ask("GET", recharge, "report", 404, query="?account=" + guard.request_id("nobody"))
 
 
 def stripe_headers(body):
@@ -671,7 +694,7 @@ def promised(contract):
 
 
 REQUESTS = {"Authorize", "Settlement", "Settle", "Settlements", "Release", "Extend", "Charge", "EstimateOf",
-            "AccountChange", "MemberChange", "SettingsChange", "AlertsChange", "TransactionByHand", "TokenFor", "TopUpOf", "Nothing", "ClaimOf", "RedeemOf",
+            "AccountChange", "MemberChange", "SettingsChange", "AlertsChange", "RechargeChange", "TransactionByHand", "TokenFor", "TopUpOf", "Nothing", "ClaimOf", "RedeemOf",
             "StripeEvent", "ClerkEvent", "CountsOf", "CountsUsed"}
 
 
@@ -689,6 +712,7 @@ def test_every_status_and_every_field_is_answered_as_promised():
         ask_bonuses(ask, o)
         ask_payments(ask, o, stripe)
         ask_pay(ask, o, stripe)
+        ask_recharge(ask, o, stripe)
         ask_accounts(ask, o)
         ask_workspaces(ask, o)
         ask_operator(ask, o)

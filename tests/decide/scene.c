@@ -801,6 +801,38 @@ static void read_topup(const struct words *w, struct command *c)
 	c->topup.currency = text_or(w, "currency", "eur");
 	c->topup.session_key = "session key";
 	c->topup.customer_key = text_or(w, "key", "key");
+	c->topup.save_card = flag(w, "save");
+}
+
+/* recharge a below=100 charge=20000 cap=60000 agreed; recharge a off; recharge_begin a TASK order=N;
+ * recharge_note a ORDER; recharge_end a ORDER code=C; recharge_look a card. */
+static void read_recharge(const struct words *w, struct command *c)
+{
+	if (c->kind == COMMAND_RECHARGE) {
+		c->recharge.enabled = !flag(w, "off");
+		c->recharge.below_micros = number(w, "below", 100);
+		c->recharge.charge_micros = number(w, "charge", 20000);
+		c->recharge.cap_micros = number(w, "cap", 60000);
+		c->recharge.version = flag(w, "agreed") ? "1" : NULL;
+		c->recharge.locale = "en";
+		c->recharge.text = "terms";
+		c->recharge.actor = "owner";
+		c->recharge.address = "192.0.2.1";
+	} else if (c->kind == COMMAND_RECHARGE_BEGIN) {
+		c->recharge_begin.number = integer(w->word[2]);
+		c->recharge_begin.session_key = "session key";
+		c->topup_seq = number(w, "order", 0);
+	} else if (c->kind == COMMAND_RECHARGE_LOOK) {
+		c->recharge_look.card_changed = flag(w, "card");
+	} else {
+		c->topup_seq = integer(w->word[2]);
+		if (c->kind == COMMAND_RECHARGE_NOTE)
+			c->recharge_note.card = "pm_1";
+		else
+			c->recharge_end.code = text_or(w, "code", "");
+		if (c->kind == COMMAND_RECHARGE_END)
+			c->recharge_end.refused = flag(w, "refused");
+	}
 }
 
 static enum refund_status status_of(const struct words *w)
@@ -1024,6 +1056,13 @@ static struct command *read_command(struct scene *s, const struct words *w)
 	case COMMAND_PERIOD_PAYMENT:
 		read_period(w, c);
 		break;
+	case COMMAND_RECHARGE:
+	case COMMAND_RECHARGE_BEGIN:
+	case COMMAND_RECHARGE_NOTE:
+	case COMMAND_RECHARGE_END:
+	case COMMAND_RECHARGE_LOOK:
+		read_recharge(w, c);
+		break;
 	case COMMAND_EVENT:
 		c->event_only.state = flag(w, "parked") ? EVENT_PARKED : EVENT_IGNORED;
 		c->event_only.note = "";
@@ -1067,6 +1106,7 @@ static bool figure(const struct scene *s, const struct answer *a, const char *na
 		{"stale", a->stale},
 		{"resets", a->resets_at_us == 0 ? 0 : (a->resets_at_us - s->now_us) / US},
 		{"expires", (a->expires_at_us - s->now_us) / US},
+		{"wait", a->wait_us / US},
 	};
 
 	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
@@ -1081,6 +1121,10 @@ static const char *const event_states[] = {"applied", "ignored", "parked", "wait
 
 static const char *said(const struct answer *a, const char *name)
 {
+	static const char *const steps[] = {"nothing", "read", "post", "ask", "wait"};
+
+	if (strcmp(name, "step") == 0)
+		return steps[a->recharge_step];
 	if (strcmp(name, "settlement") == 0)
 		return names_settlement(a->settlement);
 	if (strcmp(name, "source") == 0)
@@ -1350,6 +1394,46 @@ static const char *statements_of(struct scene *s, const struct account_key *key)
 	return out;
 }
 
+/* "on:backing_off:1:20000:1:2": state, reason, pending order, this month's sum, today's count and consent. */
+static const char *recharge_of(struct scene *s, const struct account_key *key)
+{
+	static const char *const states[] = {"off", "on", "paused"};
+	static const char *const reasons[RECHARGE_REASONS] = {
+		"",
+#define RECHARGE_REASON(NAME, name, card, english, french) name,
+#include "ledger/recharge_reasons.def"
+#undef RECHARGE_REASON
+	};
+	char *out = get(s, 256);
+
+	for (const struct row *row = s->table[TABLE_RECHARGES]; row != NULL; row = row->next) {
+		const struct recharges_row *r = (const struct recharges_row *)row;
+
+		if (belongs(row, key))
+			snprintf(out, 256, "%s:%s:%lld:%lld:%lld:%lld", states[r->state], reasons[r->reason],
+			         (long long)r->pending_seq, (long long)r->month_micros, (long long)r->day_count,
+			         (long long)r->consent_seq);
+	}
+	return out;
+}
+
+/* "1@0,2@3600": the number of each task of auto-recharge, and the seconds until it is due. */
+static const char *recharge_tasks_of(struct scene *s, const struct account_key *key)
+{
+	char *out = get(s, 4096);
+	size_t length = 0;
+
+	for (const struct row *row = s->table[TABLE_OUTBOX]; row != NULL; row = row->next) {
+		const struct outbox_row *o = (const struct outbox_row *)row;
+
+		if (belongs(row, key) && o->kind == OUTBOX_RECHARGE)
+			length += (size_t)snprintf(out + length, 4096 - length, "%s%lld@%lld", length > 0 ? "," : "",
+			                           (long long)o->subject_seq,
+			                           (long long)((o->next_at_us - s->now_us) / US));
+	}
+	return out;
+}
+
 static void see_member(const struct scene *s, const struct words *w, const struct account_key *key, const char *line)
 {
 	const char *name = option(w, "member");
@@ -1457,6 +1541,8 @@ static void see(struct scene *s, const struct words *w, const char *line)
 	see_text(w, "orders", orders_of(s, &key), line);
 	see_text(w, "alerts", alerts_of(s, &key), line);
 	see_text(w, "failures", failures_of(s, &key), line);
+	see_text(w, "recharge", recharge_of(s, &key), line);
+	see_text(w, "tasks", recharge_tasks_of(s, &key), line);
 	see_text(w, "events", events_of(s), line);
 	see_text(w, "plan", billing_text(s, &key, "plan"), line);
 	see_text(w, "customer", billing_text(s, &key, "customer"), line);

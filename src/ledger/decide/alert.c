@@ -3,10 +3,12 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "ledger/decide/due.h"
 #include "ledger/decide/row_check.h"
 
 #define ARMS_MAX (ALERT_THRESHOLDS_MAX + 1) /* the first threshold is 0: the balance is used up */
 #define OWN 'o'                             /* the text begins so where the thresholds are the account's own */
+#define RECHARGE_MARK '!'                   /* behind it: the threshold of auto-recharge */
 #define NUMBER_BYTES 21                     /* digits of a number, a sign, and a mark behind it */
 
 /* A threshold, the number under which it is armed, and whether it has fired under it. */
@@ -21,6 +23,7 @@ struct state {
 	int64_t seq; /* of the account's last alert */
 	struct arm arms[ARMS_MAX];
 	int count;
+	struct arm recharge; /* threshold 0: none; number: of the last task */
 };
 
 /* ---- the column ---------------------------------------------------------------------------------- */
@@ -35,23 +38,31 @@ static int64_t read_arm_number(const char **at)
 	return number;
 }
 
-/* Reads "7;0:1,2000000:-6": the last number, then each threshold with its number, which is negative once it has
- * fired. */
+/* Reads "2000000:-6", and moves *at behind it. */
+static void read_arm(const char **at, struct arm *arm)
+{
+	arm->threshold_micros = read_arm_number(at);
+	*at += **at == ':';
+	arm->fired = **at == '-';
+	*at += **at == '-';
+	arm->number = read_arm_number(at);
+}
+
+/* Reads "7;0:1,2000000:-6!5000000:7": the last number, then each threshold with its number, which is negative once it
+ * has fired; in the end that of auto-recharge. */
 static void read_state_text(const char *text, struct state *st)
 {
 	const char *at = text + (text[0] == OWN ? 1 : 0);
 
 	*st = (struct state){.own = text[0] == OWN};
 	st->seq = read_arm_number(&at);
-	while (*at != '\0' && st->count < ARMS_MAX) {
-		struct arm *arm = &st->arms[st->count++];
-
+	while (*at != '\0' && *at != RECHARGE_MARK && st->count < ARMS_MAX) {
 		at++;
-		arm->threshold_micros = read_arm_number(&at);
-		at += *at == ':';
-		arm->fired = *at == '-';
-		at += *at == '-';
-		arm->number = read_arm_number(&at);
+		read_arm(&at, &st->arms[st->count++]);
+	}
+	if (*at == RECHARGE_MARK) {
+		at++;
+		read_arm(&at, &st->recharge);
 	}
 }
 
@@ -72,21 +83,27 @@ static void write_number(char *text, size_t *length, char mark, int64_t number)
 		text[(*length)++] = digits[--count];
 }
 
+static void write_arm(char *text, size_t *length, char mark, const struct arm *arm)
+{
+	write_number(text, length, mark, arm->threshold_micros);
+	if (arm->fired)
+		text[(*length)++] = ':';
+	write_number(text, length, arm->fired ? '-' : ':', arm->number);
+}
+
 static void write_state(struct decide *d, struct slot *s, const struct state *st)
 {
-	const size_t size = (size_t)(2 * st->count + 2) * NUMBER_BYTES;
+	const size_t size = (size_t)(2 * st->count + 4) * NUMBER_BYTES;
 	char *text = rows_text(d->rows, size);
 	size_t length = 0;
 
 	if (st->own)
 		text[length++] = OWN;
 	write_number(text, &length, '\0', st->seq);
-	for (int i = 0; i < st->count; i++) {
-		write_number(text, &length, i == 0 ? ';' : ',', st->arms[i].threshold_micros);
-		if (st->arms[i].fired)
-			text[length++] = ':';
-		write_number(text, &length, st->arms[i].fired ? '-' : ':', st->arms[i].number);
-	}
+	for (int i = 0; i < st->count; i++)
+		write_arm(text, &length, i == 0 ? ';' : ',', &st->arms[i]);
+	if (st->recharge.threshold_micros > 0 || st->recharge.number > 0)
+		write_arm(text, &length, RECHARGE_MARK, &st->recharge);
 	CHECK(length < size);
 	text[length] = '\0';
 	s->account->alerts = text;
@@ -238,6 +255,73 @@ static bool follow_arm(struct decide *d, struct slot *s, struct state *st, struc
 	return changed;
 }
 
+/* Fires the threshold of auto-recharge, under the number of a new task for the worker. */
+static void fire_recharge(struct decide *d, struct slot *s, struct state *st, int64_t at_us)
+{
+	st->recharge.fired = true;
+	due_post_recharge(d, s, ++st->recharge.number, at_us > d->now_us ? at_us : d->now_us);
+}
+
+static bool is_below(const struct slot *s, const struct arm *arm)
+{
+	return arm->threshold_micros > 0 && s->account->balance_micros < arm->threshold_micros;
+}
+
+/* True if the arm has changed. */
+static bool follow_recharge(struct decide *d, struct slot *s, struct state *st)
+{
+	if (st->recharge.fired || !is_below(s, &st->recharge))
+		return false;
+	fire_recharge(d, s, st, d->now_us);
+	return true;
+}
+
+static void set_recharge(struct state *st, micros below)
+{
+	CHECK(below >= 0);
+	st->recharge.threshold_micros = below;
+	st->recharge.fired = false;
+}
+
+void alert_recharge_arm(struct decide *d, struct slot *s, micros below, int64_t at_us)
+{
+	struct state st;
+
+	read_state(d, s, &st);
+	set_recharge(&st, below);
+	if (is_below(s, &st.recharge))
+		fire_recharge(d, s, &st, at_us);
+	write_state(d, s, &st);
+}
+
+void alert_recharge_rest(struct decide *d, struct slot *s, micros below)
+{
+	struct state st;
+
+	read_state(d, s, &st);
+	set_recharge(&st, below);
+	st.recharge.fired = true;
+	write_state(d, s, &st);
+}
+
+void alert_recharge_fire(struct decide *d, struct slot *s, micros below)
+{
+	struct state st;
+
+	read_state(d, s, &st);
+	set_recharge(&st, below);
+	fire_recharge(d, s, &st, d->now_us);
+	write_state(d, s, &st);
+}
+
+int64_t alert_recharge_number(const char *text)
+{
+	struct state st;
+
+	read_state_text(text, &st);
+	return st.recharge.fired ? st.recharge.number : 0;
+}
+
 /* The balance of a postpaid account goes below 0 every month; its limits speak for it. */
 static void follow_balance(struct decide *d, struct slot *s, const struct alert_before *b)
 {
@@ -250,6 +334,7 @@ static void follow_balance(struct decide *d, struct slot *s, const struct alert_
 	read_state(d, s, &st);
 	for (int i = 0; i < st.count; i++)
 		changed = follow_arm(d, s, &st, &st.arms[i], b) || changed;
+	changed = follow_recharge(d, s, &st) || changed;
 	if (changed)
 		write_state(d, s, &st);
 }

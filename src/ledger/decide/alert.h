@@ -32,6 +32,14 @@ void alert_follow(struct decide *d, struct slot *s, const struct alert_before *b
 /* Adds LIMIT_REACHED if the use of a window has risen from used to the limit.  limit_micros COMMAND_NO_LIMIT: none. */
 void alert_limit(struct decide *d, struct slot *s, const struct alert_what *limit, micros used, micros now_used);
 
+/* The threshold of auto-recharge (recharge_row.h), which has fired as long as a task of the worker's or a pending order
+ * stands for it.  below 0: none.  arm: armed anew, and fired at once if the balance is below it, with a task for at_us
+ * or now.  rest: fired, and no task.  fire: a task now.  number: of the task, 0 where it has not fired. */
+void alert_recharge_arm(struct decide *d, struct slot *s, micros below, int64_t at_us);
+void alert_recharge_rest(struct decide *d, struct slot *s, micros below);
+void alert_recharge_fire(struct decide *d, struct slot *s, micros below);
+int64_t alert_recharge_number(const char *text);
+
 /* Sets the account's own thresholds; count < 0: those of the configuration. */
 void alert_set_thresholds(struct decide *d, struct slot *s, const micros *thresholds, int count);
 /* Reads the thresholds out of accounts.alerts into out.  standard_micros: the configured one, 0 for none.  Returns

@@ -8,6 +8,7 @@
 #include "ledger/decide/funds.h"
 #include "ledger/decide/order.h"
 #include "ledger/decide/paid_period_money.h"
+#include "ledger/decide/recharge.h"
 #include "ledger/decide/row_check.h"
 
 static const char *dispute_mismatch(struct decide *d, const struct slot *s, const struct order *o,
@@ -54,6 +55,7 @@ static void decide_order_dispute(struct decide *d, struct slot *s, struct comman
 	order_write(d, &order);
 	facts_keep_dispute(d, s, r, &after, c);
 	order_settle(d, s, &order, &claims, c->object_id);
+	recharge_returned(d, s, &o);
 	row_check_account(s->account);
 	c->answer.outcome = OUTCOME_OK;
 	funds_figures(s, &c->answer);

@@ -17,5 +17,7 @@ int64_t due_next_us(const struct accounts_row *account);
 /* Adds outside work, for at_us or later, to the outbox of an account with a workspace. */
 void due_post(struct decide *d, struct slot *s, struct workspaces_row *w, enum outbox_kind kind, int64_t subject_seq,
               int64_t at_us);
+/* Adds the task of a due recharge, for at_us or later; number: unique in the account.  No workspace is needed. */
+void due_post_recharge(struct decide *d, struct slot *s, int64_t number, int64_t at_us);
 
 #endif

@@ -12,6 +12,7 @@
 #include "ledger/decide/funds.h"
 #include "ledger/decide/open_orders.h"
 #include "ledger/decide/order.h"
+#include "ledger/decide/recharge.h"
 #include "ledger/decide/referral.h"
 #include "ledger/decide/row_check.h"
 
@@ -124,7 +125,8 @@ static void raise_order(struct decide *d, struct slot *s, struct topups_row *t, 
 
 	/* The highest state stands. */
 	CHECK(state <= TOPUP_PAID && (int64_t)state > t->state);
-	if (t->state == TOPUP_OPEN)
+	/* The customer's own orders have a limit of their number. */
+	if (t->state == TOPUP_OPEN && t->consent_seq == 0)
 		open_orders_end(d, b, t);
 	b->orders_live += (int)is_live((int64_t)state) - (int)is_live(t->state);
 	t->state = state;
@@ -167,6 +169,8 @@ void decide_payment(struct decide *d, struct slot *s, struct command *c)
 	}
 	if (pays)
 		credit_payment(d, s, t, a, &claims);
+	if (pays)
+		recharge_paid(d, s, t);
 	if (a->first_payment)
 		referral_pay(d, s);
 	a->seq = t->transaction_seq;

@@ -9,6 +9,7 @@
 #include "ledger/decide/funds.h"
 #include "ledger/decide/order.h"
 #include "ledger/decide/paid_period_money.h"
+#include "ledger/decide/recharge.h"
 #include "ledger/decide/row_check.h"
 
 static const char *refund_mismatch(struct decide *d, const struct slot *s, const struct order *o,
@@ -56,6 +57,7 @@ static void decide_order_refund(struct decide *d, struct slot *s, struct command
 	order_write(d, &after);
 	facts_keep_refund(d, s, r, c, status);
 	order_settle(d, s, &after, &claims, c->object_id[0] != '\0' ? c->object_id : c->payment_id);
+	recharge_returned(d, s, &o);
 	row_check_account(s->account);
 	c->answer.outcome = OUTCOME_OK;
 	funds_figures(s, &c->answer);

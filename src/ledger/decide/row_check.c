@@ -114,6 +114,28 @@ void row_check_topup(const struct topups_row *t)
 	CHECK(t->disputes_minor >= 0);
 }
 
+void row_check_recharge(const struct recharges_row *r)
+{
+	CHECK(r->state >= RECHARGE_OFF && r->state <= RECHARGE_PAUSED);
+	CHECK(r->reason >= RECHARGE_FINE && r->reason < RECHARGE_REASONS);
+	/* Nothing is charged without consent. */
+	CHECK(r->state == RECHARGE_OFF || r->consent_seq > 0);
+	CHECK(r->state == RECHARGE_OFF || (r->charge_micros > 0 && r->charge_micros <= r->cap_micros));
+	CHECK(r->state != RECHARGE_PAUSED || r->reason != RECHARGE_FINE);
+	CHECK((r->pending_seq > 0) == (r->pending_micros > 0));
+	/* Only a pending order has a card. */
+	CHECK((r->card[0] != '\0') == (r->begun_at_us != 0) && (r->pending_seq > 0 || r->card[0] == '\0'));
+	CHECK(r->month_micros >= 0 && r->day_count >= 0);
+	CHECK(r->failures >= 0 && r->code_count >= 0);
+}
+
+void row_check_recharge_consent(const struct recharge_consents_row *k)
+{
+	CHECK(k->seq > 0 && k->version[0] != '\0' && k->terms[0] != '\0' && k->actor[0] != '\0');
+	CHECK(k->below_micros > 0 && k->charge_micros > 0 && k->charge_micros <= k->cap_micros);
+	CHECK(k->currency[0] != '\0');
+}
+
 void row_check_payment(const struct payments_row *p)
 {
 	CHECK(p->payment_id[0] != '\0');
@@ -250,8 +272,8 @@ void row_check_alert(const struct alerts_row *l)
 void row_check_outbox(const struct outbox_row *o)
 {
 	CHECK(o->seq > 0);
-	CHECK(o->kind == OUTBOX_STATEMENT || o->kind == OUTBOX_SOFT_LIMIT);
+	CHECK(o->kind >= OUTBOX_STATEMENT && o->kind <= OUTBOX_RECHARGE);
 	/* An alert is about the account, and not about a statement. */
-	CHECK((o->kind == OUTBOX_STATEMENT) == (o->subject_seq > 0));
+	CHECK((o->kind != OUTBOX_SOFT_LIMIT) == (o->subject_seq > 0));
 	CHECK(o->state == OUTBOX_PENDING && o->attempts == 0);
 }

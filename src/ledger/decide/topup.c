@@ -3,42 +3,36 @@
  */
 #include "ledger/decide/decide.h"
 
-#include <string.h>
-
 #include "base/check.h"
 #include "ledger/decide/customer.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
+#include "ledger/decide/new_order.h"
 #include "ledger/decide/open_orders.h"
-#include "ledger/decide/order.h"
-#include "ledger/decide/row_check.h"
 
-/* The credits that the money buys on this account, rounded down; false when they are none, or too many. */
-static bool credits_of(const struct decide *d, enum account_unit unit, micros money, micros *credits)
+/* True if the card is kept for charges without the customer: it was asked for, auto-recharge is on, or the account is
+ * postpaid. */
+static bool keeps_card(struct decide *d, struct slot *s, const struct command *c)
 {
-	__int128 exact;
+	const struct recharges_row *r = rows_recharge(d->rows, s);
 
-	CHECK(d->terms.credit_value_ppm > 0);
-	exact = unit == UNIT_MONEY ? money : (__int128)money * 1000000 / d->terms.credit_value_ppm;
-	if (exact <= 0 || exact > MONEY_AMOUNT_MAX_MICROS)
-		return false;
-	*credits = (micros)exact;
-	return true;
+	return c->topup.save_card || (r != NULL && r->state != RECHARGE_OFF) ||
+	       (s->account != NULL && s->account->mode == MODE_POSTPAID);
 }
 
 void decide_topup(struct decide *d, struct slot *s, struct command *c)
 {
 	struct answer *a = &c->answer;
-	struct billing_row *b;
+	struct new_order o = {
+		.amount_minor = c->topup.amount_minor,
+		.money_micros = c->topup.money_micros,
+		.currency = c->topup.currency,
+		.session_key = c->topup.session_key,
+		.livemode = c->topup.livemode,
+	};
 	struct topups_row *t;
-	micros credits = 0, bonus = 0;
-	bool good;
 
-	good = c->topup.amount_minor > 0 && c->topup.amount_minor <= ORDER_MINOR_MAX &&
-	       credits_of(d, a->unit, c->topup.money_micros, &credits);
-	if (good)
-		bonus = topup_bonus_of(&d->billing.topup_bonus, c->topup.money_micros, credits);
-	if (!good || !funds_fit(s->account, money_sum(credits, bonus))) {
+	if (!new_order_price(d, s, a->unit, &o)) {
 		a->outcome = OUTCOME_INVALID_REQUEST;
 		a->field = "amount";
 		return;
@@ -48,28 +42,13 @@ void decide_topup(struct decide *d, struct slot *s, struct command *c)
 
 	/* From here on it succeeds. */
 	effects_account(d, s, c);
-	b = effects_billing(d, s);
 	customer_keep_key(d, s, c->topup.customer_key);
-	t = (struct topups_row *)rows_alloc(d->rows, TABLE_TOPUPS);
-	memcpy(t->account_id, s->key.bytes, sizeof(t->account_id));
-	t->seq = ++b->topup_seq;
-	t->state = TOPUP_OPEN;
-	t->unit = s->account->unit;
-	t->amount_minor = c->topup.amount_minor;
-	t->amount_micros = credits;
-	t->bonus_micros = bonus;
-	t->currency = c->topup.currency;
-	t->livemode = c->topup.livemode;
-	t->session_key = c->topup.session_key;
-	t->created_at_us = d->now_us;
-	row_check_topup(t);
+	o.save_card = keeps_card(d, s, c);
+	t = new_order_add(d, s, &o);
 	CHECK(t->unit == (int64_t)a->unit);
-	rows_add(d->rows, s, &t->row);
-	open_orders_begin(d, b, t);
-	b->orders_live++;
-	row_check_billing(b);
+	open_orders_begin(d, effects_billing(d, s), t);
 	a->outcome = OUTCOME_OK;
 	a->seq = t->seq;
-	a->amount_micros = credits;
+	a->amount_micros = o.credits_micros;
 	funds_figures(s, a);
 }

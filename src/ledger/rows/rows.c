@@ -469,6 +469,11 @@ struct billing_row *rows_billing(struct rows *r, struct slot *s)
 	return (struct billing_row *)rows_find(r, s, TABLE_BILLING, NULL);
 }
 
+struct recharges_row *rows_recharge(struct rows *r, struct slot *s)
+{
+	return (struct recharges_row *)rows_find(r, s, TABLE_RECHARGES, NULL);
+}
+
 struct topups_row *rows_topup(struct rows *r, struct slot *s, int64_t seq)
 {
 	struct topups_row *row = (struct topups_row *)rows_find(r, s, TABLE_TOPUPS, &seq);

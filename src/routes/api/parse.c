@@ -63,7 +63,7 @@ void parse_inner(struct parse *p, const struct parse *inner, const char *outer, 
 	if (inner->field == NULL)
 		return;
 	buf_init(&path, FIELD_PATH_MAX);
-	buf_printf(&path, "%s.%s.%s", outer, name, inner->field);
+	buf_printf(&path, "%s.%s%s%s", outer, name != NULL ? name : "", name != NULL ? "." : "", inner->field);
 	if (buf_ok(&path))
 		field = arena_copy(p->request->arena, path.data, path.length);
 	wrong(p, field != NULL ? field : outer, inner->want, inner->low, inner->high);

@@ -36,7 +36,7 @@ void parse_query(struct parse *p, const struct request *request);
 bool parse_ok(const struct parse *p);
 void parse_wrong(struct parse *p, const char *field, enum parse_want want);
 /* Copies the fault of inner into p, with the field "outer.name.field": inner is the member `name` of p's record
- * `outer`. */
+ * `outer`.  name NULL: inner is `outer` itself, and the field "outer.field". */
 void parse_inner(struct parse *p, const struct parse *inner, const char *outer, const char *name);
 /* Appends "limit must be an integer from 1 to 100." to out. */
 void parse_message(const struct parse *p, bool french, struct buf *out);
