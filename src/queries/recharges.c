@@ -33,7 +33,6 @@ static int take_known(struct ask *q, const struct db_row *row, void *out)
 	                      &k->status,
 	                      &k->now_us,
 	                      &k->order_amount_minor,
-	                      &k->order_created_at_us,
 	                      &k->consent_at_us};
 	const unsigned text_count = sizeof(texts) / sizeof(texts[0]);
 
@@ -59,7 +58,7 @@ int recharges_read(struct db *d, struct arena *a, const struct account_key *key,
 	                    "k.actor,b.customer_id,r.state,r.reason,r.below_micros,r.charge_micros,r.cap_micros,"
 	                    "r.pending_seq,r.pending_micros,r.begun_at_us,r.next_at_us,r.month_until_us,"
 	                    "r.month_micros,r.day_until_us,r.day_count,a.mode,a.status," SQL_NOW_US
-	                    ",t.amount_minor,t.created_at_us,k.created_at_us FROM recharges r"
+	                    ",t.amount_minor,k.created_at_us FROM recharges r"
 	                    " JOIN accounts a ON a.id=r.account_id"
 	                    " LEFT JOIN topups t ON t.account_id=r.account_id AND t.seq=r.pending_seq"
 	                    " LEFT JOIN recharge_consents k ON k.account_id=r.account_id AND k.seq=r.consent_seq"

@@ -18,7 +18,7 @@ struct recharges_known {
 	int64_t state, reason, below_micros, charge_micros, cap_micros, pending_seq, pending_micros, begun_at_us,
 		next_at_us;
 	int64_t month_until_us, month_micros, day_until_us, day_count, mode, status, now_us;
-	int64_t order_amount_minor, order_created_at_us, consent_at_us;
+	int64_t order_amount_minor, consent_at_us;
 	const char *currency, *card;
 	const char *order_key, *order_payment_id, *order_currency;
 	const char *consent_version, *consent_locale, *consent_terms, *consent_actor;

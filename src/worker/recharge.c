@@ -12,7 +12,8 @@
 #define ARENA_BYTES ((size_t)64 * 1024)
 /* Limit of rounds: the rows change only a few times within one charge. */
 #define ROUNDS_MAX 4
-#define PAGES_MAX 10
+/* Pages of a customer's newest payments, of 100 each: no customer makes as many while one charge is under way. */
+#define PAGES_MAX 3
 #define CARD_MAX 201
 #define ABOUT "recharge"
 #define NO_CARD "no_payment_method"
@@ -20,7 +21,6 @@
 #define ACTION_NEEDED "authentication_required"
 /* A payment that was asked for may still be on its way to Stripe. */
 #define ASK_AFTER_US (300 * CLOCK_US_PER_SECOND)
-#define HOUR_S INT64_C(3600)
 
 /* One charge under way. */
 struct recharging {
@@ -164,8 +164,7 @@ static bool is_missing(const struct stripe_call *call)
 /* True if the operator has to mend the key: then nothing is lost by waiting. */
 static bool is_mendable(const struct stripe_call *call, enum stripe_result result)
 {
-	return result != STRIPE_REFUSED || call->status == 401 || call->status == 403 ||
-	       strcmp(call->type, "idempotency_error") == 0;
+	return result != STRIPE_REFUSED || call->status == 401 || call->status == 403;
 }
 
 static enum stage take_refusal(struct recharging *w, const struct stripe_call *call, enum stripe_result result)
@@ -278,24 +277,6 @@ static void put_payment(const struct recharging *w, struct stripe_call *call)
 	stripe_put(call, "metadata[topup_id]", w->id);
 }
 
-static enum stage post_payment(struct recharging *w)
-{
-	static const char path[] = "/v1/payment_intents";
-	char key[STRIPE_KEY_MAX];
-	struct stripe_call call;
-	enum stripe_result result;
-	enum stage stage;
-
-	stripe_derive_key(w->known.order_key, ABOUT, key);
-	stripe_begin(&call, path, key, w->deadline_us);
-	put_payment(w, &call);
-	result = ask_stripe(w, path, &call);
-	stage = result == STRIPE_OK ? take_intent(w, call.json) : take_refusal(w, &call, result);
-	call.idempotency_key = NULL; /* it ends here */
-	stripe_call_free(&call);
-	return stage;
-}
-
 /* Asks for the state of a payment whose id is known. */
 static enum stage get_payment(struct recharging *w)
 {
@@ -332,7 +313,8 @@ static enum stage look_through(struct recharging *w, const struct json *page, ch
 	return STAGE_ON;
 }
 
-/* Finds the payment that may have been made.  Without one the order is given up. */
+/* Finds the payment that may have been made.  Without one the order is given up.  No time limits the list, because
+ * Stripe's clock may differ. */
 static enum stage find_payment_made(struct recharging *w)
 {
 	static const char path[] = "/v1/payment_intents";
@@ -345,7 +327,6 @@ static enum stage find_payment_made(struct recharging *w)
 
 		stripe_begin(&call, path, NULL, w->deadline_us);
 		stripe_put(&call, "customer", w->known.customer_id);
-		stripe_put_int(&call, "created[gte]", w->known.order_created_at_us / CLOCK_US_PER_SECOND - HOUR_S);
 		stripe_put_int(&call, "limit", 100);
 		stripe_put(&call, "starting_after", last);
 		result = ask_stripe(w, path, &call);
@@ -358,9 +339,32 @@ static enum stage find_payment_made(struct recharging *w)
 	}
 	if (stage != STAGE_ON)
 		return stage;
-	if (last[0] != '\0' || w->known.now_us - w->known.begun_at_us < ASK_AFTER_US)
+	if (w->known.now_us - w->known.begun_at_us < ASK_AFTER_US)
 		return end_with(w, RECHARGE_END_LATER, "the payment is looked for");
 	return end_order(w, "", false);
+}
+
+static enum stage post_payment(struct recharging *w)
+{
+	static const char path[] = "/v1/payment_intents";
+	char key[STRIPE_KEY_MAX];
+	struct stripe_call call;
+	enum stripe_result result;
+	enum stage stage;
+
+	stripe_derive_key(w->known.order_key, ABOUT, key);
+	stripe_begin(&call, path, key, w->deadline_us);
+	put_payment(w, &call);
+	result = ask_stripe(w, path, &call);
+	if (result == STRIPE_OK)
+		stage = take_intent(w, call.json);
+	else if (result == STRIPE_REFUSED && strcmp(call.type, "idempotency_error") == 0)
+		stage = find_payment_made(w); /* the request was another one, before a setting changed */
+	else
+		stage = take_refusal(w, &call, result);
+	call.idempotency_key = NULL; /* it ends here */
+	stripe_call_free(&call);
+	return stage;
 }
 
 /* ---- all of it ------------------------------------------------------------------------------------- */

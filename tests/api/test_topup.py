@@ -129,8 +129,7 @@ def test_what_stripe_is_asked(shop, stripe):
         "line_items": [{"quantity": "1", "price_data": {
             "currency": "eur", "unit_amount": "1234", "product_data": {"name": "Credits"}}}],
         "metadata": {"user_id": account, "topup_id": order},
-        "payment_intent_data": {"metadata": {"user_id": account, "topup_id": order},
-                                "setup_future_usage": "off_session"},
+        "payment_intent_data": {"metadata": {"user_id": account, "topup_id": order}},
         "invoice_creation": {"enabled": "true", "invoice_data": {"metadata": {"topup_id": order}}}}
     for sent in stripe.requests[since:]:
         assert sent["headers"]["stripe-version"] == "2026-07-29.dahlia"

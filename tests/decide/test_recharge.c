@@ -109,6 +109,16 @@ static void test_trigger(void **state)
 		"pass 60",
 		"touch b -> OK balance=0",
 		"see b tasks=1@0",
+		/* A settlement, which reads no row for it. */
+		"give s 1000 -> OK",
+		"recharge s agreed -> OK",
+		"authorize s gpt in=500 out=100 -> OK amount=900 seq=1",
+		"see s tasks=",
+		"settle s 1 in=500 out=100 -> OK balance=100",
+		"see s tasks=",
+		"authorize s gpt in=20 out=0 fit -> OK seq=2",
+		"settle s 2 in=20 out=0 -> OK balance=80",
+		"see s tasks=1@0",
 		/* Postpaid: no crossing. */
 		"give p 200 -> OK",
 		"recharge p agreed -> OK",
@@ -187,8 +197,11 @@ static void test_declines(void **state)
 		" alerts=recharge_failed",
 		"recharge_begin a 1 -> OK step=nothing",
 		"recharge_begin a 2 -> OK step=wait wait=" HOUR,
-		/* Neither a PUT nor a top-up shortens that. */
+		/* A PUT does not shorten that. */
 		"recharge a -> OK",
+		"see a tasks=1@0,2@" HOUR,
+		"recharge a below=101 -> OK",
+		"recharge_begin a 2 -> OK step=nothing",
 		"recharge_begin a 3 -> OK step=wait wait=" HOUR,
 		"pass " HOUR,
 		"recharge_begin a 3 -> OK step=post seq=2",
@@ -339,6 +352,11 @@ static void test_taken_back(void **state)
 		"payment b 1 amount=2 pi=b1 -> OK",
 		"dispute b 1 id=d1 amount=2 withdrawn -> OK balance=50",
 		"see b recharge=paused:charge_returned:0:20000:1:1 alerts=recharge_done,disputed,recharge_paused tasks=1@0",
+		/* The refund is known before the payment. */
+		ASKED("e"),
+		"refund e 1 id=e1 amount=2 pi=e1 -> OK balance=50",
+		"payment e 1 amount=2 pi=e1 -> OK credited=1 balance=50",
+		"see e recharge=paused:charge_returned:0:20000:1:1 tasks=1@0",
 		/* The customer's own top-up: the balance counts, as ever. */
 		"topup c 1000 -> OK",
 		"payment c 1 amount=1000 pi=c1 -> OK",

@@ -158,7 +158,10 @@ void recharge_paid(struct decide *d, struct slot *s, const struct topups_row *t)
 	r->failures = 0;
 	r->code = "";
 	r->code_count = 0;
-	recharge_arm(d, s, r);
+	if (r->state == RECHARGE_ON && t->refunded_micros + t->disputed_micros > 0)
+		recharge_pause(d, s, r, RECHARGE_CHARGE_RETURNED); /* before the payment was known */
+	else
+		recharge_arm(d, s, r);
 	keep_row(d, r);
 }
 
@@ -221,6 +224,14 @@ static void switch_off(struct decide *d, struct slot *s)
 	row_check_recharge(r);
 }
 
+/* True if auto-recharge is on with these settings: then nothing changes, and no new task is made. */
+static bool is_as_asked(const struct decide *d, const struct slot *s, const struct recharges_row *r,
+                        const struct command *c)
+{
+	return r != NULL && r->state == RECHARGE_ON && !needs_consent(d, s, r, c) &&
+	       r->below_micros == c->recharge.below_micros && r->cap_micros == c->recharge.cap_micros;
+}
+
 /* A pause ends; the time until the next attempt after a decline does not. */
 static void switch_on(struct decide *d, struct slot *s, const struct command *c)
 {
@@ -268,6 +279,7 @@ void decide_recharge(struct decide *d, struct slot *s, struct command *c)
 		return;
 	}
 	effects_account(d, s, c);
-	switch_on(d, s, c);
+	if (!is_as_asked(d, s, rows_recharge(d->rows, s), c))
+		switch_on(d, s, c);
 	row_check_account(s->account);
 }
