@@ -96,6 +96,18 @@ def test_refusal_leads_to_the_topup_and_back(nginx, browser):
     assert nginx.post("/api/guard/authorize", body).status == 200
 
 
+def test_language_stays_over_the_payment_page(nginx, browser):
+    account = nginx.account()
+    browser.open(link(nginx, account) + "&lang=fr")
+    browser.click("button", "Continuer vers le paiement")
+    wait_until(lambda: "/c/pay/" in browser.driver.current_url, 15, "the payment page")
+    browser.find("button", "Pay 10.00 EUR").click()
+    browser.reads("10,00 € ajoutés à votre solde.", 30)
+    assert browser.run("return document.documentElement.lang") == "fr"
+    browser.open(link(nginx, account))  # another link says nothing of a language
+    browser.reads("Balance", 30)
+
+
 def test_canceled_payment(nginx, browser):
     account = nginx.account(funds_micros=3_000_000)
     url = link(nginx, account)
