@@ -1,4 +1,4 @@
-"""Automatic top-ups: <octroi-recharge> in each state, by a stand-in of the route in the page, and from click to charge."""
+"""Automatic top-ups: <octroi-recharge> in each state, by a stand-in of the route in the page."""
 
 import copy
 import json
@@ -6,6 +6,7 @@ import re
 
 import pytest
 from browser import keep_picture
+from contract import Contract
 from octroi import TOP, wait_until
 from test_billing import clean, link
 from test_elements import bare
@@ -50,6 +51,7 @@ READY = {**OFF, "enabled": True, "state": "ready", "belowMicros": 5_000_000, "am
 WAITING = ["monthly_cap", "daily_cap", "backing_off", "account_suspended", "not_prepaid", "not_configured"]
 PAY = ["no_card", "card_declined", "action_needed", "charge_refused"]
 AGREE = ["currency_changed", "unit_changed"]
+RESUME = ["charge_returned"]
 RULE = "Your saved card is charged €20 when the balance falls below €5.00, at most €100 in a calendar month."
 
 
@@ -237,6 +239,16 @@ def test_pause_that_a_consent_ends(nginx, browser, reason):
     assert puts(browser)[0]["consent"] == {"version": "2026-11-24", "locale": "en"}
 
 
+@pytest.mark.parametrize("reason", RESUME)
+def test_pause_that_a_click_ends(nginx, browser, reason):
+    show(browser, nginx, state(READY, "paused", reason))
+    browser.reads(f"The reason is {reason}.")
+    assert len(browser.find_all("[part=action]")) == 1
+    browser.click("button", "Resume")
+    browser.reads("Automatic top-up\nOn")
+    assert puts(browser) == [{"enabled": True, "belowMicros": 5_000_000, "amount": 2000, "monthlyCap": 10_000}]
+
+
 @pytest.mark.parametrize("status, code, field, name", [
     (400, "BAD_REQUEST", "monthlyCap", "cap"), (400, "BAD_REQUEST", "belowMicros", "below"),
     (409, "RECHARGE_NOT_PREPAID", None, None), (422, "CONSENT_NEEDED", None, "consent"), (429, "TOO_MANY", None, None)])
@@ -385,3 +397,15 @@ def test_recharge_by_keyboard_alone(nginx, browser):
     wait_until(lambda: browser.run("return document.querySelector('octroi-recharge').shadowRoot.activeElement?.name") == "edit", 10, "the button that opened it")
     press(Keys.TAB, Keys.ENTER)
     browser.reads("Automatic top-up is off.")
+
+
+def test_answers_of_the_stand_in_keep_the_contract():
+    contract = Contract()
+    schema = contract.at("#/components/schemas/Recharge")
+    for answer in (OFF, READY, state(READY, "waiting", WAITING[0], nextAttemptAt="2026-12-24T12:00:00.000Z"),
+                   state(READY, "pending", pending={"topup": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "amount": 2000})):
+        assert contract.errors(answer, schema, "#/components/schemas/Recharge") == []
+    reasons = schema["properties"]["reason"]["pattern"].strip("^$()").split("|")
+    assert sorted(reasons) == sorted([*WAITING, *PAY, *AGREE, *RESUME])
+    for name in schema["properties"]["state"]["enum"]:
+        assert re.search(rf'"recharge.state.{name}"', (TOP / "web/lang/en.js").read_text())

@@ -8,6 +8,7 @@ import "./invoices.js";
 import "./limits.js";
 import "./members.js";
 import "./plan.js";
+import "./recharge.js";
 import "./topup.js";
 import "./usage.js";
 
@@ -41,6 +42,7 @@ class Billing extends OctroiElement {
 			<div class="page" ?hidden=${this.over !== ""}>
 				<octroi-diagnosis quiet></octroi-diagnosis>
 				<div class="pair"><div class="column"><octroi-balance></octroi-balance><octroi-plan></octroi-plan></div><octroi-topup></octroi-topup></div>
+				<octroi-recharge></octroi-recharge>
 				<octroi-usage></octroi-usage>
 				<octroi-history></octroi-history>
 				<div class="pair"><octroi-limits></octroi-limits><octroi-members></octroi-members></div>
