@@ -31,7 +31,7 @@ def use(o, account, chance, member):
 
 
 def top_up(o, account, cents):
-    opened = o.post(f"/api/credits/topup?account={account}", {"amount": cents}, key="app")
+    opened = o.post(f"/api/credits/topup?account={account}", {"amount": cents, "saveCard": True}, key="app")
     assert opened.status == 200, opened
     o.stripe.pay(o.stripe.session_of(opened.json["url"]))
     o.stripe.deliver()
@@ -56,6 +56,11 @@ def month():
                 for _ in range(chance.randrange(most) if day else most):
                     use(o, account, chance, chance.choice(["ann", "bob"]))
         clock.release()
+        recharge = "/api/credits/recharge?account=atelier:lumiere"
+        terms = o.get(recharge, key="app").json["terms"]
+        done = o.call("PUT", recharge, {"enabled": True, "belowMicros": 10_000_000, "amount": 2000, "monthlyCap": 10_000,
+                                        "consent": {"version": terms["version"], "locale": terms["locale"]}}, key="app")
+        assert done.status == 200, done
         yield o
 
 
@@ -69,6 +74,7 @@ def test_picture_of_the_billing_page(month, browser):
     browser.open(link(month, "atelier:lumiere"))
     browser.reads("in the last 30 days")
     browser.reads("Invoices and receipts")
+    browser.reads("charged this month")
     kept(browser, "billing", browser.find("main"), browser.find("octroi-history"))
 
 
@@ -81,6 +87,16 @@ def test_picture_of_a_charge_explained(month, browser):
     browser.run("arguments[0].click()", browser.find_all("button", "Why?")[0])
     browser.reads("Rounding up to a millionth")
     kept(browser, "why", browser.find("octroi-history"), rows[3])
+
+
+def test_picture_of_automatic_top_ups(month, browser):
+    browser.size(900)
+    browser.open(link(month, "studio:nord"))
+    browser.click("button", "Set up")
+    for name, text in (("below", "10"), ("amount", "20"), ("cap", "100")):
+        browser.find(f"input[name={name}]").send_keys(text)
+    browser.run("document.activeElement.blur()")
+    kept(browser, "recharge", browser.find("octroi-recharge"))
 
 
 def test_picture_of_the_operators_page(month, browser):
