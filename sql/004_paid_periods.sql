@@ -151,8 +151,17 @@ ALTER TABLE accounts
   ADD COLUMN IF NOT EXISTS current_created_at_us BIGINT NOT NULL DEFAULT 0,
   ADD COLUMN IF NOT EXISTS grants_beside INT NOT NULL DEFAULT 0;
 
+-- The number of terms before the expiry of a grant (7 days, 1 day) that are behind: told, or not to be told.  Accounts of
+-- before are looked at soon, so that their next term is known.
+ALTER TABLE grants ADD COLUMN IF NOT EXISTS warned TINYINT NOT NULL DEFAULT 0;
+ALTER TABLE accounts ADD COLUMN IF NOT EXISTS current_warned TINYINT NOT NULL DEFAULT 0;
+UPDATE grants SET warned = (expires_at_us - created_at_us <= 604800000000) + (expires_at_us - created_at_us <= 86400000000)
+  WHERE expires_at_us <> 0 AND remaining_micros > 0;
+UPDATE accounts SET due_at_us = 0 WHERE current_grant_seq = 0 AND id IN
+  (SELECT account_id FROM grants WHERE expires_at_us <> 0 AND remaining_micros > 0);
+
 -- News that an account is to be told, once: the transaction that crosses writes the row, and the key keeps a second one out.
--- told: it was handed on to the endpoints and the mail.
+-- told: it was handed on to the endpoints and the mail.  arming: of a grant that expires its seq, so many days before.
 CREATE TABLE IF NOT EXISTS alerts (
   account_id BINARY(16) NOT NULL,
   seq BIGINT NOT NULL,
@@ -165,8 +174,10 @@ CREATE TABLE IF NOT EXISTS alerts (
   balance_micros BIGINT NOT NULL,
   created_at_us BIGINT NOT NULL,
   told TINYINT NOT NULL DEFAULT 0,
+  days TINYINT NOT NULL DEFAULT 0,
+  expires_at_us BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (account_id, seq),
-  UNIQUE KEY once (account_id, kind, threshold_micros, arming),
+  UNIQUE KEY once (account_id, kind, threshold_micros, days, arming),
   KEY created (created_at_us),
   KEY told (told, created_at_us)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

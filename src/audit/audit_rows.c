@@ -10,6 +10,7 @@
 #include "ledger/command.h"
 #include "ledger/decide/due.h"
 #include "ledger/decide/entry.h"
+#include "ledger/decide/expiry.h"
 #include "ledger/decide/use.h"
 #include "ledger/rows/current_grant.h"
 #include "ledger/rows/record.h"
@@ -112,8 +113,21 @@ static bool is_copied(const struct accounts_row *a, const struct grants_row *g)
 {
 	return a->current_type == g->type && a->current_priority == g->priority &&
 	       a->current_expires_at_us == g->expires_at_us && a->current_amount_micros == g->amount_micros &&
-	       a->current_created_at_us == g->created_at_us && a->current_remaining_micros > 0 &&
-	       g->remaining_micros > 0;
+	       a->current_created_at_us == g->created_at_us && a->current_warned >= g->warned &&
+	       a->current_warned <= EXPIRY_TERMS && a->current_remaining_micros > 0 && g->remaining_micros > 0;
+}
+
+/* The next event of a grant with a rest. */
+static int64_t next_of_grant(struct audit *A, const struct subject *s, const struct grants_row *g, bool current)
+{
+	struct grants_row known = *g;
+
+	if (current)
+		known.warned = s->row.current_warned;
+	if (known.warned >= 0 && known.warned <= EXPIRY_TERMS)
+		return expiry_next_us(&known);
+	audit_find(A, "grant", "grants", s, g->seq, "warned is %lld", (long long)known.warned);
+	return INT64_MAX;
 }
 
 void audit_rows_grant(struct audit *A, struct subject *s, const struct grants_row *g)
@@ -139,8 +153,8 @@ void audit_rows_grant(struct audit *A, struct subject *s, const struct grants_ro
 	if (remaining < 0 || remaining > g->amount_micros)
 		audit_find(A, "grant", "grants", s, g->seq, "remaining_micros is %lld of %lld", (long long)remaining,
 		           (long long)g->amount_micros);
-	if (remaining > 0 && g->expires_at_us != 0)
-		earlier(&s->due_us, g->expires_at_us);
+	if (remaining > 0)
+		earlier(&s->due_us, next_of_grant(A, s, g, current));
 }
 
 /* ---- holds and usages ------------------------------------------------------------------------ */

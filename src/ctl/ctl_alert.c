@@ -26,6 +26,7 @@ static int take_listed_alert(void *context, const struct db_row *row)
 	listing_text(l, "member", "member", row->field[6]);
 	listing_amount(l, "amountMicros", "amount", db_int(row, 7));
 	listing_amount(l, "balanceMicros", "balance", db_int(row, 8));
+	listing_time(l, "expiresAt", "expires", db_int(row, 10));
 	listing_time(l, "createdAt", "created", db_int(row, 9));
 	return CTL_OK;
 }
@@ -34,7 +35,7 @@ static void put_alert_query(struct buf *sql, const char *account, int64_t limit)
 {
 	sql_literal(sql,
 	            "SELECT a.external_id, l.account_id, l.seq, l.kind, l.threshold_micros, l.limit_kind, l.member,"
-	            " l.amount_micros, l.balance_micros, l.created_at_us FROM alerts l"
+	            " l.amount_micros, l.balance_micros, l.created_at_us, l.expires_at_us FROM alerts l"
 	            " JOIN accounts a ON a.id = l.account_id");
 	if (account != NULL) {
 		const struct account_key key = id_account_key(account, strlen(account));

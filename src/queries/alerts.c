@@ -31,7 +31,9 @@ static int take_alert(struct ask *q, const struct db_row *row, void *out)
 	l->amount_micros = db_int(row, 4);
 	l->balance_micros = db_int(row, 5);
 	l->created_at_us = db_int(row, 6);
-	l->member = ask_text(q, row, 7);
+	l->days = db_int(row, 7);
+	l->expires_at_us = db_int(row, 8);
+	l->member = ask_text(q, row, 9);
 	return l->member != NULL ? 0 : -1;
 }
 
@@ -41,7 +43,7 @@ static void put_alerts_query(struct ask *q, const struct account_key *key, int64
 	                     " LEFT JOIN profiles p ON p.account_id=a.id WHERE a.id=");
 	ask_key(q, key);
 	sql_literal(&q->sql, ";SELECT seq,kind,threshold_micros,limit_kind,amount_micros,balance_micros,created_at_us,"
-	                     "member FROM alerts WHERE account_id=");
+	                     "days,expires_at_us,member FROM alerts WHERE account_id=");
 	ask_key(q, key);
 	if (before_seq > 0) {
 		sql_literal(&q->sql, " AND seq<");
@@ -90,5 +92,9 @@ void alerts_write(struct json_writer *w, const struct account_key *key, const st
 	if (l->amount_micros != 0)
 		json_put_int(w, "amountMicros", l->amount_micros);
 	json_put_int(w, "balanceMicros", l->balance_micros);
+	if (l->days != 0) {
+		json_put_int(w, "days", l->days);
+		json_put_time(w, "expiresAt", l->expires_at_us);
+	}
 	json_put_time(w, "createdAt", l->created_at_us);
 }

@@ -15,6 +15,7 @@
 
 struct alerts_shown {
 	int64_t seq, kind, threshold_micros, limit_kind, amount_micros, balance_micros, created_at_us;
+	int64_t days, expires_at_us; /* of a grant that expires */
 	const char *member;
 };
 

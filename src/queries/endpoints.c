@@ -200,8 +200,10 @@ static int take_delivery(void *context, const struct db_row *row)
 	                                     .amount_micros = db_int(row, 15),
 	                                     .balance_micros = db_int(row, 16),
 	                                     .created_at_us = db_int(row, 17),
+	                                     .days = db_int(row, 18),
+	                                     .expires_at_us = db_int(row, 19),
 	                                     .member = claim->member};
-	(void)snprintf(claim->member, sizeof(claim->member), "%s", row->field[18]);
+	(void)snprintf(claim->member, sizeof(claim->member), "%s", row->field[20]);
 	return 0;
 }
 
@@ -212,7 +214,8 @@ static int find_delivery(struct db *d, struct buf *sql, struct due_delivery *fou
 	sql_literal(sql,
 	            "SELECT v.id,v.attempts,v.claimed_until_us," NOW ",v.account_id,a.external_id,e.url,e.inside,"
 	            "e.failures,e.secret,IF(e.old_until_us>" NOW ",e.old_secret,''),l.seq,l.kind,l.threshold_micros,"
-	            "l.limit_kind,l.amount_micros,l.balance_micros,l.created_at_us,l.member FROM deliveries v"
+	            "l.limit_kind,l.amount_micros,l.balance_micros,l.created_at_us,l.days,l.expires_at_us,l.member"
+	            " FROM deliveries v"
 	            " JOIN endpoints e ON e.id=v.endpoint_id JOIN accounts a ON a.id=v.account_id"
 	            " JOIN alerts l ON l.account_id=v.account_id AND l.seq=v.alert_seq WHERE v.endpoint_id=");
 	sql_int(sql, found->claim->endpoint_id);

@@ -209,7 +209,7 @@ static int take_mail_line(void *context, const struct db_row *row)
 	struct mail_line *line = &read->lines[read->count];
 
 	CHECK(read->count < MAILS_LINES_MAX);
-	(void)snprintf(line->member, sizeof(line->member), "%s", row->field[7]);
+	(void)snprintf(line->member, sizeof(line->member), "%s", row->field[9]);
 	line->alert = (struct alerts_shown){.seq = db_int(row, 0),
 	                                    .kind = db_int(row, 1),
 	                                    .threshold_micros = db_int(row, 2),
@@ -217,8 +217,10 @@ static int take_mail_line(void *context, const struct db_row *row)
 	                                    .amount_micros = db_int(row, 4),
 	                                    .balance_micros = db_int(row, 5),
 	                                    .created_at_us = db_int(row, 6),
+	                                    .days = db_int(row, 7),
+	                                    .expires_at_us = db_int(row, 8),
 	                                    .member = line->member};
-	read->total = db_int(row, 8);
+	read->total = db_int(row, 10);
 	read->count++;
 	return 0;
 }
@@ -230,9 +232,9 @@ int mails_read(struct db *d, const struct mail_claim *claim, struct mail_line li
 	int64_t result;
 
 	buf_init(&sql, SQL_MAX);
-	sql_literal(&sql,
-	            "SELECT seq,kind,threshold_micros,limit_kind,amount_micros,balance_micros,created_at_us,member,"
-	            "(SELECT COUNT(*) FROM alerts");
+	sql_literal(&sql, "SELECT seq,kind,threshold_micros,limit_kind,amount_micros,balance_micros,created_at_us,"
+	                  "days,expires_at_us,member,"
+	                  "(SELECT COUNT(*) FROM alerts");
 	put_range(&sql, claim);
 	sql_literal(&sql, ") FROM alerts");
 	put_range(&sql, claim);

@@ -178,9 +178,11 @@ static void sql_of_all(struct ask *q, enum platform_list list, const struct read
 	else if (list == PLATFORM_EVENTS)
 		sql_events(q);
 	else if (list == PLATFORM_ALERTS)
-		sql_literal(&q->sql, "SELECT a.external_id,l.kind,l.threshold_micros,l.limit_kind,l.member,"
-		                     "l.amount_micros,l.balance_micros,l.created_at_us FROM alerts l JOIN accounts a ON"
-		                     " a.id=l.account_id ORDER BY l.created_at_us DESC,l.account_id,l.seq DESC");
+		sql_literal(
+			&q->sql,
+			"SELECT a.external_id,l.kind,l.threshold_micros,l.limit_kind,l.member,"
+			"l.amount_micros,l.balance_micros,l.expires_at_us,l.created_at_us FROM alerts l"
+			" JOIN accounts a ON a.id=l.account_id ORDER BY l.created_at_us DESC,l.account_id,l.seq DESC");
 	else
 		sql_literal(&q->sql, "SELECT v.id,v.starts_at_us,v.margin_ppm,v.rate_ppm,v.credit_value_ppm,"
 		                     "COALESCE(p.prices,0),COALESCE(p.first,''),v.note,v.created_at_us"
@@ -210,7 +212,7 @@ static void sql_of_account(struct ask *q, enum platform_list list, const struct 
 		                     "created_at_us,paid_at_us FROM statements WHERE account_id=");
 	else
 		sql_literal(&q->sql, "SELECT kind,threshold_micros,limit_kind,member,amount_micros,balance_micros,"
-		                     "created_at_us FROM alerts WHERE account_id=");
+		                     "expires_at_us,created_at_us FROM alerts WHERE account_id=");
 	ask_key(q, key);
 	/* Grants in the order in which they are spent. */
 	if (list == PLATFORM_GRANTS)

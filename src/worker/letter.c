@@ -19,13 +19,14 @@ static const struct words letters[ALERT_COUNT][2] = {
 #undef LETTER
 };
 
-enum phrase { HELLO, BALANCE, THRESHOLD, LIMIT, MEMBER, MORE, ACCOUNT, PAGE, WHY, PHRASES };
+enum phrase { HELLO, BALANCE, THRESHOLD, LIMIT, MEMBER, EXPIRE, MORE, ACCOUNT, PAGE, WHY, PHRASES };
 static const char *const phrases[PHRASES][2] = {
 	[HELLO] = {"Hello", "Bonjour"},
 	[BALANCE] = {"balance", "solde"},
 	[THRESHOLD] = {"threshold", "seuil"},
 	[LIMIT] = {"limit", "limite"},
 	[MEMBER] = {"member", "membre"},
+	[EXPIRE] = {"expire at", "expirent le"},
 	[MORE] = {"and more of these:", "et d'autres encore :"},
 	[ACCOUNT] = {"Account:", "Compte :"},
 	[PAGE] = {"Your credits:", "Vos crédits :"},
@@ -110,6 +111,12 @@ static void put_alert_line(struct buf *out, bool html, const struct letter_about
 	if (l->member[0] != '\0') {
 		buf_printf(out, ", %s ", phrase_of(a, MEMBER));
 		put_form(out, html, l->member);
+	}
+	if (l->expires_at_us != 0) {
+		buf_add_text(out, ", ");
+		put_amount(out, a, l->amount_micros);
+		buf_printf(out, " %s ", phrase_of(a, EXPIRE));
+		put_moment(out, l->expires_at_us);
 	}
 }
 

@@ -55,7 +55,7 @@ ADDITIONS = [
                missed=AGREEMENT + "test_setting_is_used"),
     ]),
     ("a column of such a table", [
-        after("src/ledger/rows/columns.def", "\tINT(grants_beside, VARYING)", " \\\n\tINT(shelf_count, VARYING)",
+        after("src/ledger/rows/columns.def", "\tINT(current_warned, VARYING)", " \\\n\tINT(shelf_count, VARYING)",
               missed=SCHEMA),
         before(NEWEST, VERSION,
                "ALTER TABLE accounts ADD COLUMN IF NOT EXISTS shelf_count BIGINT NOT NULL DEFAULT 0;\n",

@@ -1,6 +1,7 @@
 """Alerts: an account is told once of each crossing, in the transaction that crosses.  An oracle of its own counts the
 crossings of the journal."""
 
+import calendar
 import http.client
 import itertools
 import json
@@ -10,8 +11,8 @@ import time
 
 import pytest
 
-from guard import key_of, request_id
-from octroi import Octroi
+from guard import key_of, pass_time, request_id
+from octroi import Octroi, wait_until
 from second import Second
 
 EURO = 1_000_000
@@ -207,6 +208,92 @@ def test_octroictl_lists_them(nginx):
     everybodys = json.loads(nginx.ctl("alert", "list", "--limit", "1000", "--json").stdout)["items"]
     assert listed in everybodys
     assert "no alerts" in nginx.ctl("alert", "list", nginx.account()).stdout
+
+
+# ---- grants that expire --------------------------------------------------------------------------------
+
+DAY = 86_400
+
+
+def grant(o, account, days, micros=EURO):
+    """Credits that expire after so many days; when, as the API writes it."""
+    us = time.time_ns() // 1000 + round(days * DAY * 1_000_000)
+    text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(us // 1_000_000)) + f".{us // 1000 % 1000:03}Z"
+    o.fund(account, micros, type="PROMO_BONUS", expiresAt=text)
+    return text
+
+
+def expiring(o, account):
+    """(seq of the grant, days, amount) of each alert, the oldest first, without touching the account."""
+    return [tuple(map(int, row)) for row in o.sql("SELECT arming, days, amount_micros FROM alerts WHERE account_id ="
+                                                  f" {key_of(account)} AND kind = 17 ORDER BY seq")]
+
+
+def test_an_expiry_is_told_though_nobody_asks(nginx):
+    account = nginx.account()
+    grant(nginx, account, 7.5)
+    grant(nginx, account, 6, 2 * EURO)
+    assert alerts(nginx, account)["items"] == []
+    pass_time(nginx, account, DAY)
+    wait_until(lambda: expiring(nginx, account) == [(1, 7, EURO)], 20, "the sweeper")
+    [alert] = alerts(nginx, account)["items"]
+    ends = nginx.sql(f"SELECT FROM_UNIXTIME(expires_at_us DIV 1000000) FROM grants WHERE account_id = {key_of(account)} AND seq = 1")
+    assert (alert["kind"], alert["days"], alert["amountMicros"], alert["balanceMicros"]) == ("grant_expiring", 7, EURO, 3 * EURO)
+    assert nginx.sql(f"SELECT FROM_UNIXTIME({calendar.timegm(time.strptime(alert['expiresAt'][:19], '%Y-%m-%dT%H:%M:%S'))})") == ends
+    pass_time(nginx, account, 4.5 * DAY)
+    wait_until(lambda: expiring(nginx, account) == [(1, 7, EURO), (2, 1, 2 * EURO)], 20, "the sweeper")
+    nginx.audit()
+
+
+def test_an_expiry_costs_the_guard_no_statement(nginx):
+    """The only grant lies in the account's row, with the terms that are behind."""
+    statements = ("SELECT COUNT(*) FROM mysql.general_log WHERE CONVERT(argument USING utf8mb4) RLIKE "
+                  "'(INTO|FROM|UPDATE|JOIN) (grants|alerts)' AND argument NOT LIKE '%general_log%' AND argument NOT LIKE '%told=%'")
+    account = nginx.account()
+    grant(nginx, account, 8, 50 * EURO)
+    nginx.sql("SET GLOBAL log_output = 'TABLE'; SET GLOBAL general_log = ON")
+    try:
+        for _ in range(5):
+            held = nginx.post("/api/guard/authorize", {"account": account, "model": "gpt-4o"}, key="guard").json["hold"]
+            nginx.post("/api/guard/settle", {"hold": held, "inputTokens": 500, "outputTokens": 100}, key="guard")
+        [(count,)] = nginx.sql(statements)
+    finally:
+        nginx.sql("SET GLOBAL general_log = OFF; TRUNCATE TABLE mysql.general_log")
+    assert int(count) == 0
+
+
+def test_the_audit_sees_a_term_that_is_forgotten(nginx):
+    account = nginx.account()
+    grant(nginx, account, 20)
+    nginx.audit()
+    before = nginx.sql(f"SELECT due_at_us FROM accounts WHERE id = {key_of(account)}")[0][0]
+    nginx.sql(f"UPDATE accounts SET due_at_us = current_expires_at_us WHERE id = {key_of(account)}")
+    found = nginx.ctl("audit", "--account", account, check=False)
+    assert found.returncode == 1 and "due_at_us is" in found.stdout
+    nginx.sql(f"UPDATE accounts SET due_at_us = {before}, current_warned = 3 WHERE id = {key_of(account)}")
+    found = nginx.ctl("audit", "--account", account, check=False)
+    assert found.returncode == 1 and "warned is 3" in found.stdout
+    nginx.sql(f"UPDATE accounts SET current_warned = 0 WHERE id = {key_of(account)}")
+    nginx.audit()
+
+
+def test_each_term_once_over_kills_and_two_octroi():
+    """Both sweep at once, and one is killed meanwhile.  All have a grant that is spent now, and one beside it."""
+    with Octroi("nginx") as o, Second(o):
+        accounts = [o.account() for _ in range(12)]
+        for account in accounts:
+            grant(o, account, 9)
+            grant(o, account, 9.5, 2 * EURO)
+        for term, passed in ((7, 3), (1, 5.6)):
+            for i, account in enumerate(accounts):
+                pass_time(o, account, passed * DAY)
+                if i % 4 == 0:
+                    o.kill("octroi")
+                    o.start()
+            wait_until(lambda: all((2, term, 2 * EURO) in expiring(o, account) for account in accounts), 60, "the sweepers")  # noqa: B023
+        wanted = [(1, 7, EURO), (2, 7, 2 * EURO), (1, 1, EURO), (2, 1, 2 * EURO)]
+        assert {account: expiring(o, account) for account in accounts} == dict.fromkeys(accounts, wanted)
+        o.audit()
 
 
 # ---- exactly once --------------------------------------------------------------------------------------

@@ -314,7 +314,7 @@ def test_grant_removed(ledger):
 
 def test_grant_added(ledger):
     found = find(ledger, f"INSERT INTO grants SELECT account_id, seq + 1, type, priority, expires_at_us, 5, 5,"
-                         f" created_at_us FROM saved.grants WHERE {MINE} ORDER BY seq DESC LIMIT 1",
+                         f" created_at_us, 0 FROM saved.grants WHERE {MINE} ORDER BY seq DESC LIMIT 1",
                  f"UPDATE accounts SET grant_seq = grant_seq + 1, balance_micros = balance_micros + 5 WHERE {ROW}")
     assert names(found, "grants", r"seq \d+") and "balance" in checks(found)
 

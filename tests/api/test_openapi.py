@@ -435,6 +435,10 @@ def ask_alerts(ask, o, account, token):
     changed = ask("PUT", alerts, "app", 200, query=query, json={
         "thresholdsMicros": [7_000_000, 2_000_000], "addresses": ["a@example.org"], "language": "fr"}).json
     assert (changed["standard"], changed["thresholdsMicros"]) == (False, [7_000_000, 2_000_000])
+    expiring = o.account()
+    o.fund(expiring, 1_000_000, type="PROMO_BONUS", expiresAt=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 8 * 86_400)))
+    guard.pass_time(o, expiring, 2 * 86_400)
+    ask("GET", alerts, "app", 200, query=f"?account={expiring}")
     ask("PUT", "/api/accounts/{account}/members/{member}", "app", 200, account=account, member="a",
         json={"limitMicros": 1_000_000})
     ask("PUT", "/api/credits/settings", "app", 200, query=query, json={"monthlyLimitMicros": None})

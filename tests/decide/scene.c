@@ -1295,7 +1295,7 @@ static const char *billing_text(const struct scene *s, const struct account_key 
 	return "";
 }
 
-/* "balance_low:20,limit_reached:5:daily": kind, threshold and limit of each alert. */
+/* "balance_low:20,limit_reached:5:daily,grant_expiring:40:7d": kind, threshold, limit, amount and days of each alert. */
 static const char *alerts_of(struct scene *s, const struct account_key *key)
 {
 	char *out = get(s, 4096);
@@ -1314,6 +1314,9 @@ static const char *alerts_of(struct scene *s, const struct account_key *key)
 		if (l->limit_kind != LIMIT_NONE)
 			length += (size_t)snprintf(out + length, 4096 - length, ":%s%s%s", names_limit(l->limit_kind),
 			                           l->member[0] != '\0' ? "-" : "", l->member);
+		if (l->days != 0)
+			length += (size_t)snprintf(out + length, 4096 - length, ":%lld:%lldd",
+			                           (long long)l->amount_micros, (long long)l->days);
 	}
 	return out;
 }

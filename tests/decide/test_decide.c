@@ -1264,6 +1264,87 @@ static void test_alerts_of_the_balance(void **state)
 	PLAY(&low, lines);
 }
 
+static void test_alerts_of_expiry(void **state)
+{
+	static const char *const lines[] = {
+		/* 7 days and 1 day before, once each, with the rest of then. */
+		"give a 100 expires=1000000 -> OK",
+		"see a due=395200 alerts=",
+		"take a 30 -> OK",
+		"pass 395199",
+		"touch a -> OK",
+		"see a alerts=",
+		"pass 1",
+		"touch a -> OK",
+		"see a due=518400 alerts=grant_expiring:70:7d",
+		"touch a -> OK",
+		"take a 20 -> OK",
+		"see a alerts=grant_expiring:70:7d",
+		"pass 518400",
+		"touch a -> OK balance=50",
+		"see a due=86400 alerts=grant_expiring:70:7d,grant_expiring:50:1d",
+		"pass 86400",
+		"touch a -> OK balance=0",
+		"see a alerts=grant_expiring:70:7d,grant_expiring:50:1d,balance_depleted",
+		/* Only the terms that are ahead; of a spent grant, none; of an amount without an end, none. */
+		"give b 10 expires=604800 -> OK",
+		"give b 20 expires=86400 -> OK",
+		"give b 30 expires=700000 -> OK",
+		"give b 40 -> OK",
+		"see b due=86400",
+		"take b 30 -> OK",
+		"see b grants=0,0,30,40",
+		"pass 95200",
+		"touch b -> OK balance=70",
+		"see b alerts=grant_expiring:30:7d",
+		"pass 518400",
+		"touch b -> OK",
+		"see b alerts=grant_expiring:30:7d,grant_expiring:30:1d",
+		/* The grant that is not spent now is told, too; two at one time. */
+		"give c 10 expires=1000000 -> OK",
+		"give c 20 expires=1000000 -> OK",
+		"give c 30 expires=900000 -> OK",
+		"pass 395200",
+		"touch c -> OK",
+		"see c alerts=grant_expiring:30:7d,grant_expiring:10:7d,grant_expiring:20:7d",
+		/* Nobody looked: the nearest term alone, and none after the end. */
+		"give d 10 expires=1000000 -> OK",
+		"give e 10 expires=1000000 -> OK",
+		"pass 950000",
+		"touch d -> OK",
+		"see d alerts=grant_expiring:10:1d",
+		"pass 60000",
+		"touch d -> OK balance=0",
+		"touch e -> OK balance=0",
+		"see d alerts=grant_expiring:10:1d,balance_depleted",
+		"see e alerts=balance_depleted",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
+/* A term that came while nothing was left of the grant is not told when a late settlement gives credits back. */
+static void test_alerts_of_a_rest_that_came_back(void **state)
+{
+	static const char *const lines[] = {
+		"give a 100 expires=700000 -> OK",
+		"authorize a gpt in=100 ttl=60 -> OK seq=1",
+		"pass 80",
+		"touch a -> OK balance=0",
+		"pass 200000",
+		"settle a 1 in=10 -> OK amount=10 balance=90",
+		"see a due=413520",
+		"touch a -> OK",
+		"pass 413520",
+		"touch a -> OK",
+		"see a alerts=balance_depleted,balance_recovered,grant_expiring:90:1d",
+	};
+
+	(void)state;
+	PLAY(&capturing, lines);
+}
+
 static void test_alerts_of_money(void **state)
 {
 	static const char *const lines[] = {
@@ -1646,6 +1727,8 @@ int main(void)
 		cmocka_unit_test(test_refunds),
 		cmocka_unit_test(test_topup_bonus),
 		cmocka_unit_test(test_alerts_of_the_balance),
+		cmocka_unit_test(test_alerts_of_expiry),
+		cmocka_unit_test(test_alerts_of_a_rest_that_came_back),
 		cmocka_unit_test(test_alerts_of_money),
 		cmocka_unit_test(test_disputes),
 		cmocka_unit_test(test_subscriptions),

@@ -33,6 +33,7 @@ static void test_the_usual_month(void **state)
 		"touch a -> OK balance=285",
 		"at 2026-04-01T00:00:00Z",
 		"touch a -> OK balance=500",
+		/* The end of the allowance is not told before: each period ends so. */
 		"see a alerts=plan_changed,plan_renewed",
 		"see a allowances=period:500,carried:0,period:500 until=2026-05-01T00:00:00Z grants=0,500",
 		"touch a -> OK balance=500",

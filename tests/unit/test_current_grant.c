@@ -233,6 +233,31 @@ static void test_rest_of_a_grant_left_behind_is_written(void **state)
 	CHECK_STORED(&d, 2, 0, 0, 30);
 }
 
+/* The terms of the current grant are counted in the copy, and written to its row when another grant takes over. */
+static void test_terms_are_copied(void **state)
+{
+	struct stored d;
+	struct slot *s;
+
+	(void)state;
+	make(&d, 2, (const micros[]){100, 100});
+	d.grants[0].warned = 1;
+	change(&d, 1, -10);
+	assert_int_equal(d.account.current_warned, 1);
+	load(&d, &s);
+	loaded(s, 1)->warned = 2;
+	rows_touch(rows, &loaded(s, 1)->row);
+	assert_int_equal(store(&d, s), 0);
+	assert_int_equal(d.account.current_warned, 2);
+	load(&d, &s);
+	assert_int_equal(loaded(s, 1)->warned, 2);
+	change(&d, 1, -90);
+	assert_int_equal(d.account.current_warned, 0);
+	assert_int_equal(d.grants[0].warned, 2);
+	change(&d, 2, -100);
+	assert_int_equal(d.account.current_warned, 0);
+}
+
 static void test_given_back(void **state)
 {
 	struct stored d;
@@ -314,6 +339,7 @@ int main(void)
 		cmocka_unit_test(test_one_grant_is_neither_read_nor_written),
 		cmocka_unit_test(test_next_grant_takes_over),
 		cmocka_unit_test(test_rest_of_a_grant_left_behind_is_written),
+		cmocka_unit_test(test_terms_are_copied),
 		cmocka_unit_test(test_given_back),
 		cmocka_unit_test(test_spent_and_given_back_within_a_batch),
 		cmocka_unit_test(test_account_of_which_nothing_changed),

@@ -189,4 +189,9 @@ export default {
 	"alert.restored": "Restored",
 	"alert.refunded": "Payment refunded",
 	"alert.disputed": "Payment disputed",
+	"alert.recharge_done": "Automatic top-up paid",
+	"alert.recharge_failed": "Automatic top-up failed",
+	"alert.recharge_paused": "Automatic top-ups paused",
+	"alert.recharge_action_needed": "Automatic top-up needs you",
+	"alert.grant_expiring": "Credits about to expire",
 };

@@ -193,4 +193,9 @@ export default {
 	"alert.restored": "Rétabli",
 	"alert.refunded": "Paiement remboursé",
 	"alert.disputed": "Paiement contesté",
+	"alert.recharge_done": "Recharge automatique payée",
+	"alert.recharge_failed": "Recharge automatique échouée",
+	"alert.recharge_paused": "Recharges automatiques suspendues",
+	"alert.recharge_action_needed": "Recharge automatique à confirmer",
+	"alert.grant_expiring": "Crédits bientôt expirés",
 };

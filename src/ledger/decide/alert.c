@@ -187,6 +187,8 @@ static void add_alert(struct decide *d, struct slot *s, struct state *st, const 
 	row->amount_micros = what->amount_micros;
 	row->balance_micros = s->account->balance_micros;
 	row->created_at_us = d->now_us;
+	row->days = what->days;
+	row->expires_at_us = what->expires_at_us;
 	row_check_alert(row);
 	rows_add(d->rows, s, &row->row);
 }
@@ -212,6 +214,20 @@ void alert_limit(struct decide *d, struct slot *s, const struct alert_what *limi
 	what.kind = ALERT_LIMIT_REACHED;
 	what.amount_micros = now_used;
 	alert_post(d, s, &what);
+}
+
+void alert_grant(struct decide *d, struct slot *s, const struct grants_row *g, int64_t days)
+{
+	const struct alert_what what = {.kind = ALERT_GRANT_EXPIRING,
+	                                .amount_micros = g->remaining_micros,
+	                                .days = days,
+	                                .expires_at_us = g->expires_at_us};
+	struct state st;
+
+	CHECK(g->remaining_micros > 0 && g->seq > 0);
+	read_state(d, s, &st);
+	add_alert(d, s, &st, &what, g->seq);
+	write_state(d, s, &st);
 }
 
 /* ---- the balance --------------------------------------------------------------------------------- */

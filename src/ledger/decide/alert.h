@@ -15,6 +15,7 @@ struct alert_what {
 	micros threshold_micros, amount_micros;
 	enum limit_kind limit;
 	const char *member;
+	int64_t days, expires_at_us; /* of GRANT_EXPIRING */
 };
 /* Adds the alert, under a number of its own.  The account is there. */
 void alert_post(struct decide *d, struct slot *s, const struct alert_what *what);
@@ -39,6 +40,9 @@ void alert_recharge_arm(struct decide *d, struct slot *s, micros below, int64_t 
 void alert_recharge_rest(struct decide *d, struct slot *s, micros below);
 void alert_recharge_fire(struct decide *d, struct slot *s, micros below);
 int64_t alert_recharge_number(const char *text);
+
+/* Adds GRANT_EXPIRING, so many days before the rest of the grant expires: once each. */
+void alert_grant(struct decide *d, struct slot *s, const struct grants_row *g, int64_t days);
 
 /* Sets the account's own thresholds; count < 0: those of the configuration. */
 void alert_set_thresholds(struct decide *d, struct slot *s, const micros *thresholds, int count);

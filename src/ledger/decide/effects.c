@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "ledger/decide/bill.h"
 #include "ledger/decide/due.h"
+#include "ledger/decide/expiry.h"
 #include "ledger/decide/funds.h"
 #include "ledger/decide/row_check.h"
 #include "ledger/decide/workspace.h"
@@ -139,10 +140,11 @@ static struct grants_row *new_grant(struct decide *d, struct slot *s, micros amo
 	g->amount_micros = amount;
 	g->remaining_micros = amount;
 	g->created_at_us = at_us;
+	g->warned = expiry_terms_behind(expires_at_us, at_us);
 	row_check_grant(g);
 	/* A grant is not made expired. */
 	CHECK(expires_at_us == 0 || expires_at_us > at_us);
-	due_note(s->account, expires_at_us);
+	due_note(s->account, expiry_next_us(g));
 	rows_add(d->rows, s, &g->row);
 	return g;
 }
@@ -393,7 +395,10 @@ static micros restore(struct decide *d, struct slot *s, struct grants_row *g, mi
 	} else {
 		pay_debt(d, s, g, due, m);
 		note_debt(d, s, money_sum(debt, -money_least(due, amount)));
-		due_note(s->account, g->expires_at_us);
+		/* A term that came while nothing was left is not told. */
+		if (g->warned < expiry_terms_behind(g->expires_at_us, m->at_us))
+			g->warned = expiry_terms_behind(g->expires_at_us, m->at_us);
+		due_note(s->account, expiry_next_us(g));
 	}
 	row_check_grant(g);
 	return wanted - amount;

@@ -7,10 +7,12 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "ledger/decide/alert.h"
 #include "ledger/decide/allowance.h"
 #include "ledger/decide/bill.h"
 #include "ledger/decide/due.h"
 #include "ledger/decide/effects.h"
+#include "ledger/decide/expiry.h"
 #include "ledger/decide/funds.h"
 #include "ledger/decide/paid_period.h"
 #include "ledger/decide/row_check.h"
@@ -30,7 +32,7 @@ static struct grants_row *next_grant(struct slot *s)
 
 	for (struct grants_row *g = rows_grants(s); g != NULL; g = (struct grants_row *)g->row.next)
 		if (g->expires_at_us != 0 && g->remaining_micros > 0 &&
-		    (first == NULL || g->expires_at_us < first->expires_at_us))
+		    (first == NULL || expiry_next_us(g) < expiry_next_us(first)))
 			first = g;
 	return first;
 }
@@ -67,6 +69,19 @@ static void expire_grant(struct decide *d, struct slot *s, struct grants_row *g)
 	effects_expire_grant(d, s, g, &t);
 }
 
+/* Tells a term before the expiry.  When the account was not looked at in time, a term is told only if the next one is
+ * still ahead. */
+static void warn_of_expiry(struct decide *d, struct slot *s, struct grants_row *g)
+{
+	const int64_t days = expiry_term_days(g->warned);
+
+	CHECK(g->remaining_micros > 0 && expiry_next_us(g) <= d->now_us);
+	g->warned++;
+	rows_touch(d->rows, &g->row);
+	if (expiry_next_us(g) > d->now_us)
+		alert_grant(d, s, g, days);
+}
+
 /* The kinds of events.  Events that fall due at the same time are taken in this order. */
 enum kind { DUE_HOLD, DUE_MONTH, DUE_PERIOD, DUE_GRANT, DUE_SUSPENSION, DUE_KINDS };
 
@@ -93,7 +108,7 @@ static void look(struct decide *d, struct slot *s, struct holds_row *hold, struc
 	due->at_us[DUE_HOLD] = due->hold != NULL ? due->hold->expires_at_us : DUE_NEVER;
 	due->at_us[DUE_MONTH] = w != NULL ? at_or_never(w->statement_at_us) : DUE_NEVER;
 	due->at_us[DUE_PERIOD] = w != NULL ? at_or_never(w->period_end_us) : DUE_NEVER;
-	due->at_us[DUE_GRANT] = due->grant != NULL ? due->grant->expires_at_us : DUE_NEVER;
+	due->at_us[DUE_GRANT] = due->grant != NULL ? expiry_next_us(due->grant) : DUE_NEVER;
 	due->at_us[DUE_SUSPENSION] = w != NULL ? at_or_never(w->suspend_at_us) : DUE_NEVER;
 }
 
@@ -122,7 +137,10 @@ static void happen(struct decide *d, struct slot *s, enum kind k, const struct d
 		break;
 	case DUE_GRANT:
 		CHECK(due->grant != NULL);
-		expire_grant(d, s, due->grant);
+		if (expiry_next_us(due->grant) < due->grant->expires_at_us)
+			warn_of_expiry(d, s, due->grant);
+		else
+			expire_grant(d, s, due->grant);
 		break;
 	case DUE_SUSPENSION:
 		bill_suspend(d, s);

@@ -1,6 +1,7 @@
 #include "ledger/decide/row_check.h"
 
 #include "base/check.h"
+#include "ledger/decide/expiry.h"
 #include "ledger/decide/identity.h"
 
 /* ---- the account ----------------------------------------------------------------------------------- */
@@ -48,6 +49,7 @@ void row_check_grant(const struct grants_row *g)
 	CHECK(g->remaining_micros >= 0 && g->remaining_micros <= g->amount_micros);
 	CHECK(g->type >= 0 && g->type < TRANSACTION_COUNT);
 	CHECK(g->priority >= 0);
+	CHECK(g->warned >= 0 && g->warned <= EXPIRY_TERMS);
 }
 
 void row_check_hold(const struct holds_row *h)
@@ -261,9 +263,12 @@ void row_check_entry(const struct entries_row *e)
 
 void row_check_alert(const struct alerts_row *l)
 {
-	CHECK(l->seq > 0 && l->arming > 0 && l->arming <= l->seq);
+	CHECK(l->seq > 0 && l->arming > 0);
 	CHECK(l->kind >= 0 && l->kind < ALERT_COUNT);
 	CHECK(l->threshold_micros >= 0);
+	/* The arming of a grant that expires is the grant's seq. */
+	CHECK(l->kind == ALERT_GRANT_EXPIRING || l->arming <= l->seq);
+	CHECK((l->kind == ALERT_GRANT_EXPIRING) == (l->days != 0) && (l->days != 0) == (l->expires_at_us != 0));
 	/* Only a limit is of a kind, and somebody's. */
 	CHECK((l->kind == ALERT_LIMIT_REACHED) == (l->limit_kind != LIMIT_NONE));
 	CHECK(l->kind == ALERT_LIMIT_REACHED || l->member[0] == '\0');

@@ -38,6 +38,7 @@ bool current_grant_load(struct rows *r, struct slot *s)
 	if (g != NULL) {
 		CHECK(g->row.change == ROW_CLEAN);
 		g->remaining_micros = a->current_remaining_micros;
+		g->warned = a->current_warned;
 		return true;
 	}
 	g = (struct grants_row *)rows_alloc(r, TABLE_GRANTS);
@@ -49,6 +50,7 @@ bool current_grant_load(struct rows *r, struct slot *s)
 	g->amount_micros = a->current_amount_micros;
 	g->remaining_micros = a->current_remaining_micros;
 	g->created_at_us = a->current_created_at_us;
+	g->warned = a->current_warned;
 	CHECK(g->row.change == ROW_CLEAN && g->row.table == TABLE_GRANTS);
 	return !rows_failed(r) && rows_load(r, s, &g->row);
 }
@@ -63,6 +65,7 @@ static void copy(struct accounts_row *a, const struct grants_row *g)
 	a->current_amount_micros = g->amount_micros;
 	a->current_remaining_micros = g->remaining_micros;
 	a->current_created_at_us = g->created_at_us;
+	a->current_warned = g->warned;
 }
 
 static void copy_none(struct accounts_row *a)
@@ -70,6 +73,7 @@ static void copy_none(struct accounts_row *a)
 	a->current_grant_seq = CURRENT_GRANT_NONE;
 	a->current_type = a->current_priority = a->current_expires_at_us = 0;
 	a->current_amount_micros = a->current_remaining_micros = a->current_created_at_us = 0;
+	a->current_warned = 0;
 }
 
 /* The row of the current grant need not be written, because the copy is.  A grant that is current no more gets its true
