@@ -306,6 +306,37 @@ ALTER TABLE topups
   ADD COLUMN IF NOT EXISTS consent_seq BIGINT NOT NULL DEFAULT 0,
   ADD COLUMN IF NOT EXISTS save_card TINYINT NOT NULL DEFAULT 0;
 
+-- ---- the operator's alerts -------------------------------------------------------------------------------
+
+-- Something that the operator is told, once: written with its cause, and the key keeps a second one out.  ended_at_us 0: the
+-- condition lasts, and no other one of its kind and subject is told meanwhile.
+CREATE TABLE IF NOT EXISTS operator_alerts (
+  id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  kind TINYINT NOT NULL,
+  subject VARCHAR(128) NOT NULL,
+  arming BIGINT NOT NULL,
+  detail VARCHAR(255) NOT NULL DEFAULT '',
+  value BIGINT NOT NULL DEFAULT 0,
+  bound BIGINT NOT NULL DEFAULT 0,
+  ended_at_us BIGINT NOT NULL DEFAULT 0,
+  told TINYINT NOT NULL DEFAULT 0,
+  created_at_us BIGINT NOT NULL,
+  UNIQUE KEY once (kind, subject, arming),
+  KEY told (told, id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- Figures of an hour, in each unit: requests that ended, holds that expired, settlements, and those by the estimate.
+CREATE TABLE IF NOT EXISTS hours (
+  from_us BIGINT NOT NULL,
+  unit TINYINT NOT NULL,
+  ended BIGINT NOT NULL,
+  expired BIGINT NOT NULL,
+  settled BIGINT NOT NULL,
+  estimated BIGINT NOT NULL,
+  cost_micros BIGINT NOT NULL,
+  PRIMARY KEY (from_us, unit)
+) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin;
+
 -- ---- guard ----------------------------------------------------------------------------------------------
 
 -- The charge of an expired hold, and the windows that counted it.  A late settlement that costs less gives the rest back

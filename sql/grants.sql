@@ -31,6 +31,7 @@ GRANT UPDATE ON octroi.statements TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.outbox TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.recharges TO 'octroi'@'localhost';
 GRANT UPDATE (told) ON octroi.alerts TO 'octroi'@'localhost';
+GRANT UPDATE (told, ended_at_us) ON octroi.operator_alerts TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.endpoints TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.deliveries TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.mails TO 'octroi'@'localhost';

@@ -544,12 +544,35 @@ static bool policies_valid(const char *text)
 	return true;
 }
 
+#define OPERATOR_ADDRESSES_MAX 5
+
+static bool are_addresses(const char *text)
+{
+	char address[SMTP_ADDRESS_MAX + 1];
+	int count = 0;
+
+	while (*text != '\0') {
+		const size_t length = strcspn(text, " ");
+
+		if (length == 0 || length > SMTP_ADDRESS_MAX || ++count > OPERATOR_ADDRESSES_MAX)
+			return false;
+		(void)snprintf(address, sizeof(address), "%.*s", (int)length, text);
+		if (!smtp_address_valid(address))
+			return false;
+		text += length + (text[length] == ' ' ? 1 : 0);
+	}
+	return true;
+}
+
 /* Checks the rules that a key's range cannot express. */
 /* Without TLS passwords and names would be read on the way; within this machine nobody is on it. */
 static void mail_check(struct loading *g, const struct config *c)
 {
 	const bool plain = strncmp(c->smtp_url, "smtp://", 7) == 0, off = strcmp(c->smtp_tls, "off") == 0;
 
+	if (!are_addresses(c->operator_mail))
+		(void)complain(g, "%s: operator_mail must be at most %d addresses with blanks between",
+		               where(g, "operator_mail"), OPERATOR_ADDRESSES_MAX);
 	if (c->smtp_url[0] == '\0')
 		return;
 	if (!plain && strncmp(c->smtp_url, "smtps://", 8) != 0)

@@ -116,6 +116,7 @@ struct courier_options options_courier(const struct config *c, struct pool *pool
 	                            .ca_file = c->outgoing_ca_file,
 	                            .tls = strcmp(c->smtp_tls, "off") != 0},
 	                 .currency = c->currency,
-	                 .page = page},
+	                 .page = page,
+	                 .operators = c->operator_mail},
 	};
 }

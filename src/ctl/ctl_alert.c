@@ -2,6 +2,7 @@
 
 #include "ctl/ctl.h"
 #include "ctl/listing.h"
+#include "db/operator_alert.h"
 #include "db/sql.h"
 #include "ledger/command.h"
 #include "ledger/names.h"
@@ -49,10 +50,39 @@ static void put_alert_query(struct buf *sql, const char *account, int64_t limit)
 	sql_int(sql, limit);
 }
 
+static int take_operators(void *context, const struct db_row *row)
+{
+	const struct account_key none = {{0}};
+	struct listing *l = context;
+	char id[ID_PUBLIC_MAX];
+
+	id_public_format(&none, db_int(row, 0), id);
+	listing_row(l);
+	listing_text(l, "id", "alert", id);
+	listing_text(l, "kind", "kind", operator_alert_name(db_int(row, 1)));
+	listing_text(l, "subject", "subject", row->field[2]);
+	listing_text(l, "detail", "detail", row->field[3]);
+	listing_int(l, "value", "value", db_int(row, 4));
+	listing_int(l, "bound", "bound", db_int(row, 5));
+	listing_time(l, "endedAt", "ended", db_int(row, 6));
+	listing_time(l, "createdAt", "created", db_int(row, 7));
+	return CTL_OK;
+}
+
+static void put_operators_query(struct buf *sql, int64_t limit)
+{
+	sql_literal(sql,
+	            "SELECT id, kind, subject, detail, value, bound, ended_at_us, created_at_us FROM operator_alerts"
+	            " ORDER BY id DESC LIMIT ");
+	sql_int(sql, limit);
+}
+
 int ctl_alert_list(struct ctl *c)
 {
 	const char *limit_text = NULL, *account = NULL;
-	const struct ctl_option options[] = {{.name = "--limit", .value = &limit_text}, {0}};
+	bool operators = false;
+	const struct ctl_option options[] = {
+		{.name = "--operator", .flag = &operators}, {.name = "--limit", .value = &limit_text}, {0}};
 	int64_t limit = LIST_LIMIT;
 	struct listing *l;
 	struct buf sql;
@@ -64,10 +94,15 @@ int ctl_alert_list(struct ctl *c)
 		return ctl_fail("%s is no account id", account);
 	if (limit_text != NULL && ctl_integer(limit_text, "--limit", 1, LIST_LIMIT, &limit) != CTL_OK)
 		return CTL_FAILED;
+	if (operators && account != NULL)
+		return ctl_fail("the operator's alerts are of no account");
 	buf_init(&sql, 2048);
-	put_alert_query(&sql, account, limit);
+	if (operators)
+		put_operators_query(&sql, limit);
+	else
+		put_alert_query(&sql, account, limit);
 	l = listing_new("alerts");
-	result = ctl_rows(c, &sql, take_listed_alert, l);
+	result = ctl_rows(c, &sql, operators ? take_operators : take_listed_alert, l);
 	if (result == CTL_OK)
 		listing_print(l, c);
 	buf_free(&sql);

@@ -10,6 +10,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "ctl/ctl.h"
+#include "db/operator_alert.h"
 
 #define FINDING_MAX 4096
 #define PATH_BYTES_MAX 4096
@@ -175,6 +176,27 @@ static void print_report(const struct ctl *c, const struct files *f, const struc
 	buf_free(&head);
 }
 
+/* The operator is told once, until an audit of the same accounts is clean. */
+static void tell_operator(struct ctl *c, const char *account, const struct audit_report *r)
+{
+	const char *subject = account != NULL ? account : "";
+	char detail[64];
+	int result;
+
+	(void)snprintf(detail, sizeof(detail), "%lld findings", (long long)r->findings);
+	if (r->findings == 0)
+		result = operator_alert_end(ctl_db(c), OPERATOR_AUDIT_FAILED, subject);
+	else
+		result = operator_alert_add(ctl_db(c), &(struct operator_alert){.kind = OPERATOR_AUDIT_FAILED,
+		                                                                .subject = subject,
+		                                                                .detail = detail,
+		                                                                .value = r->findings,
+		                                                                .lasts = true});
+	if (result < 0)
+		(void)fprintf(stderr, "octroictl: the operator's alert could not be written: %s\n",
+		              db_error(ctl_db(c)));
+}
+
 static int run_audit(struct ctl *c, struct files *f)
 {
 	const char *account = f->request.account;
@@ -192,6 +214,7 @@ static int run_audit(struct ctl *c, struct files *f)
 	if (account != NULL && report.accounts == 0 && report.findings == 0)
 		return ctl_fail("there is no account %s", account);
 	print_report(c, f, &report);
+	tell_operator(c, account, &report);
 	return report.findings == 0 ? CTL_OK : CTL_NO;
 }
 

@@ -6,6 +6,7 @@
 #include "clients/webhook.h"
 #include "ctl/ctl.h"
 #include "ctl/listing.h"
+#include "db/operator_alert.h"
 #include "db/sql.h"
 #include "ledger/command.h"
 #include "ledger/names.h"
@@ -60,7 +61,18 @@ static int only_endpoint(struct ctl *c, int64_t *id)
 
 /* ---- kinds of alerts ------------------------------------------------------------------------------ */
 
-/* Reads "balance_low,suspended" as a bit for each kind. */
+#define KINDS (OPERATOR_KIND_FIRST + OPERATOR_ALERTS)
+#define NO_ACCOUNT "0x00000000000000000000000000000000" /* of the operator's alerts */
+
+/* The name of an account's alert, or of the operator's; "" for the numbers between them. */
+static const char *kind_name(int64_t kind)
+{
+	if (kind >= OPERATOR_KIND_FIRST)
+		return operator_alert_name(kind - OPERATOR_KIND_FIRST);
+	return kind < ALERT_COUNT ? names_alert(kind) : "";
+}
+
+/* Reads "balance_low,price_changed" as a bit for each kind. */
 static int parse_kinds(const char *text, int64_t *kinds)
 {
 	*kinds = 0;
@@ -68,10 +80,10 @@ static int parse_kinds(const char *text, int64_t *kinds)
 		const size_t length = strcspn(name, ",");
 		int kind = 0;
 
-		while (kind < ALERT_COUNT &&
-		       (strlen(names_alert(kind)) != length || strncmp(names_alert(kind), name, length) != 0))
+		while (kind < KINDS && (length == 0 || strlen(kind_name(kind)) != length ||
+		                        strncmp(kind_name(kind), name, length) != 0))
 			kind++;
-		if (kind == ALERT_COUNT)
+		if (kind == KINDS)
 			return ctl_wrong("%.*s is no kind of alert", (int)length, name);
 		*kinds |= INT64_C(1) << kind;
 		name += length + (name[length] == ',' ? 1 : 0);
@@ -81,13 +93,13 @@ static int parse_kinds(const char *text, int64_t *kinds)
 
 static void put_alert_kinds(struct listing *l, int64_t kinds)
 {
-	char text[ALERT_COUNT * 32] = "";
+	char text[KINDS * 32] = "";
 	size_t length = 0;
 
-	for (int kind = 0; kind < ALERT_COUNT; kind++)
+	for (int kind = 0; kind < KINDS; kind++)
 		if ((kinds >> kind & 1) != 0)
 			length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s", length > 0 ? "," : "",
-			                           names_alert(kind));
+			                           kind_name(kind));
 	listing_text(l, "kinds", "kinds", kinds == 0 ? "all" : text);
 }
 
@@ -426,7 +438,7 @@ static int take_delivery_row(void *context, const struct db_row *row)
 	listing_int(l, "endpoint", "endpoint", db_int(row, 1));
 	listing_text(l, "alert", "alert", id);
 	listing_text(l, "account", "account", row->field[2]);
-	listing_text(l, "kind", "kind", names_alert(db_int(row, 5)));
+	listing_text(l, "kind", "kind", kind_name(db_int(row, 5)));
 	listing_text(l, "state", "state", delivery_states[db_int(row, 6)]);
 	listing_int(l, "attempts", "attempts", db_int(row, 7));
 	listing_int(l, "status", "status", db_int(row, 8));
@@ -440,11 +452,14 @@ static int take_delivery_row(void *context, const struct db_row *row)
 
 static void put_deliveries_query(struct buf *sql, int64_t id, bool failed, int64_t limit)
 {
-	sql_literal(sql,
-	            "SELECT v.id, v.endpoint_id, a.external_id, v.account_id, v.alert_seq, l.kind, v.state, v.attempts,"
-	            " v.status, v.took_us, v.error, v.next_at_us, v.attempted_at_us, v.created_at_us FROM deliveries v"
-	            " JOIN accounts a ON a.id = v.account_id JOIN alerts l ON l.account_id = v.account_id"
-	            " AND l.seq = v.alert_seq WHERE v.endpoint_id = ");
+	sql_literal(sql, "SELECT v.id, v.endpoint_id, COALESCE(a.external_id, ''), v.account_id, v.alert_seq,"
+	                 " COALESCE(l.kind, o.kind + ");
+	sql_int(sql, OPERATOR_KIND_FIRST);
+	sql_literal(sql, "), v.state, v.attempts, v.status, v.took_us, v.error, v.next_at_us, v.attempted_at_us,"
+	                 " v.created_at_us FROM deliveries v LEFT JOIN accounts a ON a.id = v.account_id"
+	                 " LEFT JOIN alerts l ON l.account_id = v.account_id AND l.seq = v.alert_seq"
+	                 " LEFT JOIN operator_alerts o ON v.account_id = " NO_ACCOUNT " AND o.id = v.alert_seq"
+	                 " WHERE (l.seq IS NOT NULL OR o.id IS NOT NULL) AND v.endpoint_id = ");
 	sql_int(sql, id);
 	if (failed) {
 		sql_literal(sql, " AND v.error <> '' AND v.state <> ");
@@ -481,20 +496,39 @@ int ctl_endpoint_deliveries(struct ctl *c)
 }
 
 /* Alerts of before the endpoint, or of while it was off, have no delivery yet. */
+static void put_missed(struct buf *sql, int64_t id, int64_t since_us, bool operators)
+{
+	sql_literal(sql, "INSERT IGNORE INTO deliveries (endpoint_id, account_id, alert_seq, next_at_us, created_at_us)"
+	                 " SELECT e.id, ");
+	if (operators) {
+		sql_literal(sql, NO_ACCOUNT ", l.id, " NOW ", " NOW " FROM endpoints e JOIN operator_alerts l"
+		                            " ON e.kinds = 0 OR (e.kinds >> (l.kind + ");
+		sql_int(sql, OPERATOR_KIND_FIRST);
+		sql_literal(sql, ")) & 1 WHERE e.id = ");
+	} else {
+		sql_literal(sql, "l.account_id, l.seq, " NOW ", " NOW " FROM endpoints e JOIN alerts l"
+		                 " ON e.kinds = 0 OR (e.kinds >> l.kind) & 1 WHERE e.id = ");
+	}
+	sql_int(sql, id);
+	sql_literal(sql, " AND l.told = 1 AND l.created_at_us >= ");
+	sql_int(sql, since_us);
+}
+
 static int add_missed(struct ctl *c, int64_t id, int64_t since_us, int64_t *count)
 {
+	int result = CTL_OK;
 	struct buf sql;
-	int result;
 
+	*count = 0;
 	buf_init(&sql, SQL_MAX);
-	sql_literal(&sql,
-	            "INSERT IGNORE INTO deliveries (endpoint_id, account_id, alert_seq, next_at_us, created_at_us)"
-	            " SELECT e.id, l.account_id, l.seq, " NOW ", " NOW " FROM endpoints e JOIN alerts l"
-	            " ON e.kinds = 0 OR (e.kinds >> l.kind) & 1 WHERE e.id = ");
-	sql_int(&sql, id);
-	sql_literal(&sql, " AND l.told = 1 AND l.created_at_us >= ");
-	sql_int(&sql, since_us);
-	result = change_rows(c, &sql, count);
+	for (int operators = 0; operators < 2 && result == CTL_OK; operators++) {
+		int64_t added = 0;
+
+		buf_reset(&sql);
+		put_missed(&sql, id, since_us, operators != 0);
+		result = change_rows(c, &sql, &added);
+		*count += added;
+	}
 	buf_free(&sql);
 	return result;
 }

@@ -6,6 +6,7 @@
 #include "options.h"
 #include "worker/courier.h"
 #include "worker/prober.h"
+#include "worker/watch.h"
 #include "worker/worker.h"
 
 #define SWEEP_MAX 256
@@ -49,7 +50,7 @@ static int tell_once(struct ctl *c)
 
 int ctl_tick(struct ctl *c)
 {
-	int64_t touched = 0, pruned = 0, looks_us = 0;
+	int64_t touched = 0, pruned = 0, looks_us = 0, watches_us = 0;
 	struct sweep_place place = {0};
 	struct listing *l;
 	int count, worked, told;
@@ -71,6 +72,8 @@ int ctl_tick(struct ctl *c)
 	worked = work_once(c);
 	if (worked < 0)
 		return ctl_fail("what is due outside could not be read");
+	if (watch_due(c->config, c->pool, &watches_us) < 0)
+		return ctl_fail("the hours that are over could not be looked at");
 	told = tell_once(c);
 	if (told < 0)
 		return ctl_fail("the alerts that are to be told could not be read");

@@ -1,11 +1,13 @@
 #include "prices/pricestore.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "db/operator_alert.h"
 #include "db/sql.h"
 #include "prices/book.h"
 #include "prices/planstore.h"
@@ -169,6 +171,31 @@ static enum db_result insert_prices(struct writing *w)
 	return result;
 }
 
+static int stop_at_price(void *context, const struct price *p)
+{
+	(void)context;
+	(void)p;
+	return 1;
+}
+
+/* The first prices of all are no news. */
+static enum db_result tell_operator(struct writing *w)
+{
+	char subject[32];
+	struct operator_alert alert = {.kind = OPERATOR_PRICE_CHANGED,
+	                               .subject = subject,
+	                               .detail = w->change->note,
+	                               .arming = w->report->version};
+
+	if (w->report->stored == 0 || book_each_row(w->book, stop_at_price, NULL) == 0)
+		return DB_OK;
+	(void)snprintf(subject, sizeof(subject), "version %lld", (long long)w->report->version);
+	alert.value = w->report->stored;
+	buf_reset(&w->sql);
+	operator_alert_sql(&w->sql, &alert);
+	return run_statement(w);
+}
+
 static int stop_change(void *context, const struct plan *p)
 {
 	(void)context;
@@ -232,6 +259,8 @@ static enum db_result attempt_change(struct writing *w, enum pricestore_result *
 	if (w->book == NULL)
 		return db_connected(w->d) ? DB_FAULT : DB_LOST;
 	result = insert_prices(w);
+	if (result == DB_OK)
+		result = tell_operator(w);
 	if (result == DB_OK)
 		result = insert_plans(w);
 	if (result != DB_OK)

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "db/operator_alert.h"
 #include "db/sql.h"
+#include "db/transaction.h"
 #include "ledger/sql_numbers.h"
 #include "queries/due.h"
 #include "queries/mails.h"
@@ -13,6 +15,7 @@
 #define NOW SQL_NOW_US
 #define HAND_ON_MAX 64
 #define ENDPOINTS_MAX 64
+#define NO_ACCOUNT "0x00000000000000000000000000000000" /* of the operator's alerts */
 
 /* ---- handing on ---------------------------------------------------------------------------------- */
 
@@ -29,6 +32,8 @@ struct untold_list {
 	struct untold alerts[HAND_ON_MAX];
 	int count;
 };
+
+_Static_assert(ALERT_COUNT <= OPERATOR_KIND_FIRST && OPERATOR_KIND_FIRST + OPERATOR_ALERTS < 63, "endpoints.kinds");
 
 struct target_list {
 	struct target targets[ENDPOINTS_MAX];
@@ -53,6 +58,18 @@ static int read_untold(struct db *d, struct buf *sql, struct untold_list *list)
 	buf_reset(sql);
 	sql_literal(sql,
 	            "SELECT account_id,seq,kind FROM alerts WHERE told=0 ORDER BY created_at_us,account_id,seq LIMIT ");
+	sql_int(sql, HAND_ON_MAX);
+	return (int)db_read(d, sql, take_untold, list);
+}
+
+/* The operator's have an account of zeros. */
+static int read_untold_operators(struct db *d, struct buf *sql, struct untold_list *list)
+{
+	list->count = 0;
+	buf_reset(sql);
+	sql_literal(sql, "SELECT " NO_ACCOUNT ",id,kind+");
+	sql_int(sql, OPERATOR_KIND_FIRST);
+	sql_literal(sql, " FROM operator_alerts WHERE told=0 ORDER BY id LIMIT ");
 	sql_int(sql, HAND_ON_MAX);
 	return (int)db_read(d, sql, take_untold, list);
 }
@@ -118,8 +135,21 @@ static int note_told(struct db *d, struct buf *sql, const struct untold *alerts,
 	return db_change(d, sql) >= 0 ? 0 : -1;
 }
 
+static int note_operators_told(struct db *d, struct buf *sql, const struct untold *alerts, int count)
+{
+	buf_reset(sql);
+	sql_literal(sql, "UPDATE operator_alerts SET told=1 WHERE id IN (");
+	for (int i = 0; i < count; i++) {
+		if (i > 0)
+			sql_literal(sql, ",");
+		sql_int(sql, alerts[i].seq);
+	}
+	sql_literal(sql, ")");
+	return db_change(d, sql) >= 0 ? 0 : -1;
+}
+
 /* A cut between the steps repeats them: a delivery is there once, whoever adds it. */
-int endpoints_hand_on(struct db *d, bool mail)
+static int hand_on(struct db *d, bool mail, bool operators)
 {
 	struct untold_list untold;
 	struct target_list to = {.count = 0};
@@ -127,7 +157,7 @@ int endpoints_hand_on(struct db *d, bool mail)
 	struct buf sql;
 
 	buf_init(&sql, SQL_MAX);
-	count = read_untold(d, &sql, &untold);
+	count = operators ? read_untold_operators(d, &sql, &untold) : read_untold(d, &sql, &untold);
 	if (count > 0 && read_targets(d, &sql, &to) < 0)
 		result = -1;
 	for (int i = 0; i < to.count && result == 0; i++)
@@ -135,9 +165,20 @@ int endpoints_hand_on(struct db *d, bool mail)
 	for (int i = 0; i < count && mail && result == 0; i++)
 		result = mails_hand_on(d, &untold.alerts[i].account, untold.alerts[i].seq, untold.alerts[i].kind);
 	if (count > 0 && result == 0)
-		result = note_told(d, &sql, untold.alerts, count);
+		result = operators ? note_operators_told(d, &sql, untold.alerts, count)
+		                   : note_told(d, &sql, untold.alerts, count);
 	buf_free(&sql);
 	return result == 0 ? count : -1;
+}
+
+int endpoints_hand_on(struct db *d, bool mail)
+{
+	return hand_on(d, mail, false);
+}
+
+int endpoints_hand_on_operators(struct db *d, bool mail)
+{
+	return hand_on(d, mail, true);
 }
 
 /* ---- claims -------------------------------------------------------------------------------------- */
@@ -204,6 +245,9 @@ static int take_delivery(void *context, const struct db_row *row)
 	                                     .expires_at_us = db_int(row, 19),
 	                                     .member = claim->member};
 	(void)snprintf(claim->member, sizeof(claim->member), "%s", row->field[20]);
+	(void)snprintf(claim->detail, sizeof(claim->detail), "%s", row->field[21]);
+	claim->value = db_int(row, 22);
+	claim->bound = db_int(row, 23);
 	return 0;
 }
 
@@ -211,13 +255,21 @@ static int take_delivery(void *context, const struct db_row *row)
 static int find_delivery(struct db *d, struct buf *sql, struct due_delivery *found)
 {
 	buf_reset(sql);
-	sql_literal(sql,
-	            "SELECT v.id,v.attempts,v.claimed_until_us," NOW ",v.account_id,a.external_id,e.url,e.inside,"
-	            "e.failures,e.secret,IF(e.old_until_us>" NOW ",e.old_secret,''),l.seq,l.kind,l.threshold_micros,"
-	            "l.limit_kind,l.amount_micros,l.balance_micros,l.created_at_us,l.days,l.expires_at_us,l.member"
-	            " FROM deliveries v"
-	            " JOIN endpoints e ON e.id=v.endpoint_id JOIN accounts a ON a.id=v.account_id"
-	            " JOIN alerts l ON l.account_id=v.account_id AND l.seq=v.alert_seq WHERE v.endpoint_id=");
+	sql_literal(sql, "SELECT v.id,v.attempts,v.claimed_until_us," NOW
+	                 ",v.account_id,COALESCE(a.external_id,''),e.url,e.inside,"
+	                 "e.failures,e.secret,IF(e.old_until_us>" NOW
+	                 ",e.old_secret,''),v.alert_seq,COALESCE(l.kind,o.kind+");
+	sql_int(sql, OPERATOR_KIND_FIRST);
+	sql_literal(
+		sql,
+		"),COALESCE(l.threshold_micros,0),COALESCE(l.limit_kind,0),COALESCE(l.amount_micros,0),"
+		"COALESCE(l.balance_micros,0),COALESCE(l.created_at_us,o.created_at_us),COALESCE(l.days,0),"
+		"COALESCE(l.expires_at_us,0),COALESCE(l.member,o.subject),COALESCE(o.detail,''),COALESCE(o.value,0),"
+		"COALESCE(o.bound,0) FROM deliveries v JOIN endpoints e ON e.id=v.endpoint_id"
+		" LEFT JOIN accounts a ON a.id=v.account_id"
+		" LEFT JOIN alerts l ON l.account_id=v.account_id AND l.seq=v.alert_seq"
+		" LEFT JOIN operator_alerts o ON v.account_id=" NO_ACCOUNT " AND o.id=v.alert_seq"
+		" WHERE (l.seq IS NOT NULL OR o.id IS NOT NULL) AND v.endpoint_id=");
 	sql_int(sql, found->claim->endpoint_id);
 	sql_literal(sql, " AND " DUE " ORDER BY v.next_at_us LIMIT 1");
 	return (int)db_read(d, sql, take_delivery, found);
@@ -283,6 +335,44 @@ static int64_t end_endpoint(struct db *d, struct buf *sql, const struct endpoint
 	return db_change(d, sql);
 }
 
+static int64_t end_delivery(struct db *d, struct buf *sql, const struct endpoint_claim *claim,
+                            const struct endpoint_end *end)
+{
+	buf_reset(sql);
+	sql_literal(sql, "UPDATE deliveries SET claimed_until_us=0,attempted_at_us=" NOW ",state=");
+	sql_int(sql, end->state);
+	sql_literal(sql, ",next_at_us=" NOW "+");
+	sql_int(sql, end->wait_us);
+	sql_literal(sql, ",status=");
+	sql_int(sql, end->status);
+	sql_literal(sql, ",error=");
+	sql_text(sql, end->error);
+	sql_literal(sql, ",took_us=");
+	sql_int(sql, end->took_us);
+	sql_literal(sql, " WHERE id=");
+	sql_int(sql, claim->id);
+	due_put_held(sql, claim->until_us);
+	return db_change(d, sql);
+}
+
+/* The operator is told in the transaction that switches the endpoint off. */
+static int64_t switch_off(struct db *d, struct buf *sql, const struct endpoint_claim *claim,
+                          const struct endpoint_end *end)
+{
+	char subject[32];
+	int64_t changed;
+
+	if (transaction_begin(d) < 0)
+		return -1;
+	(void)snprintf(subject, sizeof(subject), "%lld", (long long)claim->endpoint_id);
+	changed = end_endpoint(d, sql, claim, end);
+	if (changed > 0 && operator_alert_add(d, &(struct operator_alert){.kind = OPERATOR_ENDPOINT_DISABLED,
+	                                                                  .subject = subject,
+	                                                                  .detail = end->off}) < 0)
+		changed = -1;
+	return transaction_end(d, (int)changed);
+}
+
 /* The endpoint comes first: after a cut in between, the delivery is repeated, and ends the same way. */
 int endpoints_end(struct db *d, const struct endpoint_claim *claim, const struct endpoint_end *end)
 {
@@ -290,24 +380,9 @@ int endpoints_end(struct db *d, const struct endpoint_claim *claim, const struct
 	int64_t changed;
 
 	buf_init(&sql, SQL_MAX);
-	changed = end_endpoint(d, &sql, claim, end);
-	if (changed >= 0) {
-		buf_reset(&sql);
-		sql_literal(&sql, "UPDATE deliveries SET claimed_until_us=0,attempted_at_us=" NOW ",state=");
-		sql_int(&sql, end->state);
-		sql_literal(&sql, ",next_at_us=" NOW "+");
-		sql_int(&sql, end->wait_us);
-		sql_literal(&sql, ",status=");
-		sql_int(&sql, end->status);
-		sql_literal(&sql, ",error=");
-		sql_text(&sql, end->error);
-		sql_literal(&sql, ",took_us=");
-		sql_int(&sql, end->took_us);
-		sql_literal(&sql, " WHERE id=");
-		sql_int(&sql, claim->id);
-		due_put_held(&sql, claim->until_us);
-		changed = db_change(d, &sql);
-	}
+	changed = end->off != NULL ? switch_off(d, &sql, claim, end) : end_endpoint(d, &sql, claim, end);
+	if (changed >= 0)
+		changed = end_delivery(d, &sql, claim, end);
 	buf_free(&sql);
 	return changed < 0 ? -1 : changed > 0;
 }

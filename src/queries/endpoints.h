@@ -19,8 +19,10 @@
 #define ENDPOINTS_BUSY_MAX 16
 
 /* Hands alerts on that nobody was told of yet: a delivery for each endpoint that is on and wants the kind, once each,
- * and with mail true to the mails.  Returns the number of alerts, or -1: the database failed. */
+ * and with mail true to the mails.  endpoints_hand_on_operators: those of the operator.  Returns the number of
+ * alerts, or -1: the database failed. */
 int endpoints_hand_on(struct db *d, bool mail);
+int endpoints_hand_on_operators(struct db *d, bool mail);
 
 /* Endpoints whose deliveries are not claimed now. */
 struct endpoints_busy {
@@ -36,8 +38,10 @@ struct endpoint_claim {
 	int64_t failures; /* of the endpoint, in a row */
 	struct account_key account;
 	char account_id[ID_ACCOUNT_MAX + 1]; /* the application's */
-	struct alerts_shown alert;           /* its member is the text below */
-	char member[ENDPOINTS_MEMBER_MAX];
+	struct alerts_shown alert;           /* its member is the text below; of the operator's, seq, kind and time */
+	char member[ENDPOINTS_MEMBER_MAX];   /* of the operator's, the subject */
+	char detail[ENDPOINTS_MEMBER_MAX];   /* of the operator's, as are value and bound */
+	int64_t value, bound;
 	char url[ENDPOINTS_URL_MAX];
 	bool inside;
 	unsigned char secrets[2][ENDPOINTS_SECRET_BYTES];

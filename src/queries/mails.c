@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "db/operator_alert.h"
 #include "db/sql.h"
 #include "ledger/sql_numbers.h"
 #include "queries/due.h"
@@ -93,6 +94,7 @@ int mails_hand_on(struct db *d, const struct account_key *account, int64_t seq, 
 struct due_mail {
 	struct due due;
 	struct mail_claim *claim;
+	const char *operators; /* the addresses of the operator's mails */
 };
 
 static int take_mail(void *context, const struct db_row *row)
@@ -117,28 +119,63 @@ static int take_mail(void *context, const struct db_row *row)
 	(void)snprintf(claim->addresses, sizeof(claim->addresses), "%s", row->field[13]);
 	(void)snprintf(claim->name, sizeof(claim->name), "%s", row->field[14]);
 	claim->french = strncmp(language, "fr", 2) == 0;
+	claim->of_operator = claim->kind >= OPERATOR_KIND_FIRST;
 	return 0;
 }
 
 static int find_mail(struct db *d, struct buf *sql, struct due_mail *mail)
 {
 	sql_literal(sql,
-	            "SELECT m.account_id,a.external_id,m.kind,m.number,m.from_seq,m.upto_seq,m.attempts,"
-	            "m.claimed_until_us," NOW ",m.created_at_us,m.sent_mask,m.dead_mask,a.unit,"
-	            "IF(m.upto_seq<>0,m.addresses,CASE COALESCE(p.alert_addresses,'') WHEN '' THEN COALESCE(p.email,'')"
-	            " WHEN '-' THEN '' ELSE p.alert_addresses END),COALESCE(p.name,''),"
+	            "SELECT m.account_id,COALESCE(a.external_id,''),m.kind,m.number,m.from_seq,m.upto_seq,m.attempts,"
+	            "m.claimed_until_us," NOW ",m.created_at_us,m.sent_mask,m.dead_mask,COALESCE(a.unit,0),"
+	            "IF(m.upto_seq<>0,m.addresses,IF(m.kind>=");
+	sql_int(sql, OPERATOR_KIND_FIRST);
+	sql_literal(sql, ",");
+	sql_text(sql, mail->operators);
+	sql_literal(sql,
+	            ",CASE COALESCE(p.alert_addresses,'') WHEN '' THEN COALESCE(p.email,'') WHEN '-' THEN ''"
+	            " ELSE p.alert_addresses END)),COALESCE(p.name,''),"
 	            "IF(COALESCE(p.alert_language,'')<>'',p.alert_language,COALESCE(p.locale,'')) FROM mails m"
-	            " JOIN accounts a ON a.id=m.account_id"
+	            " LEFT JOIN accounts a ON a.id=m.account_id"
 	            " LEFT JOIN profiles p ON p.account_id=m.account_id WHERE " DUE " ORDER BY m.next_at_us LIMIT 1");
 	return (int)db_read(d, sql, take_mail, mail);
+}
+
+static void put_operators_kind(struct buf *sql, const struct mail_claim *claim)
+{
+	sql_literal(sql, " FROM operator_alerts WHERE kind=");
+	sql_int(sql, claim->kind - OPERATOR_KIND_FIRST);
+}
+
+/* Appends the range of the mail's alerts.  The operator's are numbered by id, those of an account by seq. */
+static void put_range(struct buf *sql, const struct mail_claim *claim)
+{
+	if (claim->of_operator) {
+		put_operators_kind(sql, claim);
+		sql_literal(sql, " AND id>");
+		sql_int(sql, claim->from_seq);
+		sql_literal(sql, " AND id<=");
+	} else {
+		sql_literal(sql, " FROM alerts");
+		put_mail_key(sql, &claim->account, claim->kind);
+		sql_literal(sql, " AND seq>");
+		sql_int(sql, claim->from_seq);
+		sql_literal(sql, " AND seq<=");
+	}
+	sql_int(sql, claim->upto_seq);
 }
 
 /* A statement of its own: a locking read of alerts would make a guard wait. */
 static int read_upto(struct db *d, struct buf *sql, struct mail_claim *claim)
 {
 	buf_reset(sql);
-	sql_literal(sql, "SELECT COALESCE(MAX(seq),0) FROM alerts");
-	put_mail_key(sql, &claim->account, claim->kind);
+	if (claim->of_operator) {
+		sql_literal(sql, "SELECT COALESCE(MAX(id),0)");
+		put_operators_kind(sql, claim);
+	} else {
+		sql_literal(sql, "SELECT COALESCE(MAX(seq),0) FROM alerts");
+		put_mail_key(sql, &claim->account, claim->kind);
+	}
 	return db_read_int(d, sql, &claim->upto_seq);
 }
 
@@ -175,10 +212,10 @@ static void put_due_mail(struct buf *sql, const void *context)
 	put_mail_number(sql, mail->claim);
 }
 
-int mails_claim(struct db *d, int64_t lease_us, struct mail_claim *claim)
+int mails_claim(struct db *d, int64_t lease_us, const char *operators, struct mail_claim *claim)
 {
 	static const struct due_table table = {find_due_mail, put_mail_set, put_due_mail};
-	struct due_mail mail = {.claim = claim};
+	struct due_mail mail = {.claim = claim, .operators = operators};
 	const int found = due_claim(d, &table, lease_us, &mail.due, &mail);
 
 	claim->until_us = mail.due.until_us;
@@ -187,15 +224,6 @@ int mails_claim(struct db *d, int64_t lease_us, struct mail_claim *claim)
 }
 
 /* ---- content -------------------------------------------------------------------------------------- */
-
-static void put_range(struct buf *sql, const struct mail_claim *claim)
-{
-	put_mail_key(sql, &claim->account, claim->kind);
-	sql_literal(sql, " AND seq>");
-	sql_int(sql, claim->from_seq);
-	sql_literal(sql, " AND seq<=");
-	sql_int(sql, claim->upto_seq);
-}
 
 struct mail_lines {
 	struct mail_line *lines;
@@ -232,13 +260,20 @@ int mails_read(struct db *d, const struct mail_claim *claim, struct mail_line li
 	int64_t result;
 
 	buf_init(&sql, SQL_MAX);
-	sql_literal(&sql, "SELECT seq,kind,threshold_micros,limit_kind,amount_micros,balance_micros,created_at_us,"
-	                  "days,expires_at_us,member,"
-	                  "(SELECT COUNT(*) FROM alerts");
+	if (claim->of_operator)
+		sql_literal(&sql,
+		            "SELECT id,kind,0,0,0,0,created_at_us,0,0,CONCAT(subject,IF(subject='','',': '),detail),");
+	else
+		sql_literal(&sql, "SELECT seq,kind,threshold_micros,limit_kind,amount_micros,balance_micros,"
+		                  "created_at_us,days,expires_at_us,member,");
+	sql_literal(&sql, "(SELECT COUNT(*)");
 	put_range(&sql, claim);
-	sql_literal(&sql, ") FROM alerts");
+	sql_literal(&sql, ")");
 	put_range(&sql, claim);
-	sql_literal(&sql, " ORDER BY seq LIMIT ");
+	if (claim->of_operator)
+		sql_literal(&sql, " ORDER BY id LIMIT ");
+	else
+		sql_literal(&sql, " ORDER BY seq LIMIT ");
 	sql_int(&sql, MAILS_LINES_MAX);
 	result = db_read(d, &sql, take_mail_line, &read);
 	buf_free(&sql);

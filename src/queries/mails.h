@@ -32,12 +32,14 @@ struct mail_claim {
 	char addresses[MAILS_ADDRESSES_BYTES]; /* blank-separated; a bit of the masks for each */
 	char name[MAILS_NAME_BYTES];           /* the customer's */
 	bool french;
+	bool of_operator; /* its alerts are the operator's, and the kind is above OPERATOR_KIND_FIRST */
 };
-/* Claims the mail that has been due longest, for lease_us.  1: claimed, 0: nothing is due, -1: the database failed. */
-int mails_claim(struct db *d, int64_t lease_us, struct mail_claim *claim);
+/* Claims the mail that has been due longest, for lease_us.  operators: the addresses of the operator's alerts.
+ * 1: claimed, 0: nothing is due, -1: the database failed. */
+int mails_claim(struct db *d, int64_t lease_us, const char *operators, struct mail_claim *claim);
 
 struct mail_line {
-	struct alerts_shown alert; /* its member is the text below */
+	struct alerts_shown alert; /* its member is the text below; of the operator's: subject and detail */
 	char member[MAILS_MEMBER_BYTES];
 };
 /* Reads the mail's alerts, the oldest first, and at most MAILS_LINES_MAX; *count: of all.  Returns how many were read,

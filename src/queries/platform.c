@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "db/ask.h"
+#include "db/operator_alert.h"
 #include "db/sql.h"
 #include "ledger/grant_sql.h"
 #include "ledger/names.h"
@@ -177,6 +178,10 @@ static void sql_of_all(struct ask *q, enum platform_list list, const struct read
 		sql_outbox(q);
 	else if (list == PLATFORM_EVENTS)
 		sql_events(q);
+	else if (list == PLATFORM_OPERATOR)
+		sql_literal(&q->sql,
+		            "SELECT kind,subject,detail,value,bound,ended_at_us,created_at_us FROM operator_alerts"
+		            " ORDER BY id DESC");
 	else if (list == PLATFORM_ALERTS)
 		sql_literal(
 			&q->sql,

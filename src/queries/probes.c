@@ -2,7 +2,9 @@
 
 #include <stdio.h>
 
+#include "db/operator_alert.h"
 #include "db/sql.h"
+#include "db/transaction.h"
 
 #define SQL_MAX ((size_t)4 * 1024)
 
@@ -79,7 +81,7 @@ int probes_claim(struct db *d, const char *provider, int64_t every_us, int64_t l
 	return changed < 0 ? -1 : changed > 0;
 }
 
-int probes_note(struct db *d, const char *provider, const struct probes_row *row, bool moved)
+static int64_t note_state(struct db *d, const char *provider, const struct probes_row *row, bool moved)
 {
 	int64_t changed;
 	struct buf sql;
@@ -99,5 +101,27 @@ int probes_note(struct db *d, const char *provider, const struct probes_row *row
 	sql_as_read(&sql, provider, row->claimed_until_us);
 	changed = db_change(d, &sql);
 	buf_free(&sql);
-	return changed < 0 ? -1 : changed > 0;
+	return changed;
+}
+
+static int tell_operator(struct db *d, const char *provider, const struct probes_row *row, const char *from)
+{
+	char detail[2 * PROBES_STATE_MAX + PROBES_DETAIL_MAX + 16];
+
+	(void)snprintf(detail, sizeof(detail), "%s -> %s%s%s", from[0] != '\0' ? from : "unchecked", row->state,
+	               row->detail[0] != '\0' ? ": " : "", row->detail);
+	return operator_alert_add(
+		d, &(struct operator_alert){.kind = OPERATOR_PROVIDER_STATE, .subject = provider, .detail = detail});
+}
+
+int probes_note(struct db *d, const char *provider, const struct probes_row *row, const char *from, bool tell)
+{
+	int64_t changed;
+
+	if (transaction_begin(d) < 0)
+		return -1;
+	changed = note_state(d, provider, row, from != NULL);
+	if (changed > 0 && from != NULL && tell && tell_operator(d, provider, row, from) < 0)
+		changed = -1;
+	return transaction_end(d, (int)changed);
 }

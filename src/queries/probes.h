@@ -32,9 +32,9 @@ int probes_read(struct db *d, const char *provider, struct probes_row *row);
  */
 int probes_claim(struct db *d, const char *provider, int64_t every_us, int64_t lease_us, struct probes_row *row);
 
-/* Writes state, detail, http_status and latency_ms of row if its claim still stands, and ends the claim.  moved: the
- * state differs from the one before, and changed_at_us is now.  1: written, 0: the row is no longer under this claim,
- * -1: the database failed. */
-int probes_note(struct db *d, const char *provider, const struct probes_row *row, bool moved);
+/* Writes state, detail, http_status and latency_ms of row if its claim still stands, and ends the claim.  from: the
+ * state before, if it is another one; changed_at_us is then now, and with tell true the operator is told in the same
+ * transaction.  1: written, 0: the row is no longer under this claim, -1: the database failed. */
+int probes_note(struct db *d, const char *provider, const struct probes_row *row, const char *from, bool tell);
 
 #endif

@@ -123,6 +123,11 @@ void platform_alerts(struct call *c)
 	serve_newest(c, PLATFORM_ALERTS);
 }
 
+void platform_operator_alerts(struct call *c)
+{
+	serve_newest(c, PLATFORM_OPERATOR);
+}
+
 void platform_prices(struct call *c)
 {
 	serve_newest(c, PLATFORM_PRICES);

@@ -61,12 +61,18 @@ void courier_count(struct courier_counts *counts)
 
 static int hand_on(const struct courier_options *o)
 {
+	const bool mail = o->mail.server.url[0] != '\0';
 	struct db *d = pool_take(o->pool, clock_monotonic_us() + POOL_PATIENCE_US);
 	int count;
 
 	if (d == NULL)
 		return -1;
-	count = endpoints_hand_on(d, o->mail.server.url[0] != '\0');
+	count = endpoints_hand_on(d, mail);
+	if (count >= 0) {
+		const int more = endpoints_hand_on_operators(d, mail && o->mail.operators[0] != '\0');
+
+		count = more < 0 ? -1 : count + more;
+	}
 	pool_give(o->pool, d);
 	return count;
 }
@@ -137,7 +143,7 @@ static int mail_one(const struct courier_options *o, bool *up)
 	*up = true;
 	if (d == NULL)
 		return -1;
-	claimed = mails_claim(d, MAIL_LEASE_US, &claim);
+	claimed = mails_claim(d, MAIL_LEASE_US, o->mail.operators, &claim);
 	pool_give(o->pool, d);
 	if (claimed <= 0)
 		return claimed;
@@ -147,8 +153,8 @@ static int mail_one(const struct courier_options *o, bool *up)
 	__atomic_fetch_add(&counted.mails_failed, counts.failed, __ATOMIC_RELAXED);
 	if (error[0] != '\0')
 		log_event(end.state == DELIVERY_FAILED ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "mail_failed",
-		          LOG_TEXT("account", claim.account_id), LOG_NUMBER("attempts", claim.attempts),
-		          LOG_TEXT("error", error));
+		          LOG_TEXT("account", claim.of_operator ? "operator" : claim.account_id),
+		          LOG_NUMBER("attempts", claim.attempts), LOG_TEXT("error", error));
 	d = pool_take(o->pool, clock_monotonic_us() + POOL_PATIENCE_US);
 	if (d == NULL)
 		return claimed;

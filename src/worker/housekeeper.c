@@ -8,17 +8,23 @@
 #include "prices/pricestore.h"
 #include "worker/prober.h"
 #include "worker/threads.h"
+#include "worker/watch.h"
 
 /* Limits of one round of telling alerts. */
 #define TOLD_MAX 8
 #define TELL_US (2 * CLOCK_US_PER_SECOND)
 #define POOL_PATIENCE_US CLOCK_US_PER_SECOND
 
+/* The monotonic times of the next looks. */
+struct looks {
+	int64_t probe_us, watch_us;
+};
+
 struct housekeeper {
 	struct housekeeper_options options;
 	struct threads *threads;
 	bool terms_stored;
-	int64_t looks_us; /* monotonic: when the prober looks next */
+	struct looks looks;
 };
 
 /* Reprices the database where its margin, exchange rate or value of a credit is not the configuration's.  False: to
@@ -39,10 +45,11 @@ static bool store_terms(const struct housekeeper_options *o)
 	return result != PRICESTORE_FAULT;
 }
 
-static void keep_house(const struct housekeeper_options *o, int64_t *looks_us)
+static void keep_house(const struct housekeeper_options *o, struct looks *looks)
 {
 	o->more(o->context);
-	(void)prober_due(o->config, o->readers, looks_us);
+	(void)prober_due(o->config, o->readers, &looks->probe_us);
+	(void)watch_due(o->config, o->readers, &looks->watch_us);
 	if (o->work != NULL && worker_review(o->work) == 0 && worker_recharges(o->work) == 0)
 		(void)worker_run(o->work, 1, INT64_MAX);
 	if (o->tell != NULL)
@@ -58,7 +65,7 @@ static int housekeeper_step(struct threads *t, int thread, void *context)
 	if (!h->terms_stored)
 		h->terms_stored = store_terms(&h->options);
 	if (h->options.wanted(h->options.context))
-		keep_house(&h->options, &h->looks_us);
+		keep_house(&h->options, &h->looks);
 	return 0;
 }
 

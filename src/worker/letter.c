@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/money.h"
+#include "db/operator_alert.h"
 #include "ledger/command.h"
 
 #define MICROS_DECIMALS 6
@@ -19,7 +20,7 @@ static const struct words letters[ALERT_COUNT][2] = {
 #undef LETTER
 };
 
-enum phrase { HELLO, BALANCE, THRESHOLD, LIMIT, MEMBER, EXPIRE, MORE, ACCOUNT, PAGE, WHY, PHRASES };
+enum phrase { HELLO, BALANCE, THRESHOLD, LIMIT, MEMBER, EXPIRE, MORE, ACCOUNT, PAGE, WHY, WHY_OPERATOR, PHRASES };
 static const char *const phrases[PHRASES][2] = {
 	[HELLO] = {"Hello", "Bonjour"},
 	[BALANCE] = {"balance", "solde"},
@@ -32,6 +33,7 @@ static const char *const phrases[PHRASES][2] = {
 	[PAGE] = {"Your credits:", "Vos crédits :"},
 	[WHY] = {"You get this mail because you are a contact of this account.",
                  "Vous recevez ce message parce que vous êtes un contact de ce compte."},
+	[WHY_OPERATOR] = {"You get this mail because octroi's setting operator_mail has your address.", ""},
 };
 
 static const char *phrase_of(const struct letter_about *a, enum phrase p)
@@ -101,6 +103,10 @@ static void put_alert_line(struct buf *out, bool html, const struct letter_about
 {
 	put_moment(out, l->created_at_us);
 	buf_add_text(out, a->french ? " : " : ": ");
+	if (a->of_operator) {
+		put_form(out, html, l->member);
+		return;
+	}
 	put_form(out, html, phrase_of(a, BALANCE));
 	buf_add_char(out, ' ');
 	put_amount(out, a, l->balance_micros);
@@ -152,10 +158,11 @@ static void write_text(struct buf *out, const struct letter_about *a, const stru
 	put_greeting(out, false, a);
 	buf_printf(out, "\r\n\r\n%s\r\n\r\n", w->sentence);
 	put_alert_lines(out, false, a);
-	buf_printf(out, "\r\n%s %s\r\n", phrase_of(a, ACCOUNT), a->account_id);
-	if (a->page[0] != '\0')
+	if (!a->of_operator)
+		buf_printf(out, "\r\n%s %s\r\n", phrase_of(a, ACCOUNT), a->account_id);
+	if (!a->of_operator && a->page[0] != '\0')
 		buf_printf(out, "%s %s\r\n", phrase_of(a, PAGE), a->page);
-	buf_printf(out, "\r\n-- \r\n%s\r\n", phrase_of(a, WHY));
+	buf_printf(out, "\r\n-- \r\n%s\r\n", phrase_of(a, a->of_operator ? WHY_OPERATOR : WHY));
 }
 
 static void write_html(struct buf *out, const struct letter_about *a, const struct words *w)
@@ -169,9 +176,12 @@ static void write_html(struct buf *out, const struct letter_about *a, const stru
 	put_as_html(out, w->sentence);
 	buf_add_text(out, "</p>\r\n<ul>\r\n");
 	put_alert_lines(out, true, a);
-	buf_printf(out, "</ul>\r\n<p>%s ", phrase_of(a, ACCOUNT));
-	put_as_html(out, a->account_id);
-	if (a->page[0] != '\0') {
+	buf_add_text(out, "</ul>\r\n<p>");
+	if (!a->of_operator) {
+		buf_printf(out, "%s ", phrase_of(a, ACCOUNT));
+		put_as_html(out, a->account_id);
+	}
+	if (!a->of_operator && a->page[0] != '\0') {
 		buf_printf(out, "<br>\r\n%s <a href=\"", phrase_of(a, PAGE));
 		put_as_html(out, a->page);
 		buf_add_text(out, "\">");
@@ -179,24 +189,34 @@ static void write_html(struct buf *out, const struct letter_about *a, const stru
 		buf_add_text(out, "</a>");
 	}
 	buf_add_text(out, "</p>\r\n<p><small>");
-	put_as_html(out, phrase_of(a, WHY));
+	put_as_html(out, phrase_of(a, a->of_operator ? WHY_OPERATOR : WHY));
 	buf_add_text(out, "</small></p>\r\n</body></html>\r\n");
+}
+
+static struct words words_of(const struct letter_about *a)
+{
+	const int64_t of_operator = a->kind - OPERATOR_KIND_FIRST;
+
+	CHECK(!a->of_operator || !a->french);
+	if (a->of_operator)
+		return (struct words){operator_alert_subject(of_operator), operator_alert_sentence(of_operator)};
+	CHECK(a->kind >= 0 && a->kind < ALERT_COUNT);
+	CHECK(letters[a->kind][0].subject != NULL);
+	return letters[a->kind][a->french ? 1 : 0];
 }
 
 bool letter_write(const struct letter_about *a, struct letter *letter)
 {
-	const struct words *w;
+	const struct words own = words_of(a), *w = &own;
 
-	CHECK(a->kind >= 0 && a->kind < ALERT_COUNT);
-	w = &letters[a->kind][a->french ? 1 : 0];
-	CHECK(w->subject != NULL);
 	buf_init(&letter->subject, LETTER_MAX);
 	buf_init(&letter->text, LETTER_MAX);
 	buf_init(&letter->html, LETTER_MAX);
 	buf_add_text(&letter->subject, w->subject);
 	if (a->count > 1)
 		buf_printf(&letter->subject, " (%lld)", (long long)a->count);
-	buf_printf(&letter->subject, " - %s", a->account_id);
+	if (!a->of_operator)
+		buf_printf(&letter->subject, " - %s", a->account_id);
 	write_text(&letter->text, a, w);
 	write_html(&letter->html, a, w);
 	return buf_ok(&letter->subject) && buf_ok(&letter->text) && buf_ok(&letter->html);

@@ -15,6 +15,7 @@ struct letter_about {
 	const char *currency, *page;   /* page: where the customer tops up; "": not known */
 	int64_t unit, kind, count;     /* count: of all alerts, of which lines are the first */
 	bool french;
+	bool of_operator; /* English; the account has no name, and a line is the member's text */
 	const struct mail_line *lines;
 	int line_count;
 };

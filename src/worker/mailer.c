@@ -47,7 +47,7 @@ static void send_to(const struct mailer_options *o, const struct mail_claim *cla
 	char id[ID_MAX], unsubscribe[UNSUBSCRIBE_MAX];
 
 	make_id(claim, place, o->server.from, id);
-	make_unsubscribe(o, claim->account_id, unsubscribe);
+	make_unsubscribe(o, claim->of_operator ? "operator" : claim->account_id, unsubscribe);
 	smtp_send(&o->server,
 	          &(struct smtp_mail){.to = address,
 	                              .to_name = claim->name,
@@ -136,6 +136,7 @@ static bool write_letter(const struct mailer_options *o, const struct mail_claim
 	                                           .kind = claim->kind,
 	                                           .count = count,
 	                                           .french = claim->french,
+	                                           .of_operator = claim->of_operator,
 	                                           .lines = lines,
 	                                           .line_count = line_count},
 	                    letter);

@@ -14,7 +14,8 @@ struct mailer_options {
 	struct pool *pool;
 	struct smtp_server server;
 	const char *currency;
-	const char *page; /* where a customer tops up; "": not known */
+	const char *page;      /* where a customer tops up; "": not known */
+	const char *operators; /* addresses of the operator's alerts, blank-separated; "": they are not mailed */
 };
 
 struct mailer_counts {

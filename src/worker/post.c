@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
+#include "db/operator_alert.h"
 #include "ledger/command.h"
 #include "ledger/names.h"
 
@@ -21,19 +22,41 @@ static const int pauses_s[] = {
 	5, 5 * MINUTE_S, 30 * MINUTE_S, 2 * HOUR_S, 5 * HOUR_S, 10 * HOUR_S, 14 * HOUR_S, 20 * HOUR_S, 24 * HOUR_S,
 };
 
+static void write_operators(struct json_writer *w, const struct endpoint_claim *claim)
+{
+	char id[ID_PUBLIC_MAX];
+
+	id_public_format(&claim->account, claim->alert.seq, id);
+	json_put_text(w, "id", id);
+	json_put_text(w, "kind", operator_alert_name(claim->alert.kind - OPERATOR_KIND_FIRST));
+	json_put_text(w, "subject", claim->member);
+	json_put_text(w, "detail", claim->detail);
+	json_put_int(w, "value", claim->value);
+	json_put_int(w, "bound", claim->bound);
+	json_put_time(w, "createdAt", claim->alert.created_at_us);
+}
+
 void post_body(const struct endpoint_claim *claim, struct buf *body)
 {
 	char type[64];
 	struct json_writer w;
 
-	(void)snprintf(type, sizeof(type), POST_TYPE_PREFIX "%s", names_alert(claim->alert.kind));
+	if (claim->alert.kind >= OPERATOR_KIND_FIRST)
+		(void)snprintf(type, sizeof(type), POST_OPERATORS_PREFIX "%s",
+		               operator_alert_name(claim->alert.kind - OPERATOR_KIND_FIRST));
+	else
+		(void)snprintf(type, sizeof(type), POST_TYPE_PREFIX "%s", names_alert(claim->alert.kind));
 	json_writer_init(&w, body);
 	json_open_record(&w, NULL);
 	json_put_text(&w, "type", type);
 	json_put_time(&w, "timestamp", claim->alert.created_at_us);
 	json_open_record(&w, "data");
-	json_put_text(&w, "account", claim->account_id);
-	alerts_write(&w, &claim->account, &claim->alert);
+	if (claim->alert.kind >= OPERATOR_KIND_FIRST) {
+		write_operators(&w, claim);
+	} else {
+		json_put_text(&w, "account", claim->account_id);
+		alerts_write(&w, &claim->account, &claim->alert);
+	}
 	json_close_record(&w);
 	json_close_record(&w);
 }

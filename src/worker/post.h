@@ -10,6 +10,7 @@
 #include "queries/endpoints.h"
 
 #define POST_TYPE_PREFIX "credits."
+#define POST_OPERATORS_PREFIX "operator."
 
 /* Posts the delivery.  end->error and end->off point into result and to literals. */
 void post_delivery(const struct endpoint_claim *claim, const char *ca_file, struct webhook_result *result,

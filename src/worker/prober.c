@@ -38,14 +38,15 @@ static int claim_probe(struct pool *pool, const char *provider, int64_t every_us
 	return result;
 }
 
-static int note_probe(struct pool *pool, const char *provider, const struct probes_row *row, bool moved)
+static int note_probe(struct pool *pool, const char *provider, const struct probes_row *row, const char *from,
+                      bool tell)
 {
 	struct db *d = pool_take(pool, clock_monotonic_us() + POOL_PATIENCE_US);
 	int result;
 
 	if (d == NULL)
 		return -1;
-	result = probes_note(d, provider, row, moved);
+	result = probes_note(d, provider, row, from, tell);
 	pool_give(pool, d);
 	return result;
 }
@@ -79,7 +80,8 @@ enum prober_end prober_check(struct pool *pool, const struct probe_target *targe
 	row.http_status = result->http_status;
 	row.latency_ms = result->latency_ms;
 	moved = strcmp(from, row.state) != 0;
-	done = note_probe(pool, provider, &row, moved);
+	/* The first state is news if it is bad. */
+	done = note_probe(pool, provider, &row, moved ? from : NULL, from[0] != '\0' || !probe_text(result->state)->up);
 	if (done > 0 && moved)
 		tell_state(provider, from, result);
 	return done > 0 ? PROBER_NOTED : done == 0 ? PROBER_NOT_DUE : PROBER_FAILED;

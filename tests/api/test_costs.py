@@ -107,6 +107,7 @@ DEAREST = {
     "/api/admin/outbox": [("?limit=200", "report")],
     "/api/admin/events": [("?limit=200", "report")],
     "/api/admin/alerts": [("?limit=200", "report")],
+    "/api/admin/operator-alerts": [("?limit=200", "report")],
     "/api/admin/prices": [("?limit=200", "report")],
     "/api/admin/reports/accounts": [("", "report")],
     "/api/admin/reports/holds": [("", "report")],

@@ -540,6 +540,7 @@ def ask_operator(ask, o):
           f" created_at_us) VALUES ({me}, 1, 2, 700, 'eur', 1, 'card_declined', 'https://pay.example/1', 1000);"
           f"INSERT INTO alerts (account_id, seq, kind, threshold_micros, arming, limit_kind, member, balance_micros, created_at_us)"
           f" VALUES ({me}, 1, 3, 5, 1, 3, 'user:1', 1, 1000);"
+          f"INSERT INTO operator_alerts (kind, subject, arming, detail, created_at_us) VALUES (2, 'openai', 1, 'healthy -> permission', 1000);"
           f"INSERT INTO outbox (account_id, seq, kind, subject_seq, state, attempts, error, created_at_us)"
           f" VALUES ({me}, 1, 0, 1, 2, 3, 'card_declined', 1000);"
           f"INSERT INTO webhook_events (event_key, account_id, provider, event_id, type, subject, state, note, body, created_at_us,"
@@ -561,10 +562,11 @@ def ask_operator(ask, o):
     ask("GET", usage, "report", 200, account=account, usage=used["id"])
     ask("GET", usage, "report", 404, account=account)
     ask("GET", at, "report", 400, account="a b")
-    for path in ("/api/admin/charges", "/api/admin/outbox", "/api/admin/events", "/api/admin/alerts", "/api/admin/prices",
+    for path in ("/api/admin/charges", "/api/admin/outbox", "/api/admin/events", "/api/admin/alerts", "/api/admin/operator-alerts", "/api/admin/prices",
                  "/api/admin/reports/accounts", "/api/admin/reports/holds", "/api/admin/reports/settlements"):
         assert ask("GET", path, "report", 200).json["items"], path
-    for path in ("/api/admin/charges", "/api/admin/outbox", "/api/admin/events", "/api/admin/alerts", "/api/admin/prices"):
+    for path in ("/api/admin/charges", "/api/admin/outbox", "/api/admin/events", "/api/admin/alerts",
+                 "/api/admin/operator-alerts", "/api/admin/prices"):
         ask("GET", path, "report", 400, query="?limit=0")
     ask("GET", "/api/admin/reports/settlements", "report", 400, query="?from=x")
     for table in ("topups", "statements", "alerts", "outbox", "webhook_events"):  # which no command made

@@ -262,7 +262,7 @@ def test_grants():
     wanted["batches"] = {"DELETE"}
     wanted["api_keys"] = {"UPDATE"}
     wanted["probes"] = {"UPDATE"}
-    for table in ("outbox", "alerts", "endpoints", "deliveries", "mails"):  # the worker's; of an alert, whether it was told
+    for table in ("outbox", "alerts", "operator_alerts", "endpoints", "deliveries", "mails"):  # the worker's; of an alert, whether it was told
         wanted[table] = {"UPDATE"}
     assert rights == wanted
     columns = re.search(r"GRANT UPDATE \((.*)\) ON octroi\.usages", text("sql/grants.sql"))[1]

@@ -389,6 +389,17 @@ bool db_connected(const struct db *d)
 	return !database_away;
 }
 
+bool db_in_transaction(const struct db *d)
+{
+	(void)d;
+	return false;
+}
+
+void db_rollback(struct db *d)
+{
+	(void)d;
+}
+
 void db_count(struct db_counts *counts)
 {
 	memset(counts, 0, sizeof(*counts));

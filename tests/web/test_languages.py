@@ -57,3 +57,5 @@ def test_kinds_of_alerts_have_a_sentence():
     schemas = json.loads((TOP / "src/routes/openapi.json").read_text())["components"]["schemas"]
     for kind in schemas["Alert"]["properties"]["kind"]["enum"]:
         assert f"alert.{kind}" in words("en")
+    for kind in schemas["OperatorAlert"]["properties"]["kind"]["enum"]:
+        assert f"operator.{kind}" in words("admin-en")

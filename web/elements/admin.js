@@ -13,6 +13,7 @@ const POLL_MS = 60_000;
 const LISTS = {
 	states: "reports/accounts", ages: "reports/holds", charges: "charges", outbox: "outbox", events: "events",
 	providers: "providers", prices: "prices?limit=20", alerts: "alerts?limit=50",
+	operator: "operator-alerts?limit=20",
 };
 
 class Admin extends OctroiElement {
@@ -218,7 +219,7 @@ class Admin extends OctroiElement {
 			${this.viewWaiting()}
 			${this.viewAccounts()}
 			<div class="pair">${this.viewProviders()}${this.viewPrices()}</div>
-			${this.viewAlerts(this.lists.alerts)}`}
+			${this.viewOperator()}${this.viewAlerts(this.lists.alerts)}`}
 			<p class="small muted">${this.asOf ? this.say("refreshed", {time: this.words.time(this.asOf)}) : nothing}</p></div>`;
 	}
 
@@ -364,6 +365,13 @@ class Admin extends OctroiElement {
 			[this.say("factor"), (p) => this.words.number(p.marginPpm / 1_000_000, {maximumFractionDigits: 6}), true],
 			[this.say("description"), (p) => html`${p.prices > 0 ? this.say("new.prices", {count: p.prices, number: this.words.number(p.prices), first: p.first}) : nothing} ${p.note ?? ""}`]]),
 		this.csv("prices?limit=200", "prices"));
+	}
+
+	viewOperator() {
+		return this.card("operator", this.say("operator"), this.table("operator", this.lists.operator, [
+			[this.say("alert"), (a) => html`<span class=${a.endedAt ? "" : "bad"}>${this.say(`operator.${a.kind}`)}</span>`],
+			[this.say("subject"), (a) => a.subject ?? ""], [this.say("detail"), (a) => a.detail ?? ""],
+			[this.say("date"), (a) => this.when(a.createdAt)]]), this.csv("operator-alerts?limit=200", "operator-alerts"));
 	}
 
 	viewAlerts(alerts, unit = "money") {
