@@ -71,8 +71,8 @@ static const struct audit_query queries[] = {
 	{"alert", "alerts",
          "SELECT a.id AS account_id, 'alerts' AS name, CONCAT(COALESCE(l.n, 0), ' alerts, the last with number ',"
          " COALESCE(l.last, 0), ', but the account has \'', a.alerts, '\'') AS detail FROM accounts a LEFT JOIN"
-         " (SELECT account_id, COUNT(*) AS n, MAX(seq) AS last FROM alerts GROUP BY account_id) l"
-         " ON l.account_id = a.id WHERE COALESCE(l.n, 0) <> COALESCE(l.last, 0) OR"
+         " (SELECT account_id, COUNT(*) AS n, MIN(seq) AS first, MAX(seq) AS last FROM alerts GROUP BY account_id) l"
+         " ON l.account_id = a.id WHERE COALESCE(l.n, 0) <> COALESCE(l.last - l.first + 1, 0) OR"
          " CAST(CONCAT('0', SUBSTRING_INDEX(TRIM(LEADING 'o' FROM a.alerts), ';', 1)) AS SIGNED) <>"
          " COALESCE(l.last, 0)"},
 	{"open_orders", "billing",

@@ -6,6 +6,7 @@
 #include "options.h"
 #include "worker/courier.h"
 #include "worker/prober.h"
+#include "worker/pruner.h"
 #include "worker/watch.h"
 #include "worker/worker.h"
 
@@ -48,12 +49,25 @@ static int tell_once(struct ctl *c)
 	return courier_run(&options, WORK_MAX, clock_monotonic_us() + WORK_US);
 }
 
+/* Deletes what is too old; returns the number of rows, or -1. */
+static int prune_all(struct ctl *c)
+{
+	struct pruner pruner = {0};
+	int sum = 0, one;
+
+	do {
+		one = pruner_due(c->config, c->pool, &pruner);
+		sum += one > 0 ? one : 0;
+	} while (one >= 0 && pruner.looks_us != 0 && clock_monotonic_us() >= pruner.looks_us);
+	return one < 0 ? -1 : sum;
+}
+
 int ctl_tick(struct ctl *c)
 {
 	int64_t touched = 0, pruned = 0, looks_us = 0, watches_us = 0;
 	struct sweep_place place = {0};
 	struct listing *l;
-	int count, worked, told;
+	int count, worked, told, old;
 
 	if (ctl_arguments(c, NULL, NULL, 0, 0) < 0)
 		return CTL_FAILED;
@@ -77,12 +91,16 @@ int ctl_tick(struct ctl *c)
 	told = tell_once(c);
 	if (told < 0)
 		return ctl_fail("the alerts that are to be told could not be read");
+	old = prune_all(c);
+	if (old < 0)
+		return ctl_fail("the alerts that are too old could not be deleted");
 	l = listing_new("tick");
 	listing_row(l);
 	listing_int(l, "accounts", "due accounts touched", touched);
 	listing_int(l, "batches", "old batch markers removed", pruned);
 	listing_int(l, "outbox", "rows of the outbox worked on", worked);
 	listing_int(l, "told", "alerts handed on, and posted", told);
+	listing_int(l, "pruned", "old rows of alerts deleted", old);
 	listing_int(l, "probes", "providers probed", prober_due(c->config, c->pool, &looks_us));
 	listing_print_single(l, c->json);
 	listing_free(l);

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "prices/pricestore.h"
 #include "worker/prober.h"
+#include "worker/pruner.h"
 #include "worker/threads.h"
 #include "worker/watch.h"
 
@@ -18,6 +19,7 @@
 /* The monotonic times of the next looks. */
 struct looks {
 	int64_t probe_us, watch_us;
+	struct pruner pruner;
 };
 
 struct housekeeper {
@@ -50,6 +52,7 @@ static void keep_house(const struct housekeeper_options *o, struct looks *looks)
 	o->more(o->context);
 	(void)prober_due(o->config, o->readers, &looks->probe_us);
 	(void)watch_due(o->config, o->readers, &looks->watch_us);
+	(void)pruner_due(o->config, o->readers, &looks->pruner);
 	if (o->work != NULL && worker_review(o->work) == 0 && worker_recharges(o->work) == 0)
 		(void)worker_run(o->work, 1, INT64_MAX);
 	if (o->tell != NULL)

@@ -296,6 +296,73 @@ def test_each_term_once_over_kills_and_two_octroi():
         o.audit()
 
 
+# ---- pruning -------------------------------------------------------------------------------------------
+
+YEARS_US = 500 * DAY * 10**6
+
+
+def aged(o, account, condition="TRUE"):
+    o.sql(f"UPDATE alerts SET told = 1, created_at_us = created_at_us - {YEARS_US} WHERE account_id = {key_of(account)} AND {condition}")
+
+
+def seqs(o, account):
+    return [int(seq) for (seq,) in o.sql(f"SELECT seq FROM alerts WHERE account_id = {key_of(account)} ORDER BY seq")]
+
+
+def many_alerts(o, count):
+    account = o.account()
+    for _ in range(count // 2):
+        o.fund(account, EURO)
+        o.fund(account, -EURO)
+    wait_until(lambda: o.sql(f"SELECT COUNT(*) FROM alerts WHERE told = 0 AND account_id = {key_of(account)}") == [("0",)], 20, "the courier")
+    return account
+
+
+def test_old_alerts_are_deleted(nginx):
+    """All but the last of an account, and those that are not old."""
+    old, half, young = (many_alerts(nginx, 6) for _ in range(3))
+    aged(nginx, old)
+    aged(nginx, half, "seq <= 2")
+    count = len(seqs(nginx, young))
+    pruned = json.loads(nginx.ctl("tick", "--json").stdout)["pruned"]
+    assert (seqs(nginx, old), seqs(nginx, half), len(seqs(nginx, young))) == ([5], [3, 4, 5], count) and pruned == 4 + 2
+    nginx.audit()
+    assert kinds(nginx, old) == ["balance_depleted"]
+    nginx.fund(old, EURO)
+    assert seqs(nginx, old) == [5, 6]
+
+
+@pytest.mark.parametrize("way", ["delivery", "mail"])
+def test_none_that_is_on_its_way_is_deleted(nginx, way):
+    """Nor one behind it, so that the numbers have no gap.  The endpoint is switched off; the mail is for later."""
+    account = many_alerts(nginx, 6)
+    key = key_of(account)
+    aged(nginx, account)
+    nginx.sql("INSERT INTO endpoints (id, url, state, secret, created_at_us) VALUES (99, 'https://x.example', 1, '', 1)")
+    nginx.sql(f"INSERT INTO deliveries (endpoint_id, account_id, alert_seq, state) VALUES (99, {key}, 3, 0)" if way == "delivery" else
+              f"INSERT INTO mails (account_id, kind, number, from_seq, upto_seq, state, next_at_us) VALUES ({key}, 1, 1, 2, 3, 0, 1 << 62)")
+    nginx.ctl("tick")
+    assert seqs(nginx, account) == [3, 4, 5]
+    nginx.sql(f"UPDATE deliveries SET state = 1 WHERE account_id = {key}; UPDATE mails SET state = 1, next_at_us = 1 WHERE account_id = {key}")
+    nginx.ctl("tick")
+    assert seqs(nginx, account) == [5]
+    assert nginx.sql(f"SELECT (SELECT COUNT(*) FROM deliveries WHERE account_id = {key}), (SELECT COUNT(*) FROM mails WHERE account_id = {key})") == [("0", "0")]
+    nginx.sql("DELETE FROM endpoints WHERE id = 99")
+    nginx.audit()
+
+
+def test_old_alerts_go_in_batches(nginx):
+    """More than a batch has, of one moment, and at a place that the round must find again."""
+    accounts = [nginx.account() for _ in range(3)]
+    for account in accounts:
+        nginx.sql(f"INSERT INTO alerts (account_id, seq, kind, threshold_micros, arming, balance_micros, created_at_us, told)"
+                  f" SELECT {key_of(account)}, seq, 1, 0, seq, 0, 1000 + seq, 1 FROM seq_1_to_700;"
+                  f"UPDATE accounts SET alerts = '700;0:701' WHERE id = {key_of(account)}")
+    assert json.loads(nginx.ctl("tick", "--json").stdout)["pruned"] == 3 * 699
+    assert [seqs(nginx, account) for account in accounts] == [[700]] * 3
+    nginx.audit()
+
+
 # ---- exactly once --------------------------------------------------------------------------------------
 
 

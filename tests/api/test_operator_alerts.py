@@ -287,6 +287,24 @@ def test_two_octroi_look_at_an_hour_once(o, hour):
             assert o.sql("SELECT COUNT(*), COUNT(DISTINCT from_us) FROM hours") == [("2", "1")]
 
 
+# ---- pruning -------------------------------------------------------------------------------------------
+
+
+def test_old_ones_are_deleted_unless_they_last_or_are_on_their_way(o):
+    o.sql("INSERT INTO endpoints (id, url, state, secret, created_at_us) VALUES (99, 'https://x.example', 1, '', 1);"
+          "INSERT INTO operator_alerts (id, kind, subject, arming, ended_at_us, told, created_at_us) VALUES"
+          " (1001, 2, 'old', 1, 5, 1, 5), (1002, 2, 'lasts', 1, 0, 1, 5), (1003, 2, 'way', 1, 5, 1, 5);"
+          "INSERT INTO deliveries (endpoint_id, account_id, alert_seq) VALUES (99, REPEAT('\\0', 16), 1003);"
+          "INSERT INTO hours VALUES (3600000000, 0, 0, 0, 0, 0, 0)")
+    o.ctl("tick")
+    assert o.sql("SELECT id FROM operator_alerts WHERE id > 1000 AND id < 1004 ORDER BY id") == [("1002",), ("1003",)]
+    assert o.sql("SELECT COUNT(*) FROM hours WHERE from_us = 3600000000") == [("0",)]
+    o.ctl("endpoint", "remove", "99")  # what waits for it has nowhere to go
+    o.ctl("tick")
+    assert o.sql("SELECT id FROM operator_alerts WHERE id > 1000 AND id < 1004 ORDER BY id") == [("1002",)]
+    o.sql("DELETE FROM operator_alerts WHERE id = 1002; DELETE FROM endpoints WHERE id = 99")
+
+
 # ---- settings ------------------------------------------------------------------------------------------
 
 

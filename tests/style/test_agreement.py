@@ -264,6 +264,8 @@ def test_grants():
     wanted["probes"] = {"UPDATE"}
     for table in ("outbox", "alerts", "operator_alerts", "endpoints", "deliveries", "mails"):  # the worker's; of an alert, whether it was told
         wanted[table] = {"UPDATE"}
+    for table in ("alerts", "operator_alerts", "deliveries", "mails", "hours"):  # the pruner's
+        wanted.setdefault(table, set()).add("DELETE")
     assert rights == wanted
     columns = re.search(r"GRANT UPDATE \((.*)\) ON octroi\.usages", text("sql/grants.sql"))[1]
     assert columns.split(", ") == [name for name, role in roles("usages") if not role.endswith("FIXED")]
