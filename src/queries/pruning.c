@@ -58,7 +58,7 @@ static int take_seen(void *context, const struct db_row *row)
 	return 0;
 }
 
-/* Of each alert: whether there is one before it, and one behind it, and whether it is not to be deleted itself, since it
+/* Reads of each alert whether there is one before it and one behind it, and whether it stays by itself.  It does when it
  * is not told, has a delivery, or is in a mail that is on its way. */
 static int look_at_alerts(struct db *d, struct buf *sql, int64_t days, const struct pruning *p, struct seen_list *list)
 {
@@ -145,7 +145,7 @@ static int take_listed_id(void *context, const struct db_row *row)
 	return 0;
 }
 
-/* What waits for an endpoint that is removed has nowhere to go. */
+/* A delivery to an endpoint that is removed never ends. */
 static int64_t prune_deliveries(struct db *d, struct buf *sql, int64_t days, bool *more)
 {
 	struct id_list list = {.count = 0};

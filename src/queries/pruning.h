@@ -1,6 +1,6 @@
 /*
- * pruning: deletes alerts, their mails and their deliveries that are old, a batch at a time.  None is deleted that is not
- * told yet, or is still on its way.  Of an account's alerts a first part goes, and the last one stays, so that the
+ * pruning: deletes alerts, their mails and their deliveries that are old, a batch at a time.  An alert that is not told
+ * yet, or is still on its way, stays.  Of an account's alerts a first part goes, and the last one stays, so that the
  * numbers of those that are left have no gap.  One connection, on its thread.
  */
 #ifndef OCTROI_QUERIES_PRUNING_H

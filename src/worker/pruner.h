@@ -14,8 +14,8 @@ struct pruner {
 	int64_t looks_us; /* monotonic: the next look; 0 at first */
 	struct pruning place;
 };
-/* Looks at a few batches, if it is time.  Cheap to call often.  Returns the number of rows that were deleted, or -1: the
- * database failed. */
+/* Looks at a few batches, if it is time.  Cheap to call often.  Returns the number of rows that were deleted, or -1:
+ * the database failed. */
 int pruner_due(const struct config *c, struct pool *pool, struct pruner *p);
 
 #endif

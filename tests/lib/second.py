@@ -52,6 +52,14 @@ class Second:
         assert process.poll() is None, (self.home / "octroi.log").read_text()
         return process.pid
 
+    def kill_and_start(self):
+        """kill -9 of this octroi, and another one in its place."""
+        os.kill(self.pid, signal.SIGKILL)
+        wait_until(lambda: not alive(self.pid), 30, "the end of the second octroi")
+        for name in ("octroi.sock", "internal.sock"):
+            (self.run / name).unlink(missing_ok=True)
+        self.pid = self._start_octroi(self.conf.parent)
+
     def _start_nginx(self, state, first):
         """The first one's files, with other sockets, ports and directories."""
         public, internal = free_port(), free_port()
