@@ -540,7 +540,7 @@ static void put_escaped(struct buf *out, unsigned char c)
 }
 
 /* A character of ASCII that stands for itself in a string.  NUL, the end, is none. */
-static bool is_plain(unsigned char c)
+static bool is_plain_character(unsigned char c)
 {
 	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
@@ -555,7 +555,7 @@ static void put_quoted(struct buf *out, const char *text)
 	for (;;) {
 		size_t length;
 
-		while (is_plain(*at))
+		while (is_plain_character(*at))
 			at++;
 		if (*at == '\0')
 			break;

@@ -182,7 +182,7 @@ static enum stage take_refusal(struct recharging *w, const struct stripe_call *c
 
 /* ---- the card -------------------------------------------------------------------------------------- */
 
-static enum stripe_result ask_stripe(const struct recharging *w, const char *path, struct stripe_call *call)
+static enum stripe_result ask_payment(const struct recharging *w, const char *path, struct stripe_call *call)
 {
 	enum stripe_result result = stripe_send(w->o->stripe, call);
 
@@ -209,7 +209,7 @@ static enum stage choose_card(struct recharging *w, const struct json *cards)
 		return STAGE_ON;
 	(void)snprintf(path, sizeof(path), "/v1/customers/%s", w->known.customer_id);
 	stripe_begin(&call, path, NULL, w->deadline_us);
-	result = ask_stripe(w, path, &call);
+	result = ask_payment(w, path, &call);
 	chosen = stripe_text(json_get(call.json, "invoice_settings"), "default_payment_method");
 	for (size_t i = 0; i < list_size(cards); i++)
 		if (strcmp(stripe_text(json_at(cards, i), "id"), chosen) == 0)
@@ -233,7 +233,7 @@ static enum stage find_saved_card(struct recharging *w)
 	stripe_begin(&call, path, NULL, w->deadline_us);
 	stripe_put(&call, "type", "card");
 	stripe_put_int(&call, "limit", 100);
-	result = ask_stripe(w, path, &call);
+	result = ask_payment(w, path, &call);
 	cards = json_get(call.json, "data");
 	if (result != STRIPE_OK)
 		stage = take_refusal(w, &call, result);
@@ -289,7 +289,7 @@ static enum stage get_payment(struct recharging *w)
 		return end_with(w, RECHARGE_END_PARKED, "the order's payment has no id of Stripe's");
 	(void)snprintf(path, sizeof(path), "/v1/payment_intents/%s", w->known.order_payment_id);
 	stripe_begin(&call, path, NULL, w->deadline_us);
-	result = ask_stripe(w, path, &call);
+	result = ask_payment(w, path, &call);
 	stage = result == STRIPE_OK ? take_intent(w, call.json) : end_with(w, RECHARGE_END_LATER, call.error);
 	stripe_call_free(&call);
 	return stage;
@@ -329,7 +329,7 @@ static enum stage find_payment_made(struct recharging *w)
 		stripe_put(&call, "customer", w->known.customer_id);
 		stripe_put_int(&call, "limit", 100);
 		stripe_put(&call, "starting_after", last);
-		result = ask_stripe(w, path, &call);
+		result = ask_payment(w, path, &call);
 		last[0] = '\0';
 		if (result == STRIPE_OK)
 			stage = look_through(w, call.json, last);
@@ -355,7 +355,7 @@ static enum stage post_payment(struct recharging *w)
 	stripe_derive_key(w->known.order_key, ABOUT, key);
 	stripe_begin(&call, path, key, w->deadline_us);
 	put_payment(w, &call);
-	result = ask_stripe(w, path, &call);
+	result = ask_payment(w, path, &call);
 	if (result == STRIPE_OK)
 		stage = take_intent(w, call.json);
 	else if (result == STRIPE_REFUSED && strcmp(call.type, "idempotency_error") == 0)

@@ -52,7 +52,7 @@ static enum recharge_reason why_paused(const struct recharges_row *r, const stru
 	return is_final(r) ? RECHARGE_CARD_DECLINED : RECHARGE_FINE;
 }
 
-static void fail(struct decide *d, struct slot *s, struct recharges_row *r, const struct command *c)
+static void fail_recharge(struct decide *d, struct slot *s, struct recharges_row *r, const struct command *c)
 {
 	enum recharge_reason reason;
 
@@ -86,7 +86,7 @@ void decide_recharge_end(struct decide *d, struct slot *s, struct command *c)
 		return;
 	recharge_drop(d, s, r, t);
 	if (c->recharge_end.code[0] != '\0')
-		fail(d, s, r, c);
+		fail_recharge(d, s, r, c);
 	if (r->state == RECHARGE_ON)
 		recharge_arm(d, s, r);
 	row_check_recharge(r);
