@@ -91,6 +91,8 @@ static void write_work(struct buf *out)
 	              counts.parked);
 	metrics_value(out, "octroi_soft_limits_total", "counter", "Accounts that fell below their soft limit.",
 	              counts.soft_limits);
+	metrics_value(out, "octroi_recharges_total", "counter", "Charges of auto-recharge that this process booked.",
+	              counts.recharges);
 }
 
 static void write_messages(struct buf *out)

@@ -20,7 +20,21 @@ static const struct words letters[ALERT_COUNT][2] = {
 #undef LETTER
 };
 
-enum phrase { HELLO, BALANCE, THRESHOLD, LIMIT, MEMBER, EXPIRE, MORE, ACCOUNT, PAGE, WHY, WHY_OPERATOR, PHRASES };
+enum phrase {
+	HELLO,
+	BALANCE,
+	THRESHOLD,
+	LIMIT,
+	MEMBER,
+	EXPIRE,
+	ADDED,
+	MORE,
+	ACCOUNT,
+	PAGE,
+	WHY,
+	WHY_OPERATOR,
+	PHRASES
+};
 static const char *const phrases[PHRASES][2] = {
 	[HELLO] = {"Hello", "Bonjour"},
 	[BALANCE] = {"balance", "solde"},
@@ -28,6 +42,7 @@ static const char *const phrases[PHRASES][2] = {
 	[LIMIT] = {"limit", "limite"},
 	[MEMBER] = {"member", "membre"},
 	[EXPIRE] = {"expire at", "expirent le"},
+	[ADDED] = {"added", "ajouté"},
 	[MORE] = {"and more of these:", "et d'autres encore :"},
 	[ACCOUNT] = {"Account:", "Compte :"},
 	[PAGE] = {"Your credits:", "Vos crédits :"},
@@ -113,6 +128,10 @@ static void put_alert_line(struct buf *out, bool html, const struct letter_about
 	if (l->threshold_micros != 0) {
 		buf_printf(out, ", %s ", phrase_of(a, l->limit_kind != LIMIT_NONE ? LIMIT : THRESHOLD));
 		put_amount(out, a, l->threshold_micros);
+	}
+	if (l->kind == ALERT_RECHARGE_DONE) {
+		buf_printf(out, ", %s ", phrase_of(a, ADDED));
+		put_amount(out, a, l->amount_micros);
 	}
 	if (l->member[0] != '\0') {
 		buf_printf(out, ", %s ", phrase_of(a, MEMBER));

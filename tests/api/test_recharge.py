@@ -2,7 +2,6 @@
 second part is named after what went wrong elsewhere.  Time is the database's; Stripe is tests/fake_stripe.py.
 """
 
-import concurrent.futures
 import datetime
 import json
 import pathlib
@@ -14,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import guard  # noqa: E402
 from fake_stripe import FakeStripe  # noqa: E402
+from mailserver import Mailbox, part  # noqa: E402
 from octroi import Octroi, wait_until  # noqa: E402
 from saver import CENT, EURO, Saver  # noqa: E402
 from timetravel import Clock  # noqa: E402
@@ -444,3 +444,73 @@ def test_without_stripe(shop, stripe, clock):
                 "consent": {"version": terms["version"], "locale": "en"}}
         assert o.call("PUT", path, json=body, key="app").status == 503
         assert o.call("PUT", path, json={"enabled": False}, key="app").json["state"] == "off"
+
+
+# -- who is told -----------------------------------------------------------------------------------------------
+
+
+def test_a_mail_for_each_charge():
+    """It names the credits; one that asks the customer to confirm has the address of the page."""
+    with FakeStripe() as own, Mailbox(starttls=True) as box, \
+            Octroi("nginx", settings=own.settings(**box.settings())) as o:
+        own.webhook_url = o.url + "/api/webhooks/stripe"
+        c = Saver(o, own, email="anna@example.org", locale="en")
+        c.on()
+        c.spend(11 * EURO)
+        c.wait_charged([2000])
+        asked = Saver(o, own, declines="authentication_required", email="emile@example.org", locale="fr")
+        asked.on()
+        asked.spend(11 * EURO)
+
+        def mail(address, subject):
+            wait_until(lambda: [m for m in box.of(address) if m["Subject"].startswith(subject)], 30, subject)
+            return next(part(m, "plain") for m in box.of(address) if m["Subject"].startswith(subject))
+        assert "balance 29.00 EUR, added 20.00 EUR" in mail("anna@example.org", "Your card was charged")
+        assert "https://app.example/billing" in mail("emile@example.org", "Votre banque demande une confirmation")
+
+
+def test_the_operator_sees_it(shop, stripe, clock):
+    c = Saver(shop, stripe)
+    before = shop.metric("octroi_recharges_total")
+    c.on()
+    c.spend(11 * EURO)
+    c.wait_charged([2000])
+    assert shop.metric("octroi_recharges_total") == before + 1
+    assert any(row["id"].startswith(c.id) and row["kind"] == "recharge" for row in
+               json.loads(shop.ctl("outbox", "list", "--all", "--json").stdout)["items"])
+
+    def webhook():
+        checks = json.loads(shop.ctl("doctor", "--json", check=False).stdout)["checks"]
+        return next((check["state"], check["found"]) for check in checks if check["check"] == "stripe webhook")
+    stripe.webhook_events = ["checkout.session.*", "checkout.session.completed", "checkout.session.async_payment_succeeded",
+                             "charge.refunded", "charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated",
+                             "invoice.paid"]
+    try:
+        assert webhook() == ("problem", "it is not told of payment_method.attached")
+    finally:
+        stripe.webhook_events = ["*"]
+    assert webhook()[0] == "ok"
+
+
+def test_the_audit_finds_what_is_wrong():
+    """A charge without its consent, an amount that was not agreed to, and two charges under way."""
+    with FakeStripe() as own, Octroi("nginx", settings=own.settings(), audit=False) as o:
+        own.webhook_url = o.url + "/api/webhooks/stripe"
+        c = Saver(o, own)
+        c.on()
+        c.spend(11 * EURO)
+        c.wait_charged([2000])
+        where = f"WHERE account_id = {guard.key_of(c.id)}"
+        for wrong, right, found in (
+                ("UPDATE recharge_consents SET charge_micros = 1", "UPDATE recharge_consents SET charge_micros = 20000000", "consent"),
+                ("UPDATE recharge_consents SET seq = 7", "UPDATE recharge_consents SET seq = 1", "consent"),
+                ("UPDATE recharges SET cap_micros = 900000000", "UPDATE recharges SET cap_micros = 100000000", "consent"),
+                ("UPDATE recharges SET pending_seq = 9", "UPDATE recharges SET pending_seq = 0", "recharge"),
+                ("UPDATE outbox SET account_id = UNHEX(REPEAT('01', 16))",
+                 f"UPDATE outbox SET account_id = {guard.key_of(c.id)} WHERE kind = 2", "recharge")):
+            o.audit()
+            o.sql(f"{wrong} {where}")
+            done = o.ctl("audit", check=False)
+            assert done.returncode != 0 and found in done.stdout, (wrong, done.stdout)
+            o.sql(right if "WHERE" in right else f"{right} {where}")
+        o.audit()

@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "clients/stripe.h"
 #include "ctl/doctor/doctor.h"
+#include "db/sql.h"
+#include "ledger/sql_numbers.h"
 
 #define PATIENCE_US (15 * CLOCK_US_PER_SECOND)
 #define HTTPS "https://"
@@ -94,22 +96,48 @@ static void check_reachable(struct doctor *D)
 #define ROUTE "/api/webhooks/stripe"
 #define MISSING_MAX 1024
 
+/* The condition under which a type of events is needed: always, with plan_prices, or with any auto-recharge. */
+enum need_of { NEED_ALWAYS, NEED_PLANS, NEED_RECHARGES, NEED_KINDS };
+
 /* Types of events that the endpoint must send to octroi. */
 static const struct {
 	const char *type;
-	bool of_plans; /* needed only if plan_prices is set */
+	enum need_of of;
 } needed[] = {
-	{"checkout.session.completed", false},
-	{"checkout.session.async_payment_succeeded", false},
-	{"charge.refunded", false},
-	{"charge.dispute.funds_withdrawn", false},
-	{"charge.dispute.funds_reinstated", false},
-	{"invoice.paid", false},
-	{"invoice_payment.paid", true},
-	{"customer.subscription.created", true},
-	{"customer.subscription.updated", true},
-	{"customer.subscription.deleted", true},
+	{"checkout.session.completed", NEED_ALWAYS},
+	{"checkout.session.async_payment_succeeded", NEED_ALWAYS},
+	{"charge.refunded", NEED_ALWAYS},
+	{"charge.dispute.funds_withdrawn", NEED_ALWAYS},
+	{"charge.dispute.funds_reinstated", NEED_ALWAYS},
+	{"invoice.paid", NEED_ALWAYS},
+	{"invoice_payment.paid", NEED_PLANS},
+	{"customer.subscription.created", NEED_PLANS},
+	{"customer.subscription.updated", NEED_PLANS},
+	{"customer.subscription.deleted", NEED_PLANS},
+	{"payment_method.attached", NEED_RECHARGES},
 };
+
+static int take_recharges(void *context, const struct db_row *row)
+{
+	*(bool *)context = db_int(row, 0) != 0;
+	return CTL_OK;
+}
+
+/* False also if the tables cannot be read, which another check says. */
+static bool has_recharges(struct doctor *D)
+{
+	bool any = false;
+	struct buf sql;
+
+	if (!D->tables)
+		return false;
+	buf_init(&sql, 256);
+	sql_literal(&sql, "SELECT EXISTS (SELECT 1 FROM recharges WHERE state<>" SQL(RECHARGE_OFF) ")");
+	if (ctl_rows(D->ctl, &sql, take_recharges, &any) != CTL_OK)
+		any = false;
+	buf_free(&sql);
+	return any;
+}
 
 static bool is_ours(const struct json *endpoint)
 {
@@ -153,13 +181,15 @@ static bool is_heard(const struct json *endpoints, const char *type, int *found)
 
 static void compare_events(struct doctor *D, const struct json *endpoints)
 {
-	const bool plans = D->ctl->config->plan_prices[0] != '\0';
+	const bool needs[NEED_KINDS] = {[NEED_ALWAYS] = true,
+	                                [NEED_PLANS] = D->ctl->config->plan_prices[0] != '\0',
+	                                [NEED_RECHARGES] = has_recharges(D)};
 	struct buf missing;
 	int found = 0;
 
 	buf_init(&missing, MISSING_MAX);
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
-		if ((needed[i].of_plans && !plans) || is_heard(endpoints, needed[i].type, &found))
+		if (!needs[needed[i].of] || is_heard(endpoints, needed[i].type, &found))
 			continue;
 		buf_add_text(&missing, missing.length > 0 ? ", " : "");
 		buf_add_text(&missing, needed[i].type);
