@@ -129,9 +129,10 @@ ALTER TABLE workspaces
 -- ---- alerts ---------------------------------------------------------------------------------------------
 
 -- The number of the last alert, and each threshold of the balance with the number under which it is armed, negative once
--- it has fired: "7;0:1,2000000:-6", with "o" before it for thresholds of the account's own; empty: nothing yet.
+-- it has fired: "7;0:1,2000000:-6", with "o" before it for thresholds of the account's own, and "%50:7,75:8" behind it for
+-- those of a plan's credits; empty: nothing yet.
 ALTER TABLE accounts
-  ADD COLUMN IF NOT EXISTS alerts VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '';
+  ADD COLUMN IF NOT EXISTS alerts VARCHAR(400) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '';
 
 -- While holds are open, a lower bound of the time at which the next one expires; not indexed, unlike due_at_us, which
 -- is about everything else.  0 says that the bound is not known yet: the account is looked at when next touched.
@@ -175,9 +176,10 @@ CREATE TABLE IF NOT EXISTS alerts (
   created_at_us BIGINT NOT NULL,
   told TINYINT NOT NULL DEFAULT 0,
   days TINYINT NOT NULL DEFAULT 0,
+  threshold_percent TINYINT NOT NULL DEFAULT 0,
   expires_at_us BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (account_id, seq),
-  UNIQUE KEY once (account_id, kind, threshold_micros, days, arming),
+  UNIQUE KEY once (account_id, kind, threshold_micros, days, threshold_percent, arming),
   KEY created (created_at_us),
   KEY told (told, created_at_us)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

@@ -23,6 +23,7 @@ static int take_listed_alert(void *context, const struct db_row *row)
 	listing_text(l, "account", "account", row->field[0]);
 	listing_text(l, "kind", "kind", names_alert(db_int(row, 3)));
 	listing_amount(l, "thresholdMicros", "threshold", db_int(row, 4));
+	listing_int(l, "thresholdPercent", "%", db_int(row, 11));
 	listing_text(l, "limit", "limit", names_limit(db_int(row, 5)));
 	listing_text(l, "member", "member", row->field[6]);
 	listing_amount(l, "amountMicros", "amount", db_int(row, 7));
@@ -34,10 +35,11 @@ static int take_listed_alert(void *context, const struct db_row *row)
 
 static void put_alert_query(struct buf *sql, const char *account, int64_t limit)
 {
-	sql_literal(sql,
-	            "SELECT a.external_id, l.account_id, l.seq, l.kind, l.threshold_micros, l.limit_kind, l.member,"
-	            " l.amount_micros, l.balance_micros, l.created_at_us, l.expires_at_us FROM alerts l"
-	            " JOIN accounts a ON a.id = l.account_id");
+	sql_literal(
+		sql,
+		"SELECT a.external_id, l.account_id, l.seq, l.kind, l.threshold_micros, l.limit_kind, l.member,"
+		" l.amount_micros, l.balance_micros, l.created_at_us, l.expires_at_us, l.threshold_percent FROM alerts l"
+		" JOIN accounts a ON a.id = l.account_id");
 	if (account != NULL) {
 		const struct account_key key = id_account_key(account, strlen(account));
 

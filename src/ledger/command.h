@@ -51,6 +51,7 @@ enum member_role { ROLE_MEMBER, ROLE_MANAGER };
 enum limit_kind { LIMIT_NONE, LIMIT_BALANCE, LIMIT_HARD, LIMIT_MEMBER, LIMIT_DAILY, LIMIT_MONTHLY, LIMIT_SUSPENDED };
 
 #define ALERT_THRESHOLDS_MAX 4
+#define ALERT_PERCENTS_MAX 4
 enum alert_kind {
 #define ALERT(NAME, name) ALERT_##NAME,
 #include "ledger/alerts.def"
@@ -260,6 +261,8 @@ struct command {
 		struct {
 			micros thresholds[ALERT_THRESHOLDS_MAX];
 			int count;
+			int64_t percents[ALERT_PERCENTS_MAX]; /* of a plan's credits */
+			int percent_count;
 			const char *addresses, *language; /* as profiles has them */
 		} alerts;
 		/* Opens an order.  answer.seq is its number; id_public_format makes its name towards Stripe. */

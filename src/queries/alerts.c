@@ -33,7 +33,8 @@ static int take_alert(struct ask *q, const struct db_row *row, void *out)
 	l->created_at_us = db_int(row, 6);
 	l->days = db_int(row, 7);
 	l->expires_at_us = db_int(row, 8);
-	l->member = ask_text(q, row, 9);
+	l->threshold_percent = db_int(row, 9);
+	l->member = ask_text(q, row, 10);
 	return l->member != NULL ? 0 : -1;
 }
 
@@ -43,7 +44,7 @@ static void put_alerts_query(struct ask *q, const struct account_key *key, int64
 	                     " LEFT JOIN profiles p ON p.account_id=a.id WHERE a.id=");
 	ask_key(q, key);
 	sql_literal(&q->sql, ";SELECT seq,kind,threshold_micros,limit_kind,amount_micros,balance_micros,created_at_us,"
-	                     "days,expires_at_us,member FROM alerts WHERE account_id=");
+	                     "days,expires_at_us,threshold_percent,member FROM alerts WHERE account_id=");
 	ask_key(q, key);
 	if (before_seq > 0) {
 		sql_literal(&q->sql, " AND seq<");
@@ -85,6 +86,8 @@ void alerts_write(struct json_writer *w, const struct account_key *key, const st
 	json_put_text(w, "kind", names_alert(l->kind));
 	if (l->threshold_micros != 0)
 		json_put_int(w, "thresholdMicros", l->threshold_micros);
+	if (l->threshold_percent != 0)
+		json_put_int(w, "thresholdPercent", l->threshold_percent);
 	if (l->limit_kind != LIMIT_NONE)
 		json_put_text(w, "limit", names_limit(l->limit_kind));
 	if (l->member[0] != '\0')

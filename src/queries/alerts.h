@@ -16,6 +16,7 @@
 struct alerts_shown {
 	int64_t seq, kind, threshold_micros, limit_kind, amount_micros, balance_micros, created_at_us;
 	int64_t days, expires_at_us; /* of a grant that expires */
+	int64_t threshold_percent;   /* of a plan's credits */
 	const char *member;
 };
 

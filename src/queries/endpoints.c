@@ -243,6 +243,7 @@ static int take_delivery(void *context, const struct db_row *row)
 	                                     .created_at_us = db_int(row, 17),
 	                                     .days = db_int(row, 18),
 	                                     .expires_at_us = db_int(row, 19),
+	                                     .threshold_percent = db_int(row, 24),
 	                                     .member = claim->member};
 	(void)snprintf(claim->member, sizeof(claim->member), "%s", row->field[20]);
 	(void)snprintf(claim->detail, sizeof(claim->detail), "%s", row->field[21]);
@@ -265,7 +266,7 @@ static int find_delivery(struct db *d, struct buf *sql, struct due_delivery *fou
 		"),COALESCE(l.threshold_micros,0),COALESCE(l.limit_kind,0),COALESCE(l.amount_micros,0),"
 		"COALESCE(l.balance_micros,0),COALESCE(l.created_at_us,o.created_at_us),COALESCE(l.days,0),"
 		"COALESCE(l.expires_at_us,0),COALESCE(l.member,o.subject),COALESCE(o.detail,''),COALESCE(o.value,0),"
-		"COALESCE(o.bound,0) FROM deliveries v JOIN endpoints e ON e.id=v.endpoint_id"
+		"COALESCE(o.bound,0),COALESCE(l.threshold_percent,0) FROM deliveries v JOIN endpoints e ON e.id=v.endpoint_id"
 		" LEFT JOIN accounts a ON a.id=v.account_id"
 		" LEFT JOIN alerts l ON l.account_id=v.account_id AND l.seq=v.alert_seq"
 		" LEFT JOIN operator_alerts o ON v.account_id=" NO_ACCOUNT " AND o.id=v.alert_seq"

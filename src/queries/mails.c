@@ -237,7 +237,7 @@ static int take_mail_line(void *context, const struct db_row *row)
 	struct mail_line *line = &read->lines[read->count];
 
 	CHECK(read->count < MAILS_LINES_MAX);
-	(void)snprintf(line->member, sizeof(line->member), "%s", row->field[9]);
+	(void)snprintf(line->member, sizeof(line->member), "%s", row->field[10]);
 	line->alert = (struct alerts_shown){.seq = db_int(row, 0),
 	                                    .kind = db_int(row, 1),
 	                                    .threshold_micros = db_int(row, 2),
@@ -247,8 +247,9 @@ static int take_mail_line(void *context, const struct db_row *row)
 	                                    .created_at_us = db_int(row, 6),
 	                                    .days = db_int(row, 7),
 	                                    .expires_at_us = db_int(row, 8),
+	                                    .threshold_percent = db_int(row, 9),
 	                                    .member = line->member};
-	read->total = db_int(row, 10);
+	read->total = db_int(row, 11);
 	read->count++;
 	return 0;
 }
@@ -261,11 +262,12 @@ int mails_read(struct db *d, const struct mail_claim *claim, struct mail_line li
 
 	buf_init(&sql, SQL_MAX);
 	if (claim->of_operator)
-		sql_literal(&sql,
-		            "SELECT id,kind,0,0,0,0,created_at_us,0,0,CONCAT(subject,IF(subject='','',': '),detail),");
+		sql_literal(
+			&sql,
+			"SELECT id,kind,0,0,0,0,created_at_us,0,0,0,CONCAT(subject,IF(subject='','',': '),detail),");
 	else
 		sql_literal(&sql, "SELECT seq,kind,threshold_micros,limit_kind,amount_micros,balance_micros,"
-		                  "created_at_us,days,expires_at_us,member,");
+		                  "created_at_us,days,expires_at_us,threshold_percent,member,");
 	sql_literal(&sql, "(SELECT COUNT(*)");
 	put_range(&sql, claim);
 	sql_literal(&sql, ")");

@@ -185,7 +185,7 @@ static void sql_of_all(struct ask *q, enum platform_list list, const struct read
 	else if (list == PLATFORM_ALERTS)
 		sql_literal(
 			&q->sql,
-			"SELECT a.external_id,l.kind,l.threshold_micros,l.limit_kind,l.member,"
+			"SELECT a.external_id,l.kind,l.threshold_micros,l.threshold_percent,l.limit_kind,l.member,"
 			"l.amount_micros,l.balance_micros,l.expires_at_us,l.created_at_us FROM alerts l"
 			" JOIN accounts a ON a.id=l.account_id ORDER BY l.created_at_us DESC,l.account_id,l.seq DESC");
 	else
@@ -216,8 +216,10 @@ static void sql_of_account(struct ask *q, enum platform_list list, const struct 
 		sql_literal(&q->sql, "SELECT seq,state,from_us,to_us,amount_minor,currency,failures,failure,"
 		                     "created_at_us,paid_at_us FROM statements WHERE account_id=");
 	else
-		sql_literal(&q->sql, "SELECT kind,threshold_micros,limit_kind,member,amount_micros,balance_micros,"
-		                     "expires_at_us,created_at_us FROM alerts WHERE account_id=");
+		sql_literal(
+			&q->sql,
+			"SELECT kind,threshold_micros,threshold_percent,limit_kind,member,amount_micros,balance_micros,"
+			"expires_at_us,created_at_us FROM alerts WHERE account_id=");
 	ask_key(q, key);
 	/* Grants in the order in which they are spent. */
 	if (list == PLATFORM_GRANTS)

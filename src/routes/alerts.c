@@ -24,14 +24,20 @@
 static void put_thresholds(struct json_writer *w, const struct call *c, const struct alerts_page *page)
 {
 	micros thresholds[ALERT_THRESHOLDS_MAX];
+	int64_t percents[ALERT_PERCENTS_MAX];
 	bool standard;
 	const int count = alert_thresholds(page->state, page->unit == UNIT_MONEY ? c->config->low_balance : 0,
 	                                   thresholds, &standard);
+	const int percent_count = alert_percents(page->state, percents);
 
 	json_put_bool(w, "standard", standard);
 	json_open_list(w, "thresholdsMicros");
 	for (int i = 0; i < count; i++)
 		json_put_int(w, NULL, thresholds[i]);
+	json_close_list(w);
+	json_open_list(w, "thresholdsPercent");
+	for (int i = 0; i < percent_count; i++)
+		json_put_int(w, NULL, percents[i]);
 	json_close_list(w);
 }
 
@@ -153,6 +159,26 @@ static void parse_thresholds(struct parse *p, struct command *command)
 	}
 }
 
+/* Reads "thresholdsPercent": different percentages; null or nothing for none. */
+static void parse_percents(struct parse *p, struct command *command)
+{
+	const struct json *list = parse_list(p, "thresholdsPercent", 0, ALERT_PERCENTS_MAX);
+
+	for (size_t i = 0; list != NULL && i < json_size(list); i++) {
+		const struct json *item = json_at(list, i);
+		const int64_t percent = json_type(item) == JSON_INT ? json_int(item) : 0;
+		bool wrong = percent <= 0 || percent > 100;
+
+		for (int k = 0; k < command->alerts.percent_count; k++)
+			wrong = wrong || command->alerts.percents[k] == percent;
+		if (wrong) {
+			parse_wrong(p, "thresholdsPercent", PARSE_PERCENTS);
+			return;
+		}
+		command->alerts.percents[command->alerts.percent_count++] = percent;
+	}
+}
+
 /* Reads "addresses": different ones, an empty list for no mail, or null or nothing for the account's own. */
 static const char *parse_addresses(struct parse *p, struct arena *arena)
 {
@@ -187,7 +213,7 @@ static const char *parse_language(struct parse *p)
 
 void alerts_put(struct call *c)
 {
-	static const char *const known[] = {"thresholdsMicros", "addresses", "language", NULL};
+	static const char *const known[] = {"thresholdsMicros", "thresholdsPercent", "addresses", "language", NULL};
 	struct command command = {
 		.kind = COMMAND_ALERTS, .account = call_account_key(c), .account_id = c->account, .member = ""};
 	struct parse p;
@@ -196,6 +222,7 @@ void alerts_put(struct call *c)
 		return;
 	parse_record(&p, c->request, c->body, known);
 	parse_thresholds(&p, &command);
+	parse_percents(&p, &command);
 	command.alerts.addresses = parse_addresses(&p, c->request->arena);
 	command.alerts.language = parse_language(&p);
 	if (!parse_ok(&p)) {

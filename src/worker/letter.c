@@ -31,6 +31,7 @@ enum phrase {
 	MORE,
 	ACCOUNT,
 	PAGE,
+	USED,
 	WHY,
 	WHY_OPERATOR,
 	PHRASES
@@ -46,6 +47,7 @@ static const char *const phrases[PHRASES][2] = {
 	[MORE] = {"and more of these:", "et d'autres encore :"},
 	[ACCOUNT] = {"Account:", "Compte :"},
 	[PAGE] = {"Your credits:", "Vos crédits :"},
+	[USED] = {"% of the plan's credits are used", "% des crédits de l'offre sont utilisés"},
 	[WHY] = {"You get this mail because you are a contact of this account.",
                  "Vous recevez ce message parce que vous êtes un contact de ce compte."},
 	[WHY_OPERATOR] = {"You get this mail because octroi's setting operator_mail has your address.", ""},
@@ -132,6 +134,10 @@ static void put_alert_line(struct buf *out, bool html, const struct letter_about
 	if (l->kind == ALERT_RECHARGE_DONE) {
 		buf_printf(out, ", %s ", phrase_of(a, ADDED));
 		put_amount(out, a, l->amount_micros);
+	}
+	if (l->threshold_percent != 0) {
+		buf_printf(out, ", %lld ", (long long)l->threshold_percent);
+		put_form(out, html, phrase_of(a, USED));
 	}
 	if (l->member[0] != '\0') {
 		buf_printf(out, ", %s ", phrase_of(a, MEMBER));

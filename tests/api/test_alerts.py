@@ -75,7 +75,7 @@ def kinds(o, account):
 def test_low_is_told_once(nginx):
     """litellm#3738 told it with each request, litellm#16185 once and never again."""
     account = nginx.account(funds_micros=3 * EURO)
-    assert alerts(nginx, account) == {"account": account, "standard": True, "thresholdsMicros": [2 * EURO],
+    assert alerts(nginx, account) == {"account": account, "standard": True, "thresholdsMicros": [2 * EURO], "thresholdsPercent": [],
                                       "addresses": None, "language": None, "items": [], "nextCursor": None}
     for _ in range(5):
         nginx.fund(account, -300_000)
@@ -208,6 +208,36 @@ def test_octroictl_lists_them(nginx):
     everybodys = json.loads(nginx.ctl("alert", "list", "--limit", "1000", "--json").stdout)["items"]
     assert listed in everybodys
     assert "no alerts" in nginx.ctl("alert", "list", nginx.account()).stdout
+
+
+# ---- percentages of a plan's credits ---------------------------------------------------------------------
+
+
+def put_percents(o, account, percents):
+    return o.call("PUT", f"{PATH}?account={account}", json={"thresholdsPercent": percents})
+
+
+def test_a_share_of_a_plans_credits(nginx):
+    nginx.ctl("plan", "set", "Percents", "--scope", "pool", "--unit", "credit", "--pool", "10", "--action", "other=1")
+    account = nginx.account(unit="credit", plan="Percents")
+    assert alerts(nginx, account)["thresholdsPercent"] == []
+    changed = put_percents(nginx, account, [50, 100])
+    assert changed.status == 200 and changed.json["thresholdsPercent"] == [50, 100] and changed.json["standard"]
+    for _ in range(7):
+        assert nginx.post("/api/guard/charge", {"account": account, "action": "other"}, key="guard").status == 200
+    [alert] = [item for item in alerts(nginx, account)["items"] if item["kind"] == "balance_low"]
+    assert (alert["thresholdPercent"], alert["amountMicros"], "thresholdMicros" in alert) == (50, 5 * EURO, False)
+    assert put_percents(nginx, account, None).json["thresholdsPercent"] == []
+    nginx.audit()
+
+
+@pytest.mark.parametrize("percents", [[0], [101], [-1], [50, 50], [1, 2, 3, 4, 5], "50", [50.5], ["50"], {}])
+def test_percentages_that_are_none(nginx, percents):
+    account = nginx.account()
+    assert put_percents(nginx, account, [50]).status == 200
+    refused = put_percents(nginx, account, percents)
+    assert refused.status == 400 and refused.json["field"] == "thresholdsPercent", refused
+    assert alerts(nginx, account)["thresholdsPercent"] == [50]
 
 
 # ---- grants that expire --------------------------------------------------------------------------------

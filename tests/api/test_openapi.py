@@ -433,8 +433,13 @@ def ask_alerts(ask, o, account, token):
     """account has a member whose token that is."""
     alerts, query = "/api/credits/alerts", f"?account={account}"
     changed = ask("PUT", alerts, "app", 200, query=query, json={
-        "thresholdsMicros": [7_000_000, 2_000_000], "addresses": ["a@example.org"], "language": "fr"}).json
+        "thresholdsMicros": [7_000_000, 2_000_000], "thresholdsPercent": [50], "addresses": ["a@example.org"], "language": "fr"}).json
     assert (changed["standard"], changed["thresholdsMicros"]) == (False, [7_000_000, 2_000_000])
+    o.ctl("plan", "set", "Percents", "--scope", "pool", "--unit", "credit", "--pool", "10", "--action", "other=5")
+    using = o.account(unit="credit", plan="Percents")
+    ask("PUT", alerts, "app", 200, query=f"?account={using}", json={"thresholdsPercent": [50]})
+    guard.charge(o, using, "other")
+    ask("GET", alerts, "app", 200, query=f"?account={using}")
     expiring = o.account()
     o.fund(expiring, 1_000_000, type="PROMO_BONUS", expiresAt=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 8 * 86_400)))
     guard.pass_time(o, expiring, 2 * 86_400)

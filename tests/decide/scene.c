@@ -785,13 +785,24 @@ static void read_bonus(const struct words *w, struct command *c)
 		                                  .provider = PROVIDER_CLERK};
 }
 
-/* "alerts a 5 10": the account's own thresholds; "alerts a standard". */
+/* "alerts a 5 10 50%": the account's own thresholds, and a percentage of a plan's credits; "alerts a standard 50%". */
 static void read_thresholds(const struct words *w, struct command *c)
 {
 	c->alerts.addresses = c->alerts.language = "";
 	c->alerts.count = flag(w, "standard") ? -1 : 0;
-	for (int i = 2; c->alerts.count >= 0 && i < w->count; i++)
-		c->alerts.thresholds[c->alerts.count++] = integer(w->word[i]);
+	for (int i = 2; i < w->count; i++) {
+		char word[32];
+		const size_t length = strlen(w->word[i]);
+
+		assert_true(length < sizeof(word));
+		memcpy(word, w->word[i], length + 1);
+		if (word[length - 1] == '%') {
+			word[length - 1] = '\0';
+			c->alerts.percents[c->alerts.percent_count++] = integer(word);
+		} else if (c->alerts.count >= 0) {
+			c->alerts.thresholds[c->alerts.count++] = integer(word);
+		}
+	}
 }
 
 static void read_topup(const struct words *w, struct command *c)
@@ -1314,6 +1325,9 @@ static const char *alerts_of(struct scene *s, const struct account_key *key)
 		if (l->limit_kind != LIMIT_NONE)
 			length += (size_t)snprintf(out + length, 4096 - length, ":%s%s%s", names_limit(l->limit_kind),
 			                           l->member[0] != '\0' ? "-" : "", l->member);
+		if (l->threshold_percent != 0)
+			length += (size_t)snprintf(out + length, 4096 - length, ":%lld%%:%lld",
+			                           (long long)l->threshold_percent, (long long)l->amount_micros);
 		if (l->days != 0)
 			length += (size_t)snprintf(out + length, 4096 - length, ":%lld:%lldd",
 			                           (long long)l->amount_micros, (long long)l->days);

@@ -43,6 +43,55 @@ static void test_the_usual_month(void **state)
 	PLAY(&standard, lines);
 }
 
+/* Percentages of the credits that a plan gives for a period. */
+static void test_alerts_of_a_plans_credits(void **state)
+{
+	static const char *const lines[] = {
+		STARTER,
+		PROFESSIONAL,
+		"at 2026-03-10T12:00:00Z",
+		"account a unit=credit plan=Starter -> OK balance=500",
+		"alerts a standard 50% 75% 100% -> OK",
+		"charge a step n=249 -> OK",
+		"see a alerts=plan_changed",
+		"charge a step n=1 -> OK balance=250",
+		"see a alerts=plan_changed,balance_low:50%:250",
+		/* Other credits are not the plan's, and are spent after them. */
+		"give a 1000 -> OK balance=1250",
+		"take a 200 -> OK balance=1050",
+		"see a alerts=plan_changed,balance_low:50%:250,balance_low:75%:450",
+		"charge a step n=100 -> OK balance=950",
+		"see a alerts=plan_changed,balance_low:50%:250,balance_low:75%:450,balance_low:100%:500",
+		"charge a step n=100 -> OK",
+		/* One that is reached already fires in the next period; one that stays keeps its state. */
+		"alerts a standard 90% 50% -> OK",
+		"charge a step n=1 -> OK",
+		"see a alerts=plan_changed,balance_low:50%:250,balance_low:75%:450,balance_low:100%:500",
+		"at 2026-04-01T00:00:00Z",
+		"charge a step n=460 -> OK",
+		"see a alerts=plan_changed,balance_low:50%:250,balance_low:75%:450,balance_low:100%:500,plan_renewed,"
+		"balance_low:90%:460,balance_low:50%:460",
+		"charge a step n=10 -> OK",
+		/* Another plan begins anew. */
+		"account a plan= -> OK",
+		"alerts a standard -> OK",
+		"see a alerts=plan_changed,balance_low:50%:250,balance_low:75%:450,balance_low:100%:500,plan_renewed,"
+		"balance_low:90%:460,balance_low:50%:460",
+		/* Without a plan there is nothing to use. */
+		"account b unit=credit -> OK",
+		"alerts b 7 1% -> OK",
+		"give b 100 -> OK",
+		"take b 60 -> OK",
+		"see b alerts=",
+		"account b plan=Professional -> OK",
+		"charge b step n=20 -> OK",
+		"see b alerts=plan_changed,balance_low:1%:20",
+	};
+
+	(void)state;
+	PLAY(&standard, lines);
+}
+
 static void test_up_and_down(void **state)
 {
 	static const char *const lines[] = {
@@ -725,6 +774,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_usual_month),
+		cmocka_unit_test(test_alerts_of_a_plans_credits),
 		cmocka_unit_test(test_up_and_down),
 		cmocka_unit_test(test_clock_steps_back),
 		cmocka_unit_test(test_refusals),

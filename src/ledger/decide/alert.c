@@ -8,6 +8,7 @@
 
 #define ARMS_MAX (ALERT_THRESHOLDS_MAX + 1) /* the first threshold is 0: the balance is used up */
 #define OWN 'o'                             /* the text begins so where the thresholds are the account's own */
+#define PERCENTS '%'                        /* those of a plan's credits are behind it */
 #define RECHARGE_MARK '!'                   /* behind it: the threshold of auto-recharge */
 #define NUMBER_BYTES 21                     /* digits of a number, a sign, and a mark behind it */
 
@@ -23,6 +24,8 @@ struct state {
 	int64_t seq; /* of the account's last alert */
 	struct arm arms[ARMS_MAX];
 	int count;
+	struct arm percents[ALERT_PERCENTS_MAX]; /* a threshold is a percentage of the plan's credits */
+	int percent_count;
 	struct arm recharge; /* threshold 0: none; number: of the last task */
 };
 
@@ -38,32 +41,34 @@ static int64_t read_arm_number(const char **at)
 	return number;
 }
 
-/* Reads "2000000:-6", and moves *at behind it. */
-static void read_arm(const char **at, struct arm *arm)
+/* Reads ";0:1" or ",2000000:-6": a threshold with its number, which is negative once it has fired. */
+static struct arm read_arm(const char **at)
 {
-	arm->threshold_micros = read_arm_number(at);
+	struct arm arm;
+
+	++*at;
+	arm.threshold_micros = read_arm_number(at);
 	*at += **at == ':';
-	arm->fired = **at == '-';
+	arm.fired = **at == '-';
 	*at += **at == '-';
-	arm->number = read_arm_number(at);
+	arm.number = read_arm_number(at);
+	return arm;
 }
 
-/* Reads "7;0:1,2000000:-6!5000000:7": the last number, then each threshold with its number, which is negative once it
- * has fired; in the end that of auto-recharge. */
+/* Reads "7;0:1,2000000:-6%50:7!5000000:7": the last number, then the thresholds of the balance, those of a
+ * plan's credits, and that of auto-recharge. */
 static void read_state_text(const char *text, struct state *st)
 {
 	const char *at = text + (text[0] == OWN ? 1 : 0);
 
 	*st = (struct state){.own = text[0] == OWN};
 	st->seq = read_arm_number(&at);
-	while (*at != '\0' && *at != RECHARGE_MARK && st->count < ARMS_MAX) {
-		at++;
-		read_arm(&at, &st->arms[st->count++]);
-	}
-	if (*at == RECHARGE_MARK) {
-		at++;
-		read_arm(&at, &st->recharge);
-	}
+	while (*at != '\0' && *at != PERCENTS && *at != RECHARGE_MARK && st->count < ARMS_MAX)
+		st->arms[st->count++] = read_arm(&at);
+	while (*at != '\0' && *at != RECHARGE_MARK && st->percent_count < ALERT_PERCENTS_MAX)
+		st->percents[st->percent_count++] = read_arm(&at);
+	if (*at == RECHARGE_MARK)
+		st->recharge = read_arm(&at);
 }
 
 static void write_number(char *text, size_t *length, char mark, int64_t number)
@@ -83,27 +88,30 @@ static void write_number(char *text, size_t *length, char mark, int64_t number)
 		text[(*length)++] = digits[--count];
 }
 
-static void write_arm(char *text, size_t *length, char mark, const struct arm *arm)
+/* first: the mark before the first one; the others have a comma. */
+static void write_arms(char *text, size_t *length, char first, const struct arm *arms, int count)
 {
-	write_number(text, length, mark, arm->threshold_micros);
-	if (arm->fired)
-		text[(*length)++] = ':';
-	write_number(text, length, arm->fired ? '-' : ':', arm->number);
+	for (int i = 0; i < count; i++) {
+		write_number(text, length, i == 0 ? first : ',', arms[i].threshold_micros);
+		if (arms[i].fired)
+			text[(*length)++] = ':';
+		write_number(text, length, arms[i].fired ? '-' : ':', arms[i].number);
+	}
 }
 
 static void write_state(struct decide *d, struct slot *s, const struct state *st)
 {
-	const size_t size = (size_t)(2 * st->count + 4) * NUMBER_BYTES;
+	const size_t size = (size_t)(2 * (st->count + st->percent_count) + 4) * NUMBER_BYTES;
 	char *text = rows_text(d->rows, size);
 	size_t length = 0;
 
 	if (st->own)
 		text[length++] = OWN;
 	write_number(text, &length, '\0', st->seq);
-	for (int i = 0; i < st->count; i++)
-		write_arm(text, &length, i == 0 ? ';' : ',', &st->arms[i]);
+	write_arms(text, &length, ';', st->arms, st->count);
+	write_arms(text, &length, PERCENTS, st->percents, st->percent_count);
 	if (st->recharge.threshold_micros > 0 || st->recharge.number > 0)
-		write_arm(text, &length, RECHARGE_MARK, &st->recharge);
+		write_arms(text, &length, RECHARGE_MARK, &st->recharge, 1);
 	CHECK(length < size);
 	text[length] = '\0';
 	s->account->alerts = text;
@@ -149,6 +157,16 @@ int alert_thresholds(const char *text, micros standard_micros, micros out[ALERT_
 	return st.count - 1;
 }
 
+int alert_percents(const char *text, int64_t out[ALERT_PERCENTS_MAX])
+{
+	struct state st;
+
+	read_state_text(text, &st);
+	for (int i = 0; i < st.percent_count; i++)
+		out[i] = st.percents[i].threshold_micros;
+	return st.percent_count;
+}
+
 void alert_set_thresholds(struct decide *d, struct slot *s, const micros *thresholds, int count)
 {
 	struct state before, st;
@@ -188,6 +206,7 @@ static void add_alert(struct decide *d, struct slot *s, struct state *st, const 
 	row->balance_micros = s->account->balance_micros;
 	row->created_at_us = d->now_us;
 	row->days = what->days;
+	row->threshold_percent = what->percent;
 	row->expires_at_us = what->expires_at_us;
 	row_check_alert(row);
 	rows_add(d->rows, s, &row->row);
@@ -355,6 +374,82 @@ static void follow_balance(struct decide *d, struct slot *s, const struct alert_
 		write_state(d, s, &st);
 }
 
+/* ---- a plan's credits ---------------------------------------------------------------------------- */
+
+/* The period's credits of the plan: granted, and used of them. */
+static void find_used(struct slot *s, micros *granted, micros *used)
+{
+	const struct workspaces_row *w = s->workspace;
+
+	*granted = *used = 0;
+	if (w == NULL || w->plan[0] == '\0')
+		return;
+	*granted = *used = money_sum(w->granted_micros, w->carried_micros);
+	for (const struct grants_row *g = rows_grants(s); g != NULL; g = (const struct grants_row *)g->row.next)
+		if (g->type == TRANSACTION_PLAN_ALLOWANCE && g->expires_at_us == w->period_end_us)
+			*used = money_sum(*used, -g->remaining_micros);
+	if (*used < 0)
+		*used = 0;
+}
+
+static bool is_reached(const struct arm *percent, micros granted, micros used)
+{
+	return granted > 0 && (__int128)used * 100 >= (__int128)granted * percent->threshold_micros;
+}
+
+void alert_set_percents(struct decide *d, struct slot *s, const int64_t *percents, int count)
+{
+	struct state before, st;
+	micros granted, used;
+
+	CHECK(count >= 0 && count <= ALERT_PERCENTS_MAX);
+	read_state(d, s, &before);
+	find_used(s, &granted, &used);
+	st = before;
+	st.percent_count = count;
+	for (int i = 0; i < count; i++) {
+		struct arm *arm = &st.percents[i];
+
+		CHECK(percents[i] > 0 && percents[i] <= 100);
+		*arm = (struct arm){.threshold_micros = percents[i], .number = st.seq + 1};
+		arm->fired = is_reached(arm, granted, used);
+		/* One that stays keeps its state. */
+		for (int k = 0; k < before.percent_count; k++)
+			if (before.percents[k].threshold_micros == percents[i])
+				*arm = before.percents[k];
+	}
+	write_state(d, s, &st);
+}
+
+/* They are armed again with a new period, or another plan. */
+static void follow_percents(struct decide *d, struct slot *s, const struct alert_before *b)
+{
+	const bool anew =
+		s->workspace->period_start_us != b->period_start_us || strcmp(s->workspace->plan, b->plan) != 0;
+	micros granted, used;
+	struct state st;
+
+	if (strchr(s->account->alerts, PERCENTS) == NULL || !s->grants_loaded ||
+	    (!anew && s->account->balance_micros == b->balance_micros))
+		return;
+	read_state(d, s, &st);
+	find_used(s, &granted, &used);
+	for (int i = 0; i < st.percent_count; i++) {
+		struct arm *arm = &st.percents[i];
+
+		if (anew)
+			*arm = (struct arm){.threshold_micros = arm->threshold_micros, .number = st.seq + 1};
+		if (arm->fired || !is_reached(arm, granted, used))
+			continue;
+		arm->fired = true;
+		add_alert(d, s, &st,
+		          &(struct alert_what){
+				  .kind = ALERT_BALANCE_LOW, .percent = arm->threshold_micros, .amount_micros = used},
+		          arm->number);
+	}
+	write_state(d, s, &st);
+}
+
 /* ---- everything else ----------------------------------------------------------------------------- */
 
 void alert_look(const struct slot *s, struct alert_before *before)
@@ -405,6 +500,8 @@ void alert_follow(struct decide *d, struct slot *s, const struct alert_before *b
 		return;
 	follow_balance(d, s, before);
 	follow_status(d, s, before);
-	if (s->workspace != NULL)
-		follow_workspace(d, s, before);
+	if (s->workspace == NULL)
+		return;
+	follow_workspace(d, s, before);
+	follow_percents(d, s, before);
 }

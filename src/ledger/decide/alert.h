@@ -16,6 +16,7 @@ struct alert_what {
 	enum limit_kind limit;
 	const char *member;
 	int64_t days, expires_at_us; /* of GRANT_EXPIRING */
+	int64_t percent;             /* of BALANCE_LOW: of the plan's credits are used */
 };
 /* Adds the alert, under a number of its own.  The account is there. */
 void alert_post(struct decide *d, struct slot *s, const struct alert_what *what);
@@ -46,6 +47,10 @@ void alert_grant(struct decide *d, struct slot *s, const struct grants_row *g, i
 
 /* Sets the account's own thresholds; count < 0: those of the configuration. */
 void alert_set_thresholds(struct decide *d, struct slot *s, const micros *thresholds, int count);
+/* Sets the percentages of a plan's credits.  One that is reached already fires in the next period. */
+void alert_set_percents(struct decide *d, struct slot *s, const int64_t *percents, int count);
+/* Reads the percentages out of accounts.alerts.  Returns their number. */
+int alert_percents(const char *text, int64_t out[ALERT_PERCENTS_MAX]);
 /* Reads the thresholds out of accounts.alerts into out.  standard_micros: the configured one, 0 for none.  Returns
  * their number; *standard: they are not the account's own. */
 int alert_thresholds(const char *text, micros standard_micros, micros out[ALERT_THRESHOLDS_MAX], bool *standard);

@@ -27,6 +27,7 @@ void decide_alerts(struct decide *d, struct slot *s, struct command *c)
 	/* From here on it succeeds. */
 	effects_account(d, s, c);
 	alert_set_thresholds(d, s, c->alerts.thresholds, c->alerts.count);
+	alert_set_percents(d, s, c->alerts.percents, c->alerts.percent_count);
 	set_contacts(d, s, c);
 	row_check_account(s->account);
 	c->answer.outcome = OUTCOME_OK;

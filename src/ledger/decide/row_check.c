@@ -266,6 +266,7 @@ void row_check_alert(const struct alerts_row *l)
 	CHECK(l->seq > 0 && l->arming > 0);
 	CHECK(l->kind >= 0 && l->kind < ALERT_COUNT);
 	CHECK(l->threshold_micros >= 0);
+	CHECK(l->threshold_percent == 0 || (l->kind == ALERT_BALANCE_LOW && l->threshold_micros == 0));
 	/* The arming of a grant that expires is the grant's seq. */
 	CHECK(l->kind == ALERT_GRANT_EXPIRING || l->arming <= l->seq);
 	CHECK((l->kind == ALERT_GRANT_EXPIRING) == (l->days != 0) && (l->days != 0) == (l->expires_at_us != 0));
