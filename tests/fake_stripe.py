@@ -435,7 +435,7 @@ class FakeStripe:
                       key=lambda c: -c["_serial"])
 
     def charges(self, customer_id=None):
-        """What customers were really charged, that is what counts in the end."""
+        """Real charges of customers, which are what counts in the end."""
         return [c for c in self.objects["charge"].values() if customer_id in (None, c["customer"])]
 
     def invoices_of(self, statement):

@@ -53,7 +53,7 @@ class Extended(Copy):
     def __init__(self):
         super().__init__(build=False)
         try:
-            # These name the outcomes: test_outcome_is_given_and_tested would take them for their tests.
+            # Both name the outcomes: test_outcome_is_given_and_tested would take them for their tests.
             (self.tree / "tests/additions/additions.py").unlink()
             shutil.move(self.tree / "tests/additions/shown.py", self.home)
             self.original = {edit.file: self._read(edit.file) for _, edits in ADDITIONS for edit in edits}

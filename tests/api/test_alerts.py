@@ -41,7 +41,7 @@ def crossings(movements, thresholds):
 
 
 def movements(o, account):
-    """What the journal says, a transaction or a usage at a time."""
+    """Events of the journal, a transaction or a usage at a time."""
     rows = o.sql("SELECT transaction_seq, usage_seq, amount_micros, kind, grant_seq FROM entries "
                  f"WHERE account_id = {key_of(account)} ORDER BY seq")
     for _, entries in itertools.groupby(rows, key=lambda row: row[:2]):

@@ -182,7 +182,7 @@ def test_entry_hash_changed(ledger):
 
 
 def test_entry_changed_and_hashed_anew(ledger):
-    """Whoever knows how the hash is made still breaks the chain at the next entry."""
+    """A forger who knows how the hash is made still breaks the chain at the next entry."""
     statement, = [s for s in chain_anew(ledger, f"{MINE} AND seq <= 3") if s.endswith("seq = 3")]
     assert ledger.sql(f"SELECT LOWER(HEX(hash)) FROM entries WHERE {MINE} AND seq = 3")[0][0] in statement
     changed, = [s for s in chain_anew(ledger, f"{MINE} AND seq <= 3", {"created_at_us": "created_at_us + (seq = 3)"})
@@ -349,7 +349,7 @@ def test_charge_changed(ledger):
 @pytest.mark.parametrize("kind,name", [column for column in columns("usages") if column[1] not in ANSWERS])
 @pytest.mark.parametrize("state", ["settled", "released"])
 def test_any_column_of_a_usage_changed(ledger, state, kind, name):
-    """Who used what and when, also where nothing was charged."""
+    """Each use has its member, its object and its time, also where nothing was charged."""
     seq = one(ledger, f"SELECT MIN(seq) FROM usages WHERE {MINE} AND state = {0 if state == 'settled' else 1}")
     change = f"IF({name} = 0, 1, 0)" if kind == "INT" else f"CONCAT({name}, 'x')"
     found = find(ledger, f"UPDATE usages SET {name} = {change} WHERE {MINE} AND seq = {seq}")
@@ -365,7 +365,7 @@ def test_any_column_of_a_transaction_changed(ledger, kind, name):
 
 
 def test_a_usage_changed_with_its_flag(ledger):
-    """Who says that the row is none of those that entries record has to explain the entries."""
+    """A forger who says that the row is none of those that entries record has to explain the entries."""
     found = find(ledger, f"UPDATE usages SET member = 'other', recorded = 0 WHERE {MINE} AND seq = 1")
     assert names(found, "usages", "seq 1")
 
@@ -525,7 +525,7 @@ def test_heads_are_found_again(ledger, heads):
 
 
 def test_heads_hold_while_the_ledger_lives(ledger, tmp_path):
-    """What the head of one day cannot do: entries that come since change nothing of it."""
+    """The head of one day does not change by entries that come later."""
     with Octroi("nginx", audit=False) as o:
         live(o, "heads:a")
         o.account("heads:none")

@@ -20,7 +20,7 @@ def claim(o, account, **more):
 
 
 def through(second, o, account):
-    """The same of another octroi; the answer's record."""
+    """A claim through another octroi; the answer's record."""
     request = urllib.request.Request(f"{second.internal_url}/api/credits/claim-bonus?account={account}", data=b"{}",
                                      headers={"Authorization": f"Bearer {o.keys['app']}",
                                               "Content-Type": "application/json"})

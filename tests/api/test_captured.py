@@ -142,7 +142,7 @@ def test_what_was_debt_repays_it(o):
 
 
 def test_a_debt_that_an_allowance_paid_goes_back_to_it(o, clock):
-    """Else a debt paid by credits that expire would come back as credits that do not."""
+    """Otherwise a debt paid by credits that expire would come back as credits that do not."""
     clock.set("2027-03-10 12:00:00")
     plan = request_id("plan")
     plans.add(o, plan, unit=0, pool_micros=2 * HELD)
@@ -200,7 +200,7 @@ def test_it_leaves_the_day_that_counted_it(o, clock):
 
 
 def test_a_limit_that_never_counted_it_is_not_opened(o, clock):
-    """It was captured before the member joined."""
+    """The payment was captured before the member joined."""
     clock.set("2027-03-10 12:00:00")
     account = o.account(funds_micros=100 * HELD)
     held = place(o, account, member="ann")

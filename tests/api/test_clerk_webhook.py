@@ -148,7 +148,7 @@ def test_nothing_unsigned_gets_in(nginx):
     for changed in (body + b" ", body.replace(b": ", b":"), body.replace(b"Ada", b"Eve"), body[:-1]):
         assert deliver(nginx, changed, signed=body).status == 400
     assert balance(nginx, user) is None
-    # The same with one of several signatures right, and within the five minutes.
+    # One of several signatures is right, and within the five minutes.
     assert deliver(nginx, body, headers={"svix-id": "msg_f", "svix-timestamp": str(now),
                                          "svix-signature": "v1,AAAA v2,x " + right}).status == 200
     assert balance(nginx, user) == 1000

@@ -131,7 +131,7 @@ def test_bodies(o):
                  {"code": "x" * 65}, {"code": "ABCDEFGH", "amount": 5}, {"code": ["ABCDEFGH"]}, {"code": "ABCD\u0000"}):
         answer = o.post(f"/api/credits/redeem?account={account}", body)
         assert error(answer) == (400, "INVALID_REQUEST"), body
-    # What can be no code is no guess either.
+    # A text that can be no code is no guess either.
     assert o.sql("SELECT COUNT(*) FROM signups WHERE guesses > 0 AND account_id = "
                  f"(SELECT id FROM accounts WHERE external_id = '{account}')") == [("0",)]
 

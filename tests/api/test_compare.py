@@ -1,4 +1,4 @@
-"""What the same use would have cost on other models: each request priced anew, against fractions; and the table of what a
+"""The cost of the same use on other models: each request priced anew, against fractions; and the table of what a
 playlist costs on GPT-4o and on GPT-3.5 Turbo, made from requests that were really settled."""
 
 import random
@@ -86,7 +86,7 @@ def test_each_request_is_priced_as_the_guard_would(nginx, contract, unit):
                  "cacheReadTokens": draw.randrange(1000), "cacheWriteTokens": draw.randrange(3)}
         model, member = draw.choice(MODELS), draw.choice(("user:1", "user:2"))
         used.append((model, member, usage, use(o, account, model, usage, member=member)))
-    # What is no use of a model, or none of the platform's, is left out.
+    # Uses of no model, and of none of the platform's, are left out.
     guard.charge(o, account, "debrief")
     use(o, account, "gpt-4o", {"inputTokens": 1000, "outputTokens": 10}, byok=["openai"])
     guard.release(o, guard.hold(o, account))

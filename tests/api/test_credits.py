@@ -1,4 +1,4 @@
-"""What a customer sees: balance, transactions, usages, summary, prices."""
+"""A customer's view: balance, transactions, usages, summary, prices."""
 
 import base64
 import concurrent.futures
@@ -84,7 +84,7 @@ def ask_all(o, asked):
 
 
 def test_many_who_ask_at_once_see_their_own(server):
-    """They are asked of the database together; nobody sees another's, whoever it is that asks."""
+    """Simultaneous reads go to the database together; no caller sees another's, whoever asks."""
     asked = []
     for n in range(12):
         account = server.account(funds_micros=FUNDS + n)
@@ -125,7 +125,7 @@ def test_many_who_ask_at_once_cost_one_question(nginx):
 
 
 def test_many_of_whom_some_have_much_see_all_of_theirs(nginx):
-    """Who has had very many transactions, whose last holds were released or are open, and who asks twice."""
+    """Accounts with very many transactions, with last holds that were released or are open, and asked for twice."""
     rich, patient, fickle = (nginx.account(funds_micros=FUNDS) for _ in range(3))
     others = [nginx.account(funds_micros=FUNDS + n) for n in range(10)]
     with concurrent.futures.ThreadPoolExecutor(16) as pool:

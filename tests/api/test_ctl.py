@@ -117,7 +117,7 @@ def test_empty_lists_say_so(arguments, none):
 
 
 def complete(o, *words):
-    """What bash would offer for the last word."""
+    """Bash's offers for the last word."""
     script = ('eval "$("$0" completion bash)"; COMP_WORDS=(octroictl "$@"); COMP_CWORD=$#; _octroictl; '
               'printf "%s\\n" "${COMPREPLY[@]}"')
     done = subprocess.run(["bash", "-c", script, o.env["OCTROI_CTL"], *words], stdout=subprocess.PIPE, check=True, text=True,
@@ -371,7 +371,7 @@ def test_credit_refuses(o, amount, more):
 
 @pytest.mark.parametrize("amount,type", [("-1", "PROMO_BONUS"), ("0", "ADJUSTMENT"), ("5", "ALLOWANCE_EXPIRY")])
 def test_ledger_refuses(o, amount, type):
-    """What the ledger says no to is exit status 1."""
+    """A refusal of the ledger is exit status 1."""
     name = o.account()
     refused(o, "account", "credit", name, amount, "--type", type, "--reason", "x", "--actor", "x", status=1)
     assert o.balance(name)[0] == 0

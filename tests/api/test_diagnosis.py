@@ -50,7 +50,7 @@ def contract():
 
 @pytest.fixture
 def diagnose(o, clock, contract):
-    """What the route says, held against the contract, and against octroictl, which is to say the same."""
+    """The route's answer, held against the contract, and against octroictl, which is to say the same."""
     def ask(account, member=None, french=False, key="app"):
         if member:
             key = o.post("/api/tokens", {"account": account, "member": member}, key="app").json["token"]
@@ -233,7 +233,7 @@ def test_limits(o, diagnose):
 
 
 def test_a_member_s_own_daily_and_monthly_limit(o, diagnose):
-    """It is told that the limit is its own: raising the account's would not help it."""
+    """The member is told that the limit is its own: raising the account's would not help it."""
     account = o.account(unit="credit", funds_micros=100 * CREDIT)
     o.call("PUT", f"/api/accounts/{account}/members/user:1", json={"role": "member"})
     guard.charge(o, account, "debrief", quantity=2, member="user:1")

@@ -282,7 +282,7 @@ def test_too_few_connections(o):
 
 
 def test_binary_log_and_doublewrite():
-    """These are fixed when the database starts."""
+    """Settings that are fixed when the database starts."""
     with Octroi("nginx", db_settings={"log_bin": "on", "sync_binlog": "0", "innodb_doublewrite": "0"}) as other:
         _, checks = doctor(other)
         assert checks["sync_binlog"]["state"] == "problem"

@@ -183,7 +183,7 @@ def test_repeats_until_it_is_switched_off(o, fresh):
         assert next(c for c in json.loads(o.ctl("doctor", "--json", check=False).stdout)["checks"]
                     if c["check"] == "endpoints")["state"] == "warning"
         wait_until(lambda: f"event=endpoint_disabled endpoint={endpoint.id}" in o.log(), what="the operator's line")
-        # What happens meanwhile is not posted; once it is mended, all of it is.
+        # Deliveries of the meantime are not posted; once the endpoint is mended, all of them are.
         fresh.answer = lambda message: (204, {})
         missed = cross(o)
         wait_until(lambda: o.sql(f"SELECT told FROM alerts WHERE account_id = {key_of(missed)}") == [("1",)], what="handing on")
@@ -265,7 +265,7 @@ def test_addresses_that_are_none(o, url):
                                   "10.0.0.1", "169.254.169.254", "192.168.1.1", "[fd00::1]", "[fe80::1]", "[64:ff9b::7f00:1]",
                                   "[2002:7f00:1::]"])
 def test_an_address_inside_is_not_connected_to(o, fresh, host):
-    """Whatever a name resolves to: the address that would be connected to is looked at."""
+    """The address that would be connected to is looked at, whatever name led there."""
     with Endpoint(o, f"https://{host}:{fresh.port}/") as endpoint:
         seen = len(fresh.messages)
         shown = json.loads(o.ctl("endpoint", "test", endpoint.id, "--json", check=False).stdout)

@@ -1,4 +1,4 @@
-"""What keeps a hold from being placed keeps it from being extended: else one that is open outlasts every refusal."""
+"""Reasons that keep a hold from being placed keep it from being extended: else an open one outlasts every refusal."""
 
 import pytest
 

@@ -155,7 +155,7 @@ def test_octroi_is_killed(o):
 
 
 def test_octroi_is_told_to_end(o):
-    """It answers what it took and ends within 5 s; what it did not answer it did not do."""
+    """octroi answers the requests that it took and ends within 5 s; a request without an answer has no effect."""
     for _ in range(3):
         load = Load(o)
         account = load.accounts[0]
@@ -196,7 +196,7 @@ def test_octroi_is_told_to_end_in_mid_load(o):
 
 
 def test_the_database_stalls(o):
-    """It stops answering for longer than a request lives, then goes on where it was."""
+    """The database stops answering for longer than a request lives, then goes on where it was."""
     load = Load(o).start()
     for seconds in (1, 5):
         load.wait_for(300)
@@ -316,7 +316,7 @@ def test_rows_that_contradict_each_other_move_no_money(o, change, back):
 
 @pytest.mark.parametrize("first,second", [(1, -1), (-1, 10), (1, 1)])
 def test_amounts_of_one_micro(o, first, second):
-    """What is left out of a sum by an error of one unit nobody else sees: the audit of an account without a workspace takes a
+    """A row that an error of one unit leaves out of a sum is seen by nobody else: the audit of an account without a workspace takes a
     grant beside a debt."""
     account = o.account()
     o.fund(account, first)

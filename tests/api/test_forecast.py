@@ -1,4 +1,4 @@
-"""What a month will have cost at its end: by days of the account's own time zone, against fractions and zoneinfo."""
+"""The cost of a month at its end: by days of the account's own time zone, against fractions and zoneinfo."""
 
 import collections
 import datetime
@@ -122,5 +122,5 @@ def test_of_a_member_and_of_nobody(o):
     clock.forward(days=1)
     assert forecast(o, account) == ("linear", 80_000, 80_000 + 80_000 * 39 // 3)
     assert forecast(o, account, "&member=user:1") == ("linear", 30_000, 30_000 + 30_000 * 39 // 3)
-    # What is asked for of the past makes no difference to it.
+    # Questions about the past make no difference to it.
     assert forecast(o, account, "&from=2027-01-01&to=2027-02-01") == ("linear", 80_000, 80_000 + 80_000 * 39 // 3)

@@ -1,4 +1,4 @@
-"""What an application forwards of a customer's wishes: the model, lengths, ids, keys.  None of it is AI without paying."""
+"""Wishes of a customer that an application forwards: the model, lengths, ids, keys.  None of them is AI without paying."""
 
 import concurrent.futures
 
@@ -48,7 +48,7 @@ def test_lengths_beyond_all_means(nginx):
 
 
 def test_a_shorter_hold_does_not_make_the_answer_cheaper(nginx):
-    """What extend gives back may be held by others; what was used is charged all the same."""
+    """Credits that extend gives back may be held by others; used ones are charged all the same."""
     account = nginx.account(funds_micros=FUNDS)
     held = hold(nginx, account, inputTokens=1000, maxOutputTokens=90_000)
     assert extend(nginx, held, maxOutputTokens=1).json["reservedMicros"] == cost("gpt-4o", input=1000, output=1)
@@ -87,10 +87,10 @@ def test_two_settlements_of_one_hold_in_one_list(nginx):
 
 
 def test_another_accounts_request_id_opens_nothing(nginx):
-    """The same id and content under another account is another request, and is paid by that one."""
+    """An id and content under another account are another request, paid by that account."""
     rid = request_id()
     rich, poor = nginx.account(funds_micros=FUNDS), nginx.account()
     assert authorize(nginx, rich, requestId=rid).status == 200
     assert authorize(nginx, poor, requestId=rid).status == 402
-    # Nor does another member of the same account have its answer.
+    # Another member of the same account does not have its answer either.
     assert authorize(nginx, rich, requestId=rid, member="user:1").status == 409

@@ -278,7 +278,7 @@ def test_a_grant_that_expires_under_a_hold_leaves_the_settlement_a_debt(nginx):
 
 
 def test_holds_of_an_account_change_no_index(nginx):
-    """Neither the first hold nor its settlement; and once all are settled, nothing of the account is due."""
+    """The first hold and its settlement change none; once all are settled, nothing of the account is due."""
     account = nginx.account(funds_micros=1_000_000)
     where = f"FROM accounts WHERE id = {guard.key_of(account)}"
     before = nginx.sql(f"SELECT due_at_us {where}")
@@ -293,7 +293,7 @@ def test_holds_of_an_account_change_no_index(nginx):
 
 
 def test_the_sweeper_finds_holds_in_parts(nginx):
-    """It looks at 4,096 open holds at once; of the accounts behind these, holds expire in the next parts."""
+    """The sweeper looks at 4,096 open holds at once; of the accounts behind these, holds expire in the next parts."""
     accounts = [nginx.account(funds_micros=1_000_000) for _ in range(3)]
     for account in accounts:
         assert authorize(nginx, account, ttlSeconds=86400).status == 200

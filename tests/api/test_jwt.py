@@ -171,7 +171,7 @@ def test_issuer_that_hangs_does_not_hold_the_guard_up():
             assert slowest < 1.5
             assert {a.status for a in answers} == {503}
             assert all("retry-after" in a.headers for a in answers)
-            # Neither does a token of that kind at a route where it counts for nothing.
+            # A token of that kind waits for nothing at a route where it counts for nothing.
             began = time.monotonic()
             assert o.post("/api/guard/authorize", {"account": account, "model": "gpt-4o"}, key=token).status == 401
             assert time.monotonic() - began < 1

@@ -53,7 +53,7 @@ def ends(window):
 
 
 def people(o, swarm, account, names=NAMES, **limits):
-    """They join, all at once; limits: credits by period."""
+    """All join at once; limits: credits by period."""
     for fields in [{"limitMicros": credits * CREDIT, "period": period} for period, credits in limits.items()] or [{}]:
         joined = swarm.run(swarm.request("PUT", f"/api/accounts/{account}/members/{name}", o.keys["app"],
                                          {"role": "member", **fields}) for name in names)
@@ -77,7 +77,7 @@ def spend(o, swarm, account, wanted):
 
 
 def booked(o, account):
-    """What the journal, the balance and the usages of each member say, which is one thing."""
+    """The journal, the balance and the usages of each member say one thing."""
     key = key_of(account)
     by_member = {m or "": int(c) for m, c in o.sql(
         f"SELECT member, SUM(cost_micros) FROM usages WHERE account_id = {key} GROUP BY member")}
@@ -144,7 +144,7 @@ def test_never_more_than_the_limit_of_all(o, swarm, window):
         assert used <= 900 < used + credits
         says(refusal, window, "SPENDING_LIMIT_REACHED", 900, used, ends(window))
     assert sum(booked(o, account).values()) == took * CREDIT
-    # What is left is served to whoever asks for no more than that.
+    # The remainder is served to any member that asks for no more than that.
     paid, refused = spend(o, swarm, account, [(name, 1) for name in NAMES])
     assert sum(paid.values()) == 900 - took and len(refused) == PEOPLE - (900 - took)
 
@@ -278,7 +278,7 @@ def test_everything_at_once(o, swarm):
     errors = {error for _, error in seen}
     assert errors >= {"MEMBER_LIMIT_REACHED", "SPENDING_LIMIT_REACHED", "MEMBER_REMOVED", None}, seen
     assert errors & {"INSUFFICIENT_CREDITS", "HARD_LIMIT_REACHED"}, seen
-    # What was held runs out by itself.
+    # Holds run out by themselves.
     wait_until(lambda: all(o.balance(account)[1] == 0 for account in accounts), 30, "the end of the holds")
     assert o.sql("SELECT SUM(held_micros) FROM members") == [("0",)]
     o.audit()

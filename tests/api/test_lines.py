@@ -186,7 +186,7 @@ def test_a_router_s_fee_is_not_the_cost(o, account):
 
 
 def test_a_cost_that_is_reported_says_that_something_was_used(o, account):
-    """Neither a failure nor a reported 0 makes free what the provider charged for, or what nobody counted."""
+    """A failure or a reported 0 does not make free what the provider charged for, or what nobody counted."""
     for model, cost in (("router/any", money("0.0123")), ("talker", None)):
         held = authorize(o, account, model)
         said = settle(o, held["hold"], outcome="failed", providerCost="0.0123")
@@ -385,7 +385,7 @@ def test_an_account_s_estimate_is_in_its_unit_with_its_lines(o, account):
 
 ROWS = re.findall(r"^\| `(\w+)` \| ([\d.]+) × ([\d.]+) \| ([\d.]+) \|$", (TOP / "docs/prices.md").read_text(), re.M)
 TOKENS = {"inputTokens": "inputTokens", "outputTokens": "outputTokens"}
-# They may be counted by settle alone: authorize is told the tokens as a whole.
+# Cached tokens may be counted by settle alone: authorize is told the tokens as a whole.
 OF_TOKENS = ("inputTokens", "cacheReadTokens", "cacheWriteTokens", "cacheWrite1hTokens", "outputTokens")
 
 

@@ -303,7 +303,7 @@ def status_of(url, request):
     return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/") else 0
 
 
-# What a web server may answer by itself to a method or a header that it does not know, before octroi is asked.
+# Answers that a web server may give by itself to an unknown method or header, before octroi is asked.
 SERVERS_OWN = {501}
 UNANSWERED = {"wrong_size", "wrong_header"}  # cut in the middle of what is too large
 

@@ -1,4 +1,4 @@
-"""Who may do what: every route of routes.def, by every kind of caller, on its own and on a foreign account.
+"""Rights of callers: every route of routes.def, by every kind of caller, on its own and on a foreign account.
 
 What is expected comes from routes.def and from the few rules below, so a new route is tested as soon as
 it is listed.  Bodies are such that whoever is let in changes nothing; at the end nothing has changed.
@@ -26,9 +26,9 @@ KEYS = {
     "GUARD": {"guard", "app", "admin"}, "APP": {"app", "admin"}, "ADMIN": {"admin"}, "REPORT": {"report", "admin"}, "OPERATOR": {"report", "admin", "operator"},
     "OWNER": {"app", "admin"}, "GATE": {"guard", "app", "admin"},
 }
-# What a key of scope report may read besides.
+# Routes that a key of scope report may read besides.
 REPORT_READS = {"APP", "OWNER"}
-# What an account's members may only when they manage it, and what needs a Stripe that is not there.
+# Routes that members may call only when they manage the account, and those that need a Stripe that is not there.
 FOR_MANAGERS = {"topups_invoices", "settings_put", "alerts_get", "alerts_put", "recharge_get", "recharge_put", "story_grants"}
 NEEDS_STRIPE = {"topups_invoices"}
 SERVER_LOCATION = """
@@ -128,7 +128,7 @@ def expected(caller, method, path, wanted, about):
 
 
 def told(answer, wanted, caller):
-    """What the answer says, in the words of expected()."""
+    """The answer in the words of expected()."""
     if answer.status == 401:
         return 401
     if answer.status == 403 and wanted == "GATE":
@@ -188,7 +188,7 @@ def test_every_route_for_every_caller(server):
 
 @pytest.mark.parametrize("front", ["nginx", "apache"])
 def test_internal_routes_are_not_there_for_the_public(front, request):
-    """Neither by way of the public server nor on the public socket itself."""
+    """No internal route answers by way of the public server, or on the public socket itself."""
     o = request.getfixturevalue(front)
     own = o.account(funds_micros=FUNDS)
     [listen] = re.findall(r"^listen\s*=\s*unix:(\S+)", pathlib.Path(o.env["OCTROI_CONF"]).read_text(), re.M)

@@ -1,4 +1,4 @@
-"""What a plain member of an account could gain, and does not."""
+"""Gains that a plain member of an account could have, and has not."""
 
 import base64
 import json
@@ -38,7 +38,7 @@ def team(o, unit="credit", **fields):
 
 
 def test_leaving_and_joining_again_is_no_second_seat(nginx):
-    """Neither a second share of the period's allowance, nor a use that is forgotten."""
+    """A member who comes back has no second share of the period's allowance, and no use is forgotten."""
     plan = plans.add(nginx, request_id("plan"), scope=1, member_micros=10 * CREDIT, seats_to=2)
     account = nginx.account(request_id("ws"), unit="credit", plan=plan)
     put(nginx, account, "ann", role="member")
@@ -75,7 +75,7 @@ def test_a_limit_outlives_leaving(nginx):
 
 @pytest.mark.parametrize("other", ["Ann", "ANN", "ann.", "ann-", "a.nn", "ann:ann"])
 def test_another_spelling_is_another_person(nginx, other):
-    """It is served as somebody who never was a member is, and has no part in what ann may or has."""
+    """A removed member is served as a stranger is, and has no part in what ann may or has."""
     account = team(nginx)
     remove(nginx, account, "ann")
     assert charge(nginx, account, "debrief", member="ann").json["error"] == "MEMBER_REMOVED"
@@ -95,7 +95,7 @@ def test_spellings_that_are_no_id(nginx, other):
 
 
 def test_a_token_names_its_own_member_only(nginx):
-    """Neither a parameter, a header nor a claim of its own makes it another's."""
+    """A parameter, a header or a claim of its own does not make a member another."""
     account = team(nginx)
     key = token(nginx, account, "ann")
     charge(nginx, account, "debrief", member="boss")
@@ -130,7 +130,7 @@ def test_a_member_s_token_opens_no_route_of_the_application(nginx, method, path,
 
 
 def test_a_plain_member_changes_no_setting(nginx):
-    """Neither the account's limits, nor another's, nor its own; nor does it see the others'."""
+    """A member changes no limit, of the account, of another or its own, and does not see the others'."""
     account = team(nginx)
     put(nginx, account, "ann", limitMicros=CREDIT)
     key = token(nginx, account, "ann")
@@ -183,7 +183,7 @@ def test_a_hold_of_a_member_is_not_moved_by_who_names_it(nginx):
 
 
 def test_a_removed_member_s_share_serves_the_others(nginx):
-    """It is not kept for somebody who cannot spend it."""
+    """A share is not kept for a member who cannot spend it."""
     plan = plans.add(nginx, request_id("plan"), scope=1, member_micros=10 * CREDIT, seats_to=2)
     account = nginx.account(request_id("ws"), unit="credit", plan=plan)
     for member in ("ann", "bob"):

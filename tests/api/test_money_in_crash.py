@@ -56,7 +56,7 @@ def in_background(call):
 
 
 def repeated(shop, account, id, seconds=30):
-    """What a caller does that got no answer: the same again until it is served; the session."""
+    """A caller without an answer sends the same again until it is served; the session."""
     def served():
         try:
             answer = topup(shop, account, id)

@@ -34,7 +34,7 @@ SCOPES = {
 }
 READ_BY_REPORT = {("GET", "/api/accounts/{account}"), ("GET", "/api/accounts/{account}/members"),
                   ("GET", "/api/accounts/{account}/members/{member}")}
-# What somebody else sends, and may add to.
+# Objects that other people send, and may add to.
 OF_OTHERS = {"StripeEvent", "ClerkEvent"}
 FUNDS = 10_000_000
 NOBODY = "oct_guard_" + "0" * 43
@@ -460,7 +460,7 @@ def ask_alerts(ask, o, account, token):
 
 
 def ask_workspaces(ask, o):
-    """What plans, members, limits and statements add to answers."""
+    """Members that plans, members, limits and statements add to answers."""
     plans.add(o, "contract", pool_micros=9_000_000, seats_to=2)
     plans.add(o, "lesser", pool_micros=1_000_000)
     plans.add(o, "of money", unit=0, pool_micros=1)
@@ -618,7 +618,7 @@ def ask_what_any_request_can_be(ask, o):
 
 
 def ask_with_other_settings(ask, o):
-    """What the usual settings do not answer."""
+    """Answers that the usual settings do not give."""
     o.kill("octroi")
     o.start(action_price="0", holds_max="1", token_secret="")
     account = o.account(funds_micros=FUNDS)

@@ -154,7 +154,7 @@ def test_a_month_is_charged_at_its_end(shop, stripe, clock):
 
 
 def test_months_end_where_the_account_is(shop, stripe, clock):
-    """The same instant is in February in Auckland, and in January in Los Angeles."""
+    """One instant is in February in Auckland, and in January in Los Angeles."""
     clock.set("2027-03-30 12:00:00")
     east = Customer(shop, stripe, cents=700, timeZone="Pacific/Auckland")
     west = Customer(shop, stripe, cents=800, timeZone="America/Los_Angeles")
@@ -364,7 +364,7 @@ def test_a_topup_before_the_charge_makes_it_smaller(shop, stripe, clock, topup, 
 
 @pytest.mark.parametrize("topup, charged", [(2500, []), (1000, [1500])])
 def test_a_topup_after_a_decline_voids_the_invoice(shop, stripe, clock, topup, charged):
-    """Whoever pays another way is not charged for the same debt, and is restored without being asked again."""
+    """A customer who pays another way is not charged for the same debt, and is restored without being asked again."""
     c = Customer(shop, stripe, cents=2500, declines="card_declined")
     next_month(clock)
     c.wait(FAILED)

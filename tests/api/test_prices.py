@@ -349,7 +349,7 @@ def test_changed_terms_make_a_new_version():
         assert {row["version"] for row in rows.values()} == {max(row["version"] for row in rows.values())}
         assert guard.settle(o, hold["hold"], inputTokens=10_000, outputTokens=0).json["costMicros"] == \
             guard.ceiling(10_000 * guard.MARGIN / guard.RATE)
-        # What was to start later starts with the new terms too.
+        # A price that was to start later starts with the new terms too.
         assert o.sql("SELECT v.margin_ppm, v.starts_at_us FROM prices p JOIN price_versions v ON v.id = p.version"
                      f" WHERE p.item = 'm' AND v.id > {before} ORDER BY v.id")[-1] == ("2000000", "4070908800000000")
         versions = o.sql("SELECT COUNT(*) FROM price_versions")

@@ -481,7 +481,7 @@ def test_a_port_that_is_roots_to_give():
 
 
 def test_the_source_tree_stays_clean():
-    """What quickstart and the build leave in the source tree is ignored by git."""
+    """Files that quickstart and the build leave in the source tree are ignored by git."""
     if shutil.which("git") is None:
         pytest.skip("git is not installed")
     git = ["git", "-c", "safe.directory=*", "-C", str(TOP)]

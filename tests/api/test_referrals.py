@@ -151,7 +151,7 @@ def plain_code(account):
 
 
 def test_a_code_cannot_be_made_of_an_id(shop):
-    """Nor does it say whose it is, nor whether there is an account of that id."""
+    """A refusal does not say whose the code is, or whether there is an account of that id."""
     referrer, guesser = shop.account(), shop.account()
     own = code_of(shop, referrer)
     assert own.replace("-", "") != plain_code(referrer)
@@ -173,7 +173,7 @@ def test_codes_of_several_octroi_are_the_same(shop):
 
 
 def test_codes_of_before(shop):
-    """They are taken for 90 days, and of accounts that were there before only."""
+    """Codes of before are taken for 90 days, and of accounts that were there before only."""
     old, young, one, two = (shop.account() for _ in range(4))
     applied, = shop.sql("SELECT applied_at FROM schema_versions WHERE version = 4")
     try:

@@ -167,7 +167,7 @@ def test_the_web_server_s_word_for_a_removed_member(trusting):
 
 
 def test_no_top_up_by_a_removed_member(trusting):
-    """Neither a new one nor the address of one that it opened before."""
+    """A removed member gets no payment page, not even the address of one that it opened before."""
     account, rid = team(trusting), request_id()
     made = token(trusting, account, "ann").json["token"]
     order = {"amount": 500, "requestId": rid}

@@ -157,7 +157,7 @@ def test_who_used_what_for_which_action(o, read):
 
 
 def list_price(model, input, output):
-    """What the provider is paid, in micros of the currency."""
+    """The provider's part, in micros of the currency."""
     pico = input * guard.PICO[model][guard.INPUT] + output * guard.PICO[model][guard.OUTPUT]
     return fractions.Fraction(pico, 10**6) / guard.RATE
 

@@ -1,4 +1,4 @@
-"""Whose a request id is: the application's ids are its own, and so are those of each customer's browser.
+"""Owners of a request id: the application's ids are its own, and so are those of each customer's browser.
 
 Otherwise a customer could take the id that the application will use for its next charge, which then is refused (409),
 or be told the answer that somebody else was given.
@@ -97,7 +97,7 @@ def test_no_id_runs_together_with_a_member(o, made_of):
 
 
 def test_the_web_server_s_customers_are_the_browser_s(o):
-    """Who asks by a token and who asks by the web server's word is the same customer; the application is another."""
+    """A caller with a token and one by the web server's word are the same customer; the application is another."""
     account, rid = o.account(funds_micros=10 * CREDIT), request_id()
     (o.dir / "nginx.d" / "server.conf").write_text(test_matrix.SERVER_LOCATION % (account, "ann"))
     o.start()

@@ -192,7 +192,7 @@ def faults(o, account):
     o.sql("RENAME TABLE topups TO topups_away")
     o.post(f"/api/credits/topup?account={account}", {"amount": 2000})
     o.sql("RENAME TABLE topups_away TO topups")
-    # What a bug does, and what an operator does; a sanitizer would report the second as its own finding.
+    # Signals as of a bug, and of an operator; a sanitizer would report the second as its own finding.
     numbers = (signal.SIGABRT, signal.SIGSEGV, signal.SIGTERM)
     for number in numbers[::2] if "OCTROI_SANITIZER" in os.environ else numbers:
         o.kill("octroi", number)
@@ -207,7 +207,7 @@ def forms(secret):
 
 
 def test_every_secret_setting_is_a_canary():
-    """Whoever adds a secret setting adds its canary."""
+    """A developer who adds a secret setting adds its canary."""
     secret = set(re.findall(r"^KEY\(SECRET, (\w+)", (TOP / "src/config.def").read_text(), re.M))
     assert len(secret) >= 5 and secret == {*CANARIES, "db_password"}
 
@@ -251,7 +251,7 @@ def test_secrets_are_in_no_log(o, stripe, issuer):
             for shown, text in o.answers:
                 assert form not in text or shown == secret, f"{name} is answered: {text}"
     assert len(o.answers) > 300
-    # What applications hold and what is configured is nowhere else, nor in the database's own files.
+    # Keys of applications and secrets of the configuration are nowhere else, nor in the database's own files.
     looked_at = 0
     for path in places(o):
         data = path.read_bytes()
@@ -266,7 +266,7 @@ def test_secrets_are_in_no_process_list(o):
     secrets = (*CANARIES.values(), db_password(o), *o.keys.values())
     for secret in secrets:
         assert secret not in listed
-    # What the environment is given stays there, for root and octroi's own user to see; nothing is added to it.
+    # The environment keeps what it was given, for root and octroi's own user to see; nothing is added to it.
     for pid in (o.pid, o.db_pid, o.server_pid):
         environ = pathlib.Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
         assert not [secret for secret in secrets if secret in environ]

@@ -117,7 +117,7 @@ def test_public_server_does_not_serve_the_rest(request, which, method, path):
 
 @pytest.mark.parametrize("method,path", INTERNAL_ROUTES)
 def test_public_socket_does_not_serve_the_rest(nginx, method, path):
-    """Whatever a web server is configured to pass on."""
+    """No internal route answers there, whatever a web server passes on."""
     public = pathlib.Path(nginx.env["OCTROI_DB_SOCKET"]).parent / "octroi.sock"
     answer = fastcgi.call(public, method, path, headers={"Authorization": "Bearer " + nginx.keys["admin"]})
     if path == "/api/guard/check":  # which auth_request asks: 2xx or 403
@@ -458,7 +458,7 @@ def test_apache_guards_by_who_is_logged_in(guarded_by_apache):
 
 
 def made_up(o, path, credentials):
-    """What a location answers to a Basic header, and how often it let the application be asked."""
+    """The location's answer to a Basic header, and how often it let the application be asked."""
     calls = len(Application.seen)
     shown = base64.b64encode(credentials.encode()).decode() if isinstance(credentials, str) else credentials.decode()
     answer = o.get(path, key=None, public=True, headers={"Authorization": "Basic " + shown})

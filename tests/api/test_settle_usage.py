@@ -1,4 +1,4 @@
-"""What a provider's usage object costs, through the whole of octroi: contradictions are charged in full or refused."""
+"""Costs of providers' usage objects, through the whole of octroi: contradictions are charged in full or refused."""
 
 import pytest
 
@@ -103,7 +103,7 @@ def test_an_input_that_is_not_counted_is_what_was_asked_for(nginx):
 
 @pytest.mark.parametrize("touched", [True, False], ids=["expired before", "expires with it"])
 def test_an_input_that_is_not_counted_is_not_free_after_the_hold_expired(nginx, touched):
-    """Who waits until the hold has expired, and names the output only, pays for the input all the same."""
+    """A caller that waits until the hold has expired, and names the output only, pays for the input all the same."""
     account = nginx.account(funds_micros=FUNDS)
     held = hold(nginx, account, inputTokens=1000, maxOutputTokens=9000, ttlSeconds=60)
     pass_time(nginx, account, 61)

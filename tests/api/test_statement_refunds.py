@@ -1,4 +1,4 @@
-"""What was paid of a statement can be refunded and disputed like a top-up: it is owed again, the account is past due and
+"""A payment of a statement can be refunded and disputed like a top-up: it is owed again, the account is past due and
 then suspended until it is paid, and what comes back comes back.  Stripe is tests/fake_stripe.py; time is the database's,
 set by the test."""
 
@@ -148,7 +148,7 @@ def test_any_order_any_number(shop, stripe, clock, order):
 
 
 def test_nothing_is_charged_by_itself_again(shop, stripe, clock):
-    """What was given back by a bank is not taken from the card at the month's end; what was used since is."""
+    """A payment that a bank took back is not taken from the card at the month's end; use since then is."""
     c, intent = paid(shop, stripe)
     stripe.deliver()
     stripe.dispute(intent)

@@ -121,7 +121,7 @@ def test_malformed_headers(shop, stripe):
         answer = send(shop, body, header)
         assert answer.status == 400, (header, answer)
         assert answer.json["error"] == "INVALID_REQUEST", header
-    # The same secret without its prefix, and other people's secrets.
+    # The secret without its prefix, and other people's secrets.
     for secret in (stripe.webhook_secret.removeprefix("whsec_"), "", "whsec_", "whsec_" + "0" * 48):
         assert send(shop, body, sign(secret, body)).status == 400
     assert send(shop, body, f"t={now},v1={good}").status == 200
@@ -479,7 +479,7 @@ def test_a_subscription_of_nobody_is_parked(shop, stripe):
 
 
 def story(stripe, session, kind):
-    """What happens to the order of that session; the cents that remain, and the order's state."""
+    """Events of the order of that session; the cents that remain, and the order's state."""
     if kind == 0:
         stripe.expire(session)
         return 0, 2

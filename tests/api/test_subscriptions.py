@@ -167,7 +167,7 @@ def test_a_period_paid_after_its_end(shop, stripe, times):
 
 
 def test_once_for_each_period(shop, stripe, times):
-    """The same event again, another event of the same invoice, and another invoice of the same period."""
+    """One event twice, another event of the same invoice, and another invoice of the same period."""
     account, sub = subscribed(shop, stripe)
     paid = [e for e in stripe.undelivered if e["type"].startswith("invoice.")]
     stripe.deliver()
@@ -192,7 +192,7 @@ def test_other_products_give_nothing(shop, stripe, times):
 
 
 def test_a_line_of_another_subscription_gives_nothing(shop, stripe, times):
-    """Whoever can put a plan's price on another invoice has not paid a subscription's period."""
+    """A plan's price on another invoice does not pay a subscription's period."""
     account, sub = subscribed(shop, stripe)
     for event in stripe.undelivered:
         made = event["data"]["object"]
@@ -435,7 +435,7 @@ def test_a_refund_takes_its_part_back(shop, stripe, times):
 
 
 def test_a_refund_after_the_period(shop, stripe, times):
-    """What expired unused is gone; what was used is owed."""
+    """Unused credits that expired are gone; used ones are owed."""
     account, sub = subscribed(shop, stripe)
     stripe.deliver()
     spend(shop, account, 100)
@@ -565,7 +565,7 @@ def test_reconcile_brings_what_was_lost():
 
 
 def test_a_person_sets_a_plan(shop, stripe, times):
-    """It is driven by time, as ever; what Stripe says of a subscription changes nothing before it is paid."""
+    """Time drives the period, as ever; Stripe's word on a subscription changes nothing before it is paid."""
     account = shop.account(unit="credit", plan="small")
     sub = stripe.subscribe(customer_of(shop, stripe, account), "price_great", pays=False)
     stripe.deliver()

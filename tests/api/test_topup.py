@@ -136,7 +136,7 @@ def test_what_stripe_is_asked(shop, stripe):
         assert sent["headers"]["authorization"] == "Bearer " + stripe.key
     keys = [sent["headers"]["idempotency-key"] for sent in stripe.requests[since:]]
     assert len(set(keys)) == len(keys) and all(len(key) > 30 for key in keys)
-    # They were in the database before: the order's row and the account's have them.
+    # Both ids were in the database before: the order's row and the account's have them.
     assert (keys[0],) in shop.sql("SELECT customer_key FROM billing")
     derived = {"octroi-" + base64.urlsafe_b64encode(hashlib.sha256(f"{key} {session['customer']}".encode()).digest()[:24])
                .decode() for key, in shop.sql("SELECT session_key FROM topups")}

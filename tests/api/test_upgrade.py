@@ -24,7 +24,7 @@ def statements(version):
 
 
 def undo(o, version):
-    """What a file has made is taken away again."""
+    """Tables and columns that a file has made are taken away again."""
     for statement in statements(version):
         created = re.match(r"CREATE TABLE IF NOT EXISTS (\w+)", statement)
         altered = re.match(r"ALTER TABLE (\w+)", statement)
@@ -239,7 +239,7 @@ def test_who_owes_gets_a_month(upgraded):
 
 
 def test_a_plan(upgraded):
-    """What is new can be had by an account that is old."""
+    """New features can be had by an account that is old."""
     upgraded.account("credits", unit="credit")
     made = upgraded.ctl("plan", "set", "studio", "--scope", "pool", "--pool", "500", "--unit", "credit", check=False)
     assert made.returncode == 0, made.stdout + made.stderr

@@ -57,7 +57,7 @@ def test_a_ledger_of_the_version_before(old, path):
     assert old.call("GET", "/readyz", key=None).status == 503
     balances = dict(old.sql("SELECT external_id, balance_micros FROM accounts"))
     assert balances
-    # Some were dumped from tests that travel: the clock must not go back behind the rows.
+    # A few ledgers were dumped from tests that travel: the clock must not go back behind the rows.
     (last,), = old.sql("SELECT GREATEST((SELECT MAX(created_at_us) FROM entries),"
                        " (SELECT COALESCE(MAX(ended_at_us), 0) FROM usages), UNIX_TIMESTAMP(NOW()) * 1000000)")
     Clock(old).set_us(int(float(last)) + 10**6)

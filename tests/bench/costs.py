@@ -1,4 +1,4 @@
-"""What processes cost: processor time and resident memory, as /proc says."""
+"""Costs of processes: processor time and resident memory, as /proc says."""
 
 import os
 import pathlib

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What one customer's flood of the dearest reads costs all others.
+"""The cost of one customer's flood of the dearest reads to all others.
 
     make bench-greedy        or: OCTROI_BUILD=build tests/bench/greedy.py [--usages 2000000] [--seconds 10]
 

@@ -59,7 +59,7 @@ def grow(o, accounts, amount_micros, usages=0, deep=0):
 
 
 def load(o, table, columns, command):
-    """What the command writes, into the table.  Without checks of uniqueness an empty table is filled in bulk."""
+    """The command's output goes into the table.  Without checks of uniqueness an empty table is filled in bulk."""
     statement = (f"SET unique_checks = 0, foreign_key_checks = 0; LOAD DATA LOCAL INFILE '/dev/stdin' INTO TABLE {table}"
                  f" CHARACTER SET binary ({columns})")
     with subprocess.Popen(command, stdout=subprocess.PIPE) as rows:
@@ -116,7 +116,7 @@ def audit(o):
 
 
 def compare(bench, small, grown):
-    """The same figures of both, round by round."""
+    """The figures of both, round by round."""
     rows = []
     accounts = bench.options.accounts
     cases = [(f"authorize and settle, {n} accounts", c, n, "guard", "guard")

@@ -150,7 +150,7 @@ function authorize(PDO $db, array $settings, array $body): array
     });
 }
 
-/** What the hold's end was answered; settled again with the same figures it is the same answer. */
+/** The answer to the hold's end; settled again with the same figures it is the same answer. */
 function settled_before(PDO $db, string $hold, int $input, int $output): array
 {
     $usage = run($db, 'SELECT * FROM usages WHERE id = ?', [$hold])->fetch() ?: throw new Refused(404, 'NOT_FOUND');

@@ -14,7 +14,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 
 
 def _line(command, pattern=r"(.*)"):
-    """What pattern finds in the command's output, '' when there is no such command."""
+    """The pattern's match in the command's output, '' when there is no such command."""
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, cwd=TOP)
     except OSError:

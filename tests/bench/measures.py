@@ -1,4 +1,4 @@
-"""What is measured.  Each function takes a Bench (bench.py), prints what it finds and keeps it as JSON."""
+"""Measurements.  Each function takes a Bench (bench.py), prints what it finds and keeps it as JSON."""
 
 import pathlib
 import statistics
@@ -29,7 +29,7 @@ def show_row(row):
 
 
 def processor_ratio(found, runs, null):
-    """What null costs to what these cost, in processor time: what the ratio of rates is where that is all that is short.  It
+    """The cost of null to the cost of these, in processor time: what the ratio of rates is where that is all that is short.  It
     hardly depends on what else the machine does."""
     if null not in found:
         return None

@@ -1,4 +1,4 @@
-"""What is compared, each behind an nginx of its own with octroi's configuration, on the same MariaDB.
+"""Sides that are compared, each behind an nginx of its own with octroi's configuration, on the same MariaDB.
 
 A side has a name, the URL of its guard (url), the keys to it, the processes whose time it costs (parts: name to process
 id, with their children), and whether its answers name a hold (mode, for guard.lua).

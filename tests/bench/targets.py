@@ -1,4 +1,4 @@
-"""What octroi is meant to reach, and whether what was measured does."""
+"""Targets of octroi, and whether what was measured reaches them."""
 
 NOT_MEASURED = "not measured"
 GROWN_ENTRIES, GROWN_ACCOUNTS = 10_000_000, 1_000_000
@@ -55,7 +55,7 @@ def _depth(data):
 
 
 def _memory_growth(data):
-    """What was added after the first tenth, as a share."""
+    """Additions after the first tenth, as a share."""
     samples = data["memory"]["samples"]
     if samples[-1]["requests"] < MEMORY_REQUESTS:
         raise KeyError("samples")

@@ -1,4 +1,4 @@
-"""What `make bench` compares does the same, and its programs work.  No time is measured here."""
+"""Both sides of `make bench` do the same, and its programs work.  No time is measured here."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def test_octroi_goes_on_with_a_grown_ledger(o):
 
 
 class Both:
-    """The same request to octroi and to PHP.  Each names its holds in its own way: a hold is a pair of names."""
+    """One request to octroi and to PHP.  Each names its holds in its own way: a hold is a pair of names."""
 
     SAME = ("decision", "reservedMicros", "costMicros", "balanceMicros", "availableMicros", "replayed")
 

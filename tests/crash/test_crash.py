@@ -39,6 +39,6 @@ def test_the_rest_is_stopped_restarted_and_cut():
 
 
 def test_a_database_that_does_not_flush_loses_and_is_found_out():
-    """What kill -9 can show of it: with 0 the log waits in mariadbd itself for up to a second."""
+    """The limit of kill -9: with 0 the log waits in mariadbd itself for up to a second."""
     t = run(mariadbd=4, db_settings={"innodb_flush_log_at_trx_commit": "0"})
     assert "lost" in {problem.what for problem in t.problems if hasattr(problem, "what")}, t.table()

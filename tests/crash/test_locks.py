@@ -60,7 +60,7 @@ def test_two_holds_end(o, both):
 
 
 def test_two_changes_of_an_account(o, both):
-    """They add no row whose key would stop the second one: the lock alone does."""
+    """The commands add no row whose key would stop the second one: the lock alone does."""
     account = o.account(mode="postpaid")
     answers = at_once(o, both, f"accounts WHERE id = {guard.key_of(account)}",
                       [(f"/api/accounts/{account}", "app", {field: 7 * EURO}, "PUT") for field in ("hardLimitMicros", "softLimitMicros")])
@@ -85,7 +85,7 @@ def test_two_charges(o, both):
 
 
 def test_holds_end_while_another_is_written(o, both):
-    """Whoever ends a hold waits for its account and for nobody else's holds."""
+    """A caller that ends a hold waits for its account and for nobody else's holds."""
     mine, others = (o.account(funds_micros=EURO) for _ in range(2))
     ending, open_one = guard.hold(o, mine), guard.hold(o, others)
     with Lock(o, f"holds WHERE account_id = {guard.key_of(others)}"):

@@ -28,7 +28,7 @@ OWN_RELEASE = re.search(r"^VERSION_CODENAME=(\w+)$", pathlib.Path("/etc/os-relea
 SERVERS = {"nginx": "nginx", "apache": "apache2"}  # the names of their packages
 EXPOSURE_MAX = 1.5
 UNITS = ("octroi.service", "octroi.socket", "octroi-internal.socket")
-# What any installation changes, in the package manager's own books and in logs.
+# Files that any installation changes, in the package manager's own books and in logs.
 VOLATILE = ("var/lib/dpkg", "var/lib/apt", "var/cache", "var/log", "run", "proc", "sys", "dev", "tmp", "srv/octroi.deb")
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
                "DEBIAN_FRONTEND": "noninteractive", "HOME": "/root"}

@@ -122,7 +122,7 @@ static struct row *copy_row(struct scene *s, const struct row *row)
 	return copy;
 }
 
-/* What persist does: inserts new rows at the end, puts changed ones in place, takes ended ones out. */
+/* Acts as persist: inserts new rows at the end, puts changed ones in place, takes ended ones out. */
 static void persist_row(struct scene *s, const struct row *row)
 {
 	struct row **at = &s->table[row->table], *copy = copy_row(s, row);
@@ -341,7 +341,7 @@ static void load_grants(struct scene *s, struct slot *slot)
 	assert_true(current_grant_load(s->rows, slot));
 }
 
-/* What prefetch loads of one account: no more, so that a look at anything else aborts. */
+/* Loads as much of an account as prefetch does: no more, so that a look at anything else aborts. */
 static void load_account(struct scene *s, struct slot *slot)
 {
 	const struct accounts_row *account = account_of(s, &slot->key);
@@ -372,7 +372,7 @@ static void load_account(struct scene *s, struct slot *slot)
 	set_zone(s, slot);
 }
 
-/* Who referred the command's account comes along. */
+/* The account that referred the command's account comes along. */
 static void want_referrer(struct scene *s, const struct command *c)
 {
 	for (const struct row *row = s->table[TABLE_SIGNUPS]; row != NULL; row = row->next) {
@@ -496,7 +496,7 @@ static void check_account(const struct scene *s, const struct accounts_row *a, c
 	check_journal(s, a, line);
 }
 
-/* What the workspace counts of its members. */
+/* The workspace's counts of its members. */
 static void check_workspace(const struct scene *s, const struct accounts_row *a, const char *line)
 {
 	const struct workspaces_row *w = workspace_row(s, a->id);
@@ -524,7 +524,7 @@ static void check_workspace(const struct scene *s, const struct accounts_row *a,
 		wrong(line, "members", members, w->members);
 }
 
-/* What periods gave is accounted for, and never more is taken back than was given. */
+/* Credits of periods are accounted for, and never more is taken back than was given. */
 static void check_periods(const struct scene *s, const struct accounts_row *a, const char *line)
 {
 	for (const struct row *row = s->table[TABLE_PAID_PERIODS]; row != NULL; row = row->next) {

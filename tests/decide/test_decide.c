@@ -3,7 +3,7 @@
 #include "../unit/unit.h"
 
 /*
- * What each command decides, one line per event.  A token of gpt costs one micro, of its output four (from
+ * Decisions of each command, one line per event.  A token of gpt costs one micro, of its output four (from
  * second 5000 on twice that), of claude 3 and 15, of mini a tenth and four tenths; a credit is worth 10000
  * micros of money; debrief is an action of two credits, any other one of one.
  */
@@ -433,7 +433,7 @@ static void test_expired_holds_are_captured(void **state)
 	PLAY(&capturing, lines);
 }
 
-/* What was captured too much goes back to where it came from. */
+/* An excess of what was captured goes back to where it came from. */
 static void test_what_is_given_back(void **state)
 {
 	static const char *const lines[] = {
@@ -450,7 +450,7 @@ static void test_what_is_given_back(void **state)
 		"see a grants=40,100,1000",
 		"settle a 2 failed -> OK replayed=1",
 		"see a grants=40,100,1000 entries=11",
-		/* What has expired since expires with its grant; the rest does not. */
+		/* Credits that have expired since expire with their grant; the rest does not. */
 		"give b 100 expires=500 -> OK",
 		"give b 100 -> OK",
 		"authorize b gpt in=150 ttl=60 -> OK seq=1",
@@ -566,7 +566,7 @@ static void test_grants_expire(void **state)
 	PLAY(&standard, lines);
 }
 
-/* Whoever looks last, what fell due in the meantime is booked in the order in which it fell due. */
+/* Events that fell due in the meantime are booked in the order in which they did, whoever looks last. */
 static void test_what_is_due_comes_in_order(void **state)
 {
 	static const char *const capture_first[] = {
@@ -1039,7 +1039,7 @@ static void test_payments(void **state)
 		"payment a 1 amount=500 pi=p1 failed event=e4 -> OK event=ignored",
 		"payment a 1 amount=500 pi=p1 -> OK credited=0 balance=500",
 		"see a orders=paid:500:0:0 grants=500 events=2,2,0",
-		/* What does not fit waits for a person. */
+		/* An event that does not fit waits for a person. */
 		"topup a 500 -> OK seq=2",
 		"payment a 2 amount=499 event=x1 pi=p2 -> OK event=parked credited=0",
 		"payment a 2 amount=500 currency=usd event=x2 pi=p2 -> OK event=parked",
@@ -1063,7 +1063,7 @@ static void test_payments(void **state)
 		"see b orders=failed:500:0:0",
 		"payment b 1 amount=500 event=s4 pi=p3 -> OK event=applied credited=1 first=1",
 		"see b orders=paid:500:0:0",
-		/* What its buyer wrote into another session is not the order's. */
+		/* A payment that its buyer wrote into another session is not the order's. */
 		"topup f 500 -> OK seq=1",
 		"payment f 1 amount=500 event=f1 pi=p8 session=s8 unnamed -> OK event=parked credited=0",
 		"topup_note f 1 cus=c8 session=s9 -> OK",
@@ -1443,7 +1443,7 @@ static void test_events(void **state)
 	PLAY(&standard, lines);
 }
 
-/* What refuses a hold refuses to extend one; but what only makes it smaller. */
+/* A reason that refuses a hold refuses to extend one; a reason that makes it smaller does not. */
 static void test_extend_is_guarded(void **state)
 {
 	static const char *const lines[] = {
@@ -1514,7 +1514,7 @@ static void test_removed_member(void **state)
 		"check a member=u -> MEMBER_REMOVED",
 		"touch a member=u -> MEMBER_REMOVED",
 		"touch a member=u create -> MEMBER_REMOVED",
-		/* What was booked is told to the application; the customer itself is told nothing any more. */
+		/* A booked alert is told to the application; the customer itself is told nothing any more. */
 		"charge a other member=u rid=r1 -> OK amount=10000 replayed=1",
 		"topup a 1000 member=u rid=t1 customer -> FORBIDDEN",
 		"topup a 1000 member=u customer -> FORBIDDEN",

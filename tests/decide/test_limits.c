@@ -21,7 +21,7 @@ static void test_daily(void **state)
 	      "charge a debrief -> SPENDING_LIMIT_REACHED kind=daily ofmember=0 limit=5000000 used=4000000 needed=2000000 available=1000000 resets=50400",
 	      "see a alerts=", "charge a other -> OK amount=1000000 available=0",
 	      "see a alerts=limit_reached:5000000:daily",
-	      /* What is held counts as used. */
+	      /* Held credits count as used. */
 	      "at 2026-03-11T00:00:00Z", "see a workspace=1", "authorize a x action=debrief n=2 -> OK amount=4000000",
 	      "charge a debrief -> SPENDING_LIMIT_REACHED kind=daily used=4000000 resets=86400", "release a 3 -> OK",
 	      "charge a debrief -> OK", "see a day=2000000 month=7000000 balance=93000000",
@@ -73,7 +73,7 @@ static void test_member_limits(void **state)
 	      "at 2026-03-11T10:00:00Z", "charge a debrief member=u -> OK available=0",
 	      "charge a other member=u -> MEMBER_LIMIT_REACHED kind=member ofmember=1 limit=4000000 used=4000000 needed=1000000 available=0 resets=1778400",
 	      "at 2026-04-01T00:00:00Z", "charge a debrief member=u -> OK available=1000000",
-	      /* Who has left spends nothing, and joining again brings the same use back. */
+	      /* A member that has left spends nothing, and joining again brings the same use back. */
 	      "member a u remove -> OK", "charge a debrief member=u -> MEMBER_REMOVED", "member a u member -> OK",
 	      "charge a debrief member=u -> SPENDING_LIMIT_REACHED kind=daily", "member a u limit=-1 daily=-1 -> OK",
 	      "charge a debrief member=u -> OK", "member a w known limit=5 -> NOT_FOUND",
@@ -162,7 +162,7 @@ static void test_hold_over_midnight(void **state)
 	      "see a day=850", "authorize a gpt in=50 member=u -> SPENDING_LIMIT_REACHED available=50");
 }
 
-/* It ends in the very moment in which the period does, so just before: what it frees is not of the next one. */
+/* The hold ends in the very moment in which the period does, so just before: its credits are not the next one's. */
 static void test_hold_until_the_period_ends(void **state)
 {
 	(void)state;

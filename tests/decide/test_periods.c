@@ -387,7 +387,7 @@ static void test_subscriptions(void **state)
 		"account a unit=credit -> OK",
 		"subscription a s plan=unheard-of at=1 -> OK event=applied",
 		"see a plan=unheard-of balance=0 workspace=0",
-		/* It is said to be on the plan, and nothing was paid. */
+		/* The account is said to be on the plan, and nothing was paid. */
 		"subscription a s plan=Starter at=2 anchor=2026-03-10T12:00:00Z -> OK balance=0",
 		"see a plan=Starter workspace=0 balance=0",
 		"period a s inv=i1 plan=Starter start=2026-03-10T12:00:00Z end=2026-04-10T12:00:00Z event=e1 -> OK event=applied balance=500",
@@ -452,7 +452,7 @@ static void test_up_and_back(void **state)
 	PLAY(&standard, lines);
 }
 
-/* The same where upgrades give all at once: only what the time in between is worth stays. */
+/* Upgrades that give all at once: only the worth of the time in between stays. */
 static void test_up_and_back_in_full(void **state)
 {
 	static const struct scene_rules full = {.plan_upgrade = UPGRADE_FULL};
@@ -620,7 +620,7 @@ static void test_refunds(void **state)
 		"at 2027-03-01T00:00:00Z",
 		"touch a -> OK balance=1000",
 	};
-	/* What expired unused is gone already; what was used is owed. */
+	/* Unused credits that expired are gone already; used ones are owed. */
 	static const char *const late[] = {
 		REFUNDS,
 		"take a 1000 -> OK balance=500",

@@ -25,7 +25,7 @@ static void test_months(void **state)
 		"at 2026-02-01T00:00:00Z",
 		"touch a -> OK balance=-12345678",
 		"see a statements=open:1234 outbox=1 stated=12340000",
-		/* What is stated is not stated again; the rest of a cent waits. */
+		/* A stated debt is not stated again; the rest of a cent waits. */
 		"at 2026-03-01T00:00:00Z",
 		"touch a -> OK",
 		"see a statements=open:1234 outbox=1",
@@ -137,7 +137,7 @@ static void test_paid_otherwise(void **state)
 		"statement a -> OK seq=1 minor=1000",
 		OWES(500),
 		"statement a -> OK seq=2 minor=500",
-		/* What came in pays the one that is looked at first. */
+		/* Incoming money pays the statement that is looked at first. */
 		"give a 2000000 -> OK",
 		"statement_begin a 1 -> OK minor=800 amount=8000000 state=0",
 		"statement_begin a 1 -> OK minor=800 state=0",
@@ -296,7 +296,7 @@ static void test_soft_limit(void **state)
 	PLAY(&billing, lines);
 }
 
-/* What was paid is refunded and disputed: it is owed again, but nobody is charged for it without asking. */
+/* A paid statement is refunded and disputed: it is owed again, but nobody is charged for it without asking. */
 static void test_taken_back(void **state)
 {
 	static const char *const lines[] = {
@@ -312,7 +312,7 @@ static void test_taken_back(void **state)
 		"refund a 1 statement amount=400 pi=p1 event=e3 -> OK balance=-4000000",
 		"dispute a 1 statement id=d1 amount=600 withdrawn pi=p1 event=e4 -> OK balance=-10000000",
 		"see a overdue=10000000",
-		/* It is in no statement by itself. */
+		/* The reopened debt is in no statement by itself. */
 		"statement_begin a 1 -> OK state=3",
 		"pass 259200",
 		"touch a -> OK",
@@ -322,7 +322,7 @@ static void test_taken_back(void **state)
 		"see a status=3 overdue=4000000",
 		"refund a 1 statement id=r1 amount=400 failed pi=p1 event=e6 -> OK balance=0",
 		"see a status=0 overdue=0",
-		/* What it is not about. */
+		/* Refunds that do not fit this statement. */
 		"refund a 1 id=x1 amount=1 pi=p1 event=x1 -> OK event=parked",
 		"refund a 2 statement id=x2 amount=1 event=x2 -> OK event=parked",
 		"refund a 1 statement id=x3 amount=1 currency=usd pi=p1 event=x3 -> OK event=parked",
@@ -346,7 +346,7 @@ static void test_taken_back(void **state)
 		"refund a 2 statement id=r3 amount=200 pi=p2 -> OK balance=-5000000",
 		"statement_paid a 2 invoice=in_2 minor=500 -> OK credited=1 balance=-2000000",
 		"see a status=2 overdue=2000000 stated=0",
-		/* What was paid too much goes first, and is no debt. */
+		/* An excess payment goes first, and is no debt. */
 		"give a 2000000 -> OK balance=0",
 		"see a status=0 overdue=0",
 	};
@@ -397,7 +397,7 @@ static void test_paid_again(void **state)
 	PLAY(&billing, lines);
 }
 
-/* What was owed when the month or the period ended is charged; a new allowance does not pay it. */
+/* The debt at the end of a month or a period is charged; a new allowance does not pay it. */
 static void test_allowances_pay_no_arrears(void **state)
 {
 	static const char *const lines[] = {
@@ -424,7 +424,7 @@ static void test_allowances_pay_no_arrears(void **state)
 		"plan huge pool=25000000 unit=credit",
 		"account a plan=huge -> OK balance=-59000000",
 		"see a arrears=54000000 stated=54000000",
-		/* Who pays otherwise owes less. */
+		/* A customer who pays otherwise owes less. */
 		"give a 58000000 -> OK balance=-1000000",
 		"statement_begin a 2 -> OK state=5",
 		"see a arrears=1000000 stated=0",
@@ -449,13 +449,13 @@ static void test_allowances_pay_no_arrears(void **state)
 		"at 2026-03-01T00:00:00Z",
 		"touch a -> OK",
 		"see a statements=open:70,carried:5",
-		/* What a prepaid account owes nobody would be charged for: its allowance pays it. */
+		/* A prepaid account's debt is charged to nobody: its allowance pays it. */
 		"account b unit=credit plan=team -> OK balance=10000000",
 		"take b 15000000 -> OK balance=-5000000",
 		"at 2026-04-01T00:00:00Z",
 		"touch b -> OK balance=5000000",
 		"see b grants=0,5000000 arrears=0",
-		/* Nor does what is added to a period pay what was taken back in it. */
+		/* Additions to a period do not pay what was taken back in it. */
 		"plan more pool=30000000 unit=credit",
 		"account c mode=postpaid unit=credit hard=1000000000 plan=team -> OK balance=10000000",
 		"take c 60000000 -> OK balance=-50000000",
@@ -469,7 +469,7 @@ static void test_allowances_pay_no_arrears(void **state)
 		"see c grants=0,0,5000000 overdue=50000000 arrears=50000000 status=2",
 		"refund c 1 statement id=r1 amount=50 failed pi=p1 -> OK balance=5000000",
 		"see c overdue=0 arrears=0 status=0",
-		/* It is one again: what was owed then is paid by whatever comes. */
+		/* The account is prepaid again: its debt of then is paid by any money that comes. */
 		"account b mode=postpaid hard=1000000000 -> OK",
 		"take b 25000000 -> OK balance=-20000000",
 		"at 2026-05-01T00:00:00Z",

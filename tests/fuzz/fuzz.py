@@ -30,7 +30,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 TARGETS = sorted(p.stem.removeprefix("fuzz_") for p in HERE.glob("fuzz_*.c"))
-# What each is for.
+# Sources that each target is for.
 SOURCES = {
     "config": ["config.c"],
     "cursor": ["routes/api/cursor.c"],

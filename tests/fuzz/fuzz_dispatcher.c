@@ -100,7 +100,7 @@ static void check_labels(const struct command_labels *l)
 	MUST(l->metadata == NULL || l->metadata[0] == '\0' || l->metadata[0] == '{');
 }
 
-/* What each kind of command may say at most; amounts that Stripe names are the ledger's to judge. */
+/* Bounds of each kind of command; amounts that Stripe names are the ledger's to judge. */
 static void check_bounds(const struct command *c)
 {
 	switch (c->kind) {
@@ -298,7 +298,7 @@ static void choose_answers(uint8_t first, const char *line)
 	account.due_at_us = other % 4 == 3 ? 1 : INT64_MAX;
 }
 
-/* The same body without blanks: the same answer, and the same command. */
+/* A body without its blanks: the same answer, and the same command. */
 static void check_again(uint8_t who, const char *line, const char *body, int status)
 {
 	char error[JSON_ERROR_MAX];

@@ -1,4 +1,4 @@
-/* What callers put into headers, and what of it may come out in one.  Ten lines: Authorization, X-Octroi-Key,
+/* Headers of callers, and what of them may come out in one.  Ten lines: Authorization, X-Octroi-Key,
  * X-Request-Id, the web server's request id, Accept-Language, Idempotency-Key, the web server's account and member,
  * an e-mail address and a name; one that begins with '!' is not sent.  Who is let in, which language, which ids are
  * what readings of its own say, and each answer is one that a web server reads as it was meant.  Ledger, readers and
@@ -29,7 +29,7 @@ static const char *const parameter_names[] = {
 
 /* ---- readings of its own --------------------------------------------------------------------- */
 
-/* What a header's value may be: a tab is the one control character that may stand in it. */
+/* Values that a header may have: a tab is the one control character that may stand in it. */
 static bool passes(const char *value)
 {
 	for (; value != NULL && *value != '\0'; value++)
@@ -231,7 +231,7 @@ static void check_ids(const char *const line[LINES])
 		MUST(strlen(request.id) == 32 && is_id(request.id, 32, ""));
 }
 
-/* Who asks, by the first headers. */
+/* The caller, by the first headers. */
 static void ask_who(const char *const line[LINES])
 {
 	const char *more[LINES + 2];
@@ -251,7 +251,7 @@ static void ask_who(const char *const line[LINES])
 	MUST(language_french(line[LANGUAGE]) == wants_french(line[LANGUAGE]));
 }
 
-/* Whose credits, where the web server says it. */
+/* The account, where the web server says it. */
 static void ask_whose(const char *const line[LINES])
 {
 	const char *more[LINES + 2], *who = line[ACCOUNT], *member = line[MEMBER];
@@ -270,7 +270,7 @@ static void ask_whose(const char *const line[LINES])
 		MUST(status == (who == NULL || *who == '\0' ? 401 : valid ? 200 : 400));
 }
 
-/* What is kept of an account and goes into mails. */
+/* Details that are kept of an account and go into mails. */
 static void put_profile(const char *const line[LINES])
 {
 	static char key[] = "HTTP_X_OCTROI_KEY=" APP_KEY;

@@ -1,4 +1,4 @@
-/* What octroi asks of other servers, and what they may answer.  The first byte chooses the question (Stripe, by POST
+/* Questions of octroi to other servers, and their answers.  The first byte chooses the question (Stripe, by POST
  * or GET; a provider's probe; an issuer's key set), the second the answer's status; then header lines up to an empty
  * one, and the body, which may quote the key.  curl's place is taken; what http.c makes of an answer is its own. */
 #include "fuzz.h"
@@ -180,7 +180,7 @@ static void check_result(const struct stripe_call *call, enum stripe_result resu
 	MUST(result != STRIPE_OK || (hundreds == 2 && json_type(call->json) == JSON_RECORD));
 	MUST((result == STRIPE_LIMITED) == (server.status == 429));
 	MUST((result == STRIPE_REFUSED) == (hundreds == 4 && server.status != 409 && server.status != 429));
-	/* What was done is not asked for again. */
+	/* A request that was done is not asked for again. */
 	MUST(result != STRIPE_OK || server.calls == 1);
 	if (result == STRIPE_REFUSED && !says_repeat("true"))
 		MUST(server.calls == 1);

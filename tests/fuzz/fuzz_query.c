@@ -140,7 +140,7 @@ static int length_name(const char *name)
 	return (int)strlen(name) - 1;
 }
 
-/* What a handler sees is in its bounds; what is wrong has a name. */
+/* A handler sees values within its bounds; a wrong one has a name. */
 static void check_getters(const struct request *r)
 {
 	struct parse p;

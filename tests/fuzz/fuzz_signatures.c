@@ -16,7 +16,7 @@
 #define HEADER_MAX 1024
 #define MADE_MAX 80
 
-/* What the secret signs, in hexadecimal or base64. */
+/* The secret's signature, in hexadecimal or base64. */
 static void sign(const char *key, const char *id, const char *time, size_t time_length, const char *body, size_t length,
                  char made[MADE_MAX])
 {

@@ -364,7 +364,7 @@ class AccountCheck:
             if not self.sums["transaction", seq] == transaction.amount == transaction.after - transaction.before:
                 self.problem(SUM, f"transaction {seq}: {transaction}, the journal has {self.sums['transaction', seq]}")
             self._effect("transaction", seq, self.owners.get(("transaction", seq), []))
-        # What the history says, not what the rows do: only what is unknown is taken from the tables.
+        # The history's word, not the rows': only what is unknown is taken from the tables.
         balance = sum(self.owners[kind, seq][0].micros for kind, seq in self.owners
                       if kind == "transaction" and seq in tables.transactions)
         for (kind, seq), owners in self.owners.items():

@@ -135,7 +135,7 @@ class Client:
         o.sent_ns = time.monotonic_ns()
 
     def came(self, index, answer):
-        """What follows an answer: requests."""
+        """Requests that follow an answer."""
         operation = self.under_way[index]
         self.under_way[index] = None
         said = answer.json if answer.status and isinstance(answer.json, dict) else {}
@@ -201,7 +201,7 @@ class Client:
                           lambda status, said: self.held(status, said, body))]
 
     def held(self, status, said, body):
-        """What becomes of a hold."""
+        """Ends a hold in one of its ways."""
         r, account = self.random, body["account"]
         if status != 200:
             return self.next()

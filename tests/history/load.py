@@ -23,7 +23,7 @@ from second import Second  # noqa: E402
 
 
 def load(o, urls, seconds, counts):
-    """What is wrong."""
+    """Loads it for so many seconds; the findings."""
     directory = tempfile.mkdtemp(prefix="octroi-load-")
     try:
         with Load(o, directory, urls=urls, connections=24) as clients:

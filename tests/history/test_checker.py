@@ -34,7 +34,7 @@ class Story:
         self.now += 10
         self.lines.append(f"A\t{self.now}\t{name}\t{attempt}\t{NAME}\t{status}\t{json.dumps(said)}\n")
 
-    # What each operation does to the tables.
+    # Effects of each operation on the tables.
 
     def enter(self, amount, usage=0, transaction=0):
         self.entries.append(Entry(len(self.entries) + 1, amount, self.balance, self.balance + amount, usage, transaction))
@@ -145,7 +145,7 @@ def replace(rows, key, **changed):
 
 
 def charged_again(s):
-    """The same charge booked a second time, everything else consistent."""
+    """One charge is booked a second time, everything else consistent."""
     request = s.requests[request_key("c1")]
     s.do_charge("c1", 50)
     s.requests[request_key("c1")] = request

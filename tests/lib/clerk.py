@@ -1,4 +1,4 @@
-"""What Clerk sends: people who sign up, as its webhook tells of them, signed as Svix signs.
+"""Events of Clerk: people who sign up, as its webhook tells of them, signed as Svix signs.
 
     body = event(person(email="ada@example.com"))
     headers = signed_headers(secret, body)

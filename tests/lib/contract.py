@@ -76,7 +76,7 @@ class Contract:
     # -- schemas --------------------------------------------------------------------------------
 
     def errors(self, value, schema, pointer, where="answer"):
-        """What is wrong with a value, as a list of sentences.  An unknown keyword is a bug."""
+        """Faults of a value, as a list of sentences.  An unknown keyword is a bug."""
         schema, pointer = self.resolve(schema, pointer)
         found = []
         for keyword, wanted in schema.items():
@@ -152,7 +152,7 @@ class Contract:
         return found
 
     def _alternatives(self, value, wanted, pointer, where):
-        """What is wrong by the alternative that fits best, and how many fit; only one that fits shows fields."""
+        """Faults by the alternative that fits best, and how many fit; only one that fits shows fields."""
         results = []
         for i, schema in enumerate(wanted):
             before = set(self.shown)
@@ -195,7 +195,7 @@ class Contract:
         return answer
 
     def keep(self, answer, response, pointer):
-        """The same for a response of the document."""
+        """Holds the answer against a response of the document."""
         response, pointer = self.resolve(response, pointer)
         found = []
         for name, header in response.get("headers", {}).items():

@@ -38,7 +38,7 @@ class Copy:
 
     @staticmethod
     def _left_out(directory, names):
-        """What is not part of the sources, such as a build within them."""
+        """Names that are not part of the sources, such as a build within them."""
         return [name for name in names
                 if name in LEFT_OUT or (pathlib.Path(directory) / name / "config.status").exists()]
 

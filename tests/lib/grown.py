@@ -23,5 +23,5 @@ def usages(o, account, count, days=30, member=""):
 
 
 def rows_read(o):
-    """What the database has read so far, row by row, since it runs."""
+    """Rows that the database has read so far, one by one, since it runs."""
     return sum(int(value) for _, value in o.sql("SHOW GLOBAL STATUS LIKE 'Handler_read%'"))

@@ -105,5 +105,5 @@ def pass_time(o, account, seconds):
 
 
 def journal_sum(o, account):
-    """What the journal says that the balance is."""
+    """The balance by the journal."""
     return int(o.sql(f"SELECT COALESCE(SUM(amount_micros), 0) FROM entries WHERE account_id = {key_of(account)}")[0][0])

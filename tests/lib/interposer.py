@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 
-# What becomes of a statement that is to be cut.
+# Fates of a statement that is to be cut.
 BEFORE = "before"  # it never reaches the database
 AFTER = "after"    # the database has executed it, its answer never reaches octroi
 DURING = "during"  # both ends lose the line while it is executed
@@ -33,7 +33,7 @@ class Interposer:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def plan(self, cuts, statement=b"COMMIT", then=None):
-        """What to do with each of the next messages to the database that contain the statement; None lets one
+        """The fate of each of the next messages to the database that contain the statement; None lets one
         pass.  then() is called while the line is held, before it is cut."""
         with self._lock:
             self._cuts, self._statement, self._then = list(cuts), statement, then
@@ -62,7 +62,7 @@ class Interposer:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _next_cut(self, data):
-        """What to do with the message, and what is to be called then."""
+        """The fate of the message, and what is to be called then."""
         with self._lock:
             if not self._cuts or self._statement not in data:
                 return None, None

@@ -120,7 +120,7 @@ class Issuer:
         return key
 
     def claims(self, subject="user_1", **changes):
-        """What Clerk says of a session; a value of None takes the claim out."""
+        """Claims of Clerk about a session; a value of None takes the claim out."""
         now = int(time.time())
         claims = {"iss": self.url, "sub": subject, "azp": "https://app.example.com", "sid": "sess_1",
                   "iat": now, "nbf": now - 10, "exp": now + 60, **changes}

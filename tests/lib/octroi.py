@@ -52,7 +52,7 @@ def closed_by_server(connection):
     seen.register(connection.sock, select.POLLIN)
     return bool(seen.poll(0))
 
-# What a build with --enable-asan, --enable-ubsan or --enable-tsan says when it has found something.
+# Reports of a build with --enable-asan, --enable-ubsan or --enable-tsan that has found something.
 _SANITIZER = re.compile(r"(AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error): .*")
 
 
@@ -76,7 +76,7 @@ def database_template():
 
 
 def as_daemon():
-    """What goes before a command that has to run as quickstart's daemons do."""
+    """Words before a command that has to run as quickstart's daemons do."""
     if os.geteuid() != 0:
         return []
     return ["setpriv", f"--reuid={ROOTS_USER}", f"--regid={ROOTS_USER}", "--init-groups"]

@@ -27,7 +27,7 @@ SETTLED = {"hold": "h1", "cost": 0.001, "costMicros": 10, "balanceMicros": 999_9
            "settlement": "exact", "replayed": False}
 USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
 
-# What answers in octroi's place: (status, body), or a word of serve() below.
+# Answers in octroi's place: (status, body), or a word of serve() below.
 FAULTS = {
     "away": None,
     "no answer": "hangs",

@@ -1,4 +1,4 @@
-"""What the whole database holds, as a checksum of each table: to show that nothing was changed."""
+"""The whole database as a checksum of each table: to show that nothing was changed."""
 
 from octroi import wait_until
 

@@ -85,7 +85,7 @@ class Sql:
 
 
 def usage_object(rng, tokens):
-    """The same counts as one of the providers would put them; None where none can."""
+    """Equal counts as one of the providers would put them; None where none can."""
     new, read, write, hour, out = tokens
     shapes = [None]
     if not hour:
@@ -252,7 +252,7 @@ class Generator:
         return c
 
     def mutated(self, c):
-        """The same but for one thing."""
+        """An equal request but for one thing."""
         r = self.rng
         kind = c["command"]
         what = r.choice({"settle": ("outcome", "message", "tokens"), "transaction": ("amount", "priority"),

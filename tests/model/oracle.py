@@ -280,7 +280,7 @@ class Account:
         u.cost = cost
 
     def give_back(self, u, amount):
-        """What was taken last comes first: to the grant that paid, or to the debt."""
+        """The cost that was taken last comes first: to the grant that paid, or to the debt."""
         untraced = 0
         for at, e in reversed(list(enumerate(self.entries))):
             if e.kind != ENTRY_USAGE or e.usage != u.hold.seq:
@@ -299,7 +299,7 @@ class Account:
             self.credit(amount + untraced, ENTRY_REVERSAL, "REFUND", 0, 0, usage=u.hold.seq)
 
     def give_back_debt(self, at, debt, part, u):
-        """What is still owed is repaid; the rest goes to the grants that have paid debt since, the first debt first."""
+        """The rest of the debt is repaid; the remainder goes to the grants that have paid debt since, the first debt first."""
         owed = min(part, max(0, -self.balance))
         payers = [(e.grant, -e.amount) for e in self.entries[at:] if e.kind == ENTRY_DEBT and e.grant and e.transaction]
         end = sum(amount for _, amount in payers)
@@ -357,7 +357,7 @@ class Account:
     # -- time --------------------------------------------------------------------------------------
 
     def pass_time(self, now):
-        """What fell due until now, in the order in which it did; at one moment holds come first, and grants
+        """Events that fell due until now, in the order in which it did; at one moment holds come first, and grants
         in the order in which they would be spent."""
         self.now = now
         while True:
@@ -647,7 +647,7 @@ def check(a, c, book, now):
 
 
 def gate(refused):
-    """What a web server's auth_request is told: 403, and what it is in headers."""
+    """The answer to a web server's auth_request: 403, and its reason in headers."""
     return {"status": 403, "octroiStatus": refused["status"], "error": refused["error"]}
 
 
@@ -685,7 +685,7 @@ COMMANDS = {"authorize": authorize, "settle": settle, "release": release, "exten
 
 
 def malformed(c):
-    """What no account's state can make right, and is refused before the ledger is asked."""
+    """Faults that no account's state can make right, refused before the ledger is asked."""
     if c["command"] == "transaction":
         sign, amount = TRANSACTIONS[c["type"]][1], c["amount"]
         if amount == 0 or abs(amount) > AMOUNT_MAX or amount * sign < 0:
@@ -694,7 +694,7 @@ def malformed(c):
 
 
 def hold_state(a, name):
-    """What has become of a hold by now."""
+    """The state of a hold by now."""
     states = {SETTLED: "settled", RELEASED: "released", EXPIRED: "expired"}
     return next((states[u.state] for u in a.usages if public_id(a.name, u.hold.seq) == name), "open")
 

@@ -146,7 +146,7 @@ class Account:
         return sum(amount for amount, _, _ in self.journal)
 
     def debt(self):
-        """What no grant has paid."""
+        """The debt that no grant has paid."""
         return -sum(amount for amount, grant, _ in self.journal if grant == 0)
 
     def arrears(self):
@@ -173,7 +173,7 @@ class Account:
         return self.zone or self.default_zone
 
     def window(self, turn, now, member=None, since=0, starting=(0, 0)):
-        """What was used in the window of now, and its end; turn: next_day or next_month.  A window opens with
+        """The use in the window of now, and its end; turn: next_day or next_month.  A window opens with
         the first cost after the one before has ended, in the zone of that time."""
         until, used = starting
         for at, name, change, zone in self.costs[since:]:
@@ -275,18 +275,18 @@ class Account:
             self.give_back(hold, -change, at)
         hold.cost = cost
         if change > 0 and self.workspace:
-            # Who does not belong to the account yet uses on nobody's account.
+            # A person who does not belong to the account yet uses on nobody's account.
             self.costs.append((at, hold.member if hold.member in self.people else "", change, self.wall_zone()))
         if capture and change:
             hold.paid = (first, len(self.journal))
             hold.counted = len(self.costs) - 1 if self.workspace else -1
-        # What was too much is as if it had never been used.
+        # The excess is as if it had never been used.
         if change < 0 and hold.counted >= 0:
             when, member, used, zone = self.costs[hold.counted]
             self.costs[hold.counted] = (when, member, used + change, zone)
 
     def give_back(self, hold, amount, at):
-        """What was taken last comes first: to the grant that paid, or to the debt."""
+        """The cost that was taken last comes first: to the grant that paid, or to the debt."""
         untraced = 0
         for line in range(hold.paid[1] - 1, hold.paid[0] - 1, -1):
             taken, grant, _ = self.journal[line]
@@ -304,7 +304,7 @@ class Account:
             self.credit("REFUND", amount + untraced, at)
 
     def give_back_debt(self, line, part, at):
-        """What is still owed is repaid; the rest goes to those who have paid since, the first debt first."""
+        """The rest of the debt is repaid; the remainder goes to those who have paid since, the first debt first."""
         owed = min(part, self.debt())
         whole = -sum(amount for amount, _, _ in self.journal[:line + 1])
         payers = [(g, paid) for when, g, paid in self.payers if when > line]
@@ -506,7 +506,7 @@ class Account:
 
     def verdict(self, member, now):
         """(left, kind, whether it is the member's, limit, used, when it resets) of what leaves least."""
-        # Whoever has left is still bound by its limits, and has no share.
+        # A member that has left is still bound by its limits, and has no share.
         balance, held, p = self.balance(), self.held(), self.people.get(member)
         left = balance - held + (self.hard if self.postpaid else 0)
         if self.postpaid:
@@ -637,7 +637,7 @@ class Account:
         self.workspace = self.exists = True
 
     def counted(self, now):
-        """What the usages say of today and this month."""
+        """Sums of the usages of today and this month."""
         wall = zones.local(self.wall_zone(), now)
         since = [zones.instant(self.wall_zone(), start(wall)) for start in (zones.day_start, zones.month_start)]
         return [sum(h.cost for h in self.holds.values() if h.state != "open" and h.ended >= at) for at in since]
@@ -647,7 +647,7 @@ class Account:
             if daily in (None, -1) and monthly in (None, -1):
                 return  # there is none to be lifted
         self.make_workspace()
-        # What was used before there was a workspace counts too.
+        # Use from before there was a workspace counts too.
         for turn, used in ((zones.next_day, counted[0]), (zones.next_month, counted[1])):
             more = max(0, used - self.window(turn, now)[0])
             self.costs.append((now, turn, more, self.wall_zone()))

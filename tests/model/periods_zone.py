@@ -53,7 +53,7 @@ def wall_of(date):
 
 
 def add_months(wall, months):
-    """The same day and time so many months on, or that month's last day."""
+    """The day and time so many months on, or that month's last day."""
     date = date_of(wall)
     months += date.month - 1
     year, month = date.year + months // 12, months % 12 + 1

@@ -1,4 +1,4 @@
-"""What tokens cost, how usage objects are read, and how LiteLLM's price list is read: octroi's C code
+"""Costs of tokens, how usage objects are read, and how LiteLLM's price list is read: octroi's C code
 (through tests/unit/price_driver) against fractions and decimals, on cases drawn anew each time.
 
 A failure names the seed: OCTROI_SEED=N repeats the run.  LiteLLM's list is not part of octroi; the test
@@ -43,7 +43,7 @@ def flat(answer):
 
 
 def drive(lines):
-    """What the driver answers to each line."""
+    """The driver's answers to each line."""
     return [flat(answer) if line.startswith("usage ") else answer for line, answer in zip(lines, answers_to(lines), strict=False)]
 
 

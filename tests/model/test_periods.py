@@ -61,7 +61,7 @@ def compare_dump(history, dump, expected):
 
 
 def check_sense(history, dump):
-    """What must hold whatever the naive account says."""
+    """Rules that hold whatever the naive account says."""
     a = history.account
     rows = [line.split() for line in dump]
     periods = [(r[1], int(r[3]), int(r[4])) for r in rows if r[0] == "allowance" and r[5] == "0"]

@@ -20,7 +20,7 @@ PATHS = (*oracle.INPUT, *oracle.OUTPUT, *oracle.TOTAL, *oracle.READ_INSIDE, *ora
          "prompt_cache_miss_tokens", "unknown_tokens", "unknown_tokens_of_video",
          *(f"{d}.{p}" for d in oracle.INPUT_DETAILS for p in oracle.PARTS_OF_INPUT),
          *(f"{d}.{p}" for d in oracle.OUTPUT_DETAILS for p in oracle.PARTS_OF_OUTPUT))
-# What an object mostly has, so that not all of them are refused.
+# Fields that an object mostly has, so that not all of them are refused.
 USUAL = (("prompt_tokens", "completion_tokens", "total_tokens"), ("input_tokens", "output_tokens", "total_tokens"),
          ("input_tokens", "output_tokens"), ("promptTokenCount", "candidatesTokenCount", "totalTokenCount"),
          ("promptTokenCount", "responseTokenCount", "totalTokenCount"), ("inputTokens", "outputTokens", "totalTokens"),

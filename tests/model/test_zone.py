@@ -42,7 +42,7 @@ def compare(questions, expected):
 
 
 def offset(zone, second):
-    """What the wall clock is ahead of UTC, in seconds."""
+    """The wall clock's lead over UTC, in seconds."""
     at = datetime.datetime.fromtimestamp(second, UTC).astimezone(zoneinfo.ZoneInfo(zone))
     return int(at.utcoffset().total_seconds())
 

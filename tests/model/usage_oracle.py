@@ -1,4 +1,4 @@
-"""What a provider's usage object says, by a reading of its own: from what src/prices/usage.h promises, not from its code.
+"""A reading of providers' usage objects: from what src/prices/usage.h promises, not from its code.
 
 read(object) is None where it must be refused, else (the five counts, whether anything was counted, whether it counts an
 output and says nothing of an input, the rest of a total that was taken for output).

@@ -1,4 +1,4 @@
-"""Those who take octroi's time and give it no work: silent connections, slow ones, storms of them."""
+"""Crowds that take octroi's time and give it no work: silent connections, slow ones, storms of them."""
 
 import contextlib
 import errno

@@ -134,7 +134,7 @@ class Trial:
 
     @contextlib.contextmanager
     def beside(self):
-        """What is done here is beside the trouble."""
+        """Calls made meanwhile are beside the trouble."""
         begun = time.monotonic_ns()
         yield
         self.window = (begun, time.monotonic_ns())
@@ -293,7 +293,7 @@ def database_gone(t):
 
 
 def database_silent(t):
-    """It takes connections and says nothing."""
+    """The database takes connections and says nothing."""
     o = t.o
     with Askers(o) as askers:
         with t.beside():
@@ -420,7 +420,7 @@ def recovery_seconds(calls, since_ns):
 
 
 def judge(row, scene):
-    """What else has to be true."""
+    """Further conditions."""
     if scene.well and row.no_answer:
         row.problems.append(f"{row.no_answer} calls were not served, and nothing was in their way")
     if row.resident[1] > RESIDENT_KIB_MAX and "OCTROI_SANITIZER" not in os.environ:

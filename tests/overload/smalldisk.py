@@ -13,7 +13,7 @@ SIZE_MIB = 192
 DB_SETTINGS = {"innodb_log_file_size": "16M", "innodb_buffer_pool_size": "64M"}
 
 
-# Whoever may not mount may do so in a namespace of its own, if the system lets it have one.
+# A user that may not mount may do so in a namespace of its own, if the system lets it have one.
 NAMESPACE = ["unshare", "--user", "--map-current-user", "--keep-caps", "--mount", "--"]
 
 
@@ -23,7 +23,7 @@ def _mount(directory, under=(), size_mib=SIZE_MIB):
 
 
 def _unmount(directory):
-    # Whoever still looks in does not keep it: what is left of it goes with the last of them.
+    # A process that still looks in does not keep it: the rest of it goes with the last of them.
     subprocess.run(["umount", "-l", str(directory)], check=True)
 
 

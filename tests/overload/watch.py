@@ -1,4 +1,4 @@
-"""What a process takes while something is done to it, and how long the calls of a history took."""
+"""Costs of a process while something is done to it, and how long the calls of a history took."""
 
 import pathlib
 import re

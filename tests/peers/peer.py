@@ -26,7 +26,7 @@ def node():
 
 
 class PeerError(Exception):
-    """What the other side refused, in its words."""
+    """The other side's refusal, in its words."""
 
 
 class Peer:

@@ -54,7 +54,7 @@ def headers(choose, header, now):
 
 
 def test_what_the_sdk_refuses_is_refused(o, peer):
-    """Whatever octroi accepts, the SDK accepts; well-formed headers are accepted by both."""
+    """Headers that octroi accepts, the SDK accepts; well-formed ones are accepted by both."""
     choose, both, refused = random.Random(11), 0, 0
     for skew in (0, -299, -310, -4000):
         now = int(time.time())

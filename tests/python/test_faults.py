@@ -40,7 +40,7 @@ def play(home, mode, interpreter=None):
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):
-    """Some at once: most of the time is waiting."""
+    """Modes run at once, three at a time: most of the time is waiting."""
     home = tmp_path_factory.mktemp("faults")
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         made = {mode: pool.submit(play, home / mode, mode) for mode in ALL_MODES}

@@ -33,7 +33,7 @@ def spent(o, account):
 
 
 def check_pages(told, what, visitor):
-    """What a rich user, a poor one and a visitor see."""
+    """The views of a rich user, a poor one and a visitor."""
     assert told[f"rich {what} text/html"][0] == told[f"rich {what} application/json"][0] == 200, told
     status, page = told[f"poor {what} text/html"]
     assert status == 402 and page.startswith("<p>") and "<a href" in page, page

@@ -9,5 +9,5 @@ TESTS = pathlib.Path(__file__).resolve().parents[1]
 
 def assert_nothing_is_reported(name):
     done = subprocess.run([str(TESTS / "sanitized"), name, "--short"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=900, env=dict(os.environ), check=False)
+                          stderr=subprocess.STDOUT, text=True, timeout=1600, env=dict(os.environ), check=False)
     assert done.returncode == 0, done.stdout[-8000:]

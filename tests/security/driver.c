@@ -183,7 +183,7 @@ static uint64_t ticks(void)
 
 /* ---- what is timed; 0: taken, and each shows how a good input is made ---- */
 
-/* What must not be done: it stops at the first difference. */
+/* A comparison that must not be used: it stops at the first difference. */
 static int run_careless(void)
 {
 	int same = 1;

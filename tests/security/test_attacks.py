@@ -103,7 +103,7 @@ def statements(o):
 
 
 def test_nothing_from_outside_is_text_in_a_statement(o):
-    """Whatever a caller says reaches the database as a number or in hexadecimal: no statement has it as text."""
+    """A caller's words reach the database as a number or in hexadecimal: no statement has them as text."""
     account = o.account(funds_micros=10**9)
     tables = {row[0] for row in o.sql("SHOW TABLES")}
     sent = 0
@@ -124,7 +124,7 @@ def test_nothing_from_outside_is_text_in_a_statement(o):
 
 
 def test_no_pattern_is_matched_by_the_database():
-    """What a caller says is compared whole: no LIKE, for which % and _ mean more than they are (octroictl doctor
+    """A caller's words are compared whole: no LIKE, for which % and _ mean more than they are (octroictl doctor
     asks with one which rights there are, and has nothing of a caller's)."""
     for path in sorted((TOP / "src").rglob("*")):
         if path.suffix not in (".c", ".h", ".def"):

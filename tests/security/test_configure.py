@@ -29,7 +29,7 @@ class Machine:
         (home / "build").mkdir()
 
     def library(self, name, version):
-        """The same library, of another version."""
+        """A library of another version."""
         real = subprocess.run(["pkg-config", "--variable=pcfiledir", name], stdout=subprocess.PIPE, text=True,
                               stderr=subprocess.DEVNULL, check=False).stdout.strip()
         text = (pathlib.Path(real) / f"{name}.pc").read_text() if real else f"Name: {name}\nDescription: {name}\nVersion: 0\n"

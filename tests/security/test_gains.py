@@ -133,7 +133,7 @@ def test_a_browser_sets_no_terms(o, fields):
     ("topup", {"amount": 2000}), ("claim-bonus", {}), ("redeem", {"code": "WELCOME"}), ("pay", {}), ("portal", {})],
     ids=lambda value: value if isinstance(value, str) else "")
 def test_a_browser_names_no_other_account(o, path, body):
-    """Neither in the query nor in the body: what moves is its own account, or nothing."""
+    """A foreign account in the query or in the body moves nothing: only the caller's own account does."""
     own, other = o.account(), o.account(funds_micros=EURO)
     before = o.balance(other)
     for query, more in ((f"?account={other}", {}), ("", {"account": other})):
@@ -232,7 +232,7 @@ def test_holds_at_once_reserve_no_more_than_there_is(o):
 
 
 def test_credits_that_end_pay_for_no_hold_that_outlives_them(o, clock):
-    """What is used after the credits ended is owed, and owed first when credits come again."""
+    """Use after the credits ended is owed, and owed first when credits come again."""
     account = o.account()
     ends = datetime.datetime.fromtimestamp(clock.now_us // 10**6 + 3600, datetime.timezone.utc)
     o.fund(account, EURO, expiresAt=ends.strftime("%Y-%m-%dT%H:%M:%S.000Z"))

@@ -1,4 +1,4 @@
-"""What the compiler and linker were asked for is in the programs: looked up there, not in the flags."""
+"""Hardening that the compiler and linker were asked for is in the programs: looked up there, not in the flags."""
 
 import functools
 import pathlib
@@ -65,7 +65,7 @@ def test_stack_protector_and_fortify(program):
     assert "__stack_chk_fail" in names
     checked = {name for name in names if name.startswith("__") and name.endswith("_chk")}
     assert {"__snprintf_chk", "__memcpy_chk", "__fprintf_chk"} <= checked, checked
-    # What may overflow is called in its checked form only, unless the compiler knows the bound.
+    # Functions that may overflow are called in their checked form only, unless the compiler knows the bound.
     assert not names & {"fprintf", "vfprintf", "vsnprintf", "printf", "strncat"}, names
 
 

@@ -1,4 +1,4 @@
-"""What the sandbox holds: who has taken octroi over starts no program, opens no listening socket and spoils no file."""
+"""The sandbox holds: an attacker that has taken octroi over starts no program, opens no listening socket and spoils no file."""
 
 import base64
 import errno
@@ -25,7 +25,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 # A build without libseccomp (configure says so) has no filter to be tested.
 pytestmark = pytest.mark.skipif(b"seccomp_load" not in OCTROI.read_bytes(), reason="built without libseccomp")
 
-# What ends the process, and what fails as if the kernel did not have it.
+# Calls that end the process, and calls that fail as if the kernel did not have them.
 DEADLY = ["execve", "execveat", "fork", "kill", "ptrace", "process_vm_readv", "io_uring_setup", "bpf", "unshare", "setuid",
           "mmap-write-execute", "mprotect-execute", "unlink", "rename", "chmod", "truncate", "listen"]
 REFUSED = ["clone3", "tgkill-other", "open-write", "open-both", "open-truncate", "open-create", "mkdir", "socket-packet",

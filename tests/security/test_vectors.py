@@ -37,7 +37,7 @@ def read(name):
 # Good JSON that octroi does not want: one name for two things, and NUL in a text.
 REFUSED = {"y_object_duplicated_key", "y_object_duplicated_key_and_value", "y_object_escaped_null_in_key",
            "y_string_null_escape"}
-# What one may do as one likes: octroi takes these, and refuses the rest.
+# Choices that the standard leaves open: octroi takes these, and refuses the rest.
 # (numbers beyond all bounds are good JSON, and are read by nobody).
 TAKEN = {"i_number_double_huge_neg_exp", "i_number_huge_exp", "i_number_neg_int_huge_exp", "i_number_pos_double_huge_exp",
          "i_number_real_neg_overflow", "i_number_real_pos_overflow", "i_number_real_underflow"}

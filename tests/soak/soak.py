@@ -42,7 +42,7 @@ SLACK = {"memory_kib": (0.05, 2048), "threads": (0, 0), "descriptors": (0, 5), "
 
 
 def growth(samples):
-    """What has grown, in words; empty when all is flat."""
+    """Growth, in words; empty when all is flat."""
     quarter = len(samples) // 4
     assert quarter >= 3, f"{len(samples)} samples say nothing"
     found = []
@@ -154,7 +154,7 @@ class Soak:
                 f" {now.descriptors:11} {now.connections:11}")
 
     def verdict(self):
-        """What is wrong; empty when nothing is."""
+        """Findings; empty when there are none."""
         return growth(self.samples) + self.problems
 
 

@@ -1,8 +1,9 @@
 """The shape of the source in figures: `make shape` prints them, test_shape.py holds them.
 
-Only C under src/ counts: .c, .h and .def.  A room is a folder.  A unit is a file with the header of its name.
+Only C under src/ counts: .c, .h and .def; comments count in every language, tests/ included.  A room is a folder.  A unit is a file with the header of its name.
 """
 
+import ast
 import collections
 import functools
 import re
@@ -12,7 +13,7 @@ import sys
 from source import TOP, code, files, functions, sources, text
 
 COMMENT = re.compile(r"/\*(.*?)\*/|//([^\n]*)", re.S)
-# What a sentence of a comment may not begin with: its subject is a noun, and comes first.
+# Words that a sentence of a comment may not begin with: its subject is a noun, and comes first.
 OPENINGS = re.compile(r"(What|Who|Whoever|Whom|Whose|Whatever|That which|Those who|So too|So is|So are|Nor|Neither|He|She|They|It|"
                       r"This|These|Likewise|The same|Such|Some|Else|Now|Then)\b(?!')")
 # A call of a checker counts as one assertion; test_shape.py holds that each checker makes at least two.
@@ -104,27 +105,38 @@ def unformatted():
     return [name for name, document in zip(names, documents, strict=True) if "<replacement " in document]
 
 
-def comments():
-    """(file, text) of each comment, its lines joined."""
-    for name in sources(".c", ".h", ".def"):
+def comments(*names):
+    """(file, text) of each comment of the files, src/ without any, its lines joined."""
+    for name in names or sources(".c", ".h", ".def"):
         for match in COMMENT.finditer(text(name)):
             said = re.sub(r"\s*\n\s*\*?\s*", " ", match[1] or match[2] or "").strip()
             if said and not re.fullmatch(r"-+.*-+", said):
                 yield name, said
 
 
-# Files in other languages, outside of tests/ and of vendor/.  Released files of sql/ are never edited.
-SCRIPTS = re.compile(r"(?:web|clients|demo|docs|debian|nginx|apache)/.*\.(?:js|php|css|py|conf|sh)|quickstart|Makefile\.am|configure\.ac"
+# Files in other languages, outside of vendor/.  Released files of sql/ are never edited.
+SCRIPTS = re.compile(r"(?:web|clients|demo|docs|debian|nginx|apache|tests)/.*\.(?:js|php|css|py|conf|sh)|tests/(?:run|sanitized|lint)"
+                     r"|quickstart|Makefile\.am|configure\.ac"
                      r"|sql/(?!00[1-3]_)\w+\.sql")
 BLOCK = re.compile(r"/\*\*?(.*?)\*/", re.S)
 LINES = re.compile(r"((?:^[ \t]*(?:#|//|--)[^\n]*\n)+)", re.M)
 
 
+def docstrings(name):
+    for node in ast.walk(ast.parse(text(name))):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            said = ast.get_docstring(node)
+            if said:
+                yield " ".join(said.split())
+
+
 def other_comments():
-    """(file, text) of each comment in other languages that has its lines for itself."""
+    """(file, text) of each comment in other languages that has its lines for itself, and of Python's docstrings."""
     for name in files():
         if not SCRIPTS.fullmatch(name) or "/vendor/" in name:
             continue
+        if name.endswith(".py") or text(name).startswith("#!/usr/bin/python3"):
+            yield from ((name, said) for said in docstrings(name))
         blocks = BLOCK.findall(text(name)) if name.endswith((".js", ".php", ".css")) else []
         for found in blocks + LINES.findall(text(name)):
             said = re.sub(r"\s*(?:^|\n)\s*(?:\*|#|//|--)?[ \t]*", " ", found).strip()
@@ -147,7 +159,8 @@ def own_words():
 
 
 def forbidden_openings():
-    return [(name, said) for name, said in (*comments(), *other_comments()) if OPENINGS.match(said)]
+    of_tests = comments(*sources(".c", ".h", under="tests/"))
+    return [(name, said) for name, said in (*comments(), *of_tests, *other_comments()) if OPENINGS.match(said)]
 
 
 def whats():

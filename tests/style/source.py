@@ -1,4 +1,4 @@
-"""What the style tests know of the source tree.  Only tracked files count, and untracked ones that are
+"""The source tree, for the style tests.  Only tracked files count, and untracked ones that are
 not ignored, so that a new file is held to the rules before it is committed."""
 
 import functools
@@ -99,7 +99,7 @@ def build():
 
 
 def nm(name, *flags):
-    """What nm says of the object of a source, line by line."""
+    """The lines of nm about the object of a source."""
     path = build() / name.replace(".c", ".o")
     done = subprocess.run(["nm", *flags, str(path)], stdout=subprocess.PIPE, text=True, check=True)
     return [line for line in done.stdout.splitlines() if line.strip()]

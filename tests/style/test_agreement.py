@@ -115,7 +115,7 @@ def test_outcomes_are_read():
     assert len(OUTCOMES) == len(re.findall(r"^OUTCOME\(", text("src/ledger/outcomes.def"), re.M)) > 15
 
 
-# What a test may ask for instead of the name: statuses that only one outcome has.
+# Statuses that only one outcome has: a test may ask for these instead of the name.
 STATUSES = [status for _, status, *_ in definitions("src/ledger/outcomes.def", "OUTCOME")]
 OWN_STATUS = {name: status for name, status, *_ in definitions("src/ledger/outcomes.def", "OUTCOME")
               if STATUSES.count(status) == 1}
@@ -303,7 +303,7 @@ def test_every_event_of_the_log_is_explained():
 
 # ---- statements ----------------------------------------------------------------------------------------
 
-# Who may: the names of a site's database and user, checked letter by letter before (plain() in ctl_init.c).
+# Exceptions: the names of a site's database and user, checked letter by letter before (plain() in ctl_init.c).
 BUILT = {"src/ctl/ctl_init.c"}
 # A character; the tables' own descriptions, and what write_update puts before them: literals of the source.
 HARMLESS = re.compile(r"'[^']+'|before|t->(name|column_list|update_list|columns\[i\]\.name)|table_of\(\w+\)->column_list"
@@ -327,7 +327,7 @@ def test_digits_are_found():
 
 @over(sources(".c", ".h"))
 def test_no_number_of_an_enum_in_a_statement(name):
-    """They are SQL(NAME), which the compiler holds to the enum (ledger/sql_numbers.h), or sql_int of it."""
+    """Numbers of states are SQL(NAME), which the compiler holds to the enum (ledger/sql_numbers.h), or sql_int of it."""
     for literal in re.findall(r'"((?:[^"\\\n]|\\.)*)"', re.sub(r'"\s*"', "", text(name))):
         assert not digits_of_enums(literal), f"{name}: {literal}"
 

@@ -66,7 +66,7 @@ def test_the_tarball_has_all_of_debian():
 # ---- installed files -------------------------------------------------------------------------------------
 
 def installed():
-    """What make install puts into /usr."""
+    """Files that make install puts into /usr."""
     found = {f"usr/sbin/{name}" for name in makefile_list("sbin_PROGRAMS")}
     found |= {f"usr/bin/{name}" for name in makefile_list("bin_PROGRAMS")}
     found |= {f"usr/share/man/man{name[-1]}/{name.split('/')[-1]}" for name in makefile_list("dist_man_MANS")}

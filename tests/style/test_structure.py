@@ -114,7 +114,7 @@ def test_no_unknown_vendor():
 
 # ---- purity ------------------------------------------------------------------------------------------
 
-# What decides, and what is as pure as that: no I/O, no clock, no memory of its own, no database.
+# Files that decide, and others that are as pure: no I/O, no clock, no memory of their own, no database.
 PURE = sources(".c", under="src/ledger/decide/") + [f"src/{name}.c" for name in (
     "ledger/rows/record", "prices/price", "prices/plan", "prices/usage", "prices/topup_bonus", "reports/diagnosis", "reports/forecast")]
 PURE_ALLOWED = re.compile(r"""

@@ -84,7 +84,7 @@ _tallies = collections.defaultdict(torture.Tally)
 
 @pytest.fixture(scope="session")
 def tallies():
-    """What came of the faults, by way; shown in the end."""
+    """Results of the faults, by way; shown in the end."""
     return _tallies
 
 

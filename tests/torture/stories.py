@@ -1,4 +1,4 @@
-"""What is played to a tortured octroi: every guard and money route, and most of the others.
+"""Stories for a tortured octroi: every guard and money route, and most of the others.
 
 A story is given a Play, calls its step() for each request and says in the end what the accounts have to have, by
 arithmetic of its own.  It may be played again and again: its names are new each time.

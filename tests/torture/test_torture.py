@@ -20,7 +20,7 @@ SITES = 60         # of a story, that fail in one way; all, where it is memory
 SITES_COLD = 16    # of the one that waits for others
 SITES_OTHERS = 4   # of the threads that serve nobody
 SITES_START = 8
-# What the stories that are not played in every way are played in.
+# Ways in which the stories are played that are not played in every way.
 SHORT_WAYS = ("memory", "database-lost-after", "database-memory", "system-error")
 # Each call of each step of it, here too: one site has the COMMIT of all of them.
 WHOLE = stories.guard, "database-lost"
@@ -116,7 +116,7 @@ def meet_elsewhere(stage, fault):
 
 @pytest.mark.parametrize("way", SHORT_WAYS)
 def test_a_call_of_the_housekeeper_fails(stage, tallies, way):
-    """What is due is done all the same, a second later."""
+    """Due work is done all the same, a second later."""
     what, kind = torture.WAYS[way]
     tally = tallies[way + ", housekeeper"]
     account = make_work(stage)

@@ -43,7 +43,7 @@
 #define MODULES_MAX 128
 #define DESCRIPTORS_MAX 65536
 
-/* What fails, as in torture.py. */
+/* Calls that can fail, as in torture.py. */
 enum class { NOTHING, MEMORY, DATABASE, SYSTEM };
 
 /* How.  MEMORY knows FAILS only. */
@@ -429,7 +429,7 @@ void free(void *memory)
 
 /* ---- the database --------------------------------------------------------------------------------- */
 
-/* What mysql_errno says of the handle until it is used again. */
+/* The handle's mysql_errno until it is used again. */
 static __thread const void *said_of;
 static __thread unsigned said;
 
@@ -451,7 +451,7 @@ static void say(const void *handle, MYSQL *m, unsigned number)
 {
 	said_of = handle;
 	said = number;
-	/* Whoever reads CR_SERVER_LOST has a connection that is of no more use, and the server knows. */
+	/* A reader of CR_SERVER_LOST has a connection that is of no more use, and the server knows. */
 	if (number == CR_SERVER_LOST && m != NULL)
 		(void)shutdown((int)mysql_get_socket(m), SHUT_RDWR);
 }
@@ -718,7 +718,7 @@ int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t length)
 	return polled(fds, count, timeout);
 }
 
-/* What is read.  From a web server there is all that has come, or nothing: so epoll's edges are told. */
+/* Reads.  From a web server there is all that has come, or nothing: so epoll's edges are told. */
 static unsigned reads(int fd, size_t length)
 {
 	const unsigned half = length > 1 && !is_peer(fd) ? 1U << EXHAUSTED : 0;
@@ -748,7 +748,7 @@ READ(recv, __recv_chk, ECONNRESET, (int fd, void *bytes, size_t length, int flag
      (int fd, void *bytes, size_t length, size_t room, int flags), (fd, bytes, length, flags), (fd, bytes, 1, flags))
 #undef READ
 
-/* What is written: half of it, or nothing. */
+/* Writes: half of it, or nothing. */
 #define WRITE(name, kinds, error, parameters, arguments, fewer) \
 	static void *_Atomic real_##name; \
 	ssize_t name parameters \

@@ -36,7 +36,7 @@ from octroi import Answer, alive, as_daemon, build_dir, give_to_daemon, wait_unt
 
 MEMORY, DATABASE, SYSTEM = 1, 2, 3
 FAILS, AFTERWARDS, EXHAUSTED, INTERRUPTED = range(4)
-# What can fail, and how; see torture.c.
+# Calls that can fail, and how; see torture.c.
 WAYS = {"memory": (MEMORY, FAILS), "database-lost": (DATABASE, FAILS), "database-lost-after": (DATABASE, AFTERWARDS),
         "database-memory": (DATABASE, EXHAUSTED), "system-error": (SYSTEM, FAILS), "system-closed": (SYSTEM, AFTERWARDS),
         "system-half": (SYSTEM, EXHAUSTED), "system-interrupted": (SYSTEM, INTERRUPTED)}
@@ -46,7 +46,7 @@ UNAVAILABLE = "#/components/responses/Unavailable"
 PATIENCE_SECONDS = 10  # for the right answer, once nothing fails any more
 LEAK_ROUNDS = 8
 LEAK_CALLERS = 5
-# They end the process, or fall over, where they have no memory.
+# Libraries that end the process, or fall over, where they have no memory.
 LIBRARIES_THAT_END = ("libfcgi.so.0", "libcjose.so.0", "libjansson.so.4", "libmariadb.so.3", "libglib-2.0.so.0")
 # OpenSSL says that it has begun also where it has not, and falls over at what is first asked of it.
 LIBRARIES_THAT_END_AT_THE_START = (*LIBRARIES_THAT_END, "libcrypto.so.3")
@@ -260,7 +260,7 @@ class Tortured:
             time.sleep(0.0005)
 
     def belongings(self):
-        """What it holds on to: descriptors and blocks of memory."""
+        """Belongings: descriptors and blocks of memory."""
         try:
             descriptors = len(os.listdir(f"/proc/{self.process.pid}/fd"))
         except FileNotFoundError:
@@ -295,7 +295,7 @@ _LEFT_OUT = ("replayed", "holdState", "requestId", "expiresIn", "nextCursor", "r
 
 
 def essence(answer):
-    """What has to be the same whenever the story is played."""
+    """Parts that have to be the same whenever the story is played."""
     def plain(value):
         if isinstance(value, dict):
             return {plain(k): plain(v) for k, v in value.items() if k not in _LEFT_OUT}
@@ -362,7 +362,7 @@ class Play:
         return answer.json
 
     def expect(self, account, balance, held=0):
-        """What the account has in the end, by plain arithmetic."""
+        """The account's money in the end, by plain arithmetic."""
         shown = self.v.call("GET", f"/api/credits?account={account}", headers={
             "Authorization": "Bearer " + self.v.o.keys["report"]})
         found = (shown.json["balanceMicros"], shown.json["heldMicros"]) if shown is not None and shown.status == 200 else shown
@@ -422,7 +422,7 @@ class Play:
             self._count(at, answer, ended, named, only_status)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not self._is_right(at, answer, only_status) and time.monotonic() < deadline:
-            # What failed in a step before may still be felt: keys that could not be had are not asked for again at once.
+            # The failure of a step before may still be felt: keys that could not be had are not asked for again at once.
             if not met and not (self.faults and answer is not None and answer.status == 503):
                 self._wrong(at, f"{answer}, though nothing failed")
             self.tally["repeated"] += 1
@@ -530,7 +530,7 @@ class Play:
     # -- leaks ------------------------------------------------------------------------------------
 
     def _growth(self, faults):
-        """What was there after each of several playings; by how many descriptors and blocks it grew each time at least."""
+        """Belongings after each of several playings; by how many descriptors and blocks it grew each time at least."""
         seen, descriptors, blocks = [], 1, 1
         while len(seen) < LEAK_ROUNDS and (descriptors > 0 or blocks > 0):
             self.play(faults)
@@ -546,7 +546,7 @@ class Play:
         for at, fault in suspects:
             seen, descriptors, blocks = self._growth({at: fault})
             if descriptors > 0 or blocks > 0:
-                # What other threads give back, once a second, is not counted; nor is it the fault's.
+                # Memory that other threads give back, once a second, is not counted; nor is it the fault's.
                 usual = self._growth({})
                 descriptors, blocks = descriptors - max(usual[1], 0), blocks - max(usual[2], 0)
             if descriptors <= 0 < blocks <= LEAKS_OF_LIBRARIES.get(self.v.failed_for(), 0):

@@ -117,7 +117,7 @@ static void test_every_column_is_recorded(void **state)
 	assert_int_equal(answers, 2);
 }
 
-/* What one column loses at its end another does not gain at its beginning. */
+/* A text that one column loses at its end is not gained by another at its beginning. */
 static void test_columns_do_not_run_together(void **state)
 {
 	struct usages_row one = sample_usage(), other = sample_usage();
@@ -170,7 +170,7 @@ static void test_checksum_differs(void **state)
 			row_checksum_add(&key, &other, 2, 7);
 			row_checksum_add(&key, &other, (int64_t)i, differences[i]);
 			assert_true(one != other);
-			/* What one has lost the other has gained: the total is the same. */
+			/* One row's loss is the other's gain: the total is the same. */
 			row_checksum_add(&key, &swapped, 1, 7);
 			row_checksum_add(&key, &swapped, 2, 5);
 			assert_true(one != swapped);

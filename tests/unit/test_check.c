@@ -28,7 +28,7 @@ static void fail_long(void)
 	check_failed(condition, "file.c", 1, "function");
 }
 
-/* What the call writes to standard error before it aborts. */
+/* Reads the call's words on standard error before it aborts. */
 static size_t message_of(void (*call)(void), char *text, size_t size)
 {
 	int ends[2];

@@ -76,7 +76,7 @@ static void test_referral(void **state)
 		assert_true(memcmp(&high, &key, sizeof(key)) >= 0);
 		assert_memory_equal(&low, &key, 7);
 		assert_memory_equal(&high, &key, 7);
-		/* What the account's id alone makes is another code, and does not name it. */
+		/* A code by the account's id alone is another one, and does not name it. */
 		code_referral_range_plain(code, &low, &high);
 		assert_true(memcmp(&low, &key, sizeof(key)) > 0 || memcmp(&high, &key, sizeof(key)) < 0);
 		code[12] = code[12] == 'A' ? 'B' : 'A';
@@ -205,7 +205,7 @@ static void test_email(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		identity_email(cases[i].email, out);
 		assert_string_equal(out, cases[i].normal);
-		/* What is normal stays as it is. */
+		/* A normal code stays as it is. */
 		identity_email(cases[i].normal, out);
 		assert_string_equal(out, cases[i].normal);
 	}

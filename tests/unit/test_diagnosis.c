@@ -19,7 +19,7 @@ static struct diagnosis_facts facts(void)
 
 /* ---- every combination ------------------------------------------------------------------------------ */
 
-/* What it should be, found in another way: by asking who is to act. */
+/* The expected diagnosis, found in another way: by asking who is to act. */
 static enum diagnosis_case expected(const struct diagnosis_facts *f)
 {
 	switch (f->status) {

@@ -428,7 +428,7 @@ static void test_later_in_pieces(void **state)
 	for (size_t i = 0; i < out.length; i++)
 		assert_true(send_all(fd, out.data + i, 1));
 	wait_laters(1);
-	/* What comes meanwhile is looked at afterwards. */
+	/* Requests that come meanwhile are looked at afterwards. */
 	send_request(fd, 6, &hello);
 	resume_laters();
 	expect_answer(fd, 5, "GET /later, later");

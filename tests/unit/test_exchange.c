@@ -6,7 +6,7 @@
 #define THREADS 2
 #define LATER_MAX 3
 
-/* What is taken is what was given back last, so what nobody ever needed stays untouched. */
+/* The exchange that was given back last is taken first, so those that nobody ever needed stay untouched. */
 static void test_the_last_given_is_the_next_taken(void **state)
 {
 	struct exchanges *pool = exchanges_new(THREADS, LATER_MAX);

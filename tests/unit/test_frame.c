@@ -320,7 +320,7 @@ static void test_the_walk_refuses_another_version(void **state)
 	assert_int_equal(frame_walk(&walk, (const unsigned char *)"\2", 1, &used), FRAME_BAD);
 }
 
-/* Whatever the bytes: no crash, and a verdict that more bytes of the same cannot take back. */
+/* Any bytes: no crash, and a verdict that more bytes of the same cannot take back. */
 static void test_noise(void **state)
 {
 	struct bytes *b = *state;

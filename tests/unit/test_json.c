@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 
-/* What parsing and dumping makes of a document; "refused: …" when it is refused. */
+/* The document after parsing and dumping; "refused: …" when it is refused. */
 static const char *pass(const char *bytes, size_t length, bool numbers_as_text)
 {
 	static char text[4096];
@@ -563,7 +563,7 @@ static void test_writer_misuse_aborts(void **state)
 	assert_true(aborts(key_without_record));
 }
 
-/* Whatever bytes come: a refusal, or a document that comes back the same. */
+/* Any bytes: a refusal, or a document that comes back the same. */
 static void test_random_documents(void **state)
 {
 	static const char *const pieces[] = {

@@ -142,7 +142,7 @@ static void test_texts(void **state)
 	expect_wrong(&p, "a", PARSE_TEXT);
 }
 
-/* What ends a line in a mail's header, or in what shows it; their neighbours are text as any other. */
+/* Characters that end a line in a mail's header, or in what shows it; their neighbours are text as any other. */
 static void test_texts_stay_on_their_line(void **state)
 {
 	static const char *const bad[] = {"\x1f",     "\x7f",         "\xc2\x80",      "\xc2\x85",

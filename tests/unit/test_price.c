@@ -138,7 +138,7 @@ static void test_tier_covers_the_whole_request(void **state)
 	assert_true(price_valid(&p));
 	assert_int_equal(cost_of(&p, UNIT_MONEY, (struct counts){{200000, 0, 0, 0, 1000}}), 500000 + 10000);
 	assert_int_equal(cost_of(&p, UNIT_MONEY, (struct counts){{200001, 0, 0, 0, 1000}}), 1000005 + 15000);
-	/* What was cached is part of the input that chooses; output is not. */
+	/* Cached tokens are part of the input that chooses; output is not. */
 	assert_int_equal(cost_of(&p, UNIT_MONEY, (struct counts){{1, 200000, 0, 0, 0}}), 5 + 250000);
 	assert_int_equal(cost_of(&p, UNIT_MONEY, (struct counts){{1, 0, 0, 0, 900000}}), 9000003);
 }

@@ -1,5 +1,5 @@
 /*
- * What the bodies of providers mean.  Those with a source are as they were published; how a provider is asked is
+ * Meanings of providers' bodies.  Those with a source are as they were published; how a provider is asked is
  * tested against one that answers (tests/api/test_probe.py).
  */
 #include "unit.h"
@@ -111,7 +111,7 @@ static const struct example anthropic[] = {
 	{PROBE_MESSAGE, 413, ANTHROPIC("request_too_large", "x"), PROBE_UNEXPECTED, "request_too_large"},
 };
 
-/* What is no answer of a provider's. */
+/* Bodies that are no answer of a provider's. */
 static const struct example foreign[] = {
 	{PROBE_COMPLETE, 200, "<html>Log in to the hotel's network</html>", PROBE_UNEXPECTED, ""},
 	{PROBE_LIST_MODELS, 200, "", PROBE_UNEXPECTED, ""},

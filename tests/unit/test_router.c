@@ -308,7 +308,7 @@ int reader_removed(struct db *d, const struct account_key *key, const char *memb
 	return 0;
 }
 
-/* What is read otherwise finds nothing. */
+/* Other queries find nothing. */
 enum db_result db_query(struct db *d, const struct buf *sql)
 {
 	(void)d;

@@ -1,5 +1,5 @@
 /*
- * What of an account contradicts itself.
+ * Contradictions within an account.
  */
 #include "unit.h"
 

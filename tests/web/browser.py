@@ -107,7 +107,7 @@ class Browser:
 
     @property
     def text(self):
-        """What a person reads, in the order of the page."""
+        """The page as a person reads it, in its order."""
         return self.run(TEXT)
 
     def reads(self, words, seconds=15):
@@ -133,7 +133,7 @@ class Browser:
         return sizes
 
     def violations(self):
-        """What axe-core finds wrong, as (rule, what it is about)."""
+        """Findings of axe-core, as (rule, what it is about)."""
         self.cdp("Runtime.evaluate", expression=AXE)
         found = self.driver.execute_async_script(
             "const done = arguments[0]; axe.run(document, {resultTypes: ['violations']}).then(done, (e) => done({error: String(e)}))")

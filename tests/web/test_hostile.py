@@ -1,4 +1,4 @@
-"""What hostile callers try with octroi's pages: script in names, tokens that leak, other customers' figures, and too much."""
+"""Attacks of hostile callers on octroi's pages: script in names, tokens that leak, other customers' figures, and too much."""
 
 import pathlib
 import urllib.parse
