@@ -149,8 +149,8 @@ def sign(secret, body, timestamp=None):
 
 class Trouble:
     def __init__(self, path, status=0, error=None, headers=None, delay=0, hang=False, drop=False, lose=False,
-                 times=None):
-        self.path, self.status, self.error, self.headers = path, status, error or {}, headers or {}
+                 times=None, says=""):
+        self.path, self.says, self.status, self.error, self.headers = path, says, status, error or {}, headers or {}
         self.delay, self.hang, self.drop, self.lose, self.left = delay, hang, drop, lose, times
         self.seen = 0
 
@@ -158,8 +158,8 @@ class Trouble:
 class Stop:
     """A request that waits at a point: wait_reached(), then release()."""
 
-    def __init__(self, path, point):
-        self.path, self.point = path, point
+    def __init__(self, path, point, says=""):
+        self.path, self.point, self.says = path, point, says
         self._reached, self._released = threading.Event(), threading.Event()
 
     def wait_reached(self, seconds=30):
@@ -220,7 +220,7 @@ class FakeStripe:
     def trouble(self, path=".*", **what):
         """The next `times` requests (all, unless given) whose path matches: status with error and headers;
         delay seconds first; hang until the end; drop the connection without an answer; lose the answer, once the
-        request has taken effect."""
+        request has taken effect.  says: only a request in whose parameters, as sent, that expression is found."""
         rule = Trouble(path, **what)
         with self.lock:
             self.troubles.append(rule)
@@ -230,25 +230,26 @@ class FakeStripe:
         with self.lock:
             self.troubles.clear()
 
-    def stop_at(self, path, point):
+    def stop_at(self, path, point, says=""):
         """The next request whose path matches waits "before" or "after" it takes effect (there: unanswered)."""
-        stop = Stop(path, point)
+        stop = Stop(path, point, says)
         with self.lock:
             self.stops.append(stop)
         return stop
 
-    def _stop(self, path, point):
+    def _stop(self, path, point, text):
         with self.lock:
-            found = next((s for s in self.stops if s.point == point and re.fullmatch(s.path, path)), None)
+            found = next((s for s in self.stops if s.point == point and re.fullmatch(s.path, path)
+                          and re.search(s.says, text)), None)
             if found is not None:
                 self.stops.remove(found)
         if found is not None:
             found._wait(self.closing)
 
-    def _trouble_for(self, path):
+    def _trouble_for(self, path, text):
         with self.lock:
             for rule in self.troubles:
-                if rule.left != 0 and re.fullmatch(rule.path, path):
+                if rule.left != 0 and re.fullmatch(rule.path, path) and re.search(rule.says, text):
                     rule.seen += 1
                     if rule.left is not None:
                         rule.left -= 1
@@ -1008,12 +1009,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                   "headers": {name.lower(): value for name, value in self.headers.items()}, "status": 0}
         with stripe.lock:
             stripe.requests.append(record)
-        rule = stripe._trouble_for(path)
+        rule = stripe._trouble_for(path, text)
         if rule is not None and not self._trouble(stripe, rule, record):
             return
-        stripe._stop(path, "before")
+        stripe._stop(path, "before", text)
         status, answer, headers = self._answer(stripe, method, path, pairs, record)
-        stripe._stop(path, "after")
+        stripe._stop(path, "after", text)
         if rule is not None and rule.lose:
             self._drop()
             return
