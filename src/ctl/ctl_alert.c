@@ -35,11 +35,10 @@ static int take_listed_alert(void *context, const struct db_row *row)
 
 static void put_alert_query(struct buf *sql, const char *account, int64_t limit)
 {
-	sql_literal(
-		sql,
-		"SELECT a.external_id, l.account_id, l.seq, l.kind, l.threshold_micros, l.limit_kind, l.member,"
-		" l.amount_micros, l.balance_micros, l.created_at_us, l.expires_at_us, l.threshold_percent FROM alerts l"
-		" JOIN accounts a ON a.id = l.account_id");
+	sql_literal(sql,
+	            "SELECT a.external_id, l.account_id, l.seq, l.kind, l.threshold_micros, l.limit_kind, l.member,"
+	            " l.amount_micros, l.balance_micros, l.created_at_us, l.expires_at_us, l.threshold_percent"
+	            " FROM alerts l JOIN accounts a ON a.id = l.account_id");
 	if (account != NULL) {
 		const struct account_key key = id_account_key(account, strlen(account));
 

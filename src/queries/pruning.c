@@ -58,8 +58,8 @@ static int take_seen(void *context, const struct db_row *row)
 	return 0;
 }
 
-/* Reads of each alert whether there is one before it and one behind it, and whether it stays by itself.  It does when it
- * is not told, has a delivery, or is in a mail that is on its way. */
+/* Reads of each alert whether there is one before it and one behind it, and whether it stays by itself.  It does when
+ * it is not told, has a delivery, or is in a mail that is on its way. */
 static int look_at_alerts(struct db *d, struct buf *sql, int64_t days, const struct pruning *p, struct seen_list *list)
 {
 	list->count = 0;

@@ -17,8 +17,8 @@ struct pruning {
 	int64_t created_at_us, seq;
 	struct account_key account;
 };
-/* Looks at one batch of each table.  *more: the round is not at its end, which sets it back.  Returns the number of rows
- * that were deleted, or -1: the database failed. */
+/* Looks at one batch of each table.  *more: the round is not at its end, which sets it back.  Returns the number of
+ * rows that were deleted, or -1: the database failed. */
 int pruning_run(struct db *d, int64_t days, struct pruning *p, bool *more);
 
 #endif

@@ -364,7 +364,7 @@ def test_old_alerts_are_deleted(nginx):
 
 @pytest.mark.parametrize("way", ["delivery", "mail"])
 def test_none_that_is_on_its_way_is_deleted(nginx, way):
-    """Nor one behind it, so that the numbers have no gap.  The endpoint is switched off; the mail is for later."""
+    """The alerts behind it stay too, so that the numbers have no gap.  The endpoint is switched off; the mail is for later."""
     account = many_alerts(nginx, 6)
     key = key_of(account)
     aged(nginx, account)

@@ -118,7 +118,7 @@ def test_the_pages_list(o):
 
 
 def test_the_first_prices_are_no_news(o):
-    """This octroi was set up with a list of prices."""
+    """The octroi here was set up with a list of prices."""
     first = o.sql("SELECT MIN(version) FROM prices")[0][0]
     assert f"version {first}" not in [alert["subject"] for alert in told(o, "price_changed")]
 

@@ -310,7 +310,7 @@ def test_no_more_than_agreed(shop, stripe, clock):
 
 
 def test_refunds_and_disputes_of_a_charge(shop, stripe, clock):
-    """They take its credits back, and it is paused: the refund charges nothing again."""
+    """Credits are taken back, and auto-recharge is paused: the refund charges nothing again."""
     for returned in ("refund", "dispute"):
         c = Saver(shop, stripe)
         c.on()
@@ -450,7 +450,7 @@ def test_without_stripe(shop, stripe, clock):
 
 
 def test_a_mail_for_each_charge():
-    """It names the credits; one that asks the customer to confirm has the address of the page."""
+    """A mail names the credits; one that asks the customer to confirm has the address of the page."""
     with FakeStripe() as own, Mailbox(starttls=True) as box, \
             Octroi("nginx", settings=own.settings(**box.settings())) as o:
         own.webhook_url = o.url + "/api/webhooks/stripe"

@@ -96,7 +96,7 @@ class Payer:
 
     @property
     def says(self):
-        """What a POST for a charge of this customer has in its parameters."""
+        """The pattern of the parameters of a POST for a charge of this customer."""
         return f"(?=.*{self.customer})(?=.*off_session)"
 
     # -- what the customer does ----------------------------------------------------------------------
@@ -466,7 +466,7 @@ def test_two_charges_a_day_however_deep_it_falls(shop, stripe, clock):
 
 
 def test_the_largest_threshold(shop, stripe, clock):
-    """It is charged like any other, and holds up nobody else."""
+    """The account is charged like any other, and holds up nobody else."""
     c, other = Payer(shop, stripe), Payer(shop, stripe)
     c.on(10**18, 2000, 100_000)
     try:
@@ -661,7 +661,7 @@ def test_off_while_stripe_charges(shop, stripe, clock, point):
 @pytest.mark.parametrize("again", [False, True], ids=["off", "off-and-on"])
 @pytest.mark.parametrize("what", [{"drop": True}, {"status": 500}, {"status": 429}, {"status": 409}], ids=str)
 def test_off_after_a_post_that_never_arrived(shop, stripe, clock, what, again):
-    """It is not sent again: the consent is gone.  Switched on again, at most one charge of the new consent is made."""
+    """The POST is not sent again: the consent is gone.  Switched on again, at most one charge of the new consent is made."""
     c = Payer(shop, stripe)
     trouble = stripe.trouble(POST, says=c.says, **what)
     c.cross()
@@ -720,7 +720,7 @@ def test_a_post_that_arrives_after_it_was_given_up(shop, stripe, clock):
 
 
 def test_off_races_the_worker(shop, stripe, clock):
-    """Whoever wins: what Stripe took is booked once, and nothing is taken later."""
+    """Both orders of the race: money that Stripe took is booked once, and nothing is taken later."""
     rng = random.Random(31987)
     payers = [Payer(shop, stripe) for _ in range(12)]
     rng.shuffle(payers)
@@ -827,7 +827,7 @@ def test_the_balance_recovers_before_the_card_is_chosen(shop, stripe, clock):
 
 
 def test_the_cap_is_lowered_under_way(shop, stripe, clock):
-    """What was begun counts; the next charge keeps the new cap."""
+    """A charge that was begun counts; the next charge keeps the new cap."""
     set_time(clock, stripe, "2027-08-10 12:00:00")
     c = Payer(shop, stripe)
     stop = stripe.stop_at(POST, "before", says=c.says)
@@ -870,7 +870,7 @@ def test_default_then_newest(shop, stripe, clock):
 
 
 def test_a_card_is_attached_to_another(shop, stripe, clock):
-    """It resumes the account of its customer alone; of nobody, it does nothing."""
+    """The card resumes the account of its customer alone; of nobody, it does nothing."""
     c, other = (Payer(shop, stripe, declines="stolen_card") for _ in range(2))
     for payer in (c, other):
         payer.cross()

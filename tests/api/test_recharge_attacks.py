@@ -118,7 +118,7 @@ def test_off_while_the_answer_to_a_charge_is_lost(shop, stripe, clock):
 
 
 def test_the_switch_against_the_worker(shop, stripe, clock):
-    """Whoever reads "off" and nothing pending is never charged afterwards."""
+    """An account that reads "off" and nothing pending is never charged afterwards."""
     customers = [Saver(shop, stripe, balance=10 * EURO) for _ in range(12)]
 
     def race(c):
@@ -268,7 +268,7 @@ def test_an_order_is_not_paid_by_the_buyers_word(shop, stripe, clock):
 @pytest.mark.parametrize("change", [{"amount_received": 1}, {"currency": "usd"}, {"livemode": True}, {"customer": "cus_other"}],
                          ids=str)
 def test_an_answer_that_contradicts_the_order(shop, stripe, clock, change):
-    """It credits nothing and is left to a person; no other charge is made meanwhile."""
+    """The answer credits nothing and is left to a person; no other charge is made meanwhile."""
     c = Saver(shop, stripe)
     c.on()
     charge = stripe._charge

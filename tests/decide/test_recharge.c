@@ -175,7 +175,7 @@ static void test_caps(void **state)
 		"recharge a cap=80000 agreed -> OK",
 		"recharge_begin a 6 -> OK step=post seq=4",
 		"see a recharge=on::4:80000:2:3",
-		/* What is declined counts no more. */
+		/* A declined charge counts no more. */
 		"recharge_end a 4 code=insufficient_funds -> OK",
 		"see a recharge=on:backing_off:0:60000:1:3",
 		"at 2026-02-01T00:00:00Z",
@@ -282,7 +282,7 @@ static void test_withdrawn(void **state)
 		"recharge_begin b 1 order=1 -> OK step=ask",
 		"recharge_end b 1 -> OK",
 		"see b recharge=off::0:0:0:1 orders=failed:20000:0:0 alerts=",
-		/* It was there. */
+		/* The payment was there. */
 		"payment b 1 amount=2 pi=b1 -> OK credited=1 balance=20050",
 		"see b recharge=off::0:20000:1:1 alerts=recharge_done tasks=1@0",
 		/* On again with another amount: the order is of the consent before. */

@@ -215,7 +215,7 @@ class Customer:
         self.put(body)
 
     def put_again(self):
-        """The same settings; below and a lower cap may change without consent."""
+        """PUTs the same settings; below and a lower cap may change without consent."""
         settings = self.model.settings
         if settings is None:
             return self.put_on()

@@ -1,5 +1,5 @@
 /*
- * What an hour is held against: which hours are looked at, shares, and the mean hour of a weekday.
+ * The watch over hours: the hours that are looked at, shares, and the mean hour of a weekday.
  */
 #include "unit.h"
 
@@ -64,7 +64,7 @@ static void test_mean(void **state)
 
 	(void)state;
 	assert_int_equal(mean_of("UTC", "2026-11-24T10:00:00Z", HOURS_WINDOW, 0), 100 + day % 7);
-	/* It is Wednesday already. */
+	/* In Tokyo, Wednesday has begun. */
 	assert_int_equal(mean_of("Asia/Tokyo", "2026-11-24T16:00:00Z", HOURS_WINDOW, 0), 100 + (day + 1) % 7);
 	/* Two weeks since the first hour with a cost. */
 	assert_int_equal(mean_of("UTC", "2026-11-24T10:00:00Z", 335, 0), -1);
