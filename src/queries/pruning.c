@@ -151,10 +151,11 @@ static int64_t prune_deliveries(struct db *d, struct buf *sql, int64_t days, boo
 	struct id_list list = {.count = 0};
 
 	buf_reset(sql);
-	sql_literal(
-		sql,
-		"SELECT v.id FROM endpoints e JOIN deliveries v ON v.endpoint_id=e.id AND (v.state IN (" SQL(
-			DELIVERY_DONE) "," SQL(DELIVERY_FAILED) ") OR e.state=" SQL(ENDPOINT_REMOVED) ") AND v.next_at_us<");
+	/* clang-format off */
+	sql_literal(sql, "SELECT v.id FROM endpoints e JOIN deliveries v ON v.endpoint_id=e.id"
+	                 " AND (v.state IN (" SQL(DELIVERY_DONE) "," SQL(DELIVERY_FAILED) ")"
+	                 " OR e.state=" SQL(ENDPOINT_REMOVED) ") AND v.next_at_us<");
+	/* clang-format on */
 	put_cutoff(sql, days);
 	sql_literal(sql, " AND v.created_at_us<");
 	put_cutoff(sql, days);
