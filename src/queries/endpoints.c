@@ -266,8 +266,8 @@ static int find_delivery(struct db *d, struct buf *sql, struct due_delivery *fou
 		"),COALESCE(l.threshold_micros,0),COALESCE(l.limit_kind,0),COALESCE(l.amount_micros,0),"
 		"COALESCE(l.balance_micros,0),COALESCE(l.created_at_us,o.created_at_us),COALESCE(l.days,0),"
 		"COALESCE(l.expires_at_us,0),COALESCE(l.member,o.subject),COALESCE(o.detail,''),COALESCE(o.value,0),"
-		"COALESCE(o.bound,0),COALESCE(l.threshold_percent,0)"
-		" FROM deliveries v JOIN endpoints e ON e.id=v.endpoint_id LEFT JOIN accounts a ON a.id=v.account_id"
+		"COALESCE(o.bound,0),COALESCE(l.threshold_percent,0) FROM deliveries v"
+		" JOIN endpoints e ON e.id=v.endpoint_id LEFT JOIN accounts a ON a.id=v.account_id"
 		" LEFT JOIN alerts l ON l.account_id=v.account_id AND l.seq=v.alert_seq"
 		" LEFT JOIN operator_alerts o ON v.account_id=" NO_ACCOUNT " AND o.id=v.alert_seq"
 		" WHERE (l.seq IS NOT NULL OR o.id IS NOT NULL) AND v.endpoint_id=");

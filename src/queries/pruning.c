@@ -151,11 +151,9 @@ static int64_t prune_deliveries(struct db *d, struct buf *sql, int64_t days, boo
 	struct id_list list = {.count = 0};
 
 	buf_reset(sql);
-	/* clang-format off */
-	sql_literal(sql, "SELECT v.id FROM endpoints e JOIN deliveries v ON v.endpoint_id=e.id"
-	                 " AND (v.state IN (" SQL(DELIVERY_DONE) "," SQL(DELIVERY_FAILED) ")"
-	                 " OR e.state=" SQL(ENDPOINT_REMOVED) ") AND v.next_at_us<");
-	/* clang-format on */
+	sql_literal(sql, "SELECT v.id FROM endpoints e JOIN deliveries v ON v.endpoint_id=e.id");
+	sql_literal(sql, " AND (v.state IN (" SQL(DELIVERY_DONE) "," SQL(DELIVERY_FAILED) ")");
+	sql_literal(sql, " OR e.state=" SQL(ENDPOINT_REMOVED) ") AND v.next_at_us<");
 	put_cutoff(sql, days);
 	sql_literal(sql, " AND v.created_at_us<");
 	put_cutoff(sql, days);
@@ -167,10 +165,9 @@ static int64_t prune_deliveries(struct db *d, struct buf *sql, int64_t days, boo
 		return 0;
 	buf_reset(sql);
 	/* One that is replayed at this moment stays. */
-	sql_literal(sql, "DELETE FROM deliveries WHERE (state<>" SQL(
-				 DELIVERY_PENDING) " OR endpoint_id IN"
-	                                           " (SELECT id FROM endpoints WHERE state=" SQL(
-							   ENDPOINT_REMOVED) ")) AND id IN (");
+	sql_literal(sql, "DELETE FROM deliveries WHERE (state<>" SQL(DELIVERY_PENDING));
+	sql_literal(sql, " OR endpoint_id IN (SELECT id FROM endpoints WHERE state=" SQL(ENDPOINT_REMOVED) "))");
+	sql_literal(sql, " AND id IN (");
 	for (int i = 0; i < list.count; i++) {
 		if (i > 0)
 			sql_literal(sql, ",");

@@ -204,7 +204,7 @@ def test_gone_switches_off_at_once(o, fresh):
 
 
 def test_a_redirect_is_a_failure(o, fresh):
-    with Receiver(tls=False) as inside, Endpoint(o, fresh.url, "--inside") as endpoint:
+    with Receiver(tls=False) as inside, Endpoint(o, fresh.url, "--inside", "--kinds", "balance_low") as endpoint:
         fresh.answer = lambda message: (302, {"Location": inside.url})
         account = cross(o)
         attempts(o, endpoint, 1)

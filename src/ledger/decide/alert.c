@@ -421,7 +421,7 @@ void alert_set_percents(struct decide *d, struct slot *s, const int64_t *percent
 	write_state(d, s, &st);
 }
 
-/* Percentages are armed again with a new period, or another plan. */
+/* Each is armed again with a new period, or another plan. */
 static void follow_percents(struct decide *d, struct slot *s, const struct alert_before *b)
 {
 	const bool anew =
