@@ -55,7 +55,7 @@ class Alerts extends OctroiElement {
 		const same = p.standard && String(thresholds) === String(p.thresholdsMicros);
 		return {
 			thresholdsMicros: same ? null : thresholds, addresses: this.mail === "account" ? null : addresses,
-			language: fields.language.value || null,
+			language: fields.language.value || null, thresholdsPercent: p.thresholdsPercent,
 		};
 	}
 
