@@ -119,6 +119,15 @@ static void test_trigger(void **state)
 		"authorize s gpt in=20 out=0 fit -> OK seq=2",
 		"settle s 2 in=20 out=0 -> OK balance=80",
 		"see s tasks=1@0",
+		/* The greatest threshold. */
+		"recharge m below=1000000000000000000 agreed -> OK",
+		"recharge_begin m 1 -> OK step=post",
+		"payment m 1 amount=2 pi=m1 -> OK balance=20000",
+		"see m tasks=1@0,2@0",
+		"alerts m 1000000000000000000 -> OK",
+		"recharge_begin m 2 -> OK step=post",
+		"payment m 2 amount=2 pi=m2 -> OK balance=40000",
+		"see m tasks=1@0,2@0,3@0",
 		/* Postpaid: no crossing. */
 		"give p 200 -> OK",
 		"recharge p agreed -> OK",

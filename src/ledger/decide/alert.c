@@ -31,13 +31,14 @@ struct state {
 
 /* ---- the column ---------------------------------------------------------------------------------- */
 
-/* Reads a number of at most 18 digits, and moves *at behind it. */
+/* Reads a number of up to MONEY_AMOUNT_MAX_MICROS, and moves *at behind it. */
 static int64_t read_arm_number(const char **at)
 {
 	int64_t number = 0;
 
-	for (; **at >= '0' && **at <= '9' && number < INT64_MAX / 100; ++*at)
+	for (; **at >= '0' && **at <= '9' && number < INT64_MAX / 10; ++*at)
 		number = number * 10 + (**at - '0');
+	_Static_assert(MONEY_AMOUNT_MAX_MICROS / 10 < INT64_MAX / 10, "all digits of the greatest amount are read");
 	return number;
 }
 
