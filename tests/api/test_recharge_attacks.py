@@ -337,3 +337,40 @@ def test_a_setting_that_changes_the_request(stripe):
         clock.forward(minutes=10)
         c.wait_charged([2000])
         assert len(c.intents()) == 1
+
+
+def test_a_processed_payment_that_fails_in_the_end(shop, stripe, clock):
+    """It gave no credit, and gives its part of the limits back."""
+    c = Saver(shop, stripe, declines="processing")
+    c.on()
+    c.spend(11 * EURO)
+    c.wait(lambda: c.orders() == [("1", 2000)], "pending at Stripe")
+    [intent] = c.intents()
+    intent.update(status="requires_payment_method", last_payment_error={"code": "card_declined", "decline_code": "lost_card"})
+    clock.forward(hours=1)
+    shown = c.wait_state("paused", "card_declined")
+    assert c.balance() == 9 * EURO and (shown["spentThisMonth"], shown["chargesToday"]) == (0, 0)
+
+
+def test_a_thousand_changes(shop, stripe, clock):
+    """Settings that are put again and again make one consent, one task and one charge."""
+    c = Saver(shop, stripe)
+    c.on()
+    stop = stripe.stop_at(CARDS, "before")
+    c.spend(11 * EURO)
+    stop.wait_reached()
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert {answer.status for answer in pool.map(lambda _: c.put(c.settings()), range(200))} <= {200, 429}
+    stop.release()
+    c.wait_charged([2000])
+    assert len(c.tasks()) == 1
+    assert shop.sql(f"SELECT COUNT(*) FROM recharge_consents WHERE account_id = {guard.key_of(c.id)}") == [("1",)]
+
+
+def test_the_customer_was_deleted_at_stripe(shop, stripe, clock):
+    c = Saver(shop, stripe)
+    c.on()
+    del stripe.objects["customer"][c.customer]
+    c.spend(11 * EURO)
+    c.wait_state("paused", "no_card")
+    assert posts(c) == []
