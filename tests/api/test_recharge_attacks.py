@@ -208,6 +208,22 @@ def test_switching_gives_no_room(shop, stripe, clock):
     assert c.charged() == [2000, 2000, 500]
 
 
+def test_a_lowered_maximum_stops_the_next_charge(shop, stripe, clock):
+    """Lowered while the charge is under way, and before its card is chosen."""
+    clock.set("2027-09-10 12:00:00")
+    c = Saver(shop, stripe)
+    c.on()
+    c.spend(11 * EURO)
+    c.wait_charged([2000])
+    stop = stripe.stop_at(CARDS, "after")
+    c.spend(c.balance() - 9 * EURO)
+    stop.wait_reached()
+    c.on(consent=False, cap=3000)
+    stop.release()
+    c.wait_state("waiting", "monthly_cap")
+    assert c.charged() == [2000] and len(posts(c)) == 1 and c.show()["spentThisMonth"] == 2000
+
+
 def test_a_charge_that_is_paid_late_counts(shop, stripe, clock):
     """Declined, then confirmed by a person at Stripe: credited, counted, and not charged again beyond two a day."""
     clock.set("2027-08-10 01:00:00")

@@ -305,6 +305,17 @@ static void test_withdrawn(void **state)
 		"take c 20000 -> OK",
 		"recharge_begin c 2 -> OK step=post seq=2",
 		"see c recharge=on::2:30000:2:2 orders=paid:20000:0:0,open:10000:0:0",
+		/* A maximum that is lowered below the sum with the pending charge. */
+		ASKED("f"),
+		"payment f 1 amount=2 pi=f1 -> OK balance=20050",
+		"take f 20000 -> OK",
+		"recharge_begin f 2 -> OK step=post seq=2",
+		"recharge f cap=30000 -> OK",
+		"recharge_note f 2 -> OK step=read",
+		"recharge_begin f 2 order=2 -> OK step=nothing",
+		"see f recharge=on::0:20000:1:1 orders=paid:20000:0:0,failed:20000:0:0 tasks=1@0,2@0,3@0",
+		"recharge_begin f 3 -> OK step=wait",
+		"see f recharge=on:monthly_cap:0:20000:1:1",
 		/* A key that Stripe may have forgotten. */
 		ASKED("d"),
 		"pass 72001",

@@ -48,7 +48,7 @@ void recharge_arm(struct decide *d, struct slot *s, const struct recharges_row *
 bool recharge_withdrawn(const struct recharges_row *r, const struct topups_row *t)
 {
 	CHECK(t->consent_seq > 0);
-	return r->state != RECHARGE_ON || t->consent_seq != r->consent_seq;
+	return r->state != RECHARGE_ON || t->consent_seq != r->consent_seq || r->month_micros > r->cap_micros;
 }
 
 void recharge_pending(struct recharges_row *r, const struct topups_row *t)

@@ -16,7 +16,8 @@ struct recharges_row *recharge_ensure(struct decide *d, struct slot *s);
  * a task for next_at_us or now. */
 void recharge_arm(struct decide *d, struct slot *s, const struct recharges_row *r);
 
-/* True if the pending order's consent is not in force any more. */
+/* True if the pending order's consent is not in force any more, or the monthly maximum was lowered below the sum with
+ * it. */
 bool recharge_withdrawn(const struct recharges_row *r, const struct topups_row *t);
 
 /* The pending order begins: it counts in the month and the day.  pending_ends: it is over; unless paid it counts no
