@@ -1,69 +1,54 @@
-"""octroi is killed between authorize and settle: what was used is charged, and nothing twice.
+"""octroi is killed between authorize and settle: the scenes of tests/lib/spool_scenes.py in Python, sync and async.
 
 KILLS=1000 for the long form (make python-long).
 """
 
 import json
-import os
 import pathlib
-import random
 import subprocess
 
 import pytest
 
-import guard
 import pythons
 from octroi import Octroi
+from spool_scenes import *  # noqa: F403  the tests
+from spool_scenes import FUNDS, USED, USED_COST, Driver
 
 SPEND = pathlib.Path(__file__).with_name("spend.py")
 PHP_REPLAY = pythons.TOP / "clients" / "php" / "octroi-replay"
-MODES = ("sync", "async")
-KILLS = int(os.environ.get("KILLS", 15))
+SPOOL = "import json, sys, threading, octroi._spool as s; spool = s.Spool(sys.argv[1], print)\n"
+ADD = SPOOL + "print(spool.add(json.loads(sys.argv[2])))"
+WRITE = SPOOL + """
+def add(thread):
+    for i in range(50 * thread, 50 * thread + 50):
+        assert spool.add({"hold": f"{sys.argv[2]}-{i}", "usage": {"n": "x" * 700}})
+threads = [threading.Thread(target=add, args=(n,)) for n in range(4)]
+[t.start() for t in threads]; [t.join() for t in threads]"""
+TAKE_OVER = SPOOL + "spool._take_over()"
 
 
-def environment(o, **more):
-    return pythons.environment(OCTROI_INTERNAL_URL=o.internal_url, OCTROI_GUARD_KEY=o.keys["guard"], **more)
+class Python(Driver):
+    def __init__(self, mode):
+        self.mode = mode
 
+    def environment(self, **more):
+        return pythons.environment(**more)
 
-AWAY = {"OCTROI_INTERNAL_URL": "http://127.0.0.1:1", "OCTROI_GUARD_KEY": "k"}
+    def spend(self, spool, account, count):
+        interpreter = pythons.packages() if self.mode == "async" else pythons.PLAIN
+        return [interpreter, str(SPEND), self.mode, str(spool), account, str(count)]
 
+    def replay(self, spool):
+        return [pythons.PLAIN, "-m", "octroi.replay", str(spool)]
 
-def interpreter(mode):
-    return pythons.packages() if mode == "async" else pythons.PLAIN
+    def add(self, spool, settlement):
+        return [pythons.PLAIN, "-c", ADD, str(spool), json.dumps(settlement)]
 
+    def write(self, spool, name):
+        return [pythons.PLAIN, "-c", WRITE, str(spool), name]
 
-class Spender:
-    """spend.py, step by step."""
-
-    def __init__(self, o, mode, spool, account, count):
-        self.process = subprocess.Popen(
-            [interpreter(mode), str(SPEND), mode, str(spool), account, str(count)], env=environment(o), text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-
-    def line(self):
-        said = self.process.stdout.readline()
-        return json.loads(said) if said else None
-
-    def go_on(self):
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-
-
-def replay(o, spool):
-    return subprocess.run([pythons.PLAIN, "-m", "octroi.replay", str(spool)], env=environment(o), stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, timeout=120)
-
-
-def replay_away(spool):
-    return subprocess.run([pythons.PLAIN, "-m", "octroi.replay", str(spool)], env=pythons.environment(**AWAY),
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120)
+    def take_over(self, spool):
+        return [pythons.PLAIN, "-c", TAKE_OVER, str(spool)]
 
 
 @pytest.fixture(scope="module")
@@ -72,182 +57,24 @@ def o():
         yield o
 
 
-def used_by(o, account):
-    """Settled usages of an account, and their sum."""
-    (row,) = o.sql(f"SELECT COUNT(*), COALESCE(SUM(cost_micros), 0) FROM usages u JOIN accounts a ON a.id = u.account_id "
-                   f"WHERE a.external_id = '{account}'")
-    return tuple(map(int, row))
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_killed_between_authorize_and_settle(o, tmp_path, mode):
-    chance = random.Random(7)
-    account = o.account(funds_micros=1_000_000_000)
-    spool = tmp_path / "spool"
-    cost, holds, away = 0, set(), 0
-    with Spender(o, mode, spool, account, KILLS) as spender:
-        for _ in range(KILLS):
-            spender.go_on()
-            hold = spender.line()
-            assert "hold" in hold, hold
-            o.kill()
-            restarted = chance.random() < 0.5
-            if restarted:
-                o.start()
-            spender.go_on()
-            used = spender.line()
-            assert used["hold"] == hold["hold"] and (used["delivered"] or not restarted), used
-            away += not used["delivered"]
-            if not restarted:
-                o.start()
-            holds.add(hold["hold"])
-            cost += guard.cost("gpt-4o", input=used["input"], output=used["output"])
-    done = replay(o, spool)
-    assert done.returncode == 0 and not spool.exists(), done.stderr
-    assert away > KILLS // 6 and len(holds) == KILLS
-    assert used_by(o, account) == (KILLS, cost)
-    assert o.balance(account) == (1_000_000_000 - cost, 0, 1_000_000_000 - cost)
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_killed_at_any_moment(o, tmp_path, mode):
-    """Also within authorize and settle: holds without an answer stay open until they expire, and cost nothing."""
-    chance = random.Random(11)
-    account = o.account(funds_micros=1_000_000_000)
-    spool = tmp_path / "spool"
-    spend = [interpreter(mode), str(SPEND), mode, str(spool), account, str(40 * KILLS)]
-    with subprocess.Popen(spend, env=environment(o), text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL) as process:
-        kills = 0
-        while kills < KILLS // 2 and process.poll() is None:
-            try:
-                process.wait(chance.uniform(0, 0.3))
-            except subprocess.TimeoutExpired:
-                o.kill()
-                o.start()
-                kills += 1
-        lines = [json.loads(line) for line in process.stdout]
-    assert replay(o, spool).returncode == 0
-    used = [line for line in lines if "input" in line]
-    assert kills > KILLS // 4 and len(used) > KILLS and len({line["hold"] for line in used}) == len(used)
-    cost = sum(guard.cost("gpt-4o", input=line["input"], output=line["output"]) for line in used)
-    assert used_by(o, account) == (len(used), cost)
-    assert o.balance(account)[0] == 1_000_000_000 - cost
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_next_success_replays(o, tmp_path, mode):
-    account = o.account(funds_micros=1_000_000_000)
-    spool = tmp_path / "spool"
-    with Spender(o, mode, spool, account, 2) as spender:
-        spender.go_on()
-        spender.line()
-        o.kill()
-        spender.go_on()
-        assert spender.line()["delivered"] is False and spool.exists()
-        o.start()
-        spender.go_on()
-        spender.line()
-        spender.go_on()
-        last = spender.line()
-        assert last["delivered"] and spender.line() is None, last
-    assert not spool.exists() and not pathlib.Path(f"{spool}.work").exists()
-    assert o.balance(account)[1] == 0
-
-
-def test_replay_twice_has_one_effect(o, tmp_path):
-    account = o.account(funds_micros=1_000_000_000)
-    hold = o.post("/api/guard/authorize", {"account": account, "model": "gpt-4o"}).json["hold"]
-    line = json.dumps({"at": 2_000_000_000, "settlement": {"hold": hold, "usage": {"prompt_tokens": 7, "completion_tokens": 9}}})
-    for _ in range(2):
-        spool = tmp_path / "spool"
-        spool.write_text(line + "\n" + line + "\n")
-        assert replay(o, spool).returncode == 0 and not spool.exists()
-    left = 1_000_000_000 - guard.cost("gpt-4o", input=7, output=9)
-    assert o.balance(account) == (left, 0, left)
-
-
-def test_replay_of_refused_lines(o, tmp_path):
-    """A contradicting usage object is charged as the reservation; an unknown hold is logged and dropped."""
-    account = o.account(funds_micros=1_000_000_000)
-    authorized = o.post("/api/guard/authorize", {"account": account, "model": "gpt-4o"}).json
-    spool = tmp_path / "spool"
-    usage = {"prompt_tokens": 7, "completion_tokens": 9, "total_tokens": 1}
-    settlements = [{"hold": authorized["hold"], "usage": usage}, {"hold": "x" * 32}, {"nothing": 1}]
-    spool.write_text("".join(json.dumps({"at": 2_000_000_000, "settlement": s}) + "\n" for s in settlements) + "no JSON\n")
-    done = replay(o, spool)
-    assert done.returncode == 0 and not spool.exists(), done.stderr
-    assert "refused" in done.stderr and done.stderr.count("dropped") == 2, done.stderr
-    assert o.balance(account)[0] == 1_000_000_000 - authorized["reservedMicros"]
-
-
-def test_replay_keeps_the_rest_while_octroi_is_away(tmp_path):
-    spool = tmp_path / "spool"
-    lines = [json.dumps({"at": 2_000_000_000, "settlement": {"hold": f"h{i}"}}) for i in range(60)]
-    spool.write_text("\n".join(lines) + "\n")
-    done = replay_away(spool)
-    assert done.returncode == 1 and "60 settlements are left" in done.stderr, done.stderr
-    kept = (tmp_path / "spool.work").read_text().splitlines()
-    assert sorted(json.loads(line)["settlement"]["hold"] for line in kept) == sorted(f"h{i}" for i in range(60))
+@pytest.fixture(params=("sync", "async"))
+def client(request):
+    return Python(request.param)
 
 
 def test_php_replays_the_spool_of_python(o, tmp_path):
     """One file format: an application in both languages has one spool."""
-    account = o.account(funds_micros=1_000_000_000)
+    account = o.account(funds_micros=FUNDS)
     hold = o.post("/api/guard/authorize", {"account": account, "model": "gpt-4o"}).json["hold"]
     spool = tmp_path / "spool"
-    add = "import sys, octroi._spool as s; assert s.Spool(sys.argv[1], print).add({'hold': sys.argv[2], 'usage': {'prompt_tokens': 7, 'completion_tokens': 9}})"
-    subprocess.run([pythons.PLAIN, "-c", add, str(spool), hold], env=pythons.environment(), check=True)
-    done = subprocess.run(["php", str(PHP_REPLAY), str(spool)], env=environment(o), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, timeout=120)
+    python = Python("sync")
+    assert python.adds(spool, {"hold": hold, "usage": USED})
+    done = subprocess.run(["php", str(PHP_REPLAY), str(spool)], env=python.environment_of(o), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=120)
     assert done.returncode == 0 and not spool.exists(), done.stderr
-    left = 1_000_000_000 - guard.cost("gpt-4o", input=7, output=9)
-    assert o.balance(account) == (left, 0, left)
+    assert o.balance(account) == (FUNDS - USED_COST, 0, FUNDS - USED_COST)
 
 
-APPEND = """import sys, threading, octroi._spool as s
-spool = s.Spool(sys.argv[1], print)
-def add(thread):
-    for i in range(50):
-        assert spool.add({"hold": f"{sys.argv[2]}-{thread}-{i}", "usage": {"n": "x" * 700}})
-threads = [threading.Thread(target=add, args=(n,)) for n in range(4)]
-[t.start() for t in threads]; [t.join() for t in threads]"""
-
-
-def test_writers_at_once_lose_no_line(tmp_path):
-    spool = tmp_path / "spool"
-    writers = [subprocess.Popen([pythons.PLAIN, "-c", APPEND, str(spool), str(n)], env=pythons.environment()) for n in range(6)]
-    moved = []
-    while any(writer.poll() is None for writer in writers):  # as a replay does
-        if spool.exists() and not moved:
-            take = "import sys, octroi._spool as s; s.Spool(sys.argv[1], print)._take_over()"
-            subprocess.run([pythons.PLAIN, "-c", take, str(spool)], env=pythons.environment(), check=True)
-            moved = pathlib.Path(f"{spool}.work").read_text().splitlines()
-    assert all(writer.returncode == 0 for writer in writers)
-    lines = moved + (spool.read_text().splitlines() if spool.exists() else [])
-    wanted = sorted(f"{n}-{thread}-{i}" for n in range(6) for thread in range(4) for i in range(50))
-    assert sorted(json.loads(line)["settlement"]["hold"] for line in lines) == wanted
-    assert all(len(line) < 4096 for line in lines)
-
-
-def test_bounds_of_the_spool(tmp_path):
-    """A long usage object is spooled as the reservation; a full file takes nothing; an old line is dropped."""
-    path = tmp_path / "spool"
-
-    def add(settlement, to=path):
-        code = f"import sys, octroi._spool as s; print(s.Spool(sys.argv[1], print).add({settlement}))"
-        return subprocess.run([pythons.PLAIN, "-c", code, str(to)], env=pythons.environment(), stdout=subprocess.PIPE, text=True,
-                              check=True).stdout.strip()
-
-    assert add("{'hold': 'h', 'usage': {'n': 'x' * 5000}}") == "True"
-    (line,) = path.read_text().splitlines()
-    assert json.loads(line)["settlement"] == {"hold": "h", "outcome": "partial"} and path.stat().st_mode & 0o077 == 0
-    path.write_bytes(b'{"at":1')  # a writer was killed
-    assert add("{'hold': 'h2'}") == "True" and json.loads(path.read_text().splitlines()[1])["settlement"] == {"hold": "h2"}
-    with open(path, "a") as spool:
-        spool.truncate(16 * 1024 * 1024 - 10)
-    assert add("{'hold': 'h'}") == "False"
-    path.write_text('{"at":1,"settlement":{"hold":"h"}}\n')
-    done = replay_away(path)
-    assert done.returncode == 0 and "dropped" in done.stderr, done.stderr
-    assert add("{'hold': 'h'}", "/nonexistent/spool") == "False"
+def test_spool_is_its_users_own(client, tmp_path):
+    assert client.adds(tmp_path / "spool", {"hold": "h"})
+    assert (tmp_path / "spool").stat().st_mode & 0o077 == 0
