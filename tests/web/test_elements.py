@@ -267,6 +267,7 @@ def test_movement_is_described_by_more_than_its_type(nginx, browser):
 
 def test_thresholds_are_changed_and_crossed(nginx, browser):
     account = nginx.account(funds_micros=9_000_000)
+    assert nginx.call("PUT", f"/api/credits/alerts?account={account}", json={"thresholdsPercent": [80]}).status == 200
     browser.open(link(nginx, account))
     browser.reads("below €2.00")
     browser.click("section button", "Change")  # the last one: alerts stand at the end
@@ -282,7 +283,8 @@ def test_thresholds_are_changed_and_crossed(nginx, browser):
     nginx.fund(account, -2_000_000)
     browser.run("document.dispatchEvent(new Event('visibilitychange'))")
     browser.reads("Balance low")
-    assert nginx.get(f"/api/credits/alerts?account={account}").json["thresholdsMicros"] == [7_500_000, 2_000_000]
+    kept = nginx.get(f"/api/credits/alerts?account={account}").json
+    assert (kept["thresholdsMicros"], kept["thresholdsPercent"]) == ([7_500_000, 2_000_000], [80])
     clean(browser)
 
 
