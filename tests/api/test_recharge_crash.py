@@ -226,8 +226,9 @@ def test_ticks_alone():
     """Without a thread that works: octroictl tick from cron, killed in the middle, then run again."""
     with FakeStripe() as own, Octroi("nginx", settings=own.settings()) as o:
         own.webhook_url = o.url + "/api/webhooks/stripe"
-        c = due(o, own)
         clock = Clock(o)
+        clock.set("2027-01-10 12:00:00")
+        c = due(o, own)
         stop = own.stop_at(STEPS["cards"], "before")
         c.spend(11 * EURO)
         stop.wait_reached()
