@@ -51,17 +51,6 @@ micros money_least(micros a, micros b)
 	return a < b ? a : b;
 }
 
-bool money_multiply(micros amount, int64_t count, micros *product)
-{
-	micros result;
-
-	CHECK(count >= 0);
-	if (__builtin_mul_overflow(amount, count, &result))
-		return false;
-	*product = result;
-	return true;
-}
-
 micros money_clip(__int128 amount)
 {
 	if (amount > INT64_MAX)
@@ -208,11 +197,6 @@ int decimal_parse(const char *text, size_t length, int scale, bool round, int64_
 	/* In unsigned arithmetic, because -INT64_MIN does not exist. */
 	*value = (int64_t)(d.negative ? UINT64_C(0) - magnitude : magnitude);
 	return 0;
-}
-
-int money_parse(const char *text, size_t length, micros *amount)
-{
-	return decimal_parse(text, length, 6, false, amount);
 }
 
 size_t decimal_format(int64_t value, int scale, int min_decimals, char out[MONEY_TEXT_MAX])

@@ -25,8 +25,6 @@ bool money_subtract(micros a, micros b, micros *difference) __attribute__((warn_
 /* a + b of amounts that are known to fit: a sum that does not fit is a bug. */
 micros money_sum(micros a, micros b);
 micros money_least(micros a, micros b);
-/* *product = amount * count for count >= 0; false on overflow. */
-bool money_multiply(micros amount, int64_t count, micros *product) __attribute__((warn_unused_result));
 
 /* An amount for display, cut to the range of micros; never one of a row. */
 micros money_clip(__int128 amount);
@@ -40,10 +38,9 @@ int64_t money_floor_div(micros amount, int64_t per_minor);
  * "1.25e-06"), times 10^scale (0 to 18), exactly.  Digits beyond the scale are rounded half away
  * from zero when round is true, and refused otherwise; zeros there pass.  0 and *value, or -1 for
  * any other text: empty, blanks, no digit on a side of the point, other characters, more than 64
- * bytes, out of int64.  money_parse is decimal_parse with scale 6, no rounding.
+ * bytes, out of int64.
  */
 int decimal_parse(const char *text, size_t length, int scale, bool round, int64_t *value);
-int money_parse(const char *text, size_t length, micros *amount);
 
 /* "9.345" style: the value scaled by 10^-scale, at least min_decimals, no superfluous zeros after
  * them.  Writes at most MONEY_TEXT_MAX bytes and returns the length. */

@@ -13,7 +13,7 @@
 #define LISTING_JSON_MAX ((size_t)256 << 20)
 #define TEXTS_MAX ((size_t)4096) /* of a list in one field */
 
-enum field_kind { FIELD_TEXT, FIELD_INT, FIELD_AMOUNT, FIELD_LIMIT, FIELD_TIME, FIELD_FLAG, FIELD_NOTHING };
+enum field_kind { FIELD_TEXT, FIELD_INT, FIELD_AMOUNT, FIELD_TIME, FIELD_FLAG, FIELD_NOTHING };
 
 struct field {
 	enum field_kind kind;
@@ -74,7 +74,7 @@ static void add_field(struct listing *l, enum field_kind kind, const char *key, 
 	}
 	f = &l->fields[l->count++];
 	*f = (struct field){.kind = kind, .key = key, .heading = heading, .number = number};
-	f->right = kind == FIELD_INT || kind == FIELD_AMOUNT || kind == FIELD_LIMIT;
+	f->right = kind == FIELD_INT || kind == FIELD_AMOUNT;
 	f->text = ctl_must(strdup(text));
 }
 
@@ -97,15 +97,6 @@ void listing_amount(struct listing *l, const char *key, const char *heading, int
 
 	(void)decimal_format(amount_micros, 6, 2, text);
 	add_field(l, FIELD_AMOUNT, key, heading, text, amount_micros);
-}
-
-void listing_limit(struct listing *l, const char *key, const char *heading, int64_t limit_micros)
-{
-	char text[MONEY_TEXT_MAX] = "-";
-
-	if (limit_micros != COMMAND_NO_LIMIT)
-		(void)decimal_format(limit_micros, 6, 2, text);
-	add_field(l, FIELD_LIMIT, key, heading, text, limit_micros);
 }
 
 void listing_tenths(struct listing *l, const char *key, const char *heading, bool there, int64_t tenths)
@@ -334,12 +325,6 @@ static void put_field(struct json_writer *w, const struct field *f)
 	case FIELD_AMOUNT:
 		json_put_int(w, f->key, f->number);
 		return;
-	case FIELD_LIMIT:
-		if (f->number == COMMAND_NO_LIMIT)
-			json_put_null(w, f->key);
-		else
-			json_put_int(w, f->key, f->number);
-		return;
 	case FIELD_TIME:
 		json_put_time(w, f->key, f->number);
 		return;
@@ -386,12 +371,11 @@ void listing_json_single(const struct listing *l, struct json_writer *w)
 
 static void put_csv_field(struct buf *out, const struct field *f)
 {
-	const bool nothing = f->kind == FIELD_NOTHING || (f->kind == FIELD_TIME && f->number == 0) ||
-	                     (f->kind == FIELD_LIMIT && f->number == COMMAND_NO_LIMIT);
+	const bool nothing = f->kind == FIELD_NOTHING || (f->kind == FIELD_TIME && f->number == 0);
 
 	if (nothing)
 		return;
-	if (f->kind == FIELD_INT || f->kind == FIELD_AMOUNT || f->kind == FIELD_LIMIT)
+	if (f->kind == FIELD_INT || f->kind == FIELD_AMOUNT)
 		buf_add_int(out, f->number);
 	else if (f->kind == FIELD_FLAG)
 		buf_add_text(out, f->number != 0 ? "true" : "false");

@@ -28,8 +28,6 @@ void listing_text(struct listing *l, const char *key, const char *heading, const
 void listing_int(struct listing *l, const char *key, const char *heading, int64_t value);
 /* Adds micros: in JSON the integer, in the table a decimal with at least 2 places. */
 void listing_amount(struct listing *l, const char *key, const char *heading, int64_t amount_micros);
-/* Adds a limit as listing_amount does; COMMAND_NO_LIMIT is null in JSON, "-" in the table. */
-void listing_limit(struct listing *l, const char *key, const char *heading, int64_t limit_micros);
 /* Adds tenths of a percent: in JSON the integer, in the table "57.0 %"; there false: null and "-". */
 void listing_tenths(struct listing *l, const char *key, const char *heading, bool there, int64_t tenths);
 /* Adds a time in micros since 1970, in RFC 3339; 0 (never): null in JSON, "-" in the table. */

@@ -39,17 +39,11 @@ static void test_near_powers_of_two(void **state)
 		for (int delta = -1; delta <= 1; delta++) {
 			int64_t a = (INT64_C(1) << (i / 63)) + delta;
 			int64_t b = (INT64_C(1) << (i % 63)) - delta;
-			__int128 wide = (__int128)a * b;
+			__int128 wide = (__int128)a + b;
 			micros got = UNTOUCHED;
 
 			if (b < 0)
 				continue;
-			assert_int_equal(money_multiply(a, b, &got), wide <= INT64_MAX);
-			assert_true(got == (wide <= INT64_MAX ? (int64_t)wide : UNTOUCHED));
-			got = UNTOUCHED;
-			assert_int_equal(money_multiply(-a, b, &got), -wide >= INT64_MIN);
-			assert_true(got == (-wide >= INT64_MIN ? (int64_t)-wide : UNTOUCHED));
-			wide = (__int128)a + b;
 			assert_int_equal(money_add(a, b, &got), wide <= INT64_MAX);
 			wide = -(__int128)a - b;
 			assert_int_equal(money_subtract(-a, b, &got), wide >= INT64_MIN);
@@ -85,24 +79,14 @@ static void test_ten_million_random_amounts(void **state)
 	for (int i = 0; i < RANDOM_CASES; i++) {
 		const int64_t a = random_amount(&random);
 		const int64_t b = random_amount(&random);
-		const int64_t count = b < 0 ? -(b + 1) : b;
-		micros sum = UNTOUCHED, difference = UNTOUCHED, product = UNTOUCHED;
+		micros sum = UNTOUCHED, difference = UNTOUCHED;
 		const bool added = money_add(a, b, &sum), taken = money_subtract(a, b, &difference);
-		const bool multiplied = money_multiply(a, count, &product);
 
-		refused += !added + !taken + !multiplied;
-		if (!agrees(added, sum, (__int128)a + b) || !agrees(taken, difference, (__int128)a - b) ||
-		    !agrees(multiplied, product, (__int128)a * count))
+		refused += !added + !taken;
+		if (!agrees(added, sum, (__int128)a + b) || !agrees(taken, difference, (__int128)a - b))
 			fail_msg("%lld and %lld", (long long)a, (long long)b);
 	}
-	assert_true(refused > RANDOM_CASES / 10);
-}
-
-static void multiply_negative(void)
-{
-	micros product;
-
-	(void)!money_multiply(1, -1, &product);
+	assert_true(refused > RANDOM_CASES / 10000);
 }
 
 static void divide_by_zero(void)
@@ -113,7 +97,6 @@ static void divide_by_zero(void)
 static void test_bugs_abort(void **state)
 {
 	(void)state;
-	assert_true(aborts(multiply_negative));
 	assert_true(aborts(divide_by_zero));
 }
 
@@ -267,14 +250,14 @@ static void test_decimal_length_is_kept(void **state)
 	assert_int_equal(decimal_parse(NULL, 0, 0, false, &value), -1);
 }
 
-static void test_money_parse(void **state)
+static void test_decimal_of_an_amount(void **state)
 {
 	micros amount = UNTOUCHED;
 
 	(void)state;
-	assert_int_equal(money_parse("10.500001", 9, &amount), 0);
+	assert_int_equal(decimal_parse("10.500001", 9, 6, false, &amount), 0);
 	assert_int_equal(amount, 10500001);
-	assert_int_equal(money_parse("10.5000001", 10, &amount), -1);
+	assert_int_equal(decimal_parse("10.5000001", 10, 6, false, &amount), -1);
 	assert_int_equal(amount, 10500001);
 }
 
@@ -344,7 +327,7 @@ int main(void)
 		cmocka_unit_test(test_decimal_accepted),
 		cmocka_unit_test(test_decimal_refused),
 		cmocka_unit_test(test_decimal_length_is_kept),
-		cmocka_unit_test(test_money_parse),
+		cmocka_unit_test(test_decimal_of_an_amount),
 		cmocka_unit_test(test_format),
 		cmocka_unit_test(test_format_and_parse_agree),
 	};

@@ -482,14 +482,6 @@ struct topups_row *rows_topup(struct rows *r, struct slot *s, int64_t seq)
 	return row;
 }
 
-struct statements_row *rows_statement(struct rows *r, struct slot *s, int64_t seq)
-{
-	struct statements_row *row = (struct statements_row *)rows_find(r, s, TABLE_STATEMENTS, &seq);
-
-	CHECK(row == NULL || row->seq == seq);
-	return row;
-}
-
 struct captures_row *rows_capture(struct rows *r, struct slot *s, int64_t seq)
 {
 	struct captures_row *row = (struct captures_row *)rows_find(r, s, TABLE_CAPTURES, &seq);

@@ -66,7 +66,6 @@ struct members_row *rows_members(struct slot *s);  /* head; all must be loaded *
 struct captures_row *rows_capture(struct rows *r, struct slot *s, int64_t seq);
 struct paid_periods_row *rows_period(struct rows *r, struct slot *s, int64_t seq);
 struct paid_periods_row *rows_periods(struct slot *s); /* head; those that run must be loaded */
-struct statements_row *rows_statement(struct rows *r, struct slot *s, int64_t seq);
 
 /* Changes, by decide.  rows_add makes a row visible that rows_alloc made and whose key is filled in.  rows_touch marks
  * a row to be updated, rows_end one to be deleted. */
