@@ -1,13 +1,42 @@
 #include "ctl/reconcile.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
 #include "base/clock.h"
+
+void reconcile_fail(struct reconcile *R, const char *format, ...)
+{
+	va_list arguments;
+
+	if (R->failed)
+		return;
+	R->failed = true;
+	va_start(arguments, format);
+	(void)vsnprintf(R->error, sizeof(R->error), format, arguments);
+	va_end(arguments);
+}
+
+static void fail_database(struct reconcile *R)
+{
+	R->unavailable = R->unavailable || !R->failed;
+	reconcile_fail(R, "database: %s", db_error(R->db));
+}
+
+bool reconcile_read(struct reconcile *R, const struct buf *sql, db_taker *take, void *context)
+{
+	if (!buf_ok(sql))
+		reconcile_fail(R, "out of memory");
+	else if (db_read(R->db, sql, take, context) < 0)
+		fail_database(R);
+	return !R->failed;
+}
 
 bool reconcile_order(struct reconcile *R, const struct account_key *account, int64_t seq, struct reader_topup *row)
 {
-	if (reader_topup(ctl_db(R->ctl), R->arena, account, seq, row) == 0)
+	if (reader_topup(R->db, R->arena, account, seq, row) == 0)
 		return row->found;
-	R->failed = true;
-	(void)ctl_db_failed(R->ctl);
+	fail_database(R);
 	return false;
 }
 
@@ -19,30 +48,27 @@ void reconcile_tell(struct reconcile *R, const struct account_key *account, int6
 
 	if (seq > 0)
 		id_public_format(account, seq, id);
-	if (reader_account(ctl_db(R->ctl), R->arena, account, &named) != 0 || !named.found)
+	if (reader_account(R->db, R->arena, account, &named) != 0 || !named.found)
 		named.external_id = "";
 	R->differences += done == NULL ? 1 : 0;
-	R->told++;
-	listing_row(R->list);
-	listing_text(R->list, "account", "account", named.external_id);
-	listing_text(R->list, "topup", "top-up", id);
-	listing_text(R->list, "object", "at Stripe", object);
-	listing_text(R->list, "finding", "finding", finding);
-	listing_text(R->list, "done", "done", done != NULL ? done : "");
+	R->tell(R->context, &(struct reconcile_finding){.account = named.external_id,
+	                                                .order = id,
+	                                                .object = object,
+	                                                .finding = finding,
+	                                                .done = done != NULL ? done : ""});
 }
 
 void reconcile_unanswered(struct reconcile *R)
 {
-	R->failed = true;
-	(void)ctl_fail("the database did not answer in time; repeating is safe");
+	reconcile_fail(R, "the database did not answer in time; repeating is safe");
 }
 
 struct inbox reconcile_inbox(struct reconcile *R)
 {
 	return (struct inbox){
-		.ledger = ctl_ledger(R->ctl),
-		.readers = R->ctl->pool,
-		.plans = R->ctl->config->plan_prices,
+		.ledger = R->ledger,
+		.readers = R->readers,
+		.plans = R->plans,
 		.livemode = stripe_is_live(&R->stripe),
 	};
 }
@@ -51,7 +77,7 @@ bool reconcile_submit(struct reconcile *R, struct command *command, const char *
 {
 	const struct answer *a = &command->answer;
 
-	ledger_submit(ctl_ledger(R->ctl), command, clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US);
+	ledger_submit(R->ledger, command, clock_monotonic_us() + RECONCILE_PATIENCE_US);
 	if (a->outcome == OUTCOME_UNAVAILABLE) {
 		reconcile_unanswered(R);
 		return false;
@@ -66,6 +92,6 @@ void reconcile_take_parked(struct reconcile *R, const char *payment_id)
 {
 	const struct inbox in = reconcile_inbox(R);
 
-	if (inbox_resolve(&in, payment_id, clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US) != 0)
+	if (inbox_resolve(&in, payment_id, clock_monotonic_us() + RECONCILE_PATIENCE_US) != 0)
 		reconcile_unanswered(R);
 }

@@ -4,8 +4,7 @@
  * whatever else arrives and however often this runs.  Each difference that remains is a finding for a person.
  *
  * reconcile_run.c holds the order of the steps.  reconcile_orders.c looks at orders one by one, reconcile_statements.c
- * at statements.  reconcile_api.c reads Stripe's lists.  reconcile.c holds the functions that these share.  Only
- * ctl_stripe.c and these files include this header.  One thread.
+ * at statements.  reconcile_api.c reads Stripe's lists.  reconcile.c holds the functions that these share.  One thread.
  */
 #ifndef OCTROI_CTL_RECONCILE_H
 #define OCTROI_CTL_RECONCILE_H
@@ -15,10 +14,20 @@
 
 #include "base/arena.h"
 #include "clients/stripe.h"
-#include "ctl/ctl.h"
-#include "ctl/listing.h"
+#include "db/db.h"
 #include "inbox/inbox.h"
 #include "queries/reader.h"
+
+#define RECONCILE_PATIENCE_US (INT64_C(60) * 1000000) /* for one command, and for one answer of Stripe's */
+#define RECONCILE_ERROR_MAX 512
+
+/* A fact that was missing, or a difference.  "" where there is none. */
+struct reconcile_finding {
+	const char *account, *order; /* the application's id, the order's public one */
+	const char *object;          /* Stripe's id */
+	const char *finding;
+	const char *done; /* the change that was made; "": the difference remains */
+};
 
 /* A succeeded payment of ours at Stripe, and the amounts refunded and disputed. */
 struct reconcile_payment {
@@ -31,21 +40,27 @@ struct reconcile_payment {
 };
 
 struct reconcile {
-	struct ctl *ctl;
+	struct db *db;
+	struct ledger *ledger;
+	struct pool *readers;
+	const char *plans; /* the setting plan_prices */
 	struct stripe stripe;
-	struct arena *arena;  /* emptied before each object */
-	struct listing *list; /* facts that were missing, and differences */
-	bool dry_run, failed; /* failed: the run could not be finished, explained on stderr */
+	struct arena *arena; /* emptied before each object */
+	void (*tell)(void *context, const struct reconcile_finding *finding);
+	void *context;
+	bool dry_run;
+	bool failed;      /* the run could not be finished */
+	bool unavailable; /* of a failed run: because the database failed */
+	char error[RECONCILE_ERROR_MAX];
 	int64_t since_us, now_us;
 	struct reconcile_payment *payments;
 	size_t count, sorted, room;         /* the first `sorted` payments are sorted by id */
 	int64_t stripe_minor, ledger_minor; /* received, and credited, each less refunded and disputed */
-	int64_t told;                       /* rows of list */
 	int64_t foreign, credited, taken_back, expired, subscriptions, differences;
 };
 
-/* Looks at everything since since_us, then at orders that were never paid; CTL_OK, or CTL_FAILED if not finished. */
-int reconcile_run(struct reconcile *R);
+/* Looks at everything since since_us, then at orders that were never paid.  False when R failed. */
+bool reconcile_run(struct reconcile *R);
 
 /* ---- among themselves ---- */
 
@@ -57,10 +72,14 @@ enum stripe_result reconcile_api_get(struct reconcile *R, struct stripe_call *ca
 
 /* Reads the order; false if there is none (row->found is false) or R failed. */
 bool reconcile_order(struct reconcile *R, const struct account_key *account, int64_t seq, struct reader_topup *row);
-/* Adds a row to the list.  done: the change that was made; NULL: a difference that remains. */
+/* Reads rows as db_read does; false if that fails, and R with it. */
+bool reconcile_read(struct reconcile *R, const struct buf *sql, db_taker *take, void *context);
+/* Marks R as failed.  The first error is kept. */
+void reconcile_fail(struct reconcile *R, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Tells a finding.  done: the change that was made; NULL: a difference that remains. */
 void reconcile_tell(struct reconcile *R, const struct account_key *account, int64_t seq, const char *object,
                     const char *finding, const char *done);
-/* Marks R as failed, explained on stderr: the database did not answer in time. */
+/* Marks R as failed: the database did not answer in time. */
 void reconcile_unanswered(struct reconcile *R);
 /* Returns an inbox, which takes events in, or up again, as the webhook does. */
 struct inbox reconcile_inbox(struct reconcile *R);

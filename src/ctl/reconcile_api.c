@@ -10,8 +10,7 @@
 
 static void fail_call(struct reconcile *R, const struct stripe_call *call)
 {
-	R->failed = true;
-	(void)ctl_fail("%s: Stripe answers %d: %s", call->path, call->status, call->error);
+	reconcile_fail(R, "%s: Stripe answers %d: %s", call->path, call->status, call->error);
 }
 
 /* Sends the call; while Stripe limits the rate, again after 1 second. */

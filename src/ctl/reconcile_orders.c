@@ -26,8 +26,15 @@ static struct command command_for(const struct reconcile_payment *p, enum comman
 static void keep_order(struct reconcile *R, const struct reconcile_payment *p)
 {
 	if (R->count == R->room) {
-		R->room = R->room == 0 ? 1024 : R->room * 2;
-		R->payments = ctl_must(realloc(R->payments, R->room * sizeof(*R->payments)));
+		const size_t room = R->room == 0 ? 1024 : R->room * 2;
+		struct reconcile_payment *more = realloc(R->payments, room * sizeof(*more));
+
+		if (more == NULL) {
+			reconcile_fail(R, "out of memory");
+			return;
+		}
+		R->payments = more;
+		R->room = room;
 	}
 	R->payments[R->count++] = *p;
 }
@@ -126,7 +133,7 @@ static int take_owner(void *context, const struct db_row *row)
 	memcpy(p->account.bytes, row->field[0], sizeof(p->account.bytes));
 	p->topup_seq = db_int(row, 1);
 	p->kind = (enum payment_kind)db_int(row, 2);
-	return CTL_OK;
+	return 0;
 }
 
 /* Finds the order, statement or period that a payment paid for: in R's payments, else in the table payments. */
@@ -146,8 +153,7 @@ static bool find_owner(struct reconcile *R, const char *id, struct reconcile_pay
 	buf_init(&sql, 256);
 	sql_literal(&sql, "SELECT account_id, topup_seq, kind FROM payments WHERE payment_key = ");
 	sql_bytes(&sql, key, sizeof(key));
-	if (ctl_rows(R->ctl, &sql, take_owner, p) != CTL_OK)
-		R->failed = true;
+	(void)reconcile_read(R, &sql, take_owner, p);
 	buf_free(&sql);
 	return !R->failed && p->topup_seq > 0;
 }
@@ -163,7 +169,7 @@ static int take_taken(void *context, const struct db_row *row)
 	struct taken *t = context;
 
 	*t = (struct taken){db_int(row, 0), db_int(row, 1), true};
-	return CTL_OK;
+	return 0;
 }
 
 static bool read_taken(struct reconcile *R, const struct command *command, struct taken *t)
@@ -181,8 +187,7 @@ static bool read_taken(struct reconcile *R, const struct command *command, struc
 	sql_bytes(&sql, command->account.bytes, sizeof(command->account.bytes));
 	sql_literal(&sql, " AND seq = ");
 	sql_int(&sql, command->topup_seq);
-	if (ctl_rows(R->ctl, &sql, take_taken, t) != CTL_OK)
-		R->failed = true;
+	(void)reconcile_read(R, &sql, take_taken, t);
 	buf_free(&sql);
 	return !R->failed && t->found;
 }
@@ -276,7 +281,7 @@ static int take_named(void *context, const struct db_row *row)
 
 	memcpy(n->row[n->count].account.bytes, row->field[0], sizeof(n->row[0].account.bytes));
 	n->row[n->count++].seq = db_int(row, 1);
-	return CTL_OK;
+	return 0;
 }
 
 /* Looks at a payment that Stripe's list did not show, because it was begun before since_us. */
@@ -286,7 +291,7 @@ static void look_at_payment(struct reconcile *R, const struct named *n, const ch
 	struct stripe_call call;
 
 	(void)snprintf(path, sizeof(path), "/v1/payment_intents/%s", id);
-	stripe_begin(&call, path, NULL, clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US);
+	stripe_begin(&call, path, NULL, clock_monotonic_us() + RECONCILE_PATIENCE_US);
 	stripe_put(&call, "expand[0]", "latest_charge");
 	switch (reconcile_api_get(R, &call)) {
 	case STRIPE_OK:
@@ -343,7 +348,7 @@ static void look_at_open(struct reconcile *R, const struct named *n, const struc
 		return;
 	}
 	(void)snprintf(path, sizeof(path), "/v1/checkout/sessions/%s", row->session_id);
-	stripe_begin(&call, path, NULL, clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US);
+	stripe_begin(&call, path, NULL, clock_monotonic_us() + RECONCILE_PATIENCE_US);
 	result = reconcile_api_get(R, &call);
 	payment = stripe_text(call.json, "payment_intent");
 	if (result == STRIPE_REFUSED ||
@@ -391,8 +396,7 @@ static void each_order(struct reconcile *R, bool paid, int64_t from_us, int64_t 
 		sql_int(&sql, last.seq);
 		sql_literal(&sql, ") ORDER BY account_id, seq LIMIT ");
 		sql_int(&sql, ORDERS_PAGE);
-		if (ctl_rows(R->ctl, &sql, take_named, &n) != CTL_OK)
-			R->failed = true;
+		(void)reconcile_read(R, &sql, take_named, &n);
 		for (int i = 0; i < n.count && !R->failed; i++) {
 			arena_reset(R->arena);
 			last = n.row[i];

@@ -28,7 +28,7 @@ static void take_listed_event(struct reconcile *R, const struct json *event)
 	buf_init(&body, (size_t)1 << 20);
 	json_dump(event, &body);
 	if (buf_ok(&body)) {
-		inbox_take(&in, R->arena, event, buf_text(&body), clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US, &r);
+		inbox_take(&in, R->arena, event, buf_text(&body), clock_monotonic_us() + RECONCILE_PATIENCE_US, &r);
 		if (r.outcome == OUTCOME_OK && !r.replayed && r.state == EVENT_APPLIED) {
 			R->subscriptions++;
 			reconcile_tell(R, &r.account, 0, stripe_text(event, "id"),
@@ -40,7 +40,7 @@ static void take_listed_event(struct reconcile *R, const struct json *event)
 	buf_free(&body);
 }
 
-int reconcile_run(struct reconcile *R)
+bool reconcile_run(struct reconcile *R)
 {
 	/* Events come first: they make known the owners of payments for subscriptions. */
 	reconcile_api_each(R, "/v1/events", of_subscriptions, take_listed_event);
@@ -51,5 +51,5 @@ int reconcile_run(struct reconcile *R)
 	reconcile_api_each(R, "/v1/disputes", NULL, reconcile_orders_dispute);
 	reconcile_orders_open(R);
 	reconcile_orders_compare(R);
-	return R->failed ? CTL_FAILED : CTL_OK;
+	return !R->failed;
 }

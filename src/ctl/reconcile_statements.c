@@ -28,7 +28,7 @@ static int take_named_statement(void *context, const struct db_row *row)
 	memcpy(to->account.bytes, row->field[0], sizeof(to->account.bytes));
 	to->seq = db_int(row, 1);
 	(void)snprintf(to->invoice_id, sizeof(to->invoice_id), "%s", row->field[2]);
-	return CTL_OK;
+	return 0;
 }
 
 /* Books the statement as paid by that payment ("": the invoice does not name one). */
@@ -79,7 +79,7 @@ static void look_at_statement(struct reconcile *R, const struct named *n)
 	if (!stripe_id_valid(n->invoice_id, "in_"))
 		return;
 	(void)snprintf(path, sizeof(path), "/v1/invoices/%s", n->invoice_id);
-	stripe_begin(&call, path, NULL, clock_monotonic_us() + CTL_LEDGER_TIMEOUT_US);
+	stripe_begin(&call, path, NULL, clock_monotonic_us() + RECONCILE_PATIENCE_US);
 	stripe_put(&call, "expand[0]", "payments");
 	if (reconcile_api_get(R, &call) == STRIPE_OK && !R->dry_run)
 		look_at_invoice(R, n, call.json);
@@ -117,8 +117,7 @@ void reconcile_statements(struct reconcile *R)
 	while (!R->failed && n.count == STATEMENTS_PAGE) {
 		n.count = 0;
 		write_select(R, &last, &sql);
-		if (ctl_rows(R->ctl, &sql, take_named_statement, &n) != CTL_OK)
-			R->failed = true;
+		(void)reconcile_read(R, &sql, take_named_statement, &n);
 		for (int i = 0; i < n.count && !R->failed; i++) {
 			arena_reset(R->arena);
 			last = n.row[i];
