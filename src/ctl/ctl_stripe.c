@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "ctl/ctl.h"
 #include "ctl/listing.h"
-#include "ctl/reconcile.h"
+#include "inbox/reconcile.h"
 
 #define ARENA_BYTES ((size_t)2 * 1024 * 1024)
 #define SINCE_DEFAULT_US (INT64_C(7) * 24 * 3600 * CLOCK_US_PER_SECOND)

@@ -35,7 +35,7 @@ SOURCES = {
     "config": ["config.c"],
     "cursor": ["routes/api/cursor.c"],
     "decimal": ["base/clock.c", "base/money.c"],
-    "dispatcher": ["routes/*.c", "routes/*/*.c", "inbox/*.c"],
+    "dispatcher": ["routes/*.c", "routes/*/*.c", "inbox/inbox.c", "inbox/stripe_*.c"],
     "frames": ["edge/fcgi.c", "edge/frame.c", "edge/request.c"],
     "headers": ["edge/response.c", "routes/auth/auth.c", "routes/api/language.c", "routes/auth/origin.c"],
     "json": ["base/json.c", "prices/usage.c"],

@@ -23,7 +23,7 @@ ROOMS = {
     "queries": QUERIES,
     "reports": {"queries", "ledger/decide", "ledger", "prices", "base"},
     "clients": {"base"},
-    "inbox": QUERIES,
+    "inbox": {"clients", "queries"} | QUERIES,
     "worker": WORKER,
     "edge": {"base"},
     "routes/api": API,

@@ -6,8 +6,8 @@
  * reconcile_run.c holds the order of the steps.  reconcile_orders.c looks at orders one by one, reconcile_statements.c
  * at statements.  reconcile_api.c reads Stripe's lists.  reconcile.c holds the functions that these share.  One thread.
  */
-#ifndef OCTROI_CTL_RECONCILE_H
-#define OCTROI_CTL_RECONCILE_H
+#ifndef OCTROI_INBOX_RECONCILE_H
+#define OCTROI_INBOX_RECONCILE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 #include "base/clock.h"
-#include "ctl/reconcile.h"
+#include "inbox/reconcile.h"
 
 static void with_charge(struct stripe_call *call)
 {

@@ -2,7 +2,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "ctl/reconcile.h"
+#include "inbox/reconcile.h"
 
 #define PAGE 100
 #define CALL_US (60 * CLOCK_US_PER_SECOND)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "ctl/reconcile.h"
+#include "inbox/reconcile.h"
 #include "db/sql.h"
 
 #define ABANDONED_US (INT64_C(25) * 3600 * CLOCK_US_PER_SECOND) /* 25 hours: a session lives a day */

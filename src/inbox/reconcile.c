@@ -1,4 +1,4 @@
-#include "ctl/reconcile.h"
+#include "inbox/reconcile.h"
 
 #include <stdarg.h>
 #include <stdio.h>

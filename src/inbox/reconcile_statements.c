@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "ctl/reconcile.h"
+#include "inbox/reconcile.h"
 #include "db/sql.h"
 
 #define STATEMENTS_PAGE 100
