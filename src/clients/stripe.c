@@ -281,8 +281,10 @@ enum stripe_result stripe_send(const struct stripe *s, struct stripe_call *call)
 		if (left_us < ATTEMPT_MIN_US)
 			break;
 		/* A first attempt that hangs leaves time for another. */
-		result = send_once(s, call, deadline_us - (call->attempts == 0 ? left_us / 2 : 0), &again);
+		result = send_once(s, call, deadline_us - (call->attempts == 0 && !call->once ? left_us / 2 : 0),
+		                   &again);
 		call->attempts++;
+		again = again && !call->once;
 	}
 	if (result != STRIPE_OK)
 		tell_outage(call, result);

@@ -35,6 +35,7 @@ enum stripe_result {
 struct stripe_call {
 	const char *path; /* "/v1/customers", already made of safe characters */
 	bool get;
+	bool once;                   /* no repeats: the caller looks at its rows before it sends the call again */
 	const char *idempotency_key; /* of a POST, stored by the caller before; NULL for a GET */
 	int64_t deadline_us;         /* monotonic, besides timeout_ms */
 	struct buf form;

@@ -354,6 +354,7 @@ static enum stage post_payment(struct recharging *w)
 
 	stripe_derive_key(w->known.order_key, ABOUT, key);
 	stripe_begin(&call, path, key, w->deadline_us);
+	call.once = true; /* the consent may be withdrawn meanwhile */
 	put_payment(w, &call);
 	result = ask_payment(w, path, &call);
 	if (result == STRIPE_OK)

@@ -316,6 +316,14 @@ static void test_withdrawn(void **state)
 		"see f recharge=on::0:20000:1:1 orders=paid:20000:0:0,failed:20000:0:0 tasks=1@0,2@0,3@0",
 		"recharge_begin f 3 -> OK step=wait",
 		"see f recharge=on:monthly_cap:0:20000:1:1",
+		/* The balance recovers before the card is chosen. */
+		BEGUN("g"),
+		"give g 1000 -> OK",
+		"recharge_note g 1 -> OK step=read",
+		"recharge_begin g 1 order=1 -> OK step=nothing",
+		"see g recharge=on::0:0:0:1 orders=failed:20000:0:0 tasks=1@0",
+		"take g 1000 -> OK",
+		"see g tasks=1@0,2@0",
 		/* A key that Stripe may have forgotten. */
 		ASKED("d"),
 		"pass 72001",
@@ -372,6 +380,18 @@ static void test_taken_back(void **state)
 		"payment b 1 amount=2 pi=b1 -> OK",
 		"dispute b 1 id=d1 amount=2 withdrawn -> OK balance=50",
 		"see b recharge=paused:charge_returned:0:20000:1:1 alerts=recharge_done,disputed,recharge_paused tasks=1@0",
+		/* Another card does not end the pause, even if the card was declined before. */
+		ASKED("g"),
+		"payment g 1 amount=2 pi=g1 -> OK",
+		"take g 22000 -> OK",
+		"recharge_begin g 2 -> OK step=post seq=2",
+		"recharge_note g 2 -> OK step=post",
+		"recharge_end g 2 code=stolen_card -> OK",
+		"see g recharge=paused:card_declined:0:20000:1:1",
+		"refund g 1 id=g2 amount=1 pi=g1 -> OK",
+		"see g recharge=paused:charge_returned:0:20000:1:1",
+		"recharge_look g card -> OK",
+		"see g recharge=paused:charge_returned:0:20000:1:1",
 		/* The refund is known before the payment. */
 		ASKED("e"),
 		"refund e 1 id=e1 amount=2 pi=e1 -> OK balance=50",

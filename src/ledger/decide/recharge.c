@@ -51,6 +51,12 @@ bool recharge_withdrawn(const struct recharges_row *r, const struct topups_row *
 	return r->state != RECHARGE_ON || t->consent_seq != r->consent_seq || r->month_micros > r->cap_micros;
 }
 
+bool recharge_unneeded(const struct slot *s, const struct recharges_row *r, const struct topups_row *t)
+{
+	CHECK(s->account != NULL && r->pending_seq == t->seq);
+	return r->card[0] == '\0' && (recharge_withdrawn(r, t) || s->account->balance_micros >= r->below_micros);
+}
+
 void recharge_pending(struct recharges_row *r, const struct topups_row *t)
 {
 	CHECK(r->pending_seq == 0 && r->state == RECHARGE_ON && t->consent_seq == r->consent_seq);
@@ -165,17 +171,28 @@ void recharge_paid(struct decide *d, struct slot *s, const struct topups_row *t)
 	keep_row(d, r);
 }
 
+/* A charge came back.  That is told unless a pause was: another card must not end it. */
+static void recharge_stop(struct decide *d, struct slot *s, struct recharges_row *r)
+{
+	if (r->state == RECHARGE_ON) {
+		recharge_pause(d, s, r, RECHARGE_CHARGE_RETURNED);
+	} else if (ends_with_card[r->reason]) {
+		r->reason = RECHARGE_CHARGE_RETURNED;
+		keep_row(d, r);
+	}
+}
+
 void recharge_returned(struct decide *d, struct slot *s, const struct order *before)
 {
 	struct recharges_row *r = rows_recharge(d->rows, s);
 	const struct topups_row *t;
 
-	if (r == NULL || r->state != RECHARGE_ON || before->kind != PAYMENT_OF_TOPUP)
+	if (r == NULL || r->state == RECHARGE_OFF || before->kind != PAYMENT_OF_TOPUP)
 		return;
 	t = rows_topup(d->rows, s, before->seq);
 	if (t->consent_seq != 0 &&
 	    t->refunded_micros + t->disputed_micros > before->refunded_micros + before->disputed_micros)
-		recharge_pause(d, s, r, RECHARGE_CHARGE_RETURNED);
+		recharge_stop(d, s, r);
 }
 
 /* ---- the command ------------------------------------------------------------------------------------ */

@@ -19,6 +19,9 @@ void recharge_arm(struct decide *d, struct slot *s, const struct recharges_row *
 /* True if the pending order's consent is not in force any more, or the monthly maximum was lowered below the sum with
  * it. */
 bool recharge_withdrawn(const struct recharges_row *r, const struct topups_row *t);
+/* True if the pending order, for which no payment is asked yet, has lost its ground: the same, or the balance has
+ * recovered. */
+bool recharge_unneeded(const struct slot *s, const struct recharges_row *r, const struct topups_row *t);
 
 /* The pending order begins: it counts in the month and the day.  pending_ends: it is over; unless paid it counts no
  * more. */

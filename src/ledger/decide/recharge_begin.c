@@ -113,7 +113,7 @@ static void go_on(struct decide *d, struct slot *s, struct recharges_row *r, str
 	}
 	t = rows_topup(d->rows, s, c->topup_seq);
 	CHECK(t != NULL && t->consent_seq > 0);
-	if (r->card[0] == '\0' && recharge_withdrawn(r, t)) {
+	if (recharge_unneeded(s, r, t)) {
 		recharge_drop(d, s, r, t);
 		recharge_arm(d, s, r);
 		return;

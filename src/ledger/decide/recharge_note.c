@@ -22,7 +22,7 @@ void decide_recharge_note(struct decide *d, struct slot *s, struct command *c)
 	c->answer.recharge_step = RECHARGE_NOTHING;
 	if (r->pending_seq != t->seq)
 		return;
-	if (recharge_withdrawn(r, t)) {
+	if (recharge_unneeded(s, r, t) || recharge_withdrawn(r, t)) {
 		c->answer.recharge_step = RECHARGE_READ;
 		return;
 	}
