@@ -356,7 +356,7 @@ def test_a_setting_that_changes_the_request(stripe):
 
 
 def test_a_processed_payment_that_fails_in_the_end(shop, stripe, clock):
-    """It gave no credit, and gives its part of the limits back."""
+    """A charge that failed gave no credit, and gives its part of the limits back."""
     c = Saver(shop, stripe, declines="processing")
     c.on()
     c.spend(11 * EURO)
