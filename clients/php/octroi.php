@@ -1140,6 +1140,7 @@ final class Spool
         if ($stream === false) {
             return; // the lines are sent again, without effect
         }
+        @chmod("$this->file.new", 0600); // it names accounts
         $text = implode('', $lines);
         $written = fwrite($stream, $text) === strlen($text) && fflush($stream)
             && (!function_exists('fsync') || fsync($stream));
@@ -1159,6 +1160,9 @@ final class Spool
             }
             clearstatcache(true, $this->file);
             if (@fileinode($this->file) === fstat($stream)['ino']) {
+                if (fstat($stream)['size'] === 0) {
+                    @chmod($this->file, 0600); // it names accounts
+                }
                 return $stream;
             }
             fclose($stream); // a replay has moved it away meanwhile

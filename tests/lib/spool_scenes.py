@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import random
+import stat
 import subprocess
 
 import guard
@@ -239,9 +240,11 @@ def test_writers_at_once_lose_no_line(client, tmp_path):
 
 
 def test_bounds_of_the_spool(client, tmp_path):
-    """A long usage object is spooled as the reservation; a full file takes nothing; an old line is dropped."""
+    """A long usage object is spooled as the reservation; a full file takes nothing; an old line is dropped.  Nobody else
+    reads the file: it names accounts."""
     spool = tmp_path / "spool"
     assert client.adds(spool, {"hold": "h", "usage": {"n": "x" * 5000}})
+    assert stat.S_IMODE(spool.stat().st_mode) == 0o600
     (line,) = spool.read_text().splitlines()
     assert json.loads(line)["settlement"] == {"hold": "h", "outcome": "partial"}
     spool.write_bytes(b'{"at":1')  # a writer was killed
