@@ -25,12 +25,16 @@ int64_t expiry_terms_behind(int64_t expires_at_us, int64_t at_us)
 	return behind;
 }
 
+/* Times are above 0: the terms of a grant that expires in the first days of 1970 are at its beginning. */
 int64_t expiry_next_us(const struct grants_row *g)
 {
+	int64_t term_us;
+
 	CHECK(g->warned >= 0 && g->warned <= EXPIRY_TERMS);
 	if (g->expires_at_us == 0)
 		return INT64_MAX;
 	if (g->type == TRANSACTION_PLAN_ALLOWANCE || g->warned == EXPIRY_TERMS)
 		return g->expires_at_us;
-	return g->expires_at_us - expiry_term_days(g->warned) * DAY_US;
+	term_us = g->expires_at_us - expiry_term_days(g->warned) * DAY_US;
+	return term_us > 0 ? term_us : 1;
 }
