@@ -107,10 +107,13 @@ def test_killed_between_an_answer_and_the_note_of_it(shop, stripe, clock, rows, 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_lost_answers(shop, stripe, clock, step):
-    """The connection is cut after the request took effect: it is sent again under its key."""
+    """The connection is cut after the request took effect: it is sent again under its key, a charge by the next task."""
     c = due(shop, stripe)
     lost = stripe.trouble(STEPS[step], lose=True, times=1)
     c.spend(11 * EURO)
+    if step == "payment":
+        c.wait(lambda: c.tasks() and c.tasks()[0][2] != "", "a charge that fails")
+        clock.forward(minutes=5)
     assert_once(c)
     assert lost.seen == 1
 

@@ -21,6 +21,7 @@ HARD = ("stolen_card", "lost_card", "pickup_card", "expired_card", "restricted_c
 TOPUP_MIN, TOPUP_MAX, CAP_MAX = 500, 100_000, 100_000_000
 
 PAID, UNANSWERED, NO_CARD = "paid", "unanswered", "no card"
+ANY = object()
 PENDING, BOOKED, GIVEN_BACK = "pending", "booked", "given back"
 ENDED_BY_A_CARD = ("no_card", "card_declined", "action_needed", "charge_refused")
 
@@ -60,7 +61,8 @@ class Charge:
     amount: int  # cents
     begun: int
     state: str = PENDING
-    consent_gone: bool = False  # switched off since: its POST is not repeated
+    consent_gone: bool = False      # switched off since: its POST is not repeated
+    consent_replaced: bool = False  # by that to other settings: its POST is repeated, or given up for one of the new ones
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Recharge:
         self.entries = []   # micros of each change of the balance
         self.charges = []   # every attempt
         self.declines = []  # codes since the last booked charge, or the end of the last pause
-        self.alerts = ""    # done, failed, paused, action needed, by their initials; "f" may be missing
+        self.alerts = ""    # done, failed, paused, action needed, by their initials
         self.enabled, self.settings, self.consent = False, None, None
         self.pause, self.retry_at, self.suspended = None, 0, False
 
@@ -128,9 +130,11 @@ class Recharge:
             self.resume()
 
     def returned(self):
-        """A charge of auto-recharge was refunded or disputed."""
-        if self.enabled and self.pause != "charge_returned":
-            self.pause, self.alerts = "charge_returned", self.alerts + "p"
+        """A charge of auto-recharge was refunded or disputed: a card ends no pause any more.  It is told unless a pause was."""
+        if self.enabled and self.pause is None:
+            self.alerts += "p"
+        if self.enabled and (self.pause is None or self.pause in ENDED_BY_A_CARD):
+            self.pause = "charge_returned"
 
     def resume(self):
         self.pause, self.declines, self.retry_at = None, [], 0
@@ -145,12 +149,15 @@ class Recharge:
             if self.pending:
                 self.pending.consent_gone = True
             return 200
+        before, self.settings = self.settings, Settings(body["belowMicros"], body["amount"], body["monthlyCap"])
+        # A PUT that changes nothing is none.
+        if body.get("consent") and not (self.enabled and self.settings == before):
+            self.consent = {**body["consent"], "at": now}
+            if self.pending:
+                self.pending.consent_replaced = True
         if self.pause:
             self.resume()
         self.enabled = True
-        self.settings = Settings(body["belowMicros"], body["amount"], body["monthlyCap"])
-        if body.get("consent"):
-            self.consent = {**body["consent"], "at": now}
         return 200
 
     def refusal(self, body):
@@ -179,10 +186,10 @@ class Recharge:
     # -- the charge ----------------------------------------------------------------------------------------
 
     def waits(self, now):
-        """(reason, until when) of all that holds up a charge that is due."""
+        """(reason, until when) of all that holds up a charge that is due; ANY: octroi looks again when it likes."""
         found = []
         if self.suspended:
-            found.append(("account_suspended", None))
+            found.append(("account_suspended", ANY))
         if self.spent_this_month(now) + self.settings.amount > self.settings.cap:
             found.append(("monthly_cap", end_of_month(now, self.zone)))
         if self.charges_today(now) >= CHARGES_A_DAY:
@@ -221,12 +228,12 @@ class Recharge:
         self.declines.append(code)
         twice = self.declines[-2:] == ["do_not_honor"] * 2
         if code == "authentication_required":
-            self.pause, self.alerts = "action_needed", self.alerts + "fa"
+            self.pause, self.alerts = "action_needed", self.alerts + "a"
         elif code in HARD or twice or len(self.declines) > len(BACK_OFF):
-            self.pause, self.alerts = "card_declined", self.alerts + "fp"
+            self.pause, self.alerts = "card_declined", self.alerts + "p"
         else:
             self.retry_at = now + BACK_OFF[len(self.declines) - 1]
-            self.alerts += "F"
+            self.alerts += "f"
 
     # -- what is shown -----------------------------------------------------------------------------------------
 
@@ -247,11 +254,11 @@ class Recharge:
 
     def views(self, now):
         settings = self.settings or Settings(None, None, None)
-        return [{"enabled": self.enabled, "state": state, "reason": reason, "belowMicros": settings.below,
-                 "amount": settings.amount, "monthlyCap": settings.cap, "spentThisMonth": self.spent_this_month(now),
-                 "chargesToday": self.charges_today(now), "nextAttemptAt": until and shown_time(until),
-                 "pending": self.pending and self.pending.amount} for state, reason, until in self.states(now)]
-
-    def told(self):
-        """An expression that the initials of the alerts so far have to match."""
-        return "".join({"f": "f?", "F": "f"}.get(initial, initial) for initial in self.alerts)
+        view = {"enabled": self.enabled, "belowMicros": settings.below, "amount": settings.amount,
+                "monthlyCap": settings.cap, "spentThisMonth": self.spent_this_month(now),
+                "chargesToday": self.charges_today(now), "pending": self.pending and self.pending.amount}
+        found = []
+        for state, reason, until in self.states(now):
+            attempt = {} if until is ANY else {"nextAttemptAt": until and shown_time(until)}
+            found.append({**view, "state": state, "reason": reason, **attempt})
+        return found

@@ -19,17 +19,18 @@ from test_model import seeds  # noqa: E402
 from timetravel import Clock  # noqa: E402
 
 STEPS = int(os.environ.get("STEPS", "60"))
-SECONDS = float(os.environ.get("RECHARGE_SECONDS", "25"))
+SECONDS = float(os.environ.get("RECHARGE_SECONDS", "22"))
 
 
 def play(o, stripe, clock, seed, serial):
-    game = recharge_player.Game(o, stripe, clock, seed, serial)
+    trace = []
     try:
+        game = recharge_player.Game(o, stripe, clock, seed, serial, trace)
         for _ in range(STEPS):
             game.step()
         game.finish()
     except Exception:
-        print("\n".join(game.trace[-25:]))
+        print("\n".join(trace[-25:]))
         print(f"\nto play it again: SEEDS={seed} STEPS={STEPS} tests/run --suite model -k recharge")
         raise
     return sum(len(c.asked) for c in game.customers)
