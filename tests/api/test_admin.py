@@ -64,7 +64,7 @@ def test_link_opens_the_reading_admin_routes_and_nothing_else(o):
         seen.add((method, path, answer.status))
         wanted = (200, 404) if caller == "OPERATOR" else (401,)
         assert answer.status in wanted, (method, path, answer)
-    assert len(ADMIN_READS) == 18 and {method for method, _ in ADMIN_READS} == {"GET"}
+    assert len(ADMIN_READS) == 19 and {method for method, _ in ADMIN_READS} == {"GET"}
     assert len([1 for _, path, status in seen if path.startswith("/api/admin/") and status == 200]) >= 16, seen
 
 

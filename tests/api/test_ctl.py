@@ -515,7 +515,7 @@ def test_tick_ends_what_is_due(o):
     assert ticked["accounts"] >= 5 and ticked["batches"] >= 1
     assert o.sql(f"SELECT balance_micros, held_micros, open_holds FROM accounts WHERE external_id IN ({quoted})") == [
         ("1000000", "0", "0")] * 5
-    assert ctl_json(o, "tick") == {"accounts": 0, "batches": 0, "outbox": 0, "told": 0, "probes": 0}
+    assert ctl_json(o, "tick") == {"accounts": 0, "batches": 0, "outbox": 0, "told": 0, "probes": 0, "pruned": 0}
     o.start()
     o.audit()
 
