@@ -38,6 +38,7 @@ MEASUREMENTS = {
     "guard": measures.guard,
     "credits": measures.credits,
     "one-connection": measures.one_connection,
+    "alerts": measures.alerts,
     "memory": measures.memory,
     "instructions": instructions.measure,
     "growth": growth.measure,

@@ -8,6 +8,8 @@ import load
 import single
 
 CREDITS_CONNECTIONS = 64
+ALERTING_CONNECTIONS = 64
+ALERTING_ACCOUNTS = 2_000  # each is used a few times in a measurement
 MEMORY_CONNECTIONS = 256
 MEMORY_STEP = 100_000  # requests between two looks
 PARTS = ("octroi", "php", "null", "mariadbd", "nginx", "wrk")
@@ -71,6 +73,36 @@ def credits(bench):
     for row in rows:
         show_row(row)
     bench.keep("credits", {"rows": rows})
+
+
+def arm_accounts(o, accounts, crossed):
+    """Gives each account a threshold of its own: the balance, which its next use crosses, or none."""
+    threshold = "CONCAT('o0;0:1,', balance_micros, ':2')" if crossed else "'o0;0:1'"
+    names = ",".join(f"'bench:{i}'" for i in range(1, accounts + 1))
+    o.sql(f"DELETE FROM alerts; UPDATE accounts SET alerts = {threshold} WHERE external_id IN ({names})")
+
+
+def alerts(bench):
+    """authorize and settle while the balance of each account falls below a threshold, and while that of none does."""
+    side, accounts = bench.sides["octroi"], min(ALERTING_ACCOUNTS, bench.options.accounts)
+    told = []
+
+    def run(crossed):
+        arm_accounts(bench.o, accounts, crossed)
+        done = bench.load(side, ALERTING_CONNECTIONS, accounts)
+        told.append(int(bench.o.sql("SELECT COUNT(*) FROM alerts")[0][0]))
+        if told[-1] < accounts * crossed:
+            bench.bad += 1
+        return done
+
+    found = load.in_turn(bench.options.rounds, {"none": lambda: run(False), "each": lambda: run(True)})
+    rows = [row_of(name, accounts, ALERTING_CONNECTIONS, found, runs, None, None) for name, runs in found.items()]
+    ratio, processor = load.ratio(found["each"], found["none"]), processor_ratio(found, found["each"], "none")
+    show_head(f"authorize and settle, an alert of no account and of each ({max(told)} alerts a run)")
+    for row in rows:
+        show_row(row)
+    print(f"rate {ratio:.2f}, processor time {processor:.2f} of that without alerts", flush=True)
+    bench.keep("alerts", {"rows": rows, "alerts": max(told), "ratio": ratio, "processor_ratio": processor})
 
 
 def data_directory(o):
