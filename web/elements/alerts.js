@@ -5,7 +5,8 @@ import {OctroiElement, css, define, html, hundredths, nothing} from "../element.
 const THRESHOLDS_MAX = 4;
 const ADDRESSES_MAX = 5;
 const LANGUAGES = ["en", "fr"];
-const BAD = ["balance_depleted", "limit_reached", "payment_failed", "past_due", "suspended", "disputed"];
+const BAD = ["balance_depleted", "limit_reached", "payment_failed", "past_due", "suspended", "disputed",
+	"recharge_failed", "recharge_paused", "recharge_action_needed"];
 
 class Alerts extends OctroiElement {
 	static properties = {

@@ -10,10 +10,10 @@ const MICROS = 10_000;
 const FIELDS = ["below", "amount", "cap"];
 // The fields by their names in the API.
 const NAMES = {belowMicros: "below", amount: "amount", monthlyCap: "cap"};
-// The step out of a pause: a payment that saves the card, or a consent to the settings as they are now.
+// The step out of a pause: a payment that saves the card, a consent to the settings as they are now, or going on.
 const STEPS = {
 	no_card: "pay", card_declined: "pay", action_needed: "pay", charge_refused: "pay",
-	currency_changed: "agree", unit_changed: "agree",
+	currency_changed: "agree", unit_changed: "agree", charge_returned: "resume",
 };
 
 class Recharge extends OctroiElement {
@@ -70,6 +70,9 @@ class Recharge extends OctroiElement {
 	// A charge that is under way ends soon, also without a change of the account.
 	take(recharge) {
 		this.polls = recharge.state === "pending" && this.recharge?.state === "pending" ? this.polls + 1 : 0;
+		// The news of the last change is old once the state is another one.
+		if (recharge.state !== this.recharge?.state)
+			this.saved = undefined;
 		this.recharge = recharge;
 		clearTimeout(this.timer);
 		if (recharge.state === "pending" && this.polls < PENDING_POLLS && this.isConnected)
@@ -210,6 +213,9 @@ class Recharge extends OctroiElement {
 			return html`<button class="primary" part="action" ?disabled=${this.busy} @click=${this.pay}>${this.say("recharge.pay", {amount: this.money(r.amount)})}</button>`;
 		if (STEPS[r.reason] === "agree")
 			return html`<button class="primary" part="action" @click=${this.edit}>${this.say("recharge.look")}</button>`;
+		if (STEPS[r.reason] === "resume")
+			return html`<button class="primary" part="action" ?disabled=${this.busy} @click=${() =>
+				this.put({enabled: true, belowMicros: r.belowMicros, amount: r.amount, monthlyCap: r.monthlyCap})}>${this.say("recharge.resume")}</button>`;
 		return nothing;
 	}
 
