@@ -13,6 +13,7 @@ import pytest
 from fake_stripe import VERSION_NEW, VERSION_OLD, FakeStripe, sign
 from octroi import Octroi
 from peer import PeerError
+from saver import Saver
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 SCHEMA = TOP.parent / "shared" / "data" / "stripe_requests_2023-08-16.json"
@@ -59,7 +60,7 @@ def sdk(peer, stripe):
 
 def bought(shop, stripe, cents=2000):
     account = shop.account(email="anna@example.org")
-    opened = shop.post(f"/api/credits/topup?account={account}", {"amount": cents})
+    opened = shop.post(f"/api/credits/topup?account={account}", {"amount": cents, "saveCard": True})
     assert opened.status == 200, opened
     return account, opened.json["topup"], stripe.session_of(opened.json["url"])
 
@@ -191,6 +192,10 @@ def test_every_request_keeps_to_the_description(shop, stripe, peer):
     shop.ctl("doctor", check=False)
     owing, _ = in_debt(shop, stripe, 1000)
     assert shop.post(f"/api/credits/pay?account={owing}", {}).status == 200
+    saver = Saver(shop, stripe)
+    saver.on()
+    saver.spend(15 * EURO)
+    saver.wait_charged([2000])
     seen, without = set(), set()
     for request in stripe.requests:
         if "octroi" not in request["headers"].get("idempotency-key", "octroi"):
@@ -208,7 +213,7 @@ def test_every_request_keeps_to_the_description(shop, stripe, peer):
                     ("GET", "/v1/checkout/sessions/…"), ("POST", "/v1/billing_portal/sessions"), ("GET", "/v1/invoices"),
                     ("GET", "/v1/payment_intents"), ("GET", "/v1/refunds"), ("GET", "/v1/events"),
                     ("POST", "/v1/invoices"), ("POST", "/v1/invoiceitems"), ("POST", "/v1/invoices/…/finalize"),
-                    ("POST", "/v1/invoices/…/pay")}
+                    ("POST", "/v1/invoices/…/pay"), ("POST", "/v1/payment_intents")}
     assert without <= {("GET", "/v1/disputes"), ("GET", "/v1/customers/…"), ("GET", "/v1/invoices/…"),
                        ("GET", "/v1/customers/…/payment_methods"), ("GET", "/v1/webhook_endpoints")}, without
 
