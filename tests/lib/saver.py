@@ -11,6 +11,7 @@ from octroi import wait_until
 
 EURO = 1_000_000
 CENT = 10_000
+WAIT_SECONDS = 150  # a task whose claim was lost, by a step of the clock, is taken up again after two minutes
 FIRST = 500  # cents of the top-up with which a card is saved
 
 
@@ -99,7 +100,7 @@ class Saver:
 
     def wait(self, reached, what=""):
         try:
-            return wait_until(reached, 30)
+            return wait_until(reached, WAIT_SECONDS)
         except AssertionError:
             raise AssertionError(f"{what or reached}: {self.show()}, orders {self.orders()}, tasks {self.tasks()}, "
                                  f"charged {self.charged()}") from None
