@@ -324,3 +324,5 @@ def test_amounts_of_one_micro(o, first, second):
     assert o.balance(account)[0] == first + second
     rest = o.sql(f"SELECT SUM(remaining_micros) FROM {guard.GRANTS} WHERE account_id = {key_of(account)}")
     assert rest == [(str(max(first + second, 0)),)]
+    o.fund(account, -max(first + second, 1))  # also the rest of a grant that is not the current one
+    assert o.balance(account)[0] == min(first + second, 0) - (first + second <= 0)
