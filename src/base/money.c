@@ -46,6 +46,16 @@ micros money_sum(micros a, micros b)
 	return sum;
 }
 
+micros money_of_minor(int decimals)
+{
+	micros minor = MONEY_MICROS_PER_UNIT;
+
+	for (int i = 0; i < decimals; i++)
+		minor /= 10;
+	CHECK(decimals >= 0 && minor > 0);
+	return minor;
+}
+
 micros money_least(micros a, micros b)
 {
 	return a < b ? a : b;

@@ -26,6 +26,9 @@ bool money_subtract(micros a, micros b, micros *difference) __attribute__((warn_
 micros money_sum(micros a, micros b);
 micros money_least(micros a, micros b);
 
+/* The micros of a currency's smallest unit, which has so many decimals: 10000 for 2; 0 to 6 of them. */
+micros money_of_minor(int decimals);
+
 /* An amount for display, cut to the range of micros; never one of a row. */
 micros money_clip(__int128 amount);
 

@@ -31,6 +31,13 @@ static void test_subtract_at_the_borders(void **state)
 	assert_true(money_subtract(INT64_MIN, INT64_MIN, &difference) && difference == 0);
 }
 
+static void test_of_minor(void **state)
+{
+	(void)state;
+	assert_true(money_of_minor(0) == MONEY_MICROS_PER_UNIT && money_of_minor(2) == MONEY_MICROS_PER_MINOR);
+	assert_true(money_of_minor(3) == 1000 && money_of_minor(6) == 1);
+}
+
 /* Around every power of two, against arithmetic of twice the width. */
 static void test_near_powers_of_two(void **state)
 {
@@ -320,6 +327,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_add_at_the_borders),
 		cmocka_unit_test(test_subtract_at_the_borders),
+		cmocka_unit_test(test_of_minor),
 		cmocka_unit_test(test_near_powers_of_two),
 		cmocka_unit_test(test_ten_million_random_amounts),
 		cmocka_unit_test(test_bugs_abort),

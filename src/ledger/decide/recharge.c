@@ -7,8 +7,6 @@
 #include "ledger/decide/effects.h"
 #include "ledger/decide/row_check.h"
 
-#define MICROS_PER_UNIT INT64_C(1000000)
-
 static const bool ends_with_card[RECHARGE_REASONS] = {
 #define RECHARGE_REASON(NAME, name, card, english, french) [RECHARGE_##NAME] = card,
 #include "ledger/recharge_reasons.def"
@@ -19,6 +17,13 @@ static void keep_row(struct decide *d, struct recharges_row *r)
 {
 	row_check_recharge(r);
 	rows_touch(d->rows, &r->row);
+}
+
+static void forget_declines(struct recharges_row *r)
+{
+	r->failures = 0;
+	r->code = "";
+	r->code_count = 0;
 }
 
 struct recharges_row *recharge_ensure(struct decide *d, struct slot *s)
@@ -122,9 +127,7 @@ void recharge_card_changed(struct decide *d, struct slot *s)
 		return;
 	r->state = RECHARGE_ON;
 	r->reason = RECHARGE_FINE;
-	r->failures = 0;
-	r->code = "";
-	r->code_count = 0;
+	forget_declines(r);
 	recharge_arm(d, s, r);
 	keep_row(d, r);
 }
@@ -132,10 +135,8 @@ void recharge_card_changed(struct decide *d, struct slot *s)
 /* A charge that was given up, and is paid nevertheless, counts too. */
 static void count_late(const struct decide *d, struct recharges_row *r, const struct topups_row *t)
 {
-	micros money = t->amount_minor * MICROS_PER_UNIT;
+	const micros money = t->amount_minor * money_of_minor(d->billing.decimals);
 
-	for (int i = 0; i < d->billing.decimals; i++)
-		money /= 10;
 	if (d->now_us < r->month_until_us)
 		r->month_micros = money_sum(r->month_micros, money);
 	if (d->now_us < r->day_until_us)
@@ -161,9 +162,7 @@ void recharge_paid(struct decide *d, struct slot *s, const struct topups_row *t)
 		return;
 	}
 	recharge_pending_ends(d, r, true);
-	r->failures = 0;
-	r->code = "";
-	r->code_count = 0;
+	forget_declines(r);
 	if (r->state == RECHARGE_ON && t->refunded_micros + t->disputed_micros > 0)
 		recharge_pause(d, s, r, RECHARGE_CHARGE_RETURNED); /* before the payment was known */
 	else
@@ -233,12 +232,11 @@ static void switch_off(struct decide *d, struct slot *s)
 
 	if (r == NULL || r->state == RECHARGE_OFF)
 		return;
-	r = recharge_ensure(d, s);
 	r->state = RECHARGE_OFF;
 	r->reason = RECHARGE_FINE;
 	r->next_at_us = 0;
 	recharge_arm(d, s, r);
-	row_check_recharge(r);
+	keep_row(d, r);
 }
 
 /* True if auto-recharge is on with these settings: then nothing changes, and no new task is made. */
@@ -254,11 +252,8 @@ static void switch_on(struct decide *d, struct slot *s, const struct command *c)
 {
 	struct recharges_row *r = recharge_ensure(d, s);
 
-	if (r->state != RECHARGE_ON) {
-		r->failures = 0;
-		r->code = "";
-		r->code_count = 0;
-	}
+	if (r->state != RECHARGE_ON)
+		forget_declines(r);
 	if (r->state != RECHARGE_ON || r->reason != RECHARGE_BACKING_OFF) {
 		r->reason = RECHARGE_FINE;
 		r->next_at_us = 0;

@@ -54,15 +54,12 @@ static bool has_to_wait(struct decide *d, struct slot *s, struct recharges_row *
 static enum recharge_reason why_never(const struct decide *d, const struct slot *s, const struct recharges_row *r,
                                       struct new_order *o)
 {
-	micros minor_micros = US_PER_SECOND;
+	const micros minor_micros = money_of_minor(d->billing.decimals);
 
 	if (strcmp(r->currency, d->billing.currency) != 0)
 		return RECHARGE_CURRENCY_CHANGED;
 	if (r->unit != s->account->unit)
 		return RECHARGE_UNIT_CHANGED;
-	for (int i = 0; i < d->billing.decimals; i++)
-		minor_micros /= 10;
-	CHECK(minor_micros > 0);
 	o->money_micros = r->charge_micros;
 	o->amount_minor = r->charge_micros % minor_micros == 0 ? r->charge_micros / minor_micros : 0;
 	return new_order_price(d, s, (enum account_unit)s->account->unit, o) ? RECHARGE_FINE : RECHARGE_CHARGE_REFUSED;
