@@ -33,8 +33,9 @@ static int work_once(struct ctl *c)
 	                   .product = c->config->topup_product},
 		.pool = c->pool,
 	};
+	int64_t looks_us = 0;
 
-	if (worker_review(&options) < 0 || worker_recharges(&options) < 0)
+	if (worker_review(&options) < 0 || worker_recharges(&options, &looks_us) < 0)
 		return -1;
 	return worker_run(&options, WORK_MAX, clock_monotonic_us() + WORK_US);
 }

@@ -18,7 +18,7 @@
 
 /* The monotonic times of the next looks. */
 struct looks {
-	int64_t probe_us, watch_us;
+	int64_t probe_us, watch_us, recharges_us;
 	struct pruner pruner;
 };
 
@@ -53,7 +53,7 @@ static void keep_house(const struct housekeeper_options *o, struct looks *looks)
 	(void)prober_due(o->config, o->readers, &looks->probe_us);
 	(void)watch_due(o->config, o->readers, &looks->watch_us);
 	(void)pruner_due(o->config, o->readers, &looks->pruner);
-	if (o->work != NULL && worker_review(o->work) == 0 && worker_recharges(o->work) == 0)
+	if (o->work != NULL && worker_review(o->work) == 0 && worker_recharges(o->work, &looks->recharges_us) == 0)
 		(void)worker_run(o->work, 1, INT64_MAX);
 	if (o->tell != NULL)
 		(void)courier_run(o->tell, TOLD_MAX, clock_monotonic_us() + TELL_US);

@@ -244,12 +244,17 @@ int worker_review(const struct worker_options *o)
 	return result;
 }
 
-int worker_recharges(const struct worker_options *o)
+int worker_recharges(const struct worker_options *o, int64_t *looks_us)
 {
-	struct db *d = pool_take(o->pool, clock_monotonic_us() + POOL_PATIENCE_US);
+	const int64_t now_us = clock_monotonic_us();
 	struct recharges_due due[RECHARGES_MAX];
+	struct db *d;
 	int count;
 
+	if (now_us < *looks_us)
+		return 0;
+	*looks_us = now_us + RECHARGES_EVERY_US;
+	d = pool_take(o->pool, now_us + POOL_PATIENCE_US);
 	if (d == NULL)
 		return -1;
 	count = recharges_without_task(d, due, RECHARGES_MAX);
@@ -279,10 +284,8 @@ static int worker_step(struct threads *t, int thread, void *context)
 		(void)worker_review(&w->options);
 		w->review_us = clock_monotonic_us() + REVIEW_EVERY_US;
 	}
-	if (thread == 0 && clock_monotonic_us() >= w->recharges_us) {
-		(void)worker_recharges(&w->options);
-		w->recharges_us = clock_monotonic_us() + RECHARGES_EVERY_US;
-	}
+	if (thread == 0)
+		(void)worker_recharges(&w->options, &w->recharges_us);
 	ran = run_one(&w->options, INT64_MAX);
 	if (ran > 0)
 		threads_wake(t);

@@ -24,8 +24,9 @@ int worker_run(const struct worker_options *o, int max, int64_t deadline_us);
  * database failed. */
 int worker_review(const struct worker_options *o);
 
-/* Makes a task for each due recharge that has none.  -1: the database failed. */
-int worker_recharges(const struct worker_options *o);
+/* Makes a task for each due recharge that has none.  Cheap to call often: looks_us (0 at first) is the monotonic time
+ * of the next look into the database.  -1: the database failed. */
+int worker_recharges(const struct worker_options *o, int64_t *looks_us);
 
 /* Starts threads that do all three until worker_stop; NULL when none can be started. */
 struct worker *worker_start(const struct worker_options *o);
