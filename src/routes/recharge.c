@@ -18,7 +18,6 @@
 #define VERSION_MAX 32
 #define ACTOR_MAX 200
 #define ADDRESS_MAX 64
-#define MESSAGE_MAX 128
 #define MEMBERS_MAX 8
 
 static const struct {
@@ -240,22 +239,6 @@ static void parse_consent(struct parse *p, struct command *command, const char *
 	command->recharge.text = terms.text[strcmp(locale, "fr") == 0 ? 1 : 0];
 }
 
-/* "Minimum top-up is 5€": a charge has the limits of a top-up. */
-static bool refuse_amount(struct call *c, int64_t amount)
-{
-	const bool low = amount < c->config->topup_min;
-	char limit[RENDER_AMOUNT_MAX], message[MESSAGE_MAX];
-	const struct refusal r = {.outcome = OUTCOME_INVALID_REQUEST, .field = "amount", .message = message};
-
-	if (!low && amount <= c->config->topup_max)
-		return false;
-	render_amount_short(c, (low ? c->config->topup_min : c->config->topup_max) * MONEY_MICROS_PER_MINOR, limit);
-	sentence_fill(low ? SENTENCE_TOPUP_MINIMUM : SENTENCE_TOPUP_MAXIMUM, c->french, limit, message,
-	              sizeof(message));
-	render_refusal(c, &r);
-	return true;
-}
-
 /* Reads the settings; false, rendered, when something is wrong. */
 static bool parse_settings(struct call *c, struct parse *p, struct command *command)
 {
@@ -273,7 +256,7 @@ static bool parse_settings(struct call *c, struct parse *p, struct command *comm
 		render_wrong(c, p);
 		return false;
 	}
-	if (refuse_amount(c, amount))
+	if (!render_topup_allowed(c, amount))
 		return false;
 	if (cap < amount) {
 		render_said(c, OUTCOME_INVALID_REQUEST, "monthlyCap", SENTENCE_RECHARGE_CAP_LOW);

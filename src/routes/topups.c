@@ -20,7 +20,6 @@
 #include "worker/customer.h"
 
 #define URL_MAX_BYTES ((size_t)1024)
-#define MESSAGE_MAX 128
 #define PAGE_DEFAULT 20
 #define PAGE_MAX 100
 #define INVOICE_PREFIX "in_"
@@ -83,18 +82,6 @@ static int64_t stripe_amount(const char *currency, int64_t amount)
 	}
 }
 
-/* "Minimum top-up is 5€". */
-static void render_limit(struct call *c, bool low, int64_t limit)
-{
-	char amount[RENDER_AMOUNT_MAX], message[MESSAGE_MAX];
-	const struct refusal r = {.outcome = OUTCOME_INVALID_REQUEST, .field = "amount", .message = message};
-
-	render_amount_short(c, limit * MONEY_MICROS_PER_MINOR, amount);
-	sentence_fill(low ? SENTENCE_TOPUP_MINIMUM : SENTENCE_TOPUP_MAXIMUM, c->french, amount, message,
-	              sizeof(message));
-	render_refusal(c, &r);
-}
-
 static bool parse_order(struct call *c, struct command *command)
 {
 	static const char *const known[] = {"amount", "saveCard", "requestId", NULL};
@@ -110,11 +97,8 @@ static bool parse_order(struct call *c, struct command *command)
 		render_wrong(c, &p);
 		return false;
 	}
-	if (amount < c->config->topup_min || amount > c->config->topup_max) {
-		render_limit(c, amount < c->config->topup_min,
-		             amount < c->config->topup_min ? c->config->topup_min : c->config->topup_max);
+	if (!render_topup_allowed(c, amount))
 		return false;
-	}
 	command->topup.amount_minor = stripe_amount(c->config->currency, amount);
 	command->topup.money_micros = amount * MONEY_MICROS_PER_MINOR;
 	if (command->topup.amount_minor > 0)

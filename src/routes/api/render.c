@@ -10,6 +10,7 @@
 #include "reports/wording.h"
 
 #define MESSAGE_MAX ((size_t)1024)
+#define SENTENCE_MAX 128
 
 void render_open(struct call *c, struct json_writer *w)
 {
@@ -283,6 +284,21 @@ void render_answer(struct call *c, const struct command *command)
 	const struct refusal r = render_refused(command);
 
 	render_refusal(c, &r);
+}
+
+bool render_topup_allowed(struct call *c, int64_t amount)
+{
+	const bool low = amount < c->config->topup_min;
+	char limit[RENDER_AMOUNT_MAX], message[SENTENCE_MAX];
+	const struct refusal r = {.outcome = OUTCOME_INVALID_REQUEST, .field = "amount", .message = message};
+
+	if (!low && amount <= c->config->topup_max)
+		return true;
+	render_amount_short(c, (low ? c->config->topup_min : c->config->topup_max) * MONEY_MICROS_PER_MINOR, limit);
+	sentence_fill(low ? SENTENCE_TOPUP_MINIMUM : SENTENCE_TOPUP_MAXIMUM, c->french, limit, message,
+	              sizeof(message));
+	render_refusal(c, &r);
+	return false;
 }
 
 void render_wrong(struct call *c, const struct parse *p)

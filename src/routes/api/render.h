@@ -30,6 +30,9 @@ void render_outcome(struct call *c, enum outcome outcome);
 /* Refuses with another sentence than the outcome's own; field as in struct refusal. */
 void render_said(struct call *c, enum outcome outcome, const char *field, enum sentence sentence);
 void render_wrong(struct call *c, const struct parse *p);
+/* True if the amount, in hundredths of the currency, is within topup_min and topup_max; else refuses it:
+ * "Minimum top-up is 5€". */
+bool render_topup_allowed(struct call *c, int64_t amount);
 /* The ledger's refusal. */
 struct refusal render_refused(const struct command *command);
 void render_answer(struct call *c, const struct command *command);
