@@ -62,7 +62,6 @@ static int only_endpoint(struct ctl *c, int64_t *id)
 /* ---- kinds of alerts ------------------------------------------------------------------------------ */
 
 #define KINDS (OPERATOR_KIND_FIRST + OPERATOR_ALERTS)
-#define NO_ACCOUNT "0x00000000000000000000000000000000" /* of the operator's alerts */
 
 /* The name of an account's alert, or of the operator's; "" for the numbers between them. */
 static const char *kind_name(int64_t kind)
@@ -458,7 +457,7 @@ static void put_deliveries_query(struct buf *sql, int64_t id, bool failed, int64
 	sql_literal(sql, "), v.state, v.attempts, v.status, v.took_us, v.error, v.next_at_us, v.attempted_at_us,"
 	                 " v.created_at_us FROM deliveries v LEFT JOIN accounts a ON a.id = v.account_id"
 	                 " LEFT JOIN alerts l ON l.account_id = v.account_id AND l.seq = v.alert_seq"
-	                 " LEFT JOIN operator_alerts o ON v.account_id = " NO_ACCOUNT " AND o.id = v.alert_seq"
+	                 " LEFT JOIN operator_alerts o ON v.account_id = " OPERATOR_ACCOUNT " AND o.id = v.alert_seq"
 	                 " WHERE (l.seq IS NOT NULL OR o.id IS NOT NULL) AND v.endpoint_id = ");
 	sql_int(sql, id);
 	if (failed) {
@@ -501,8 +500,8 @@ static void put_missed(struct buf *sql, int64_t id, int64_t since_us, bool opera
 	sql_literal(sql, "INSERT IGNORE INTO deliveries (endpoint_id, account_id, alert_seq, next_at_us, created_at_us)"
 	                 " SELECT e.id, ");
 	if (operators) {
-		sql_literal(sql, NO_ACCOUNT ", l.id, " NOW ", " NOW " FROM endpoints e JOIN operator_alerts l"
-		                            " ON e.kinds = 0 OR (e.kinds >> (l.kind + ");
+		sql_literal(sql, OPERATOR_ACCOUNT ", l.id, " NOW ", " NOW " FROM endpoints e JOIN operator_alerts l"
+		                                  " ON e.kinds = 0 OR (e.kinds >> (l.kind + ");
 		sql_int(sql, OPERATOR_KIND_FIRST);
 		sql_literal(sql, ")) & 1 WHERE e.id = ");
 	} else {

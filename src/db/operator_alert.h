@@ -21,6 +21,8 @@ enum operator_alert_kind {
 /* Among the kinds of an account's alerts, in mails.kind and as bits of endpoints.kinds, those of the operator are from
  * this number on. */
 #define OPERATOR_KIND_FIRST 32
+/* Their account_id in deliveries and mails, in SQL. */
+#define OPERATOR_ACCOUNT "0x00000000000000000000000000000000"
 
 struct operator_alert {
 	enum operator_alert_kind kind;

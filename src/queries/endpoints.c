@@ -15,7 +15,6 @@
 #define NOW SQL_NOW_US
 #define HAND_ON_MAX 64
 #define ENDPOINTS_MAX 64
-#define NO_ACCOUNT "0x00000000000000000000000000000000" /* of the operator's alerts */
 
 /* ---- handing on ---------------------------------------------------------------------------------- */
 
@@ -67,7 +66,7 @@ static int read_untold_operators(struct db *d, struct buf *sql, struct untold_li
 {
 	list->count = 0;
 	buf_reset(sql);
-	sql_literal(sql, "SELECT " NO_ACCOUNT ",id,kind+");
+	sql_literal(sql, "SELECT " OPERATOR_ACCOUNT ",id,kind+");
 	sql_int(sql, OPERATOR_KIND_FIRST);
 	sql_literal(sql, " FROM operator_alerts WHERE told=0 ORDER BY id LIMIT ");
 	sql_int(sql, HAND_ON_MAX);
@@ -269,7 +268,7 @@ static int find_delivery(struct db *d, struct buf *sql, struct due_delivery *fou
 		"COALESCE(o.bound,0),COALESCE(l.threshold_percent,0) FROM deliveries v"
 		" JOIN endpoints e ON e.id=v.endpoint_id LEFT JOIN accounts a ON a.id=v.account_id"
 		" LEFT JOIN alerts l ON l.account_id=v.account_id AND l.seq=v.alert_seq"
-		" LEFT JOIN operator_alerts o ON v.account_id=" NO_ACCOUNT " AND o.id=v.alert_seq"
+		" LEFT JOIN operator_alerts o ON v.account_id=" OPERATOR_ACCOUNT " AND o.id=v.alert_seq"
 		" WHERE (l.seq IS NOT NULL OR o.id IS NOT NULL) AND v.endpoint_id=");
 	sql_int(sql, found->claim->endpoint_id);
 	sql_literal(sql, " AND " DUE " ORDER BY v.next_at_us LIMIT 1");

@@ -12,8 +12,7 @@
 #define BATCH 500
 #define BATCH_TEXT "500"
 #define DAY_US INT64_C(86400000000)
-#define HOURS_KEPT_US "5184000000000"                   /* 60 days */
-#define NO_ACCOUNT "0x00000000000000000000000000000000" /* of the operator's alerts */
+#define HOURS_KEPT_US "5184000000000" /* 60 days */
 
 static void put_cutoff(struct buf *sql, int64_t days)
 {
@@ -207,8 +206,8 @@ static int64_t prune_operators(struct db *d, struct buf *sql, int64_t days, bool
 	sql_literal(sql, "DELETE FROM operator_alerts WHERE told=1 AND ended_at_us<>0 AND created_at_us<");
 	put_cutoff(sql, days);
 	sql_literal(sql, " AND NOT EXISTS (SELECT 1 FROM endpoints e JOIN deliveries v ON v.endpoint_id=e.id"
-	                 " AND v.account_id=" NO_ACCOUNT " AND v.alert_seq=operator_alerts.id)"
-	                 " AND NOT EXISTS (SELECT 1 FROM mails m WHERE m.account_id=" NO_ACCOUNT
+	                 " AND v.account_id=" OPERATOR_ACCOUNT " AND v.alert_seq=operator_alerts.id)"
+	                 " AND NOT EXISTS (SELECT 1 FROM mails m WHERE m.account_id=" OPERATOR_ACCOUNT
 	                 " AND m.kind=operator_alerts.kind+");
 	sql_int(sql, OPERATOR_KIND_FIRST);
 	sql_literal(sql,

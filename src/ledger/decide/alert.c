@@ -428,6 +428,7 @@ static void follow_percents(struct decide *d, struct slot *s, const struct alert
 	const bool anew =
 		s->workspace->period_start_us != b->period_start_us || strcmp(s->workspace->plan, b->plan) != 0;
 	micros granted, used;
+	bool changed = anew;
 	struct state st;
 
 	if (strchr(s->account->alerts, PERCENTS) == NULL || !s->grants_loaded ||
@@ -442,13 +443,14 @@ static void follow_percents(struct decide *d, struct slot *s, const struct alert
 			*arm = (struct arm){.threshold_micros = arm->threshold_micros, .number = st.seq + 1};
 		if (arm->fired || !is_reached(arm, granted, used))
 			continue;
-		arm->fired = true;
+		arm->fired = changed = true;
 		add_alert(d, s, &st,
 		          &(struct alert_what){
 				  .kind = ALERT_BALANCE_LOW, .percent = arm->threshold_micros, .amount_micros = used},
 		          arm->number);
 	}
-	write_state(d, s, &st);
+	if (changed)
+		write_state(d, s, &st);
 }
 
 /* ---- everything else ----------------------------------------------------------------------------- */
