@@ -17,40 +17,15 @@ from fake_stripe import FakeStripe  # noqa: E402
 from octroi import Octroi, wait_until  # noqa: E402
 from rowlock import Lock, wait_for_waiting  # noqa: E402
 from second import Second  # noqa: E402
+from shop import *  # noqa: E402, F403
 from test_postpaid import PAID, Customer, next_month  # noqa: E402
 from timetravel import Clock  # noqa: E402
 
 # In the order in which they come.
 STEPS = {"customer": "/v1/customers/cus_[^/]+", "invoice": "/v1/invoices", "line": "/v1/invoiceitems",
          "finalize": "/v1/invoices/in_[^/]+/finalize", "pay": "/v1/invoices/in_[^/]+/pay"}
-
-
-@pytest.fixture(scope="module")
-def stripe():
-    with FakeStripe() as fake:
-        yield fake
-
-
-@pytest.fixture(scope="module")
-def shop(stripe):
-    # Patient, so that a request that is stopped for a moment is not sent again meanwhile.
-    with Octroi("nginx", settings=stripe.settings(stripe_timeout_ms=40000)) as o:
-        stripe.webhook_url = o.url + "/api/webhooks/stripe"
-        yield o
-
-
-@pytest.fixture(scope="module")
-def clock(shop):
-    clock = Clock(shop)
-    clock.set("2027-01-10 12:00:00")
-    return clock
-
-
-@pytest.fixture(autouse=True)
-def calm(stripe):
-    yield
-    stripe.calm()
-    stripe.lose()
+# Patient, so that a request that is stopped for a moment is not sent again meanwhile.
+SETTINGS = {"stripe_timeout_ms": 40000}
 
 
 def assert_once(c, cents):

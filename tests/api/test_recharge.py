@@ -16,34 +16,9 @@ from fake_stripe import FakeStripe  # noqa: E402
 from mailserver import Mailbox, part  # noqa: E402
 from octroi import Octroi, wait_until  # noqa: E402
 from saver import CENT, EURO, Saver  # noqa: E402
-from timetravel import Clock  # noqa: E402
+from shop import *  # noqa: E402, F403
 
-
-@pytest.fixture(scope="module")
-def stripe():
-    with FakeStripe() as fake:
-        yield fake
-
-
-@pytest.fixture(scope="module")
-def shop(stripe):
-    with Octroi("nginx", settings=stripe.settings(orders_open_max="100")) as o:
-        stripe.webhook_url = o.url + "/api/webhooks/stripe"
-        yield o
-
-
-@pytest.fixture(scope="module")
-def clock(shop):
-    clock = Clock(shop)
-    clock.set("2027-01-10 12:00:00")
-    return clock
-
-
-@pytest.fixture(autouse=True)
-def calm(stripe, clock):
-    yield
-    stripe.calm()
-    stripe.lose()
+SETTINGS = {"orders_open_max": "100"}
 
 
 def test_a_card_is_charged_below_the_threshold(shop, stripe, clock):

@@ -14,36 +14,11 @@ import guard  # noqa: E402
 from fake_stripe import FakeStripe  # noqa: E402
 from octroi import Octroi  # noqa: E402
 from saver import EURO, Saver  # noqa: E402
+from shop import *  # noqa: E402, F403
 from timetravel import Clock  # noqa: E402
 
 CARDS, PAYMENTS = "/v1/customers/cus_[^/]+/payment_methods", "/v1/payment_intents"
-
-
-@pytest.fixture(scope="module")
-def stripe():
-    with FakeStripe() as fake:
-        yield fake
-
-
-@pytest.fixture(scope="module")
-def shop(stripe):
-    with Octroi("nginx", settings=stripe.settings(stripe_timeout_ms=40000, orders_open_max="100")) as o:
-        stripe.webhook_url = o.url + "/api/webhooks/stripe"
-        yield o
-
-
-@pytest.fixture(scope="module")
-def clock(shop):
-    clock = Clock(shop)
-    clock.set("2027-01-10 12:00:00")
-    return clock
-
-
-@pytest.fixture(autouse=True)
-def calm(stripe, clock):
-    yield
-    stripe.calm()
-    stripe.lose()
+SETTINGS = {"stripe_timeout_ms": 40000, "orders_open_max": "100"}
 
 
 def posts(c):

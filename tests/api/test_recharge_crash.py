@@ -13,43 +13,18 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import guard  # noqa: E402
 from fake_stripe import FakeStripe  # noqa: E402
-from octroi import Octroi, wait_until  # noqa: E402
+from octroi import Octroi  # noqa: E402
 from rowlock import Lock, wait_for_waiting  # noqa: E402
 from saver import EURO, Saver  # noqa: E402
 from second import Second  # noqa: E402
+from shop import *  # noqa: E402, F403
 from timetravel import Clock  # noqa: E402
 
 # In the order in which they come.
 STEPS = {"cards": "/v1/customers/cus_[^/]+/payment_methods", "default": "/v1/customers/cus_[^/]+",
          "payment": "/v1/payment_intents"}
-
-
-@pytest.fixture(scope="module")
-def stripe():
-    with FakeStripe() as fake:
-        yield fake
-
-
-@pytest.fixture(scope="module")
-def shop(stripe):
-    # Patient, so that a request that is stopped for a moment is not sent again meanwhile.
-    with Octroi("nginx", settings=stripe.settings(stripe_timeout_ms=40000, orders_open_max="100")) as o:
-        stripe.webhook_url = o.url + "/api/webhooks/stripe"
-        yield o
-
-
-@pytest.fixture(scope="module")
-def clock(shop):
-    clock = Clock(shop)
-    clock.set("2027-01-10 12:00:00")
-    return clock
-
-
-@pytest.fixture(autouse=True)
-def calm(stripe, clock):
-    yield
-    stripe.calm()
-    stripe.lose()
+# Patient, so that a request that is stopped for a moment is not sent again meanwhile.
+SETTINGS = {"stripe_timeout_ms": 40000, "orders_open_max": "100"}
 
 
 def due(shop, stripe, **more):

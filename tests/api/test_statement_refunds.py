@@ -15,30 +15,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import guard  # noqa: E402
-from fake_stripe import VERSION_NEW, VERSION_OLD, FakeStripe  # noqa: E402
-from octroi import Octroi, wait_until  # noqa: E402
+from fake_stripe import VERSION_NEW, VERSION_OLD  # noqa: E402
+from octroi import wait_until  # noqa: E402
+from shop import clock, shop, stripe  # noqa: E402, F401
 from test_postpaid import CENT, EURO, FAILED, PAID, Customer, next_month  # noqa: E402
-from timetravel import Clock  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def stripe():
-    with FakeStripe() as fake:
-        yield fake
-
-
-@pytest.fixture(scope="module")
-def shop(stripe):
-    with Octroi("nginx", settings=stripe.settings()) as o:
-        stripe.webhook_url = o.url + "/api/webhooks/stripe"
-        yield o
-
-
-@pytest.fixture(scope="module")
-def clock(shop):
-    clock = Clock(shop)
-    clock.set("2027-01-10 12:00:00")
-    return clock
 
 
 @pytest.fixture(autouse=True)
