@@ -7,6 +7,8 @@ use Illuminate\Container\Container;
 use Illuminate\Events\Dispatcher;
 use Illuminate\Http\JsonResponse;
 use Illuminate\Http\Request;
+use Illuminate\Routing\CallableDispatcher;
+use Illuminate\Routing\Contracts\CallableDispatcher as CallableDispatcherContract;
 use Illuminate\Routing\Router;
 use Octroi\Client;
 use Octroi\Hold;
@@ -46,8 +48,12 @@ final class LaravelTest extends TestCase
         $this->app->instance('config', new Repository(['app' => ['locale' => 'fr']]));
         $this->app->instance('log', new NullLogger());
         $this->app->instance(Illuminate\Contracts\Container\Container::class, $this->app);
+        $this->app->instance(Container::class, $this->app);
         $this->router = new Router(new Dispatcher($this->app), $this->app);
         $this->app->instance('router', $this->router);
+        if (interface_exists(CallableDispatcherContract::class)) { // since Laravel 9; its application binds it
+            $this->app->bind(CallableDispatcherContract::class, CallableDispatcher::class);
+        }
         $provider = new OctroiServiceProvider($this->app);
         $provider->register();
         $provider->boot();
