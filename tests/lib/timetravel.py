@@ -51,6 +51,10 @@ class Clock:
     def release(self):
         self._begin("")
 
+    def end_lost_claims(self):
+        """What two minutes do elsewhere, for a task whose worker's connection was closed just after it claimed the task."""
+        self._o.sql("UPDATE outbox SET claimed_until_us = 0 WHERE claimed_until_us > 0")
+
     def _begin(self, statement):
         """Every session of octroi that opens from now on runs the statement first; the others end."""
         self._o.sql(f"SET GLOBAL init_connect='{statement}'")

@@ -27,6 +27,7 @@ STARTS = ("2027-01-30 20:00:00", "2027-02-26 12:00:00", "2027-03-27 23:00:00", "
 DECLINES = ("insufficient_funds", "card_declined", "do_not_honor", "processing_error", "stolen_card", "lost_card",
             "pickup_card", "expired_card", "restricted_card", "authentication_required")
 SECONDS = 90  # the worker looks once a minute for tasks that were lost with a connection
+CLAIM_SECONDS = 30  # a claim lasts two minutes of a clock that stands still here; no work takes as long
 
 
 class Disagreement(AssertionError):
@@ -137,8 +138,12 @@ class Customer:
         return [c.amount for c in self.model.charges if c.state == oracle.BOOKED or (c.state == oracle.PENDING and made)]
 
     def compare(self):
-        deadline = time.monotonic() + SECONDS
+        lost = time.monotonic() + CLAIM_SECONDS
+        deadline = lost + SECONDS
         while wrong := self.wrong():
+            if time.monotonic() > lost:
+                self.game.clock.end_lost_claims()
+                lost = deadline
             if time.monotonic() > deadline:
                 log = [line for line in self.o.log().splitlines() if "event=recharge" in line and self.id in line]
                 raise Disagreement(f"{self.id} ({self.zone}) at {oracle.shown_time(self.game.now)}:\n{wrong}\n"
