@@ -51,8 +51,12 @@ class Clock:
     def release(self):
         self._begin("")
 
+    def claims(self):
+        """The number of tasks that a worker has claimed."""
+        return int(self._o.sql("SELECT COUNT(*) FROM outbox WHERE claimed_until_us > 0")[0][0])
+
     def end_lost_claims(self):
-        """What two minutes do elsewhere, for a task whose worker's connection was closed just after it claimed the task."""
+        """Frees tasks whose worker's connection was closed just after the claim, which two minutes do elsewhere."""
         self._o.sql("UPDATE outbox SET claimed_until_us = 0 WHERE claimed_until_us > 0")
 
     def _begin(self, statement):
