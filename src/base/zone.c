@@ -13,6 +13,7 @@
 #include "base/lock.h"
 
 #define US INT64_C(1000000)
+#define HOUR_US (3600 * US)
 #define DAY_S INT64_C(86400)
 #define DAY_US (DAY_S * US)
 /* No local time is further from UTC. */
@@ -181,6 +182,18 @@ int64_t zone_instant(const struct zone *z, int64_t local_us)
 	UNREACHABLE("some offset holds at the end");
 }
 
+int64_t zone_next_change(const struct zone *z, int64_t time_us, int64_t limit_us)
+{
+	const int64_t limit = calendar_floor_div(limit_us + US - 1, US);
+	int64_t at = calendar_floor_div(time_us, US);
+	const int64_t before = offset(z, at);
+
+	do
+		at = next_change(z, at, limit);
+	while (at < limit && offset(z, at) == before);
+	return at < limit ? at * US : limit_us;
+}
+
 /* ---- months and days on the wall --------------------------------------------------------------------- */
 
 int64_t zone_add_months(int64_t local_us, int64_t months)
@@ -208,7 +221,15 @@ int64_t zone_local_month(int64_t local_us)
 	return calendar_days(&date) * DAY_US;
 }
 
-/* ---- days and months of a zone ---------------------------------------------------------------------------- */
+/* ---- hours, days and months of a zone --------------------------------------------------------------------- */
+
+int64_t zone_next_hour(const struct zone *z, int64_t time_us)
+{
+	const int64_t local_us = zone_local(z, time_us);
+	const int64_t left_us = (calendar_floor_div(local_us, HOUR_US) + 1) * HOUR_US - local_us;
+
+	return zone_next_change(z, time_us, time_us + left_us);
+}
 
 static int64_t next_local_day(int64_t local_us)
 {

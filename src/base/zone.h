@@ -29,6 +29,10 @@ int64_t zone_add_months(int64_t local_us, int64_t months);
 int64_t zone_local_day(int64_t local_us);
 int64_t zone_local_month(int64_t local_us);
 
+/* The first instant after time_us, and before limit_us, with another offset from UTC; limit_us where there is none. */
+int64_t zone_next_change(const struct zone *z, int64_t time_us, int64_t limit_us);
+/* The end of the hour that time_us lies in: the clock shows a full hour then, or is changed. */
+int64_t zone_next_hour(const struct zone *z, int64_t time_us);
 /* The first instants after time_us of another local day, and of another local month. */
 int64_t zone_next_day(const struct zone *z, int64_t time_us);
 int64_t zone_next_month(const struct zone *z, int64_t time_us);

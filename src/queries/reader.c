@@ -195,12 +195,32 @@ static void sql_span(struct ask *q, const struct account_key *key, const struct 
 	}
 }
 
-static void sql_grouping(struct ask *q, enum reader_grouping by)
+/* The local day that a usage of the span ended on, as a number: each stretch of time has an offset from UTC. */
+static void sql_local_day(struct ask *q, const struct reader_span *span, const struct zone *z)
+{
+	int64_t at = span->from_us;
+
+	sql_literal(&q->sql, "(ended_at_us+CASE");
+	do {
+		const int64_t offset_us = zone_local(z, at) - at;
+
+		at = zone_next_change(z, at, span->to_us);
+		sql_literal(&q->sql, " WHEN ended_at_us<");
+		sql_int(&q->sql, at);
+		sql_literal(&q->sql, " THEN ");
+		sql_int(&q->sql, offset_us);
+	} while (at < span->to_us);
+	sql_literal(&q->sql, " END) DIV 86400000000");
+}
+
+static void sql_grouping(struct ask *q, const struct reader_span *span, const struct zone *z, enum reader_grouping by)
 {
 	switch (by) {
 	case GROUP_DAY:
-		sql_literal(&q->sql, "ended_at_us DIV 86400000000");
+		sql_local_day(q, span, z);
 		break;
+	case GROUP_HOUR:
+		UNREACHABLE("reader_hours has the hours");
 	case GROUP_MODEL:
 		sql_literal(&q->sql, "IF(kind=" SQL(PRICE_MODEL) ",item,'')");
 		break;
@@ -219,14 +239,20 @@ static void sql_total(struct ask *q, const struct account_key *key, const struct
 	sql_span(q, key, span);
 }
 
-static void sql_summary(struct ask *q, const struct account_key *key, const struct reader_span *span,
-                        enum reader_grouping by, int limit)
+/* The columns of take_sum and the rows of the span, for a statement that begins with the groups' name. */
+static void sql_sums(struct ask *q, const struct account_key *key, const struct reader_span *span)
 {
-	sql_literal(&q->sql, "SELECT ");
-	sql_grouping(q, by);
 	sql_literal(&q->sql, " name,COUNT(*),SUM(input_tokens+cache_read_tokens+cache_write_tokens+"
 	                     "cache_write_1h_tokens),SUM(output_tokens),SUM(cost_micros) cost");
 	sql_span(q, key, span);
+}
+
+static void sql_summary(struct ask *q, const struct account_key *key, const struct reader_span *span,
+                        const struct zone *z, enum reader_grouping by, int limit)
+{
+	sql_literal(&q->sql, "SELECT ");
+	sql_grouping(q, span, z, by);
+	sql_sums(q, key, span);
 	if (by == GROUP_DAY)
 		sql_literal(&q->sql, " GROUP BY name ORDER BY name LIMIT ");
 	else
@@ -234,15 +260,20 @@ static void sql_summary(struct ask *q, const struct account_key *key, const stru
 	sql_int(&q->sql, limit);
 }
 
+static void take_figures(const struct db_row *row, struct reader_sum *s)
+{
+	s->requests = db_int(row, 1);
+	s->input_tokens = db_int(row, 2);
+	s->output_tokens = db_int(row, 3);
+	s->cost_micros = db_int(row, 4);
+}
+
 static int take_sum(struct ask *q, const struct db_row *row, void *out)
 {
 	struct reader_sum *s = out;
 
 	s->name = ask_text(q, row, 0);
-	s->requests = db_int(row, 1);
-	s->input_tokens = db_int(row, 2);
-	s->output_tokens = db_int(row, 3);
-	s->cost_micros = db_int(row, 4);
+	take_figures(row, s);
 	return s->name != NULL ? 0 : -1;
 }
 
@@ -259,13 +290,13 @@ static int take_day(struct ask *q, const struct db_row *row, void *out)
 }
 
 static int read_groups(struct db *d, struct arena *a, const struct account_key *key, const struct reader_span *span,
-                       enum reader_grouping by, int limit, struct reader_sum *rows)
+                       const struct zone *z, enum reader_grouping by, int limit, struct reader_sum *rows)
 {
 	struct ask q;
 	int count = -1;
 
 	ask_init(&q, d, a);
-	sql_summary(&q, key, span, by, limit);
+	sql_summary(&q, key, span, z, by, limit);
 	if (ask_send(&q) == 0)
 		count = ask_rows(&q, limit, by == GROUP_DAY ? take_day : take_sum, rows, sizeof(*rows));
 	return ask_end(&q, count < 0 ? -1 : 0) < 0 ? -1 : count;
@@ -284,24 +315,91 @@ static int read_total(struct db *d, const struct account_key *key, const struct 
 	return ask_end(&q, result);
 }
 
+static int64_t cost_of(const struct reader_sum *rows, int count)
+{
+	int64_t total_micros = 0;
+
+	for (int i = 0; i < count; i++) {
+		const bool fits = money_add(total_micros, rows[i].cost_micros, &total_micros);
+
+		CHECK(fits); /* the ledger has summed them up before */
+	}
+	return total_micros;
+}
+
 int reader_summary(struct db *d, struct arena *a, const struct account_key *key, const struct reader_span *span,
-                   enum reader_grouping by, int limit, struct reader_sum **rows, int *count, int64_t *total_micros)
+                   const struct zone *z, enum reader_grouping by, int limit, struct reader_sum **rows, int *count,
+                   int64_t *total_micros)
 {
 	*count = 0;
 	*total_micros = 0;
 	*rows = arena_alloc(a, (size_t)limit * sizeof(**rows));
 	if (*rows == NULL)
 		return -1;
-	*count = read_groups(d, a, key, span, by, limit, *rows);
+	*count = read_groups(d, a, key, span, z, by, limit, *rows);
 	if (*count < 0)
 		return -1;
 	if (*count == limit)
 		return read_total(d, key, span, total_micros); /* there may be further groups */
-	for (int i = 0; i < *count; i++) {
-		const bool fits = money_add(*total_micros, (*rows)[i].cost_micros, total_micros);
+	*total_micros = cost_of(*rows, *count);
+	return 0;
+}
 
-		CHECK(fits); /* the ledger has summed them up before */
+struct hours {
+	struct reader_sum *rows;
+	int count;
+};
+
+static int take_hour(struct ask *q, const struct db_row *row, void *out)
+{
+	const struct hours *hours = out;
+	const int64_t hour = db_int(row, 0) - 1; /* INTERVAL counts from 1 */
+
+	(void)q;
+	CHECK(hour >= 0 && hour < hours->count);
+	take_figures(row, &hours->rows[hour]);
+	return 0;
+}
+
+static int read_hours(struct db *d, const struct account_key *key, const struct reader_span *span,
+                      const int64_t *starts_us, struct hours *hours)
+{
+	struct ask q;
+	int result = -1;
+
+	ask_init(&q, d, NULL);
+	sql_literal(&q.sql, "SELECT INTERVAL(ended_at_us");
+	for (int i = 0; i < hours->count; i++) {
+		sql_literal(&q.sql, ",");
+		sql_int(&q.sql, starts_us[i]);
 	}
+	sql_literal(&q.sql, ")");
+	sql_sums(&q, key, span);
+	sql_literal(&q.sql, " GROUP BY name");
+	if (ask_send(&q) == 0)
+		result = ask_each(&q, take_hour, hours);
+	return ask_end(&q, result);
+}
+
+int reader_hours(struct db *d, struct arena *a, const struct account_key *key, const struct reader_span *span,
+                 const int64_t *starts_us, int count, struct reader_sum **rows, int64_t *total_micros)
+{
+	struct hours hours = {.rows = arena_alloc(a, (size_t)count * sizeof(**rows)), .count = count};
+	char text[CLOCK_RFC3339_MAX];
+
+	CHECK(count > 0 && starts_us[0] == span->from_us);
+	*rows = hours.rows;
+	*total_micros = 0;
+	if (hours.rows == NULL)
+		return -1;
+	for (int i = 0; i < count; i++) {
+		hours.rows[i].name = arena_copy(a, text, clock_format(starts_us[i], text));
+		if (hours.rows[i].name == NULL)
+			return -1;
+	}
+	if (read_hours(d, key, span, starts_us, &hours) < 0)
+		return -1;
+	*total_micros = cost_of(hours.rows, count);
 	return 0;
 }
 

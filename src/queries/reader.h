@@ -48,20 +48,27 @@ int reader_usages(struct db *d, struct arena *a, const struct account_key *key, 
                   const struct reader_usage_filter *filter, int limit, struct reader_usage **rows, int *count,
                   bool *more, int64_t *next_seq);
 
-enum reader_grouping { GROUP_DAY, GROUP_MODEL, GROUP_MEMBER, GROUP_ACTION };
+enum reader_grouping { GROUP_DAY, GROUP_HOUR, GROUP_MODEL, GROUP_MEMBER, GROUP_ACTION };
 struct reader_sum {
-	const char *name; /* "2026-11-21", a model, a member, an action; "" where there is none */
+	/* "2026-11-21", "2026-11-21T13:00:00.000Z", a model, a member, an action; "" where there is none. */
+	const char *name;
 	/* input_tokens: with those read from and written to the cache. */
 	int64_t requests, input_tokens, output_tokens, cost_micros;
 };
 /* Sums of the usages that ended in [from_us, to_us), of one member unless member is NULL.  At most limit groups,
- * the largest cost first (days in order).  *total_micros is the cost of all groups. */
+ * the largest cost first (days of the zone in order).  by is not GROUP_HOUR.  *total_micros is the cost of all
+ * groups. */
 struct reader_span {
 	const char *member;
 	int64_t from_us, to_us;
 };
 int reader_summary(struct db *d, struct arena *a, const struct account_key *key, const struct reader_span *span,
-                   enum reader_grouping by, int limit, struct reader_sum **rows, int *count, int64_t *total_micros);
+                   const struct zone *z, enum reader_grouping by, int limit, struct reader_sum **rows, int *count,
+                   int64_t *total_micros);
+/* Sums of hours, also of those without use.  They begin at starts_us, ascending, the first at span->from_us; the last
+ * ends at span->to_us. */
+int reader_hours(struct db *d, struct arena *a, const struct account_key *key, const struct reader_span *span,
+                 const int64_t *starts_us, int count, struct reader_sum **rows, int64_t *total_micros);
 
 struct reader_key {
 	int64_t id;

@@ -1,7 +1,9 @@
 /*
  * credits: an account as its owner sees it.
  */
+#include "base/zone.h"
 #include "ledger/code.h"
+#include "options.h"
 #include "prices/topup_bonus.h"
 #include "queries/overview.h"
 #include "queries/reader.h"
@@ -129,6 +131,7 @@ static void put_overview(struct json_writer *w, const struct call *c, const stru
 	json_put_text(w, "mode", names_mode(a->mode));
 	json_put_text(w, "unit", price_unit_name(a->unit));
 	json_put_text(w, "currency", c->config->currency);
+	json_put_text(w, "timeZone", zone_name(options_zone_of(c->config, a)));
 	json_put_text(w, "balanceFormatted", formatted);
 	show_balance(w, a);
 	json_put_bool(w, "low", is_low(c, a));

@@ -2,6 +2,7 @@
  * summary: sums of an account's use, and a forecast of this month's cost.
  */
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/zone.h"
 #include "options.h"
 #include "queries/insight.h"
@@ -18,14 +19,16 @@
 #include <string.h>
 
 #define GROUPS_MAX 1000
+/* The longest day of a zone: Antarctica/Troll puts its clock back by two hours.  The clock may be changed within an
+ * hour, too. */
+#define HOURS_SPAN_MAX_US (INT64_C(26) * 3600 * CLOCK_US_PER_SECOND)
+#define HOURS_MAX 32
 
 static int grouping_number(const char *name)
 {
 	static const char *const names[] = {
-		[GROUP_DAY] = "day",
-		[GROUP_MODEL] = "model",
-		[GROUP_MEMBER] = "member",
-		[GROUP_ACTION] = "action",
+		[GROUP_DAY] = "day",       [GROUP_HOUR] = "hour",     [GROUP_MODEL] = "model",
+		[GROUP_MEMBER] = "member", [GROUP_ACTION] = "action",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -36,6 +39,7 @@ static int grouping_number(const char *name)
 
 struct summary {
 	struct account_key key;
+	const struct zone *zone;
 	struct reader_span span;
 	enum reader_grouping by;
 	struct reader_sum *rows;
@@ -44,56 +48,113 @@ struct summary {
 	struct forecast forecast;
 };
 
-/* The beginning of this month in UTC. */
-static int64_t month_start(int64_t now_us)
-{
-	const struct zone *utc = zone_find("UTC");
+/* ---- the span ------------------------------------------------------------------------------------- */
 
-	CHECK(utc != NULL);
-	return zone_instant(utc, zone_local_month(zone_local(utc, now_us)));
+/* The default is the day that the other time lies in, or today. */
+static void complete_hours(struct summary *s)
+{
+	const int64_t last_us = s->span.to_us != 0 ? s->span.to_us - 1 : s->now_us;
+
+	if (s->span.from_us == 0)
+		s->span.from_us = zone_instant(s->zone, zone_local_day(zone_local(s->zone, last_us)));
+	if (s->span.to_us == 0)
+		s->span.to_us = zone_next_day(s->zone, s->span.from_us);
 }
 
-static int read_forecast(struct call *c, struct db *d, const struct reader_account *account, struct summary *s)
+/* The default is this month up to now.  Nothing has ended later. */
+static void complete_days(struct summary *s)
 {
-	const struct zone *z = options_zone_of(c->config, account);
+	if (s->span.from_us == 0)
+		s->span.from_us = zone_instant(s->zone, zone_local_month(zone_local(s->zone, s->now_us)));
+	if (s->span.to_us == 0 || s->span.to_us > s->now_us)
+		s->span.to_us = s->now_us + 1;
+}
+
+/* False, rendered, when the span is wrong. */
+static bool place_span(struct call *c, struct summary *s)
+{
+	struct parse p;
+
+	parse_query(&p, c->request);
+	span_parse_local(&p, s->zone, &s->span);
+	if (!parse_ok(&p)) {
+		render_wrong(c, &p);
+		return false;
+	}
+	if (s->by == GROUP_HOUR)
+		complete_hours(s);
+	else
+		complete_days(s);
+	if (s->by != GROUP_HOUR || s->span.to_us - s->span.from_us <= HOURS_SPAN_MAX_US)
+		return true;
+	render_said(c, OUTCOME_INVALID_REQUEST, "from", SENTENCE_HOURS_TOO_MANY);
+	return false;
+}
+
+/* ---- the sums ------------------------------------------------------------------------------------- */
+
+static int read_hours(struct call *c, struct db *d, struct summary *s)
+{
+	int64_t starts_us[HOURS_MAX];
+
+	for (int64_t at = s->span.from_us; at < s->span.to_us; at = zone_next_hour(s->zone, at)) {
+		CHECK(s->count < HOURS_MAX);
+		starts_us[s->count++] = at;
+	}
+	return reader_hours(d, c->request->arena, &s->key, &s->span, starts_us, s->count, &s->rows, &s->total_micros);
+}
+
+static int read_forecast(struct db *d, struct summary *s)
+{
 	struct forecast_days days;
 
-	forecast_days(z, s->now_us, &days);
+	forecast_days(s->zone, s->now_us, &days);
 	if (insight_days(d, &s->key, s->span.member, days.starts_us, days.count, s->now_us + 1, days.cost) < 0)
 		return -1;
-	forecast_month(z, s->now_us, &days, &s->forecast);
+	forecast_month(s->zone, s->now_us, &days, &s->forecast);
 	return 0;
 }
 
-static int read_summary(struct call *c, struct summary *s)
+static int read_sums(struct call *c, struct db *d, struct summary *s)
+{
+	int result;
+
+	if (s->by == GROUP_HOUR)
+		result = read_hours(c, d, s);
+	else
+		result = reader_summary(d, c->request->arena, &s->key, &s->span, s->zone, s->by, GROUPS_MAX, &s->rows,
+		                        &s->count, &s->total_micros);
+	return result == 0 ? read_forecast(d, s) : -1;
+}
+
+/* False, rendered, when the span is wrong, or on a fault. */
+static bool read_summary(struct call *c, struct summary *s)
 {
 	struct reader_account account;
 	struct db *d = call_reader(c);
 	enum outcome outcome = OUTCOME_UNAVAILABLE;
+	bool placed = true;
 	int result = -1;
 
 	if (d == NULL)
-		return -1;
+		return false;
 	if (reader_account(d, c->request->arena, &s->key, &account) == 0)
 		outcome = call_may_read(c, d, &s->key, &account);
-	if (outcome != OUTCOME_OK)
-		goto done;
-	outcome = OUTCOME_UNAVAILABLE;
-	s->now_us = account.now_us;
-	if (s->span.from_us == 0)
-		s->span.from_us = month_start(s->now_us);
-	if (s->span.to_us == 0)
-		s->span.to_us = s->now_us + 1;
-	if (reader_summary(d, c->request->arena, &s->key, &s->span, s->by, GROUPS_MAX, &s->rows, &s->count,
-	                   &s->total_micros) < 0)
-		goto done;
-	result = read_forecast(c, d, &account, s);
-done:
+	if (outcome == OUTCOME_OK) {
+		outcome = OUTCOME_UNAVAILABLE;
+		s->zone = options_zone_of(c->config, &account);
+		s->now_us = account.now_us;
+		placed = place_span(c, s);
+		if (placed)
+			result = read_sums(c, d, s);
+	}
 	pool_give(c->readers, d);
-	if (result < 0)
+	if (placed && result < 0)
 		render_outcome(c, outcome);
-	return result;
+	return result == 0;
 }
+
+/* ---- the answer ----------------------------------------------------------------------------------- */
 
 static void put_summary(struct json_writer *w, const struct summary *s)
 {
@@ -125,13 +186,15 @@ void summary_show(struct call *c)
 	parse_query(&p, c->request);
 	if (!people_parse_member(&p, c, &s.span.member))
 		return;
-	span_parse(&p, &s.span);
+	/* The dates are placed when the account's zone is known. */
+	(void)parse_time(&p, "from");
+	(void)parse_time(&p, "to");
 	s.by = (enum reader_grouping)parse_name(&p, "by", grouping_number, GROUP_DAY);
 	if (!parse_ok(&p)) {
 		render_wrong(c, &p);
 		return;
 	}
-	if (read_summary(c, &s) < 0)
+	if (!read_summary(c, &s))
 		return;
 	render_open(c, &w);
 	put_summary(&w, &s);

@@ -83,7 +83,7 @@ DEAREST = {
     "/api/credits/transactions": [(PAGE, "app")],
     "/api/credits/usages": [(PAGE + more, "app") for more in ("", "&lines=1", "&model=none", "&member=nobody", "&action=none")],
     "/api/credits/usages/{}": [("?account={account}", "app")],
-    "/api/credits/summary": [(f"{SPAN}&by={by}", "app") for by in ("day", "model", "member", "action")],
+    "/api/credits/summary": [(f"{SPAN}&by={by}", "app") for by in ("day", "hour", "model", "member", "action")],
     "/api/credits/estimate": [("?account={account}&model=gpt-4o", "app")],
     "/api/credits/compare": [(SPAN + "&models=gpt-4o,gpt-3.5-turbo", "app")],
     "/api/credits/diagnosis": [("?account={account}", "app")],

@@ -197,7 +197,7 @@ class Malformer:
             "account=" + self.account + "&" + self.random.choice([
                 "limit=0", "limit=-1", "limit=101", "limit=99999999999999999999", "limit=1.0", "limit=x", "limit=%31%00",
                 "cursor=x", "cursor=" + "A" * 22, "cursor=%ff", "cursor=" + "A" * 3000, "member=a%20b", "model=" + "x" * 200, "model=%0a",
-                "from=yesterday", "from=2026-13-01", "to=2026-02-30", "from=2026-02-02&to=2026-02-01", "by=year", "by=%00",
+                "from=yesterday", "from=2026-13-01", "to=2026-02-30", "from=2026-02-02&to=2026-02-01", "by=hour&from=2026-02-02&to=2026-02-04", "by=hour&to=1970-01-01", "by=year", "by=%00",
                 "action=%c3%28", "x=" + "y" * 5000, "=", "&&&&", "=&=", "limit=1&limit=x"]),
             "account=" + self.random.choice([id for id in BAD_IDS if id not in DOTS]), self.text(1, 200, "abc=&%;+0123456789"),
         ])

@@ -275,7 +275,10 @@ def test_a_member_sees_its_own_usage_only(server):
         assert len(members(path, whole)) == 6
     summary = server.get("/api/credits/summary?by=member", key=token, public=True).json
     assert [(item["key"], item["requests"]) for item in summary["items"]] == [("user:1", 2)]
-    for path in ("/api/credits/usages?member=user:2", "/api/credits/summary?member=user:2"):
+    around = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds)) for seconds in (-3600, 3600)]
+    hours = server.get("/api/credits/summary?by=hour&from={}&to={}".format(*around), key=token, public=True).json
+    assert sum(item["requests"] for item in hours["items"]) == 2
+    for path in ("/api/credits/usages?member=user:2", "/api/credits/summary?member=user:2", "/api/credits/summary?by=hour&member=user:2"):
         assert server.get(path, key=token, public=True).status == 403
 
 

@@ -316,7 +316,7 @@ def ask_credits(ask, o):
     for path in ("/api/credits/transactions", "/api/credits/usages"):
         assert ask("GET", path, "app", 200, query=f"?account={account}&limit=1").json["nextCursor"]
         assert ask("GET", path, "app", 200, query=f"?account={account}").json["nextCursor"] is None
-    for by in ("day", "model", "member", "action"):
+    for by in ("day", "hour", "model", "member", "action"):
         ask("GET", "/api/credits/summary", "report", 200, query=f"?account={account}&by={by}")
 
 

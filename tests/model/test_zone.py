@@ -131,6 +131,18 @@ def next_unit(zone, second, unit):
     return high
 
 
+def test_hours():
+    """An hour ends when the clock shows a full hour, or is changed."""
+    def end(zone, second):
+        later = second + 1
+        while (later + offset(zone, later)) % 3600 and offset(zone, later) == offset(zone, second):
+            later += 1
+        return later
+
+    cases = draw(random.Random(SEED + 5))[:CASES // 16]
+    compare([f"next_hour {zone} {second * US + 5}" for zone, second in cases], [end(zone, second) * US for zone, second in cases])
+
+
 def test_days():
     cases = draw(random.Random(SEED + 2))[:CASES // 16]
     compare([f"next_day {zone} {second * US + 5}" for zone, second in cases],

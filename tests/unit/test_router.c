@@ -249,12 +249,29 @@ int reader_usages(struct db *d, struct arena *a, const struct account_key *key, 
 	return database_away ? -1 : 0;
 }
 
+int reader_hours(struct db *d, struct arena *a, const struct account_key *key, const struct reader_span *span,
+                 const int64_t *starts_us, int count, struct reader_sum **rows, int64_t *total_micros)
+{
+	(void)d;
+	(void)key;
+	spanned = *span;
+	*rows = arena_alloc(a, (size_t)count * sizeof(**rows));
+	assert_non_null(*rows);
+	assert_int_equal(starts_us[0], span->from_us);
+	for (int i = 0; i < count; i++)
+		(*rows)[i].name = "";
+	*total_micros = 0;
+	return database_away ? -1 : 0;
+}
+
 int reader_summary(struct db *d, struct arena *a, const struct account_key *key, const struct reader_span *span,
-                   enum reader_grouping by, int limit, struct reader_sum **rows, int *count, int64_t *total_micros)
+                   const struct zone *z, enum reader_grouping by, int limit, struct reader_sum **rows, int *count,
+                   int64_t *total_micros)
 {
 	(void)d;
 	(void)a;
 	(void)key;
+	(void)z;
 	(void)by;
 	(void)limit;
 	spanned = *span;
@@ -1134,7 +1151,13 @@ static void test_summary(void **state)
 	assert_int_equal(spanned.from_us, INT64_C(1793491200000000));
 	account.now_us = INT64_C(1798675200000000); /* 2026-12-31: the year ends within the month's length */
 	assert_int_equal(send_key(APP_KEY, "GET /api/credits/summary?account=a", ""), 200);
-	assert_int_equal(send_key(APP_KEY, "GET /api/credits/summary?account=a&by=hour", ""), 400);
+	assert_int_equal(send_key(APP_KEY, "GET /api/credits/summary?account=a&by=hour", ""), 200);
+	assert_int_equal(spanned.from_us, account.now_us);
+	assert_int_equal(spanned.to_us - spanned.from_us, INT64_C(86400000000));
+	assert_int_equal(
+		send_key(APP_KEY, "GET /api/credits/summary?account=a&by=hour&from=2026-11-01&to=2026-11-03", ""), 400);
+	assert_string_equal(text_at("field"), "from");
+	assert_int_equal(send_key(APP_KEY, "GET /api/credits/summary?account=a&by=minute", ""), 400);
 	assert_int_equal(send_key(APP_KEY, "GET /api/credits/summary?account=a&from=2026-11-02&to=2026-11-01", ""),
 	                 400);
 	assert_string_equal(text_at("field"), "to");

@@ -118,6 +118,43 @@ static void test_odd_instants(void **state)
 		       cases[i].instant);
 }
 
+static void test_hours(void **state)
+{
+	static const struct {
+		const char *zone, *instant, *hour;
+	} cases[] = {
+		{"UTC", "2026-12-31T23:00:00Z", "2027-01-01T00:00:00Z"},
+		{"UTC", "2026-12-31T23:59:59.999Z", "2027-01-01T00:00:00Z"},
+		{"Asia/Kathmandu", "2026-12-31T18:14:59Z", "2026-12-31T18:15:00Z"},
+		{"Europe/Paris", "2026-10-25T00:30:00Z", "2026-10-25T01:00:00Z"},
+		{"Europe/Paris", "2026-10-25T01:00:00Z", "2026-10-25T02:00:00Z"},
+		/* The clock is put back from two to half past one, and forward from two to half past two. */
+		{"Australia/Lord_Howe", "2026-04-04T14:00:00Z", "2026-04-04T15:00:00Z"},
+		{"Australia/Lord_Howe", "2026-04-04T15:00:00Z", "2026-04-04T15:30:00Z"},
+		{"Australia/Lord_Howe", "2026-10-03T15:30:00Z", "2026-10-03T16:00:00Z"},
+		{"America/St_Johns", "2010-11-07T02:30:30Z", "2010-11-07T02:31:00Z"},
+		{"America/St_Johns", "2010-11-07T02:31:00Z", "2010-11-07T03:30:00Z"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		expect(cases[i].zone, cases[i].instant, zone_next_hour(find(cases[i].zone), at(cases[i].instant)),
+		       cases[i].hour);
+}
+
+static void test_changes(void **state)
+{
+	const struct zone *z = find("Europe/Paris");
+	const int64_t change = at("2026-10-25T01:00:00Z");
+
+	(void)state;
+	assert_int_equal(zone_next_change(z, at("2026-06-01T00:00:00Z"), at("2026-12-01T00:00:00Z")), change);
+	assert_int_equal(zone_next_change(z, change - 1, change + 1), change);
+	assert_int_equal(zone_next_change(z, change - 1, change), change);
+	assert_int_equal(zone_next_change(z, change, change + 5), change + 5);
+	assert_int_equal(zone_next_change(find("UTC"), 1, change), change);
+}
+
 static void test_days_and_months(void **state)
 {
 	static const struct {
@@ -175,7 +212,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),        cmocka_unit_test(test_wall_clock),
-		cmocka_unit_test(test_odd_instants), cmocka_unit_test(test_days_and_months),
+		cmocka_unit_test(test_odd_instants), cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_hours),        cmocka_unit_test(test_days_and_months),
 		cmocka_unit_test(test_calendar),
 	};
 

@@ -5,6 +5,7 @@
  *   find ZONE                  -> its name, or none
  *   local ZONE time            -> what the clocks on the wall show
  *   instant ZONE local
+ *   next_hour ZONE time
  *   next_day ZONE time
  *   next_month ZONE time
  *   add_months local months
@@ -52,6 +53,8 @@ static int64_t answer_of_zone(const char *verb)
 		return zone_local(z, time_us);
 	if (strcmp(verb, "instant") == 0)
 		return zone_instant(z, time_us);
+	if (strcmp(verb, "next_hour") == 0)
+		return zone_next_hour(z, time_us);
 	if (strcmp(verb, "next_day") == 0)
 		return zone_next_day(z, time_us);
 	CHECK(strcmp(verb, "next_month") == 0);
