@@ -78,7 +78,8 @@ const look = css`
 	.notice.warn { background: var(--_warn-tint); color: var(--_warn); }
 	.notice.good { background: var(--_tint); color: var(--_good); }
 	.scroll { overflow-x: auto; }
-	table { border-collapse: collapse; width: 100%; }
+	/* A page without a doctype gives its tables no colour and no font of their surroundings. */
+	table { border-collapse: collapse; width: 100%; color: inherit; font: inherit; }
 	caption { text-align: start; color: var(--_muted); font-size: 0.875rem; padding-block-end: 0.5rem; }
 	th, td { text-align: start; padding: 0.6rem 0.75rem 0.6rem 0; border-block-end: 1px solid var(--_line); vertical-align: top; }
 	th { font-size: 0.8125rem; font-weight: 600; color: var(--_muted); }
