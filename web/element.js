@@ -178,7 +178,7 @@ export class OctroiElement extends LitElement {
 
 	#hear(news) {
 		if (news.refusal === undefined)
-			this.heard?.(news.answer);
+			this.heard?.(news.answer, news.turn);
 		else
 			this.tell(news.refusal);
 		// The last figures stay while the server is away.

@@ -1,8 +1,12 @@
 // The session of a page: whose token is sent, and what several elements read together.  A page shows one customer.
 const POLL_MS = 30_000;
+// An account at rest is asked for less and less often.
+const REST_MS = 120_000;
 // Everything else follows what this path tells, and is asked for by itself much more seldom.
 const LEADING = "/api/credits";
 const FOLLOW_MS = 600_000;
+// Use alone is followed no more often than this: an account in use changes with every reading.
+const USED_MS = 180_000;
 const RETRY_FIRST_MS = 1_000;
 const RETRY_LAST_MS = 30_000;
 const TIMEOUT_MS = 30_000;
@@ -93,7 +97,7 @@ class Session extends EventTarget {
 	}
 
 	refresh() {
-		this.#watched.forEach((watched) => watched.load());
+		this.#watched.forEach((watched) => watched.load(true));
 	}
 
 	reload(path) {
@@ -106,6 +110,8 @@ class Session extends EventTarget {
 	}
 }
 
+let turns = 0;
+
 class Watched {
 	#listeners = new Set();
 	#last;
@@ -113,6 +119,11 @@ class Watched {
 	#run = 0;
 	#failures = 0;
 	#told;
+	#used;
+	#turn;
+	#turned = 0;
+	#seen;
+	#wait = POLL_MS;
 
 	constructor(owner, path, lang) {
 		Object.assign(this, {owner, path, lang});
@@ -136,16 +147,20 @@ class Watched {
 		return false;
 	}
 
-	async load() {
+	// eager: a person has come back to the page, who is told of use at once.
+	async load(eager = false) {
 		const run = ++this.#run;
-		let wait = this.path === LEADING ? POLL_MS : FOLLOW_MS;
+		let wait = FOLLOW_MS;
 		clearTimeout(this.#timer);
 		try {
 			const answer = await this.owner.ask(this.path, {lang: this.lang});
 			this.#failures = 0;
-			this.#tell(run, {answer});
+			const turned = this.path === LEADING && run === this.#run && this.#lead(answer, eager);
 			if (this.path === LEADING)
-				this.#lead(answer);
+				wait = this.#wait;
+			this.#tell(run, {answer, turn: this.#turn});
+			if (turned)
+				this.owner.follow();
 		} catch (refusal) {
 			wait = this.#pause(refusal);
 			this.#tell(run, {refusal});
@@ -154,13 +169,24 @@ class Watched {
 			this.#timer = setTimeout(() => document.hidden ? this.#later() : this.load(), wait);
 	}
 
-	// A hold that comes and goes changes nothing that the other paths tell.
-	#lead(answer) {
-		const told = JSON.stringify([answer.balanceMicros, answer.status, answer.plan, answer.limits, answer.statement, answer.members,
-			answer.transactions?.[0]?.id, answer.usages?.[0]?.id]);
-		if (this.#told !== undefined && this.#told !== told)
-			this.owner.follow();
+	// Whether the other paths are to be asked anew: the account has changed since the answer that they followed last.  Each
+	// such answer has a turn of its own, by which elements that ask for themselves see the same.  A hold that comes and goes
+	// changes nothing that the other paths tell.
+	#lead(answer, eager) {
+		const told = JSON.stringify([answer.status, answer.low, answer.plan, answer.members, answer.transactions?.[0]?.id]);
+		const used = JSON.stringify([answer.balanceMicros, answer.limits, answer.statement, answer.usages?.[0]?.id]);
+		const late = eager || Date.now() - this.#turned >= USED_MS;
+		const first = this.#turn === undefined;
+		const rests = !eager && told + used === this.#seen;
+		this.#wait = rests ? Math.min(2 * this.#wait, REST_MS) : POLL_MS;
+		this.#seen = told + used;
+		if (told === this.#told && (used === this.#used || !late))
+			return false;
 		this.#told = told;
+		this.#used = used;
+		this.#turned = Date.now();
+		this.#turn = ++turns;
+		return !first;
 	}
 
 	#later() {

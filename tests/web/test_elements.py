@@ -1,11 +1,18 @@
 """Each element alone in a bare page, and what it shows of accounts in trouble."""
 
+import pathlib
+import sys
+
 import guard
 import plans
 import pytest
 from octroi import wait_until
 from browser import keep_picture
 from test_billing import clean, link, use
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
+
+import pages  # noqa: E402
 
 ELEMENTS = {
     "octroi-balance": "€11.99", "octroi-topup": "Continue to payment", "octroi-plan": None, "octroi-usage": "in the last 30 days",
@@ -225,7 +232,7 @@ def test_removed_member_is_told_once(nginx, browser, lang, sentence):
 
 
 def test_page_that_waits_asks_for_little(nginx, browser):
-    """One request every 30 s; limits and diagnosis when that tells of a change."""
+    """One request every 30 s, less often at rest; all others when that tells of a change, after use every three minutes."""
     account = nginx.account(funds_micros=1_000_000)
     browser.open(link(nginx, account))
     browser.reads("Nothing yet.")
@@ -233,18 +240,35 @@ def test_page_that_waits_asks_for_little(nginx, browser):
         const fetch = window.fetch; window.fetch = (path, ...more) => { window.asked.push(String(path).split("?")[0]); return fetch(path, ...more); };
         const set = window.setTimeout; window.setTimeout = (call, ms) => { window.timers.push([call, ms]); return set(() => undefined, 0); };
         document.dispatchEvent(new Event("visibilitychange"));""")
-    wait_until(lambda: len([t for t in browser.run("return window.timers.map((t) => t[1])") if t >= 30_000]) >= 3, 20, "the next polls")
+    wait_until(lambda: len([t for t in browser.run("return window.timers.map((t) => t[1])") if t >= 30_000]) >= 1 + len(pages.FOLLOWED), 20, "the next polls")
     waits = browser.run("return window.timers.map((t) => t[1]).filter((ms) => ms >= 1000)")
-    assert waits.count(30_000) == 1 and set(waits) <= {30_000, 600_000}, waits
-    poll = "window.asked = []; window.timers.find((t) => t[1] === 30000)[0]()"
-    browser.run(poll)
-    wait_until(lambda: browser.run("return window.asked"), 10, "a poll")
-    wait_until(lambda: browser.run("return window.timers.filter((t) => t[1] === 30000).length") == 2, 10, "its answer")
-    assert browser.run("return window.asked") == ["/api/credits"]
+    seconds = {1000 * pages.POLL_SECONDS: 1, 1000 * pages.FOLLOW_SECONDS: len(pages.FOLLOWED)}
+    assert {ms: waits.count(ms) for ms in waits} == seconds
+    waits = [1000 * pages.POLL_SECONDS * 2 ** n for n in range(3)]
+    assert waits[-1] == 1000 * pages.REST_SECONDS
+    timers = "const waits = arguments[0]; const polls = window.timers.filter((t) => waits.includes(t[1]));"
+
+    def polled():
+        """A poll's own question, and those that follow its answer; after it, how long the page waits."""
+        before = browser.run(timers + "return polls.length", waits)
+        browser.run(timers + "window.asked = []; polls.at(-1)[0]()", waits)
+        wait_until(lambda: browser.run(timers + "return polls.length", waits) == before + 1, 10, "its answer")
+        return browser.run("return window.asked"), browser.run(timers + "return polls.at(-1)[1]", waits)
+
+    followed, used = [{path.split("?")[0] for path in paths} for paths in (pages.FOLLOWED, pages.USED)]
+    assert [polled() for _ in range(3)] == [([pages.LEADING], wait) for wait in (waits[1], waits[2], waits[2])]
+    use(nginx, account)
+    assert polled() == ([pages.LEADING], waits[0]), "use a moment after everything was asked"
+    browser.run(f"const now = Date.now() + {pages.USED_SECONDS * 1000}; Date.now = () => now;")
+    polled()
+    wait_until(lambda: set(browser.run("return window.asked")) == {pages.LEADING} | followed | used, 15, "all that follows use")
+    wait_until(lambda: len(browser.run("return window.asked")) == 1 + len(pages.FOLLOWED) + len(pages.USED), 15, "each once")
+    use(nginx, account)
+    assert polled() == ([pages.LEADING], waits[0]), "again"
     nginx.fund(account, 1_000_000)
-    browser.run(poll)
-    browser.reads("€2.00")
-    wait_until(lambda: {"/api/credits/settings", "/api/credits/diagnosis"} <= set(browser.run("return window.asked")), 15, "what follows")
+    polled()
+    wait_until(lambda: followed < set(browser.run("return window.asked")), 15, "a movement is followed at once")
+    browser.reads("€1.99")
 
 
 def test_credit_that_expires_is_told(nginx, browser):

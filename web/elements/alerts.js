@@ -21,18 +21,17 @@ class Alerts extends OctroiElement {
 		input, select { inline-size: min(100%, 24rem); }
 	`];
 
-	heard(c) {
+	heard(c, turn) {
 		this.mayRead = c.member === undefined || c.member.role === "manager";
-		const newest = `${c.transactions[0]?.id} ${c.usages[0]?.id} ${c.balanceMicros}`;
-		if (this.mayRead && newest !== this.newest)
+		if (this.mayRead && turn !== this.turn)
 			this.load(null);
-		this.newest = newest;
+		this.turn = turn;
 	}
 
 	async load(cursor) {
 		const page = await this.ask(`/api/credits/alerts?limit=10${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`);
 		if (page === undefined) {
-			this.newest = undefined;
+			this.turn = undefined;
 			return;
 		}
 		this.refused = undefined;

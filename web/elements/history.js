@@ -76,13 +76,13 @@ class History extends OctroiElement {
 		this.lines = {};
 	}
 
-	heard(answer) {
+	heard(answer, turn) {
 		this.account = answer;
-		// The overview has the newest rows: another one at the top means that the first page is out of date.
-		const newest = `${answer.transactions[0]?.id} ${answer.usages[0]?.id}`;
-		if (newest !== this.newest && (this.pages.length <= 1 || this.newest === undefined))
+		// Another state of what the tab lists: the first page is out of date.
+		const states = {transactions: answer.transactions[0]?.id ?? "", usages: turn};
+		if (states[this.tab] !== this.states?.[this.tab] && (this.pages.length <= 1 || this.states === undefined))
 			this.load(true);
-		this.newest = newest;
+		this.states = states;
 	}
 
 	async load(first) {

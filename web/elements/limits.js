@@ -5,7 +5,8 @@ import {bar} from "../bar.js";
 const WINDOWS = ["daily", "monthly"];
 
 class Limits extends OctroiElement {
-	static path = "/api/credits/settings";
+	// <octroi-members> asks the same: one request is for both.
+	static path = "/api/credits/settings?limit=100";
 	static properties = {edits: {state: true}, busy: {state: true}, refused: {state: true}, saved: {state: true}};
 	static styles = [OctroiElement.styles, css`
 		.limit { display: grid; gap: 0.35rem; }

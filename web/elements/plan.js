@@ -10,12 +10,12 @@ class Plan extends OctroiElement {
 
 	static properties = {grants: {state: true}};
 
-	// Grants change with movements and usages.
-	async heard(c) {
-		const newest = `${c.transactions[0]?.id} ${c.usages[0]?.id}`;
-		const asked = newest === this.newest || (c.member !== undefined && c.member.role !== "manager");
-		this.newest = newest;
-		if (!asked)
+	// Grants come with movements; use changes those that are there.
+	async heard(c, turn) {
+		const moved = c.transactions[0]?.id ?? "";
+		const changed = moved !== this.moved || (turn !== this.turn && this.grants?.length > 0);
+		Object.assign(this, {moved, turn});
+		if (changed && (c.member === undefined || c.member.role === "manager"))
 			this.grants = (await this.ask("/api/credits/grants"))?.items.filter((g) => g.expiresAt !== null) ?? this.grants;
 	}
 

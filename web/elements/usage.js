@@ -87,12 +87,11 @@ class Usage extends OctroiElement {
 			this.sizes.observe(figure);
 	}
 
-	heard(answer) {
+	heard(answer, turn) {
 		this.zone = known(answer.timeZone);
-		const newest = answer.usages[0]?.id;
-		if (this.summary === undefined || this.refused !== undefined || newest !== this.newest)
+		if (this.summary === undefined || this.refused !== undefined || turn !== this.turn)
 			this.load();
-		this.newest = newest;
+		this.turn = turn;
 	}
 
 	async load() {
