@@ -39,6 +39,7 @@ MEASUREMENTS = {
     "credits": measures.credits,
     "one-connection": measures.one_connection,
     "alerts": measures.alerts,
+    "pages": measures.pages,
     "memory": measures.memory,
     "instructions": instructions.measure,
     "growth": growth.measure,
@@ -92,6 +93,7 @@ def parse(arguments=None):
     parser.add_argument("--accounts", type=int, default=100_000)
     parser.add_argument("--connections", default="16,64,256")
     parser.add_argument("--singles", type=int, default=300, help="requests of each kind and round, one after the other")
+    parser.add_argument("--pages", type=int, default=1000, help="billing pages that are open")
     parser.add_argument("--memory-requests", type=int, default=2_000_000)
     parser.add_argument("--instruction-requests", type=int, default=300)
     parser.add_argument("--grown-accounts", type=int, default=1_000_000)

@@ -1,15 +1,27 @@
 """Measurements.  Each function takes a Bench (bench.py), prints what it finds and keeps it as JSON."""
 
+import contextlib
+import json
+import os
 import pathlib
 import statistics
+import subprocess
+import sys
+import time
 
 import costs
 import load
 import single
+from pages import USED_SECONDS
 
+HERE = pathlib.Path(__file__).resolve().parent
 CREDITS_CONNECTIONS = 64
 ALERTING_CONNECTIONS = 64
 ALERTING_ACCOUNTS = 2_000  # each is used a few times in a measurement
+PAGES_CONNECTIONS = 64
+PAGES_ALONE_SECONDS = 10
+PAGES_FEW = 10
+PAGES_USAGES = 10  # of each account: as many as GET /api/credits shows
 MEMORY_CONNECTIONS = 256
 MEMORY_STEP = 100_000  # requests between two looks
 PARTS = ("octroi", "php", "null", "mariadbd", "nginx", "wrk")
@@ -103,6 +115,74 @@ def alerts(bench):
         show_row(row)
     print(f"rate {ratio:.2f}, processor time {processor:.2f} of that without alerts", flush=True)
     bench.keep("alerts", {"rows": rows, "alerts": max(told), "ratio": ratio, "processor_ratio": processor})
+
+
+def tokens_of(o, accounts):
+    return [o.post("/api/tokens", {"account": f"bench:{i}", "ttlSeconds": 900}, key="app").json["token"] for i in accounts]
+
+
+@contextlib.contextmanager
+def open_pages(bench, tokens, found, used=False):
+    """While the billing page of each token is open (pages.py); what the pages asked is added to found."""
+    with subprocess.Popen([sys.executable, str(HERE / "pages.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        print(json.dumps({"url": bench.o.url, "tokens": tokens, "used": used}), file=process.stdin, flush=True)
+        assert process.stdout.readline() == "open\n"
+        yield
+        process.stdin.close()
+        found.append(json.loads(process.stdout.read()))
+    follow = found[-1]["seconds"] * len(tokens) / USED_SECONDS
+    bench.bad += sum(count for status, count in found[-1]["statuses"].items() if status not in ("200", "429"))
+    bench.bad += used and follow > PAGES_FEW and found[-1]["changes"] == 0  # it would be a figure of no use
+
+
+def pages(bench):
+    """authorize and settle beside open billing pages: of accounts at rest, and of those that are being used."""
+    side, count = bench.sides["octroi"], min(bench.options.pages, bench.options.accounts // 2)
+    served, asked = 0, {"at rest": [], "in use": []}
+    while served < 2 * count * PAGES_USAGES * 2:  # two requests each
+        served += bench.load(side, PAGES_CONNECTIONS, 2 * count).requests
+
+    tokens = tokens_of(bench.o, range(1, 2 * count + 1))
+
+    def run(name, shown, used):
+        with open_pages(bench, shown, asked[name], used):
+            return bench.load(side, PAGES_CONNECTIONS, count)
+
+    alone = pages_alone(bench, side, tokens[count:])
+    found = load.in_turn(bench.options.rounds, {
+        "none": lambda: bench.load(side, PAGES_CONNECTIONS, count),
+        "at rest": lambda: run("at rest", tokens[count:], False), "in use": lambda: run("in use", tokens[:count], True)})
+    rows = [{**row_of(name, count, PAGES_CONNECTIONS, found, runs, None, None), "pages": count * (name != "none"),
+             "ratio": load.ratio(runs, found["none"]), "processor_ratio": processor_ratio(found, runs, "none"),
+             **polled(asked.get(name, ()))} for name, runs in found.items()]
+    show_head(f"authorize and settle beside {count} open billing pages")
+    for row in rows:
+        show_row(row)
+        print(f"{'':>10} rate {row['ratio']:.2f}, processor time {row['processor_ratio']:.2f} of that without pages;"
+              f" pages ask {row['asked']:.1f} a second, p50 {row['asked_p50_ms']:.1f} ms", flush=True)
+    print(f"without the guard's load the pages take {alone['processor']:.1%} of the processors for {alone['asked']:.1f} requests a second", flush=True)
+    bench.keep("pages", {"rows": rows, "pages": asked, "alone": alone})
+
+
+def pages_alone(bench, side, tokens):
+    """The share of all processors' time that open pages of accounts at rest take, beyond that without; not the pages' own."""
+    def share():
+        began, spent = time.monotonic(), costs.cpu_seconds(side.parts)
+        time.sleep(PAGES_ALONE_SECONDS)
+        taken = sum(costs.cpu_seconds(side.parts).values()) - sum(spent.values())
+        return taken / (time.monotonic() - began) / os.cpu_count()
+
+    found, idle = [], share()
+    with open_pages(bench, tokens, found):
+        beside = share()
+    return {"processor": beside - idle, "idle": idle, **polled(found)}
+
+
+def polled(runs):
+    """Requests of open pages: how many a second, and how long they take."""
+    asked = sum(sum(run["asked"].values()) for run in runs)
+    return {"asked": round(asked / (sum(run["seconds"] for run in runs) or 1), 1),
+            "asked_p50_ms": statistics.median(run["p50_ms"] for run in runs) if runs else 0.0}
 
 
 def data_directory(o):

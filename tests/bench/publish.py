@@ -105,6 +105,13 @@ def show_memory(data):
         f"\n\n{found['connections']} connections; at most {number(found['most_kib'] / 1024, 1)} MiB." + origin(found))
 
 
+def show_pages(data):
+    found = data["pages"]
+    return table(("accounts of the pages", "pages", "their requests/s", "guard, requests/s", "p50 ms", "p99 ms", "rate to none", "processor time to none"), [
+        (row["side"], row["pages"] or "", number(row["asked"], 1) if row["pages"] else "", number(row["rate"]), number(row["p50_ms"], 2),
+         number(row["p99_ms"], 2), number(row["ratio"], 2), number(1 / row["processor_ratio"], 2)) for row in found["rows"]]) + origin(found)
+
+
 def show_growth(data):
     found = data["growth"]
     rows = [(figure["what"], figure["connections"], number(figure["small"]["rate"]), number(figure["grown"]["rate"]),
@@ -129,6 +136,7 @@ TABLES = {
     "credits": (("credits",), show_credits),
     "instructions": (("instructions",), show_instructions),
     "memory": (("memory",), show_memory),
+    "pages": (("pages",), show_pages),
     "growth": (("growth",), show_growth),
 }
 

@@ -145,7 +145,7 @@ def test_short_run(tmp_path):
             (build / path.name).symlink_to(path)
     environment = {**os.environ, "OCTROI_BUILD": str(build)}
     names = ("null", "one by one", "octroi", *(("php",) if sides.php_fpm() else ()))
-    subprocess.run([str(HERE / "bench.py"), "--only", "guard,credits,one-connection,alerts,memory", "--sides", ",".join(names),
+    subprocess.run([str(HERE / "bench.py"), "--only", "guard,credits,one-connection,alerts,pages,memory", "--sides", ",".join(names),
                     "--seconds", "1", "--rounds", "1", "--accounts", "50", "--connections", "4", "--singles", "5",
                     "--memory-requests", "1"], env=environment, check=True, timeout=300)
     rows = json.loads((build / "bench" / "guard.json").read_text())["rows"]
@@ -153,6 +153,10 @@ def test_short_run(tmp_path):
     assert all(row["requests"] > 0 and row["refused"] == row["broken"] == 0 for row in rows)
     alerts = json.loads((build / "bench" / "alerts.json").read_text())
     assert alerts["alerts"] == 50 and alerts["ratio"] > 0
+    found = json.loads((build / "bench" / "pages.json").read_text())
+    assert [(row["side"], row["pages"], row["ratio"] > 0) for row in found["rows"]] == [("none", 0, True), ("at rest", 25, True), ("in use", 25, True)]
+    for name, runs in found["pages"].items():
+        assert all(run["pages"] == 25 and set(run["statuses"]) == {"200"} and set(run["asked"]) >= {"/api/credits"} for run in runs), name
     page = tmp_path / "BENCHMARKS.md"
     shutil.copy(HERE.parents[1] / "BENCHMARKS.md", page)
     subprocess.run([str(HERE / "publish.py"), "--into", str(page)], env=environment, check=True, timeout=60)
