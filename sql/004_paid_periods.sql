@@ -396,6 +396,14 @@ ALTER TABLE usages
   ADD COLUMN IF NOT EXISTS incomplete TINYINT NOT NULL DEFAULT 0,
   ADD COLUMN IF NOT EXISTS reported TINYINT NOT NULL DEFAULT 0;
 
+-- ---- keys -----------------------------------------------------------------------------------------------
+
+-- A key of scope meter is bound to an account, and to a member of it unless member is empty.  0: it never expires.
+ALTER TABLE api_keys
+  ADD COLUMN IF NOT EXISTS account VARCHAR(128) NOT NULL DEFAULT '',
+  ADD COLUMN IF NOT EXISTS member VARCHAR(128) NOT NULL DEFAULT '',
+  ADD COLUMN IF NOT EXISTS expires_at_us BIGINT NOT NULL DEFAULT 0;
+
 -- ---- end ------------------------------------------------------------------------------------------------
 
 INSERT INTO schema_versions (version) VALUES (4);

@@ -435,7 +435,9 @@ static int take_key(struct ask *q, const struct db_row *row, void *out)
 	k->id = db_int(row, 0);
 	memcpy(k->digest, row->field[1], sizeof(k->digest));
 	k->scope = ask_text(q, row, 2);
-	return k->scope != NULL ? 0 : -1;
+	k->account = ask_text(q, row, 3);
+	k->member = ask_text(q, row, 4);
+	return k->scope != NULL && k->account != NULL && k->member != NULL ? 0 : -1;
 }
 
 /* Reads all keys.  The array doubles when it is full; the arena keeps the smaller ones until it is reset. */
@@ -471,7 +473,8 @@ int reader_keys(struct db *d, struct arena *a, struct reader_key **rows, int *co
 	*rows = NULL;
 	*count = 0;
 	ask_init(&q, d, a);
-	sql_literal(&q.sql, "SELECT id,digest,scope FROM api_keys WHERE revoked_at_us=0");
+	sql_literal(&q.sql, "SELECT id,digest,scope,account,member FROM api_keys WHERE revoked_at_us=0"
+	                    " AND (expires_at_us=0 OR expires_at_us>" SQL_NOW_US ")");
 	if (ask_send(&q) == 0)
 		result = read_key_rows(&q, rows, count);
 	return ask_end(&q, result);

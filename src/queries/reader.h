@@ -74,8 +74,9 @@ struct reader_key {
 	int64_t id;
 	unsigned char digest[32];
 	const char *scope;
+	const char *account, *member; /* of a key of scope meter; else "" */
 };
-/* All keys in force. */
+/* All keys in force: neither revoked nor expired. */
 int reader_keys(struct db *d, struct arena *a, struct reader_key **rows, int *count);
 
 /* For readiness and metrics. */

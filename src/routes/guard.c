@@ -9,6 +9,7 @@
 #include "routes/api/parse.h"
 #include "routes/api/render.h"
 #include "routes/api/steps.h"
+#include "routes/auth/auth.h"
 #include "routes/counted.h"
 #include "routes/routes.h"
 
@@ -22,6 +23,7 @@
 #define BATCH_TTL_MAX_SECONDS (8 * 86400) /* providers answer a batch within a day, and keep it for more */
 #define SETTLEMENTS_MAX 500
 #define BYTES_MAX (COUNTS_MAX * 16)
+#define METER_KEY_MAX 512 /* longer than any key: an application may have given another service's */
 
 static const char *or_empty(const char *text)
 {
@@ -30,17 +32,20 @@ static const char *or_empty(const char *text)
 
 /* ---- what several requests have in common ---------------------------------------------------- */
 
+static void set_account(struct call *c, struct command *command, const char *account)
+{
+	command->account_id = account;
+	command->account = id_account_key(account, strlen(account));
+	c->account = account;
+}
+
 static void parse_who(struct parse *p, struct call *c, struct command *command)
 {
 	const char *account = parse_account(p, "account");
 
-	parse_need(p, "account");
 	command->member = or_empty(parse_account(p, "member"));
-	if (account == NULL)
-		return;
-	command->account_id = account;
-	command->account = id_account_key(account, strlen(account));
-	c->account = account;
+	if (account != NULL)
+		set_account(c, command, account);
 }
 
 static void parse_labels(struct parse *p, struct command_labels *labels)
@@ -83,9 +88,11 @@ static void submit_parsed(struct call *c, struct command *command, call_finish *
 /* ---- authorize ------------------------------------------------------------------------------- */
 
 static const char *const authorize_members[] = {
-	"account",        "member",     "requestId",       "model",  "models",     "action",      "quantity",
-	"inputTokens",    "inputBytes", "maxOutputTokens", "fit",    "fitMinimum", "ttlSeconds",  "byok",
-	"conversationId", "messageId",  "metadata",        "counts", "variant",    "serviceTier", NULL,
+	"account",   "member",     "requestId",   "model",      "models",
+	"action",    "quantity",   "inputTokens", "inputBytes", "maxOutputTokens",
+	"fit",       "fitMinimum", "ttlSeconds",  "byok",       "conversationId",
+	"messageId", "metadata",   "counts",      "variant",    "serviceTier",
+	"meterKey",  NULL,
 };
 
 static void parse_model_list(struct parse *p, struct command *command)
@@ -145,12 +152,25 @@ static void parse_tokens(struct parse *p, const struct config *config, struct co
 	command->authorize.max_output_tokens = output;
 }
 
-static void parse_authorize(struct parse *p, struct call *c, struct command *command)
+/* Reads the account and the member, and returns the key of scope meter that may stand for them; NULL without one. */
+static const char *parse_payer(struct parse *p, struct call *c, struct command *command)
 {
+	const char *key = parse_bytes(p, "meterKey", METER_KEY_MAX);
+
+	parse_who(p, c, command);
+	if (key == NULL && command->account_id == NULL)
+		parse_need(p, "account");
+	return key;
+}
+
+/* Returns the key of scope meter, NULL without one. */
+static const char *parse_authorize(struct parse *p, struct call *c, struct command *command)
+{
+	const char *key;
 	int ttl_max_seconds;
 
 	parse_record(p, c->request, c->body, authorize_members);
-	parse_who(p, c, command);
+	key = parse_payer(p, c, command);
 	command->request_id = parse_repeat(p);
 	parse_item(p, command);
 	parse_tokens(p, c->config, command);
@@ -161,6 +181,26 @@ static void parse_authorize(struct parse *p, struct call *c, struct command *com
 	command->authorize.ttl_us = parse_ttl(p, c->config->hold_ttl_seconds, ttl_max_seconds);
 	command->authorize.byok = parse_providers(p, "byok");
 	parse_labels(p, &command->authorize.labels);
+	return key;
+}
+
+/* Resolves the key that the application gave to the meter into its account and its member.  The body's own, if given,
+ * may only agree: otherwise a key would open another account. */
+static enum outcome take_meter_key(struct parse *p, struct call *c, struct command *command, const char *key)
+{
+	struct auth_bound bound = {.account = NULL};
+	const enum outcome outcome = auth_meter_key(c->auth, c->request, key, &bound);
+
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	if (command->account_id != NULL && strcmp(command->account_id, bound.account) != 0)
+		parse_wrong(p, "account", PARSE_OF_KEY);
+	if (command->member[0] != '\0' && strcmp(command->member, bound.member) != 0)
+		parse_wrong(p, "member", PARSE_OF_KEY);
+	command->member = bound.member;
+	if (parse_ok(p))
+		set_account(c, command, bound.account);
+	return OUTCOME_OK;
 }
 
 /* The hold as authorize and extend answer it; item is the model or action it is for. */
@@ -201,12 +241,19 @@ static void finish_authorize(struct call *c)
 void guard_authorize(struct call *c)
 {
 	struct command *command = call_command(c, COMMAND_AUTHORIZE);
+	enum outcome outcome = OUTCOME_OK;
+	const char *key;
 	struct parse p;
 
 	if (command == NULL)
 		return;
-	parse_authorize(&p, c, command);
-	submit_parsed(c, command, finish_authorize, &p);
+	key = parse_authorize(&p, c, command);
+	if (key != NULL && parse_ok(&p))
+		outcome = take_meter_key(&p, c, command, key);
+	if (outcome != OUTCOME_OK)
+		render_outcome(c, outcome);
+	else
+		submit_parsed(c, command, finish_authorize, &p);
 }
 
 /* ---- settle ---------------------------------------------------------------------------------- */
@@ -580,6 +627,7 @@ static const char *const charge_members[] = {
 static void parse_charge(struct parse *p, struct call *c, struct command *command)
 {
 	parse_record(p, c->request, c->body, charge_members);
+	parse_need(p, "account");
 	parse_who(p, c, command);
 	command->request_id = parse_repeat(p);
 	parse_need(p, "action");

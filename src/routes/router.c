@@ -428,7 +428,7 @@ static void serve(struct call *c)
 	}
 	route = &routes[c->route];
 	c->gate = route->caller == CALLER_GATE;
-	outcome = auth_admit(c->router->auth, route->caller, c);
+	outcome = auth_admit(c->auth, route->caller, c);
 	if (outcome != OUTCOME_OK)
 		render_outcome(c, outcome);
 	else
@@ -510,6 +510,7 @@ static struct call *call_new(struct router *r, const struct request *request, st
 		.request = request,
 		.response = response,
 		.router = r,
+		.auth = r->auth,
 		.metrics = r->metrics,
 		.edge = __atomic_load_n(&r->edge, __ATOMIC_ACQUIRE),
 		.config = r->options.config,

@@ -102,12 +102,15 @@ def known(o, own):
         assert made.status == 200, made
         return made.json["token"]
 
+    meter = json.loads(o.ctl("key", "create", "--scope", "meter", "--account", own, "--json").stdout)["key"]
     return [
         *(Caller(scope, scope, bearer(o.keys[scope])) for scope in ("guard", "app", "admin", "report")),
         Caller("guard by the other header", "guard", {"X-Octroi-Key": o.keys["guard"]}),
         Caller("operator", "operator", bearer(jwt(TOKEN_SECRET, aud="octroi-admin"))),
         Caller("browser", "browser", bearer(token(account=own)), account=own),
         Caller("browser of a member", "browser", bearer(token(account=own, member="user:1")), account=own, member="user:1"),
+        Caller("meter", "meter", bearer(meter)),
+        Caller("meter by the other header", "meter", {"X-Octroi-Key": meter}),
     ]
 
 

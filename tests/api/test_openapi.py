@@ -174,7 +174,7 @@ def request_schema(contract, handler):
         if operation["operationId"] == handler:
             schema = operation["requestBody"]["content"]["application/json"]["schema"]
             schema, _ = contract.resolve(schema, "")
-            return contract.resolve(schema["anyOf"][0], "")[0] if "anyOf" in schema else schema
+            return contract.resolve(schema["anyOf"][0], "")[0] if "properties" not in schema else schema
     raise AssertionError(handler)
 
 

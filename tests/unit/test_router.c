@@ -177,6 +177,7 @@ int reader_keys(struct db *d, struct arena *a, struct reader_key **rows, int *co
 	for (int i = 0; i < *count; i++) {
 		(*rows)[i].id = i + 1;
 		(*rows)[i].scope = scopes[i];
+		(*rows)[i].account = (*rows)[i].member = "";
 		digest_sha256(keys[i], strlen(keys[i]), (*rows)[i].digest);
 	}
 	return 0;

@@ -7,6 +7,8 @@
 
 int setup_key(struct setup *S)
 {
+	static const struct key_terms terms = {
+		.scope = "guard", .label = "octroictl setup", .account = "", .member = ""};
 	struct buf sql;
 	struct key made;
 	int64_t keys = 0; /* a dry run has none: there may be no tables */
@@ -25,7 +27,7 @@ int setup_key(struct setup *S)
 	setup_say(S, SETUP_MADE, "API key of scope guard, for the application (shown once, below)");
 	if (S->dry_run)
 		return CTL_OK;
-	if (ctl_key_make(S->ctl, "guard", "octroictl setup", &made) != CTL_OK)
+	if (ctl_key_make(S->ctl, &terms, &made) != CTL_OK)
 		return CTL_FAILED;
 	(void)snprintf(S->key, sizeof(S->key), "%s", made.text);
 	return CTL_OK;

@@ -17,6 +17,7 @@
 #include "ledger/ledger.h"
 #include "ledger/names.h"
 
+struct auth;
 struct edge;
 struct reader_account;
 struct metrics;
@@ -28,12 +29,13 @@ struct call;
 /* Renders the answer of a command of the call that the ledger answered with OK. */
 typedef void call_finish(struct call *c);
 
-enum scope { SCOPE_NONE, SCOPE_GUARD, SCOPE_APP, SCOPE_ADMIN, SCOPE_REPORT, SCOPE_BROWSER, SCOPE_SERVER };
+enum scope { SCOPE_NONE, SCOPE_GUARD, SCOPE_APP, SCOPE_ADMIN, SCOPE_REPORT, SCOPE_METER, SCOPE_BROWSER, SCOPE_SERVER };
 
 struct call {
 	const struct request *request;
 	struct response *response;
 	struct router *router;
+	struct auth *auth;
 	struct metrics *metrics;
 	struct edge *edge; /* NULL until it runs */
 	const struct config *config;

@@ -16,6 +16,7 @@
 #include "routes/auth/token.h"
 
 #define KEY_PREFIX "oct_"
+#define METER_KEY_PREFIX KEY_PREFIX "meter_"
 #define BEARER "Bearer "
 
 #define KEYS_BYTES_MAX ((size_t)64 * 1024 * 1024)
@@ -39,6 +40,14 @@ struct key {
 	unsigned char digest[DIGEST_BYTES];
 	int64_t id;
 	enum scope scope;
+	const char *account, *member; /* of a key of scope meter, in the copy's arena; else "" */
+};
+
+/* A copy of api_keys. */
+struct key_copy {
+	struct arena *arena; /* NULL: none was read yet */
+	struct key *keys;    /* sorted by digest */
+	size_t count;
 };
 
 struct auth {
@@ -49,8 +58,7 @@ struct auth {
 	struct lock lock;
 	struct signal_cond done; /* a thread has ended reading, well or not */
 	/* Guarded by lock. */
-	struct key *keys; /* sorted by digest */
-	size_t key_count;
+	struct key_copy copy;
 	bool loaded;
 	int64_t loaded_us; /* when reading began: the copy holds all keys of that moment */
 	bool reading;
@@ -127,7 +135,7 @@ void auth_free(struct auth *a)
 	cond_destroy(&a->done);
 	lock_destroy(&a->lock);
 	jwks_free(a->jwks);
-	free(a->keys);
+	arena_free(a->copy.arena);
 	free(a);
 }
 
@@ -139,10 +147,8 @@ static enum scope scope_of(const char *name)
 		const char *name;
 		enum scope scope;
 	} scopes[] = {
-		{"guard", SCOPE_GUARD},
-		{"app", SCOPE_APP},
-		{"admin", SCOPE_ADMIN},
-		{"report", SCOPE_REPORT},
+		{"guard", SCOPE_GUARD},   {"app", SCOPE_APP},     {"admin", SCOPE_ADMIN},
+		{"report", SCOPE_REPORT}, {"meter", SCOPE_METER},
 	};
 
 	for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++)
@@ -159,30 +165,30 @@ static int compare_keys(const void *one, const void *other)
 	return memcmp(a->digest, b->digest, sizeof(a->digest));
 }
 
-/* 0 with the keys, sorted, to be freed; -1 on a fault. */
-static int read_keys(struct db *d, struct key **keys, size_t *count)
+/* 0 with the keys, sorted; -1 on a fault.  In both cases the copy's arena is to be freed. */
+static int read_keys(struct db *d, struct key_copy *copy)
 {
-	struct arena *arena = arena_new(KEYS_BYTES_MAX);
 	struct reader_key *rows = NULL;
 	int row_count = 0;
-	int result = -1;
 
-	if (arena == NULL || reader_keys(d, arena, &rows, &row_count) < 0)
-		goto done;
-	*count = (size_t)row_count;
-	*keys = calloc(*count + 1, sizeof(**keys));
-	if (*keys == NULL)
-		goto done;
-	for (size_t i = 0; i < *count; i++) {
-		memcpy((*keys)[i].digest, rows[i].digest, sizeof((*keys)[i].digest));
-		(*keys)[i].id = rows[i].id;
-		(*keys)[i].scope = scope_of(rows[i].scope);
+	copy->arena = arena_new(KEYS_BYTES_MAX);
+	if (copy->arena == NULL || reader_keys(d, copy->arena, &rows, &row_count) < 0)
+		return -1;
+	copy->count = (size_t)row_count;
+	copy->keys = arena_alloc(copy->arena, (copy->count + 1) * sizeof(*copy->keys));
+	if (copy->keys == NULL)
+		return -1;
+	for (size_t i = 0; i < copy->count; i++) {
+		struct key *k = &copy->keys[i];
+
+		memcpy(k->digest, rows[i].digest, sizeof(k->digest));
+		k->id = rows[i].id;
+		k->scope = scope_of(rows[i].scope);
+		k->account = rows[i].account;
+		k->member = rows[i].member;
 	}
-	qsort(*keys, *count, sizeof(**keys), compare_keys);
-	result = 0;
-done:
-	arena_free(arena);
-	return result;
+	qsort(copy->keys, copy->count, sizeof(*copy->keys), compare_keys);
+	return 0;
 }
 
 /* Reads the keys anew; the lock is given up meanwhile. */
@@ -190,8 +196,8 @@ static void reload(struct auth *a, int64_t deadline_us)
 {
 	int64_t began_us = clock_monotonic_us();
 	int64_t patience_us = began_us + KEYS_AGE_MAX_US;
-	struct key *keys = NULL;
-	size_t count = 0;
+	struct key_copy fresh = {.arena = NULL};
+	struct arena *dropped;
 	struct db *d;
 	int result = -1;
 
@@ -201,15 +207,15 @@ static void reload(struct auth *a, int64_t deadline_us)
 	lock_give(&a->lock);
 	d = pool_take(a->readers, patience_us < deadline_us ? patience_us : deadline_us);
 	if (d != NULL) {
-		result = read_keys(d, &keys, &count);
+		result = read_keys(d, &fresh);
 		pool_give(a->readers, d);
 	}
 	lock_take(&a->lock);
 	a->reading = false;
+	dropped = fresh.arena;
 	if (result == 0) {
-		free(a->keys);
-		a->keys = keys;
-		a->key_count = count;
+		dropped = a->copy.arena;
+		a->copy = fresh;
 		a->loaded = true;
 		a->loaded_us = began_us;
 		a->failed_us = 0;
@@ -217,6 +223,7 @@ static void reload(struct auth *a, int64_t deadline_us)
 		a->failed_us = clock_monotonic_us();
 		a->failures++;
 	}
+	arena_free(dropped);
 	cond_broadcast(&a->done);
 }
 
@@ -247,9 +254,9 @@ static bool ensure(struct auth *a, int64_t since_us, int64_t deadline_us)
 
 static const struct key *search(const struct auth *a, const struct key *wanted)
 {
-	if (a->key_count == 0)
+	if (a->copy.count == 0)
 		return NULL;
-	return bsearch(wanted, a->keys, a->key_count, sizeof(*a->keys), compare_keys);
+	return bsearch(wanted, a->copy.keys, a->copy.count, sizeof(*a->copy.keys), compare_keys);
 }
 
 /* Provides a copy that is new enough to tell about a key that is in none so far.  False when there can be none now. */
@@ -302,6 +309,35 @@ static enum outcome admit_key(struct auth *a, const char *text, struct call *c)
 		c->key_id = k.id;
 	}
 	return outcome;
+}
+
+/* Copies what the key is bound to, because the next copy of api_keys replaces it.  The lock is held. */
+static enum outcome bind_locked(struct auth *a, struct arena *arena, const struct key *k, struct auth_bound *bound)
+{
+	lock_assert_held(&a->lock);
+	/* A row without an account is none that octroictl made: the key would be nobody's. */
+	if (k->scope != SCOPE_METER || !id_account_valid(k->account, strlen(k->account)))
+		return OUTCOME_METER_KEY_REFUSED;
+	bound->account = arena_copy(arena, k->account, strlen(k->account));
+	bound->member = arena_copy(arena, k->member, strlen(k->member));
+	return bound->account != NULL && bound->member != NULL ? OUTCOME_OK : OUTCOME_UNAVAILABLE;
+}
+
+enum outcome auth_meter_key(struct auth *a, const struct request *request, const char *key, struct auth_bound *bound)
+{
+	struct key k = {.id = 0};
+	enum outcome outcome;
+
+	/* Another text is no key, and needs no look at the database. */
+	if (strncmp(key, METER_KEY_PREFIX, strlen(METER_KEY_PREFIX)) != 0)
+		return OUTCOME_METER_KEY_REFUSED;
+	digest_sha256(key, strlen(key), k.digest);
+	lock_take(&a->lock);
+	outcome = find_locked(a, &k, request->deadline_us);
+	if (outcome == OUTCOME_OK)
+		outcome = bind_locked(a, request->arena, &k, bound);
+	lock_give(&a->lock);
+	return outcome == OUTCOME_UNAUTHORIZED ? OUTCOME_METER_KEY_REFUSED : outcome;
 }
 
 /* ---- callers --------------------------------------------------------------------------------- */

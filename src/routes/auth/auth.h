@@ -31,4 +31,12 @@ enum caller {
  * INVALID_REQUEST with the call's field (such as a missing account) or UNAVAILABLE. */
 enum outcome auth_admit(struct auth *a, enum caller wanted, struct call *c);
 
+/* The account and the member ("" for none) that a key of scope meter is bound to, in the request's arena. */
+struct auth_bound {
+	const char *account, *member;
+};
+/* Looks up a key of scope meter that a body shows.  OUTCOME_OK, METER_KEY_REFUSED or UNAVAILABLE.  Such a key opens no
+ * route: its holder could settle its own holds with nothing. */
+enum outcome auth_meter_key(struct auth *a, const struct request *request, const char *key, struct auth_bound *bound);
+
 #endif
