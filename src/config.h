@@ -9,26 +9,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CONFIG_FIELD_TEXT(name) char *name;
-/* A secret has the path of its file beside it, "" when it was read from none. */
-#define CONFIG_FIELD_SECRET(name) char *name, *name##_file;
-#define CONFIG_FIELD_NUMBER(name) int64_t name;
-#define CONFIG_FIELD_SWITCH(name) bool name;
-#define CONFIG_FIELD_DECIMAL(name) int64_t name;
+#include "conf.h"
 
 struct config {
-#define KEY(type, name, fallback, low, high, help) CONFIG_FIELD_##type(name)
+#define KEY(type, name, fallback, low, high, help) CONF_FIELD_##type(name)
 #include "config.def"
 #undef KEY
 	char *path; /* of the file that was read, "" when none */
 };
 
-#define CONFIG_ERROR_MAX 4096
-#define CONFIG_MISTAKES_MAX 20
+#define CONFIG_ERROR_MAX CONF_ERROR_MAX
+#define CONFIG_MISTAKES_MAX CONF_MISTAKES_MAX
 
-/* path NULL: $OCTROI_CONF, else /etc/octroi/octroi.conf if it exists.  0, or -1 with a line for each mistake, up to
- * CONFIG_MISTAKES_MAX and the number of the others.  A line names file and line, or the variable, the key, the text
- * that was read (never a secret's) and what is allowed.  config_free afterwards in both cases. */
+/* As conf_load.  path NULL: $OCTROI_CONF, else /etc/octroi/octroi.conf if it exists. */
 int config_load(struct config *c, const char *path, char error[CONFIG_ERROR_MAX]);
 void config_free(struct config *c);
 

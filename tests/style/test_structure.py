@@ -44,7 +44,7 @@ VENDORS = {
     "fcgi_stdio.h": None,
     "jansson.h": "src/base/json.c",
     "openssl/": "src/base/digest.c",
-    "ini.h": "src/config.c",
+    "ini.h": "src/conf.c",
     "cjose/": "src/routes/auth/token.c",
     "curl/": ("src/clients/http.c", "src/clients/smtp.c"),
     "glib.h": "src/base/zone.c",
