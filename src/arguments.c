@@ -4,17 +4,19 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static int print_usage(FILE *out)
+static int print_usage(FILE *out, const char *program, const char *places)
 {
-	fprintf(out, "usage: octroi [-c FILE] [-t | -V | -h]\n"
-	             "  -c FILE  configuration (default $OCTROI_CONF, then /etc/octroi/octroi.conf)\n"
-	             "  -t       check the configuration and exit\n"
-	             "  -V       print the version and exit\n"
-	             "  -h       print this and exit\n");
+	fprintf(out,
+	        "usage: %s [-c FILE] [-t | -V | -h]\n"
+	        "  -c FILE  configuration (default %s)\n"
+	        "  -t       check the configuration and exit\n"
+	        "  -V       print the version and exit\n"
+	        "  -h       print this and exit\n",
+	        program, places);
 	return out == stdout ? EXIT_SUCCESS : 2;
 }
 
-int arguments_read(int argc, char **argv, struct arguments *a)
+int arguments_read(int argc, char **argv, const char *program, const char *places, struct arguments *a)
 {
 	int option;
 
@@ -28,13 +30,13 @@ int arguments_read(int argc, char **argv, struct arguments *a)
 			a->test = true;
 			break;
 		case 'V':
-			printf("octroi %s\n", OCTROI_VERSION);
+			printf("%s %s\n", program, OCTROI_VERSION);
 			return EXIT_SUCCESS;
 		case 'h':
-			return print_usage(stdout);
+			return print_usage(stdout, program, places);
 		default:
-			return print_usage(stderr);
+			return print_usage(stderr, program, places);
 		}
 	}
-	return optind < argc ? print_usage(stderr) : -1;
+	return optind < argc ? print_usage(stderr, program, places) : -1;
 }

@@ -1,5 +1,5 @@
 /*
- * arguments: octroi's command line.
+ * arguments: the command line of a daemon: octroi, or octroi-meter.
  */
 #ifndef OCTROI_ARGUMENTS_H
 #define OCTROI_ARGUMENTS_H
@@ -11,7 +11,8 @@ struct arguments {
 	bool test;        /* the configuration is to be checked, and nothing else */
 };
 
-/* -1, or the exit status when there is nothing more to do. */
-int arguments_read(int argc, char **argv, struct arguments *a);
+/* program: its name.  places: of its configuration, in words.  -1, or the exit status when there is nothing more to
+ * do. */
+int arguments_read(int argc, char **argv, const char *program, const char *places, struct arguments *a);
 
 #endif

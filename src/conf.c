@@ -445,7 +445,7 @@ static void values_set(struct conf_loading *g, void *values)
 
 /* ---- all of it ---- */
 
-static char **path_of(const struct conf_program *p, void *values)
+static char **path_member(const struct conf_program *p, void *values)
 {
 	return (char **)((char *)values + p->path_offset);
 }
@@ -503,8 +503,8 @@ int conf_load(const struct conf_program *p, void *values, const char *path, char
 	g->program = p;
 	g->error = error;
 	g->path = path_choose(p, path);
-	*path_of(p, values) = strdup(g->path);
-	if (*path_of(p, values) == NULL)
+	*path_member(p, values) = strdup(g->path);
+	if (*path_member(p, values) == NULL)
 		(void)conf_complain(g, "no memory");
 	if (g->path[0] != '\0')
 		(void)file_read(g);
@@ -541,8 +541,8 @@ void conf_free(const struct conf_program *p, void *values)
 			*file_of(values, &p->keys[i]) = NULL;
 		}
 	}
-	free(*path_of(p, values));
-	*path_of(p, values) = NULL;
+	free(*path_member(p, values));
+	*path_member(p, values) = NULL;
 }
 void conf_each(const struct conf_program *p, const void *values,
                void (*visit)(void *context, const char *name, const char *value), void *context)

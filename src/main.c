@@ -386,7 +386,7 @@ int main(int argc, char **argv)
 	}
 	token_watch_memory();
 	json_watch_memory(); /* last: cjose has set jansson's allocator as well */
-	status = arguments_read(argc, argv, &arguments);
+	status = arguments_read(argc, argv, "octroi", "$OCTROI_CONF, then /etc/octroi/octroi.conf", &arguments);
 	if (status >= 0)
 		return status;
 	status = EXIT_FAILURE;

@@ -116,6 +116,20 @@ int sockets_find(struct sockets *s, struct config *c)
 	return 0;
 }
 
+int sockets_find_one(const char *address)
+{
+	struct sockets s = {.public_fd = -1, .internal_fd = -1};
+	const int passed = take_passed(&s);
+
+	if (passed < 0)
+		return -1;
+	if (passed > 1 || (passed == 1 && s.public_fd < 0))
+		return complain_socket("more than one socket was passed, or its name is another one's");
+	if (passed == 0 && address[0] == '\0')
+		return complain_socket("nowhere to listen: set listen, or pass a socket as fd 3");
+	return passed == 1 ? s.public_fd : edge_listen(address);
+}
+
 const char *sockets_name(const struct sockets *s)
 {
 	if (s->from == SOCKETS_STDIN)

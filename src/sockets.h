@@ -16,6 +16,8 @@ struct sockets {
 
 /* Opens or takes the sockets; 0, or -1, explained on stderr or in the log.  A passed internal socket is named in c. */
 int sockets_find(struct sockets *s, struct config *c);
+/* The one socket that systemd has passed, or the one of the address.  -1, explained on stderr or in the log. */
+int sockets_find_one(const char *address);
 /* The sockets' origin in words, for the log. */
 const char *sockets_name(const struct sockets *s);
 

@@ -32,11 +32,12 @@ TOP = HERE.parents[1]
 TARGETS = sorted(p.stem.removeprefix("fuzz_") for p in HERE.glob("fuzz_*.c"))
 # Sources that each target is for.
 SOURCES = {
-    "config": ["config.c"],
+    "config": ["conf.c", "config.c"],
     "cursor": ["routes/api/cursor.c"],
     "decimal": ["base/clock.c", "base/money.c"],
     "dispatcher": ["routes/*.c", "routes/*/*.c", "inbox/inbox.c", "inbox/stripe_*.c"],
     "frames": ["edge/fcgi.c", "edge/frame.c", "edge/request.c"],
+    "gauge": ["meter/gauge.c", "meter/skim.c", "meter/sse.c", "meter/tally.c"],
     "headers": ["edge/response.c", "routes/auth/auth.c", "routes/api/language.c", "routes/auth/origin.c"],
     "json": ["base/json.c", "prices/usage.c"],
     "names": ["base/id.c", "ledger/code.c", "routes/api/cursor.c", "routes/api/language.c"],

@@ -29,12 +29,13 @@ ROOMS = {
     "routes/api": API,
     "routes/auth": API | {"routes/api"},
     "routes": API | {"routes/api", "routes/auth", "ledger/decide", "inbox", "worker"},
+    "meter": {"clients", "edge", "prices", "base"},
     "ctl": WORKER | {"worker", "audit", "reports", "prices", "routes", "routes/auth", "edge"},  # ctl/reads asks the read handlers, ctl_admin makes a token
     "ctl/doctor": WORKER | {"ctl", "prices"},
     "ctl/setup": WORKER | {"ctl", "prices"},
 }
 PURE_OF_LEDGER = {"command.h", "terms.h", "commands.def", "needs.def", "transactions.def", "declines.def", "recharge_reasons.def"}
-CONFIG_READERS = {"worker", "routes", "routes/api", "ctl", "ctl/doctor", "ctl/setup"}
+CONFIG_READERS = {"meter", "worker", "routes", "routes/api", "ctl", "ctl/doctor", "ctl/setup"}
 
 VENDORS = {
     "mysql.h": "src/db/db.c",
@@ -46,7 +47,7 @@ VENDORS = {
     "openssl/": "src/base/digest.c",
     "ini.h": "src/conf.c",
     "cjose/": "src/routes/auth/token.c",
-    "curl/": ("src/clients/http.c", "src/clients/smtp.c"),
+    "curl/": ("src/clients/http.c", "src/clients/smtp.c", "src/meter/transfer.c"),
     "glib.h": "src/base/zone.c",
     "seccomp.h": "src/base/sandbox.c",
 }
@@ -191,6 +192,9 @@ EXPORTS_TOO = {
     "src/routes/clerk.c": ("webhooks_",),
     "src/main.c": ("main",),
     "src/ctl/octroictl.c": ("main",),
+    "src/meter/octroi_meter.c": ("main",),
+    "src/meter/transfer.c": ("transfers_",),
+    "src/meter/channel.c": ("channels_",),
 }
 
 

@@ -1,0 +1,428 @@
+#include "meter/want.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/check.h"
+
+#define CAP_MAX 1000000000
+#define NONE (-1)
+#define OTHER_BYTES 4 /* of a number, a bool or null */
+
+static int refuse_want(struct want *w, const char *why)
+{
+	if (w->refusal == NULL)
+		w->refusal = why;
+	return -1;
+}
+
+/* ---- size ------------------------------------------------------------------------------------ */
+
+static int64_t count_bytes(const struct json *value, const char *name);
+
+static int add_member(void *context, const char *key, const struct json *value)
+{
+	int64_t *bytes = context;
+
+	*bytes += (int64_t)strlen(key) + count_bytes(value, key);
+	return 0;
+}
+
+/* Recursive: JSON_DEPTH_MAX bounds the depth. */
+static int64_t count_bytes(const struct json *value, const char *name)
+{
+	int64_t bytes = 0;
+	size_t length = 0;
+	const char *text;
+
+	switch (json_type(value)) {
+	case JSON_TEXT:
+		text = json_text(value, &length);
+		if ((strcmp(name, "data") == 0 || strncmp(text, "data:", 5) == 0) && length > WANT_DATA_MAX)
+			return WANT_DATA_MAX;
+		return (int64_t)length;
+	case JSON_RECORD:
+		(void)json_each(value, add_member, &bytes);
+		return bytes;
+	case JSON_LIST:
+		for (size_t i = 0; i < json_size(value); i++)
+			bytes += count_bytes(json_at(value, i), "");
+		return bytes;
+	case JSON_NULL_VALUE:
+	case JSON_BOOL:
+	case JSON_INT:
+	case JSON_FRACTION:
+		return OTHER_BYTES;
+	}
+	UNREACHABLE("every type is in the switch");
+}
+
+/* ---- the members that matter ----------------------------------------------------------------- */
+
+/* A member that is there and not null. */
+static const struct json *given_member(const struct json *record, const char *name)
+{
+	const struct json *value = json_get(record, name);
+
+	return value != NULL && json_type(value) != JSON_NULL_VALUE ? value : NULL;
+}
+
+/* The member as a number from 1 on; fallback when absent. */
+static int64_t number_given(struct want *w, const struct json *record, const char *name, int64_t fallback, int64_t max,
+                            const char *wrong)
+{
+	const struct json *value = given_member(record, name);
+
+	if (value == NULL)
+		return fallback;
+	if (json_type(value) != JSON_INT || json_int(value) < 1 || json_int(value) > max) {
+		(void)refuse_want(w, wrong);
+		return fallback;
+	}
+	return json_int(value);
+}
+
+static bool flag_of(struct want *w, const struct json *record, const char *name, const char *wrong)
+{
+	const struct json *value = given_member(record, name);
+
+	if (value == NULL)
+		return false;
+	if (json_type(value) != JSON_BOOL) {
+		(void)refuse_want(w, wrong);
+		return false;
+	}
+	return json_bool(value);
+}
+
+/* The record with the bounds of the output: Gemini's has a name. */
+static const struct json *bounds_record(const struct want *w)
+{
+	return w->endpoint->shape == SHAPE_GEMINI ? json_get(w->document, "generationConfig") : w->document;
+}
+
+static void read_bounds(struct want *w)
+{
+	const struct json *record = bounds_record(w);
+
+	w->cap = NONE;
+	for (int i = 0; i < ENDPOINT_BOUNDS && w->endpoint->bounds[i] != NULL; i++) {
+		const int64_t cap = number_given(w, record, w->endpoint->bounds[i], NONE, CAP_MAX,
+		                                 "The bound of the output must be a whole number from 1 on.");
+
+		if (cap > w->cap)
+			w->cap = cap;
+	}
+	w->answers = number_given(w, record, w->endpoint->shape == SHAPE_GEMINI ? "candidateCount" : "n", 1,
+	                          WANT_ANSWERS_MAX, "The number of answers must be from 1 to 128.");
+	if (w->endpoint->form == FORM_IMAGES)
+		w->images = w->answers;
+	/* A bound of all answers together has to fit, too. */
+	if (w->cap > CAP_MAX / w->answers)
+		(void)refuse_want(w, "The bound of the output is too large for so many answers.");
+}
+
+/* Google reads names_like_this too: a second bound of the output would pass unseen. */
+static int refuse_snake(void *context, const char *key, const struct json *value)
+{
+	(void)value;
+	return strchr(key, '_') != NULL ? refuse_want(context, "Names must be inCamelCase.") : 0;
+}
+
+static void read_gemini(struct want *w)
+{
+	const struct json *record = json_get(w->document, "generationConfig");
+
+	(void)json_each(w->document, refuse_snake, w);
+	if (record != NULL && json_type(record) == JSON_RECORD)
+		(void)json_each(record, refuse_snake, w);
+	else if (record != NULL)
+		(void)refuse_want(w, "generationConfig must be a record.");
+}
+
+static void read_stream(struct want *w)
+{
+	const struct json *options = given_member(w->document, "stream_options");
+
+	w->stream = w->endpoint->form == FORM_EVENTS;
+	if (w->endpoint->form == FORM_CHAT || w->endpoint->form == FORM_STREAM)
+		w->stream = flag_of(w, w->document, "stream", "stream must be true or false.");
+	if (w->endpoint->form != FORM_CHAT || !w->stream)
+		return;
+	if (options != NULL && json_type(options) != JSON_RECORD)
+		(void)refuse_want(w, "stream_options must be a record.");
+	else
+		w->hides_usage = !flag_of(w, options, "include_usage", "include_usage must be true or false.");
+}
+
+/* An answer that comes later, by another request, would be charged without its usage. */
+static void refuse_background(struct want *w)
+{
+	if (flag_of(w, w->document, "background", "background must be true or false."))
+		(void)refuse_want(w, "background is not metered.");
+}
+
+static void read_tier_wanted(struct want *w)
+{
+	const struct json *tier = given_member(w->document, "service_tier");
+	const char *name = tier != NULL && json_type(tier) == JSON_TEXT ? json_text(tier, NULL) : "";
+
+	if (strcmp(name, "flex") == 0)
+		w->tier = "flex";
+	if (strcmp(name, "priority") == 0)
+		w->tier = "priority";
+}
+
+static void read_speech(struct want *w)
+{
+	const struct json *input = given_member(w->document, "input");
+	size_t length = 0;
+	const char *text = input != NULL && json_type(input) == JSON_TEXT ? json_text(input, &length) : NULL;
+
+	if (text == NULL)
+		(void)refuse_want(w, "input must be a text.");
+	for (size_t i = 0; i < length; i++)
+		w->characters += (text[i] & 0xc0) != 0x80 ? 1 : 0; /* of UTF-8, the bytes that begin a character */
+}
+
+/* ---- models ---------------------------------------------------------------------------------- */
+
+static void add_model(struct want *w, const char *name, size_t length)
+{
+	if (w->model_count == WANT_MODELS_MAX || length == 0 || length >= WANT_MODEL_MAX) {
+		(void)refuse_want(w, "The model must have a name of 1 to 127 bytes, and be one of 8 at most.");
+		return;
+	}
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
+			(void)refuse_want(w, "The model's name has a control character.");
+	(void)snprintf(w->models[w->model_count++], WANT_MODEL_MAX, "%.*s", (int)length, name);
+}
+
+static void read_fallback(struct want *w, const char *list)
+{
+	while (*list != '\0') {
+		size_t length;
+
+		list += strspn(list, " \t,");
+		length = strcspn(list, " \t,");
+		if (length > 0)
+			add_model(w, list, length);
+		list += length;
+	}
+}
+
+static void read_models(struct want *w, const char *model, size_t model_length, const char *fallback)
+{
+	const struct json *named = given_member(w->document, "model");
+	size_t length = 0;
+
+	if (model != NULL)
+		add_model(w, model, model_length);
+	else if (fallback != NULL)
+		read_fallback(w, fallback);
+	else if (named != NULL && json_type(named) == JSON_TEXT)
+		add_model(w, json_text(named, NULL), (json_text(named, &length), length));
+	if (w->model_count == 0)
+		(void)refuse_want(w, "The request names no model.");
+}
+
+int want_read(struct want *w, const struct endpoint *endpoint, const char *body, size_t length, const char *model,
+              size_t model_length, const char *fallback)
+{
+	char error[JSON_ERROR_MAX];
+
+	*w = (struct want){.endpoint = endpoint, .cap = NONE, .answers = 1};
+	w->document = json_parse(body, length, false, error);
+	if (w->document == NULL || json_type(w->document) != JSON_RECORD)
+		return refuse_want(w, "The body is no JSON record, or has a name twice, or is too deep.");
+	if (endpoint->shape == SHAPE_GEMINI)
+		read_gemini(w);
+	if (w->refusal != NULL)
+		return -1;
+	read_models(w, model, model_length, fallback);
+	read_bounds(w);
+	read_stream(w);
+	read_tier_wanted(w);
+	refuse_background(w);
+	if (endpoint->form == FORM_SPEECH)
+		read_speech(w);
+	w->bytes = count_bytes(w->document, "");
+	return w->refusal == NULL ? 0 : -1;
+}
+
+void want_free(struct want *w)
+{
+	json_free(w->document);
+	w->document = NULL;
+}
+
+/* ---- the request to octroi ------------------------------------------------------------------- */
+
+static void put_model_name(const struct want *w, const struct want_terms *terms, int i, struct json_writer *out)
+{
+	char name[2 * WANT_MODEL_MAX];
+
+	(void)snprintf(name, sizeof(name), "%s%s", terms->prefix, w->models[i]);
+	json_put_text(out, w->model_count == 1 ? "model" : NULL, name);
+}
+
+void want_counts(const struct want *w, struct buf *out)
+{
+	if (w->characters > 0)
+		buf_printf(out, "{\"characters\":%lld}", (long long)w->characters);
+	else if (w->images > 0)
+		buf_printf(out, "{\"images\":%lld}", (long long)w->images);
+}
+
+void want_authorize(const struct want *w, const struct want_terms *terms, struct buf *out)
+{
+	struct json_writer j;
+	struct buf counts;
+
+	CHECK(w->model_count > 0);
+	buf_init(&counts, 64);
+	json_writer_init(&j, out);
+	json_open_record(&j, NULL);
+	json_put_text(&j, terms->meter_key != NULL ? "meterKey" : "account",
+	              terms->meter_key != NULL ? terms->meter_key : terms->account);
+	if (terms->meter_key == NULL && terms->member[0] != '\0')
+		json_put_text(&j, "member", terms->member);
+	if (w->model_count > 1)
+		json_open_list(&j, "models");
+	for (int i = 0; i < w->model_count; i++)
+		put_model_name(w, terms, i, &j);
+	if (w->model_count > 1)
+		json_close_list(&j);
+	json_put_text(&j, "requestId", terms->request_id);
+	json_put_int(&j, "inputBytes", w->bytes > 0 ? w->bytes : 1);
+	if (w->cap >= 0)
+		json_put_int(&j, "maxOutputTokens", w->cap * w->answers);
+	else if (w->endpoint->form == FORM_FREE)
+		json_put_int(&j, "maxOutputTokens", 0);
+	if (w->endpoint->bounds[0] != NULL)
+		json_put_bool(&j, "fit", true);
+	json_put_int(&j, "ttlSeconds", terms->hold_seconds);
+	if (w->tier != NULL)
+		json_put_text(&j, "serviceTier", w->tier);
+	want_counts(w, &counts);
+	if (counts.length > 0)
+		json_put_raw(&j, "counts", counts.data, counts.length);
+	json_close_record(&j);
+	buf_free(&counts);
+}
+
+/* ---- the body for the provider --------------------------------------------------------------- */
+
+struct rewriting {
+	const struct want *w;
+	struct json_writer j;
+	struct buf value;
+	const char *model;
+	int64_t share; /* of each answer; -1: the bounds stay as they are */
+};
+
+static bool is_bound(const struct rewriting *r, const char *key)
+{
+	for (int i = 0; i < ENDPOINT_BOUNDS; i++)
+		if (r->w->endpoint->bounds[i] != NULL && strcmp(r->w->endpoint->bounds[i], key) == 0)
+			return r->share >= 0;
+	return false;
+}
+
+static void put_as_it_is(struct rewriting *r, const char *key, const struct json *value)
+{
+	buf_reset(&r->value);
+	json_dump(value, &r->value);
+	if (r->value.length > 0 && buf_ok(&r->value))
+		json_put_raw(&r->j, key, r->value.data, r->value.length);
+	else
+		r->j.out->failed = true;
+}
+
+static int put_bounded(void *context, const char *key, const struct json *value)
+{
+	struct rewriting *r = context;
+
+	if (is_bound(r, key) && json_type(value) == JSON_INT)
+		json_put_int(&r->j, key, json_int(value) < r->share ? json_int(value) : r->share);
+	else if (!is_bound(r, key))
+		put_as_it_is(r, key, value);
+	return 0;
+}
+
+static int put_top(void *context, const char *key, const struct json *value)
+{
+	struct rewriting *r = context;
+	const struct want *w = r->w;
+	const bool gemini = w->endpoint->shape == SHAPE_GEMINI;
+
+	if (!gemini && strcmp(key, "model") == 0)
+		return 0;
+	if (w->hides_usage && strcmp(key, "stream_options") == 0)
+		return 0;
+	if (gemini && strcmp(key, "generationConfig") == 0)
+		return 0;
+	return gemini ? (put_as_it_is(r, key, value), 0) : put_bounded(r, key, value);
+}
+
+/* The bound that the request does not have. */
+static void put_first_bound(struct rewriting *r, bool newer)
+{
+	const char *const *bounds = r->w->endpoint->bounds;
+
+	if (r->w->cap < 0 && r->share >= 0 && bounds[0] != NULL)
+		json_put_int(&r->j, newer || bounds[1] == NULL ? bounds[0] : bounds[1], r->share);
+}
+
+static void put_generation_config(struct rewriting *r)
+{
+	const struct json *record = json_get(r->w->document, "generationConfig");
+
+	json_open_record(&r->j, "generationConfig");
+	if (record != NULL)
+		(void)json_each(record, put_bounded, r);
+	put_first_bound(r, true);
+	json_close_record(&r->j);
+}
+
+static int put_option(void *context, const char *key, const struct json *value)
+{
+	if (strcmp(key, "include_usage") != 0)
+		put_as_it_is(context, key, value);
+	return 0;
+}
+
+static void put_stream_options(struct rewriting *r)
+{
+	const struct json *options = given_member(r->w->document, "stream_options");
+
+	json_open_record(&r->j, "stream_options");
+	if (options != NULL)
+		(void)json_each(options, put_option, r);
+	json_put_bool(&r->j, "include_usage", true);
+	json_close_record(&r->j);
+}
+
+void want_body(const struct want *w, const char *model, int64_t granted, bool newer, struct buf *out)
+{
+	struct rewriting r = {.w = w, .model = model, .share = NONE};
+
+	if (granted >= 0)
+		r.share = granted / w->answers > 0 ? granted / w->answers : 1;
+	buf_init(&r.value, out->max);
+	json_writer_init(&r.j, out);
+	json_open_record(&r.j, NULL);
+	if (w->endpoint->shape != SHAPE_GEMINI)
+		json_put_text(&r.j, "model", model);
+	(void)json_each(w->document, put_top, &r);
+	if (w->endpoint->shape == SHAPE_GEMINI)
+		put_generation_config(&r);
+	else
+		put_first_bound(&r, newer);
+	if (w->hides_usage)
+		put_stream_options(&r);
+	json_close_record(&r.j);
+	buf_free(&r.value);
+}

@@ -1,0 +1,59 @@
+/*
+ * want: the request of a client, as far as the meter reads it: model, bounds of the output, stream, size.  Says what
+ * octroi is asked for, and writes the body that the provider gets.  One thread at a time; the document is its memory.
+ */
+#ifndef OCTROI_METER_WANT_H
+#define OCTROI_METER_WANT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "meter/endpoint.h"
+
+#define WANT_MODELS_MAX 8
+#define WANT_MODEL_MAX 128
+#define WANT_ANSWERS_MAX 128
+/* Bytes of an image or a file in a request, however large: providers count it by its size in pixels or pages. */
+#define WANT_DATA_MAX 16384
+
+struct want {
+	const struct endpoint *endpoint;
+	struct json *document;
+	char models[WANT_MODELS_MAX][WANT_MODEL_MAX]; /* without the prefix of prices */
+	int model_count;
+	int64_t cap;     /* of each answer; -1: none is given */
+	int64_t answers; /* that share the bound of the hold */
+	bool stream;
+	bool hides_usage; /* the client did not ask for the usage that the meter asks for */
+	const char *tier; /* "flex" or "priority" where the request asks for it, else NULL */
+	int64_t bytes;    /* of texts and names */
+	int64_t characters, images;
+	const char *refusal; /* a sentence, after a refusal */
+};
+
+/* model: of the path, or NULL.  fallback: the header X-Octroi-Models, or NULL.  0; -1 with a sentence in refusal.
+ * want_free afterwards in both cases. */
+int want_read(struct want *w, const struct endpoint *endpoint, const char *body, size_t length, const char *model,
+              size_t model_length, const char *fallback);
+void want_free(struct want *w);
+
+/* Appends the request to octroi's route authorize.  prefix: of the model's price. */
+struct want_terms {
+	const char *meter_key;        /* NULL: account and member say who pays */
+	const char *account, *member; /* member "": none */
+	const char *request_id;
+	const char *prefix;
+	int64_t hold_seconds;
+};
+void want_authorize(const struct want *w, const struct want_terms *terms, struct buf *out);
+/* Appends the counts that octroi is told beside the usage, as JSON; nothing if there are none. */
+void want_counts(const struct want *w, struct buf *out);
+
+/* Appends the body for the provider.  model: the granted one; granted: the output that the hold covers, -1 for none.
+ * newer: the provider takes the newer name of the bound. */
+void want_body(const struct want *w, const char *model, int64_t granted, bool newer, struct buf *out);
+
+#endif
