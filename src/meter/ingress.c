@@ -204,6 +204,7 @@ static void read_path(struct heads *h, struct arena *arena, const struct meter_p
 static void read_headers(struct heads *h, struct arena *arena)
 {
 	struct ingress *in = h->in;
+	const char *coding;
 	size_t count = 0;
 
 	for (size_t i = 0; i < sizeof(passed) / sizeof(passed[0]); i++) {
@@ -223,6 +224,9 @@ static void read_headers(struct heads *h, struct arena *arena)
 	}
 	in->fallback = in->shape != SHAPE_GEMINI ? head_value(h, "HTTP_X_OCTROI_MODELS") : NULL;
 	in->repeat = head_value(h, "HTTP_IDEMPOTENCY_KEY");
+	coding = head_value(h, "HTTP_CONTENT_ENCODING");
+	if (coding != NULL && strcasecmp(coding, "identity") != 0)
+		refuse_head(in, 415, "UNSUPPORTED_MEDIA_TYPE", "The body must be plain JSON.");
 	if (in->repeat != NULL && strlen(in->repeat) > REPEAT_MAX)
 		refuse_head(in, 400, "INVALID_REQUEST", "The Idempotency-Key is too long.");
 }

@@ -15,6 +15,7 @@
 #include "meter/gauge.h"
 #include "meter/ingress.h"
 #include "meter/meter_error.h"
+#include "meter/models.h"
 #include "meter/want.h"
 
 #define ARENA_MAX ((size_t)256 * 1024)
@@ -40,6 +41,8 @@ struct relay {
 	struct arena *arena;
 	struct ingress in;
 	struct want want;
+	struct models models; /* of FORM_MODELS */
+	bool counted;
 	char request_id[ID_MAX];
 	int tries, repeats;
 	int64_t retry_us;   /* of WAITING */
@@ -87,11 +90,11 @@ static struct relay *new_relay(struct relays *all, struct channel *c)
 	buf_init(&r->head, HEAD_MAX);
 	buf_init(&r->out, OUT_MAX);
 	gauge_init(&r->gauge);
+	models_init(&r->models);
 	r->next = all->first;
 	if (all->first != NULL)
 		all->first->previous = r;
 	all->first = r;
-	all->counts.streams++;
 	return r;
 }
 
@@ -111,10 +114,14 @@ static void finish_relay(struct relay *r)
 		r->previous->next = r->next;
 	else
 		all->first = r->next;
-	all->counts.streams--;
-	all->counts.draining -= r->draining ? 1 : 0;
-	all->counts.answered[r->head_sent && digit < 6 ? digit : 0]++;
+	if (r->counted) {
+		all->counts.streams--;
+		all->counts.draining -= r->draining ? 1 : 0;
+		all->counts.answered[r->head_sent && digit < 6 ? digit : 0]++;
+	}
+	all->ended++;
 	want_free(&r->want);
+	models_free(&r->models);
 	gauge_free(&r->gauge);
 	buf_free(&r->head);
 	buf_free(&r->out);
@@ -530,12 +537,30 @@ static void return_hold(struct relay *r, const char *message)
 	refuse_client(r, 503, "UNAVAILABLE", message);
 }
 
+/* Answers with the list of models.  It was made before octroi was asked about the key. */
+static void answer_models(struct relay *r)
+{
+	struct buf body;
+
+	buf_init(&body, OUT_MAX);
+	models_put(&r->models, &body);
+	if (buf_ok(&body))
+		send_whole(r, 200, "application/json", &body);
+	else
+		send_error(r, 503, "UNAVAILABLE", "The list is too long.");
+	buf_free(&body);
+	finish_relay(r);
+}
+
 /* The hold is this relay's own. */
 static void take_own(struct relay *r)
 {
-	if (r->channel == NULL)
+	if (r->channel == NULL) {
 		return_hold(r, "The client has gone.");
-	else
+	} else if (r->want.endpoint->form == FORM_MODELS) {
+		settle_hold(r, TALLY_FAILED);
+		answer_models(r);
+	} else
 		send_to_provider(r);
 }
 
@@ -601,20 +626,34 @@ static void ask_later(struct relay *r, int status)
 	r->channel = NULL;
 }
 
+/* octroi refused the request: the client's key, the meter's own one, or the account. */
+static void take_refusal(struct relay *r, int status, const struct json *answer)
+{
+	const char *code = answer != NULL ? answer_text(answer, "error") : "";
+	const char *message = answer != NULL ? answer_text(answer, "message") : "";
+
+	if (strcmp(code, "METER_KEY_REFUSED") == 0) {
+		refuse_client(r, 401, "UNAUTHORIZED", "A key of octroi's meter is required.");
+	} else if (status == 401 || strcmp(code, "FORBIDDEN") == 0) {
+		log_event(LOG_LEVEL_ERROR, "meter_key_refused", LOG_NUMBER("status", status));
+		refuse_client(r, 503, "UNAVAILABLE", "octroi does not know the meter.");
+	} else if (r->want.endpoint->form == FORM_MODELS && status == 402) {
+		answer_models(r); /* the key is good, which is all that was asked */
+	} else {
+		refuse_client(r, status, code[0] != '\0' ? code : "UNAVAILABLE",
+		              message[0] != '\0' ? message : "octroi refused the request.");
+	}
+}
+
 static void authorized(void *context, int status, const struct json *answer)
 {
 	struct relay *r = context;
-	const char *code = answer != NULL ? answer_text(answer, "error") : "";
-	const char *message = answer != NULL ? answer_text(answer, "message") : "";
 
 	r->asking = NULL;
 	if (status == 200 && answer != NULL) {
 		take_allowed(r, answer);
 	} else if (status >= 400 && status < 500) {
-		if (r->channel != NULL && strcmp(code, "FORBIDDEN") == 0 && status == 403)
-			log_event(LOG_LEVEL_ERROR, "meter_key_refused", LOG_NUMBER("status", status));
-		refuse_client(r, status, code[0] != '\0' ? code : "UNAVAILABLE",
-		              message[0] != '\0' ? message : "octroi refused the request.");
+		take_refusal(r, status, answer);
 	} else {
 		ask_later(r, status);
 	}
@@ -685,18 +724,58 @@ static void answer_itself(struct relay *r)
 	finish_relay(r);
 }
 
+static void ask_models(struct relay *r);
+
+/* A page of the price list has come. */
+static void listed(void *context, int status, const struct json *answer)
+{
+	struct relay *r = context;
+	const struct meter_provider *p = r->in.provider;
+
+	r->asking = NULL;
+	if (status != 200 || answer == NULL)
+		refuse_client(r, 503, "UNAVAILABLE", "octroi does not answer.");
+	else if (models_add(&r->models, answer, p->prices, p->name))
+		ask_models(r);
+	else if (r->models.count == 0)
+		refuse_client(r, 404, "NOT_FOUND", "No model of this provider has a price.");
+	else if (want_name(&r->want, r->in.endpoint, r->models.first) < 0)
+		refuse_client(r, 503, "UNAVAILABLE", r->want.refusal);
+	else
+		ask_octroi(r);
+}
+
+/* Asks for the next page of the price list. */
+static void ask_models(struct relay *r)
+{
+	struct buf path;
+
+	r->state = AUTHORIZING;
+	buf_init(&path, LINE_MAX);
+	models_path(&r->models, r->in.provider->name, &path);
+	if (buf_ok(&path))
+		r->asking = asker_ask(r->all->asker, buf_text(&path), NULL, listed, r);
+	buf_free(&path);
+	if (r->asking == NULL)
+		refuse_client(r, 503, "UNAVAILABLE", "There is no memory for this request.");
+}
+
 /* Refuses, or reads the body and asks octroi. */
 static void begin_provider(struct relay *r, enum channel_defect defect)
 {
 	const struct buf *body = channel_body(r->channel);
-	const struct relays *all = r->all;
+	struct relays *all = r->all;
 
+	all->counts.streams++;
+	r->counted = true;
 	if (defect == CHANNEL_BODY_TOO_BIG)
 		refuse_client(r, 413, "PAYLOAD_TOO_LARGE", "The body is too large.");
 	else if (defect != CHANNEL_SOUND || all->stopping || all->counts.streams > all->config->streams_max)
 		refuse_client(r, 503, "UNAVAILABLE", "Too many requests are under way; try again.");
 	else if (!spool_ready(all->spool))
 		refuse_client(r, 503, "UNAVAILABLE", "Settlements cannot be kept.");
+	else if (r->in.endpoint->form == FORM_MODELS)
+		ask_models(r);
 	else if (want_read(&r->want, r->in.endpoint, buf_text(body), body->length, r->in.model, r->in.model_length,
 	                   r->in.fallback) < 0)
 		refuse_client(r, 400, "INVALID_REQUEST", r->want.refusal);
@@ -708,7 +787,7 @@ void *relay_begin(void *context, struct channel *c, const char *const *parameter
 {
 	struct relays *all = context;
 	struct relay *r = new_relay(all, c);
-	const int64_t before = all->counts.streams;
+	const int64_t before = all->ended;
 
 	if (r == NULL) {
 		channel_end(c); /* without a head: the web server answers 502 */
@@ -722,7 +801,7 @@ void *relay_begin(void *context, struct channel *c, const char *const *parameter
 		answer_itself(r);
 	else
 		begin_provider(r, defect);
-	return all->counts.streams == before ? r : NULL;
+	return all->ended == before ? r : NULL;
 }
 
 /* ---- the client and the clock ---------------------------------------------------------------- */

@@ -37,6 +37,7 @@ struct relays {
 	void (*metrics)(struct relays *all, struct buf *out);
 	struct relay_counts counts;
 	struct relay *first;
+	int64_t ended; /* relays since the start */
 	bool stopping;
 };
 

@@ -111,6 +111,8 @@ static void read_bounds(struct want *w)
 		const int64_t cap = number_given(w, record, w->endpoint->bounds[i], NONE, CAP_MAX,
 		                                 "The bound of the output must be a whole number from 1 on.");
 
+		if (cap >= 0 && w->cap >= 0)
+			(void)refuse_want(w, "The bound of the output is given twice.");
 		if (cap > w->cap)
 			w->cap = cap;
 	}
@@ -252,6 +254,13 @@ int want_read(struct want *w, const struct endpoint *endpoint, const char *body,
 	return w->refusal == NULL ? 0 : -1;
 }
 
+int want_name(struct want *w, const struct endpoint *endpoint, const char *model)
+{
+	*w = (struct want){.endpoint = endpoint, .cap = NONE, .answers = 1};
+	add_model(w, model, strlen(model));
+	return w->refusal == NULL ? 0 : -1;
+}
+
 void want_free(struct want *w)
 {
 	json_free(w->document);
@@ -299,7 +308,7 @@ void want_authorize(const struct want *w, const struct want_terms *terms, struct
 	json_put_int(&j, "inputBytes", w->bytes > 0 ? w->bytes : 1);
 	if (w->cap >= 0)
 		json_put_int(&j, "maxOutputTokens", w->cap * w->answers);
-	else if (w->endpoint->form == FORM_FREE)
+	else if (w->endpoint->form == FORM_FREE || w->endpoint->form == FORM_MODELS)
 		json_put_int(&j, "maxOutputTokens", 0);
 	if (w->endpoint->bounds[0] != NULL)
 		json_put_bool(&j, "fit", true);

@@ -38,6 +38,8 @@ struct want {
  * want_free afterwards in both cases. */
 int want_read(struct want *w, const struct endpoint *endpoint, const char *body, size_t length, const char *model,
               size_t model_length, const char *fallback);
+/* As want_read, for a request without a body that is for the model. */
+int want_name(struct want *w, const struct endpoint *endpoint, const char *model);
 void want_free(struct want *w);
 
 /* Appends the request to octroi's route authorize.  prefix: of the model's price. */

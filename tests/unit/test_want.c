@@ -142,6 +142,7 @@ static void test_refusals(void **state)
 	expect_refusal(CHAT, "{\"model\":7}");
 	expect_refusal(CHAT, "{\"model\":\"m\",\"model\":\"n\"}");
 	expect_refusal(CHAT, "{\"model\":\"m\",\"max_tokens\":0}");
+	expect_refusal(CHAT, "{\"model\":\"m\",\"max_tokens\":5,\"max_completion_tokens\":5}");
 	expect_refusal(CHAT, "{\"model\":\"m\",\"max_tokens\":-1}");
 	expect_refusal(CHAT, "{\"model\":\"m\",\"max_tokens\":1.5}");
 	expect_refusal(CHAT, "{\"model\":\"m\",\"max_tokens\":\"1\"}");
