@@ -111,6 +111,7 @@ void gauge_end(struct gauge *g, struct buf *out)
 {
 	const struct sse_piece rest = {.kind = SSE_END, .has_data = g->sse.has_data, .has_content = true};
 
+	skim_end(&g->skim);
 	if (!g->events)
 		tally_document(&g->tally, &g->skim);
 	else

@@ -92,6 +92,18 @@ static const char *bearer_of(struct heads *h)
 	return value + strspn(value, " ");
 }
 
+/* True if the query names the key twice. */
+static bool has_two_keys(const char *query)
+{
+	int keys = 0;
+
+	for (const char *at = query; *at != '\0'; at += *at == '&' ? 1 : 0) {
+		keys += strncmp(at, "key=", 4) == 0 ? 1 : 0;
+		at += strcspn(at, "&");
+	}
+	return keys > 1;
+}
+
 /* Printable ASCII without blanks, as a key of octroi's is. */
 static bool is_plain_key(const char *key)
 {
@@ -106,7 +118,7 @@ static bool is_plain_key(const char *key)
 static void read_payer(struct heads *h)
 {
 	struct ingress *in = h->in;
-	bool twice = false, bad = false;
+	bool twice = has_two_keys(h->request.query), bad = false;
 
 	take_found_key(h, bearer_of(h), &twice);
 	take_found_key(h, head_value(h, "HTTP_X_API_KEY"), &twice);

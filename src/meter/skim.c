@@ -306,3 +306,10 @@ void skim_feed(struct skim *s, const char *bytes, size_t length)
 	if (s->capture != NONE)
 		buf_add(captured(s), bytes + kept, at - kept);
 }
+
+void skim_end(struct skim *s)
+{
+	if (s->capture != NONE)
+		buf_reset(captured(s));
+	s->capture = NONE;
+}

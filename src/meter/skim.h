@@ -46,5 +46,7 @@ void skim_free(struct skim *s);
 /* Begins a document. */
 void skim_begin(struct skim *s);
 void skim_feed(struct skim *s, const char *bytes, size_t length);
+/* The document is at its end.  A member that is not whole is forgotten. */
+void skim_end(struct skim *s);
 
 #endif

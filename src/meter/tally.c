@@ -44,6 +44,9 @@ static bool has_come(const struct tally *t)
 
 void tally_document(struct tally *t, const struct skim *s)
 {
+	/* OpenAI's responses have an event of this type, without a member "error". */
+	const bool error = s->has_error || strcmp(s->type, "error") == 0;
+
 	keep(t, &t->usage, &s->usage);
 	keep(t, &t->begun, &s->begun);
 	t->texts = s->texts;
@@ -52,9 +55,9 @@ void tally_document(struct tally *t, const struct skim *s)
 		(void)snprintf(t->tier, sizeof(t->tier), "%s", s->tier);
 	for (size_t i = 0; i < sizeof(last_events) / sizeof(last_events[0]); i++)
 		t->whole = t->whole || strcmp(s->type, last_events[i]) == 0;
-	if (s->has_error && !has_come(t))
+	if (error && !has_come(t))
 		t->failed = true;
-	else if (s->has_error)
+	else if (error)
 		t->broken_off = true;
 }
 

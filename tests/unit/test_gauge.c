@@ -92,6 +92,10 @@ static void test_openai_broken_off_is_estimated(void **state)
 	/* "Hello" is two deltas, and two times three bytes. */
 	expect(OPENAI, true, true, TALLY_PARTIAL, OPENAI,
 	       "{\"hold\":\"H\",\"usage\":{\"output_tokens\":2,\"service_tier\":\"flex\"},\"outcome\":\"partial\"}");
+	/* A usage that is not whole is none. */
+	expect(OPENAI "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1", true, false, TALLY_PARTIAL,
+	       OPENAI "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1",
+	       "{\"hold\":\"H\",\"usage\":{\"output_tokens\":2,\"service_tier\":\"flex\"},\"outcome\":\"partial\"}");
 	expect("", true, true, TALLY_PARTIAL, "", "{\"hold\":\"H\",\"inputTokens\":9,\"outcome\":\"partial\"}");
 }
 
