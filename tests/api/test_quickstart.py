@@ -9,6 +9,8 @@ import signal
 import socket
 import subprocess
 import tempfile
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -40,6 +42,16 @@ def processes_of(directory):
         if str(directory).encode() + b"/" in line and pid != os.getpid() and alive(pid):
             found.append(pid)
     return found
+
+
+def requests_of(url, body=None, key=None):
+    """The answer to a request, whatever its status."""
+    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
+    asked = urllib.request.Request(url, json.dumps(body).encode() if body else None, headers)
+    try:
+        return urllib.request.urlopen(asked, timeout=20)
+    except urllib.error.HTTPError as e:
+        return e
 
 
 def listening(port):
@@ -234,6 +246,23 @@ def test_demo_pages_pay_for_what_they_use(server):
             refused = o.call("POST", page, json={"prompt": "Hello", "stream": True}, key=None, public=True)
             assert refused.status == 402, refused
             assert refused.json["guard"]["error"] == "INSUFFICIENT_CREDITS"
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+def test_the_meter_stands_between_an_application_and_the_mock_provider(server):
+    """By the files of nginx/ and apache/: streamed and not, refused without its key, and counted."""
+    with Octroi(server, demo=True) as o:
+        url, key = o.env["OCTROI_METER_URL"], o.env["OCTROI_METER_KEY"]
+        before = o.balance("demo:alice")[0]
+        for stream in (False, True):
+            request = {"model": "gpt-4o", "stream": stream, "messages": [{"role": "user", "content": "hello"}]}
+            answer = requests_of(url + "/openai/v1/chat/completions", request, key)
+            assert answer.status == 200 and answer.getheader("X-Octroi-Hold")
+            assert (b"[DONE]" in answer.read()) == stream
+        wait_until(lambda: 'settled_total{outcome="complete"} 2' in requests_of(url + "/metrics").read().decode(), 10, "two settlements")
+        wait_until(lambda: o.balance("demo:alice")[0] < before and o.balance("demo:alice")[1] == 0, 10, "no hold is left")
+        assert requests_of(url + "/openai/v1/chat/completions", request, "oct_meter_x").status == 401
+        assert requests_of(url + "/openai/v1/files", request, key).status == 403
 
 
 def test_a_page_that_is_sent_twice_is_answered_once():

@@ -52,6 +52,26 @@ def test_setting_is_used(type, name, fallback, help):
     assert used or "accepted today" in help or "as above" in help, name
 
 
+METER_KEYS = [(type, name, fallback.strip('"'), help.strip('"'))
+              for type, name, fallback, low, high, help in definitions("src/meter/meter_config.def", "KEY")]
+
+
+@over(METER_KEYS)
+def test_setting_of_the_meter_is_in_its_manual_and_used(type, name, fallback, help):
+    entry = re.search(rf"^\.It Ic {name}\n(.*?)(?=^\.It|^\.El)", text("man/octroi-meter.8"), re.M | re.S)
+    assert entry and help.lower() + "." in entry[1].lower(), f"octroi-meter(8): {name}"
+    default = shown_default(type, fallback)
+    assert (f"default \\(lq{default}\\(rq." if default else "default empty.") in entry[1], name
+    assert any(re.search(rf"(->|\.){name}\b", text(source)) for source in sources(".c", under="src/meter/")), name
+
+
+def test_no_setting_of_the_meter_is_made_up():
+    assert len(METER_KEYS) > 30
+    assert re.findall(r"^\.It Ic (\w+)$", text("man/octroi-meter.8"), re.M) == [name for _, name, _, _ in METER_KEYS]
+    for name in re.findall(r"^#?(\w+) =", text("debian/octroi-meter.conf"), re.M):
+        assert name.removesuffix("_file") in {name for _, name, _, _ in METER_KEYS}, name
+
+
 # ---- routes --------------------------------------------------------------------------------------------
 
 ROUTES = [(method, pattern.strip('"')) for method, pattern, *_ in definitions("src/routes/routes.def", "ROUTE")]
