@@ -806,12 +806,14 @@ void *relay_begin(void *context, struct channel *c, const char *const *parameter
 
 /* ---- the client and the clock ---------------------------------------------------------------- */
 
-/* True if the provider is to be read on without the client. */
+/* True if the provider is to be read on without the client.  An answer that is no stream, or has opaque input, says its
+ * usage at its end only: a client that goes early would have it for next to nothing. */
 static bool may_drain(const struct relay *r)
 {
 	const struct relays *all = r->all;
+	const bool drains = r->in.drain || !r->want.stream || r->want.opaque;
 
-	return !all->stopping && (r->in.drain || !r->want.stream) && all->counts.draining < all->config->drain_max;
+	return !all->stopping && drains && all->counts.draining < all->config->drain_max;
 }
 
 void relay_gone(void *request)

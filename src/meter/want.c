@@ -19,41 +19,71 @@ static int refuse_want(struct want *w, const char *why)
 
 /* ---- size ------------------------------------------------------------------------------------ */
 
-static int64_t count_bytes(const struct json *value, const char *name);
-
-static int add_member(void *context, const char *key, const struct json *value)
+static bool is_opaque(const char *name)
 {
-	int64_t *bytes = context;
+	static const char *const names[] = {
+#define OPAQUE(name) name,
+#include "meter/opaque.def"
+#undef OPAQUE
+	};
 
-	*bytes += (int64_t)strlen(key) + count_bytes(value, key);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* True for a file or an image in base64.  A text where one may stand counts in full. */
+static bool is_file(const char *name, const char *text)
+{
+	static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-";
+	const bool is_url =
+		strcmp(name, "url") == 0 || strcmp(name, "image_url") == 0 || strcmp(name, "file_data") == 0;
+	const char *comma = is_url && strncmp(text, "data:", 5) == 0 ? strchr(text, ',') : NULL;
+
+	if (comma != NULL)
+		text = comma + 1;
+	else if (strcmp(name, "data") != 0 && strcmp(name, "file_data") != 0)
+		return false;
+	return text[strspn(text, base64)] == '\0';
+}
+
+static void count_bytes(struct want *w, const struct json *value, const char *name);
+
+static int count_member(void *context, const char *key, const struct json *value)
+{
+	struct want *w = context;
+
+	w->bytes += (int64_t)strlen(key);
+	w->opaque = w->opaque || (json_type(value) != JSON_NULL_VALUE && is_opaque(key));
+	count_bytes(w, value, key);
 	return 0;
 }
 
 /* Recursive: JSON_DEPTH_MAX bounds the depth. */
-static int64_t count_bytes(const struct json *value, const char *name)
+static void count_bytes(struct want *w, const struct json *value, const char *name)
 {
-	int64_t bytes = 0;
 	size_t length = 0;
 	const char *text;
 
 	switch (json_type(value)) {
 	case JSON_TEXT:
 		text = json_text(value, &length);
-		if ((strcmp(name, "data") == 0 || strncmp(text, "data:", 5) == 0) && length > WANT_DATA_MAX)
-			return WANT_DATA_MAX;
-		return (int64_t)length;
+		w->bytes += (int64_t)(length > WANT_DATA_MAX && is_file(name, text) ? WANT_DATA_MAX : length);
+		return;
 	case JSON_RECORD:
-		(void)json_each(value, add_member, &bytes);
-		return bytes;
+		(void)json_each(value, count_member, w);
+		return;
 	case JSON_LIST:
 		for (size_t i = 0; i < json_size(value); i++)
-			bytes += count_bytes(json_at(value, i), "");
-		return bytes;
+			count_bytes(w, json_at(value, i), "");
+		return;
 	case JSON_NULL_VALUE:
 	case JSON_BOOL:
 	case JSON_INT:
 	case JSON_FRACTION:
-		return OTHER_BYTES;
+		w->bytes += OTHER_BYTES;
+		return;
 	}
 	UNREACHABLE("every type is in the switch");
 }
@@ -165,6 +195,52 @@ static void refuse_background(struct want *w)
 		(void)refuse_want(w, "background is not metered.");
 }
 
+static bool is_unmetered(const struct want *w, const char *name)
+{
+	static const struct {
+		enum endpoint_shape shape;
+		const char *name;
+	} unmetered[] = {
+#define UNMETERED(shape, name) {SHAPE_##shape, name},
+#include "meter/unmetered.def"
+#undef UNMETERED
+	};
+
+	for (size_t i = 0; i < sizeof(unmetered) / sizeof(unmetered[0]); i++)
+		if (unmetered[i].shape == w->endpoint->shape &&
+		    strncmp(name, unmetered[i].name, strlen(unmetered[i].name)) == 0)
+			return true;
+	return false;
+}
+
+static int refuse_hosted(void *context, const char *key, const struct json *value)
+{
+	const bool asks = json_type(value) != JSON_NULL_VALUE && is_unmetered(context, key);
+
+	return asks ? refuse_want(context, "This tool of the provider is not metered.") : 0;
+}
+
+/* No usage object names what these tools cost. */
+static void refuse_unmetered(struct want *w)
+{
+	const struct json *tools = given_member(w->document, "tools");
+
+	(void)json_each(w->document, refuse_hosted, w);
+	if (tools != NULL && json_type(tools) != JSON_LIST)
+		(void)refuse_want(w, "tools must be a list.");
+	for (size_t i = 0; tools != NULL && json_type(tools) == JSON_LIST && i < json_size(tools); i++) {
+		const struct json *tool = json_at(tools, i);
+		const struct json *type = json_type(tool) == JSON_RECORD ? given_member(tool, "type") : NULL;
+
+		if (json_type(tool) != JSON_RECORD)
+			(void)refuse_want(w, "A tool must be a record.");
+		else if (w->endpoint->shape == SHAPE_GEMINI)
+			(void)json_each(tool, refuse_hosted, w);
+		else if (type != NULL && json_type(type) == JSON_TEXT && is_unmetered(w, json_text(type, NULL)))
+			(void)refuse_want(w, "This tool of the provider is not metered.");
+	}
+}
+
 static void read_tier_wanted(struct want *w)
 {
 	const struct json *tier = given_member(w->document, "service_tier");
@@ -250,7 +326,8 @@ int want_read(struct want *w, const struct endpoint *endpoint, const char *body,
 	refuse_background(w);
 	if (endpoint->form == FORM_SPEECH)
 		read_speech(w);
-	w->bytes = count_bytes(w->document, "");
+	refuse_unmetered(w);
+	count_bytes(w, w->document, "");
 	return w->refusal == NULL ? 0 : -1;
 }
 

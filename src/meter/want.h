@@ -16,7 +16,7 @@
 #define WANT_MODELS_MAX 8
 #define WANT_MODEL_MAX 128
 #define WANT_ANSWERS_MAX 128
-/* Bytes of an image or a file in a request, however large: providers count it by its size in pixels or pages. */
+/* Bytes of an image or a file in base64, however large: providers count it by its size in pixels or pages. */
 #define WANT_DATA_MAX 16384
 
 struct want {
@@ -30,6 +30,7 @@ struct want {
 	bool hides_usage; /* the client did not ask for the usage that the meter asks for */
 	const char *tier; /* "flex" or "priority" where the request asks for it, else NULL */
 	int64_t bytes;    /* of texts and names */
+	bool opaque;      /* a part of the input is not in the body, or is no text */
 	int64_t characters, images;
 	const char *refusal; /* a sentence, after a refusal */
 };

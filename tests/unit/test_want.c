@@ -117,18 +117,66 @@ static void test_what_octroi_is_asked(void **state)
 	buf_free(&out);
 }
 
-static void test_data_counts_little(void **state)
+/* The bytes of a member of that name, which begins so and goes on for 150,000 bytes of one character. */
+static int64_t bytes_of(const char *name, const char *begins, char character)
 {
 	static char body[200000];
-	size_t length = (size_t)snprintf(body, sizeof(body), "{\"model\":\"m\",\"url\":\"data:");
+	size_t length = (size_t)snprintf(body, sizeof(body), "{\"model\":\"m\",\"%s\":\"%s", name, begins);
 
-	(void)state;
-	memset(body + length, 'A', 150000);
+	memset(body + length, character, 150000);
 	length += 150000;
 	(void)snprintf(body + length, sizeof(body) - length, "\"}");
 	assert_int_equal(read_body_text(CHAT, body, NULL), 0);
-	assert_int_equal(want.bytes, 5 + 1 + 3 + WANT_DATA_MAX);
 	want_free(&want);
+	return want.bytes - 5 - 1 - (int64_t)strlen(name);
+}
+
+static void test_file_counts_little(void **state)
+{
+	(void)state;
+	assert_int_equal(bytes_of("url", "data:image/png;base64,", 'A'), WANT_DATA_MAX);
+	assert_int_equal(bytes_of("data", "", 'A'), WANT_DATA_MAX);
+	assert_int_equal(bytes_of("file_data", "data:application/pdf;base64,", 'A'), WANT_DATA_MAX);
+}
+
+static void test_text_in_the_place_of_a_file_counts_in_full(void **state)
+{
+	(void)state;
+	assert_int_equal(bytes_of("content", "data:image/png;base64,", 'A'), 150022);
+	assert_int_equal(bytes_of("text", "data:,", 'A'), 150006);
+	assert_int_equal(bytes_of("url", "data:,", ' '), 150006);
+	assert_int_equal(bytes_of("data", "", ' '), 150000);
+	assert_int_equal(bytes_of("url", "https://", 'A'), 150008);
+}
+
+static bool is_opaque_body(const char *body)
+{
+	assert_int_equal(read_body_text(CHAT, body, NULL), 0);
+	want_free(&want);
+	return want.opaque;
+}
+
+static void test_input_that_the_body_does_not_show(void **state)
+{
+	(void)state;
+	assert_true(is_opaque_body(
+		"{\"model\":\"m\",\"messages\":[{\"content\":[{\"image_url\":{\"url\":\"https://x\"}}]}]}"));
+	assert_true(is_opaque_body("{\"model\":\"m\",\"previous_response_id\":\"resp_1\"}"));
+	assert_true(is_opaque_body("{\"model\":\"m\",\"input\":[{\"type\":\"input_file\",\"file_id\":\"f\"}]}"));
+	assert_false(is_opaque_body("{\"model\":\"m\",\"previous_response_id\":null}"));
+	assert_false(is_opaque_body("{\"model\":\"m\",\"messages\":[{\"content\":\"image_url\"}]}"));
+}
+
+static void test_tools_that_the_usage_does_not_name(void **state)
+{
+	(void)state;
+	expect_refusal(CHAT, "{\"model\":\"m\",\"web_search_options\":{}}");
+	expect_refusal(CHAT, "{\"model\":\"m\",\"tools\":[{\"type\":\"function\"},{\"type\":\"web_search_preview\"}]}");
+	expect_refusal("/v1/responses", "{\"model\":\"m\",\"tools\":[{\"type\":\"file_search\"}]}");
+	expect_refusal(CHAT, "{\"model\":\"m\",\"tools\":{\"type\":\"web_search\"}}");
+	expect_refusal(CHAT, "{\"model\":\"m\",\"tools\":[\"web_search\"]}");
+	assert_false(
+		is_opaque_body("{\"model\":\"m\",\"tools\":[{\"type\":\"function\"}],\"web_search_options\":null}"));
 }
 
 static void test_refusals(void **state)
@@ -186,7 +234,10 @@ int main(void)
 		cmocka_unit_test(test_the_granted_cap_is_written),
 		cmocka_unit_test(test_the_usage_is_asked_for),
 		cmocka_unit_test(test_what_octroi_is_asked),
-		cmocka_unit_test(test_data_counts_little),
+		cmocka_unit_test(test_file_counts_little),
+		cmocka_unit_test(test_text_in_the_place_of_a_file_counts_in_full),
+		cmocka_unit_test(test_input_that_the_body_does_not_show),
+		cmocka_unit_test(test_tools_that_the_usage_does_not_name),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_paths),
 	};
