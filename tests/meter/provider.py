@@ -9,7 +9,7 @@ The last text of a request may be a scene, a JSON object:
      "pieces": bytes of each write, "pause_ms": after each event, "crlf", "comments", "gzip", "bare" (no chunked coding),
      "no_usage", "line_mb": an event of so many megabytes, "status": of a refusal, "fail_first": so many refusals before, "hang", "drop" (no answer)}
 
-GET /_books: a record for each request, with its bill; POST /_go; GET /_waiting.  A request whose connection is closed
+GET /_books: a record for each request, with its bill; POST /_forget; POST /_go; GET /_waiting.  A request whose connection is closed
 is billed what was made by then, as providers do.
 """
 
@@ -48,7 +48,7 @@ def last_text(body):
     if "messages" in body:
         content = body["messages"][-1].get("content")
         return content if isinstance(content, str) else (content or [{}])[-1].get("text", "")
-    return body["input"] if isinstance(body.get("input"), str) else ""
+    return next((body[name] for name in ("input", "prompt") if isinstance(body.get(name), str)), "")
 
 
 def scene_of(body):
@@ -155,7 +155,9 @@ class Request:
         return self.whole(record)
 
     def control(self):
-        said = {"/_books": self.books.records, "/_waiting": self.books.waiting, "/_go": True}[self.path]
+        said = {"/_books": self.books.records, "/_waiting": self.books.waiting, "/_go": True, "/_forget": True}[self.path]
+        if self.path == "/_forget":
+            self.books.records = []
         if self.path == "/_go":
             self.books.go.set()
             self.books.go = asyncio.Event()
@@ -265,6 +267,8 @@ def answer_of(path, body):
         return {"candidates": [{"content": {"role": "model", "parts": [{"text": "Hi"}]}, "finishReason": "STOP", "index": 0}],
                 "usageMetadata": {"promptTokenCount": 14, "candidatesTokenCount": 3, "totalTokenCount": 17},
                 "modelVersion": "gemini-2.5-flash"}, [14, 3, 0, 0]
+    if path in ("/v1/images/generations", "/v1/audio/speech"):
+        return {"created": 1, "data": [{"url": "https://example.com/1.png"}] * body.get("n", 1)}, [0, 0, 0, 0]
     usage = {"prompt_tokens": 27, "completion_tokens": 6, "total_tokens": 33}
     return {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": body.get("model"), "usage": usage, "choices": [
         {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop", "logprobs": None}]}, [27, 6, 0, 0]

@@ -312,6 +312,10 @@ class Stage:
         """The provider's records, of these scenes if any are named."""
         return [record for record in self._control("/_books") if not ids or record["id"] in ids]
 
+    def forget(self):
+        """Begins new books."""
+        self._control("/_forget", "POST")
+
     def go(self):
         self._control("/_go", "POST")
 

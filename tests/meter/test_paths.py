@@ -3,6 +3,7 @@
 The provider's books have a record of each request that reached it."""
 
 import concurrent.futures
+import fractions
 import json
 
 import guard
@@ -275,10 +276,73 @@ def test_unknown_model_is_refused(stage, payer):
 
 
 def test_response_in_the_background_is_refused(stage, payer):
-    """Such a response is answered at once, without a usage, and costs later."""
+    """The answer comes at once, without a usage, and the costs later."""
     before = asked(stage)
     answer = stage.call("POST", "/openai/v1/responses", payer.key, {**body_of("openai-responses", {}, stream=False), "background": True})
     assert answer.status == 400 and asked(stage) == before
+
+
+@pytest.mark.parametrize("name, asks", [
+    ("openai-responses", {"tools": [{"type": "web_search"}]}), ("openai-responses", {"tools": [{"type": "web_search_preview_2025_03_11"}]}),
+    ("openai-responses", {"tools": [{"type": "function", "name": "f"}, {"type": "code_interpreter", "container": {"type": "auto"}}]}),
+    ("openai-responses", {"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]}),
+    ("openai-responses", {"tools": [{"type": "image_generation"}]}), ("openai-chat", {"web_search_options": {}}),
+    ("anthropic", {"tools": [{"type": "code_execution_20250825", "name": "code_execution"}]}), ("gemini", {"tools": [{"googleSearch": {}}]}),
+    ("gemini", {"tools": [{"google_search": {}}]}), ("gemini", {"tools": [{"functionDeclarations": []}, {"googleMaps": {}}]}),
+    ("gemini", {"tools": {"googleSearch": {}}}),
+], ids=str)
+def test_tool_that_no_usage_names_is_refused(stage, payer, name, asks):
+    before = asked(stage)
+    answer = stage.ask(name, payer.key, {}, **asks)
+    assert error_of(answer)[0] == 400
+    assert asked(stage) == before and stage.open_holds(payer) == 0
+
+
+PICTURE = {"type": "image_url", "image_url": {"url": "https://example.com/large.png"}}
+
+
+@pytest.mark.parametrize("name, more", [
+    ("openai-chat", lambda text: {"messages": [{"role": "user", "content": [PICTURE, {"type": "text", "text": text}]}]}),
+    ("openai-responses", lambda text: {"previous_response_id": "resp_1"}),
+    ("openai-responses", lambda text: {"conversation": "conv_1"}),
+])
+def test_input_that_the_body_does_not_show_is_paid_for(stage, payer, name, more):
+    """The provider is read to its end, whatever the policy: a client that goes early would pay for an address only."""
+    body = body_of(name, {"id": f"{payer.account}", "wait_at": 3})
+    body.update(more(body["input"] if "input" in body else body["messages"][0]["content"]))
+    answer = stage.call("POST", "/close" + address_of(name), payer.key, body)
+    assert answer.event()
+    answer.close()
+    stage.wait_waiting()
+    stage.go()
+    use = stage.wait_settled(payer, 1)[answer.hold]
+    assert use["settlement"] == "exact" and use["cost"] == cost(RECORDINGS[name][2], RECORDINGS[name][3]), use
+
+
+@pytest.mark.parametrize("lead", ["data:", "data:text/plain;base64,"])
+def test_text_that_looks_like_a_file_is_reserved_in_full(stage, payer, lead):
+    text = lead + "x" * 300_000
+    body = body_of("openai-chat", {})
+    body["messages"].insert(0, {"role": "user", "content": text})
+    answer = stage.call("POST", CHAT, payer.key, body)
+    answer.whole()
+    assert int(answer.headers["x-octroi-reserved"]) >= cost("gpt-4o", (100_000, 0, 0, 0))
+    stage.wait_settled(payer, 1)
+
+
+def test_images_and_speech_are_paid_by_their_number(stage, payer):
+    for model, line in (("dall-e-3", "images=0.04"), ("tts-1", "characters=0.000015")):
+        stage.o.ctl("price", "set", model, "--provider", "openai", "--line", line)
+    wait_until(lambda: stage.call("POST", "/openai/v1/images/generations", payer.key,
+                                  {"model": "dall-e-3", "prompt": json.dumps({"status": 400})}).status == 400, 10, "the price")
+    stage.wait_settled(payer)
+    for path, body, dollars in (("images/generations", {"model": "dall-e-3", "prompt": "a gate", "n": 2}, fractions.Fraction("0.08")),
+                                ("audio/speech", {"model": "tts-1", "input": "é" * 1000, "voice": "alloy"}, fractions.Fraction("0.015"))):
+        before = stage.spent(payer)
+        answer = stage.call("POST", "/openai/v1/" + path, payer.key, body)
+        assert answer.status == 200 and answer.whole()
+        stage.wait_settled(payer)
+        assert stage.spent(payer) - before == guard.ceiling(dollars * 10**6 * guard.MARGIN / guard.RATE), path
 
 
 def test_usage_cannot_be_switched_off(stage, payer):
