@@ -1,4 +1,5 @@
-"""A meter of one's own for a test: octroi on its MariaDB, octroi-meter behind an nginx of its own, and a provider.
+"""A meter of one's own for a test: octroi on its MariaDB, octroi-meter behind an nginx of its own with the shipped
+meter-pass.conf, and a provider.
 
     with Stage() as stage:
         payer = stage.payer()
@@ -21,7 +22,7 @@ import sys
 
 import guard
 import recorded
-from octroi import Octroi, as_daemon, build_dir, free_port, give_to_daemon, wait_until
+from octroi import TOP, Octroi, as_daemon, build_dir, free_port, give_to_daemon, wait_until
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROVIDER_KEY = "sk-canary-of-the-provider"
@@ -44,20 +45,6 @@ LOCATION = """
 			fastcgi_pass unix:%s/meter.sock;
 		}
 """
-FASTCGI = """
-fastcgi_buffering off;
-fastcgi_request_buffering on;
-fastcgi_keep_conn on;
-fastcgi_read_timeout 900s;
-fastcgi_next_upstream off;
-fastcgi_param REQUEST_METHOD $request_method;
-fastcgi_param REQUEST_URI $request_uri;
-fastcgi_param QUERY_STRING $query_string;
-fastcgi_param CONTENT_TYPE $content_type;
-fastcgi_param CONTENT_LENGTH $content_length;
-fastcgi_param SERVER_PROTOCOL $server_protocol;
-fastcgi_param REMOTE_ADDR $remote_addr;
-"""
 NGINX = """
 daemon off;
 worker_processes 1;
@@ -75,8 +62,6 @@ http {{
 	keepalive_requests 1000000;
 	server {{
 		listen 127.0.0.1:{port} backlog=2048;
-		client_max_body_size 17m;
-		client_body_buffer_size 1m;
 		{locations}
 	}}
 }}
@@ -228,7 +213,8 @@ class Stage:
             return s.connect_ex(("127.0.0.1", port)) == 0
 
     def _write_front(self):
-        (self.dir / "fastcgi.conf").write_text(FASTCGI)
+        shipped = (TOP / "nginx" / "meter-pass.conf").read_text()
+        (self.dir / "fastcgi.conf").write_text(shipped.replace("octroi/fastcgi_params", str(TOP / "nginx" / "fastcgi_params")))
         places = [("/", ""), ("/close/", "fastcgi_param OCTROI_PREFIX /close; fastcgi_param OCTROI_ABORT close;"),
                   ("/drain/", "fastcgi_param OCTROI_PREFIX /drain; fastcgi_param OCTROI_ABORT drain;"),
                   ("= /metrics", "fastcgi_param OCTROI_METRICS on;"),

@@ -141,9 +141,9 @@ def test_web_server_is_killed(stage, payer, place):
 @pytest.mark.parametrize("place", ["/close", "/drain"])
 def test_meter_is_asked_to_end(stage, payer, place):
     """No new request is taken, and the streams are settled before the meter ends."""
-    begun, late = begin(stage, payer, place=place), stage.payer()
+    begun, late, ends = begin(stage, payer, place=place), stage.payer(), stage.said("meter").count("event=stopping")
     stage.meter.send_signal(signal.SIGTERM)
-    wait_until(lambda: "stopping" in stage.said("meter"), 10, "a meter that ends")
+    wait_until(lambda: stage.said("meter").count("event=stopping") > ends, 10, "a meter that ends")
     asked = stage.send("POST", address_of("openai-chat"), late.key, body_of("openai-chat", {}))
     finish(stage, begun)
     assert stage.meter.wait(40) == 0
@@ -151,6 +151,27 @@ def test_meter_is_asked_to_end(stage, payer, place):
     stage.start_meter()
     check_exact(stage, payer, begun)
     assert stage.spent(late) == 0 == stage.open_holds(late)
+
+
+@pytest.mark.parametrize("moment", [2, 8, 14, 20])
+def test_requests_that_come_as_the_meter_ends_are_served_or_free(stage, moment):
+    """Each has a whole answer that is settled as billed, or none and costs nothing."""
+    payers = [stage.payer() for _ in range(24)]
+
+    def one(n):
+        if n == moment:
+            stage.meter.send_signal(signal.SIGTERM)
+        answer = stage.ask("openai-chat", payers[n].key, {"id": payers[n].account, "pause_ms": 5})
+        return answer, answer.whole()
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(one, range(len(payers))))
+    stage.meter.wait(40)
+    stage.start_meter()
+    for payer, (answer, got) in zip(payers, answers):
+        stage.wait_settled(payer)
+        served = answer.status == 200
+        assert served == got.endswith(b"[DONE]\n\n"), got
+        assert stage.spent(payer) == (cost("gpt-4o", RECORDINGS["openai-chat"][3]) if served else 0), (answer.status, payer.account)
 
 
 def test_hold_of_a_long_stream_is_extended(stage, payer):
