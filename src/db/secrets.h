@@ -7,7 +7,10 @@
 #include "base/digest.h"
 #include "db/db.h"
 
-/* The referral codes' key, made if there is none; 0, or -1 on a fault, logged. */
-int secrets_referral(struct db *d, unsigned char key[DIGEST_BYTES]);
+/* The key of referral codes, and that of graces. */
+enum secret { SECRET_REFERRAL, SECRET_GRACE, SECRETS };
+
+/* The key, made if there is none; 0, or -1 on a fault, logged. */
+int secrets_find(struct db *d, enum secret which, unsigned char key[DIGEST_BYTES]);
 
 #endif

@@ -12,8 +12,8 @@
 #include "routes/api/parse.h"
 #include "routes/api/render.h"
 #include "routes/api/steps.h"
-#include "routes/referrals.h"
 #include "routes/routes.h"
+#include "routes/shared_keys.h"
 
 #define CODE_TYPED_MAX 64
 #define DESCRIPTION_MAX 128
@@ -186,7 +186,8 @@ static void refer(struct call *c, struct command *command, const char *code)
 	unsigned char key[DIGEST_BYTES];
 	bool same_person = false;
 
-	if (!referrals_key(c, key) || find_referrer(c, command, key, code, &referrer, &same_person) < 0)
+	if (!shared_keys_find(c, SECRET_REFERRAL, key) ||
+	    find_referrer(c, command, key, code, &referrer, &same_person) < 0)
 		return;
 	if (!referrer.found) {
 		redeem(c, command, code); /* counts as a wrong guess like any other */

@@ -14,8 +14,8 @@
 #include "routes/api/steps.h"
 #include "routes/overviews.h"
 #include "routes/people.h"
-#include "routes/referrals.h"
 #include "routes/routes.h"
+#include "routes/shared_keys.h"
 #include "routes/show.h"
 
 #include <string.h>
@@ -65,7 +65,7 @@ static bool make_referral_code(struct call *c, const struct account_key *account
 	shown[0] = '\0';
 	if (c->config->referral_amount == 0)
 		return true;
-	if (!referrals_key(c, key))
+	if (!shared_keys_find(c, SECRET_REFERRAL, key))
 		return false;
 	code_referral(key, account, code);
 	code_show(code, shown);

@@ -17,8 +17,8 @@
 #include "routes/delay.h"
 #include "routes/metrics.h"
 #include "routes/overviews.h"
-#include "routes/referrals.h"
 #include "routes/routes.h"
+#include "routes/shared_keys.h"
 
 #define SEGMENTS_MAX 2
 #define SWEEP_ACCOUNTS 256
@@ -61,7 +61,7 @@ struct router {
 	struct auth *auth;
 	struct metrics *metrics;
 	struct overviews *overviews;
-	struct referrals *referrals;
+	struct shared_keys *shared_keys;
 	struct stripe stripe;
 	struct bulkhead slow, reads, spans, reports;
 	struct bulkhead *bulkhead[COST_COUNT]; /* that a request of that cost enters; NULL: none */
@@ -108,9 +108,9 @@ struct router *router_new(const struct router_options *options)
 	r->auth = auth_new(options->config, options->key_reader);
 	r->metrics = metrics_new();
 	r->overviews = overviews_new(options->readers);
-	r->referrals = referrals_new();
+	r->shared_keys = shared_keys_new();
 	if ((threaded && r->delay == NULL) || r->auth == NULL || r->metrics == NULL || r->overviews == NULL ||
-	    r->referrals == NULL) {
+	    r->shared_keys == NULL) {
 		router_free(r);
 		return NULL;
 	}
@@ -130,7 +130,7 @@ void router_free(struct router *r)
 	auth_free(r->auth);
 	metrics_free(r->metrics);
 	overviews_free(r->overviews);
-	referrals_free(r->referrals);
+	shared_keys_free(r->shared_keys);
 	bulkhead_destroy(&r->slow);
 	bulkhead_destroy(&r->reads);
 	bulkhead_destroy(&r->spans);
@@ -517,7 +517,7 @@ static struct call *call_new(struct router *r, const struct request *request, st
 		.ledger = r->options.ledger,
 		.readers = r->options.readers,
 		.overviews = r->overviews,
-		.referrals = r->referrals,
+		.shared_keys = r->shared_keys,
 		.stripe = r->stripe.secret_key[0] != '\0' ? &r->stripe : NULL,
 		.slow = &r->slow,
 		.account = "",

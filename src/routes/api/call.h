@@ -22,8 +22,8 @@ struct edge;
 struct reader_account;
 struct metrics;
 struct overviews;
-struct referrals;
 struct router;
+struct shared_keys;
 struct call;
 
 /* Renders the answer of a command of the call that the ledger answered with OK. */
@@ -42,7 +42,7 @@ struct call {
 	struct ledger *ledger;
 	struct pool *readers;
 	struct overviews *overviews;
-	struct referrals *referrals;
+	struct shared_keys *shared_keys;
 	const struct stripe *stripe; /* NULL: payments are not set up */
 	struct bulkhead *slow;       /* a handler that waits for Stripe enters it */
 	enum scope scope;
