@@ -284,6 +284,19 @@ CREATE TABLE IF NOT EXISTS recharges (
   KEY pending (pending_seq)
 ) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin;
 
+-- The amount that one place may use for an account while octroi does not answer: limit - booked, which only ever grow
+-- while the place stays.
+CREATE TABLE IF NOT EXISTS graces (
+  account_id BINARY(16) NOT NULL PRIMARY KEY,
+  place VARCHAR(32) NOT NULL,
+  serial BIGINT NOT NULL,
+  limit_micros BIGINT NOT NULL,
+  booked_micros BIGINT NOT NULL,
+  granted_at_us BIGINT NOT NULL,
+  ends_at_us BIGINT NOT NULL,
+  KEY ends (ends_at_us)
+) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin;
+
 -- Each consent to auto-recharge, with the text that was agreed to and the settings that it covers.
 CREATE TABLE IF NOT EXISTS recharge_consents (
   account_id BINARY(16) NOT NULL,
@@ -369,7 +382,7 @@ ALTER TABLE usages ADD COLUMN IF NOT EXISTS recorded TINYINT NOT NULL DEFAULT 0;
 ALTER TABLE transactions ADD COLUMN IF NOT EXISTS recorded TINYINT NOT NULL DEFAULT 0;
 
 -- Secrets that every octroi on this database shares, made by the first that needs them.  referral: the key of referral
--- codes.
+-- codes.  grace: the key of graces.
 CREATE TABLE IF NOT EXISTS secrets (
   name VARCHAR(32) NOT NULL PRIMARY KEY,
   value BINARY(32) NOT NULL

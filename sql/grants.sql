@@ -29,6 +29,7 @@ GRANT UPDATE ON octroi.paid_periods TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.workspaces TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.statements TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.outbox TO 'octroi'@'localhost';
+GRANT UPDATE ON octroi.graces TO 'octroi'@'localhost';
 GRANT UPDATE ON octroi.recharges TO 'octroi'@'localhost';
 GRANT UPDATE (told) ON octroi.alerts TO 'octroi'@'localhost';
 GRANT DELETE ON octroi.alerts TO 'octroi'@'localhost';

@@ -100,6 +100,7 @@ struct ledger_options options_ledger(const struct config *c, struct pool *pool)
 				.plan_free_periods = free_periods(c),
 				.zone = options_zone(c),
 			},
+		.grace = {.amount_micros = c->outage_grace, .life_us = c->outage_grace_seconds * CLOCK_US_PER_SECOND},
 	};
 }
 

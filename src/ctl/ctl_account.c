@@ -15,6 +15,7 @@
 #include "ledger/names.h"
 #include "options.h"
 #include "prices/price.h"
+#include "queries/graces.h"
 #include "queries/reader.h"
 
 #define DOCUMENT_MAX ((size_t)4 << 20)
@@ -257,8 +258,25 @@ static int read_holds(struct ctl *c, const struct account_key *key, struct listi
 	return result;
 }
 
+/* Lists the grace of the account, if it has one. */
+static int read_grace(struct ctl *c, const struct account_key *key, struct listing *l)
+{
+	struct graces_one g;
+
+	if (graces_of(ctl_db(c), key, &g) < 0)
+		return ctl_db_failed(c);
+	if (g.place[0] == '\0')
+		return CTL_OK;
+	listing_row(l);
+	listing_text(l, "place", "place", g.place);
+	listing_amount(l, "outMicros", "out", g.out_micros);
+	listing_amount(l, "bookedMicros", "booked", g.booked_micros);
+	listing_time(l, "endsAt", "ends", g.ends_at_us);
+	return CTL_OK;
+}
+
 static void print_account(const struct ctl *c, const struct buf *body, const struct json *account,
-                          const struct listing *grants, const struct listing *holds)
+                          const struct listing *grants, const struct listing *holds, const struct listing *graces)
 {
 	struct listing *l = listing_new("account");
 	struct json_writer w;
@@ -271,6 +289,7 @@ static void print_account(const struct ctl *c, const struct buf *body, const str
 		json_put_raw(&w, "account", buf_text(body), body->length);
 		listing_json(grants, &w);
 		listing_json(holds, &w);
+		listing_json(graces, &w);
 		json_close_record(&w);
 		(void)ctl_print(&out);
 	} else {
@@ -280,6 +299,10 @@ static void print_account(const struct ctl *c, const struct buf *body, const str
 		listing_print_table(grants);
 		(void)puts("\nopen holds:");
 		listing_print_table(holds);
+		if (listing_rows(graces) > 0) {
+			(void)puts("\ngrace for outages:");
+			listing_print_table(graces);
+		}
 	}
 	buf_free(&out);
 	listing_free(l);
@@ -288,7 +311,7 @@ static void print_account(const struct ctl *c, const struct buf *body, const str
 static int show(struct ctl *c, const char *name)
 {
 	const struct account_key key = id_account_key(name, strlen(name));
-	struct listing *grants = listing_new("grants"), *holds = listing_new("holds");
+	struct listing *grants = listing_new("grants"), *holds = listing_new("holds"), *graces = listing_new("graces");
 	struct reads r = {.query = {{0}}};
 	struct json *account = NULL;
 	struct buf body, path;
@@ -304,12 +327,15 @@ static int show(struct ctl *c, const char *name)
 	if (result == CTL_OK)
 		result = read_holds(c, &key, holds);
 	if (result == CTL_OK)
-		print_account(c, &body, account, grants, holds);
+		result = read_grace(c, &key, graces);
+	if (result == CTL_OK)
+		print_account(c, &body, account, grants, holds, graces);
 	json_free(account);
 	buf_free(&body);
 	buf_free(&path);
 	listing_free(grants);
 	listing_free(holds);
+	listing_free(graces);
 	return result;
 }
 

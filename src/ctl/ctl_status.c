@@ -5,6 +5,7 @@
 #include "ctl/listing.h"
 #include "db/schema.h"
 #include "db/sql.h"
+#include "queries/graces.h"
 
 static int take_counts(void *context, const struct db_row *row)
 {
@@ -36,6 +37,18 @@ static int put_counts(struct ctl *c, struct listing *l)
 	result = ctl_rows(c, &sql, take_counts, l);
 	buf_free(&sql);
 	return result;
+}
+
+static int put_graces(struct ctl *c, struct listing *l)
+{
+	struct graces_sums sums;
+
+	if (graces_sum(ctl_db(c), &sums) < 0)
+		return ctl_db_failed(c);
+	listing_int(l, "graceAccounts", "accounts with a grace out", sums.money.accounts + sums.credit.accounts);
+	listing_amount(l, "graceOutMoneyMicros", "grace out, money", sums.money.out_micros);
+	listing_amount(l, "graceOutCreditMicros", "grace out, credits", sums.credit.out_micros);
+	return CTL_OK;
 }
 
 /* Settings that decide whether a committed transaction survives a crash, and how sessions behave. */
@@ -95,6 +108,8 @@ int ctl_status(struct ctl *c)
 	listing_int(l, "schemaVersion", "schema version", version);
 	listing_int(l, "schemaVersionWanted", "schema version of this octroictl", SCHEMA_VERSION);
 	result = version == SCHEMA_VERSION ? put_counts(c, l) : CTL_OK;
+	if (result == CTL_OK && version == SCHEMA_VERSION)
+		result = put_graces(c, l);
 	if (result == CTL_OK)
 		result = put_database_settings(c, l);
 	if (result == CTL_OK)

@@ -62,6 +62,7 @@ static bool decide_all(struct batch *b)
 		.terms = b->options->terms,
 		.use = b->options->use,
 		.billing = b->options->billing,
+		.grace = b->options->grace,
 	};
 
 	CHECK(b->phase == BATCH_ROWS && !rows_any_changed(b->rows));

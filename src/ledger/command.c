@@ -45,6 +45,7 @@ static void add_labels(struct print *p, const struct command_labels *labels)
 	add_text(p, labels->metadata);
 }
 
+/* Without the grace: a use is booked under the id of the request that had no answer, which may have taken effect. */
 static void add_authorize(struct print *p, const struct command *c)
 {
 	CHECK(c->authorize.model_count >= 0 && c->authorize.model_count <= COMMAND_MODELS_MAX);
@@ -286,6 +287,8 @@ static void check_spending(const struct command *c)
 {
 	CHECK(c->kind != COMMAND_AUTHORIZE || c->authorize.model_count > 0 || c->authorize.action != NULL);
 	CHECK(c->kind != COMMAND_AUTHORIZE || (c->authorize.ttl_us > 0 && c->authorize.fit_minimum >= 0));
+	CHECK(c->kind != COMMAND_AUTHORIZE || (c->authorize.used.serial >= 0 && c->authorize.used.micros >= 0));
+	CHECK(c->kind != COMMAND_AUTHORIZE || c->authorize.used.serial == 0 || c->authorize.place != NULL);
 	CHECK(c->kind != COMMAND_SETTLE || ((unsigned)c->settle.outcome <= SETTLE_FAILED && c->settle.rest >= 0));
 	CHECK(c->kind != COMMAND_EXTEND || (c->extend.ttl_us >= 0 && c->extend.max_output_tokens >= 0));
 	CHECK(c->kind != COMMAND_TRANSACTION || (unsigned)c->transaction.type < TRANSACTION_COUNT);

@@ -129,6 +129,19 @@ struct command_labels { /* "" when not given */
 	const char *conversation_id, *message_id, *metadata;
 };
 
+/* A use of a grace that is booked afterwards; serial 0: none.  micros: as the place counted it.  price_version: of the
+ * hold that the place counted by; 0: today's. */
+struct command_grace {
+	int64_t serial, ends_at_us, price_version;
+	micros micros;
+};
+
+/* The grace of an AUTHORIZE; serial 0: none. */
+struct answer_grace {
+	int64_t serial, ends_at_us, left_us; /* left_us: until ends_at_us */
+	micros limit_micros, booked_micros;
+};
+
 struct answer {
 	enum outcome outcome;
 	bool replayed;
@@ -147,6 +160,7 @@ struct answer {
 	char provider[PRICE_PROVIDER_MAX];
 	int64_t max_output_tokens, price_version, expires_at_us;
 	enum hold_state hold_state; /* of a repeated AUTHORIZE */
+	struct answer_grace grace;
 	enum settlement settlement;
 	struct counts counts;                 /* of a usage, as charged */
 	bool incomplete;                      /* another price stands in for one that the list does not have */
@@ -193,6 +207,8 @@ struct command {
 			const char *variant; /* "" when none */
 			int64_t ttl_us;
 			struct command_labels labels;
+			const char *place; /* that asks for a grace, or used one; NULL: none */
+			struct command_grace used;
 		} authorize;
 		struct {
 			bool has_usage; /* something was counted */

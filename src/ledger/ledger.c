@@ -83,6 +83,15 @@ static void refuse_command(struct command *commands, int count)
 	}
 }
 
+static void count_grace(struct ledger_counts *counts, const struct command *c)
+{
+	if (c->kind != COMMAND_AUTHORIZE || c->authorize.used.serial == 0 || c->answer.outcome != OUTCOME_OK ||
+	    c->answer.replayed)
+		return;
+	counts->grace_uses++;
+	counts->grace_micros += c->authorize.used.micros;
+}
+
 /* Makes the counts and the price book of the batch known to all threads. */
 static void publish(struct ledger *l, struct inflight *f, int count)
 {
@@ -102,6 +111,7 @@ static void publish(struct ledger *l, struct inflight *f, int count)
 		CHECK((unsigned)a->outcome < OUTCOME_COUNT);
 		l->counts.outcome[a->outcome]++;
 		l->counts.incomplete += a->incomplete && !a->replayed;
+		count_grace(&l->counts, f->commands[i]);
 	}
 	if (b->book != NULL && b->book != l->book) { /* a batch that failed may never have had one */
 		old = l->book;

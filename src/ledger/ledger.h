@@ -64,7 +64,8 @@ struct ledger_counts {
 	int64_t batches, commands, retries, splits, unknown_commits, refused_full, queued;
 	int64_t batch_size[12]; /* batches of 1, 2, 3-4, 5-8, … commands */
 	int64_t outcome[OUTCOME_COUNT];
-	int64_t incomplete; /* settlements with a price that stands in for another, or without a count */
+	int64_t grace_uses, grace_micros; /* uses of a grace that were booked, and what they counted */
+	int64_t incomplete;               /* settlements with a price that stands in for another, or without a count */
 };
 void ledger_count(struct ledger *l, struct ledger_counts *counts);
 

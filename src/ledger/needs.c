@@ -91,6 +91,8 @@ bool needs_name(struct rows *rows, struct slot *s, const struct command *c)
 		ok = ok && rows_want(rows, s, TABLE_MEMBERS, c->member);
 	if ((needs & NEEDS_STATEMENT) != 0)
 		ok = ok && rows_want(rows, s, TABLE_STATEMENTS, &c->statement_seq);
+	if (c->kind == COMMAND_AUTHORIZE && c->authorize.place != NULL)
+		ok = ok && rows_want(rows, s, TABLE_GRACES, NULL);
 	if (c->request_id != NULL)
 		ok = ok && rows_want(rows, s, TABLE_REQUESTS, c->request_key);
 	return ok && name_orders(rows, s, c, needs) && name_people(rows, s, c, needs);

@@ -23,6 +23,7 @@ struct ledger_options {
 	struct price_terms terms;   /* for actions without a price */
 	struct terms_use use;
 	struct terms_billing billing;
+	struct terms_grace grace;
 };
 
 #endif

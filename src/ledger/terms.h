@@ -22,6 +22,15 @@ struct terms_use {
 	const char *provider_cost;
 };
 
+/* A use is booked at the latest a day after the end of its grace.  Another place has a grace only then, so that no
+ * account has more than one amount that may still be booked. */
+#define TERMS_GRACE_BOOK_US INT64_C(86400000000)
+
+/* The amount that a place may use for an account while octroi does not answer (0: none), and the time for which. */
+struct terms_grace {
+	int64_t amount_micros, life_us;
+};
+
 struct terms_billing {
 	const char *currency;       /* the ledger makes it lower case, as Stripe writes it */
 	int decimals;               /* of the currency's smallest unit */

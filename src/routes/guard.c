@@ -11,6 +11,7 @@
 #include "routes/api/steps.h"
 #include "routes/auth/auth.h"
 #include "routes/counted.h"
+#include "routes/grace.h"
 #include "routes/routes.h"
 
 #include <stdio.h>
@@ -92,7 +93,7 @@ static const char *const authorize_members[] = {
 	"action",    "quantity",   "inputTokens", "inputBytes", "maxOutputTokens",
 	"fit",       "fitMinimum", "ttlSeconds",  "byok",       "conversationId",
 	"messageId", "metadata",   "counts",      "variant",    "serviceTier",
-	"meterKey",  NULL,
+	"meterKey",  "grace",      NULL,
 };
 
 static void parse_model_list(struct parse *p, struct command *command)
@@ -164,7 +165,7 @@ static const char *parse_payer(struct parse *p, struct call *c, struct command *
 }
 
 /* Returns the key of scope meter, NULL without one. */
-static const char *parse_authorize(struct parse *p, struct call *c, struct command *command)
+static const char *parse_authorize(struct parse *p, struct call *c, struct command *command, struct grace_claim *claim)
 {
 	const char *key;
 	int ttl_max_seconds;
@@ -181,6 +182,10 @@ static const char *parse_authorize(struct parse *p, struct call *c, struct comma
 	command->authorize.ttl_us = parse_ttl(p, c->config->hold_ttl_seconds, ttl_max_seconds);
 	command->authorize.byok = parse_providers(p, "byok");
 	parse_labels(p, &command->authorize.labels);
+	grace_parse(p, command, claim);
+	/* A use is booked under the id of its request, else a repetition would be a second use. */
+	if (claim->signature != NULL && command->request_id == NULL)
+		parse_wrong(p, "requestId", PARSE_PRESENT);
 	return key;
 }
 
@@ -235,6 +240,7 @@ static void finish_authorize(struct call *c)
 	render_open(c, &w);
 	put_hold(&w, command, model,
 	         model ? command->authorize.models[command->answer.choice] : command->authorize.action);
+	grace_put(&w, c, command);
 	render_close(&w);
 }
 
@@ -242,17 +248,18 @@ void guard_authorize(struct call *c)
 {
 	struct command *command = call_command(c, COMMAND_AUTHORIZE);
 	enum outcome outcome = OUTCOME_OK;
+	struct grace_claim claim;
 	const char *key;
 	struct parse p;
 
 	if (command == NULL)
 		return;
-	key = parse_authorize(&p, c, command);
+	key = parse_authorize(&p, c, command, &claim);
 	if (key != NULL && parse_ok(&p))
 		outcome = take_meter_key(&p, c, command, key);
 	if (outcome != OUTCOME_OK)
 		render_outcome(c, outcome);
-	else
+	else if (!parse_ok(&p) || grace_admit(c, command, &claim))
 		submit_parsed(c, command, finish_authorize, &p);
 }
 

@@ -6,6 +6,7 @@
 #include "clients/probe.h"
 #include "db/schema.h"
 #include "edge/edge.h"
+#include "queries/graces.h"
 #include "queries/probes.h"
 #include "queries/reader.h"
 #include "routes/api/call.h"
@@ -129,6 +130,10 @@ static void write_ledger(struct ledger *l, struct buf *out)
 	metrics_value(out, "octroi_incomplete_usages_total", "counter",
 	              "Settlements that are flagged usageIncomplete: a price or a count is missing.",
 	              counts.incomplete);
+	metrics_value(out, "octroi_grace_uses_total", "counter", "Uses of a grace that were booked.",
+	              counts.grace_uses);
+	metrics_value(out, "octroi_grace_used_micros_total", "counter", "What the places had counted for these.",
+	              counts.grace_micros);
 	metrics_value(out, "octroi_queue_refusals_total", "counter", "Commands refused because the queue was full.",
 	              counts.refused_full);
 	write_work(out);
@@ -169,6 +174,21 @@ static void write_providers(struct db *d, struct buf *out)
 			           (long long)(rows[p].checked_at_us / CLOCK_US_PER_SECOND));
 }
 
+/* Writes what places may still book: the most that can be lost by now. */
+static void write_graces(struct db *d, struct buf *out)
+{
+	struct graces_sums sums;
+
+	if (graces_sum(d, &sums) < 0)
+		return;
+	metrics_head(out, "octroi_grace_accounts", "gauge", "Accounts of which a place may book uses of a grace.");
+	buf_printf(out, "octroi_grace_accounts{unit=\"money\"} %lld\n", (long long)sums.money.accounts);
+	buf_printf(out, "octroi_grace_accounts{unit=\"credit\"} %lld\n", (long long)sums.credit.accounts);
+	metrics_head(out, "octroi_grace_out_micros", "gauge", "What these uses may come to.");
+	buf_printf(out, "octroi_grace_out_micros{unit=\"money\"} %lld\n", (long long)sums.money.out_micros);
+	buf_printf(out, "octroi_grace_out_micros{unit=\"credit\"} %lld\n", (long long)sums.credit.out_micros);
+}
+
 static void write_database(struct call *c, struct buf *out)
 {
 	struct db *d = pool_take(c->readers, c->request->deadline_us);
@@ -178,8 +198,10 @@ static void write_database(struct call *c, struct buf *out)
 
 	if (d != NULL) {
 		up = reader_open_holds(d, &holds) == 0 ? 1 : 0;
-		if (up == 1)
+		if (up == 1) {
 			write_providers(d, out);
+			write_graces(d, out);
+		}
 		pool_give(c->readers, d);
 	}
 	db_count(&counts);

@@ -249,6 +249,11 @@ def ask_guard(ask, o):
     authorize({**model, "requestId": rid, "inputTokens": 1}, 409)
     assert authorize({**model, "requestId": rid}).json["holdState"] == "open"
     authorize({**model, "byok": ["openai"]})
+    place = "0123456789abcdef" * 2
+    grace = authorize({**model, "grace": {"place": place}}).json["grace"]
+    used = {**{name: grace[name] for name in ("serial", "limitMicros", "endsAt", "signature")}, "micros": 10**6, "priceVersion": 0}
+    for status, change in ((409, {"serial": 9}), (200, {}), (409, {})):
+        authorize({**model, "requestId": guard.request_id(), "grace": {"place": place, "used": {**used, **change}}}, status)
     action = authorize({"account": credit, "action": "debrief"}).json["hold"]
     authorize({"account": account, "model": "unheard-of"}, 422)
     for refused, kind in ((poor, "balance"), (postpaid, "hard_limit"), (suspended, "suspended")):
@@ -712,7 +717,7 @@ REQUESTS = {"Authorize", "Settlement", "Settle", "Settlements", "Release", "Exte
 def test_every_status_and_every_field_is_answered_as_promised():
     contract = contract_of_source()
     with FakeStripe() as stripe, \
-            Octroi("nginx", settings={**SETTINGS, **stripe.settings(), "referral_amount": "5", "topup_bonus": "700:5%",
+            Octroi("nginx", settings={**SETTINGS, **stripe.settings(), "referral_amount": "5", "topup_bonus": "700:5%", "outage_grace": "1",
                                       "plan_prices": "price_1=pro",
                                       "stripe_webhook_secret": f"{stripe.webhook_secret} {STRIPE_WEBHOOK_SECRET}"},
                    audit=False) as o:

@@ -643,6 +643,18 @@ static unsigned keys_of(const char *text)
 	return keys;
 }
 
+/* place=P asks for a grace; used=SERIAL micros=M, with ends=SECONDS from now and version=V, books a use of it. */
+static void read_grace(const struct words *w, struct command *c, int64_t now_us)
+{
+	c->authorize.place = option(w, "place");
+	c->authorize.used.serial = number(w, "used", 0);
+	c->authorize.used.micros = number(w, "micros", 0);
+	if (c->authorize.used.serial == 0)
+		return;
+	c->authorize.used.ends_at_us = now_us + number(w, "ends", 3600) * US;
+	c->authorize.used.price_version = number(w, "version", 0);
+}
+
 static void read_authorize(const struct words *w, struct command *c)
 {
 	char *rest = w->word[2];
@@ -987,6 +999,7 @@ static struct command *read_command(struct scene *s, const struct words *w)
 	switch (c->kind) {
 	case COMMAND_AUTHORIZE:
 		read_authorize(w, c);
+		read_grace(w, c, s->now_us);
 		break;
 	case COMMAND_SETTLE:
 		read_settle(w, c);
@@ -1118,6 +1131,10 @@ static bool figure(const struct scene *s, const struct answer *a, const char *na
 		{"resets", a->resets_at_us == 0 ? 0 : (a->resets_at_us - s->now_us) / US},
 		{"expires", (a->expires_at_us - s->now_us) / US},
 		{"wait", a->wait_us / US},
+		{"grace", a->grace.serial},
+		{"upto", a->grace.limit_micros},
+		{"booked", a->grace.booked_micros},
+		{"left", a->grace.left_us / US},
 	};
 
 	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
@@ -1196,6 +1213,7 @@ static void run_batch(struct scene *s)
 		.capture_expired = s->rules->capture_expired,
 		.action_price_micros = s->rules->actions_need_prices ? 0 : 1000000,
 		.terms = TERMS,
+		.grace = {.amount_micros = s->rules->outage_grace, .life_us = 3600 * US},
 		.billing = {.currency = "eur",
 	                    .decimals = 2,
 	                    .low_balance_micros = s->rules->low_balance,

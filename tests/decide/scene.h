@@ -36,6 +36,7 @@ struct scene_rules {
 	int64_t holds_max, orders_open_max; /* 0: plenty */
 	int64_t statement_min, grace_days;
 	int64_t low_balance;     /* of money accounts; 0: no threshold */
+	int64_t outage_grace;    /* for an hour; 0: none */
 	const char *topup_bonus; /* NULL: none */
 	enum plan_upgrade plan_upgrade;
 	enum plan_free_periods plan_free_periods;

@@ -119,7 +119,7 @@ def test_no_unknown_vendor():
 PURE = sources(".c", under="src/ledger/decide/") + [f"src/{name}.c" for name in (
     "ledger/rows/record", "prices/price", "prices/plan", "prices/usage", "prices/topup_bonus", "reports/diagnosis", "reports/forecast")]
 PURE_ALLOWED = re.compile(r"""
-    (decide|alert|effects|facts|funds|due|refusal|open_orders|new_order|order|recharge|campaign|code_attempts|referral|rows|money|price|entry|record|digest_sha256|json_(get|int|type|size|at|text|fraction|bool|each)|provider
+    (decide|alert|effects|facts|funds|due|refusal|open_orders|new_order|order|recharge|campaign|code_attempts|referral|grace|rows|money|price|entry|record|digest_sha256|json_(get|int|type|size|at|text|fraction|bool|each)|provider
      |plan|use|counts|topup_bonus|dimension|service_tier|row_check|window|workspace|limits|allowance|paid_period|bill|customer|expiry|identity|diagnosis|forecast|report|wording)(_\w+)?
     | calendar_(date|days|add_months|floor_div) | zone_(name|local|instant|add_months|local_day|local_month|next_day|next_month)
     | book_price_(at|of_version) | book_plan(_at|_of_version)? | outcome_name | command_\w+ | check_failed | names_\w+

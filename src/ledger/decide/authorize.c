@@ -10,6 +10,7 @@
 #include "ledger/decide/due.h"
 #include "ledger/decide/effects.h"
 #include "ledger/decide/funds.h"
+#include "ledger/decide/grace.h"
 #include "ledger/decide/limits.h"
 #include "ledger/decide/refusal.h"
 #include "ledger/decide/use.h"
@@ -31,6 +32,20 @@ static const char *provider_for(const struct decide *d, const char *model)
 	const struct price *p = book_price_at(d->book, PRICE_MODEL, model, d->now_us);
 
 	return p != NULL && provider_bit(p->provider) != 0 ? p->provider : provider_of_model(model);
+}
+
+/* True for a use of a grace.  It took place, so that nothing but its grace bounds it. */
+static bool is_used(const struct command *c)
+{
+	return c->authorize.used.serial > 0;
+}
+
+static const struct price *price_for(const struct decide *d, const struct command *c, const char *model)
+{
+	const int64_t version = c->authorize.used.price_version;
+
+	return version > 0 ? book_price_of_version(d->book, PRICE_MODEL, model, version)
+	                   : book_price_at(d->book, PRICE_MODEL, model, d->now_us);
 }
 
 static bool choose_byok(const struct decide *d, const struct command *c, unsigned byok, struct choice *choice)
@@ -62,7 +77,7 @@ static enum outcome try_model(const struct decide *d, const struct plan *plan, c
 	const enum account_unit unit = c->answer.unit;
 
 	const char *model = c->authorize.models[index];
-	const struct price *p = book_price_at(d->book, PRICE_MODEL, model, d->now_us);
+	const struct price *p = price_for(d, c, model);
 	struct price_charge charge;
 	struct price_use use;
 	int64_t fitting;
@@ -108,7 +123,7 @@ static enum outcome try_model(const struct decide *d, const struct plan *plan, c
 static enum outcome choose_model(const struct decide *d, const struct slot *s, const struct command *c,
                                  micros available, struct choice *choice)
 {
-	const struct plan *plan = limits_plan(d, s);
+	const struct plan *plan = is_used(c) ? NULL : limits_plan(d, s);
 	enum outcome result = OUTCOME_UNKNOWN_MODEL;
 	struct choice tried;
 
@@ -201,6 +216,22 @@ static void fill_hold_answer(struct answer *a, const struct holds_row *h, const 
 	a->expires_at_us = h->expires_at_us;
 }
 
+/* True, with the refusal in the answer, if nothing may be spent whatever it costs. */
+static bool refuse_any(struct decide *d, struct slot *s, const struct command *c, struct answer *a)
+{
+	if (is_used(c))
+		return grace_refuses(d, s, c, a);
+	return refusal_suspended(s, a) || refusal_removed(d, s, c->member, a);
+}
+
+static void refuse_cost(const struct command *c, const struct limits_verdict *verdict, micros needed, struct answer *a)
+{
+	if (is_used(c))
+		a->outcome = OUTCOME_GRACE_REFUSED;
+	else
+		limits_refuse(verdict, needed, a);
+}
+
 void decide_authorize(struct decide *d, struct slot *s, struct command *c)
 {
 	struct answer *a = &c->answer;
@@ -211,14 +242,14 @@ void decide_authorize(struct decide *d, struct slot *s, struct command *c)
 
 	CHECK(c->authorize.model_count > 0 || c->authorize.action != NULL);
 	CHECK(c->authorize.input_tokens >= 0 && c->authorize.max_output_tokens >= 0);
-	if (refusal_suspended(s, a) || refusal_removed(d, s, c->member, a))
+	if (refuse_any(d, s, c, a))
 		return;
 	limits_verdict(d, s, c->member, &verdict);
-	a->outcome = choose(d, s, c, verdict.available_micros, &choice);
+	a->outcome = choose(d, s, c, is_used(c) ? c->authorize.used.micros : verdict.available_micros, &choice);
 	if (a->outcome == OUTCOME_INVALID_REQUEST)
 		a->field = "maxOutputTokens";
 	if (a->outcome == OUTCOME_INSUFFICIENT_CREDITS)
-		limits_refuse(&verdict, choice.reserved_micros, a);
+		refuse_cost(c, &verdict, choice.reserved_micros, a);
 	if (a->outcome != OUTCOME_OK)
 		return;
 	if (s->account != NULL && s->account->open_holds >= d->holds_max) {
@@ -233,11 +264,15 @@ void decide_authorize(struct decide *d, struct slot *s, struct command *c)
 	due_note_hold(account, h->expires_at_us);
 	rows_add(d->rows, s, &h->row);
 	effects_reserve(d, s, h, choice.reserved_micros);
-	CHECK(h->reserved_micros == 0 || funds_available(account) >= 0);
+	CHECK(h->reserved_micros == 0 || is_used(c) || funds_available(account) >= 0);
 	CHECK(account->open_holds <= d->holds_max);
 	fill_hold_answer(a, h, &choice);
 	funds_figures(s, a);
 	a->available_micros = verdict.available_micros - h->reserved_micros;
 	/* No limit leaves more than the balance does. */
 	CHECK(a->available_micros <= funds_available(account));
+	if (is_used(c))
+		grace_book(d, s, c);
+	else
+		grace_give(d, s, c, a->available_micros);
 }

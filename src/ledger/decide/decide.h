@@ -23,6 +23,7 @@ struct decide {
 	struct price_terms terms;
 	struct terms_use use;
 	struct terms_billing billing;
+	struct terms_grace grace;
 };
 
 /* NEEDS_<NAME>, to be combined: needs.def. */

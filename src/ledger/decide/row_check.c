@@ -116,6 +116,14 @@ void row_check_topup(const struct topups_row *t)
 	CHECK(t->disputes_minor >= 0);
 }
 
+void row_check_grace(const struct graces_row *g)
+{
+	CHECK(g->place[0] != '\0' && g->serial > 0);
+	/* No more is booked than was given. */
+	CHECK(g->booked_micros >= 0 && g->booked_micros <= g->limit_micros);
+	CHECK(g->granted_at_us < g->ends_at_us);
+}
+
 void row_check_recharge(const struct recharges_row *r)
 {
 	CHECK(r->state >= RECHARGE_OFF && r->state <= RECHARGE_PAUSED);

@@ -31,6 +31,7 @@ void row_check_paid_period(const struct paid_periods_row *r);
 void row_check_statement(const struct statements_row *t);
 void row_check_allowance(const struct allowances_row *l);
 void row_check_alert(const struct alerts_row *l);
+void row_check_grace(const struct graces_row *g);
 void row_check_recharge(const struct recharges_row *r);
 void row_check_recharge_consent(const struct recharge_consents_row *k);
 void row_check_outbox(const struct outbox_row *o);

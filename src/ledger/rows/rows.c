@@ -474,6 +474,11 @@ struct recharges_row *rows_recharge(struct rows *r, struct slot *s)
 	return (struct recharges_row *)rows_find(r, s, TABLE_RECHARGES, NULL);
 }
 
+struct graces_row *rows_grace(struct rows *r, struct slot *s)
+{
+	return (struct graces_row *)rows_find(r, s, TABLE_GRACES, NULL);
+}
+
 struct topups_row *rows_topup(struct rows *r, struct slot *s, int64_t seq)
 {
 	struct topups_row *row = (struct topups_row *)rows_find(r, s, TABLE_TOPUPS, &seq);

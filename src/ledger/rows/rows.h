@@ -59,6 +59,7 @@ struct members_row *rows_member(struct rows *r, struct slot *s, const char *memb
 struct profiles_row *rows_profile(struct rows *r, struct slot *s);
 struct billing_row *rows_billing(struct rows *r, struct slot *s);
 struct recharges_row *rows_recharge(struct rows *r, struct slot *s);
+struct graces_row *rows_grace(struct rows *r, struct slot *s);
 struct topups_row *rows_topup(struct rows *r, struct slot *s, int64_t seq);
 struct grants_row *rows_grants(struct slot *s);    /* head; must be loaded */
 struct holds_row *rows_open_holds(struct slot *s); /* head; all must be loaded; skip ended ones */
