@@ -317,15 +317,19 @@ final class Hold
     private bool $ended = false;
     private string $abandoned;
     private int $process;
+    /** @var array<string, mixed>|null the authorize that books the use of a grace */
+    private ?array $booking;
 
     /**
      * @param array<string, mixed> $answer
+     * @param array<string, mixed>|null $booking
      * @internal
      */
-    public function __construct(Client $octroi, array $answer, string $abandoned)
+    public function __construct(Client $octroi, array $answer, string $abandoned, ?array $booking = null)
     {
         $this->octroi = $octroi;
         $this->abandoned = $abandoned;
+        $this->booking = $booking;
         $this->process = (int) getmypid();
         $this->id = (string) $answer['hold'];
         $this->source = (string) $answer['source'];
@@ -366,8 +370,18 @@ final class Hold
     /** Asks for more time, or for more output.  The members of the hold are the new ones afterwards. */
     public function extend(?int $ttlSeconds = null, ?int $maxOutputTokens = null): self
     {
+        if ($this->booking !== null) {
+            $this->id = $this->octroi->book($this->booking);
+            $this->booking = null;
+        }
         $this->read($this->octroi->extendHold($this->id, $ttlSeconds, $maxOutputTokens));
         return $this;
+    }
+
+    /** True if octroi did not answer and a grace covers the request; balance and available are 0 then. */
+    public function isGrace(): bool
+    {
+        return $this->booking !== null;
     }
 
     /**
@@ -449,7 +463,8 @@ final class Hold
         // Without any count a complete request is one that broke off.
         $outcome = $outcome === 'complete' && $usage === null && $more === [] ? 'partial' : $outcome;
         $settlement = ['hold' => $this->id] + ($usage !== null ? ['usage' => $usage] : []) + $more;
-        return $this->octroi->settleHold($outcome === 'complete' ? $settlement : $settlement + ['outcome' => $outcome]);
+        $settlement += $outcome === 'complete' ? [] : ['outcome' => $outcome];
+        return $this->octroi->settleHold($settlement, $this->booking);
     }
 
     /** @param array<string, mixed> $answer */
@@ -562,9 +577,15 @@ final class Client
     private const DEADLINE_SECONDS = 15.0;
     private const FIRST_WAIT_SECONDS = 0.2;
     private const OUTCOMES = ['partial', 'failed'];
+    private const HOLD_SECONDS = 600;
+    private const END_SECONDS = 2.0;
 
     private Transport $transport;
     private ?Spool $spool;
+    private ?Graces $graces = null;
+    private bool $replayed = false;
+    private int $tries = self::TRIES;
+    private float $patience = self::DEADLINE_SECONDS;
     private string $abandoned;
     private string $locale;
     /** @var object|callable|null */
@@ -580,6 +601,7 @@ final class Client
      *   logger     a PSR-3 logger, or a function (string $level, string $message, array $context)
      *   ca         file with the certificates to trust instead of the system's
      *   connectSeconds, answerSeconds   1 and 10 unless given
+     *   onOutage   while octroi does not answer: refuse (the default), or grace, within the amount that octroi gave
      *   transport  a Transport that replaces curl and sockets
      *
      * @param array<string, mixed> $options
@@ -597,18 +619,27 @@ final class Client
         $this->locale = (string) ($options['locale'] ?? 'en');
         $this->logger = $options['logger'] ?? null;
         $this->spool = isset($options['spool']) ? new Spool((string) $options['spool']) : null;
+        $onOutage = $options['onOutage'] ?? 'refuse';
+        if (!in_array($onOutage, ['refuse', 'grace'], true) || ($onOutage === 'grace' && $this->spool === null)) {
+            throw new \InvalidArgumentException('octroi: onOutage is refuse, or grace with a spool');
+        }
+        if ($this->spool !== null && $onOutage === 'grace') {
+            $this->graces = new Graces($this->spool, $this);
+        }
         $this->transport = $options['transport'] ?? self::transport(new Door($url, $key, $options));
         $self = \WeakReference::create($this);
         register_shutdown_function(static function () use ($self): void {
             $octroi = $self->get();
             if ($octroi !== null) {
                 $octroi->abandonOpenHolds(); // a fatal error calls no destructor
+                $octroi->replayAtEnd();
             }
         });
     }
 
     /**
-     * A client with OCTROI_INTERNAL_URL (http://127.0.0.1:8081), OCTROI_GUARD_KEY and OCTROI_SPOOL of the environment.
+     * A client with OCTROI_INTERNAL_URL (http://127.0.0.1:8081), OCTROI_GUARD_KEY, OCTROI_SPOOL and OCTROI_ON_OUTAGE
+     * of the environment.
      *
      * @param array<string, mixed> $options
      */
@@ -618,7 +649,7 @@ final class Client
         return new self(
             getenv('OCTROI_INTERNAL_URL') ?: 'http://127.0.0.1:8081',
             (string) getenv('OCTROI_GUARD_KEY'),
-            $options + ($spool ? ['spool' => $spool] : [])
+            $options + ($spool ? ['spool' => $spool] : []) + ['onOutage' => getenv('OCTROI_ON_OUTAGE') ?: 'refuse']
         );
     }
 
@@ -630,7 +661,65 @@ final class Client
      */
     public function authorize(array $request): Hold
     {
-        $answer = $this->ask('POST', '/api/guard/authorize', self::withId($request));
+        $request = self::withId($request);
+        if ($this->graces !== null && Graces::covers($request)) {
+            return $this->authorizeOrUse($this->graces, $request);
+        }
+        return $this->newHold($request, $this->ask('POST', '/api/guard/authorize', $request));
+    }
+
+    /**
+     * Asks for a grace too, and uses that of an earlier answer where there is no answer now.
+     *
+     * @param array<string, mixed> $request
+     */
+    private function authorizeOrUse(Graces $graces, array $request): Hold
+    {
+        $asked = $graces->ask($request['account']);
+        $place = $asked !== null ? ['grace' => ['place' => $asked['place']]] : [];
+        $answer = $this->ask('POST', '/api/guard/authorize', $request + $place);
+        if ($answer->isWorthRepeating()) {
+            $use = $graces->use($request);
+            if ($use !== null) {
+                return $this->graceHold($use['booking'], $use['cost']);
+            }
+        } elseif ($answer->error() !== '' && in_array($answer->status, [401, 402, 403], true)) {
+            $graces->forget($request['account']);
+        }
+        $hold = $this->newHold($request, $answer);
+        if ($asked !== null) {
+            $graces->note($request, $asked, (array) $answer->document());
+        }
+        return $hold;
+    }
+
+    /**
+     * @param array<string, mixed> $booking
+     * @param array<string, mixed> $cost
+     */
+    private function graceHold(array $booking, array $cost): Hold
+    {
+        $micros = (int) $cost['micros'];
+        $this->warn('no answer, a grace was used', ['requestId' => $booking['requestId'], 'micros' => $micros]);
+        $hold = [
+            'hold' => 'grace-' . $booking['requestId'], 'source' => 'platform', 'provider' => $cost['provider'],
+            'model' => $cost['model'], 'maxOutputTokens' => $cost['most'], 'reservedMicros' => $micros,
+            'availableMicros' => 0, 'balanceMicros' => 0,
+            'expiresAt' => gmdate('Y-m-d\TH:i:s\Z', time() + (int) ($booking['ttlSeconds'] ?? self::HOLD_SECONDS)),
+        ];
+        return $this->opened(new Hold($this, $hold, $this->abandoned, $booking));
+    }
+
+    private function opened(Hold $hold): Hold
+    {
+        $this->open = array_filter($this->open, static fn (\WeakReference $open): bool => $open->get() !== null);
+        $this->open[$hold->id] = \WeakReference::create($hold);
+        return $hold;
+    }
+
+    /** @param array<string, mixed> $request */
+    private function newHold(array $request, Answer $answer): Hold
+    {
         $hold = $answer->document();
         if (!$answer->isOk() || !self::isHold($hold, isset($request['model']) || isset($request['models']))) {
             throw $this->refusal($answer);
@@ -639,10 +728,7 @@ final class Client
         if ($hold['replayed'] && !($answer->tries > 1 && ($hold['holdState'] ?? '') === 'open')) {
             throw new AlreadyAsked($answer, 'the hold of an earlier request');
         }
-        $made = new Hold($this, $hold, $this->abandoned);
-        $this->open = array_filter($this->open, static fn (\WeakReference $open): bool => $open->get() !== null);
-        $this->open[$made->id] = \WeakReference::create($made);
-        return $made;
+        return $this->opened(new Hold($this, $hold, $this->abandoned));
     }
 
     /**
@@ -751,12 +837,21 @@ final class Client
 
     /**
      * @param array<string, mixed> $settlement
+     * @param array<string, mixed>|null $booking of the use of a grace
      * @internal
      */
-    public function settleHold(array $settlement): Settlement
+    public function settleHold(array $settlement, ?array $booking = null): Settlement
     {
         $hold = (string) $settlement['hold'];
         unset($this->open[$hold]);
+        if ($booking !== null) {
+            try {
+                $settlement['hold'] = $hold = $this->book($booking);
+            } catch (Unavailable $e) {
+                $this->keep($settlement, $booking);
+                return new Settlement($hold, false, []);
+            }
+        }
         $answer = $this->ask('POST', '/api/guard/settle', $settlement);
         $reserved = self::reserved($settlement);
         if (in_array($answer->status, [400, 413], true) && $answer->error() !== '' && $settlement !== $reserved) {
@@ -768,9 +863,7 @@ final class Client
         }
         $settled = $answer->document();
         if ($answer->isOk() && self::has($settled, ['settlement', 'costMicros', 'balanceMicros', 'availableMicros'])) {
-            if ($this->spool !== null) {
-                $this->spool->replayOnce($this);
-            }
+            $this->replayOnce();
             return new Settlement($hold, true, $settled);
         }
         if ($answer->isFinal()) {
@@ -781,13 +874,80 @@ final class Client
     }
 
     /**
-     * Settles a batch of the spool.
+     * Books the use of a grace.
      *
-     * @param list<array<string, mixed>> $settlements
+     * @param array<string, mixed> $booking
+     * @return string its hold
+     * @throws Unavailable octroi has neither taken nor refused it
+     * @internal
+     */
+    public function book(array $booking): string
+    {
+        $answer = $this->ask('POST', '/api/guard/authorize', $booking);
+        $hold = $answer->document()['hold'] ?? null;
+        if ($answer->isOk() && is_string($hold) && $hold !== '') {
+            return $hold;
+        }
+        if ($answer->isFinal()) {
+            throw $this->refusal($answer);
+        }
+        throw new Unavailable($answer, 'the use of a grace is not booked');
+    }
+
+    /**
+     * Delivers a batch of the spool.
+     *
+     * @param list<array<string, mixed>> $entries
      * @return list<array<string, mixed>> those that octroi has neither taken nor refused
      * @internal
      */
-    public function settleMany(array $settlements): array
+    public function deliver(array $entries): array
+    {
+        $kept = $settlements = $of = [];
+        foreach ($entries as $entry) {
+            try {
+                $hold = $kept === [] ? $this->holdOf($entry) : null;
+            } catch (Refusal $e) {
+                $this->log('error', 'a spooled use of a grace was refused', ['reason' => $e->getMessage()] + $entry);
+                continue;
+            }
+            if ($hold === null) {
+                $kept[] = $entry;
+            } elseif (isset($entry['settlement'])) {
+                $of[$hold] = $entry;
+                $settlements[] = ['hold' => $hold] + $entry['settlement'];
+            }
+        }
+        foreach ($settlements !== [] ? $this->settleMany($settlements) : [] as $left) {
+            $entry = $of[$left['hold']];
+            if (isset($entry['authorization'])) {
+                unset($left['hold']);
+            }
+            $kept[] = ['settlement' => $left] + $entry;
+        }
+        return $kept;
+    }
+
+    /**
+     * @param array<string, mixed> $entry of the spool
+     * @return string|null its hold; null while octroi is away
+     */
+    private function holdOf(array $entry): ?string
+    {
+        try {
+            return isset($entry['authorization']) ? $this->book($entry['authorization']) : $entry['settlement']['hold'];
+        } catch (Unavailable $e) {
+            return null;
+        }
+    }
+
+    /**
+     * Settles a batch.
+     *
+     * @param list<array<string, mixed>> $settlements
+     * @return list<array<string, mixed>> those that octroi has neither taken nor refused
+     */
+    private function settleMany(array $settlements): array
     {
         $answer = $this->ask('POST', '/api/guard/settle', ['settlements' => $settlements]);
         $results = $answer->isOk() ? $answer->document()['results'] ?? null : null;
@@ -861,12 +1021,12 @@ final class Client
         if ($body === false) {
             return Answer::local(400, 'the request is no UTF-8');
         }
-        $deadline = microtime(true) + self::DEADLINE_SECONDS;
+        $deadline = microtime(true) + $this->patience;
         for ($try = 1; ; $try++) {
             $answer = $this->transport->send($method, $path, $body, $deadline - microtime(true));
             $answer->tries = $try;
             $wait = max($this->jitter($try), $answer->retryAfter() ?? 0);
-            if (!$answer->isWorthRepeating() || $try === self::TRIES || microtime(true) + $wait >= $deadline) {
+            if (!$answer->isWorthRepeating() || $try === $this->tries || microtime(true) + $wait >= $deadline) {
                 return $answer;
             }
             usleep((int) ($wait * 1e6));
@@ -917,10 +1077,38 @@ final class Client
         return ['hold' => $settlement['hold'], 'outcome' => 'partial'];
     }
 
-    /** @param array<string, mixed> $settlement */
-    private function keep(array $settlement): void
+    private function replayOnce(): void
     {
-        $spooled = $this->spool !== null && $this->spool->add($settlement);
+        $this->replayed = true;
+        if ($this->spool !== null) {
+            $this->spool->replayOnce($this);
+        }
+    }
+
+    /**
+     * A page that settled nothing sends one batch at its end, if nobody has tried for a minute.
+     *
+     * @internal
+     */
+    public function replayAtEnd(): void
+    {
+        if (!$this->replayed && $this->spool !== null && $this->spool->isIdle()) {
+            $this->tries = 1;
+            $this->patience = self::END_SECONDS;
+            $this->quietly(fn () => $this->replayOnce());
+        }
+    }
+
+    /**
+     * @param array<string, mixed> $settlement
+     * @param array<string, mixed>|null $booking
+     */
+    private function keep(array $settlement, ?array $booking = null): void
+    {
+        if ($booking !== null) {
+            unset($settlement['hold']);
+        }
+        $spooled = $this->spool !== null && $this->spool->add($settlement, $booking);
         $this->log($spooled ? 'warning' : 'error', $spooled ? 'not settled, spooled' : 'not settled', $settlement);
     }
 
@@ -993,7 +1181,7 @@ final class Client
 // ---- the spool ---------------------------------------------------------------------------------------------
 
 /**
- * A file of settlements that could not be delivered, one JSON object a line.
+ * A file of settlements and of uses of graces that could not be delivered, one JSON object a line.
  *
  * Writers append whole lines of at most 4 KiB, and lock the file for that moment.  A replay moves the file away and
  * works on FILE.work; a replay that was interrupted is begun again, because a settlement has one effect.
@@ -1005,7 +1193,10 @@ final class Spool
     public const AGE_SECONDS = 2592000;
     private const BATCH = 25; // 25 lines of 4 KiB fit the 128 KiB of a request
 
-    private string $file;
+    private const IDLE_SECONDS = 60;
+
+    /** @internal */
+    public string $file;
 
     public function __construct(string $file)
     {
@@ -1013,17 +1204,20 @@ final class Spool
     }
 
     /**
-     * Appends a settlement; false where the file cannot take it.
+     * Appends a settlement, the use of a grace, or the settlement of such a use; false where the file cannot take it.
      *
-     * @param array<string, mixed> $settlement
+     * @param array<string, mixed>|null $settlement
+     * @param array<string, mixed>|null $authorization
      */
-    public function add(array $settlement): bool
+    public function add(?array $settlement, ?array $authorization = null): bool
     {
-        $line = self::line($settlement, time());
-        if (strlen($line) > self::LINE_BYTES) {
-            $line = self::line(['hold' => $settlement['hold'], 'outcome' => 'partial'], time());
+        $use = ['at' => time()] + ($authorization !== null ? ['authorization' => $authorization] : []);
+        $line = self::line($use + ($settlement !== null ? ['settlement' => $settlement] : []));
+        if (strlen($line) > self::LINE_BYTES && $settlement !== null) {
+            $reserved = array_intersect_key($settlement, ['hold' => true]) + ['outcome' => 'partial'];
+            $line = self::line($use + ['settlement' => $reserved]);
         }
-        $stream = $this->openLocked();
+        $stream = strlen($line) <= self::LINE_BYTES ? $this->openLocked() : null;
         if ($stream === null) {
             return false;
         }
@@ -1059,9 +1253,21 @@ final class Spool
     /** Sends one batch where there is one: a page that was served calls this. */
     public function replayOnce(Client $octroi): void
     {
-        if (is_file($this->file) || is_file("$this->file.work")) {
+        if (!$this->isEmpty()) {
             $this->work($octroi, 1);
         }
+    }
+
+    public function isEmpty(): bool
+    {
+        clearstatcache();
+        return !is_file($this->file) && !is_file("$this->file.work");
+    }
+
+    /** True if there is something to send, and no process has tried for a minute. */
+    public function isIdle(): bool
+    {
+        return !$this->isEmpty() && (int) @filemtime("$this->file.lock") < time() - self::IDLE_SECONDS;
     }
 
     private function work(Client $octroi, int $batches): int
@@ -1070,6 +1276,7 @@ final class Spool
         if ($lock === false || !flock($lock, LOCK_EX | LOCK_NB)) {
             return 0; // another process replays
         }
+        @touch("$this->file.lock");
         try {
             $left = $this->sendWork($octroi, $batches);
             if ($left === 0 && $this->takeOver()) {
@@ -1090,22 +1297,17 @@ final class Spool
             return 1;
         }
         while ($lines !== [] && $batches-- > 0) {
-            $batch = array_splice($lines, 0, self::BATCH);
-            $times = [];
-            foreach ($batch as $line) {
+            $entries = [];
+            foreach (array_splice($lines, 0, self::BATCH) as $line) {
                 $entry = json_decode((string) $line, true);
-                if (!isset($entry['at'], $entry['settlement']['hold']) || $entry['at'] < time() - self::AGE_SECONDS) {
+                if (self::isEntry($entry) && $entry['at'] >= time() - self::AGE_SECONDS) {
+                    $entries[] = $entry;
+                } else {
                     $octroi->warn('a line of the spool was dropped', ['line' => rtrim((string) $line)]);
-                    continue;
                 }
-                $times[$entry['settlement']['hold']] = $entry['at'];
-                $settlements[] = $entry['settlement'];
             }
-            $kept = isset($settlements) ? $octroi->settleMany($settlements) : [];
-            unset($settlements);
-            foreach ($kept as $settlement) {
-                $lines[] = self::line($settlement, $times[$settlement['hold']]);
-            }
+            $kept = $entries !== [] ? $octroi->deliver($entries) : [];
+            array_push($lines, ...array_map([self::class, 'line'], $kept));
             $this->rewriteWork($lines);
             if ($kept !== []) {
                 break;
@@ -1170,10 +1372,349 @@ final class Spool
         return null;
     }
 
-    /** @param array<string, mixed> $settlement */
-    private static function line(array $settlement, int $at): string
+    /**
+     * @param mixed $entry
+     * @phpstan-assert-if-true array<string, mixed> $entry
+     */
+    private static function isEntry($entry): bool
     {
-        return json_encode(['at' => $at, 'settlement' => $settlement]) . "\n";
+        if (isset($entry['at'], $entry['authorization'])) {
+            return is_string($entry['authorization']['requestId'] ?? null) && is_array($entry['settlement'] ?? []);
+        }
+        return isset($entry['at'], $entry['settlement']['hold']);
+    }
+
+    /** @param array<string, mixed> $entry */
+    private static function line(array $entry): string
+    {
+        return json_encode($entry) . "\n";
+    }
+}
+
+// ---- graces ------------------------------------------------------------------------------------------------
+
+/**
+ * Amounts that octroi lets a place use for an account while it does not answer.
+ *
+ * The place is a spool: its processes share the directory FILE.grace, in which each use is counted under a lock before
+ * the AI request goes out.  An entry that is lost, copied elsewhere or broken is no grace.
+ *
+ * @internal
+ */
+final class Graces
+{
+    private const SLOT_ENTRIES = 16;
+    private const SLOT_BYTES = 65536;
+    private const COSTS = 8;
+    private const GRACE = ['serial', 'limitMicros', 'endsAt', 'signature'];
+    private const INPUTS = ['inputTokens', 'inputBytes'];
+    private const NOT_COVERED = ['models', 'fit', 'fitMinimum', 'byok'];
+    private const COST = ['kind', 'input', 'output', 'micros', 'most', 'version', 'provider', 'model'];
+
+    private Spool $spool;
+    private Client $octroi;
+
+    public function __construct(Spool $spool, Client $octroi)
+    {
+        $this->spool = $spool;
+        $this->octroi = $octroi;
+    }
+
+    /**
+     * Whether a grace may cover requests of this form.
+     *
+     * @param array<string, mixed> $request
+     */
+    public static function covers(array $request): bool
+    {
+        foreach (array_merge(self::INPUTS, ['maxOutputTokens']) as $name) {
+            if (isset($request[$name]) && !is_int($request[$name])) {
+                return false;
+            }
+        }
+        $others = array_filter(self::NOT_COVERED, static fn (string $name): bool => isset($request[$name]));
+        return is_string($request['account'] ?? null) && $others === [];
+    }
+
+    /**
+     * Makes the account's place known; null where this cannot be kept.
+     *
+     * @return array{place: string, at: float, used: int, booked: bool}|null
+     */
+    public function ask(string $account): ?array
+    {
+        $asked = $this->locked($account, function (array &$entry, string $place): array {
+            $booked = $this->spool->isEmpty();
+            return ['place' => $place, 'at' => microtime(true), 'used' => $entry['used'], 'booked' => $booked];
+        });
+        if ($asked === null) {
+            $this->octroi->warn('the graces cannot be kept', ['directory' => $this->spool->file . '.grace']);
+        }
+        return $asked;
+    }
+
+    /**
+     * Takes in the answer of octroi: the grace, what is booked, and what such a request costs.
+     *
+     * @param array<string, mixed> $request
+     * @param array{place: string, at: float, used: int, booked: bool} $asked
+     * @param array<string, mixed> $answer
+     */
+    public function note(array $request, array $asked, array $answer): void
+    {
+        $work = function (array &$entry, string $place) use ($request, $asked, $answer): bool {
+            if ($place !== $asked['place']) {
+                return false;
+            }
+            if (array_key_exists('grace', $answer)) {
+                $this->take($entry, $asked, $answer['grace']);
+            }
+            $cost = self::costOf($request, $answer);
+            if ($cost !== null) {
+                $others = array_filter($entry['costs'], static fn (array $old): bool => !self::replaces($cost, $old));
+                $entry['costs'] = array_slice(array_merge([$cost], array_values($others)), 0, self::COSTS);
+            }
+            return true;
+        };
+        $this->locked($request['account'], $work);
+    }
+
+    /** octroi refuses the account: it has no grace any more. */
+    public function forget(string $account): void
+    {
+        $this->locked($account, static function (array &$entry): bool {
+            $entry['grace'] = null;
+            return true;
+        }, true);
+    }
+
+    /**
+     * Counts a use and spools its booking; null where no grace covers it.
+     *
+     * @param array<string, mixed> $request
+     * @return array{booking: array<string, mixed>, cost: array<string, mixed>}|null
+     */
+    public function use(array $request): ?array
+    {
+        $work = static function (array &$entry, string $place) use ($request): ?array {
+            $cost = self::cheapest($entry['costs'], $request);
+            $grace = $entry['grace'];
+            $now = microtime(true);
+            // A clock that was set back is no clock: it would make the grace longer.
+            if ($cost === null || $grace === null || $now < $entry['seen'] || $now >= $entry['until']) {
+                return null;
+            }
+            if ($place !== $entry['place']) {
+                return null;
+            }
+            if ($entry['used'] + $cost['micros'] > $grace['limitMicros']) {
+                return null;
+            }
+            $entry['used'] += $cost['micros'];
+            $entry['seen'] = $now;
+            $used = $grace + ['micros' => $cost['micros'], 'priceVersion' => $cost['version']];
+            return ['booking' => ['grace' => ['place' => $place, 'used' => $used]] + $request, 'cost' => $cost];
+        };
+        $use = $this->locked($request['account'], $work, true);
+        return $use !== null && $this->spool->add(null, $use['booking']) ? $use : null; // it stays counted
+    }
+
+    /**
+     * @param array<string, mixed> $entry
+     * @param array{place: string, at: float, used: int, booked: bool} $asked
+     * @param mixed $grace
+     */
+    private function take(array &$entry, array $asked, $grace): void
+    {
+        $entry['place'] = $asked['place'];
+        $entry['seen'] = microtime(true);
+        $entry['grace'] = null;
+        foreach (['serial', 'limitMicros', 'bookedMicros', 'endsAt', 'seconds'] as $name) {
+            if (!is_array($grace) || !is_int($grace[$name] ?? null)) {
+                return;
+            }
+        }
+        if (!is_string($grace['signature'] ?? null)) {
+            return;
+        }
+        $entry['grace'] = array_intersect_key($grace, array_flip(self::GRACE));
+        $entry['until'] = $asked['at'] + $grace['seconds'];
+        // All that was used is booked, so that octroi's sum is the truth.
+        if ($asked['booked'] && $this->spool->isEmpty() && $entry['used'] === $asked['used']) {
+            $entry['used'] = $grace['bookedMicros'];
+        }
+    }
+
+    /**
+     * Works on the account's entry under the lock of its file, and writes what it changes.
+     *
+     * @template T
+     * @param callable(array<string, mixed>, string): T $work gets the entry by reference, and its place
+     * @param bool $lasting the change has to outlive a power cut
+     * @return T|null null where the file cannot be written
+     */
+    private function locked(string $account, callable $work, bool $lasting = false)
+    {
+        $directory = $this->spool->file . '.grace';
+        $name = $directory . '/' . substr(hash('sha256', $account), 0, 3);
+        if (!is_dir($directory)) {
+            @mkdir($directory, 0700);
+        }
+        $stream = @fopen($name, 'c+');
+        if ($stream === false || !flock($stream, LOCK_EX)) {
+            return null;
+        }
+        try {
+            if (fstat($stream)['size'] === 0) {
+                @chmod($name, 0600); // it names accounts
+            }
+            $entries = self::read($stream);
+            $known = array_filter($entries, static fn (array $entry): bool => $entry['account'] === $account);
+            $entry = $before = array_values($known)[0] ?? null;
+            $entry ??= self::newEntry($account);
+            $result = $work($entry, self::place($entry['nonce'], fstat($stream)['ino']));
+            $others = array_values(array_diff_key($entries, $known));
+            return $entry === $before || self::write($stream, array_merge([$entry], $others), $lasting) ? $result : null;
+        } finally {
+            fclose($stream);
+        }
+    }
+
+    /** The entry's name towards octroi.  A copy of the file has another inode, a copy of the disk another machine. */
+    private static function place(string $nonce, int $inode): string
+    {
+        $machine = trim((string) @file_get_contents('/etc/machine-id', false, null, 0, 64));
+        return substr(hash('sha256', "$nonce\n$inode\n$machine"), 0, 32);
+    }
+
+    /**
+     * @param resource $stream
+     * @return list<array<string, mixed>> the latest first
+     */
+    private static function read($stream): array
+    {
+        $text = (string) stream_get_contents($stream, self::SLOT_BYTES + 1, 0);
+        $read = strlen($text) <= self::SLOT_BYTES ? json_decode($text, true) : null;
+        return array_values(array_filter(is_array($read) ? $read : [], [self::class, 'isEntry']));
+    }
+
+    /**
+     * @param resource $stream
+     * @param list<array<string, mixed>> $entries
+     */
+    private static function write($stream, array $entries, bool $lasting): bool
+    {
+        $text = (string) json_encode(array_slice($entries, 0, self::SLOT_ENTRIES));
+        return ftruncate($stream, 0) && rewind($stream) // half a text is no entry
+            && fwrite($stream, $text) === strlen($text) && fflush($stream)
+            && (!$lasting || !function_exists('fsync') || fsync($stream));
+    }
+
+    /** @return array<string, mixed> */
+    private static function newEntry(string $account): array
+    {
+        $nonce = bin2hex(random_bytes(16));
+        return ['account' => $account, 'nonce' => $nonce, 'place' => '', 'used' => 0, 'seen' => 0, 'until' => 0]
+            + ['grace' => null, 'costs' => []];
+    }
+
+    /** @param mixed $entry */
+    private static function isEntry($entry): bool
+    {
+        return is_array($entry) && is_string($entry['account'] ?? null) && is_string($entry['nonce'] ?? null)
+            && is_string($entry['place'] ?? null) && is_int($entry['used'] ?? null) && is_array($entry['costs'] ?? null)
+            && is_numeric($entry['seen'] ?? null) && is_numeric($entry['until'] ?? null)
+            && (!isset($entry['grace']) || self::hasAll($entry['grace'], self::GRACE))
+            && array_filter($entry['costs'], static fn ($cost): bool => !self::hasAll($cost, self::COST)) === [];
+    }
+
+    /**
+     * @param mixed $record
+     * @param list<string> $names
+     */
+    private static function hasAll($record, array $names): bool
+    {
+        return is_array($record) && array_diff_key(array_flip($names), $record) === [];
+    }
+
+    // ---- costs: a like request with no more input and output costs no more ---------------------------------
+
+    /** @param array<string, mixed> $request */
+    private static function kind(array $request): string
+    {
+        $said = [];
+        foreach (['model', 'action', 'quantity', 'variant', 'serviceTier', 'counts'] as $name) {
+            $said[] = $request[$name] ?? null;
+        }
+        if (is_array($said[5])) {
+            ksort($said[5]);
+        }
+        $said[] = array_values(array_filter(self::INPUTS, static fn (string $name): bool => isset($request[$name])));
+        return substr(hash('sha256', (string) json_encode($said)), 0, 32);
+    }
+
+    /** @param array<string, mixed> $request */
+    private static function input(array $request): int
+    {
+        return (int) ($request['inputTokens'] ?? $request['inputBytes'] ?? 0);
+    }
+
+    /**
+     * @param array<string, mixed> $request
+     * @param array<string, mixed> $answer
+     * @return array<string, mixed>|null
+     */
+    private static function costOf(array $request, array $answer): ?array
+    {
+        if ($answer['source'] !== 'platform' || !is_int($answer['priceVersion'] ?? null)) {
+            return null;
+        }
+        $most = $answer['maxOutputTokens'] ?? null;
+        return [
+            'kind' => self::kind($request),
+            'input' => self::input($request),
+            'output' => isset($request['maxOutputTokens']) ? $most : null,
+            'micros' => (int) $answer['reservedMicros'],
+            'most' => $most,
+            'version' => $answer['priceVersion'],
+            'provider' => $answer['provider'] ?? null,
+            'model' => $answer['model'] ?? null,
+        ];
+    }
+
+    /**
+     * @param array<string, mixed> $new
+     * @param array<string, mixed> $old
+     */
+    private static function replaces(array $new, array $old): bool
+    {
+        return $new['kind'] === $old['kind'] && ($new['output'] === null) === ($old['output'] === null)
+            && ($new['version'] !== $old['version']
+                || ($new['input'] >= $old['input'] && (int) $new['output'] >= (int) $old['output']));
+    }
+
+    /**
+     * @param array<string, mixed> $cost
+     * @param array<string, mixed> $request
+     */
+    private static function costCovers(array $cost, array $request): bool
+    {
+        $output = $request['maxOutputTokens'] ?? null;
+        return $cost['kind'] === self::kind($request) && self::input($request) <= $cost['input']
+            && ($output === null) === ($cost['output'] === null) && (int) $output <= (int) $cost['output'];
+    }
+
+    /**
+     * @param list<array<string, mixed>> $costs
+     * @param array<string, mixed> $request
+     * @return array<string, mixed>|null
+     */
+    private static function cheapest(array $costs, array $request): ?array
+    {
+        $covering = array_filter($costs, static fn (array $cost): bool => self::costCovers($cost, $request));
+        usort($covering, static fn (array $a, array $b): int => $a['micros'] <=> $b['micros']);
+        $output = $request['maxOutputTokens'] ?? null;
+        return $covering === [] ? null : ($output !== null ? ['most' => $output] : []) + $covering[0];
     }
 }
 

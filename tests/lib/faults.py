@@ -141,6 +141,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128  # all faults of a mode are played at once
 
     def __init__(self, fault):
         super().__init__(("127.0.0.1", 0), Handler)

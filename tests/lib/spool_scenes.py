@@ -9,8 +9,11 @@ import pathlib
 import random
 import stat
 import subprocess
+import time
 
+import faults
 import guard
+from octroi import wait_until
 
 FUNDS = 1_000_000_000
 USED = {"prompt_tokens": 7, "completion_tokens": 9}
@@ -23,6 +26,7 @@ class Driver:
     """A client in one language.  Each method returns a command."""
 
     kills = int(os.environ.get("KILLS", 15))
+    replays_at_once = True  # when it begins; otherwise when it ends
 
     def environment(self, **more):
         return {"PATH": os.environ["PATH"], **more}
@@ -45,6 +49,10 @@ class Driver:
 
     def take_over(self, spool):
         """Begins a replay, and stops."""
+        raise NotImplementedError
+
+    def begin(self, spool):
+        """Makes a client, and ends with standard input."""
         raise NotImplementedError
 
     # -- what the scenes do with these --------------------------------------------------------------
@@ -179,10 +187,10 @@ def test_line_behind_half_a_line(o, client, tmp_path):
     """A killed writer, or a full disk, leaves a part of a line; the next settlement is not lost with it."""
     account = o.account(funds_micros=FUNDS)
     spool = tmp_path / "spool"
-    spool.write_text('{"at":2000000000,"settlement":{"hold":"h')
     with client.spender(o, spool, account, 1) as spender:
         spender.go_on()
         spender.line()
+        spool.write_text('{"at":2000000000,"settlement":{"hold":"h')
         o.kill()
         spender.go_on()
         assert spender.line()["delivered"] is False
@@ -191,6 +199,50 @@ def test_line_behind_half_a_line(o, client, tmp_path):
     done = client.replays(spool, o)
     assert done.returncode == 0 and not spool.exists(), done.stderr
     assert used_by(o, account)[0] == 1 and o.balance(account)[1] == 0
+
+
+def begun(client, o, spool, seconds=60):
+    """A program that uses the spool begins, and ends after its beginning's replay, or after so many seconds."""
+    environment = client.environment_of(o) if o else client.environment(**AWAY)
+    with subprocess.Popen(client.begin(spool), env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == "made\n", "the program did not wait for the replay"
+        if o and client.replays_at_once:
+            wait_until(lambda: not spool.exists() and not pathlib.Path(f"{spool}.work").exists(), seconds, "the replay")
+        _, errors = process.communicate(timeout=seconds)
+        return process.returncode, errors
+
+
+def test_beginning_replays(o, client, tmp_path):
+    account = o.account(funds_micros=FUNDS)
+    hold = o.post("/api/guard/authorize", {"account": account, "model": "gpt-4o"}).json["hold"]
+    spool = tmp_path / "spool"
+    spool.write_text(spooled({"hold": hold, "usage": USED}))
+    assert begun(client, o, spool) == (0, "")
+    assert not spool.exists() and not pathlib.Path(f"{spool}.work").exists()
+    assert o.balance(account) == (FUNDS - USED_COST, 0, FUNDS - USED_COST)
+
+
+def test_beginning_without_octroi(client, tmp_path):
+    """Nothing is lost and nobody waits, whether octroi is away or hangs."""
+    spool = tmp_path / "spool"
+    spool.write_text(spooled({"hold": "h1"}, {"hold": "h2"}))
+    began = time.monotonic()
+    code, _ = begun(client, None, spool)
+    assert code == 0 and time.monotonic() - began < 5
+    hanging = faults.Server("hang")
+    try:
+        os.utime(f"{spool}.lock", (0, 0))  # the last trial was long ago
+        began = time.monotonic()
+        with subprocess.Popen(client.begin(spool), env=client.environment(OCTROI_INTERNAL_URL=hanging.url, OCTROI_GUARD_KEY="k"),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+            assert process.wait(60) == 0
+        assert time.monotonic() - began < 8
+    finally:
+        hanging.stop()
+    lines = [line for end in (".work", "") for path in [pathlib.Path(f"{spool}{end}")] if path.exists()
+             for line in path.read_text().splitlines()]
+    assert settlements_of(lines) == ["h1", "h2"]
 
 
 def test_replay_twice_has_one_effect(o, client, tmp_path):

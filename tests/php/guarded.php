@@ -20,7 +20,13 @@ $ask = static function (Octroi\Hold $hold) use ($provider): array {
 };
 $request = ['account' => 'user:1', 'model' => 'gpt-4o'];
 try {
-    $octroi->guard($request, $ask);
+    if ($transport === 'stream') {
+        $hold = $octroi->authorize($request);
+        foreach ($hold->stream((fn () => yield $ask($hold))()) as $chunk) {
+        }
+    } else {
+        $octroi->guard($request, $ask);
+    }
     echo json_encode(['exception' => null]);
 } catch (Octroi\Refusal $e) {
     echo json_encode([

@@ -14,7 +14,7 @@ from fault_scenes import patience, seen_of
 TOP = pathlib.Path(__file__).resolve().parents[2]
 CLIENT = TOP / "clients" / "php" / "octroi.php"
 GUARDED = pathlib.Path(__file__).with_name("guarded.php")
-TRANSPORTS = ("curl", "socket")
+TRANSPORTS = ("curl", "socket", "stream")
 
 
 def guard(transport, url, provider, options):

@@ -22,11 +22,14 @@ ADD = SPOOL + "echo $spool->add(json_decode($argv[3], true)) ? 'True' : 'False';
 WRITE = SPOOL + """for ($i = 0; $i < 200; $i++) {
     $spool->add(['hold' => "$argv[3]-$i", 'usage' => ['n' => str_repeat('x', 700)]]) || exit(1);
 }"""
+BEGIN = """require $argv[1]; $octroi = Octroi\\Client::fromEnvironment(['spool' => $argv[2]]);
+echo "made\\n"; stream_get_contents(STDIN);"""
 TAKE_OVER = SPOOL + "(function () { $this->takeOver(); })->call($spool);"
 
 
 class Php(Driver):
     kills = int(os.environ.get("KILLS", 50))
+    replays_at_once = False
 
     def spend(self, spool, account, count):
         return ["php", str(SPEND), str(CLIENT), str(spool), account, str(count)]
@@ -42,6 +45,9 @@ class Php(Driver):
 
     def take_over(self, spool):
         return ["php", "-r", TAKE_OVER, str(CLIENT), str(spool)]
+
+    def begin(self, spool):
+        return ["php", "-r", BEGIN, str(CLIENT), str(spool)]
 
 
 @pytest.fixture(scope="module")

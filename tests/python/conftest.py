@@ -5,4 +5,4 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-pytest.register_assert_rewrite("fault_scenes", "spool_scenes")
+pytest.register_assert_rewrite("fault_scenes", "grace_scenes", "spool_scenes")

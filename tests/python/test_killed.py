@@ -25,6 +25,10 @@ def add(thread):
 threads = [threading.Thread(target=add, args=(n,)) for n in range(4)]
 [t.start() for t in threads]; [t.join() for t in threads]"""
 TAKE_OVER = SPOOL + "spool._take_over()"
+BEGIN = """import sys, octroi
+client = getattr(octroi, sys.argv[2]).from_environment(spool=sys.argv[1])
+print("made", flush=True)
+sys.stdin.read()"""
 
 
 class Python(Driver):
@@ -49,6 +53,9 @@ class Python(Driver):
 
     def take_over(self, spool):
         return [pythons.PLAIN, "-c", TAKE_OVER, str(spool)]
+
+    def begin(self, spool):
+        return [pythons.PLAIN, "-c", BEGIN, str(spool), "AsyncOctroi" if self.mode == "async" else "Octroi"]
 
 
 @pytest.fixture(scope="module")

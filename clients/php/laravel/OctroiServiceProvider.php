@@ -21,6 +21,7 @@ final class OctroiServiceProvider extends ServiceProvider
                 'locale' => $config->get('app.locale'),
                 'logger' => $app->make('log'),
                 'spool' => $config->get('octroi.spool'),
+                'onOutage' => $config->get('octroi.on_outage'),
             ]);
         });
     }

@@ -5,4 +5,5 @@ return [
     'key' => env('OCTROI_GUARD_KEY', ''),
     'spool' => env('OCTROI_SPOOL'),
     'abandoned' => 'partial',
+    'on_outage' => env('OCTROI_ON_OUTAGE', 'refuse'),
 ];

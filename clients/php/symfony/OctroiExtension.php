@@ -13,7 +13,7 @@ use Symfony\Component\DependencyInjection\Reference;
 /** Reads the bundle's configuration. */
 final class OctroiExtension extends Extension
 {
-    private const OPTIONS = ['abandoned', 'ca', 'locale', 'spool'];
+    private const OPTIONS = ['abandoned', 'ca', 'locale', 'onOutage', 'spool'];
 
     /** @param array<int, array<string, mixed>> $configs */
     public function load(array $configs, ContainerBuilder $container): void

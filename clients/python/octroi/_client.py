@@ -15,9 +15,11 @@ import logging
 import os
 import random
 import secrets
+import threading
 import time
 import urllib.parse
 import weakref
+from datetime import datetime, timedelta, timezone
 from types import TracebackType
 from typing import (
     Any, AsyncIterable, AsyncIterator, Awaitable, Callable, Dict, Generator, Iterable, Iterator, List, NamedTuple, NoReturn,
@@ -28,11 +30,14 @@ from . import _http
 from ._answers import (
     FINAL_STATUSES, WORTH_REPEATING, AlreadyAsked, Answer, Charge, Credits, Refusal, Settlement, Unavailable, refusal,
 )
+from ._grace import Graces, Use, is_covered
 from ._spool import Spool
 from ._usage import StreamUsage, is_refused, plain, usage_of
 
 TRIES = 4
 DEADLINE_SECONDS = 15.0
+HOLD_SECONDS = 600
+REFUSING = (401, 402, 403)
 FIRST_WAIT_SECONDS = 0.2
 
 Json = Dict[str, Any]
@@ -69,8 +74,9 @@ Steps = Generator[Union[Ask, Wait, Work], Any, T]
 class HoldBase:
     """Permission for one AI request.  It ends once: by settle, partial or failed."""
 
-    def __init__(self, octroi: Core, answer: Json) -> None:
+    def __init__(self, octroi: Core, answer: Json, booking: Optional[Json] = None) -> None:
         self._octroi = octroi
+        self._booking = booking
         self._process = os.getpid()
         self._is_open = [True]  # pop() is atomic: of two threads, one ends the hold
         self.id: str = answer["hold"]
@@ -97,6 +103,11 @@ class HoldBase:
         return self._most
 
     @property
+    def is_grace(self) -> bool:
+        """Whether octroi did not answer and a grace covers the request.  It is booked later; balance and available are 0."""
+        return self._booking is not None
+
+    @property
     def is_ended(self) -> bool:
         return not self._is_open
 
@@ -106,7 +117,8 @@ class HoldBase:
         # Without any count a complete request is one that broke off.
         outcome = "partial" if outcome == "complete" and usage is None and not more else outcome
         settlement = {**more, "hold": self.id, **({} if usage is None else {"usage": usage})}
-        return self._octroi._settle(settlement if outcome == "complete" else {**settlement, "outcome": outcome})
+        settlement = settlement if outcome == "complete" else {**settlement, "outcome": outcome}
+        return self._octroi._settle(settlement, self._booking)
 
     def _abandon(self) -> Optional[Steps[None]]:
         """Ends a hold that nobody settled, as the application chose.  A forked child leaves it to its parent."""
@@ -120,6 +132,8 @@ class HoldBase:
         return self._octroi._quietly(self._end(outcome, None, {}))
 
     def _ask_for_more(self, ttlSeconds: Optional[int], maxOutputTokens: Optional[int]) -> Steps[None]:
+        if self._booking is not None:
+            self.id, self._booking = (yield from self._octroi._book(self._booking)), None
         self._read((yield from self._octroi._extend(self.id, ttlSeconds, maxOutputTokens)))
 
     def __del__(self) -> None:
@@ -266,6 +280,7 @@ class Core:
     logger           of the standard library; `octroi` unless given
     ca               file with the certificates to trust instead of the system's
     connect_seconds, answer_seconds   limits of one try
+    on_outage        while octroi does not answer: refuse (the default), or grace, within the amount that octroi gave
     """
 
     API = _http.API
@@ -274,10 +289,13 @@ class Core:
     def __init__(
         self, url: str, key: str, *, abandoned: str = "partial", locale: str = "en", spool: Optional[str] = None,
         logger: Optional[Logger] = None, ca: Optional[str] = None, connect_seconds: float = 1.0, answer_seconds: float = 10.0,
+        on_outage: str = "refuse",
     ) -> None:
         try:
             if abandoned not in ("partial", "failed"):
                 raise ValueError("octroi: abandoned is partial or failed")
+            if on_outage not in ("refuse", "grace") or (on_outage == "grace" and not spool):
+                raise ValueError("octroi: on_outage is refuse, or grace with a spool")
             door = _http.Door(url, key, locale, ca, connect_seconds, answer_seconds)
         finally:
             del key  # a traceback shows the variables of its frames
@@ -287,15 +305,21 @@ class Core:
         self._spool = Spool(os.fspath(spool), self._warn) if spool else None
         self._transport = _http.HttpTransport(door)
         self._async_transport = _http.AsyncHttpTransport(door, self._transport)
+        self._graces = Graces(self._spool, self._warn) if self._spool is not None and on_outage == "grace" else None
         self._open: Dict[str, weakref.ReferenceType[HoldBase]] = {}
         self._tasks: Set[asyncio.Task[Any]] = set()
         atexit.register(_abandon_open_holds, weakref.ref(self))
+        self._beginning: Optional[threading.Thread] = None
+        if self._spool is not None and not self._spool.is_empty():
+            self._beginning = threading.Thread(target=_replay_once, args=(weakref.ref(self),), name="octroi", daemon=True)
+            self._beginning.start()
 
     @classmethod
     def from_environment(cls: Type[C], **options: Any) -> C:
-        """A client with OCTROI_INTERNAL_URL (http://127.0.0.1:8081), OCTROI_GUARD_KEY and OCTROI_SPOOL."""
+        """A client with OCTROI_INTERNAL_URL (http://127.0.0.1:8081), OCTROI_GUARD_KEY, OCTROI_SPOOL and OCTROI_ON_OUTAGE."""
         url = os.environ.get("OCTROI_INTERNAL_URL") or "http://127.0.0.1:8081"
         options.setdefault("spool", os.environ.get("OCTROI_SPOOL"))
+        options.setdefault("on_outage", os.environ.get("OCTROI_ON_OUTAGE") or "refuse")
         return cls(url, os.environ.get("OCTROI_GUARD_KEY", ""), **options)
 
     def __reduce__(self) -> NoReturn:
@@ -316,7 +340,40 @@ class Core:
     # ---- calls ----
 
     def _authorize(self, request: Json) -> Steps[HoldBase]:
-        answer = yield from self._ask("POST", "/api/guard/authorize", _with_id(request))
+        request = _with_id(request)
+        if self._graces is not None and is_covered(request):
+            return (yield from self._authorize_or_use(self._graces, request))
+        return self._new_hold(request, (yield from self._ask("POST", "/api/guard/authorize", request)))
+
+    def _authorize_or_use(self, graces: Graces, request: Json) -> Steps[HoldBase]:
+        """Asks for a grace too, and uses that of an earlier answer where there is no answer now."""
+        asked = yield Work(functools.partial(graces.ask, request["account"]))
+        place = {"grace": {"place": asked.place}} if asked is not None else {}
+        answer = yield from self._ask("POST", "/api/guard/authorize", {**request, **place})
+        if answer.status in WORTH_REPEATING:
+            use = yield Work(functools.partial(graces.use, request))
+            if use is not None:
+                return self._grace_hold(use)
+        elif answer.error and answer.status in REFUSING:
+            yield Work(functools.partial(graces.forget, request["account"]))
+        hold = self._new_hold(request, answer)
+        if asked is not None:
+            yield Work(functools.partial(graces.note, request, asked, answer.document))
+        return hold
+
+    def _grace_hold(self, use: Use) -> HoldBase:
+        request, cost = use.booking, use.cost
+        self._warn("no answer, a grace was used", {"requestId": request["requestId"], "micros": cost.micros})
+        expires = datetime.now(timezone.utc) + timedelta(seconds=request.get("ttlSeconds") or HOLD_SECONDS)
+        made = self._hold_type(self, {
+            "hold": "grace-" + request["requestId"], "source": "platform", "provider": cost.provider, "model": cost.model,
+            "maxOutputTokens": cost.most, "reservedMicros": cost.micros, "availableMicros": 0, "balanceMicros": 0,
+            "expiresAt": expires.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        }, request)
+        self._open[made.id] = weakref.ref(made)
+        return made
+
+    def _new_hold(self, request: Json, answer: Answer) -> HoldBase:
         hold = answer.document
         if answer.status != 200 or not _is_hold(hold, "model" in request or "models" in request):
             raise refusal(answer)
@@ -327,32 +384,77 @@ class Core:
         self._open[made.id] = weakref.ref(made)
         return made
 
-    def _settle(self, settlement: Json) -> Steps[Settlement]:
+    def _settle(self, settlement: Json, booking: Optional[Json] = None) -> Steps[Settlement]:
         hold: str = settlement["hold"]
         self._open.pop(hold, None)
         try:
+            if booking is not None:
+                settlement = {**settlement, "hold": (yield from self._book(booking))}
+                hold, booking = settlement["hold"], None
             answer = yield from self._ask("POST", "/api/guard/settle", settlement)
             if answer.status in (400, 413) and answer.error and settlement != _reserved(settlement):
                 # A usage object that contradicts itself is not free: the reservation is charged.
                 self._warn("a usage object was refused", {"hold": hold, "field": answer.document.get("field")})
                 settlement = _reserved(settlement)
                 answer = yield from self._ask("POST", "/api/guard/settle", settlement)
+        except Unavailable:  # the use of a grace, which octroi still knows nothing of
+            yield Work(functools.partial(self._keep, settlement, booking))
+            return Settlement(hold, False, {})
+        except Refusal:
+            raise
         except BaseException:  # a signal, or a task that is cancelled
-            self._keep(settlement)
+            self._keep(settlement, booking)
             raise
         settled = answer.document
         names = ("settlement", "costMicros", "balanceMicros", "availableMicros")
         if answer.status == 200 and all(settled.get(name) is not None for name in names):
             if self._spool is not None and not self._spool.is_empty():
-                yield Work(functools.partial(self._spool.replay, self._settle_many, 1))
+                yield Work(functools.partial(self._spool.replay, self._deliver, 1))
             return Settlement(hold, True, settled)
         if answer.is_final():
             raise refusal(answer)
         yield Work(functools.partial(self._keep, settlement))
         return Settlement(hold, False, settled)
 
+    def _book(self, booking: Json) -> Steps[str]:
+        """Books the use of a grace; its hold.  Unavailable where octroi has neither taken nor refused it."""
+        answer = yield from self._ask("POST", "/api/guard/authorize", booking)
+        hold = answer.document.get("hold")
+        if answer.status == 200 and isinstance(hold, str) and hold:
+            return hold
+        raise refusal(answer) if answer.is_final() else Unavailable(answer, "the use of a grace is not booked")
+
+    def _deliver(self, entries: List[Json]) -> List[Json]:
+        """Delivers a batch of the spool; the entries that octroi has neither taken nor refused."""
+        kept: List[Json] = []
+        settlements: List[Json] = []
+        by_hold: Dict[str, Json] = {}
+        for entry in entries:
+            try:
+                hold = self._hold_of(entry) if not kept else None
+            except Refusal as e:
+                self._log(logging.ERROR, "a spooled use of a grace was refused", {"reason": str(e), **entry})
+                continue
+            if hold is None:
+                kept.append(entry)
+            elif "settlement" in entry:
+                by_hold[hold] = entry
+                settlements.append({**entry["settlement"], "hold": hold})
+        left = self._settle_many(settlements) if settlements else []
+        return kept + [_kept_entry(by_hold[settlement["hold"]], settlement) for settlement in left]
+
+    def _hold_of(self, entry: Json) -> Optional[str]:
+        """The hold of an entry; None while octroi is away."""
+        if "authorization" not in entry:
+            held: str = entry["settlement"]["hold"]
+            return held
+        try:
+            return self._run(self._book(entry["authorization"]))
+        except Unavailable:
+            return None
+
     def _settle_many(self, settlements: List[Json]) -> List[Json]:
-        """Settles a batch of the spool; those that octroi has neither taken nor refused."""
+        """Settles a batch; those that octroi has neither taken nor refused."""
         answer = self._run(self._ask("POST", "/api/guard/settle", {"settlements": settlements}))
         results = answer.document.get("results") if answer.status == 200 else None
         if not isinstance(results, list) or len(results) != len(settlements):
@@ -402,9 +504,11 @@ class Core:
         return token
 
     def _replay(self) -> Steps[int]:
+        if self._beginning is not None and self._beginning is not threading.current_thread():
+            yield Work(self._beginning.join)
         if self._spool is None or self._spool.is_empty():
             return 0
-        left: int = yield Work(functools.partial(self._spool.replay, self._settle_many))
+        left: int = yield Work(functools.partial(self._spool.replay, self._deliver))
         return left
 
     # ---- asking ----
@@ -433,8 +537,10 @@ class Core:
         except Refusal as e:
             self._log(logging.ERROR, "a settlement was refused", {"reason": str(e)})
 
-    def _keep(self, settlement: Json) -> None:
-        is_spooled = self._spool is not None and self._spool.add(settlement)
+    def _keep(self, settlement: Json, booking: Optional[Json] = None) -> None:
+        if booking is not None:
+            settlement = {name: value for name, value in settlement.items() if name != "hold"}
+        is_spooled = self._spool is not None and self._spool.add(settlement, booking)
         level = logging.WARNING if is_spooled else logging.ERROR
         self._log(level, "not settled, spooled" if is_spooled else "not settled", settlement)
 
@@ -494,8 +600,6 @@ class Core:
 
     def _run_aside(self, steps: Steps[Any]) -> None:
         """Does the steps in a thread, because an event loop may not wait; at once where no thread can start any more."""
-        import threading
-
         try:
             threading.Thread(target=self._run, args=(steps,), name="octroi").start()
         except RuntimeError:
@@ -516,6 +620,19 @@ def _abandon_open_holds(reference: weakref.ReferenceType[Core]) -> None:
         steps = hold._abandon() if hold is not None else None
         if steps is not None and octroi is not None:
             octroi._run(steps)
+
+
+def _replay_once(reference: weakref.ReferenceType[Core]) -> None:
+    """In a thread, so that no request waits for it.  Without an answer the spool stays as it is."""
+    octroi = reference()
+    if octroi is not None and octroi._spool is not None:
+        octroi._spool.replay(octroi._deliver)
+
+
+def _kept_entry(entry: Json, settlement: Json) -> Json:
+    """The entry with the settlement that is still to be made."""
+    without = {name: value for name, value in settlement.items() if name != "hold" or "authorization" not in entry}
+    return {**entry, "settlement": without}
 
 
 def _reserved(settlement: Json) -> Json:

@@ -1,4 +1,4 @@
-"""The spool: a file of settlements that could not be delivered, one JSON object a line.
+"""The spool: a file of settlements and of uses of graces that could not be delivered, one JSON object a line.
 
 Writers append whole lines of at most 4 KiB, and lock the file for that moment.  A replay moves the file away and works on
 FILE.work; a replay that was interrupted is begun again, because a settlement has one effect.  The PHP client has the same
@@ -23,7 +23,7 @@ AGE_SECONDS = 30 * 86400
 BATCH = 25  # 25 lines of 4 KiB fit the 128 KiB of a request
 
 Json = Dict[str, Any]
-SettleMany = Callable[[List[Json]], List[Json]]
+Deliver = Callable[[List[Json]], List[Json]]
 Warn = Callable[[str, Json], None]
 
 
@@ -31,16 +31,17 @@ class Spool:
     def __init__(self, path: str, warn: Warn) -> None:
         if fcntl is None:
             raise ValueError("octroi: this system has no file locks, and so no spool")
-        self._path = path
+        self.path = path
         self._work = path + ".work"
         self._warn = warn
 
-    def add(self, settlement: Json) -> bool:
-        """Appends a settlement; False where the file cannot take it."""
-        line = _line(settlement, int(time.time()))
-        if len(line) > LINE_BYTES:
-            line = _line({"hold": settlement["hold"], "outcome": "partial"}, int(time.time()))
-        fd = self._open_locked()
+    def add(self, settlement: Optional[Json], authorization: Optional[Json] = None) -> bool:
+        """Appends a settlement, the use of a grace, or the settlement of such a use; False where the file cannot take it."""
+        use = {} if authorization is None else {"authorization": authorization}
+        line = _entry_line(use, settlement)
+        if len(line) > LINE_BYTES and settlement is not None:
+            line = _entry_line(use, {**{n: settlement[n] for n in ("hold",) if n in settlement}, "outcome": "partial"})
+        fd = self._open_locked() if len(line) <= LINE_BYTES else None
         if fd is None:
             return False
         try:
@@ -52,20 +53,20 @@ class Spool:
             os.close(fd)
 
     def is_empty(self) -> bool:
-        return not os.path.exists(self._path) and not os.path.exists(self._work)
+        return not os.path.exists(self.path) and not os.path.exists(self._work)
 
-    def replay(self, settle_many: SettleMany, batches: Optional[int] = None) -> int:
+    def replay(self, deliver: Deliver, batches: Optional[int] = None) -> int:
         """Sends everything, or so many batches; the number of settlements that are left."""
         try:
-            lock = os.open(self._path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            lock = os.open(self.path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError:
-            self._warn("the spool cannot be read", {"file": self._path})
+            self._warn("the spool cannot be read", {"file": self.path})
             return 1
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            left = self._send_work(settle_many, batches)
+            left = self._send_work(deliver, batches)
             if left == 0 and self._take_over():
-                left = self._send_work(settle_many, batches)
+                left = self._send_work(deliver, batches)
             return left
         except BlockingIOError:
             return 0  # another process replays
@@ -75,15 +76,14 @@ class Spool:
         finally:
             os.close(lock)
 
-    def _send_work(self, settle_many: SettleMany, batches: Optional[int]) -> int:
+    def _send_work(self, deliver: Deliver, batches: Optional[int]) -> int:
         """Sends lines of FILE.work, and keeps the others there; the number of these."""
         lines = self._read_work()
         while lines and (batches is None or batches > 0):
             batches = None if batches is None else batches - 1
             entries = [entry for entry in map(self._parse, lines[:BATCH]) if entry is not None]
-            times = {entry["settlement"]["hold"]: entry["at"] for entry in entries}
-            kept = settle_many([entry["settlement"] for entry in entries]) if entries else []
-            lines = lines[BATCH:] + [_line(settlement, times[settlement["hold"]]) for settlement in kept]
+            kept = deliver(entries) if entries else []
+            lines = lines[BATCH:] + [_line(entry) for entry in kept]
             self._rewrite_work(lines)
             if kept:
                 break
@@ -99,7 +99,7 @@ class Spool:
     def _parse(self, line: bytes) -> Optional[Json]:
         try:
             entry = json.loads(line)
-            if entry["at"] >= time.time() - AGE_SECONDS and isinstance(entry["settlement"]["hold"], str):
+            if entry["at"] >= time.time() - AGE_SECONDS and _is_entry(entry):
                 return dict(entry)
         except (ValueError, TypeError, LookupError, RecursionError):
             pass
@@ -108,13 +108,13 @@ class Spool:
 
     def _take_over(self) -> bool:
         """Makes FILE the next FILE.work; False where there is nothing to send."""
-        if not os.path.exists(self._path):
+        if not os.path.exists(self.path):
             return False
         fd = self._open_locked()
         if fd is None:
             return False
         try:
-            os.rename(self._path, self._work)
+            os.rename(self.path, self._work)
         finally:
             os.close(fd)
         return True
@@ -123,7 +123,7 @@ class Spool:
         if not lines:
             os.unlink(self._work)
             return
-        new = self._path + ".new"
+        new = self.path + ".new"
         try:
             with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
                 file.writelines(lines)
@@ -137,12 +137,12 @@ class Spool:
         """The file, opened with O_APPEND and locked, and still at its place."""
         for _ in range(100):
             try:
-                fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             except OSError:
                 return None
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX)
-                if os.stat(self._path).st_ino == os.fstat(fd).st_ino:
+                if os.stat(self.path).st_ino == os.fstat(fd).st_ino:
                     return fd
             except OSError:
                 pass
@@ -161,5 +161,15 @@ def _append(fd: int, line: bytes, size: int) -> bool:
     return True
 
 
-def _line(settlement: Json, at: int) -> bytes:
-    return json.dumps({"at": at, "settlement": settlement}, separators=(",", ":")).encode() + b"\n"
+def _is_entry(entry: Json) -> bool:
+    if "authorization" in entry:
+        return isinstance(entry["authorization"]["requestId"], str) and isinstance(entry.get("settlement", {}), dict)
+    return isinstance(entry["settlement"]["hold"], str)
+
+
+def _entry_line(use: Json, settlement: Optional[Json]) -> bytes:
+    return _line({"at": int(time.time()), **use, **({} if settlement is None else {"settlement": settlement})})
+
+
+def _line(entry: Json) -> bytes:
+    return json.dumps(entry, separators=(",", ":")).encode() + b"\n"

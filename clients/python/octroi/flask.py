@@ -27,7 +27,8 @@ class FlaskOctroi:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        options = {"spool": app.config.get("OCTROI_SPOOL"), "locale": app.config.get("OCTROI_LOCALE", "en")}
+        options = {"spool": app.config.get("OCTROI_SPOOL"), "locale": app.config.get("OCTROI_LOCALE", "en"),
+                   "on_outage": app.config.get("OCTROI_ON_OUTAGE", "refuse")}
         if app.config.get("OCTROI_URL"):
             octroi = Octroi(app.config["OCTROI_URL"], app.config.get("OCTROI_KEY", ""), **options)
         else:
