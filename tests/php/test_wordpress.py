@@ -151,6 +151,46 @@ def test_user_with_credit_is_served_and_charged_and_sees_it(site):
     assert page.count("<td>gpt-4o</td><td>12</td>") == 2, page
 
 
+@pytest.fixture
+def chromium():
+    if not shutil.which("chromedriver"):
+        pytest.skip("no Chromium here")
+    from browser import Browser
+    with Browser() as browser:
+        yield browser
+
+
+def sign_in(chromium, site, user):
+    chromium.open(f"http://127.0.0.1:{site.port}/wp-login.php")
+    chromium.run("document.querySelector('#user_login').value = arguments[0]; document.querySelector('#user_pass').value = 'password';"
+                 "document.querySelector('#loginform').submit()", user)
+    wait_until(lambda: any(cookie["name"].startswith("wordpress_logged_in") for cookie in chromium.driver.get_cookies()), 30, "the login")
+
+
+def test_in_chromium(site, chromium):
+    """A user without credits is led to the top-up, and one with credits is served and sees the balance and the usage."""
+    home = f"http://127.0.0.1:{site.port}"
+    before = len(site.asked)
+    sign_in(chromium, site, "poor")
+    chromium.open(f"{home}/?ask=x")
+    link = chromium.find("a", None)
+    assert chromium.run("return arguments[0].href", link) == "https://shop.example/credits" and len(site.asked) == before
+    account = f"user:{site.made['rich']}"
+    site.o.account(account, funds_micros=1_000_000)
+    sign_in(chromium, site, "rich")
+    chromium.open(f"{home}/?ask=x")
+    chromium.reads("42")
+    assert len(site.asked) == before + 1
+    chromium.open(f"{home}/?page_id={site.made['page']}")
+    chromium.find(".octroi-balance")
+    chromium.reads("gpt-4o")
+    assert not [error for error in chromium.errors() if "octroi" in error]  # Debian has scripts of its own elsewhere
+    sign_in(chromium, site, "admin")
+    chromium.open(f"{home}/wp-admin/options-general.php?page=octroi")
+    assert chromium.run("return document.querySelector('#octroi-key').value") == ""
+    assert site.o.keys["app"] not in chromium.driver.page_source
+
+
 def test_provider_that_refuses_is_free(site):
     account = f"user:{site.made['rich']}"
     before, provide = site.o.balance(account), site.provider.fault
