@@ -20,6 +20,7 @@
 #include "base/sandbox.h"
 #include "base/zone.h"
 #include "config.h"
+#include "db/hosts.h"
 #include "db/pool.h"
 #include "edge/edge.h"
 #include "options.h"
@@ -28,6 +29,7 @@
 #include "sockets.h"
 #include "worker/courier.h"
 #include "worker/housekeeper.h"
+#include "worker/threads.h"
 #include "worker/worker.h"
 
 #define THREADS_DEFAULT 64
@@ -46,7 +48,9 @@
 struct program {
 	struct config config;
 	struct sockets sockets;
-	const char *sandbox;     /* for the log */
+	const char *sandbox; /* for the log */
+	struct db_options database;
+	struct threads *lookout; /* looks for the primary each second; NULL without a list of hosts */
 	struct pool *writers;    /* the ledger's alone: a change lasts by COMMIT only */
 	struct pool *readers;    /* the routes'; equal to writers when there is only one connection */
 	struct pool *key_reader; /* for API keys; equal to writers where readers is */
@@ -80,10 +84,41 @@ static enum log_level level_of(const char *name)
 	return strcmp(name, "debug") == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
 }
 
+static int look_out(struct threads *t, int thread, void *context)
+{
+	struct hosts_seen seen;
+
+	(void)t;
+	(void)thread;
+	hosts_look(context, &seen);
+	return 0;
+}
+
+/* Looks for the primary at once, and from then on each second. */
+static int start_lookout(struct program *p)
+{
+	p->database = options_database(&p->config);
+	if (!hosts_listed(&p->database))
+		return 0;
+	hosts_find(&p->database);
+	p->lookout = threads_start(&(struct threads_options){
+		.part = "lookout", .count = 1, .apart = 1, .step = look_out, .context = &p->database});
+	return p->lookout != NULL ? 0 : -1;
+}
+
+/* False while a look still waits for a host at the deadline. */
+static bool stop_lookout(struct program *p, int64_t deadline_us)
+{
+	if (!threads_stop(p->lookout, deadline_us))
+		return false;
+	p->lookout = NULL;
+	return true;
+}
+
 static int make_pools(struct program *p)
 {
 	const struct config *c = &p->config;
-	struct db_options options = options_database(c);
+	struct db_options options = p->database;
 	bool one = p->sockets.from == SOCKETS_STDIN && c->db_connections == 0;
 
 	options.manual_commit = !one;
@@ -162,7 +197,7 @@ static int make_parts(struct program *p)
 {
 	struct router_options options = {.config = &p->config};
 
-	if (make_pools(p) < 0 || make_ledger(p) < 0)
+	if (start_lookout(p) < 0 || make_pools(p) < 0 || make_ledger(p) < 0)
 		return -1;
 	options.ledger = p->ledger;
 	options.readers = p->readers;
@@ -179,6 +214,7 @@ static int make_parts(struct program *p)
 
 static void free_parts(struct program *p)
 {
+	(void)stop_lookout(p, INT64_MAX);
 	/* The ledger goes first: its commit threads write answers through the edge. */
 	ledger_free(p->ledger);
 	edge_free(p->edge);
@@ -188,6 +224,7 @@ static void free_parts(struct program *p)
 	if (p->key_reader != p->writers)
 		pool_free(p->key_reader);
 	pool_free(p->writers);
+	hosts_close();
 }
 
 /* ---- housekeeping --------------------------------------------------------------------------------- */
@@ -297,6 +334,7 @@ static bool stop(struct program *p, int number)
 	stopped = housekeeper_stop(p->housekeeper, deadline_us);
 	stopped = worker_stop(p->worker, deadline_us) && stopped;
 	stopped = courier_stop(p->courier, deadline_us) && stopped;
+	stopped = stop_lookout(p, deadline_us) && stopped;
 	router_set_edge(p->router, NULL);
 	log_event(LOG_LEVEL_INFO, "stopped", LOG_TEXT("drained", drained ? "all" : "not all"));
 	log_flush();

@@ -9,6 +9,7 @@
 #include "base/system_user.h"
 #include "ctl/ctl.h"
 #include "ctl/program.h"
+#include "db/hosts.h"
 
 #define LOGIN_MAX 16384
 
@@ -29,13 +30,16 @@ static void add_option(struct buf *out, const char *name, const char *value)
 	buf_add_text(out, "\"\n");
 }
 
-/* Returns an unnamed file with the login, which the started program has too; -1 without memory. */
+/* Returns an unnamed file with the login, which the started program has too; -1 without memory, or a primary. */
 static int login_file(const struct db_options *login)
 {
 	const int fd = memfd_create("login", 0);
+	struct primary_host host = {.port = login->port};
 	struct buf text;
 	bool done;
 
+	if (!hosts_primary(login, &host))
+		return -1;
 	buf_init(&text, LOGIN_MAX);
 	buf_add_text(&text, "[client]\n");
 	add_option(&text, "user", login->user);
@@ -43,8 +47,8 @@ static int login_file(const struct db_options *login)
 	if (login->socket[0] != '\0') {
 		add_option(&text, "socket", login->socket);
 	} else if (login->host[0] != '\0') {
-		add_option(&text, "host", login->host);
-		buf_printf(&text, "port=%u\n", login->port);
+		add_option(&text, "host", host.name);
+		buf_printf(&text, "port=%u\n", host.port);
 		add_option(&text, "ssl-ca", login->tls_ca);
 		if (login->tls_ca[0] != '\0')
 			buf_add_text(&text, "ssl-verify-server-cert\n");

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/money.h"
 #include "base/zone.h"
+#include "db/hosts.h"
 #include "db/sql.h"
 #include "options.h"
 #include "routes/router.h"
@@ -253,6 +254,8 @@ struct db_options ctl_login(const struct ctl *c)
 	struct db_options options = options_database(c->config);
 
 	options.as_system_user = true;
+	options.untaken = true;
+	hosts_find(&options);
 	return options;
 }
 
@@ -275,6 +278,8 @@ struct db_options ctl_login_as(const struct ctl *c, const char *admin)
 
 	options.user = admin;
 	options.password = password != NULL ? password : "";
+	options.untaken = true;
+	hosts_find(&options);
 	return options;
 }
 
@@ -315,6 +320,7 @@ void ctl_close(struct ctl *c)
 	if (c->pool != NULL)
 		pool_free(c->pool);
 	db_free(c->db);
+	hosts_close();
 	c->router = NULL;
 	c->readers = NULL;
 	c->ledger = NULL;

@@ -17,6 +17,7 @@
 #include "base/memory.h"
 #include "base/system_user.h"
 #include "base/unset.h"
+#include "db/primary.h"
 #include "db/sql.h"
 
 #define ERROR_TEXT_MAX 512
@@ -40,11 +41,16 @@ struct db {
 	char error[ERROR_TEXT_MAX];
 	MYSQL_STMT *prepared[DB_PREPARED_MAX]; /* of this connection; NULL: not yet */
 
-	char *socket, *host, *user, *password, *name, *tls_ca;
-	unsigned port, timeout_seconds;
+	char *socket, *user, *password, *name, *tls_ca;
+	struct primary_host hosts[PRIMARY_HOSTS_MAX];
+	int host_count; /* above 1: primary.c chooses */
+	int64_t moves;  /* of that choice, when this connection was opened */
+	bool cluster;   /* the server is, or was, a node of Galera */
+	unsigned timeout_seconds;
 	int64_t statement_ms;
 	bool manual_commit;
 	bool as_system_user;
+	bool one_host;
 	bool doubtful; /* a statement failed: a transaction may be open that no answer has reported */
 };
 
@@ -84,9 +90,15 @@ static bool is_unchecked(const char *host)
 	return false;
 }
 
-static const char *wrong_options(const char *socket, const char *host, const char *tls_ca)
+static const char *wrong_options(const char *socket, const char *tls_ca, const struct primary_host *hosts, int count)
 {
-	if (tls_ca[0] == '\0' || socket[0] != '\0' || !is_unchecked(host))
+	bool unchecked = false;
+
+	if (count < 0)
+		return "db_host: it has to be a list of at most 8 hosts, such as db1,db2:3307";
+	for (int i = 0; i < count; i++)
+		unchecked = unchecked || is_unchecked(hosts[i].name);
+	if (tls_ca[0] == '\0' || socket[0] != '\0' || !unchecked)
 		return NULL;
 	return "db_tls_ca: for 127.0.0.1 and ::1 this MariaDB client library does not compare the name in the "
 	       "database's certificate; set db_socket, or db_host to a name that leads there";
@@ -94,8 +106,11 @@ static const char *wrong_options(const char *socket, const char *host, const cha
 
 const char *db_options_wrong(const struct db_options *options)
 {
-	return wrong_options(options->socket != NULL ? options->socket : "", options->host != NULL ? options->host : "",
-	                     options->tls_ca != NULL ? options->tls_ca : "");
+	struct primary_host hosts[PRIMARY_HOSTS_MAX];
+	const int count = primary_parse(options->host != NULL ? options->host : "", options->port, hosts);
+
+	return wrong_options(options->socket != NULL ? options->socket : "",
+	                     options->tls_ca != NULL ? options->tls_ca : "", hosts, count);
 }
 
 struct db *db_new(const struct db_options *options)
@@ -108,14 +123,14 @@ struct db *db_new(const struct db_options *options)
 		return NULL;
 	pthread_once(&library_once, library_init);
 	d->socket = copy_of(options->socket, &failed);
-	d->host = copy_of(options->host, &failed);
 	d->user = copy_of(options->user, &failed);
 	d->password = copy_of(options->password, &failed);
 	d->name = copy_of(options->name, &failed);
 	d->tls_ca = copy_of(options->tls_ca, &failed);
-	d->port = options->port;
+	d->host_count = primary_parse(options->host != NULL ? options->host : "", options->port, d->hosts);
 	d->manual_commit = options->manual_commit;
 	d->as_system_user = options->as_system_user;
+	d->one_host = options->one_host;
 	d->statement_ms = options->statement_ms;
 	/* The connector knows whole seconds only, and 0 as "for ever". */
 	d->timeout_seconds = (unsigned)((options->timeout_ms + 999) / 1000);
@@ -162,7 +177,6 @@ void db_free(struct db *d)
 	if (d->password != NULL)
 		explicit_bzero(d->password, strlen(d->password));
 	free(d->socket);
-	free(d->host);
 	free(d->user);
 	free(d->password);
 	free(d->name);
@@ -178,6 +192,11 @@ bool db_connected(const struct db *d)
 bool db_manual_commit(const struct db *d)
 {
 	return d->manual_commit;
+}
+
+bool db_cluster(const struct db *d)
+{
+	return d->cluster;
 }
 
 int64_t db_idle_us(const struct db *d)
@@ -207,7 +226,8 @@ static enum db_result result_of(unsigned number)
 	case ER_CON_COUNT_ERROR:
 	case ER_TOO_MANY_USER_CONNECTIONS:
 	case ER_USER_LIMIT_REACHED:
-	case ER_UNKNOWN_COM_ERROR: /* a Galera node that is not ready */
+	case ER_UNKNOWN_COM_ERROR:         /* a Galera node that is not ready */
+	case ER_OPTION_PREVENTS_STATEMENT: /* read_only: another server is the primary, or will be */
 		return DB_BUSY;
 	case ER_DISK_FULL:
 	case ER_RECORD_FILE_FULL:
@@ -367,11 +387,64 @@ static bool set_session(const struct db *d, MYSQL *m)
 	return done;
 }
 
-static bool connect_as_user(struct db *d, MYSQL *m, const char *host, const char *socket)
+/* Runs a statement of the connection's own; the first column of its only row, -1 without one, or on a failure. */
+static int64_t ask_server(MYSQL *m, const char *sql)
+{
+	MYSQL_RES *result = NULL;
+	MYSQL_ROW row = NULL;
+	int64_t value = -1;
+
+	if (mysql_real_query(m, sql, strlen(sql)) == 0)
+		result = mysql_store_result(m);
+	if (result != NULL)
+		row = mysql_fetch_row(result);
+	if (row != NULL && row[0] != NULL)
+		value = strtoll(row[0], NULL, 10);
+	if (result != NULL)
+		mysql_free_result(result);
+	return value;
+}
+
+/* A node of a cluster may not have applied yet what another node has committed.  One read waits for that, and so does
+ * every later read of a connection that is not the ledger's: the ledger's rows are certified at COMMIT.  Servers
+ * without Galera do not know the variable. */
+static bool set_cluster(struct db *d, MYSQL *m)
+{
+	static const char after[] = "SET SESSION wsrep_sync_wait = 0";
+
+	d->cluster = ask_server(m, "SELECT @@wsrep_on") == 1;
+	if (!d->cluster || d->one_host)
+		return true;
+	if (ask_server(m, "SET SESSION wsrep_sync_wait = 15") != -1 || mysql_errno(m) != 0)
+		return false;
+	if (ask_server(m, "SELECT 1") != 1)
+		return false;
+	return !d->manual_commit || mysql_real_query(m, after, strlen(after)) == 0;
+}
+
+/* Finds the host to connect to; NULL, or a sentence why there is none. */
+static const char *find_host(struct db *d, const struct primary_host **host)
+{
+	enum primary_verdict why;
+	int chosen = 0;
+
+	d->moves = primary_moves();
+	*host = NULL;
+	if (d->host_count > 1)
+		chosen = primary_chosen(&why);
+	if (chosen < 0)
+		return primary_sentence(why);
+	if (d->host_count > 0)
+		*host = &d->hosts[chosen];
+	return NULL;
+}
+
+static bool connect_as_user(struct db *d, MYSQL *m, const struct primary_host *host, const char *socket)
 {
 	/* The server asks the kernel for the user at connect (SO_PEERCRED in unix(7)). */
 	const bool entered = d->as_system_user && host == NULL && d->password[0] == '\0' && system_user_enter(d->user);
-	const bool done = mysql_real_connect(m, host, d->user, d->password, d->name, d->port, socket,
+	const bool done = mysql_real_connect(m, host != NULL ? host->name : NULL, d->user, d->password, d->name,
+	                                     host != NULL ? host->port : 0, socket,
 	                                     CLIENT_MULTI_STATEMENTS | CLIENT_MULTI_RESULTS) != NULL;
 
 	if (entered)
@@ -379,23 +452,34 @@ static bool connect_as_user(struct db *d, MYSQL *m, const char *host, const char
 	return done;
 }
 
+/* Notes that no connection was tried. */
+static enum db_result not_connected(struct db *d, unsigned number, const char *why, enum db_result result)
+{
+	keep_error(d, number, why);
+	count_result_rows(result == DB_FAULT ? &counters.faults : &counters.lost);
+	log_seldom(d, result, "database_unreachable");
+	d->failed = result;
+	return result;
+}
+
 static enum db_result connect_now(struct db *d)
 {
-	const char *wrong = wrong_options(d->socket, d->host, d->tls_ca);
-	MYSQL *m = wrong == NULL ? mysql_init(NULL) : NULL;
+	const char *wrong = wrong_options(d->socket, d->tls_ca, d->hosts, d->host_count);
 	const char *socket = d->socket[0] != '\0' ? d->socket : NULL;
-	const char *host = socket == NULL && d->host[0] != '\0' ? d->host : NULL;
+	const struct primary_host *host = NULL;
 	enum db_result result;
+	MYSQL *m;
 
-	if (m == NULL) {
-		keep_error(d, wrong != NULL ? CR_SSL_CONNECTION_ERROR : CR_OUT_OF_MEMORY,
-		           wrong != NULL ? wrong : "no memory for a connection");
-		count_result_rows(&counters.faults);
-		log_seldom(d, DB_FAULT, "database_unreachable");
-		d->failed = DB_FAULT;
-		return DB_FAULT;
-	}
-	if (set_connection_options(d, m) && connect_as_user(d, m, host, socket) && set_session(d, m)) {
+	if (wrong != NULL)
+		return not_connected(d, CR_SSL_CONNECTION_ERROR, wrong, DB_FAULT);
+	wrong = socket == NULL ? find_host(d, &host) : NULL;
+	if (wrong != NULL)
+		return not_connected(d, CR_CONN_HOST_ERROR, wrong, DB_LOST);
+	m = mysql_init(NULL);
+	if (m == NULL)
+		return not_connected(d, CR_OUT_OF_MEMORY, "no memory for a connection", DB_FAULT);
+	if (set_connection_options(d, m) && connect_as_user(d, m, host, socket) && set_session(d, m) &&
+	    set_cluster(d, m)) {
 		d->mysql = m;
 		count_result_rows(&counters.connects);
 		return DB_OK;
@@ -421,6 +505,12 @@ static bool stale(const struct db *d)
 	return poll(&p, 1, 0) != 0;
 }
 
+/* True if another host was chosen since. */
+static bool moved(const struct db *d)
+{
+	return d->host_count > 1 && d->moves != primary_moves();
+}
+
 static bool begins_with(const struct buf *sql, const char *word)
 {
 	size_t length = strlen(word);
@@ -436,7 +526,7 @@ static enum db_result transaction_gone(struct db *d)
 
 static enum db_result ready(struct db *d, const struct buf *sql)
 {
-	if (d->mysql != NULL && !db_in_transaction(d) && stale(d))
+	if (d->mysql != NULL && !db_in_transaction(d) && (stale(d) || moved(d)))
 		db_disconnect(d);
 	if (d->mysql != NULL)
 		return DB_OK;
@@ -687,6 +777,14 @@ enum db_result db_bulk(struct db *d, int number, db_statement *sql, const struct
 enum db_result db_bulk_end(struct db *d)
 {
 	return d->unread > 0 ? read_unread(d) : DB_OK;
+}
+
+void db_refuse(struct db *d, const char *why)
+{
+	keep_error(d, ER_OPTION_PREVENTS_STATEMENT, why);
+	log_seldom(d, DB_BUSY, "database_not_primary");
+	db_disconnect(d);
+	d->failed = DB_BUSY;
 }
 
 void db_rollback(struct db *d)

@@ -15,7 +15,7 @@
 struct db;
 
 struct db_options {
-	const char *socket, *host;
+	const char *socket, *host; /* host may be a list; primary.h chooses one of them */
 	const char *user, *password, *name, *tls_ca;
 	unsigned port;
 	int64_t timeout_ms;   /* for connecting, each read, each write */
@@ -26,13 +26,15 @@ struct db_options {
 	/* True: a process of root's that has no password connects by the socket as the system user called user, whom
 	 * MariaDB lets in by that name (unix_socket).  All threads have that user's rights while it connects. */
 	bool as_system_user;
+	bool untaken;  /* of a list: also a primary that was never taken over; octroictl makes its tables */
+	bool one_host; /* the connection looks at its host alone, also if that is behind others of its cluster */
 };
 
 enum db_result {
 	DB_OK,
 	DB_RETRY,     /* 1213, 1020, 1205: roll back, run the whole transaction again */
 	DB_DUPLICATE, /* 1062 */
-	DB_BUSY,      /* 1040, 1203, 1226: too many connections */
+	DB_BUSY,      /* 1040, 1203, 1226: too many connections; 1047, 1290: this server takes no changes now */
 	DB_FULL,      /* 1114, 1021, 1030, 1041…: no room on its disk or in its memory; nothing can be written */
 	DB_LOST,      /* the connection is gone, or 1180, 1026, 3; a COMMIT under way may have taken place */
 	DB_FAULT      /* anything else; logged here, with the server's sentence but no statement */
@@ -49,6 +51,7 @@ void db_free(struct db *d);
 void db_disconnect(struct db *d);
 bool db_connected(const struct db *d);
 bool db_manual_commit(const struct db *d); /* as in the options: a transaction needs no BEGIN */
+bool db_cluster(const struct db *d);       /* the server is a node of Galera; as of the last connection */
 int64_t db_idle_us(const struct db *d);    /* since the last use */
 
 /*
@@ -109,6 +112,9 @@ enum db_result db_bulk(struct db *d, int number, db_statement *sql, const struct
 
 /* Waits until all that was sent in bulk has been answered: DB_OK, or the first failure. */
 enum db_result db_bulk_end(struct db *d);
+
+/* Ends the query with DB_BUSY and closes the connection: its server must not be written to.  Logged with the reason. */
+void db_refuse(struct db *d, const char *why);
 
 /* Ends the transaction, if there is one, undoing it; closes the connection when that fails. */
 void db_rollback(struct db *d);

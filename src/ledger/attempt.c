@@ -118,8 +118,9 @@ static bool try_again(struct batch *b, struct db *d, enum db_result result, int 
 
 	CHECK(result == DB_RETRY || result == DB_DUPLICATE || lost);
 	CHECK(attempts > 0 && attempts <= ATTEMPTS_MAX);
-	if (result == DB_LOST) {
-		/* The marker answers whether a COMMIT that was sent took place; that is never guessed. */
+	if (result == DB_LOST || (b->phase == BATCH_PERSIST && db_cluster(d))) {
+		/* The marker answers whether a COMMIT that was sent took place; that is never guessed.  A node of a
+		 * cluster may refuse a COMMIT that the others took. */
 		if (b->phase == BATCH_PERSIST && rows_any_changed(b->rows)) {
 			b->unknown = true;
 			b->unknowns++;
@@ -151,7 +152,7 @@ static void run_steps(struct batch *b, struct db *d)
 
 		if (result == DB_OK)
 			return;
-		if (result == DB_LOST && b->phase == BATCH_PERSIST && !rows_any_changed(b->rows)) {
+		if (result == DB_LOST && b->phase == BATCH_PERSIST && !rows_any_changed(b->rows) && !b->unknown) {
 			db_disconnect(d);
 			return; /* nothing was to be written: the answers, refusals, stand */
 		}

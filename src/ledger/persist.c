@@ -54,14 +54,17 @@ static enum db_result write_table(struct batch *b, struct db *d, enum table_id t
 }
 
 /* Sends the bulk changes, and writes the last message to b->sql: the other changes and the COMMIT, or a ROLLBACK
- * when nothing changed. */
+ * when nothing changed and no marker was written. */
 static enum db_result write_rows(struct batch *b, struct db *d)
 {
 	enum db_result result = DB_OK;
 
 	CHECK(b->phase == BATCH_PERSIST);
 	buf_reset(&b->sql);
-	if (!rows_any_changed(b->rows)) {
+	if (!rows_any_changed(b->rows) && b->unknown) {
+		/* The marker must last: the transaction that it stands for may still be on its way in a cluster. */
+		sql_literal(&b->sql, "COMMIT");
+	} else if (!rows_any_changed(b->rows)) {
 		sql_literal(&b->sql, "ROLLBACK");
 	} else {
 		const bool bulk = db_bulk_possible(d);

@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "db/hosts.h"
 #include "db/schema.h"
 #include "db/sql.h"
 #include "ledger/decide/decide.h"
@@ -233,7 +234,13 @@ static enum db_result refuse_schema(int64_t version)
 	return DB_FAULT;
 }
 
-static enum db_result read_database_clock(struct batch *b, struct db *d, int64_t *version)
+/* The facts about the server that come with its clock. */
+struct server_facts {
+	int64_t price_version;
+	struct primary_server server; /* of its epoch the number alone */
+};
+
+static enum db_result read_database_clock(struct batch *b, struct db *d, struct server_facts *f)
 {
 	struct db_row row;
 	enum db_result result = skip_to_result(d, 1);
@@ -243,8 +250,34 @@ static enum db_result read_database_clock(struct batch *b, struct db *d, int64_t
 	if (db_row(d, &row) != 1)
 		return DB_LOST;
 	b->now_us = db_int(&row, 0);
-	*version = db_int(&row, 1);
+	f->price_version = db_int(&row, 1);
+	f->server = (struct primary_server){
+		.heard = true,
+		.read_only = strcmp(row.field[3], "0") != 0 && strcmp(row.field[3], "OFF") != 0,
+		.cluster = db_cluster(d),
+		.ready = true,
+		.server_id = db_int(&row, 4),
+		.epoch = {.number = db_int(&row, 5)},
+	};
 	return db_int(&row, 2) == SCHEMA_VERSION ? DB_OK : refuse_schema(db_int(&row, 2));
+}
+
+/* Nothing is written to a server that another one has replaced, or has not replaced yet.  The next attempt connects
+ * anew, to the primary if there is one.  The row of the epoch is read when its number is not the one that is known. */
+static enum db_result check_primary(struct db *d, struct primary_server *server)
+{
+	const struct epoch known = primary_epoch();
+	enum primary_verdict verdict;
+
+	if (server->epoch.number == known.number)
+		server->epoch = known;
+	else if (!hosts_epoch(d, &server->epoch))
+		return db_connected(d) ? DB_FAULT : DB_LOST;
+	verdict = primary_check(server);
+	if (verdict == PRIMARY_PRIMARY)
+		return DB_OK;
+	db_refuse(d, primary_sentence(verdict));
+	return DB_BUSY;
 }
 
 /* Reads the price book again if prices were added since the last batch. */
@@ -464,22 +497,23 @@ static void add_lock(struct batch *b)
 	sql_literal(&b->sql, ") ORDER BY id FOR UPDATE;"
 	                     "SELECT " SQL_NOW_US ","
 	                     "(SELECT COALESCE(MAX(id),0) FROM price_versions),"
-	                     "(SELECT COALESCE(MAX(version),0) FROM schema_versions);");
+	                     "(SELECT COALESCE(MAX(version),0) FROM schema_versions),"
+	                     "@@read_only,@@server_id,(SELECT COALESCE(MAX(number),0) FROM epochs);");
 }
 
 /* Reads the results of the statements of add_lock. */
-static enum db_result read_lock(struct batch *b, struct db *d, int64_t *version)
+static enum db_result read_lock(struct batch *b, struct db *d, struct server_facts *f)
 {
 	enum db_result result = load_rows(b, d, TABLE_ACCOUNTS);
 
-	return result == DB_OK ? read_database_clock(b, d, version) : result;
+	return result == DB_OK ? read_database_clock(b, d, f) : result;
 }
 
 static enum db_result prefetch_begin(struct batch *b, struct db *d)
 {
 	enum table_id order[TABLE_COUNT];
+	struct server_facts facts = {0};
 	enum db_result result;
-	int64_t version = 0;
 	int count = 0;
 
 	rows_reset(b->rows);
@@ -503,12 +537,14 @@ static enum db_result prefetch_begin(struct batch *b, struct db *d)
 	if (result == DB_OK)
 		result = skip_to_result(d, (db_manual_commit(d) ? 0 : 1) + (b->unknown ? 1 : 0));
 	if (result == DB_OK)
-		result = read_lock(b, d, &version);
+		result = read_lock(b, d, &facts);
 	if (result == DB_OK)
 		result = load_next(b, d, order, count);
 	if (result == DB_OK)
 		result = db_finish(d);
-	return result == DB_OK ? renew_book(b, d, version) : result;
+	if (result == DB_OK)
+		result = check_primary(d, &facts.server);
+	return result == DB_OK ? renew_book(b, d, facts.price_version) : result;
 }
 
 /* Reads the usages of holds that were not found, and of repeated authorizes.  There are seldom any. */

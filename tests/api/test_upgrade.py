@@ -13,7 +13,7 @@ from octroi import Octroi, wait_until
 from timetravel import Clock
 
 SQL = pathlib.Path(__file__).resolve().parents[2] / "sql"
-FILES = {2: "002_money_in.sql", 3: "003_workspaces.sql", 4: "004_paid_periods.sql"}
+FILES = {2: "002_money_in.sql", 3: "003_workspaces.sql", 4: "004_paid_periods.sql", 5: "005_epochs.sql"}
 NEVER = 2**63 - 1  # nothing of an account is due
 HOLD = {"model": "gpt-4o", "inputTokens": 500, "maxOutputTokens": 2000, "ttlSeconds": 86400}
 
