@@ -1,0 +1,124 @@
+"""An old primary that takes writes is not written to; needs no network namespaces, because nothing is cut.
+
+The servers acknowledge without each other here (no semi-synchronous replication), so octroi alone keeps them apart."""
+
+import contextlib
+import json
+import urllib.request
+
+import pytest
+
+from nodes import Base, Nodes
+from octroi import wait_until
+
+ALONE = "rpl_semi_sync_master_enabled = 0\n"
+
+
+@pytest.fixture(scope="module")
+def base():
+    with Base() as made:
+        yield made
+
+
+@pytest.fixture
+def pair(base):
+    with Nodes(base, 2, "replication", settings=ALONE) as nodes:
+        nodes.start()
+        yield nodes
+
+
+def ask(octroi, base, method, path, key, body=None):
+    request = urllib.request.Request(octroi.internal_url + path, method=method, data=json.dumps(body).encode() if body else None,
+                                     headers={"Authorization": f"Bearer {base.first.keys[key]}", "Content-Type": "application/json"})
+    with contextlib.suppress(urllib.error.HTTPError):
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status
+    return 503
+
+
+def make(octroi, base, account):
+    return ask(octroi, base, "PUT", f"/api/accounts/{account}", "app", {"unit": "money"})
+
+
+def accounts(node):
+    return {row[0] for row in node.sql("SELECT external_id FROM accounts")}
+
+
+def test_writes_wait_for_the_first_epoch(base, pair):
+    with pair.octroi() as octroi:
+        assert make(octroi, base, "early") == 503
+        assert "epoch 1" in pair.take_over().stdout
+        wait_until(lambda: make(octroi, base, "then") in (200, 201), 10, "the primary")
+    assert accounts(pair[0]) == {"then"}
+
+
+def test_old_primary_is_fenced(base, pair):
+    """The old primary comes back and could be written to."""
+    first, second = pair
+    pair.take_over()
+    with pair.octroi() as octroi:
+        wait_until(lambda: make(octroi, base, "a") in (200, 201), 10, "the primary")
+        wait_until(lambda: accounts(second) == {"a"}, 10, "the replica")
+        first.pause()
+        refused = pair.ctl("database", "takeover", "--actor", "test", check=False)
+        assert refused.returncode != 0 and "does not answer" in refused.stdout, refused.stdout
+        pair.promote_only(second)
+        assert make(octroi, base, "b") == 503  # promoted, and not taken over
+        assert "epoch 2" in pair.take_over(first).stdout
+        wait_until(lambda: make(octroi, base, "c") in (200, 201), 20, "the new primary")
+        first.go_on()
+        assert first.sql("SELECT @@read_only") == [("0",)]
+        wait_until(lambda: "old epoch" in pair.ctl("database", "list").stdout, 10, "the old primary")
+        for n in range(30):
+            assert make(octroi, base, f"d{n}") in (200, 201)
+    assert accounts(first) == {"a"}
+    assert {"a", "c", "d0", "d29"} <= accounts(second) and "b" not in accounts(second)
+
+
+def test_restarted_octroi_that_reaches_the_old_primary_alone(base, pair):
+    first, second = pair
+    pair.take_over()
+    second.pause()
+    with pair.octroi() as octroi:  # one of two servers may not know of a later epoch
+        assert make(octroi, base, "x") == 503
+    with pair.octroi([first]) as octroi:  # nor does a shorter list help
+        assert make(octroi, base, "x") == 503
+    second.go_on()
+    with pair.octroi() as octroi:
+        wait_until(lambda: make(octroi, base, "y") in (200, 201), 10, "both servers")
+    assert accounts(first) == {"y"}
+
+
+def test_two_writers_are_refused(base, pair):
+    first, second = pair
+    second.sql("SET GLOBAL read_only = 0")
+    refused = pair.ctl("database", "takeover", "--actor", "test", check=False)
+    assert refused.returncode != 0 and "may both be written to" in refused.stdout
+    assert "two writers" in pair.ctl("database", "list").stdout
+    with pair.octroi() as octroi:
+        assert make(octroi, base, "x") == 503
+    assert accounts(first) == accounts(second) == set()
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["--actor", ""], "--actor has to name"), ([], "--actor has to name"), (["--actor", "x" * 65], "at most 64"),
+    (["--actor", "me", "--off", "nowhere"], "no such host"), (["--actor", "me", "more"], "one argument too many")])
+def test_wrong_arguments_change_nothing(base, pair_once, arguments, said):
+    refused = pair_once.ctl("database", "takeover", *arguments, check=False)
+    assert refused.returncode != 0 and said in refused.stdout, refused.stdout
+    assert pair_once[0].sql("SELECT COUNT(*) FROM epochs") == [("1",)]
+
+
+@pytest.fixture(scope="module")
+def pair_once(base):
+    with Nodes(base, 2, "replication", settings=ALONE) as nodes:
+        nodes.start()
+        yield nodes
+
+
+def test_replica_that_still_follows_is_not_taken_over(base, pair):
+    first, second = pair
+    first.sql("SET GLOBAL read_only = 1")
+    second.sql("SET GLOBAL read_only = 0")
+    refused = pair.ctl("database", "takeover", "--actor", "test", check=False)
+    assert refused.returncode != 0 and "still follows" in refused.stdout, refused.stdout
