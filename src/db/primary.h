@@ -1,7 +1,7 @@
 /*
  * primary: the server that may be written to.  Each batch asks whether its own server is the one (ledger/prefetch.c).
  * Where db_host lists several hosts, hosts.c looks at them, and every connection goes to the one that is chosen here
- * (db.c).  docs/decisions/0029-epochs-fence-old-primaries.md has the rules.
+ * (db.c).  docs/decisions/0031-epochs-fence-old-primaries.md has the rules.
  *
  * Any thread; one lock.  The state belongs to the process, as its configuration does.
  */
