@@ -3,6 +3,7 @@
 
 #include "ctl/ctl.h"
 #include "ctl/listing.h"
+#include "db/hosts.h"
 #include "db/schema.h"
 #include "db/sql.h"
 #include "queries/graces.h"
@@ -18,6 +19,9 @@ static int take_counts(void *context, const struct db_row *row)
 	listing_int(l, "prices", "prices", db_int(row, 4));
 	listing_int(l, "priceVersion", "price version", db_int(row, 5));
 	listing_int(l, "batchMarkers", "batch markers", db_int(row, 6));
+	listing_int(l, "epoch", "epoch", db_int(row, 7));
+	listing_int(l, "epochServerId", "server of the epoch (0: any)", db_int(row, 8));
+	listing_time(l, "epochTakenAt", "epoch since", db_int(row, 9));
 	return CTL_OK;
 }
 
@@ -33,7 +37,8 @@ static int put_counts(struct ctl *c, struct listing *l)
 	                  " WHERE expires_at_us <= " SQL_NOW_US ") AS due),"
 	                  " (SELECT COUNT(*) FROM api_keys WHERE revoked_at_us = 0),"
 	                  " (SELECT COUNT(*) FROM prices), (SELECT COALESCE(MAX(id), 0) FROM price_versions),"
-	                  " (SELECT COUNT(*) FROM batches)");
+	                  " (SELECT COUNT(*) FROM batches), number, server_id, taken_at_us"
+	                  " FROM epochs ORDER BY number DESC LIMIT 1");
 	result = ctl_rows(c, &sql, take_counts, l);
 	buf_free(&sql);
 	return result;
@@ -92,6 +97,14 @@ static int put_database_settings(struct ctl *c, struct listing *l)
 	return result;
 }
 
+static void put_host_of_database(const struct ctl *c, struct listing *l)
+{
+	const struct db_options login = ctl_login(c);
+	struct primary_host host;
+
+	listing_text(l, "databaseHost", "database host", hosts_primary(&login, &host) ? host.name : "");
+}
+
 int ctl_status(struct ctl *c)
 {
 	struct listing *l;
@@ -107,6 +120,7 @@ int ctl_status(struct ctl *c)
 	listing_text(l, "octroictl", "octroictl", OCTROI_VERSION);
 	listing_int(l, "schemaVersion", "schema version", version);
 	listing_int(l, "schemaVersionWanted", "schema version of this octroictl", SCHEMA_VERSION);
+	put_host_of_database(c, l);
 	result = version == SCHEMA_VERSION ? put_counts(c, l) : CTL_OK;
 	if (result == CTL_OK && version == SCHEMA_VERSION)
 		result = put_graces(c, l);

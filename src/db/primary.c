@@ -203,7 +203,7 @@ void primary_choose(const struct primary_server *servers, int count, bool untake
 	primary.chosen = chosen;
 	primary.why = why;
 	lock_give(&primary.lock);
-	if (moved)
+	if (moved && !untaken)
 		log_event(chosen >= 0 ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "database_primary",
 		          LOG_NUMBER("place", chosen + 1), LOG_TEXT("message", primary_sentence(why)));
 }

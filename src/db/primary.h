@@ -48,7 +48,8 @@ struct primary_host {
 int primary_parse(const char *list, unsigned port, struct primary_host hosts[PRIMARY_HOSTS_MAX]);
 
 /* Judges the servers of a look at all hosts of the list, in their order.  Notes what was heard, chooses the first that
- * may be written to, or none, and writes a verdict for each.  untaken: also one that was never taken over. */
+ * may be written to, or none, and writes a verdict for each.
+ * untaken: also one that was never taken over; and no line in the log. */
 void primary_choose(const struct primary_server *servers, int count, bool untaken, enum primary_verdict *verdicts);
 /* Judges the server that a batch is about to change, and notes what was heard. */
 enum primary_verdict primary_check(const struct primary_server *server);

@@ -20,7 +20,7 @@ import subprocess
 import tempfile
 import types
 
-from octroi import Octroi, alive, as_daemon, free_port, give_to_daemon, stopped, wait_until
+from octroi import Octroi, as_daemon, build_dir, free_port, give_to_daemon, stopped, wait_until
 from second import Second
 
 CLONE_NEWNET = 0x40000000
@@ -29,6 +29,7 @@ NETS = {CLIENTS: "10.77.1", PEERS: "10.77.2"}
 FOR_EVER_MS = 1_000_000_000  # rpl_semi_sync_master_timeout
 PROMOTE = pathlib.Path(__file__).with_name("promote")
 PROVIDER = pathlib.Path("/usr/lib/galera/libgalera_smm.so")
+TRANSFER = "wsrep_sst_rsync"
 SETTINGS = """
 [mariadbd]
 datadir = {home}/db
@@ -54,7 +55,6 @@ gtid_strict_mode = 1
 sync_binlog = 1
 relay_log = relay
 read_only = 1
-rpl_semi_sync_master_enabled = 1
 rpl_semi_sync_slave_enabled = 1
 rpl_semi_sync_master_wait_point = AFTER_SYNC
 rpl_semi_sync_master_timeout = {for_ever}
@@ -68,8 +68,9 @@ wsrep_provider = {provider}
 wsrep_cluster_name = octroi
 wsrep_cluster_address = gcomm://{members}
 wsrep_node_address = {peer}:{group}
-wsrep_sst_method = skip
-wsrep_provider_options = "gmcast.listen_addr=tcp://{peer}:{group};ist.recv_addr={peer}:{state};gcache.size=64M;evs.suspect_timeout=PT1S;evs.inactive_timeout=PT3S;evs.inactive_check_period=PT0.5S"
+wsrep_sst_method = rsync
+wsrep_sst_receive_address = {peer}:{sst}
+wsrep_provider_options = "gmcast.listen_addr=tcp://{peer}:{group};ist.recv_addr={peer}:{state};gcache.size=64M;evs.suspect_timeout=PT1S;evs.inactive_timeout=PT3S;evs.inactive_check_period=PT0.3S;evs.keepalive_period=PT0.3S"
 """
 
 
@@ -89,6 +90,16 @@ def why_no_namespaces():
         return "there is no ip (iproute2)"
     if subprocess.run(["unshare", "-n", "true"], stderr=subprocess.DEVNULL).returncode != 0:
         return "this machine gives no network namespace"
+    return None
+
+
+def why_no_galera():
+    """None where Galera can be had, else the reason."""
+    scripts = [pathlib.Path(directory) / TRANSFER for directory in ("/usr/bin", build_dir() / "programs/usr/bin")]
+    if not PROVIDER.exists():
+        return "there is no Galera (galera-4)"
+    if not any(script.exists() for script in scripts) or shutil.which("rsync") is None:
+        return f"there is no {TRANSFER} (mariadb-server), or no rsync"
     return None
 
 
@@ -143,11 +154,11 @@ class Node:
         self.env = {"OCTROI_DB_SOCKET": str(self.home / "run" / "mariadb.sock"), "OCTROI_DB_NAME": "octroi"}
         if namespaces:
             self.address, self.peer = f"{NETS[CLIENTS]}.{number}", f"{NETS[PEERS]}.{number}"
-            self.port, self.group, self.state = 3306, 4567, 4568
+            self.port, self.group, self.state, self.sst = 3306, 4567, 4568, 4444
             self._join()
         else:
             self.address = self.peer = "127.0.0.1"
-            self.port, self.group, self.state = free_port(), free_port(), free_port()
+            self.port, self.group, self.state, self.sst = (free_port() for _ in range(4))
         for name in ("db", "run", "tmp"):
             (self.home / name).mkdir()
 
@@ -158,8 +169,8 @@ class Node:
     # -- its network --------------------------------------------------------------------------------------
 
     def _join(self):
-        self._holder = subprocess.Popen(["unshare", "-n", "sleep", "infinity"], stdin=subprocess.DEVNULL,
-                                        start_new_session=True)
+        self._holder = subprocess.Popen(["unshare", "-n", "sleep", "infinity"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL, start_new_session=True)
         here = os.readlink("/proc/self/ns/net")
         wait_until(lambda: os.readlink(f"/proc/{self._holder.pid}/ns/net") != here, 10, "a network namespace")
         for link, address in ((CLIENTS, self.address), (PEERS, self.peer)):
@@ -190,9 +201,14 @@ class Node:
         """Starts it with its data; waits until it listens."""
         log = open(self.home / "run" / "out.log", "ab")
         self.process = subprocess.Popen([*self._inside(), *as_daemon(), "mariadbd", f"--defaults-file={self.home}/my.cnf", *options],
-                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=self._environment())
         log.close()
         self.ready()
+
+    @staticmethod
+    def _environment():
+        """With the scripts of a whole state transfer, which quickstart check has unpacked, and no more."""
+        return {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:{build_dir()}/programs/usr/bin"}
 
     def ready(self):
         wait_until(lambda: self.process.poll() is not None or self.answers(), 90, f"server {self.number}", every=0.1)
@@ -247,10 +263,10 @@ class Node:
 
 
 class Nodes:
-    """kind: single, replication (semi-synchronous) or galera."""
+    """kind: single, replication or galera.  acknowledged: a COMMIT waits for a replica (semi-synchronous)."""
 
-    def __init__(self, base, count, kind, namespaces=False, settings=""):
-        self.base, self.kind = base, kind
+    def __init__(self, base, count, kind, namespaces=False, acknowledged=True):
+        self.base, self.kind, self.acknowledged = base, kind, acknowledged
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="octroi-cluster-"))
         os.chmod(self.home, 0o755)
         self.nodes = []
@@ -260,7 +276,7 @@ class Nodes:
                 home.mkdir()
                 self.nodes.append(Node(home, number, namespaces))
             for node in self.nodes:
-                self._configure(node, settings)
+                self._configure(node)
             self._fill(base.data, self.nodes[0])
         except BaseException:
             self.close()
@@ -275,13 +291,13 @@ class Nodes:
     def __getitem__(self, place):
         return self.nodes[place]
 
-    def _configure(self, node, settings):
+    def _configure(self, node):
         more = {"single": "", "replication": REPLICATION, "galera": GALERA}[self.kind]
         members = ",".join(f"{other.peer}:{other.group}" for other in self.nodes)
         bind = "0.0.0.0" if node.address != "127.0.0.1" else "127.0.0.1"
         values = {"home": node.home, "bind": bind, "port": node.port, "number": node.number, "provider": PROVIDER,
-                  "for_ever": FOR_EVER_MS, "members": members, "peer": node.peer, "group": node.group, "state": node.state}
-        (node.home / "my.cnf").write_text((SETTINGS + more).format(**values) + settings + "\n")
+                  "for_ever": FOR_EVER_MS, "members": members, "peer": node.peer, "group": node.group, "state": node.state, "sst": node.sst}
+        (node.home / "my.cnf").write_text((SETTINGS + more).format(**values))
 
     @staticmethod
     def _fill(data, node):
@@ -294,9 +310,6 @@ class Nodes:
     def start(self):
         """Every server runs and follows the first one."""
         first, others = self.nodes[0], self.nodes[1:]
-        if self.kind == "galera":
-            first.start("--wsrep-new-cluster")
-            first.stop()
         for node in others:
             self._fill(first.home / "db", node)
         first.start(*(["--wsrep-new-cluster"] if self.kind == "galera" else []))
@@ -305,6 +318,7 @@ class Nodes:
         if self.kind == "galera":
             wait_until(lambda: self.synced(len(self.nodes)), 60, "the cluster")
         if self.kind == "replication":
+            first.sql(f"SET GLOBAL rpl_semi_sync_master_enabled = {int(self.acknowledged)}")
             for node in others:
                 self.follow(node, first)
             first.sql("SET GLOBAL read_only = 0")
@@ -317,7 +331,7 @@ class Nodes:
     def follow(node, primary):
         """The server becomes a replica.  It keeps the transactions that the new primary has, too."""
         port = f", MASTER_PORT = {primary.port}"
-        node.sql(f"STOP SLAVE; SET GLOBAL read_only = 1; CHANGE MASTER TO MASTER_HOST = '{primary.peer}'{port}, MASTER_USER = 'repl', MASTER_PASSWORD = 'repl',"
+        node.sql(f"STOP SLAVE; SET GLOBAL read_only = 1; SET GLOBAL rpl_semi_sync_master_enabled = 0; CHANGE MASTER TO MASTER_HOST = '{primary.peer}'{port}, MASTER_USER = 'repl', MASTER_PASSWORD = 'repl',"
                  " MASTER_CONNECT_RETRY = 1, MASTER_HEARTBEAT_PERIOD = 1, MASTER_USE_GTID = slave_pos,"
                  " MASTER_DEMOTE_TO_SLAVE = 1; START SLAVE")
         wait_until(lambda: node.status("Slave_running") == "ON", 30, "the replica")

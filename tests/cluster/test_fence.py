@@ -11,8 +11,6 @@ import pytest
 from nodes import Base, Nodes
 from octroi import wait_until
 
-ALONE = "rpl_semi_sync_master_enabled = 0\n"
-
 
 @pytest.fixture(scope="module")
 def base():
@@ -22,7 +20,7 @@ def base():
 
 @pytest.fixture
 def pair(base):
-    with Nodes(base, 2, "replication", settings=ALONE) as nodes:
+    with Nodes(base, 2, "replication", acknowledged=False) as nodes:
         nodes.start()
         yield nodes
 
@@ -111,7 +109,7 @@ def test_wrong_arguments_change_nothing(base, pair_once, arguments, said):
 
 @pytest.fixture(scope="module")
 def pair_once(base):
-    with Nodes(base, 2, "replication", settings=ALONE) as nodes:
+    with Nodes(base, 2, "replication", acknowledged=False) as nodes:
         nodes.start()
         yield nodes
 
@@ -122,3 +120,41 @@ def test_replica_that_still_follows_is_not_taken_over(base, pair):
     second.sql("SET GLOBAL read_only = 0")
     refused = pair.ctl("database", "takeover", "--actor", "test", check=False)
     assert refused.returncode != 0 and "still follows" in refused.stdout, refused.stdout
+
+
+def findings(nodes):
+    done = nodes.ctl("doctor", "--json", check=False)
+    return {check["check"]: check for check in json.loads(done.stdout[done.stdout.index("{"):])["checks"]}
+
+
+def test_doctor_and_status_know_the_servers(base, pair):
+    first, second = pair
+    replica = f"server {second.name}"
+    before = findings(pair)
+    assert before["primary"]["state"] == "problem" and "takeover" in before["primary"]["advice"], before["primary"]
+    assert before[replica]["state"] == "ok"
+    pair.take_over()
+    taken = findings(pair)
+    assert taken["primary"]["state"] == "ok" and "epoch 1" in taken["primary"]["found"], taken["primary"]
+    unsafe = taken["semi-synchronous replication"]
+    assert unsafe["state"] == "problem" and "rpl_semi_sync_master_enabled = 1" in unsafe["advice"]
+
+    first.sql("SET GLOBAL rpl_semi_sync_master_enabled = 1")
+    assert findings(pair)["semi-synchronous replication"]["state"] == "ok"
+    first.sql("SET GLOBAL rpl_semi_sync_master_timeout = 10000")
+    assert findings(pair)["semi-synchronous replication"]["state"] == "warning"
+    first.sql("SET GLOBAL rpl_semi_sync_master_wait_point = AFTER_COMMIT")
+    assert findings(pair)["semi-synchronous replication"]["state"] == "problem"
+    first.sql("SET GLOBAL rpl_semi_sync_master_wait_point = AFTER_SYNC; SET GLOBAL sync_binlog = 0")
+    assert findings(pair)["sync_binlog"]["state"] == "problem"
+
+    second.sql("SET GLOBAL read_only = 0")
+    assert findings(pair)[replica]["state"] == "problem"
+    second.sql("SET GLOBAL read_only = 1; STOP SLAVE")
+    assert findings(pair)[replica]["state"] == "warning"
+    shown = json.loads(pair.ctl("status", "--json").stdout)
+    assert (shown["databaseHost"], shown["epoch"], shown["epochServerId"]) == (first.address, 1, 1), shown
+    second.kill()
+    assert findings(pair)[replica]["state"] == "warning"
+    first.sql("SET GLOBAL read_only = 1")
+    assert "read_only is on" in findings(pair)["primary"]["found"]

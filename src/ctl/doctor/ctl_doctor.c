@@ -16,6 +16,7 @@ int ctl_doctor(struct ctl *c)
 		return CTL_FAILED;
 	D.list = listing_new("checks");
 	doctor_files(&D);
+	doctor_servers(&D);
 	doctor_database(&D);
 	doctor_http(&D);
 	doctor_stripe(&D);

@@ -1,7 +1,7 @@
 /*
  * doctor: checks of an installation.  Each check has a name and ends in one state, with a finding and,
- * unless all is well, an advice.  doctor_files.c, doctor_database.c, doctor_money.c, doctor_http.c,
- * doctor_stripe.c and doctor_people.c hold the checks.  ctl_doctor.c runs them; doctor.c prints the
+ * unless all is well, an advice.  doctor_files.c, doctor_servers.c, doctor_database.c, doctor_money.c,
+ * doctor_http.c, doctor_stripe.c and doctor_people.c hold the checks.  ctl_doctor.c runs them; doctor.c prints the
  * findings.  One thread.
  */
 #ifndef OCTROI_CTL_DOCTOR_DOCTOR_H
@@ -31,6 +31,8 @@ void doctor_print(const struct doctor *D);
 void doctor_files(struct doctor *D);
 /* Checks the database: settings, rights, clock, tables, prices. */
 void doctor_database(struct doctor *D);
+/* Checks the servers of db_host: which one is the primary, what the others are, whether replicas acknowledge. */
+void doctor_servers(struct doctor *D);
 /* Checks the charges and messages that wait, and the platform's keys as last probed.  doctor_database calls it if
  * there are tables. */
 void doctor_money(struct doctor *D);
