@@ -32,12 +32,16 @@ class Talker(Octroi):
         self.keys, self._threads = base.first.keys, threading.local()
 
 
+# An answer for which something was written: neither a balance that was read, nor an answer that was stored before.
+CHANGED = re.compile(r"A\t(\d+)\t[^\t]+\t\d+\t[^\t]+\t20[01]\t(?!.*\"replayed\": true).*(reserved|cost|amount)Micros")
+
+
 def longest_gap(files):
     """Seconds between one acknowledged change and the next, at most."""
     times = []
     for path in files[1:]:
         with open(path, encoding="ascii") as history:
-            times += [int(line.split("\t", 2)[1]) for line in history if re.match(r"A\t\d+\t[^\t]+\t\d+\t[^\t]+\t20[01]\t", line)]
+            times += [int(found[1]) for found in map(CHANGED.match, history) if found]
     times.sort()
     return max((b - a for a, b in zip(times, times[1:])), default=0) / 1e9
 

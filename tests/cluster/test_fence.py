@@ -4,12 +4,13 @@ The servers acknowledge without each other here (no semi-synchronous replication
 
 import contextlib
 import json
+import subprocess
 import urllib.request
 
 import pytest
 
-from nodes import Base, Nodes
-from octroi import wait_until
+from nodes import FOR_EVER_MS, GALERA, PROVIDER, REPLICATION, Base, Nodes
+from octroi import TOP, build_dir, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +159,17 @@ def test_doctor_and_status_know_the_servers(base, pair):
     assert findings(pair)[replica]["state"] == "warning"
     first.sql("SET GLOBAL read_only = 1")
     assert "read_only is on" in findings(pair)["primary"]["found"]
+
+
+@pytest.mark.parametrize("lines", [REPLICATION.format(for_ever=FOR_EVER_MS), GALERA.split("wsrep_cluster_address")[0].format(provider=PROVIDER)])
+def test_page_has_the_settings_that_are_tested(lines):
+    page = (TOP / "docs/many-machines.md").read_text()
+    assert lines.strip() in page
+
+
+@pytest.mark.parametrize("hosts", ["db1:0", "db1,db2:x", "[::1", "a,b,c,d,e,f,g,h,i", ":3306"])
+def test_wrong_list_is_refused(tmp_path, hosts):
+    conf = tmp_path / "octroi.conf"
+    conf.write_text(f"db_host = {hosts}\n")
+    done = subprocess.run([build_dir() / "octroi", "-t", "-c", conf], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode != 0 and "db_host: it has to be a list of at most 8 hosts" in done.stdout, done.stdout
