@@ -161,6 +161,13 @@ UPDATE grants SET warned = (expires_at_us - created_at_us <= 604800000000) + (ex
 UPDATE accounts SET due_at_us = 0 WHERE current_grant_seq = 0 AND id IN
   (SELECT account_id FROM grants WHERE expires_at_us <> 0 AND remaining_micros > 0);
 
+-- Open holds, one in each column: the columns of holds but the account's, each followed by a tab.  Holds without room lie
+-- in holds, like those of before.
+ALTER TABLE accounts
+  ADD COLUMN IF NOT EXISTS hold_1 VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT '',
+  ADD COLUMN IF NOT EXISTS hold_2 VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT '',
+  ADD COLUMN IF NOT EXISTS hold_3 VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT '';
+
 -- News that an account is to be told, once: the transaction that crosses writes the row, and the key keeps a second one out.
 -- told: it was handed on to the endpoints and the mail.  arming: of a grant that expires its seq, so many days before.
 CREATE TABLE IF NOT EXISTS alerts (

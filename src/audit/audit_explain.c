@@ -11,6 +11,7 @@
 #include "db/sql.h"
 #include "ledger/decide/entry.h"
 #include "ledger/grant_sql.h"
+#include "ledger/hold_sql.h"
 #include "ledger/rows/record.h"
 #include "ledger/rows/table_sql.h"
 
@@ -308,14 +309,14 @@ static void take_gap(struct audit *A, const struct subject *s, const struct db_r
 static int explain_numbers(struct audit *A, const struct subject *s, struct buf *sql)
 {
 	buf_reset(sql);
-	sql_literal(sql, "SELECT h.seq FROM holds h JOIN usages u ON u.account_id = h.account_id "
+	sql_literal(sql, "SELECT h.seq FROM " HOLD_SQL_OPEN " h JOIN usages u ON u.account_id = h.account_id "
 	                 "AND u.seq = h.seq"
 	                 " WHERE h.account_id = ");
 	put_account(sql, s);
 	if (ask_explained(A, s, sql, take_double) != 0)
 		return -1;
 	buf_reset(sql);
-	sql_literal(sql, "SELECT seq, kind FROM (SELECT seq, 0 AS kind FROM holds WHERE account_id = ");
+	sql_literal(sql, "SELECT seq, kind FROM (SELECT seq, 0 AS kind FROM " HOLD_SQL_OPEN " h WHERE account_id = ");
 	put_account(sql, s);
 	sql_literal(sql, " UNION ALL SELECT seq, 1 FROM usages WHERE account_id = ");
 	put_account(sql, s);
@@ -326,7 +327,7 @@ static int explain_numbers(struct audit *A, const struct subject *s, struct buf 
 	buf_reset(sql);
 	sql_literal(sql, "SELECT before_seq, seq FROM (SELECT seq, LAG(seq) OVER (ORDER BY seq) AS "
 	                 "before_seq FROM"
-	                 " (SELECT 0 AS seq UNION SELECT seq FROM holds WHERE account_id = ");
+	                 " (SELECT 0 AS seq UNION SELECT seq FROM " HOLD_SQL_OPEN " h WHERE account_id = ");
 	put_account(sql, s);
 	sql_literal(sql, " UNION SELECT seq FROM usages WHERE account_id = ");
 	put_account(sql, s);

@@ -13,6 +13,7 @@
 #include "ledger/decide/expiry.h"
 #include "ledger/decide/use.h"
 #include "ledger/rows/current_grant.h"
+#include "ledger/rows/packed_hold.h"
 #include "ledger/rows/record.h"
 
 static const int counterparts[TRANSACTION_COUNT] = {
@@ -246,6 +247,19 @@ void audit_rows_hold(struct audit *A, struct subject *s, const struct holds_row 
 		audit_find(A, "hold", "holds", s, h->seq, "there is no kind %lld", (long long)h->kind);
 	else
 		check_reserved(A, s, h);
+}
+
+void audit_rows_packed_holds(struct audit *A, struct subject *s)
+{
+	const char *wrong = packed_hold_check(&s->row);
+	struct packed_hold hold;
+
+	if (wrong != NULL)
+		audit_find(A, "hold", "accounts", s, 0, "%s", wrong);
+	for (int at = 0; at < PACKED_HOLDS; at++)
+		if (packed_hold_read(&s->row, at, &hold) == PACKED_HOLD_READ)
+			audit_rows_hold(A, s, &hold.row);
+	s->row.hold_1 = s->row.hold_2 = s->row.hold_3 = "";
 }
 
 static const char *usage_sense(const struct usages_row *u)

@@ -166,6 +166,7 @@ static int take_account(void *context, const struct db_row *from)
 	s->holds_due_us = INT64_MAX;
 	A->report->accounts++;
 	audit_rows_account(A, s);
+	audit_rows_packed_holds(A, s);
 	return 0;
 }
 

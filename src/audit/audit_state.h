@@ -86,6 +86,8 @@ void audit_journal_end(struct audit *A, struct subject *s);
 void audit_rows_account(struct audit *A, const struct subject *s);
 void audit_rows_grant(struct audit *A, struct subject *s, const struct grants_row *g);
 void audit_rows_hold(struct audit *A, struct subject *s, const struct holds_row *h);
+/* Checks the holds in the account's row, and leaves none there: their texts are the database's. */
+void audit_rows_packed_holds(struct audit *A, struct subject *s);
 void audit_rows_usage(struct audit *A, struct subject *s, const struct usages_row *u);
 void audit_rows_transaction(struct audit *A, struct subject *s, const struct transactions_row *t);
 /* The counterpart of transactions of that type; -1: there is no such type. */

@@ -6,6 +6,7 @@
  */
 #include "audit/audit_state.h"
 #include "db/sql.h"
+#include "ledger/hold_sql.h"
 #include "ledger/sql_numbers.h"
 
 /* clang-format off */
@@ -66,7 +67,8 @@ static const struct audit_query queries[] = {
 	 " its open holds reserve ', COALESCE(h.held, 0)) AS detail FROM members m JOIN workspaces w ON"
 	 " w.account_id ="
 	 " m.account_id LEFT JOIN (SELECT m.account_id, m.member_id, SUM(h.reserved_micros) AS held FROM members m"
-	 " JOIN holds h ON h.account_id = m.account_id AND h.member = m.member_id AND h.seq > m.from_seq GROUP BY"
+	 " JOIN " HOLD_SQL_OPEN " h ON h.account_id = m.account_id AND h.member = m.member_id AND h.seq > m.from_seq"
+	 " GROUP BY"
 	 " m.account_id, m.member_id) h ON h.account_id = m.account_id AND h.member_id = m.member_id WHERE"
 	 " m.held_micros <> COALESCE(h.held, 0)"},
 	{"member", "members",

@@ -12,6 +12,7 @@
 #include "ctl/target.h"
 #include "db/sql.h"
 #include "ledger/grant_sql.h"
+#include "ledger/hold_sql.h"
 #include "ledger/names.h"
 #include "options.h"
 #include "prices/price.h"
@@ -247,8 +248,8 @@ static int read_holds(struct ctl *c, const struct account_key *key, struct listi
 	struct buf sql;
 	int result;
 
-	buf_init(&sql, 1024);
-	sql_literal(&sql, "SELECT seq, item, member, reserved_micros, expires_at_us FROM holds "
+	buf_init(&sql, 4096);
+	sql_literal(&sql, "SELECT seq, item, member, reserved_micros, expires_at_us FROM " HOLD_SQL_OPEN " h "
 	                  "WHERE account_id = ");
 	sql_bytes(&sql, key->bytes, sizeof(key->bytes));
 	sql_literal(&sql, " ORDER BY seq LIMIT ");

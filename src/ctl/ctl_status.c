@@ -31,10 +31,9 @@ static int put_counts(struct ctl *c, struct listing *l)
 	int result;
 
 	buf_init(&sql, 2048);
-	sql_literal(&sql, "SELECT (SELECT COUNT(*) FROM accounts), (SELECT COUNT(*) FROM holds),"
-	                  " (SELECT COUNT(*) FROM (SELECT id FROM accounts WHERE due_at_us <="
-	                  " " SQL_NOW_US " UNION SELECT account_id FROM holds"
-	                  " WHERE expires_at_us <= " SQL_NOW_US ") AS due),"
+	sql_literal(&sql, "SELECT (SELECT COUNT(*) FROM accounts), (SELECT COALESCE(SUM(open_holds), 0) FROM accounts),"
+	                  " (SELECT COUNT(*) FROM accounts WHERE due_at_us <= " SQL_NOW_US
+	                  " OR (open_holds > 0 AND holds_due_at_us <= " SQL_NOW_US ")),"
 	                  " (SELECT COUNT(*) FROM api_keys WHERE revoked_at_us = 0),"
 	                  " (SELECT COUNT(*) FROM prices), (SELECT COALESCE(MAX(id), 0) FROM price_versions),"
 	                  " (SELECT COUNT(*) FROM batches), number, server_id, taken_at_us"

@@ -75,7 +75,7 @@ int ctl_tick(struct ctl *c)
 	do {
 		count = ledger_sweep(ctl_ledger(c), &place, SWEEP_MAX, deadline());
 		touched += count > 0 ? count : 0;
-	} while (count > 0 || (count == 0 && place.seq != 0));
+	} while (count > 0 || (count == 0 && place.begun));
 	if (count < 0)
 		return ctl_fail("the accounts that are due could not all be touched (%lld were)", (long long)touched);
 	do {

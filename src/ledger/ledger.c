@@ -21,7 +21,7 @@
 _Static_assert(MARKER_TIME_DIGITS == 16 && MARKER_TIME_DIGITS / 2 < BATCH_ID_BYTES, "a marker begins with its time");
 #define PRUNE_MAX 10000
 #define SWEEP_MAX 256
-#define SWEEP_HOLDS 4096
+#define SWEEP_ACCOUNTS 4096
 /* A commit thread also renders answers, which needs room. */
 #define COMMIT_THREAD_STACK_BYTES ((size_t)256 * 1024)
 
@@ -360,6 +360,7 @@ struct ledger *ledger_new(const struct ledger_options *options)
 	l->inflight_max = options->commit_threads ? LEDGER_INFLIGHT_MAX : 1;
 	queue_init(&l->queue, options->queue_max, l->inflight_max, options->commit_threads);
 	lock_init(&l->lock);
+	l->counts.open_holds = -1;
 	if (inflight_init(l) == 0 && commit_threads_start(l) == 0)
 		return l;
 	ledger_free(l);
@@ -397,48 +398,48 @@ static int take_due(struct db *d, struct arena *arena, const char **ids, int cou
 	return count;
 }
 
-/* Adds "FROM holds …" for the next open holds behind the place. */
-static void add_holds_behind(struct buf *sql, const struct sweep_place *place)
+/* Adds "FROM accounts …" for the accounts that this sweep looks at. */
+static void add_accounts_behind(struct buf *sql, const struct sweep_place *place)
 {
-	sql_literal(sql, " FROM holds WHERE account_id>");
+	sql_literal(sql, " FROM accounts FORCE INDEX (PRIMARY) WHERE id>");
 	sql_bytes(sql, place->account.bytes, sizeof(place->account.bytes));
-	sql_literal(sql, " OR (account_id=");
-	sql_bytes(sql, place->account.bytes, sizeof(place->account.bytes));
-	sql_literal(sql, " AND seq>");
-	sql_int(sql, place->seq);
-	sql_literal(sql, ") ORDER BY account_id,seq LIMIT ");
+	sql_literal(sql, " ORDER BY id LIMIT ");
+	sql_int(sql, SWEEP_ACCOUNTS);
 }
 
-/* Events other than the expiry of a hold have an index.  Open holds are read in parts, since an index of them would
- * cost each guard call more than this costs. */
+/* Events other than the expiry of a hold have an index.  For the expiry the accounts are read in parts, since an index
+ * would cost each guard call more than this costs. */
 static void add_due(struct buf *sql, const struct sweep_place *place, int max)
 {
 	sql_literal(sql, "SELECT external_id FROM accounts WHERE due_at_us<=" SQL_NOW_US " ORDER BY due_at_us LIMIT ");
 	sql_int(sql, max);
-	sql_literal(sql, ";SELECT external_id FROM accounts WHERE id IN"
-	                 " (SELECT account_id FROM (SELECT account_id,expires_at_us");
-	add_holds_behind(sql, place);
-	sql_int(sql, SWEEP_HOLDS);
-	sql_literal(sql, ") AS some WHERE expires_at_us<=" SQL_NOW_US ") LIMIT ");
+	sql_literal(sql, ";SELECT external_id FROM (SELECT external_id,open_holds,holds_due_at_us");
+	add_accounts_behind(sql, place);
+	sql_literal(sql, ") AS some WHERE open_holds>0 AND holds_due_at_us<=" SQL_NOW_US " LIMIT ");
 	sql_int(sql, max);
-	sql_literal(sql, ";SELECT account_id,seq");
-	add_holds_behind(sql, place);
-	sql_int(sql, SWEEP_HOLDS - 1);
-	sql_literal(sql, ",1");
+	sql_literal(sql, ";SELECT COUNT(*),MAX(id),COALESCE(SUM(open_holds),0) FROM (SELECT id,open_holds");
+	add_accounts_behind(sql, place);
+	sql_literal(sql, ") AS some");
 }
 
-/* Moves the place behind the holds that were read, or to the beginning when none are left. */
-static void move_place(struct db *d, struct sweep_place *place)
+/* Moves the place behind the accounts that were read, or to the beginning when none are left. */
+static void move_place(struct ledger *l, struct db *d, struct sweep_place *place)
 {
 	struct db_row row;
 
-	if (db_row(d, &row) != 1) {
+	if (db_row(d, &row) != 1)
+		return;
+	place->open_holds += db_int(&row, 2);
+	if (db_int(&row, 0) < SWEEP_ACCOUNTS) {
+		lock_take(&l->lock);
+		l->counts.open_holds = place->open_holds;
+		lock_give(&l->lock);
 		memset(place, 0, sizeof(*place));
 		return;
 	}
-	CHECK(row.length[0] == sizeof(place->account.bytes));
-	memcpy(place->account.bytes, row.field[0], sizeof(place->account.bytes));
-	place->seq = db_int(&row, 1);
+	CHECK(row.length[1] == sizeof(place->account.bytes));
+	memcpy(place->account.bytes, row.field[1], sizeof(place->account.bytes));
+	place->begun = true;
 }
 
 /* Puts the ids of accounts that are due into the arena, and moves the place once all those before it were found.
@@ -462,7 +463,7 @@ static int find_due(struct ledger *l, struct sweep_place *place, struct arena *a
 	if (db_next(d, &more) == DB_OK && more)
 		count = take_due(d, arena, ids, count, max);
 	if (count < max && db_next(d, &more) == DB_OK && more)
-		move_place(d, place);
+		move_place(l, d, place);
 	if (db_finish(d) != DB_OK)
 		count = -1;
 done:

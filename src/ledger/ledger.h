@@ -43,14 +43,16 @@ bool ledger_post(struct ledger *l, struct waiter *w);
 /* Runs many commands, in order.  They may share a batch, but each fails on its own. */
 void ledger_submit_many(struct ledger *l, struct command *commands, int count, int64_t deadline_us);
 
-/* The last open hold that a sweep has looked at; all zero: none of this round. */
+/* The last account that a sweep has looked at for open holds; all zero: none of this round. */
 struct sweep_place {
 	struct account_key account;
-	int64_t seq;
+	int64_t open_holds; /* of the accounts of this round so far */
+	bool begun;
 };
 
-/* Touches up to max accounts that are due (expired holds and grants).  Of open holds it looks at the next 4,096 behind
- * the place, and moves the place.  Returns the number of accounts, or -1 on a fault.  The place is the caller's. */
+/* Touches up to max accounts that are due (expired holds and grants).  For expired holds it looks at the next 4,096
+ * accounts behind the place, and moves the place.  Returns the number of accounts, or -1 on a fault.  The place is the
+ * caller's. */
 int ledger_sweep(struct ledger *l, struct sweep_place *place, int max, int64_t deadline_us);
 
 /* Removes up to 10,000 markers of batches that are more than an hour old.  Returns their number, or -1 on a fault. */
@@ -66,6 +68,7 @@ struct ledger_counts {
 	int64_t outcome[OUTCOME_COUNT];
 	int64_t grace_uses, grace_micros; /* uses of a grace that were booked, and what they counted */
 	int64_t incomplete;               /* settlements with a price that stands in for another, or without a count */
+	int64_t open_holds;               /* of all accounts, by the last whole round of sweeps; -1: not known yet */
 };
 void ledger_count(struct ledger *l, struct ledger_counts *counts);
 

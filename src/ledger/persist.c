@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "db/sql.h"
 #include "ledger/rows/current_grant.h"
+#include "ledger/rows/packed_holds.h"
 #include "ledger/rows/table_sql.h"
 
 /* From BULK_MIN rows on, a message of their own costs less than their text. */
@@ -88,8 +89,12 @@ enum db_result persist(struct batch *b, struct db *d)
 	if (batch_is_late(b))
 		return DB_RETRY;
 	b->phase = BATCH_PERSIST;
-	for (int i = 0; i < rows_slot_count(b->rows); i++)
+	for (int i = 0; i < rows_slot_count(b->rows); i++) {
 		current_grant_note(b->rows, rows_slot_at(b->rows, i));
+		packed_holds_note(b->rows, rows_slot_at(b->rows, i));
+	}
+	if (rows_failed(b->rows))
+		return DB_FAULT;
 	result = write_rows(b, d);
 	if (result == DB_OK && batch_is_late(b))
 		result = DB_RETRY;

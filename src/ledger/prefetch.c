@@ -1,9 +1,9 @@
 /*
  * prefetch: first of the three steps.  Locks the accounts of the batch by primary key in one global order.
  * Reads the database's clock after that, and loads every row that a decision may look at.  One round trip can
- * do that.  More are needed when something of an account is due, or an account has a workspace or several grants
- * with a rest.  More are also needed, for example, when an authorize is repeated, or a command names a hold that has
- * ended.
+ * do that.  More are needed when something of an account is due, or an account has a workspace, several grants with
+ * a rest, or more open holds than its row has room for.  More are also needed, for example, when an authorize is
+ * repeated, or a command names a hold that has ended.
  */
 #include "ledger/prefetch.h"
 
@@ -18,10 +18,21 @@
 #include "ledger/decide/due.h"
 #include "ledger/needs.h"
 #include "ledger/rows/current_grant.h"
+#include "ledger/rows/packed_hold.h"
+#include "ledger/rows/packed_holds.h"
 #include "ledger/rows/table_sql.h"
 
 /* The result when the arena or a buffer has no room: a fault of this process. */
 #define SHORT_OF_MEMORY DB_FAULT
+
+static bool count_hold(void *context, struct slot *s, const void *key)
+{
+	(void)context;
+	(void)key;
+	CHECK(s != NULL);
+	s->wants_holds++;
+	return true;
+}
 
 static bool name_everything(struct batch *b)
 {
@@ -33,6 +44,7 @@ static bool name_everything(struct batch *b)
 	}
 	/* A command is about one account, and may name another. */
 	CHECK(rows_slot_count(b->rows) > 0 && rows_slot_count(b->rows) <= 2 * b->count);
+	rows_each_wanted(b->rows, TABLE_HOLDS, count_hold, NULL);
 	return true;
 }
 
@@ -177,6 +189,12 @@ static bool needs_periods(const struct slot *s, int64_t now_us)
 static bool needs_grants(const struct slot *s, int64_t now_us)
 {
 	return s->account != NULL && (s->wants_grants || is_due(s, now_us)) && current_grant_needs_rows(s->account);
+}
+
+/* The account's row may tell all open holds. */
+static bool needs_holds(const struct slot *s, int64_t now_us)
+{
+	return is_due(s, now_us) && packed_hold_beside(s->account);
 }
 
 /* Reads the current result into the rows.  Rows of an account that did not exist at the time of the lock are left out.
@@ -332,6 +350,21 @@ static void open_named(struct buf *sql, enum table_id table)
 	sql_literal(sql, " IN (");
 }
 
+/* Not all of so many holds are in the account's row, so that they are read with the lock. */
+static bool is_read_at_once(const struct slot *s)
+{
+	return s->wants_holds > PACKED_HOLDS;
+}
+
+/* True if the named hold is not in holds, or is read elsewhere: with the lock, or with all holds of the account. */
+static bool is_hold_elsewhere(const struct batch *b, const struct slot *s, int64_t seq)
+{
+	if (b->phase == BATCH_BEGIN)
+		return !is_read_at_once(s);
+	return s->account == NULL || is_read_at_once(s) || !packed_hold_beside(s->account) ||
+	       packed_hold_find(s->account, seq) < PACKED_HOLDS || is_due(s, b->now_us);
+}
+
 /* True if the named row need not be read.  That is a member of an account that has no workspace, or whose members are
  * all read; a usage whose hold is open; a capture unless its usage is expired and costs something. */
 static bool is_elsewhere(const struct reading *r, struct slot *s, const void *key)
@@ -339,6 +372,8 @@ static bool is_elsewhere(const struct reading *r, struct slot *s, const void *ke
 	const int64_t now_us = r->batch->now_us;
 	const struct usages_row *u;
 
+	if (r->table == TABLE_HOLDS)
+		return is_hold_elsewhere(r->batch, s, *(const int64_t *)key);
 	if (r->table == TABLE_MEMBERS)
 		return !has_workspace(s, now_us) || needs_members(s, now_us);
 	if (r->table == TABLE_CAPTURES) {
@@ -397,9 +432,9 @@ static bool add_named_select(struct batch *b, enum table_id table)
 }
 
 /* Adds the SELECT of all rows of a table of the wanted accounts; false when there are none.  Of grants only those that
- * can still pay are read, of paid periods only those that run.  rows_load puts each row in front of the one before.  So
- * the hold that expires last is read first, and decide_refresh finds holds in the order of expiry.  Periods are read
- * the oldest first, so that the newest leads the list. */
+ * can still pay are read, of paid periods only those that run.  rows_load puts the hold that expires next in front,
+ * which is quick if the hold that expires last is read first.  Periods are read the oldest first, so that the newest
+ * leads the list. */
 static bool add_account_select(struct batch *b, enum table_id table,
                                bool (*wanted)(const struct slot *s, int64_t now_us))
 {
@@ -775,11 +810,15 @@ static void forget_due_holds(struct batch *b)
 	}
 }
 
-static bool load_current_grants(struct batch *b)
+/* Puts the grants and the holds that the accounts' rows tell among those that were read. */
+static bool load_from_accounts(struct batch *b)
 {
-	for (int i = 0; i < rows_slot_count(b->rows); i++)
-		if (!current_grant_load(b->rows, rows_slot_at(b->rows, i)))
+	for (int i = 0; i < rows_slot_count(b->rows); i++) {
+		struct slot *s = rows_slot_at(b->rows, i);
+
+		if (!current_grant_load(b->rows, s) || !packed_holds_load(b->rows, s))
 			return false;
+	}
 	return true;
 }
 
@@ -796,14 +835,16 @@ static enum db_result prefetch_rows(struct batch *b, struct db *d)
 		order[count++] = TABLE_WORKSPACES;
 	if (add_account_select(b, TABLE_GRANTS, needs_grants))
 		order[count++] = TABLE_GRANTS;
-	if (add_account_select(b, TABLE_HOLDS, is_due))
+	if (add_account_select(b, TABLE_HOLDS, needs_holds))
+		order[count++] = TABLE_HOLDS;
+	if (add_named_select(b, TABLE_HOLDS))
 		order[count++] = TABLE_HOLDS;
 	if (add_account_select(b, TABLE_PAID_PERIODS, needs_periods))
 		order[count++] = TABLE_PAID_PERIODS;
 	if (add_named_select(b, TABLE_PAID_PERIODS))
 		order[count++] = TABLE_PAID_PERIODS;
 	result = read_all(b, d, order, count);
-	if (result == DB_OK && !load_current_grants(b))
+	if (result == DB_OK && !load_from_accounts(b))
 		result = SHORT_OF_MEMORY;
 	if (result == DB_OK)
 		result = prefetch_usages(b, d);

@@ -7,6 +7,7 @@
 #include "db/operator_alert.h"
 #include "db/sql.h"
 #include "ledger/grant_sql.h"
+#include "ledger/hold_sql.h"
 #include "ledger/names.h"
 #include "ledger/sql_numbers.h"
 #include "queries/view.h"
@@ -113,10 +114,10 @@ static void sql_page_limit(struct ask *q, int limit)
 
 static void sql_ages(struct ask *q)
 {
-	sql_literal(&q->sql,
-	            "SELECT a.unit,INTERVAL(" NOW "-h.created_at_us," AGE_ENDS_US
-	            ") age,COUNT(*),SUM(h.reserved_micros),SUM(h.expires_at_us<=" NOW "),MIN(h.created_at_us)"
-	            " FROM holds h JOIN accounts a ON a.id=h.account_id GROUP BY a.unit,age ORDER BY a.unit,age");
+	sql_literal(&q->sql, "SELECT a.unit,INTERVAL(" NOW "-h.created_at_us," AGE_ENDS_US
+	                     ") age,COUNT(*),SUM(h.reserved_micros),SUM(h.expires_at_us<=" NOW "),MIN(h.created_at_us)"
+	                     " FROM " HOLD_SQL_OPEN
+	                     " h JOIN accounts a ON a.id=h.account_id GROUP BY a.unit,age ORDER BY a.unit,age");
 }
 
 static void sql_settlements(struct ask *q, const struct reader_span *span)
@@ -204,11 +205,9 @@ static void sql_of_account(struct ask *q, enum platform_list list, const struct 
 		                     ",g.expires_at_us,g.created_at_us FROM grants g JOIN accounts a ON"
 		                     " a.id=g.account_id WHERE g.remaining_micros>0 AND g.account_id=");
 	else if (list == PLATFORM_HOLDS)
-		sql_literal(
-			&q->sql,
-			"SELECT seq,IF(kind=" SQL(PRICE_MODEL) ",item,''),IF(kind=" SQL(
-				PRICE_MODEL) ",'',item),member,reserved_micros,created_at_us,expires_at_us FROM holds"
-					     " WHERE account_id=");
+		sql_literal(&q->sql, "SELECT seq,IF(kind=" SQL(PRICE_MODEL) ",item,''),IF(kind=" SQL(
+					     PRICE_MODEL) ",'',item),member,reserved_micros,created_at_us,expires_at_us"
+		                                          " FROM " HOLD_SQL_OPEN " h WHERE account_id=");
 	else if (list == PLATFORM_ORDERS)
 		sql_literal(&q->sql, "SELECT seq,state,amount_minor,currency,refunded_micros,disputed_micros,"
 		                     "created_at_us,paid_at_us FROM topups WHERE account_id=");

@@ -480,18 +480,6 @@ int reader_keys(struct db *d, struct arena *a, struct reader_key **rows, int *co
 	return ask_end(&q, result);
 }
 
-int reader_open_holds(struct db *d, int64_t *count)
-{
-	struct ask q;
-	int result = -1;
-
-	ask_init(&q, d, NULL);
-	sql_literal(&q.sql, "SELECT COUNT(*) FROM holds");
-	if (ask_send(&q) == 0 && ask_int(&q, count) == 1)
-		result = 0;
-	return ask_end(&q, result);
-}
-
 int reader_manager(struct db *d, const struct account_key *key, const char *member, bool *manager)
 {
 	struct ask q;

@@ -79,9 +79,6 @@ struct reader_key {
 /* All keys in force: neither revoked nor expired. */
 int reader_keys(struct db *d, struct arena *a, struct reader_key **rows, int *count);
 
-/* For readiness and metrics. */
-int reader_open_holds(struct db *d, int64_t *count);
-
 /* An order, with the known data of its account at Stripe. */
 struct reader_topup {
 	bool found;

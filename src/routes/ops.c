@@ -8,7 +8,6 @@
 #include "edge/edge.h"
 #include "queries/graces.h"
 #include "queries/probes.h"
-#include "queries/reader.h"
 #include "routes/api/call.h"
 #include "routes/api/etag.h"
 #include "routes/api/render.h"
@@ -136,6 +135,9 @@ static void write_ledger(struct ledger *l, struct buf *out)
 	              counts.grace_micros);
 	metrics_value(out, "octroi_queue_refusals_total", "counter", "Commands refused because the queue was full.",
 	              counts.refused_full);
+	if (counts.open_holds >= 0)
+		metrics_value(out, "octroi_open_holds", "gauge",
+		              "Holds that have not ended, by the last look at all accounts.", counts.open_holds);
 	write_work(out);
 	write_messages(out);
 	metrics_head(out, "octroi_ledger_outcomes_total", "counter", "Commands by how they ended.");
@@ -193,11 +195,10 @@ static void write_database(struct call *c, struct buf *out)
 {
 	struct db *d = pool_take(c->readers, c->request->deadline_us);
 	struct db_counts counts;
-	int64_t holds = 0;
 	int up = 0;
 
 	if (d != NULL) {
-		up = reader_open_holds(d, &holds) == 0 ? 1 : 0;
+		up = schema_version(d) >= 0 ? 1 : 0;
 		if (up == 1) {
 			write_providers(d, out);
 			write_graces(d, out);
@@ -206,8 +207,6 @@ static void write_database(struct call *c, struct buf *out)
 	}
 	db_count(&counts);
 	metrics_value(out, "octroi_database_up", "gauge", "Whether the database answers.", up);
-	if (up == 1)
-		metrics_value(out, "octroi_open_holds", "gauge", "Holds that have not ended.", holds);
 	metrics_value(out, "octroi_database_queries_total", "counter", "Statements sent.", counts.queries);
 	metrics_value(out, "octroi_database_connects_total", "counter", "Connections opened.", counts.connects);
 	metrics_value(out, "octroi_database_retries_total", "counter", "Deadlocks and lock timeouts.", counts.retries);

@@ -55,7 +55,7 @@ ADDITIONS = [
                missed=AGREEMENT + "test_setting_is_used"),
     ]),
     ("a column of such a table", [
-        after("src/ledger/rows/columns.def", "\tINT(current_warned, VARYING)", " \\\n\tINT(shelf_count, VARYING)",
+        after("src/ledger/rows/columns.def", "\tTEXT(hold_3, RARE_VARYING)", " \\\n\tINT(shelf_count, VARYING)",
               missed=SCHEMA),
         before(NEWEST, VERSION,
                "ALTER TABLE accounts ADD COLUMN IF NOT EXISTS shelf_count BIGINT NOT NULL DEFAULT 0;\n",
@@ -118,7 +118,7 @@ CREATE TABLE IF NOT EXISTS labels (
 """, missed=SCHEMA),
         before("sql/README.md", "| `requests` |", "| `labels` | the label of a shelf | nothing |\n",
                missed=AGREEMENT + "test_tables_are_those_of_the_manual"),
-        before("src/ledger/prefetch.c", "\tif (add_account_select(b, TABLE_HOLDS, is_due))\n", """\
+        before("src/ledger/prefetch.c", "\tif (add_account_select(b, TABLE_HOLDS, needs_holds))\n", """\
 	if (add_account_select(b, TABLE_LABELS, every_slot))
 		order[count++] = TABLE_LABELS;
 """, missed="shown.py::test_table_of_all_rows"),

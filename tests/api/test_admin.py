@@ -175,7 +175,8 @@ def test_shares_and_ages_are_those_of_the_tables(o):
     guard.settle(o, guard.hold(o, account), outcome="partial")
     kept = [guard.hold(o, account) for _ in range(3)]
     me = guard.key_of(account)
-    o.sql(f"UPDATE holds SET created_at_us = created_at_us - 7200000000 WHERE account_id = {me} ORDER BY seq LIMIT 1")
+    oldest = o.sql(f"SELECT MIN(seq) FROM {guard.HOLDS} WHERE account_id = {me}")[0][0]
+    o.sql(guard.change_holds("created_at_us", "{0} - 7200000000", me, oldest))
     shares = o.get("/api/admin/reports/settlements", key="report").json["items"]
     rows = o.sql("SELECT COUNT(*), SUM(cost_micros) FROM usages")[0]
     month = datetime.datetime.now(datetime.timezone.utc).day > 1
@@ -184,7 +185,7 @@ def test_shares_and_ages_are_those_of_the_tables(o):
     assert any(s["settlement"] == "estimated" and s["state"] == "settled" for s in shares)
     ages = {age["age"]: age for age in o.get("/api/admin/reports/holds", key="report").json["items"] if age["unit"] == "money"}
     assert ages["day"]["holds"] == 1 and ages["minute"]["holds"] + ages.get("ten_minutes", {"holds": 0})["holds"] == 2
-    held = int(o.sql("SELECT SUM(reserved_micros) FROM holds")[0][0])
+    held = int(o.sql(f"SELECT SUM(reserved_micros) FROM {guard.HOLDS}")[0][0])
     assert sum(age["reservedMicros"] for age in ages.values()) == held
     story = o.get(f"/api/admin/accounts/{account}", key="report").json
     assert {hold["hold"] for hold in story["holds"]} == set(kept) and story["complete"] is True

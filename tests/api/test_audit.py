@@ -14,6 +14,7 @@ import threading
 
 import pytest
 
+import guard
 from chain import chain_anew
 from octroi import TOP, Octroi
 
@@ -126,7 +127,7 @@ def test_clean_ledger_is_clean(ledger):
     report = json.loads(done.stdout)["report"]
     for table, key in (("accounts", "accounts"), ("entries", "entries"), ("grants", "grants"), ("holds", "holds"),
                        ("usages", "usages"), ("transactions", "transactions"), ("requests", "requests")):
-        assert report[key] == one(ledger, f"SELECT COUNT(*) FROM {table}") > 0
+        assert report[key] == one(ledger, f"SELECT COUNT(*) FROM {guard.HOLDS if table == 'holds' else table}") > 0
     assert report["findings"] == 0
     assert re.fullmatch("[0-9a-f]{64}", report["head"])
 
@@ -432,15 +433,31 @@ def test_terms_of_a_settled_hold_changed(ledger):
 
 
 def test_hold_changed(ledger):
-    seq = one(ledger, f"SELECT MIN(seq) FROM holds WHERE {MINE}")
-    found = find(ledger, f"UPDATE holds SET reserved_micros = reserved_micros + 1 WHERE {MINE} AND seq = {seq}")
+    seq = one(ledger, f"SELECT MIN(seq) FROM {guard.HOLDS} WHERE {MINE}")
+    found = find(ledger, guard.change_holds("reserved_micros", "{0} + 1", ONE, seq))
     assert names(found, "holds", f"seq {seq}") and "held" in checks(found)
 
 
 def test_hold_removed(ledger):
-    seq = one(ledger, f"SELECT MIN(seq) FROM holds WHERE {MINE}")
-    found = find(ledger, f"DELETE FROM holds WHERE {MINE} AND seq = {seq}")
+    seq = one(ledger, f"SELECT MIN(seq) FROM {guard.HOLDS} WHERE {MINE}")
+    found = find(ledger, f"DELETE FROM holds WHERE {MINE} AND seq = {seq};" + ";".join(
+        f"UPDATE accounts SET {place} = '' WHERE {ROW} AND {place} LIKE '{seq}\t%'" for place in guard.PLACES))
     assert any("lost" in f["detail"] and f["row"].endswith(f"seq {seq}") for f in found)
+
+
+@pytest.mark.parametrize("change, detail", [
+    ("hold_2 = '7'", "cannot be read"), ("hold_2 = 'x\t'", "cannot be read"), ("hold_3 = ' 1\t'", "cannot be read"),
+    ("hold_1 = IF(hold_1 <> '', hold_1, IF(hold_2 <> '', hold_2, hold_3)), hold_2 = hold_1", "twice"),
+    ("open_holds = 0", "open_holds is less")])
+def test_hold_in_the_account_changed(ledger, change, detail):
+    found = find(ledger, f"UPDATE accounts SET {change} WHERE {ROW}")
+    assert any(detail in f["detail"] and f["table"] == "accounts" and "audit:one" in f["row"] for f in found), found
+
+
+def test_hold_in_both_places(ledger):
+    seq = one(ledger, f"SELECT MIN(seq) FROM {guard.HOLDS} WHERE {MINE}")
+    found = find(ledger, f"INSERT INTO holds (account_id, seq, expires_at_us) VALUES ({ONE}, {seq}, {2**62})")
+    assert "held" in checks(found)
 
 
 def test_hold_ended_and_open(ledger):

@@ -16,6 +16,7 @@ import time
 
 import pytest
 
+import guard
 from octroi import TOP, Octroi, wait_until
 
 
@@ -504,9 +505,9 @@ def test_tick_ends_what_is_due(o):
     quoted = ",".join(f"'{name}'" for name in names)
     # Time passes: everything of these accounts was due a second ago.
     now = "CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
-    for table in ("holds", "grants"):
-        o.sql(f"UPDATE {table} SET expires_at_us = {now} - 1000000 WHERE expires_at_us > 0 AND account_id IN"
-              f" (SELECT id FROM accounts WHERE external_id IN ({quoted}))")
+    o.sql(f"UPDATE grants SET expires_at_us = {now} - 1000000 WHERE expires_at_us > 0 AND account_id IN"
+          f" (SELECT id FROM accounts WHERE external_id IN ({quoted}))")
+    o.sql(guard.change_holds("expires_at_us", f"{now} - 1000000", ",".join(map(guard.key_of, names))))
     o.sql(f"INSERT INTO batches (id) VALUES (0x{'00' * 16})")
     o.kill("octroi")
     o.sql("UPDATE accounts SET " + ", ".join(f"{column} = {now} - 1000000" for column in ("due_at_us", "holds_due_at_us"))
@@ -539,7 +540,7 @@ def test_status(o):
     status = ctl_json(o, "status")
     assert status["schemaVersion"] == status["schemaVersionWanted"]
     assert status["accounts"] == int(o.sql("SELECT COUNT(*) FROM accounts")[0][0]) > 0
-    assert status["openHolds"] == int(o.sql("SELECT COUNT(*) FROM holds")[0][0])
+    assert status["openHolds"] == int(o.sql(f"SELECT COUNT(*) FROM {guard.HOLDS}")[0][0])
     assert status["priceVersion"] == int(o.sql("SELECT MAX(id) FROM price_versions")[0][0])
     assert status["flushLogAtCommit"] == "1" and status["databaseVersion"]
 

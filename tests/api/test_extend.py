@@ -26,7 +26,7 @@ def limit(o, account, **fields):
 
 def state_of(o, account):
     key = guard.key_of(account)
-    return o.balance(account), o.sql(f"SELECT seq, reserved_micros, expires_at_us, max_output_tokens FROM holds"
+    return o.balance(account), o.sql(f"SELECT seq, reserved_micros, expires_at_us, max_output_tokens FROM {guard.HOLDS}"
                                      f" WHERE account_id = {key}")
 
 

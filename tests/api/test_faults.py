@@ -297,7 +297,8 @@ def test_two_processes_meet_on_the_same_rows(o):
 
 
 @pytest.mark.parametrize("change,back", [("balance_micros = balance_micros + 1", "balance_micros = balance_micros - 1"),
-                                         ("held_micros = -1", "held_micros = 0")])
+                                         ("held_micros = -1", "held_micros = 0"), ("hold_1 = 'x'", "hold_1 = ''"),
+                                         ("hold_3 = '1\\t'", "hold_3 = ''")])
 def test_rows_that_contradict_each_other_move_no_money(o, change, back):
     """Somebody has changed them: nothing is decided by them, nobody else is held up, and it works again once they agree."""
     wrong, right = o.account(funds_micros=FUNDS), o.account(funds_micros=FUNDS)

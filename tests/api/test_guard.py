@@ -338,7 +338,7 @@ def test_written_in_bulk_or_one_by_one_is_the_same(nginx):
         bulk = int(nginx.sql("SHOW GLOBAL STATUS LIKE 'Com_stmt_execute'")[0][1]) - bulk
         assert (bulk > 0) == (len(answers) == 1)
         key = guard.key_of(account)
-        assert nginx.sql(f"SELECT COUNT(*) FROM holds WHERE account_id = {key}") == [("0",)]
+        assert nginx.sql(f"SELECT COUNT(*) FROM {guard.HOLDS} WHERE account_id = {key}") == [("0",)]
         rows.append((nginx.sql(f"SELECT seq, state, cost_micros, HEX(conversation_id), HEX(settled_message_id) FROM usages"
                                f" WHERE account_id = {key} ORDER BY seq"), nginx.balance(account)))
     assert rows[0] == rows[1]

@@ -25,7 +25,7 @@ def ends(o, account):
     """state and settlement of every hold that has ended, and how many are open."""
     key = guard.key_of(account)
     ended = o.sql(f"SELECT seq, state, cost_micros FROM usages WHERE account_id = {key} ORDER BY seq")
-    open_ones = o.sql(f"SELECT COUNT(*) FROM holds WHERE account_id = {key}")
+    open_ones = o.sql(f"SELECT COUNT(*) FROM {guard.HOLDS} WHERE account_id = {key}")
     return ended, int(open_ones[0][0])
 
 
@@ -283,7 +283,7 @@ def test_holds_of_an_account_change_no_index(nginx):
     where = f"FROM accounts WHERE id = {guard.key_of(account)}"
     before = nginx.sql(f"SELECT due_at_us {where}")
     first, second = (authorize(nginx, account, ttlSeconds=ttl).json["hold"] for ttl in (60, 30))
-    ends = nginx.sql(f"SELECT MIN(expires_at_us) FROM holds WHERE account_id = {guard.key_of(account)}")
+    ends = nginx.sql(f"SELECT MIN(expires_at_us) FROM {guard.HOLDS} WHERE account_id = {guard.key_of(account)}")
     assert nginx.sql(f"SELECT due_at_us, holds_due_at_us {where}") == [before[0] + ends[0]]
     for hold in (first, second):
         assert settle(nginx, hold).status == 200
@@ -293,19 +293,19 @@ def test_holds_of_an_account_change_no_index(nginx):
 
 
 def test_the_sweeper_finds_holds_in_parts(nginx):
-    """The sweeper looks at 4,096 open holds at once; of the accounts behind these, holds expire in the next parts."""
+    """The sweeper looks at 4,096 accounts at once; of the accounts behind these, holds expire in the next parts."""
     accounts = [nginx.account(funds_micros=1_000_000) for _ in range(3)]
     for account in accounts:
         assert authorize(nginx, account, ttlSeconds=86400).status == 200
     last = max(accounts, key=guard.key_of)
-    crowd = "0x" + "00" * 15 + "01"
-    nginx.sql(f"INSERT INTO holds (account_id, seq, expires_at_us) SELECT {crowd}, seq, {2**62} FROM seq_1_to_9000")
+    nginx.sql("INSERT INTO accounts (id, external_id, current_grant_seq)"
+              " SELECT UNHEX(LPAD(HEX(seq), 32, '0')), CONCAT('crowd', seq), -1 FROM seq_1_to_9000")
     try:
         guard.pass_time(nginx, last, 86401)
         row = f"FROM accounts WHERE id = {guard.key_of(last)}"
         wait_until(lambda: nginx.sql(f"SELECT open_holds, held_micros {row}") == [("0", "0")], 60, "the end of the hold")
     finally:
-        nginx.sql(f"DELETE FROM holds WHERE account_id = {crowd}")
+        nginx.sql("DELETE FROM accounts WHERE external_id LIKE 'crowd%'")
 
 
 def test_a_movement_down_takes_from_grants_and_may_leave_a_debt(nginx):

@@ -318,7 +318,7 @@ def test_results_that_are_fetched_after_a_week(o):
 
 def test_an_expired_hold_remembers_tier_and_variant(o, account):
     held = authorize(o, account, "painter", counts={"images": 1}, variant="1024x1024/high", ttlSeconds=10)["hold"]
-    o.sql("UPDATE holds SET expires_at_us = 1")
+    o.sql(guard.change_holds("expires_at_us", "1"))
     o.sql("UPDATE accounts SET holds_due_at_us = 1 WHERE open_holds > 0")
     assert guard.settle(o, guard.hold(o, account), inputTokens=1, outputTokens=1).status == 200
     said = settle(o, held, counts={"images": 1})

@@ -72,7 +72,7 @@ def test_exactly_as_many_as_the_credit_allows(nginx, processes):
             statuses = [a.status for a in answers]
             assert (statuses.count(200), statuses.count(402)) == (allowed, PARALLEL - allowed), set(statuses)
             assert len({a.json["hold"] for a in answers if a.status == 200}) == allowed
-            assert nginx.sql("SELECT held_micros, open_holds, (SELECT COUNT(*) FROM holds WHERE account_id = id)"
+            assert nginx.sql(f"SELECT held_micros, open_holds, (SELECT COUNT(*) FROM {guard.HOLDS} WHERE account_id = accounts.id)"
                              f" FROM accounts WHERE id = {key_of(account)}") == [
                 (str(allowed * each), str(allowed), str(allowed))]
 
@@ -99,7 +99,7 @@ def test_one_request_id_a_thousand_times(nginx, processes):
         assert all(h == heads[0] for h in heads)
         other = swarm.run([authorize_request(nginx, swarm, account, requestId=rid, ttlSeconds=601)])[0]
         assert other.status == 409 and other.json["error"] == "CONFLICT", other
-        assert nginx.sql(f"SELECT COUNT(*) FROM holds WHERE account_id = {key_of(account)}") == [("1",)]
+        assert nginx.sql(f"SELECT COUNT(*) FROM {guard.HOLDS} WHERE account_id = {key_of(account)}") == [("1",)]
         # Settled a thousand times at once: charged once, and again one answer.
         hold = first[0].json["hold"]
         settled = swarm.run([swarm.request("POST", "/api/guard/settle", nginx.keys["guard"], {

@@ -30,10 +30,10 @@ def test_authorize_repeated(server):
     first = authorize(server, account, **body)
     for _ in range(3):
         same(first, authorize(server, account, **body))
-    assert server.sql(f"SELECT COUNT(*) FROM holds WHERE account_id = {guard.key_of(account)}") == [("1",)]
+    assert server.sql(f"SELECT COUNT(*) FROM {guard.HOLDS} WHERE account_id = {guard.key_of(account)}") == [("1",)]
     settle(server, first.json["hold"], inputTokens=1, outputTokens=1)
     same(first, authorize(server, account, **body), "settled")  # for ever: also when the hold has ended
-    assert server.sql(f"SELECT COUNT(*) FROM holds WHERE account_id = {guard.key_of(account)}") == [("0",)]
+    assert server.sql(f"SELECT COUNT(*) FROM {guard.HOLDS} WHERE account_id = {guard.key_of(account)}") == [("0",)]
 
 
 @pytest.mark.parametrize("end, state", [

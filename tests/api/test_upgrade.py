@@ -73,10 +73,21 @@ def rests_as_before(o):
               " SET remaining_micros = current_remaining_micros")
 
 
+def holds_as_before(o):
+    """All open holds were in holds."""
+    if o.sql("SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'accounts'"
+             " AND column_name LIKE 'hold\\__'") != [(str(len(guard.PLACES)),)]:
+        return
+    for place in guard.PLACES:
+        o.sql(f"INSERT INTO holds (account_id, {', '.join(guard.HOLD_COLUMNS)}) SELECT id,"
+              f" {', '.join(guard.packed(place, column) for column in guard.HOLD_COLUMNS)} FROM accounts WHERE {place} <> ''")
+
+
 def downgrade(o, version):
     """To a database of that version: what came later is undone, the last first."""
     price_as_before(o)
     rests_as_before(o)
+    holds_as_before(o)
     for later in sorted(FILES, reverse=True):
         if later > version:
             undo(o, later)

@@ -13,6 +13,8 @@
 #include "ledger/names.h"
 #include "ledger/needs.h"
 #include "ledger/rows/current_grant.h"
+#include "ledger/rows/packed_hold.h"
+#include "ledger/rows/packed_holds.h"
 
 #define START_US INT64_C(1000000000000000)
 #define US INT64_C(1000000)
@@ -138,8 +140,10 @@ static void persist_row(struct scene *s, const struct row *row)
 
 static void persist_rows(struct scene *s)
 {
-	for (int i = 0; i < rows_slot_count(s->rows); i++)
+	for (int i = 0; i < rows_slot_count(s->rows); i++) {
 		current_grant_note(s->rows, rows_slot_at(s->rows, i));
+		packed_holds_note(s->rows, rows_slot_at(s->rows, i));
+	}
 	for (int t = 0; t < TABLE_COUNT; t++)
 		for (const struct row *row = rows_changed(s->rows, (enum table_id)t); row != NULL; row = row->written)
 			persist_row(s, row);
@@ -363,6 +367,7 @@ static void load_account(struct scene *s, struct slot *slot)
 	load_tables(s, slot, LOAD_NAMED, due);
 	if (due)
 		load_holds(s, slot, INT64_MAX);
+	assert_true(packed_holds_load(s->rows, slot));
 	load_grants(s, slot);
 	load_captures(s, slot);
 	slot->members_loaded = slot->workspace == NULL || slot->wants_members ||
@@ -474,19 +479,34 @@ static micros grants_left(const struct scene *s, const struct accounts_row *a, c
 	return left;
 }
 
+/* The number of open holds, in both places, and the amount that they reserve. */
+static int64_t open_holds(const struct scene *s, const struct accounts_row *a, micros *held)
+{
+	struct packed_hold packed;
+	int64_t open = 0;
+
+	*held = 0;
+	for (const struct row *row = s->table[TABLE_HOLDS]; row != NULL; row = row->next)
+		if (memcmp(((const struct holds_row *)row)->account_id, a->id, sizeof(a->id)) == 0) {
+			*held += ((const struct holds_row *)row)->reserved_micros;
+			open++;
+		}
+	for (int at = 0; at < PACKED_HOLDS; at++)
+		if (packed_hold_read(a, at, &packed) == PACKED_HOLD_READ) {
+			*held += packed.row.reserved_micros;
+			open++;
+		}
+	return open;
+}
+
 static void check_account(const struct scene *s, const struct accounts_row *a, const char *line)
 {
 	const struct workspaces_row *w = workspace_row(s, a->id);
 	const micros arrears = w != NULL ? w->arrears_micros : 0;
 	const micros granted = grants_left(s, a, line);
-	micros held = 0;
-	int64_t open = 0;
+	micros held;
+	const int64_t open = open_holds(s, a, &held);
 
-	for (const struct row *row = s->table[TABLE_HOLDS]; row != NULL; row = row->next)
-		if (memcmp(((const struct holds_row *)row)->account_id, a->id, sizeof(a->id)) == 0) {
-			held += ((const struct holds_row *)row)->reserved_micros;
-			open++;
-		}
 	if (granted != (a->balance_micros + arrears > 0 ? a->balance_micros + arrears : 0))
 		wrong(line, "grants, which cover the balance", a->balance_micros, granted);
 	if (a->held_micros != held)

@@ -32,7 +32,7 @@ sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / name) for name
 
 from client import UNKNOWN  # noqa: E402
 from driver import Sql  # noqa: E402
-from guard import key_of  # noqa: E402
+from guard import HOLDS, key_of  # noqa: E402
 
 LOST = "lost"              # acknowledged, and not there
 DUPLICATED = "duplicated"  # there twice
@@ -63,7 +63,7 @@ QUERIES = {
                           " WHERE account_id = {key}"),
     "usages": (Usage, "SELECT seq, state, input_tokens, output_tokens, cost_micros, reserved_micros, balance_micros,"
                       " available_micros FROM usages WHERE account_id = {key}"),
-    "holds": (Hold, "SELECT seq, reserved_micros FROM holds WHERE account_id = {key}"),
+    "holds": (Hold, "SELECT seq, reserved_micros FROM " + HOLDS + " WHERE account_id = {key}"),
     "transactions": (Transaction, "SELECT seq, amount_micros, balance_before_micros, balance_after_micros FROM transactions"
                                   " WHERE account_id = {key}"),
     "entries": (Entry, "SELECT seq, amount_micros, balance_before_micros, balance_after_micros, usage_seq, transaction_seq"

@@ -89,13 +89,52 @@ GRANTS = ("(SELECT g.account_id, g.seq, g.type, g.priority, g.expires_at_us, g.a
           " FROM grants g JOIN accounts a ON a.id = g.account_id) AS g")
 
 
+# The columns of a hold, in the order in which the account's row has them in a column of its own, each before a tab.
+HOLD_COLUMNS = ("seq", "member", "kind", "item", "provider", "source", "price_version", "quantity", "input_tokens",
+                "max_output_tokens", "reserved_micros", "conversation_id", "message_id", "metadata", "created_at_us",
+                "expires_at_us", "service_tier", "variant", "counts")
+HOLD_TEXTS = {"member", "item", "provider", "conversation_id", "message_id", "metadata", "variant", "counts"}
+PLACES = ("hold_1", "hold_2", "hold_3")
+
+
+def packed(place, column):
+    """A column of the hold in the account's row, as an SQL expression."""
+    at = HOLD_COLUMNS.index(column) + 1
+    text = f"SUBSTRING_INDEX(SUBSTRING_INDEX({place}, '\t', {at}), '\t', -1)"
+    return text if column in HOLD_TEXTS else f"CAST({text} AS SIGNED)"
+
+
+# All open holds as a table: those of holds, and those in the rows of accounts.
+HOLDS = (f"(SELECT account_id, {', '.join(HOLD_COLUMNS)} FROM holds"
+         + "".join(f" UNION ALL SELECT id, {', '.join(packed(place, column) for column in HOLD_COLUMNS)} FROM accounts"
+                   f" WHERE {place} <> ''" for place in PLACES) + ") AS holds")
+
+
+def change_holds(column, value, accounts=None, seq=None):
+    """Statements that set a number of open holds: of these keys, or of all accounts.  In value, {0} is the number before."""
+    assert column not in HOLD_TEXTS and column != "seq", column
+    at = HOLD_COLUMNS.index(column)
+    of = f" AND account_id IN ({accounts})" if accounts else ""
+    one = f" AND seq = {seq}" if seq else ""
+    changes = [f"UPDATE holds SET {column} = {value.format(column)} WHERE seq > 0{of}{one}"]
+    for place in PLACES:
+        of = f" AND id IN ({accounts})" if accounts else ""
+        one = f" AND {place} LIKE '{seq}\t%'" if seq else ""
+        changes.append(
+            f"UPDATE accounts SET {place} = CONCAT(SUBSTRING_INDEX({place}, '\t', {at}), '\t',"
+            f" {value.format(packed(place, column))},"
+            f" SUBSTRING({place}, CHAR_LENGTH(SUBSTRING_INDEX({place}, '\t', {at + 1})) + 1))"
+            f" WHERE {place} <> ''{of}{one}")
+    return ";".join(changes)
+
+
 def pass_time(o, account, seconds):
     """Lets that much time pass for what is due on an account, by setting its due times back."""
     us = int(seconds * 1_000_000)
     where = f"account_id = {key_of(account)}"
     # The account is locked first, as octroi does, or its sweeper would see half of it.
     o.sql(f"BEGIN; SELECT 1 FROM accounts WHERE id = {key_of(account)} FOR UPDATE;"
-          f"UPDATE holds SET expires_at_us = expires_at_us - {us} WHERE {where};"
+          f"{change_holds('expires_at_us', f'{{0}} - {us}', key_of(account))};"
           f"UPDATE grants SET expires_at_us = expires_at_us - {us} WHERE expires_at_us > 0 AND {where};"
           f"UPDATE accounts SET current_expires_at_us = current_expires_at_us - {us}"
           f" WHERE current_expires_at_us > 0 AND id = {key_of(account)};"

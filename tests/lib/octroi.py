@@ -4,7 +4,7 @@
         account = o.account(funds_micros=10_000_000)
         answer = o.call("POST", "/api/guard/authorize", json={"account": account, "model": "gpt-4o"})
         assert answer.status == 200, answer
-        assert o.sql("SELECT COUNT(*) FROM holds") == [("1",)]
+        assert o.sql("SELECT SUM(open_holds) FROM accounts") == [("1",)]
 
 Leaving the block runs `octroictl audit` (a test that leaves an unclean ledger fails) and stops
 everything.  The programs are taken from the build directory that OCTROI_BUILD names (make has to

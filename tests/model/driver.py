@@ -407,7 +407,7 @@ class Run:
         # Accounts are locked first, as octroi does, or its sweeper would see half of it.
         self.sql.run(
             f"BEGIN; SELECT id FROM accounts WHERE id IN ({keys}) ORDER BY id FOR UPDATE;"
-            f"UPDATE holds SET expires_at_us = expires_at_us - {us} WHERE account_id IN ({keys});"
+            f"{guard.change_holds('expires_at_us', f'{{0}} - {us}', keys)};"
             f"UPDATE grants SET expires_at_us = expires_at_us - {us} WHERE expires_at_us > 0 AND account_id IN ({keys});"
             f"UPDATE accounts SET current_expires_at_us = current_expires_at_us - {us} WHERE current_expires_at_us > 0 AND id IN ({keys});"
             f"UPDATE accounts SET holds_due_at_us = holds_due_at_us - {us} WHERE open_holds > 0 AND id IN ({keys});"
@@ -562,7 +562,7 @@ TABLES = {
     "grants": "SELECT seq, type, priority, expires_at_us > 0, amount_micros, remaining_micros FROM " + guard.GRANTS +
               " WHERE account_id = {key} ORDER BY seq",
     "holds": "SELECT seq, member, kind, item, provider, source, price_version, quantity, input_tokens,"
-             " max_output_tokens, reserved_micros, conversation_id, message_id, metadata FROM holds"
+             " max_output_tokens, reserved_micros, conversation_id, message_id, metadata FROM " + guard.HOLDS +
              " WHERE account_id = {key} ORDER BY seq",
     "usages": "SELECT seq, state, settlement, outcome, has_usage, member, kind, item, provider, source, price_version,"
               " quantity, reserved_micros, input_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens,"

@@ -24,6 +24,7 @@
 #include "ledger/names.h"
 #include "ledger/needs.h"
 #include "ledger/rows/current_grant.h"
+#include "ledger/rows/packed_holds.h"
 
 #define MEMORY_MAX ((size_t)256 << 20)
 #define WORDS_MAX 32
@@ -261,7 +262,7 @@ static void load(struct slot *s, bool settling)
 		for (const struct row *row = tables[i == 0 ? TABLE_CAPTURES : TABLE_ENTRIES]; row != NULL;
 		     row = row->next)
 			load_row(s, row);
-	loaded = current_grant_load(rows, s);
+	loaded = current_grant_load(rows, s) && packed_holds_load(rows, s);
 	CHECK(loaded);
 	s->zone = zone_of(s);
 }
@@ -564,6 +565,7 @@ static void do_command(void)
 	decide(&d, s, &c);
 	CHECK(!rows_failed(rows));
 	current_grant_note(rows, s);
+	packed_holds_note(rows, s);
 	for (int t = 0; t < TABLE_COUNT; t++)
 		for (const struct row *row = rows_changed(rows, (enum table_id)t); row != NULL; row = row->written)
 			persist_row(row);

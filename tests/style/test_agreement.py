@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 
 from source import TOP, definitions, files, over, sources, text
 
@@ -368,6 +369,28 @@ def test_rests_of_grants_are_those_of_the_copy(name):
     """GRANT_SQL_REMAINING: the account's row has the rest of the grant that is spent now (ledger/grant_sql.h)."""
     for literal in re.findall(r'"((?:[^"\\\n]|\\.)*)"', re.sub(r'"\s*(?:GRANT_SQL_REMAINING\s*)?"', "", text(name))):
         assert not rests_beside_the_copy(literal), f"{name}: {literal}"
+
+
+@over(sources(".c", ".h"))
+def test_open_holds_are_those_of_both_places(name):
+    """HOLD_SQL_OPEN: the account's row has open holds, too (ledger/hold_sql.h)."""
+    if name != "src/ledger/hold_sql.h":
+        assert not re.search(r"(?<!DELETE )(?:FROM|JOIN) holds\b", text(name)), name
+
+
+def test_packed_holds_are_read_by_their_columns():
+    """In SQL a column of a packed hold is found by its place among the columns of holds."""
+    sys.path.insert(0, str(TOP / "tests/lib"))
+    import guard
+    columns = [name for name, _ in roles("holds")]
+    read = re.findall(r'HOLD_SQL_(?:INT|TEXT)\("(\d+)"\)', text("src/ledger/hold_sql.h"))
+    [names] = re.findall(r'"\(SELECT account_id,([\w,]+) FROM holds"', text("src/ledger/hold_sql.h"))
+    assert [columns[int(at)] for at in read] == names.split(",") and columns[0] == "account_id"
+    assert list(guard.HOLD_COLUMNS) == columns[1:]
+    texts = re.findall(r"^#define HOLDS_COLUMNS.*?\n\n", text("src/ledger/rows/columns.def"), re.M | re.S)
+    assert guard.HOLD_TEXTS == set(re.findall(r"TEXT\((\w+)", texts[0].replace("(INT, TEXT, BYTES)", "")))
+    places = [name for name, _ in roles("accounts") if re.fullmatch(r"hold_\d", name)]
+    assert list(guard.PLACES) == places and f"#define PACKED_HOLDS {len(places)}\n" in text("src/ledger/rows/packed_hold.h")
 
 
 @over(sources(".c"))

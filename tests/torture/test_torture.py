@@ -95,7 +95,7 @@ def make_work(stage):
 
 
 def work_is_done(stage, account):
-    return stage.o.sql(f"SELECT COUNT(*) FROM holds WHERE account_id = {guard.key_of(account)}") == [("0",)]
+    return stage.o.sql(f"SELECT COUNT(*) FROM {guard.HOLDS} WHERE account_id = {guard.key_of(account)}") == [("0",)]
 
 
 def meet_elsewhere(stage, fault):

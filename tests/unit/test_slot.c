@@ -17,6 +17,7 @@ struct fixture {
 static void make(struct fixture *f)
 {
 	memset(f, 0, sizeof(*f));
+	table_row_clear(&f->account.row, TABLE_ACCOUNTS);
 	f->slot.account = &f->account;
 	f->slot.grants = &f->grant[0];
 	f->slot.holds = &f->hold[0];

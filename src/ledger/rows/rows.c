@@ -301,6 +301,23 @@ static void link_grant(struct slot *s, struct grants_row *g)
 	*at = &g->row;
 }
 
+/* Puts a hold that was read among the others in the order of expiry, and a new one in front. */
+static void link_hold(struct slot *s, struct holds_row *h)
+{
+	struct row **at = (struct row **)(void *)&s->holds;
+
+	for (; h->row.change == ROW_CLEAN && *at != NULL; at = &(*at)->next) {
+		const struct holds_row *other = (const struct holds_row *)*at;
+
+		if (h->expires_at_us < other->expires_at_us ||
+		    (h->expires_at_us == other->expires_at_us && h->seq < other->seq))
+			break;
+	}
+	h->row.next = *at;
+	*at = &h->row;
+	CHECK(s->holds != NULL);
+}
+
 /* True if the first column of the row, the account's key, is that of the slot; a global row has no slot. */
 static bool belongs(const struct slot *s, const struct row *row)
 {
@@ -357,10 +374,8 @@ static bool place(struct rows *r, struct slot *s, struct row *row)
 		row->next = (struct row *)s->periods;
 		s->periods = (struct paid_periods_row *)row;
 	}
-	if (row->table == TABLE_HOLDS) {
-		row->next = (struct row *)s->holds;
-		s->holds = (struct holds_row *)row;
-	}
+	if (row->table == TABLE_HOLDS)
+		link_hold(s, (struct holds_row *)row);
 	if (row->table == TABLE_MEMBERS) {
 		row->next = (struct row *)s->members;
 		s->members = (struct members_row *)row;

@@ -1,5 +1,7 @@
 #include "ledger/rows/slot.h"
 
+#include "ledger/rows/packed_hold.h"
+
 static bool is_there(const struct row *row)
 {
 	return row->change != ROW_ENDED && row->change != ROW_DROPPED;
@@ -51,6 +53,8 @@ const char *slot_check(const struct slot *s)
 		return NULL;
 	if (s->account->held_micros < 0 || s->account->open_holds < 0)
 		return "less than nothing is held";
-	wrong = check_grants(s);
+	wrong = packed_hold_check(s->account);
+	if (wrong == NULL)
+		wrong = check_grants(s);
 	return wrong != NULL ? wrong : check_holds(s);
 }

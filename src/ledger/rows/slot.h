@@ -15,7 +15,7 @@ struct slot {
 	struct account_key key;
 	struct accounts_row *account;     /* NULL: not in the database (yet) */
 	struct grants_row *grants;        /* in the order in which they are spent; linked by row.next */
-	struct holds_row *holds;          /* linked by row.next; the hold that was loaded last comes first */
+	struct holds_row *holds;          /* linked by row.next; new ones, then loaded ones in the order of expiry */
 	struct members_row *members;      /* linked by row.next, removed ones too */
 	struct workspaces_row *workspace; /* NULL: the account has none */
 	struct entries_row *entries; /* of this batch, and of captures that it may give back; linked, newest first */
@@ -25,6 +25,7 @@ struct slot {
 	bool periods_loaded;                              /* all periods that run are loaded */
 	bool refreshed;                                   /* all due events have been handled */
 	bool wants_grants, wants_members, wants_periods;  /* a command of the batch needs them */
+	int wants_holds;                                  /* the number of holds that the batch names */
 };
 
 /* NULL, or the contradiction in the account's rows.  held_micros and open_holds are at least 0.  The rest of a grant is

@@ -24,7 +24,7 @@ enum row_change {
 	ROW_NEW,     /* to be inserted */
 	ROW_ENDED,   /* to be deleted */
 	ROW_DROPPED, /* made and ended within one batch: never written */
-	ROW_COPIED   /* changed, and written with the account's row: current_grant.h */
+	ROW_COPIED   /* written with the account's row: current_grant.h, packed_holds.h */
 };
 
 struct row {
