@@ -50,7 +50,7 @@ int ctl_database_list(struct ctl *c)
 /* ---- database takeover ------------------------------------------------------------------------------- */
 
 /* The place of a host that is written as in db_host; -1: it is none of them. */
-static int place_of(const struct ctl *c, const struct hosts_seen *seen, const char *text)
+static int place_in_list(const struct ctl *c, const struct hosts_seen *seen, const char *text)
 {
 	struct primary_host one[PRIMARY_HOSTS_MAX];
 
@@ -75,7 +75,7 @@ static int check_silent(const struct ctl *c, const struct hosts_seen *seen, cons
 	bool named[PRIMARY_HOSTS_MAX] = {false};
 
 	for (int i = 0; i < off->count; i++) {
-		const int at = place_of(c, seen, off->item[i]);
+		const int at = place_in_list(c, seen, off->item[i]);
 
 		if (at < 0)
 			return ctl_wrong("--off %s: db_host has no such host", off->item[i]);

@@ -506,7 +506,7 @@ static bool stale(const struct db *d)
 }
 
 /* True if another host was chosen since. */
-static bool moved(const struct db *d)
+static bool primary_moved(const struct db *d)
 {
 	return d->host_count > 1 && d->moves != primary_moves();
 }
@@ -526,7 +526,7 @@ static enum db_result transaction_gone(struct db *d)
 
 static enum db_result ready(struct db *d, const struct buf *sql)
 {
-	if (d->mysql != NULL && !db_in_transaction(d) && (stale(d) || moved(d)))
+	if (d->mysql != NULL && !db_in_transaction(d) && (stale(d) || primary_moved(d)))
 		db_disconnect(d);
 	if (d->mysql != NULL)
 		return DB_OK;

@@ -627,7 +627,7 @@ static void ask_later(struct relay *r, int status)
 }
 
 /* octroi refused the request: the client's key, the meter's own one, or the account. */
-static void take_refusal(struct relay *r, int status, const struct json *answer)
+static void pass_refusal(struct relay *r, int status, const struct json *answer)
 {
 	const char *code = answer != NULL ? answer_text(answer, "error") : "";
 	const char *message = answer != NULL ? answer_text(answer, "message") : "";
@@ -653,7 +653,7 @@ static void authorized(void *context, int status, const struct json *answer)
 	if (status == 200 && answer != NULL) {
 		take_allowed(r, answer);
 	} else if (status >= 400 && status < 500) {
-		take_refusal(r, status, answer);
+		pass_refusal(r, status, answer);
 	} else {
 		ask_later(r, status);
 	}
@@ -727,7 +727,7 @@ static void answer_itself(struct relay *r)
 static void ask_models(struct relay *r);
 
 /* A page of the price list has come. */
-static void listed(void *context, int status, const struct json *answer)
+static void list_prices(void *context, int status, const struct json *answer)
 {
 	struct relay *r = context;
 	const struct meter_provider *p = r->in.provider;
@@ -754,7 +754,7 @@ static void ask_models(struct relay *r)
 	buf_init(&path, LINE_MAX);
 	models_path(&r->models, r->in.provider->name, &path);
 	if (buf_ok(&path))
-		r->asking = asker_ask(r->all->asker, buf_text(&path), NULL, listed, r);
+		r->asking = asker_ask(r->all->asker, buf_text(&path), NULL, list_prices, r);
 	buf_free(&path);
 	if (r->asking == NULL)
 		refuse_client(r, 503, "UNAVAILABLE", "There is no memory for this request.");

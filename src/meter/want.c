@@ -50,7 +50,7 @@ static bool is_file(const char *name, const char *text)
 
 static void count_bytes(struct want *w, const struct json *value, const char *name);
 
-static int count_member(void *context, const char *key, const struct json *value)
+static int count_text_of(void *context, const char *key, const struct json *value)
 {
 	struct want *w = context;
 
@@ -72,7 +72,7 @@ static void count_bytes(struct want *w, const struct json *value, const char *na
 		w->bytes += (int64_t)(length > WANT_DATA_MAX && is_file(name, text) ? WANT_DATA_MAX : length);
 		return;
 	case JSON_RECORD:
-		(void)json_each(value, count_member, w);
+		(void)json_each(value, count_text_of, w);
 		return;
 	case JSON_LIST:
 		for (size_t i = 0; i < json_size(value); i++)

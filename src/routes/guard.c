@@ -89,11 +89,10 @@ static void submit_parsed(struct call *c, struct command *command, call_finish *
 /* ---- authorize ------------------------------------------------------------------------------- */
 
 static const char *const authorize_members[] = {
-	"account",   "member",     "requestId",   "model",      "models",
-	"action",    "quantity",   "inputTokens", "inputBytes", "maxOutputTokens",
-	"fit",       "fitMinimum", "ttlSeconds",  "byok",       "conversationId",
-	"messageId", "metadata",   "counts",      "variant",    "serviceTier",
-	"meterKey",  "grace",      NULL,
+	"account",    "member",      "requestId",      "model",           "models",   "action",
+	"quantity",   "inputTokens", "inputBytes",     "maxOutputTokens", "fit",      "fitMinimum",
+	"ttlSeconds", "byok",        "conversationId", "messageId",       "metadata", "counts",
+	"variant",    "serviceTier", "meterKey",       "grace",           NULL,
 };
 
 static void parse_model_list(struct parse *p, struct command *command)

@@ -93,7 +93,7 @@ static bool place_span(struct call *c, struct summary *s)
 
 /* ---- the sums ------------------------------------------------------------------------------------- */
 
-static int read_hours(struct call *c, struct db *d, struct summary *s)
+static int read_hour_sums(struct call *c, struct db *d, struct summary *s)
 {
 	int64_t starts_us[HOURS_MAX];
 
@@ -120,7 +120,7 @@ static int read_sums(struct call *c, struct db *d, struct summary *s)
 	int result;
 
 	if (s->by == GROUP_HOUR)
-		result = read_hours(c, d, s);
+		result = read_hour_sums(c, d, s);
 	else
 		result = reader_summary(d, c->request->arena, &s->key, &s->span, s->zone, s->by, GROUPS_MAX, &s->rows,
 		                        &s->count, &s->total_micros);

@@ -322,7 +322,7 @@ class Stage:
             "reserved": int(reserved), "model": item} for seq, state, how, *counts, spent, reserved, item in rows}
 
     def open_holds(self, payer):
-        return int(self.o.sql(f"SELECT COUNT(*) FROM holds WHERE account_id = {guard.key_of(payer.account)}")[0][0])
+        return int(self.o.sql(f"SELECT COUNT(*) FROM {guard.HOLDS} WHERE account_id = {guard.key_of(payer.account)}")[0][0])
 
     def wait_settled(self, payer, count=None, seconds=30):
         """The usages once none of the payer's holds is open, and so many have ended."""

@@ -177,8 +177,8 @@ def test_requests_that_come_as_the_meter_ends_are_served_or_free(stage, moment):
 def test_hold_of_a_long_stream_is_extended(stage, payer):
     """Its hold lives for 90 seconds here, and is extended each minute."""
     [(name, answer)] = begin(stage, payer, 1)
-    first = stage.o.sql(f"SELECT expires_at_us FROM holds WHERE account_id = {guard.key_of(payer.account)}")
-    wait_until(lambda: stage.o.sql(f"SELECT expires_at_us FROM holds WHERE account_id = {guard.key_of(payer.account)}") > first, 70,
+    first = stage.o.sql(f"SELECT expires_at_us FROM {guard.HOLDS} WHERE account_id = {guard.key_of(payer.account)}")
+    wait_until(lambda: stage.o.sql(f"SELECT expires_at_us FROM {guard.HOLDS} WHERE account_id = {guard.key_of(payer.account)}") > first, 70,
                "an extension", every=0.5)
     finish(stage, [(name, answer)])
     check_exact(stage, payer, [(name, answer)])

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+import guard
 from octroi import wait_until
 from recorded import RECORDINGS
 from stage import Stage, address_of, body_of, cost
@@ -40,7 +41,7 @@ def test_a_thousand_streams_at_once(stage):
     stage.go()
     read_until(reading, heads, lambda: not reading.get_map(), "the end of each")
     assert stage.memory_peak_kb() < MEMORY_KB, stage.memory_peak_kb()
-    wait_until(lambda: stage.o.sql("SELECT COUNT(*) FROM holds") == [("0",)], 60, "the end of all holds", every=0.2)
+    wait_until(lambda: stage.o.sql(f"SELECT COUNT(*) FROM {guard.HOLDS}") == [("0",)], 60, "the end of all holds", every=0.2)
     expected = sum(cost(RECORDINGS[NAMES[n % len(NAMES)]][2], RECORDINGS[NAMES[n % len(NAMES)]][3]) for n in range(STREAMS))
     used = [use for payer in payers for use in stage.usages(payer).values()]
     assert len(used) == STREAMS and {use["settlement"] for use in used} == {"exact"}

@@ -21,7 +21,7 @@ void packed_hold_set_text(struct accounts_row *a, int at, const char *text)
 	*texts[at] = text;
 }
 
-static bool is_blank(const char *text)
+static bool is_blank_to_end(const char *text)
 {
 	return text[strspn(text, " ")] == '\0';
 }
@@ -61,7 +61,7 @@ bool packed_hold_unpack(char *text, struct holds_row *h)
 		char *end = strchr(text, '\t');
 
 		if (end == NULL)
-			return i > 1 && is_blank(text);
+			return i > 1 && is_blank_to_end(text);
 		CHECK(c->type == COLUMN_INT || c->type == COLUMN_TEXT);
 		if (c->type == COLUMN_TEXT)
 			*(const char **)field = text;
@@ -70,7 +70,7 @@ bool packed_hold_unpack(char *text, struct holds_row *h)
 		*end = '\0';
 		text = end + 1;
 	}
-	return is_blank(text);
+	return is_blank_to_end(text);
 }
 
 enum packed_hold_state packed_hold_read(const struct accounts_row *a, int at, struct packed_hold *hold)
@@ -79,7 +79,7 @@ enum packed_hold_state packed_hold_read(const struct accounts_row *a, int at, st
 	const size_t length = strlen(text);
 
 	if (is_free(a, at))
-		return is_blank(text) ? PACKED_HOLD_NONE : PACKED_HOLD_UNREADABLE;
+		return is_blank_to_end(text) ? PACKED_HOLD_NONE : PACKED_HOLD_UNREADABLE;
 	if (length > PACKED_HOLD_MAX)
 		return PACKED_HOLD_UNREADABLE;
 	table_row_clear(&hold->row.row, TABLE_HOLDS);

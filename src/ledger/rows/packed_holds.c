@@ -9,7 +9,7 @@
 _Static_assert(PACKED_HOLD_MAX < ROWS_TEXT_MAX, "the text of a hold is a text of a row");
 
 /* True if the hold is to be loaded.  One that is in holds as well is left to the audit. */
-static bool is_wanted(struct rows *r, struct slot *s, int64_t seq)
+static bool is_to_load(struct rows *r, struct slot *s, int64_t seq)
 {
 	const bool named = rows_wanted(r, s, TABLE_HOLDS, &seq);
 
@@ -25,7 +25,7 @@ static bool load_at(struct rows *r, struct slot *s, int at)
 	struct holds_row *h;
 	char *copy;
 
-	if (seq <= 0 || size > PACKED_HOLD_MAX + 1 || !is_wanted(r, s, seq))
+	if (seq <= 0 || size > PACKED_HOLD_MAX + 1 || !is_to_load(r, s, seq))
 		return true;
 	h = (struct holds_row *)rows_alloc(r, TABLE_HOLDS);
 	copy = rows_text(r, size);
@@ -52,7 +52,7 @@ bool packed_holds_load(struct rows *r, struct slot *s)
 }
 
 /* Puts the text into the column, filled up with blanks. */
-static void put(struct rows *r, struct accounts_row *a, int at, const char *text)
+static void pack_into(struct rows *r, struct accounts_row *a, int at, const char *text)
 {
 	const size_t before = strlen(packed_hold_text(a, at)), length = strlen(text);
 	size_t size = (length + PAD - 1) / PAD * PAD;
@@ -79,7 +79,7 @@ static bool pack(struct rows *r, struct accounts_row *a, int at, const struct ho
 	CHECK(memcmp(h->account_id, a->id, sizeof(a->id)) == 0);
 	if (!packed_hold_pack(h, text))
 		return false;
-	put(r, a, at, text);
+	pack_into(r, a, at, text);
 	return true;
 }
 
@@ -98,7 +98,7 @@ static void note_packed(struct rows *r, struct accounts_row *a, struct holds_row
 		h->row.change = ROW_COPIED;
 		return;
 	}
-	put(r, a, at, "");
+	pack_into(r, a, at, "");
 	h->row.change = h->row.change == ROW_CHANGED ? ROW_NEW : ROW_COPIED;
 }
 
