@@ -60,13 +60,10 @@ class Clock:
         self._o.sql("UPDATE outbox SET claimed_until_us = 0 WHERE claimed_until_us > 0")
 
     def _begin(self, statement):
-        """Every session of octroi that opens from now on runs the statement first; the others end."""
-        self._o.sql(f"SET GLOBAL init_connect='{statement}'")
-        old = {id for (id,) in self._o.sql(f"SELECT ID FROM information_schema.PROCESSLIST WHERE {_OTHERS}")}
-        for id in old:
-            try:
-                self._o.sql(f"KILL CONNECTION {id}")
-            except RuntimeError as e:
-                assert "1094" in str(e), e  # it has ended by itself
-        wait_until(lambda: not old & {id for (id,) in self._o.sql("SELECT ID FROM information_schema.PROCESSLIST")}, 30,
+        """Every session of octroi that opens from now on runs the statement first; the others end, all at once: a task
+        that is worked on by two sessions must not see two times."""
+        old = dict(self._o.sql(f"SELECT ID, USER FROM information_schema.PROCESSLIST WHERE {_OTHERS}"))
+        kills = "".join(f"; KILL CONNECTION USER '{user}'" for user in sorted({"octroi", *old.values()}))
+        self._o.sql(f"SET GLOBAL init_connect='{statement}'{kills}")
+        wait_until(lambda: not old.keys() & {id for (id,) in self._o.sql("SELECT ID FROM information_schema.PROCESSLIST")}, 30,
                    "the end of octroi's connections")
