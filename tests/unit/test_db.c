@@ -17,7 +17,7 @@ unsigned long mysql_get_client_version(void)
 
 static const char *wrong(const char *socket, const char *host, const char *tls_ca)
 {
-	const struct db_options options = {.socket = socket, .host = host, .tls_ca = tls_ca};
+	const struct db_options options = {.socket = socket, .host = host, .tls_ca = tls_ca, .port = 3306};
 
 	return db_options_wrong(&options);
 }
