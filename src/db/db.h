@@ -90,7 +90,7 @@ enum db_result db_finish(struct db *d);
  * Statements that are executed with many rows of values in one message (MariaDB's bulk protocol).  A statement is
  * prepared once for each connection, under a number of the caller's choice below DB_PREPARED_MAX.
  */
-#define DB_PREPARED_MAX 128
+#define DB_PREPARED_MAX 192
 #define DB_PARAMETERS_MAX 64
 enum db_type { DB_INT, DB_TEXT, DB_BYTES };
 struct db_values { /* of one parameter, a value for each row */

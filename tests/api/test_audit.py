@@ -494,10 +494,12 @@ def test_request_points_elsewhere(ledger):
 def test_account_removed(ledger):
     """Its rows are still there, and the audit says whose they were."""
     try:
-        ledger.sql(f"DELETE FROM accounts WHERE {ROW}")
+        ledger.sql(f"INSERT INTO holds (account_id, seq, expires_at_us) VALUES ({ONE}, 998, {2**62});"
+                   f" DELETE FROM accounts WHERE {ROW}")
         done = ledger.ctl("audit", "--json", check=False)
     finally:
-        ledger.sql("DELETE FROM accounts; INSERT INTO accounts SELECT * FROM saved.accounts")
+        for table in ("holds", "accounts"):
+            ledger.sql(f"DELETE FROM {table}; INSERT INTO {table} SELECT * FROM saved.{table}")
     found = json.loads(done.stdout)["findings"]
     assert done.returncode == 1
     assert {f["table"] for f in found} >= {"entries", "grants", "holds", "usages", "transactions", "requests"}
@@ -560,7 +562,7 @@ def test_a_journal_cut_with_balances_put_right(ledger, heads):
     """By root, who leaves a ledger in which nothing contradicts anything: the audit alone is clean."""
     cut = [f"DELETE FROM {table} WHERE {MINE}" for table in ("usages", "holds", "requests", "transactions", "grants", "entries")]
     nothing = (f"UPDATE accounts SET balance_micros = 0, held_micros = 0, open_holds = 0, hold_seq = 0, grant_seq = 0,"
-               f" entry_seq = 0, chain_head = 0x{'00' * 32}, current_grant_seq = -1, grants_beside = 0 WHERE {ROW}")
+               f" hold_1 = '', hold_2 = '', hold_3 = '', entry_seq = 0, chain_head = 0x{'00' * 32}, current_grant_seq = -1, grants_beside = 0 WHERE {ROW}")
     try:
         for change in (*cut, nothing):
             ledger.sql(change)
