@@ -277,10 +277,17 @@ def test_the_shipped_configurations_rewrite_nothing():
 
 
 def test_only_named_parameters_reach_octroi():
-    """Every parameter that nginx passes on is one that octroi reads."""
-    known = set(re.findall(r"^PARAMETER\((\w+)", (TOP / "src/edge/parameters.def").read_text(), re.M))
-    passed = set(re.findall(r"^\s*fastcgi_param\s+(\w+)", "\n".join(p.read_text() for p in (TOP / "nginx").iterdir()), re.M))
-    assert len(known) > 8 and len(passed) > 4 and passed <= known, passed - known
+    """Every parameter that nginx passes on is one that octroi, or the meter, reads."""
+    octroi = set(re.findall(r"^PARAMETER\((\w+)", (TOP / "src/edge/parameters.def").read_text(), re.M))
+    meter = set(re.findall(r'head_value\(h, "(\w+)"', (TOP / "src/meter/ingress.c").read_text()))
+    assert len(octroi) > 8 and len(meter) > 3
+
+    def passed(meters):
+        return set(re.findall(r"^\s*fastcgi_param\s+(\w+)", "\n".join(
+            path.read_text() for path in (TOP / "nginx").iterdir() if path.name.startswith("meter") == meters), re.M))
+
+    assert len(passed(False)) > 4 and passed(False) <= octroi, passed(False) - octroi
+    assert passed(True) and passed(True) <= octroi | meter, passed(True) - octroi - meter
 
 
 # ---- a database that is not ours ----------------------------------------------------------------------
