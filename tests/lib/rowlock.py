@@ -46,7 +46,8 @@ class Lock(Session):
 
     def __init__(self, o, rows):
         super().__init__(o)
-        assert self.ask(f"BEGIN; SELECT 'held' FROM {rows} FOR UPDATE;") == "held"
+        held = self.ask(f"BEGIN; SELECT COUNT(*) FROM {rows} FOR UPDATE;")
+        assert held.isdigit() and int(held) > 0, f"{rows}: {held or 'no answer'}"
 
     def release(self):
         self.close()
