@@ -388,6 +388,20 @@ const struct json *json_get(const struct json *record, const char *key)
 	return wrap(json_object_get(unwrap(record), key));
 }
 
+const char *json_get_text(const struct json *record, const char *key)
+{
+	const struct json *value = json_get(record, key);
+
+	return value != NULL && json_type(value) == JSON_TEXT ? json_text(value, NULL) : "";
+}
+
+int64_t json_get_int(const struct json *record, const char *key, int64_t otherwise)
+{
+	const struct json *value = json_get(record, key);
+
+	return value != NULL && json_type(value) == JSON_INT ? json_int(value) : otherwise;
+}
+
 bool json_bool(const struct json *value)
 {
 	CHECK(json_type(value) == JSON_BOOL);

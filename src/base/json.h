@@ -40,6 +40,9 @@ void json_free_in(struct arena *arena, struct json *document);
 enum json_type json_type(const struct json *value);
 /* Member of a record; NULL when absent or when record is NULL or no record. */
 const struct json *json_get(const struct json *record, const char *key);
+/* The text or the integer of a member; "" or otherwise when it is absent or of another type. */
+const char *json_get_text(const struct json *record, const char *key);
+int64_t json_get_int(const struct json *record, const char *key, int64_t otherwise);
 bool json_bool(const struct json *value);                        /* value must be JSON_BOOL */
 int64_t json_int(const struct json *value);                      /* value must be JSON_INT */
 const char *json_text(const struct json *value, size_t *length); /* value must be JSON_TEXT */

@@ -98,13 +98,6 @@ static const struct {
 	{"Could not finish the message because max_tokens", "invalid_request_error", PROBE_HEALTHY},
 };
 
-static const char *member_text(const struct json *record, const char *name)
-{
-	const struct json *value = json_get(record, name);
-
-	return value != NULL && json_type(value) == JSON_TEXT ? json_text(value, NULL) : "";
-}
-
 /* True for a code, which is a word.  Any other text is not kept: it might be the key. */
 static bool is_code(const char *text)
 {
@@ -150,14 +143,14 @@ static enum probe_state by_status(int status)
 static enum probe_state error_verdict(const struct probe_answer *answer, const struct json *error,
                                       char detail[PROBE_DETAIL_MAX])
 {
-	const char *code = member_text(error, "code"), *type = member_text(error, "type");
+	const char *code = json_get_text(error, "code"), *type = json_get_text(error, "type");
 	enum probe_state state = find_code(code);
 
 	(void)snprintf(detail, PROBE_DETAIL_MAX, "%s", is_code(code) ? code : is_code(type) ? type : "");
 	if (state == PROBE_UNEXPECTED)
 		state = find_code(type);
 	if (state == PROBE_UNEXPECTED)
-		state = find_sentence(member_text(error, "message"), type);
+		state = find_sentence(json_get_text(error, "message"), type);
 	if (state == PROBE_UNEXPECTED)
 		state = by_status(answer->status);
 	/* Anthropic's monthly cap of a tier looks like a rate limit, but has no Retry-After header. */
@@ -249,8 +242,8 @@ static bool wants_other_limit(const struct http_answer *answer)
 	char why[JSON_ERROR_MAX];
 	struct json *json = json_parse(buf_text(&answer->body), answer->body.length, false, why);
 	const struct json *error = json_get(json, "error");
-	const bool wants = answer->status == 400 && strcmp(member_text(error, "param"), "max_tokens") == 0 &&
-	                   strcmp(member_text(error, "code"), "unsupported_parameter") == 0;
+	const bool wants = answer->status == 400 && strcmp(json_get_text(error, "param"), "max_tokens") == 0 &&
+	                   strcmp(json_get_text(error, "code"), "unsupported_parameter") == 0;
 
 	json_free(json);
 	return wants;

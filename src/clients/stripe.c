@@ -110,24 +110,10 @@ int stripe_decimals(const char *currency)
 
 /* ---- reading an answer ----------------------------------------------------------------------- */
 
-const char *stripe_text(const struct json *record, const char *name)
-{
-	const struct json *value = json_get(record, name);
-
-	return value != NULL && json_type(value) == JSON_TEXT ? json_text(value, NULL) : "";
-}
-
-int64_t stripe_int(const struct json *record, const char *name)
-{
-	const struct json *value = json_get(record, name);
-
-	return value != NULL && json_type(value) == JSON_INT ? json_int(value) : 0;
-}
-
 /* Copies a text of an error, unless it quotes the key: the copy is for the log and the operator's terminal. */
 static void read_told(const struct stripe *s, const struct json *error, const char *name, char *told, size_t size)
 {
-	const char *text = stripe_text(error, name);
+	const char *text = json_get_text(error, name);
 
 	(void)snprintf(told, size, "%s", strstr(text, s->secret_key) != NULL ? "(quotes the secret key)" : text);
 }
@@ -298,6 +284,7 @@ const char *stripe_invoice_payment(const struct json *invoice, size_t index)
 	if (payments == NULL || json_type(payments) != JSON_LIST || index >= json_size(payments))
 		return NULL;
 	one = json_at(payments, index);
-	return strcmp(stripe_text(one, "status"), "paid") == 0 ? stripe_text(json_get(one, "payment"), "payment_intent")
-	                                                       : "";
+	return strcmp(json_get_text(one, "status"), "paid") == 0
+	               ? json_get_text(json_get(one, "payment"), "payment_intent")
+	               : "";
 }

@@ -80,8 +80,4 @@ int stripe_decimals(const char *currency);
  * paid, or not paid by a payment intent; NULL beyond the last. */
 const char *stripe_invoice_payment(const struct json *invoice, size_t index);
 
-/* A text or integer of an answer; "" and 0 when it is missing or of another type. */
-const char *stripe_text(const struct json *record, const char *name);
-int64_t stripe_int(const struct json *record, const char *name);
-
 #endif

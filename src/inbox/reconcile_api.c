@@ -54,7 +54,7 @@ static bool page(struct reconcile *R, struct stripe_call *call, char after[STRIP
 	for (size_t i = 0; i < count && !R->failed; i++) {
 		arena_reset(R->arena);
 		take(R, json_at(rows, i));
-		(void)snprintf(after, STRIPE_PATH_MAX, "%s", stripe_text(json_at(rows, i), "id"));
+		(void)snprintf(after, STRIPE_PATH_MAX, "%s", json_get_text(json_at(rows, i), "id"));
 	}
 	return !R->failed && count > 0 && more != NULL && json_type(more) == JSON_BOOL && json_bool(more);
 }

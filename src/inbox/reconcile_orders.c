@@ -66,7 +66,7 @@ static struct reconcile_payment *find_named(struct reconcile *R, const char *id)
 
 static void credit_order(struct reconcile *R, const struct reconcile_payment *p, const struct json *intent)
 {
-	const char *customer = stripe_text(intent, "customer");
+	const char *customer = json_get_text(intent, "customer");
 	struct command command = command_for(p, COMMAND_PAYMENT);
 
 	if (R->dry_run) {
@@ -75,7 +75,7 @@ static void credit_order(struct reconcile *R, const struct reconcile_payment *p,
 	}
 	command.payment.state = TOPUP_PAID;
 	command.payment.amount_minor = p->amount_minor;
-	command.payment.currency = stripe_text(intent, "currency");
+	command.payment.currency = json_get_text(intent, "currency");
 	command.payment.customer_id = customer;
 	command.payment.session_id = "";
 	command.payment.named = true;
@@ -90,7 +90,7 @@ static void credit_order(struct reconcile *R, const struct reconcile_payment *p,
 /* True for a payment of ours: its metadata names an order in topup_id. */
 static bool order_by_name(const struct json *intent, struct reconcile_payment *p)
 {
-	const char *order = stripe_text(json_get(intent, "metadata"), "topup_id");
+	const char *order = json_get_text(json_get(intent, "metadata"), "topup_id");
 
 	return id_public_parse(order, strlen(order), &p->account, &p->topup_seq) == 0;
 }
@@ -98,18 +98,18 @@ static bool order_by_name(const struct json *intent, struct reconcile_payment *p
 void reconcile_orders_payment(struct reconcile *R, const struct json *intent)
 {
 	const struct json *charge = json_get(intent, "latest_charge");
-	struct reconcile_payment p = {.amount_minor = stripe_int(intent, "amount_received"),
-	                              .refunded_minor = stripe_int(charge, "amount_refunded")};
+	struct reconcile_payment p = {.amount_minor = json_get_int(intent, "amount_received", 0),
+	                              .refunded_minor = json_get_int(charge, "amount_refunded", 0)};
 	struct reader_topup row;
 
-	if (strcmp(stripe_text(intent, "status"), "succeeded") != 0)
+	if (strcmp(json_get_text(intent, "status"), "succeeded") != 0)
 		return;
-	if (!order_by_name(intent, &p) || !stripe_id_valid(stripe_text(intent, "id"), "pi_") ||
-	    strlen(stripe_text(intent, "id")) >= sizeof(p.id)) {
+	if (!order_by_name(intent, &p) || !stripe_id_valid(json_get_text(intent, "id"), "pi_") ||
+	    strlen(json_get_text(intent, "id")) >= sizeof(p.id)) {
 		R->foreign++;
 		return;
 	}
-	(void)snprintf(p.id, sizeof(p.id), "%s", stripe_text(intent, "id"));
+	(void)snprintf(p.id, sizeof(p.id), "%s", json_get_text(intent, "id"));
 	if (!reconcile_order(R, &p.account, p.topup_seq, &row)) {
 		if (!R->failed)
 			reconcile_tell(R, &p.account, p.topup_seq, p.id, "paid, but there is no such order here", NULL);
@@ -221,13 +221,13 @@ void reconcile_orders_refund(struct reconcile *R, const struct json *refund)
 	struct reconcile_payment p;
 	struct command command;
 
-	if (!find_owner(R, stripe_text(refund, "payment_intent"), &p))
+	if (!find_owner(R, json_get_text(refund, "payment_intent"), &p))
 		return;
 	command = command_for(&p, COMMAND_REFUND);
-	command.object_id = stripe_text(refund, "id");
-	command.refund.status = refund_status(stripe_text(refund, "status"));
-	command.refund.amount_minor = stripe_int(refund, "amount");
-	command.refund.currency = stripe_text(refund, "currency");
+	command.object_id = json_get_text(refund, "id");
+	command.refund.status = refund_status(json_get_text(refund, "status"));
+	command.refund.amount_minor = json_get_int(refund, "amount", 0);
+	command.refund.currency = json_get_text(refund, "currency");
 	command.refund.livemode = stripe_is_live(&R->stripe);
 	bring_in(R, &command, command.object_id, "a refund was missing");
 }
@@ -239,7 +239,7 @@ static bool moved(const struct json *dispute, int sign)
 	const size_t count = list != NULL && json_type(list) == JSON_LIST ? json_size(list) : 0;
 
 	for (size_t i = 0; i < count; i++)
-		if (stripe_int(json_at(list, i), "amount") * sign > 0)
+		if (json_get_int(json_at(list, i), "amount", 0) * sign > 0)
 			return true;
 	return false;
 }
@@ -249,14 +249,14 @@ void reconcile_orders_dispute(struct reconcile *R, const struct json *dispute)
 	struct reconcile_payment p, *listed;
 	struct command command;
 
-	if (!find_owner(R, stripe_text(dispute, "payment_intent"), &p))
+	if (!find_owner(R, json_get_text(dispute, "payment_intent"), &p))
 		return;
 	command = command_for(&p, COMMAND_DISPUTE);
-	command.object_id = stripe_text(dispute, "id");
+	command.object_id = json_get_text(dispute, "id");
 	command.dispute.withdrawn = moved(dispute, -1);
 	command.dispute.reinstated = moved(dispute, 1);
-	command.dispute.amount_minor = stripe_int(dispute, "amount");
-	command.dispute.currency = stripe_text(dispute, "currency");
+	command.dispute.amount_minor = json_get_int(dispute, "amount", 0);
+	command.dispute.currency = json_get_text(dispute, "currency");
 	command.dispute.livemode = stripe_is_live(&R->stripe);
 	listed = find_named(R, p.id);
 	if (listed != NULL && command.dispute.withdrawn && !command.dispute.reinstated)
@@ -350,9 +350,9 @@ static void look_at_open(struct reconcile *R, const struct named *n, const struc
 	(void)snprintf(path, sizeof(path), "/v1/checkout/sessions/%s", row->session_id);
 	stripe_begin(&call, path, NULL, clock_monotonic_us() + RECONCILE_PATIENCE_US);
 	result = reconcile_api_get(R, &call);
-	payment = stripe_text(call.json, "payment_intent");
+	payment = json_get_text(call.json, "payment_intent");
 	if (result == STRIPE_REFUSED ||
-	    (result == STRIPE_OK && strcmp(stripe_text(call.json, "status"), "expired") == 0))
+	    (result == STRIPE_OK && strcmp(json_get_text(call.json, "status"), "expired") == 0))
 		expire(R, n, row);
 	else if (result == STRIPE_OK && stripe_id_valid(payment, "pi_") && find_named(R, payment) == NULL)
 		look_at_payment(R, n, payment); /* complete: paid, or on its way */

@@ -31,7 +31,7 @@ static void take_listed_event(struct reconcile *R, const struct json *event)
 		inbox_take(&in, R->arena, event, buf_text(&body), clock_monotonic_us() + RECONCILE_PATIENCE_US, &r);
 		if (r.outcome == OUTCOME_OK && !r.replayed && r.state == EVENT_APPLIED) {
 			R->subscriptions++;
-			reconcile_tell(R, &r.account, 0, stripe_text(event, "id"),
+			reconcile_tell(R, &r.account, 0, json_get_text(event, "id"),
 			               "an event of a subscription was missing", "taken in");
 		}
 		if (r.outcome == OUTCOME_UNAVAILABLE)

@@ -41,8 +41,8 @@ static void book_statement(struct reconcile *R, const struct named *n, const str
 		.statement_seq = n->seq,
 		.topup_seq = n->seq,
 		.payment_id = payment,
-		.statement_paid = {.amount_minor = stripe_int(invoice, "total"),
-	                           .currency = stripe_text(invoice, "currency"),
+		.statement_paid = {.amount_minor = json_get_int(invoice, "total", 0),
+	                           .currency = json_get_text(invoice, "currency"),
 	                           .invoice_id = n->invoice_id,
 	                           .livemode = stripe_is_live(&R->stripe)},
 	};
@@ -61,7 +61,7 @@ static void look_at_invoice(struct reconcile *R, const struct named *n, const st
 {
 	const char *payment = stripe_invoice_payment(invoice, 0);
 
-	if (strcmp(stripe_text(invoice, "status"), "paid") != 0)
+	if (strcmp(json_get_text(invoice, "status"), "paid") != 0)
 		return;
 	if (payment == NULL)
 		book_statement(R, n, invoice, "");

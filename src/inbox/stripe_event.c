@@ -50,7 +50,7 @@ static void read_session(struct stripe_event *e, const char *type, const struct 
 	c->payment_id = id_at(o, "payment_intent");
 	c->payment.session_id = text_at(o, "id");
 	c->payment.customer_id = id_at(o, "customer");
-	c->payment.amount_minor = int_at(o, "amount_total", NO_AMOUNT);
+	c->payment.amount_minor = json_get_int(o, "amount_total", NO_AMOUNT);
 	c->payment.currency = currency_at(o);
 	if (is_type(type, "checkout.session.completed") || is_type(type, "checkout.session.async_payment_succeeded"))
 		c->payment.state = is_type(status, "paid") ? TOPUP_PAID : TOPUP_PENDING;
@@ -71,7 +71,7 @@ static void read_payment_intent(struct stripe_event *e, const char *type, const 
 	c->payment_id = text_at(o, "id");
 	c->payment.session_id = "";
 	c->payment.customer_id = id_at(o, "customer");
-	c->payment.amount_minor = int_at(o, "amount_received", NO_AMOUNT);
+	c->payment.amount_minor = json_get_int(o, "amount_received", NO_AMOUNT);
 	c->payment.currency = currency_at(o);
 	if (is_type(type, "payment_intent.succeeded") && is_type(text_at(o, "status"), "succeeded"))
 		c->payment.state = TOPUP_PAID;
@@ -90,7 +90,7 @@ static void read_charge(struct stripe_event *e, const struct json *o)
 	c->kind = COMMAND_REFUND;
 	c->payment_id = id_at(o, "payment_intent");
 	c->refund.status = REFUND_SUCCEEDED;
-	c->refund.amount_minor = int_at(o, "amount_refunded", NO_AMOUNT);
+	c->refund.amount_minor = json_get_int(o, "amount_refunded", NO_AMOUNT);
 	c->refund.currency = currency_at(o);
 }
 
@@ -102,7 +102,7 @@ static void read_refund(struct stripe_event *e, const char *type, const struct j
 	c->kind = COMMAND_REFUND;
 	c->object_id = text_at(o, "id");
 	c->payment_id = id_at(o, "payment_intent");
-	c->refund.amount_minor = int_at(o, "amount", NO_AMOUNT);
+	c->refund.amount_minor = json_get_int(o, "amount", NO_AMOUNT);
 	c->refund.currency = currency_at(o);
 	if (is_type(type, "refund.failed") || is_type(status, "failed") || is_type(status, "canceled"))
 		c->refund.status = REFUND_FAILED;
@@ -121,7 +121,7 @@ static void read_dispute(struct stripe_event *e, const char *type, const struct 
 	c->kind = COMMAND_DISPUTE;
 	c->object_id = text_at(o, "id");
 	c->payment_id = id_at(o, "payment_intent");
-	c->dispute.amount_minor = int_at(o, "amount", NO_AMOUNT);
+	c->dispute.amount_minor = json_get_int(o, "amount", NO_AMOUNT);
 	c->dispute.currency = currency_at(o);
 	c->dispute.withdrawn = is_type(type, "charge.dispute.funds_withdrawn") || (closed && is_type(status, "lost"));
 	c->dispute.reinstated = is_type(type, "charge.dispute.funds_reinstated") || (closed && is_type(status, "won"));
@@ -218,7 +218,7 @@ static void read_invoice(struct stripe_event *e, const char *type, const struct 
 		c->kind = COMMAND_STATEMENT_PAID;
 		c->payment_id = stripe_invoice_intent(o);
 		c->statement_paid.invoice_id = text_at(o, "id");
-		c->statement_paid.amount_minor = int_at(o, "total", NO_AMOUNT);
+		c->statement_paid.amount_minor = json_get_int(o, "total", NO_AMOUNT);
 		c->statement_paid.currency = currency_at(o);
 	} else if (e->order[0] != '\0' && is_type(type, "invoice.payment_failed")) {
 		/* The first news of the failure; octroi's own attempts are noted where they are made. */

@@ -54,7 +54,7 @@ static int64_t discounts_of(const struct json *line)
 	int64_t sum = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		const int64_t amount = int_at(json_at(list, i), "amount", 0);
+		const int64_t amount = json_get_int(json_at(list, i), "amount", 0);
 
 		if (amount > 0 && amount < INT32_MAX && sum < INT32_MAX)
 			sum += amount;
@@ -66,7 +66,7 @@ static int64_t discounts_of(const struct json *line)
 static bool read_line(const struct json *line, const char *subscription, const char *plans, struct line *l)
 {
 	const struct json *source = line_source(line), *period = json_get(line, "period");
-	const int64_t amount = int_at(line, "amount", 0);
+	const int64_t amount = json_get_int(line, "amount", 0);
 
 	memset(l, 0, sizeof(*l));
 	if (strcmp(id_at(source, "subscription"), subscription) != 0 || amount > INT32_MAX || amount < -INT32_MAX)
@@ -151,7 +151,7 @@ static const struct line *upgrade_of(const struct lines *all, const struct line 
 
 static int64_t paid_minor(const struct stripe_event *e, const struct lines *all)
 {
-	const int64_t total = int_at(e->object, "total", 0);
+	const int64_t total = json_get_int(e->object, "total", 0);
 	int64_t sum = 0;
 
 	for (int i = 0; i < all->count; i++)

@@ -41,13 +41,6 @@ static inline const char *id_at(const struct json *record, const char *name)
 	return text_within(value, NAME_MAX_BYTES);
 }
 
-static inline int64_t int_at(const struct json *record, const char *name, int64_t otherwise)
-{
-	const struct json *value = json_get(record, name);
-
-	return value != NULL && json_type(value) == JSON_INT ? json_int(value) : otherwise;
-}
-
 /* A currency has three letters; longer ones can be no order's. */
 static inline const char *currency_at(const struct json *record)
 {
@@ -59,7 +52,7 @@ static inline const char *currency_at(const struct json *record)
 /* A time in seconds, as microseconds; 0 when it is none. */
 static inline int64_t seconds_at(const struct json *record, const char *name)
 {
-	const int64_t seconds = int_at(record, name, 0);
+	const int64_t seconds = json_get_int(record, name, 0);
 
 	return seconds > 0 && seconds <= SECONDS_MAX ? seconds * CLOCK_US_PER_SECOND : 0;
 }

@@ -26,10 +26,9 @@ void models_path(const struct models *m, const char *provider, struct buf *path)
 	buf_add_encoded(path, m->cursor);
 }
 
-static void add_listed(struct models *m, const struct json *name, const char *prefix, const char *provider)
+static void add_listed(struct models *m, const char *text, const char *prefix, const char *provider)
 {
 	const size_t length = strlen(prefix);
-	const char *text = name != NULL && json_type(name) == JSON_TEXT ? json_text(name, NULL) : "";
 	struct json_writer w;
 
 	if (strncmp(text, prefix, length) != 0 || text[length] == '\0' || strlen(text + length) >= MODELS_NAME_MAX)
@@ -50,13 +49,14 @@ static void add_listed(struct models *m, const struct json *name, const char *pr
 
 bool models_add(struct models *m, const struct json *page, const char *prefix, const char *provider)
 {
-	const struct json *list = json_get(page, "models"), *next = json_get(page, "nextCursor");
+	const struct json *list = json_get(page, "models");
+	const char *next = json_get_text(page, "nextCursor");
 
 	for (size_t i = 0; list != NULL && json_type(list) == JSON_LIST && i < json_size(list); i++)
-		add_listed(m, json_get(json_at(list, i), "model"), prefix, provider);
+		add_listed(m, json_get_text(json_at(list, i), "model"), prefix, provider);
 	m->cursor[0] = '\0';
-	if (next != NULL && json_type(next) == JSON_TEXT && strlen(json_text(next, NULL)) < sizeof(m->cursor))
-		(void)snprintf(m->cursor, sizeof(m->cursor), "%s", json_text(next, NULL));
+	if (strlen(next) < sizeof(m->cursor))
+		(void)snprintf(m->cursor, sizeof(m->cursor), "%s", next);
 	return m->cursor[0] != '\0' && ++m->pages < MODELS_PAGES_MAX;
 }
 

@@ -476,20 +476,6 @@ static void send_to_provider(struct relay *r)
 
 static void ask_octroi(struct relay *r);
 
-static const char *answer_text(const struct json *record, const char *name)
-{
-	const struct json *value = json_get(record, name);
-
-	return value != NULL && json_type(value) == JSON_TEXT ? json_text(value, NULL) : "";
-}
-
-static int64_t whole_of(const struct json *record, const char *name, int64_t fallback)
-{
-	const struct json *value = json_get(record, name);
-
-	return value != NULL && json_type(value) == JSON_INT ? json_int(value) : fallback;
-}
-
 /* The model as the client names it: without the prefix of prices.  False: octroi named another one. */
 static bool take_model(struct relay *r, const char *model)
 {
@@ -509,15 +495,16 @@ static bool take_model(struct relay *r, const char *model)
 /* Reads the hold of an answer 200.  False: it is none. */
 static bool read_hold(struct relay *r, const struct json *answer)
 {
-	const char *hold = answer_text(answer, "hold");
+	const char *hold = json_get_text(answer, "hold");
 
-	if (strcmp(answer_text(answer, "decision"), "allow") != 0 || hold[0] == '\0' || strlen(hold) >= sizeof(r->hold))
+	if (strcmp(json_get_text(answer, "decision"), "allow") != 0 || hold[0] == '\0' ||
+	    strlen(hold) >= sizeof(r->hold))
 		return false;
 	(void)snprintf(r->hold, sizeof(r->hold), "%s", hold);
-	(void)snprintf(r->source, sizeof(r->source), "%s", answer_text(answer, "source"));
-	r->reserved = whole_of(answer, "reservedMicros", 0);
-	r->balance = whole_of(answer, "balanceMicros", 0);
-	r->granted = r->want.endpoint->bounds[0] != NULL ? whole_of(answer, "maxOutputTokens", NONE) : NONE;
+	(void)snprintf(r->source, sizeof(r->source), "%s", json_get_text(answer, "source"));
+	r->reserved = json_get_int(answer, "reservedMicros", 0);
+	r->balance = json_get_int(answer, "balanceMicros", 0);
+	r->granted = r->want.endpoint->bounds[0] != NULL ? json_get_int(answer, "maxOutputTokens", NONE) : NONE;
 	return true;
 }
 
@@ -567,7 +554,7 @@ static void take_own(struct relay *r)
 /* Goes on with a hold of before: it pays for one request.  A hold that was released paid for none. */
 static void take_replayed(struct relay *r, const struct json *answer)
 {
-	const char *state = answer_text(answer, "holdState");
+	const char *state = json_get_text(answer, "holdState");
 
 	if (strcmp(state, "released") == 0 && r->in.repeat != NULL && r->repeats + 1 < REPEATS_MAX) {
 		r->hold[0] = '\0';
@@ -593,7 +580,7 @@ static void take_allowed(struct relay *r, const struct json *answer)
 		refuse_client(r, 503, "UNAVAILABLE", "octroi's answer is not understood.");
 		return;
 	}
-	if (!take_model(r, answer_text(answer, "model")) || strcmp(r->source, "platform") != 0)
+	if (!take_model(r, json_get_text(answer, "model")) || strcmp(r->source, "platform") != 0)
 		return_hold(r, "octroi's answer is not understood.");
 	else if (replayed == NULL || json_type(replayed) != JSON_BOOL)
 		return_hold(r, "octroi's answer is not understood.");
@@ -629,8 +616,8 @@ static void ask_later(struct relay *r, int status)
 /* octroi refused the request: the client's key, the meter's own one, or the account. */
 static void pass_refusal(struct relay *r, int status, const struct json *answer)
 {
-	const char *code = answer != NULL ? answer_text(answer, "error") : "";
-	const char *message = answer != NULL ? answer_text(answer, "message") : "";
+	const char *code = answer != NULL ? json_get_text(answer, "error") : "";
+	const char *message = answer != NULL ? json_get_text(answer, "message") : "";
 
 	if (strcmp(code, "METER_KEY_REFUSED") == 0) {
 		refuse_client(r, 401, "UNAUTHORIZED", "A key of octroi's meter is required.");

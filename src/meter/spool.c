@@ -321,13 +321,6 @@ static bool take_settlement_result(struct settlement *one, int64_t status)
 	return false;
 }
 
-static int64_t status_at(const struct json *results, int i)
-{
-	const struct json *status = json_get(json_at(results, (size_t)i), "status");
-
-	return status != NULL && json_type(status) == JSON_INT ? json_int(status) : 0;
-}
-
 static void batch_done(void *context, int status, const struct json *answer)
 {
 	struct batch_of_settlements *b = context;
@@ -341,7 +334,8 @@ static void batch_done(void *context, int status, const struct json *answer)
 	for (int i = 0; i < b->count; i++) {
 		struct settlement *one = b->list[i];
 		const bool was_reduced = one->reduced;
-		const bool final = results != NULL && take_settlement_result(one, status_at(results, i));
+		const bool final = results != NULL &&
+		                   take_settlement_result(one, json_get_int(json_at(results, (size_t)i), "status", 0));
 
 		one->asked = false;
 		all = all && (final || one->reduced != was_reduced);

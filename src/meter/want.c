@@ -243,8 +243,7 @@ static void refuse_unmetered(struct want *w)
 
 static void read_tier_wanted(struct want *w)
 {
-	const struct json *tier = given_member(w->document, "service_tier");
-	const char *name = tier != NULL && json_type(tier) == JSON_TEXT ? json_text(tier, NULL) : "";
+	const char *name = json_get_text(w->document, "service_tier");
 
 	if (strcmp(name, "flex") == 0)
 		w->tier = "flex";

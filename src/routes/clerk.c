@@ -57,19 +57,11 @@ static bool is_clerk_signed(struct call *c, struct signature_svix *headers)
 	return false;
 }
 
-/* The text of a member, "" when it is absent or none. */
-static const char *event_text(const struct json *record, const char *name)
-{
-	const struct json *value = json_get(record, name);
-
-	return value != NULL && json_type(value) == JSON_TEXT ? json_text(value, NULL) : "";
-}
-
 /* The primary address, if Clerk has verified it; else "". */
 static const char *verified_email(const struct json *user)
 {
 	const struct json *list = json_get(user, "email_addresses");
-	const char *primary = event_text(user, "primary_email_address_id");
+	const char *primary = json_get_text(user, "primary_email_address_id");
 	const char *address = "";
 	char normal[IDENTITY_EMAIL_MAX];
 
@@ -79,9 +71,9 @@ static const char *verified_email(const struct json *user)
 		const struct json *entry = json_at(list, i);
 		const struct json *verification = json_get(entry, "verification");
 
-		if (strcmp(event_text(entry, "id"), primary) == 0 &&
-		    strcmp(event_text(verification, "status"), "verified") == 0)
-			address = event_text(entry, "email_address");
+		if (strcmp(json_get_text(entry, "id"), primary) == 0 &&
+		    strcmp(json_get_text(verification, "status"), "verified") == 0)
+			address = json_get_text(entry, "email_address");
 	}
 	identity_email(address, normal);
 	return normal[0] != '\0' && parse_plain(address, strlen(address), EMAIL_BYTES_MAX) ? address : "";
@@ -90,7 +82,7 @@ static const char *verified_email(const struct json *user)
 /* First and last name, "" when there is none or memory is short. */
 static const char *full_name(struct call *c, const struct json *user)
 {
-	const char *first = event_text(user, "first_name"), *last = event_text(user, "last_name");
+	const char *first = json_get_text(user, "first_name"), *last = json_get_text(user, "last_name");
 	const char *name = "";
 	struct buf whole;
 
@@ -136,7 +128,7 @@ static void take_user(struct call *c, const struct json *user, const char *type,
 				.created_at_us = strtoll(headers->timestamp, NULL, 10) * CLOCK_US_PER_SECOND,
 			},
 	};
-	const char *person = event_text(user, "id");
+	const char *person = json_get_text(user, "id");
 	const char *account = account_of(c, person);
 
 	if (account == NULL) {
@@ -173,7 +165,7 @@ void webhooks_clerk(struct call *c)
 		refuse_event(c, "body", c->body == NULL ? error : NULL);
 		return;
 	}
-	type = event_text(c->body, "type");
+	type = json_get_text(c->body, "type");
 	user = json_get(c->body, "data");
 	/* Where an account is not a person (jwt_account_claim is not "sub"), a sign-up makes none. */
 	if ((strcmp(type, "user.created") != 0 && strcmp(type, "user.updated") != 0) ||

@@ -241,7 +241,7 @@ static bool says_gone(const struct stripe_call *call, enum stripe_result result)
 
 static void answer_session(struct call *c, const struct order *o, const struct json *session)
 {
-	const char *url = stripe_text(session, "url");
+	const char *url = json_get_text(session, "url");
 	struct json_writer w;
 
 	if (url[0] == '\0') { /* paid or expired since then */
@@ -265,7 +265,7 @@ static bool serve_session(struct call *c, struct order *o)
 	const bool gone = says_gone(&call, result);
 	const bool replace = gone && !known && strcmp(call.param, "customer") == 0;
 
-	noted.session_id = stripe_text(call.json, "id");
+	noted.session_id = json_get_text(call.json, "id");
 	if (gone && known)
 		answer_session(c, o, NULL);
 	else if (!replace && (result != STRIPE_OK || !stripe_id_valid(noted.session_id, "cs_")))
@@ -355,7 +355,7 @@ static void serve_portal(struct call *c, const char *customer)
 	result = stripe_send(c->stripe, &call);
 	if (result == STRIPE_OK) {
 		render_open(c, &w);
-		json_put_text(&w, "url", stripe_text(call.json, "url"));
+		json_put_text(&w, "url", json_get_text(call.json, "url"));
 		render_close(&w);
 	} else {
 		render_failure(c, result);
@@ -403,15 +403,15 @@ static void put_given(struct json_writer *w, const char *key, const char *text)
 static void put_invoice(struct json_writer *w, const struct json *invoice)
 {
 	json_open_record(w, NULL);
-	json_put_text(w, "id", stripe_text(invoice, "id"));
-	put_given(w, "number", stripe_text(invoice, "number"));
-	put_given(w, "status", stripe_text(invoice, "status"));
-	json_put_text(w, "currency", stripe_text(invoice, "currency"));
-	json_put_int(w, "amount", stripe_int(invoice, "total"));
-	json_put_int(w, "amountPaid", stripe_int(invoice, "amount_paid"));
-	put_given(w, "url", stripe_text(invoice, "hosted_invoice_url"));
-	put_given(w, "pdfUrl", stripe_text(invoice, "invoice_pdf"));
-	json_put_time(w, "createdAt", stripe_int(invoice, "created") * CLOCK_US_PER_SECOND);
+	json_put_text(w, "id", json_get_text(invoice, "id"));
+	put_given(w, "number", json_get_text(invoice, "number"));
+	put_given(w, "status", json_get_text(invoice, "status"));
+	json_put_text(w, "currency", json_get_text(invoice, "currency"));
+	json_put_int(w, "amount", json_get_int(invoice, "total", 0));
+	json_put_int(w, "amountPaid", json_get_int(invoice, "amount_paid", 0));
+	put_given(w, "url", json_get_text(invoice, "hosted_invoice_url"));
+	put_given(w, "pdfUrl", json_get_text(invoice, "invoice_pdf"));
+	json_put_time(w, "createdAt", json_get_int(invoice, "created", 0) * CLOCK_US_PER_SECOND);
 	json_close_record(w);
 }
 
@@ -426,7 +426,7 @@ static void put_invoices(struct call *c, const struct json *list)
 	json_open_list(&w, "items");
 	for (size_t i = 0; i < count; i++) {
 		put_invoice(&w, json_at(rows, i));
-		last = stripe_text(json_at(rows, i), "id");
+		last = json_get_text(json_at(rows, i), "id");
 	}
 	json_close_list(&w);
 	put_given(&w, "nextCursor", more != NULL && json_type(more) == JSON_BOOL && json_bool(more) ? last : "");

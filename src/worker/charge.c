@@ -128,9 +128,9 @@ static enum step book_payment(struct work *w, const struct json *invoice, const 
 	enum step step;
 
 	c.payment_id = payment;
-	c.statement_paid.amount_minor = stripe_int(invoice, "total");
-	c.statement_paid.currency = stripe_text(invoice, "currency");
-	c.statement_paid.invoice_id = stripe_text(invoice, "id");
+	c.statement_paid.amount_minor = json_get_int(invoice, "total", 0);
+	c.statement_paid.currency = json_get_text(invoice, "currency");
+	c.statement_paid.invoice_id = json_get_text(invoice, "id");
 	c.statement_paid.livemode = livemode != NULL && json_type(livemode) == JSON_BOOL && json_bool(livemode);
 	step = submit_note(w, &c);
 	if (step == STEP_ON && c.answer.event_state == EVENT_PARKED)
@@ -233,7 +233,7 @@ static enum stripe_result get_invoice(const struct work *w, struct stripe_call *
 
 static bool has_status(const struct json *invoice, const char *status)
 {
-	return strcmp(stripe_text(invoice, "status"), status) == 0;
+	return strcmp(json_get_text(invoice, "status"), status) == 0;
 }
 
 /* ---- the customer --------------------------------------------------------------------------------- */
@@ -283,8 +283,8 @@ static enum step find_card(struct work *w, char card[PATH_BYTES])
 	(void)snprintf(path, sizeof(path), "/v1/customers/%s", w->known.customer_id);
 	result = get_from_stripe(w, path, &call);
 	settings = json_get(call.json, "invoice_settings");
-	known = stripe_text(settings, "default_payment_method")[0] != '\0' ||
-	        stripe_text(call.json, "default_source")[0] != '\0';
+	known = json_get_text(settings, "default_payment_method")[0] != '\0' ||
+	        json_get_text(call.json, "default_source")[0] != '\0';
 	if (result != STRIPE_OK)
 		step = failed(w, &call, result);
 	stripe_call_free(&call);
@@ -298,7 +298,7 @@ static enum step find_card(struct work *w, char card[PATH_BYTES])
 	else if (rows == NULL || json_type(rows) != JSON_LIST || json_size(rows) == 0)
 		step = decline(w, NO_CARD);
 	else /* the newest comes first */
-		(void)snprintf(card, PATH_BYTES, "%s", stripe_text(json_at(rows, 0), "id"));
+		(void)snprintf(card, PATH_BYTES, "%s", json_get_text(json_at(rows, 0), "id"));
 	stripe_call_free(&call);
 	return step;
 }
@@ -309,7 +309,7 @@ static enum step note_charged_invoice(struct work *w, const struct json *invoice
 {
 	const struct json *livemode = json_get(invoice, "livemode");
 	struct command c = command_of(w, COMMAND_STATEMENT_NOTE);
-	const char *id = stripe_text(invoice, "id"), *url = stripe_text(invoice, "hosted_invoice_url");
+	const char *id = json_get_text(invoice, "id"), *url = json_get_text(invoice, "hosted_invoice_url");
 
 	if (!stripe_id_valid(id, INVOICE_PREFIX))
 		return over(w, CHARGE_LATER, "Stripe's invoice has no id");
@@ -372,8 +372,8 @@ static enum step add_invoice_line(struct work *w)
 
 static bool is_right(const struct work *w, const struct json *invoice)
 {
-	return stripe_int(invoice, "total") == w->begun.amount_minor &&
-	       strcmp(stripe_text(invoice, "currency"), w->known.currency) == 0;
+	return json_get_int(invoice, "total", 0) == w->begun.amount_minor &&
+	       strcmp(json_get_text(invoice, "currency"), w->known.currency) == 0;
 }
 
 /* Voids the invoice, so that it cannot be paid any more.  If it is paid already, books it. */
@@ -439,7 +439,7 @@ static enum step complete_charge(struct work *w, const struct json *draft)
 	enum stripe_result result;
 	enum step step;
 
-	if (stripe_int(draft, "total") != 0)
+	if (json_get_int(draft, "total", 0) != 0)
 		return is_right(w, draft) ? finalize(w) : refuse_invoice(w, draft);
 	step = add_invoice_line(w);
 	if (step != STEP_ON)

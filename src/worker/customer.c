@@ -21,7 +21,7 @@ enum stripe_result customer_make(const struct stripe *s, const struct customer *
 	stripe_begin(&call, "/v1/customers", key, deadline_us);
 	stripe_put(&call, "metadata[user_id]", c->account_id);
 	result = stripe_send(s, &call);
-	(void)snprintf(made, CUSTOMER_ID_MAX, "%s", stripe_text(call.json, "id"));
+	(void)snprintf(made, CUSTOMER_ID_MAX, "%s", json_get_text(call.json, "id"));
 	if (result == STRIPE_OK && !stripe_id_valid(made, PREFIX))
 		result = STRIPE_UNAVAILABLE;
 	stripe_call_free(&call);

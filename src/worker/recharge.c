@@ -107,11 +107,11 @@ static enum stage book_intent(struct recharging *w, const struct json *intent, e
 	struct command c = recharge_command(w, COMMAND_PAYMENT);
 	enum stage stage;
 
-	c.payment_id = stripe_text(intent, "id");
+	c.payment_id = json_get_text(intent, "id");
 	c.payment.state = state;
-	c.payment.amount_minor = stripe_int(intent, "amount_received");
-	c.payment.currency = stripe_text(intent, "currency");
-	c.payment.customer_id = stripe_text(intent, "customer");
+	c.payment.amount_minor = json_get_int(intent, "amount_received", 0);
+	c.payment.currency = json_get_text(intent, "currency");
+	c.payment.customer_id = json_get_text(intent, "customer");
 	c.payment.session_id = "";
 	c.payment.livemode = livemode != NULL && json_type(livemode) == JSON_BOOL && json_bool(livemode);
 	c.payment.named = true;
@@ -128,7 +128,7 @@ static enum stage book_intent(struct recharging *w, const struct json *intent, e
 
 static bool intent_is(const struct json *intent, const char *status)
 {
-	return strcmp(stripe_text(intent, "status"), status) == 0;
+	return strcmp(json_get_text(intent, "status"), status) == 0;
 }
 
 static const char *first_given(const char *a, const char *b, const char *c)
@@ -152,7 +152,7 @@ static enum stage take_intent(struct recharging *w, const struct json *intent)
 	}
 	if (intent_is(intent, "requires_action") || intent_is(intent, "requires_confirmation"))
 		return end_order(w, ACTION_NEEDED, false);
-	return end_order(w, first_given(stripe_text(error, "decline_code"), stripe_text(error, "code"), DECLINED),
+	return end_order(w, first_given(json_get_text(error, "decline_code"), json_get_text(error, "code"), DECLINED),
 	                 false);
 }
 
@@ -204,15 +204,15 @@ static enum stage choose_card(struct recharging *w, const struct json *cards)
 	enum stripe_result result;
 	const char *chosen;
 
-	(void)snprintf(w->card, sizeof(w->card), "%s", stripe_text(json_at(cards, 0), "id"));
+	(void)snprintf(w->card, sizeof(w->card), "%s", json_get_text(json_at(cards, 0), "id"));
 	if (list_size(cards) == 1)
 		return STAGE_ON;
 	(void)snprintf(path, sizeof(path), "/v1/customers/%s", w->known.customer_id);
 	stripe_begin(&call, path, NULL, w->deadline_us);
 	result = ask_payment(w, path, &call);
-	chosen = stripe_text(json_get(call.json, "invoice_settings"), "default_payment_method");
+	chosen = json_get_text(json_get(call.json, "invoice_settings"), "default_payment_method");
 	for (size_t i = 0; i < list_size(cards); i++)
-		if (strcmp(stripe_text(json_at(cards, i), "id"), chosen) == 0)
+		if (strcmp(json_get_text(json_at(cards, i), "id"), chosen) == 0)
 			(void)snprintf(w->card, sizeof(w->card), "%s", chosen);
 	stripe_call_free(&call);
 	return result == STRIPE_OK ? STAGE_ON
@@ -305,10 +305,10 @@ static enum stage look_through(struct recharging *w, const struct json *page, ch
 	for (size_t i = 0; i < list_size(rows); i++) {
 		const struct json *intent = json_at(rows, i);
 
-		if (strcmp(stripe_text(json_get(intent, "metadata"), "topup_id"), w->id) == 0)
+		if (strcmp(json_get_text(json_get(intent, "metadata"), "topup_id"), w->id) == 0)
 			return take_intent(w, intent);
 		if (i + 1 == list_size(rows) && more != NULL && json_type(more) == JSON_BOOL && json_bool(more))
-			(void)snprintf(last, CARD_MAX, "%s", stripe_text(intent, "id"));
+			(void)snprintf(last, CARD_MAX, "%s", json_get_text(intent, "id"));
 	}
 	return STAGE_ON;
 }

@@ -216,9 +216,9 @@ static void ask_stripe(bool get, const char *const value[VALUES])
 	} else {
 		check_form(server.form, value);
 	}
-	if (call.json != NULL && stripe_id_valid(stripe_text(call.json, "id"), "cus_"))
-		MUST(is_printable(stripe_text(call.json, "id")) &&
-		     strpbrk(stripe_text(call.json, "id"), "/?#%. ") == NULL);
+	if (call.json != NULL && stripe_id_valid(json_get_text(call.json, "id"), "cus_"))
+		MUST(is_printable(json_get_text(call.json, "id")) &&
+		     strpbrk(json_get_text(call.json, "id"), "/?#%. ") == NULL);
 	stripe_call_free(&call);
 }
 
@@ -245,7 +245,7 @@ static void ask_provider(enum probe_provider provider)
 
 static bool says(const struct json *key, const char *name, const char *wanted)
 {
-	return strcmp(stripe_text(key, name), wanted) == 0;
+	return strcmp(json_get_text(key, name), wanted) == 0;
 }
 
 static void ask_issuer(bool rsa, const char *kid)

@@ -141,11 +141,11 @@ static bool has_recharges(struct doctor *D)
 
 static bool is_ours(const struct json *endpoint)
 {
-	const char *url = stripe_text(endpoint, "url");
+	const char *url = json_get_text(endpoint, "url");
 	const size_t length = strlen(url), route = strlen(ROUTE);
 
 	return length > route && strcmp(url + length - route, ROUTE) == 0 &&
-	       strcmp(stripe_text(endpoint, "status"), "enabled") == 0;
+	       strcmp(json_get_text(endpoint, "status"), "enabled") == 0;
 }
 
 static bool hears(const struct json *endpoint, const char *type)
