@@ -580,9 +580,8 @@ static void take_allowed(struct relay *r, const struct json *answer)
 		refuse_client(r, 503, "UNAVAILABLE", "octroi's answer is not understood.");
 		return;
 	}
-	if (!take_model(r, json_get_text(answer, "model")) || strcmp(r->source, "platform") != 0)
-		return_hold(r, "octroi's answer is not understood.");
-	else if (replayed == NULL || json_type(replayed) != JSON_BOOL)
+	if (!take_model(r, json_get_text(answer, "model")) || strcmp(r->source, "platform") != 0 || replayed == NULL ||
+	    json_type(replayed) != JSON_BOOL)
 		return_hold(r, "octroi's answer is not understood.");
 	else if (json_bool(replayed))
 		take_replayed(r, answer);

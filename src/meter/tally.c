@@ -121,72 +121,81 @@ static struct json *read_back(const struct buf *text)
 	return text->length > 0 ? json_parse(text->data, text->length, false, error) : NULL;
 }
 
-/* Writes the usage: the members of the beginning, replaced by later ones.  output: the estimate, or -1 for none. */
-static void put_usage(const struct tally *t, int64_t output, struct json_writer *w)
+/* The texts that were kept, as documents; NULL for none. */
+struct kept {
+	struct json *begun, *usage;
+	bool readable; /* a usage that is no JSON, or was cut, is none */
+};
+
+static struct kept read_kept(const struct tally *t)
 {
-	struct json *begun = read_back(&t->begun), *usage = read_back(&t->usage);
-	struct merging m = {.w = w, .later = usage, .output = output};
+	struct kept k = {.begun = read_back(&t->begun), .usage = read_back(&t->usage)};
+
+	k.readable = !t->overflowed && (t->begun.length == 0 || k.begun != NULL) &&
+	             (t->usage.length == 0 || k.usage != NULL);
+	return k;
+}
+
+static void free_kept(struct kept *k)
+{
+	json_free(k->begun);
+	json_free(k->usage);
+}
+
+/* Writes the usage: the members of the beginning, replaced by later ones.  output: the estimate, or -1 for none. */
+static void put_usage(const struct tally *t, const struct kept *k, int64_t output, struct json_writer *w)
+{
+	struct merging m = {.w = w, .later = k->usage, .output = output};
 
 	buf_init(&m.value, TALLY_SETTLEMENT_MAX);
 	json_open_record(w, "usage");
-	if (begun != NULL)
-		(void)json_each(begun, put_used_member, &m);
+	if (k->begun != NULL)
+		(void)json_each(k->begun, put_used_member, &m);
 	m.later = NULL;
 	m.output = NONE;
-	if (usage != NULL)
-		(void)json_each(usage, put_used_member, &m);
+	if (k->usage != NULL)
+		(void)json_each(k->usage, put_used_member, &m);
 	if (output >= 0)
 		json_put_int(w, "output_tokens", output);
 	if (t->tier[0] != '\0' && !m.tier)
 		json_put_text(w, "service_tier", t->tier);
 	json_close_record(w);
 	buf_free(&m.value);
-	json_free(begun);
-	json_free(usage);
-}
-
-/* Both texts that were kept can be read again.  A usage that is no JSON, or was cut, is none. */
-static bool is_readable(const struct tally *t)
-{
-	struct json *begun = read_back(&t->begun), *usage = read_back(&t->usage);
-	const bool readable = (t->begun.length == 0 || begun != NULL) && (t->usage.length == 0 || usage != NULL);
-
-	json_free(begun);
-	json_free(usage);
-	return readable && !t->overflowed;
 }
 
 /* ---- the settlement -------------------------------------------------------------------------- */
 
-static void put_used(const struct tally *t, const struct tally_facts *f, struct json_writer *w)
+static void put_used(const struct tally *t, const struct kept *k, const struct tally_facts *f, struct json_writer *w)
 {
 	const int64_t output = tally_estimate(t, f->bytes_per_token, f->cap);
 
-	if (!is_readable(t))
+	if (!k->readable)
 		return;
 	if (t->usage.length > 0)
-		put_usage(t, NONE, w);
+		put_usage(t, k, NONE, w);
 	else if (t->begun.length > 0 || (f->estimate && output > 0))
-		put_usage(t, output, w);
+		put_usage(t, k, output, w);
 	else if (f->estimate) /* an output of 0 alone would count nothing, and so charge the reservation */
 		json_put_int(w, "inputTokens", f->input_tokens);
 }
 
 void tally_settlement(const struct tally *t, const struct tally_facts *f, struct buf *out)
 {
+	struct kept k = read_kept(t);
 	struct json_writer w;
 
 	json_writer_init(&w, out);
 	json_open_record(&w, NULL);
 	json_put_text(&w, "hold", f->hold);
 	if (f->outcome != TALLY_FAILED) {
-		put_used(t, f, &w);
+		put_used(t, &k, f, &w);
 		if (f->counts != NULL && t->usage.length == 0)
 			json_put_raw(&w, "counts", f->counts, strlen(f->counts));
 	}
 	if (f->outcome == TALLY_FAILED)
 		json_put_text(&w, "outcome", "failed");
-	else if (f->outcome == TALLY_PARTIAL || (t->usage.length == 0 && f->counts == NULL) || !is_readable(t))
+	else if (f->outcome == TALLY_PARTIAL || (t->usage.length == 0 && f->counts == NULL) || !k.readable)
 		json_put_text(&w, "outcome", "partial");
 	json_close_record(&w);
+	free_kept(&k);
 }
