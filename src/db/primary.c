@@ -169,8 +169,7 @@ static int choose_server(const struct primary_server *servers, int count, enum p
 	return -1;
 }
 
-/* The reason that says most: that of a server which could be written to, but for the epoch. */
-static enum primary_verdict worst_verdict(const enum primary_verdict *verdicts, int count)
+enum primary_verdict primary_worst(const enum primary_verdict *verdicts, int count)
 {
 	enum primary_verdict why = PRIMARY_SILENT;
 
@@ -196,7 +195,7 @@ void primary_choose(const struct primary_server *servers, int count, bool untake
 	/* A server that is only slow keeps its connections until another one is the primary. */
 	if (chosen < 0 && primary.chosen >= 0 && primary.chosen < count && verdicts[primary.chosen] == PRIMARY_SILENT)
 		chosen = primary.chosen;
-	why = chosen >= 0 ? PRIMARY_PRIMARY : worst_verdict(verdicts, count);
+	why = chosen >= 0 ? PRIMARY_PRIMARY : primary_worst(verdicts, count);
 	moved = chosen != primary.chosen || why != primary.why;
 	if (chosen != primary.chosen)
 		__atomic_fetch_add(&primary.moves, 1, __ATOMIC_RELAXED);

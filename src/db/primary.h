@@ -54,7 +54,10 @@ void primary_choose(const struct primary_server *servers, int count, bool untake
 /* Judges the server that a batch is about to change, and notes what was heard. */
 enum primary_verdict primary_check(const struct primary_server *server);
 
-/* The place of the chosen host in the list; -1: none, and *why is the verdict on the first. */
+/* The verdict that says most: that of a server which could be written to, but for the epoch. */
+enum primary_verdict primary_worst(const enum primary_verdict *verdicts, int count);
+
+/* The place of the chosen host in the list; -1: none, and *why is the worst verdict. */
 int primary_chosen(enum primary_verdict *why);
 /* Counts the changes of the choice.  A connection from before the last one leads to the wrong server. */
 int64_t primary_moves(void);

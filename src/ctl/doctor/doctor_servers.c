@@ -39,13 +39,10 @@ static const char *advise(enum primary_verdict verdict)
 	}
 }
 
-/* The worst verdict is the one that keeps octroi from writing. */
 static void say_no_primary(struct doctor *D, const struct hosts_seen *seen)
 {
-	enum primary_verdict why = PRIMARY_SILENT;
+	const enum primary_verdict why = primary_worst(seen->verdicts, seen->count);
 
-	for (int i = 0; i < seen->count; i++)
-		why = seen->verdicts[i] > why ? seen->verdicts[i] : why;
 	doctor_say(D, "primary", DOCTOR_PROBLEM, advise(why), "octroi writes nowhere: %s", primary_sentence(why));
 }
 
