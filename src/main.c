@@ -75,15 +75,6 @@ static int complain_start(const char *what, const char *why)
 
 /* ---- the parts ------------------------------------------------------------------------------------ */
 
-static enum log_level level_of(const char *name)
-{
-	if (strcmp(name, "error") == 0)
-		return LOG_LEVEL_ERROR;
-	if (strcmp(name, "warning") == 0)
-		return LOG_LEVEL_WARNING;
-	return strcmp(name, "debug") == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
-}
-
 static int look_out(struct threads *t, int thread, void *context)
 {
 	struct hosts_seen seen;
@@ -383,7 +374,7 @@ static int run_configured(struct program *p)
 {
 	int status = EXIT_FAILURE;
 
-	if (log_open(p->config.log, level_of(p->config.log_level)) < 0) {
+	if (log_open(p->config.log, log_level_named(p->config.log_level)) < 0) {
 		(void)complain_start(p->config.log, strerror(errno));
 		return EXIT_FAILURE;
 	}
@@ -398,7 +389,7 @@ static int run_configured(struct program *p)
 /* Loads the configuration, and complains of its mistakes. */
 static int configure(struct program *p, const char *path)
 {
-	char error[CONFIG_ERROR_MAX];
+	char error[CONF_ERROR_MAX];
 	struct db_options options;
 	const char *wrong;
 

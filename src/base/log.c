@@ -116,9 +116,18 @@ static void line_number(struct line *l, int64_t number)
 	line_put(l, digits, (size_t)length, LOG_LINE_MAX - LOG_TAIL);
 }
 
+static const char *const level_names[] = {"error", "warning", "info", "debug"};
+
+enum log_level log_level_named(const char *name)
+{
+	for (size_t i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++)
+		if (strcmp(level_names[i], name) == 0)
+			return (enum log_level)i;
+	UNREACHABLE("the configuration knows the levels");
+}
+
 static void line_start(struct line *l, enum log_level level, const char *event)
 {
-	static const char *const names[] = {"error", "warning", "info", "debug"};
 	char time[CLOCK_RFC3339_MAX];
 
 	l->length = 0;
@@ -127,7 +136,7 @@ static void line_start(struct line *l, enum log_level level, const char *event)
 	line_put(l, "time=", 5, LOG_LINE_MAX);
 	line_put(l, time, strlen(time), LOG_LINE_MAX);
 	line_put(l, " level=", 7, LOG_LINE_MAX);
-	line_put(l, names[level], strlen(names[level]), LOG_LINE_MAX);
+	line_put(l, level_names[level], strlen(level_names[level]), LOG_LINE_MAX);
 	line_put(l, " event=", 7, LOG_LINE_MAX);
 	line_name(l, event);
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_level log_level_named(const char *name); /* error, warning, info or debug */
 
 #define LOG_EVENT_FIELDS_MAX 24
 

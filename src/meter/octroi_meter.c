@@ -168,23 +168,13 @@ static int serve_meter(struct meter *m, const char *sandbox)
 	return EXIT_SUCCESS;
 }
 
-static enum log_level level_named(const char *name)
-{
-	static const char *const names[] = {"error", "warning", "info", "debug"};
-	int level = 0;
-
-	while (strcmp(names[level], name) != 0)
-		level++;
-	return (enum log_level)level;
-}
-
 /* Opens files and sockets, which the sandbox forbids afterwards. */
 static int run_meter(struct meter *m)
 {
 	const char *sandbox = "off", *why;
 	int flags, status = EXIT_FAILURE;
 
-	if (log_open(m->config.log, level_named(m->config.log_level)) < 0) {
+	if (log_open(m->config.log, log_level_named(m->config.log_level)) < 0) {
 		(void)complain_meter(m->config.log, strerror(errno));
 		return EXIT_FAILURE;
 	}
