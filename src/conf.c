@@ -379,6 +379,7 @@ static int value_set(struct conf_loading *g, void *values, const struct conf_key
 	}
 	UNREACHABLE("every type is in the switch");
 }
+
 void conf_check_choice(struct conf_loading *g, const char *name, const char *const *words, const char *value)
 {
 	char list[LIST_MAX] = "";
@@ -423,6 +424,7 @@ bool conf_is_address(const char *text)
 	return *text == '\0' || strncmp(text, "unix:/", 6) == 0 || strncmp(text, "127.0.0.1:", 10) == 0 ||
 	       strncmp(text, "[::1]:", 6) == 0;
 }
+
 /* The member beside a secret: the path of its file. */
 static char **file_of(const void *values, const struct conf_key *key)
 {
@@ -488,6 +490,7 @@ static bool is_complete(const struct conf_program *p, const void *values)
 			return false;
 	return true;
 }
+
 int conf_load(const struct conf_program *p, void *values, const char *path, char error[CONF_ERROR_MAX])
 {
 	struct conf_loading *g = calloc(1, sizeof(*g));
@@ -544,6 +547,7 @@ void conf_free(const struct conf_program *p, void *values)
 	free(*path_member(p, values));
 	*path_member(p, values) = NULL;
 }
+
 void conf_each(const struct conf_program *p, const void *values,
                void (*visit)(void *context, const char *name, const char *value), void *context)
 {

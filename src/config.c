@@ -32,6 +32,7 @@ static const struct choice {
 #include "config_choices.def"
 #undef CHOICE
 };
+
 /* A key that moves money: no Stripe of tests or of the demo may take its place. */
 static bool is_live_key(const char *key)
 {
@@ -217,7 +218,7 @@ static const struct conf_program program = {
 	.check = check_values,
 };
 
-int config_load(struct config *c, const char *path, char error[CONFIG_ERROR_MAX])
+int config_load(struct config *c, const char *path, char error[CONF_ERROR_MAX])
 {
 	return conf_load(&program, c, path, error);
 }

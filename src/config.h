@@ -18,11 +18,8 @@ struct config {
 	char *path; /* of the file that was read, "" when none */
 };
 
-#define CONFIG_ERROR_MAX CONF_ERROR_MAX
-#define CONFIG_MISTAKES_MAX CONF_MISTAKES_MAX
-
 /* As conf_load.  path NULL: $OCTROI_CONF, else /etc/octroi/octroi.conf if it exists. */
-int config_load(struct config *c, const char *path, char error[CONFIG_ERROR_MAX]);
+int config_load(struct config *c, const char *path, char error[CONF_ERROR_MAX]);
 void config_free(struct config *c);
 
 #define CONFIG_URL_MAX 272

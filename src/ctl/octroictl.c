@@ -101,7 +101,7 @@ static bool is_unread(void)
 static int run_command(const struct row *row, const struct globals *g, int argc, char **argv)
 {
 	struct config config = {0};
-	char error[CONFIG_ERROR_MAX];
+	char error[CONF_ERROR_MAX];
 	struct ctl c = {.config = &config,
 	                .conf = g->conf,
 	                .command = row->words,

@@ -14,7 +14,7 @@
 static int load(struct config *c, const void *bytes, size_t length)
 {
 	const int file = memfd_create("octroi.conf", 0);
-	char path[64], error[CONFIG_ERROR_MAX] = "";
+	char path[64], error[CONF_ERROR_MAX] = "";
 	int result;
 
 	MUST(file >= 0 && write(file, bytes, length) == (ssize_t)length);

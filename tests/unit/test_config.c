@@ -6,7 +6,7 @@
 
 static char directory[] = "/tmp/octroi-test-config-XXXXXX";
 static char path[sizeof(directory) + 16], secret_path[sizeof(directory) + 16];
-static char error[CONFIG_ERROR_MAX];
+static char error[CONF_ERROR_MAX];
 
 static const char *const variables[] = {
 	"OCTROI_CONF",        "OCTROI_LISTEN",       "OCTROI_THREADS",          "OCTROI_MARGIN",
@@ -189,7 +189,7 @@ static void test_many_mistakes(void **state)
 	config_free(&c);
 	for (const char *at = error; *at != '\0'; at++)
 		lines += *at == '\n';
-	assert_int_equal(lines, CONFIG_MISTAKES_MAX);
+	assert_int_equal(lines, CONF_MISTAKES_MAX);
 	assert_non_null(strstr(error, "\nand 80 more"));
 }
 

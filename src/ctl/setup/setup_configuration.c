@@ -71,7 +71,7 @@ static int set_values(const struct setup *S, struct buf *text)
 /* Loads the text as a configuration, before any file is changed; CTL_OK, or CTL_FAILED, explained. */
 static int load_text(struct setup *S, const struct buf *text)
 {
-	char path[64], error[CONFIG_ERROR_MAX];
+	char path[64], error[CONF_ERROR_MAX];
 	const int fd = memfd_create("octroi.conf", MFD_CLOEXEC);
 	int result = CTL_OK;
 
@@ -92,7 +92,7 @@ done:
 
 int setup_configuration_reload(struct setup *S)
 {
-	char error[CONFIG_ERROR_MAX];
+	char error[CONF_ERROR_MAX];
 
 	ctl_close(S->ctl);
 	config_free(&S->config);
