@@ -1,8 +1,8 @@
 """Scenes of graces: while octroi is away a request goes out only where a grace covers it, and then it is counted and booked.
 
 The tests of each language import them, and give fixtures: any_graced, a way of calling the client; graced, which plays
-worlds: graced(mode, {name: (url, provider, spool, seconds)}) is the report of each; o, an Octroi with GRACE_SETTINGS;
-client, the Driver of spool_scenes with graces.
+worlds: graced(mode, {name: (url, provider, spool, seconds)}) is the report of each; client, the Driver of spool_scenes
+with graces.
 """
 
 import concurrent.futures
@@ -17,6 +17,7 @@ import pytest
 import faults as f
 import guard
 from fault_scenes import SETTLED, Story, check, patience, seen_of
+from octroi import Octroi
 from spool_scenes import used_by
 
 FUNDS = 1_000_000_000
@@ -28,6 +29,12 @@ OUTAGES = ("refusing", "hanging", "slow", "closing", "resetting", "half an answe
            "wrong certificate", "502", "503", "504")
 STRANGE = ("a half header", "no HTTP", "endless")  # a client may take these for an answer
 GIVEN = {"serial": 1, "limitMicros": 50_000, "bookedMicros": 0, "endsAt": 2_000_000_000, "seconds": 3600, "signature": "A" * 43}
+
+
+@pytest.fixture(scope="module")
+def o():
+    with Octroi("nginx", settings=GRACE_SETTINGS) as o:
+        yield o
 
 
 def lines_of(spool):

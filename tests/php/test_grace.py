@@ -5,8 +5,6 @@ import concurrent.futures
 import pytest
 
 from grace_scenes import *  # noqa: F403  the tests
-from grace_scenes import GRACE_SETTINGS
-from octroi import Octroi
 from test_faults import guard as play
 from test_killed import Php
 
@@ -32,12 +30,6 @@ def graced():
 @pytest.fixture(params=MODES)
 def any_graced(request):
     return request.param
-
-
-@pytest.fixture(scope="module")
-def o():
-    with Octroi("nginx", settings=GRACE_SETTINGS) as o:
-        yield o
 
 
 @pytest.fixture

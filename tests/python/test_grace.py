@@ -7,8 +7,6 @@ import pytest
 
 import pythons
 from grace_scenes import *  # noqa: F403  the tests
-from grace_scenes import GRACE_SETTINGS
-from octroi import Octroi
 from test_faults import guard as play
 from test_killed import Python
 
@@ -30,12 +28,6 @@ def graced():
 @pytest.fixture(params=MODES)
 def any_graced(request):
     return request.param
-
-
-@pytest.fixture(scope="module")
-def o():
-    with Octroi("nginx", settings=GRACE_SETTINGS) as o:
-        yield o
 
 
 @pytest.fixture(params=("sync", "async"))

@@ -9,8 +9,8 @@ import urllib.request
 
 import pytest
 from octroi import free_port, wait_until
-from test_billing import clean, use
-from test_elements import ELEMENTS
+from test_billing import clean
+from test_elements import ELEMENTS, account  # noqa: F401  the fixture
 
 HERE = pathlib.Path(__file__).resolve().parent
 # The shortest life that a token may have.
@@ -52,17 +52,6 @@ def application(o, account, home, ttl=900):
             stack.callback(process.terminate)
         wait_until(lambda: answers(f"http://127.0.0.1:{port}/token.php"), 15, "the application")
         yield f"http://127.0.0.1:{port}"
-
-
-@pytest.fixture(scope="module")
-def account(nginx):
-    account = nginx.account(funds_micros=12_000_000)
-    put = nginx.call("PUT", f"/api/accounts/{account}/members/ann", {"role": "member", "limitMicros": 3_000_000}, key="app")
-    assert put.status == 200, put
-    put = nginx.call("PUT", f"/api/credits/settings?account={account}", {"dailyLimitMicros": 20_000_000}, key="app")
-    assert put.status == 200, put
-    use(nginx, account, 3)
-    return account
 
 
 @pytest.fixture(scope="module")
