@@ -179,17 +179,17 @@ def certificate(path, name="127.0.0.1"):
 
 
 def refused_port():
-    """A port that answers nobody."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A bound socket that does not listen: its port answers nobody, and no other server gets it meanwhile."""
+    refusing = socket.socket()
+    refusing.bind(("127.0.0.1", 0))
+    return refusing
 
 
 class Faults:
     """Servers by fault, and a provider."""
 
     def __init__(self, directory):
-        self.directory, self.servers, self.asked = directory, {}, []
+        self.directory, self.servers, self.asked, self.refusing = directory, {}, [], []
         self.provider = Server(self._provide)
         self.good = Server(hold())
 
@@ -199,7 +199,8 @@ class Faults:
 
     def url(self, fault):
         if FAULTS[fault] is None:
-            return f"http://127.0.0.1:{refused_port()}"
+            self.refusing.append(refused_port())
+            return f"http://127.0.0.1:{self.refusing[-1].getsockname()[1]}"
         server = self.servers[fault] = Server(FAULTS[fault])
         server.good = self.good.url
         if FAULTS[fault] == "tls":
@@ -212,6 +213,8 @@ class Faults:
     def __exit__(self, *_):
         for server in (self.provider, self.good, *self.servers.values()):
             server.stop()
+        for refusing in self.refusing:
+            refusing.close()
 
 
 def wait(condition, seconds=10):

@@ -187,7 +187,7 @@ def test_line_behind_half_a_line(o, client, tmp_path):
     """A killed writer, or a full disk, leaves a part of a line; the next settlement is not lost with it."""
     account = o.account(funds_micros=FUNDS)
     spool = tmp_path / "spool"
-    with client.spender(o, spool, account, 1) as spender:
+    with client.spender(o, spool, account, 2) as spender:  # at its end it would try to send, and move the file
         spender.go_on()
         spender.line()
         spool.write_text('{"at":2000000000,"settlement":{"hold":"h')
