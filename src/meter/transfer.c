@@ -14,6 +14,8 @@
 #define CONNECTIONS_KEPT 256L
 /* libcurl repeats a request on a kept connection that turns out to be closed.  A short idle time makes that rare. */
 #define IDLE_SECONDS_MAX 30L
+/* The least that libcurl takes.  libcurl 8 keeps this buffer for as long as the transfer, 64 KiB unless told. */
+#define UPLOAD_BUFFER_BYTES 16384L
 
 struct transfers {
 	struct loop *loop;
@@ -218,6 +220,7 @@ static bool set_request(struct transfer *t)
 	return set_way(curl, o) && set_calls(t) &&
 	       curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_ms) == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)o->whole_ms) == CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_BYTES) == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, o->method) == CURLE_OK &&
 	       (o->body == NULL ||
 	        (curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)o->body_length) == CURLE_OK &&
