@@ -28,8 +28,9 @@ OWN_RELEASE = re.search(r"^VERSION_CODENAME=(\w+)$", pathlib.Path("/etc/os-relea
 SERVERS = {"nginx": "nginx", "apache": "apache2"}  # the names of their packages
 EXPOSURE_MAX = 1.5
 UNITS = ("octroi.service", "octroi.socket", "octroi-internal.socket")
+METER_UNITS = ("octroi-meter.service", "octroi-meter.socket")
 # Files that any installation changes, in the package manager's own books and in logs.
-VOLATILE = ("var/lib/dpkg", "var/lib/apt", "var/cache", "var/log", "run", "proc", "sys", "dev", "tmp", "srv/octroi.deb")
+VOLATILE = ("var/lib/dpkg", "var/lib/apt", "var/cache", "var/log", "run", "proc", "sys", "dev", "tmp", "srv")
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
                "DEBIAN_FRONTEND": "noninteractive", "HOME": "/root"}
 
@@ -93,7 +94,7 @@ def unattended(line):
 
 @pytest.fixture(scope="module")
 def built(release):
-    """The release's own package, made by the words of docs/install.md on a bare system."""
+    """The release's own packages of octroi and octroi-meter, made by the words of docs/install.md on a bare system."""
     builder = WORK / f"builder-{release}"
     shutil.rmtree(builder, ignore_errors=True)
     run("cp", "-a", base(release), builder)
@@ -106,9 +107,11 @@ def built(release):
         inside(builder, "sh", "-c", f"cd /srv/octroi && {unattended(line)}")
         used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - used
         print(f"{release}: {line}: {time.monotonic() - started:.0f} s, of the processor {used:.0f} s")
-    [made_there] = (builder / "srv/octroi/build").glob("octroi_*.deb")
-    kept = WORK / f"{release}-{made_there.name}"
-    shutil.copy(made_there, kept)
+    kept = []
+    for name in ("octroi", "octroi-meter"):
+        [made_there] = (builder / "srv/octroi/build").glob(f"{name}_*.deb")
+        kept.append(WORK / f"{release}-{made_there.name}")
+        shutil.copy(made_there, kept[-1])
     shutil.rmtree(builder)
     return kept
 
@@ -214,7 +217,8 @@ def root(release, built):
     root = WORK / "root"
     shutil.rmtree(root, ignore_errors=True)
     run("cp", "-a", base(release), root)
-    shutil.copy(built, root / "srv/octroi.deb")
+    for file, name in zip(built, ("octroi", "octroi-meter")):
+        shutil.copy(file, root / f"srv/{name}.deb")
     depends = inside(root, "dpkg-deb", "--field", "/srv/octroi.deb", "Depends").strip()
     inside(root, "apt-get", "update")
     inside(root, "apt-get", "satisfy", "-y", "--no-install-recommends", depends)
@@ -312,6 +316,66 @@ def test_purge_leaves_nothing_but_the_database_and_says_so(life):
     assert "DROP DATABASE octroi" in said["purge"]
 
 
+# ---- octroi-meter ----------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def meter_life(root, life):
+    """octroi-meter's life beside octroi, which is purged first, then again with the meter's spool not empty."""
+    assert life
+    packages = ["/srv/octroi.deb", "/srv/octroi-meter.deb"]
+    depends = inside(root, "dpkg-deb", "--field", packages[1], "Depends").strip()
+    inside(root, "apt-get", "satisfy", "-y", "--no-install-recommends", depends)
+    said, files = {}, {"before": snapshot(root)}
+    said["install"] = inside(root, "apt-get", "install", "-y", "--no-install-recommends", *packages)
+    files["install"] = snapshot(root)
+    said["verify"] = inside(root, "systemd-analyze", "verify", "--man=no", *METER_UNITS)
+    said["security"] = inside(root, "systemd-analyze", "security", "--no-pager", "--offline=true", METER_UNITS[0])
+    said["test"] = inside(root, "octroi-meter", "-t", expected=1)
+    inside(root, "sh", "-c", "echo a-key >/etc/octroi/meter/octroi_key && chgrp octroi-meter /etc/octroi/meter/octroi_key && "
+                             "chmod 0640 /etc/octroi/meter/octroi_key")
+    said["with key"] = inside(root, "octroi-meter", "-t")
+    inside(root, "dpkg", "-P", "octroi")
+    files["alone"] = snapshot(root)
+    inside(root, "dpkg", "-P", "octroi-meter")
+    files["purge"] = snapshot(root)
+    inside(root, "apt-get", "install", "-y", "--no-install-recommends", packages[1])
+    inside(root, "sh", "-c", "mkdir -p /var/lib/octroi-meter && echo 1 >/var/lib/octroi-meter/spool")
+    inside(root, "dpkg", "-P", "octroi-meter")
+    files["owed"] = snapshot(root)
+    return said, files
+
+
+def test_meter_is_installed_and_not_started(meter_life):
+    said, files = meter_life
+    assert not [path for path in files["install"] if re.match(r"etc/systemd/system/.*octroi", path)]
+    mode, uid, gid, _ = files["install"]["etc/octroi/octroi-meter.conf"]
+    assert mode == "-rw-r-----" and uid == 0 and gid != 0
+    assert files["install"]["etc/octroi/meter"][:3] == ("drwxr-x---", 0, gid)
+    assert "octroi_key" in said["test"] and "the configuration is good" in said["with key"]
+
+
+def test_units_of_the_meter_are_right(meter_life):
+    said, _ = meter_life
+    assert said["verify"] == ""
+    exposure = float(re.search(r"Overall exposure level for octroi-meter\.service: ([\d.]+)", said["security"])[1])
+    print(f"exposure {exposure}")
+    assert exposure <= EXPOSURE_MAX
+
+
+def test_purge_of_octroi_leaves_the_meter(meter_life):
+    _, files = meter_life
+    own = [path for path in files["install"] if "octroi-meter" in path or path.startswith("etc/octroi/meter")]
+    assert own and {path: files["install"][path] for path in own} == {path: files["alone"].get(path) for path in own}
+    assert not [path for path in files["alone"] if path.startswith("etc/octroi/") and "meter" not in path]
+
+
+def test_purge_of_the_meter_leaves_what_is_owed_alone(meter_life):
+    _, files = meter_life
+    assert differences(files["before"], files["purge"]) == {}
+    left = [path for path in differences(files["before"], files["owed"]) if files["owed"].get(path)]
+    assert sorted(left) == ["var/lib/octroi-meter", "var/lib/octroi-meter/spool"]
+
+
 # ---- the words of docs/install.md ------------------------------------------------------------------------
 
 class Booted:
@@ -376,7 +440,7 @@ def booted(release, built, request):
     run("cp", "-a", base(release), guest)
     inside(guest, "apt-get", "update")
     (guest / "srv/build").mkdir()
-    shutil.copy(built, guest / "srv/build" / built.name.removeprefix(f"{release}-"))
+    shutil.copy(built[0], guest / "srv/build" / built[0].name.removeprefix(f"{release}-"))
     shutil.copy(TOP / "demo/prices.json", guest / "srv")
     shutil.copy(TOP / "tests/fake_stripe.py", guest / "srv")
     [install] = [line for line in words()[0] if line.startswith("apt-get install ")]
