@@ -18,6 +18,7 @@ from octroi import wait_until
 FUNDS = 1_000_000_000
 USED = {"prompt_tokens": 7, "completion_tokens": 9}
 USED_COST = guard.cost("gpt-4o", input=7, output=9)
+SETTLED_STATE = 0  # of a usage
 LATER = 2_000_000_000  # no line of then is old
 AWAY = {"OCTROI_INTERNAL_URL": "http://127.0.0.1:1", "OCTROI_GUARD_KEY": "k"}
 
@@ -97,9 +98,9 @@ class Spender:
 
 
 def used_by(o, account):
-    """Settled usages of an account, and their sum."""
+    """Settled usages of an account, and their sum; not the holds that expired, of answers that nobody read."""
     (row,) = o.sql(f"SELECT COUNT(*), COALESCE(SUM(cost_micros), 0) FROM usages u JOIN accounts a ON a.id = u.account_id "
-                   f"WHERE a.external_id = '{account}'")
+                   f"WHERE a.external_id = '{account}' AND u.state = {SETTLED_STATE}")
     return tuple(map(int, row))
 
 
