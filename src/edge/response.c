@@ -40,7 +40,7 @@ static const struct {
 	{504, "Gateway Timeout"},
 };
 
-static const char *reason_of(int status)
+const char *response_reason(int status)
 {
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
 		if (reasons[i].status == status)
@@ -99,7 +99,7 @@ static void render_head(int status, const char *request_id, struct buf *out)
 	buf_add_text(out, "Status: ");
 	buf_add_int(out, status);
 	buf_add_char(out, ' ');
-	buf_add_text(out, reason_of(status));
+	buf_add_text(out, response_reason(status));
 	buf_add_text(out, "\r\nX-Request-Id: ");
 	buf_add_text(out, request_id);
 	buf_add_text(out, "\r\n");

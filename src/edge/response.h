@@ -26,6 +26,9 @@ void response_free(struct response *r);
 void response_reset(struct response *r);
 void response_header(struct response *r, const char *name, const char *value);
 
+/* The words after a status in HTTP's first line, "OK" after 200; "Other" for a status that is not octroi's own. */
+const char *response_reason(int status);
+
 /* For the edge: appends the whole answer as a web server expects it from CGI, X-Request-Id included.  A 503 replaces
  * an answer that outgrew its buffers.  Returns the status that out holds. */
 int response_render(const struct response *r, const char *request_id, struct buf *out);

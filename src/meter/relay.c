@@ -12,6 +12,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "edge/response.h"
 #include "meter/gauge.h"
 #include "meter/ingress.h"
 #include "meter/meter_error.h"
@@ -152,7 +153,7 @@ static void send_head(struct relay *r)
 	if (r->channel == NULL)
 		return;
 	buf_init(&head, HEAD_MAX + LINE_MAX);
-	buf_printf(&head, "Status: %d\r\n", r->status);
+	buf_printf(&head, "Status: %d %s\r\n", r->status, response_reason(r->status));
 	put_numbers(r, &head);
 	buf_add_text(&head, "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n");
 	if (r->head.length > 0)

@@ -96,16 +96,17 @@ def address_of(name, stream=True):
 
 
 class Answer:
-    """The answer to one request, read from its socket: status, headers; whole() and events() read on."""
+    """The answer to one request, read from its socket: status, reason, headers; whole() and events() read on."""
 
     def __init__(self, connection):
         self.connection, self.rest = connection, b""
         head = self._until(b"\r\n\r\n")
         if not head:
-            self.status, self.headers = 0, {}
+            self.status, self.reason, self.headers = 0, "", {}
             return
         lines = head.decode("latin-1").split("\r\n")
-        self.status = int(lines[0].split()[1])
+        _, status, self.reason = lines[0].split(" ", 2)  # RFC 9112 wants both spaces
+        self.status = int(status)
         self.headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:] if line)}
 
     def _more(self):

@@ -95,7 +95,7 @@ def test_event_goes_on_before_the_next_one_comes(stage, payer, name):
 def test_answer_that_is_no_stream(stage, payer, name):
     said = scene(name)
     answer = stage.ask(name, payer.key, said, stream=False)
-    assert answer.status == 200 and answer.json
+    assert (answer.status, answer.reason) == (200, "OK") and answer.json
     [record] = stage.books(said["id"])
     check_whole(stage, payer, answer, name, record["bill"])
 
@@ -245,6 +245,7 @@ def test_client_that_leaves_at_once_pays_nothing_or_the_bill(stage, payer):
 def test_refusal_of_the_provider_costs_nothing(stage, payer, name, status):
     answer = stage.ask(name, payer.key, scene(name, status=status))
     assert answer.status == status and answer.json["error"]["message"] == "refused by the test"
+    assert answer.reason  # 529 is no status of HTTP's, and has a word too
     assert answer.headers.get("retry-after") == "7"
     [use] = stage.wait_settled(payer).values() or [{"cost": 0}]
     assert use["cost"] == 0 and stage.spent(payer) == 0
