@@ -268,3 +268,34 @@ def test_made_up_keys_do_not_keep_true_ones_waiting(o):
             over.set()
         assert statuses == {200}
         assert set().union(*(g.result() for g in guesses)) <= {401, 503}
+
+
+MANY_KEYS = 50_000
+
+
+def test_made_up_keys_do_not_keep_the_database_reading(o):
+    """Each look for a new key reads all keys; with many of them the looks come further apart."""
+    account = o.account(funds_micros=10**8)
+    o.sql("INSERT INTO api_keys (digest, scope, account, label, created_at_us) SELECT UNHEX(SHA2(CONCAT('k', seq), 256)), 'meter', 'user:k', 'k', 1"
+          f" FROM seq_1_to_{MANY_KEYS}")
+    over = threading.Event()
+
+    def guess(i):
+        while not over.is_set():
+            assert o.get("/metrics", key=f"oct_admin_{i:05}{time.monotonic_ns():038}").status in (401, 503)
+        o.disconnect()
+
+    try:
+        assert o.post("/api/guard/charge", {"account": account, "action": "debrief"}).status == 200
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            guesses = [pool.submit(guess, i) for i in range(2)]
+            began, before = time.monotonic(), grown.rows_read(o)
+            wait_until(lambda: grown.rows_read(o) - before > 10 * MANY_KEYS, 60, "ten looks")
+            took = time.monotonic() - began
+            over.set()
+            for each in guesses:
+                each.result()
+    finally:
+        over.set()
+        o.sql("DELETE FROM api_keys WHERE label = 'k'")
+    assert took > 1.5, f"ten looks at {MANY_KEYS} keys within {took:.2f} s"

@@ -29,6 +29,10 @@
 /* A key that is not in the copy may be new.  It is looked for in a copy that was begun after the key was shown, or
  * at most this long before.  Reads of copies for such keys begin at least this far apart. */
 #define KEYS_DOUBT_US (20 * CLOCK_US_PER_MS)
+/* Where there are many keys, the distance is so many times the duration of the last read, up to the longest distance:
+ * made-up keys cannot keep the database reading. */
+#define KEYS_DOUBT_READS 10
+#define KEYS_DOUBT_MAX_US (250 * CLOCK_US_PER_MS)
 /* No more threads than these wait until such a read may begin, so that made-up keys do not keep all threads busy. */
 #define KEYS_DOUBTERS_MAX 4
 /* No thread waits longer for a copy that another thread is reading. */
@@ -61,6 +65,7 @@ struct auth {
 	struct key_copy copy;
 	bool loaded;
 	int64_t loaded_us; /* when reading began: the copy holds all keys of that moment */
+	int64_t read_us;   /* how long that took */
 	bool reading;
 	int doubters;      /* threads that wait until it is time for a copy with a new key */
 	int64_t failed_us; /* when reading failed last; 0 after it went well */
@@ -218,6 +223,7 @@ static void reload(struct auth *a, int64_t deadline_us)
 		a->copy = fresh;
 		a->loaded = true;
 		a->loaded_us = began_us;
+		a->read_us = clock_monotonic_us() - began_us;
 		a->failed_us = 0;
 	} else {
 		a->failed_us = clock_monotonic_us();
@@ -259,13 +265,22 @@ static const struct key *search(const struct auth *a, const struct key *wanted)
 	return bsearch(wanted, a->copy.keys, a->copy.count, sizeof(*a->copy.keys), compare_keys);
 }
 
+static int64_t doubt_us(const struct auth *a)
+{
+	int64_t distance_us = KEYS_DOUBT_READS * a->read_us;
+
+	if (distance_us > KEYS_DOUBT_MAX_US)
+		return KEYS_DOUBT_MAX_US;
+	return distance_us > KEYS_DOUBT_US ? distance_us : KEYS_DOUBT_US;
+}
+
 /* Provides a copy that is new enough to tell about a key that is in none so far.  False when there can be none now. */
 static bool ensure_for_unknown(struct auth *a, int64_t now_us, int64_t deadline_us)
 {
-	int64_t next_us = a->loaded_us + KEYS_DOUBT_US;
+	int64_t next_us = a->loaded_us + doubt_us(a);
 
 	if (next_us <= now_us || a->doubters >= KEYS_DOUBTERS_MAX)
-		return ensure(a, now_us - KEYS_DOUBT_US, deadline_us);
+		return ensure(a, now_us - doubt_us(a), deadline_us);
 	a->doubters++;
 	while (!is_loaded_since(a, now_us) && clock_monotonic_us() < next_us)
 		cond_wait_until(&a->done, &a->lock, next_us);
