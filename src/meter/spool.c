@@ -26,6 +26,8 @@
 #define BATCH_BYTES ((size_t)96 * 1024) /* octroi takes bodies of 128 KiB */
 #define BATCH_COUNT 100
 #define BATCHES_MAX 4
+/* So long after the first of them, settlements are gathered: they share a wait for the disk, and a request to octroi. */
+#define GATHER_US (2 * CLOCK_US_PER_MS)
 #define REPEAT_US (5 * CLOCK_US_PER_SECOND)
 #define STATUS_REFUSED 400
 
@@ -69,6 +71,7 @@ struct spool {
 	struct signal_cond call;
 	struct settlement *written, *written_last; /* in the file, not yet on the disk */
 	struct settlement *synced, *synced_last;   /* on the disk, for the loop's thread */
+	bool unsynced[FILES];                      /* has lines that are not on the disk */
 	bool stopping;
 };
 
@@ -234,6 +237,34 @@ int64_t spool_depth(const struct spool *s)
 
 /* ---- the thread that waits for the disk ------------------------------------------------------ */
 
+/* Waits for settlements, and for those that soon follow. */
+static void gather_settlements(struct spool *s)
+{
+	int64_t end_us;
+
+	lock_assert_held(&s->lock);
+	while (s->written == NULL && !s->stopping)
+		(void)cond_wait_until(&s->call, &s->lock, -1);
+	end_us = clock_monotonic_us() + GATHER_US;
+	while (!s->stopping && clock_monotonic_us() < end_us)
+		(void)cond_wait_until(&s->call, &s->lock, end_us);
+}
+
+/* Brings the lines that were written to the disk; the lock is given up meanwhile. */
+static void sync_files(struct spool *s)
+{
+	bool unsynced[FILES];
+
+	lock_assert_held(&s->lock);
+	memcpy(unsynced, s->unsynced, sizeof(unsynced));
+	memset(s->unsynced, 0, sizeof(s->unsynced));
+	lock_give(&s->lock);
+	for (int i = 0; i < FILES; i++)
+		if (unsynced[i] && fdatasync(s->files[i].fd) < 0)
+			(void)complain_spool(s, "sync");
+	lock_take(&s->lock);
+}
+
 static void *sync_settlements(void *context)
 {
 	struct spool *s = context;
@@ -241,18 +272,12 @@ static void *sync_settlements(void *context)
 
 	lock_take(&s->lock);
 	while (!s->stopping || s->written != NULL) {
-		struct settlement *list = s->written;
+		struct settlement *list;
 
-		if (list == NULL) {
-			(void)cond_wait_until(&s->call, &s->lock, -1);
-			continue;
-		}
+		gather_settlements(s);
+		list = s->written;
 		s->written = s->written_last = NULL;
-		lock_give(&s->lock);
-		for (int i = 0; i < FILES; i++)
-			if (fdatasync(s->files[i].fd) < 0)
-				(void)complain_spool(s, "sync");
-		lock_take(&s->lock);
+		sync_files(s);
 		append_settlement(&s->synced, &s->synced_last, list);
 		if (write(s->woken.fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 			(void)complain_spool(s, "wake");
@@ -458,7 +483,7 @@ static bool write_settlement(struct spool *s, const char *settlement, size_t len
 void spool_add(struct spool *s, const char *hold, const char *settlement, size_t length)
 {
 	struct settlement *one;
-	bool written;
+	bool written, is_first;
 
 	CHECK(s->started && length <= TALLY_SETTLEMENT_MAX);
 	take_turns(s);
@@ -470,8 +495,12 @@ void spool_add(struct spool *s, const char *hold, const char *settlement, size_t
 		return; /* logged; the file keeps the line, which is sent after the next start */
 	s->depth++;
 	lock_take(&s->lock);
+	is_first = s->written == NULL;
 	append_settlement(&s->written, &s->written_last, one);
-	cond_signal(&s->call);
+	if (written)
+		s->unsynced[one->file] = true;
+	if (is_first)
+		cond_signal(&s->call);
 	lock_give(&s->lock);
 }
 
