@@ -26,7 +26,7 @@
 #define BATCH_BYTES ((size_t)96 * 1024) /* octroi takes bodies of 128 KiB */
 #define BATCH_COUNT 100
 #define BATCHES_MAX 4
-/* So long after the first of them, settlements are gathered: they share a wait for the disk, and a request to octroi. */
+/* So long after the first one, settlements are gathered: they share a wait for the disk, and a request to octroi. */
 #define GATHER_US (2 * CLOCK_US_PER_MS)
 #define REPEAT_US (5 * CLOCK_US_PER_SECOND)
 #define STATUS_REFUSED 400
