@@ -112,6 +112,17 @@ def show_pages(data):
          number(row["p99_ms"], 2), number(row["ratio"], 2), number(1 / row["processor_ratio"], 2)) for row in found["rows"]]) + origin(found)
 
 
+def show_meter(data):
+    found = data["meter"]
+    first = found["first_event"]
+    return table(("side", "answers", "connections", "chats/s", "p50 ms", "p99 ms", "resident MiB", "to LiteLLM"), [
+        (row["side"], "streams" if row["stream"] else "whole", row["connections"], number(row["rate"]), number(row["p50_ms"], 1),
+         number(row["p99_ms"], 1), number(row["memory_mib"]), number(row.get("to_litellm"), 1)) for row in found["rows"]]) + (
+             f"\n\nTime to the first event, of 16 clients with 10 streams a second each: octroi-meter adds {first['added p50_ms']} ms in the"
+             f" median and {first['added p99_ms']} ms at p99. {number(found['booked'])} chats were booked; {number(found['cut'])} of them"
+             " were cut off where wrk ends.") + origin(found)
+
+
 def show_growth(data):
     found = data["growth"]
     rows = [(figure["what"], figure["connections"], number(figure["small"]["rate"]), number(figure["grown"]["rate"]),
@@ -137,8 +148,15 @@ TABLES = {
     "instructions": (("instructions",), show_instructions),
     "memory": (("memory",), show_memory),
     "pages": (("pages",), show_pages),
+    "meter": (("meter",), show_meter),
     "growth": (("growth",), show_growth),
 }
+
+
+def kept(made, before):
+    """The table made, with the rows of the one before where a figure was not measured this time."""
+    rows = {line.split("|")[1]: line for line in before.split("\n") if line.startswith("|")}
+    return "\n".join(rows.get(line.split("|")[1], line) if "| not measured |" in line else line for line in made.split("\n"))
 
 
 def filled(text, data):
@@ -146,10 +164,11 @@ def filled(text, data):
     for name, (needs, show) in TABLES.items():
         if not data or any(need not in data for need in needs):
             continue
-        pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-        assert re.search(pattern, text, re.S), f"no place for {name}"
-        made = show(data)
-        text = re.sub(pattern, lambda match, made=made: f"{match[1]}{made}\n{match[2]}", text, flags=re.S)
+        pattern = rf"(<!-- {name} -->\n)(.*?)(<!-- end -->)"
+        place = re.search(pattern, text, re.S)
+        assert place, f"no place for {name}"
+        made = kept(show(data), place[2])
+        text = re.sub(pattern, lambda match, made=made: f"{match[1]}{made}\n{match[3]}", text, flags=re.S)
     return text
 
 

@@ -16,6 +16,7 @@ sys.path[:0] = [str(HERE.parent / "lib"), str(HERE)]
 
 import growth  # noqa: E402
 import load  # noqa: E402
+import publish  # noqa: E402
 import sides  # noqa: E402
 import targets  # noqa: E402
 from octroi import Octroi, build_dir  # noqa: E402
@@ -162,6 +163,30 @@ def test_short_run(tmp_path):
     subprocess.run([str(HERE / "publish.py"), "--into", str(page)], env=environment, check=True, timeout=60)
     assert f"| null |  | 4 | {rows[0]['rate']:,.0f} |" in page.read_text()
     xml.etree.ElementTree.parse(tmp_path / "benchmarks.svg")
+
+
+@needs_wrk
+def test_short_run_of_the_meter(tmp_path):
+    """Beside its provider alone; `make bench-meter` fetches LiteLLM."""
+    build = tmp_path / "build"
+    build.mkdir()
+    for path in build_dir().iterdir():
+        if path.name != "bench":
+            (build / path.name).symlink_to(path)
+    subprocess.run([str(HERE / "meter.py"), "--alone", "--rounds", "1", "--seconds", "1", "--connections", "4"],
+                   env={**os.environ, "OCTROI_BUILD": str(build)}, check=True, timeout=120)
+    found = json.loads((build / "bench" / "meter.json").read_text())
+    assert [(row["side"], row["stream"]) for row in found["rows"]] == [(side, stream) for stream in (False, True)
+                                                                       for side in ("provider", "octroi-meter")]
+    assert all(row["rate"] > 0 and row["failed"] == 0 for row in found["rows"]) and found["first_event"]["octroi-meter"]["streams"] > 0
+    assert found["booked"] > 0 and found["cut"] <= 2 * 4
+    assert "| octroi-meter | streams | 4 |" in publish.show_meter({"meter": found})
+
+
+def test_figures_that_were_not_measured_are_kept():
+    before = "| figure | to reach | reached | met |\n|---|---|---|---|\n| one | at least 1 | 2 | yes |\n| two | at least 1 | 3 | yes |\n"
+    made = "| figure | to reach | reached | met |\n|---|---|---|---|\n| one | at least 1 | not measured |  |\n| two | at least 1 | 0 | **no** |"
+    assert publish.kept(made, before).splitlines()[2:] == ["| one | at least 1 | 2 | yes |", "| two | at least 1 | 0 | **no** |"]
 
 
 def test_missing_programs_are_named(tmp_path):
