@@ -32,6 +32,7 @@ TOP = HERE.parents[1]
 TARGETS = sorted(p.stem.removeprefix("fuzz_") for p in HERE.glob("fuzz_*.c"))
 # Sources that each target is for.
 SOURCES = {
+    "channel": ["meter/channel.c"],
     "config": ["conf.c", "config.c"],
     "cursor": ["routes/api/cursor.c"],
     "decimal": ["base/clock.c", "base/money.c"],
