@@ -1,7 +1,9 @@
 #include "meter/meter_config.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct conf_key keys[] = {
 #define KEY(type, name, fallback, low, high, help) \
@@ -97,6 +99,8 @@ static void check_meter(struct conf_loading *g, const void *values)
 	if (c->spool[0] != '/')
 		(void)conf_complain(g, "%s: spool must be an absolute path, not \"%.40s\"", conf_where(g, "spool"),
 		                    c->spool);
+	if (c->ca_file[0] != '\0' && access(c->ca_file, R_OK) < 0)
+		(void)conf_complain(g, "%s: ca_file cannot be read: %s", conf_where(g, "ca_file"), strerror(errno));
 	check_providers(g, c);
 }
 

@@ -135,7 +135,7 @@ static int make_meter(struct meter *m)
 	r->config = c;
 	meter_config_providers(c, r->providers);
 	r->metrics = meter_metrics;
-	r->transfers = m->loop != NULL ? transfers_new(m->loop) : NULL;
+	r->transfers = m->loop != NULL ? transfers_new(m->loop, c->ca_file) : NULL;
 	r->asker = r->transfers != NULL ? asker_new(r->transfers, c->octroi_url, c->octroi_key) : NULL;
 	if (r->asker == NULL || spool_start(r->spool, m->loop, r->asker) < 0)
 		return -1;

@@ -20,6 +20,7 @@
 struct transfers {
 	struct loop *loop;
 	CURLM *multi;
+	const char *ca_file;
 	int64_t due_us; /* of libcurl's timer; NEVER_US: none */
 	struct transfer *first;
 };
@@ -218,6 +219,7 @@ static bool set_request(struct transfer *t)
 	CURL *curl = t->curl;
 
 	return set_way(curl, o) && set_calls(t) &&
+	       (t->all->ca_file[0] == '\0' || curl_easy_setopt(curl, CURLOPT_CAINFO, t->all->ca_file) == CURLE_OK) &&
 	       curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_ms) == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)o->whole_ms) == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_BYTES) == CURLE_OK &&
@@ -274,6 +276,9 @@ bool transfer_cancel(struct transfer *t)
 	const bool left = may_have_left(t->curl);
 
 	CHECK(!t->inside);
+	/* Closes the connection also with HTTP/2: libcurl 7.88 to 8.14 do not send RST_STREAM (curl#17611), so a server
+	 * would go on with an answer that nobody reads. */
+	(void)curl_easy_setopt(t->curl, CURLOPT_FORBID_REUSE, 1L);
 	(void)curl_multi_remove_handle(t->all->multi, t->curl);
 	unlink_transfer(t);
 	free_transfer(t);
@@ -312,18 +317,19 @@ static void finish_transfers(struct transfers *T)
 
 /* ---- all of them ----------------------------------------------------------------------------- */
 
-struct transfers *transfers_new(struct loop *l)
+struct transfers *transfers_new(struct loop *l, const char *ca_file)
 {
 	struct transfers *T = memory_part("transfers", sizeof(*T));
 
 	if (T == NULL)
 		return NULL;
 	http_begin();
-	*T = (struct transfers){.loop = l, .due_us = NEVER_US, .multi = curl_multi_init()};
+	*T = (struct transfers){.loop = l, .due_us = NEVER_US, .ca_file = ca_file, .multi = curl_multi_init()};
 	if (T->multi != NULL && curl_multi_setopt(T->multi, CURLMOPT_SOCKETFUNCTION, watch_socket) == CURLM_OK &&
 	    curl_multi_setopt(T->multi, CURLMOPT_SOCKETDATA, (void *)T) == CURLM_OK &&
 	    curl_multi_setopt(T->multi, CURLMOPT_TIMERFUNCTION, set_timer) == CURLM_OK &&
 	    curl_multi_setopt(T->multi, CURLMOPT_TIMERDATA, (void *)T) == CURLM_OK &&
+	    curl_multi_setopt(T->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING) == CURLM_OK && /* see transfer_cancel */
 	    curl_multi_setopt(T->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT) == CURLM_OK)
 		return T;
 	memory_missing("transfers");

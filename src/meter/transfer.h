@@ -43,7 +43,9 @@ struct transfer_options {
 	void *context;
 };
 
-struct transfers *transfers_new(struct loop *l); /* NULL, logged, when something outside failed */
+/* ca_file: certificates that are trusted instead of the system's; "": the system's.  NULL, logged, when something
+ * outside failed. */
+struct transfers *transfers_new(struct loop *l, const char *ca_file);
 /* Cancels what is left. */
 void transfers_free(struct transfers *T);
 

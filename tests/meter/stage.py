@@ -258,9 +258,12 @@ class Stage:
 
     # -- requests -------------------------------------------------------------------------------
 
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
+
     def send(self, method, path, key=None, body=None, headers=(), raw=None):
         """A socket with the request sent; HTTP/1.0, so that an answer ends with its connection."""
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
+        connection = self.connect()
         data = raw if raw is not None else json.dumps(body).encode() if body is not None else b""
         lines = [f"{method} {path} HTTP/1.0", "Host: localhost", f"Content-Length: {len(data)}"]
         if key:
@@ -330,6 +333,11 @@ class Stage:
         wait_until(lambda: self.open_holds(payer) == 0 and (count is None or len(self.usages(payer)) >= count), seconds,
                    f"the end of {count} holds", every=0.05)
         return self.usages(payer)
+
+    def wait_ended(self, payer, hold):
+        """The usage of the hold once it has ended; others may be open."""
+        wait_until(lambda: hold in self.usages(payer), 30, f"the end of the hold {hold}", every=0.05)
+        return self.usages(payer)[hold]
 
     def spent(self, payer):
         return FUNDS - self.o.balance(payer.account)[0]
