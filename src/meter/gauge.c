@@ -90,6 +90,7 @@ void gauge_feed(struct gauge *g, const char *bytes, size_t length, struct buf *o
 {
 	if (!g->events) {
 		skim_feed(&g->skim, bytes, length);
+		tally_texts(&g->tally, &g->skim);
 		buf_add(out, bytes, length);
 		return;
 	}

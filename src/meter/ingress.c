@@ -175,8 +175,8 @@ static void set_rest(struct heads *h, struct arena *arena, const char *rest)
 	const size_t length = strlen(rest);
 	char *whole = arena_alloc(arena, length + sizeof("?alt=sse"));
 
-	if (bad || (alt != NULL && !events))
-		refuse_head(h->in, 400, "INVALID_REQUEST", "alt may only be sse.");
+	if (bad || (alt != NULL && !events && strcmp(alt, "json") != 0))
+		refuse_head(h->in, 400, "INVALID_REQUEST", "alt may only be sse or json.");
 	else if (whole == NULL)
 		refuse_head(h->in, 503, "UNAVAILABLE", "There is no memory for this request.");
 	else

@@ -40,6 +40,7 @@ void skim_init(struct skim *s)
 	*s = (struct skim){0};
 	buf_init(&s->usage, SKIM_USAGE_MAX);
 	buf_init(&s->begun, SKIM_USAGE_MAX);
+	buf_init(&s->part, SKIM_USAGE_MAX);
 	skim_begin(s);
 }
 
@@ -47,6 +48,7 @@ void skim_free(struct skim *s)
 {
 	buf_free(&s->usage);
 	buf_free(&s->begun);
+	buf_free(&s->part);
 }
 
 void skim_begin(struct skim *s)
@@ -78,9 +80,15 @@ static bool in_list(const struct skim *s)
 
 /* ---- what is kept ---------------------------------------------------------------------------- */
 
-static struct buf *captured(struct skim *s)
+/* The value is whole. */
+static void end_capture(struct skim *s)
 {
-	return s->capture == NODE_BEGUN ? &s->begun : &s->usage;
+	struct buf *into = s->capture == NODE_BEGUN ? &s->begun : &s->usage;
+
+	buf_reset(into);
+	buf_add(into, s->part.data, s->part.length);
+	into->failed = into->failed || !buf_ok(&s->part);
+	s->capture = NONE;
 }
 
 /* A value begins with the character c. */
@@ -96,7 +104,7 @@ static void note_value(struct skim *s, char c)
 		s->capture = s->node;
 		s->capture_depth = s->depth;
 		s->has_usage = s->has_usage || s->node == NODE_USAGE;
-		buf_reset(captured(s));
+		buf_reset(&s->part);
 	}
 	s->word_length = 0;
 	s->wrote = false;
@@ -299,17 +307,15 @@ void skim_feed(struct skim *s, const char *bytes, size_t length)
 		if (!capturing && s->capture != NONE)
 			kept = at - 1; /* the brace */
 		if (s->capture != NONE && s->state == AFTER && s->depth == s->capture_depth) {
-			buf_add(captured(s), bytes + kept, at - kept);
-			s->capture = NONE;
+			buf_add(&s->part, bytes + kept, at - kept);
+			end_capture(s);
 		}
 	}
 	if (s->capture != NONE)
-		buf_add(captured(s), bytes + kept, at - kept);
+		buf_add(&s->part, bytes + kept, at - kept);
 }
 
 void skim_end(struct skim *s)
 {
-	if (s->capture != NONE)
-		buf_reset(captured(s));
 	s->capture = NONE;
 }

@@ -1,7 +1,7 @@
 /*
  * skim: reads a JSON document in pieces, of any length, and keeps little of it: the raw text of the members that
  * skim_edges.def lists, and how many bytes of text the model wrote.  Does not decide whether the document is valid
- * JSON: json_parse reads the kept texts again.  Pure but for the memory of two bounded buffers; one thread at a time.
+ * JSON: json_parse reads the kept texts again.  Pure but for the memory of bounded buffers; one thread at a time.
  */
 #ifndef OCTROI_METER_SKIM_H
 #define OCTROI_METER_SKIM_H
@@ -31,8 +31,9 @@ struct skim {
 	int state, depth;
 	unsigned char nodes[SKIM_DEPTH_MAX];
 	bool lists[SKIM_DEPTH_MAX];
-	int node;    /* of the value that comes next */
-	int capture; /* node whose value is being kept; -1: none */
+	int node;        /* of the value that comes next */
+	int capture;     /* node whose value is being kept; -1: none */
+	struct buf part; /* of that value; the one before stands until it is whole */
 	int capture_depth;
 	bool wrote; /* the string has a byte */
 	char name[SKIM_NAME_MAX];
@@ -46,7 +47,7 @@ void skim_free(struct skim *s);
 /* Begins a document. */
 void skim_begin(struct skim *s);
 void skim_feed(struct skim *s, const char *bytes, size_t length);
-/* The document is at its end.  A member that is not whole is forgotten. */
+/* The document is at its end.  A member that is not whole is forgotten; of a list, the one before it stands. */
 void skim_end(struct skim *s);
 
 #endif

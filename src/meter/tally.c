@@ -42,6 +42,12 @@ static bool has_come(const struct tally *t)
 	return t->texts > 0 || t->usage.length > 0 || t->begun.length > 0;
 }
 
+void tally_texts(struct tally *t, const struct skim *s)
+{
+	t->texts = s->texts;
+	t->text_bytes = s->text_bytes;
+}
+
 void tally_document(struct tally *t, const struct skim *s)
 {
 	/* OpenAI's responses have an event of this type, without a member "error". */
@@ -49,8 +55,7 @@ void tally_document(struct tally *t, const struct skim *s)
 
 	keep(t, &t->usage, &s->usage);
 	keep(t, &t->begun, &s->begun);
-	t->texts = s->texts;
-	t->text_bytes = s->text_bytes;
+	tally_texts(t, s);
 	if (s->tier[0] != '\0')
 		(void)snprintf(t->tier, sizeof(t->tier), "%s", s->tier);
 	for (size_t i = 0; i < sizeof(last_events) / sizeof(last_events[0]); i++)

@@ -27,6 +27,8 @@ struct tally {
 
 void tally_init(struct tally *t);
 void tally_free(struct tally *t);
+/* Takes the texts of a document that s is reading, for the estimate. */
+void tally_texts(struct tally *t, const struct skim *s);
 /* Takes the whole document that s has read. */
 void tally_document(struct tally *t, const struct skim *s);
 

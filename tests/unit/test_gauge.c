@@ -168,6 +168,27 @@ static void test_ends_of_lines_of_all_kinds(void **state)
 	}
 }
 
+#define GEMINI_LIST \
+	"[{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"Hi\"}]}}],\"usageMetadata\":{\"promptTokenCount\":4," \
+	"\"candidatesTokenCount\":2}}\n,\r\n{\"usageMetadata\":{\"promptTokenCount\":4,\"candidatesTokenCount\":5}}\n]"
+
+/* A usage that is cut leaves the one before it. */
+static void test_a_list_keeps_its_last_whole_usage(void **state)
+{
+	static const char first[] = "{\"hold\":\"H\",\"usage\":{\"promptTokenCount\":4,\"candidatesTokenCount\":2},"
+				    "\"outcome\":\"partial\"}";
+	static struct heard h;
+
+	(void)state;
+	hear(&h, GEMINI_LIST, strlen(GEMINI_LIST), 140, false, false, TALLY_COMPLETE);
+	assert_string_equal(h.settlement,
+	                    "{\"hold\":\"H\",\"usage\":{\"promptTokenCount\":4,\"candidatesTokenCount\":5}}");
+	for (size_t end = strlen(GEMINI_LIST) - 4; end > strlen(GEMINI_LIST) - 70; end--) {
+		hear(&h, GEMINI_LIST, end, end / 2, false, false, TALLY_PARTIAL);
+		assert_string_equal(h.settlement, first);
+	}
+}
+
 /* A line of any length costs no memory, and the events after it are read. */
 static void test_a_line_of_ten_megabytes(void **state)
 {
@@ -243,6 +264,7 @@ int main(void)
 		cmocka_unit_test(test_a_document_without_usage_charges_the_reservation),
 		cmocka_unit_test(test_ends_and_errors_are_seen),
 		cmocka_unit_test(test_ends_of_lines_of_all_kinds),
+		cmocka_unit_test(test_a_list_keeps_its_last_whole_usage),
 		cmocka_unit_test(test_a_line_of_ten_megabytes),
 		cmocka_unit_test(test_a_usage_that_is_too_long_charges_the_reservation),
 		cmocka_unit_test(test_the_estimate_is_at_most_the_cap),
