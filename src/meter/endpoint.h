@@ -17,6 +17,7 @@ enum endpoint_form {
 	FORM_SPEECH,
 	FORM_IMAGES,
 	FORM_FREE,
+	FORM_UPLOAD,
 	FORM_MODELS
 };
 

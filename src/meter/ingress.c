@@ -19,6 +19,9 @@ static const struct passed_on {
 #include "meter/headers.def"
 };
 
+static const char upload_refusal[] =
+	"The meter reads JSON only: an upload (multipart/form-data) is not metered, and so not passed on.";
+
 struct heads {
 	struct ingress *in;
 	struct request request;
@@ -207,6 +210,8 @@ static void read_path(struct heads *h, struct arena *arena, const struct meter_p
 		refuse_head(in, 403, "FORBIDDEN", "The meter does not pass this path on.");
 	else if (in->provider->key[0] == '\0')
 		refuse_head(in, 404, "NOT_FOUND", "This provider is not configured.");
+	else if (in->endpoint->form == FORM_UPLOAD)
+		refuse_head(in, 415, "UNSUPPORTED_MEDIA_TYPE", upload_refusal);
 	else
 		set_rest(h, arena, rest);
 }
@@ -216,7 +221,7 @@ static void read_path(struct heads *h, struct arena *arena, const struct meter_p
 static void read_headers(struct heads *h, struct arena *arena)
 {
 	struct ingress *in = h->in;
-	const char *coding;
+	const char *coding, *type = head_value(h, "CONTENT_TYPE");
 	size_t count = 0;
 
 	for (size_t i = 0; i < sizeof(passed) / sizeof(passed[0]); i++) {
@@ -236,6 +241,8 @@ static void read_headers(struct heads *h, struct arena *arena)
 	}
 	in->fallback = in->shape != SHAPE_GEMINI ? head_value(h, "HTTP_X_OCTROI_MODELS") : NULL;
 	in->repeat = head_value(h, "HTTP_IDEMPOTENCY_KEY");
+	if (type != NULL && strncasecmp(type, "multipart/", strlen("multipart/")) == 0)
+		refuse_head(in, 415, "UNSUPPORTED_MEDIA_TYPE", upload_refusal);
 	coding = head_value(h, "HTTP_CONTENT_ENCODING");
 	if (coding != NULL && strcasecmp(coding, "identity") != 0)
 		refuse_head(in, 415, "UNSUPPORTED_MEDIA_TYPE", "The body must be plain JSON.");

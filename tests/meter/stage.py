@@ -261,7 +261,7 @@ class Stage:
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
-    def send(self, method, path, key=None, body=None, headers=(), raw=None):
+    def send(self, method, path, key=None, body=None, headers=(), raw=None, type="application/json"):
         """A socket with the request sent; HTTP/1.0, so that an answer ends with its connection."""
         connection = self.connect()
         data = raw if raw is not None else json.dumps(body).encode() if body is not None else b""
@@ -269,13 +269,13 @@ class Stage:
         if key:
             lines.append(f"Authorization: Bearer {key}")
         if data:
-            lines.append("Content-Type: application/json")
+            lines.append(f"Content-Type: {type}")
         lines += [f"{name}: {value}" for name, value in headers]
         connection.sendall("\r\n".join(lines).encode("utf-8") + b"\r\n\r\n" + data)
         return connection
 
-    def call(self, method, path, key=None, body=None, headers=(), raw=None):
-        return Answer(self.send(method, path, key, body, headers, raw))
+    def call(self, method, path, key=None, body=None, headers=(), raw=None, **more):
+        return Answer(self.send(method, path, key, body, headers, raw, **more))
 
     def get(self, path, key=None, headers=()):
         return self.call("GET", path, key, headers=headers)

@@ -34,7 +34,7 @@ NOT_LISTED = [
     "/", "/openai", "/openai/", "/openai/v1", "/v1/chat/completions", "/nobody/v1/chat/completions", "/openai/v1/files",
     "/openai/v1/chat/completions/", "/openai/v1//chat/completions", "//openai/v1/chat/completions", "/openai/v1/chat",
     "/openai/v1/chat/completions/x", "/openai/v1/fine_tuning/jobs", "/openai/v1/batches", "/openai/v1/assistants", "/openai/v1/realtime",
-    "/openai/v1/images/edits", "/openai/v1/audio/transcriptions", "/openai/v1/messages", "/anthropic/v1/chat/completions",
+    "/openai/v1/messages", "/anthropic/v1/chat/completions",
     "/anthropic/v1/messages/batches", "/anthropic/v1/complete", "/OPENAI/v1/chat/completions", "/openai/V1/chat/completions",
     "/openai/v1/files/../chat/completions/../files", "/openai/v1/chat%2Fcompletions/../files", "/openai/v1/%2e%2e/v1/files",
     "/openai/v1/chat/completions%00", "/openai/v1/chat/completions%0d%0aX:1", "/openai/v1/chat/completions;x", "/openai/_books", "/openai/_go",
@@ -266,6 +266,30 @@ def test_body_in_a_coding_is_refused(stage, payer, headers):
     answer = stage.call("POST", CHAT, payer.key, raw=b"\x1f\x8b" + b"x" * 20, headers=headers)
     assert answer.status in (400, 411, 415, 501), answer.status
     assert asked(stage) == before
+
+
+UPLOAD = (b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n--b\r\nContent-Disposition: form-data; name="file"; '
+          b'filename="a.mp3"\r\nContent-Type: audio/mpeg\r\n\r\nID3\r\n--b--\r\n')
+UPLOADS = ["/v1/audio/transcriptions", "/v1/audio/translations", "/v1/images/edits", "/v1/images/variations"]
+
+
+@pytest.mark.parametrize("path", [*UPLOADS, "/v1/chat/completions", "/v1/images/generations"])
+@pytest.mark.parametrize("type", ["multipart/form-data; boundary=b", "Multipart/Form-Data;boundary=b"])
+def test_upload_is_refused_with_its_reason(stage, payer, path, type):
+    before = asked(stage)
+    answer = stage.call("POST", "/openai" + path, payer.key, raw=UPLOAD, type=type)
+    said = answer.json["error"]
+    assert answer.status == 415 and answer.headers["x-octroi-error"] == "UNSUPPORTED_MEDIA_TYPE"
+    assert "multipart/form-data" in said["message"] and said["type"] == "invalid_request_error"
+    assert asked(stage) == before and stage.open_holds(payer) == 0
+
+
+@pytest.mark.parametrize("path", UPLOADS)
+def test_path_of_uploads_takes_no_json_either(stage, payer, path):
+    """Its answer says no usage where the client asks for text."""
+    before = asked(stage)
+    answer = stage.call("POST", "/openai" + path, payer.key, {"model": "gpt-4o", "file": "x"})
+    assert error_of(answer) == (415, "UNSUPPORTED_MEDIA_TYPE") and asked(stage) == before
 
 
 def test_unknown_model_is_refused(stage, payer):
