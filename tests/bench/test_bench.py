@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -187,6 +188,19 @@ def test_figures_that_were_not_measured_are_kept():
     before = "| figure | to reach | reached | met |\n|---|---|---|---|\n| one | at least 1 | 2 | yes |\n| two | at least 1 | 3 | yes |\n"
     made = "| figure | to reach | reached | met |\n|---|---|---|---|\n| one | at least 1 | not measured |  |\n| two | at least 1 | 0 | **no** |"
     assert publish.kept(made, before).splitlines()[2:] == ["| one | at least 1 | 2 | yes |", "| two | at least 1 | 0 | **no** |"]
+
+
+def test_first_byte_is_measured():
+    """A short run; and one whose limit no meter can keep."""
+    def measured(limit_ms):
+        done = subprocess.run([str(HERE / "first_byte.py"), "--connections", "4", "--seconds", "0.5", "--rounds", "1", "--pause-ms", "1",
+                               "--limit-ms", limit_ms], stdout=subprocess.PIPE, text=True, timeout=120, check=False)
+        return done.returncode, re.findall(r"^\| (direct|through nginx and octroi-meter) \| ([\d,]+) \| [\d.]+ \|", done.stdout, re.M)
+
+    status, rows = measured("60000")
+    assert status == 0 and [name for name, _ in rows] == ["direct", "through nginx and octroi-meter"]
+    assert all(int(requests.replace(",", "")) > 4 for _, requests in rows)
+    assert measured("0.000001")[0] == 1
 
 
 def test_missing_programs_are_named(tmp_path):
