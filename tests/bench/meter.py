@@ -3,11 +3,10 @@
 
     make bench-meter        or: OCTROI_BUILD=build tests/bench/meter.py [--rounds 5] [--seconds 5] [--connections 16 64] [--alone]
 
-The provider is an nginx that answers a chat of gpt-4o at once, whole or as a stream of 22 events.  octroi-meter runs as it is
+The provider is an nginx that answers a chat of gpt-4o at once, whole or as a stream of 23 events.  octroi-meter runs as it is
 installed, with octroi and MariaDB: each chat is authorized, spooled and settled durably.  LiteLLM's proxy runs with a worker for
 each processor, and without a database.  Measured in turn, by wrk: chats a second, p50 and p99, and the resident memory of
-each side's processes.  Then 16 connections, of which each asks for 10 streams a second, tell what is added to
-the time to the first event.  The results are in BUILD/bench/meter.json.
+each side's processes.  The results are in BUILD/bench/meter.json.
 """
 
 import argparse
@@ -15,13 +14,10 @@ import contextlib
 import json
 import os
 import pathlib
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -31,8 +27,8 @@ import machine  # noqa: E402
 from octroi import build_dir, free_port, wait_until  # noqa: E402
 from stage import Stage  # noqa: E402
 
-STREAM_BYTES = 1000  # a request of so many bytes is for a stream
 WORDS = 20
+# A request of 1,000 bytes or more is for a stream (chat.lua).
 PROVIDER = """
 daemon off;
 worker_processes 1;
@@ -168,42 +164,13 @@ def wrk(url, key, stream, connections, seconds):
     return {"rate": requests * 1e6 / micros, "p50_ms": p50 / 1000, "p99_ms": p99 / 1000, "failed": refused + broken}
 
 
-def chat(url, key):
-    """(seconds to the first event, seconds in all) of a stream, over a connection of its own."""
-    host, _, path = url.removeprefix("http://").partition("/")
-    name, _, port = host.partition(":")
-    body = json.dumps({"model": "gpt-4o", "stream": True, "max_tokens": 200,
-                       "messages": [{"role": "user", "content": "word " * 300}]}).encode()
-    head = (f"POST /{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n"
-            f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n").encode()
-    began, first, got = time.monotonic(), None, b""
-    with socket.create_connection((name, int(port)), timeout=30) as connection:
-        connection.sendall(head + body)
-        while more := connection.recv(65536):
-            got += more
-            if first is None and b"data: " in got:
-                first = time.monotonic() - began
-    assert got.startswith(b"HTTP/1.1 200") and b"[DONE]" in got, got[:500]
-    return first, time.monotonic() - began
-
-
-def first_events(url, key, seconds, connections=16, each_per_second=10):
-    """Milliseconds to the first event, of clients that ask steadily."""
-    times, end = [], time.monotonic() + seconds
-
-    def ask(n):
-        due = time.monotonic() + n / (connections * each_per_second)
-        while due < end:
-            time.sleep(max(0, due - time.monotonic()))  # the pace is what is measured at
-            times.append(1000 * chat(url, key)[0])
-            due += 1 / each_per_second
-    threads = [threading.Thread(target=ask, args=(n,)) for n in range(connections)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    times.sort()
-    return {"p50_ms": times[len(times) // 2], "p99_ms": times[len(times) * 99 // 100], "streams": len(times)}
+def check_stream(url, key):
+    """The side answers with a whole stream."""
+    body = json.dumps({"model": "gpt-4o", "stream": True, "max_tokens": 200, "messages": [{"role": "user", "content": "word " * 300}]})
+    asked = urllib.request.Request(url, body.encode(), {"Authorization": f"Bearer {key}", "Content-Type": "application/json"})
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        got = answer.read()
+    assert got.endswith(b"data: [DONE]\n\n"), got[:500]
 
 
 def medians(runs):
@@ -225,19 +192,6 @@ def compare(sides, options):
                 found.append({"side": name, "stream": stream, "connections": connections, **row})
                 print(f"{name:14} {'streams' if stream else 'whole':8} {connections:4} {row}", flush=True)
     return found
-
-
-def delay(sides, options):
-    found = {name: [] for name in ("provider", "octroi-meter")}
-    for _ in range(options.rounds):
-        for name, runs in found.items():
-            runs.append(first_events(sides[name]["url"], sides[name]["key"], options.seconds))
-    rows = {name: medians(runs) for name, runs in found.items()}
-    for name in ("p50_ms", "p99_ms"):
-        rows[f"added {name}"] = round(statistics.median(
-            ours[name] - theirs[name] for ours, theirs in zip(found["octroi-meter"], found["provider"])), 2)
-    print("first event:", rows, flush=True)
-    return rows
 
 
 def main():
@@ -263,15 +217,15 @@ def main():
             proxy, proxy_pid = left.enter_context(litellm(home, port))
             sides["LiteLLM"] = {"url": f"http://127.0.0.1:{proxy}{path}", "key": LITELLM_KEY, "pid": proxy_pid}
         for side in sides.values():
-            chat(side["url"], side["key"])  # each serves a stream, before any is measured
+            check_stream(side["url"], side["key"])
         shape = machine.shape(stage.o)
-        rows, first = compare(sides, options), delay(sides, options)
+        rows = compare(sides, options)
         stage.wait_settled(payer, seconds=120)
         used = list(stage.usages(payer).values())
     cut = sum(use["settlement"] != "exact" for use in used)
     ends = 2 * options.rounds * sum(options.connections)
     assert cut <= ends, f"{cut} chats of {len(used)} are not exact: more than wrk cuts off at its end"
-    result = {"machine": shape, "options": {"rounds": options.rounds, "seconds": options.seconds}, "rows": rows, "first_event": first,
+    result = {"machine": shape, "options": {"rounds": options.rounds, "seconds": options.seconds}, "rows": rows,
               "booked": len(used), "cut": cut}
     where = build_dir() / "bench" / "meter.json"
     where.parent.mkdir(exist_ok=True)

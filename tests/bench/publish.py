@@ -114,13 +114,10 @@ def show_pages(data):
 
 def show_meter(data):
     found = data["meter"]
-    first = found["first_event"]
     return table(("side", "answers", "connections", "chats/s", "p50 ms", "p99 ms", "resident MiB", "to LiteLLM"), [
         (row["side"], "streams" if row["stream"] else "whole", row["connections"], number(row["rate"]), number(row["p50_ms"], 1),
          number(row["p99_ms"], 1), number(row["memory_mib"]), number(row.get("to_litellm"), 1)) for row in found["rows"]]) + (
-             f"\n\nTime to the first event, of 16 clients with 10 streams a second each: octroi-meter adds {first['added p50_ms']} ms in the"
-             f" median and {first['added p99_ms']} ms at p99. {number(found['booked'])} chats were booked; {number(found['cut'])} of them"
-             " were cut off where wrk ends.") + origin(found)
+             f"\n\n{number(found['booked'])} chats were booked; {number(found['cut'])} of them were cut off where wrk ends.") + origin(found)
 
 
 def show_growth(data):

@@ -179,7 +179,7 @@ def test_short_run_of_the_meter(tmp_path):
     found = json.loads((build / "bench" / "meter.json").read_text())
     assert [(row["side"], row["stream"]) for row in found["rows"]] == [(side, stream) for stream in (False, True)
                                                                        for side in ("provider", "octroi-meter")]
-    assert all(row["rate"] > 0 and row["failed"] == 0 for row in found["rows"]) and found["first_event"]["octroi-meter"]["streams"] > 0
+    assert all(row["rate"] > 0 and row["failed"] == 0 for row in found["rows"])
     assert found["booked"] > 0 and found["cut"] <= 2 * 4
     assert "| octroi-meter | streams | 4 |" in publish.show_meter({"meter": found})
 
