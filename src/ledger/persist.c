@@ -1,13 +1,17 @@
 #include "ledger/persist.h"
 
+#include <limits.h>
+
 #include "base/check.h"
 #include "db/sql.h"
 #include "ledger/rows/current_grant.h"
 #include "ledger/rows/packed_holds.h"
 #include "ledger/rows/table_sql.h"
 
-/* From BULK_MIN rows on, a message of their own costs less than their text. */
-#define BULK_MIN 4
+/* From so many rows on, a message of their own costs less than their text, if each message is waited for. */
+#define BULK_MIN_WAITING 4
+/* The statement behind those of the tables. */
+#define MARKER_NUMBER (TABLE_COUNT * TABLE_SQL_FORMS)
 
 static int count_rows(const struct row *changed, enum row_change change)
 {
@@ -27,14 +31,22 @@ static enum db_result write_bulk(struct batch *b, struct db *d, enum table_id ta
 	int parameters;
 	const struct db_values *values = table_sql_values(table, form, change, changed, count, b->arena, &parameters);
 
-	CHECK(count >= BULK_MIN);
+	CHECK(count > 0);
 	if (values == NULL)
 		return DB_FAULT;
 	CHECK(parameters > 0 && parameters <= DB_PARAMETERS_MAX);
 	return db_bulk(d, table_sql_number(table, form), table_sql_statement, values, parameters, count);
 }
 
-static enum db_result write_table(struct batch *b, struct db *d, enum table_id table, bool bulk)
+/* From so many rows of one table and one kind of change on, they are sent in bulk. */
+static int bulk_min(const struct db *d)
+{
+	if (!db_bulk_possible(d))
+		return INT_MAX;
+	return db_manual_commit(d) ? 1 : BULK_MIN_WAITING;
+}
+
+static enum db_result write_table(struct batch *b, struct db *d, enum table_id table, int least)
 {
 	static const enum row_change changes[] = {ROW_NEW, ROW_CHANGED, ROW_ENDED};
 	const struct row *changed = rows_changed(b->rows, table);
@@ -46,12 +58,33 @@ static enum db_result write_table(struct batch *b, struct db *d, enum table_id t
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]) && result == DB_OK; i++) {
 		const int count = count_rows(changed, changes[i]);
 
-		if (bulk && count >= BULK_MIN && table_of(table)->column_count <= DB_PARAMETERS_MAX)
+		if (count == 0)
+			continue;
+		if (count >= least && table_of(table)->column_count <= DB_PARAMETERS_MAX)
 			result = write_bulk(b, d, table, changes[i], count);
 		else
 			table_sql_write(&b->sql, table, changes[i], changed);
 	}
 	return result;
+}
+
+static void marker_statement(struct buf *sql, int number)
+{
+	CHECK(number == MARKER_NUMBER);
+	sql_literal(sql, "INSERT INTO batches (id) VALUES (?)");
+}
+
+static enum db_result write_marker(struct batch *b, struct db *d, int least)
+{
+	const char *const ids[] = {(const char *)b->id};
+	const unsigned long lengths[] = {sizeof(b->id)};
+	const struct db_values values = {.type = DB_BYTES, .texts = ids, .lengths = lengths};
+
+	_Static_assert(MARKER_NUMBER < DB_PREPARED_MAX, "a number for the marker");
+	if (least <= 1)
+		return db_bulk(d, MARKER_NUMBER, marker_statement, &values, 1, 1);
+	batch_marker(b);
+	return DB_OK;
 }
 
 /* Sends the bulk changes, and writes the last message to b->sql: the other changes and the COMMIT, or a ROLLBACK
@@ -68,12 +101,12 @@ static enum db_result write_rows(struct batch *b, struct db *d)
 	} else if (!rows_any_changed(b->rows)) {
 		sql_literal(&b->sql, "ROLLBACK");
 	} else {
-		const bool bulk = db_bulk_possible(d);
+		const int least = bulk_min(d);
 
 		if (!b->unknown)
-			batch_marker(b);
+			result = write_marker(b, d, least);
 		for (int t = 0; t < TABLE_COUNT && result == DB_OK; t++)
-			result = write_table(b, d, (enum table_id)t, bulk);
+			result = write_table(b, d, (enum table_id)t, least);
 		sql_literal(&b->sql, "COMMIT");
 	}
 	if (result == DB_OK && !buf_ok(&b->sql))

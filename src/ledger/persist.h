@@ -1,7 +1,8 @@
 /*
- * persist: the last of the three steps.  One round trip writes the batch's marker, the rows of tables of which few
- * rows changed, and the COMMIT.  Where many rows changed they go ahead, in bulk, and the COMMIT is not sent before all
- * of them have been written.  So a lost connection leaves exactly one question, which the marker answers.
+ * persist: the last of the three steps.  The batch's marker and the changed rows go ahead in bulk, and nothing is
+ * waited for in between.  The COMMIT is sent when all of them have been written.  So a lost connection leaves exactly
+ * one question, which the marker answers.  Without the bulk protocol, all of that is text in one message; a connection
+ * that waits for each answer sends few rows so, too.
  */
 #ifndef OCTROI_LEDGER_PERSIST_H
 #define OCTROI_LEDGER_PERSIST_H

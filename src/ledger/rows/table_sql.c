@@ -239,22 +239,20 @@ void table_sql_write(struct buf *sql, enum table_id id, enum row_change change, 
 
 /* ---- many rows at once ---------------------------------------------------------------------------- */
 
-#define FORMS (TABLE_SQL_DELETE + 1)
-
 int table_sql_number(enum table_id id, enum table_sql_form form)
 {
-	_Static_assert(TABLE_COUNT * FORMS <= DB_PREPARED_MAX, "a number for each statement");
-	CHECK((unsigned)id < TABLE_COUNT && (unsigned)form < FORMS);
-	return (int)id * FORMS + (int)form;
+	_Static_assert(TABLE_COUNT * TABLE_SQL_FORMS <= DB_PREPARED_MAX, "a number for each statement");
+	CHECK((unsigned)id < TABLE_COUNT && (unsigned)form < TABLE_SQL_FORMS);
+	return (int)id * TABLE_SQL_FORMS + (int)form;
 }
 
 void table_sql_statement(struct buf *sql, int number)
 {
-	const struct table *t = table_of((enum table_id)(number / FORMS));
-	const enum table_sql_form form = (enum table_sql_form)(number % FORMS);
+	const struct table *t = table_of((enum table_id)(number / TABLE_SQL_FORMS));
+	const enum table_sql_form form = (enum table_sql_form)(number % TABLE_SQL_FORMS);
 	char before = '(';
 
-	CHECK(number >= 0 && number / FORMS < TABLE_COUNT);
+	CHECK(number >= 0 && number / TABLE_SQL_FORMS < TABLE_COUNT);
 	if (form == TABLE_SQL_DELETE) {
 		write_delete(sql, t, NULL);
 		return;

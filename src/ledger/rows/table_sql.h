@@ -24,6 +24,7 @@ void table_sql_write(struct buf *sql, enum table_id id, enum row_change change, 
 
 /* The forms of a statement.  BRIEF inserts without the rare columns. */
 enum table_sql_form { TABLE_SQL_BRIEF, TABLE_SQL_INSERT, TABLE_SQL_UPDATE, TABLE_SQL_DELETE };
+#define TABLE_SQL_FORMS (TABLE_SQL_DELETE + 1)
 /* The form for the rows with this change: BRIEF if the rare columns of all of them are at their default. */
 enum table_sql_form table_sql_form(enum table_id id, enum row_change change, const struct row *changed);
 
