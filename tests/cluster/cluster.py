@@ -22,6 +22,7 @@ from scenes import SCENES, play  # noqa: E402
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=3, help="how often each scene")
+    parser.add_argument("--first", type=int, default=1, help="the seed of the first time")
     parser.add_argument("scenes", nargs="*", metavar="SCENE", help=", ".join(SCENES))
     options = parser.parse_args()
     if why_no_namespaces():
@@ -33,9 +34,9 @@ def main():
     with Base() as base:
         for name in options.scenes or SCENES:
             counts, found, gaps = collections.Counter(), collections.Counter(), []
-            for time in range(options.times):
+            for seed in range(options.first, options.first + options.times):
                 with tempfile.TemporaryDirectory() as directory:
-                    result = play(base, SCENES[name], directory, seed=time + 1)
+                    result = play(base, SCENES[name], directory, seed=seed)
                 counts += result.counts
                 gaps.append(result.gap_seconds)
                 for problem in result.problems:

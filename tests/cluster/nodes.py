@@ -16,10 +16,12 @@ import re
 import shlex
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 import types
 
+from link import BadLink
 from octroi import Octroi, as_daemon, build_dir, free_port, give_to_daemon, stopped, wait_until
 from second import Second
 
@@ -27,6 +29,7 @@ CLONE_NEWNET = 0x40000000
 CLIENTS, PEERS = "clients", "peers"  # the two links of a server
 NETS = {CLIENTS: "10.77.1", PEERS: "10.77.2"}
 FOR_EVER_MS = 1_000_000_000  # rpl_semi_sync_master_timeout
+MACHINE = pathlib.Path(__file__).with_name("machine.c")
 PROMOTE = pathlib.Path(__file__).with_name("promote")
 PROVIDER = pathlib.Path("/usr/lib/galera/libgalera_smm.so")
 TRANSFER = "wsrep_sst_rsync"
@@ -68,7 +71,9 @@ wsrep_provider = {provider}
 wsrep_cluster_name = octroi
 wsrep_cluster_address = gcomm://{members}
 wsrep_node_address = {peer}:{group}
+wsrep_node_name = db{number}
 wsrep_sst_method = rsync
+wsrep_sst_donor = {donors}
 wsrep_sst_receive_address = {peer}:{sst}
 wsrep_provider_options = "gmcast.listen_addr=tcp://{peer}:{group};ist.recv_addr={peer}:{state};gcache.size=64M;evs.suspect_timeout=PT1S;evs.inactive_timeout=PT3S;evs.inactive_check_period=PT0.3S;evs.keepalive_period=PT0.3S"
 """
@@ -116,7 +121,8 @@ class Network:
             raise OSError(ctypes.get_errno(), "unshare")
         run("ip", "link", "set", "lo", "up")
         for name, net in NETS.items():
-            run("ip", "link", "add", name, "type", "bridge")
+            mac = "02:00:00:00:00:" + net.rsplit(".", 1)[1].zfill(2)  # else it changes with the bridge's ports
+            run("ip", "link", "add", name, "address", mac, "type", "bridge")
             run("ip", "address", "add", f"{net}.254/24", "dev", name)
             run("ip", "link", "set", name, "up")
         Network.entered = True
@@ -136,6 +142,8 @@ class Base:
         os.kill(self.first.pid, signal.SIGTERM)
         self.first.kill("db", signal.SIGTERM)
         self.data = pathlib.Path(self.first.env["OCTROI_CONF"]).parent / "db"
+        self.machine = self.data.parent / "machine.so"
+        run("cc", "-O1", "-shared", "-fPIC", "-Wall", "-o", str(self.machine), str(MACHINE))
         assert (self.data / "ibdata1").exists(), self.data
 
     def __enter__(self):
@@ -150,7 +158,8 @@ class Node:
 
     def __init__(self, home, number, namespaces):
         self.home, self.number = pathlib.Path(home), number
-        self.process = self._holder = None
+        self.process = self._holder = self.machine = None
+        self._bad_links = []
         self.env = {"OCTROI_DB_SOCKET": str(self.home / "run" / "mariadb.sock"), "OCTROI_DB_NAME": "octroi"}
         if namespaces:
             self.address, self.peer = f"{NETS[CLIENTS]}.{number}", f"{NETS[PEERS]}.{number}"
@@ -191,16 +200,38 @@ class Node:
         for link in links:
             run("ip", "link", "set", self._port_of(link), "down")
 
+    def disturb(self, *links, **how):
+        """The links are slow, or lose something: see link.py."""
+        for link in links:
+            self._bad_links.append(BadLink(self._port_of(link), link, **how))
+
     def heal(self):
+        while self._bad_links:
+            self._bad_links.pop().close()
         for link in NETS:
             run("ip", "link", "set", self._port_of(link), "up")
+
+    # -- its machine --------------------------------------------------------------------------------------
+
+    def bad_machine(self, library, disk_us=0, clock_us=0):
+        """From its next start on, what the library (machine.c) does to it can be changed at any time."""
+        self.machine = library
+        self.change_machine(disk_us, clock_us)
+
+    def change_machine(self, disk_us=0, clock_us=0):
+        """disk_us: the time that each fsync takes longer.  clock_us: how far its clock is ahead."""
+        with open(self.home / "machine", "r+b" if (self.home / "machine").exists() else "w+b") as page:
+            page.write(struct.pack("=qq", disk_us, clock_us))
+
+    def _on_machine(self):
+        return ["env", f"LD_PRELOAD={self.machine}", f"CLUSTER_MACHINE={self.home}/machine"] if self.machine else []
 
     # -- its server ---------------------------------------------------------------------------------------
 
     def start(self, *options):
         """Starts it with its data; waits until it listens."""
         log = open(self.home / "run" / "out.log", "ab")
-        self.process = subprocess.Popen([*self._inside(), *as_daemon(), "mariadbd", f"--defaults-file={self.home}/my.cnf", *options],
+        self.process = subprocess.Popen([*self._inside(), *as_daemon(), *self._on_machine(), "mariadbd", f"--defaults-file={self.home}/my.cnf", *options],
                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=self._environment())
         log.close()
         self.ready()
@@ -231,6 +262,23 @@ class Node:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
 
+    def empty(self):
+        """Its data are gone."""
+        shutil.rmtree(self.home / "db")
+        (self.home / "db").mkdir()
+        give_to_daemon(self.home / "db")
+
+    def recovered(self):
+        """The last transaction of a node of Galera that was killed."""
+        run(*as_daemon(), "mariadbd", f"--defaults-file={self.home}/my.cnf", "--wsrep-recover")
+        return int(re.findall(r"WSREP: Recovered position: \S+:(\d+)", self.log())[-1])
+
+    def bootstrap(self):
+        """A node of Galera begins the cluster anew, with its rows."""
+        state = self.home / "db" / "grastate.dat"
+        state.write_text(re.sub(r"safe_to_bootstrap: \d", "safe_to_bootstrap: 1", state.read_text()))
+        self.start("--wsrep-new-cluster")
+
     def pause(self):
         os.kill(self.process.pid, signal.SIGSTOP)
         wait_until(lambda: stopped(self.process.pid), 10, "the pause")
@@ -255,6 +303,8 @@ class Node:
             os.kill(self.process.pid, signal.SIGCONT)
             self.process.kill()
             self.process.wait()
+        while self._bad_links:
+            self._bad_links.pop().close()
         if self._holder is not None:
             self._holder.kill()
             self._holder.wait()
@@ -294,9 +344,10 @@ class Nodes:
     def _configure(self, node):
         more = {"single": "", "replication": REPLICATION, "galera": GALERA}[self.kind]
         members = ",".join(f"{other.peer}:{other.group}" for other in self.nodes)
+        donors = ",".join(f"db{other.number}" for other in reversed(self.nodes) if other is not node)
         bind = "0.0.0.0" if node.address != "127.0.0.1" else "127.0.0.1"
         values = {"home": node.home, "bind": bind, "port": node.port, "number": node.number, "provider": PROVIDER,
-                  "for_ever": FOR_EVER_MS, "members": members, "peer": node.peer, "group": node.group, "state": node.state, "sst": node.sst}
+                  "for_ever": FOR_EVER_MS, "members": members, "donors": donors, "peer": node.peer, "group": node.group, "state": node.state, "sst": node.sst}
         (node.home / "my.cnf").write_text((SETTINGS + more).format(**values))
 
     @staticmethod
@@ -337,6 +388,14 @@ class Nodes:
         wait_until(lambda: node.status("Slave_running") == "ON", 30, "the replica")
         if primary.sql("SELECT @@rpl_semi_sync_master_enabled") == [("1",)]:
             wait_until(lambda: primary.status("Rpl_semi_sync_master_clients") != "0", 30, "the acknowledging replica")
+
+    def copy(self, node, primary):
+        """The replica gets all rows of the primary anew, and follows it."""
+        dump = run("mariadb-dump", "--no-defaults", "--socket", primary.env["OCTROI_DB_SOCKET"], "-u", "root", "--single-transaction", "--hex-blob",
+                   "--master-data=1", "--gtid", "octroi")
+        node.sql("STOP SLAVE; RESET SLAVE ALL; RESET MASTER; SET sql_log_bin = 0; DROP DATABASE octroi; CREATE DATABASE octroi")
+        node.sql(f"SET sql_log_bin = 0; {dump}")
+        self.follow(node, primary)
 
     # -- octroi on them -----------------------------------------------------------------------------------
 

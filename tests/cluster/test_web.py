@@ -7,33 +7,13 @@ import signal
 
 import pytest
 
+from both import Both
 from checker import check
 from client import Load
 from octroi import Octroi, alive, wait_until
 from second import Second
 
 ANSWERS = 1500
-
-
-class Both(Second):
-    """An octroi whose nginx also knows another one."""
-
-    def __init__(self, first, other):
-        self._other = other
-        super().__init__(first)
-
-    def _configure_web(self, web):
-        changed = 0
-        for file in web.rglob("*.conf"):
-            text = file.read_text()
-            new = text.replace("fastcgi_next_upstream off;", "fastcgi_next_upstream error;\nfastcgi_next_upstream_tries 2;")
-            for name in ("octroi", "internal"):
-                own = f"server unix:{self.run}/{name}.sock;"
-                new = new.replace(own, f"server unix:{self.run}/{name}.sock max_fails=1 fail_timeout=1s;\n"
-                                       f"\tserver unix:{self._other.run}/{name}.sock max_fails=1 fail_timeout=1s;")
-            changed += new != text
-            file.write_text(new)
-        assert changed >= 2, "nginx's files have other words"
 
 
 @pytest.fixture(scope="module")

@@ -52,9 +52,9 @@ class Second:
         assert process.poll() is None, (self.home / "octroi.log").read_text()
         return process.pid
 
-    def kill_and_start(self):
-        """kill -9 of this octroi, and another one in its place."""
-        os.kill(self.pid, signal.SIGKILL)
+    def kill_and_start(self, how=signal.SIGKILL):
+        """kill -9 of this octroi, or SIGTERM, and another one in its place."""
+        os.kill(self.pid, how)
         wait_until(lambda: not alive(self.pid), 30, "the end of the second octroi")
         for name in ("octroi.sock", "internal.sock"):
             (self.run / name).unlink(missing_ok=True)
