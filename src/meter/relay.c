@@ -509,9 +509,11 @@ static bool read_hold(struct relay *r, const struct json *answer)
 	return true;
 }
 
-/* True if another relay of this process has the hold. */
+/* True if another relay of this process has the hold, or had it: its settlement may still be on its way. */
 static bool is_held(const struct relay *r)
 {
+	if (spool_has(r->all->spool, r->hold))
+		return true;
 	for (const struct relay *other = r->all->first; other != NULL; other = other->next)
 		if (other != r && strcmp(other->hold, r->hold) == 0)
 			return true;

@@ -34,7 +34,8 @@
 /* A settlement, from spool_add to octroi's answer. */
 struct settlement {
 	struct settlement *next;
-	int file; /* that has its line; -1: none */
+	struct settlement *older, *newer; /* of all */
+	int file;                         /* that has its line; -1: none */
 	bool asked, reduced;
 	char hold[HOLD_BYTES];
 	size_t length;
@@ -59,6 +60,7 @@ struct spool {
 	struct spool_file files[FILES];
 	int active;
 	struct settlement *first, *last; /* on the disk, or refused by it; in order */
+	struct settlement *newest;       /* of all, whoever has them in a list */
 	int64_t depth;
 	int batches;
 	int64_t next_us; /* not before that is octroi asked again; 0: at once */
@@ -88,7 +90,7 @@ static void append_settlement(struct settlement **first, struct settlement **las
 	*last = more;
 }
 
-static struct settlement *new_settlement(const char *hold, const char *text, size_t length, int file)
+static struct settlement *new_settlement(struct spool *s, const char *hold, const char *text, size_t length, int file)
 {
 	struct settlement *one = memory_part("settlement", sizeof(*one) + length + 1);
 
@@ -98,7 +100,22 @@ static struct settlement *new_settlement(const char *hold, const char *text, siz
 	(void)snprintf(one->hold, sizeof(one->hold), "%s", hold);
 	one->length = length;
 	memcpy(one->text, text, length);
+	one->older = s->newest;
+	if (s->newest != NULL)
+		s->newest->newer = one;
+	s->newest = one;
 	return one;
+}
+
+static void free_settlement(struct spool *s, struct settlement *gone)
+{
+	if (gone->older != NULL)
+		gone->older->newer = gone->newer;
+	if (gone->newer != NULL)
+		gone->newer->older = gone->older;
+	else
+		s->newest = gone->older;
+	free(gone);
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
@@ -124,7 +141,7 @@ static void read_spool_line(struct spool *s, int file, const char *line, size_t 
 	if (hold != NULL && json_type(hold) == JSON_TEXT) {
 		json_dump(settlement, &text);
 		if (buf_ok(&text))
-			one = new_settlement(json_text(hold, NULL), text.data, text.length, file);
+			one = new_settlement(s, json_text(hold, NULL), text.data, text.length, file);
 	}
 	if (one != NULL) {
 		append_settlement(&s->first, &s->last, one);
@@ -230,6 +247,14 @@ bool spool_ready(const struct spool *s)
 	return !s->failed && s->files[s->active].bytes < SPOOL_FILE_BYTES;
 }
 
+bool spool_has(const struct spool *s, const char *hold)
+{
+	for (const struct settlement *one = s->newest; one != NULL; one = one->older)
+		if (strcmp(one->hold, hold) == 0)
+			return true;
+	return false;
+}
+
 int64_t spool_depth(const struct spool *s)
 {
 	return s->depth;
@@ -310,7 +335,7 @@ static void take_settlement_out(struct spool *s, struct settlement *gone)
 		CHECK(s->files[gone->file].open >= 0);
 		empty_file(s, gone->file);
 	}
-	free(gone);
+	free_settlement(s, gone);
 }
 
 /* A usage that octroi refuses is not free: the reservation is charged. */
@@ -488,7 +513,7 @@ void spool_add(struct spool *s, const char *hold, const char *settlement, size_t
 	CHECK(s->started && length <= TALLY_SETTLEMENT_MAX);
 	take_turns(s);
 	written = write_settlement(s, settlement, length);
-	one = new_settlement(hold, settlement, length, written ? s->active : -1);
+	one = new_settlement(s, hold, settlement, length, written ? s->active : -1);
 	if (written)
 		s->files[s->active].open++;
 	if (one == NULL)
@@ -521,16 +546,6 @@ int spool_start(struct spool *s, struct loop *l, struct asker *asker)
 	return 0;
 }
 
-static void free_settlements(struct settlement *list)
-{
-	while (list != NULL) {
-		struct settlement *next = list->next;
-
-		free(list);
-		list = next;
-	}
-}
-
 void spool_close(struct spool *s)
 {
 	if (s == NULL)
@@ -544,8 +559,8 @@ void spool_close(struct spool *s)
 		(void)loop_watch(s->loop, &s->woken, 0);
 		close(s->woken.fd);
 	}
-	free_settlements(s->first);
-	free_settlements(s->synced);
+	while (s->newest != NULL)
+		free_settlement(s, s->newest);
 	for (int i = 0; i < FILES; i++)
 		if (s->files[i].fd >= 0)
 			close(s->files[i].fd);

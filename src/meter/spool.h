@@ -35,6 +35,8 @@ void spool_add(struct spool *s, const char *hold, const char *settlement, size_t
 /* False while the disk refuses, or the files are full: then no request may begin. */
 bool spool_ready(const struct spool *s);
 int64_t spool_depth(const struct spool *s);
+/* True if a settlement of the hold has no answer yet. */
+bool spool_has(const struct spool *s, const char *hold);
 
 /* Sends what is due; once a second. */
 void spool_tick(struct spool *s);
