@@ -217,7 +217,9 @@ static void settle_hold(struct relay *r, enum tally_outcome outcome)
 		.cap = r->granted,
 		.bytes_per_token = c->bytes_per_token,
 		.input_tokens = (r->want.bytes + c->bytes_per_token - 1) / c->bytes_per_token,
-		.estimate = r->want.stream,
+		.variant = r->want.variant,
+		.estimate = r->want.stream && !r->want.hidden,
+		.opaque = r->want.opaque,
 	};
 
 	CHECK(r->hold[0] != '\0');
@@ -463,6 +465,8 @@ static void send_to_provider(struct relay *r)
 	r->state = ASKING;
 	r->moved_us = now_us;
 	r->extend_us = now_us + EXTEND_US;
+	if (r->in.provider->newer && want_may_reason(&r->want, r->model))
+		r->want.hidden = true;
 	if (begin_transfer(r)) {
 		json_free(r->want.document); /* the copy for the provider is the only one from now on */
 		r->want.document = NULL;
@@ -795,12 +799,12 @@ void *relay_begin(void *context, struct channel *c, const char *const *parameter
 
 /* ---- the client and the clock ---------------------------------------------------------------- */
 
-/* True if the provider is to be read on without the client.  An answer that is no stream, or has opaque input, says its
- * usage at its end only: a client that goes early would have it for next to nothing. */
+/* True if the provider is to be read on without the client.  An answer that is no stream, or does not show all of its
+ * tokens, says its usage at its end only: a client that goes early would have it for next to nothing. */
 static bool may_drain(const struct relay *r)
 {
 	const struct relays *all = r->all;
-	const bool drains = r->in.drain || !r->want.stream || r->want.opaque;
+	const bool drains = r->in.drain || !r->want.stream || r->want.opaque || r->want.hidden;
 
 	return !all->stopping && drains && all->counts.draining < all->config->drain_max;
 }

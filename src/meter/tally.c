@@ -178,9 +178,10 @@ static void put_used(const struct tally *t, const struct kept *k, const struct t
 		return;
 	if (t->usage.length > 0)
 		put_usage(t, k, NONE, w);
-	else if (t->begun.length > 0 || (f->estimate && output > 0))
+	else if (f->estimate && (t->begun.length > 0 || (output > 0 && !f->opaque)))
 		put_usage(t, k, output, w);
-	else if (f->estimate) /* an output of 0 alone would count nothing, and so charge the reservation */
+	else if (f->estimate &&
+	         !f->opaque) /* an output of 0 alone would count nothing, and so charge the reservation */
 		json_put_int(w, "inputTokens", f->input_tokens);
 }
 
@@ -196,6 +197,8 @@ void tally_settlement(const struct tally *t, const struct tally_facts *f, struct
 		put_used(t, &k, f, &w);
 		if (f->counts != NULL && t->usage.length == 0)
 			json_put_raw(&w, "counts", f->counts, strlen(f->counts));
+		if (f->counts != NULL && t->usage.length == 0 && f->variant[0] != '\0')
+			json_put_text(&w, "variant", f->variant);
 	}
 	if (f->outcome == TALLY_FAILED)
 		json_put_text(&w, "outcome", "failed");

@@ -37,11 +37,13 @@ enum tally_outcome { TALLY_COMPLETE, TALLY_PARTIAL, TALLY_FAILED };
 struct tally_facts {
 	const char *hold;
 	enum tally_outcome outcome;
-	const char *counts; /* JSON of counts that go with the usage; NULL: none */
-	int64_t cap;        /* of the output that was granted; -1: none */
+	const char *counts;  /* JSON of counts that go with the usage; NULL: none */
+	const char *variant; /* of the counts; "": none */
+	int64_t cap;         /* of the output that was granted; -1: none */
 	int64_t bytes_per_token;
 	int64_t input_tokens; /* as announced; charged where nothing came back */
 	bool estimate;        /* without a usage the output is estimated; else the reservation is charged */
+	bool opaque;          /* the announced input is not all: without a count of it the reservation is charged */
 };
 
 /* The estimated tokens of the output so far. */

@@ -19,18 +19,54 @@ static int refuse_want(struct want *w, const char *why)
 
 /* ---- size ------------------------------------------------------------------------------------ */
 
-static bool is_opaque(const char *name)
+enum side { INPUT, OUTPUT };
+enum address { NONE_IS_ADDRESS, TEXT_IS_ADDRESS, RECORD_IS_ADDRESS, EITHER_IS_ADDRESS };
+
+struct opaque_member {
+	const char *name;
+	enum side side;
+	enum address address;
+};
+
+static const struct opaque_member *find_opaque(const char *name)
 {
-	static const char *const names[] = {
-#define OPAQUE(name) name,
+	static const struct opaque_member members[] = {
+#define OPAQUE(name, side, address) {name, side, address##_IS_ADDRESS},
 #include "meter/opaque.def"
 #undef OPAQUE
 	};
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(names[i], name) == 0)
-			return true;
-	return false;
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		if (strcmp(members[i].name, name) == 0)
+			return &members[i];
+	return NULL;
+}
+
+static bool is_text_address(const struct json *value)
+{
+	return value != NULL && json_type(value) == JSON_TEXT && strncmp(json_text(value, NULL), "data:", 5) != 0;
+}
+
+static bool is_address(const struct json *value, enum address address)
+{
+	if (json_type(value) == JSON_TEXT)
+		return address != NONE_IS_ADDRESS && address != RECORD_IS_ADDRESS && is_text_address(value);
+	return (address == RECORD_IS_ADDRESS || address == EITHER_IS_ADDRESS) &&
+	       (is_text_address(json_get(value, "id")) || is_text_address(json_get(value, "url")));
+}
+
+static void note_opaque(struct want *w, const char *name, const struct json *value)
+{
+	const struct opaque_member *m = json_type(value) != JSON_NULL_VALUE ? find_opaque(name) : NULL;
+
+	if (m == NULL)
+		return;
+	if (m->side == OUTPUT)
+		w->hidden = true;
+	if (m->side == INPUT || is_address(value, m->address))
+		w->opaque = true;
+	if (is_address(value, m->address))
+		w->bytes += WANT_DATA_MAX;
 }
 
 /* True for a file or an image in base64.  A text where one may stand counts in full. */
@@ -55,7 +91,7 @@ static int count_text_of(void *context, const char *key, const struct json *valu
 	struct want *w = context;
 
 	w->bytes += (int64_t)strlen(key);
-	w->opaque = w->opaque || (json_type(value) != JSON_NULL_VALUE && is_opaque(key));
+	note_opaque(w, key, value);
 	count_bytes(w, value, key);
 	return 0;
 }
@@ -69,7 +105,11 @@ static void count_bytes(struct want *w, const struct json *value, const char *na
 	switch (json_type(value)) {
 	case JSON_TEXT:
 		text = json_text(value, &length);
-		w->bytes += (int64_t)(length > WANT_DATA_MAX && is_file(name, text) ? WANT_DATA_MAX : length);
+		if (length > WANT_DATA_MAX && is_file(name, text)) {
+			w->opaque = true; /* it may be a text all the same */
+			length = WANT_DATA_MAX;
+		}
+		w->bytes += (int64_t)length;
 		return;
 	case JSON_RECORD:
 		(void)json_each(value, count_text_of, w);
@@ -195,7 +235,7 @@ static void refuse_background(struct want *w)
 		(void)refuse_want(w, "background is not metered.");
 }
 
-static bool is_unmetered(const struct want *w, const char *name)
+static int refuse_unmetered_member(void *context, const char *key, const struct json *value)
 {
 	static const struct {
 		enum endpoint_shape shape;
@@ -203,47 +243,111 @@ static bool is_unmetered(const struct want *w, const char *name)
 	} unmetered[] = {
 #define UNMETERED(shape, name) {SHAPE_##shape, name},
 #include "meter/unmetered.def"
-#undef UNMETERED
 	};
+	struct want *w = context;
 
 	for (size_t i = 0; i < sizeof(unmetered) / sizeof(unmetered[0]); i++)
-		if (unmetered[i].shape == w->endpoint->shape &&
-		    strncmp(name, unmetered[i].name, strlen(unmetered[i].name)) == 0)
-			return true;
-	return false;
+		if (json_type(value) != JSON_NULL_VALUE && unmetered[i].shape == w->endpoint->shape &&
+		    strncmp(key, unmetered[i].name, strlen(unmetered[i].name)) == 0)
+			(void)refuse_want(w, "The request has a member whose costs are not metered.");
+	return 0;
 }
 
-static int refuse_hosted(void *context, const char *key, const struct json *value)
+static void refuse_unmetered_models(struct want *w)
 {
-	const bool asks = json_type(value) != JSON_NULL_VALUE && is_unmetered(context, key);
+	static const char *const parts[] = {
+#define UNMETERED_MODEL(part) part,
+#include "meter/unmetered.def"
+	};
 
-	return asks ? refuse_want(context, "This tool of the provider is not metered.") : 0;
+	for (int i = 0; i < w->model_count; i++)
+		for (size_t k = 0; k < sizeof(parts) / sizeof(parts[0]); k++)
+			if (strstr(w->models[i], parts[k]) != NULL)
+				(void)refuse_want(w, "The searches of this model are not metered.");
 }
 
-/* No usage object names what these tools cost. */
-static void refuse_unmetered(struct want *w)
+static int note_tool(void *context, const char *name, const struct json *value)
+{
+	static const struct {
+		enum endpoint_shape shape;
+		const char *name;
+		enum { OUTSIDE, INSIDE } runs;
+	} tools[] = {
+#define TOOL(shape, name, runs) {SHAPE_##shape, name, runs},
+#include "meter/tools.def"
+#undef TOOL
+	};
+	struct want *w = context;
+
+	(void)value;
+	for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]); i++) {
+		if (tools[i].shape != w->endpoint->shape || strncmp(name, tools[i].name, strlen(tools[i].name)) != 0)
+			continue;
+		w->hidden = w->hidden || tools[i].runs == INSIDE;
+		return 0;
+	}
+	return refuse_want(w, "This tool of the provider is not metered.");
+}
+
+static void read_tools(struct want *w)
 {
 	const struct json *tools = given_member(w->document, "tools");
 
-	(void)json_each(w->document, refuse_hosted, w);
 	if (tools != NULL && json_type(tools) != JSON_LIST)
 		(void)refuse_want(w, "tools must be a list.");
 	for (size_t i = 0; tools != NULL && json_type(tools) == JSON_LIST && i < json_size(tools); i++) {
 		const struct json *tool = json_at(tools, i);
-		const struct json *type = json_type(tool) == JSON_RECORD ? given_member(tool, "type") : NULL;
+		const struct json *type = given_member(tool, "type");
 
-		if (json_type(tool) != JSON_RECORD)
-			(void)refuse_want(w, "A tool must be a record.");
+		if (json_type(tool) != JSON_RECORD || (type != NULL && json_type(type) != JSON_TEXT))
+			(void)refuse_want(w, "A tool must be a record, and its type a text.");
 		else if (w->endpoint->shape == SHAPE_GEMINI)
-			(void)json_each(tool, refuse_hosted, w);
-		else if (type != NULL && json_type(type) == JSON_TEXT && is_unmetered(w, json_text(type, NULL)))
-			(void)refuse_want(w, "This tool of the provider is not metered.");
+			(void)json_each(tool, note_tool, w);
+		else if (type != NULL) /* without a type it is the application's own */
+			(void)note_tool(w, json_text(type, NULL), type);
 	}
 }
 
+/* An item of before stands for its text.  Its type may be left out. */
+static void read_items(struct want *w)
+{
+	const struct json *items = given_member(w->document, "input");
+
+	if (w->endpoint->form != FORM_STREAM || items == NULL || json_type(items) != JSON_LIST)
+		return;
+	for (size_t i = 0; i < json_size(items); i++) {
+		const struct json *item = json_at(items, i);
+		const char *type = json_get_text(item, "type");
+
+		if (strcmp(type, "item_reference") != 0 && (type[0] != '\0' || json_get(item, "role") != NULL))
+			continue;
+		w->opaque = true;
+		w->bytes += WANT_DATA_MAX;
+	}
+}
+
+bool want_may_reason(const struct want *w, const char *model)
+{
+	static const char *const plain[] = {
+#define PLAIN(beginning) beginning,
+#include "meter/plain.def"
+#undef PLAIN
+	};
+
+	if (w->endpoint->shape != SHAPE_OPENAI || !w->stream)
+		return false;
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+		if (strncmp(model, plain[i], strlen(plain[i])) == 0)
+			return false;
+	return true;
+}
+
+/* ---- other prices ---------------------------------------------------------------------------- */
+
 static void read_tier_wanted(struct want *w)
 {
-	const char *name = json_get_text(w->document, "service_tier");
+	const bool gemini = w->endpoint->shape == SHAPE_GEMINI;
+	const char *name = json_get_text(w->document, gemini ? "serviceTier" : "service_tier");
 
 	if (strcmp(name, "flex") == 0)
 		w->tier = "flex";
@@ -261,6 +365,30 @@ static void read_speech(struct want *w)
 		(void)refuse_want(w, "input must be a text.");
 	for (size_t i = 0; i < length; i++)
 		w->characters += (text[i] & 0xc0) != 0x80 ? 1 : 0; /* of UTF-8, the bytes that begin a character */
+}
+
+/* A member of an image's variant; "" when the provider chooses. */
+static const char *variant_part(struct want *w, const char *name)
+{
+	const struct json *value = given_member(w->document, name);
+	const char *text = value != NULL && json_type(value) == JSON_TEXT ? json_text(value, NULL) : "";
+
+	if (strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-") != strlen(text) || strlen(text) > 16)
+		(void)refuse_want(w, "size and quality must be names of small letters and digits.");
+	else if (value != NULL && text[0] == '\0')
+		(void)refuse_want(w, "size and quality must be names.");
+	return strcmp(text, "auto") != 0 ? text : "";
+}
+
+/* Larger and better images have prices of their own: the variant is called as docs/prices.md says. */
+static void read_variant(struct want *w)
+{
+	const char *size = variant_part(w, "size"), *quality = variant_part(w, "quality");
+
+	if (w->refusal != NULL || (size[0] == '\0' && quality[0] == '\0'))
+		return;
+	(void)snprintf(w->variant, sizeof(w->variant), "%s%s%s", size[0] != '\0' ? size : "1024x1024",
+	               quality[0] != '\0' ? "/" : "", quality);
 }
 
 /* ---- models ---------------------------------------------------------------------------------- */
@@ -325,7 +453,12 @@ int want_read(struct want *w, const struct endpoint *endpoint, const char *body,
 	refuse_background(w);
 	if (endpoint->form == FORM_SPEECH)
 		read_speech(w);
-	refuse_unmetered(w);
+	if (endpoint->form == FORM_IMAGES)
+		read_variant(w);
+	(void)json_each(w->document, refuse_unmetered_member, w);
+	refuse_unmetered_models(w);
+	read_tools(w);
+	read_items(w);
 	count_bytes(w, w->document, "");
 	return w->refusal == NULL ? 0 : -1;
 }
@@ -391,6 +524,8 @@ void want_authorize(const struct want *w, const struct want_terms *terms, struct
 	json_put_int(&j, "ttlSeconds", terms->hold_seconds);
 	if (w->tier != NULL)
 		json_put_text(&j, "serviceTier", w->tier);
+	if (w->variant[0] != '\0')
+		json_put_text(&j, "variant", w->variant);
 	want_counts(w, &counts);
 	if (counts.length > 0)
 		json_put_raw(&j, "counts", counts.data, counts.length);
@@ -443,7 +578,7 @@ static int put_top(void *context, const char *key, const struct json *value)
 	const struct want *w = r->w;
 	const bool gemini = w->endpoint->shape == SHAPE_GEMINI;
 
-	if (!gemini && strcmp(key, "model") == 0)
+	if (strcmp(key, "model") == 0) /* Gemini's is in the path */
 		return 0;
 	if (w->hides_usage && strcmp(key, "stream_options") == 0)
 		return 0;

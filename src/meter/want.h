@@ -16,8 +16,10 @@
 #define WANT_MODELS_MAX 8
 #define WANT_MODEL_MAX 128
 #define WANT_ANSWERS_MAX 128
-/* Bytes of an image or a file in base64, however large: providers count it by its size in pixels or pages. */
+/* Bytes of an image or a file, in base64 however large, or by its address: providers count it by its size in pixels or
+ * pages. */
 #define WANT_DATA_MAX 16384
+#define WANT_VARIANT_MAX 48
 
 struct want {
 	const struct endpoint *endpoint;
@@ -31,8 +33,10 @@ struct want {
 	const char *tier; /* "flex" or "priority" where the request asks for it, else NULL */
 	int64_t bytes;    /* of texts and names */
 	bool opaque;      /* a part of the input is not in the body, or is no text */
+	bool hidden;      /* a part of the output, or of what tools read, is in the usage object alone */
 	int64_t characters, images;
-	const char *refusal; /* a sentence, after a refusal */
+	char variant[WANT_VARIANT_MAX]; /* of images, as their price has it; "": none */
+	const char *refusal;            /* a sentence, after a refusal */
 };
 
 /* model: of the path, or NULL.  fallback: the header X-Octroi-Models, or NULL.  0; -1 with a sentence in refusal.
@@ -42,6 +46,9 @@ int want_read(struct want *w, const struct endpoint *endpoint, const char *body,
 /* As want_read, for a request without a body that is for the model. */
 int want_name(struct want *w, const struct endpoint *endpoint, const char *model);
 void want_free(struct want *w);
+
+/* True if the model may reason unseen: one of OpenAI's own that plain.def does not list. */
+bool want_may_reason(const struct want *w, const char *model);
 
 /* Appends the request to octroi's route authorize.  prefix: of the model's price. */
 struct want_terms {

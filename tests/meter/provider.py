@@ -7,7 +7,7 @@ The last text of a request may be a scene, a JSON object:
     {"id": name in the books, "stream": a recording, "cut": close the connection behind so many bytes of the stream,
      "wait_at": wait behind so many events until POST /_go, "error_at": an error behind so many events,
      "pieces": bytes of each write, "pause_ms": after each event, "crlf", "comments", "gzip", "bare" (no chunked coding),
-     "no_usage", "line_mb": an event of so many megabytes, "status": of a refusal, "fail_first": so many refusals before, "hang", "drop" (no answer)}
+     "no_usage", "tier": as served, "line_mb": an event of so many megabytes, "status": of a refusal, "fail_first": so many refusals before, "hang", "drop" (no answer)}
 
 GET /_books: a record for each request, with its bill; POST /_forget; POST /_go; GET /_waiting.  A request whose connection is closed
 is billed what was made by then, as providers do.
@@ -84,6 +84,8 @@ def made(name, scene, body):
         if event.json is not None and event.json.get("choices") == [] and (scene.get("no_usage") or not asked):
             continue  # OpenAI and DeepSeek say it only where they are asked
         raw = event.raw
+        if scene.get("tier"):
+            raw = raw.replace(b'"service_tier":"default"', b'"service_tier":"%s"' % scene["tier"].encode())
         if scene.get("no_usage") and has_usage(event):
             raw = raw[:raw.index(b"data:")] + b"data: " + json.dumps(without_usage(event.json)).encode() + b"\n\n"
         found.append(raw)

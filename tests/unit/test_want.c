@@ -167,6 +167,87 @@ static void test_input_that_the_body_does_not_show(void **state)
 	assert_false(is_opaque_body("{\"model\":\"m\",\"messages\":[{\"content\":\"image_url\"}]}"));
 }
 
+static int64_t bytes_of_body(const char *path, const char *body)
+{
+	assert_int_equal(read_body_text(path, body, NULL), 0);
+	want_free(&want);
+	return want.bytes;
+}
+
+/* An address counts as a file does, and only where it stands for input. */
+static void test_address_is_reserved_as_a_file(void **state)
+{
+	(void)state;
+	assert_true(bytes_of_body(CHAT, "{\"model\":\"m\",\"a\":{\"image_url\":{\"url\":\"https://x\"}}}") >
+	            WANT_DATA_MAX);
+	assert_true(bytes_of_body(CHAT, "{\"model\":\"m\",\"a\":{\"image_url\":{\"url\":\"data:,x\"}}}") <
+	            WANT_DATA_MAX);
+	assert_true(bytes_of_body("/v1/responses", "{\"model\":\"m\",\"conversation\":{\"id\":\"c\"}}") >
+	            WANT_DATA_MAX);
+	assert_true(bytes_of_body("/v1/responses", "{\"model\":\"m\",\"input\":[{\"id\":\"a\"},{\"id\":\"b\"}]}") >
+	            2 * WANT_DATA_MAX);
+	assert_true(bytes_of_body("/v1/responses", "{\"model\":\"m\",\"input\":[{\"role\":\"user\",\"id\":\"a\"}]}") <
+	            WANT_DATA_MAX);
+	assert_true(bytes_of_body("/v1/messages", "{\"model\":\"m\",\"a\":{\"source\":\"https://x\"}}") <
+	            WANT_DATA_MAX);
+	assert_true(bytes_of_body("/v1/messages", "{\"model\":\"m\",\"a\":{\"source\":{\"url\":\"https://x\"}}}") >
+	            WANT_DATA_MAX);
+	assert_true(bytes_of_body("/v1/images/generations", "{\"model\":\"m\",\"prompt\":\"a gate\"}") < WANT_DATA_MAX);
+}
+
+static bool is_hidden_body(const char *path, const char *body)
+{
+	assert_int_equal(read_body_text(path, body, NULL), 0);
+	want_free(&want);
+	return want.hidden;
+}
+
+static void test_output_that_the_stream_does_not_show(void **state)
+{
+	(void)state;
+	assert_true(is_hidden_body(CHAT, "{\"model\":\"m\",\"reasoning_effort\":\"low\"}"));
+	assert_true(is_hidden_body(CHAT, "{\"model\":\"m\",\"prediction\":{\"content\":\"x\"}}"));
+	assert_true(is_hidden_body("/v1/messages", "{\"model\":\"m\",\"thinking\":{\"type\":\"enabled\"}}"));
+	assert_true(is_hidden_body("/v1/messages", "{\"model\":\"m\",\"tools\":[{\"type\":\"web_search_20250305\"}]}"));
+	assert_true(is_hidden_body(GENERATE, "{\"tools\":[{\"functionDeclarations\":[]},{\"urlContext\":{}}]}"));
+	assert_false(
+		is_hidden_body("/v1/messages", "{\"model\":\"m\",\"tools\":[{\"name\":\"f\"}],\"thinking\":null}"));
+	assert_false(is_hidden_body(GENERATE, "{\"tools\":[{\"functionDeclarations\":[]}]}"));
+}
+
+static void test_models_that_may_reason(void **state)
+{
+	(void)state;
+	assert_int_equal(read_body_text(CHAT, "{\"model\":\"m\",\"stream\":true}", NULL), 0);
+	assert_true(want_may_reason(&want, "o3") && want_may_reason(&want, "gpt-5-mini"));
+	assert_false(want_may_reason(&want, "gpt-4o") || want_may_reason(&want, "gpt-3.5-turbo"));
+	want_free(&want);
+	assert_int_equal(read_body_text("/v1/messages", "{\"model\":\"m\",\"stream\":true}", NULL), 0);
+	assert_false(want_may_reason(&want, "o3"));
+	want_free(&want);
+}
+
+static void test_variant_of_an_image(void **state)
+{
+	static const struct {
+		const char *body, *variant;
+	} images[] = {{"{\"model\":\"m\"}", ""},
+	              {"{\"model\":\"m\",\"size\":\"auto\",\"quality\":null}", ""},
+	              {"{\"model\":\"m\",\"size\":\"512x512\"}", "512x512"},
+	              {"{\"model\":\"m\",\"quality\":\"hd\"}", "1024x1024/hd"},
+	              {"{\"model\":\"m\",\"size\":\"1x2\",\"quality\":\"high\"}", "1x2/high"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(images) / sizeof(images[0]); i++) {
+		assert_int_equal(read_body_text("/v1/images/generations", images[i].body, NULL), 0);
+		assert_string_equal(want.variant, images[i].variant);
+		want_free(&want);
+	}
+	expect_refusal("/v1/images/generations", "{\"model\":\"m\",\"size\":\"\"}");
+	expect_refusal("/v1/images/generations", "{\"model\":\"m\",\"quality\":\"a b\"}");
+	expect_refusal("/v1/images/generations", "{\"model\":\"m\",\"size\":1024}");
+}
+
 static void test_tools_that_the_usage_does_not_name(void **state)
 {
 	(void)state;
@@ -175,6 +256,11 @@ static void test_tools_that_the_usage_does_not_name(void **state)
 	expect_refusal("/v1/responses", "{\"model\":\"m\",\"tools\":[{\"type\":\"file_search\"}]}");
 	expect_refusal(CHAT, "{\"model\":\"m\",\"tools\":{\"type\":\"web_search\"}}");
 	expect_refusal(CHAT, "{\"model\":\"m\",\"tools\":[\"web_search\"]}");
+	expect_refusal(CHAT, "{\"model\":\"m\",\"tools\":[{\"type\":\"new_tool\"}]}");
+	expect_refusal(CHAT, "{\"model\":\"m\",\"tools\":[{\"type\":7}]}");
+	expect_refusal(CHAT, "{\"model\":\"m\",\"models\":[\"n\"]}");
+	expect_refusal(CHAT, "{\"model\":\"gpt-4o-search-preview\"}");
+	expect_refusal(GENERATE, "{\"tools\":[{\"functionDeclarations\":[],\"googleSearch\":{}}]}");
 	assert_false(
 		is_opaque_body("{\"model\":\"m\",\"tools\":[{\"type\":\"function\"}],\"web_search_options\":null}"));
 }
@@ -237,6 +323,10 @@ int main(void)
 		cmocka_unit_test(test_file_counts_little),
 		cmocka_unit_test(test_text_in_the_place_of_a_file_counts_in_full),
 		cmocka_unit_test(test_input_that_the_body_does_not_show),
+		cmocka_unit_test(test_address_is_reserved_as_a_file),
+		cmocka_unit_test(test_output_that_the_stream_does_not_show),
+		cmocka_unit_test(test_models_that_may_reason),
+		cmocka_unit_test(test_variant_of_an_image),
 		cmocka_unit_test(test_tools_that_the_usage_does_not_name),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_paths),
