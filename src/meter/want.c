@@ -407,6 +407,9 @@ static void add_model(struct want *w, const char *name, size_t length)
 
 static void read_fallback(struct want *w, const char *list)
 {
+	for (const char *at = list; *at != '\0'; at++)
+		if ((unsigned char)*at >= 0x80) /* a header may be no UTF-8 */
+			(void)refuse_want(w, "X-Octroi-Models must be ASCII.");
 	while (*list != '\0') {
 		size_t length;
 

@@ -40,6 +40,7 @@ SOURCES = {
     "frames": ["edge/fcgi.c", "edge/frame.c", "edge/request.c"],
     "gauge": ["meter/gauge.c", "meter/skim.c", "meter/sse.c", "meter/tally.c"],
     "headers": ["edge/response.c", "routes/auth/auth.c", "routes/api/language.c", "routes/auth/origin.c"],
+    "ingress": ["meter/endpoint.c", "meter/ingress.c", "meter/want.c"],
     "json": ["base/json.c", "prices/usage.c"],
     "names": ["base/id.c", "ledger/code.c", "routes/api/cursor.c", "routes/api/language.c"],
     "outgoing": ["clients/probe.c", "clients/stripe.c", "routes/auth/jwks.c"],
