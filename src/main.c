@@ -89,6 +89,7 @@ static int look_out(struct threads *t, int thread, void *context)
 static int start_lookout(struct program *p)
 {
 	p->database = options_database(&p->config);
+	p->database.fenced = true;
 	if (!hosts_listed(&p->database))
 		return 0;
 	hosts_find(&p->database);

@@ -51,6 +51,7 @@ struct db {
 	bool manual_commit;
 	bool as_system_user;
 	bool one_host;
+	bool fenced;
 	bool doubtful; /* a statement failed: a transaction may be open that no answer has reported */
 };
 
@@ -131,6 +132,7 @@ struct db *db_new(const struct db_options *options)
 	d->manual_commit = options->manual_commit;
 	d->as_system_user = options->as_system_user;
 	d->one_host = options->one_host;
+	d->fenced = options->fenced;
 	d->statement_ms = options->statement_ms;
 	/* The connector knows whole seconds only, and 0 as "for ever". */
 	d->timeout_seconds = (unsigned)((options->timeout_ms + 999) / 1000);
@@ -422,13 +424,55 @@ static bool set_cluster(struct db *d, MYSQL *m)
 	return !d->manual_commit || mysql_real_query(m, after, strlen(after)) == 0;
 }
 
+/* Reads the newest epoch of the server.  A database of an earlier schema version, or an empty one, has none. */
+static bool read_epoch(MYSQL *m, struct primary_server *s)
+{
+	static const char sql[] =
+		"SELECT @@server_id, number, server_id, servers FROM epochs ORDER BY number DESC LIMIT 1";
+	MYSQL_RES *result = NULL;
+	MYSQL_ROW row = NULL;
+
+	if (mysql_real_query(m, sql, strlen(sql)) != 0)
+		return mysql_errno(m) == ER_NO_SUCH_TABLE;
+	result = mysql_store_result(m);
+	if (result == NULL)
+		return false;
+	row = mysql_fetch_row(result);
+	if (row != NULL) {
+		s->server_id = strtoll(row[0], NULL, 10);
+		s->epoch = (struct epoch){.number = strtoll(row[1], NULL, 10),
+		                          .server_id = strtoll(row[2], NULL, 10),
+		                          .servers = strtoll(row[3], NULL, 10)};
+	}
+	mysql_free_result(result);
+	return true;
+}
+
+/* A server of an old epoch is not even read: claims of tasks, keys and the like are written by single statements, which
+ * no batch checks.  Such a server has been chosen by nobody where db_host is no list.  *wrong: why it is not used. */
+static bool may_use(const struct db *d, MYSQL *m, const char **wrong)
+{
+	struct primary_server s = {.heard = true, .epoch = {.servers = 1}};
+	enum primary_verdict verdict;
+
+	if (!d->fenced)
+		return true;
+	if (!read_epoch(m, &s))
+		return false;
+	if (s.epoch.number == 0)
+		return true;
+	verdict = primary_check(&s);
+	if (verdict != PRIMARY_PRIMARY)
+		*wrong = primary_sentence(verdict);
+	return verdict == PRIMARY_PRIMARY;
+}
+
 /* Finds the host to connect to; NULL, or a sentence why there is none. */
 static const char *find_host(struct db *d, const struct primary_host **host)
 {
 	enum primary_verdict why;
 	int chosen = 0;
 
-	d->moves = primary_moves();
 	*host = NULL;
 	if (d->host_count > 1)
 		chosen = primary_chosen(&why);
@@ -470,6 +514,7 @@ static enum db_result connect_now(struct db *d)
 	enum db_result result;
 	MYSQL *m;
 
+	d->moves = primary_moves();
 	if (wrong != NULL)
 		return not_connected(d, CR_SSL_CONNECTION_ERROR, wrong, DB_FAULT);
 	wrong = socket == NULL ? find_host(d, &host) : NULL;
@@ -479,10 +524,14 @@ static enum db_result connect_now(struct db *d)
 	if (m == NULL)
 		return not_connected(d, CR_OUT_OF_MEMORY, "no memory for a connection", DB_FAULT);
 	if (set_connection_options(d, m) && connect_as_user(d, m, host, socket) && set_session(d, m) &&
-	    set_cluster(d, m)) {
+	    set_cluster(d, m) && may_use(d, m, &wrong)) {
 		d->mysql = m;
 		count_result_rows(&counters.connects);
 		return DB_OK;
+	}
+	if (wrong != NULL) {
+		mysql_close(m);
+		return not_connected(d, CR_CONN_HOST_ERROR, wrong, DB_LOST);
 	}
 	keep_error(d, mysql_errno(m), mysql_error(m));
 	result = result_of(d->number);
@@ -505,10 +554,10 @@ static bool stale(const struct db *d)
 	return poll(&p, 1, 0) != 0;
 }
 
-/* True if another host was chosen since. */
+/* True if another host was chosen since, or a later epoch was seen. */
 static bool primary_moved(const struct db *d)
 {
-	return d->host_count > 1 && d->moves != primary_moves();
+	return (d->host_count > 1 || d->fenced) && d->moves != primary_moves();
 }
 
 static bool begins_with(const struct buf *sql, const char *word)

@@ -28,6 +28,7 @@ struct db_options {
 	bool as_system_user;
 	bool untaken;  /* of a list: also a primary that was never taken over; octroictl makes its tables */
 	bool one_host; /* the connection looks at its host alone, also if that is behind others of its cluster */
+	bool fenced;   /* no connection to a server whose epoch forbids writing, also where the host is the only one */
 };
 
 enum db_result {

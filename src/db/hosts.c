@@ -178,6 +178,7 @@ static struct db *look_connection(const struct db_options *options, const struct
 	one.manual_commit = false;
 	one.statement_ms = 0;
 	one.one_host = true;
+	one.fenced = false;
 	if (one.timeout_ms > LOOK_TIMEOUT_MS)
 		one.timeout_ms = LOOK_TIMEOUT_MS;
 	return db_new(&one);

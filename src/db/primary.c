@@ -106,8 +106,10 @@ static void note_server(const struct primary_server *s)
 
 	lock_assert_held(&primary.lock);
 	CHECK(s->epoch.number >= 0 && s->epoch.servers >= 1);
-	if (s->epoch.number > primary.newest.number)
+	if (s->epoch.number > primary.newest.number) {
 		primary.newest = s->epoch;
+		__atomic_fetch_add(&primary.moves, 1, __ATOMIC_RELAXED);
+	}
 	while (i < primary.heard_count && primary.heard[i] != s->server_id)
 		i++;
 	if (i == primary.heard_count && i < (int)(sizeof(primary.heard) / sizeof(primary.heard[0])))

@@ -59,7 +59,8 @@ enum primary_verdict primary_worst(const enum primary_verdict *verdicts, int cou
 
 /* The place of the chosen host in the list; -1: none, and *why is the worst verdict. */
 int primary_chosen(enum primary_verdict *why);
-/* Counts the changes of the choice.  A connection from before the last one leads to the wrong server. */
+/* Counts the changes of the choice, and the new epochs.  A connection from before the last one may lead to the wrong
+ * server. */
 int64_t primary_moves(void);
 /* The newest epoch that this process has seen. */
 struct epoch primary_epoch(void);

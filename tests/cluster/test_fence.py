@@ -88,6 +88,44 @@ def test_restarted_octroi_that_reaches_the_old_primary_alone(base, pair):
     assert accounts(first) == {"y"}
 
 
+TASK = "SELECT state, attempts, claimed_until_us FROM outbox"
+
+
+def refusals(octroi):
+    return (octroi.home / "octroi.log").read_text().count("event=database_unreachable")
+
+
+def test_old_primary_that_is_the_only_host(base, pair):
+    """The claim of a task, which no batch checks, is not written there either."""
+    first, second = pair
+    pair.take_over()
+    with pair.octroi() as octroi:
+        wait_until(lambda: make(octroi, base, "a") in (200, 201), 10, "the primary")
+    wait_until(lambda: accounts(second) == {"a"}, 10, "the replica")
+    first.kill()
+    pair.promote(second, first)
+    first.start()
+    first.sql("STOP SLAVE; SET GLOBAL read_only = 0")
+    for node in pair:  # a task of a kind that nobody knows, which a worker parks
+        node.sql("INSERT INTO outbox (account_id, seq, kind) SELECT id, 1, 99 FROM accounts")
+    with pair.octroi([first]) as octroi:
+        wait_until(lambda: refusals(octroi) >= 3 or first.sql(TASK)[0][0] != "0", 30, "three seconds of refusals, or a parked task")
+        assert first.sql(TASK) == [("0", "0", "0")]
+        assert make(octroi, base, "b") == 503
+        assert ask(octroi, base, "GET", "/api/credits?account=a", "app") == 503
+    with pair.octroi([second]) as octroi:
+        wait_until(lambda: second.sql(TASK)[0][0] != "0", 30, "the end of the task")
+        assert ask(octroi, base, "GET", "/api/credits?account=a", "app") == 200
+        assert refusals(octroi) == 0
+    assert accounts(first) == {"a"}
+
+
+def test_single_server_without_an_epoch(base, pair):
+    """Nobody has to take over a server that is alone."""
+    with pair.octroi([pair[0]]) as octroi:
+        wait_until(lambda: make(octroi, base, "a") in (200, 201), 10, "the server")
+
+
 def test_two_writers_are_refused(base, pair):
     first, second = pair
     second.sql("SET GLOBAL read_only = 0")
