@@ -425,7 +425,7 @@ static bool set_cluster(struct db *d, MYSQL *m)
 }
 
 /* Reads the newest epoch of the server.  A database of an earlier schema version, or an empty one, has none. */
-static bool read_epoch(MYSQL *m, struct primary_server *s)
+static bool read_server_epoch(MYSQL *m, struct primary_server *s)
 {
 	static const char sql[] =
 		"SELECT @@server_id, number, server_id, servers FROM epochs ORDER BY number DESC LIMIT 1";
@@ -457,7 +457,7 @@ static bool may_use(const struct db *d, MYSQL *m, const char **wrong)
 
 	if (!d->fenced)
 		return true;
-	if (!read_epoch(m, &s))
+	if (!read_server_epoch(m, &s))
 		return false;
 	if (s.epoch.number == 0)
 		return true;

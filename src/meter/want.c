@@ -47,7 +47,7 @@ static bool is_text_address(const struct json *value)
 	return value != NULL && json_type(value) == JSON_TEXT && strncmp(json_text(value, NULL), "data:", 5) != 0;
 }
 
-static bool is_address(const struct json *value, enum address address)
+static bool stands_for_input(const struct json *value, enum address address)
 {
 	if (json_type(value) == JSON_TEXT)
 		return address != NONE_IS_ADDRESS && address != RECORD_IS_ADDRESS && is_text_address(value);
@@ -63,9 +63,9 @@ static void note_opaque(struct want *w, const char *name, const struct json *val
 		return;
 	if (m->side == OUTPUT)
 		w->hidden = true;
-	if (m->side == INPUT || is_address(value, m->address))
+	if (m->side == INPUT || stands_for_input(value, m->address))
 		w->opaque = true;
-	if (is_address(value, m->address))
+	if (stands_for_input(value, m->address))
 		w->bytes += WANT_DATA_MAX;
 }
 
@@ -309,7 +309,7 @@ static void read_tools(struct want *w)
 }
 
 /* An item of before stands for its text.  Its type may be left out. */
-static void read_items(struct want *w)
+static void read_input_items(struct want *w)
 {
 	const struct json *items = given_member(w->document, "input");
 
@@ -461,7 +461,7 @@ int want_read(struct want *w, const struct endpoint *endpoint, const char *body,
 	(void)json_each(w->document, refuse_unmetered_member, w);
 	refuse_unmetered_models(w);
 	read_tools(w);
-	read_items(w);
+	read_input_items(w);
 	count_bytes(w, w->document, "");
 	return w->refusal == NULL ? 0 : -1;
 }

@@ -353,8 +353,9 @@ def test_no_more_streams_may_be_read_on(stage, payer, name, more, output):
         use = stage.wait_settled(payer, 1)[answer.hold]
         billed = cost(RECORDINGS[name][2], RECORDINGS[name][3])
         assert use["cost"] == use["reserved"] or (name == "anthropic" and not output and use["counts"][0] == RECORDINGS[name][3][0]), (use, billed)
-        whole = stage.send("POST", "/close" + address_of("openai-chat"), payer.key, body_of("openai-chat", {"id": "w", "hang": True}, stream=False))
-        wait_until(lambda: stage.books("w"), 10, "a request at the provider")
+        mine = f"whole-{payer.account}"  # the books are kept from one case to the next
+        whole = stage.send("POST", "/close" + address_of("openai-chat"), payer.key, body_of("openai-chat", {"id": mine, "hang": True}, stream=False))
+        wait_until(lambda: stage.books(mine), 10, "a request at the provider")
         whole.close()
         used = stage.wait_settled(payer, 2)
         [other] = [use for hold, use in used.items() if hold != answer.hold]
