@@ -60,7 +60,7 @@ struct spool {
 	struct spool_file files[FILES];
 	int active;
 	struct settlement *first, *last; /* on the disk, or refused by it; in order */
-	struct settlement *newest;       /* of all, whoever has them in a list */
+	struct settlement *newest;       /* of all, also of those that the thread has */
 	int64_t depth;
 	int batches;
 	int64_t next_us; /* not before that is octroi asked again; 0: at once */

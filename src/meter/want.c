@@ -367,28 +367,37 @@ static void read_speech(struct want *w)
 		w->characters += (text[i] & 0xc0) != 0x80 ? 1 : 0; /* of UTF-8, the bytes that begin a character */
 }
 
-/* A member of an image's variant; "" when the provider chooses. */
+/* A member that the variant is made of; "" when the provider chooses. */
 static const char *variant_part(struct want *w, const char *name)
 {
 	const struct json *value = given_member(w->document, name);
 	const char *text = value != NULL && json_type(value) == JSON_TEXT ? json_text(value, NULL) : "";
 
 	if (strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-") != strlen(text) || strlen(text) > 16)
-		(void)refuse_want(w, "size and quality must be names of small letters and digits.");
+		(void)refuse_want(w,
+		                  "size, quality, speed and inference_geo must be names of small letters and digits.");
 	else if (value != NULL && text[0] == '\0')
-		(void)refuse_want(w, "size and quality must be names.");
+		(void)refuse_want(w, "size, quality, speed and inference_geo must be names.");
 	return strcmp(text, "auto") != 0 ? text : "";
 }
 
-/* Larger and better images have prices of their own: the variant is called as docs/prices.md says. */
+/* Larger and better images have prices of their own, and so have Anthropic's faster answers and its regions, which are
+ * named here for the reservation: the usage says them again.  The variants are called as docs/prices.md says. */
 static void read_variant(struct want *w)
 {
-	const char *size = variant_part(w, "size"), *quality = variant_part(w, "quality");
+	const bool images = w->endpoint->form == FORM_IMAGES;
+	const char *first = variant_part(w, images ? "size" : "inference_geo");
+	const char *second = variant_part(w, images ? "quality" : "speed");
+	const bool both = first[0] != '\0' && second[0] != '\0';
 
-	if (w->refusal != NULL || (size[0] == '\0' && quality[0] == '\0'))
+	if (w->refusal != NULL || (first[0] == '\0' && second[0] == '\0'))
 		return;
-	(void)snprintf(w->variant, sizeof(w->variant), "%s%s%s", size[0] != '\0' ? size : "1024x1024",
-	               quality[0] != '\0' ? "/" : "", quality);
+	if (images)
+		(void)snprintf(w->variant, sizeof(w->variant), "%s%s%s", first[0] != '\0' ? first : "1024x1024",
+		               second[0] != '\0' ? "/" : "", second);
+	else
+		(void)snprintf(w->variant, sizeof(w->variant), "%s%s%s%s%s", first[0] != '\0' ? "region=" : "", first,
+		               both ? "/" : "", second[0] != '\0' ? "speed=" : "", second);
 }
 
 /* ---- models ---------------------------------------------------------------------------------- */
@@ -456,7 +465,7 @@ int want_read(struct want *w, const struct endpoint *endpoint, const char *body,
 	refuse_background(w);
 	if (endpoint->form == FORM_SPEECH)
 		read_speech(w);
-	if (endpoint->form == FORM_IMAGES)
+	if (endpoint->form == FORM_IMAGES || endpoint->shape == SHAPE_ANTHROPIC)
 		read_variant(w);
 	(void)json_each(w->document, refuse_unmetered_member, w);
 	refuse_unmetered_models(w);

@@ -35,7 +35,7 @@ struct want {
 	bool opaque;      /* a part of the input is not in the body, or is no text */
 	bool hidden;      /* a part of the output, or of what tools read, is in the usage object alone */
 	int64_t characters, images;
-	char variant[WANT_VARIANT_MAX]; /* of images, as their price has it; "": none */
+	char variant[WANT_VARIANT_MAX]; /* of the price, as docs/prices.md calls it; "": none */
 	const char *refusal;            /* a sentence, after a refusal */
 };
 

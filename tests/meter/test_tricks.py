@@ -295,6 +295,9 @@ def test_item_of_before_is_reserved_as_a_file(stage, payer):
 
 
 UNSEEN = [
+    ("openai-chat", lambda text: {"messages": [{"role": "user", "content": [
+        {"type": "input_audio", "input_audio": {"data": "QUFB", "format": "wav"}}, {"type": "text", "text": text}]}]}),
+    ("gemini", lambda text: {"contents": [{"parts": [{"inlineData": {"mimeType": "audio/wav", "data": "QUFB"}}, {"text": text}]}]}),
     *ADDRESSES, ("openai-chat", lambda text: {"prediction": {"type": "content", "content": "x"}}), ("openai-chat", lambda text: {"reasoning_effort": "low"}),
     ("openai-chat", lambda text: {"audio": {"voice": "alloy"}, "modalities": ["audio"]}), ("openai-responses", lambda text: {"reasoning": {"effort": "high"}}),
     ("openai-responses", lambda text: {"tools": [{"type": "mcp", "server_url": "https://a"}]}), ("mistral", lambda text: {"reasoning_format": "hidden"}),
@@ -380,6 +383,25 @@ def test_tier_as_served_is_paid(stage, payer):
         took[asks, served] = (stage.wait_settled(payer)[answer.hold]["cost"], reserved(answer))
     assert took["priority", "priority"][0] == took[None, "priority"][0] == took["flex", "priority"][0] > 5 * took[None, "default"][0]
     assert took["priority", "default"][0] == took[None, "default"][0] and took["priority", "priority"][1] > 5 * took[None, "default"][1]
+
+
+def test_faster_answers_and_regions_are_reserved_at_their_price(stage, payer):
+    stage.o.ctl("price", "set", "claude-fast", "--provider", "anthropic", "--input", "1", "--output", "4", "--line", "outputTokens:speed=fast=0.00004",
+                "--line", "inputTokens:speed=fast=0.00001", "--line", "outputTokens:region=us=0.000008", "--line", "inputTokens:region=us=0.000002")
+
+    def reserves(**more):
+        answer = stage.ask("anthropic", payer.key, {}, model="claude-fast", **more)
+        answer.whole()
+        return reserved(answer) if answer.status == 200 else 0
+    plain = wait_until(reserves, 10, "the price", every=0.1)
+    assert abs(reserves(speed="standard") - plain) < plain // 20  # its name is a little longer
+    assert reserves(speed="fast") > 9 * plain and reserves(inference_geo="us") > plain * 3 // 2
+    assert reserves(inference_geo="us", speed="fast") > 9 * plain
+    stage.wait_settled(payer)
+    before = asked(stage)
+    for more in ({"speed": "Fast"}, {"speed": 1}, {"inference_geo": ["us"]}, {"inference_geo": "us/speed=slow"}):
+        assert stage.ask("anthropic", payer.key, {}, model="claude-fast", **more).status == 400, more
+    assert asked(stage) == before
 
 
 def images(stage, payer, **more):

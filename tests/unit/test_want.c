@@ -243,6 +243,14 @@ static void test_variant_of_an_image(void **state)
 		assert_string_equal(want.variant, images[i].variant);
 		want_free(&want);
 	}
+	assert_int_equal(
+		read_body_text("/v1/messages", "{\"model\":\"m\",\"speed\":\"fast\",\"inference_geo\":\"us\"}", NULL),
+		0);
+	assert_string_equal(want.variant, "region=us/speed=fast");
+	want_free(&want);
+	assert_int_equal(read_body_text("/v1/messages", "{\"model\":\"m\",\"speed\":\"fast\"}", NULL), 0);
+	assert_string_equal(want.variant, "speed=fast");
+	want_free(&want);
 	expect_refusal("/v1/images/generations", "{\"model\":\"m\",\"size\":\"\"}");
 	expect_refusal("/v1/images/generations", "{\"model\":\"m\",\"quality\":\"a b\"}");
 	expect_refusal("/v1/images/generations", "{\"model\":\"m\",\"size\":1024}");
