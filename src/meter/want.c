@@ -289,9 +289,10 @@ static int note_tool(void *context, const char *name, const struct json *value)
 	return refuse_want(w, "This tool of the provider is not metered.");
 }
 
-static void read_tools(struct want *w)
+/* Reads the tools of the request, or of an item that brings more of them. */
+static void read_tools(struct want *w, const struct json *from)
 {
-	const struct json *tools = given_member(w->document, "tools");
+	const struct json *tools = given_member(from, "tools");
 
 	if (tools != NULL && json_type(tools) != JSON_LIST)
 		(void)refuse_want(w, "tools must be a list.");
@@ -319,6 +320,7 @@ static void read_input_items(struct want *w)
 		const struct json *item = json_at(items, i);
 		const char *type = json_get_text(item, "type");
 
+		read_tools(w, item);
 		if (strcmp(type, "item_reference") != 0 && (type[0] != '\0' || json_get(item, "role") != NULL))
 			continue;
 		w->opaque = true;
@@ -469,7 +471,7 @@ int want_read(struct want *w, const struct endpoint *endpoint, const char *body,
 		read_variant(w);
 	(void)json_each(w->document, refuse_unmetered_member, w);
 	refuse_unmetered_models(w);
-	read_tools(w);
+	read_tools(w, w->document);
 	read_input_items(w);
 	count_bytes(w, w->document, "");
 	return w->refusal == NULL ? 0 : -1;

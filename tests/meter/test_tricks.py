@@ -235,6 +235,14 @@ def test_tool_without_a_count_is_refused(stage, payer, name, tool, stream):
     refused(stage, payer, stage.ask(name, payer.key, stream=stream, tools=[tool]), before)
 
 
+def test_tool_that_an_item_brings_is_refused(stage, payer):
+    body = body_of("openai-responses", {})
+    for item in ({"type": "tool_search_output", "tools": [{"type": "web_search"}]}, {"type": "additional_tools", "tools": [{"type": "function"}, {"type": "x"}]},
+                 {"type": "mcp_list_tools", "tools": {"type": "web_search"}}):
+        before = asked(stage)
+        refused(stage, payer, stage.call("POST", address_of("openai-responses"), payer.key, {**body, "input": [item]}), before)
+
+
 @pytest.mark.parametrize("name, tool", [
     ("openai-chat", {"type": "function", "function": {"name": "f"}}), ("openai-responses", {"type": "function", "name": "f"}),
     ("openai-responses", {"type": "custom", "name": "f"}), ("openai-responses", {"type": "computer_use_preview"}), ("anthropic", {"name": "f", "input_schema": {}}),
@@ -356,9 +364,8 @@ def test_no_more_streams_may_be_read_on(stage, payer, name, more, output):
         use = stage.wait_settled(payer, 1)[answer.hold]
         billed = cost(RECORDINGS[name][2], RECORDINGS[name][3])
         assert use["cost"] == use["reserved"] or (name == "anthropic" and not output and use["counts"][0] == RECORDINGS[name][3][0]), (use, billed)
-        mine = f"whole-{payer.account}"  # the books are kept from one case to the next
-        whole = stage.send("POST", "/close" + address_of("openai-chat"), payer.key, body_of("openai-chat", {"id": mine, "hang": True}, stream=False))
-        wait_until(lambda: stage.books(mine), 10, "a request at the provider")
+        whole = stage.send("POST", "/close" + address_of("openai-chat"), payer.key, body_of("openai-chat", {"id": f"hangs-{payer.account}", "hang": True}, stream=False))
+        wait_until(lambda: stage.books(f"hangs-{payer.account}"), 10, "a request at the provider")
         whole.close()
         used = stage.wait_settled(payer, 2)
         [other] = [use for hold, use in used.items() if hold != answer.hold]

@@ -267,6 +267,8 @@ static void test_tools_that_the_usage_does_not_name(void **state)
 	expect_refusal(CHAT, "{\"model\":\"m\",\"tools\":[{\"type\":\"new_tool\"}]}");
 	expect_refusal(CHAT, "{\"model\":\"m\",\"tools\":[{\"type\":7}]}");
 	expect_refusal(CHAT, "{\"model\":\"m\",\"models\":[\"n\"]}");
+	expect_refusal("/v1/responses",
+	               "{\"model\":\"m\",\"input\":[{\"type\":\"x\",\"tools\":[{\"type\":\"web_search\"}]}]}");
 	expect_refusal(CHAT, "{\"model\":\"gpt-4o-search-preview\"}");
 	expect_refusal(GENERATE, "{\"tools\":[{\"functionDeclarations\":[],\"googleSearch\":{}}]}");
 	assert_false(
