@@ -38,6 +38,7 @@ MEASUREMENTS = {
     "guard": measures.guard,
     "credits": measures.credits,
     "one-connection": measures.one_connection,
+    "conditions": measures.conditions,
     "alerts": measures.alerts,
     "pages": measures.pages,
     "memory": measures.memory,

@@ -34,14 +34,15 @@ def _drain(side, key, work):
     """Waits until what wrk left unanswered is done with: it would be the next measurement's burden.  Requests are served
     in the order of their coming, and nginx goes on with those whose client has gone."""
     with single.Connection(side.url, key) as connection:
-        if work == "guard":
+        if work != "credits":
             connection.send("POST", "/api/guard/authorize", {"account": "bench:1", "model": "none"})  # decided, and refused
         else:
             connection.send("GET", "/api/credits?account=bench:1")
 
 
 def wrk(side, connections, seconds, key, accounts, work="guard"):
-    """A Run of `work`: guard (authorize, then settle what was granted) or credits (GET /api/credits)."""
+    """A Run of `work`: guard (authorize, then settle what was granted), guard_ids (with a requestId) or credits
+    (GET /api/credits)."""
     began, own = costs.cpu_seconds(side.parts), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", f"{work}.lua", side.url,
@@ -60,10 +61,11 @@ def wrk(side, connections, seconds, key, accounts, work="guard"):
 
 
 def in_turn(rounds, cases):
-    """cases: name to a function that makes a Run.  Each is run once a round; name to its Runs."""
+    """cases: name to a function that makes a Run.  Each is run once a round, in every second round from the last to the
+    first, since a case may leave work for the one behind it; name to its Runs."""
     found = {name: [] for name in cases}
-    for _ in range(rounds):
-        for name, case in cases.items():
+    for i in range(rounds):
+        for name, case in list(cases.items())[::-1 if i % 2 else 1]:
             found[name].append(case())
     return found
 

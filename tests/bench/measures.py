@@ -18,6 +18,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 CREDITS_CONNECTIONS = 64
 ALERTING_CONNECTIONS = 64
 ALERTING_ACCOUNTS = 2_000  # each is used a few times in a measurement
+CONDITIONS_CONNECTIONS = 64
+HOLD_US, HOUR_US = 600 * 10**6, 3600 * 10**6
 PAGES_CONNECTIONS = 64
 PAGES_ALONE_SECONDS = 10
 PAGES_FEW = 10
@@ -115,6 +117,30 @@ def alerts(bench):
         show_row(row)
     print(f"rate {ratio:.2f}, processor time {processor:.2f} of that without alerts", flush=True)
     bench.keep("alerts", {"rows": rows, "alerts": max(told), "ratio": ratio, "processor_ratio": processor})
+
+
+def conditions(bench):
+    """authorize and settle as `guard` has it, with a requestId, and where the last use of each account was an hour ago."""
+    side, accounts = bench.sides["octroi"], bench.options.accounts
+
+    def run(due_in_us, work="guard"):
+        """due_in_us: from now to the time at which the last hold of each account would have expired."""
+        bench.o.sql("UPDATE accounts SET holds_due_at_us = CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
+                    f" + {due_in_us} WHERE open_holds = 0")
+        return bench.load(side, CONDITIONS_CONNECTIONS, accounts, work)
+
+    found = load.in_turn(bench.options.rounds, {
+        "as above": lambda: run(HOLD_US), "with request ids": lambda: run(HOLD_US, "guard_ids"),
+        "an hour later": lambda: run(HOLD_US - HOUR_US)})
+    bench.bad += int(bench.o.sql("SELECT COUNT(*) FROM requests")[0][0]) == 0  # they would be figures of no use
+    rows = [{**row_of(name, accounts, CONDITIONS_CONNECTIONS, found, runs, None, None),
+             "ratio": load.ratio(runs, found["as above"]), "processor_ratio": processor_ratio(found, runs, "as above")}
+            for name, runs in found.items()]
+    show_head("authorize and settle, with request ids, and an hour later")
+    for row in rows:
+        show_row(row)
+        print(f"{'':>10} rate {row['ratio']:.2f}, processor time {1 / row['processor_ratio']:.2f} of those above", flush=True)
+    bench.keep("conditions", {"rows": rows})
 
 
 def tokens_of(o, accounts):

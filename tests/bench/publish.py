@@ -69,6 +69,14 @@ def show_processor(data):
          number(sum(row["cpu_us"].values())), number(row["processor_to_null"], 2)) for row in found["rows"]]) + origin(found)
 
 
+def show_conditions(data):
+    found = data["conditions"]
+    return table(("", "connections", "requests/s", "p50 ms", "p99 ms", "mariadbd", "octroi", "rate to the first", "processor time to the first"), [
+        (row["side"], row["connections"], number(row["rate"]), number(row["p50_ms"], 2), number(row["p99_ms"], 2),
+         *(number(row["cpu_us"][part]) for part in ("mariadbd", "octroi")), number(row["ratio"], 2),
+         number(1 / row["processor_ratio"], 2)) for row in found["rows"]]) + origin(found)
+
+
 def show_one_connection(data):
     found = data["one-connection"]
     rows = [(name, *(number(row[what][figure]) for what in ("authorize", "settle") for figure in ("p50_us", "p99_us")))
@@ -140,6 +148,7 @@ TABLES = {
     "targets": ((), show_targets),
     "guard": (("guard",), show_guard),
     "processor": (("guard",), show_processor),
+    "conditions": (("conditions",), show_conditions),
     "one-connection": (("one-connection",), show_one_connection),
     "credits": (("credits",), show_credits),
     "instructions": (("instructions",), show_instructions),
