@@ -427,8 +427,7 @@ static bool set_cluster(struct db *d, MYSQL *m)
 /* Reads the newest epoch of the server.  A database of an earlier schema version, or an empty one, has none. */
 static bool read_server_epoch(MYSQL *m, struct primary_server *s)
 {
-	static const char sql[] =
-		"SELECT @@server_id, number, server_id, servers FROM epochs ORDER BY number DESC LIMIT 1";
+	static const char sql[] = "SELECT number, server_id, servers FROM epochs ORDER BY number DESC LIMIT 1";
 	MYSQL_RES *result = NULL;
 	MYSQL_ROW row = NULL;
 
@@ -438,12 +437,10 @@ static bool read_server_epoch(MYSQL *m, struct primary_server *s)
 	if (result == NULL)
 		return false;
 	row = mysql_fetch_row(result);
-	if (row != NULL) {
-		s->server_id = strtoll(row[0], NULL, 10);
-		s->epoch = (struct epoch){.number = strtoll(row[1], NULL, 10),
-		                          .server_id = strtoll(row[2], NULL, 10),
-		                          .servers = strtoll(row[3], NULL, 10)};
-	}
+	if (row != NULL)
+		s->epoch = (struct epoch){.number = strtoll(row[0], NULL, 10),
+		                          .server_id = strtoll(row[1], NULL, 10),
+		                          .servers = strtoll(row[2], NULL, 10)};
 	mysql_free_result(result);
 	return true;
 }
@@ -461,6 +458,9 @@ static bool may_use(const struct db *d, MYSQL *m, const char **wrong)
 		return false;
 	if (s.epoch.number == 0)
 		return true;
+	s.server_id = ask_server(m, "SELECT @@server_id");
+	if (s.server_id < 0)
+		return false;
 	verdict = primary_check(&s);
 	if (verdict != PRIMARY_PRIMARY)
 		*wrong = primary_sentence(verdict);
