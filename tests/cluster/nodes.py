@@ -130,15 +130,17 @@ class Network:
 
 class Base:
     """A data directory with octroi's tables, keys and prices, which every server begins with; and the octroi that made
-    it, whose configuration the others use."""
+    it, whose configuration the others use.  fill: a function of that octroi, which puts more into the tables."""
 
-    def __init__(self, settings=None):
+    def __init__(self, settings=None, fill=None):
         self.first = Octroi("nginx", settings={"db_timeout_ms": "2000", **(settings or {})}, audit=False,
                             db_settings={"innodb_log_file_size": "32M", "innodb_buffer_pool_size": "64M"})
         self.first.sql("CREATE USER repl@'%' IDENTIFIED BY 'repl'; GRANT REPLICATION SLAVE ON *.* TO repl@'%';"
                        "CREATE USER admin@'%' IDENTIFIED BY 'admin'; GRANT ALL ON *.* TO admin@'%' WITH GRANT OPTION")
         for (grant,) in self.first.sql("SHOW GRANTS FOR octroi@localhost"):
             self.first.sql(grant.replace("@`localhost`", "@`%`"))
+        if fill is not None:
+            fill(self.first)
         os.kill(self.first.pid, signal.SIGTERM)
         self.first.kill("db", signal.SIGTERM)
         self.data = pathlib.Path(self.first.env["OCTROI_CONF"]).parent / "db"
@@ -313,15 +315,16 @@ class Node:
 
 
 class Nodes:
-    """kind: single, replication or galera.  acknowledged: a COMMIT waits for a replica (semi-synchronous)."""
+    """kind: single, replication or galera.  acknowledged: a COMMIT waits for a replica (semi-synchronous).  first: the
+    number of the first server.  more: lines for each my.cnf."""
 
-    def __init__(self, base, count, kind, namespaces=False, acknowledged=True):
-        self.base, self.kind, self.acknowledged = base, kind, acknowledged
+    def __init__(self, base, count, kind, namespaces=False, acknowledged=True, first=1, more=""):
+        self.base, self.kind, self.acknowledged, self.more = base, kind, acknowledged, more
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="octroi-cluster-"))
         os.chmod(self.home, 0o755)
         self.nodes = []
         try:
-            for number in range(1, count + 1):
+            for number in range(first, first + count):
                 home = self.home / str(number)
                 home.mkdir()
                 self.nodes.append(Node(home, number, namespaces))
@@ -348,7 +351,7 @@ class Nodes:
         bind = "0.0.0.0" if node.address != "127.0.0.1" else "127.0.0.1"
         values = {"home": node.home, "bind": bind, "port": node.port, "number": node.number, "provider": PROVIDER,
                   "for_ever": FOR_EVER_MS, "members": members, "donors": donors, "peer": node.peer, "group": node.group, "state": node.state, "sst": node.sst}
-        (node.home / "my.cnf").write_text((SETTINGS + more).format(**values))
+        (node.home / "my.cnf").write_text((SETTINGS + more).format(**values) + self.more)
 
     @staticmethod
     def _fill(data, node):

@@ -20,6 +20,7 @@ from checker import ORDER, check
 from client import Load
 from nodes import CLIENTS, PEERS, Nodes
 from octroi import Octroi, wait_until
+from spider import Spider
 
 BEFORE, AFTER = 400, 400  # answers
 SERVICE_SECONDS = 90
@@ -30,7 +31,8 @@ SLOW_US = 200_000  # of each fsync
 MINUTE_US = 60_000_000
 
 # clocks: microseconds that each server's is ahead; servers without them cannot get a slow disk.  octrois: behind nginx.
-Scene = collections.namedtuple("Scene", "topology fault operator clocks octrois", defaults=(None, 1))
+# keeps: nothing may be lost.  The others are of docs/many-machines.md too, which says what they lose.
+Scene = collections.namedtuple("Scene", "topology fault operator clocks octrois keeps", defaults=(None, 1, True))
 Result = collections.namedtuple("Result", "counts problems gap_seconds operator")
 
 
@@ -371,7 +373,34 @@ def single_pause(nodes, load):
     nodes[0].go_on()
 
 
-TOPOLOGIES = {"single": 1, "replication": 2, "galera": 3}
+# ---- Spider -----------------------------------------------------------------------------------------------
+
+
+def spider_kill_holder(nodes, load):
+    """A server that holds half of the accounts, while another one takes its time for a COMMIT."""
+    for slow, killed in ((1, 2), (2, 1)) * 2:
+        nodes[slow].change_machine(disk_us=SLOW_US)
+        load.wait_for(50, SERVICE_SECONDS)
+        nodes[killed].kill()
+        nodes[slow].change_machine()
+        nodes[killed].start()
+        load.wait_for(50, SERVICE_SECONDS)
+
+
+def spider_kill_head(nodes, load):
+    for _ in range(3):
+        nodes[0].kill()
+        nodes[0].start()
+        load.wait_for(50, SERVICE_SECONDS)
+
+
+TOPOLOGIES = {
+    "single": lambda base: Nodes(base, 1, "single", namespaces=True),
+    "replication": lambda base: Nodes(base, 2, "replication", namespaces=True),
+    "galera": lambda base: Nodes(base, 3, "galera", namespaces=True),
+    "spider": lambda base: Spider(base, namespaces=True),
+    "spider-xa": lambda base: Spider(base, xa=1, namespaces=True),
+}
 SCENES = {
     "single-kill": Scene("single", single_kill, "start it"),
     "pair-kill-writer": Scene("replication", pair_kill_writer, "promote, takeover --off"),
@@ -388,7 +417,7 @@ SCENES = {
     "pair-slow-disk-replica": Scene("replication", pair_slow_disk_replica, "nothing", (0, 0)),
     "pair-clock-steps": Scene("replication", clock_steps, "nothing", (0, 0)),
     "pair-clock-behind": Scene("replication", pair_kill_writer, "promote, takeover --off", (0, -MINUTE_US)),
-    "pair-kill-both": Scene("replication", pair_kill_both, "start the replica, promote, takeover --off"),
+    "pair-kill-both": Scene("replication", pair_kill_both, "start the replica, promote, takeover --off", keeps=False),
     "pair-kill-all": Scene("replication", pair_kill_all, "start both, semi_sync on, read_only off"),
     "pair-rolling": Scene("replication", pair_rolling, "restart, and as on purpose", octrois=2),
     "pair-copied-anew": Scene("replication", pair_copied_anew, "takeover --off, copy, takeover"),
@@ -406,6 +435,9 @@ SCENES = {
     "galera-kill-all": Scene("galera", galera_kill_all, "bootstrap the newest, start the others, takeover"),
     "galera-rolling": Scene("galera", galera_rolling, "restart each", octrois=2),
     "galera-new-node": Scene("galera", galera_new_node, "start it"),
+    "spider-kill-holder": Scene("spider", spider_kill_holder, "start it", (0, 0, 0), keeps=False),
+    "spider-kill-head": Scene("spider", spider_kill_head, "start it", keeps=False),
+    "spider-xa-kill-holder": Scene("spider-xa", spider_kill_holder, "start it", (0, 0, 0), keeps=False),
 }
 
 
@@ -460,7 +492,7 @@ def begin(nodes, scene):
 def play(base, scene, directory, seed=1):
     directory = pathlib.Path(directory)
     counts = collections.Counter()
-    with Nodes(base, TOPOLOGIES[scene.topology], scene.topology, namespaces=True) as nodes:
+    with TOPOLOGIES[scene.topology](base) as nodes:
         begin(nodes, scene)
         with serving(nodes, scene.octrois) as octroi:
             talker = Talker(base, octroi)
@@ -477,5 +509,6 @@ def play(base, scene, directory, seed=1):
         audit = nodes.ctl("audit", nodes=[server] if scene.topology != "replication" else None, check=False)
         if audit.returncode != 0:
             problems.append(audit.stdout[-2000:])
-        look_alike(nodes)
+        if not scene.topology.startswith("spider"):
+            look_alike(nodes)
     return Result(counts, problems, longest_gap(load.files), scene.operator)
