@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """The time that octroi-meter adds to the first byte of a stream: a provider asked directly, and through nginx and the meter.
 
-    OCTROI_BUILD=build tests/bench/first_byte.py [--connections 16] [--seconds 10] [--rounds 5] [--pause-ms 20] [--limit-ms N]
+    OCTROI_BUILD=build tests/bench/first_byte.py [--connections 16] [--seconds 10] [--rounds 5] [--pause-ms 20] [--together] [--limit-ms N]
 
 A provider of its own answers at once, and then sends an event each PAUSE ms.  CONNECTIONS kept connections send one request
-after the other.  The time is that from the request's last byte to the first event's first byte.  Rounds take turns, so that
-both sides have the same machine.  Prints a table in Markdown, and fails where p99 is later by more than LIMIT ms.
+after the other, evenly spread over the length of a stream.  The time is that from the request's last byte to the first
+event's first byte.  Rounds take turns, so that both sides have the same machine.  Prints a table in Markdown, and fails where
+p99 is later by more than LIMIT ms.
 """
 
 import argparse
@@ -98,11 +99,13 @@ class Client:
         return first
 
 
-def drive(port, request, connections, seconds):
-    """Nanoseconds to the first event of each request; those of the first half second, of connections that begin, are left out."""
+def drive(port, request, connections, seconds, apart):
+    """Nanoseconds to the first event of each request; those of the first half second, of connections that begin, are left out.
+    The connections begin so many seconds apart, and stay so."""
     clients = {}
     with selectors.DefaultSelector() as selector:
         for _ in range(connections):
+            time.sleep(apart)
             client = Client(port, request)
             clients[client.socket.fileno()] = client
             selector.register(client.socket, selectors.EVENT_READ)
@@ -142,6 +145,7 @@ def measure(options):
     from stage import Stage
 
     port = free_port()
+    apart = 0 if options.together else len(WORDS) * options.pause_ms / 1000 / options.connections
     provider = subprocess.Popen([sys.executable, __file__, "--provide", str(port), "--pause-ms", str(options.pause_ms)])
     try:
         with Stage() as stage:
@@ -154,7 +158,7 @@ def measure(options):
             found = {name: [] for name in sides}
             for _ in range(options.rounds):
                 for name, side in sides.items():
-                    found[name] += drive(*side, options.connections, options.seconds)
+                    found[name] += drive(*side, options.connections, options.seconds, apart)
             count = len(found["through nginx and octroi-meter"])
             used = stage.wait_settled(payer, count)
             assert {use["settlement"] for use in used.values()} == {"exact"}
@@ -167,6 +171,7 @@ def measure(options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--together", action="store_true", help="all connections ask at the same moment, and wait for each other")
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pause-ms", type=float, default=20)
