@@ -24,6 +24,8 @@ SITES_START = 8
 SHORT_WAYS = ("memory", "database-lost-after", "database-memory", "system-error")
 # Each call of each step of it, here too: one site has the COMMIT of all of them.
 WHOLE = stories.guard, "database-lost"
+# Each site of it, here too: one of them reads the API keys.
+EACH_SITE = stories.reading, "database-memory"
 
 
 def chosen():
@@ -59,7 +61,8 @@ def test_a_call_fails(stage, plays, tallies, story, way):
     if ALL or (story, way) == WHOLE:
         play.sweep(*what)
     else:
-        count = SITES_COLD if story is stories.cold else torture.SITES_MAX if way == "memory" else SITES
+        each = way == "memory" or (story, way) == EACH_SITE
+        count = SITES_COLD if story is stories.cold else torture.SITES_MAX if each else SITES
         sites = play.sample(*what, count, random.Random(SEED))
         # A site may lie on a way that is not gone each time, as when a copy of the keys is old.
         assert play.tally["injected"] * 2 >= sites, f"of {sites} faults too few were met: {play.tally}"
