@@ -425,24 +425,21 @@ static bool set_cluster(struct db *d, MYSQL *m)
 }
 
 /* Reads the newest epoch of the server.  A database of an earlier schema version, or an empty one, has none. */
-static bool read_server_epoch(MYSQL *m, struct primary_server *s)
+static bool read_server_epoch(MYSQL *m, struct epoch *e, const char **wrong)
 {
-	static const char sql[] = "SELECT number, server_id, servers FROM epochs ORDER BY number DESC LIMIT 1";
 	MYSQL_RES *result = NULL;
 	MYSQL_ROW row = NULL;
 
-	if (mysql_real_query(m, sql, strlen(sql)) != 0)
+	if (mysql_real_query(m, PRIMARY_EPOCH_SQL, strlen(PRIMARY_EPOCH_SQL)) != 0)
 		return mysql_errno(m) == ER_NO_SUCH_TABLE;
 	result = mysql_store_result(m);
 	if (result == NULL)
 		return false;
 	row = mysql_fetch_row(result);
-	if (row != NULL)
-		s->epoch = (struct epoch){.number = strtoll(row[0], NULL, 10),
-		                          .server_id = strtoll(row[1], NULL, 10),
-		                          .servers = strtoll(row[2], NULL, 10)};
+	if (row != NULL && !primary_take_epoch(e, (const char *const *)row))
+		*wrong = "its newest epoch is no row of octroi's";
 	mysql_free_result(result);
-	return true;
+	return *wrong == NULL;
 }
 
 /* A server of an old epoch is not even read: claims of tasks, keys and the like are written by single statements, which
@@ -454,7 +451,7 @@ static bool may_use(const struct db *d, MYSQL *m, const char **wrong)
 
 	if (!d->fenced)
 		return true;
-	if (!read_server_epoch(m, &s))
+	if (!read_server_epoch(m, &s.epoch, wrong))
 		return false;
 	if (s.epoch.number == 0)
 		return true;

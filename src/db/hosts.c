@@ -102,10 +102,7 @@ static int take_fact(void *context, const struct db_row *row)
 
 static int take_epoch(void *context, const struct db_row *row)
 {
-	struct epoch *e = context;
-
-	*e = (struct epoch){.number = db_int(row, 0), .server_id = db_int(row, 1), .servers = db_int(row, 2)};
-	return e->number >= 0 && e->servers >= 1 ? 0 : -1;
+	return primary_take_epoch(context, row->field) ? 0 : -1;
 }
 
 static int count_table(void *context, const struct db_row *row)
@@ -122,7 +119,7 @@ bool hosts_epoch(struct db *d, struct epoch *e)
 
 	*e = (struct epoch){.servers = 1};
 	buf_init(&sql, 256);
-	sql_literal(&sql, "SELECT number, server_id, servers FROM epochs ORDER BY number DESC LIMIT 1");
+	sql_literal(&sql, PRIMARY_EPOCH_SQL);
 	done = db_read(d, &sql, take_epoch, e) >= 0;
 	buf_free(&sql);
 	return done;

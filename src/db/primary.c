@@ -23,6 +23,14 @@ static struct {
 
 static pthread_once_t lock_once = PTHREAD_ONCE_INIT;
 
+bool primary_take_epoch(struct epoch *e, const char *const *field)
+{
+	*e = (struct epoch){.number = strtoll(field[0], NULL, 10),
+	                    .server_id = strtoll(field[1], NULL, 10),
+	                    .servers = strtoll(field[2], NULL, 10)};
+	return e->number >= 0 && e->servers >= 1;
+}
+
 static void init_primary_lock(void)
 {
 	lock_init(&primary.lock);

@@ -28,6 +28,11 @@ struct epoch {
 	int64_t servers;   /* of the ledger; more than half of them must have been heard */
 };
 
+/* The question for it; without a row the database has no epochs. */
+#define PRIMARY_EPOCH_SQL "SELECT number, server_id, servers FROM epochs ORDER BY number DESC LIMIT 1"
+/* Takes the row that answers, as text.  False: octroi writes no such row.  Pure. */
+bool primary_take_epoch(struct epoch *e, const char *const *field);
+
 /* The facts about a server, as it was last seen. */
 struct primary_server {
 	bool heard; /* false: it did not answer, and nothing else is known */

@@ -126,6 +126,17 @@ def test_single_server_without_an_epoch(base, pair):
         wait_until(lambda: make(octroi, base, "a") in (200, 201), 10, "the server")
 
 
+def test_epoch_that_octroi_did_not_write(base, pair):
+    """The server is refused with the reason; octroi does not end."""
+    first = pair[0]
+    first.sql("INSERT INTO epochs (number, server_id, servers) VALUES (1, 0, 0)")
+    with pair.octroi([first]) as octroi:
+        assert make(octroi, base, "a") == 503
+        assert "its newest epoch is no row of octroi's" in (octroi.home / "octroi.log").read_text()
+        first.sql("DELETE FROM epochs WHERE number = 1")
+        wait_until(lambda: make(octroi, base, "a") in (200, 201), 10, "the server")
+
+
 def test_two_writers_are_refused(base, pair):
     first, second = pair
     second.sql("SET GLOBAL read_only = 0")

@@ -210,6 +210,20 @@ static void test_a_slow_primary_is_kept(void **state)
 	assert_int_equal(look(stopped, 2, verdicts), -1);
 }
 
+static void test_row_of_an_epoch(void **state)
+{
+	static const char *const good[] = {"3", "9007199254740993", "2"}, *const nobody[] = {"0", "0", "1"};
+	static const char *const no_servers[] = {"1", "1", "0"}, *const below[] = {"-1", "1", "1"};
+	struct epoch e;
+
+	(void)state;
+	assert_true(primary_take_epoch(&e, good));
+	assert_true(e.number == 3 && e.server_id == 9007199254740993 && e.servers == 2);
+	assert_true(primary_take_epoch(&e, nobody));
+	assert_false(primary_take_epoch(&e, no_servers));
+	assert_false(primary_take_epoch(&e, below));
+}
+
 static void test_each_verdict_has_words(void **state)
 {
 	(void)state;
@@ -232,6 +246,7 @@ int main(void)
 		cmocka_unit_test_setup(test_two_writers, begin),
 		cmocka_unit_test_setup(test_first_node_of_a_cluster, begin),
 		cmocka_unit_test_setup(test_a_slow_primary_is_kept, begin),
+		cmocka_unit_test_setup(test_row_of_an_epoch, begin),
 		cmocka_unit_test_setup(test_each_verdict_has_words, begin),
 	};
 
