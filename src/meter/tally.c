@@ -178,10 +178,11 @@ static void put_used(const struct tally *t, const struct kept *k, const struct t
 		return;
 	if (t->usage.length > 0)
 		put_usage(t, k, NONE, w);
-	else if (f->estimate && (t->begun.length > 0 || (output > 0 && !f->opaque)))
+	else if (!f->estimate || (f->opaque && t->begun.length == 0))
+		return; /* the reservation is charged */
+	else if (t->begun.length > 0 || output > 0)
 		put_usage(t, k, output, w);
-	else if (f->estimate &&
-	         !f->opaque) /* an output of 0 alone would count nothing, and so charge the reservation */
+	else /* an output of 0 alone would count nothing, and so charge the reservation */
 		json_put_int(w, "inputTokens", f->input_tokens);
 }
 
@@ -195,10 +196,11 @@ void tally_settlement(const struct tally *t, const struct tally_facts *f, struct
 	json_put_text(&w, "hold", f->hold);
 	if (f->outcome != TALLY_FAILED) {
 		put_used(t, &k, f, &w);
-		if (f->counts != NULL && t->usage.length == 0)
+		if (f->counts != NULL && t->usage.length == 0) {
 			json_put_raw(&w, "counts", f->counts, strlen(f->counts));
-		if (f->counts != NULL && t->usage.length == 0 && f->variant[0] != '\0')
-			json_put_text(&w, "variant", f->variant);
+			if (f->variant[0] != '\0')
+				json_put_text(&w, "variant", f->variant);
+		}
 	}
 	if (f->outcome == TALLY_FAILED)
 		json_put_text(&w, "outcome", "failed");

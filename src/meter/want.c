@@ -20,7 +20,8 @@ static int refuse_want(struct want *w, const char *why)
 /* ---- size ------------------------------------------------------------------------------------ */
 
 enum side { INPUT, OUTPUT };
-enum address { NONE_IS_ADDRESS, TEXT_IS_ADDRESS, RECORD_IS_ADDRESS, EITHER_IS_ADDRESS };
+/* Of which types a value is an address; they can be added. */
+enum address { NONE_IS_ADDRESS = 0, TEXT_IS_ADDRESS = 1, RECORD_IS_ADDRESS = 2, EITHER_IS_ADDRESS = 3 };
 
 struct opaque_member {
 	const char *name;
@@ -50,8 +51,8 @@ static bool is_text_address(const struct json *value)
 static bool stands_for_input(const struct json *value, enum address address)
 {
 	if (json_type(value) == JSON_TEXT)
-		return address != NONE_IS_ADDRESS && address != RECORD_IS_ADDRESS && is_text_address(value);
-	return (address == RECORD_IS_ADDRESS || address == EITHER_IS_ADDRESS) &&
+		return (address & TEXT_IS_ADDRESS) != 0 && is_text_address(value);
+	return (address & RECORD_IS_ADDRESS) != 0 &&
 	       (is_text_address(json_get(value, "id")) || is_text_address(json_get(value, "url")));
 }
 
@@ -63,10 +64,12 @@ static void note_opaque(struct want *w, const char *name, const struct json *val
 		return;
 	if (m->side == OUTPUT)
 		w->hidden = true;
-	if (m->side == INPUT || stands_for_input(value, m->address))
+	else
 		w->opaque = true;
-	if (stands_for_input(value, m->address))
+	if (stands_for_input(value, m->address)) {
+		w->opaque = true;
 		w->bytes += WANT_DATA_MAX;
+	}
 }
 
 /* True for a file or an image in base64.  A text where one may stand counts in full. */
