@@ -137,14 +137,20 @@ def test_refused_requests_are_counted(o):
     assert run.requests > 0 and run.refused == run.requests
 
 
-@needs_wrk
-def test_short_run(tmp_path):
-    """Each measurement but those that take longest, and the page that is made of them."""
-    build = tmp_path / "build"  # the figures of a real run are left alone
+def build_beside(directory):
+    """The build in another place: the figures of a real run are left alone."""
+    build = directory / "build"
     build.mkdir()
     for path in build_dir().iterdir():
         if path.name != "bench":
             (build / path.name).symlink_to(path)
+    return build
+
+
+@needs_wrk
+def test_short_run(tmp_path):
+    """Each measurement but those that take longest, and the page that is made of them."""
+    build = build_beside(tmp_path)
     environment = {**os.environ, "OCTROI_BUILD": str(build)}
     names = ("null", "one by one", "octroi", *(("php",) if sides.php_fpm() else ()))
     subprocess.run([str(HERE / "bench.py"), "--only", "guard,credits,one-connection,conditions,alerts,pages,memory", "--sides", ",".join(names),
@@ -172,11 +178,7 @@ def test_short_run(tmp_path):
 @needs_wrk
 def test_short_run_of_the_meter(tmp_path):
     """Beside its provider alone; `make bench-meter` fetches LiteLLM."""
-    build = tmp_path / "build"
-    build.mkdir()
-    for path in build_dir().iterdir():
-        if path.name != "bench":
-            (build / path.name).symlink_to(path)
+    build = build_beside(tmp_path)
     subprocess.run([str(HERE / "meter.py"), "--alone", "--rounds", "1", "--seconds", "1", "--connections", "4"],
                    env={**os.environ, "OCTROI_BUILD": str(build)}, check=True, timeout=120)
     found = json.loads((build / "bench" / "meter.json").read_text())

@@ -75,6 +75,16 @@ def fail_over(nodes, load, old, new):
     load.wait_for(AFTER, SERVICE_SECONDS)
 
 
+def fail_over_and_back(nodes, load, back):
+    """back ends the fault; the old primary takes itself for the primary then."""
+    first, second = nodes
+    fail_over(nodes, load, first, second)
+    back()
+    load.wait_for(AFTER, SERVICE_SECONDS)
+    first.kill()
+    rejoin(nodes, first, second)
+
+
 def pair_kill_writer(nodes, load):
     first, second = nodes
     first.kill()
@@ -83,23 +93,13 @@ def pair_kill_writer(nodes, load):
 
 
 def pair_pause_writer(nodes, load):
-    first, second = nodes
-    first.pause()
-    fail_over(nodes, load, first, second)
-    first.go_on()  # it takes itself for the primary
-    load.wait_for(AFTER, SERVICE_SECONDS)
-    first.kill()
-    rejoin(nodes, first, second)
+    nodes[0].pause()
+    fail_over_and_back(nodes, load, nodes[0].go_on)
 
 
 def pair_cut_writer(nodes, load):
-    first, second = nodes
-    first.cut(CLIENTS, PEERS)
-    fail_over(nodes, load, first, second)
-    first.heal()
-    load.wait_for(AFTER, SERVICE_SECONDS)
-    first.kill()
-    rejoin(nodes, first, second)
+    nodes[0].cut(CLIENTS, PEERS)
+    fail_over_and_back(nodes, load, nodes[0].heal)
 
 
 def pair_cut_writer_from_replica(nodes, load):
@@ -133,22 +133,14 @@ def pair_planned(nodes, load):
 
 def pair_deaf_writer(nodes, load):
     """Nothing reaches the primary; its own frames arrive."""
-    lose_one_way(nodes, load, loss_to=1)
+    nodes[0].disturb(CLIENTS, PEERS, loss_to=1)
+    fail_over_and_back(nodes, load, nodes[0].heal)
 
 
 def pair_mute_writer(nodes, load):
     """Nothing that the primary sends arrives."""
-    lose_one_way(nodes, load, loss_from=1)
-
-
-def lose_one_way(nodes, load, **how):
-    first, second = nodes
-    first.disturb(CLIENTS, PEERS, **how)
-    fail_over(nodes, load, first, second)
-    first.heal()
-    load.wait_for(AFTER, SERVICE_SECONDS)
-    first.kill()
-    rejoin(nodes, first, second)
+    nodes[0].disturb(CLIENTS, PEERS, loss_from=1)
+    fail_over_and_back(nodes, load, nodes[0].heal)
 
 
 def pair_mute_replica(nodes, load):

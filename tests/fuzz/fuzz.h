@@ -41,4 +41,17 @@ static inline char *fuzz_line(char **rest)
 	return line;
 }
 
+/* The length before a name or a value of FastCGI's pairs, of one byte or of four. */
+static inline size_t fuzz_length(const uint8_t *pairs, size_t *at)
+{
+	size_t value = pairs[(*at)++];
+
+	if (value < 128)
+		return value;
+	value &= 127;
+	for (int i = 0; i < 3; i++)
+		value = value << 8 | pairs[(*at)++];
+	return value;
+}
+
 #endif

@@ -233,18 +233,6 @@ static void gather(const uint8_t *bytes, size_t length, unsigned type, struct bu
 	}
 }
 
-static size_t read_length(const uint8_t *pairs, size_t *at)
-{
-	size_t value = pairs[(*at)++];
-
-	if (value < 128)
-		return value;
-	value &= 127;
-	for (int i = 0; i < 3; i++)
-		value = value << 8 | pairs[(*at)++];
-	return value;
-}
-
 /* Appends a line for each pair; their number. */
 static int list_pairs(const struct buf *pairs, struct buf *out)
 {
@@ -252,7 +240,7 @@ static int list_pairs(const struct buf *pairs, struct buf *out)
 	int count = 0;
 
 	for (size_t at = 0; at < pairs->length; count++) {
-		const size_t name = read_length(bytes, &at), value = read_length(bytes, &at);
+		const size_t name = fuzz_length(bytes, &at), value = fuzz_length(bytes, &at);
 
 		buf_add(out, bytes + at, name);
 		buf_add_char(out, '=');

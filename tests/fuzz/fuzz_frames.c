@@ -42,18 +42,6 @@ static size_t gather(const uint8_t *bytes, size_t length, unsigned type, uint8_t
 	return total;
 }
 
-static size_t read_length(const uint8_t *pairs, size_t *at)
-{
-	size_t value = pairs[(*at)++];
-
-	if (value < 128)
-		return value;
-	value &= 127;
-	for (int i = 0; i < 3; i++)
-		value = value << 8 | pairs[(*at)++];
-	return value;
-}
-
 /* libfcgi says the role before them. */
 static void check_parameters(const char *const *had, const uint8_t *pairs, size_t length)
 {
@@ -62,8 +50,8 @@ static void check_parameters(const char *const *had, const uint8_t *pairs, size_
 
 		if (strcmp(*had, "FCGI_ROLE=RESPONDER") == 0)
 			had++;
-		name = read_length(pairs, &at);
-		value = read_length(pairs, &at);
+		name = fuzz_length(pairs, &at);
+		value = fuzz_length(pairs, &at);
 		MUST(*had != NULL && strlen(*had) == name + 1 + value && (*had)[name] == '=');
 		MUST(memcmp(*had, pairs + at, name) == 0 && memcmp(*had + name + 1, pairs + at + name, value) == 0);
 		at += name + value;

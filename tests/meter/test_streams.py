@@ -50,6 +50,16 @@ def check_whole(stage, payer, answer, name, bill=None):
     assert used["cost"] == cost(RECORDINGS[name][2], (input, output, cache_read, cache_write)), used
 
 
+def check_goes_on(stage, payer, answer, name):
+    """The provider waits behind its second event, until the client has it."""
+    got = answer.event() + answer.event()
+    assert got == b"".join(event.raw for event in recorded.events(recording(name))[:2])
+    stage.wait_waiting()
+    stage.go()
+    assert got + answer.whole() == expected_stream(name, False)
+    check_whole(stage, payer, answer, name)
+
+
 # ---- whole ----------------------------------------------------------------------------------------------
 
 
@@ -81,14 +91,8 @@ def test_client_that_asks_for_the_usage_gets_it(stage, payer, name):
 
 @pytest.mark.parametrize("name", ["openai-chat", "anthropic", "gemini"])
 def test_event_goes_on_before_the_next_one_comes(stage, payer, name):
-    """The provider waits behind its second event, until the client has it."""
     answer = stage.ask(name, payer.key, scene(name, wait_at=2))
-    got = answer.event() + answer.event()
-    assert got == b"".join(event.raw for event in recorded.events(recording(name))[:2])
-    stage.wait_waiting()
-    stage.go()
-    assert got + answer.whole() == expected_stream(name, False)
-    check_whole(stage, payer, answer, name)
+    check_goes_on(stage, payer, answer, name)
 
 
 @pytest.mark.parametrize("name", ["openai-chat", "openai-responses", "anthropic", "gemini", "mistral"])
