@@ -131,8 +131,9 @@ def test_epoch_that_octroi_did_not_write(base, pair):
     first = pair[0]
     first.sql("INSERT INTO epochs (number, server_id, servers) VALUES (1, 0, 0)")
     with pair.octroi([first]) as octroi:
+        reason = "its newest epoch is no row of octroi's"
+        wait_until(lambda: reason in (octroi.home / "octroi.log").read_text(), 10, "the reason in the log")
         assert make(octroi, base, "a") == 503
-        assert "its newest epoch is no row of octroi's" in (octroi.home / "octroi.log").read_text()
         first.sql("DELETE FROM epochs WHERE number = 1")
         wait_until(lambda: make(octroi, base, "a") in (200, 201), 10, "the server")
 
