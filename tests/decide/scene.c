@@ -168,6 +168,7 @@ static void load_row(struct scene *s, struct slot *slot, const struct row *row)
 
 	memcpy(copy, row, table_of(row->table)->row_size);
 	copy->next = copy->written = NULL;
+	copy->read = NULL;
 	assert_true(rows_load(s->rows, slot, copy));
 }
 

@@ -177,6 +177,7 @@ static void load_row(struct slot *s, const struct row *row)
 
 	memcpy(copy, row, table_of(row->table)->row_size);
 	copy->next = copy->written = NULL;
+	copy->read = NULL;
 	loaded = rows_load(rows, s, copy);
 	CHECK(loaded);
 }

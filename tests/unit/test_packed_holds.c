@@ -50,6 +50,7 @@ static void load_row(struct slot *s, const struct row *stored)
 
 	memcpy(row, stored, table_of(stored->table)->row_size);
 	row->next = row->written = NULL;
+	row->read = NULL;
 	assert_true(rows_load(rows, s, row));
 }
 
@@ -441,7 +442,7 @@ static void test_texts_that_are_no_holds(void **state)
 
 static void test_memory_may_be_short(void **state)
 {
-	struct arena *small = arena_new(sizeof(struct slot) + sizeof(struct accounts_row) + 128);
+	struct arena *small = arena_new(sizeof(struct slot) + 2 * sizeof(struct accounts_row) + 128);
 	struct rows *few = rows_new(small);
 	struct slot *s = rows_slot(few, &(struct account_key){{7}});
 	struct accounts_row *a = (struct accounts_row *)rows_alloc(few, TABLE_ACCOUNTS);

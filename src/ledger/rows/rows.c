@@ -383,12 +383,29 @@ static bool place(struct rows *r, struct slot *s, struct row *row)
 	return true;
 }
 
+/* Keeps the row as it was read, for table_sql_form.  False when memory is short. */
+static bool keep_read(struct rows *r, struct row *row)
+{
+	const struct table *t = table_of(row->table);
+	struct row *copy;
+
+	CHECK(row->read == NULL);
+	if (!t->has_seldom)
+		return true;
+	copy = arena_alloc(r->arena, t->row_size);
+	if (copy == NULL)
+		return false;
+	memcpy(copy, row, t->row_size);
+	row->read = copy;
+	return true;
+}
+
 bool rows_load(struct rows *r, struct slot *s, struct row *row)
 {
 	/* No row that was read is linked or changed before it is placed. */
 	CHECK(row->next == NULL && row->written == NULL);
 	row->change = ROW_CLEAN;
-	return place(r, s, row);
+	return keep_read(r, row) && place(r, s, row);
 }
 
 void rows_forget_holds(struct rows *r, struct slot *s)

@@ -9,7 +9,7 @@
 #define COLUMN_OF_TEXT(name, role) {#name, COLUMN_TEXT, COLUMN_##role, offsetof(__typeof__(*row), name), 0},
 #define COLUMN_OF_BYTES(name, size, role) \
 	{#name, COLUMN_BYTES, COLUMN_##role, offsetof(__typeof__(*row), name), (size)},
-/* The lists begin with a comma, which column_list and update_list leave out. */
+/* The lists begin with a comma, which those of struct table leave out. */
 #define NAME_OF_INT(name, role) "," #name
 #define NAME_OF_TEXT(name, role) "," #name
 #define NAME_OF_BYTES(name, size, role) "," #name
@@ -17,10 +17,20 @@
 #define UPDATE_FIXED(name) ""
 #define UPDATE_RARE_FIXED(name) ""
 #define UPDATE_VARYING(name) "," #name "=VALUES(" #name ")"
+#define UPDATE_SELDOM(name) UPDATE_VARYING(name)
 #define UPDATE_RARE_VARYING(name) UPDATE_VARYING(name)
 #define UPDATE_OF_INT(name, role) UPDATE_##role(name)
 #define UPDATE_OF_TEXT(name, role) UPDATE_##role(name)
 #define UPDATE_OF_BYTES(name, size, role) UPDATE_##role(name)
+#define USUAL_KEY(name) ""
+#define USUAL_FIXED(name) ""
+#define USUAL_RARE_FIXED(name) ""
+#define USUAL_VARYING(name) UPDATE_VARYING(name)
+#define USUAL_SELDOM(name) ""
+#define USUAL_RARE_VARYING(name) UPDATE_VARYING(name)
+#define USUAL_OF_INT(name, role) USUAL_##role(name)
+#define USUAL_OF_TEXT(name, role) USUAL_##role(name)
+#define USUAL_OF_BYTES(name, size, role) USUAL_##role(name)
 
 #define TABLE(NAME, name, load) \
 	static const struct table *describe_##name(void) \
@@ -31,13 +41,16 @@
 			NAME##_COLUMNS(COLUMN_OF_INT, COLUMN_OF_TEXT, COLUMN_OF_BYTES)}; \
 		static const char list[] = NAME##_COLUMNS(NAME_OF_INT, NAME_OF_TEXT, NAME_OF_BYTES); \
 		static const char updates[] = NAME##_COLUMNS(UPDATE_OF_INT, UPDATE_OF_TEXT, UPDATE_OF_BYTES); \
+		static const char usual[] = NAME##_COLUMNS(USUAL_OF_INT, USUAL_OF_TEXT, USUAL_OF_BYTES); \
 		static const struct table described = {#name, \
 		                                       columns, \
 		                                       LOAD_##load, \
 		                                       (int)(sizeof(columns) / sizeof(columns[0])), \
 		                                       sizeof(*row), \
 		                                       list + 1, \
-		                                       updates + (sizeof(updates) > 1 ? 1 : 0)}; \
+		                                       updates + (sizeof(updates) > 1 ? 1 : 0), \
+		                                       usual + (sizeof(usual) > 1 ? 1 : 0), \
+		                                       sizeof(usual) != sizeof(updates)}; \
 \
 		(void)row; \
 		return &described; \

@@ -5,6 +5,7 @@
 #ifndef OCTROI_LEDGER_ROWS_TABLE_H
 #define OCTROI_LEDGER_ROWS_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,8 +31,9 @@ enum row_change {
 struct row {
 	enum row_change change;
 	enum table_id table;
-	struct row *next;    /* of the same table and account */
-	struct row *written; /* next in the batch's list of changed rows */
+	struct row *next;       /* of the same table and account */
+	struct row *written;    /* next in the batch's list of changed rows */
+	const struct row *read; /* a copy, as the row was read; only of tables with SELDOM columns */
 };
 
 #define ROW_INT(name, role) int64_t name;
@@ -49,7 +51,7 @@ struct row {
 #undef ROW_BYTES
 
 enum column_type { COLUMN_INT, COLUMN_TEXT, COLUMN_BYTES };
-enum column_role { COLUMN_KEY, COLUMN_FIXED, COLUMN_VARYING, COLUMN_RARE_FIXED, COLUMN_RARE_VARYING };
+enum column_role { COLUMN_KEY, COLUMN_FIXED, COLUMN_VARYING, COLUMN_SELDOM, COLUMN_RARE_FIXED, COLUMN_RARE_VARYING };
 
 struct column {
 	const char *name;
@@ -69,6 +71,8 @@ struct table {
 	size_t row_size;
 	const char *column_list; /* "id,external_id,…" in the order of columns */
 	const char *update_list; /* "unit=VALUES(unit),…" of those that vary; "": none varies */
+	const char *usual_list;  /* the same without SELDOM columns */
+	bool has_seldom;
 };
 
 const struct table *table_of(enum table_id id);

@@ -70,11 +70,11 @@ static bool is_rare(const struct column *c)
 
 static bool is_varying(const struct column *c)
 {
-	return c->role == COLUMN_VARYING || c->role == COLUMN_RARE_VARYING;
+	return c->role == COLUMN_VARYING || c->role == COLUMN_SELDOM || c->role == COLUMN_RARE_VARYING;
 }
 
 /* True if the column is written.  A new row has all columns, in brief those that are not rare.  A changed row has the
- * key, to find it, and the varying columns.  An ended row has the key. */
+ * key, to find it, and the varying columns, usually without the seldom ones.  An ended row has the key. */
 static bool wanted(const struct column *c, enum table_sql_form form)
 {
 	switch (form) {
@@ -82,6 +82,8 @@ static bool wanted(const struct column *c, enum table_sql_form form)
 		return !is_rare(c);
 	case TABLE_SQL_INSERT:
 		return true;
+	case TABLE_SQL_USUAL:
+		return c->role == COLUMN_KEY || (is_varying(c) && c->role != COLUMN_SELDOM);
 	case TABLE_SQL_UPDATE:
 		return c->role == COLUMN_KEY || is_varying(c);
 	case TABLE_SQL_DELETE:
@@ -106,13 +108,46 @@ static bool has_rare(const struct table *t)
 	return false;
 }
 
+static bool is_as_read(const struct row *row, const struct column *c)
+{
+	CHECK(row->read != NULL && row->read->table == row->table);
+	const char *field = (const char *)row + c->offset, *read = (const char *)row->read + c->offset;
+
+	switch (c->type) {
+	case COLUMN_INT:
+		return *(const int64_t *)field == *(const int64_t *)read;
+	case COLUMN_TEXT:
+		return strcmp(*(const char *const *)field, *(const char *const *)read) == 0;
+	case COLUMN_BYTES:
+		return memcmp(field, read, c->size) == 0;
+	}
+	UNREACHABLE("every type is in the switch");
+}
+
+static enum table_sql_form form_of_update(const struct table *t, const struct row *changed)
+{
+	CHECK(changed == NULL || table_of(changed->table) == t);
+	if (!t->has_seldom)
+		return TABLE_SQL_UPDATE;
+	for (const struct row *row = changed; row != NULL; row = row->written) {
+		if (row->change != ROW_CHANGED)
+			continue;
+		for (int i = 0; i < t->column_count; i++)
+			if (t->columns[i].role == COLUMN_SELDOM && !is_as_read(row, &t->columns[i]))
+				return TABLE_SQL_UPDATE;
+	}
+	return TABLE_SQL_USUAL;
+}
+
 enum table_sql_form table_sql_form(enum table_id id, enum row_change change, const struct row *changed)
 {
 	const struct table *t = table_of(id);
 
 	CHECK(change == ROW_NEW || change == ROW_CHANGED || change == ROW_ENDED);
-	if (change != ROW_NEW)
-		return change == ROW_CHANGED ? TABLE_SQL_UPDATE : TABLE_SQL_DELETE;
+	if (change == ROW_ENDED)
+		return TABLE_SQL_DELETE;
+	if (change == ROW_CHANGED)
+		return form_of_update(t, changed);
 	if (!has_rare(t))
 		return TABLE_SQL_INSERT;
 	for (const struct row *row = changed; row != NULL; row = row->written)
@@ -154,12 +189,21 @@ static void write_columns(struct buf *sql, const struct table *t, enum table_sql
 
 /* The rows exist and are locked, so that every INSERT becomes an UPDATE.  On a primary key that takes no
  * gap lock. */
-static void write_update(struct buf *sql, const struct table *t)
+static void write_update(struct buf *sql, const struct table *t, enum table_sql_form form)
 {
 	/* Rows of a table without a varying column are never changed. */
-	CHECK(t->update_list[0] != '\0');
+	CHECK(t->update_list[0] != '\0' && t->usual_list[0] != '\0');
 	sql_literal(sql, " ON DUPLICATE KEY UPDATE ");
-	buf_add_text(sql, t->update_list);
+	if (form == TABLE_SQL_USUAL)
+		buf_add_text(sql, t->usual_list);
+	else
+		buf_add_text(sql, t->update_list);
+}
+
+static bool is_update(enum table_sql_form form)
+{
+	CHECK((unsigned)form < TABLE_SQL_FORMS);
+	return form == TABLE_SQL_USUAL || form == TABLE_SQL_UPDATE;
 }
 
 static void open_insert(struct buf *sql, const struct table *t, enum table_sql_form form)
@@ -208,7 +252,7 @@ static void write_deletes(struct buf *sql, const struct table *t, const struct r
 
 static void write_inserts(struct buf *sql, const struct table *t, enum table_sql_form form, const struct row *changed)
 {
-	const enum row_change change = form == TABLE_SQL_UPDATE ? ROW_CHANGED : ROW_NEW;
+	const enum row_change change = is_update(form) ? ROW_CHANGED : ROW_NEW;
 	bool any = false;
 
 	for (const struct row *row = changed; row != NULL; row = row->written) {
@@ -223,7 +267,7 @@ static void write_inserts(struct buf *sql, const struct table *t, enum table_sql
 		write_row(sql, t, row, form);
 	}
 	if (any && change == ROW_CHANGED)
-		write_update(sql, t);
+		write_update(sql, t, form);
 	if (any)
 		buf_add_char(sql, ';');
 }
@@ -266,8 +310,8 @@ void table_sql_statement(struct buf *sql, int number)
 		before = ',';
 	}
 	buf_add_char(sql, ')');
-	if (form == TABLE_SQL_UPDATE)
-		write_update(sql, t);
+	if (is_update(form))
+		write_update(sql, t, form);
 }
 
 static bool fill_ints(struct db_values *v, const struct column *c, enum row_change change, const struct row *row,

@@ -22,10 +22,11 @@ bool table_sql_read(enum table_id id, const struct db_row *from, struct row *row
  * linked by row.written.  Adds nothing when no row has this change. */
 void table_sql_write(struct buf *sql, enum table_id id, enum row_change change, const struct row *changed);
 
-/* The forms of a statement.  BRIEF inserts without the rare columns. */
-enum table_sql_form { TABLE_SQL_BRIEF, TABLE_SQL_INSERT, TABLE_SQL_UPDATE, TABLE_SQL_DELETE };
+/* The forms of a statement.  BRIEF inserts without the rare columns, USUAL updates without the seldom ones. */
+enum table_sql_form { TABLE_SQL_BRIEF, TABLE_SQL_INSERT, TABLE_SQL_USUAL, TABLE_SQL_UPDATE, TABLE_SQL_DELETE };
 #define TABLE_SQL_FORMS (TABLE_SQL_DELETE + 1)
-/* The form for the rows with this change: BRIEF if the rare columns of all of them are at their default. */
+/* The form for the rows with this change: BRIEF if the rare columns of all of them are at their default, USUAL if the
+ * seldom columns of all of them are as they were read. */
 enum table_sql_form table_sql_form(enum table_id id, enum row_change change, const struct row *changed);
 
 /* Writing of any number of rows at once (db_bulk).  table_sql_number: the number of the statement.  table_sql_statement
