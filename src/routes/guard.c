@@ -229,6 +229,14 @@ static void put_hold(struct json_writer *w, const struct command *command, bool 
 		json_put_text(w, "holdState", names_hold_state(a->hold_state));
 }
 
+/* The account and the member of the key: a meter knows neither. */
+static void put_payer(struct json_writer *w, const struct command *command)
+{
+	json_put_text(w, "account", command->account_id);
+	if (command->member[0] != '\0')
+		json_put_text(w, "member", command->member);
+}
+
 static void finish_authorize(struct call *c)
 {
 	const struct command *command = c->command;
@@ -239,6 +247,8 @@ static void finish_authorize(struct call *c)
 	render_open(c, &w);
 	put_hold(&w, command, model,
 	         model ? command->authorize.models[command->answer.choice] : command->authorize.action);
+	if (json_get_text(c->body, "meterKey")[0] != '\0')
+		put_payer(&w, command);
 	grace_put(&w, c, command);
 	render_close(&w);
 }

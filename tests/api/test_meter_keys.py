@@ -73,6 +73,23 @@ def test_key_stands_for_its_member(o):
     assert o.sql(f"SELECT member FROM usages WHERE account_id = {guard.key_of(account)}") == [("user:42",)]
 
 
+def test_answer_names_the_payer_of_the_key(o):
+    """A meter books the use of a grace by these names, without the key."""
+    account, rid = o.account(funds_micros=FUNDS), guard.request_id()
+    bound, whole = key_for(o, account, "--member", "ann"), key_for(o, account)
+    for _ in range(2):
+        answer = ask(o, bound, requestId=rid).json
+        assert (answer["account"], answer["member"]) == (account, "ann")
+    assert ask(o, whole).json["account"] == account and "member" not in ask(o, whole).json
+    named = o.post("/api/guard/authorize", {"account": account, "member": "ann", "model": "gpt-4o"}).json
+    assert not {"account", "member"} & named.keys()
+    # A request by these names is found under its id.
+    again = o.post("/api/guard/authorize", {"account": account, "member": "ann", "model": "gpt-4o", "requestId": rid}).json
+    assert again["replayed"] and again["hold"] == answer["hold"]
+    other = o.post("/api/guard/authorize", {"account": account, "model": "gpt-4o", "requestId": rid})
+    assert said(other) == (409, "CONFLICT")
+
+
 def test_account_and_member_beside_it_may_only_agree(o):
     account, other = o.account(funds_micros=FUNDS), o.account(funds_micros=FUNDS)
     bound, whole = key_for(o, account, "--member", "ann"), key_for(o, account)

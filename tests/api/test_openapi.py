@@ -254,6 +254,8 @@ def ask_guard(ask, o):
     used = {**{name: grace[name] for name in ("serial", "limitMicros", "endsAt", "signature")}, "micros": 10**6, "priceVersion": 0}
     for status, change in ((409, {"serial": 9}), (200, {}), (409, {})):
         authorize({**model, "requestId": guard.request_id(), "grace": {"place": place, "used": {**used, **change}}}, status)
+    key = o.ctl("key", "create", "--scope", "meter", "--account", account, "--member", "ann", "--json").stdout
+    authorize({"meterKey": json.loads(key)["key"], "model": "gpt-4o"})
     action = authorize({"account": credit, "action": "debrief"}).json["hold"]
     authorize({"account": account, "model": "unheard-of"}, 422)
     for refused, kind in ((poor, "balance"), (postpaid, "hard_limit"), (suspended, "suspended")):
