@@ -165,6 +165,17 @@ def test_request_that_took_effect_is_not_booked_twice(o):
     assert given(o, account)["bookedMicros"] == 0
 
 
+def test_use_is_paid_whatever_key_the_customer_has_given_since(o):
+    """The use went out by the platform's key: a hold of the customer's own key would make it free."""
+    account = o.account(funds_micros=10 * GRACE)
+    grace = given(o, account)
+    assert o.call("PUT", f"/api/accounts/{account}", json={"byok": ["openai"]}).status == 200
+    assert ask(o, account).json["source"] == "byok"
+    answer = use(o, account, grace)
+    assert answer.status == 200 and (answer.json["source"], answer.json["reservedMicros"]) == ("platform", COST)
+    assert guard.settle(o, answer.json["hold"], inputTokens=1000, outputTokens=1000).json["costMicros"] == COST
+
+
 def test_each_member_is_signed(o):
     account, other = o.account(funds_micros=10 * GRACE), o.account(funds_micros=10 * GRACE)
     grace, others = given(o, account), given(o, other)

@@ -170,7 +170,8 @@ static enum outcome choose(const struct decide *d, const struct slot *s, const s
 
 	if (c->authorize.model_count == 0)
 		return choose_action(d, s, c, available, choice);
-	if (choose_byok(d, c, byok, choice))
+	/* A use went out by the platform's key, whatever keys the customer has given meanwhile. */
+	if (!is_used(c) && choose_byok(d, c, byok, choice))
 		return OUTCOME_OK;
 	return choose_model(d, s, c, available, choice);
 }
