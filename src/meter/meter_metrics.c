@@ -32,7 +32,14 @@ void meter_metrics(struct relays *all, struct buf *out)
 	put_metric(out, "estimated_total", "counter", "Settlements without a usage of the provider.", c->estimated);
 	put_labels(out, "aborted_total", "Answers whose client went.", "policy", policies, aborted, 2);
 	put_metric(out, "drained_bytes_total", "counter", "Bytes that were read without a client.", c->drained_bytes);
-	put_metric(out, "spool_depth", "gauge", "Settlements without octroi's answer.", spool_depth(all->spool));
+	put_metric(out, "spool_depth", "gauge", "Settlements and bookings without octroi's answer.",
+	           spool_depth(all->spool));
+	put_metric(out, "grace_uses_total", "counter", "Requests that went out by a grace.", c->graces);
+	put_metric(out, "grace_unbooked_micros", "gauge", "Sum of the uses of graces without octroi's answer.",
+	           spool_unbooked_micros(all->spool));
+	put_metric(out, "grace_refused_total", "counter", "Uses of graces that octroi did not book.",
+	           c->graces_refused);
+	put_metric(out, "grace_refused_micros_total", "counter", "Sum of these uses, which are lost.", c->lost_micros);
 	put_metric(out, "octroi_errors_total", "counter", "Requests that octroi did not answer, or with 5xx.",
 	           asker_errors(all->asker));
 	put_metric(out, "provider_errors_total", "counter", "Answers of providers that were none, or broke off.",

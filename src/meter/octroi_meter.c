@@ -130,6 +130,7 @@ static int make_meter(struct meter *m)
 		.context = &m->relays,
 	};
 	struct relays *r = &m->relays;
+	const struct spool_events events = {.kept = relay_kept, .booked = relay_booked, .context = r};
 
 	m->loop = loop_new();
 	r->config = c;
@@ -137,7 +138,7 @@ static int make_meter(struct meter *m)
 	r->metrics = meter_metrics;
 	r->transfers = m->loop != NULL ? transfers_new(m->loop, c->ca_file) : NULL;
 	r->asker = r->transfers != NULL ? asker_new(r->transfers, c->octroi_url, c->octroi_key) : NULL;
-	if (r->asker == NULL || spool_start(r->spool, m->loop, r->asker) < 0)
+	if (r->asker == NULL || spool_start(r->spool, m->loop, r->asker, &events) < 0)
 		return -1;
 	m->channels = channels_new(m->loop, &options);
 	return m->channels != NULL ? 0 : -1;
@@ -149,6 +150,7 @@ static void free_meter(struct meter *m)
 	spool_close(m->relays.spool);
 	transfers_free(m->relays.transfers);
 	asker_free(m->relays.asker);
+	leeway_free(m->relays.leeway);
 	loop_free(m->loop);
 }
 
@@ -168,6 +170,24 @@ static int serve_meter(struct meter *m, const char *sandbox)
 	return EXIT_SUCCESS;
 }
 
+static void find_booking_of(void *context, const char *account, int64_t micros)
+{
+	struct meter *m = context;
+
+	leeway_found(m->relays.leeway, account, micros);
+}
+
+static int open_leeway(struct meter *m)
+{
+	if (!m->config.grace)
+		return 0;
+	m->relays.leeway = leeway_open(m->config.spool);
+	if (m->relays.leeway == NULL)
+		return -1;
+	spool_bookings(m->relays.spool, find_booking_of, m);
+	return 0;
+}
+
 /* Opens files and sockets, which the sandbox forbids afterwards. */
 static int run_meter(struct meter *m)
 {
@@ -179,7 +199,7 @@ static int run_meter(struct meter *m)
 		return EXIT_FAILURE;
 	}
 	m->relays.spool = spool_open(m->config.spool);
-	m->fd = m->relays.spool != NULL ? sockets_find_one(m->config.listen) : -1;
+	m->fd = m->relays.spool != NULL && open_leeway(m) == 0 ? sockets_find_one(m->config.listen) : -1;
 	flags = m->fd >= 0 ? fcntl(m->fd, F_GETFL) : -1;
 	if (flags >= 0 && fcntl(m->fd, F_SETFL, flags | O_NONBLOCK) == 0) {
 		why = sandbox_confine(m->config.sandbox, &sandbox);

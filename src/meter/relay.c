@@ -28,11 +28,13 @@
 #define NAME_MAX_BYTES 160
 #define AUTHORIZE_TRIES 3
 #define REPEATS_MAX 4 /* of a request that the provider refused, under the same Idempotency-Key */
+#define GRACE_TRIES 2 /* before a grace is used */
+#define GRACE_WAIT_US (2 * CLOCK_US_PER_SECOND) /* and for so long octroi may take to answer */
 #define LATER_US (5 * CLOCK_US_PER_SECOND)
 #define EXTEND_US (60 * CLOCK_US_PER_SECOND)
 #define NONE (-1)
 
-enum relay_state { AUTHORIZING, WAITING, ASKING };
+enum relay_state { AUTHORIZING, WAITING, KEEPING, ASKING };
 
 struct relay {
 	struct relays *all;
@@ -49,6 +51,8 @@ struct relay {
 	int64_t retry_us;   /* of WAITING */
 	int64_t unknown_us; /* of the first try that may have made a hold; 0: none */
 	struct asking *asking;
+	struct leeway_ask ask; /* of a request that may have a grace */
+	bool may_have_grace;
 	/* Of the hold. */
 	char hold[ID_MAX], model[NAME_MAX_BYTES], source[16];
 	int64_t reserved, balance, granted, extend_us;
@@ -596,6 +600,128 @@ static void take_allowed(struct relay *r, const struct json *answer)
 		take_own(r);
 }
 
+/* ---- graces ---------------------------------------------------------------------------------- */
+
+/* The key, or the account and the member, for its payer: no key has a NUL. */
+static void name_payer(const struct relay *r, unsigned char digest[DIGEST_BYTES])
+{
+	const struct ingress *in = &r->in;
+	const struct digest_piece pieces[] = {
+		{in->key != NULL ? in->key : in->account, strlen(in->key != NULL ? in->key : in->account) + 1},
+		{in->key != NULL ? "key" : in->member, in->key != NULL ? strlen("key") : strlen(in->member) + 1}};
+
+	digest_sha256_pieces(pieces, sizeof(pieces) / sizeof(pieces[0]), digest);
+}
+
+/* A request under an Idempotency-Key may have been sent before, which octroi alone knows. */
+static void describe_request(struct relay *r)
+{
+	r->may_have_grace = r->all->leeway != NULL && r->in.repeat == NULL && want_may_have_grace(&r->want);
+	if (r->all->leeway == NULL)
+		return;
+	name_payer(r, r->ask.payer);
+	r->ask.account = r->in.key == NULL ? r->in.account : NULL;
+	r->ask.member = r->in.member;
+	r->ask.input = r->want.bytes;
+	r->ask.output = want_output(&r->want);
+	want_kind(&r->want, r->in.provider->prices, r->ask.kind);
+}
+
+/* Makes the booking: the same request to octroi, by the names of its payer. */
+static bool keep_booking(struct relay *r, const struct leeway_use *use)
+{
+	const struct want_terms terms = {
+		.account = use->account,
+		.member = use->member,
+		.request_id = r->request_id,
+		.prefix = r->in.provider->prices,
+		.grace = use->grace,
+		.hold_seconds = r->all->config->hold_seconds,
+	};
+	struct buf booking;
+	bool kept;
+
+	buf_init(&booking, TALLY_SETTLEMENT_MAX);
+	want_authorize(&r->want, &terms, &booking);
+	kept = buf_ok(&booking) && spool_book(r->all->spool, booking.data, booking.length);
+	buf_free(&booking);
+	return kept;
+}
+
+/* Uses a grace, if one covers the request.  The request goes out once its booking is on the disk. */
+static bool use_grace(struct relay *r)
+{
+	struct leeway *a = r->all->leeway;
+	struct leeway_use use;
+
+	CHECK(r->hold[0] == '\0' && r->transfer == NULL);
+	if (!r->may_have_grace || r->channel == NULL || r->all->stopping || !spool_ready(r->all->spool) ||
+	    !leeway_use(a, &r->ask, &use))
+		return false;
+	if (!keep_booking(r, &use)) {
+		leeway_end(a, use.account, use.micros, false);
+		return false;
+	}
+	asker_forget(r->asking); /* the booking finds the hold that this try may make */
+	r->asking = NULL;
+	r->state = KEEPING;
+	(void)snprintf(r->hold, sizeof(r->hold), SPOOL_BOOKING "%.57s", r->request_id);
+	(void)snprintf(r->model, sizeof(r->model), "%s", r->want.models[0]);
+	r->reserved = use.micros;
+	r->balance = 0;
+	r->granted = r->want.endpoint->bounds[0] != NULL ? use.output : NONE;
+	r->all->counts.graces++;
+	log_event(LOG_LEVEL_WARNING, "grace_used", LOG_TEXT("hold", r->hold), LOG_TEXT("account", use.account),
+	          LOG_NUMBER("micros", use.micros));
+	return true;
+}
+
+static struct relay *find_relay(const struct relays *all, const char *hold)
+{
+	for (struct relay *r = all->first; r != NULL; r = r->next)
+		if (strcmp(r->hold, hold) == 0)
+			return r;
+	return NULL;
+}
+
+void relay_kept(void *context, const char *name, bool kept)
+{
+	struct relay *r = find_relay(context, name);
+
+	if (r == NULL || r->state != KEEPING)
+		return;
+	if (r->channel == NULL)
+		return_hold(r, "The client has gone.");
+	else if (!kept)
+		return_hold(r, "The use of a grace cannot be kept.");
+	else
+		send_to_provider(r);
+}
+
+void relay_booked(void *context, const char *name, const char *account, int64_t micros, const char *hold)
+{
+	struct relays *all = context;
+	struct relay *r = find_relay(all, name);
+
+	if (all->leeway != NULL)
+		leeway_end(all->leeway, account, micros, hold != NULL);
+	if (hold == NULL) {
+		all->counts.graces_refused++;
+		all->counts.lost_micros += micros;
+	} else if (r != NULL) {
+		(void)snprintf(r->hold, sizeof(r->hold), "%s", hold);
+		r->extend_us = clock_monotonic_us();
+	}
+}
+
+/* ---- no permission --------------------------------------------------------------------------- */
+
+/* True if octroi is away, as the clients have it: no answer, half an answer, or a web server's word for it. */
+static bool is_outage(int status)
+{
+	return status <= 0 || status == 200 || status == 502 || status == 503 || status == 504;
+}
+
 /* octroi did not answer, or not for good.  After some tries the client is told; a hold that may have been made all the
  * same is asked for until it is known, or has expired, and given back. */
 static void ask_later(struct relay *r, int status)
@@ -605,6 +731,8 @@ static void ask_later(struct relay *r, int status)
 
 	if (status != ASKER_NOT_SENT && r->unknown_us == 0)
 		r->unknown_us = now_us;
+	if (r->tries >= GRACE_TRIES && is_outage(status) && use_grace(r))
+		return;
 	if (last &&
 	    (r->unknown_us == 0 || now_us - r->unknown_us > r->all->config->hold_seconds * CLOCK_US_PER_SECOND)) {
 		refuse_client(r, 503, "UNAVAILABLE", "octroi does not answer.");
@@ -644,8 +772,12 @@ static void authorized(void *context, int status, const struct json *answer)
 
 	r->asking = NULL;
 	if (status == 200 && answer != NULL) {
+		if (r->may_have_grace)
+			leeway_note(r->all->leeway, &r->ask, answer);
 		take_allowed(r, answer);
 	} else if (status >= 400 && status < 500) {
+		if (r->all->leeway != NULL && (status == 401 || status == 402 || status == 403))
+			leeway_forget(r->all->leeway, r->ask.payer);
 		pass_refusal(r, status, answer);
 	} else {
 		ask_later(r, status);
@@ -675,7 +807,7 @@ static void set_request_id(struct relay *r)
 
 static void ask_octroi(struct relay *r)
 {
-	const struct want_terms terms = {
+	struct want_terms terms = {
 		.meter_key = r->in.key,
 		.account = r->in.account,
 		.member = r->in.member,
@@ -688,6 +820,10 @@ static void ask_octroi(struct relay *r)
 	r->state = AUTHORIZING;
 	r->tries++;
 	set_request_id(r);
+	if (r->tries == 1)
+		describe_request(r);
+	if (r->may_have_grace)
+		terms.grace = leeway_place(r->all->leeway, &r->ask);
 	buf_init(&body, HEAD_MAX);
 	want_authorize(&r->want, &terms, &body);
 	if (buf_ok(&body))
@@ -862,7 +998,7 @@ static void extend_hold(struct relay *r, int64_t now_us)
 	struct buf body;
 
 	r->extend_us = now_us + EXTEND_US;
-	if (r->asking != NULL)
+	if (r->asking != NULL || spool_is_booking(r->hold))
 		return;
 	buf_init(&body, LINE_MAX);
 	buf_printf(&body, "{\"hold\":\"%s\",\"ttlSeconds\":%lld}", r->hold, (long long)r->all->config->hold_seconds);
@@ -894,6 +1030,8 @@ void relay_tick(struct relays *all)
 		next = r->next;
 		if (r->state == WAITING && now_us >= r->retry_us)
 			ask_octroi(r);
+		else if (r->state == AUTHORIZING && r->may_have_grace && now_us - r->ask.asked_us > GRACE_WAIT_US)
+			(void)use_grace(r);
 		else if (r->state == ASKING)
 			look_at_answer(r, now_us);
 	}
@@ -905,6 +1043,8 @@ void relay_cut_all(struct relays *all)
 		next = r->next;
 		if (r->state == ASKING)
 			cut_relay(r);
+		else if (r->state == KEEPING)
+			settle_hold(r, TALLY_FAILED);
 		refuse_client(r, 503, "UNAVAILABLE", "The meter stops.");
 	}
 }

@@ -511,6 +511,13 @@ void want_counts(const struct want *w, struct buf *out)
 		buf_printf(out, "{\"images\":%lld}", (long long)w->images);
 }
 
+int64_t want_output(const struct want *w)
+{
+	if (w->cap >= 0)
+		return w->cap * w->answers;
+	return w->endpoint->form == FORM_FREE || w->endpoint->form == FORM_MODELS ? 0 : NONE;
+}
+
 void want_authorize(const struct want *w, const struct want_terms *terms, struct buf *out)
 {
 	struct json_writer j;
@@ -532,10 +539,8 @@ void want_authorize(const struct want *w, const struct want_terms *terms, struct
 		json_close_list(&j);
 	json_put_text(&j, "requestId", terms->request_id);
 	json_put_int(&j, "inputBytes", w->bytes > 0 ? w->bytes : 1);
-	if (w->cap >= 0)
-		json_put_int(&j, "maxOutputTokens", w->cap * w->answers);
-	else if (w->endpoint->form == FORM_FREE || w->endpoint->form == FORM_MODELS)
-		json_put_int(&j, "maxOutputTokens", 0);
+	if (want_output(w) >= 0)
+		json_put_int(&j, "maxOutputTokens", want_output(w));
 	if (w->endpoint->bounds[0] != NULL)
 		json_put_bool(&j, "fit", true);
 	json_put_int(&j, "ttlSeconds", terms->hold_seconds);
@@ -546,8 +551,35 @@ void want_authorize(const struct want *w, const struct want_terms *terms, struct
 	want_counts(w, &counts);
 	if (counts.length > 0)
 		json_put_raw(&j, "counts", counts.data, counts.length);
+	if (terms->grace != NULL)
+		json_put_raw(&j, "grace", terms->grace, strlen(terms->grace));
 	json_close_record(&j);
 	buf_free(&counts);
+}
+
+bool want_may_have_grace(const struct want *w)
+{
+	return w->model_count == 1 && !w->opaque && !w->hidden && w->endpoint->form != FORM_FREE &&
+	       w->endpoint->form != FORM_MODELS;
+}
+
+void want_kind(const struct want *w, const char *prefix, unsigned char kind[DIGEST_BYTES])
+{
+	const struct want_terms terms = {.account = "", .member = "", .request_id = "", .prefix = prefix};
+	struct want like = *w;
+	struct buf text;
+
+	like.bytes = 0;
+	like.cap = w->cap >= 0 ? 1 : NONE;
+	like.answers = 1;
+	buf_init(&text, 16 * WANT_MODEL_MAX);
+	want_authorize(&like, &terms, &text);
+	/* Without memory it is like no other. */
+	if (buf_ok(&text))
+		digest_sha256(text.data, text.length, kind);
+	else
+		digest_random(kind, DIGEST_BYTES);
+	buf_free(&text);
 }
 
 /* ---- the body for the provider --------------------------------------------------------------- */

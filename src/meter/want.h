@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/digest.h"
 #include "base/json.h"
 #include "meter/endpoint.h"
 
@@ -56,9 +57,16 @@ struct want_terms {
 	const char *account, *member; /* member "": none */
 	const char *request_id;
 	const char *prefix;
+	const char *grace; /* JSON; NULL: none */
 	int64_t hold_seconds;
 };
 void want_authorize(const struct want *w, const struct want_terms *terms, struct buf *out);
+/* True if a grace may cover the request: one model, and a body that shows all that its cost depends on. */
+bool want_may_have_grace(const struct want *w);
+/* The output that octroi is asked for; -1: none. */
+int64_t want_output(const struct want *w);
+/* The digest of all that the price depends on, but the amounts of input and output. */
+void want_kind(const struct want *w, const char *prefix, unsigned char kind[DIGEST_BYTES]);
 /* Appends the counts that octroi is told beside the usage, as JSON; nothing if there are none. */
 void want_counts(const struct want *w, struct buf *out);
 
