@@ -18,10 +18,12 @@ struct asker {
 	char socket[ADDRESS_MAX]; /* "": none */
 	char authorization[KEY_LINE_MAX];
 	int64_t errors;
+	struct asking *first;
 };
 
 struct asking {
 	struct asker *asker;
+	struct asking *next, *previous;
 	struct transfer *transfer;
 	asker_done *done; /* NULL: nobody waits any more */
 	void *context;
@@ -46,10 +48,24 @@ struct asker *asker_new(struct transfers *transfers, const char *url, const char
 	return a;
 }
 
+static void free_asking(struct asking *gone)
+{
+	if (gone->next != NULL)
+		gone->next->previous = gone->previous;
+	if (gone->previous != NULL)
+		gone->previous->next = gone->next;
+	else
+		gone->asker->first = gone->next;
+	buf_free(&gone->answer);
+	free(gone);
+}
+
 void asker_free(struct asker *a)
 {
 	if (a == NULL)
 		return;
+	while (a->first != NULL)
+		free_asking(a->first);
 	explicit_bzero(a->authorization, sizeof(a->authorization));
 	free(a);
 }
@@ -93,8 +109,7 @@ static void hand_out(void *context, enum transfer_end end, const char *reason)
 	if (asking->done != NULL)
 		asking->done(asking->context, asking->status, answer);
 	json_free(answer);
-	buf_free(&asking->answer);
-	free(asking);
+	free_asking(asking);
 }
 
 struct asking *asker_ask(struct asker *a, const char *path, const struct buf *body, asker_done *done, void *context)
@@ -117,7 +132,10 @@ struct asking *asker_ask(struct asker *a, const char *path, const struct buf *bo
 
 	if (asking == NULL)
 		return NULL;
-	*asking = (struct asking){.asker = a, .done = done, .context = context};
+	*asking = (struct asking){.asker = a, .next = a->first, .done = done, .context = context};
+	if (a->first != NULL)
+		a->first->previous = asking;
+	a->first = asking;
 	buf_init(&asking->answer, ANSWER_MAX);
 	(void)snprintf(url, sizeof(url), "%s%s", a->base, path);
 	if (body != NULL) {
@@ -130,8 +148,7 @@ struct asking *asker_ask(struct asker *a, const char *path, const struct buf *bo
 		asking->transfer = transfer_begin(a->transfers, &options);
 	if (asking->transfer != NULL)
 		return asking;
-	buf_free(&asking->answer);
-	free(asking);
+	free_asking(asking);
 	return NULL;
 }
 

@@ -15,6 +15,7 @@ struct asker;
 
 /* url: http://…, https://… or unix:/path, without a slash at its end.  NULL, logged, when memory is short. */
 struct asker *asker_new(struct transfers *transfers, const char *url, const char *key);
+/* After transfers_free: requests without an answer end with it. */
 void asker_free(struct asker *a);
 
 #define ASKER_NOT_SENT (-1) /* no byte of the request has left */
