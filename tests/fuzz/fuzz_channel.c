@@ -160,7 +160,8 @@ static void send_in_parts(struct play *p, int fd, const uint8_t *bytes, size_t l
 	for (size_t at = 0; at < length && open && p->begun < REQUESTS_MAX; at += part) {
 		const size_t size = length - at < part ? length - at : part;
 
-		if (send(fd, bytes + at, size, MSG_NOSIGNAL) != (ssize_t)size)
+		/* A channel reads no further while its request is under way. */
+		if (send(fd, bytes + at, size, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)size)
 			return;
 		open = turn(p, fd);
 		if (p->how == LATER && p->channel != NULL) {
