@@ -58,10 +58,11 @@ struct spool_file {
 	int64_t bytes, open; /* open: settlements without an answer */
 };
 
+/* Settlements that octroi is asked about together. */
 struct batch_of_settlements {
 	struct spool *spool;
 	struct entry *list[BATCH_COUNT];
-	int count;
+	int count; /* 0: free */
 };
 
 struct spool {
@@ -73,7 +74,8 @@ struct spool {
 	struct entry *first, *last; /* on the disk, or refused by it; in order */
 	struct entry *newest;       /* of all, also of those that the thread has */
 	int64_t depth;
-	int batches, bookings;             /* that octroi is asked about */
+	struct batch_of_settlements batches[BATCHES_MAX];
+	int bookings;                      /* that octroi is asked about */
 	int64_t next_us, book_us;          /* not before that is octroi asked again; 0: at once */
 	int64_t unbooked, unbooked_micros; /* bookings without an answer */
 	bool book_failed;                  /* octroi did not answer the last booking */
@@ -483,7 +485,6 @@ static void batch_done(void *context, int status, const struct json *answer)
 	const struct json *results = status == 200 && answer != NULL ? json_get(answer, "results") : NULL;
 	bool all = true;
 
-	s->batches--;
 	if (results != NULL && (json_type(results) != JSON_LIST || json_size(results) != (size_t)b->count))
 		results = NULL;
 	for (int i = 0; i < b->count; i++) {
@@ -497,7 +498,7 @@ static void batch_done(void *context, int status, const struct json *answer)
 		if (final)
 			take_entry_out(s, one);
 	}
-	free(b);
+	b->count = 0;
 	s->next_us = all ? 0 : clock_monotonic_us() + REPEAT_US;
 	if (!all)
 		log_event(LOG_LEVEL_WARNING, "settle_later", LOG_NUMBER("status", status),
@@ -540,10 +541,18 @@ static void fill_batch(struct spool *s, struct batch_of_settlements *b, struct b
 	buf_add_text(body, "]}");
 }
 
+static struct batch_of_settlements *find_free_batch(struct spool *s)
+{
+	for (int i = 0; i < BATCHES_MAX; i++)
+		if (s->batches[i].count == 0)
+			return &s->batches[i];
+	return NULL;
+}
+
 /* False when there was nothing to send, or it could not be sent. */
 static bool send_batch(struct spool *s)
 {
-	struct batch_of_settlements *b = memory_part("batch", sizeof(*b));
+	struct batch_of_settlements *b = find_free_batch(s);
 	struct buf body;
 	bool sent;
 
@@ -554,14 +563,10 @@ static bool send_batch(struct spool *s)
 	fill_batch(s, b, &body);
 	sent = b->count > 0 && buf_ok(&body) && asker_ask(s->asker, "/api/guard/settle", &body, batch_done, b) != NULL;
 	buf_free(&body);
-	if (sent) {
-		s->batches++;
-		return true;
-	}
-	for (int i = 0; i < b->count; i++)
+	for (int i = 0; !sent && i < b->count; i++)
 		b->list[i]->asked = false;
-	free(b);
-	return false;
+	b->count = sent ? b->count : 0;
+	return sent;
 }
 
 /* Drops settlements whose booking octroi has refused.  Taking one out may take its booking out, too. */
@@ -662,7 +667,7 @@ static void send_entries(struct spool *s)
 		return;
 	if (s->unbooked > 0 && now_us >= s->book_us)
 		send_bookings(s);
-	while (now_us >= s->next_us && s->batches < BATCHES_MAX && send_batch(s))
+	while (now_us >= s->next_us && send_batch(s))
 		continue;
 }
 
