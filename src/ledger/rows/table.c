@@ -9,28 +9,13 @@
 #define COLUMN_OF_TEXT(name, role) {#name, COLUMN_TEXT, COLUMN_##role, offsetof(__typeof__(*row), name), 0},
 #define COLUMN_OF_BYTES(name, size, role) \
 	{#name, COLUMN_BYTES, COLUMN_##role, offsetof(__typeof__(*row), name), (size)},
-/* The lists begin with a comma, which those of struct table leave out. */
+/* The list begins with a comma, which column_list leaves out. */
 #define NAME_OF_INT(name, role) "," #name
 #define NAME_OF_TEXT(name, role) "," #name
 #define NAME_OF_BYTES(name, size, role) "," #name
-#define UPDATE_KEY(name) ""
-#define UPDATE_FIXED(name) ""
-#define UPDATE_RARE_FIXED(name) ""
-#define UPDATE_VARYING(name) "," #name "=VALUES(" #name ")"
-#define UPDATE_SELDOM(name) UPDATE_VARYING(name)
-#define UPDATE_RARE_VARYING(name) UPDATE_VARYING(name)
-#define UPDATE_OF_INT(name, role) UPDATE_##role(name)
-#define UPDATE_OF_TEXT(name, role) UPDATE_##role(name)
-#define UPDATE_OF_BYTES(name, size, role) UPDATE_##role(name)
-#define USUAL_KEY(name) ""
-#define USUAL_FIXED(name) ""
-#define USUAL_RARE_FIXED(name) ""
-#define USUAL_VARYING(name) UPDATE_VARYING(name)
-#define USUAL_SELDOM(name) ""
-#define USUAL_RARE_VARYING(name) UPDATE_VARYING(name)
-#define USUAL_OF_INT(name, role) USUAL_##role(name)
-#define USUAL_OF_TEXT(name, role) USUAL_##role(name)
-#define USUAL_OF_BYTES(name, size, role) USUAL_##role(name)
+#define SELDOM_OF_INT(name, role) || COLUMN_##role == COLUMN_SELDOM
+#define SELDOM_OF_TEXT(name, role) || COLUMN_##role == COLUMN_SELDOM
+#define SELDOM_OF_BYTES(name, size, role) || COLUMN_##role == COLUMN_SELDOM
 
 #define TABLE(NAME, name, load) \
 	static const struct table *describe_##name(void) \
@@ -40,17 +25,14 @@
 		static const struct column columns[] = { \
 			NAME##_COLUMNS(COLUMN_OF_INT, COLUMN_OF_TEXT, COLUMN_OF_BYTES)}; \
 		static const char list[] = NAME##_COLUMNS(NAME_OF_INT, NAME_OF_TEXT, NAME_OF_BYTES); \
-		static const char updates[] = NAME##_COLUMNS(UPDATE_OF_INT, UPDATE_OF_TEXT, UPDATE_OF_BYTES); \
-		static const char usual[] = NAME##_COLUMNS(USUAL_OF_INT, USUAL_OF_TEXT, USUAL_OF_BYTES); \
-		static const struct table described = {#name, \
-		                                       columns, \
-		                                       LOAD_##load, \
-		                                       (int)(sizeof(columns) / sizeof(columns[0])), \
-		                                       sizeof(*row), \
-		                                       list + 1, \
-		                                       updates + (sizeof(updates) > 1 ? 1 : 0), \
-		                                       usual + (sizeof(usual) > 1 ? 1 : 0), \
-		                                       sizeof(usual) != sizeof(updates)}; \
+		static const struct table described = { \
+			#name, \
+			columns, \
+			LOAD_##load, \
+			(int)(sizeof(columns) / sizeof(columns[0])), \
+			sizeof(*row), \
+			list + 1, \
+			false NAME##_COLUMNS(SELDOM_OF_INT, SELDOM_OF_TEXT, SELDOM_OF_BYTES)}; \
 \
 		(void)row; \
 		return &described; \

@@ -70,9 +70,7 @@ struct table {
 	int column_count;
 	size_t row_size;
 	const char *column_list; /* "id,external_id,…" in the order of columns */
-	const char *update_list; /* "unit=VALUES(unit),…" of those that vary; "": none varies */
-	const char *usual_list;  /* the same without SELDOM columns */
-	bool has_seldom;
+	bool has_seldom;         /* a column of that role */
 };
 
 const struct table *table_of(enum table_id id);

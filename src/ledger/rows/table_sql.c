@@ -191,13 +191,20 @@ static void write_columns(struct buf *sql, const struct table *t, enum table_sql
  * gap lock. */
 static void write_update(struct buf *sql, const struct table *t, enum table_sql_form form)
 {
+	const char *before = " ON DUPLICATE KEY UPDATE ";
+
+	for (int i = 0; i < t->column_count; i++) {
+		if (!wanted(&t->columns[i], form) || t->columns[i].role == COLUMN_KEY)
+			continue;
+		buf_add_text(sql, before);
+		buf_add_text(sql, t->columns[i].name);
+		sql_literal(sql, "=VALUES(");
+		buf_add_text(sql, t->columns[i].name);
+		buf_add_char(sql, ')');
+		before = ",";
+	}
 	/* Rows of a table without a varying column are never changed. */
-	CHECK(t->update_list[0] != '\0' && t->usual_list[0] != '\0');
-	sql_literal(sql, " ON DUPLICATE KEY UPDATE ");
-	if (form == TABLE_SQL_USUAL)
-		buf_add_text(sql, t->usual_list);
-	else
-		buf_add_text(sql, t->update_list);
+	CHECK(before[0] == ',');
 }
 
 static bool is_update(enum table_sql_form form)
