@@ -675,6 +675,7 @@ static void send_entries(struct spool *s)
 static void disk_ready(struct loop_source *source, uint32_t events)
 {
 	struct spool *s = (struct spool *)((char *)source - offsetof(struct spool, woken));
+	bool late = false; /* a booking was refused while its settlement was on its way to the disk */
 	struct entry *list;
 	uint64_t count;
 
@@ -685,10 +686,13 @@ static void disk_ready(struct loop_source *source, uint32_t events)
 	s->synced = s->synced_last = NULL;
 	lock_give(&s->lock);
 	append_entry(&s->first, &s->last, list);
-	for (struct entry *one = list; one != NULL; one = one->next)
+	for (struct entry *one = list; one != NULL; one = one->next) {
 		if (one->is_booking && s->events.kept != NULL)
 			s->events.kept(s->events.context, one->hold, one->synced);
-	drop_refused(s);
+		late = late || (one->booking != NULL && one->booking->refused);
+	}
+	if (late)
+		drop_refused(s);
 	send_entries(s);
 }
 
