@@ -620,6 +620,8 @@ static void describe_request(struct relay *r)
 	if (r->all->leeway == NULL)
 		return;
 	name_payer(r, r->ask.payer);
+	if (!r->may_have_grace)
+		return;
 	r->ask.account = r->in.key == NULL ? r->in.account : NULL;
 	r->ask.member = r->in.member;
 	r->ask.input = r->want.bytes;
