@@ -132,6 +132,15 @@ def use(stage, payer, name="openai-chat", stream=True, scene=None, **more):
     return answer
 
 
+def leave_a_use(stage, payer):
+    """A use that octroi, which is killed, knows nothing of: booking and settlement are in the spool of a killed meter."""
+    learn(stage, payer)
+    stage.o.kill("octroi")
+    use(stage, payer).whole()
+    wait_until(lambda: figure(stage, "spool_depth") == 2, 10, "the settlement")
+    stage.end("meter", signal.SIGKILL)
+
+
 def use_at_once(stage, payer, count):
     """Asks so many times at once; how many went out."""
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
@@ -548,11 +557,7 @@ def test_meter_is_asked_to_end(stage, between, payer):
 
 
 def test_spool_whose_last_line_was_cut(stage, payer):
-    learn(stage, payer)
-    stage.o.kill("octroi")
-    use(stage, payer).whole()
-    wait_until(lambda: figure(stage, "spool_depth") == 2, 10, "the settlement")
-    stage.end("meter", signal.SIGKILL)
+    leave_a_use(stage, payer)
     with open(stage.dir / "spool", "ab") as spool:
         spool.write(b'{"at":1,"booking":{"account":"')
     stage.start_meter()
@@ -685,11 +690,7 @@ def test_booking_that_octroi_refuses(stage, between, payer):
 
 def test_spool_that_was_made_up(stage, payer):
     """Bookings of another place, without a signature, for more, or no bookings at all move nothing."""
-    learn(stage, payer)
-    stage.o.kill("octroi")
-    use(stage, payer).whole()
-    wait_until(lambda: figure(stage, "spool_depth") == 2, 10, "the settlement")
-    stage.end("meter", signal.SIGKILL)
+    leave_a_use(stage, payer)
     lines = (stage.dir / "spool").read_text().splitlines()
     [booking] = [json.loads(line)["booking"] for line in lines if '"booking"' in line]
     used = booking["grace"]["used"]

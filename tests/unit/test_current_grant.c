@@ -2,6 +2,7 @@
  * The copy of the grant that is spent now, over batches: what is read of an account, changed and written.
  */
 #include "unit.h"
+#include "batch_rows.h"
 
 #include "ledger/rows/current_grant.h"
 
@@ -13,25 +14,6 @@ struct stored {
 	struct grants_row grants[GRANTS_MAX];
 	int count;
 };
-
-static struct arena *arena;
-static struct rows *rows;
-
-static int start(void **state)
-{
-	(void)state;
-	arena = arena_new(1 << 20);
-	rows = arena != NULL ? rows_new(arena) : NULL;
-	return rows != NULL ? 0 : -1;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	rows_free(rows);
-	arena_free(arena);
-	return 0;
-}
 
 static void make_grant(struct stored *d, struct grants_row *g, micros rest)
 {
@@ -346,5 +328,5 @@ int main(void)
 		cmocka_unit_test(test_copies_that_make_no_sense),
 	};
 
-	return cmocka_run_group_tests(tests, start, end);
+	return cmocka_run_group_tests(tests, start_rows, end_rows);
 }

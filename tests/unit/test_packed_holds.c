@@ -2,6 +2,7 @@
  * Open holds in the account's row, over batches: what is read, changed and written.
  */
 #include "unit.h"
+#include "batch_rows.h"
 
 #include "ledger/rows/packed_hold.h"
 #include "ledger/rows/packed_holds.h"
@@ -15,25 +16,18 @@ struct stored {
 	bool there[HOLDS_MAX];
 };
 
-static struct arena *arena, *kept;
-static struct rows *rows;
+static struct arena *kept;
 
 static int start(void **state)
 {
-	(void)state;
-	arena = arena_new(1 << 20);
 	kept = arena_new(1 << 20);
-	rows = arena != NULL && kept != NULL ? rows_new(arena) : NULL;
-	return rows != NULL ? 0 : -1;
+	return kept != NULL ? start_rows(state) : -1;
 }
 
 static int end(void **state)
 {
-	(void)state;
-	rows_free(rows);
-	arena_free(arena);
 	arena_free(kept);
-	return 0;
+	return end_rows(state);
 }
 
 static void make(struct stored *d)

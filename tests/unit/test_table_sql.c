@@ -2,28 +2,9 @@
  * The form of an UPDATE: without the seldom columns only if they are as they were read, in all rows of the batch.
  */
 #include "unit.h"
+#include "batch_rows.h"
 
-#include "ledger/rows/rows.h"
 #include "ledger/rows/table_sql.h"
-
-static struct arena *arena;
-static struct rows *rows;
-
-static int start(void **state)
-{
-	(void)state;
-	arena = arena_new(1 << 20);
-	rows = arena != NULL ? rows_new(arena) : NULL;
-	return rows != NULL ? 0 : -1;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	rows_free(rows);
-	arena_free(arena);
-	return 0;
-}
 
 /* An account that prefetch read. */
 static struct accounts_row *load_account(unsigned char id)
@@ -143,5 +124,5 @@ int main(void)
 		cmocka_unit_test(test_table_without_seldom),
 	};
 
-	return cmocka_run_group_tests(tests, start, end);
+	return cmocka_run_group_tests(tests, start_rows, end_rows);
 }
